@@ -1,0 +1,1 @@
+"""Pure decisions: values in, decisions out. No async, no clock, no network."""

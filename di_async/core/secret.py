@@ -1,0 +1,44 @@
+"""A value that must not be seen by accident."""
+
+import hmac
+from typing import Any, NoReturn
+
+__all__ = ["Secret"]
+
+
+class Secret:
+    """Holds a secret; every repr, str and format of it is masked. `reveal()` gives the value."""
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        self.__value = value
+
+    def reveal(self) -> str:
+        """The secret itself. Keep it out of logs."""
+        return self.__value
+
+    def __repr__(self) -> str:
+        return "Secret('**********')"
+
+    def __str__(self) -> str:
+        return "**********"
+
+    def __bool__(self) -> bool:
+        return bool(self.__value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.__value.encode(), other.reveal().encode())
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self.__value))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret does not pickle: reveal() it where you mean to hand it on")
+
+
+def reveal(value: Any) -> Any:
+    """`value`, or what it holds where it is a `Secret`."""
+    return value.reveal() if isinstance(value, Secret) else value

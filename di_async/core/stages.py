@@ -1,0 +1,69 @@
+"""What a wait is made of: stages, each with its own read; and the token to resume one elsewhere.
+
+A token is plain JSON in URL-safe base64, without a secret in it. It names the base URL it belongs
+to so that a client can compare; nobody ever contacts a URL out of a token.
+"""
+
+import base64
+import binascii
+from typing import Any
+
+import attrs
+import orjson
+from attrs import field, frozen
+
+from di_async.core.errors import InvalidInputError
+
+__all__ = ["ResumeToken", "Stage"]
+
+_VERSION = 1
+
+
+@frozen
+class Stage:
+    """One thing to be read until it is judged done: `kind` names the endpoint, `id` the object."""
+
+    kind: str
+    id: str
+
+
+@frozen(kw_only=True)
+class ResumeToken:
+    """All that another process needs to go on with a wait. Times are wall-clock epoch seconds."""
+
+    provider: str
+    base_url: str
+    scope: str | None = None
+    stage: Stage
+    action: str
+    baseline: dict[str, Any] = field(factory=dict)
+    started_at: float
+    deadline_at: float | None = None
+
+    def encode(self) -> str:
+        """The token as text that survives an environment variable, a URL and a log line."""
+        text = orjson.dumps({"v": _VERSION, **attrs.asdict(self)})
+        return base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> "ResumeToken":
+        """The token that `encode` wrote.
+
+        Raises:
+            InvalidInputError: (a `ValueError`) not a token, or of a version not known here.
+
+        """
+        try:
+            padded = text.strip() + "=" * (-len(text.strip()) % 4)
+            told = orjson.loads(base64.urlsafe_b64decode(padded))
+            version = told.pop("v")
+        except (binascii.Error, ValueError, AttributeError, KeyError, TypeError) as error:
+            raise InvalidInputError("this is not a di_async resume token") from error
+        if version != _VERSION:
+            raise InvalidInputError(
+                f"resume token of version {version!r}: this di_async reads {_VERSION}"
+            )
+        try:
+            return cls(**{**told, "stage": Stage(**told["stage"])})
+        except (TypeError, KeyError) as error:
+            raise InvalidInputError("this resume token is damaged") from error

@@ -1,0 +1,404 @@
+"""Is this change settled? The decision that everything else exists for, as pure functions.
+
+What lives here: `absorb` folds one read into a ledger, `judge` says what the ledger proves,
+`decide` adds the deadline. No clock, no network, no vendor's word: a provider's lifecycle turns
+its resource into a `Sight` first, so that one decision serves all of them.
+
+The rules (design.md 4):
+* Only a read that *started after* the write was accepted says anything about it.
+* `ready` alone proves nothing after an update: a stale replica says so too. Proof is a transition
+  seen since, marks (updated_at, spec id or version) that moved on, or - where the API shows none
+  of them - three agreeing reads over 30 s. The middle state is never required.
+* A failure needs the same proof. A read older than one already seen proves nothing at all.
+* A deletion is proven by a 404 on GET and by nothing else; what a 404 means depends on the action.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+
+__all__ = [
+    "AGREEING_READS",
+    "AGREEING_SPAN_S",
+    "CREATE_GRACE_S",
+    "Action",
+    "Case",
+    "Expired",
+    "Failed",
+    "Ledger",
+    "Marks",
+    "Missing",
+    "Pending",
+    "Phase",
+    "Read",
+    "Refused",
+    "Seen",
+    "Settled",
+    "Sight",
+    "Superseded",
+    "Trouble",
+    "Vanished",
+    "Verdict",
+    "absorb",
+    "decide",
+    "judge",
+]
+
+AGREEING_READS = 3
+AGREEING_SPAN_S = 30.0
+"""Longer than any replica lag seen in the wild (20 s); never scaled by `target_lag`."""
+CREATE_GRACE_S = 120.0
+"""A new object may answer 404 for this long: terraform-provider-digitalocean#1493."""
+_MISSING_IN_A_ROW = 2
+
+
+class Action(StrEnum):
+    """What is being waited for."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    ACTIVE = "active"
+    """No write of ours: `wait_until_active`."""
+    PREDICATE = "predicate"
+    """No write of ours, and the caller judges: `wait_until`."""
+
+
+class Phase(StrEnum):
+    """A provider's status words, boiled down. A word nobody knows is `WORKING`."""
+
+    READY = "ready"
+    WORKING = "working"
+    FAILED = "failed"
+    DELETING = "deleting"
+
+
+@frozen
+class Marks:
+    """What tells one state of a resource from an older one. None where the API does not show it."""
+
+    updated_at: datetime | None = None
+    version: int | None = None
+    spec_id: str | None = None
+    pending_version: int | None = None
+    pending_id: str | None = None
+
+
+@frozen
+class Sight:
+    """One look at a resource, in words that no provider owns."""
+
+    word: str
+    phase: Phase
+    complete: bool = True
+    """Nothing is pending and it can be used: `ready` counts only with this."""
+    marks: Marks = Marks()
+    as_sent: bool | None = None
+    """Its spec is the one this change sent; None where that cannot be told."""
+    why: str | None = None
+    """The failure story, where the provider tells one."""
+
+
+@frozen(kw_only=True)
+class Case:
+    """What is to be proven; fixed when the write is accepted."""
+
+    action: Action
+    accepted_at: float
+    """Reads that started before this moment prove nothing."""
+    before: Marks = Marks()
+    """The resource as a GET showed it before the write: a read older than that is stale."""
+    before_phase: Phase | None = None
+    baseline: datetime | None = None
+    """`updated_at` in the write's own answer: evidence must lie beyond. 1970 is none."""
+    target_version: int | None = None
+    """The spec version this write makes, where the provider told it."""
+    target_id: str | None = None
+
+
+@frozen(kw_only=True)
+class Seen:
+    """A read that found the resource."""
+
+    started_at: float
+    at: float
+    sight: Sight
+    resource: Any = None
+    source: str = "get"
+
+
+@frozen(kw_only=True)
+class Missing:
+    """A GET that answered 404."""
+
+    started_at: float
+    at: float
+    error: Any = None
+
+
+@frozen(kw_only=True)
+class Trouble:
+    """A read that told nothing (reset, 5xx, 429, HTML) or, with `final`, was refused for good."""
+
+    started_at: float
+    at: float
+    error: Any = None
+    final: bool = False
+
+
+Read = Seen | Missing | Trouble
+
+
+@frozen(kw_only=True)
+class Ledger:
+    """What all reads so far add up to. `absorb` makes the next one; nothing is ever taken back."""
+
+    looks: int = 0
+    sight: Sight | None = None
+    """The last one that was not stale."""
+    newest: Marks = field(factory=Marks)
+    pending_version: int | None = None
+    pending_id: str | None = None
+    moved: bool = False
+    """A transition was seen since the write."""
+    agreeing: int = 0
+    agreeing_since: float = 0.0
+    agreeing_span: float = 0.0
+    ever_seen: bool = False
+    missing: int = 0
+    """404s in a row that no grace excuses."""
+    gone: bool = False
+    refusal: Any = None
+    trouble: Any = None
+
+
+@frozen
+class Pending:
+    """Nothing is proven yet."""
+
+
+@frozen
+class Settled:
+    """It is done, and this is how we know."""
+
+    evidence: str
+
+
+@frozen
+class Failed:
+    """The provider says that this change failed."""
+
+    why: str
+
+
+@frozen
+class Vanished:
+    """404 where there should be something. `never_seen`: it was not there from the start."""
+
+    never_seen: bool
+
+
+@frozen
+class Superseded:
+    """Somebody else's change or deletion came after ours."""
+
+    why: str
+
+
+@frozen
+class Refused:
+    """The provider will not let us look."""
+
+    error: Any
+
+
+@frozen
+class Expired:
+    """The time given is over."""
+
+
+Verdict = Pending | Settled | Failed | Vanished | Superseded | Refused | Expired
+
+
+# --- folding ---------------------------------------------------------------------------------
+
+
+def absorb(case: Case, ledger: Ledger, read: Read) -> Ledger:
+    """The ledger after one more read."""
+    if read.started_at < case.accepted_at:
+        return ledger
+    refusal = read.error if isinstance(read, Trouble) and read.final else None
+    ledger = attrs.evolve(ledger, looks=ledger.looks + 1, refusal=refusal)
+    if isinstance(read, Trouble):
+        return attrs.evolve(ledger, trouble=read.error)
+    if isinstance(read, Missing):
+        return _absorb_missing(case, ledger, read)
+    return _absorb_sight(case, ledger, read)
+
+
+def _absorb_missing(case: Case, ledger: Ledger, read: Missing) -> Ledger:
+    young = case.action is Action.CREATE and read.at - case.accepted_at < CREATE_GRACE_S
+    return attrs.evolve(
+        ledger,
+        gone=True,
+        trouble=read.error,
+        missing=0 if young else ledger.missing + 1,
+        agreeing=0,
+    )
+
+
+def _absorb_sight(case: Case, ledger: Ledger, read: Seen) -> Ledger:
+    sight = read.sight
+    base = attrs.evolve(ledger, ever_seen=True, gone=False, missing=0)
+    if _older(sight.marks, ledger.newest) or _older(sight.marks, case.before):
+        return base
+    agrees = ledger.agreeing > 0 and ledger.sight is not None and _same(ledger.sight, sight)
+    since = ledger.agreeing_since if agrees else read.started_at
+    marks = sight.marks
+    return attrs.evolve(
+        base,
+        sight=sight,
+        newest=_later(ledger.newest, marks),
+        pending_version=marks.pending_version or ledger.pending_version,
+        pending_id=marks.pending_id or ledger.pending_id,
+        moved=ledger.moved or _is_transition(case, sight),
+        agreeing=ledger.agreeing + 1 if agrees else 1,
+        agreeing_since=since,
+        agreeing_span=read.started_at - since,
+    )
+
+
+def _is_transition(case: Case, sight: Sight) -> bool:
+    """A state that neither the one before the write nor the one after it can show."""
+    if sight.phase is Phase.WORKING or (sight.phase is Phase.READY and not sight.complete):
+        return case.before_phase is not Phase.WORKING or case.action is not Action.UPDATE
+    return case.before_phase is Phase.FAILED and sight.phase is Phase.READY
+
+
+def _same(one: Sight, other: Sight) -> bool:
+    return (one.phase, one.complete, one.marks) == (other.phase, other.complete, other.marks)
+
+
+def _older(marks: Marks, than: Marks) -> bool:
+    """It shows a state from before one that is known, so its reader lagged behind."""
+    if marks.version is not None and than.version is not None and marks.version < than.version:
+        return True
+    if marks.updated_at is None or than.updated_at is None:
+        return False
+    return marks.updated_at < than.updated_at
+
+
+def _later(one: Marks, other: Marks) -> Marks:
+    """Field by field, the newer of two."""
+    stamps = [m.updated_at for m in (one, other) if m.updated_at is not None]
+    versions = [m.version for m in (one, other) if m.version is not None]
+    return attrs.evolve(
+        other, updated_at=max(stamps, default=None), version=max(versions, default=None)
+    )
+
+
+# --- judging ---------------------------------------------------------------------------------
+
+
+def judge(case: Case, ledger: Ledger) -> Verdict:
+    """What the reads so far prove, whatever the time is."""
+    if ledger.refusal is not None:
+        return Refused(ledger.refusal)
+    if case.action is Action.DELETE:
+        return Settled("GET answered 404") if ledger.gone else Pending()
+    if ledger.gone:
+        return _judge_gone(case, ledger)
+    if ledger.sight is None or case.action is Action.PREDICATE:
+        return Pending()
+    return _judge_sight(case, ledger, ledger.sight)
+
+
+def _judge_gone(case: Case, ledger: Ledger) -> Verdict:
+    if case.action is Action.ACTIVE and not ledger.ever_seen:
+        return Vanished(never_seen=True)
+    if ledger.missing >= _MISSING_IN_A_ROW:
+        return Vanished(never_seen=not ledger.ever_seen)
+    return Pending()
+
+
+def _judge_sight(case: Case, ledger: Ledger, sight: Sight) -> Verdict:
+    if sight.phase is Phase.DELETING:
+        return Superseded("it is being deleted")
+    if _overtaken(case, ledger, sight):
+        return Superseded(f"spec version {sight.marks.version} is newer and not the one sent")
+    if sight.phase is Phase.FAILED:
+        proof = _evidence(case, ledger, sight)
+        return Failed(sight.why or f"its status is {sight.word!r}") if proof else Pending()
+    if sight.phase is Phase.READY and sight.complete:
+        proof = _evidence(case, ledger, sight)
+        return Settled(proof) if proof else Pending()
+    return Pending()
+
+
+def _target(case: Case, ledger: Ledger) -> int | None:
+    """The spec version that our write makes, from its answer or from a pending spec seen since."""
+    if case.target_version is not None:
+        return case.target_version
+    return ledger.pending_version if _beyond(ledger.pending_version, case.before.version) else None
+
+
+def _beyond(value: Any, bound: Any) -> bool:
+    return value is not None and bound is not None and bool(value > bound)
+
+
+def _overtaken(case: Case, ledger: Ledger, sight: Sight) -> bool:
+    target = _target(case, ledger)
+    if target is None and case.before.version is not None:
+        target = case.before.version + 1
+    ours = case.action in {Action.CREATE, Action.UPDATE}
+    return ours and sight.as_sent is False and _beyond(sight.marks.version, target)
+
+
+def _evidence(case: Case, ledger: Ledger, sight: Sight) -> str | None:
+    """Why this sight is about our write and not about the time before it; None: it may not be."""
+    if case.action is not Action.UPDATE:
+        return "read after the write was accepted"
+    if sight.phase is Phase.READY:
+        target, version = _target(case, ledger), sight.marks.version
+        if target is not None and version is not None:
+            # The API shows versions: nothing less than ours will do, and no repetition either.
+            return f"spec version {version}" if version >= target else None
+        if _beyond(version, case.before.version):
+            return f"spec version {version}"
+        if _is_ours(case, ledger, sight):
+            return "spec id of this update"
+    return _circumstance(case, ledger, sight)
+
+
+def _circumstance(case: Case, ledger: Ledger, sight: Sight) -> str | None:
+    """Evidence that success and failure share: what moved, or how long it has held still."""
+    stamp, baseline = sight.marks.updated_at, case.baseline or case.before.updated_at
+    unaware = _beyond(baseline, stamp)
+    if _beyond(stamp, baseline):
+        return "updated_at moved on"
+    if ledger.moved and not unaware:
+        return "a transition was seen"
+    well = case.before_phase in {Phase.READY, Phase.WORKING}
+    if sight.phase is Phase.FAILED and well and not unaware:
+        return "it was well before"
+    if ledger.agreeing >= AGREEING_READS and ledger.agreeing_span >= AGREEING_SPAN_S:
+        return f"repeated: {ledger.agreeing} agreeing reads over {ledger.agreeing_span:.0f} s"
+    return None
+
+
+def _is_ours(case: Case, ledger: Ledger, sight: Sight) -> bool:
+    ours = {case.target_id, ledger.pending_id} - {None, case.before.spec_id}
+    return sight.marks.spec_id is not None and sight.marks.spec_id in ours
+
+
+def decide(
+    case: Case, ledger: Ledger, *, now: float, deadline: float | None, in_flight: bool = False
+) -> Verdict:
+    """The verdict at `now`. A read still in flight at the deadline may win: then it is pending."""
+    verdict = judge(case, ledger)
+    if not isinstance(verdict, Pending) or deadline is None or now < deadline or in_flight:
+        return verdict
+    return Expired()

@@ -1,0 +1,113 @@
+"""What goes over the wire, as values. Knows HTTP words, no client and no provider.
+
+An endpoint is a row of data; a request is an endpoint filled in, ready to send as it stands
+(its body is bytes, because one provider signs exactly what is sent).
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from attrs import frozen
+
+from di_async.core.errors import InvalidInputError
+
+__all__ = ["Endpoint", "Priority", "Request", "Response", "checked_id", "json_bytes"]
+
+_REPEATABLE = frozenset({"GET", "HEAD", "DELETE", "PUT", "OPTIONS"})
+
+
+class Priority(IntEnum):
+    """Who goes first where requests are short: the lower the number, the sooner."""
+
+    MUTATION = 0
+    READ = 1
+    CONFIRM = 2
+    SWEEP = 3
+
+
+@frozen
+class Request:
+    """One HTTP request. `path` is quoted already; `params` keep their order."""
+
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Sending it twice does no more than sending it once (RFC 9110, 9.2.2)."""
+        return self.method in _REPEATABLE
+
+    @property
+    def priority(self) -> Priority:
+        """Writes before reads; pollers choose a humbler one themselves."""
+        return Priority.READ if self.method == "GET" else Priority.MUTATION
+
+
+@frozen
+class Response:
+    """One HTTP answer. Header names are lower case. `sends` counts what went out to get it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    sends: int = 1
+
+
+@frozen
+class Endpoint:
+    """A row of a provider's table: how to ask, and under which key the answer sits."""
+
+    name: str
+    method: str
+    path: str
+    key: str | None = None
+    reserved: frozenset[str] = frozenset()
+
+    def request(
+        self,
+        *ids: str,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+    ) -> Request:
+        """This endpoint with ids, query and body filled in.
+
+        Raises:
+            InvalidInputError: an id is empty, `.`, `..` or a word that names another endpoint.
+
+        """
+        path = self.path
+        for id in ids:
+            start, end = path.index("{"), path.index("}")
+            name = path[start + 1 : end]
+            quoted = quote(checked_id(id, name, self.reserved), safe="")
+            path = path[:start] + quoted + path[end + 1 :]
+        return Request(self.method, path, _query(params or {}), json_bytes(json))
+
+
+def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:
+    """`id`, if it can stand in a path without meaning another endpoint."""
+    if not isinstance(id, str) or not id.strip():
+        raise InvalidInputError(f"{name} is empty: it would address the whole collection")
+    if id in {".", ".."} or id in reserved:
+        raise InvalidInputError(f"{name} {id!r} is not an id: that path is another endpoint")
+    return id
+
+
+def json_bytes(value: Any) -> bytes | None:
+    """The JSON text of `value`; nothing for None."""
+    if value is None:
+        return None
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise InvalidInputError(f"this body cannot be written as JSON: {error}") from error
+
+
+def _query(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    pairs = ((k, v) for k, v in params.items() if v is not None)
+    return tuple((k, str(v).lower() if isinstance(v, bool) else str(v)) for k, v in pairs)
