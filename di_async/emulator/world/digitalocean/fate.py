@@ -1,0 +1,60 @@
+"""How long a write takes and how it ends, faults included.
+
+Rules of this file: decides at the moment a write is accepted, or when a test strikes an instance;
+the estate then carries it out.
+"""
+
+import math
+
+from attrs import evolve
+
+from di_async.emulator.world.faults import OUTCOME_KINDS, Fault
+
+from .records import Action, Ending, Instance, Write
+from .site import BASE, Site
+
+_OPERATIONS: dict[Action, str] = {
+    "create": f"POST {BASE}",
+    "update": f"PATCH {BASE}/{{id}}",
+    "delete": f"DELETE {BASE}/{{id}}",
+}
+
+
+def begin_write(site: Site, action: Action, now: float, instance: Instance, ends: Ending) -> Write:
+    """A write accepted now: it takes what its law draws, and ends well unless a fault strikes."""
+    lifecycle = site.settings.lifecycle
+    lasts = site.nature.draw(getattr(lifecycle, action))
+    provisions_at = now + lifecycle.new_share * lasts
+    write = Write(action, now, now + lasts, ends, provisions_at=provisions_at)
+    kinds = (*OUTCOME_KINDS, "no_capacity") if action == "create" else OUTCOME_KINDS
+    fault = site.faults.take(
+        kinds, now, _OPERATIONS[action], id=instance.id, region=instance.region
+    )
+    return _bent(write, fault) if fault else write
+
+
+def strike(site: Site, fault: Fault, now: float) -> None:
+    """Let an outcome fault strike an instance at once; ValueError if nothing can be struck."""
+    instance = site.estate.instances.get(fault.id or "")
+    if instance is None:
+        msg = f"no instance {fault.id!r} to strike"
+        raise ValueError(msg)
+    if fault.kind == "stuck" and not instance.in_flight:
+        msg = f"nothing is under way on {fault.id!r} that could get stuck"
+        raise ValueError(msg)
+    fault.hits = 1
+    if instance.in_flight:
+        site.estate.bend(instance, _bent(instance.change, fault))
+    else:
+        site.estate.regress(instance, now + (fault.seconds or 0.0))
+        site.estate.advance(now)
+
+
+def _bent(write: Write, fault: Fault) -> Write:
+    match fault.kind:
+        case "stuck":
+            return evolve(write, settles_at=math.inf)
+        case "regress":
+            return evolve(write, regress_after=fault.seconds or 0.0)
+        case _:
+            return evolve(write, ends="error")

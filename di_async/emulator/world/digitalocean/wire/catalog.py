@@ -1,0 +1,70 @@
+"""What the emulated vendor sells: regions, GPU sizes, models.
+
+Rules of this file: data. Field values are ours where no vendor page gives one; prices are those
+of https://docs.digitalocean.com/products/inference/details/pricing/ as once quoted.
+"""
+
+from attrs import frozen
+
+REGIONS = ("atl1", "nyc2", "tor1")
+
+
+@frozen
+class Size:
+    """A GPU size for sale."""
+
+    slug: str
+    price: str
+    regions: tuple[str, ...]
+    cpu: int
+    memory_mib: int
+    gpus: int
+    vram_gb: int
+    family: str
+
+
+@frozen
+class OfferedModel:
+    """A model that may be deployed, and on which GPUs."""
+
+    slug: str
+    name: str
+    gpu_slugs: tuple[str, ...]
+    gated: bool = False
+
+
+SIZES = (
+    Size("gpu-mi300x1-192gb", "2.59", REGIONS, 20, 245760, 1, 192, "mi300x"),
+    Size("gpu-mi300x8-1536gb", "20.72", REGIONS, 160, 1966080, 8, 1536, "mi300x"),
+    Size("gpu-mi325x1-256gb", "2.98", ("atl1", "nyc2"), 20, 167936, 1, 256, "mi325x"),
+    Size("gpu-h100x1-80gb", "4.41", REGIONS, 20, 245760, 1, 80, "h100"),
+)
+
+_ANY = tuple(size.slug for size in SIZES)
+
+MODELS = (
+    OfferedModel("mistral/mistral-7b-instruct-v3", "Mistral-7B-Instruct-v0.3", _ANY),
+    OfferedModel("openai/gpt-oss-20b", "gpt-oss-20b", _ANY),
+    OfferedModel("openai/gpt-oss-120b", "gpt-oss-120b", _ANY[:3]),
+    OfferedModel("Qwen/Qwen3-32B", "Qwen3-32B", _ANY),
+    OfferedModel("meta-llama/Llama-3.1-8B-Instruct", "Llama-3.1-8B-Instruct", _ANY, gated=True),
+)
+
+SIZES_BY_SLUG = {size.slug: size for size in SIZES}
+MODELS_BY_SLUG = {model.slug: model for model in MODELS}
+
+# What /ca answers where no skin brings a CA of its own; nobody has its key.
+CA_PEM = """\
+-----BEGIN CERTIFICATE-----
+MIIBzzCCAXWgAwIBAgIUK6XQP3gyxJOJDyw/hOmmLdR8EiEwCgYIKoZIzj0EAwIw
+QzEaMBgGA1UECgwRZGktYXN5bmMgZW11bGF0b3IxJTAjBgNVBAsMHFRlc3Rpbmcg
+Q0EgIzFfNF81MDBmNXJab0kzb0EwIBcNMDAwMTAxMDAwMDAwWhgPMzAwMDAxMDEw
+MDAwMDBaMEMxGjAYBgNVBAoMEWRpLWFzeW5jIGVtdWxhdG9yMSUwIwYDVQQLDBxU
+ZXN0aW5nIENBICMxXzRfNTAwZjVyWm9JM29BMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAE9cpMDbY0nZuXxyjrT0aC2tJmqHBPpe2MZlIFIB8iEhjFC3uhnMYawNbl
+cIgbdCNpLpY/DB0iZAQHHKWxl99S1aNFMEMwHQYDVR0OBBYEFA7ollxo94bX4ZOs
+/k55+rQt3D6KMBIGA1UdEwEB/wQIMAYBAf8CAQkwDgYDVR0PAQH/BAQDAgGGMAoG
+CCqGSM49BAMCA0gAMEUCIC+83JxShFj9aUPoZJFYCpfnc+KJoHD/Ox+0QPd3yQ8i
+AiEA3QR8lGAU8YW7fO9Lyppuw0iedYLKkM3PM1Yg69zb37g=
+-----END CERTIFICATE-----
+"""
