@@ -10,8 +10,6 @@ from di_async.core.errors import DIError, RateLimitError
 
 __all__ = ["RetryPolicy", "decide_retry"]
 
-_positive = validators.gt(0)
-
 
 @frozen
 class RetryPolicy:
@@ -23,8 +21,8 @@ class RetryPolicy:
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
-    initial_delay: float = field(default=0.5, validator=_positive)
-    max_delay: float = field(default=30.0, validator=_positive)
+    initial_delay: float = field(default=0.5, converter=float, validator=validators.gt(0.0))
+    max_delay: float = field(default=30.0, converter=float, validator=validators.gt(0.0))
 
     def backoff(self, attempt: int, random: float) -> float:
         """Seconds before the send after `attempt`, for a random number in [0, 1)."""

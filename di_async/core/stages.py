@@ -12,9 +12,11 @@ import attrs
 import orjson
 from attrs import field, frozen
 
+from di_async.core.codec import parse_time
 from di_async.core.errors import InvalidInputError
+from di_async.core.waiter import Action, Case, Marks, Phase
 
-__all__ = ["ResumeToken", "Stage"]
+__all__ = ["ResumeToken", "Stage", "pack_case", "unpack_case"]
 
 _VERSION = 1
 
@@ -67,3 +69,29 @@ class ResumeToken:
             return cls(**{**told, "stage": Stage(**told["stage"])})
         except (TypeError, KeyError) as error:
             raise InvalidInputError("this resume token is damaged") from error
+
+
+def pack_case(case: Case) -> dict[str, Any]:
+    """The part of a case that means the same in another process."""
+    kept = attrs.asdict(case, filter=lambda a, v: v is not None and a.name != "accepted_at")
+    del kept["action"]
+    return kept
+
+
+def unpack_case(token: ResumeToken, accepted_at: float) -> Case:
+    """The case in a token, with `accepted_at` in this process's loop time."""
+    told = dict(token.baseline)
+    try:
+        before = {**told.pop("before", {})}
+        before["updated_at"] = parse_time(before.get("updated_at"))
+        phase = told.pop("before_phase", None)
+        return Case(
+            action=Action(token.action),
+            accepted_at=accepted_at,
+            before=Marks(**before),
+            before_phase=Phase(phase) if phase else None,
+            baseline=parse_time(told.pop("baseline", None)),
+            **told,
+        )
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError("this resume token is damaged") from error

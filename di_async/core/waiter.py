@@ -100,6 +100,8 @@ class Sight:
     """Its spec is the one this change sent; None where that cannot be told."""
     why: str | None = None
     """The failure story, where the provider tells one."""
+    known: bool = True
+    """The status word is one that the provider documents."""
 
 
 @frozen(kw_only=True)
@@ -117,6 +119,8 @@ class Case:
     target_version: int | None = None
     """The spec version this write makes, where the provider told it."""
     target_id: str | None = None
+    sent: str | None = None
+    """A digest of the spec that was sent."""
 
 
 @frozen(kw_only=True)

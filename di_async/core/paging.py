@@ -1,0 +1,61 @@
+"""Offset pages: how many there are, and what a page that came back says about it.
+
+Rules: https://docs.digitalocean.com/reference/api/reference/#pagination - and what is seen beyond
+them: no `links` at all, `links: {}`, `next: ""`, no `meta`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from attrs import frozen
+
+__all__ = ["Page", "page_count", "read_page"]
+
+
+@frozen
+class Page:
+    """One page, still in the shape of the wire."""
+
+    rows: tuple[Any, ...]
+    total: int | None
+    next: str | None
+    last: int | None
+
+
+def read_page(body: Any, key: str) -> Page:
+    """The page in a decoded body. What is missing or odd counts as "nothing more"."""
+    told = body if isinstance(body, Mapping) else {}
+    links = told.get("links")
+    pages = links.get("pages") if isinstance(links, Mapping) else None
+    pages = pages if isinstance(pages, Mapping) else {}
+    meta = told.get("meta")
+    total = meta.get("total") if isinstance(meta, Mapping) else None
+    return Page(
+        rows=tuple(told.get(key) or ()),
+        total=total if isinstance(total, int) else None,
+        next=pages.get("next") or None,
+        last=_page_number(pages.get("last")),
+    )
+
+
+def page_count(first: Page, page_size: int) -> int | None:
+    """How many pages there are, told by the first; None: follow `next` to find out.
+
+    A server may serve fewer rows a page than it was asked for; then its `last` link knows better.
+    """
+    if first.last is not None:
+        return max(1, first.last)
+    if first.next is None:
+        return 1
+    if first.total is None:
+        return None
+    served = len(first.rows) or page_size
+    return max(1, -(-first.total // min(served, page_size)))
+
+
+def _page_number(link: Any) -> int | None:
+    if not isinstance(link, str) or not link:
+        return None
+    numbers = parse_qs(urlsplit(link).query).get("page", [""])
+    return int(numbers[-1]) if numbers[-1].isdigit() else None

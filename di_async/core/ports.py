@@ -1,0 +1,83 @@
+"""What the rooms expect of each other, as protocols and values of functions."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+from attrs import define, frozen
+
+from di_async.core.budget import RateNews
+from di_async.core.errors import APIError
+from di_async.core.stages import Stage
+from di_async.core.waiter import Case, Sight
+from di_async.core.wire import Request, Response
+
+__all__ = ["Conventions", "Source", "Transport", "Trip"]
+
+R = TypeVar("R")
+
+
+class Transport(Protocol):
+    """The network, reduced to one call. A stand-in for tests is twenty lines."""
+
+    async def open(self) -> None:
+        """Get ready on the running loop."""
+        ...
+
+    async def send(
+        self, request: Request, headers: Mapping[str, str], again: Callable[[], Awaitable[None]]
+    ) -> Response:
+        """Send once and give the answer, whatever its status.
+
+        `again` is awaited before each silent repeat below us, so that every send is counted.
+
+        Raises:
+            TransportError: no answer.
+            DecodeError: an answer too large to be read.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of the network."""
+        ...
+
+
+class Conventions(Protocol):
+    """How one provider talks: what each request carries, how its errors and quotas read."""
+
+    def headers(self, request: Request) -> Mapping[str, str]:
+        """Authentication and the like, made anew for each attempt."""
+        ...
+
+    def error(self, request: Request, response: Response, wall: float) -> APIError:
+        """The error in an answer that is no success, at this wall-clock time (epoch seconds)."""
+        ...
+
+    def rate(self, response: Response, wall: float) -> RateNews:
+        """What the answer tells about the quota, at this wall-clock time (epoch seconds)."""
+        ...
+
+
+@define
+class Trip:
+    """What one call cost, filled in on the way, so that a failed one tells it too."""
+
+    started_at: float = float("inf")
+    """Loop time of its first send: a read proves nothing about what came later."""
+    sends: int = 0
+    """Requests on the wire, silent repeats included."""
+
+
+@frozen(kw_only=True)
+class Source(Generic[R]):
+    """All that waiting needs to know about one provider's kind of resource."""
+
+    provider: str
+    noun: str
+    kind: str
+    base_url: str
+    scope: str | None = None
+    default_timeout: float = 3600.0
+    fetch: Callable[[Stage, Trip], Awaitable[R]]
+    """GET it, once, at a poller's priority."""
+    sight: Callable[[R, Case], Sight]
+    """What one look at it means."""

@@ -1,0 +1,124 @@
+"""What DigitalOcean's status words mean, and what to hold against a write's later reads.
+
+https://docs.digitalocean.com/reference/api/reference/dedicated-inference/ (get: the six words);
+`running` is taken by the vendor's own Terraform provider as well.
+"""
+
+from datetime import UTC, datetime
+
+from di_async.core.waiter import Action, Case, Marks, Phase, Sight
+from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
+from di_async.digitalocean.spec import DedicatedInferenceSpec, spec_digest
+
+__all__ = ["create_case", "sight", "update_case"]
+
+_PHASES = {
+    "new": Phase.WORKING,
+    "provisioning": Phase.WORKING,
+    "updating": Phase.WORKING,
+    "active": Phase.READY,
+    "running": Phase.READY,
+    "error": Phase.FAILED,
+    "deleting": Phase.DELETING,
+}
+_BROKEN = frozenset({"invalid", "error", "failed"})
+# A create's answer may carry 1970 for "not yet": no baseline to compare with.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def sight(di: DedicatedInference, case: Case) -> Sight:
+    """One look at an instance, in the waiter's words."""
+    phase = _PHASES.get(di.status, Phase.WORKING)
+    lacking = _lacking(di) if phase is Phase.READY else None
+    shown = di.spec
+    return Sight(
+        word=di.status,
+        phase=phase,
+        complete=lacking is None,
+        marks=marks(di),
+        as_sent=spec_digest(shown) == case.sent if shown and case.sent else None,
+        why=_failure(di) if phase is Phase.FAILED else lacking,
+        known=di.status in _PHASES,
+    )
+
+
+def marks(di: DedicatedInference) -> Marks:
+    """What tells this state from an older one. Version 0 and 1970 say nothing."""
+    spec, pending = di.spec or DeploymentSpec(), di.pending_deployment_spec or DeploymentSpec()
+    return Marks(
+        updated_at=_real_time(di.updated_at),
+        version=spec.version or None,
+        spec_id=spec.id or None,
+        pending_version=pending.version or None,
+        pending_id=pending.id or None,
+    )
+
+
+def create_case(
+    answer: DedicatedInference, spec: DedicatedInferenceSpec, accepted_at: float
+) -> Case:
+    """What must be seen before a create is settled."""
+    seen = marks(answer)
+    return Case(
+        action=Action.CREATE,
+        accepted_at=accepted_at,
+        target_version=seen.pending_version or seen.version or spec.version or None,
+        target_id=seen.pending_id,
+        sent=spec_digest(spec),
+    )
+
+
+def update_case(
+    before: DedicatedInference,
+    answer: DedicatedInference,
+    spec: DedicatedInferenceSpec | None,
+    accepted_at: float,
+) -> Case:
+    """What must be seen before an update is settled, given the instance before it."""
+    was, answered = marks(before), marks(answer)
+    target = answered.pending_version
+    advanced = target is not None and was.version is not None and target > was.version
+    return Case(
+        action=Action.UPDATE,
+        accepted_at=accepted_at,
+        before=was,
+        before_phase=_PHASES.get(before.status, Phase.WORKING),
+        baseline=answered.updated_at,
+        target_version=target if advanced else None,
+        target_id=answered.pending_id if answered.pending_id != was.pending_id else None,
+        sent=spec_digest(spec) if spec else None,
+    )
+
+
+def _lacking(di: DedicatedInference) -> str | None:
+    """What an instance that calls itself active still lacks."""
+    if di.pending_deployment_spec is not None:
+        return "a deployment is pending"
+    public = di.spec.enable_public_endpoint if di.spec else None
+    at = di.endpoints
+    if at is None:
+        return "it has no endpoint yet"
+    wanted = {
+        True: at.public_endpoint_fqdn,
+        False: at.private_endpoint_fqdn,
+        None: at.public_endpoint_fqdn or at.private_endpoint_fqdn,
+    }[public]
+    return None if wanted else "its endpoint is not there yet"
+
+
+def _failure(di: DedicatedInference) -> str:
+    """The API gives no reason in any schema; broken accelerators are the nearest to one."""
+    specs = [spec for spec in (di.pending_deployment_spec, di.spec) if spec]
+    broken = [
+        f"{a.accelerator_slug} is {a.status}"
+        for spec in specs
+        for deployment in spec.model_deployments
+        for a in deployment.accelerators
+        if a.accelerator_id and (a.status or "").lower() in _BROKEN
+    ]
+    reason = "; ".join(broken) or "the API gives no reason"
+    return f"status error: {reason} (often there is no GPU capacity left in {di.region})"
+
+
+def _real_time(time: datetime | None) -> datetime | None:
+    return time if time is not None and time > _EARLIEST else None

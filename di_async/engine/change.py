@@ -1,0 +1,279 @@
+"""What a write returns: a handle on something that the provider accepted and has yet to do."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from di_async.core.errors import (
+    DeploymentFailedError,
+    InvalidInputError,
+    ResourceVanishedError,
+    SupersededError,
+    WaitError,
+    WaitRefusedError,
+    WaitTimeoutError,
+)
+from di_async.core.events import StatusChange
+from di_async.core.stages import ResumeToken, pack_case
+from di_async.core.waiter import (
+    Action,
+    Expired,
+    Failed,
+    Pending,
+    Refused,
+    Settled,
+    Superseded,
+    Vanished,
+    Verdict,
+)
+from di_async.engine.observe import Tracker
+
+if TYPE_CHECKING:
+    from di_async.engine.poller import Poller
+
+__all__ = ["DEFAULT", "Change", "Default", "EventStream"]
+
+R = TypeVar("R")
+
+
+class Default(Enum):
+    """Stands for a timeout that was not given."""
+
+    DEFAULT = "the provider's default"
+
+
+DEFAULT = Default.DEFAULT
+Timeout = float | None | Default
+
+
+class Change(Generic[R]):
+    """A write that was accepted. Nothing polls unless somebody awaits `wait` or `events`.
+
+    Attributes:
+        id: what it is about.
+        initial: the write's own answer, structured; None after `resume`.
+        access_token: the one-time token of a create; its value is shown by the API only once.
+        adopted: the write's answer was lost and its doing found by looking.
+        already_gone: a delete found nothing to delete (or nothing in this team).
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker[Any],
+        poller: "Callable[[], Poller]",
+        *,
+        initial: Any = None,
+        access_token: Any = None,
+        adopted: bool = False,
+        already_gone: bool = False,
+        resumed_until: float | None = None,
+    ) -> None:
+        self._tracker = tracker
+        self._poller = poller
+        self._resumed_until = self._deadline_at = resumed_until
+        self.initial = initial
+        self.access_token = access_token
+        self.adopted = adopted
+        self.already_gone = already_gone
+        if already_gone:
+            tracker.verdict = Settled("DELETE answered 404")
+
+    def __repr__(self) -> str:
+        told = self.outcome or "not known to be settled"
+        return f"<Change {self.action} {self.id}: {told}>"
+
+    @property
+    def id(self) -> str:
+        """The id of what is being changed."""
+        return self._tracker.stage.id
+
+    @property
+    def action(self) -> str:
+        """`create`, `update`, `delete`, ..."""
+        return self._tracker.case.action.value
+
+    @property
+    def latest(self) -> R | None:
+        """As last seen: by a read, or in the write's answer."""
+        seen = self._tracker.latest
+        return cast("R | None", self.initial if seen is None else seen)
+
+    @property
+    def outcome(self) -> str | None:
+        """`settled`, `failed`, `vanished` or `superseded`; None while nothing is proven."""
+        verdict = self._tracker.verdict
+        return None if isinstance(verdict, Pending) else type(verdict).__name__.lower()
+
+    @property
+    def history(self) -> tuple[StatusChange, ...]:
+        """All that was learned so far, oldest first."""
+        return tuple(self._tracker.history)
+
+    @property
+    def resume_token(self) -> str:
+        """Text from which `resume` makes this change again, in any process. Holds no secret."""
+        tracker, source = self._tracker, self._tracker.source
+        return ResumeToken(
+            provider=source.provider,
+            base_url=source.base_url,
+            scope=source.scope,
+            stage=tracker.stage,
+            action=self.action,
+            baseline=pack_case(tracker.case),
+            started_at=tracker.clock.wall_at(tracker.started_at),
+            deadline_at=self._deadline_at,
+        ).encode()
+
+    async def wait(self, *, timeout: Timeout = DEFAULT) -> R:
+        """The resource, proven settled (None after a delete). Any number may wait, any often.
+
+        Args:
+            timeout: seconds for the whole wait; None waits for ever, 0 takes one look. Not given:
+                what a resumed token has left, else the provider's default.
+
+        Raises:
+            WaitTimeoutError: not settled in time. DeploymentFailedError: the provider says so.
+            ResourceVanishedError, SupersededError, WaitRefusedError: see their own words.
+            ClientClosedError: the client was closed meanwhile.
+
+        A timeout, an error or a cancellation leaves the resource alone: it exists, and bills,
+        until it is deleted.
+        """
+        seconds = self._seconds(timeout)
+        verdict = self._tracker.verdict
+        if isinstance(verdict, Pending):
+            try:
+                verdict = await self._poller().follow(self._tracker, timeout=seconds)
+            except asyncio.CancelledError as cancelled:
+                cancelled.add_note(self._left_alone())
+                raise
+        return self._result(verdict)
+
+    def events(self, *, timeout: Timeout = DEFAULT) -> "EventStream[R]":
+        """An async iterator over the history, past and to come; it drives the polling.
+
+        It ends when the change is settled and raises, as `wait` does, when it is not. Leaving the
+        loop early leaves nothing running here, and the resource alone.
+        """
+        return EventStream(self._tracker, self._news, self._result, lambda: self._seconds(timeout))
+
+    async def _news(self, seconds: float | None) -> Verdict:
+        return await self._poller().follow(self._tracker, timeout=seconds, any_news=True)
+
+    # -- how it ends --------------------------------------------------------------------------
+
+    def _seconds(self, timeout: Timeout) -> float | None:
+        clock = self._tracker.clock
+        if isinstance(timeout, Default):
+            left = None if self._resumed_until is None else self._resumed_until - clock.wall()
+            timeout = left if left and left > 0 else self._tracker.source.default_timeout
+        elif timeout is not None and timeout < 0:
+            raise InvalidInputError("timeout is in seconds: 0 or more, or None for no end")
+        self._deadline_at = None if timeout is None else clock.wall() + timeout
+        return timeout
+
+    def _result(self, verdict: Verdict) -> R:
+        if isinstance(verdict, Settled):
+            gone = self._tracker.case.action is Action.DELETE
+            return cast("R", None if gone else self._tracker.latest)
+        never_there = isinstance(verdict, Vanished) and verdict.never_seen
+        missing = self._tracker.ledger.trouble
+        if never_there and self._tracker.case.action is Action.ACTIVE and missing is not None:
+            raise missing
+        raise self._failure(verdict)
+
+    def _failure(self, verdict: Verdict) -> WaitError:
+        tracker = self._tracker
+        kind, story = _story(verdict, self._goal)
+        error = kind(
+            f"{tracker.source.noun} {self._name()} {story}. Last status: "
+            f"{tracker.ledger.sight.word if tracker.ledger.sight else 'never seen'}; "
+            f"{tracker.elapsed:.1f} s, {tracker.requests} requests. {self._left_alone()}",
+            id=self.id,
+            resource=self.latest,
+            initial=self.initial,
+            history=self.history,
+            elapsed=tracker.elapsed,
+            requests=tracker.requests,
+            last_error=tracker.ledger.trouble,
+            resume_token=self.resume_token,
+        )
+        if isinstance(verdict, Refused | Vanished):
+            error.__cause__ = tracker.ledger.trouble
+        return error
+
+    @property
+    def _goal(self) -> str:
+        action = self._tracker.case.action
+        return {Action.DELETE: "gone", Action.PREDICATE: "as the predicate wants it"}.get(
+            action, "active"
+        )
+
+    def _name(self) -> str:
+        name = getattr(self.latest, "name", None)
+        return f"{name} ({self.id})" if name else self.id
+
+    def _left_alone(self) -> str:
+        return (
+            "It was left alone and bills for as long as it exists; "
+            "`.resume_token` goes on waiting, `delete(id)` ends the cost."
+        )
+
+
+def _story(verdict: Verdict, goal: str) -> tuple[type[WaitError], str]:
+    match verdict:
+        case Expired():
+            return WaitTimeoutError, f"is not {goal} in the time given"
+        case Failed(why=why):
+            return DeploymentFailedError, f"failed: {why}"
+        case Superseded(why=why):
+            return SupersededError, f"was overtaken: {why}"
+        case Refused(error=error):
+            return WaitRefusedError, f"cannot be watched: {error}"
+        case Vanished(never_seen=True):
+            return ResourceVanishedError, "never appeared: GET answers 404"
+        case Vanished():
+            return ResourceVanishedError, "vanished: GET answers 404"
+        case Settled() | Pending():  # pragma: no cover - these are no failures
+            raise AssertionError(verdict)
+
+
+class EventStream(AsyncIterator[StatusChange], Generic[R]):
+    """What `events()` gives. Between two steps nobody awaits, so nothing is asked."""
+
+    def __init__(
+        self,
+        tracker: Tracker[Any],
+        news: Callable[[float | None], Awaitable[Verdict]],
+        result: Callable[[Verdict], R],
+        seconds: Callable[[], float | None],
+    ) -> None:
+        self._tracker = tracker
+        self._news = news
+        self._result = result
+        self._seconds = seconds
+        self._until: float | None = None
+        self._next = 0
+
+    def __aiter__(self) -> "EventStream[R]":
+        return self
+
+    async def __anext__(self) -> StatusChange:
+        tracker, verdict = self._tracker, self._tracker.verdict
+        while self._next >= len(tracker.history):
+            if not isinstance(verdict, Pending):
+                self._result(verdict)
+                raise StopAsyncIteration
+            verdict = await self._news(self._left())
+        self._next += 1
+        return tracker.history[self._next - 1]
+
+    def _left(self) -> float | None:
+        """What remains of the time given: the limit is one for the whole stream."""
+        now = self._tracker.clock.now()
+        if self._until is None:
+            seconds = self._seconds()
+            self._until = math.inf if seconds is None else now + seconds
+        return None if self._until == math.inf else max(0.0, self._until - now)

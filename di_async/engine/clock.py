@@ -1,0 +1,41 @@
+"""The one place that reads a clock.
+
+Time is the running loop's, so that virtual or scaled time is a property of the loop. Wall time is
+anchored once and then follows the loop, so that both tell the same story under a virtual loop too.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+__all__ = ["Clock"]
+
+
+class Clock:
+    """Loop seconds and the wall-clock time that goes with them."""
+
+    __slots__ = ("_anchor", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._anchor = time.time() - loop.time()
+
+    def now(self) -> float:
+        """Seconds of the running loop."""
+        return self._loop.time()
+
+    def wall(self) -> float:
+        """Epoch seconds."""
+        return self._anchor + self._loop.time()
+
+    def wall_at(self, loop_time: float) -> float:
+        """Epoch seconds of a loop time."""
+        return self._anchor + loop_time
+
+    def loop_at(self, wall: float) -> float:
+        """The loop time of some epoch seconds."""
+        return wall - self._anchor
+
+    def datetime(self) -> datetime:
+        """Now, as an aware datetime."""
+        return datetime.fromtimestamp(self.wall(), UTC)

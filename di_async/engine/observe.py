@@ -1,0 +1,190 @@
+"""Follows one change: folds each read into its ledger, keeps its history, wakes who waits.
+
+No I/O here; the poller feeds `absorb`. Idle waits cost a future each: a read that decides nothing
+wakes nobody but those who stream events.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import attrs
+
+from di_async.core.events import StatusChange
+from di_async.core.ports import Source
+from di_async.core.stages import Stage
+from di_async.core.waiter import (
+    Case,
+    Expired,
+    Failed,
+    Ledger,
+    Missing,
+    Pending,
+    Read,
+    Refused,
+    Seen,
+    Settled,
+    Superseded,
+    Trouble,
+    Vanished,
+    Verdict,
+    absorb,
+    decide,
+    judge,
+)
+from di_async.engine.clock import Clock
+
+__all__ = ["Tracker", "Waiter"]
+
+logger = logging.getLogger("di_async.poller")
+
+# Enough for any story; a provider that flaps for days must not eat the memory.
+_MAX_HISTORY = 1000
+
+R = TypeVar("R")
+
+
+@attrs.define(eq=False)
+class Waiter:
+    """Somebody who waits: for the verdict, or (`any_news`) for the next thing learned."""
+
+    future: asyncio.Future[Verdict]
+    deadline: float | None = None
+    any_news: bool = False
+
+    def resolve(self, verdict: Verdict) -> None:
+        """Let it go on with this verdict."""
+        if not self.future.done():
+            self.future.set_result(verdict)
+
+
+class Tracker(Generic[R]):
+    """What is known about one change, and who waits for it."""
+
+    def __init__(
+        self,
+        source: Source[R],
+        id: str,
+        case: Case,
+        clock: Clock,
+        *,
+        started_at: float | None = None,
+        predicate: Callable[[R], object] | None = None,
+    ) -> None:
+        self.source = source
+        self.stage = Stage(source.kind, id)
+        self.case = case
+        self.clock = clock
+        self.started_at = case.accepted_at if started_at is None else started_at
+        self.latest: R | None = None
+        self.ledger = Ledger()
+        self.history: list[StatusChange] = []
+        self.requests = 0
+        self.verdict: Verdict = Pending()
+        self.waiters: set[Waiter] = set()
+        self._predicate = predicate
+        self._status: str | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the write was accepted, or since the wait began."""
+        return self.clock.now() - self.started_at
+
+    def absorb(self, read: Read, sends: int) -> None:
+        """Learn from one more read that cost `sends` requests, and wake those whom it concerns."""
+        self.requests += sends
+        before, told = self.ledger, len(self.history)
+        if not isinstance(self.verdict, Pending):
+            return
+        self.ledger = absorb(self.case, before, read)
+        if self.ledger is before:
+            return
+        self._tell(read, stale=self.ledger.sight is before.sight)
+        verdict = self._judge(read)
+        if not isinstance(verdict, Pending | Refused):
+            self.verdict = verdict
+            self._add(note=_ending(verdict), status=self._status)
+            logger.info("%s %s: %s", self.source.noun, self.stage.id, _ending(verdict))
+        self._wake(verdict, news=len(self.history) > told)
+
+    def abort(self, error: BaseException) -> None:
+        """End every wait with this error."""
+        for waiter in self.waiters:
+            if not waiter.future.done():
+                waiter.future.set_exception(error)
+
+    def _judge(self, read: Read) -> Verdict:
+        verdict = judge(self.case, self.ledger)
+        if self._predicate is None or not isinstance(read, Seen):
+            return verdict
+        return Settled("the predicate holds") if self._predicate(read.resource) else verdict
+
+    def _wake(self, verdict: Verdict, *, news: bool) -> None:
+        now = self.clock.now()
+        for waiter in tuple(self.waiters):
+            mine = verdict
+            if isinstance(verdict, Pending):
+                mine = decide(self.case, self.ledger, now=now, deadline=waiter.deadline)
+            if not isinstance(mine, Pending) or (news and waiter.any_news):
+                waiter.resolve(mine)
+
+    # -- the story ----------------------------------------------------------------------------
+
+    def _tell(self, read: Read, *, stale: bool) -> None:
+        match read:
+            case Seen(sight=sight) if stale:
+                self._add(f"stale read: {sight.word!r} is older than what is known", self._status)
+            case Seen(sight=sight):
+                self.latest = read.resource
+                self._add(sight.why, sight.word, source=read.source)
+                if not sight.known and self._status != sight.word:
+                    logger.warning(
+                        "%s %s: unknown status %r counts as pending", *self._who, sight.word
+                    )
+                self._status = sight.word
+            case Missing():
+                self._add("GET answered 404", self._status)
+            case Trouble(error=error):
+                self._add(f"{type(error).__name__}: {error}", self._status)
+
+    def _add(self, note: str | None, status: str | None, source: str = "get") -> None:
+        last = self.history[-1] if self.history else None
+        if last is not None and (last.status, last.note) == (status, note):
+            self.history[-1] = attrs.evolve(last, times=last.times + 1)
+        elif len(self.history) < _MAX_HISTORY or not isinstance(self.verdict, Pending):
+            self.history.append(
+                StatusChange(
+                    id=self.stage.id,
+                    status=status,
+                    previous=self._status if self._status != status else None,
+                    at=self.clock.datetime(),
+                    elapsed=self.elapsed,
+                    requests=self.requests,
+                    source=source,
+                    note=note,
+                    resource=self.latest,
+                )
+            )
+
+    @property
+    def _who(self) -> tuple[str, str]:
+        return self.source.noun, self.stage.id
+
+
+def _ending(verdict: Verdict) -> str:
+    match verdict:
+        case Settled(evidence=evidence):
+            return f"settled: {evidence}"
+        case Failed(why=why):
+            return f"failed: {why}"
+        case Superseded(why=why):
+            return f"superseded: {why}"
+        case Vanished():
+            return "vanished: GET answers 404"
+        case Refused(error=error):
+            return f"refused: {error}"
+        case Expired():
+            return "the time given is over"
+        case Pending():
+            return "pending"
