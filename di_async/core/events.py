@@ -30,5 +30,5 @@ class StatusChange:
     def __str__(self) -> str:
         moved = self.status if self.previous is None else f"{self.previous} -> {self.status}"
         told = f"{self.elapsed:8.1f} s  {moved}"
-        note = f"{self.note} (x{self.times})" if self.times > 1 else self.note
-        return f"{told}  {note}" if note else told
+        told = f"{told}  {self.note}" if self.note else told
+        return f"{told} (x{self.times})" if self.times > 1 else told

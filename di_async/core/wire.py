@@ -14,7 +14,7 @@ from attrs import frozen
 
 from di_async.core.errors import InvalidInputError
 
-__all__ = ["Endpoint", "Priority", "Request", "Response", "checked_id", "json_bytes"]
+__all__ = ["Endpoint", "Priority", "Request", "Response", "checked_id", "json_bytes", "query"]
 
 _REPEATABLE = frozenset({"GET", "HEAD", "DELETE", "PUT", "OPTIONS"})
 
@@ -86,7 +86,7 @@ class Endpoint:
             name = path[start + 1 : end]
             quoted = quote(checked_id(id, name, self.reserved), safe="")
             path = path[:start] + quoted + path[end + 1 :]
-        return Request(self.method, path, _query(params or {}), json_bytes(json))
+        return Request(self.method, path, query(params or {}), json_bytes(json))
 
 
 def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:
@@ -108,6 +108,7 @@ def json_bytes(value: Any) -> bytes | None:
         raise InvalidInputError(f"this body cannot be written as JSON: {error}") from error
 
 
-def _query(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def query(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Query parameters as text, those without a value left out."""
     pairs = ((k, v) for k, v in params.items() if v is not None)
     return tuple((k, str(v).lower() if isinstance(v, bool) else str(v)) for k, v in pairs)

@@ -1,0 +1,42 @@
+"""DigitalOcean Dedicated Inference: its models and its client."""
+
+from di_async.digitalocean.client import DedicatedInferences, DigitalOcean
+from di_async.digitalocean.models import (
+    GPU,
+    VPC,
+    Accelerator,
+    AcceleratorConfig,
+    AccessToken,
+    CACertificate,
+    DedicatedInference,
+    DeploymentSpec,
+    Disk,
+    Endpoints,
+    GPUModelConfig,
+    ModelDeployment,
+    Size,
+    SizeCategory,
+    Sizes,
+)
+from di_async.digitalocean.spec import DedicatedInferenceSpec
+
+__all__ = [
+    "GPU",
+    "VPC",
+    "Accelerator",
+    "AcceleratorConfig",
+    "AccessToken",
+    "CACertificate",
+    "DedicatedInference",
+    "DedicatedInferenceSpec",
+    "DedicatedInferences",
+    "DeploymentSpec",
+    "DigitalOcean",
+    "Disk",
+    "Endpoints",
+    "GPUModelConfig",
+    "ModelDeployment",
+    "Size",
+    "SizeCategory",
+    "Sizes",
+]

@@ -310,7 +310,7 @@ def _setup(converter: Converter) -> None:
 def _structure_fn(
     converter: Converter, cls: type, shape: Callable[[Json], Json]
 ) -> Callable[[Any, Any], Any]:
-    build = make_dict_structure_fn(cls, converter)
+    build: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter)
     return lambda raw, _: build(shape(_drop_nulls(raw)), cls)
 
 

@@ -49,6 +49,10 @@ def _vpc(value: Any) -> VPC | None:
     return VPC(value) if isinstance(value, str) else value
 
 
+def _deployments(value: Iterable[ModelDeployment]) -> tuple[ModelDeployment, ...]:
+    return tuple(value)
+
+
 @frozen(kw_only=True)
 class DedicatedInferenceSpec:
     """What to run, and where. Name, region, a model and a GPU slug are enough.
@@ -58,7 +62,7 @@ class DedicatedInferenceSpec:
 
     name: str
     region: str
-    model_deployments: tuple[ModelDeployment, ...] = field(default=(), converter=tuple)
+    model_deployments: tuple[ModelDeployment, ...] = field(default=(), converter=_deployments)
     enable_public_endpoint: bool = True
     vpc: VPC | None = field(default=None, converter=_vpc)
     version: int = 1

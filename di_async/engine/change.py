@@ -68,6 +68,7 @@ class Change(Generic[R]):
         access_token: Any = None,
         adopted: bool = False,
         already_gone: bool = False,
+        settled_by: str | None = None,
         resumed_until: float | None = None,
     ) -> None:
         self._tracker = tracker
@@ -77,8 +78,8 @@ class Change(Generic[R]):
         self.access_token = access_token
         self.adopted = adopted
         self.already_gone = already_gone
-        if already_gone:
-            tracker.verdict = Settled("DELETE answered 404")
+        if settled_by is not None:
+            tracker.verdict = Settled(settled_by)
 
     def __repr__(self) -> str:
         told = self.outcome or "not known to be settled"

@@ -29,10 +29,17 @@ class Listing(AsyncIterator[T], Generic[T]):
     A page that fails fails the listing: half a list would look like a whole one.
     """
 
-    def __init__(self, fetch: FetchPage, decode: Callable[[Any], T], page_size: int) -> None:
+    def __init__(
+        self,
+        fetch: FetchPage,
+        decode: Callable[[Any], T],
+        page_size: int,
+        fits: Callable[[T], bool] | None = None,
+    ) -> None:
         self._fetch = fetch
         self._decode = decode
         self._page_size = page_size
+        self._fits = fits
         self._seen: set[str] = set()
         self._rows = self._read()
         self.total: int | None = None
@@ -51,8 +58,9 @@ class Listing(AsyncIterator[T], Generic[T]):
             totals: set[int | None] = set()
             async for page in self._pages():
                 totals.add(page.total)
-                for row in self._fresh(page):
-                    yield self._decode(row)
+                for row in map(self._decode, self._fresh(page)):
+                    if self._fits is None or self._fits(row):
+                        yield row
             if len(totals) == 1:
                 return
         self.drifted = True

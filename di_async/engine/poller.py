@@ -226,7 +226,9 @@ class Poller:
 
     def _pause_after(self, watch: _Watch, answer: Any) -> float:
         limited = isinstance(answer, RateLimitError)
-        broken = isinstance(answer, DIError) and answer.transient and not limited
+        broken = isinstance(answer, DIError) and not isinstance(
+            answer, RateLimitError | NotFoundError
+        )
         watch.failures = watch.failures + 1 if broken else 0
         rate = math.inf
         if self._budget is not None:

@@ -1,0 +1,400 @@
+"""The DigitalOcean client: thirteen endpoints, and writes that can be awaited.
+
+https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
+"""
+
+import builtins
+import ssl as ssl_module
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import aiohttp
+
+from di_async.core.budget import RequestBudget
+from di_async.core.errors import InvalidInputError, NotFoundError
+from di_async.core.paging import Page, read_page
+from di_async.core.ports import Source, Transport, Trip
+from di_async.core.retry import RetryPolicy
+from di_async.core.schedule import PollPolicy
+from di_async.core.secret import Secret
+from di_async.core.stages import Stage
+from di_async.core.waiter import Action, Case
+from di_async.core.wire import Priority
+from di_async.digitalocean.conventions import DigitalOceanConventions
+from di_async.digitalocean.endpoints import ENDPOINTS
+from di_async.digitalocean.lifecycle import sight
+from di_async.digitalocean.merge import merged_spec, scaled_spec
+from di_async.digitalocean.models import (
+    CODEC,
+    Accelerator,
+    AccessToken,
+    CACertificate,
+    DedicatedInference,
+    GPUModelConfig,
+    Sizes,
+    read_ca,
+)
+from di_async.digitalocean.spec import SpecLike, spec_fields, whole_spec
+from di_async.digitalocean.writes import Writes, unwrap
+from di_async.engine.change import DEFAULT, Change, Default, EventStream, Timeout
+from di_async.engine.client import Client, Engine, credential, user_agent
+from di_async.engine.pages import Listing
+from di_async.engine.transport import AiohttpTransport, TransportOptions, checked_base_url
+
+__all__ = ["DedicatedInferences", "DigitalOcean"]
+
+BASE_URL = "https://api.digitalocean.com"
+
+
+class DigitalOcean(Client):
+    """A client of one DigitalOcean token.
+
+    Args:
+        token: the API token; else DIGITALOCEAN_TOKEN, then DIGITALOCEAN_ACCESS_TOKEN.
+        base_url: https, or http on this machine's loopback.
+        retry: how often one call is sent.
+        polling: how closely waits are followed.
+        budget: the token's request quota. Give several clients of one token the same object;
+            without one each makes its own; None paces by nothing but `polling`.
+        request_timeout: seconds for one request.
+        max_connections: at most this many at a time.
+        proxy: its URL; not given, the environment's (looked up once, on entering).
+        ssl: a TLS context.
+        secrets_key: under which key provider tokens are sent: "access_tokens" as documented, or
+            "secrets" as the vendor's own Go client does.
+        user_agent: comes before ours.
+        session: an aiohttp session of yours; it stays open, and brings its own TLS and tracing.
+        trace_configs: aiohttp trace configs for the client's own session.
+        transport: a stand-in for the network, for tests.
+
+    Raises:
+        InvalidInputError: (a `ValueError`) no token, a base URL that would send it in the clear,
+            or settings that exclude each other.
+    """
+
+    dedicated_inferences: "DedicatedInferences"
+
+    def __init__(
+        self,
+        token: str | Secret | None = None,
+        *,
+        base_url: str = BASE_URL,
+        retry: RetryPolicy | None = None,
+        polling: PollPolicy | None = None,
+        budget: RequestBudget | Default | None = DEFAULT,
+        request_timeout: float = 30.0,
+        max_connections: int = 100,
+        proxy: str | None = None,
+        ssl: ssl_module.SSLContext | bool | None = None,
+        secrets_key: Literal["access_tokens", "secrets"] = "access_tokens",
+        user_agent: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        trace_configs: Sequence[aiohttp.TraceConfig] = (),
+        transport: Transport | None = None,
+    ) -> None:
+        secret = credential(
+            token, "DigitalOcean token", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"
+        )
+        base_url = checked_base_url(base_url)
+        if secrets_key not in {"access_tokens", "secrets"}:
+            raise InvalidInputError("secrets_key is 'access_tokens' or 'secrets'")
+        options = TransportOptions(
+            base_url=base_url,
+            user_agent=_user_agent(user_agent),
+            request_timeout=request_timeout,
+            max_connections=max_connections,
+            proxy=proxy,
+            ssl=ssl,
+            session=session,
+            trace_configs=trace_configs,
+        )
+        engine = Engine(
+            transport=transport or AiohttpTransport(options),
+            conventions=DigitalOceanConventions(secret),
+            retry=retry or RetryPolicy(),
+            polling=polling or PollPolicy(),
+            budget=_budget(budget),
+        )
+        super().__init__(base_url, engine)
+        self.dedicated_inferences = DedicatedInferences(engine, base_url, secrets_key)
+
+
+_user_agent = user_agent
+
+
+def _budget(given: RequestBudget | Default | None) -> RequestBudget | None:
+    if given is DEFAULT:
+        return RequestBudget()
+    if given is None or isinstance(given, RequestBudget):
+        return given
+    raise InvalidInputError("budget is a RequestBudget, or None for no pacing")
+
+
+class DedicatedInferences:
+    """Dedicated inference instances: `client.dedicated_inferences`."""
+
+    def __init__(self, engine: Engine, base_url: str, secrets_key: str) -> None:
+        self._engine = engine
+        self._source = Source(
+            provider="digitalocean",
+            noun="dedicated inference",
+            kind="dedicated-inference",
+            base_url=base_url,
+            fetch=self._poll,
+            sight=sight,
+        )
+        self._writes = Writes(engine, self._source, secrets_key, get=self.get, find=self._bearing)
+
+    # -- instances ----------------------------------------------------------------------------
+
+    def list(
+        self, *, region: str | None = None, name: str | None = None, page_size: int = 200
+    ) -> Listing[DedicatedInference]:
+        """An async iterator over all instances of the team, page by page at once, in order.
+
+        Rows may be light (no spec). `name` is exact. See `Listing.drifted`.
+        """
+        fits = None if name is None else lambda di: di.name in (None, name)
+        return self._listing(
+            "list", DedicatedInference, (), {"region": region, "name": name}, page_size, fits
+        )
+
+    async def get(self, id: str) -> DedicatedInference:
+        """One instance. Raises `NotFoundError` where there is none."""
+        body = await self._engine.json(ENDPOINTS["get"].request(id))
+        return CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
+
+    async def find(self, name: str) -> DedicatedInference | None:
+        """The instance of that name, in full; None where there is none."""
+        found = await self._bearing(name)
+        return found[0] if found else None
+
+    async def create(
+        self, spec: SpecLike, *, access_tokens: Mapping[str, str | Secret] | None = None
+    ) -> Change[DedicatedInference]:
+        """A change that settles when the new instance is proven active.
+
+        `.access_token.value.reveal()` is the endpoint's token, shown by the API this once.
+        A lost answer is settled by looking the unique name up; see `.adopted`.
+
+        Args:
+            spec: a `DedicatedInferenceSpec` or a mapping of the documented shape.
+            access_tokens: provider tokens, such as `{"hugging_face_token": "hf_..."}`.
+
+        Raises:
+            InvalidInputError: the spec breaks a rule; nothing was sent.
+            ConflictError: the name is taken.
+            OutcomeUnknownError: an instance may exist, and bill, that could not be found.
+
+        Cancelling while the request is in flight may leave an instance that bills; the
+        `CancelledError` carries a note with its name.
+        """
+        return await self._writes.create(whole_spec(spec), access_tokens)
+
+    async def update(
+        self,
+        id: str,
+        *,
+        spec: SpecLike | None = None,
+        access_tokens: Mapping[str, str | Secret] | None = None,
+        ready_timeout: float = 0,
+    ) -> Change[DedicatedInference]:
+        """A change that settles when this very update is proven active.
+
+        Version, immutable fields and `model_id` are filled in from the live instance; a mapping
+        may name only what changes.
+
+        Args:
+            id: the instance.
+            spec: what it shall be.
+            access_tokens: `hugging_face_token` replaces the stored one; left out keeps it.
+            ready_timeout: seconds to go on asking while the API answers 403, which it does (also)
+                while an earlier change is under way.
+
+        Raises:
+            InvalidInputError: a rule is broken or an immutable field would change; nothing sent.
+            ConflictError: somebody else's update came first.
+            OutcomeUnknownError: the update may have been accepted.
+        """
+        if spec is None and not access_tokens:
+            raise InvalidInputError("nothing to update: give spec= or access_tokens=")
+        fields = None if spec is None else spec_fields(spec)
+        return await self._writes.update(
+            id,
+            lambda live: None if fields is None else merged_spec(live, fields),
+            access_tokens,
+            ready_timeout,
+        )
+
+    async def scale(
+        self,
+        id: str,
+        replicas: int,
+        *,
+        model: str | None = None,
+        accelerator_slug: str | None = None,
+        type: str | None = None,
+        ready_timeout: float = 0,
+    ) -> Change[DedicatedInference]:
+        """A change that settles when one accelerator entry runs at `replicas` (1 or more).
+
+        Raises:
+            InvalidInputError: nothing, or more than one entry, fits; the choices are listed.
+        """
+        return await self._writes.update(
+            id,
+            lambda live: scaled_spec(
+                live, replicas, model=model, accelerator_slug=accelerator_slug, type=type
+            ),
+            None,
+            ready_timeout,
+        )
+
+    async def delete(self, id: str) -> Change[None]:
+        """A change that settles when GET answers 404. It bills until then.
+
+        What is not there gives a settled change with `.already_gone`: with the token of another
+        team that would be so too, and the instance would go on billing.
+        """
+        return await self._writes.delete(id)
+
+    # -- waiting ------------------------------------------------------------------------------
+
+    async def wait_until_active(self, id: str, *, timeout: Timeout = DEFAULT) -> DedicatedInference:
+        """The instance, once a read that starts from now on shows it active and usable.
+
+        Raises `NotFoundError` if it was never there, else what `Change.wait` raises.
+        """
+        found: DedicatedInference = await self._handle(id, Action.ACTIVE).wait(timeout=timeout)
+        return found
+
+    async def wait_until_deleted(self, id: str, *, timeout: Timeout = DEFAULT) -> None:
+        """Comes back once GET answers 404. Deletes nothing itself."""
+        await self._handle(id, Action.DELETE).wait(timeout=timeout)
+
+    async def wait_until(
+        self,
+        id: str,
+        predicate: Callable[[DedicatedInference], object],
+        *,
+        timeout: Timeout = DEFAULT,
+    ) -> DedicatedInference:
+        """The instance, once `predicate(instance)` is true of a read. No status word raises."""
+        found: DedicatedInference = await self._handle(id, Action.PREDICATE, predicate).wait(
+            timeout=timeout
+        )
+        return found
+
+    def watch(self, id: str) -> EventStream[DedicatedInference]:
+        """An async iterator over what happens to an instance, beginning with how it is now.
+
+        It has no end but the instance's: then it raises `ResourceVanishedError`.
+        """
+        return self._handle(id, Action.PREDICATE, lambda _: False).events(timeout=None)
+
+    def resume(self, token: str) -> Change[Any]:
+        """The change whose `resume_token` this is, from any process. No I/O.
+
+        Raises:
+            InvalidInputError: (a `ValueError`) damaged, of an unknown version, or of another API.
+        """
+        return self._engine.resumed(self._source, token)
+
+    # -- accelerators, tokens, CA -------------------------------------------------------------
+
+    def list_accelerators(
+        self, id: str, *, slug: str | None = None, page_size: int = 200
+    ) -> Listing[Accelerator]:
+        """An async iterator over an instance's accelerators, all or of one GPU slug."""
+        return self._listing("list_accelerators", Accelerator, (id,), {"slug": slug}, page_size)
+
+    async def get_accelerator(self, id: str, accelerator_id: str) -> Accelerator:
+        """One accelerator of an instance."""
+        body = await self._engine.json(ENDPOINTS["get_accelerator"].request(id, accelerator_id))
+        wrapped = isinstance(body, Mapping) and isinstance(body.get("accelerator"), Mapping)
+        return CODEC.structure(body["accelerator"] if wrapped else body, Accelerator)
+
+    def list_tokens(self, id: str, *, page_size: int = 200) -> Listing[AccessToken]:
+        """An async iterator over an instance's endpoint tokens; their values are not shown."""
+        return self._listing("list_tokens", AccessToken, (id,), {}, page_size)
+
+    async def create_token(self, id: str, name: str) -> AccessToken:
+        """A new endpoint token with its value, which the API shows this once.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost; `.candidates` are the tokens of that name.
+        """
+        return await self._writes.create_token(id, name, self.list_tokens)
+
+    async def revoke_token(self, id: str, token_id: str) -> None:
+        """Revoke an endpoint token, at once and for good."""
+        trip = Trip()
+        try:
+            await self._engine.json(ENDPOINTS["revoke_token"].request(id, token_id), trip)
+        except NotFoundError:
+            if trip.sends <= 1:
+                raise  # otherwise an earlier send of ours did it and its answer was lost
+
+    async def ca_certificate(self, id: str) -> CACertificate:
+        """The CA behind the private endpoint: `.pem` and `.ssl_context()`."""
+        return read_ca(await self._engine.json(ENDPOINTS["ca_certificate"].request(id)))
+
+    # -- what there is to choose from ---------------------------------------------------------
+
+    async def sizes(self) -> Sizes:
+        """GPU sizes with their prices (Decimal, per hour), and the regions enabled."""
+        return CODEC.structure(await self._engine.json(ENDPOINTS["sizes"].request()), Sizes)
+
+    async def gpu_model_configs(self) -> builtins.list[GPUModelConfig]:
+        """Which models run on which GPUs, and which of them are gated."""
+        body = await self._engine.json(ENDPOINTS["gpu_model_configs"].request())
+        rows = unwrap(body, "gpu_model_configs")
+        return [CODEC.structure(row, GPUModelConfig) for row in rows or ()]
+
+    # -- how -----------------------------------------------------------------------------------
+
+    def _listing(
+        self,
+        name: str,
+        into: type[Any],
+        ids: tuple[str, ...],
+        params: Mapping[str, Any],
+        page_size: int,
+        fits: Callable[[Any], bool] | None = None,
+    ) -> Listing[Any]:
+        if not 1 <= page_size <= 200:
+            raise InvalidInputError("page_size is 1 to 200")
+        endpoint = ENDPOINTS[name]
+        endpoint.request(*ids)  # a bad id is told here, not at the first row
+
+        async def fetch(page: int) -> Page:
+            asked = {**params, "page": page, "per_page": page_size}
+            body = await self._engine.json(endpoint.request(*ids, params=asked))
+            return read_page(body, str(endpoint.key))
+
+        return Listing(fetch, lambda row: CODEC.structure(row, into), page_size, fits)
+
+    async def _bearing(self, name: str) -> builtins.list[DedicatedInference]:
+        """All instances of a name, in full. A row that does not show its name is looked into."""
+        found = []
+        async for row in self.list(name=name):
+            instance = await self.get(row.id)
+            if name in (instance.name, row.name):
+                found.append(instance)
+        return found
+
+    async def _poll(self, stage: Stage, trip: Trip) -> DedicatedInference:
+        request = ENDPOINTS["get"].request(stage.id)
+        body = await self._engine.json_once(request, Priority.SWEEP, trip)
+        return CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
+
+    def _handle(
+        self,
+        id: str,
+        action: Action,
+        predicate: Callable[[DedicatedInference], object] | None = None,
+    ) -> Change[Any]:
+        """A handle on something that no write of ours began."""
+        ENDPOINTS["get"].request(id)
+        case = Case(action=action, accepted_at=self._engine.clock.now())
+        return self._engine.change(self._source, id, case, predicate=predicate)

@@ -1,0 +1,339 @@
+"""Writes that survive a lost answer: sent once, then settled by looking, never repeated blindly."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from di_async.core.errors import (
+    ConflictError,
+    ConnectError,
+    DecodeError,
+    DIError,
+    InvalidInputError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    ServerError,
+    TransportError,
+)
+from di_async.core.ports import Source, Trip
+from di_async.core.reconcile import Absent, Adopt, Candidate, Foreign, decide_lost_create
+from di_async.core.secret import Secret, reveal
+from di_async.core.waiter import Action, Case
+from di_async.digitalocean.endpoints import ENDPOINTS
+from di_async.digitalocean.lifecycle import create_case, update_case
+from di_async.digitalocean.models import CODEC, AccessToken, DedicatedInference
+from di_async.digitalocean.spec import (
+    DedicatedInferenceSpec,
+    check_name,
+    shown_spec,
+    spec_digest,
+)
+from di_async.engine.change import Change
+from di_async.engine.client import Engine
+from di_async.engine.pages import Listing
+
+__all__ = ["Writes", "unwrap"]
+
+logger = logging.getLogger("di_async")
+
+# Lists lag behind writes for a while; a name is looked up at these moments, in seconds.
+_LOOKS_AFTER_S = (0.5, 2.0, 5.0)
+# After these the request may have been processed.
+_AMBIGUOUS = (TransportError, ServerError, DecodeError)
+
+Tokens = Mapping[str, str | Secret] | None
+
+
+def unwrap(body: Any, key: str) -> Any:
+    """What sits under `key` in an answer.
+
+    Raises:
+        DecodeError: nothing does.
+    """
+    if not isinstance(body, Mapping) or key not in body:
+        raise DecodeError(f"the answer has no {key!r} @ $")
+    return body[key]
+
+
+class Writes:
+    """The five writes of one provider."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        source: Source[DedicatedInference],
+        secrets_key: str,
+        *,
+        get: Callable[[str], Awaitable[DedicatedInference]],
+        find: Callable[[str], Awaitable[list[DedicatedInference]]],
+    ) -> None:
+        self._engine = engine
+        self._source = source
+        self._secrets_key = secrets_key
+        self._get = get
+        self._find = find
+
+    # -- create -------------------------------------------------------------------------------
+
+    async def create(
+        self, spec: DedicatedInferenceSpec, access_tokens: Tokens
+    ) -> Change[DedicatedInference]:
+        """See `DedicatedInferences.create`."""
+        body = {"spec": spec.to_dict(), **self._secrets(access_tokens)}
+        try:
+            return await self._create(spec, body)
+        except asyncio.CancelledError as cancelled:
+            story = (
+                f"the create of {spec.name!r} was cancelled in flight: it may exist and bill. "
+                f"Find it with `find({spec.name!r})`"
+            )
+            logger.warning(story)
+            cancelled.add_note(story)
+            raise
+
+    async def _create(
+        self, spec: DedicatedInferenceSpec, body: dict[str, Any]
+    ) -> Change[DedicatedInference]:
+        began, lost = self._engine.clock.datetime(), None
+        for attempt in range(1, self._engine.retry.attempts + 1):
+            try:
+                answer = await self._engine.json(ENDPOINTS["create"].request(json=body))
+                return self._created(spec, answer)
+            except ConflictError:
+                if lost is None:
+                    raise
+            except _AMBIGUOUS as error:
+                if isinstance(error, ConnectError) and lost is None:
+                    raise
+                lost = error
+            logger.warning("the answer to the create of %r was lost: looking it up", spec.name)
+            change = await self._adopted(spec, began, lost)
+            if change is not None:
+                return change
+            await self._pause(attempt)
+        raise self._unknown(spec, lost)
+
+    def _created(self, spec: DedicatedInferenceSpec, answer: Any) -> Change[DedicatedInference]:
+        accepted_at = self._engine.clock.now()
+        initial = CODEC.structure(unwrap(answer, "dedicated_inference"), DedicatedInference)
+        token = CODEC.structure(answer["token"], AccessToken) if answer.get("token") else None
+        logger.info("create of %s accepted: %s", spec.name, initial.id)
+        case = create_case(initial, spec, accepted_at)
+        return self._engine.change(
+            self._source, initial.id, case, initial=initial, access_token=token
+        )
+
+    async def _adopted(
+        self, spec: DedicatedInferenceSpec, began: Any, lost: DIError
+    ) -> Change[DedicatedInference] | None:
+        """The instance that the lost create made, if it did; None if surely nothing is there."""
+        looked = False
+        for pause in _LOOKS_AFTER_S:
+            await asyncio.sleep(pause)
+            try:
+                found = {di.id: di for di in await self._find(spec.name)}
+            except (*_AMBIGUOUS, NotFoundError) as error:
+                logger.info("looking %r up failed: %s", spec.name, error)
+                continue
+            looked = True
+            match decide_lost_create([_candidate(di, spec) for di in found.values()], began):
+                case Adopt(id=id):
+                    return self._adopt(spec, found[id])
+                case Foreign(id=id, why=why):
+                    raise ConflictError(
+                        f"the name {spec.name!r} is taken by {id}, which is not what this call "
+                        f"made: {why}",
+                        method="POST",
+                        path=ENDPOINTS["create"].path,
+                        status=409,
+                    ) from lost
+                case Absent():
+                    pass
+        if not looked:
+            raise self._unknown(spec, lost)
+        return None
+
+    def _adopt(
+        self, spec: DedicatedInferenceSpec, found: DedicatedInference
+    ) -> Change[DedicatedInference]:
+        logger.warning(
+            "%s (%s) was made by a create whose answer was lost: adopted. Its one-time token is "
+            "lost with the answer: create_token(%r, name) makes another",
+            spec.name,
+            found.id,
+            found.id,
+        )
+        case = create_case(found, spec, self._engine.clock.now())
+        return self._engine.change(self._source, found.id, case, initial=found, adopted=True)
+
+    def _unknown(self, spec: DedicatedInferenceSpec, lost: DIError | None) -> OutcomeUnknownError:
+        error = OutcomeUnknownError(
+            f"whether {spec.name!r} was created is not known ({lost}). It may exist and bill: "
+            f"look with `find({spec.name!r})` before creating it again",
+            method="POST",
+            path=ENDPOINTS["create"].path,
+        )
+        error.__cause__ = lost
+        return error
+
+    # -- update -------------------------------------------------------------------------------
+
+    async def update(
+        self,
+        id: str,
+        make_spec: Callable[[DedicatedInference], DedicatedInferenceSpec | None],
+        access_tokens: Tokens,
+        ready_timeout: float,
+    ) -> Change[DedicatedInference]:
+        """See `DedicatedInferences.update`; `make_spec` makes the whole spec of the live one."""
+        secrets = self._secrets(access_tokens)
+        give_up_at = self._engine.clock.now() + ready_timeout
+        while True:
+            before = await self._get(id)
+            spec = make_spec(before)
+            body = {**({"spec": spec.to_dict()} if spec else {}), **secrets}
+            try:
+                answer, adopted = await self._patch(before, spec, body)
+                break
+            except PermissionDeniedError:
+                # Also the API's word for "not yet accepting updates"; nothing was changed.
+                pause = min(self._engine.polling.target_lag, give_up_at - self._engine.clock.now())
+                if pause <= 0:
+                    raise
+            await asyncio.sleep(pause)
+        case = update_case(before, answer, spec, self._engine.clock.now())
+        logger.info("update of %s accepted", id)
+        return self._engine.change(self._source, id, case, initial=answer, adopted=adopted)
+
+    async def _patch(
+        self,
+        before: DedicatedInference,
+        spec: DedicatedInferenceSpec | None,
+        body: dict[str, Any],
+    ) -> tuple[DedicatedInference, bool]:
+        request = ENDPOINTS["update"].request(before.id, json=body)
+        lost: DIError | None = None
+        for attempt in range(1, self._engine.retry.attempts + 1):
+            try:
+                answer = await self._engine.json(request)
+                found = unwrap(answer, "dedicated_inference")
+                return CODEC.structure(found, DedicatedInference), False
+            except (ConflictError, PermissionDeniedError):
+                # After a lost answer this may be our own first try, under way.
+                live = await self._get(before.id) if lost is not None and spec else None
+                if live is None or spec is None or not _taken(before, live, spec):
+                    raise
+                return live, True
+            except _AMBIGUOUS as error:
+                if isinstance(error, ConnectError) and lost is None:
+                    raise
+                lost = error
+            logger.warning("the answer to the update of %s was lost: reading again", before.id)
+            await self._pause(attempt)
+            live = await self._get(before.id)
+            if spec is not None and _taken(before, live, spec):
+                return live, True
+        raise OutcomeUnknownError(
+            f"whether the update of {before.id} was accepted is not known ({lost}); "
+            "read it before updating again",
+            method="PATCH",
+            path=request.path,
+            candidates=(live,),
+        ) from lost
+
+    # -- delete, tokens -----------------------------------------------------------------------
+
+    async def delete(self, id: str) -> Change[None]:
+        """See `DedicatedInferences.delete`."""
+        trip, gone = Trip(), False
+        try:
+            await self._engine.json(ENDPOINTS["delete"].request(id), trip)
+        except NotFoundError as error:
+            if error.transient:
+                raise
+            gone = True
+        already_gone = gone and trip.sends <= 1
+        if already_gone:
+            logger.warning(
+                "%s was not there to delete. If the token is of another team, it still bills", id
+            )
+        else:
+            logger.info("delete of %s accepted", id)
+        case = Case(action=Action.DELETE, accepted_at=self._engine.clock.now())
+        settled_by = "DELETE answered 404" if gone else None
+        return self._engine.change(
+            self._source, id, case, already_gone=already_gone, settled_by=settled_by
+        )
+
+    async def create_token(
+        self, id: str, name: str, list_tokens: Callable[[str], Listing[AccessToken]]
+    ) -> AccessToken:
+        """See `DedicatedInferences.create_token`."""
+        problems = check_name(name, "name")
+        if problems:
+            raise InvalidInputError("; ".join(problems), problems=tuple(problems))
+        request = ENDPOINTS["create_token"].request(id, json={"name": name})
+        try:
+            body = await self._engine.json(request)
+            return CODEC.structure(unwrap(body, "token"), AccessToken)
+        except ConnectError:
+            raise
+        except _AMBIGUOUS as lost:
+            found = [token async for token in list_tokens(id) if token.name == name]
+            raise OutcomeUnknownError(
+                f"whether a token {name!r} was created is not known ({lost}); its value is lost "
+                f"either way. {len(found)} of that name exist: revoke what you do not know and "
+                "create anew",
+                method="POST",
+                path=request.path,
+                candidates=tuple(found),
+            ) from lost
+
+    # -- helpers ------------------------------------------------------------------------------
+
+    def _secrets(self, tokens: Tokens) -> dict[str, Any]:
+        if not tokens:
+            return {}
+        if not isinstance(tokens, Mapping) or not all(
+            isinstance(value, str | Secret) for value in tokens.values()
+        ):
+            raise InvalidInputError("access_tokens: a mapping of names to tokens")
+        return {self._secrets_key: {name: reveal(value) for name, value in tokens.items()}}
+
+    async def _pause(self, attempt: int) -> None:
+        jitter = random.random()  # noqa: S311 - jitter, no secret
+        await asyncio.sleep(self._engine.retry.backoff(attempt, jitter))
+
+
+def _candidate(di: DedicatedInference, spec: DedicatedInferenceSpec) -> Candidate:
+    shown = shown_spec(di)
+    as_sent = shown is not None and spec_digest(shown) == spec_digest(spec)
+    same_place = di.region in (None, spec.region)
+    return Candidate(di.id, di.created_at, as_sent and same_place)
+
+
+def _taken(
+    before: DedicatedInference, live: DedicatedInference, spec: DedicatedInferenceSpec
+) -> bool:
+    """The live instance shows that our update was accepted.
+
+    Raises:
+        ConflictError: it shows that somebody else's was.
+    """
+    was = before.spec.version if before.spec and before.spec.version else 0
+    for shown in (live.pending_deployment_spec, live.spec):
+        if shown is not None and (shown.version or 0) > was:
+            if spec_digest(shown) == spec_digest(spec):
+                return True
+            raise ConflictError(
+                f"{live.id} is at spec version {shown.version}, which is not what was sent: "
+                "somebody else's update came first",
+                method="PATCH",
+                status=409,
+            )
+    pending = live.pending_deployment_spec
+    new = pending is not None and before.pending_deployment_spec is None
+    return new and pending is not None and spec_digest(pending) == spec_digest(spec)

@@ -1,0 +1,237 @@
+"""What every provider's client is: entered once, bound to one loop, owner of all that runs.
+
+No cancel scope stays open between entering and leaving, so the two may happen in different tasks
+(pytest fixtures, start-up and shut-down hooks of web frameworks).
+"""
+
+import asyncio
+import contextvars
+import os
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from attrs import define, field, frozen
+
+from di_async.core.budget import RequestBudget
+from di_async.core.codec import loads
+from di_async.core.errors import ClientClosedError, DecodeError, InvalidInputError
+from di_async.core.ports import Conventions, Source, Transport, Trip
+from di_async.core.retry import RetryPolicy
+from di_async.core.schedule import PollPolicy
+from di_async.core.secret import Secret
+from di_async.core.stages import ResumeToken, unpack_case
+from di_async.core.waiter import Case
+from di_async.core.wire import Priority, Request, Response, json_bytes, query
+from di_async.engine.change import Change
+from di_async.engine.clock import Clock
+from di_async.engine.observe import Tracker
+from di_async.engine.poller import Poller
+from di_async.engine.session import Session
+
+__all__ = ["Client", "Engine", "credential", "user_agent"]
+
+R = TypeVar("R")
+
+
+def user_agent(own: str | None) -> str:
+    """The User-Agent to send; a caller's own comes first."""
+    ours = f"di_async/{version('di-async')}"
+    return f"{own} {ours}" if own else ours
+
+
+def credential(given: str | Secret | None, what: str, *variables: str) -> Secret:
+    """A secret given, or found in one of these environment variables.
+
+    Raises:
+        InvalidInputError: (a `ValueError`) it is nowhere, or cannot stand in a header.
+    """
+    if isinstance(given, Secret):
+        given = given.reveal()
+    found = given if given is not None else next(filter(None, map(os.environ.get, variables)), "")
+    value = found.strip().strip("'")
+    if not value:
+        raise InvalidInputError(f"no {what}: give it, or set {' or '.join(variables)}")
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise InvalidInputError(f"the {what} holds characters that no token has")
+    return Secret(value)
+
+
+@frozen
+class Runtime:
+    """What exists between entering and leaving, on one loop."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    session: Session
+    poller: Poller
+
+
+@define(kw_only=True)
+class Engine:
+    """One client's moving parts; the provider's own methods work through this."""
+
+    transport: Transport
+    conventions: Conventions
+    retry: RetryPolicy
+    polling: PollPolicy
+    budget: RequestBudget | None
+    _runtime: Runtime | None = field(default=None, init=False)
+    _closed: bool = field(default=False, init=False)
+
+    async def open(self) -> None:
+        """Bind to the running loop."""
+        if self._runtime is not None or self._closed:
+            raise RuntimeError("a client is entered once: make a new one for each `async with`")
+        loop = asyncio.get_running_loop()
+        clock = Clock(loop)
+        session = Session(self.transport, self.conventions, self.retry, self.budget, clock)
+        poller = Poller(self.polling, self.budget, clock, contextvars.copy_context())
+        self._runtime = Runtime(loop, clock, session, poller)
+        await self.transport.open()
+
+    async def close(self) -> None:
+        """End all that is open; twice does nothing."""
+        if self._closed:
+            return
+        runtime = self._runtime and self.running
+        self._closed = True
+        if runtime is not None:
+            await runtime.poller.close()
+            await runtime.session.close()
+
+    @property
+    def running(self) -> Runtime:
+        """The runtime, if the caller is where it belongs.
+
+        Raises:
+            RuntimeError: not entered, or another loop or thread. ClientClosedError: closed.
+        """
+        if self._closed:
+            raise ClientClosedError("this client is closed: enter a new one with `async with`")
+        if self._runtime is None:
+            raise RuntimeError("enter the client first: `async with ... as client`")
+        try:
+            loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is not self._runtime.loop:
+            raise RuntimeError(
+                "this client belongs to the event loop (and thread) that entered it: "
+                "make one client for each loop"
+            )
+        return self._runtime
+
+    @property
+    def clock(self) -> Clock:
+        """Loop time and wall time."""
+        return self.running.clock
+
+    async def json(self, request: Request, trip: Trip | None = None) -> Any:
+        """The decoded answer to a request; None where there is no body."""
+        response = await self.running.session.call(request, trip)
+        return _decoded(request, response)
+
+    async def json_once(self, request: Request, priority: Priority, trip: Trip) -> Any:
+        """The same in a single attempt: a poller asks again in its own time."""
+        response = await self.running.session.once(request, priority, trip)
+        return _decoded(request, response)
+
+    def change(
+        self,
+        source: Source[R],
+        id: str,
+        case: Case,
+        *,
+        predicate: Callable[[R], object] | None = None,
+        **more: Any,
+    ) -> Change[Any]:
+        """A handle on a write that was accepted just now, or on a wait that begins now."""
+        tracker = Tracker(source, id, case, self.clock, predicate=predicate)
+        return Change(tracker, self._poller, **more)
+
+    def resumed(self, source: Source[R], text: str) -> Change[Any]:
+        """The change that a token tells of, if it belongs to this client's API."""
+        token, clock = ResumeToken.decode(text), self.clock
+        told = (token.provider, token.base_url, token.scope, token.stage.kind)
+        if told != (source.provider, source.base_url, source.scope, source.kind):
+            raise InvalidInputError(
+                f"this resume token is for {token.provider} at {token.base_url}, "
+                f"not for {source.provider} at {source.base_url}"
+            )
+        started_at = min(clock.loop_at(token.started_at), clock.now())
+        case = unpack_case(token, accepted_at=clock.now())
+        tracker = Tracker(source, token.stage.id, case, clock, started_at=started_at)
+        return Change(tracker, self._poller, resumed_until=token.deadline_at)
+
+    def _poller(self) -> Poller:
+        return self.running.poller
+
+
+class Client:
+    """The part of a client that is the same for every provider."""
+
+    def __init__(self, base_url: str, engine: Engine) -> None:
+        self.base_url = base_url
+        self._engine = engine
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.base_url}>"
+
+    async def __aenter__(self) -> Self:
+        """Bind the client to the running loop.
+
+        Raises:
+            RuntimeError: it was entered before; make a new one.
+        """
+        await self._engine.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End every open wait and call with `ClientClosedError` and let go of the network.
+
+        What the provider has accepted goes on there, and bills. Closing twice does nothing.
+        """
+        await self._engine.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+    ) -> Any:
+        """The decoded JSON answer of any other endpoint (None where there is no body).
+
+        The same authentication, budget, retries and errors as everywhere; a POST or PATCH is
+        never repeated unless it surely was not processed.
+
+        Raises:
+            APIError, TransportError, DecodeError: see `core.errors`.
+        """
+        if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
+            raise InvalidInputError("path starts with one '/' and holds no query: use params=")
+        return await self._engine.json(
+            Request(method.upper(), path, query(params or {}), json_bytes(json))
+        )
+
+
+def _decoded(request: Request, response: Response) -> Any:
+    if not response.body.strip():
+        return None
+    try:
+        return loads(response.body)
+    except DecodeError as error:
+        error.method, error.path, error.status = request.method, request.path, response.status
+        error.request_id = response.headers.get("x-request-id")
+        raise
