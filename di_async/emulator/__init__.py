@@ -5,12 +5,17 @@
     World().handle(now, method, path, headers, body)   # no sockets, no clock
 
 Rules of this folder: nothing of the client is imported, so that no mistake can be shared; every
-socket is on loopback; pytest and trustme are imported only by who needs them.
+socket is on loopback; pytest and trustme are imported only by who needs them. The names below
+come on first use, since pytest passes through here in every run where the package is installed.
 """
 
-from .running import Emulator, Options, running
-from .threads import threaded
-from .world import Fault, Fixed, Lifecycle, LogNormal, Response, Stats, World
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .serving import Emulator, Options, running
+    from .threads import threaded
+    from .world import Fault, Fixed, Lifecycle, LogNormal, Response, Stats, World
 
 __all__ = [
     "Emulator",
@@ -25,3 +30,13 @@ __all__ = [
     "running",
     "threaded",
 ]
+
+_HOMES = {"Emulator": "serving", "Options": "serving", "running": "serving", "threaded": "threads"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f".{_HOMES.get(name, 'world')}", __name__)
+    value = globals()[name] = getattr(home, name)
+    return value

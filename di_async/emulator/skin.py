@@ -8,7 +8,8 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
@@ -27,26 +28,32 @@ def listen(port: int) -> socket.socket:
         raise OSError(error.errno, msg) from error
 
 
-async def start(
+@asynccontextmanager
+async def serving(
     sock: socket.socket, ask: Ask, time_scale: float, tls: ssl.SSLContext | None
-) -> web.ServerRunner:
-    """A server that answers on the socket until its `cleanup`."""
+) -> AsyncIterator[None]:
+    """A server that answers on the socket for as long as the block lasts."""
+    closing = asyncio.Event()
     # Polls may be a minute apart and must find their connection open.
-    server = web.Server(_handler(ask, time_scale), keepalive_timeout=120, access_log=None)
-    runner = web.ServerRunner(server, shutdown_timeout=0.1)
+    server = web.Server(_handler(ask, time_scale, closing), keepalive_timeout=120, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=1.0)
     await runner.setup()
-    await web.SockSite(runner, sock, ssl_context=tls).start()
-    return runner
+    try:
+        await web.SockSite(runner, sock, ssl_context=tls).start()
+        yield
+    finally:
+        closing.set()
+        await runner.cleanup()
 
 
 def _handler(
-    ask: Ask, time_scale: float
+    ask: Ask, time_scale: float, closing: asyncio.Event
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         answer = ask(request, await request.read())
         if answer.delay_s:
-            await asyncio.sleep(answer.delay_s / time_scale)
-        if answer.drop:
+            await _delay(answer.delay_s / time_scale, closing)
+        if answer.drop or closing.is_set():
             _reset(request)
             return web.Response()
         if answer.cut or answer.chunks:
@@ -56,13 +63,19 @@ def _handler(
     return handle
 
 
+async def _delay(seconds: float, closing: asyncio.Event) -> None:
+    """Wait, but not beyond the end of the server: nobody should wait for a late answer then."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await closing.wait()
+
+
 def _reset(request: web.BaseRequest) -> None:
-    if request.transport is None:
+    if request.transport is None:  # the client has left already
         return
     # Without lingering the close is a TCP reset: what a crashed proxy looks like.
-    request.transport.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO
-    )
+    sock = request.transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     request.transport.abort()
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Unpack
 
-from .running import Emulator, Options, running
+from .serving import Emulator, Options, running
 
 _Started = tuple[Emulator, asyncio.AbstractEventLoop, asyncio.Event]
 

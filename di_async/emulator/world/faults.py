@@ -84,13 +84,11 @@ class FaultBook:
     def make(self, kind: str, now: float, **settings: object) -> Fault:
         """A new fault that is not armed yet."""
         if kind not in KINDS:
-            msg = f"unknown fault {kind!r}; there are: {', '.join(KINDS)}"
-            raise ValueError(msg)
+            raise ValueError(f"unknown fault {kind!r}; there are: {', '.join(KINDS)}")
         try:
             fault = Fault(kind, **settings)  # type: ignore[arg-type]
         except TypeError as error:
-            msg = f"fault {kind!r}: {error}"
-            raise ValueError(msg) from error
+            raise ValueError(f"fault {kind!r}: {error}") from error
         fault.on = self._operation(fault.on)
         lasts = kind in (*ANSWER_KINDS, "unknown_status", "no_capacity") and fault.seconds
         if lasts:
@@ -106,8 +104,7 @@ class FaultBook:
             return self._operations[_normal(on)]
         except KeyError:
             known = "; ".join(self._operations.values())
-            msg = f"no operation {on!r}; there are: {known}"
-            raise ValueError(msg) from None
+            raise ValueError(f"no operation {on!r}; there are: {known}") from None
 
     def take(
         self,

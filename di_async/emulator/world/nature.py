@@ -17,8 +17,7 @@ class Nature:
 
     def __init__(self, seed: int, time_scale: float) -> None:
         if time_scale <= 0:
-            msg = f"time_scale must be above 0, not {time_scale}"
-            raise ValueError(msg)
+            raise ValueError(f"time_scale must be above 0, not {time_scale}")
         self.time_scale = time_scale
         self.now: float | None = None
         self._anchor = 0.0

@@ -37,11 +37,9 @@ def strike(site: Site, fault: Fault, now: float) -> None:
     """Let an outcome fault strike an instance at once; ValueError if nothing can be struck."""
     instance = site.estate.instances.get(fault.id or "")
     if instance is None:
-        msg = f"no instance {fault.id!r} to strike"
-        raise ValueError(msg)
+        raise ValueError(f"no instance {fault.id!r} to strike")
     if fault.kind == "stuck" and not instance.in_flight:
-        msg = f"nothing is under way on {fault.id!r} that could get stuck"
-        raise ValueError(msg)
+        raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
     fault.hits = 1
     if instance.in_flight:
         site.estate.bend(instance, _bent(instance.change, fault))

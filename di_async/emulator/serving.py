@@ -143,8 +143,7 @@ async def running(**options: Unpack[Options]) -> AsyncIterator[Emulator]:
             (control, emu.ask, context if tls else None),
             (data, emu.ask_dataplane, context),
         ):
-            runner = await skin.start(sock, ask, scale, secure)
-            stack.push_async_callback(runner.cleanup)
+            await stack.enter_async_context(skin.serving(sock, ask, scale, secure))
         yield emu
 
 

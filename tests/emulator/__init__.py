@@ -1,0 +1,1 @@
+"""The emulator's tests, folder for folder as the package."""

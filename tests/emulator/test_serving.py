@@ -1,0 +1,205 @@
+"""The emulator over sockets, in the running loop."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from di_async.emulator import Emulator, Lifecycle, running
+
+from .helpers import BASE, a_spec
+
+CREATE = f"POST {BASE}"
+
+
+class Clock:
+    """A clock that only moves when told."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def read(self) -> float:
+        """The moment it shows."""
+        return self.now
+
+
+@pytest.fixture
+async def session(emu: Emulator) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client with the emulator's token."""
+    async with client(emu) as session:
+        yield session
+
+
+def client(emu: Emulator, tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
+    """A client of the control plane."""
+    headers = {"Authorization": f"Bearer {emu.token}"}
+    connector = aiohttp.TCPConnector(ssl=tls or True)
+    return aiohttp.ClientSession(emu.url, headers=headers, connector=connector)
+
+
+async def raw_get(emu: Emulator) -> asyncio.StreamReader:
+    """The answer to a GET, as bytes off the wire: no client that repeats or hides anything."""
+    url = urlsplit(emu.url)
+    tls = ssl.create_default_context(cadata=emu.ca_pem) if url.scheme == "https" else None
+    reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=tls)
+    writer.write(
+        f"GET {BASE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {emu.token}\r\n".encode()
+    )
+    writer.write(b"Connection: close\r\n\r\n")
+    try:
+        await reader.read()
+    finally:
+        writer.close()
+    return reader
+
+
+async def test_life_of_an_instance_over_http() -> None:
+    """Created, active when the clock says so, deleted; the truth agrees with the wire."""
+    clock = Clock()
+    lifecycle = Lifecycle(create=600, delete=60)
+    async with running(clock=clock.read, lifecycle=lifecycle) as emu, client(emu) as session:
+        async with session.post(BASE, json={"spec": a_spec()}) as made:
+            id = (await made.json())["dedicated_inference"]["id"]
+        clock.now += 600
+        async with session.get(f"{BASE}/{id}") as got:
+            one = (await got.json())["dedicated_inference"]
+        assert (one["status"], emu.truth(id).settled) == ("active", True)
+        assert one["endpoints"]["public_endpoint_fqdn"] == emu.dataplane_url
+        async with session.delete(f"{BASE}/{id}") as gone:
+            assert gone.status == 202
+        clock.now += 60
+        assert not emu.truth(id).exists
+        assert emu.stats.by_operation[CREATE] == 1
+
+
+async def test_tls_control_plane_is_signed_by_its_own_ca() -> None:
+    """With tls=True a client that trusts ca_pem is served, and links are https."""
+    async with running(tls=True) as emu:
+        trusted = ssl.create_default_context(cadata=emu.ca_pem)
+        async with client(emu, trusted) as session, session.get(BASE) as reply:
+            assert (await reply.json())["links"]["pages"]["last"].startswith(emu.url)
+        async with client(emu) as stranger:
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await stranger.get(BASE)
+
+
+async def test_rate_headers_are_real_time_and_date_too() -> None:
+    """At scale 1000 the windows are fast; Date and ratelimit-reset stay near the real clock."""
+    async with running(time_scale=1000, per_minute=1) as emu, client(emu) as session:
+        await session.get(BASE)
+        async with session.get(BASE) as reply:
+            assert (reply.status, reply.headers["retry-after"]) == (429, "1")
+            assert 0 <= int(reply.headers["ratelimit-reset"]) - time.time() < 6
+            date = parsedate_to_datetime(reply.headers["date"]).timestamp()
+            assert abs(date - time.time()) < 5
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_reset_is_a_reset_on_the_wire(tls: bool) -> None:
+    """The client's read fails with a connection reset, not with an orderly end."""
+    async with running(tls=tls) as emu:
+        emu.fault("reset")
+        with pytest.raises(ConnectionResetError):
+            await raw_get(emu)
+
+
+async def test_cut_answer_ends_in_the_middle(emu: Emulator, session: aiohttp.ClientSession) -> None:
+    """The body is shorter than its content-length says."""
+    emu.fault("cut")
+    async with session.get(f"{BASE}/sizes") as reply:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await reply.read()
+
+
+async def test_slow_answer_is_late_by_scaled_seconds(
+    emu: Emulator, session: aiohttp.ClientSession
+) -> None:
+    """Fifty world seconds at scale 1000 are 50 ms."""
+    emu.fault("slow", delay_s=50)
+    start = time.perf_counter()
+    async with session.get(BASE) as reply:
+        assert reply.status == 200
+    assert time.perf_counter() - start >= 0.05
+
+
+async def test_cleared_faults_strike_no_more(emu: Emulator, session: aiohttp.ClientSession) -> None:
+    """The handle clears what it armed."""
+    emu.fault("status", times=None)
+    emu.clear_faults()
+    async with session.get(BASE) as reply:
+        assert reply.status == 200
+
+
+async def test_connection_stays_open_between_requests(
+    emu: Emulator, session: aiohttp.ClientSession
+) -> None:
+    """Polls reuse their connection: nothing in the answer closes it."""
+    async with session.get(BASE) as one:
+        await one.read()
+    assert session.connector is not None
+    async with session.get(BASE) as two:
+        assert two.connection is not None or two.headers.get("connection") != "close"
+
+
+async def test_taken_port_is_a_clear_os_error() -> None:
+    """Two emulators cannot share a port, and the second says which."""
+    async with running() as emu:
+        port = urlsplit(emu.url).port or 0
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
+            async with running(port=port):
+                pass
+
+
+async def test_leaving_does_not_wait_for_open_connections_or_slow_answers() -> None:
+    """The end is quick although a client is still waiting for its answer."""
+    async with running() as emu, client(emu) as session:
+        await session.get(BASE)
+        emu.fault("slow", delay_s=3600)
+        with pytest.raises(TimeoutError):
+            await session.get(BASE, timeout=aiohttp.ClientTimeout(total=0.05))
+        start = time.perf_counter()
+    assert time.perf_counter() - start < 0.5
+
+
+async def test_answer_that_is_late_when_the_emulator_ends_is_a_reset() -> None:
+    """A client that still waits is told at once that nothing will come."""
+    async with asyncio.TaskGroup() as group:
+        async with running() as emu:
+            fault = emu.fault("slow", delay_s=3600)
+            waiting = group.create_task(_reset_seen(emu))
+            await asyncio.to_thread(_until, lambda: fault.hits == 1)
+        assert await waiting
+
+
+async def _reset_seen(emu: Emulator) -> bool:
+    try:
+        await raw_get(emu)
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    while not holds():
+        time.sleep(0.001)
+
+
+async def test_seed_is_told_and_repeats_the_world() -> None:
+    """A drawn seed can be read, and given again."""
+    async with running() as emu:
+        first = emu.token
+    async with running(seed=emu.seed) as again:
+        assert again.token == first
+        assert again.read_only_token != first
+
+
+async def test_unknown_option_is_a_type_error() -> None:
+    """A misspelt option does not go unnoticed, and leaves nothing open."""
+    with pytest.raises(TypeError, match="colour"):
+        async with running(colour="red"):  # type: ignore[call-arg]
+            pass

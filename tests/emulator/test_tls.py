@@ -1,0 +1,33 @@
+"""The certificate authority, and what an import of the emulator costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from di_async import emulator
+from di_async.emulator.tls import Authority
+
+
+def test_missing_trustme_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra the error names it."""
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'di-async\[emulator\]'"):
+        Authority()
+
+
+def test_import_needs_neither_pytest_nor_trustme() -> None:
+    """Who uses the pure world pays for neither."""
+    code = (
+        "from di_async.emulator import *; import sys; print({'pytest', 'trustme'} & {*sys.modules})"
+    )
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    """The door has the promised names and no others."""
+    with pytest.raises(AttributeError, match="no attribute 'colour'"):
+        _ = emulator.colour

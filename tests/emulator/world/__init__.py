@@ -1,0 +1,1 @@
+"""The pure world's tests."""
