@@ -41,7 +41,7 @@ async def _serve(started: "Future[_Started]", options: Options) -> None:
         async with running(**options) as emulator:
             started.set_result((emulator, asyncio.get_running_loop(), stop))
             await stop.wait()
-    except BaseException as error:
-        if started.done():
+    except Exception as error:
+        if started.done():  # it ran and ended badly; the thread's own hook will tell
             raise
         started.set_exception(error)

@@ -263,6 +263,15 @@ def test_regress_is_overtaken_by_a_newer_write(desk: Desk) -> None:
     assert desk.status(id) == "404"
 
 
+def test_regress_of_what_is_gone_by_then_does_nothing(desk: Desk) -> None:
+    """A failure that comes due after the deletion has nothing left to strike."""
+    id = desk.active()
+    desk.world.fault("regress", id=id, now=desk.now, seconds=100)
+    desk.ask("DELETE", f"/{id}")
+    desk.now += 100
+    assert desk.status(id) == "404"
+
+
 def test_failed_delete_leaves_the_instance_in_error(desk: Desk) -> None:
     """A deletion can fail, too; asking again works."""
     id = desk.active()

@@ -7,6 +7,7 @@ import base64
 import math
 import string
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar, TypeVar
@@ -27,7 +28,7 @@ T = TypeVar("T")
 _DIGITS = string.digits + string.ascii_lowercase
 
 
-class Shapes:
+class Shapes(ABC):
     """A dialect: how values look on the wire."""
 
     token_created_status: ClassVar[int]
@@ -35,39 +36,39 @@ class Shapes:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
+    @abstractmethod
     def created(self, instance: Instance, word: str, token: Token) -> Json:
         """The answer to a create."""
-        raise NotImplementedError
 
+    @abstractmethod
     def instance(self, instance: Instance, word: str) -> Json:
         """One instance, not wrapped."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row(self, instance: Instance, word: str) -> Json:
         """One item of a list of instances."""
-        raise NotImplementedError
 
+    @abstractmethod
     def token(self, token: Token, *, value: bool) -> Json:
         """One access token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accelerator(
         self, instance: Instance, model: Model, entry: Accelerator, number: int
     ) -> Json:
         """One GPU in use."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sizes(self) -> Json:
         """Regions and prices."""
-        raise NotImplementedError
 
+    @abstractmethod
     def models(self) -> list[Json]:
         """GPU and model configurations."""
-        raise NotImplementedError
 
+    @abstractmethod
     def links(self, url: str, query: dict[str, str], page: int, per_page: int, total: int) -> Json:
         """The links of a page."""
-        raise NotImplementedError
 
     def ca(self) -> Json:
         """The CA certificate: base64 of its PEM."""
