@@ -8,7 +8,7 @@ import pytest
 
 from di_async.emulator import Fixed, Lifecycle, LogNormal
 
-RNG = random.Random(0)  # noqa: S311
+RNG = random.Random(0)
 
 
 def test_fixed_duration_is_always_the_same() -> None:
@@ -18,7 +18,7 @@ def test_fixed_duration_is_always_the_same() -> None:
 
 def test_log_normal_has_the_median_and_spread_it_is_told() -> None:
     """Half the draws are below the median, and their logarithms spread by sigma."""
-    rng = random.Random(1)  # noqa: S311
+    rng = random.Random(1)
     draws = [LogNormal(759.0, 0.2785).draw(rng) for _ in range(4000)]
     assert statistics.median(draws) == pytest.approx(759.0, rel=0.03)
     assert statistics.stdev(map(math.log, draws)) == pytest.approx(0.2785, rel=0.05)
@@ -31,7 +31,7 @@ def test_plain_numbers_are_fixed_durations() -> None:
 
 def test_default_create_law_has_the_benchmark_percentiles() -> None:
     """5 % of creates settle within 8 minutes and 95 % within 20."""
-    rng = random.Random(2)  # noqa: S311
+    rng = random.Random(2)
     draws = sorted(Lifecycle().create.draw(rng) / 60 for _ in range(4000))
     assert draws[200] == pytest.approx(8, rel=0.05)
     assert draws[3800] == pytest.approx(20, rel=0.05)
