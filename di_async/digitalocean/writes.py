@@ -215,7 +215,7 @@ class Writes:
         body: dict[str, Any],
     ) -> tuple[DedicatedInference, bool]:
         request = ENDPOINTS["update"].request(before.id, json=body)
-        lost: DIError | None = None
+        live, lost = before, None
         for attempt in range(1, self._engine.retry.attempts + 1):
             try:
                 answer = await self._engine.json(request)
@@ -223,8 +223,10 @@ class Writes:
                 return CODEC.structure(found, DedicatedInference), False
             except (ConflictError, PermissionDeniedError):
                 # After a lost answer this may be our own first try, under way.
-                live = await self._get(before.id) if lost is not None and spec else None
-                if live is None or spec is None or not _taken(before, live, spec):
+                if lost is None or spec is None:
+                    raise
+                live = await self._get(before.id)
+                if not _taken(before, live, spec):
                     raise
                 return live, True
             except _AMBIGUOUS as error:

@@ -1,0 +1,79 @@
+"""The README's code does what it says: its blocks run against the emulator, its tree is true."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from di_async import DigitalOcean, PollPolicy
+from di_async.core import errors
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)( test)?\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+SCRIPTS = [text for language, test, text in BLOCKS if language == "python" and not test]
+TESTS = [text for language, test, text in BLOCKS if language == "python" and test]
+COMMANDS = [
+    line
+    for language, _, text in BLOCKS
+    if language == "bash"
+    for line in text.splitlines()
+    if line.startswith("di-async ")
+]
+
+
+@pytest.fixture
+def aimed_at_the_emulator(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What a reader's environment would be, with the emulator for the vendor."""
+    monkeypatch.setenv("DIGITALOCEAN_TOKEN", di_emulator.token)
+    monkeypatch.setenv("DI_ASYNC_BASE_URL", di_emulator.url)
+    defaults: dict[str, Any] = DigitalOcean.__init__.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "base_url", di_emulator.url)
+    monkeypatch.setitem(defaults, "polling", PollPolicy(target_lag=0.05))
+    return di_emulator
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=range(len(SCRIPTS)))
+def test_a_script_in_the_readme(script: str, aimed_at_the_emulator: Any, capsys: Any) -> None:
+    """It runs as it stands and shows something."""
+    code = compile(script, "README.md", "exec")
+    with ThreadPoolExecutor(1) as fresh:  # a script has its thread, and so its loop, to itself
+        fresh.submit(exec, code, {"__name__": "__main__"}).result()
+    assert "active" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", TESTS, ids=range(len(TESTS)))
+def test_a_test_in_the_readme(text: str, tmp_path: Path) -> None:
+    """Pasted into a project's own tests, it passes."""
+    (tmp_path / "test_mine.py").write_text(text)
+    argv = [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", str(tmp_path)]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(60)
+def test_the_commands_in_the_readme(aimed_at_the_emulator: Any) -> None:
+    """One after the other, as a reader would type them, they all exit 0."""
+    assert COMMANDS
+    for line in COMMANDS:
+        argv = [sys.executable, "-m", "di_async", *shlex.split(line)[1:]]
+        done = subprocess.run(argv, env=os.environ, capture_output=True, text=True, check=False)  # noqa: S603
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def test_the_error_tree() -> None:
+    """The README draws the very tree that core/errors.py draws."""
+    drawn = re.findall(r"\b[A-Z]\w*Error\b", README.split("## Errors")[1].split("```")[1])
+    at_the_head = re.findall(r"\b[A-Z]\w*Error\b", (errors.__doc__ or "").split("Rules")[0])
+    assert drawn == at_the_head
+
+
+def test_the_two_commands_are_what_ci_runs() -> None:
+    """`.ci/run` takes the set-up commands out of this page, so both must be on it."""
+    found = re.findall(r"^python3 -m venv \.venv && .*$", README, flags=re.MULTILINE)
+    assert [("di-async demo" in found[0]), ("pytest" in found[1])] == [True, True]
