@@ -96,14 +96,12 @@ class RequestBudget:
 
     def delay(self, now: float, priority: Priority, *, ahead: int = 0) -> float:
         """Seconds until a request of this priority may go; 0 means now."""
-        if now < self._blocked_until:
-            return self._blocked_until - now
         minute = self._minute.delay(now, self._share(self.per_minute, priority), ahead)
         hour_share = self._share(self._hour_limit, priority) - self._foreign
         hour = self._hour.delay(now, hour_share, ahead)
         if hour > 0 and self._foreign:
             hour = min(hour, max(0.0, self._last_spent + _PROBE_S - now))
-        return max(minute, hour)
+        return max(minute, hour, self._blocked_until - now, 0.0)
 
     def spend(self, now: float) -> None:
         """Count one request as sent now."""
@@ -111,11 +109,11 @@ class RequestBudget:
         self._minute.stamps.append(now)
         self._hour.stamps.append(now)
 
-    def refund(self) -> None:
-        """Take the latest one back: it turned out never to have been sent."""
+    def refund(self, stamp: float) -> None:
+        """Take the one sent at `stamp` back: it turned out never to have reached the wire."""
         for window in (self._minute, self._hour):
-            if window.stamps:
-                window.stamps.pop()
+            if stamp in window.stamps:
+                window.stamps.remove(stamp)
 
     def learn(self, now: float, news: RateNews) -> None:
         """Correct the counts by what an answer said.
@@ -168,7 +166,9 @@ class RequestBudget:
         return ready, None
 
     def leave(self, ticket: Any) -> None:
-        """Give the turn up (the caller was cancelled)."""
+        """Give the turn up, if it has not come yet (the caller was cancelled)."""
+        if not any(queued[2] is ticket for queued in self._queue):
+            return
         self._queue = [queued for queued in self._queue if queued[2] is not ticket]
         heapq.heapify(self._queue)
 

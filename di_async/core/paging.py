@@ -32,7 +32,7 @@ def read_page(body: Any, key: str) -> Page:
     meta = told.get("meta")
     total = meta.get("total") if isinstance(meta, Mapping) else None
     return Page(
-        rows=tuple(told.get(key) or ()),
+        rows=tuple(rows) if isinstance(rows := told.get(key), list | tuple) else (),
         total=total if isinstance(total, int) else None,
         next=pages.get("next") or None,
         last=_page_number(pages.get("last")),
@@ -57,5 +57,8 @@ def page_count(first: Page, page_size: int) -> int | None:
 def _page_number(link: Any) -> int | None:
     if not isinstance(link, str) or not link:
         return None
-    numbers = parse_qs(urlsplit(link).query).get("page", [""])
-    return int(numbers[-1]) if numbers[-1].isdigit() else None
+    try:
+        number = parse_qs(urlsplit(link).query).get("page", [""])[-1]
+        return int(number) if len(number) < 10 else None
+    except ValueError:
+        return None

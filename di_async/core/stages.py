@@ -6,6 +6,7 @@ to so that a client can compare; nobody ever contacts a URL out of a token.
 
 import base64
 import binascii
+import math
 from typing import Any
 
 import attrs
@@ -66,9 +67,16 @@ class ResumeToken:
                 f"resume token of version {version!r}: this di_async reads {_VERSION}"
             )
         try:
-            return cls(**{**told, "stage": Stage(**told["stage"])})
+            token = cls(**{**told, "stage": Stage(**told["stage"])})
+            if not (_is_time(token.started_at) and _is_time(token.deadline_at or 0.0)):
+                raise TypeError("times are numbers")
+            return token
         except (TypeError, KeyError) as error:
             raise InvalidInputError("this resume token is damaged") from error
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def pack_case(case: Case) -> dict[str, Any]:
@@ -80,8 +88,8 @@ def pack_case(case: Case) -> dict[str, Any]:
 
 def unpack_case(token: ResumeToken, accepted_at: float) -> Case:
     """The case in a token, with `accepted_at` in this process's loop time."""
-    told = dict(token.baseline)
     try:
+        told = dict(token.baseline)
         before = {**told.pop("before", {})}
         before["updated_at"] = parse_time(before.get("updated_at"))
         phase = told.pop("before_phase", None)

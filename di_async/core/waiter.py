@@ -380,13 +380,13 @@ def _evidence(case: Case, ledger: Ledger, sight: Sight) -> str | None:
 def _circumstance(case: Case, ledger: Ledger, sight: Sight) -> str | None:
     """Evidence that success and failure share: what moved, or how long it has held still."""
     stamp, baseline = sight.marks.updated_at, case.baseline or case.before.updated_at
-    unaware = _beyond(baseline, stamp)
+    if _beyond(baseline, stamp):
+        return None  # it shows a time before the write
     if _beyond(stamp, baseline):
         return "updated_at moved on"
-    if ledger.moved and not unaware:
+    if ledger.moved:
         return "a transition was seen"
-    well = case.before_phase in {Phase.READY, Phase.WORKING}
-    if sight.phase is Phase.FAILED and well and not unaware:
+    if sight.phase is Phase.FAILED and case.before_phase in {Phase.READY, Phase.WORKING}:
         return "it was well before"
     if ledger.agreeing >= AGREEING_READS and ledger.agreeing_span >= AGREEING_SPAN_S:
         return f"repeated: {ledger.agreeing} agreeing reads over {ledger.agreeing_span:.0f} s"

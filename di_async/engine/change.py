@@ -257,17 +257,20 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
         self._seconds = seconds
         self._until: float | None = None
         self._next = 0
+        self._verdict: Verdict = Pending()
 
     def __aiter__(self) -> "EventStream[R]":
         return self
 
     async def __anext__(self) -> StatusChange:
-        tracker, verdict = self._tracker, self._tracker.verdict
+        tracker = self._tracker
         while self._next >= len(tracker.history):
-            if not isinstance(verdict, Pending):
-                self._result(verdict)
+            if isinstance(self._verdict, Pending):
+                self._verdict = tracker.verdict
+            if not isinstance(self._verdict, Pending):
+                self._result(self._verdict)
                 raise StopAsyncIteration
-            verdict = await self._news(self._left())
+            self._verdict = await self._news(self._left())
         self._next += 1
         return tracker.history[self._next - 1]
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from di_async.core.budget import RateNews, RequestBudget
+from di_async.core.errors import ClientClosedError
 from di_async.core.wire import Priority
 from di_async.engine.clock import Clock
 
@@ -16,6 +17,7 @@ class Gate:
         self._budget = budget
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
+        self._queued: set[asyncio.Future[float]] = set()
 
     def hold(self, priority: Priority) -> float:
         """Seconds that a request of this priority would be held back now."""
@@ -23,38 +25,45 @@ class Gate:
             return 0.0
         return self._budget.delay(self._clock.now(), priority, ahead=self._budget.ahead(priority))
 
-    async def enter(self, priority: Priority) -> None:
-        """Wait for a slot and take it. Cancelling gives the place in the queue up."""
+    async def enter(self, priority: Priority) -> float:
+        """Wait for a slot and take it; gives the stamp to `refund`.
+
+        Cancelling gives the place in the queue up. Raises `ClientClosedError` on closing.
+        """
         budget = self._budget
         if budget is None:
-            return
+            return 0.0
         now = self._clock.now()
         if not budget.ahead(priority) and budget.delay(now, priority) == 0:
             budget.spend(now)
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            return now
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         budget.join(priority, turn)
+        self._queued.add(turn)
         self._release()
         try:
-            await turn
+            return await turn
         finally:
-            if turn.cancelled():
-                budget.leave(turn)
+            self._queued.discard(turn)
+            budget.leave(turn)
 
     def learn(self, news: RateNews) -> None:
         """Pass on what an answer told about the quota."""
         if self._budget is not None:
             self._budget.learn(self._clock.now(), news)
 
-    def refund(self) -> None:
-        """The request just let through never reached the wire."""
+    def refund(self, stamp: float) -> None:
+        """The request let through at `stamp` never reached the wire."""
         if self._budget is not None:
-            self._budget.refund()
+            self._budget.refund(stamp)
 
     def close(self) -> None:
-        """Stop the timer; those still queued are cancelled by their owners."""
+        """Let nobody through any more: those still queued end with `ClientClosedError`."""
         if self._timer is not None:
             self._timer.cancel()
+        for turn in self._queued:
+            if not turn.done():
+                turn.set_exception(ClientClosedError("the client was closed meanwhile"))
 
     def _release(self) -> None:
         if self._timer is not None:
@@ -62,10 +71,11 @@ class Gate:
             self._timer = None
         if self._budget is None:
             return
-        ready, wait = self._budget.release(self._clock.now())
+        now = self._clock.now()
+        ready, wait = self._budget.release(now)
         for turn in ready:
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(now)
         if wait is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(wait, 0.001), self._release)

@@ -7,10 +7,11 @@ wakes nobody but those who stream events.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
+from di_async.core.errors import APIError
 from di_async.core.events import StatusChange
 from di_async.core.ports import Source
 from di_async.core.stages import Stage
@@ -100,8 +101,11 @@ class Tracker(Generic[R]):
         self.ledger = absorb(self.case, before, read)
         if self.ledger is before:
             return
-        self._tell(read, stale=self.ledger.sight is before.sight)
-        verdict = self._judge(read)
+        stale = self.ledger.sight is before.sight
+        self._tell(read, stale=stale)
+        verdict = judge(self.case, self.ledger)
+        if self._predicate is not None and isinstance(read, Seen) and not stale:
+            verdict = Settled("the predicate holds") if self._predicate(read.resource) else verdict
         if not isinstance(verdict, Pending | Refused):
             self.verdict = verdict
             self._add(note=_ending(verdict), status=self._status)
@@ -113,12 +117,6 @@ class Tracker(Generic[R]):
         for waiter in self.waiters:
             if not waiter.future.done():
                 waiter.future.set_exception(error)
-
-    def _judge(self, read: Read) -> Verdict:
-        verdict = judge(self.case, self.ledger)
-        if self._predicate is None or not isinstance(read, Seen):
-            return verdict
-        return Settled("the predicate holds") if self._predicate(read.resource) else verdict
 
     def _wake(self, verdict: Verdict, *, news: bool) -> None:
         now = self.clock.now()
@@ -146,7 +144,7 @@ class Tracker(Generic[R]):
             case Missing():
                 self._add("GET answered 404", self._status)
             case Trouble(error=error):
-                self._add(f"{type(error).__name__}: {error}", self._status)
+                self._add(_trouble(error), self._status)
 
     def _add(self, note: str | None, status: str | None, source: str = "get") -> None:
         last = self.history[-1] if self.history else None
@@ -170,6 +168,13 @@ class Tracker(Generic[R]):
     @property
     def _who(self) -> tuple[str, str]:
         return self.source.noun, self.stage.id
+
+
+def _trouble(error: Any) -> str:
+    """An error's story without its request id, so that equal ones count up instead of piling up."""
+    if isinstance(error, APIError):
+        return f"{type(error).__name__}: {error.status} {error.code or ''} {error.message}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _ending(verdict: Verdict) -> str:

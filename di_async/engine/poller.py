@@ -18,7 +18,7 @@ import attrs
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import APIError, ClientClosedError, DIError, NotFoundError, RateLimitError
-from di_async.core.ports import Trip
+from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy, poll_interval
 from di_async.core.stages import Stage
 from di_async.core.waiter import Expired, Missing, Read, Seen, Trouble, Verdict
@@ -42,6 +42,7 @@ class _Watch:
     """One thing that is read over and over, for all who wait for it."""
 
     stage: Stage
+    source: Source[Any]
     trackers: set[Tracker[Any]] = attrs.field(factory=set)
     next_at: float = 0.0
     asking: bool = False
@@ -124,7 +125,7 @@ class Poller:
     def _register(self, tracker: Tracker[Any], waiter: Waiter) -> _Watch:
         watch = self._watches.get(tracker.stage)
         if watch is None:
-            watch = self._watches[tracker.stage] = _Watch(tracker.stage)
+            watch = self._watches[tracker.stage] = _Watch(tracker.stage, tracker.source)
             self._plan(watch, self._clock.now())
         self._awaited += not watch.trackers
         watch.trackers.add(tracker)
@@ -198,9 +199,8 @@ class Poller:
 
     async def _fetch(self, watch: _Watch, trip: Trip) -> Any:
         """The resource, or the error of ours that stood for it."""
-        source = next(iter(watch.trackers)).source
         try:
-            return await source.fetch(watch.stage, trip)
+            return await watch.source.fetch(watch.stage, trip)
         except ClientClosedError:
             raise
         except DIError as error:

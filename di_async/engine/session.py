@@ -65,7 +65,8 @@ class Session:
     async def once(self, request: Request, priority: Priority, trip: Trip) -> Response:
         """One attempt, held back for as long as the budget wants. Never repeated by us."""
         self._check_open()
-        await self._gate.enter(priority)
+        stamp = await self._gate.enter(priority)
+        self._check_open()
         trip.started_at = min(trip.started_at, self.clock.now())
         trip.sends += 1
         sent_at = self.clock.now()
@@ -79,7 +80,7 @@ class Session:
                 request, self._conventions.headers(request), again
             )
         except ConnectError:
-            self._gate.refund()
+            self._gate.refund(stamp)
             trip.sends -= 1
             self._check_open()
             raise
