@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from attrs import frozen
 
-__all__ = ["Page", "page_count", "read_page"]
+from di_async.core.errors import DecodeError
+
+__all__ = ["Page", "page_count", "read_page", "rows_under"]
 
 
 @frozen
@@ -24,19 +26,38 @@ class Page:
 
 
 def read_page(body: Any, key: str) -> Page:
-    """The page in a decoded body. What is missing or odd counts as "nothing more"."""
-    told = body if isinstance(body, Mapping) else {}
+    """The page in a decoded body. Links and totals that are missing or odd say "nothing more".
+
+    Raises:
+        DecodeError: there are no rows to read: an empty listing would look like an empty team.
+    """
+    rows = rows_under(body, key)
+    told: Mapping[str, Any] = body
     links = told.get("links")
     pages = links.get("pages") if isinstance(links, Mapping) else None
     pages = pages if isinstance(pages, Mapping) else {}
     meta = told.get("meta")
     total = meta.get("total") if isinstance(meta, Mapping) else None
     return Page(
-        rows=tuple(rows) if isinstance(rows := told.get(key), list | tuple) else (),
+        rows=tuple(rows),
         total=total if isinstance(total, int) else None,
         next=pages.get("next") or None,
         last=_page_number(pages.get("last")),
     )
+
+
+def rows_under(body: Any, key: str) -> list[Any]:
+    """The list under `key`; null is an empty one (that is how Go writes it).
+
+    Raises:
+        DecodeError: there is no such key, or no list under it.
+    """
+    if not isinstance(body, Mapping) or key not in body:
+        raise DecodeError(f"the answer has no {key!r} @ $")
+    rows = body[key]
+    if rows is not None and not isinstance(rows, list):
+        raise DecodeError(f"the answer's {key!r} is no list @ $.{key}")
+    return rows or []
 
 
 def page_count(first: Page, page_size: int) -> int | None:

@@ -68,11 +68,11 @@ class ResumeToken:
             )
         try:
             token = cls(**{**told, "stage": Stage(**told["stage"])})
-            if not (_is_time(token.started_at) and _is_time(token.deadline_at or 0.0)):
-                raise TypeError("times are numbers")
-            return token
         except (TypeError, KeyError) as error:
             raise InvalidInputError("this resume token is damaged") from error
+        if not (_is_time(token.started_at) and _is_time(token.deadline_at or 0.0)):
+            raise InvalidInputError("this resume token is damaged: its times are no numbers")
+        return token
 
 
 def _is_time(value: Any) -> bool:

@@ -12,7 +12,7 @@ import aiohttp
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import InvalidInputError, NotFoundError
-from di_async.core.paging import Page, read_page
+from di_async.core.paging import Page, read_page, rows_under
 from di_async.core.ports import Source, Transport, Trip
 from di_async.core.retry import RetryPolicy
 from di_async.core.schedule import PollPolicy
@@ -348,8 +348,8 @@ class DedicatedInferences:
     async def gpu_model_configs(self) -> builtins.list[GPUModelConfig]:
         """Which models run on which GPUs, and which of them are gated."""
         body = await self._engine.json(ENDPOINTS["gpu_model_configs"].request())
-        rows = unwrap(body, "gpu_model_configs")
-        return [CODEC.structure(row, GPUModelConfig) for row in rows or ()]
+        rows = rows_under(body, "gpu_model_configs")
+        return [CODEC.structure(row, GPUModelConfig) for row in rows]
 
     # -- how -----------------------------------------------------------------------------------
 

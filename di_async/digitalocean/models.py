@@ -7,7 +7,7 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 """
 
 import base64
-import binascii
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -153,9 +153,16 @@ class CACertificate:
     pem: str
 
     def ssl_context(self) -> ssl.SSLContext:
-        """A TLS context that trusts this CA alone."""
+        """A TLS context that trusts this CA alone.
+
+        Raises:
+            DecodeError: what the API gave is no certificate.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=self.pem)
+        try:
+            context.load_verify_locations(cadata=self.pem)
+        except (ssl.SSLError, ValueError) as error:
+            raise DecodeError(f"the CA certificate cannot be read: {error}") from error
         return context
 
 
@@ -245,8 +252,8 @@ def _accelerator_config(raw: Json) -> Json:
 
 def _instance(raw: Json) -> Json:
     """Name, region and VPC stand on the instance, in its spec, or both: fill either side."""
-    for alias in ("deployment_spec", "current_deployment_spec"):
-        raw.setdefault("spec", raw.get(alias))
+    aliases = ("spec", "deployment_spec", "current_deployment_spec")
+    raw["spec"] = next((raw[alias] for alias in aliases if raw.get(alias)), None)
     specs = [dict(raw[key]) for key in ("spec", "pending_deployment_spec") if raw.get(key)]
     for key in ("name", "region"):
         raw.setdefault(key, next((s[key] for s in specs if s.get(key)), None))
@@ -322,9 +329,11 @@ def read_ca(body: Any) -> CACertificate:
     cert = body.get("cert") if isinstance(body, Mapping) else None
     if not isinstance(cert, str) or not cert:
         raise DecodeError("the answer is no CA certificate: 'cert' is missing @ $.cert")
-    if cert.lstrip().startswith("-----BEGIN"):
-        return CACertificate(cert)
-    try:
-        return CACertificate(base64.b64decode(cert).decode())
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise DecodeError("the CA certificate is not base64 of PEM @ $.cert") from error
+    letters = re.sub(r"[^A-Za-z0-9+/]", "", cert)
+    decoded = (
+        base64.b64decode(letters + "=" * (-len(letters) % 4)) if len(letters) % 4 != 1 else b""
+    )
+    for pem in (cert.lstrip(), decoded.decode(errors="replace")):
+        if pem.startswith("-----BEGIN"):
+            return CACertificate(pem)
+    raise DecodeError("the CA certificate is not base64 of PEM @ $.cert")

@@ -86,6 +86,7 @@ class Tracker(Generic[R]):
         self.waiters: set[Waiter] = set()
         self._predicate = predicate
         self._status: str | None = None
+        self._unknown_told: set[str] = set()
 
     @property
     def elapsed(self) -> float:
@@ -136,7 +137,8 @@ class Tracker(Generic[R]):
             case Seen(sight=sight):
                 self.latest = read.resource
                 self._add(sight.why, sight.word, source=read.source)
-                if not sight.known and self._status != sight.word:
+                if not sight.known and sight.word not in self._unknown_told:
+                    self._unknown_told.add(sight.word)
                     logger.warning(
                         "%s %s: unknown status %r counts as pending", *self._who, sight.word
                     )

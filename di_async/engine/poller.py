@@ -17,7 +17,14 @@ import anyio
 import attrs
 
 from di_async.core.budget import RequestBudget
-from di_async.core.errors import APIError, ClientClosedError, DIError, NotFoundError, RateLimitError
+from di_async.core.errors import (
+    APIError,
+    ClientClosedError,
+    DIError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+)
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy, poll_interval
 from di_async.core.stages import Stage
@@ -218,7 +225,8 @@ class Poller:
             case NotFoundError(transient=False):
                 return Missing(started_at=started_at, at=at, error=answer)
             case DIError():
-                final = isinstance(answer, APIError) and not answer.transient
+                refused = isinstance(answer, APIError) and not isinstance(answer, ServerError)
+                final = refused and not answer.transient
                 return Trouble(started_at=started_at, at=at, error=answer, final=final)
             case _:
                 sight = tracker.source.sight(answer, tracker.case)
