@@ -1,0 +1,102 @@
+"""What a run is judged by. Pure: records of waits and requests in, figures out.
+
+A delay is the time from when the world was settled (or from when the wait began, if that was
+later) to when `wait()` returned. False success: at the moment at which the newest delivered read of
+the instance was handled, the world was not settled for this change. Missed: the world ended the
+change, and the wait did not tell so before its time was over. Percentiles are nearest-rank.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from attrs import define, frozen
+
+__all__ = ["Verdict", "Wait", "blindness", "judged", "most_in", "percentile", "wait_figures"]
+
+
+@define
+class Wait:
+    """One wait, and how the world saw its change. Loop seconds."""
+
+    id: str
+    began_at: float
+    ends_at: float = math.inf
+    """When the world ends this change; infinite if it never does."""
+    ends_well: bool = True
+    fails_at: float = math.inf
+    """When a settled instance went bad later."""
+    returned_at: float | None = None
+    outcome: str = "open"
+    """`ok`, `failed`, `timeout`, `open`, or the name of another error."""
+    proof_at: float | None = None
+    """When the world handled the newest read of it that had been delivered."""
+
+
+@frozen
+class Verdict:
+    """`right`, `false` (success told too early), `missed`, or `wrong` (anything else)."""
+
+    word: str
+    delay: float | None = None
+
+
+def judged(wait: Wait) -> Verdict:
+    """How well a wait ended, held against the world."""
+    if wait.outcome == "ok":
+        true = wait.ends_well and wait.proof_at is not None and wait.proof_at >= wait.ends_at
+        return Verdict("right", _delay(wait, wait.ends_at)) if true else Verdict("false")
+    if wait.outcome == "failed":
+        failed_at = min(math.inf if wait.ends_well else wait.ends_at, wait.fails_at)
+        true = wait.proof_at is not None and wait.proof_at >= failed_at
+        return Verdict("right", _delay(wait, failed_at)) if true else Verdict("wrong")
+    if wait.outcome in {"timeout", "open"}:
+        over_at = math.inf if wait.returned_at is None else wait.returned_at
+        ended = wait.ends_at < over_at and wait.ends_at < math.inf
+        stuck = wait.outcome == "timeout" and not ended
+        return Verdict("right") if stuck else Verdict("missed")
+    return Verdict("wrong")
+
+
+def _delay(wait: Wait, from_when: float) -> float:
+    assert wait.returned_at is not None
+    return wait.returned_at - max(from_when, wait.began_at)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The nearest-rank percentile of sorted values; nan of none."""
+    if not values:
+        return math.nan
+    return values[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def most_in(times: Iterable[float], span: float) -> int:
+    """The most of these moments that any window [t, t + span) holds."""
+    ordered = sorted(times)
+    most = first = 0
+    for last, moment in enumerate(ordered):
+        while ordered[first] <= moment - span:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def blindness(answered: Sequence[float], began_at: float, ended_at: float) -> float:
+    """The longest time without an answered read between these two moments."""
+    seen = [began_at, *(t for t in sorted(answered) if began_at < t < ended_at), ended_at]
+    return max(later - sooner for sooner, later in zip(seen, seen[1:], strict=False))
+
+
+def wait_figures(waits: Iterable[Wait]) -> dict[str, float]:
+    """Delays (of those that ended rightly) and how many ended otherwise."""
+    verdicts = [judged(wait) for wait in waits]
+    delays = sorted(v.delay for v in verdicts if v.delay is not None)
+    count = {word: sum(v.word == word for v in verdicts) for word in ("false", "missed", "wrong")}
+    return {
+        "waits": len(verdicts),
+        "mean": sum(delays) / len(delays) if delays else math.nan,
+        "p50": percentile(delays, 0.50),
+        "p95": percentile(delays, 0.95),
+        "p99": percentile(delays, 0.99),
+        "max": delays[-1] if delays else math.nan,
+        **{word: float(many) for word, many in count.items()},
+    }
