@@ -65,6 +65,8 @@ class Trip:
     """Loop time of its first send: a read proves nothing about what came later."""
     sends: int = 0
     """Requests on the wire, silent repeats included."""
+    doubtful: int = 0
+    """Those of them that the provider may have acted on."""
 
 
 @frozen(kw_only=True)

@@ -42,6 +42,8 @@ class ResumeToken:
     baseline: dict[str, Any] = field(factory=dict)
     started_at: float
     deadline_at: float | None = None
+    endless: bool = False
+    """Its wait was to go on for ever; without a deadline and this, none was given yet."""
 
     def encode(self) -> str:
         """The token as text that survives an environment variable, a URL and a log line."""

@@ -5,7 +5,7 @@ deployment that stays - without it the deployment would be made anew. Pure.
 https://docs.digitalocean.com/reference/api/reference/dedicated-inference/ (update)
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -42,7 +42,8 @@ def merged_spec(live: DedicatedInference, fields: dict[str, Any]) -> DedicatedIn
     ]
     if problems:
         raise InvalidInputError("; ".join(problems), problems=tuple(problems))
-    deployments = fields.get("model_deployments", shown.model_deployments)
+    kept = tuple(map(_sendable, shown.model_deployments))
+    deployments = fields.get("model_deployments", kept)
     version = shown.version if shown.version is not None else fields.get("version", 1)
     known = {name: value for name, value in fixed.items() if value is not None}
     spec = DedicatedInferenceSpec(
@@ -64,30 +65,29 @@ def _told(value: Any) -> str:
 
 
 def _with_ids(
-    wanted: Iterable[ModelDeployment], live: Iterable[ModelDeployment]
+    wanted: tuple[ModelDeployment, ...], live: tuple[ModelDeployment, ...]
 ) -> Iterator[ModelDeployment]:
     """Each deployment with the `model_id` of the live one it means, by id or else by model."""
-    left = list(live)
+    named = {deployment.model_id for deployment in wanted if deployment.model_id}
+    by_id = {known.model_id: known for known in live}
+    free = [known for known in live if known.model_id not in named]
     for deployment in wanted:
-        match = next(
-            (
-                known
-                for known in left
-                if (deployment.model_id and known.model_id == deployment.model_id)
-                or (not deployment.model_id and known.model_slug == deployment.model_slug)
-            ),
-            None,
-        )
-        if match is None:
-            yield deployment
-            continue
-        left.remove(match)
-        yield attrs.evolve(
-            deployment,
-            model_id=match.model_id,
-            model_slug=deployment.model_slug or match.model_slug,
-            workload_config=deployment.workload_config or match.workload_config,
-        )
+        match = by_id.get(deployment.model_id) if deployment.model_id else None
+        if not deployment.model_id:
+            fitting = (known for known in free if known.model_slug == deployment.model_slug)
+            match = next(fitting, None)
+        if match in free:
+            free.remove(match)
+        yield _continued(deployment, match) if match else deployment
+
+
+def _continued(deployment: ModelDeployment, live: ModelDeployment) -> ModelDeployment:
+    return attrs.evolve(
+        deployment,
+        model_id=live.model_id,
+        model_slug=deployment.model_slug or live.model_slug,
+        workload_config=deployment.workload_config or live.workload_config,
+    )
 
 
 def scaled_spec(

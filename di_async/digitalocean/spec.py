@@ -174,8 +174,10 @@ def _check_top(spec: DedicatedInferenceSpec) -> Iterable[str]:
         yield f"spec.version: a whole number of 0 or more, not {_short(spec.version)}"
     if not isinstance(spec.enable_public_endpoint, bool):
         yield "spec.enable_public_endpoint: true or false"
-    if spec.vpc is not None and not _is_uuid(spec.vpc.uuid):
-        yield f"spec.vpc.uuid: a UUID, not {_short(spec.vpc.uuid)}"
+    if spec.vpc is not None:
+        uuid = spec.vpc.uuid if isinstance(spec.vpc, VPC) else spec.vpc
+        if not _is_uuid(uuid):
+            yield f"spec.vpc.uuid: a UUID, not {_short(uuid)}"
     if not spec.model_deployments:
         yield "spec.model_deployments: at least one"
 
@@ -183,6 +185,11 @@ def _check_top(spec: DedicatedInferenceSpec) -> Iterable[str]:
 def _check_deployments(deployments: tuple[ModelDeployment, ...]) -> Iterable[str]:
     for i, deployment in enumerate(deployments):
         path = f"spec.model_deployments[{i}]"
+        for name in ("model_id", "model_slug", "model_provider", "provider_model_id"):
+            if not isinstance(value := getattr(deployment, name), str | None):
+                yield f"{path}.{name}: text, not {_short(value)}"
+        if not isinstance(deployment.workload_config, Mapping):
+            yield f"{path}.workload_config: a mapping"
         if not deployment.model_slug and not deployment.model_id:
             yield f"{path}.model_slug: required for a new deployment"
         if not deployment.accelerators:
@@ -192,12 +199,12 @@ def _check_deployments(deployments: tuple[ModelDeployment, ...]) -> Iterable[str
 
 
 def _check_accelerator(accelerator: AcceleratorConfig, path: str) -> Iterable[str]:
-    if not accelerator.accelerator_slug:
-        yield f"{path}.accelerator_slug: required"
+    if not accelerator.accelerator_slug or not isinstance(accelerator.accelerator_slug, str):
+        yield f"{path}.accelerator_slug: a GPU slug such as 'gpu-mi300x1-192gb'"
     if not _is_int(accelerator.scale) or accelerator.scale < 1:
         yield f"{path}.scale: a whole number of 1 or more, not {_short(accelerator.scale)}"
-    if not accelerator.type:
-        yield f"{path}.type: required, such as 'prefill_decode'"
+    if not accelerator.type or not isinstance(accelerator.type, str):
+        yield f"{path}.type: text such as 'prefill_decode'"
 
 
 def _is_int(value: Any) -> bool:
@@ -244,7 +251,7 @@ def _parse_yaml(text: str | bytes, source: str, not_json: Exception) -> Any:
         ) from error
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
         told = getattr(error, "problem", None) or "not valid YAML or JSON"
@@ -267,8 +274,7 @@ class _Reader:
             raw = raw["spec"]
         fields = self._object(raw, "spec", "spec")
         if "vpc" in fields:
-            vpc = fields["vpc"]
-            fields["vpc"] = VPC(str(vpc.get("uuid", ""))) if isinstance(vpc, Mapping) else vpc
+            fields["vpc"] = self._vpc(fields["vpc"])
         deployments = fields.get("model_deployments")
         if deployments is not None:
             fields["model_deployments"] = tuple(
@@ -276,6 +282,16 @@ class _Reader:
                 for i, d in enumerate(self._list(deployments, "spec.model_deployments"))
             )
         return fields
+
+    def _vpc(self, raw: Any) -> VPC | None:
+        if isinstance(raw, Mapping):
+            raw = raw.get("uuid")
+        if isinstance(raw, VPC):
+            return raw
+        if isinstance(raw, str):
+            return VPC(raw)
+        self.problems.append(f"spec.vpc.uuid: a UUID, not {_short(raw)}")
+        return None
 
     def _deployment(self, raw: Any, path: str) -> ModelDeployment:
         if isinstance(raw, ModelDeployment):

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from di_async.core.errors import (
+    APIError,
+    ClientClosedError,
     ConflictError,
     ConnectError,
     DecodeError,
@@ -109,12 +111,16 @@ class Writes:
                 if isinstance(error, ConnectError) and lost is None:
                     raise
                 lost = error
+            except APIError as error:
+                if lost is None:
+                    raise
+                raise self._unknown(spec, lost) from error
             logger.warning("the answer to the create of %r was lost: looking it up", spec.name)
             change = await self._adopted(spec, began, lost)
             if change is not None:
                 return change
             await self._pause(attempt)
-        raise self._unknown(spec, lost)
+        raise self._unknown(spec, lost) from lost
 
     def _created(self, spec: DedicatedInferenceSpec, answer: Any) -> Change[DedicatedInference]:
         accepted_at = self._engine.clock.now()
@@ -135,7 +141,9 @@ class Writes:
             await asyncio.sleep(pause)
             try:
                 found = {di.id: di for di in await self._find(spec.name)}
-            except (*_AMBIGUOUS, NotFoundError) as error:
+            except ClientClosedError:
+                raise
+            except DIError as error:
                 logger.info("looking %r up failed: %s", spec.name, error)
                 continue
             looked = True
@@ -153,7 +161,7 @@ class Writes:
                 case Absent():
                     pass
         if not looked:
-            raise self._unknown(spec, lost)
+            raise self._unknown(spec, lost) from lost
         return None
 
     def _adopt(
@@ -170,14 +178,12 @@ class Writes:
         return self._engine.change(self._source, found.id, case, initial=found, adopted=True)
 
     def _unknown(self, spec: DedicatedInferenceSpec, lost: DIError | None) -> OutcomeUnknownError:
-        error = OutcomeUnknownError(
+        return OutcomeUnknownError(
             f"whether {spec.name!r} was created is not known ({lost}). It may exist and bill: "
             f"look with `find({spec.name!r})` before creating it again",
             method="POST",
             path=ENDPOINTS["create"].path,
         )
-        error.__cause__ = lost
-        return error
 
     # -- update -------------------------------------------------------------------------------
 
@@ -215,7 +221,7 @@ class Writes:
         body: dict[str, Any],
     ) -> tuple[DedicatedInference, bool]:
         request = ENDPOINTS["update"].request(before.id, json=body)
-        live, lost = before, None
+        lost: DIError | None = None
         for attempt in range(1, self._engine.retry.attempts + 1):
             try:
                 answer = await self._engine.json(request)
@@ -225,7 +231,7 @@ class Writes:
                 # After a lost answer this may be our own first try, under way.
                 if lost is None or spec is None:
                     raise
-                live = await self._get(before.id)
+                live = await self._read_after(lost, before.id)
                 if not _taken(before, live, spec):
                     raise
                 return live, True
@@ -235,16 +241,19 @@ class Writes:
                 lost = error
             logger.warning("the answer to the update of %s was lost: reading again", before.id)
             await self._pause(attempt)
-            live = await self._get(before.id)
+            live = await self._read_after(lost, before.id)
             if spec is not None and _taken(before, live, spec):
                 return live, True
-        raise OutcomeUnknownError(
-            f"whether the update of {before.id} was accepted is not known ({lost}); "
-            "read it before updating again",
-            method="PATCH",
-            path=request.path,
-            candidates=(live,),
-        ) from lost
+        raise _unknown_update(before.id, lost) from lost
+
+    async def _read_after(self, lost: DIError, id: str) -> DedicatedInference:
+        """The instance after a PATCH whose answer was lost: what became of it is to be seen."""
+        try:
+            return await self._get(id)
+        except ClientClosedError:
+            raise
+        except DIError as error:
+            raise _unknown_update(id, lost) from error
 
     # -- delete, tokens -----------------------------------------------------------------------
 
@@ -257,7 +266,7 @@ class Writes:
             if error.transient:
                 raise
             gone = True
-        already_gone = gone and trip.sends <= 1
+        already_gone = gone and trip.doubtful <= 1
         if already_gone:
             logger.warning(
                 "%s was not there to delete. If the token is of another team, it still bills", id
@@ -315,6 +324,15 @@ def _candidate(di: DedicatedInference, spec: DedicatedInferenceSpec) -> Candidat
     as_sent = shown is not None and spec_digest(shown) == spec_digest(spec)
     same_place = di.region in (None, spec.region)
     return Candidate(di.id, di.created_at, as_sent and same_place)
+
+
+def _unknown_update(id: str, lost: DIError | None) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"whether the update of {id} was accepted is not known ({lost}): read it before "
+        "updating it again",
+        method="PATCH",
+        path=ENDPOINTS["update"].request(id).path,
+    )
 
 
 def _taken(

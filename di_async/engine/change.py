@@ -1,6 +1,7 @@
 """What a write returns: a handle on something that the provider accepted and has yet to do."""
 
 import asyncio
+import functools
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import Enum
@@ -124,7 +125,8 @@ class Change(Generic[R]):
             action=self.action,
             baseline=pack_case(tracker.case),
             started_at=tracker.clock.wall_at(tracker.started_at),
-            deadline_at=self._deadline_at,
+            deadline_at=None if self._deadline_at == math.inf else self._deadline_at,
+            endless=self._deadline_at == math.inf,
         ).encode()
 
     async def wait(self, *, timeout: Timeout = DEFAULT) -> R:
@@ -145,11 +147,7 @@ class Change(Generic[R]):
         seconds = self._seconds(timeout)
         verdict = self._tracker.verdict
         if isinstance(verdict, Pending):
-            try:
-                verdict = await self._poller().follow(self._tracker, timeout=seconds)
-            except asyncio.CancelledError as cancelled:
-                cancelled.add_note(self._left_alone())
-                raise
+            verdict = await self._follow(seconds)
         return self._result(verdict)
 
     def events(self, *, timeout: Timeout = DEFAULT) -> "EventStream[R]":
@@ -158,21 +156,27 @@ class Change(Generic[R]):
         It ends when the change is settled and raises, as `wait` does, when it is not. Leaving the
         loop early leaves nothing running here, and the resource alone.
         """
-        return EventStream(self._tracker, self._news, self._result, lambda: self._seconds(timeout))
+        seconds = functools.partial(self._seconds, timeout)
+        return EventStream(self._tracker, self._follow, self._result, seconds)
 
-    async def _news(self, seconds: float | None) -> Verdict:
-        return await self._poller().follow(self._tracker, timeout=seconds, any_news=True)
+    async def _follow(self, seconds: float | None, *, any_news: bool = False) -> Verdict:
+        try:
+            return await self._poller().follow(self._tracker, timeout=seconds, any_news=any_news)
+        except asyncio.CancelledError as cancelled:
+            cancelled.add_note(self._left_alone())
+            raise
 
     # -- how it ends --------------------------------------------------------------------------
 
     def _seconds(self, timeout: Timeout) -> float | None:
         clock = self._tracker.clock
         if isinstance(timeout, Default):
-            left = None if self._resumed_until is None else self._resumed_until - clock.wall()
-            timeout = left if left and left > 0 else self._tracker.source.default_timeout
+            left = (self._resumed_until or 0.0) - clock.wall()
+            timeout = left if left > 0 else self._tracker.source.default_timeout
+            timeout = None if timeout == math.inf else timeout
         elif timeout is not None and timeout < 0:
             raise InvalidInputError("timeout is in seconds: 0 or more, or None for no end")
-        self._deadline_at = None if timeout is None else clock.wall() + timeout
+        self._deadline_at = math.inf if timeout is None else clock.wall() + timeout
         return timeout
 
     def _result(self, verdict: Verdict) -> R:
@@ -247,12 +251,12 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
     def __init__(
         self,
         tracker: Tracker[Any],
-        news: Callable[[float | None], Awaitable[Verdict]],
+        follow: Callable[..., Awaitable[Verdict]],
         result: Callable[[Verdict], R],
         seconds: Callable[[], float | None],
     ) -> None:
         self._tracker = tracker
-        self._news = news
+        self._follow = follow
         self._result = result
         self._seconds = seconds
         self._until: float | None = None
@@ -270,7 +274,7 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
             if not isinstance(self._verdict, Pending):
                 self._result(self._verdict)
                 raise StopAsyncIteration
-            self._verdict = await self._news(self._left())
+            self._verdict = await self._follow(self._left(), any_news=True)
         self._next += 1
         return tracker.history[self._next - 1]
 

@@ -6,6 +6,7 @@ No cancel scope stays open between entering and leaving, so the two may happen i
 
 import asyncio
 import contextvars
+import math
 import os
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -163,7 +164,8 @@ class Engine:
         started_at = min(clock.loop_at(token.started_at), clock.now())
         case = unpack_case(token, accepted_at=clock.now())
         tracker = Tracker(source, token.stage.id, case, clock, started_at=started_at)
-        return Change(tracker, self._poller, resumed_until=token.deadline_at)
+        until = math.inf if token.endless else token.deadline_at
+        return Change(tracker, self._poller, resumed_until=until)
 
     def _poller(self) -> Poller:
         return self.running.poller

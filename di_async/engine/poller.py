@@ -40,6 +40,8 @@ logger = logging.getLogger("di_async.poller")
 _IN_FLIGHT_GRACE_S = 5.0
 # `timeout=0` promises one look, which a provider that does not answer cannot draw out for longer.
 _ONE_LOOK_S = 60.0
+# ... nor one whose next turn, by a slow policy or a small budget, is far away.
+_SOON_S = 5.0
 # The quota left is spread over this time, always anew: polling slows as it shrinks, never stops.
 _HORIZON_S = 1800.0
 
@@ -52,6 +54,7 @@ class _Watch:
     source: Source[Any]
     trackers: set[Tracker[Any]] = attrs.field(factory=set)
     next_at: float = 0.0
+    asked_at: float = -math.inf
     asking: bool = False
     failures: int = 0
 
@@ -134,6 +137,8 @@ class Poller:
         if watch is None:
             watch = self._watches[tracker.stage] = _Watch(tracker.stage, tracker.source)
             self._plan(watch, self._clock.now())
+        elif waiter.deadline is not None and waiter.deadline <= self._clock.now():
+            self._hasten(watch)
         self._awaited += not watch.trackers
         watch.trackers.add(tracker)
         tracker.waiters.add(waiter)
@@ -147,6 +152,12 @@ class Poller:
         if not watch.trackers:
             self._awaited -= 1
             self._wake.set()
+
+    def _hasten(self, watch: _Watch) -> None:
+        """One look is owed now: do not let it wait for a turn that is far away."""
+        soon = max(self._clock.now(), watch.asked_at + min(self._policy.target_lag, _SOON_S))
+        if not watch.asking and soon < watch.next_at:
+            self._plan(watch, soon)
 
     def _plan(self, watch: _Watch, at: float) -> None:
         watch.next_at = at
@@ -182,9 +193,12 @@ class Poller:
         """Start the reads whose time has come; seconds until the next."""
         now = self._clock.now()
         while self._due and self._due[0][0] <= now:
-            watch = heapq.heappop(self._due)[2]
+            at, _, watch = heapq.heappop(self._due)
+            if at != watch.next_at or watch.asking:
+                continue  # it was planned anew since
             if watch.trackers:
                 watch.asking = True
+                watch.asked_at = now
                 readers.start_soon(self._ask, watch)
             else:
                 del self._watches[watch.stage]

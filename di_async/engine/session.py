@@ -69,11 +69,13 @@ class Session:
         self._check_open()
         trip.started_at = min(trip.started_at, self.clock.now())
         trip.sends += 1
+        trip.doubtful += 1
         sent_at = self.clock.now()
 
         async def again() -> None:
             await self._gate.enter(priority)
             trip.sends += 1
+            trip.doubtful += 1
 
         try:
             response = await self._transport.send(
@@ -82,6 +84,7 @@ class Session:
         except ConnectError:
             self._gate.refund(stamp)
             trip.sends -= 1
+            trip.doubtful -= 1
             self._check_open()
             raise
         except DIError:
@@ -91,7 +94,9 @@ class Session:
         logger.debug("%s %s -> %d in %.3f s", request.method, request.path, response.status, took)
         self._gate.learn(self._conventions.rate(response, self.clock.wall()))
         if not 200 <= response.status < 300:
-            raise self._conventions.error(request, response, self.clock.wall())
+            error = self._conventions.error(request, response, self.clock.wall())
+            trip.doubtful -= error.never_processed
+            raise error
         return response
 
     async def close(self) -> None:

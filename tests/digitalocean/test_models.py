@@ -5,13 +5,14 @@ and listings (1, 9, 12) are shown on a client with a scripted network.
 """
 
 import base64
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from di_async import DecodeError, Secret
@@ -278,16 +279,7 @@ async def test_14_accelerator_bare_or_wrapped(wrapped: bool) -> None:
     assert told == Accelerator("a", slug=GPU_SLUG)
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "deployment_spec",
-        pytest.param(
-            "current_deployment_spec",
-            marks=pytest.mark.xfail(strict=True, reason="bug 1: the second alias is never read"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("key", ["deployment_spec", "current_deployment_spec"])
 def test_15_other_names_of_the_spec(key: str) -> None:
     """A spec under a name seen in the wild is the spec."""
     raw = an_instance()
@@ -411,14 +403,12 @@ def test_certificate_that_is_no_base64_of_text(cert: str) -> None:
         read_ca({"cert": cert})
 
 
-@pytest.mark.xfail(strict=True, reason="bug 2: ValueError escapes")
 def test_certificate_beyond_ascii() -> None:
     """Letters that base64 does not have are an error of ours, not Python's."""
     with pytest.raises(DecodeError, match="base64 of PEM"):
         read_ca({"cert": "é"})
 
 
-@pytest.mark.xfail(strict=True, reason="bug 2: garbage passes as a certificate")
 @pytest.mark.parametrize("cert", ["!", base64.b64encode(b"hello").decode()])
 def test_certificate_that_is_no_pem(cert: str) -> None:
     """What is no certificate is told on reading, not at the TLS handshake."""
@@ -428,37 +418,12 @@ def test_certificate_that_is_no_pem(cert: str) -> None:
 
 # --- anything at all ----------------------------------------------------------------------------
 
-KEYS = st.sampled_from(
-    [
-        "id",
-        "name",
-        "region",
-        "status",
-        "spec",
-        "pending_deployment_spec",
-        "endpoints",
-        "vpc",
-        "vpc_uuid",
-        "vpc_config",
-        "version",
-        "model_deployments",
-        "accelerators",
-        "accelerator_slug",
-        "scale",
-        "provider_model_id",
-        "created_at",
-        "value",
-        "regions",
-        "sizes",
-        "gpu",
-        "disks",
-        "price_per_hour",
-        "model_slug",
-        "gpu_slugs",
-        "workload_config",
-        "state",
-    ]
-)
+KEYS = st.sampled_from([
+    "id", "name", "region", "status", "spec", "pending_deployment_spec", "endpoints", "vpc",
+    "vpc_uuid", "vpc_config", "version", "model_deployments", "accelerators", "accelerator_slug",
+    "scale", "provider_model_id", "created_at", "value", "regions", "sizes", "gpu", "disks",
+    "price_per_hour", "model_slug", "gpu_slugs", "workload_config", "state",
+])  # fmt: skip
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 JUNK = st.recursive(
     SCALARS,
@@ -469,33 +434,25 @@ MODELS = (DedicatedInference, AccessToken, Accelerator, Sizes, GPUModelConfig)
 
 
 @pytest.mark.parametrize("model", MODELS)
+@settings(deadline=None)
 @given(junk=JUNK)
 def test_junk_is_read_or_refused(model: type, junk: Any) -> None:
     """Whatever JSON comes, it is a model or a DecodeError."""
-    try:
+    with suppress(DecodeError):
         assert isinstance(CODEC.structure(junk, model), model)
-    except DecodeError as error:
-        assert "the answer is no" in str(error)
 
 
+@settings(deadline=None)
 @given(where=KEYS, junk=JUNK)
 def test_junk_in_an_instance_is_read_or_refused(where: str, junk: Any) -> None:
     """One field of a good instance replaced by junk, at the top or in its spec: the same."""
     for raw in (an_instance(**{where: junk}), with_spec(**{where: junk})):
-        try:
-            read(raw)
-        except DecodeError as error:
-            assert "the answer is no" in str(error)
-
-
-def not_iterable(rows: Any) -> Any:
-    """Rows over which nothing can go."""
-    reason = "bug 3: TypeError escapes"
-    return pytest.param(rows, marks=pytest.mark.xfail(strict=True, reason=reason))
+        with suppress(DecodeError):
+            assert isinstance(read(raw), DedicatedInference)
 
 
 @pytest.mark.looptime
-@pytest.mark.parametrize("rows", [{"a": 1}, "abc", *map(not_iterable, (5, True))])
+@pytest.mark.parametrize("rows", [5, True, {"a": 1}, "abc"])
 async def test_listing_whose_rows_are_no_list(rows: Any) -> None:
     """Rows that are not a list are an answer nobody can read."""
     async with scripted_client(answer(200, {"dedicated_inferences": rows})) as (client, _):
@@ -503,7 +460,6 @@ async def test_listing_whose_rows_are_no_list(rows: Any) -> None:
             [di async for di in client.dedicated_inferences.list()]
 
 
-@pytest.mark.xfail(strict=True, reason="bug 4: read as an empty listing")
 @pytest.mark.looptime
 @pytest.mark.parametrize("body", [[], {}, {"message": "hello"}, None])
 async def test_listing_without_its_key(body: Any) -> None:
@@ -514,7 +470,7 @@ async def test_listing_without_its_key(body: Any) -> None:
 
 
 @pytest.mark.looptime
-@pytest.mark.parametrize("rows", ["abc", *map(not_iterable, (5, True))])
+@pytest.mark.parametrize("rows", [5, True, {"a": 1}, "abc"])
 async def test_model_configs_that_are_no_list(rows: Any) -> None:
     """The same for the models on offer."""
     async with scripted_client(answer(200, {"gpu_model_configs": rows})) as (client, _):

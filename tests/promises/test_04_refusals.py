@@ -3,8 +3,7 @@
 403 is asked again on PATCH alone, for `ready_timeout` at most. 401, any other 403 and 422 end a
 wait at once: `WaitRefusedError` with the API's own error as `.last_error` and cause, and all that
 is needed to go on later. 429 only moves the next look, and is no attempt. 5xx, resets, HTML bodies
-and
-timeouts are borne until the deadline, and written down.
+and timeouts are borne until the deadline, and written down.
 """
 
 from collections.abc import Callable
@@ -242,7 +241,6 @@ async def test_trouble_until_the_deadline(trouble: str) -> None:
     assert isinstance(caught.value.last_error, kind)
 
 
-@pytest.mark.xfail(strict=True, reason="501 and 505 count as final answers to a poll")
 @pytest.mark.parametrize("status", [501, 505])
 async def test_5xx_that_no_call_would_repeat(status: int) -> None:
     """Every 5xx is borne while polling, 501 and 505 of a gateway included."""

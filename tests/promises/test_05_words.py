@@ -78,7 +78,6 @@ async def test_unknown_word_seen_again_and_again(caplog: pytest.LogCaptureFixtur
     assert {r.name for r in caplog.records if "migrating" in r.msg % r.args} == {"di_async.poller"}
 
 
-@pytest.mark.xfail(strict=True, reason="logged again whenever the word comes back")
 async def test_unknown_word_that_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     """Once is once, even if known words come in between."""
     strange, known = instance(status="migrating"), instance(status="provisioning")

@@ -1,0 +1,270 @@
+"""The whole spec of a PATCH: what the caller wants, on top of what the instance is."""
+
+from typing import Any
+
+import attrs
+import pytest
+
+from di_async import InvalidInputError
+from di_async.digitalocean import VPC, DedicatedInference, DedicatedInferenceSpec
+from di_async.digitalocean.merge import merged_spec, scaled_spec
+from di_async.digitalocean.spec import spec_fields
+from tests.digitalocean.helpers import GPU, MODEL, VPC_ID, a_deployment, an_instance, read
+
+OTHER_VPC = "7e5c619c-359c-44ca-87e2-47e98170c012"
+
+
+def live(*deployments: dict[str, Any], **fields: Any) -> DedicatedInference:
+    """An active instance at version 3 with these deployments."""
+    raw = an_instance()
+    raw["spec"] = {**raw["spec"], "model_deployments": list(deployments) or [a_deployment()]}
+    return read({**raw, **fields})
+
+
+def merged(di: DedicatedInference, **fields: Any) -> DedicatedInferenceSpec:
+    """The spec of an update that names these fields."""
+    return merged_spec(di, spec_fields(fields))
+
+
+def ids(spec: DedicatedInferenceSpec) -> list[str | None]:
+    """The `model_id` of each deployment."""
+    return [deployment.model_id for deployment in spec.model_deployments]
+
+
+def wanted(**fields: Any) -> dict[str, Any]:
+    """A deployment as a caller writes it: no id, nothing read-only."""
+    accelerator = {"accelerator_slug": GPU, "scale": 1, "type": "prefill_decode"}
+    return {"model_slug": MODEL, "accelerators": [accelerator], **fields}
+
+
+def pair(*kinds: str) -> dict[str, Any]:
+    """A deployment with one accelerator entry for each type."""
+    entries = [{"accelerator_slug": GPU, "scale": 1, "type": kind} for kind in kinds]
+    return a_deployment(accelerators=entries)
+
+
+def test_rename_repeats_the_rest() -> None:
+    """Only the name changes; version, place, VPC, exposure and model ids are the live ones."""
+    spec = merged(live(), name="new-name")
+    assert (spec.name, spec.version, spec.region) == ("new-name", 3, "atl1")
+    assert (spec.vpc, spec.enable_public_endpoint, ids(spec)) == (VPC(VPC_ID), True, ["m-1"])
+
+
+@pytest.mark.parametrize("given", [1, 2, 9])
+def test_version_is_the_live_one(given: int) -> None:
+    """Whatever version a caller's spec carries, the current one is sent."""
+    assert merged(live(), name="x", version=given).version == 3
+
+
+def test_version_zero_is_sent_as_it_is() -> None:
+    """A live version of 0 is a version."""
+    assert merged(live(spec={**an_instance()["spec"], "version": 0}), name="x").version == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("region", "nyc2", "it is 'atl1', not 'nyc2'"),
+        ("vpc", {"uuid": OTHER_VPC}, f"it is '{VPC_ID}', not '{OTHER_VPC}'"),
+        ("enable_public_endpoint", False, "it is True, not False"),
+    ],
+)
+def test_immutable_field(field: str, value: Any, told: str) -> None:
+    """Changing what cannot change is refused before anything is sent, with both values."""
+    with pytest.raises(InvalidInputError, match=rf"spec\.{field}: cannot change.*{told}"):
+        merged(live(), **{field: value})
+
+
+@pytest.mark.parametrize(
+    "same",
+    [{"region": "atl1"}, {"vpc": {"uuid": VPC_ID}}, {"enable_public_endpoint": True}],
+)
+def test_immutable_field_repeated(same: dict[str, Any]) -> None:
+    """Repeating the value it has is no change."""
+    assert merged(live(), **same).name == "web"
+
+
+@pytest.mark.xfail(strict=True, reason="bug 8: a text is compared with a VPC")
+def test_vpc_repeated_as_text() -> None:
+    """The same VPC as a plain uuid is the same VPC."""
+    assert merged(live(), vpc=VPC_ID).vpc == VPC(VPC_ID)
+
+
+def test_whole_spec_object() -> None:
+    """A `DedicatedInferenceSpec` of the same place changes what it may change."""
+    spec = DedicatedInferenceSpec.of(
+        "web", region="atl1", model_slug=MODEL, accelerator_slug=GPU, scale=5, vpc=VPC_ID
+    )
+    told = merged_spec(live(), spec_fields(spec))
+    assert (told.version, ids(told)) == (3, ["m-1"])
+    assert told.model_deployments[0].accelerators[0].scale == 5
+
+
+# --- which deployment is meant --------------------------------------------------------------------
+
+
+def test_id_found_by_model() -> None:
+    """A deployment without id means the live one of its model."""
+    di = live(a_deployment(), a_deployment(model_id="m-2", model_slug="b/b"))
+    spec = merged(di, model_deployments=[wanted(model_slug="b/b"), wanted()])
+    assert ids(spec) == ["m-2", "m-1"]
+
+
+def test_id_given() -> None:
+    """A deployment with the id of a live one may leave its model out."""
+    accelerators = wanted()["accelerators"]
+    spec = merged(live(), model_deployments=[{"model_id": "m-1", "accelerators": accelerators}])
+    assert (ids(spec), spec.model_deployments[0].model_slug) == (["m-1"], MODEL)
+
+
+def test_new_model_has_no_id() -> None:
+    """A model that does not run yet is a new deployment."""
+    spec = merged(live(), model_deployments=[wanted(), wanted(model_slug="new/model")])
+    assert ids(spec) == ["m-1", None]
+
+
+def test_model_left_out() -> None:
+    """The list is what shall be: a deployment that is left out goes."""
+    di = live(a_deployment(), a_deployment(model_id="m-2", model_slug="b/b"))
+    assert ids(merged(di, model_deployments=[wanted()])) == ["m-1"]
+
+
+def test_same_model_twice_in_order() -> None:
+    """Two deployments of one model are matched one to one, in their order."""
+    di = live(a_deployment(), a_deployment(model_id="m-2"))
+    assert ids(merged(di, model_deployments=[wanted(), wanted()])) == ["m-1", "m-2"]
+
+
+@pytest.mark.xfail(strict=True, reason="bug 9: the one without id takes the other's")
+def test_same_model_twice_one_by_id() -> None:
+    """Who names an id gets it; the other one gets what is left."""
+    di = live(a_deployment(), a_deployment(model_id="m-2"))
+    spec = merged(di, model_deployments=[wanted(), wanted(model_id="m-1")])
+    assert ids(spec) == ["m-2", "m-1"]
+
+
+def test_workload_config_is_kept() -> None:
+    """A deployment that says nothing about its workload keeps what it had."""
+    di = live(a_deployment(workload_config={"isl": 5}))
+    spec = merged(di, model_deployments=[wanted()])
+    assert spec.model_deployments[0].workload_config == {"isl": 5}
+
+
+# --- what is sent ---------------------------------------------------------------------------------
+
+SENT = {"version", "name", "region", "vpc", "enable_public_endpoint", "model_deployments"}
+OBSERVED_SPEC = {
+    "id": "s-3", "version": 3, "dedicated_inference_id": "d", "state": "active",
+    "enable_public_endpoint": True, "vpc_config": {"vpc_uuid": VPC_ID},
+    "created_at": "2024-01-09T20:44:32Z", "updated_at": "2024-01-09T20:44:32Z",
+    "model_deployments": [a_deployment(accelerators=[{
+        "accelerator_id": "a-1", "accelerator_slug": GPU, "state": "active", "scale": 2,
+        "type": "prefill_decode",
+    }])],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", [an_instance()["spec"], OBSERVED_SPEC])
+def test_nothing_read_only_is_sent(spec: Any) -> None:
+    """Ids, states and times that the API showed do not go back to it."""
+    body = merged(live(name="web", spec=spec), name="x").to_dict()
+    assert set(body) == SENT
+    (deployment,) = body["model_deployments"]
+    assert set(deployment) == {
+        "model_id", "model_slug", "model_provider", "workload_config", "accelerators"
+    }  # fmt: skip
+    assert [set(a) for a in deployment["accelerators"]] == [{"accelerator_slug", "scale", "type"}]
+
+
+@pytest.mark.xfail(strict=True, reason="bug 10: the live provider_model_id is sent back")
+def test_undocumented_provider_model_id_is_not_sent() -> None:
+    """A rename carries the documented fields only, whatever the API showed."""
+    body = merged(live(a_deployment(provider_model_id=MODEL)), name="x").to_dict()
+    assert "provider_model_id" not in body["model_deployments"][0]
+
+
+def test_provider_model_id_of_the_caller_is_sent() -> None:
+    """A caller who names it knows why."""
+    spec = merged(live(), model_deployments=[wanted(provider_model_id="org/m")])
+    assert spec.to_dict()["model_deployments"][0]["provider_model_id"] == "org/m"
+
+
+def test_rules_hold_for_the_merged_spec() -> None:
+    """What would break a rule is refused, with its path."""
+    with pytest.raises(InvalidInputError, match=r"spec\.name"):
+        merged(live(), name="no spaces please")
+
+
+def test_first_deployment_still_pending() -> None:
+    """Without a current spec the pending one is the start."""
+    pending = {**an_instance()["spec"], "version": 1}
+    di = read(an_instance(spec=None, pending_deployment_spec=pending))
+    assert (merged(di, name="x").version, ids(merged(di, name="x"))) == (1, ["m-1"])
+
+
+# --- scale ----------------------------------------------------------------------------------------
+
+
+def scales(spec: DedicatedInferenceSpec) -> list[list[int]]:
+    """The scale of each entry of each deployment."""
+    return [[a.scale for a in d.accelerators] for d in spec.model_deployments]
+
+
+def test_scale_the_only_entry() -> None:
+    """With one entry nothing need be named."""
+    spec = scaled_spec(live(), 7)
+    assert (scales(spec), spec.version, ids(spec)) == ([[7]], 3, ["m-1"])
+
+
+TWO_MODELS = (a_deployment(), a_deployment(model_id="m-2", model_slug="b/b"))
+
+
+def test_ambiguous_scale_lists_the_choices() -> None:
+    """Several entries: each is told in the words that would choose it."""
+    with pytest.raises(InvalidInputError) as caught:
+        scaled_spec(live(*TWO_MODELS), 2)
+    assert "2 entries fit" in str(caught.value)
+    assert f"model={MODEL!r} accelerator_slug={GPU!r} type='prefill_decode' (scale 2)" in str(
+        caught.value
+    )
+    assert "model='b/b'" in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["b/b", "m-2"])
+def test_scale_by_model(model: str) -> None:
+    """A model is named by slug or id; the other keeps its scale."""
+    assert scales(scaled_spec(live(*TWO_MODELS), 9, model=model)) == [[2], [9]]
+
+
+@pytest.mark.parametrize(("type", "expected"), [("prefill", [[4, 1]]), ("decode", [[1, 4]])])
+def test_scale_of_disaggregated_serving(type: str, expected: list[list[int]]) -> None:
+    """Prefill and decode are scaled apart."""
+    assert scales(scaled_spec(live(pair("prefill", "decode")), 4, type=type)) == expected
+
+
+def test_disaggregated_scale_is_ambiguous() -> None:
+    """Without a type the two entries are offered."""
+    with pytest.raises(InvalidInputError, match=r"type='prefill'.*type='decode'"):
+        scaled_spec(live(pair("prefill", "decode")), 4)
+
+
+@pytest.mark.parametrize(
+    "choice", [{"model": "x/y"}, {"accelerator_slug": "gpu-x"}, {"type": "decode"}]
+)
+def test_scale_of_what_is_not_there(choice: dict[str, str]) -> None:
+    """A choice that fits nothing is told with what there is."""
+    with pytest.raises(InvalidInputError, match=f"nothing to scale fits.*{MODEL}"):
+        scaled_spec(live(), 2, **choice)
+
+
+@pytest.mark.parametrize("replicas", [0, -1, True, "3"])
+def test_scale_to_nothing(replicas: Any) -> None:
+    """The API's least is 1; more than that is told with its path."""
+    with pytest.raises(InvalidInputError, match=r"accelerators\[0\]\.scale: a whole number of 1"):
+        scaled_spec(live(), replicas)
+
+
+def test_scale_where_no_spec_is_shown() -> None:
+    """An instance whose spec the API does not show cannot be scaled blindly."""
+    with pytest.raises(InvalidInputError, match="none shown by the API"):
+        scaled_spec(attrs.evolve(live(), spec=None), 2)

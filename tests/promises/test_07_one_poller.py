@@ -1,0 +1,339 @@
+"""Promise 7: one poller a client decides what is asked, and when.
+
+Two waits for one id cost one read; cancelling one does not harm the other; what nobody awaits is
+not asked for. The request rate comes from the budget: writes and the caller's own reads go before
+the poller's, which never touch the reserve. Every request on the wire counts, aiohttp's own silent
+repeats included. (Batching over the list comes with the next issue.)
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+
+from di_async import (
+    DigitalOcean,
+    PollPolicy,
+    RateLimitError,
+    RequestBudget,
+    RetryPolicy,
+    WaitTimeoutError,
+)
+from tests.promises.support import (
+    DIALECTS,
+    ID,
+    Play,
+    created,
+    creation,
+    instance,
+    lasting,
+    now,
+    playing,
+    world,
+)
+from tests.support import WorldTransport, a_spec, answer, virtual_client
+
+pytestmark = pytest.mark.looptime
+
+BUSY = instance(status="provisioning")
+FOR_EVER = lasting(create=1e9)
+
+
+def busiest(net: WorldTransport, span: float, method: str = "GET") -> int:
+    """The most requests of a method that the world saw within any `span` seconds."""
+    stamps = [at for at, verb, _, _ in net.world.requests if verb == method]
+    return max(sum(start <= at < start + span for at in stamps) for start in stamps)
+
+
+async def settle(*tasks: asyncio.Task[object]) -> None:
+    """Cancel them all and see them end."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+# --- one question, asked once ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_many_waits_for_one_id(dialect: str) -> None:
+    """Ten waits of four kinds for one id cost the requests of one."""
+    async with virtual_client(world(dialect)) as (client, net):
+        ours = client.dedicated_inferences
+        change = await ours.create(a_spec())
+        resumed = ours.resume(change.resume_token)
+        waits = [change.wait(), resumed.wait(), ours.wait_until(change.id, lambda di: di.endpoints)]
+        waits += [ours.wait_until_active(change.id) for _ in range(7)]
+        await asyncio.gather(*waits)
+        assert len(net.requests) - 1 == pytest.approx(600 / 5.1, abs=4)
+
+
+async def test_wait_that_joins_later() -> None:
+    """A wait that joins another is served by the reads that come anyway."""
+    play = Play(BUSY)
+    async with playing(play) as client:
+        first = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
+        await asyncio.sleep(12)
+        second = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
+        await asyncio.sleep(12)
+        assert play.count("GET") == 5
+        await settle(first, second)
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_cancelling_the_first_of_two(ticks: int) -> None:
+    """Cancelling the wait that began the polling leaves the other one unharmed, at any moment."""
+    play = Play(BUSY, BUSY, instance())
+    async with playing(play) as client:
+        ours = client.dedicated_inferences
+        first = asyncio.create_task(ours.wait_until_active(ID))
+        other = asyncio.create_task(ours.wait_until_active(ID))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        await settle(first)
+        assert (await other).status == "active"
+    assert play.count("GET") == 3
+
+
+@pytest.mark.parametrize("after_s", [0, 5, 5.01])
+@pytest.mark.parametrize("ticks", range(8))
+async def test_cancelling_beside_another_id(after_s: float, ticks: int) -> None:
+    """Nor does it harm a wait for another id, in the very tick in which a read starts."""
+    async with virtual_client() as (client, net):
+        ours = client.dedicated_inferences
+        here = net.world.add_instance(now=net.now(), status="provisioning", settles_in=20)
+        there = net.world.add_instance(now=net.now(), status="provisioning")
+        doomed = asyncio.create_task(ours.wait_until_active(there.id))
+        other = asyncio.create_task(ours.wait_until_active(here.id))
+        await asyncio.sleep(after_s)
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        await settle(doomed)
+        assert (await other).status == "active"
+
+
+async def test_two_waits_of_different_patience() -> None:
+    """A wait that times out leaves the other one to its end."""
+    async with playing(Play(BUSY, BUSY, BUSY, instance())) as client:
+        ours = client.dedicated_inferences
+        patient = asyncio.create_task(ours.wait_until_active(ID))
+        with pytest.raises(WaitTimeoutError):
+            await ours.wait_until_active(ID, timeout=7)
+        assert (await patient).status == "active"
+
+
+# --- nothing for nobody ----------------------------------------------------------------------
+
+
+async def test_change_that_nobody_awaits() -> None:
+    """A write that nobody awaits causes no reads."""
+    play = Play(BUSY, post=[creation()])
+    async with playing(play) as client:
+        await created(client)
+        await asyncio.sleep(3600)
+    assert play.count("GET") == 0
+
+
+async def test_wait_that_was_cancelled() -> None:
+    """When the last wait for it is gone, an instance is asked for no more."""
+    play = Play(BUSY)
+    async with playing(play) as client:
+        waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
+        await asyncio.sleep(12)
+        await settle(waiting)
+        seen = play.count("GET")
+        await asyncio.sleep(3600)
+    assert (seen, play.count("GET")) == (3, 3)
+
+
+async def test_one_of_two_ids_no_longer_awaited() -> None:
+    """An instance is asked for no more although the poller goes on for another."""
+    async with virtual_client(world(lifecycle=FOR_EVER)) as (client, net):
+        ours = client.dedicated_inferences
+        ids = [net.world.add_instance(now=net.now(), status="new").id for _ in range(2)]
+        waits = [asyncio.create_task(ours.wait_until_active(id, timeout=None)) for id in ids]
+        await asyncio.sleep(61)
+        await settle(waits[0])
+        net.requests.clear()
+        await asyncio.sleep(600)
+        assert {request.path.rpartition("/")[2] for request in net.requests} == {ids[1]}
+        await settle(waits[1])
+
+
+async def test_events_that_nobody_asks_for() -> None:
+    """Between two steps of a stream of events nobody awaits, so nothing is asked."""
+    play = Play(instance(status="new"), BUSY, instance(), post=[creation()])
+    async with playing(play) as client:
+        events = (await created(client)).events()
+        assert (await anext(events)).status == "new"
+        await asyncio.sleep(1000)
+        assert play.count("GET") == 1
+        assert [event.status async for event in events] == ["provisioning", "active", "active"]
+
+
+# --- the rate --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target_lag", [0.5, 5, 50])
+async def test_pace_when_the_budget_allows(target_lag: float) -> None:
+    """One resource is looked at every `target_lag` seconds, never more often."""
+    play = Play(BUSY)
+    async with playing(play, polling=PollPolicy(target_lag=target_lag), budget=None) as client:
+        with pytest.raises(WaitTimeoutError):
+            await client.dedicated_inferences.wait_until_active(ID, timeout=target_lag * 20.5)
+    looks = [sent.at for sent in play.sent]
+    assert len(looks) == 21
+    assert min(b - a for a, b in itertools.pairwise(looks)) >= target_lag - 1e-6
+
+
+async def test_polls_never_touch_the_reserve() -> None:
+    """However many wait, polling stays below the budget less its reserve, and is used well."""
+    budget = RequestBudget(per_minute=20, per_hour=100_000, reserve=0.5)
+    async with virtual_client(world(lifecycle=FOR_EVER), budget=budget) as (client, net):
+        ids = [net.world.add_instance(now=net.now(), status="new").id for _ in range(40)]
+        ours = client.dedicated_inferences
+        waits = [asyncio.create_task(ours.wait_until_active(id, timeout=None)) for id in ids]
+        await asyncio.sleep(1800)
+        assert 8 <= busiest(net, 60) <= 10
+        await settle(*waits)
+
+
+async def test_writes_and_own_reads_go_before_polls() -> None:
+    """With a hundred polls queued for the budget a delete and a get go at once."""
+    budget = RequestBudget(per_minute=20, per_hour=100_000, reserve=0.5)
+    async with virtual_client(world(lifecycle=FOR_EVER), budget=budget) as (client, net):
+        ids = [net.world.add_instance(now=net.now(), status="new").id for _ in range(100)]
+        ours = client.dedicated_inferences
+        waits = [asyncio.create_task(ours.wait_until_active(id, timeout=None)) for id in ids]
+        await asyncio.sleep(600)
+        began = now()
+        await ours.get(ids[0])
+        await ours.delete(ids[0])
+        assert now() - began < 1
+        await settle(*waits)
+
+
+async def test_write_before_reads_when_nothing_is_left() -> None:
+    """When the budget is spent, a write that comes last is sent first as soon as it may."""
+    play = Play(BUSY, delete=[answer(202)])
+    budget, retry = RequestBudget(per_minute=3), RetryPolicy(max_delay=1000)
+    async with playing(play, budget=budget, retry=retry) as client:
+        ours = client.dedicated_inferences
+        for _ in range(3):
+            await ours.get(ID)
+        tasks: list[asyncio.Task[object]] = [asyncio.create_task(ours.get(ID)) for _ in range(5)]
+        await asyncio.sleep(1)
+        await ours.delete(ID)
+        assert [sent.request.method for sent in play.sent[:4]] == ["GET"] * 3 + ["DELETE"]
+        await settle(*tasks)
+
+
+async def test_call_that_would_be_held_for_long() -> None:
+    """Outside waits, pacing beyond `max_delay` raises `RateLimitError` instead of blocking."""
+    play = Play(BUSY)
+    async with playing(play, budget=RequestBudget(per_minute=1)) as client:
+        await client.dedicated_inferences.get(ID)
+        with pytest.raises(RateLimitError) as caught:
+            await client.dedicated_inferences.get(ID)
+    assert caught.value.retry_after == pytest.approx(60, abs=2)
+    assert play.count("GET") == 1
+
+
+async def test_wait_is_held_and_not_refused() -> None:
+    """A wait on a spent budget is held back, never refused."""
+    play = Play(BUSY, BUSY, instance())
+    async with playing(play, budget=RequestBudget(per_minute=1)) as client:
+        assert (await client.dedicated_inferences.wait_until_active(ID)).status == "active"
+    assert now() == pytest.approx(122, abs=4)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_fleet_is_never_refused(dialect: str) -> None:
+    """Two hundred waits for an hour on the default budget meet no 429 of the provider."""
+    async with virtual_client(world(dialect)) as (client, net):
+        place = partial(net.world.add_instance, now=net.now(), status="new")
+        ids = [place(settles_in=3000 + i).id for i in range(200)]
+        waits = (client.dedicated_inferences.wait_until_active(id, timeout=7200) for id in ids)
+        await asyncio.gather(*waits)
+        assert net.world.stats.refused == 0
+        assert net.world.stats.max_3600s <= 4500
+
+
+async def test_clients_that_share_a_budget() -> None:
+    """Two clients with one budget object stay within it together."""
+    budget = RequestBudget(per_minute=20, per_hour=100_000, reserve=0.5)
+    land = world(lifecycle=FOR_EVER)
+    async with (
+        virtual_client(land, budget=budget) as (one, net),
+        virtual_client(land, budget=budget) as (two, _),
+    ):
+        waits = [
+            asyncio.create_task(client.dedicated_inferences.wait_until_active(id, timeout=None))
+            for client in (one, two)
+            for id in [land.add_instance(now=net.now(), status="new").id for _ in range(20)]
+        ]
+        await asyncio.sleep(1800)
+        assert busiest(net, 60) <= 10
+        await settle(*waits)
+
+
+# --- what really went out --------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def dying_connections(*answers: bytes) -> AsyncIterator[tuple[str, list[str]]]:
+    """A server whose connections live for one answer and die of the second request."""
+    received: list[str] = []
+    left = list(answers)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append((await reader.readuntil(b"\r\n\r\n")).split(b" ")[0].decode())
+        writer.write(b"HTTP/1.1 %s" % (left.pop(0) if len(left) > 1 else left[0]))
+        await writer.drain()
+        if await reader.read(1):
+            received.append("sent in vain")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", received
+
+
+def raw(status: str, body: bytes = b"{}") -> bytes:
+    """An answer as it stands on the wire, its version apart."""
+    return b"%s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+
+
+SEEN = raw("200 OK", b'{"dedicated_inference": {"id": "x", "status": "deleting"}}')
+
+
+@pytest.mark.looptime(False)
+async def test_silent_repeats_of_aiohttp() -> None:
+    """A GET that aiohttp sends again on a fresh connection takes two places in the budget."""
+    budget = RequestBudget()
+    async with (
+        dying_connections(SEEN) as (url, received),
+        DigitalOcean("dop_v1_secret", base_url=url, budget=budget) as client,
+    ):
+        for _ in range(3):
+            await client.dedicated_inferences.get(ID)
+        assert received.count("sent in vain") == 2
+        assert budget.used(asyncio.get_running_loop().time()) == (5, 5)
+
+
+@pytest.mark.looptime(False)
+async def test_silent_repeats_during_a_wait() -> None:
+    """They count in what a wait says that it spent."""
+    polling = PollPolicy(target_lag=0.01)
+    answers = raw("202 Accepted"), SEEN, SEEN, raw("404 Not Found")
+    async with (
+        dying_connections(*answers) as (url, received),
+        DigitalOcean("dop_v1_secret", base_url=url, polling=polling) as client,
+    ):
+        change = await client.dedicated_inferences.delete("x")
+        await change.wait()
+        assert received.count("sent in vain") == 3
+        assert change.history[-1].requests == len(received) - 1
