@@ -1,0 +1,142 @@
+"""How often to read each unit (a list page, or one resource), so that the hour's quota lasts. Pure.
+
+The hour is a bank: what is left of it is spread over the time that the pending changes still need,
+and never faster than the burst limit or `target_lag` allow. Within that, the optimal density of
+reads follows the square root of how likely a settle is (Keller 1974, doi 10.1287/mnsc.21.3.256);
+where the quota binds, unlikely moments are read up to `_STRETCH` times more seldom. Before a law's
+support there is next to nothing to see: a rotating sample of units guards against a wrong law.
+"""
+
+import math
+from collections.abc import Sequence
+
+from attrs import define, frozen
+
+from di_async.core.durations import Law
+from di_async.core.schedule import PollPolicy
+
+__all__ = ["Load", "Quota", "Tempo", "Unit", "set_tempo"]
+
+# Without a law a change is thought to need up to an hour: the providers' own limit for a wait.
+COLD_HORIZON_S = 3600.0
+# The support of a law begins where this share has settled ...
+_FIRST_SHARE = 0.0005
+# ... and a unit is thought done when this many of its settles are expected to be missing.
+_LAST_COUNT = 0.7
+# Reads at unlikely moments may be this much rarer, where the quota binds; a p99 goal wants no more.
+_STRETCH = 1.7
+# Stretching saves about this much, which the bank may spend on the likely moments.
+_SAVED = 0.82
+# From which likeliness on a moment is not stretched any more.
+_LIKELY = 0.8
+# Guarding reads before the support: one unit of each kind at every tenth of its age, and all of them
+# every `max_interval` if that takes no more than this share of the quota.
+_SAMPLE_OF_AGE = 0.1
+_GUARD_SHARE = 0.03
+# No law is trusted to let a unit rest for longer than this share of its age.
+_MAX_OF_AGE = 0.2
+
+
+@frozen
+class Quota:
+    """What polling may spend: requests a second at once, and requests in what is left of the hour."""
+
+    burst: float
+    left: float
+
+
+@frozen
+class Load:
+    """What one unit holds: how many are pending, how old a few of them are, and their law."""
+
+    count: int
+    ages: tuple[float, ...]
+    law: Law | None
+    kind: object = None
+
+    @property
+    def oldest(self) -> float:
+        """The age that reaches the support first."""
+        return max(self.ages)
+
+
+@define(eq=False)
+class Unit:
+    """Something that one request reads."""
+
+    read_at: float = -math.inf
+    due_at: float = 0.0
+    asking: bool = False
+
+
+@frozen
+class Tempo:
+    """The pace that was set: seconds between reads of an active unit, and what it is made of."""
+
+    period: float
+    binding: bool = False
+    active: int = 0
+    early: int = 0
+
+
+def set_tempo(
+    units: Sequence[tuple[Unit, Load]], policy: PollPolicy, quota: Quota, now: float
+) -> Tempo:
+    """Give every unit its `due_at`, and say what the pace is."""
+    active, early, need = [], [], 0.0
+    for unit, load in units:
+        begins, ends = support(load)
+        need += ends - max(begins, load.oldest)
+        if load.oldest < begins:
+            early.append((unit, load, begins - load.oldest))
+        else:
+            active.append((unit, load))
+    floor = policy.target_lag
+    period = max(floor, len(active) / quota.burst)
+    banked = need / quota.left if quota.left > 0 else math.inf
+    binding = period > floor or banked > floor
+    if binding:
+        period = max(period, min(banked * _SAVED, COLD_HORIZON_S))
+    tempo = Tempo(period, binding, len(active), len(early))
+    for unit, load in active:
+        unit.due_at = unit.read_at + rest(load, tempo, policy)
+    _guard(early, policy, quota, now)
+    return tempo
+
+
+def support(load: Load) -> tuple[float, float]:
+    """From which age on settles are to be expected, and by which age the unit should be done."""
+    if load.law is None:
+        return 0.0, max(COLD_HORIZON_S, 1.5 * load.oldest)
+    age = min(load.ages)
+    missing = load.law.survival(age) * _LAST_COUNT / max(load.count, 1)
+    ends = max(load.law.quantile(1 - missing), 1.1 * age) + load.oldest - age
+    return load.law.quantile(_FIRST_SHARE), ends
+
+
+def rest(load: Load, tempo: Tempo, policy: PollPolicy) -> float:
+    """Seconds between two reads of an active unit."""
+    if not tempo.binding or load.law is None:
+        return tempo.period
+    likely = math.sqrt(max(map(load.law.likeness, load.ages))) / _LIKELY
+    stretched = tempo.period * min(max(1.0, 1.0 / max(likely, 1e-6)), _STRETCH)
+    return max(min(stretched, _MAX_OF_AGE * load.oldest), tempo.period)
+
+
+def _guard(
+    early: list[tuple[Unit, Load, float]], policy: PollPolicy, quota: Quota, now: float
+) -> None:
+    """Reads before the support: all units now and then where that is cheap, else a sample."""
+    every_unit = sum(wait for _, _, wait in early) <= _GUARD_SHARE * quota.left * policy.max_interval
+    newest: dict[object, float] = {}
+    for unit, load, _ in early:
+        newest[load.kind] = max(newest.get(load.kind, -math.inf), unit.read_at)
+    sampled: set[object] = set()
+    for unit, load, wait in sorted(early, key=lambda item: item[0].read_at):
+        pause = max(policy.target_lag, _SAMPLE_OF_AGE * load.oldest)
+        unit.due_at = now + wait
+        if every_unit:
+            unit.due_at = min(unit.due_at, unit.read_at + max(pause, policy.max_interval))
+        if load.kind not in sampled:  # the one that was read longest ago stands for its kind
+            sampled.add(load.kind)
+            unit.due_at = min(unit.due_at, newest[load.kind] + pause)

@@ -1,0 +1,277 @@
+"""What to read next: one resource, or a list page that shows many of them at once. Pure.
+
+A page that holds one pending id costs as much as its GET, which is proof too, so it is never listed
+for; from two on the page is cheaper. Where ids sit is remembered from every page read, whoever it
+was read for, and never assumed: pages drift while others create and delete. An id that is missing
+from its page is watched for on the pages read next and then asked for itself: absence from a list
+is no proof of anything.
+"""
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Iterable
+
+from attrs import define, field, frozen
+
+from di_async.core.durations import Key, Law
+from di_async.core.pace import Load, Quota, Tempo, Unit, rest, set_tempo
+from di_async.core.schedule import PollPolicy
+
+__all__ = ["PAGE_SIZE", "GetOne", "Item", "ListPage", "Planner"]
+
+PAGE_SIZE = 200
+# How long a pace holds before it is set anew, in seconds.
+_REPLAN_S = 5.0
+# An id that left its page is likely on a neighbour, which is read within about a period.
+_STRAY_PERIODS = 1.2
+
+
+@define(eq=False)
+class Item(Unit):
+    """One resource that somebody waits for."""
+
+    id: str = ""
+    started_at: float = 0.0
+    kind: Key = ("", "", "")
+    listed: bool = True
+    """A list row may say something about it."""
+    page: int | None = None
+    added_at: float = 0.0
+    strayed_at: float | None = None
+    stamp: int = 0
+    """What its row looked like last: an unchanged one costs nothing."""
+
+
+@define(eq=False)
+class _Sheet(Unit):
+    """A list page and who sits on it."""
+
+    number: int = 0
+    items: dict[str, Item] = field(factory=dict)
+
+
+@define(eq=False)
+class _Walk(Unit):
+    """The search for those whose page is not known."""
+
+
+@frozen
+class GetOne:
+    """Read one resource."""
+
+    item: Item
+
+
+@frozen
+class ListPage:
+    """Read one page of the list."""
+
+    page: int
+
+
+Ask = GetOne | ListPage
+
+
+class Planner:
+    """Keeps track of what is awaited and where it sits; says what is due."""
+
+    def __init__(self, policy: PollPolicy, law: Callable[[Key], Law | None]) -> None:
+        self._policy = policy
+        self._law = law
+        self._items: dict[str, Item] = {}
+        self._sheets: dict[int, _Sheet] = {}
+        self._lost: dict[str, Item] = {}
+        self._unlisted: dict[str, Item] = {}
+        self._pages: int | None = None
+        self._walk = _Walk()
+        self._heap: list[tuple[float, int, Unit]] = []
+        self._turn = itertools.count()
+        self._dirty = True
+        self._planned_at = -math.inf
+        self.tempo = Tempo(policy.target_lag)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterable[Item]:
+        return iter(self._items.values())
+
+    # -- who is awaited, and where ------------------------------------------------------------
+
+    def add(self, item: Item) -> None:
+        """Somebody waits for this now."""
+        self._items[item.id] = item
+        (self._lost if item.listed else self._unlisted)[item.id] = item
+        self._dirty = True
+
+    def drop(self, item: Item) -> None:
+        """Nobody waits for this any more."""
+        if self._items.pop(item.id, None) is not None:
+            self._leave(item)
+
+    def find(self, id: str) -> Item | None:
+        """The awaited item of this id."""
+        return self._items.get(id)
+
+    def on_page(self, page: int) -> tuple[Item, ...]:
+        """Who is thought to sit there."""
+        return tuple(self._sheet(page).items.values())
+
+    def page_read(self, page: int, found: dict[str, Item], total: int | None, now: float) -> None:
+        """A page came back and showed these awaited items."""
+        sheet = self._sheet(page)
+        self._was_read(sheet, now)
+        if total is not None:
+            self._set_pages(max(1, -(-total // PAGE_SIZE)))
+        for id in [id for id in sheet.items if id not in found]:
+            self._stray(sheet.items[id], now)
+        for item in found.values():
+            item.read_at = now
+            if item.page != page and item.listed:
+                self._leave(item)
+                item.page, item.strayed_at = page, None
+                sheet.items[item.id] = item
+                self._dirty = self._dirty or len(sheet.items) <= 2
+        if sheet.items and not self._dirty:
+            self._reschedule(sheet, now)
+
+    def page_failed(self, page: int, now: float) -> None:
+        """A page did not come back: its next turn will do."""
+        self._was_read(self._sheet(page), now)
+        self._dirty = True
+
+    def item_read(self, item: Item, now: float) -> None:
+        """A GET came back, whatever it said."""
+        self._was_read(item, now)
+        item.strayed_at = None
+        if item.id in self._items and not self._dirty:
+            self._reschedule(item, now)
+
+    def hasten(self, item: Item, at: float) -> None:
+        """A look at this one is wanted by then, whatever the pace."""
+        if not item.asking:
+            item.due_at = at
+            self._push(item)
+
+    def _stray(self, item: Item, now: float) -> None:
+        self._leave(item)
+        item.strayed_at = now
+        self._lost[item.id] = item
+        self._dirty = True
+
+    def _leave(self, item: Item) -> None:
+        if item.page is not None:
+            items = self._sheets[item.page].items
+            items.pop(item.id, None)
+            self._dirty = self._dirty or len(items) < 2
+            item.page = None
+        self._lost.pop(item.id, None)
+        self._unlisted.pop(item.id, None)
+
+    def _set_pages(self, pages: int) -> None:
+        if self._pages != pages:
+            self._pages, self._dirty = pages, True
+        for number in [number for number in self._sheets if number > pages]:
+            for item in tuple(self._sheets[number].items.values()):
+                self._leave(item)
+                self._lost[item.id] = item
+            if not self._sheets[number].asking:
+                del self._sheets[number]
+
+    def _sheet(self, page: int) -> _Sheet:
+        return self._sheets.setdefault(page, _Sheet(number=page))
+
+    @staticmethod
+    def _was_read(unit: Unit, now: float) -> None:
+        unit.asking, unit.read_at = False, now
+
+    # -- what is due --------------------------------------------------------------------------
+
+    def next_ask(self, now: float, quota: Callable[[], Quota]) -> Ask | float:
+        """What to read now (and the caller must), or seconds until the next look at this."""
+        if self._dirty or now - self._planned_at >= _REPLAN_S:
+            self._replan(now, quota())
+        replan_in = max(0.0, self._planned_at + _REPLAN_S - now)
+        while self._heap:
+            due_at, _, unit = self._heap[0]
+            if due_at > now:
+                return min(due_at - now, replan_in)
+            heapq.heappop(self._heap)
+            ask = None if unit.asking or due_at != unit.due_at else self._start(unit, now)
+            if ask is not None:
+                return ask
+        return replan_in
+
+    def _start(self, unit: Unit, now: float) -> Ask | None:
+        if isinstance(unit, _Walk):
+            pages = self._unsearched()
+            if not pages:
+                return None
+            if len(pages) > 1:
+                self._push(unit)  # the search goes on at once, with the next page
+            unit = self._sheet(pages[0])
+        unit.asking = True
+        if isinstance(unit, _Sheet):
+            return ListPage(unit.number)
+        if isinstance(unit, Item) and unit.id in self._items:
+            return GetOne(unit)
+        return None
+
+    def _unsearched(self) -> list[int]:
+        """Pages that were not read since the youngest of the lost was added; likely ones first."""
+        if not self._lost:
+            return []
+        since = max(item.added_at for item in self._lost.values())
+        last = self._pages or 1
+        order = dict.fromkeys((last, 1, *range(last - 1, 1, -1)))
+        return [
+            number
+            for number in order
+            if not (sheet := self._sheet(number)).asking and sheet.read_at <= since
+        ]
+
+    def _replan(self, now: float, quota: Quota) -> None:
+        self._planned_at, self._dirty = now, False
+        units = list(self._units(now))
+        self.tempo = set_tempo(units, self._policy, quota, now)
+        for item in self._lost.values():
+            if item.strayed_at is not None:
+                item.due_at = item.strayed_at + _STRAY_PERIODS * self.tempo.period
+        self._heap = [
+            (unit.due_at, next(self._turn), unit) for unit, _ in units if not unit.asking
+        ]
+        heapq.heapify(self._heap)
+
+    def _units(self, now: float) -> Iterable[tuple[Unit, Load]]:
+        for sheet in self._sheets.values():
+            if len(sheet.items) > 1:
+                yield sheet, self._load(sheet.items, now)
+            else:
+                yield from ((item, self._load({"": item}, now)) for item in sheet.items.values())
+        strayed = [item for item in self._lost.values() if item.strayed_at is not None]
+        fresh = {id: item for id, item in self._lost.items() if item.strayed_at is None}
+        if len(fresh) > len(self._unsearched()) > 0:
+            self._walk.read_at = min(item.read_at for item in fresh.values())
+            yield self._walk, self._load(fresh, now)
+            fresh = {}
+        for item in itertools.chain(strayed, fresh.values(), self._unlisted.values()):
+            yield item, self._load({"": item}, now)
+
+    def _load(self, items: dict[str, Item], now: float) -> Load:
+        """A unit's load, judged by its first, middle and last item."""
+        last = len(items) - 1
+        picked = [next(itertools.islice(items.values(), i, None)) for i in {0, last // 2, last}]
+        laws = [self._law(item.kind) for item in picked]
+        law = None if None in laws else laws[0]
+        ages = tuple(max(0.0, now - item.started_at) for item in picked)
+        return Load(len(items), ages, law, picked[0].kind)
+
+    def _reschedule(self, unit: Unit, now: float) -> None:
+        """The next turn of a unit just read, at the pace that holds."""
+        items = unit.items if isinstance(unit, _Sheet) else {"": unit}
+        unit.due_at = now + rest(self._load(items, now), self.tempo, self._policy)  # type: ignore[arg-type]
+        self._push(unit)
+
+    def _push(self, unit: Unit) -> None:
+        heapq.heappush(self._heap, (unit.due_at, next(self._turn), unit))
