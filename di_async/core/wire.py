@@ -93,6 +93,8 @@ def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:
     """`id`, if it can stand in a path without meaning another endpoint."""
     if not isinstance(id, str) or not id.strip():
         raise InvalidInputError(f"{name} is empty: it would address the whole collection")
+    if any("\ud800" <= letter <= "\udfff" for letter in id):
+        raise InvalidInputError(f"{name} {id!r} is not an id: it is no valid text")
     if id in {".", ".."} or id in reserved:
         raise InvalidInputError(f"{name} {id!r} is not an id: that path is another endpoint")
     return id

@@ -3,6 +3,7 @@
 https://docs.digitalocean.com/reference/api/reference/ (authentication, errors, rate limit)
 """
 
+import math
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -49,7 +50,7 @@ class DigitalOceanConventions:
             method=request.method,
             path=request.path,
             code=code,
-            request_id=request_id or response.headers.get("x-request-id"),
+            request_id=request_id or self._word(response.headers.get("x-request-id")),
             retry_after=wait,
         )
         if isinstance(error, NotFoundError) and code is None and _is_html(response):
@@ -78,13 +79,17 @@ class DigitalOceanConventions:
             return None, self._unjson(response, error), None
         if not isinstance(told, Mapping):
             return None, self._clean(str(told)), None
-        message = told.get("message") or "; ".join(map(str, told.get("messages") or ()))
-        code = told.get("id") or told.get("error")
+        # https://docs.digitalocean.com/reference/api/reference/ (error_with_root_causes)
+        parts = [*_texts(told.get("messages")), *_texts(told.get("root_causes"))]
+        message = told.get("message") or "; ".join(parts)
         return (
-            str(code) if code else None,
+            self._word(told.get("id") or told.get("error")),
             self._clean(str(message or "")),
-            told.get("request_id") or None,
+            self._word(told.get("request_id")),
         )
+
+    def _word(self, value: Any) -> str | None:
+        return self._clean(str(value)) if value else None
 
     def _unjson(self, response: Response, error: DecodeError) -> str:
         if _is_html(response) or not response.body.strip():
@@ -102,9 +107,14 @@ def _is_html(response: Response) -> bool:
 
 def _number(value: Any) -> float | None:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) else None
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _integer(value: Any) -> int | None:

@@ -321,9 +321,14 @@ class Writes:
 
 def _candidate(di: DedicatedInference, spec: DedicatedInferenceSpec) -> Candidate:
     shown = shown_spec(di)
-    as_sent = shown is not None and spec_digest(shown) == spec_digest(spec)
-    same_place = di.region in (None, spec.region)
-    return Candidate(di.id, di.created_at, as_sent and same_place)
+    as_sent = (
+        shown is not None
+        and spec_digest(shown) == spec_digest(spec)
+        and shown.enable_public_endpoint in (None, spec.enable_public_endpoint)
+        and di.region in (None, spec.region)
+        and (spec.vpc is None or di.vpc_uuid in (None, spec.vpc.uuid))
+    )
+    return Candidate(di.id, di.created_at, as_sent)
 
 
 def _unknown_update(id: str, lost: DIError | None) -> OutcomeUnknownError:

@@ -43,6 +43,11 @@ class Gate:
         self._release()
         try:
             return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                budget.refund(turn.result())  # its turn had just come
+                self._release()
+            raise
         finally:
             self._queued.discard(turn)
             budget.leave(turn)

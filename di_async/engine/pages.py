@@ -98,7 +98,8 @@ class Listing(AsyncIterator[T], Generic[T]):
                 for number in numbers:
                     pages.start_soon(fetch, number)
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            error = _first(errors)
+            raise error from error.__cause__
         return [found[number] for number in numbers]
 
     def _fresh(self, page: Page) -> list[Any]:

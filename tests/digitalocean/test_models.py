@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from di_async import DecodeError, Secret
@@ -434,7 +434,7 @@ MODELS = (DedicatedInference, AccessToken, Accelerator, Sizes, GPUModelConfig)
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(junk=JUNK)
 def test_junk_is_read_or_refused(model: type, junk: Any) -> None:
     """Whatever JSON comes, it is a model or a DecodeError."""
@@ -442,7 +442,7 @@ def test_junk_is_read_or_refused(model: type, junk: Any) -> None:
         assert isinstance(CODEC.structure(junk, model), model)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(where=KEYS, junk=JUNK)
 def test_junk_in_an_instance_is_read_or_refused(where: str, junk: Any) -> None:
     """One field of a good instance replaced by junk, at the top or in its spec: the same."""

@@ -8,7 +8,7 @@ import attrs
 import orjson
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from di_async import InvalidInputError
@@ -351,7 +351,7 @@ SPECS = st.builds(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SPECS)
 def test_round_trip(spec: DedicatedInferenceSpec) -> None:
     """Every spec that passes its rules survives a mapping, JSON and YAML unchanged."""
@@ -362,7 +362,7 @@ def test_round_trip(spec: DedicatedInferenceSpec) -> None:
     assert DedicatedInferenceSpec.from_text(yaml.safe_dump(body)) == spec
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SPECS, st.randoms(use_true_random=False))
 def test_digest_knows_no_order(spec: DedicatedInferenceSpec, random: Any) -> None:
     """Two specs that run the same are the same in any order, by any name or version."""
@@ -390,7 +390,7 @@ NODES = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(NODES)
 def test_junk_is_read_or_refused(junk: Any) -> None:
     """Whatever a file holds, reading it gives a spec or an InvalidInputError."""
@@ -399,7 +399,7 @@ def test_junk_is_read_or_refused(junk: Any) -> None:
 
 
 @pytest.mark.xfail(strict=True, reason="bug 5: AttributeError escapes")
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(RAW)), NODES)
 def test_junk_in_a_field_is_found_by_the_rules(field: str, junk: Any) -> None:
     """A good spec with junk in one field: it passes as a body to send, or it is refused."""

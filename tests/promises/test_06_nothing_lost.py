@@ -187,7 +187,6 @@ async def test_cancelled_wait_leaves_it_alone() -> None:
         assert [r.method for r in net.requests].count("DELETE") == 0
 
 
-@pytest.mark.xfail(strict=True, reason="P6-a: only `wait` adds the note")
 async def test_cancelled_stream_of_events() -> None:
     """So does a cancelled loop over the events."""
     async with playing(Play(BUSY, post=[creation()])) as client:

@@ -1,0 +1,1 @@
+"""The commands, by topic. Rules of this folder: ask the library, show the answer."""

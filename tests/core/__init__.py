@@ -1,0 +1,1 @@
+"""The pure half: values in, decisions out."""

@@ -1,0 +1,27 @@
+"""How one thing learned reads."""
+
+from datetime import UTC, datetime
+
+from di_async.core.events import StatusChange
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_status_change_reads_as_one_line() -> None:
+    """Elapsed time, the move, the note, and how often."""
+    change = StatusChange(
+        id="x", status="active", previous="new", at=AT, elapsed=61.25, note="at last", times=2
+    )
+    assert str(change) == "    61.2 s  new -> active  at last (x2)"
+
+
+def test_first_status_has_no_arrow() -> None:
+    """There is nothing it moved from."""
+    assert str(StatusChange(id="x", status="new", at=AT)) == "     0.0 s  new"
+
+
+def test_resource_is_neither_shown_nor_compared() -> None:
+    """It may be large and is beside the point."""
+    one, other = (StatusChange(id="x", status="new", at=AT, resource=r) for r in ("big", None))
+    assert one == other
+    assert "big" not in repr(one)

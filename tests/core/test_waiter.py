@@ -1,0 +1,358 @@
+"""The waiter's rules, one example each (design.md 4)."""
+
+from typing import Any
+
+import attrs
+import pytest
+
+from di_async.core.waiter import (
+    CREATE_GRACE_S,
+    Action,
+    Case,
+    Expired,
+    Failed,
+    Ledger,
+    Marks,
+    Missing,
+    Pending,
+    Phase,
+    Read,
+    Refused,
+    Seen,
+    Settled,
+    Sight,
+    Superseded,
+    Trouble,
+    Vanished,
+    Verdict,
+    absorb,
+    decide,
+    judge,
+)
+from tests.core.waiter_model import time
+
+READY = Sight("active", Phase.READY)
+WORKING = Sight("updating", Phase.WORKING)
+BROKEN = Sight("error", Phase.FAILED, why="no capacity")
+
+
+def seen(at: float, sight: Sight = READY, **marks: Any) -> Seen:
+    """A read that found this."""
+    shown = attrs.evolve(sight, marks=Marks(**marks)) if marks else sight
+    return Seen(started_at=at, at=at + 0.1, sight=shown)
+
+
+def missing(at: float) -> Missing:
+    """A read that answered 404."""
+    return Missing(started_at=at, at=at + 0.1, error="404")
+
+
+def trouble(at: float, *, final: bool = False) -> Trouble:
+    """A read that told nothing, or was refused."""
+    return Trouble(started_at=at, at=at + 0.1, error="boom", final=final)
+
+
+def case(action: Action = Action.UPDATE, **fields: Any) -> Case:
+    """A write accepted at 0 on something that was well."""
+    was = Phase.READY if action is Action.UPDATE else None
+    return Case(action=action, **{"accepted_at": 0.0, "before_phase": was, **fields})
+
+
+def verdict(about: Case, *reads: Read) -> Verdict:
+    """What these reads prove."""
+    ledger = Ledger()
+    for one in reads:
+        ledger = absorb(about, ledger, one)
+    return judge(about, ledger)
+
+
+# --- success -----------------------------------------------------------------------------------
+
+
+def test_create_that_is_ready_and_complete_is_settled() -> None:
+    """One read after the write is enough for a create."""
+    assert verdict(case(Action.CREATE), seen(1)) == Settled("read after the write was accepted")
+
+
+def test_read_that_started_before_the_write_does_not_settle_a_create() -> None:
+    """A late joiner's read was on its way before the write was accepted."""
+    assert verdict(case(Action.CREATE), seen(-0.1)) == Pending()
+
+
+def test_ready_with_something_pending_is_not_settled() -> None:
+    """The status says active while a deployment is still pending."""
+    incomplete = attrs.evolve(READY, complete=False)
+    assert verdict(case(Action.CREATE), seen(1, incomplete)) == Pending()
+
+
+def test_active_right_after_an_update_proves_nothing() -> None:
+    """A stale replica answers active as well."""
+    assert verdict(case(), seen(1), seen(6)) == Pending()
+
+
+def test_update_settles_after_a_transition() -> None:
+    """It was seen at work since the write, and is ready now."""
+    assert verdict(case(), seen(1, WORKING), seen(6)) == Settled("a transition was seen")
+
+
+def test_pending_spec_under_an_active_status_is_a_transition() -> None:
+    """Active with a pending spec is neither the state before nor the one after."""
+    told = verdict(case(), seen(1, attrs.evolve(READY, complete=False)), seen(6))
+    assert isinstance(told, Settled)
+
+
+def test_recovery_from_error_is_a_transition() -> None:
+    """It was broken before the write and is ready now."""
+    assert isinstance(verdict(case(before_phase=Phase.FAILED), seen(1)), Settled)
+
+
+def test_work_seen_after_an_update_of_something_at_work_is_no_transition() -> None:
+    """The state before looked just so, therefore it may be that one."""
+    assert verdict(case(before_phase=Phase.WORKING), seen(1, WORKING), seen(6)) == Pending()
+
+
+def test_update_settles_when_updated_at_passed_the_baseline_without_a_middle_state() -> None:
+    """A fast update is over between two polls; its timestamp tells."""
+    about = case(baseline=time(0))
+    assert verdict(about, seen(5, updated_at=time(3))) == Settled("updated_at moved on")
+
+
+def test_updated_at_equal_to_the_baseline_is_no_evidence() -> None:
+    """Beyond the baseline means beyond."""
+    assert verdict(case(baseline=time(0)), seen(5, updated_at=time(0))) == Pending()
+
+
+def test_without_baseline_the_state_before_is_what_updated_at_must_pass() -> None:
+    """A write's answer with 1970 leaves the GET before it to compare with."""
+    about = case(before=Marks(updated_at=time(-50)))
+    assert verdict(about, seen(5, updated_at=time(-50))) == Pending()
+    assert isinstance(verdict(about, seen(5, updated_at=time(4))), Settled)
+
+
+def test_dates_from_before_the_write_are_never_outweighed() -> None:
+    """Neither a transition nor repetition makes up for a timestamp older than the write."""
+    about = case(baseline=time(0))
+    reads = [seen(at, updated_at=time(-9)) for at in (1, 20, 40, 60)]
+    assert verdict(about, seen(0.5, WORKING), *reads) == Pending()
+
+
+def test_update_settles_on_the_version_it_makes() -> None:
+    """The version told by the write's answer is shown now."""
+    about = case(before=Marks(version=4), target_version=5)
+    assert verdict(about, seen(1, version=5)) == Settled("spec version 5")
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_older_versions_never_settle_an_update(version: int) -> None:
+    """Where versions are known, no repetition and no transition replaces ours."""
+    about = case(before=Marks(version=4), target_version=5)
+    reads = [seen(at, version=version) for at in (2, 20, 40, 60)]
+    assert verdict(about, seen(1, WORKING), *reads) == Pending()
+
+
+def test_version_in_a_pending_spec_becomes_the_one_to_wait_for() -> None:
+    """The answer told no version, but a read since shows which one is under way."""
+    about = case(before=Marks(version=4))
+    under_way = seen(1, WORKING, version=4, pending_version=5)
+    assert verdict(about, under_way, seen(5, version=4)) == Pending()
+    assert verdict(about, under_way, seen(5, version=5)) == Settled("spec version 5")
+
+
+def test_version_that_advanced_is_evidence_without_a_told_one() -> None:
+    """A version above the one before the write is ours or a later one."""
+    assert verdict(case(before=Marks(version=4)), seen(1, version=5)) == Settled("spec version 5")
+
+
+def test_spec_id_of_the_pending_spec_is_evidence() -> None:
+    """An API without versions shows which spec runs by its id."""
+    about = case(before=Marks(spec_id="old"), target_id="new")
+    assert verdict(about, seen(1, spec_id="old")) == Pending()
+    assert verdict(about, seen(1, spec_id="new")) == Settled("spec id of this update")
+
+
+def test_repetition_settles_where_the_api_shows_nothing_and_says_so() -> None:
+    """Three agreeing reads over 30 s, and the evidence is flagged."""
+    told = verdict(case(), seen(1), seen(16), seen(31))
+    assert told == Settled("repeated: 3 agreeing reads over 30 s")
+
+
+def test_disagreeing_read_starts_the_repetition_anew() -> None:
+    """Two agreeing, another, two agreeing are not three."""
+    other = attrs.evolve(READY, marks=Marks(spec_id="x"))
+    assert verdict(case(), seen(1), seen(16), seen(20, other), seen(31), seen(46)) == Pending()
+
+
+def test_404_between_starts_the_repetition_anew() -> None:
+    """Something that was away for a moment has not held still."""
+    assert verdict(case(), seen(1), seen(16), missing(20), seen(31)) == Pending()
+
+
+def test_trouble_between_does_not_disturb_repetition() -> None:
+    """A 503 says nothing about the resource."""
+    assert isinstance(verdict(case(), seen(1), trouble(8), seen(16), seen(31)), Settled)
+
+
+def test_stale_read_between_is_left_out() -> None:
+    """A read that shows an older state than the last one changes nothing."""
+    about = case(baseline=time(0))
+    fresh, stale = seen(9, WORKING, updated_at=time(5)), seen(12, updated_at=time(3))
+    assert verdict(about, fresh, stale) == Pending()
+
+
+# --- failure -----------------------------------------------------------------------------------
+
+
+def test_create_that_ends_in_error_failed_and_tells_why() -> None:
+    """The provider's story is passed on."""
+    assert verdict(case(Action.CREATE), seen(1, BROKEN)) == Failed("no capacity")
+
+
+def test_error_without_a_story_names_the_status() -> None:
+    """Silence is told as what the status said."""
+    silent = Sight("ERROR", Phase.FAILED)
+    assert verdict(case(Action.CREATE), seen(1, silent)) == Failed("its status is 'ERROR'")
+
+
+def test_error_left_over_from_before_is_not_this_failure() -> None:
+    """It was broken before the write and nothing shows that the write was tried."""
+    assert verdict(case(before_phase=Phase.FAILED), seen(1, BROKEN)) == Pending()
+
+
+def test_error_after_a_transition_is_this_failure() -> None:
+    """Broken, at work since the write, broken again."""
+    about = case(before_phase=Phase.FAILED)
+    assert isinstance(verdict(about, seen(1, WORKING), seen(6, BROKEN)), Failed)
+
+
+def test_error_of_something_that_was_well_is_this_failure() -> None:
+    """Well before the write and broken after it."""
+    assert isinstance(verdict(case(), seen(1, BROKEN)), Failed)
+
+
+def test_error_dated_before_the_write_is_not_this_failure() -> None:
+    """A stale replica shows an older failure."""
+    about = case(baseline=time(0))
+    assert verdict(about, seen(1, BROKEN, updated_at=time(-3))) == Pending()
+
+
+def test_error_that_holds_still_is_this_failure() -> None:
+    """Broken before and still broken half a minute of reads later."""
+    about = case(before_phase=Phase.FAILED)
+    reads = [seen(at, BROKEN) for at in (1, 16, 31)]
+    assert isinstance(verdict(about, *reads), Failed)
+
+
+# --- others' changes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", [Action.CREATE, Action.UPDATE, Action.ACTIVE])
+def test_deleting_supersedes(action: Action) -> None:
+    """What is being deleted will never be active again."""
+    told = verdict(case(action), seen(1, Sight("deleting", Phase.DELETING)))
+    assert told == Superseded("it is being deleted")
+
+
+def test_newer_spec_that_is_not_ours_supersedes() -> None:
+    """Somebody updated it after us."""
+    about = case(before=Marks(version=4), target_version=5, sent="ours")
+    theirs = attrs.evolve(READY, as_sent=False)
+    assert isinstance(verdict(about, seen(1, theirs, version=6)), Superseded)
+
+
+def test_newer_version_with_our_spec_is_ours() -> None:
+    """A version that moved twice but runs what was sent is as good."""
+    about = case(before=Marks(version=4), target_version=5, sent="ours")
+    ours = attrs.evolve(READY, as_sent=True)
+    assert isinstance(verdict(about, seen(1, ours, version=6)), Settled)
+
+
+def test_another_spec_at_an_older_version_supersedes_nothing() -> None:
+    """Before ours is in place another spec is shown, naturally."""
+    about = case(before=Marks(version=4), target_version=5, sent="ours")
+    old = attrs.evolve(READY, as_sent=False)
+    assert verdict(about, seen(1, old, version=4)) == Pending()
+
+
+# --- 404 ---------------------------------------------------------------------------------------
+
+
+def test_404_ends_a_delete() -> None:
+    """Gone is what was wanted."""
+    assert verdict(case(Action.DELETE), missing(1)) == Settled("GET answered 404")
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_no_status_ends_a_delete(phase: Phase) -> None:
+    """Not even an error: it still bills."""
+    assert verdict(case(Action.DELETE), seen(1, Sight("x", phase))) == Pending()
+
+
+def test_404_after_create_is_within_grace() -> None:
+    """A new object is not found everywhere at once."""
+    assert verdict(case(Action.CREATE), missing(1), missing(CREATE_GRACE_S - 1)) == Pending()
+
+
+def test_two_404s_after_the_grace_are_a_vanished_create() -> None:
+    """Never seen at all: it says so."""
+    about = case(Action.CREATE)
+    late = CREATE_GRACE_S + 1
+    assert verdict(about, missing(late)) == Pending()
+    assert verdict(about, missing(late), missing(late + 5)) == Vanished(never_seen=True)
+
+
+def test_one_404_of_something_known_is_not_enough() -> None:
+    """A single replica may have lost it for a moment."""
+    about = case()
+    assert verdict(about, seen(1), missing(5)) == Pending()
+    assert verdict(about, seen(1), missing(5), seen(8), missing(9)) == Pending()
+    assert verdict(about, seen(1), missing(5), missing(9)) == Vanished(never_seen=False)
+
+
+def test_one_404_of_an_unknown_id_ends_wait_until_active() -> None:
+    """There is nothing of that id."""
+    assert verdict(case(Action.ACTIVE), missing(1)) == Vanished(never_seen=True)
+
+
+def test_after_a_404_the_last_sight_counts_no_more() -> None:
+    """What is missing now is not active now."""
+    about = case(Action.CREATE)
+    assert verdict(about, missing(1)) == Pending()
+    assert isinstance(verdict(about, missing(1), seen(2)), Settled)
+
+
+# --- refusals, troubles, predicates, time ------------------------------------------------------
+
+
+def test_final_trouble_refuses_and_a_later_good_read_lifts_it() -> None:
+    """A token restored in time lets the same change be waited for again."""
+    about = case(Action.CREATE)
+    assert verdict(about, trouble(1, final=True)) == Refused("boom")
+    assert isinstance(verdict(about, trouble(1, final=True), seen(2)), Settled)
+
+
+def test_passing_trouble_is_remembered_and_decides_nothing() -> None:
+    """It becomes `.last_error`."""
+    about, ledger = case(Action.CREATE), Ledger()
+    ledger = absorb(about, ledger, trouble(1))
+    assert judge(about, ledger) == Pending()
+    assert ledger.trouble == "boom"
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_no_status_ends_a_predicate_wait(phase: Phase) -> None:
+    """Its caller judges, whatever the word."""
+    assert verdict(case(Action.PREDICATE), seen(1, Sight("x", phase))) == Pending()
+
+
+def test_unknown_word_is_work_in_progress() -> None:
+    """A word that nobody knows counts as a transition like any other work."""
+    migrating = Sight("migrating", Phase.WORKING, known=False)
+    assert verdict(case(), seen(1, migrating)) == Pending()
+    assert isinstance(verdict(case(), seen(1, migrating), seen(6)), Settled)
+
+
+def test_read_in_flight_at_the_deadline_may_win() -> None:
+    """It is pending until that read is in."""
+    about = case(Action.CREATE)
+    assert decide(about, Ledger(), now=10, deadline=10, in_flight=True) == Pending()
+    assert decide(about, Ledger(), now=10, deadline=10) == Expired()

@@ -1,0 +1,1 @@
+"""The async half: what drives the decisions."""

@@ -1,0 +1,307 @@
+"""Promise 9: structured. Nothing runs that nobody owns.
+
+Polling goes on only while somebody awaits. Leaving the client's block (or `aclose()`) ends all of
+it; waits still open end with `ClientClosedError`. Cancellation is never wrapped or swallowed. A
+client may be entered in one task and left in another. The poller runs in the context captured at
+entry, not in that of whoever waited first.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import pytest
+
+from di_async import ClientClosedError, DigitalOcean, RequestBudget, RetryPolicy
+from di_async.core.wire import Request, Response
+from tests.promises.support import (
+    GONE,
+    ID,
+    Again,
+    Play,
+    Slow,
+    Step,
+    created,
+    creation,
+    instance,
+    now,
+    playing,
+    told,
+)
+
+pytestmark = pytest.mark.looptime
+
+BUSY = instance(status="provisioning")
+
+
+def others() -> set[asyncio.Task[Any]]:
+    """The tasks of the loop, this one apart."""
+    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+
+
+# --- what runs, and for how long -------------------------------------------------------------
+
+
+async def test_client_that_nobody_waits_with() -> None:
+    """An entered client runs nothing, before and after its calls."""
+    async with playing(Play(BUSY, post=[creation()])) as client:
+        assert others() == set()
+        await created(client)
+        assert others() == set()
+
+
+@pytest.mark.parametrize("last", [instance(), GONE])
+async def test_wait_that_has_ended(last: Step) -> None:
+    """When the last wait is over, the poller's task ends by itself."""
+    play = Play(BUSY, last, last)
+    async with playing(play) as client:
+        await client.dedicated_inferences.wait_until(ID, lambda di: di.status == "provisioning")
+        await asyncio.sleep(1)
+        assert others() == set()
+
+
+async def test_wait_that_was_cancelled() -> None:
+    """So it does when the last wait is cancelled, with a read in flight too."""
+    async with playing(Play(Slow(100, told(BUSY)))) as client:
+        waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
+        await asyncio.sleep(1)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await asyncio.sleep(0.1)
+        assert others() == set()
+
+
+@pytest.mark.parametrize("first", [BUSY, Slow(1000, told(BUSY))])
+async def test_leaving_ends_all_tasks(first: Step) -> None:
+    """After the block no task is left but those of the waiters, who are told at once."""
+    async with playing(Play(first, BUSY)) as client:
+        waits = {
+            asyncio.create_task(client.dedicated_inferences.wait_until_active(id))
+            for id in ("one", "two", "three")
+        }
+        await asyncio.sleep(10)
+        assert len(others()) > 3
+    assert others() == waits
+    await asyncio.wait(waits, timeout=0.01)
+    assert others() == set()
+    assert {type(task.exception()) for task in waits} == {ClientClosedError}
+
+
+async def test_leaving_ends_the_requests() -> None:
+    """After the block nothing more is asked."""
+    play = Play(BUSY)
+    async with playing(play) as client:
+        waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
+        await asyncio.sleep(12)
+    with pytest.raises(ClientClosedError):
+        await waiting
+    await asyncio.sleep(3600)
+    assert play.count("GET") == 3
+
+
+# --- waits and calls that are open -----------------------------------------------------------
+
+
+async def test_waits_of_each_kind_that_are_open() -> None:
+    """Changes, streams and waits without a write all end with `ClientClosedError`."""
+    async with playing(Play(BUSY, post=[creation()])) as client:
+        ours = client.dedicated_inferences
+        change = await created(client)
+        watching = ours.watch(ID)
+        await anext(watching)
+        kinds = change.wait(timeout=None), ours.wait_until(ID, lambda _: False), anext(watching)
+        waits = [asyncio.ensure_future(kind) for kind in kinds]
+        await asyncio.sleep(10)
+    for waiting in waits:
+        with pytest.raises(ClientClosedError):
+            await waiting
+
+
+async def test_wait_in_the_block_that_is_left_by_another_task() -> None:
+    """`aclose()` from elsewhere ends a wait within the block as well."""
+    async with playing(Play(BUSY)) as client:
+        asyncio.get_running_loop().call_later(10, lambda: closing.append(close()))
+        closing: list[asyncio.Task[None]] = []
+
+        def close() -> asyncio.Task[None]:
+            return asyncio.create_task(client.aclose())
+
+        with pytest.raises(ClientClosedError):
+            await client.dedicated_inferences.wait_until_active(ID)
+        assert now() == pytest.approx(10)
+    await closing[0]
+
+
+async def test_call_held_back_by_the_budget() -> None:
+    """A call that waits for its turn does not wait for ever: `ClientClosedError`."""
+    options: Any = {"budget": RequestBudget(per_minute=1), "retry": RetryPolicy(max_delay=1000)}
+    async with playing(Play(BUSY), **options) as client:
+        await client.dedicated_inferences.get(ID)
+        held = asyncio.create_task(client.dedicated_inferences.get(ID))
+        await asyncio.sleep(1)
+    with pytest.raises(ClientClosedError):
+        await held
+    assert now() < 2
+
+
+@pytest.mark.looptime(False)
+async def test_call_in_flight() -> None:
+    """A call whose request is on the wire ends with `ClientClosedError`."""
+    arrived, closing = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.set()
+        await closing.wait()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with DigitalOcean("dop_v1_secret", base_url=url) as client:
+            calling = asyncio.create_task(client.dedicated_inferences.get(ID))
+            await arrived.wait()
+        with pytest.raises(ClientClosedError):
+            await calling
+        closing.set()
+
+
+async def test_client_that_is_closed() -> None:
+    """Whoever comes after is told, and closing twice does nothing."""
+    async with playing(Play(BUSY, post=[creation()])) as client:
+        change = await created(client)
+    await client.aclose()
+    for call in (change.wait, lambda: client.dedicated_inferences.get(ID)):
+        with pytest.raises(ClientClosedError):
+            await call()
+
+
+# --- cancellation ----------------------------------------------------------------------------
+
+
+async def test_cancelled_wait() -> None:
+    """Cancelling a wait raises `CancelledError`, bare, and the task counts as cancelled."""
+    async with playing(Play(BUSY)) as client:
+        waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
+        await asyncio.sleep(10)
+        waiting.cancel("enough")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await waiting
+        assert waiting.cancelled()
+        assert type(caught.value) is asyncio.CancelledError
+
+
+async def test_timeout_of_the_caller() -> None:
+    """`asyncio.timeout` and anyio's scopes around a wait work as around anything else."""
+    async with playing(Play(BUSY)) as client:
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(10):
+                await client.dedicated_inferences.wait_until_active(ID)
+        assert type(caught.value) is TimeoutError
+        with anyio.move_on_after(10) as scope:
+            await client.dedicated_inferences.wait_until_active(ID)
+        assert (scope.cancelled_caught, now()) == (True, 20)
+
+
+async def test_cancelled_block() -> None:
+    """A block that is cancelled ends as cancelled, and leaves nothing behind."""
+
+    async def work() -> None:
+        async with playing(Play(BUSY)) as client:
+            await client.dedicated_inferences.wait_until_active(ID)
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(10)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert others() == set()
+
+
+async def test_predicate_that_raises() -> None:
+    """An error of the caller's own predicate reaches the caller, bare, and harms no other wait."""
+    async with playing(Play(BUSY, BUSY, BUSY, instance())) as client:
+        ours = client.dedicated_inferences
+        other = asyncio.create_task(ours.wait_until_active(ID))
+        with pytest.raises(ZeroDivisionError):
+            await ours.wait_until(ID, lambda _: 1 / 0)
+        assert (await other).status == "active"
+
+
+# --- tasks and contexts ----------------------------------------------------------------------
+
+
+async def test_entered_and_left_in_different_tasks() -> None:
+    """Entering, waiting and leaving may be three tasks, each over when the next begins."""
+    client = DigitalOcean("dop_v1_secret", transport=Play(BUSY, BUSY, instance()))
+    await asyncio.create_task(client.__aenter__())
+    found = await asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
+    await asyncio.create_task(client.__aexit__(None, None, None))
+    assert (found.status, others()) == ("active", set())
+
+
+async def test_left_in_another_task_with_waits_open() -> None:
+    """Leaving in another task ends the waits too."""
+    client = DigitalOcean("dop_v1_secret", transport=Play(BUSY))
+    await asyncio.create_task(client.__aenter__())
+    waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
+    await asyncio.sleep(10)
+    await asyncio.create_task(client.aclose())
+    with pytest.raises(ClientClosedError):
+        await waiting
+    assert others() == set()
+
+
+async def test_entered_within_a_scope_that_ends() -> None:
+    """No cancel scope stays open: a client entered under one outlives it."""
+    client = DigitalOcean("dop_v1_secret", transport=Play(BUSY, instance()))
+    with anyio.move_on_after(1):
+        await client.__aenter__()
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(client.dedicated_inferences.wait_until_active(ID))
+    assert waiting.result().status == "active"
+    await client.aclose()
+
+
+SPAN: ContextVar[str] = ContextVar("SPAN", default="none")
+
+
+class Traced(Play):
+    """Keeps in whose span each request was sent."""
+
+    def __init__(self, *steps: Step) -> None:
+        super().__init__(*steps)
+        self.spans: list[str] = []
+
+    async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
+        self.spans.append(SPAN.get())
+        return await super().send(request, headers, again)
+
+
+@asynccontextmanager
+async def traced(*steps: Step) -> AsyncIterator[tuple[DigitalOcean, Traced]]:
+    """A client entered in the span `entry`."""
+    net = Traced(*steps)
+    token = SPAN.set("entry")
+    async with playing(net) as client:
+        SPAN.reset(token)
+        yield client, net
+
+
+async def test_span_of_the_polls() -> None:
+    """Polls are sent in the context of the entry, whoever waits first or again."""
+    async with traced(BUSY, BUSY, instance()) as (client, net):
+        for span in ("first", "second"):
+            SPAN.set(span)
+            await client.dedicated_inferences.wait_until_active(ID)
+    assert net.spans == ["entry"] * 4
+
+
+async def test_span_of_a_call() -> None:
+    """A caller's own request is sent in the caller's context."""
+    async with traced(BUSY) as (client, net):
+        SPAN.set("caller")
+        await client.dedicated_inferences.get(ID)
+    assert net.spans == ["caller"]
