@@ -20,6 +20,8 @@ class Wait:
 
     id: str
     began_at: float
+    write: int = -1
+    """Which of the instance's writes it waits for."""
     ends_at: float = math.inf
     """When the world ends this change; infinite if it never does."""
     ends_well: bool = True

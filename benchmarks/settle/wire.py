@@ -100,8 +100,9 @@ class WorldTransport:
         self.world_cpu.start()
         path = f"{request.path}?{urlencode(request.params)}" if request.params else request.path
         sent = {"host": "api.digitalocean.com", **{k.lower(): v for k, v in headers.items()}}
-        now = loop.time()
-        answer = self.world.handle(EPOCH + now, request.method, path, sent, request.body or b"")
+        at = EPOCH + loop.time()
+        now = at - EPOCH  # as the world rounds it, so that it compares exactly with its truth
+        answer = self.world.handle(at, request.method, path, sent, request.body or b"")
         self.asked.append(Asked(now, _kind(request), answer.status))
         self.world_cpu.stop()
         await asyncio.sleep(answer.delay_s + self._way())

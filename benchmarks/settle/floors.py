@@ -1,0 +1,64 @@
+"""What no policy can do better than, each under its own assumption.
+
+Keller: the law of the durations is known, the moments of the polls are fixed beforehand, every page
+gets K = requests / pages polls, all waits begin together. Least mean delay: (integral of sqrt f)^2 /
+(2 K), which for a log-normal law is 2 sqrt(2 pi) sigma E[T] / (2 K) (waiting.md 1.1). All requests
+count, confirming GETs too, and none is saved after a page's last settle: a policy that stops
+there can look better than the bound by what it saved.
+
+Clairvoyant pages: knows every settle, places each page's K polls best (dynamic programme), no rate
+windows. Clairvoyant ids: one GET each, at its settle, as the windows let it.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.settle.worlds import MEDIAN_S, SIGMA
+
+__all__ = ["clairvoyant_pages", "keller_mean"]
+
+
+def keller_mean(polls: float, median: float = MEDIAN_S, sigma: float = SIGMA) -> float:
+    """The least mean delay in seconds with so many polls of each page."""
+    mean = median * math.exp(sigma**2 / 2)
+    return 2 * math.sqrt(2 * math.pi) * sigma * mean / (2 * polls)
+
+
+def clairvoyant_pages(pages: Sequence[Sequence[float]], polls: int) -> list[float]:
+    """The delays if every page is asked `polls` times, at the best moments for its settles."""
+    return [delay for page in pages for delay in _best(sorted(page), polls)]
+
+
+def _best(settles: Sequence[float], polls: int) -> list[float]:
+    """Delays of one page: each poll is best placed at some settle, and serves all since the last.
+
+    `least[j]` is the least total delay of the first j settles with the polls placed so far.
+    """
+    n = len(settles)
+    if polls >= n:
+        return [0.0] * n
+    times = np.array(settles)
+    before = np.concatenate(([0.0], np.cumsum(times)))
+    first, last = np.meshgrid(np.arange(n), np.arange(1, n + 1), indexing="ij")
+    wait = times[last - 1] * (last - first) - (before[last] - before[first])
+    wait = np.where(last > first, wait, np.inf)
+    least, choices = wait[0], []
+    for _ in range(polls - 1):
+        total = np.concatenate(([np.inf], least[:-1]))[:, None] + wait
+        choice = total.argmin(axis=0)
+        choices.append(choice)
+        least = total[choice, np.arange(n)]
+    return _delays(settles, choices, n)
+
+
+def _delays(settles: Sequence[float], choices: list[np.ndarray], n: int) -> list[float]:
+    end, delays = n, []
+    for choice in reversed(choices):
+        start = int(choice[end - 1])
+        delays += [settles[end - 1] - settle for settle in settles[start:end]]
+        end = start
+        if end == 0:
+            return delays
+    return delays + [settles[end - 1] - settle for settle in settles[:end]]

@@ -1,0 +1,87 @@
+"""What a run costs this process: CPU seconds and memory, the world's and the harness's share apart.
+
+CPU is this thread's, so a busy machine does not count. JSON is timed at the parsers named below and
+reported apart: with real sockets it belongs to reading an answer, as the transport does.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from attrs import define, field
+
+from benchmarks.settle.wire import Stopwatch
+
+__all__ = ["Meter"]
+
+# Where answers are parsed. Anything else that parses JSON counts as the client's own CPU.
+_PARSERS: tuple[tuple[Any, str], ...] = ((orjson, "loads"),)
+
+
+@define
+class Meter:
+    """CPU and peak memory since `begin`."""
+
+    json_cpu: Stopwatch = field(factory=Stopwatch)
+    total_cpu: Stopwatch = field(factory=Stopwatch)
+    peak_bytes: int = 0
+    _base_bytes: int = 0
+
+    def begin(self) -> None:
+        """Count from here; what exists by now is none of the waits' cost."""
+        gc.collect()
+        gc.freeze()
+        self.json_cpu.seconds = 0.0
+        _reset_peak()
+        self._base_bytes = _memory("VmRSS")
+        self.total_cpu.start()
+
+    def end(self) -> None:
+        """Count until here."""
+        self.total_cpu.stop()
+        self.peak_bytes = max(0, _memory("VmHWM") - self._base_bytes)
+
+    @contextmanager
+    def parsing_timed(self) -> Iterator[None]:
+        """Book the time spent in parsers."""
+        real = [(module, name, getattr(module, name)) for module, name in _PARSERS]
+        for module, name, parse in real:
+            setattr(module, name, self._timed(parse))
+        try:
+            yield
+        finally:
+            for module, name, parse in real:
+                setattr(module, name, parse)
+
+    def _timed(self, parse: Callable[..., Any]) -> Callable[..., Any]:
+        watch = self.json_cpu
+
+        def timed(*args: Any) -> Any:
+            watch.start()
+            try:
+                return parse(*args)
+            finally:
+                watch.stop()
+
+        return timed
+
+
+def _memory(which: str) -> int:
+    """A figure of /proc/self/status in bytes; 0 where there is no such thing."""
+    try:
+        told = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    lines = (line.split() for line in told.splitlines() if line.startswith(f"{which}:"))
+    return next((int(line[1]) * 1024 for line in lines), 0)
+
+
+def _reset_peak() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return

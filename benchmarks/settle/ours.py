@@ -1,0 +1,122 @@
+"""Our client in a scenario: one run with one seed, and its figures.
+
+The duration model is made here and nowhere else: from 500 durations of another seed, stretched by
+the factor that the run asks for.
+"""
+
+import random
+import time
+from typing import Any
+
+from attrs import define, fields
+
+from benchmarks.settle.floors import keller_mean
+from benchmarks.settle.meter import Meter
+from benchmarks.settle.metrics import blindness, most_in, wait_figures
+from benchmarks.settle.runs import Run
+from benchmarks.settle.scenarios import SCENARIOS
+from benchmarks.settle.stage import Stage
+from benchmarks.settle.virtual import run_virtual
+from benchmarks.settle.worlds import CREATES, build_world
+from di_async import PollPolicy
+
+__all__ = ["Options", "policy", "run_ours"]
+
+_KIND = ("create", "atl1", "gpu-mi300x1-192gb")
+_LEARNED_FROM = 500
+_PAGE = 200
+# A client without duration models runs every row cold.
+_LEARNS = any(field.name == "durations" for field in fields(PollPolicy))
+
+
+@define
+class Options:
+    """What is the same for all runs."""
+
+    latency_s: float = 0.1
+    target_lag: float | None = None
+
+
+def policy(run: Run, options: Options | None = None) -> PollPolicy:
+    """The default policy, with the run's model and way of confirming."""
+    settings: dict[str, Any] = {"confirm": run.confirm}
+    if options is not None and options.target_lag is not None:
+        settings["target_lag"] = options.target_lag
+    if run.model is not None and _LEARNS:
+        settings["durations"] = _model(run.model)
+    return PollPolicy(**settings)
+
+
+def _model(stretch: float) -> Any:
+    from di_async.core.durations import DurationModel
+
+    model, chance = DurationModel(), random.Random("another process")
+    for _ in range(_LEARNED_FROM):
+        model.learn(_KIND, stretch * CREATES.draw(chance))
+    return model
+
+
+def run_ours(run: Run, seed: int, options: Options | None = None) -> dict[str, float]:
+    """The figures of one run."""
+    options = options or Options()
+    began = time.perf_counter()
+    meter = Meter()
+    stage = Stage(
+        build_world(run, seed),
+        seed,
+        policy(run, options),
+        latency_s=options.latency_s,
+        on_ready=meter.begin,
+    )
+
+    async def play() -> None:
+        await SCENARIOS[run.scenario](stage, run)
+
+    with meter.parsing_timed():
+        run_virtual(play)
+    meter.end()
+    stage.complete()
+    return {
+        **wait_figures(stage.waits),
+        **_traffic(stage),
+        **_costs(stage, meter, run),
+        **_regret(stage, run),
+        "wall_s": time.perf_counter() - began,
+    }
+
+
+def _traffic(stage: Stage) -> dict[str, float]:
+    asked = [asked for actor in stage.actors for asked in actor.transport.asked]
+    kinds = ("list", "get", "mutation")
+    arrivals = [a.at for a in asked] + stage.foreign_at
+    over = max((wait.returned_at or 0.0 for wait in stage.waits), default=0.0)
+    blind = [blindness(a.transport.answered_at, 0.0, over) for a in stage.actors]
+    return {
+        "requests": len(asked),
+        **{kind: float(sum(a.kind == kind for a in asked)) for kind in kinds},
+        "refused": float(sum(a.status == 429 for a in asked)),
+        "max_60s": most_in(arrivals, 60.0),
+        "max_3600s": most_in(arrivals, 3600.0),
+        "foreign_60s": most_in(stage.foreign_at, 60.0),
+        "blind_s": max(blind, default=0.0),
+        "unsent": float(stage.unsent),
+    }
+
+
+def _costs(stage: Stage, meter: Meter, run: Run) -> dict[str, float]:
+    world = sum(actor.transport.world_cpu.seconds for actor in stage.actors)
+    others = world + stage.harness_cpu.seconds + meter.json_cpu.seconds
+    return {
+        "cpu_s": meter.total_cpu.seconds - others,
+        "json_s": meter.json_cpu.seconds,
+        "world_s": world,
+        "rss_kb": meter.peak_bytes / 1024 / run.n,
+    }
+
+
+def _regret(stage: Stage, run: Run) -> dict[str, float]:
+    if run.scenario != "A":
+        return {}
+    asked = sum(len(actor.transport.asked) for actor in stage.actors)
+    bound = keller_mean(asked / -(-run.n // _PAGE))
+    return {"keller": bound, "regret": wait_figures(stage.waits)["mean"] / bound}

@@ -1,0 +1,153 @@
+"""The scenarios of waiting.md 1.8, each a coroutine that plays on a stage.
+
+A  n endpoints, all begun at second 0, re-attached after a restart. B  creates, Poisson, 40 a minute.
+C  n updates, replicas stale by 0-20 s, 5 % done at once. C2 creates that call themselves active
+while a spec is pending. D  n deletes out of an account twice as large, so that pages drift.
+E  creates in chaos. F  two processes and a stranger on one token. G  bimodal durations.
+"""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Iterator
+
+from benchmarks.settle.runs import Run
+from benchmarks.settle.stage import Actor, Stage
+from benchmarks.settle.virtual import EPOCH
+from benchmarks.settle.worlds import BASE, durations
+
+__all__ = ["SCENARIOS", "Scenario"]
+
+Scenario = Callable[[Stage, Run], Awaitable[None]]
+
+LONG_S = 4 * 3600.0
+CHAOS_TIMEOUT_S = 5400.0
+_SPEC = {
+    "region": "atl1",
+    "model_slug": "mistral/mistral-7b-instruct-v3",
+    "accelerator_slug": "gpu-mi300x1-192gb",
+}
+
+
+async def burst(stage: Stage, run: Run) -> None:
+    """A and G: all of them at once."""
+    async with stage.actor() as actor:
+        _attach(stage, run, [actor])
+        await stage.finish()
+
+
+async def creates(stage: Stage, run: Run, *, per_minute: float, timeout: float) -> None:
+    """Creates at Poisson moments, each waited for."""
+    async with stage.actor() as actor:
+        stage.ready()
+        for number, at in enumerate(_poisson(stage.chance, per_minute, run.n)):
+            stage.spawn(_create(stage, actor, f"web-{number}", at, timeout))
+        await stage.finish()
+
+
+async def updates(stage: Stage, run: Run) -> None:
+    """C: every update costs its caller a GET and a PATCH, so they come 80 a minute."""
+    ids = [stage.world.add_instance(now=EPOCH).id for _ in range(run.n)]
+    async with stage.actor() as actor:
+        stage.ready()
+        for id, at in zip(ids, _poisson(stage.chance, 80, run.n), strict=True):
+            stage.spawn(_scale(stage, actor, id, at))
+        await stage.finish()
+
+
+async def deletes(stage: Stage, run: Run) -> None:
+    """D: every other instance of the account goes, in no order."""
+    ids = [stage.world.add_instance(now=EPOCH).id for _ in range(2 * run.n)][::2]
+    stage.chance.shuffle(ids)
+    async with stage.actor() as actor:
+        stage.ready()
+        for id, at in zip(ids, _poisson(stage.chance, 120, run.n), strict=True):
+            stage.spawn(_delete(stage, actor, id, at))
+        await stage.finish()
+
+
+async def shared(stage: Stage, run: Run) -> None:
+    """F: half of the waits each, two budgets that know nothing of each other, and a stranger."""
+    over = asyncio.Event()
+    stranger = asyncio.create_task(_stranger(stage, over))
+    async with stage.actor() as one, stage.actor() as other:
+        _attach(stage, run, [one, other])
+        await stage.finish()
+    over.set()
+    await stranger
+
+
+def _attach(stage: Stage, run: Run, actors: list[Actor]) -> None:
+    """Place what another process has begun, and wait for it; turn and turn about."""
+    placed = [
+        stage.world.add_instance(now=EPOCH, status="provisioning", settles_in=lasts)
+        for lasts in durations(run, stage.seed)
+    ]
+    turns = list(zip(itertools.cycle(actors), placed))
+    handles = [(actor, stage.attach(actor, instance.id)) for actor, instance in turns]
+    stage.ready()
+    for actor, change in handles:
+        stage.spawn(stage.follow(actor, change, LONG_S))
+
+
+async def _create(stage: Stage, actor: Actor, name: str, at: float, timeout: float) -> None:
+    await asyncio.sleep(at)
+    change = await actor.client.dedicated_inferences.create({"name": name, **_SPEC})
+    await stage.follow(actor, change, timeout)
+
+
+async def _scale(stage: Stage, actor: Actor, id: str, at: float) -> None:
+    await asyncio.sleep(at)
+    change = await actor.client.dedicated_inferences.scale(id, 2)
+    await stage.follow(actor, change, LONG_S)
+
+
+async def _delete(stage: Stage, actor: Actor, id: str, at: float) -> None:
+    await asyncio.sleep(at)
+    change = await actor.client.dedicated_inferences.delete(id)
+    await stage.follow(actor, change, LONG_S)
+
+
+async def _stranger(stage: Stage, over: asyncio.Event) -> None:
+    """Somebody else's reads: 30 % of the hour's quota, evenly, by a program that never waits."""
+    loop, world = asyncio.get_running_loop(), stage.world
+    headers = {"authorization": f"Bearer {world.token}", "host": "api.digitalocean.com"}
+    period = 3600.0 / (0.3 * world.limits.per_hour)
+    while not over.is_set():
+        stage.harness_cpu.start()
+        answer = world.handle(EPOCH + loop.time(), "GET", f"{BASE}/sizes", headers)
+        if answer.status != 429:
+            stage.foreign_at.append(loop.time())
+        stage.harness_cpu.stop()
+        await asyncio.sleep(period * stage.chance.uniform(0.5, 1.5))
+
+
+def _poisson(chance: random.Random, per_minute: float, n: int) -> Iterator[float]:
+    at = 0.0
+    for _ in range(n):
+        at += chance.expovariate(per_minute / 60.0)
+        yield at
+
+
+async def _b(stage: Stage, run: Run) -> None:
+    await creates(stage, run, per_minute=40, timeout=LONG_S)
+
+
+async def _c2(stage: Stage, run: Run) -> None:
+    await creates(stage, run, per_minute=60, timeout=LONG_S)
+
+
+async def _e(stage: Stage, run: Run) -> None:
+    await creates(stage, run, per_minute=60, timeout=CHAOS_TIMEOUT_S)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "A": burst,
+    "B": _b,
+    "C": updates,
+    "C2": _c2,
+    "D": deletes,
+    "E": _e,
+    "F": shared,
+    "G": burst,
+}

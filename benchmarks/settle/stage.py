@@ -1,0 +1,131 @@
+"""What a scenario plays on: a world, clients on it, and a record of every wait.
+
+Rules of this file: CPU of the world and of this harness is booked apart from the clients'. A wait's
+record is completed from the world's own truth once everything is over.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from attrs import define, field
+
+from benchmarks.settle.metrics import Wait
+from benchmarks.settle.virtual import EPOCH
+from benchmarks.settle.wire import Stopwatch, WorldTransport
+from di_async import (
+    Change,
+    DeploymentFailedError,
+    DigitalOcean,
+    DIError,
+    PollPolicy,
+    RequestBudget,
+    WaitTimeoutError,
+)
+from di_async.core.stages import ResumeToken, Stage as Reading, pack_case
+from di_async.core.waiter import Action, Case
+from di_async.emulator import World
+
+__all__ = ["Actor", "Stage"]
+
+
+@define
+class Actor:
+    """One process: a client with its own budget, and what it asked."""
+
+    client: DigitalOcean
+    transport: WorldTransport
+
+
+@define
+class Stage:
+    """Everything a scenario needs, and everything it leaves behind."""
+
+    world: World
+    seed: int
+    polling: PollPolicy
+    latency_s: float = 0.1
+    on_ready: Callable[[], None] = lambda: None
+    unsent: int = 0
+    """Writes that ended in an error, so that there was nothing to wait for."""
+    budget: RequestBudget | None = None
+    actors: list[Actor] = field(factory=list)
+    waits: list[Wait] = field(factory=list)
+    foreign_at: list[float] = field(factory=list)
+    """When somebody else's request was let through."""
+    harness_cpu: Stopwatch = field(factory=Stopwatch)
+    chance: random.Random = field(init=False)
+    _tasks: list[asyncio.Task[None]] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.chance = random.Random(f"{self.seed}/stage")
+
+    @asynccontextmanager
+    async def actor(self) -> AsyncIterator[Actor]:
+        """A client that has just been started."""
+        seed = self.seed * 100 + len(self.actors)
+        transport = WorldTransport(self.world, seed, self.latency_s)
+        budget = RequestBudget() if self.budget is None else self.budget
+        async with DigitalOcean(
+            self.world.token, transport=transport, polling=self.polling, budget=budget
+        ) as client:
+            actor = Actor(client, transport)
+            self.actors.append(actor)
+            yield actor
+
+    def attach(self, actor: Actor, id: str) -> Change[Any]:
+        """A handle on a create that another process began at second 0."""
+        case = Case(action=Action.CREATE, accepted_at=0.0, target_version=1)
+        token = ResumeToken(
+            provider="digitalocean",
+            base_url=actor.client.base_url,
+            stage=Reading("dedicated-inference", id),
+            action=case.action,
+            baseline=pack_case(case),
+            started_at=EPOCH,
+        )
+        return actor.client.dedicated_inferences.resume(token.encode())
+
+    async def follow(self, actor: Actor, change: Change[Any], timeout: float) -> None:
+        """Wait for a change, and note when and how that ended."""
+        now = asyncio.get_running_loop().time
+        wait = Wait(change.id, now(), write=len(self.world.truth(change.id).writes) - 1)
+        self.waits.append(wait)
+        try:
+            await change.wait(timeout=timeout)
+            wait.outcome = "ok"
+        except WaitTimeoutError:
+            wait.outcome = "timeout"
+        except DeploymentFailedError:
+            wait.outcome = "failed"
+        except DIError as error:
+            wait.outcome = f"{type(error).__name__}: {error}"
+        self.harness_cpu.start()
+        wait.returned_at = now()
+        wait.proof_at = actor.transport.proof_of(change.id)
+        self.harness_cpu.stop()
+
+    def ready(self) -> None:
+        """All is in place: costs count from here."""
+        self.on_ready()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something go on until `finish`."""
+        self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+    async def finish(self) -> None:
+        """Wait for all that was spawned. An error in it is a defect of the harness: raised."""
+        while self._tasks:
+            tasks, self._tasks = self._tasks, []
+            await asyncio.gather(*tasks)
+
+    def complete(self) -> None:
+        """Fill in what the world knows about each wait's change."""
+        for wait in self.waits:
+            write = self.world.truth(wait.id).writes[wait.write]
+            wait.ends_at = write.settles_at - EPOCH
+            wait.ends_well = write.ends != "error"
+            if write.regress_after is not None:
+                wait.fails_at = wait.ends_at + write.regress_after
