@@ -154,6 +154,28 @@ async def playing(play: Play, **options: Any) -> AsyncIterator[DigitalOcean]:
         yield client
 
 
+@asynccontextmanager
+async def serving(
+    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[str]:
+    """The URL of a real server; on leaving, all its connections have ended."""
+    open_: set[asyncio.Future[Any]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        open_.add(ended)
+        try:
+            await handle(reader, writer)
+        finally:
+            writer.close()
+            ended.set_result(None)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.gather(*open_)
+    await asyncio.sleep(0)
+
+
 def now() -> float:
     """The loop's (virtual) time."""
     return asyncio.get_running_loop().time()

@@ -32,6 +32,7 @@ from tests.promises.support import (
     lasting,
     now,
     playing,
+    serving,
     world,
 )
 from tests.support import WorldTransport, a_spec, answer, virtual_client
@@ -295,11 +296,9 @@ async def dying_connections(*answers: bytes) -> AsyncIterator[tuple[str, list[st
         await writer.drain()
         if await reader.read(1):
             received.append("sent in vain")
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", received
+    async with serving(serve) as url:
+        yield url, received
 
 
 def raw(status: str, body: bytes = b"{}") -> bytes:

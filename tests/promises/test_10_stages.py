@@ -301,7 +301,6 @@ async def test_token_after_a_timeout() -> None:
         assert (await resumed.wait()).status == "active"
 
 
-@pytest.mark.xfail(strict=True, reason="P10-a: no end becomes the default of an hour")
 async def test_wait_without_an_end_resumed() -> None:
     """A wait that was to have no end has none when it is resumed."""
     async with playing(Play(BUSY, post=[creation()])) as client:
