@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from attrs import frozen
 
 from di_async import Change, DigitalOcean
@@ -24,6 +25,9 @@ DIALECTS = ("documented", "observed")
 EARLY, LATE, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z", "2026-01-01T00:09:00Z"
 NEVER = "1970-01-01T00:00:00Z"
 _HOST = "dedicated-inference.do-infra.ai"
+
+# Time jumps as soon as nothing is ready: no test here has threads to give a chance to.
+VIRTUAL = pytest.mark.looptime(noop_cycles=1)
 
 Again = Callable[[], Awaitable[None]]
 Body = dict[str, Any]

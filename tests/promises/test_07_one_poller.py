@@ -25,6 +25,7 @@ from di_async import (
 from tests.promises.support import (
     DIALECTS,
     ID,
+    VIRTUAL,
     Play,
     created,
     creation,
@@ -37,7 +38,7 @@ from tests.promises.support import (
 )
 from tests.support import WorldTransport, a_spec, answer, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 BUSY = instance(status="provisioning")
 FOR_EVER = lasting(create=1e9)

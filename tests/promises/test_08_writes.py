@@ -31,6 +31,7 @@ from tests.promises.support import (
     ONE,
     PATCH,
     POST,
+    VIRTUAL,
     VPC,
     Play,
     Step,
@@ -47,7 +48,7 @@ from tests.promises.support import (
 )
 from tests.support import WorldTransport, a_spec, answer, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 TOKENS = "POST /v2/dedicated-inferences/{id}/tokens"
 NOBODY = answer(200, {"dedicated_inferences": [], "links": {}, "meta": {"total": 0}})

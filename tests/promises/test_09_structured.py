@@ -20,6 +20,7 @@ from di_async.core.wire import Request, Response
 from tests.promises.support import (
     GONE,
     ID,
+    VIRTUAL,
     Again,
     Play,
     Slow,
@@ -33,7 +34,7 @@ from tests.promises.support import (
     told,
 )
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 BUSY = instance(status="provisioning")
 

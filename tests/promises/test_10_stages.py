@@ -23,6 +23,7 @@ from tests.promises.support import (
     LATE,
     LATER,
     PATCH,
+    VIRTUAL,
     Play,
     acceptance,
     created,
@@ -35,7 +36,7 @@ from tests.promises.support import (
 )
 from tests.support import a_spec, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 BUSY = instance(status="provisioning")
 both_dialects = pytest.mark.parametrize("dialect", DIALECTS)

@@ -20,6 +20,7 @@ from di_async import (
 )
 from tests.promises.support import (
     ID,
+    VIRTUAL,
     Play,
     Slow,
     created,
@@ -31,7 +32,7 @@ from tests.promises.support import (
     told,
 )
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 BUSY = instance(status="provisioning")
 DAY = 86_400.0
