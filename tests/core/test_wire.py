@@ -37,7 +37,6 @@ def test_id_that_would_address_something_else_is_refused(id: Any) -> None:
         ONE.request(id, "p")
 
 
-@pytest.mark.xfail(strict=True, reason="E12: quote() raises UnicodeEncodeError")
 def test_lone_surrogates_are_refused_as_input() -> None:
     """Text that has no UTF-8 form cannot be an id."""
     with pytest.raises(InvalidInputError):

@@ -1,17 +1,18 @@
 """What the tests of DigitalOcean share: a client on a script, and answers in both wire shapes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from di_async import DigitalOcean
-from di_async.core.wire import Response
+from di_async import DIError, DigitalOcean
+from di_async.core.wire import Request, Response
 from di_async.digitalocean import DedicatedInference
 from di_async.digitalocean.models import CODEC
-from tests.support import ScriptTransport, Step
+from di_async.emulator import World
+from tests.support import Again, ScriptTransport, Step, WorldTransport
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "digitalocean"
 TOKEN = "dop_v1_" + "5ec4e7" * 8
@@ -86,3 +87,24 @@ def plain(status: int, text: str, **headers: str) -> Response:
     """An answer that is no JSON."""
     told = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, told, text.encode())
+
+
+class LossyTransport(WorldTransport):
+    """Loses the first answers to one method: what happened, happened, but nobody is told."""
+
+    def __init__(self, world: World, method: str, error: DIError, times: int = 1) -> None:
+        super().__init__(world)
+        self.method, self.error, self.times = method, error, times
+
+    async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
+        """The world's answer, or the error in its place."""
+        answer = await super().send(request, headers, again)
+        if request.method == self.method and self.times:
+            self.times -= 1
+            raise self.error
+        return answer
+
+
+def asked(network: WorldTransport | ScriptTransport, method: str) -> list[Request]:
+    """The requests of one method."""
+    return [request for request in network.requests if request.method == method]

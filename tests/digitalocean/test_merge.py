@@ -84,7 +84,6 @@ def test_immutable_field_repeated(same: dict[str, Any]) -> None:
     assert merged(live(), **same).name == "web"
 
 
-@pytest.mark.xfail(strict=True, reason="bug 8: a text is compared with a VPC")
 def test_vpc_repeated_as_text() -> None:
     """The same VPC as a plain uuid is the same VPC."""
     assert merged(live(), vpc=VPC_ID).vpc == VPC(VPC_ID)
@@ -135,7 +134,6 @@ def test_same_model_twice_in_order() -> None:
     assert ids(merged(di, model_deployments=[wanted(), wanted()])) == ["m-1", "m-2"]
 
 
-@pytest.mark.xfail(strict=True, reason="bug 9: the one without id takes the other's")
 def test_same_model_twice_one_by_id() -> None:
     """Who names an id gets it; the other one gets what is left."""
     di = live(a_deployment(), a_deployment(model_id="m-2"))
@@ -176,7 +174,6 @@ def test_nothing_read_only_is_sent(spec: Any) -> None:
     assert [set(a) for a in deployment["accelerators"]] == [{"accelerator_slug", "scale", "type"}]
 
 
-@pytest.mark.xfail(strict=True, reason="bug 10: the live provider_model_id is sent back")
 def test_undocumented_provider_model_id_is_not_sent() -> None:
     """A rename carries the documented fields only, whatever the API showed."""
     body = merged(live(a_deployment(provider_model_id=MODEL)), name="x").to_dict()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from attrs import frozen
 
 from di_async import Change, DigitalOcean
@@ -24,6 +25,9 @@ DIALECTS = ("documented", "observed")
 EARLY, LATE, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z", "2026-01-01T00:09:00Z"
 NEVER = "1970-01-01T00:00:00Z"
 _HOST = "dedicated-inference.do-infra.ai"
+
+# Time jumps as soon as nothing is ready: no test here has threads to give a chance to.
+VIRTUAL = pytest.mark.looptime(noop_cycles=1)
 
 Again = Callable[[], Awaitable[None]]
 Body = dict[str, Any]
@@ -152,6 +156,28 @@ async def playing(play: Play, **options: Any) -> AsyncIterator[DigitalOcean]:
     """A client whose network is a play."""
     async with DigitalOcean("dop_v1_secret", transport=play, **options) as client:
         yield client
+
+
+@asynccontextmanager
+async def serving(
+    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[str]:
+    """The URL of a real server; on leaving, all its connections have ended."""
+    open_: set[asyncio.Future[Any]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        open_.add(ended)
+        try:
+            await handle(reader, writer)
+        finally:
+            writer.close()
+            ended.set_result(None)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.gather(*open_)
+    await asyncio.sleep(0)
 
 
 def now() -> float:

@@ -26,6 +26,7 @@ from tests.promises.support import (
     NEVER,
     PATCH,
     POST,
+    VIRTUAL,
     Play,
     Slow,
     acceptance,
@@ -42,7 +43,7 @@ from tests.promises.support import (
 )
 from tests.support import a_spec, answer, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 both_dialects = pytest.mark.parametrize("dialect", DIALECTS)
 

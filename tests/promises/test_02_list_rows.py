@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from di_async import PollPolicy
-from tests.promises.support import BASE, DELETE, DIALECTS, POST, lasting, now, world
+from tests.promises.support import BASE, DELETE, DIALECTS, POST, VIRTUAL, lasting, now, world
 from tests.support import a_spec, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 MODES: tuple[Any, ...] = ("auto", "always", "never")
 each_mode = pytest.mark.parametrize("confirm", MODES)

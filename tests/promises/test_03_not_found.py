@@ -14,6 +14,7 @@ from tests.promises.support import (
     GONE,
     ID,
     POST,
+    VIRTUAL,
     Play,
     Step,
     acceptance,
@@ -27,7 +28,7 @@ from tests.promises.support import (
 )
 from tests.support import a_spec, answer, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 # A gateway's 404: no word of the API about the instance.
 HTML_404 = Response(404, {"content-type": "text/html"}, b"<html>404 Not Found</html>")

@@ -30,6 +30,7 @@ from tests.promises.support import (
     HTML,
     ID,
     ONE,
+    VIRTUAL,
     Play,
     Step,
     acceptance,
@@ -44,7 +45,7 @@ from tests.promises.support import (
 )
 from tests.support import a_spec, answer, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 NO_UPDATES_YET = refused(403)
 DONE = instance(version=2, scale=2)

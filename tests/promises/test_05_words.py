@@ -15,6 +15,7 @@ from tests.promises.support import (
     DIALECTS,
     ID,
     ONE,
+    VIRTUAL,
     Play,
     acceptance,
     created,
@@ -27,7 +28,7 @@ from tests.promises.support import (
 )
 from tests.support import a_spec, answer, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 STRANGE = ["migrating", "failed", "deleted", "success", "", "ACTIVATING", "aktiv\u00e9"]
 

@@ -28,6 +28,7 @@ from tests.promises.support import (
     GONE,
     HTML,
     ID,
+    VIRTUAL,
     Play,
     Slow,
     Step,
@@ -42,7 +43,7 @@ from tests.promises.support import (
 )
 from tests.support import a_spec, answer, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 BUSY = instance(status="provisioning")
 ENDINGS: dict[str, tuple[type[WaitError], Step, str]] = {

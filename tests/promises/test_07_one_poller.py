@@ -25,6 +25,7 @@ from di_async import (
 from tests.promises.support import (
     DIALECTS,
     ID,
+    VIRTUAL,
     Play,
     created,
     creation,
@@ -32,11 +33,12 @@ from tests.promises.support import (
     lasting,
     now,
     playing,
+    serving,
     world,
 )
 from tests.support import WorldTransport, a_spec, answer, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 BUSY = instance(status="provisioning")
 FOR_EVER = lasting(create=1e9)
@@ -295,11 +297,9 @@ async def dying_connections(*answers: bytes) -> AsyncIterator[tuple[str, list[st
         await writer.drain()
         if await reader.read(1):
             received.append("sent in vain")
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", received
+    async with serving(serve) as url:
+        yield url, received
 
 
 def raw(status: str, body: bytes = b"{}") -> bytes:

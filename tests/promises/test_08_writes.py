@@ -31,6 +31,7 @@ from tests.promises.support import (
     ONE,
     PATCH,
     POST,
+    VIRTUAL,
     VPC,
     Play,
     Step,
@@ -47,7 +48,7 @@ from tests.promises.support import (
 )
 from tests.support import WorldTransport, a_spec, answer, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 TOKENS = "POST /v2/dedicated-inferences/{id}/tokens"
 NOBODY = answer(200, {"dedicated_inferences": [], "links": {}, "meta": {"total": 0}})
@@ -252,9 +253,6 @@ async def test_age_of_what_bears_the_name(age_s: float, ours: bool) -> None:
         assert net.world.created["web"] == 1
 
 
-LOOSE = pytest.mark.xfail(strict=True, reason="P8-e: endpoint and VPC are not compared")
-
-
 @pytest.mark.parametrize(
     "other",
     [
@@ -262,8 +260,8 @@ LOOSE = pytest.mark.xfail(strict=True, reason="P8-e: endpoint and VPC are not co
         {"model_slug": "openai/gpt-oss-20b"},
         {"accelerator_slug": "gpu-mi300x8-1536gb"},
         {"region": "nyc2"},
-        pytest.param({"public": False}, marks=LOOSE),
-        pytest.param({"vpc_uuid": "00000000-0000-4000-8000-000000000000"}, marks=LOOSE),
+        {"public": False},
+        {"vpc_uuid": "00000000-0000-4000-8000-000000000000"},
     ],
 )
 @both_dialects

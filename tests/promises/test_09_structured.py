@@ -20,6 +20,7 @@ from di_async.core.wire import Request, Response
 from tests.promises.support import (
     GONE,
     ID,
+    VIRTUAL,
     Again,
     Play,
     Slow,
@@ -29,17 +30,18 @@ from tests.promises.support import (
     instance,
     now,
     playing,
+    serving,
     told,
 )
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 BUSY = instance(status="provisioning")
 
 
 def others() -> set[asyncio.Task[Any]]:
     """The tasks of the loop, this one apart."""
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
 
 # --- what runs, and for how long -------------------------------------------------------------
@@ -84,7 +86,7 @@ async def test_leaving_ends_all_tasks(first: Step) -> None:
         }
         await asyncio.sleep(10)
         assert len(others()) > 3
-    assert others() == waits
+    assert others() <= waits
     await asyncio.wait(waits, timeout=0.01)
     assert others() == set()
     assert {type(task.exception()) for task in waits} == {ClientClosedError}
@@ -150,22 +152,19 @@ async def test_call_held_back_by_the_budget() -> None:
 @pytest.mark.looptime(False)
 async def test_call_in_flight() -> None:
     """A call whose request is on the wire ends with `ClientClosedError`."""
-    arrived, closing = asyncio.Event(), asyncio.Event()
+    arrived = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         arrived.set()
-        await closing.wait()
-        writer.close()
+        await reader.read()
 
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with serving(silent) as url:
         async with DigitalOcean("dop_v1_secret", base_url=url) as client:
             calling = asyncio.create_task(client.dedicated_inferences.get(ID))
             await arrived.wait()
         with pytest.raises(ClientClosedError):
             await calling
-        closing.set()
 
 
 async def test_client_that_is_closed() -> None:

@@ -23,6 +23,7 @@ from tests.promises.support import (
     LATE,
     LATER,
     PATCH,
+    VIRTUAL,
     Play,
     acceptance,
     created,
@@ -35,7 +36,7 @@ from tests.promises.support import (
 )
 from tests.support import a_spec, virtual_client
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 BUSY = instance(status="provisioning")
 both_dialects = pytest.mark.parametrize("dialect", DIALECTS)
@@ -301,7 +302,6 @@ async def test_token_after_a_timeout() -> None:
         assert (await resumed.wait()).status == "active"
 
 
-@pytest.mark.xfail(strict=True, reason="P10-a: no end becomes the default of an hour")
 async def test_wait_without_an_end_resumed() -> None:
     """A wait that was to have no end has none when it is resumed."""
     async with playing(Play(BUSY, post=[creation()])) as client:

@@ -1,0 +1,147 @@
+"""The error tree: drawn as it is, picklable, and mapped from every status."""
+
+import inspect
+import pickle
+import re
+
+import pytest
+
+from di_async.core import errors
+from di_async.core.errors import (
+    APIError,
+    DIError,
+    NotFoundError,
+    ServerError,
+    TransportError,
+    WaitError,
+    WaitTimeoutError,
+    api_error,
+)
+
+CLASSES = sorted(
+    (c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, DIError)),
+    key=lambda c: c.__name__,
+)
+
+
+def drawn() -> dict[str, str]:
+    """Each class in the drawing at the file's head, with the parent it hangs from."""
+    parents: dict[str, str] = {}
+    stack: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        for match in re.finditer(r"([A-Z]\w*Error|DIError)(?! *\))", line):
+            depth = line.index(match[1]) if not parents else _column(line)
+            while stack and stack[-1][0] >= depth:
+                stack.pop()
+            parents[match[1]] = stack[-1][1] if stack else ""
+            if match.start() == depth:
+                stack.append((depth, match[1]))
+    return parents
+
+
+def _column(line: str) -> int:
+    return next(i for i, letter in enumerate(line) if letter not in " |`-")
+
+
+def test_tree_drawn_at_the_head_is_the_tree_there_is() -> None:
+    """Every class is in the drawing, under its real parent, and nothing else is."""
+    real = {c.__name__: "" if c is DIError else c.__mro__[1].__name__ for c in CLASSES}
+    assert drawn() == real
+
+
+def test_every_class_is_exported() -> None:
+    """`__all__` holds the tree and the one function that makes errors."""
+    assert sorted(errors.__all__) == sorted([*(c.__name__ for c in CLASSES), "api_error"])
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_error_survives_a_pickle_round_trip(kind: type[DIError]) -> None:
+    """With its message, its attributes, its notes and its cause."""
+    error = kind("what happened", status=404, id="x", extra=[1, 2])
+    error.add_note("look here")
+    error.__cause__ = NotFoundError("gone", status=404, request_id="r")
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+    assert type(back) is kind
+    assert (str(back), back.args, vars(back)) == (str(error), error.args, vars(error))
+    assert isinstance(back.__cause__, NotFoundError)
+    assert back.__cause__.request_id == "r"
+
+
+def test_foreign_causes_are_left_behind_by_pickle() -> None:
+    """They may hold sockets; our own story stays."""
+    error = TransportError("broke off")
+    error.__cause__ = OSError("a socket")
+    assert pickle.loads(pickle.dumps(error)).__cause__ is None  # noqa: S301 - made here
+
+
+def test_nested_last_error_survives_pickle() -> None:
+    """A wait's error in another process still tells what the API said."""
+    error = WaitTimeoutError("late", last_error=ServerError("down", status=503), elapsed=3.5)
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+    assert (back.last_error.status, back.elapsed) == (503, 3.5)
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "transient"),
+    [
+        (300, "APIError", False),
+        (307, "APIError", False),
+        (400, "BadRequestError", False),
+        (401, "AuthenticationError", False),
+        (402, "APIError", False),
+        (403, "PermissionDeniedError", False),
+        (404, "NotFoundError", False),
+        (408, "APIError", True),
+        (409, "ConflictError", False),
+        (418, "APIError", False),
+        (422, "UnprocessableEntityError", False),
+        (425, "APIError", True),
+        (429, "RateLimitError", True),
+        (500, "ServerError", True),
+        (501, "ServerError", False),
+        (503, "ServerError", True),
+        (505, "ServerError", False),
+        (599, "ServerError", True),
+    ],
+)
+def test_status_picks_the_class(status: int, name: str, transient: bool) -> None:
+    """Unknown ones stay a plain `APIError`; each knows whether asking again helps."""
+    error = api_error(status, "why", method="GET", path="/x")
+    assert (type(error).__name__, error.status, error.transient) == (name, status, transient)
+    assert isinstance(error, APIError)
+
+
+def test_only_what_never_reached_the_provider_counts_as_never_processed() -> None:
+    """These two let even a POST be repeated."""
+    assert {c.__name__ for c in CLASSES if c.never_processed} == {"ConnectError", "RateLimitError"}
+
+
+def test_timeouts_are_also_the_standard_library_s() -> None:
+    """`except TimeoutError` catches them; input errors are `ValueError`s."""
+    also = {c.__name__ for c in CLASSES if issubclass(c, TimeoutError)}
+    assert also == {"WaitTimeoutError", "RequestTimeoutError"}
+    assert [c.__name__ for c in CLASSES if issubclass(c, ValueError)] == ["InvalidInputError"]
+
+
+def test_api_error_reads_as_what_was_asked_and_what_was_said() -> None:
+    """Method, path, status, code, message, request id."""
+    full = api_error(409, "taken", method="POST", path="/v2/x", code="conflict", request_id="r1")
+    assert str(full) == "POST /v2/x: 409 conflict: taken (request id r1)"
+    assert str(api_error(500, "", method="GET", path="/")) == "GET /: 500"
+
+
+@pytest.mark.parametrize(
+    "name", ["method", "path", "status", "code", "message", "request_id", "retry_after"]
+)
+def test_every_api_error_has_its_promised_attributes(name: str) -> None:
+    """Also where nobody filled them in."""
+    assert hasattr(APIError("m"), name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["id", "resource", "initial", "history", "elapsed", "requests", "last_error", "resume_token"],
+)
+def test_every_wait_error_has_its_promised_attributes(name: str) -> None:
+    """Also where nobody filled them in."""
+    assert hasattr(WaitError("m"), name)

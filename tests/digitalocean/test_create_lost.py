@@ -1,0 +1,317 @@
+"""A create whose answer was lost is settled by looking its name up: one create, one bill."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from di_async import (
+    ConflictError,
+    ConnectError,
+    DIError,
+    DigitalOcean,
+    OutcomeUnknownError,
+    RequestTimeoutError,
+    RetryPolicy,
+    TransportError,
+)
+from di_async.digitalocean import DedicatedInferences
+from di_async.emulator import World
+from tests.digitalocean.helpers import (
+    LossyTransport,
+    an_instance,
+    asked,
+    one,
+    plain,
+    scripted_client,
+)
+from tests.support import TEN_MINUTES, a_spec, answer, virtual_client
+
+pytestmark = pytest.mark.looptime
+POST = "POST /v2/dedicated-inferences"
+LIST = "GET /v2/dedicated-inferences"
+
+SPOILED: list[tuple[str, dict[str, Any]]] = [
+    ("reset", {}),
+    ("status", {"status": 500}),
+    ("status", {"status": 503}),
+    ("html", {"status": 502}),
+]
+
+
+def a_world(dialect: Any = "documented") -> World:
+    """A world in which creates take ten minutes."""
+    return World(dialect, seed=0, lifecycle=TEN_MINUTES)
+
+
+@asynccontextmanager
+async def losing(error: DIError) -> AsyncIterator[tuple[DedicatedInferences, LossyTransport]]:
+    """A client whose first create is accepted and never heard of again."""
+    network = LossyTransport(a_world(), "POST", error)
+    async with DigitalOcean(network.world.token, transport=network) as client:
+        yield client.dedicated_inferences, network
+
+
+@pytest.mark.parametrize("dialect", ["documented", "observed"])
+@pytest.mark.parametrize(("kind", "settings"), SPOILED)
+async def test_lost_after_commit(kind: str, settings: dict[str, Any], dialect: Any) -> None:
+    """What the lost create made is found and adopted, not made again."""
+    async with virtual_client(a_world(dialect)) as (client, network):
+        network.world.fault(kind, now=0, on=POST, after_commit=True, **settings)
+        change = await client.dedicated_inferences.create(a_spec())
+        assert (await change.wait()).status == "active"
+    assert (change.adopted, network.world.created["web"]) == (True, 1)
+    assert len(asked(network, "POST")) == 1
+
+
+@pytest.mark.parametrize(("kind", "settings"), SPOILED)
+async def test_lost_before_commit(kind: str, settings: dict[str, Any]) -> None:
+    """What the lost create did not make is made, once, and is no adoption."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault(kind, now=0, on=POST, **settings)
+        change = await client.dedicated_inferences.create(a_spec())
+        assert (await change.wait()).status == "active"
+    assert (change.adopted, network.world.created["web"]) == (False, 1)
+    assert len(asked(network, "POST")) == 2
+
+
+async def test_answer_cut_short() -> None:
+    """Half an answer is a lost answer."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault("cut", now=0, on=POST)
+        change = await client.dedicated_inferences.create(a_spec())
+    assert (change.adopted, network.world.created["web"]) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    "error", [RequestTimeoutError("no answer in time"), TransportError("reset")]
+)
+async def test_timeout_after_commit(error: DIError) -> None:
+    """A time-out leaves the same question, and has the same answer."""
+    async with losing(error) as (instances, network):
+        change = await instances.create(a_spec())
+    assert (change.adopted, network.world.created["web"]) == (True, 1)
+
+
+@pytest.mark.parametrize("body", ['{"dedicated_inf', "<html>ok</html>", "{}", "[]", '{"token":{}}'])
+async def test_accepted_with_an_answer_nobody_can_read(body: str) -> None:
+    """A 202 that tells no id is looked up as well."""
+    rows = answer(200, {"dedicated_inferences": [an_instance()]})
+    got = answer(200, one(an_instance(created_at="1970-01-01T00:00:00Z")))
+    async with scripted_client(plain(202, body), rows, got) as (client, _):
+        change = await client.dedicated_inferences.create(a_spec(scale=2))
+    assert change.adopted
+
+
+async def test_adopted_change_says_what_was_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """The one-time token went with the answer: None, and a warning that tells how to get one."""
+    async with losing(TransportError("reset")) as (instances, _):
+        change = await instances.create(a_spec())
+    assert change.access_token is None
+    (told,) = [r.getMessage() for r in caplog.records if "adopted" in r.getMessage()]
+    assert "create_token" in told
+
+
+async def test_never_connected_is_no_lost_answer() -> None:
+    """What never left this machine is simply sent again."""
+    refused = ConnectError("no connection")
+    accepted = answer(202, one(an_instance()))
+    async with scripted_client(refused, refused, accepted) as (client, network):
+        change = await client.dedicated_inferences.create(a_spec())
+    assert (change.adopted, len(network.requests)) == (False, 3)
+
+
+async def test_rate_limited_create_is_sent_again() -> None:
+    """A 429 was surely not processed: no looking, one more send."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault("rate_limit", now=0, on=POST, retry_after=3)
+        change = await client.dedicated_inferences.create(a_spec())
+    assert (change.adopted, network.world.created["web"]) == (False, 1)
+    assert [r.method for r in network.requests] == ["POST", "POST"]
+
+
+async def test_list_lag() -> None:
+    """A list that lags behind hides our own instance: the 409 that follows finds it after all."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault("list_lag", now=0, seconds=9)
+        network.world.fault("reset", now=0, on=POST, after_commit=True)
+        change = await client.dedicated_inferences.create(a_spec())
+    assert (change.adopted, network.world.created["web"]) == (True, 1)
+
+
+async def test_list_that_never_catches_up() -> None:
+    """Refused as a duplicate and never found: said so, with the name to look for."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault("list_lag", now=0, seconds=10_000)
+        network.world.fault("reset", now=0, on=POST, after_commit=True)
+        with pytest.raises(OutcomeUnknownError, match=r"find\('web'\)"):
+            await client.dedicated_inferences.create(a_spec())
+    assert network.world.created["web"] == 1
+
+
+async def test_lookup_impossible() -> None:
+    """With the list refused nothing is known, and nothing is sent a second time."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault("status", now=0, on=LIST, status=503, times=None)
+        network.world.fault("reset", now=0, on=POST, after_commit=True)
+        with pytest.raises(OutcomeUnknownError, match="may exist and bill") as caught:
+            await client.dedicated_inferences.create(a_spec())
+    assert isinstance(caught.value.__cause__, TransportError)
+    assert (len(asked(network, "POST")), network.world.created["web"]) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+async def test_lookup_refused(status: int) -> None:
+    """Nor is anything known where the token may not look: still no plain refusal."""
+    lost = TransportError("reset")
+    refusals = [answer(status, {"id": "no", "message": "no"}, retry_after="1")] * 12
+    async with scripted_client(lost, *refusals) as (client, network):
+        with pytest.raises(OutcomeUnknownError, match="may exist and bill"):
+            await client.dedicated_inferences.create(a_spec())
+    assert len(asked(network, "POST")) == 1
+
+
+# --- whose is it? -----------------------------------------------------------------------------
+
+
+async def lose_create_beside(**placed: Any) -> None:
+    """Lose a create before it is processed while something else of that name is there."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.add_instance(now=network.now(), name="web", **placed)
+        network.world.fault("reset", now=0, on=POST)
+        try:
+            await client.dedicated_inferences.create(a_spec())
+        finally:
+            assert network.world.created["web"] == 1
+
+
+@pytest.mark.parametrize(
+    "placed",
+    [
+        {"scale": 2},
+        {"model_slug": "openai/gpt-oss-20b"},
+        {"accelerator_slug": "gpu-h100x1-80gb"},
+        {"region": "nyc2"},
+    ],
+)
+async def test_other_spec_is_not_adopted(placed: dict[str, Any]) -> None:
+    """As young as the call, but not what it asked for: somebody else's."""
+    with pytest.raises(ConflictError, match="its spec is not the one sent"):
+        await lose_create_beside(**placed)
+
+
+@pytest.mark.parametrize(
+    "placed", [{"public": False}, {"vpc_uuid": "7e5c619c-359c-44ca-87e2-47e98170c012"}]
+)
+async def test_other_exposure_is_not_adopted(placed: dict[str, Any]) -> None:
+    """The same models behind another door, or in another network, are not what was asked for."""
+    spec = a_spec(vpc="997615ce-132d-4bae-9270-9ee21b395e5d")
+    async with virtual_client(a_world()) as (client, network):
+        network.world.add_instance(now=network.now(), name="web", **placed)
+        network.world.fault("reset", now=0, on=POST)
+        with pytest.raises(ConflictError):
+            await client.dedicated_inferences.create(spec)
+
+
+async def test_older_than_the_call_is_not_adopted() -> None:
+    """What was there before cannot be ours, however alike."""
+    async with virtual_client(a_world()) as (client, network):
+        earlier = int(network.now()) - 3600
+        network.world.add_instance(now=network.now(), name="web", created=earlier)
+        network.world.fault("reset", now=0, on=POST)
+        with pytest.raises(ConflictError, match="before this call"):
+            await client.dedicated_inferences.create(a_spec())
+    assert network.world.created["web"] == 1
+
+
+async def test_clock_skew_is_allowed_for() -> None:
+    """A provider's clock a minute behind ours does not disown what we made."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.add_instance(
+            now=network.now(), name="web", created=int(network.now()) - 60, status="provisioning"
+        )
+        network.world.fault("reset", now=0, on=POST)
+        change = await client.dedicated_inferences.create(a_spec())
+    assert (change.adopted, network.world.created["web"]) == (True, 1)
+
+
+async def test_plain_conflict() -> None:
+    """A name that is taken is a ConflictError at once; nothing was lost, nothing is looked up."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.add_instance(now=network.now(), name="web")
+        with pytest.raises(ConflictError):
+            await client.dedicated_inferences.create(a_spec())
+    assert [r.method for r in network.requests] == ["POST"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+async def test_refusal_is_final(status: int) -> None:
+    """A create that was refused is not repeated and not looked up."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault("status", now=0, on=POST, status=status)
+        with pytest.raises(DIError) as caught:
+            await client.dedicated_inferences.create(a_spec())
+    assert getattr(caught.value, "status", None) == status
+    assert len(network.requests) == 1
+
+
+async def test_redirect_is_final() -> None:
+    """A redirected create went nowhere: it is not followed and not repeated."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault("redirect", now=0, on=POST)
+        with pytest.raises(DIError, match="redirects are not followed"):
+            await client.dedicated_inferences.create(a_spec())
+    assert len(network.requests) == 1
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+async def test_attempts_bound_the_sends(attempts: int) -> None:
+    """However often it is lost, it is sent no more often than the policy says."""
+    policy = RetryPolicy(attempts=attempts)
+    async with virtual_client(a_world(), retry=policy) as (client, network):
+        network.world.fault("reset", now=0, on=POST, times=None)
+        with pytest.raises(OutcomeUnknownError):
+            await client.dedicated_inferences.create(a_spec())
+    assert len(asked(network, "POST")) == attempts
+
+
+@pytest.mark.parametrize("after", [0.01, 0.07, 0.3, 0.6])
+async def test_cancelled_in_flight(after: float, caplog: pytest.LogCaptureFixture) -> None:
+    """Note and log name what may bill, and how to find it."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault("reset", now=0, on=POST, after_commit=True)
+        task = asyncio.ensure_future(client.dedicated_inferences.create(a_spec()))
+        await asyncio.sleep(after)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+    for told in (caught.value.__notes__[0], caplog.text):
+        assert "'web'" in told
+        assert "find('web')" in told
+    assert {r.levelno for r in caplog.records if "cancelled" in r.message} == {logging.WARNING}
+
+
+@pytest.mark.parametrize("kind", ["reset", "status", "html", "cut"])
+@pytest.mark.parametrize("after_commit", [True, False])
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_never_two(kind: str, after_commit: bool, times: int) -> None:
+    """Whatever is lost, however often, before or after: one create is never two GPUs."""
+    async with virtual_client(a_world()) as (client, network):
+        network.world.fault(kind, now=0, on=POST, times=times, after_commit=after_commit)
+        network.world.fault("list_lag", now=0, seconds=3)
+        await client.dedicated_inferences.create(a_spec())
+        assert network.world.created["web"] == 1
+
+
+async def test_two_creates_of_one_name_at_once() -> None:
+    """One gets it; the other is told that the name is taken."""
+    async with virtual_client(a_world()) as (client, network):
+        told = await asyncio.gather(
+            *(client.dedicated_inferences.create(a_spec(scale=n)) for n in (1, 2)),
+            return_exceptions=True,
+        )
+    assert [isinstance(one, ConflictError) for one in told].count(True) == 1
+    assert network.world.created["web"] == 1

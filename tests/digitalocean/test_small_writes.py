@@ -1,0 +1,152 @@
+"""Deletes and endpoint tokens whose answers are lost."""
+
+from typing import Any
+
+import pytest
+
+from di_async import (
+    ConnectError,
+    InvalidInputError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    TransportError,
+)
+from di_async.emulator import World
+from tests.digitalocean.helpers import ID, asked, plain, scripted_client
+from tests.support import TEN_MINUTES, answer, virtual_client
+
+pytestmark = pytest.mark.looptime
+ONE = "/v2/dedicated-inferences/{id}"
+LOST = TransportError("reset")
+TOKENS = {"tokens": [{"id": "t-1", "name": "mine"}, {"id": "t-2", "name": "other"}]}
+
+
+def a_world() -> World:
+    """A world in which deletes take two minutes."""
+    return World("documented", seed=0, lifecycle=TEN_MINUTES)
+
+
+# --- delete ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after_commit", [True, False])
+@pytest.mark.parametrize("kind", ["reset", "status", "html", "cut"])
+async def test_lost_delete(kind: str, after_commit: bool) -> None:
+    """It is sent again; what comes of it is one deletion that settles."""
+    async with virtual_client(a_world()) as (client, network):
+        id = network.world.add_instance(now=network.now(), name="web").id
+        network.world.fault(kind, now=0, on=f"DELETE {ONE}", after_commit=after_commit)
+        change = await client.dedicated_inferences.delete(id)
+        await change.wait()
+        assert not network.world.truth(id, network.now()).exists
+    assert change.already_gone is False
+
+
+async def test_delete_whose_first_answer_was_lost_and_is_gone() -> None:
+    """A 404 to the second send says that the first one did it: settled, not "already gone"."""
+    gone = answer(404, {"id": "not_found", "message": "m"})
+    async with scripted_client(LOST, gone) as (client, _):
+        change = await client.dedicated_inferences.delete(ID)
+    assert (change.already_gone, change.outcome) == (False, "settled")
+
+
+async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    """Settled at once, and a warning: in the wrong team it would go on billing."""
+    async with virtual_client(a_world()) as (client, network):
+        change = await client.dedicated_inferences.delete(ID)
+        await change.wait()
+    assert (change.already_gone, len(network.requests)) == (True, 1)
+    assert "another team" in caplog.text
+
+
+async def test_delete_of_what_was_never_sent_before() -> None:
+    """A send that never left does not make the 404 our own doing."""
+    gone = answer(404, {"id": "not_found", "message": "m"})
+    async with scripted_client(ConnectError("no"), gone) as (client, _):
+        assert (await client.dedicated_inferences.delete(ID)).already_gone is True
+
+
+async def test_html_404_proves_no_deletion() -> None:
+    """A gateway's page is not the API's word that nothing is there."""
+    page = plain(404, "<html>not here</html>")
+    async with scripted_client(page, page, page, page) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.dedicated_inferences.delete(ID)
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+async def test_delete_status(status: int) -> None:
+    """202 as documented for this API, 204 as for others: both are accepted."""
+    async with scripted_client(answer(status)) as (client, _):
+        change = await client.dedicated_inferences.delete(ID)
+    assert (change.already_gone, change.outcome) == (False, None)
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", [LOST, answer(503), plain(202, '{"tok')])
+async def test_lost_token(lost: Any) -> None:
+    """Never made twice: the outcome is unknown and the tokens of that name are candidates."""
+    async with scripted_client(lost, answer(200, TOKENS)) as (client, network):
+        with pytest.raises(OutcomeUnknownError, match="1 of that name") as caught:
+            await client.dedicated_inferences.create_token(ID, "mine")
+    assert [token.id for token in caught.value.candidates] == ["t-1"]
+    assert len(asked(network, "POST")) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="bug 19: the list's own error is raised")
+@pytest.mark.parametrize("broken", [TransportError("gone"), answer(503), answer(403)])
+async def test_lost_token_and_no_list(broken: Any) -> None:
+    """If the tokens cannot be listed either, the outcome is no less unknown."""
+    async with scripted_client(LOST, *[broken] * 9) as (client, network):
+        with pytest.raises(OutcomeUnknownError, match="'mine'"):
+            await client.dedicated_inferences.create_token(ID, "mine")
+    assert len(asked(network, "POST")) == 1
+
+
+async def test_token_that_was_never_sent() -> None:
+    """What never left is sent again; if it never leaves, that is the error."""
+    async with scripted_client(*[ConnectError("no")] * 4) as (client, network):
+        with pytest.raises(ConnectError):
+            await client.dedicated_inferences.create_token(ID, "mine")
+    assert len(network.requests) == 4
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x" * 256])
+async def test_token_name_rule(name: str) -> None:
+    """A token's name follows the rule of names; nothing is sent that breaks it."""
+    async with scripted_client() as (client, network):
+        with pytest.raises(InvalidInputError, match="name: 1 to 255 letters"):
+            await client.dedicated_inferences.create_token(ID, name)
+    assert network.requests == []
+
+
+@pytest.mark.parametrize("after_commit", [True, False])
+async def test_lost_revoke(after_commit: bool) -> None:
+    """It is sent again, and a 404 then is our own doing."""
+    async with virtual_client(a_world()) as (client, network):
+        id = network.world.add_instance(now=network.now(), name="web").id
+        token = network.world.add_token(id, "mine", now=network.now())
+        network.world.fault(
+            "reset", now=0, on=f"DELETE {ONE}/tokens/{{token_id}}", after_commit=after_commit
+        )
+        await client.dedicated_inferences.revoke_token(id, token.id)
+        left = [t.id async for t in client.dedicated_inferences.list_tokens(id)]
+    assert token.id not in left
+
+
+async def test_revoke_of_what_is_not_there() -> None:
+    """A first answer of 404 is an error: nothing was revoked."""
+    async with scripted_client(answer(404, {"id": "not_found"})) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.dedicated_inferences.revoke_token(ID, "t-9")
+
+
+async def test_revoke_refused() -> None:
+    """A refusal is final."""
+    async with scripted_client(answer(403, {"id": "forbidden"})) as (client, network):
+        with pytest.raises(PermissionDeniedError):
+            await client.dedicated_inferences.revoke_token(ID, "t-1")
+    assert len(network.requests) == 1

@@ -1,0 +1,211 @@
+"""The promise of timeouts: seconds of the whole wait, never attempts.
+
+`None` is for ever, `0` is one look, the default is 3600 s, and no other knob ever shortens a
+timeout that was given.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from di_async import (
+    DigitalOcean,
+    PollPolicy,
+    RequestBudget,
+    RetryPolicy,
+    TransportError,
+    WaitTimeoutError,
+)
+from tests.promises.support import (
+    ID,
+    VIRTUAL,
+    Play,
+    Slow,
+    created,
+    creation,
+    instance,
+    now,
+    playing,
+    refused,
+    told,
+)
+
+pytestmark = VIRTUAL
+
+BUSY = instance(status="provisioning")
+DAY = 86_400.0
+Wait = Callable[..., Awaitable[Any]]
+
+
+async def change_wait(client: DigitalOcean, **options: Any) -> Any:
+    """`Change.wait`, of a create."""
+    return await (await created(client)).wait(**options)
+
+
+async def change_events(client: DigitalOcean, **options: Any) -> Any:
+    """`Change.events`, to its end."""
+    change = await created(client)
+    async for _ in change.events(**options):
+        pass
+    return change.latest
+
+
+async def until_active(client: DigitalOcean, **options: Any) -> Any:
+    """`wait_until_active`."""
+    return await client.dedicated_inferences.wait_until_active(ID, **options)
+
+
+async def until_deleted(client: DigitalOcean, **options: Any) -> Any:
+    """`wait_until_deleted`."""
+    return await client.dedicated_inferences.wait_until_deleted(ID, **options)
+
+
+async def until(client: DigitalOcean, **options: Any) -> Any:
+    """`wait_until`."""
+    return await client.dedicated_inferences.wait_until(ID, lambda _: False, **options)
+
+
+each_wait = pytest.mark.parametrize(
+    "wait", [change_wait, change_events, until_active, until_deleted, until]
+)
+
+
+async def lasts(wait: Wait, play: Play, *, options: dict[str, Any], **knobs: Any) -> float:
+    """Seconds until the wait timed out."""
+    async with playing(play, **knobs) as client:
+        began = now()
+        with pytest.raises(WaitTimeoutError):
+            await wait(client, **options)
+        return now() - began
+
+
+@each_wait
+@pytest.mark.parametrize("timeout", [1, 333.3, DAY])
+async def test_timeout_that_is_given(wait: Wait, timeout: float) -> None:
+    """Each kind of wait ends when its seconds are over."""
+    play = Play(BUSY, post=[creation()])
+    knobs = {"polling": PollPolicy(target_lag=max(1.0, timeout / 100.5), max_interval=DAY)}
+    seconds = await lasts(wait, play, options={"timeout": timeout}, **knobs)
+    assert seconds == pytest.approx(timeout, abs=0.1)
+
+
+@each_wait
+async def test_timeout_that_is_not_given(wait: Wait) -> None:
+    """The default is an hour."""
+    play = Play(BUSY, post=[creation()])
+    assert await lasts(wait, play, options={}) == pytest.approx(3600, abs=0.1)
+
+
+@each_wait
+async def test_timeout_of_none(wait: Wait) -> None:
+    """`None` is for ever: after thirty days the wait is still on."""
+    play = Play(BUSY, post=[creation()])
+    async with playing(play, polling=PollPolicy(target_lag=DAY / 4)) as client:
+        waiting = asyncio.ensure_future(wait(client, timeout=None))
+        await asyncio.wait([waiting], timeout=30 * DAY)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    assert play.count("GET") == pytest.approx(120, abs=1)
+
+
+@each_wait
+async def test_timeout_that_is_negative(wait: Wait) -> None:
+    """A negative timeout is `ValueError`, and nothing is asked."""
+    play = Play(BUSY, post=[creation()])
+    async with playing(play) as client:
+        with pytest.raises(ValueError, match="timeout"):
+            await wait(client, timeout=-1)
+    assert play.count("GET") == 0
+
+
+# --- one look --------------------------------------------------------------------------------
+
+
+@each_wait
+async def test_timeout_of_0(wait: Wait) -> None:
+    """`0` is one look, no more and no less."""
+    play = Play(BUSY, post=[creation()])
+    assert await lasts(wait, play, options={"timeout": 0}) < 1
+    assert play.count("GET") == 1
+
+
+@pytest.mark.parametrize("wait", [change_wait, change_events, until_active])
+@pytest.mark.parametrize("takes_s", [0.01, 20])
+async def test_one_look_that_settles(wait: Wait, takes_s: float) -> None:
+    """If that look settles the wait, it is settled, however long the answer takes."""
+    play = Play(Slow(takes_s, told(instance())), post=[creation()])
+    async with playing(play) as client:
+        assert (await wait(client, timeout=0)).status == "active"
+    assert play.count("GET") == 1
+
+
+async def test_one_look_that_tells_nothing() -> None:
+    """A look that tells nothing was a look: the error says what it met."""
+    play = Play(refused(503))
+    async with playing(play) as client:
+        with pytest.raises(WaitTimeoutError) as caught:
+            await until_active(client, timeout=0)
+    assert (play.count("GET"), caught.value.requests) == (1, 1)
+    assert caught.value.last_error is not None
+
+
+async def test_one_look_after_another() -> None:
+    """Each wait of `0` takes a look of its own."""
+    play = Play(BUSY, BUSY, instance(), post=[creation()])
+    async with playing(play) as client:
+        change = await created(client)
+        for _ in range(2):
+            with pytest.raises(WaitTimeoutError):
+                await change.wait(timeout=0)
+        assert (await change.wait(timeout=0)).status == "active"
+
+
+async def test_one_look_beside_a_patient_wait() -> None:
+    """Also beside a wait of the same id whose own next look is minutes away."""
+    play = Play(BUSY)
+    async with playing(play, polling=PollPolicy(target_lag=300, max_interval=300)) as client:
+        patient = asyncio.create_task(until_active(client))
+        await asyncio.sleep(10)
+        with pytest.raises(WaitTimeoutError) as caught:
+            await until_active(client, timeout=0)
+        assert caught.value.requests == 1
+        patient.cancel()
+        await asyncio.wait([patient])
+
+
+# --- other knobs -----------------------------------------------------------------------------
+
+KNOBS: dict[str, Callable[[], dict[str, Any]]] = {
+    "request_timeout": lambda: {"request_timeout": 0.5},
+    "attempts": lambda: {"retry": RetryPolicy(attempts=1, initial_delay=0.01, max_delay=0.01)},
+    "a close look": lambda: {"polling": PollPolicy(target_lag=1, max_interval=1)},
+    "a rare look": lambda: {"polling": PollPolicy(target_lag=900, max_interval=2)},
+    "a small budget": lambda: {"budget": RequestBudget(per_minute=1, per_hour=20)},
+    "no budget": lambda: {"budget": None},
+}
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+async def test_other_knob(knob: str) -> None:
+    """No other setting ends a wait sooner than its timeout."""
+    play = Play(BUSY, post=[creation()])
+    seconds = await lasts(change_wait, play, options={"timeout": 5000}, **KNOBS[knob]())
+    assert 5000 <= seconds < 5000 + 6
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+async def test_other_knob_in_trouble(knob: str) -> None:
+    """Nor does it while nothing but troubles come back."""
+    play = Play(TransportError("reset"), refused(503), TransportError("reset"), post=[creation()])
+    seconds = await lasts(change_wait, play, options={"timeout": 5000}, **KNOBS[knob]())
+    assert 5000 <= seconds < 5000 + 6
+
+
+async def test_stream_that_is_slow_to_be_read() -> None:
+    """The timeout of a stream is one for all of it, not one for each step."""
+    words = [instance(status=word) for word in ("new", "provisioning")] * 50
+    play = Play(*words, post=[creation()])
+    assert await lasts(change_events, play, options={"timeout": 100}) == pytest.approx(100, abs=0.1)
