@@ -7,6 +7,7 @@ What is promised stands in targets.py; an exit code of 1 says that something was
 """
 
 import argparse
+import logging
 import multiprocessing
 import os
 import sys
@@ -104,10 +105,12 @@ def _run_all(board: Board, processes: int) -> None:
 
 
 def _work(job: Job) -> tuple[Job, Figures]:
+    logging.getLogger("di_async").addHandler(logging.NullHandler())
+    logging.getLogger("di_async").propagate = False
     try:
         return job, job.work(*job.arguments)
     except Exception:
-        traceback.print_exc()
+        traceback.print_exc(limit=-3)
         return job, {"crashed": 1.0}
 
 

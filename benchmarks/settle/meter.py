@@ -5,7 +5,6 @@ reported apart: with real sockets it belongs to reading an answer, as the transp
 """
 
 import gc
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -8,6 +8,7 @@ change, and the wait did not tell so before its time was over. Percentiles are n
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from attrs import define, frozen
 
@@ -85,7 +86,7 @@ def most_in(times: Iterable[float], span: float) -> int:
 def blindness(answered: Sequence[float], began_at: float, ended_at: float) -> float:
     """The longest time without an answered read between these two moments."""
     seen = [began_at, *(t for t in sorted(answered) if began_at < t < ended_at), ended_at]
-    return max(later - sooner for sooner, later in zip(seen, seen[1:], strict=False))
+    return max(later - sooner for sooner, later in pairwise(seen))
 
 
 def wait_figures(waits: Iterable[Wait]) -> dict[str, float]:
@@ -94,7 +95,8 @@ def wait_figures(waits: Iterable[Wait]) -> dict[str, float]:
     delays = sorted(v.delay for v in verdicts if v.delay is not None)
     count = {word: sum(v.word == word for v in verdicts) for word in ("false", "missed", "wrong")}
     return {
-        "waits": len(verdicts),
+        "waits": float(len(verdicts)),
+        "timeouts": float(sum(v.word == "right" and v.delay is None for v in verdicts)),
         "mean": sum(delays) / len(delays) if delays else math.nan,
         "p50": percentile(delays, 0.50),
         "p95": percentile(delays, 0.95),

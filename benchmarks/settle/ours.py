@@ -18,7 +18,7 @@ from benchmarks.settle.scenarios import SCENARIOS
 from benchmarks.settle.stage import Stage
 from benchmarks.settle.virtual import run_virtual
 from benchmarks.settle.worlds import CREATES, build_world
-from di_async import PollPolicy
+from di_async import PollPolicy, RequestBudget
 
 __all__ = ["Options", "policy", "run_ours"]
 
@@ -56,8 +56,10 @@ def _model(stretch: float) -> Any:
     return model
 
 
-def run_ours(run: Run, seed: int, options: Options | None = None) -> dict[str, float]:
-    """The figures of one run."""
+def run_ours(
+    run: Run, seed: int, options: Options | None = None, budget: RequestBudget | None = None
+) -> dict[str, float]:
+    """The figures of one run; each client has the default budget unless one is given."""
     options = options or Options()
     began = time.perf_counter()
     meter = Meter()
@@ -67,6 +69,7 @@ def run_ours(run: Run, seed: int, options: Options | None = None) -> dict[str, f
         policy(run, options),
         latency_s=options.latency_s,
         on_ready=meter.begin,
+        budget=budget,
     )
 
     async def play() -> None:

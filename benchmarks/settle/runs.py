@@ -61,6 +61,8 @@ def all_runs(
         kept = [run for run in runs if run.n in sizes]
         new = sizes - {run.n for run in kept}
         names = {run.scenario for run in runs}
-        kept += [Run(name, n, model) for name in sorted(names) for n in new for model in (None, 1.0)]
+        kept += [
+            Run(name, n, model) for name in sorted(names) for n in new for model in (None, 1.0)
+        ]
         runs = kept
     return runs

@@ -1,6 +1,6 @@
 """The scenarios of waiting.md 1.8, each a coroutine that plays on a stage.
 
-A  n endpoints, all begun at second 0, re-attached after a restart. B  creates, Poisson, 40 a minute.
+A  n endpoints, all begun at second 0, re-attached after a restart. B  creates, 40 a minute.
 C  n updates, replicas stale by 0-20 s, 5 % done at once. C2 creates that call themselves active
 while a spec is pending. D  n deletes out of an account twice as large, so that pages drift.
 E  creates in chaos. F  two processes and a stranger on one token. G  bimodal durations.
@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from benchmarks.settle.runs import Run
 from benchmarks.settle.stage import Actor, Stage
 from benchmarks.settle.virtual import EPOCH
-from benchmarks.settle.worlds import BASE, durations
+from benchmarks.settle.worlds import STRANGE_PAUSE_S, durations, strange_read
+from di_async.digitalocean import DedicatedInferenceSpec
 
 __all__ = ["SCENARIOS", "Scenario"]
 
@@ -22,11 +23,6 @@ Scenario = Callable[[Stage, Run], Awaitable[None]]
 
 LONG_S = 4 * 3600.0
 CHAOS_TIMEOUT_S = 5400.0
-_SPEC = {
-    "region": "atl1",
-    "model_slug": "mistral/mistral-7b-instruct-v3",
-    "accelerator_slug": "gpu-mi300x1-192gb",
-}
 
 
 async def burst(stage: Stage, run: Run) -> None:
@@ -92,34 +88,47 @@ def _attach(stage: Stage, run: Run, actors: list[Actor]) -> None:
 
 async def _create(stage: Stage, actor: Actor, name: str, at: float, timeout: float) -> None:
     await asyncio.sleep(at)
-    change = await actor.client.dedicated_inferences.create({"name": name, **_SPEC})
-    await stage.follow(actor, change, timeout)
+    create = actor.client.dedicated_inferences.create
+    await stage.write_and_follow(actor, lambda: create(_spec(name)), timeout)
 
 
 async def _scale(stage: Stage, actor: Actor, id: str, at: float) -> None:
     await asyncio.sleep(at)
-    change = await actor.client.dedicated_inferences.scale(id, 2)
-    await stage.follow(actor, change, LONG_S)
+    scale = actor.client.dedicated_inferences.scale
+    await stage.write_and_follow(actor, lambda: scale(id, 2), LONG_S)
 
 
 async def _delete(stage: Stage, actor: Actor, id: str, at: float) -> None:
     await asyncio.sleep(at)
-    change = await actor.client.dedicated_inferences.delete(id)
-    await stage.follow(actor, change, LONG_S)
+    delete = actor.client.dedicated_inferences.delete
+    await stage.write_and_follow(actor, lambda: delete(id), LONG_S)
+
+
+async def _storms(stage: Stage) -> None:
+    """429s for everybody: half a minute of them that say when to come back, two that do not."""
+    for at, window, lasts in ((700, "minute", 30), (1100, "hour", 120)):
+        await asyncio.sleep(at - asyncio.get_running_loop().time())
+        stage.world.fault("rate_limit", window=window, times=None, seconds=lasts)
 
 
 async def _stranger(stage: Stage, over: asyncio.Event) -> None:
     """Somebody else's reads: 30 % of the hour's quota, evenly, by a program that never waits."""
     loop, world = asyncio.get_running_loop(), stage.world
-    headers = {"authorization": f"Bearer {world.token}", "host": "api.digitalocean.com"}
-    period = 3600.0 / (0.3 * world.limits.per_hour)
     while not over.is_set():
         stage.harness_cpu.start()
-        answer = world.handle(EPOCH + loop.time(), "GET", f"{BASE}/sizes", headers)
-        if answer.status != 429:
+        if strange_read(world, loop.time()):
             stage.foreign_at.append(loop.time())
         stage.harness_cpu.stop()
-        await asyncio.sleep(period * stage.chance.uniform(0.5, 1.5))
+        await asyncio.sleep(STRANGE_PAUSE_S * stage.chance.uniform(0.5, 1.5))
+
+
+def _spec(name: str) -> DedicatedInferenceSpec:
+    return DedicatedInferenceSpec.of(
+        name,
+        region="atl1",
+        model_slug="mistral/mistral-7b-instruct-v3",
+        accelerator_slug="gpu-mi300x1-192gb",
+    )
 
 
 def _poisson(chance: random.Random, per_minute: float, n: int) -> Iterator[float]:
@@ -138,6 +147,7 @@ async def _c2(stage: Stage, run: Run) -> None:
 
 
 async def _e(stage: Stage, run: Run) -> None:
+    stage.spawn(_storms(stage))
     await creates(stage, run, per_minute=60, timeout=CHAOS_TIMEOUT_S)
 
 

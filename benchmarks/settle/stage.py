@@ -6,7 +6,7 @@ record is completed from the world's own truth once everything is over.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,15 +16,20 @@ from benchmarks.settle.metrics import Wait
 from benchmarks.settle.virtual import EPOCH
 from benchmarks.settle.wire import Stopwatch, WorldTransport
 from di_async import (
+    APIError,
     Change,
     DeploymentFailedError,
-    DigitalOcean,
     DIError,
+    DigitalOcean,
+    OutcomeUnknownError,
     PollPolicy,
+    RateLimitError,
     RequestBudget,
+    TransportError,
     WaitTimeoutError,
 )
-from di_async.core.stages import ResumeToken, Stage as Reading, pack_case
+from di_async.core.stages import ResumeToken, pack_case
+from di_async.core.stages import Stage as Reading
 from di_async.core.waiter import Action, Case
 from di_async.emulator import World
 
@@ -106,6 +111,22 @@ class Stage:
         wait.returned_at = now()
         wait.proof_at = actor.transport.proof_of(change.id)
         self.harness_cpu.stop()
+
+    async def write_and_follow(
+        self, actor: Actor, write: Callable[[], Awaitable[Change[Any]]], timeout: float
+    ) -> None:
+        """What a caller does: write, again when told to come back later, then wait."""
+        while True:
+            try:
+                change = await write()
+            except RateLimitError as error:
+                await asyncio.sleep(error.retry_after or 30.0)
+            except (APIError, TransportError, OutcomeUnknownError):
+                self.unsent += 1
+                return
+            else:
+                await self.follow(actor, change, timeout)
+                return
 
     def ready(self) -> None:
         """All is in place: costs count from here."""

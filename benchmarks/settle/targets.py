@@ -71,8 +71,11 @@ def targets(run: Run, figures: Figures) -> dict[str, float]:
     wanted["max_3600s"] = 5000
     if run.scenario in {"A", "B", "C", "C2", "D"}:
         wanted["refused"] = 0
-    if run.scenario == "F":
+    if run.scenario in {"E", "F"}:
         wanted["blind_s"] = _BLIND_S
+    if run.scenario in {"B", "C", "C2", "D"}:
+        wanted["unsent"] = 0
+    if run.scenario == "F":
         unseen = figures.get("foreign_60s", 0.0)
         wanted = {**wanted, "max_60s": 250 + unseen, "max_3600s": 5000 + unseen}
     return {**wanted, **_BY_RUN.get(run.name, {})}

@@ -65,9 +65,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 def run_virtual(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """What `main` returns, run to its end in virtual time; `time.time()` tells virtual time too."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        with _virtual_wall(runner.get_loop()):
-            return runner.run(main())
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner, _virtual_wall(runner.get_loop()):
+        return runner.run(main())
 
 
 @contextmanager

@@ -115,8 +115,10 @@ class WorldTransport:
         return Response(answer.status, told, answer.body)
 
     def proof_of(self, id: str) -> float | None:
-        """When the world handled the newest read of this instance that was delivered; None: long
-        ago or never."""
+        """When the world handled the newest delivered read of this instance.
+
+        None: long ago, or never.
+        """
         for delivery in reversed(self._recent):
             if delivery.shows(id):
                 return delivery.handled_at

@@ -12,12 +12,23 @@ from benchmarks.settle.virtual import EPOCH
 from di_async.emulator import Lifecycle, World
 from di_async.emulator.world import Fixed, LogNormal
 
-__all__ = ["BASE", "CREATES", "MEDIAN_S", "SIGMA", "build_world", "durations"]
+__all__ = [
+    "BASE",
+    "CREATES",
+    "MEDIAN_S",
+    "SIGMA",
+    "STRANGE_PAUSE_S",
+    "build_world",
+    "durations",
+    "strange_read",
+]
 
 BASE = "/v2/dedicated-inferences"
 MEDIAN_S = 12.65 * 60
 SIGMA = 0.2785
 CREATES = LogNormal(MEDIAN_S, SIGMA)
+# Between two requests of a stranger who sends 30 % of the hour's quota.
+STRANGE_PAUSE_S = 3600.0 / (0.3 * 5000)
 _STEPS = 20
 
 
@@ -53,12 +64,21 @@ def build_world(run: Run, seed: int) -> World:
         seed=seed,
         lifecycle=Lifecycle(create=CREATES, update=_UPDATES, active_early=early),
     )
+    if run.scenario == "F":
+        for number in range(round(3600.0 / STRANGE_PAUSE_S), 0, -1):
+            strange_read(world, -number * STRANGE_PAUSE_S)
     world.truth("", EPOCH)  # sets its clock
     if run.scenario == "C":
         _spread(world, "stale", f"PATCH {BASE}/{{id}}", 20.0)
     if run.scenario == "E":
         _chaos(world, seed)
     return world
+
+
+def strange_read(world: World, at: float) -> bool:
+    """Somebody else's request on the same token; whether it was let through."""
+    headers = {"authorization": f"Bearer {world.token}", "host": "api.digitalocean.com"}
+    return world.handle(EPOCH + at, "GET", f"{BASE}/sizes", headers).status != 429
 
 
 def _chaos(world: World, seed: int) -> None:
