@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from attrs import define, frozen
@@ -55,9 +55,9 @@ class Board:
         return told
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 if a promise was not kept."""
-    asked = _arguments()
+    asked = _parser().parse_args(arguments)
     runs = {run.name: run for run in all_runs(asked.scenario, asked.n, quick=asked.quick)}
     if asked.only:
         runs = {name: run for name, run in runs.items() if asked.only in name}
@@ -97,11 +97,18 @@ def run_rival(name: str, n: int, seed: int) -> Figures:
 
 def _run_all(board: Board, processes: int) -> None:
     board.found = {job.title: [] for job in board.jobs}
+    for done, (job, of) in enumerate(_results(board.jobs, processes), start=1):
+        board.found[job.title].append(of)
+        told = " ".join(f"{k}={of[k]:.4g}" for k in ("p50", "p99", "requests") if k in of)
+        print(f"{done}/{len(board.jobs)} {job.title} #{job.seed} {told}", file=sys.stderr)
+
+
+def _results(jobs: list[Job], processes: int) -> Iterator[tuple[Job, Figures]]:
+    if processes == 0:
+        yield from map(_work, jobs)
+        return
     with multiprocessing.get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
-        for done, (job, of) in enumerate(pool.imap_unordered(_work, board.jobs), start=1):
-            board.found[job.title].append(of)
-            told = " ".join(f"{k}={of[k]:.4g}" for k in ("p50", "p99", "requests") if k in of)
-            print(f"{done}/{len(board.jobs)} {job.title} #{job.seed} {told}", file=sys.stderr)
+        yield from pool.imap_unordered(_work, jobs)
 
 
 def _work(job: Job) -> tuple[Job, Figures]:
@@ -114,7 +121,7 @@ def _work(job: Job) -> tuple[Job, Figures]:
         return job, {"crashed": 1.0}
 
 
-def _arguments() -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.settle", description=__doc__)
     parser.add_argument("--scenario", type=lambda text: set(text.split(",")), metavar="A,B")
     parser.add_argument("--n", type=lambda text: set(map(int, text.split(","))), metavar="N,N")
@@ -127,8 +134,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--plot-n", type=int, default=10_000)
     parser.add_argument("--latency", type=float, default=0.1, help="mean round trip, seconds")
     parser.add_argument("--target-lag", type=float)
-    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
-    return parser.parse_args()
+    processes = min(2, os.cpu_count() or 1)
+    parser.add_argument("--processes", type=int, default=processes, help="0: all in this one")
+    return parser
 
 
 if __name__ == "__main__":

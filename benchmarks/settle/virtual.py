@@ -55,6 +55,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if timeout <= 0:
             self._still += 1
             if self._still > _SPINNING:
+                self._still = 0  # the tasks may yet be cancelled
                 raise RuntimeError(f"time stands still at {self._moment}: something spins")
             return
         self._still = 0

@@ -1,0 +1,114 @@
+"""What stage and transport record is what happened: delays, proofs, and whose CPU it was."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import pytest
+
+from benchmarks.settle.ours import run_ours
+from benchmarks.settle.runs import Run
+from benchmarks.settle.stage import Actor, Stage
+from benchmarks.settle.virtual import EPOCH, run_virtual
+from benchmarks.settle.worlds import BASE, build_world
+from di_async import Change, PollPolicy
+from di_async.core.wire import Request
+from di_async.emulator import World
+
+SETTLES_S = 100.0
+Wait = Callable[[Actor, str], Coroutine[Any, Any, None]]
+
+
+class Puppet:
+    """Stands for a change whose wait does as a test tells it."""
+
+    def __init__(self, actor: Actor, id: str, wait: Wait) -> None:
+        self.id, self._actor, self._wait = id, actor, wait
+
+    async def wait(self, *, timeout: float) -> None:
+        await self._wait(self._actor, self.id)
+
+
+async def read(actor: Actor, path: str, **params: str) -> None:
+    """One request as a client would send it."""
+    token = {"Authorization": f"Bearer {actor.transport.world.token}"}
+    await actor.transport.send(
+        Request("GET", path, tuple(params.items())), token, cast("Any", None)
+    )
+
+
+def followed(wait: Wait) -> Any:
+    """The record of a single wait for an instance that settles at second 100."""
+    run = Run("A", 1)
+    stage = Stage(build_world(run, 0), 0, PollPolicy())
+
+    async def play() -> None:
+        id = stage.world.add_instance(now=EPOCH, status="provisioning", settles_in=SETTLES_S).id
+        async with stage.actor() as actor:
+            change = cast("Change[Any]", Puppet(actor, id, wait))
+            await stage.follow(actor, change, 3600)
+
+    run_virtual(play)
+    stage.complete()
+    return stage.waits[0]
+
+
+def test_a_policy_that_dawdles_ten_seconds_measures_ten() -> None:
+    """The harness adds the round trip and nothing else."""
+
+    async def wait(actor: Actor, id: str) -> None:
+        await asyncio.sleep(SETTLES_S)
+        await read(actor, f"{BASE}/{id}")
+        await asyncio.sleep(10)
+
+    record = followed(wait)
+    assert SETTLES_S <= record.proof_at <= SETTLES_S + 0.1
+    assert 10.05 <= record.returned_at - record.ends_at <= 10.15
+
+
+def test_a_page_that_holds_the_instance_is_a_look_at_it() -> None:
+    """Its moment is when the world handled it, not when the answer came."""
+
+    async def wait(actor: Actor, id: str) -> None:
+        await asyncio.sleep(SETTLES_S - 0.08)
+        await read(actor, BASE, page="1", per_page="200")
+
+    record = followed(wait)
+    assert record.proof_at < record.ends_at == SETTLES_S
+
+
+def test_looking_at_another_is_no_proof() -> None:
+    """A read of something else says nothing about this one."""
+
+    async def wait(actor: Actor, id: str) -> None:
+        await asyncio.sleep(200)
+        await read(actor, f"{BASE}/sizes")
+
+    assert followed(wait).proof_at is None
+
+
+def test_equal_seeds_give_equal_figures() -> None:
+    """All but the costs repeat to the last digit."""
+    costs = {"cpu_s", "json_s", "world_s", "rss_kb", "wall_s"}
+    one, other = (run_ours(Run("A", 20), 3) for _ in range(2))
+    assert {k: v for k, v in one.items() if k not in costs} == {
+        k: v for k, v in other.items() if k not in costs
+    }
+    assert one["false"] == one["missed"] == one["wrong"] == one["refused"] == 0
+
+
+def test_the_worlds_cpu_is_not_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A world that burns 2 ms a request leaves the client's figure alone."""
+    honest = World.handle
+
+    def slow(self: World, *given: Any) -> Any:
+        until = time.thread_time() + 0.002
+        while time.thread_time() < until:
+            pass
+        return honest(self, *given)
+
+    monkeypatch.setattr(World, "handle", slow)
+    figures = run_ours(Run("A", 5), 0)
+    assert figures["world_s"] >= 0.002 * figures["requests"]
+    assert figures["cpu_s"] < figures["world_s"]
