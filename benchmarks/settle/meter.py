@@ -42,6 +42,7 @@ class Meter:
     def end(self) -> None:
         """Count until here."""
         self.total_cpu.stop()
+        gc.unfreeze()
         self.peak_bytes = max(0, _memory("VmHWM") - self._base_bytes)
 
     @contextmanager

@@ -108,11 +108,14 @@ class WorldTransport:
         await asyncio.sleep(answer.delay_s + self._way())
         if answer.drop or answer.cut:
             raise TransportError("the answer broke off", method=request.method, path=request.path)
+        self.world_cpu.start()
         if request.method == "GET" and answer.status in {200, 404}:
             self._recent.append(_Delivery(now, request.path, answer.body))
             self.answered_at.append(loop.time())
         told = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status, told, answer.body)
+        response = Response(answer.status, told, answer.body)
+        self.world_cpu.stop()
+        return response
 
     def proof_of(self, id: str) -> float | None:
         """When the world handled the newest delivered read of this instance.

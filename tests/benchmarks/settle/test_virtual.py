@@ -75,8 +75,8 @@ def test_spinning_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(virtual, "_SPINNING", 1000)
 
     async def main() -> None:
-        while True:
-            await asyncio.sleep(0)  # noqa: ASYNC110 - it is the very mistake
+        while True:  # noqa: ASYNC110 - it is the very mistake
+            await asyncio.sleep(0)
 
     with pytest.raises(RuntimeError, match="time stands still"):
         run_virtual(main)
