@@ -10,9 +10,10 @@ from typing import Any
 
 from attrs import define, fields
 
-from benchmarks.settle.floors import keller_mean
+from benchmarks.settle.floors import clairvoyant_pages, keller_mean
 from benchmarks.settle.meter import Meter
 from benchmarks.settle.metrics import blindness, most_in, wait_figures
+from benchmarks.settle.rivals import PAGE
 from benchmarks.settle.runs import Run
 from benchmarks.settle.scenarios import SCENARIOS
 from benchmarks.settle.stage import Stage
@@ -24,7 +25,6 @@ __all__ = ["Options", "policy", "run_ours"]
 
 _KIND = ("create", "atl1", "gpu-mi300x1-192gb")
 _LEARNED_FROM = 500
-_PAGE = 200
 # A client without duration models runs every row cold.
 _LEARNS = any(field.name == "durations" for field in fields(PollPolicy))
 
@@ -118,8 +118,16 @@ def _costs(stage: Stage, meter: Meter, run: Run) -> dict[str, float]:
 
 
 def _regret(stage: Stage, run: Run) -> dict[str, float]:
+    """Beside the floors at equal requests."""
     if run.scenario != "A":
         return {}
-    asked = sum(len(actor.transport.asked) for actor in stage.actors)
-    bound = keller_mean(asked / -(-run.n // _PAGE))
-    return {"keller": bound, "regret": wait_figures(stage.waits)["mean"] / bound}
+    settles = [wait.ends_at for wait in stage.waits]
+    pages = [settles[at : at + PAGE] for at in range(0, run.n, PAGE)]
+    polls = sum(len(actor.transport.asked) for actor in stage.actors) / len(pages)
+    bound = keller_mean(polls)
+    seen = clairvoyant_pages(pages, max(1, int(polls)))
+    return {
+        "keller": bound,
+        "clairvoyant": sum(seen) / len(seen),
+        "regret": wait_figures(stage.waits)["mean"] / bound,
+    }
