@@ -72,7 +72,7 @@ def test_a_page_that_holds_the_instance_is_a_look_at_it() -> None:
     """Its moment is when the world handled it, not when the answer came: too early is false."""
 
     async def wait(actor: Actor, id: str) -> None:
-        await asyncio.sleep(SETTLES_S - 0.08)
+        await asyncio.sleep(SETTLES_S - 0.06)
         await read(actor, BASE, page="1", per_page="200")
 
     record = followed(wait)
