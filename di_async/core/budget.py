@@ -132,13 +132,15 @@ class RequestBudget:
             theirs = limit - news.remaining - self._hour.used(now)
             self._foreign = max(0, theirs)
 
-    def rate(self, now: float, horizon: float) -> float:
-        """Requests a second that polling may spend and still last for `horizon` seconds."""
-        burst = self._share(self.per_minute, Priority.SWEEP) / 60.0
+    @property
+    def burst(self) -> float:
+        """Requests a second that polling may spend at the most."""
+        return self._share(self.per_minute, Priority.SWEEP) / self._minute.span
+
+    def left(self, now: float) -> float:
+        """Requests that polling may still spend of this hour's; never quite none."""
         share = self._share(self._hour_limit, Priority.SWEEP)
-        left = max(0, share - self._foreign - self._hour.used(now))
-        steady = share / 3600.0
-        return min(burst, max(left / horizon, 0.05 * steady))
+        return max(share - self._foreign - self._hour.used(now), 0.02 * share)
 
     def used(self, now: float) -> tuple[int, int]:
         """Own requests in the last minute and in the last hour."""

@@ -57,9 +57,8 @@ class Law:
         """How likely a settle is at this age, against the likeliest age: 0 to 1."""
         if age <= 0:
             return 0.0
-        peak = self.mu - self.sigma**2
-        x = math.log(age)
-        return math.exp(peak - x + ((peak - self.mu) ** 2 - (x - self.mu) ** 2) / (2 * self.sigma**2))
+        x, variance = math.log(age) - self.mu, self.sigma**2
+        return math.exp(-x - variance / 2 - x * x / (2 * variance))
 
 
 @define

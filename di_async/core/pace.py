@@ -29,8 +29,8 @@ _STRETCH = 1.7
 _SAVED = 0.82
 # From which likeliness on a moment is not stretched any more.
 _LIKELY = 0.8
-# Guarding reads before the support: one unit of each kind at every tenth of its age, and all of them
-# every `max_interval` if that takes no more than this share of the quota.
+# Guarding reads before the support: one unit of each kind at every tenth of its age, and all
+# of them every `max_interval` if that takes no more than this share of the quota.
 _SAMPLE_OF_AGE = 0.1
 _GUARD_SHARE = 0.03
 # No law is trusted to let a unit rest for longer than this share of its age.
@@ -39,7 +39,7 @@ _MAX_OF_AGE = 0.2
 
 @frozen
 class Quota:
-    """What polling may spend: requests a second at once, and requests in what is left of the hour."""
+    """What polling may spend: requests a second at once, and what is left of the hour's."""
 
     burst: float
     left: float
@@ -127,7 +127,9 @@ def _guard(
     early: list[tuple[Unit, Load, float]], policy: PollPolicy, quota: Quota, now: float
 ) -> None:
     """Reads before the support: all units now and then where that is cheap, else a sample."""
-    every_unit = sum(wait for _, _, wait in early) <= _GUARD_SHARE * quota.left * policy.max_interval
+    every_unit = (
+        sum(wait for _, _, wait in early) <= _GUARD_SHARE * quota.left * policy.max_interval
+    )
     newest: dict[object, float] = {}
     for unit, load, _ in early:
         newest[load.kind] = max(newest.get(load.kind, -math.inf), unit.read_at)

@@ -10,7 +10,8 @@ is no proof of anything.
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
@@ -23,6 +24,8 @@ __all__ = ["PAGE_SIZE", "GetOne", "Item", "ListPage", "Planner"]
 PAGE_SIZE = 200
 # How long a pace holds before it is set anew, in seconds.
 _REPLAN_S = 5.0
+# What is due within this is due: sums of floats need not meet a moment exactly.
+_TICK_S = 0.001
 # An id that left its page is likely on a neighbour, which is read within about a period.
 _STRAY_PERIODS = 1.2
 
@@ -48,7 +51,7 @@ class _Sheet(Unit):
     """A list page and who sits on it."""
 
     number: int = 0
-    items: dict[str, Item] = field(factory=dict)
+    items: dict[str, Any] = field(factory=dict)
 
 
 @define(eq=False)
@@ -56,11 +59,14 @@ class _Walk(Unit):
     """The search for those whose page is not known."""
 
 
+W = TypeVar("W", bound=Item)
+
+
 @frozen
-class GetOne:
+class GetOne(Generic[W]):
     """Read one resource."""
 
-    item: Item
+    item: W
 
 
 @frozen
@@ -70,16 +76,13 @@ class ListPage:
     page: int
 
 
-Ask = GetOne | ListPage
-
-
-class Planner:
+class Planner(Generic[W]):
     """Keeps track of what is awaited and where it sits; says what is due."""
 
     def __init__(self, policy: PollPolicy, law: Callable[[Key], Law | None]) -> None:
         self._policy = policy
         self._law = law
-        self._items: dict[str, Item] = {}
+        self._items: dict[str, W] = {}
         self._sheets: dict[int, _Sheet] = {}
         self._lost: dict[str, Item] = {}
         self._unlisted: dict[str, Item] = {}
@@ -88,18 +91,18 @@ class Planner:
         self._heap: list[tuple[float, int, Unit]] = []
         self._turn = itertools.count()
         self._dirty = True
-        self._planned_at = -math.inf
+        self._replan_at = -math.inf
         self.tempo = Tempo(policy.target_lag)
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __iter__(self) -> Iterable[Item]:
+    def __iter__(self) -> Iterator[W]:
         return iter(self._items.values())
 
     # -- who is awaited, and where ------------------------------------------------------------
 
-    def add(self, item: Item) -> None:
+    def add(self, item: W) -> None:
         """Somebody waits for this now."""
         self._items[item.id] = item
         (self._lost if item.listed else self._unlisted)[item.id] = item
@@ -110,15 +113,15 @@ class Planner:
         if self._items.pop(item.id, None) is not None:
             self._leave(item)
 
-    def find(self, id: str) -> Item | None:
+    def find(self, id: str) -> W | None:
         """The awaited item of this id."""
         return self._items.get(id)
 
-    def on_page(self, page: int) -> tuple[Item, ...]:
+    def on_page(self, page: int) -> tuple[W, ...]:
         """Who is thought to sit there."""
         return tuple(self._sheet(page).items.values())
 
-    def page_read(self, page: int, found: dict[str, Item], total: int | None, now: float) -> None:
+    def page_read(self, page: int, found: Mapping[str, W], total: int | None, now: float) -> None:
         """A page came back and showed these awaited items."""
         sheet = self._sheet(page)
         self._was_read(sheet, now)
@@ -147,6 +150,10 @@ class Planner:
         item.strayed_at = None
         if item.id in self._items and not self._dirty:
             self._reschedule(item, now)
+
+    def kind_told(self) -> None:
+        """A kind or its law changed: the pace is to be set anew."""
+        self._dirty = True
 
     def hasten(self, item: Item, at: float) -> None:
         """A look at this one is wanted by then, whatever the pace."""
@@ -188,14 +195,14 @@ class Planner:
 
     # -- what is due --------------------------------------------------------------------------
 
-    def next_ask(self, now: float, quota: Callable[[], Quota]) -> Ask | float:
+    def next_ask(self, now: float, quota: Callable[[], Quota]) -> GetOne[W] | ListPage | float:
         """What to read now (and the caller must), or seconds until the next look at this."""
-        if self._dirty or now - self._planned_at >= _REPLAN_S:
+        if self._dirty or now >= self._replan_at:
             self._replan(now, quota())
-        replan_in = max(0.0, self._planned_at + _REPLAN_S - now)
+        replan_in = self._replan_at - now
         while self._heap:
             due_at, _, unit = self._heap[0]
-            if due_at > now:
+            if due_at > now + _TICK_S:
                 return min(due_at - now, replan_in)
             heapq.heappop(self._heap)
             ask = None if unit.asking or due_at != unit.due_at else self._start(unit, now)
@@ -203,7 +210,7 @@ class Planner:
                 return ask
         return replan_in
 
-    def _start(self, unit: Unit, now: float) -> Ask | None:
+    def _start(self, unit: Unit, now: float) -> GetOne[W] | ListPage | None:
         if isinstance(unit, _Walk):
             pages = self._unsearched()
             if not pages:
@@ -214,9 +221,8 @@ class Planner:
         unit.asking = True
         if isinstance(unit, _Sheet):
             return ListPage(unit.number)
-        if isinstance(unit, Item) and unit.id in self._items:
-            return GetOne(unit)
-        return None
+        item = self._items.get(unit.id) if isinstance(unit, Item) else None
+        return GetOne(item) if item is not None else None
 
     def _unsearched(self) -> list[int]:
         """Pages that were not read since the youngest of the lost was added; likely ones first."""
@@ -232,18 +238,16 @@ class Planner:
         ]
 
     def _replan(self, now: float, quota: Quota) -> None:
-        self._planned_at, self._dirty = now, False
+        self._replan_at, self._dirty = now + _REPLAN_S, False
         units = list(self._units(now))
         self.tempo = set_tempo(units, self._policy, quota, now)
         for item in self._lost.values():
             if item.strayed_at is not None:
                 item.due_at = item.strayed_at + _STRAY_PERIODS * self.tempo.period
-        self._heap = [
-            (unit.due_at, next(self._turn), unit) for unit, _ in units if not unit.asking
-        ]
+        self._heap = [(unit.due_at, next(self._turn), unit) for unit, _ in units if not unit.asking]
         heapq.heapify(self._heap)
 
-    def _units(self, now: float) -> Iterable[tuple[Unit, Load]]:
+    def _units(self, now: float) -> Iterator[tuple[Unit, Load]]:
         for sheet in self._sheets.values():
             if len(sheet.items) > 1:
                 yield sheet, self._load(sheet.items, now)
@@ -258,7 +262,7 @@ class Planner:
         for item in itertools.chain(strayed, fresh.values(), self._unlisted.values()):
             yield item, self._load({"": item}, now)
 
-    def _load(self, items: dict[str, Item], now: float) -> Load:
+    def _load(self, items: Mapping[str, Item], now: float) -> Load:
         """A unit's load, judged by its first, middle and last item."""
         last = len(items) - 1
         picked = [next(itertools.islice(items.values(), i, None)) for i in {0, last // 2, last}]
@@ -267,10 +271,10 @@ class Planner:
         ages = tuple(max(0.0, now - item.started_at) for item in picked)
         return Load(len(items), ages, law, picked[0].kind)
 
-    def _reschedule(self, unit: Unit, now: float) -> None:
+    def _reschedule(self, unit: _Sheet | Item, now: float) -> None:
         """The next turn of a unit just read, at the pace that holds."""
         items = unit.items if isinstance(unit, _Sheet) else {"": unit}
-        unit.due_at = now + rest(self._load(items, now), self.tempo, self._policy)  # type: ignore[arg-type]
+        unit.due_at = now + rest(self._load(items, now), self.tempo, self._policy)
         self._push(unit)
 
     def _push(self, unit: Unit) -> None:

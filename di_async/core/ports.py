@@ -1,15 +1,16 @@
 """What the rooms expect of each other, as protocols and values of functions."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import define, frozen
 
 from di_async.core.budget import RateNews
 from di_async.core.errors import APIError
+from di_async.core.paging import Page
 from di_async.core.stages import Stage
 from di_async.core.waiter import Case, Sight
-from di_async.core.wire import Request, Response
+from di_async.core.wire import Priority, Request, Response
 
 __all__ = ["Conventions", "Source", "Transport", "Trip"]
 
@@ -79,7 +80,15 @@ class Source(Generic[R]):
     base_url: str
     scope: str | None = None
     default_timeout: float = 3600.0
-    fetch: Callable[[Stage, Trip], Awaitable[R]]
-    """GET it, once, at a poller's priority."""
+    fetch: Callable[[Stage, Priority, Trip], Awaitable[R]]
+    """GET it, once."""
     sight: Callable[[R, Case], Sight]
     """What one look at it means."""
+    row: Callable[[Any], R]
+    """A list row as a resource."""
+    place: Callable[[R], tuple[str, str]] = lambda _: ("", "")
+    """Region and accelerator: they tell how long it may take."""
+    sweep: Callable[[int, Trip], Awaitable[Page]] | None = None
+    """GET a list page of `planner.PAGE_SIZE` rows, once; None where a list says nothing."""
+    glance: Callable[[Any], tuple[str, int]] = lambda _: ("", 0)
+    """A row's id, and a number that changes when its state does: nothing else is looked at."""

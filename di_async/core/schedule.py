@@ -4,7 +4,9 @@ from typing import Literal
 
 from attrs import field, frozen, validators
 
-__all__ = ["PollPolicy", "poll_interval"]
+from di_async.core.durations import DurationModel
+
+__all__ = ["PollPolicy"]
 
 _CONFIRM = ("auto", "always", "never")
 
@@ -17,8 +19,11 @@ class PollPolicy:
         target_lag: how late a settle may be noticed when the budget allows; polls of one resource
             are never closer than this.
         max_interval: the longest silence when the budget allows (the budget wins).
-        confirm: whether a list row needs a confirming GET: "auto", "always" or "never". Waits ask
-            by GET today, so that every one of them is confirmed.
+        confirm: whether a list row needs a GET to prove it: "always", "never" (take its word), or
+            "auto": while the proofs fit `target_lag` and the hour's quota. A row's word is taken
+            only if it shows its spec or was seen unsettled before, and the history says so.
+        durations: a `DurationModel` to plan by and to teach; without one, what this client learns
+            is forgotten with it.
     """
 
     target_lag: float = field(default=5.0, converter=float, validator=validators.gt(0.0))
@@ -26,17 +31,4 @@ class PollPolicy:
     confirm: Literal["auto", "always", "never"] = field(
         default="auto", validator=validators.in_(_CONFIRM)
     )
-
-
-def poll_interval(policy: PollPolicy, *, watched: int, rate: float, failures: int = 0) -> float:
-    """Seconds between two polls of one resource.
-
-    Args:
-        policy: what the caller wants.
-        watched: how many resources share the rate.
-        rate: requests a second that polling may spend; may be infinite.
-        failures: unreadable answers in a row for this one; each doubles its pause.
-    """
-    fair = max(policy.target_lag, watched / rate)
-    eased = policy.target_lag * 2.0 ** min(failures, 30)
-    return max(fair, min(eased, policy.max_interval))
+    durations: DurationModel | None = field(default=None, eq=False)

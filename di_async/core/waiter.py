@@ -102,6 +102,13 @@ class Sight:
     """The failure story, where the provider tells one."""
     known: bool = True
     """The status word is one that the provider documents."""
+    full: bool = True
+    """It shows its spec; a light list row does not."""
+
+    @property
+    def idle(self) -> bool:
+        """Seeing the very same again would prove nothing."""
+        return self.phase in {Phase.WORKING, Phase.DELETING}
 
 
 @frozen(kw_only=True)
@@ -168,6 +175,8 @@ class Ledger:
     pending_id: str | None = None
     moved: bool = False
     """A transition was seen since the write."""
+    unsettled: bool = False
+    """It was seen unsettled."""
     agreeing: int = 0
     agreeing_since: float = 0.0
     agreeing_span: float = 0.0
@@ -269,6 +278,7 @@ def _absorb_sight(case: Case, ledger: Ledger, read: Seen) -> Ledger:
         pending_version=marks.pending_version or ledger.pending_version,
         pending_id=marks.pending_id or ledger.pending_id,
         moved=ledger.moved or _is_transition(case, sight),
+        unsettled=ledger.unsettled or sight.idle or not sight.complete,
         agreeing=ledger.agreeing + 1 if agrees else 1,
         agreeing_since=since,
         agreeing_span=read.started_at - since,

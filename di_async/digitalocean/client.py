@@ -13,6 +13,7 @@ import aiohttp
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import InvalidInputError, NotFoundError
 from di_async.core.paging import Page, read_page, rows_under
+from di_async.core.planner import PAGE_SIZE
 from di_async.core.ports import Source, Transport, Trip
 from di_async.core.retry import RetryPolicy
 from di_async.core.schedule import PollPolicy
@@ -22,7 +23,7 @@ from di_async.core.waiter import Action, Case
 from di_async.core.wire import Priority
 from di_async.digitalocean.conventions import DigitalOceanConventions
 from di_async.digitalocean.endpoints import ENDPOINTS
-from di_async.digitalocean.lifecycle import sight
+from di_async.digitalocean.lifecycle import glance, place, sight
 from di_async.digitalocean.merge import merged_spec, scaled_spec
 from di_async.digitalocean.models import (
     CODEC,
@@ -130,6 +131,10 @@ def _budget(given: RequestBudget | Default | None) -> RequestBudget | None:
     raise InvalidInputError("budget is a RequestBudget, or None for no pacing")
 
 
+def _row(row: Any) -> DedicatedInference:
+    return CODEC.structure(row, DedicatedInference)
+
+
 class DedicatedInferences:
     """Dedicated inference instances: `client.dedicated_inferences`."""
 
@@ -142,6 +147,10 @@ class DedicatedInferences:
             base_url=base_url,
             fetch=self._poll,
             sight=sight,
+            place=place,
+            sweep=self._sweep,
+            glance=glance,
+            row=_row,
         )
         self._writes = Writes(engine, self._source, secrets_key, get=self.get, find=self._bearing)
 
@@ -383,9 +392,14 @@ class DedicatedInferences:
                 found.append(instance)
         return found
 
-    async def _poll(self, stage: Stage, trip: Trip) -> DedicatedInference:
-        request = ENDPOINTS["get"].request(stage.id)
+    async def _sweep(self, page: int, trip: Trip) -> Page:
+        request = ENDPOINTS["list"].request(params={"page": page, "per_page": PAGE_SIZE})
         body = await self._engine.json_once(request, Priority.SWEEP, trip)
+        return read_page(body, "dedicated_inferences")
+
+    async def _poll(self, stage: Stage, priority: Priority, trip: Trip) -> DedicatedInference:
+        request = ENDPOINTS["get"].request(stage.id)
+        body = await self._engine.json_once(request, priority, trip)
         return CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
 
     def _handle(

@@ -5,12 +5,13 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/ (get:
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 from di_async.core.waiter import Action, Case, Marks, Phase, Sight
 from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
-from di_async.digitalocean.spec import DedicatedInferenceSpec, spec_digest
+from di_async.digitalocean.spec import DedicatedInferenceSpec, shown_spec, spec_digest
 
-__all__ = ["create_case", "sight", "update_case"]
+__all__ = ["create_case", "glance", "place", "sight", "update_case"]
 
 _PHASES = {
     "new": Phase.WORKING,
@@ -39,6 +40,7 @@ def sight(di: DedicatedInference, case: Case) -> Sight:
         as_sent=spec_digest(shown) == case.sent if shown and case.sent else None,
         why=_failure(di) if phase is Phase.FAILED else lacking,
         known=di.status in _PHASES,
+        full=di.spec is not None,
     )
 
 
@@ -88,6 +90,19 @@ def update_case(
         target_id=answered.pending_id if answered.pending_id != was.pending_id else None,
         sent=spec_digest(spec) if spec else None,
     )
+
+
+def place(di: DedicatedInference) -> tuple[str, str]:
+    """Region and first GPU: what decides how long things take."""
+    shown = shown_spec(di)
+    deployments = shown.model_deployments if shown else ()
+    gpus = (a.accelerator_slug for d in deployments for a in d.accelerators)
+    return di.region or "", next(gpus, "")
+
+
+def glance(row: Any) -> tuple[str, int]:
+    """A list row's id, and what changes when its state does."""
+    return row.get("id", ""), hash((row.get("status"), row.get("updated_at")))
 
 
 def _lacking(di: DedicatedInference) -> str | None:

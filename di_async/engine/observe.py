@@ -6,11 +6,13 @@ wakes nobody but those who stream events.
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import attrs
 
+from di_async.core.durations import Key
 from di_async.core.errors import APIError
 from di_async.core.events import StatusChange
 from di_async.core.ports import Source
@@ -83,7 +85,12 @@ class Tracker(Generic[R]):
         self.history: list[StatusChange] = []
         self.requests = 0
         self.verdict: Verdict = Pending()
-        self.waiters: set[Waiter] = set()
+        self.waiters: list[Waiter] = []
+        self.kind: Key = (case.action.value, "", "")
+        self.read_at = -math.inf
+        """When it was read last for somebody who has left since."""
+        self.taught = False
+        """The duration model knows of it."""
         self._predicate = predicate
         self._status: str | None = None
         self._unknown_told: set[str] = set()
@@ -109,9 +116,30 @@ class Tracker(Generic[R]):
             verdict = Settled("the predicate holds") if self._predicate(read.resource) else verdict
         if not isinstance(verdict, Pending | Refused):
             self.verdict = verdict
-            self._add(note=_ending(verdict), status=self._status)
-            logger.info("%s %s: %s", self.source.noun, self.stage.id, _ending(verdict))
+            listed = isinstance(read, Seen) and read.source == "list"
+            ending = _ending(verdict) + (" (list evidence)" if listed else "")
+            self._add(ending, self._status, source="list" if listed else "get")
+            logger.info("%s %s: %s", *self._who, ending)
         self._wake(verdict, news=len(self.history) > told)
+
+    def glance(self, read: Seen, sends: int, *, trusting: bool) -> bool:
+        """Learn from a list row; True if it may be over, which a GET must prove.
+
+        With `trusting` its word is taken, if it shows its spec or this wait saw it unsettled.
+        """
+        if not isinstance(self.verdict, Pending):
+            self.requests += sends
+            return False
+        ledger = absorb(self.case, self.ledger, read)
+        if ledger is self.ledger or isinstance(judge(self.case, ledger), Pending):
+            self.absorb(read, sends)
+            return False
+        if trusting and (read.sight.full or self.ledger.unsettled):
+            logger.warning("%s %s: settled on a list row's word", *self._who)
+            self.absorb(read, sends)
+            return False
+        self.requests += sends
+        return True
 
     def abort(self, error: BaseException) -> None:
         """End every wait with this error."""

@@ -1,62 +1,53 @@
-"""One poller a client: the one place that decides what is asked, and when.
+"""One poller a client: the one place where it is decided what is asked, and when.
 
-Waits register here; two for one id cost one read. The poller's task lives only while somebody
-waits, belongs to the client, and runs in the context captured when the client was entered, so that
-no caller's trace span collects everybody's polls.
+Waits register here; two for one id cost one read, and many are read a list page at a time. What is
+asked next is `core.planner`'s word, how often `core.pace`'s, what an answer means `engine.desk`'s;
+this file does the asking. Its task lives only while somebody waits, belongs to the client, and runs
+in the context captured when the client was entered, so that no caller's trace span collects
+everybody's polls.
 """
 
 import asyncio
 import contextvars
-import heapq
-import itertools
-import logging
 import math
+from collections import deque
+from collections.abc import Awaitable
 from typing import Any
 
 import anyio
-import attrs
+import anyio.abc
 
 from di_async.core.budget import RequestBudget
-from di_async.core.errors import (
-    APIError,
-    ClientClosedError,
-    DIError,
-    NotFoundError,
-    RateLimitError,
-    ServerError,
-)
-from di_async.core.ports import Source, Trip
-from di_async.core.schedule import PollPolicy, poll_interval
-from di_async.core.stages import Stage
-from di_async.core.waiter import Expired, Missing, Read, Seen, Trouble, Verdict
+from di_async.core.errors import ClientClosedError, DIError, NotFoundError, RateLimitError
+from di_async.core.laws import Laws
+from di_async.core.pace import Quota
+from di_async.core.planner import GetOne, ListPage
+from di_async.core.ports import Trip
+from di_async.core.schedule import PollPolicy
+from di_async.core.waiter import Expired, Verdict
+from di_async.core.wire import Priority
 from di_async.engine.clock import Clock
+from di_async.engine.desk import Desk, Watch
 from di_async.engine.observe import Tracker, Waiter
 
 __all__ = ["Poller"]
 
-logger = logging.getLogger("di_async.poller")
-
 # A read that is in flight when the time is up may still win for this long.
 _IN_FLIGHT_GRACE_S = 5.0
-# `timeout=0` promises one look, which a provider that does not answer cannot draw out for longer.
+# `timeout=0` promises one look; a provider that does not answer cannot draw it out for longer,
 _ONE_LOOK_S = 60.0
-# ... nor one whose next turn, by a slow policy or a small budget, is far away.
+# and a turn that is far away, by a slow policy or a small budget, is brought forward to this.
 _SOON_S = 5.0
-# The quota left is spread over this time, always anew: polling slows as it shrinks, never stops.
-_HORIZON_S = 1800.0
-
-
-@attrs.define(eq=False)
-class _Watch:
-    """One thing that is read over and over, for all who wait for it."""
-
-    stage: Stage
-    source: Source[Any]
-    trackers: set[Tracker[Any]] = attrs.field(factory=set)
-    next_at: float = 0.0
-    asked_at: float = -math.inf
-    asking: bool = False
-    failures: int = 0
+# How often the laws are held against what is pending.
+_REVIEW_S = 15.0
+_MAX_IN_FLIGHT = 32
+# Of the burst limit, what sweeps plan with: the rest is for jitter.
+_BURST_SHARE = 0.95
+# Waits are confirmed by a GET each while those take no more than this share of the hour's rest.
+_CONFIRM_SHARE = 0.5
+# After so many failures in a row the provider is left alone for a while.
+_FAILURES = 3
+_UNLIMITED = Quota(burst=1e9, left=1e9)
 
 
 class Poller:
@@ -73,11 +64,14 @@ class Poller:
         self._budget = budget
         self._clock = clock
         self._context = context
-        self._watches: dict[Stage, _Watch] = {}
-        self._due: list[tuple[float, int, _Watch]] = []
-        self._turn = itertools.count()
+        self._laws = Laws(policy.durations)
+        self._desks: dict[str, Desk] = {}
+        self._confirms: deque[tuple[Desk, Watch]] = deque()
+        self._in_flight = 0
+        self._failures = 0
+        self._calm_until = -math.inf
+        self._reviewed_at = clock.now()
         self._wake = asyncio.Event()
-        self._awaited = 0
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -92,76 +86,67 @@ class Poller:
         if self._closed:
             raise ClientClosedError("this client is closed: enter a new one with `async with`")
         loop = asyncio.get_running_loop()
-        now = self._clock.now()
-        deadline = None if timeout is None else now + timeout
+        deadline = None if timeout is None else self._clock.now() + timeout
         waiter = Waiter(loop.create_future(), deadline, any_news)
-        watch = self._register(tracker, waiter)
+        desk, watch = self._register(tracker, waiter)
         timer = None
         if deadline is not None:
-            grace = _ONE_LOOK_S if timeout == 0 else _IN_FLIGHT_GRACE_S
-            looks = tracker.ledger.looks if timeout == 0 else -1
-            timer = loop.call_at(deadline, self._on_deadline, watch, tracker, waiter, looks, grace)
+            looks = tracker.ledger.looks if timeout == 0 else None
+            timer = loop.call_at(deadline, self._on_deadline, watch, tracker, waiter, looks)
         try:
             return await waiter.future
         finally:
             if timer is not None:
                 timer.cancel()
-            tracker.waiters.discard(waiter)
+            tracker.waiters.remove(waiter)
             if not tracker.waiters:
-                self._unregister(tracker, watch)
+                desk.leave(tracker, watch)
+                if not self._awaited:
+                    self._wake.set()
 
     async def close(self) -> None:
         """Stop asking; every open wait ends with `ClientClosedError`."""
         self._closed = True
-        for watch in self._watches.values():
-            for tracker in watch.trackers:
-                tracker.abort(ClientClosedError("the client was closed while this wait was open"))
+        self._abort(ClientClosedError("the client was closed while this wait was open"))
         task = self._task
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
+    def _register(self, tracker: Tracker[Any], waiter: Waiter) -> tuple[Desk, Watch]:
+        source, now = tracker.source, self._clock.now()
+        desk = self._desks.get(source.kind)
+        if desk is None:
+            desk = self._desks[source.kind] = Desk(source, self._policy, self._laws, self._clock)
+        watch = desk.watch(tracker)
+        tracker.waiters.append(waiter)
+        if waiter.deadline is not None and waiter.deadline <= now:
+            spaced = watch.read_at + min(self._policy.target_lag, _SOON_S)
+            desk.planner.hasten(watch, max(now, spaced))
+        self._wake.set()
+        if self._task is None:
+            self._start()
+        return desk, watch
+
     def _on_deadline(
-        self, watch: _Watch, tracker: Tracker[Any], waiter: Waiter, looks: int, grace: float
+        self, watch: Watch, tracker: Tracker[Any], waiter: Waiter, looks: int | None
     ) -> None:
-        one_look_owed = tracker.ledger.looks == looks
-        if watch.asking or one_look_owed:
+        owed = looks is not None and tracker.ledger.looks == looks
+        if watch.asking or watch.confirming or owed:
+            grace = _IN_FLIGHT_GRACE_S if looks is None else _ONE_LOOK_S
             asyncio.get_running_loop().call_later(grace, waiter.resolve, Expired())
         else:
             waiter.resolve(Expired())
 
-    # -- who waits for what -------------------------------------------------------------------
+    @property
+    def _awaited(self) -> int:
+        return sum(len(desk.planner) for desk in self._desks.values())
 
-    def _register(self, tracker: Tracker[Any], waiter: Waiter) -> _Watch:
-        watch = self._watches.get(tracker.stage)
-        if watch is None:
-            watch = self._watches[tracker.stage] = _Watch(tracker.stage, tracker.source)
-            self._plan(watch, self._clock.now())
-        elif waiter.deadline is not None and waiter.deadline <= self._clock.now():
-            self._hasten(watch)
-        self._awaited += not watch.trackers
-        watch.trackers.add(tracker)
-        tracker.waiters.add(waiter)
-        self._wake.set()
-        if self._task is None:
-            self._start()
-        return watch
-
-    def _unregister(self, tracker: Tracker[Any], watch: _Watch) -> None:
-        watch.trackers.discard(tracker)
-        if not watch.trackers:
-            self._awaited -= 1
-            self._wake.set()
-
-    def _hasten(self, watch: _Watch) -> None:
-        """One look is owed now: do not let it wait for a turn that is far away."""
-        soon = max(self._clock.now(), watch.asked_at + min(self._policy.target_lag, _SOON_S))
-        if not watch.asking and soon < watch.next_at:
-            self._plan(watch, soon)
-
-    def _plan(self, watch: _Watch, at: float) -> None:
-        watch.next_at = at
-        heapq.heappush(self._due, (at, next(self._turn), watch))
+    def _abort(self, error: BaseException) -> None:
+        for desk in self._desks.values():
+            for watch in desk.planner:
+                for tracker in watch.trackers:
+                    tracker.abort(error)
 
     # -- the task -----------------------------------------------------------------------------
 
@@ -174,9 +159,7 @@ class Poller:
         self._task = None
         error = None if task.cancelled() else task.exception()
         if error is not None:  # a defect of ours, which must not leave anybody waiting for ever
-            for watch in self._watches.values():
-                for tracker in watch.trackers:
-                    tracker.abort(error)
+            self._abort(error)
         elif self._awaited and not self._closed:
             self._start()
 
@@ -192,70 +175,115 @@ class Poller:
     def _ask_what_is_due(self, readers: anyio.abc.TaskGroup) -> float:
         """Start the reads whose time has come; seconds until the next."""
         now = self._clock.now()
-        while self._due and self._due[0][0] <= now:
-            at, _, watch = heapq.heappop(self._due)
-            if at != watch.next_at or watch.asking:
-                continue  # it was planned anew since
-            if watch.trackers:
-                watch.asking = True
-                watch.asked_at = now
-                readers.start_soon(self._ask, watch)
-            else:
-                del self._watches[watch.stage]
-        return self._due[0][0] - now if self._due else math.inf
+        if now < self._calm_until:
+            return self._calm_until - now
+        if now - self._reviewed_at >= _REVIEW_S:
+            self._review(now)
+        pause = self._confirm(readers, now)
+        for desk in self._desks.values():
+            pause = min(pause, self._sweep(desk, readers, now))
+        return pause
 
-    async def _ask(self, watch: _Watch) -> None:
-        trip = Trip()
-        pause = 0.0
+    def _confirm(self, readers: anyio.abc.TaskGroup, now: float) -> float:
+        """GETs for those whose rows look settled: before all sweeps."""
+        while self._confirms:
+            hold = self._hold(now, Priority.CONFIRM)
+            if hold > 0:
+                return hold
+            desk, watch = self._confirms.popleft()
+            if watch.trackers and not watch.asking:
+                watch.asking = True
+                self._begin(readers, self._get(desk, watch, Priority.CONFIRM))
+            else:
+                watch.confirming = False
+        return math.inf
+
+    def _sweep(self, desk: Desk, readers: anyio.abc.TaskGroup, now: float) -> float:
+        while self._in_flight < _MAX_IN_FLIGHT and len(desk.planner):
+            hold = self._hold(now, Priority.SWEEP)
+            if hold > 0:
+                return hold
+            match desk.planner.next_ask(now, lambda: self._quota(now)):
+                case GetOne(item=watch):
+                    self._begin(readers, self._get(desk, watch, Priority.SWEEP))
+                case ListPage(page=page):
+                    self._begin(readers, self._list(desk, page))
+                case float(pause):
+                    return pause
+        return math.inf
+
+    def _begin(self, readers: anyio.abc.TaskGroup, read: Awaitable[None]) -> None:
+        # Counted and spent when decided, not when the task gets to run: the next decision is
+        # made before it does.
+        self._in_flight += 1
+        readers.start_soon(self._reading, read)
+
+    async def _reading(self, read: Awaitable[None]) -> None:
         try:
-            answer = await self._fetch(watch, trip)
-            pause = self._pause_after(watch, answer)
-            for tracker in tuple(watch.trackers):
-                self._deliver(tracker, answer, trip)
+            await read
         finally:
-            watch.asking = False
-            started = min(trip.started_at, self._clock.now())
-            self._plan(watch, max(started + pause, self._clock.now()))
+            self._in_flight -= 1
             self._wake.set()
 
-    async def _fetch(self, watch: _Watch, trip: Trip) -> Any:
-        """The resource, or the error of ours that stood for it."""
+    async def _get(self, desk: Desk, watch: Watch, priority: Priority) -> None:
+        trip = Trip()
+        answer = await self._answer(desk.source.fetch(watch.stage, priority, trip))
+        desk.take(watch, answer, trip, priority)
+
+    async def _list(self, desk: Desk, number: int) -> None:
+        assert desk.source.sweep is not None  # noqa: S101 - else nothing would be listed
+        trip = Trip()
+        page = await self._answer(desk.source.sweep(number, trip))
+        trusting = self._trusts_lists(self._clock.now())
+        self._confirms.extend(
+            (desk, watch) for watch in desk.take_page(number, page, trip, trusting=trusting)
+        )
+
+    async def _answer(self, reading: Awaitable[Any]) -> Any:
+        """What was read, or the error of ours that stood for it."""
         try:
-            return await watch.source.fetch(watch.stage, trip)
+            answer = await reading
         except ClientClosedError:
             raise
         except DIError as error:
-            return error
+            answer = error
+        broken = isinstance(answer, DIError) and not isinstance(answer, NotFoundError)
+        self._failures = self._failures + 1 if broken else 0
+        now = self._clock.now()
+        if self._failures >= _FAILURES:
+            pause = self._policy.target_lag * 2.0 ** min(self._failures - _FAILURES, 30)
+            self._calm_until = now + min(pause, self._policy.max_interval)
+        if isinstance(answer, RateLimitError) and answer.retry_after:
+            self._calm_until = max(self._calm_until, now + answer.retry_after)
+        return answer
 
-    def _deliver(self, tracker: Tracker[Any], answer: Any, trip: Trip) -> None:
-        try:
-            tracker.absorb(self._as_read(tracker, answer, trip), trip.sends)
-        except Exception as error:
-            tracker.abort(error)
+    # -- what may be spent --------------------------------------------------------------------
 
-    def _as_read(self, tracker: Tracker[Any], answer: Any, trip: Trip) -> Read:
-        started_at, at = trip.started_at, self._clock.now()
-        match answer:
-            case NotFoundError(transient=False):
-                return Missing(started_at=started_at, at=at, error=answer)
-            case DIError():
-                refused = isinstance(answer, APIError) and not isinstance(answer, ServerError)
-                final = refused and not answer.transient
-                return Trouble(started_at=started_at, at=at, error=answer, final=final)
-            case _:
-                sight = tracker.source.sight(answer, tracker.case)
-                return Seen(started_at=started_at, at=at, sight=sight, resource=answer)
+    def _hold(self, now: float, priority: Priority) -> float:
+        if self._budget is None:
+            return 0.0
+        return self._budget.delay(now, priority, ahead=self._budget.ahead(priority))
 
-    def _pause_after(self, watch: _Watch, answer: Any) -> float:
-        limited = isinstance(answer, RateLimitError)
-        broken = isinstance(answer, DIError) and not isinstance(
-            answer, RateLimitError | NotFoundError
-        )
-        watch.failures = watch.failures + 1 if broken else 0
-        rate = math.inf
-        if self._budget is not None:
-            rate = self._budget.rate(self._clock.now(), _HORIZON_S)
-        pause = poll_interval(
-            self._policy, watched=self._awaited, rate=rate, failures=watch.failures
-        )
-        return max(pause, answer.retry_after or 0.0) if limited else pause
+    def _quota(self, now: float) -> Quota:
+        """What sweeps may plan with, after the GETs that will prove what they find."""
+        if self._budget is None:
+            return _UNLIMITED
+        left = self._budget.left(now)
+        if not self._trusts_lists(now):
+            left -= min(self._awaited, left / 2)
+        return Quota(self._budget.burst * _BURST_SHARE, left)
+
+    def _trusts_lists(self, now: float) -> bool:
+        """Whether a list row may settle a wait: proofs would come too late, or eat the hour."""
+        if self._policy.confirm != "auto" or self._budget is None:
+            return self._policy.confirm == "never"
+        if self._awaited > _CONFIRM_SHARE * self._budget.left(now):
+            return True
+        queue = len(self._confirms)
+        return self._budget.delay(now, Priority.CONFIRM, ahead=queue) > self._policy.target_lag
+
+    def _review(self, now: float) -> None:
+        self._reviewed_at = now
+        for desk in self._desks.values():
+            if self._laws.review(desk.pending()):
+                desk.planner.kind_told()

@@ -1,0 +1,217 @@
+"""What is awaited of one kind of resource, and what its answers mean for those who wait. No I/O.
+
+The poller brings answers here: a GET's, or a list page's, each row of which is a look at somebody.
+A row is a candidate, one GET the proof; only where proofs would come too late to be worth it, and
+the policy agrees, may a row settle a wait, and the history says so.
+"""
+
+import math
+from typing import Any
+
+from attrs import define, field
+
+from di_async.core.durations import Key
+from di_async.core.errors import APIError, DIError, NotFoundError, ServerError
+from di_async.core.laws import Laws
+from di_async.core.paging import Page
+from di_async.core.planner import Item, Planner
+from di_async.core.ports import Source, Trip
+from di_async.core.schedule import PollPolicy
+from di_async.core.stages import Stage
+from di_async.core.waiter import Action, Missing, Read, Seen, Settled, Trouble
+from di_async.core.wire import Priority
+from di_async.engine.clock import Clock
+from di_async.engine.observe import Tracker
+
+__all__ = ["Desk", "Watch"]
+
+# Whoever is younger than this was made by this very process: its first look can wait its turn.
+_JUST_MADE_S = 1.0
+_WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
+
+
+@define(eq=False)
+class Watch(Item):
+    """One resource that is read over and over, for all who wait for it."""
+
+    stage: Stage = field(kw_only=True)
+    trackers: list[Tracker[Any]] = field(factory=list)
+    unsettled_at: float | None = None
+    """The last look that found it unsettled."""
+    ready_at: float | None = None
+    """The first look that found it otherwise."""
+    confirming: bool = False
+    doubt_stamp: int = 0
+    doubt_pause: float = 0.0
+    doubt_until: float = -math.inf
+    """A GET did not confirm what its row says: believe that row no more until then."""
+
+
+class Desk:
+    """Everything awaited of one source."""
+
+    def __init__(self, source: Source[Any], policy: PollPolicy, laws: Laws, clock: Clock) -> None:
+        self.source = source
+        self.planner: Planner[Watch] = Planner(policy, laws.law)
+        self._policy = policy
+        self._laws = laws
+        self._clock = clock
+
+    # -- who waits ----------------------------------------------------------------------------
+
+    def watch(self, tracker: Tracker[Any]) -> Watch:
+        """The watch that serves a tracker, with the tracker on it."""
+        now = self._clock.now()
+        listed = self.source.sweep is not None and tracker.case.action is not Action.PREDICATE
+        watch = self.planner.find(tracker.stage.id)
+        if watch is None:
+            watch = self._new(tracker, now, listed=listed)
+            self.planner.add(watch)
+        elif watch.listed and not listed:
+            self.planner.drop(watch)
+            watch.listed = False
+            self.planner.add(watch)
+        if tracker not in watch.trackers:
+            watch.trackers.append(tracker)
+            watch.stamp, watch.added_at = 0, now
+        return watch
+
+    def _new(self, tracker: Tracker[Any], now: float, *, listed: bool) -> Watch:
+        just_made = tracker.case.action is Action.CREATE and now - tracker.started_at < _JUST_MADE_S
+        return Watch(
+            id=tracker.stage.id,
+            stage=tracker.stage,
+            started_at=tracker.started_at,
+            kind=tracker.kind,
+            listed=listed,
+            added_at=now,
+            read_at=now if just_made else tracker.read_at,
+            unsettled_at=now if just_made else None,
+        )
+
+    def leave(self, tracker: Tracker[Any], watch: Watch) -> None:
+        """Nobody waits for this tracker any more."""
+        if tracker in watch.trackers:
+            watch.trackers.remove(tracker)
+            tracker.read_at = watch.read_at
+            if not watch.trackers:
+                self.planner.drop(watch)
+
+    # -- what came back -----------------------------------------------------------------------
+
+    def take(self, watch: Watch, answer: Any, trip: Trip, priority: Priority) -> None:
+        """A GET's answer: a resource, or the error of ours that stood for it."""
+        now = self._clock.now()
+        watch.confirming = False
+        self.planner.item_read(watch, now)
+        for tracker in tuple(watch.trackers):
+            self._deliver(tracker, answer, trip)
+            self._learn(tracker, watch, now)
+        watch.unsettled_at = now
+        if priority is Priority.CONFIRM:
+            longest = self._policy.max_interval
+            watch.doubt_pause = min(max(2 * watch.doubt_pause, self._policy.target_lag), longest)
+            watch.doubt_until = now + watch.doubt_pause
+
+    def take_page(
+        self, number: int, page: Page | DIError, trip: Trip, *, trusting: bool
+    ) -> list[Watch]:
+        """A list page's answer; gives those who may be settled and want a GET for proof."""
+        now = self._clock.now()
+        if isinstance(page, DIError):
+            for watch in self.planner.on_page(number):
+                for tracker in tuple(watch.trackers):
+                    self._deliver(tracker, page, trip)
+            self.planner.page_failed(number, now)
+            return []
+        found: dict[str, Watch] = {}
+        candidates = []
+        for row in page.rows:
+            id, stamp = self.source.glance(row)
+            awaited = self.planner.find(id)
+            if awaited is None:
+                continue
+            found[id] = awaited
+            if stamp == awaited.stamp:
+                awaited.unsettled_at = now
+                for tracker in awaited.trackers:
+                    tracker.requests += trip.sends
+            elif self._look(awaited, row, stamp, trip, trusting=trusting):
+                candidates.append(awaited)
+        self.planner.page_read(number, found, page.total, now)
+        return candidates
+
+    def _look(self, watch: Watch, row: Any, stamp: int, trip: Trip, *, trusting: bool) -> bool:
+        """A row that changed, or that may settle something; True if a GET is wanted."""
+        now, candidate, idle = self._clock.now(), False, True
+        try:
+            resource = self.source.row(row)
+        except DIError as error:
+            for tracker in tuple(watch.trackers):
+                self._deliver(tracker, error, trip)
+            return False
+        self._place(watch, resource)
+        for tracker in tuple(watch.trackers):
+            sight = self.source.sight(resource, tracker.case)
+            read = Seen(
+                started_at=trip.started_at, at=now, sight=sight, resource=resource, source="list"
+            )
+            wants_proof = tracker.glance(read, trip.sends, trusting=trusting)
+            candidate, idle = candidate or wants_proof, idle and sight.idle
+            self._learn(tracker, watch, now)
+        if not candidate:
+            watch.unsettled_at = now
+            watch.stamp = stamp if idle and trip.started_at >= watch.added_at else 0
+            return False
+        watch.ready_at = watch.ready_at or now
+        if watch.confirming or (now < watch.doubt_until and stamp == watch.doubt_stamp):
+            return False
+        watch.confirming, watch.doubt_stamp = True, stamp
+        return True
+
+    def _deliver(self, tracker: Tracker[Any], answer: Any, trip: Trip) -> None:
+        try:
+            tracker.absorb(self._as_read(tracker, answer, trip), trip.sends)
+        except Exception as error:
+            tracker.abort(error)
+
+    def _as_read(self, tracker: Tracker[Any], answer: Any, trip: Trip) -> Read:
+        started_at, at = trip.started_at, self._clock.now()
+        match answer:
+            case NotFoundError(transient=False):
+                return Missing(started_at=started_at, at=at, error=answer)
+            case DIError():
+                refused = isinstance(answer, APIError) and not isinstance(answer, ServerError)
+                final = refused and not answer.transient
+                return Trouble(started_at=started_at, at=at, error=answer, final=final)
+            case _:
+                sight = self.source.sight(answer, tracker.case)
+                return Seen(started_at=started_at, at=at, sight=sight, resource=answer)
+
+    # -- what is learned ----------------------------------------------------------------------
+
+    def _place(self, watch: Watch, resource: Any) -> None:
+        """The first look tells region and accelerator where the write's answer did not."""
+        action, region, accelerator = watch.kind
+        if not accelerator:
+            shown = self.source.place(resource)
+            if shown != (region, accelerator):
+                watch.kind = (action, *shown)
+                self.planner.kind_told()
+
+    def _learn(self, tracker: Tracker[Any], watch: Watch, now: float) -> None:
+        settled = isinstance(tracker.verdict, Settled) and tracker.case.action in _WRITES
+        if settled and not tracker.taught and watch.unsettled_at is not None:
+            tracker.taught = True
+            middle = (watch.unsettled_at + (watch.ready_at or now)) / 2
+            self._laws.settled(watch.kind, max(middle - watch.started_at, 0.1))
+
+    def pending(self) -> dict[Key, dict[float, float]]:
+        """By kind: how many are pending at about which age."""
+        now = self._clock.now()
+        told: dict[Key, dict[float, float]] = {}
+        for watch in self.planner:
+            age = math.exp(round(20 * math.log(max(now - watch.started_at, 1.0))) / 20)
+            ages = told.setdefault(watch.kind, {})
+            ages[age] = ages.get(age, 0.0) + 1.0
+        return told
