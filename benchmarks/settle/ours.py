@@ -4,6 +4,7 @@ The duration model is made here and nowhere else: from 500 durations of another 
 the factor that the run asks for.
 """
 
+import math
 import random
 import time
 from typing import Any
@@ -125,9 +126,12 @@ def _regret(stage: Stage, run: Run) -> dict[str, float]:
     pages = [settles[at : at + PAGE] for at in range(0, run.n, PAGE)]
     polls = sum(len(actor.transport.asked) for actor in stage.actors) / len(pages)
     bound = keller_mean(polls)
+    lists = sum(a.kind == "list" for actor in stage.actors for a in actor.transport.asked)
+    mean = wait_figures(stage.waits)["mean"]
     seen = clairvoyant_pages(pages, max(1, int(polls)))
     return {
         "keller": bound,
         "clairvoyant": sum(seen) / len(seen),
-        "regret": wait_figures(stage.waits)["mean"] / bound,
+        "regret": mean / bound,
+        "regret_list": mean / keller_mean(lists / len(pages)) if lists else math.nan,
     }

@@ -12,7 +12,7 @@ from benchmarks.settle.targets import Row
 __all__ = ["misses", "table", "write_json"]
 
 _COLUMNS = (
-    ("p50", 1), ("p95", 1), ("p99", 1), ("max", 0), ("mean", 2), ("regret", 2),
+    ("p50", 1), ("p95", 1), ("p99", 1), ("max", 0), ("mean", 2), ("regret", 2), ("regret_list", 2),
     ("keller", 2), ("clairvoyant", 2),
     ("requests", 0), ("list", 0), ("get", 0), ("mutation", 0), ("refused", 0),
     ("max_60s", 0), ("max_3600s", 0), ("false", 0), ("missed", 0), ("wrong", 0),
