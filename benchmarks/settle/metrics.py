@@ -7,12 +7,22 @@ change, and the wait did not tell so before its time was over. Percentiles are n
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from attrs import define, frozen
 
-__all__ = ["Verdict", "Wait", "blindness", "judged", "most_in", "percentile", "wait_figures"]
+__all__ = [
+    "Verdict",
+    "Wait",
+    "blindness",
+    "judged",
+    "most_in",
+    "percentile",
+    "unseen",
+    "wait_figures",
+]
 
 
 @define
@@ -87,6 +97,22 @@ def blindness(answered: Sequence[float], began_at: float, ended_at: float) -> fl
     """The longest time without an answered read between these two moments."""
     seen = [began_at, *(t for t in sorted(answered) if began_at < t < ended_at), ended_at]
     return max(later - sooner for sooner, later in pairwise(seen))
+
+
+def unseen(
+    own: Sequence[float], others: Sequence[float], round_trip_s: float, span: float = 60.0
+) -> int:
+    """The most requests of others, within `span`, that a sender could not know of when it sent.
+
+    An answer tells (by `ratelimit-remaining`) what the token had sent when its request arrived; it
+    is there a round trip later. Both sequences are moments of arrival, let through, in order.
+    """
+    most = 0
+    for moment in own:
+        known = bisect_right(own, moment - round_trip_s) - 1
+        since = max(own[known] if known >= 0 else -math.inf, moment - span)
+        most = max(most, bisect_right(others, moment) - bisect_right(others, since))
+    return most
 
 
 def wait_figures(waits: Iterable[Wait]) -> dict[str, float]:

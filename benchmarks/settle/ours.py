@@ -7,17 +7,18 @@ the factor that the run asks for.
 import math
 import random
 import time
+from itertools import chain
 from typing import Any
 
 from attrs import define, fields
 
 from benchmarks.settle.floors import clairvoyant_pages, keller_mean
 from benchmarks.settle.meter import Meter
-from benchmarks.settle.metrics import blindness, most_in, wait_figures
+from benchmarks.settle.metrics import blindness, most_in, unseen, wait_figures
 from benchmarks.settle.rivals import PAGE
 from benchmarks.settle.runs import Run
 from benchmarks.settle.scenarios import SCENARIOS
-from benchmarks.settle.stage import Stage
+from benchmarks.settle.stage import Actor, Stage
 from benchmarks.settle.virtual import run_virtual
 from benchmarks.settle.worlds import CREATES, build_world
 from di_async import PollPolicy, RequestBudget
@@ -101,10 +102,20 @@ def _traffic(stage: Stage) -> dict[str, float]:
         "refused": float(sum(a.status == 429 for a in asked)),
         "max_60s": most_in(arrivals, 60.0),
         "max_3600s": most_in(arrivals, 3600.0),
-        "foreign_60s": most_in(stage.foreign_at, 60.0),
+        "unseen": float(max(_unseen(stage, actor) for actor in stage.actors)),
         "blind_s": max(blind, default=0.0),
         "unsent": float(stage.unsent),
     }
+
+
+def _unseen(stage: Stage, actor: Actor) -> int:
+    """What this process could not know of when it sent."""
+    through = {
+        id(each): [a.at for a in each.transport.asked if a.status != 429] for each in stage.actors
+    }
+    own = through.pop(id(actor))
+    others = sorted([*stage.foreign_at, *chain.from_iterable(through.values())])
+    return unseen(own, others, 1.5 * stage.latency_s)
 
 
 def _costs(stage: Stage, meter: Meter, run: Run) -> dict[str, float]:

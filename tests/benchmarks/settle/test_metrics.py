@@ -5,7 +5,15 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.settle.metrics import Wait, blindness, judged, most_in, percentile, wait_figures
+from benchmarks.settle.metrics import (
+    Wait,
+    blindness,
+    judged,
+    most_in,
+    percentile,
+    unseen,
+    wait_figures,
+)
 
 
 def ended(outcome: str, at: float, proof_at: float | None, **more: float | bool) -> Wait:
@@ -101,3 +109,11 @@ def test_blindness_is_the_longest_gap() -> None:
     """Beginning and end count as looks; what lies outside does not count."""
     assert blindness([10, 15, 70, 500], 0, 100) == 55
     assert blindness([], 0, 100) == 100
+
+
+def test_what_others_send_is_unseen_until_an_answer_tells() -> None:
+    """Before the first answer all of the last minute; later what came since the last answer's."""
+    others = [float(second) for second in range(-100, 200)]
+    assert unseen([0.0], others, 0.15) == 60
+    assert unseen([0.0, 0.1, 10.0], others[101:], 0.15) == 10
+    assert unseen([], others, 0.15) == 0
