@@ -1,5 +1,6 @@
 """Errors in the words of somebody at a shell: what happened, and what to do about it."""
 
+import errno
 from collections.abc import Iterator
 
 from di_async import (
@@ -69,6 +70,8 @@ def explain(error: BaseException, *, debug: bool = False) -> Iterator[str]:
         yield from filter(None, [_hint(error)])
     elif isinstance(error, OSError):
         yield f"error: {error.strerror or error}"
+        if error.errno == errno.EADDRINUSE:
+            yield "Another program has that port: choose one with --port, or 0 for any free one."
     else:
         yield f"error: {type(error).__name__}: {error}"
         if not debug:
