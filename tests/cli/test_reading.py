@@ -60,7 +60,7 @@ def test_get_by_id_or_name(di: Di, di_emulator: Emulator, by: str) -> None:
 
 def test_get_as_table_tells_model_and_endpoint(di: Di, di_emulator: Emulator) -> None:
     """One instance is told field by field, its pending spec too."""
-    di_emulator.add_instance(name="web", status="updating")
+    di_emulator.add_instance(name="web", status="updating", settles_in=1e9)
     called = di("get", "web")
     told = dict(line.split("  ", 1) for line in called.out.splitlines())
     assert told["status"].strip() == "updating"

@@ -180,3 +180,11 @@ def test_main_exits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         cli.main(["--version"])
     assert end.value.code in (0, None)
     assert capsys.readouterr().out.startswith("di-async ")
+
+
+def test_a_port_that_is_taken(di: Di, di_emulator: Emulator) -> None:
+    """An emulator that finds its port taken says so, and how to choose another."""
+    called = di("emulate", "--port", di_emulator.url.rpartition(":")[2])
+    assert (called.code, called.out) == (1, "")
+    assert "in use" in called.err
+    assert "--port" in called.err
