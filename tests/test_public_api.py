@@ -208,6 +208,7 @@ def test_request_takes_what_is_promised() -> None:
 def test_change_has_what_is_promised() -> None:
     """And no `done()`: nothing polls unless somebody awaits."""
     promised = {"id", "latest", "outcome", "action", "history", "resume_token", "wait", "events"}
+    promised |= {"requests", "elapsed"}  # what a live display shows; beyond the page, and kept
     public = {n for n in vars(Change) if not n.startswith("_")}
     assert public == promised
     assert shape(Change.wait) == shape(Change.events) == {"timeout": (True, DEFAULT)}

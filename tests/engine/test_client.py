@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -82,14 +83,15 @@ def test_client_of_one_asyncio_run_is_refused_in_a_second() -> None:
         with pytest.raises(RuntimeError, match="event loop"):
             await client.request("GET", "/x")
 
-    asyncio.run(enter())
-    asyncio.run(use())
-
     async def anew() -> Any:
         async with plain_client(ScriptTransport([answer(200, {"ok": 1})])) as client:
             return await client.request("GET", "/x")
 
-    assert asyncio.run(anew()) == asyncio.run(anew()) == {"ok": 1}
+    # One worker thread, so that the main thread's own loop is left alone.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, enter()).result()
+        thread.submit(asyncio.run, use()).result()
+        assert thread.submit(asyncio.run, anew()).result() == {"ok": 1}
 
 
 async def test_client_is_refused_in_another_thread() -> None:

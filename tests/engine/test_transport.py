@@ -405,7 +405,6 @@ async def test_own_session_keeps_its_middlewares_and_stays_open() -> None:
     assert (seen, got["headers"]["x-mine"]) == (["GET"], "1")
 
 
-@pytest.mark.xfail(strict=True, reason="E15: RuntimeError out of aiohttp")
 async def test_own_session_that_was_closed_is_a_transport_error() -> None:
     """Not a RuntimeError out of aiohttp, which would end everybody's waits."""
     session = aiohttp.ClientSession()
