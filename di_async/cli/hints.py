@@ -24,9 +24,6 @@ from di_async import (
 
 __all__ = ["explain", "resume_line"]
 
-# Where the library's own words about Python handles begin; a shell user gets commands instead.
-_PYTHON_WORDS = " It was left alone"
-
 _HINTS: tuple[tuple[type[BaseException], str], ...] = (
     (
         AuthenticationError,
@@ -79,8 +76,7 @@ def explain(error: BaseException, *, debug: bool = False) -> Iterator[str]:
 
 
 def _explain_wait(error: WaitError) -> Iterator[str]:
-    told = str(error).partition(_PYTHON_WORDS)[0]
-    yield f"error: {told}"
+    yield f"error: {error.message}"
     cause = error.last_error if isinstance(error.__cause__, DIError) else None
     hint = _hint(cause) if cause is not None else None
     if hint:

@@ -212,6 +212,9 @@ class Poller:
             pause = self._pause_after(watch, answer)
             for tracker in tuple(watch.trackers):
                 self._deliver(tracker, answer, trip)
+        except Exception as error:
+            for tracker in tuple(watch.trackers):
+                tracker.abort(error)
         finally:
             watch.asking = False
             started = min(trip.started_at, self._clock.now())

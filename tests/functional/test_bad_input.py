@@ -154,7 +154,6 @@ def test_no_token_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         DigitalOcean()
 
 
-@pytest.mark.xfail(strict=True, reason="bug 21: the chained YAML error quotes the file")
 def test_broken_spec_file(tmp_path: Path) -> None:
     """The file and the place in it are named; what stands in it is not repeated."""
     path = tmp_path / "spec.yaml"
