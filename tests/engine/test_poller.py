@@ -271,9 +271,11 @@ async def test_error_that_is_nobody_s_ends_its_own_waits_and_no_other() -> None:
     """A defect in a transport, or a caller's middleware that raises, is told as it was raised."""
 
     def show(id: str, at: float) -> Thing | BaseException:
-        return ArithmeticError("defect") if id == "a" and at < 10 else Thing("active")
+        if id == "a" and at < 10:
+            return ArithmeticError("defect")
+        return Thing("new" if id == "b" and at < 60 else "active")
 
-    fleet = Fleet(lambda id, at: Thing("new") if id == "b" and at < 60 else show(id, at))
+    fleet = Fleet(show)
     other = asyncio.create_task(fleet.change("b").wait())
     with pytest.raises(ArithmeticError, match="defect"):
         await fleet.change("a").wait()
