@@ -1,5 +1,6 @@
 """Errors in the words of somebody at a shell: what happened, and what to do about it."""
 
+import errno
 from collections.abc import Iterator
 
 from di_async import (
@@ -22,9 +23,6 @@ from di_async import (
 )
 
 __all__ = ["explain", "resume_line"]
-
-# Where the library's own words about Python handles begin; a shell user gets commands instead.
-_PYTHON_WORDS = " It was left alone"
 
 _HINTS: tuple[tuple[type[BaseException], str], ...] = (
     (
@@ -69,6 +67,8 @@ def explain(error: BaseException, *, debug: bool = False) -> Iterator[str]:
         yield from filter(None, [_hint(error)])
     elif isinstance(error, OSError):
         yield f"error: {error.strerror or error}"
+        if error.errno == errno.EADDRINUSE:
+            yield "Another program has that port: choose one with --port, or 0 for any free one."
     else:
         yield f"error: {type(error).__name__}: {error}"
         if not debug:
@@ -76,8 +76,7 @@ def explain(error: BaseException, *, debug: bool = False) -> Iterator[str]:
 
 
 def _explain_wait(error: WaitError) -> Iterator[str]:
-    told = str(error).partition(_PYTHON_WORDS)[0]
-    yield f"error: {told}"
+    yield f"error: {error.message}"
     cause = error.last_error if isinstance(error.__cause__, DIError) else None
     hint = _hint(cause) if cause is not None else None
     if hint:

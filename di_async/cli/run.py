@@ -87,8 +87,10 @@ def execute(
     try:
         if before is not None:
             before()
-        with _logging(settings.verbose):
-            asyncio.run(work(cli))
+        # As asyncio.run, but the thread's current loop, which may be another's, is left alone.
+        runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        with _logging(settings.verbose), runner:
+            runner.run(work(cli))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except (typer.Exit, BrokenPipeError):

@@ -231,6 +231,11 @@ class WaitError(DIError):
     requests: int = 0
     last_error: DIError | None = None
     resume_token: str | None = None
+    advice: str = ""
+    """What became of the resource, and what can be done."""
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".rstrip()
 
 
 class WaitTimeoutError(WaitError, TimeoutError):

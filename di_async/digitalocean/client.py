@@ -387,7 +387,10 @@ class DedicatedInferences:
         """All instances of a name, in full. A row that does not show its name is looked into."""
         found = []
         async for row in self.list(name=name):
-            instance = await self.get(row.id)
+            try:
+                instance = await self.get(row.id)
+            except NotFoundError:
+                continue  # it went between the list and this
             if name in (instance.name, row.name):
                 found.append(instance)
         return found

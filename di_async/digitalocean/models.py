@@ -258,11 +258,13 @@ def _instance(raw: Json) -> Json:
     for key in ("name", "region"):
         raw.setdefault(key, next((s[key] for s in specs if s.get(key)), None))
     raw.setdefault("vpc_uuid", next(filter(None, map(_vpc_of, specs)), None))
-    shared = {key: raw[key] for key in ("name", "region") if raw.get(key)}
+    shared = {"region": raw["region"]} if raw.get("region") else {}
     if raw.get("vpc_uuid"):
         shared["vpc"] = {"uuid": raw["vpc_uuid"]}
-    for key in ("spec", "pending_deployment_spec"):
-        raw[key] = _spec({**shared, **_drop_nulls(raw[key])}) if raw.get(key) else None
+    # A pending spec may bring another name, so that of the instance says nothing about it.
+    known = {"spec": {**shared, "name": raw.get("name")}, "pending_deployment_spec": shared}
+    for key, fields in known.items():
+        raw[key] = _spec({**fields, **_drop_nulls(raw[key])}) if raw.get(key) else None
     raw["status"] = str(raw.get("status", "")).strip().lower()
     if not raw.get("endpoints") or not any(raw["endpoints"].values()):
         raw["endpoints"] = None

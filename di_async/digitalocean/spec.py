@@ -255,7 +255,8 @@ def _parse_yaml(text: str | bytes, source: str, not_json: Exception) -> Any:
         where = getattr(error, "problem_mark", None)
         place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
         told = getattr(error, "problem", None) or "not valid YAML or JSON"
-        raise InvalidInputError(f"{source}{place}: {told}") from error
+        # Not chained: the parser's own error quotes the line, which may hold a token.
+        raise InvalidInputError(f"{source}{place}: {told}") from None
 
 
 class _Reader:

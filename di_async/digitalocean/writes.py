@@ -221,7 +221,7 @@ class Writes:
         body: dict[str, Any],
     ) -> tuple[DedicatedInference, bool]:
         request = ENDPOINTS["update"].request(before.id, json=body)
-        lost: DIError | None = None
+        live, lost = before, None
         for attempt in range(1, self._engine.retry.attempts + 1):
             try:
                 answer = await self._engine.json(request)
@@ -232,9 +232,9 @@ class Writes:
                 if lost is None or spec is None:
                     raise
                 live = await self._read_after(lost, before.id)
-                if not _taken(before, live, spec):
-                    raise
-                return live, True
+                if _taken(before, live, spec):
+                    return live, True
+                raise _unknown_update(before.id, lost, live) from lost
             except _AMBIGUOUS as error:
                 if isinstance(error, ConnectError) and lost is None:
                     raise
@@ -244,7 +244,7 @@ class Writes:
             live = await self._read_after(lost, before.id)
             if spec is not None and _taken(before, live, spec):
                 return live, True
-        raise _unknown_update(before.id, lost) from lost
+        raise _unknown_update(before.id, lost, live) from lost
 
     async def _read_after(self, lost: DIError, id: str) -> DedicatedInference:
         """The instance after a PATCH whose answer was lost: what became of it is to be seen."""
@@ -293,11 +293,14 @@ class Writes:
         except ConnectError:
             raise
         except _AMBIGUOUS as lost:
-            found = [token async for token in list_tokens(id) if token.name == name]
+            try:
+                found = [token async for token in list_tokens(id) if token.name == name]
+                seen = f"{len(found)} of that name exist"
+            except DIError as error:
+                found, seen = [], f"looking for it failed too ({error})"
             raise OutcomeUnknownError(
                 f"whether a token {name!r} was created is not known ({lost}); its value is lost "
-                f"either way. {len(found)} of that name exist: revoke what you do not know and "
-                "create anew",
+                f"either way. {seen}: revoke what you do not know and create anew",
                 method="POST",
                 path=request.path,
                 candidates=tuple(found),
@@ -331,12 +334,15 @@ def _candidate(di: DedicatedInference, spec: DedicatedInferenceSpec) -> Candidat
     return Candidate(di.id, di.created_at, as_sent)
 
 
-def _unknown_update(id: str, lost: DIError | None) -> OutcomeUnknownError:
+def _unknown_update(
+    id: str, lost: DIError | None, live: DedicatedInference | None = None
+) -> OutcomeUnknownError:
     return OutcomeUnknownError(
         f"whether the update of {id} was accepted is not known ({lost}): read it before "
         "updating it again",
         method="PATCH",
         path=ENDPOINTS["update"].request(id).path,
+        candidates=() if live is None else (live,),
     )
 
 
@@ -351,7 +357,7 @@ def _taken(
     was = before.spec.version if before.spec and before.spec.version else 0
     for shown in (live.pending_deployment_spec, live.spec):
         if shown is not None and (shown.version or 0) > was:
-            if spec_digest(shown) == spec_digest(spec):
+            if spec_digest(shown) == spec_digest(spec) and shown.name in (None, spec.name):
                 return True
             raise ConflictError(
                 f"{live.id} is at spec version {shown.version}, which is not what was sent: "

@@ -154,13 +154,8 @@ def _emulator(
     given = options.pop("seed", None)
     seed = secrets.randbits(32) if given is None else given
     dataplane_url = f"https://localhost:{dataplane_port}"
-    world = World(
-        **options,  # type: ignore[arg-type, misc]
-        seed=seed,
-        secure=tls,
-        ca_pem=authority.pem,
-        dataplane_url=dataplane_url,
-    )
+    made = {"seed": seed, "secure": tls, "ca_pem": authority.pem, "dataplane_url": dataplane_url}
+    world = World(**{**options, **made})  # type: ignore[arg-type]
     url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     return Emulator(world, clock, url, dataplane_url, seed)
 

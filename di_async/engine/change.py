@@ -114,6 +114,16 @@ class Change(Generic[R]):
         return tuple(self._tracker.history)
 
     @property
+    def requests(self) -> int:
+        """Requests that this wait has cost on the wire so far."""
+        return self._tracker.requests
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the write was accepted, or since the wait began."""
+        return self._tracker.elapsed
+
+    @property
     def resume_token(self) -> str:
         """Text from which `resume` makes this change again, in any process. Holds no secret."""
         tracker, source = self._tracker, self._tracker.source
@@ -195,7 +205,8 @@ class Change(Generic[R]):
         error = kind(
             f"{tracker.source.noun} {self._name()} {story}. Last status: "
             f"{tracker.ledger.sight.word if tracker.ledger.sight else 'never seen'}; "
-            f"{tracker.elapsed:.1f} s, {tracker.requests} requests. {self._left_alone()}",
+            f"{tracker.elapsed:.1f} s, {tracker.requests} requests.",
+            advice=self._left_alone(),
             id=self.id,
             resource=self.latest,
             initial=self.initial,

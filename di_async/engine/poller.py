@@ -240,12 +240,12 @@ class Poller:
         )
 
     async def _answer(self, reading: Awaitable[Any]) -> Any:
-        """What was read, or the error of ours that stood for it."""
+        """What was read, or the error that stood for it."""
         try:
             answer = await reading
         except ClientClosedError:
             raise
-        except DIError as error:
+        except Exception as error:  # noqa: BLE001 - a session's middleware may raise anything
             answer = error
         broken = isinstance(answer, DIError) and not isinstance(answer, NotFoundError)
         self._failures = self._failures + 1 if broken else 0

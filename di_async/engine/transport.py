@@ -146,8 +146,8 @@ class AiohttpTransport:
     async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
         """Send once; see `core.ports.Transport`."""
         session = self._session
-        if session is None:
-            raise TransportError("the transport is closed")
+        if session is None or session.closed:
+            raise TransportError("the aiohttp session is closed")
         url = URL(self._options.base_url + request.path, encoded=True)
         try:
             async with session.request(

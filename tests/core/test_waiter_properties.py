@@ -41,7 +41,7 @@ from tests.core.waiter_model import (
     updates,
 )
 
-MANY = settings(max_examples=150, deadline=None)
+MANY = settings(max_examples=80, deadline=None)
 VERDICTS = (Pending, Settled, Failed, Vanished, Superseded, Refused, Expired)
 
 # Modes in which a read carries proof of its own age: any staleness at all must be survived.

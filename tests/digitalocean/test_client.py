@@ -279,7 +279,6 @@ async def test_find_nothing(dialect: Any) -> None:
         assert await client.dedicated_inferences.find("web") is None
 
 
-@pytest.mark.xfail(strict=True, reason="bug 20: NotFoundError escapes")
 async def test_find_row_that_went_meanwhile() -> None:
     """A row that is gone by the time it is looked into is not there: None, no error."""
     gone = answer(404, {"id": "not_found", "message": "m"})

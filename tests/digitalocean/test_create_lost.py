@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from di_async import (
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import World
 from tests.digitalocean.helpers import (
+    TOKEN,
     LossyTransport,
     an_instance,
     asked,
@@ -315,3 +317,16 @@ async def test_two_creates_of_one_name_at_once() -> None:
         )
     assert [isinstance(one, ConflictError) for one in told].count(True) == 1
     assert network.world.created["web"] == 1
+
+
+async def test_unknown_outcome_keeps_the_secrets() -> None:
+    """The error of a create that nobody answers tells its name, not its tokens."""
+    hidden = "hf_plantedPLANTED99"
+    async with scripted_client(*[TransportError("reset")] * 99) as (client, _):
+        with pytest.raises(OutcomeUnknownError, match="'web'") as caught:
+            await client.dedicated_inferences.create(
+                a_spec(), access_tokens={"hugging_face_token": hidden}
+            )
+    text = "".join(traceback.format_exception(caught.value))
+    assert hidden not in f"{caught.value!r} {vars(caught.value)} {text}"
+    assert TOKEN not in text

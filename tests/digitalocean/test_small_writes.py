@@ -96,7 +96,6 @@ async def test_lost_token(lost: Any) -> None:
     assert len(asked(network, "POST")) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="bug 19: the list's own error is raised")
 @pytest.mark.parametrize("broken", [TransportError("gone"), answer(503), answer(403)])
 async def test_lost_token_and_no_list(broken: Any) -> None:
     """If the tokens cannot be listed either, the outcome is no less unknown."""

@@ -114,7 +114,6 @@ async def test_refused_because_our_own_first_try_is_under_way(status: int) -> No
     assert change.adopted
 
 
-@pytest.mark.xfail(strict=True, reason="bug 16: told as a plain refusal")
 @pytest.mark.parametrize("status", [403, 409])
 async def test_refused_after_a_loss_and_nothing_to_see(status: int) -> None:
     """If even then nothing shows, the update may have been accepted: not a plain refusal."""
@@ -134,7 +133,6 @@ async def test_reading_again_is_impossible(broken: Any) -> None:
     assert len(asked(network, "PATCH")) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="bug 17: the candidates are gone")
 async def test_lost_again_and_again() -> None:
     """When every send is lost the outcome is unknown, and the live object is a candidate."""
     async with a_desk() as (instances, network, id):
@@ -160,7 +158,6 @@ async def test_never_connected_is_simply_sent_again() -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="bug 18: the digest knows no names")
 async def test_lost_rename_beside_another_rename() -> None:
     """Two renames differ by nothing but the name: the other's is not taken for ours."""
     theirs = {**an_instance()["spec"], "version": 4, "name": "theirs"}

@@ -86,7 +86,7 @@ async def test_read_in_flight_at_the_deadline_is_not_waited_for_long() -> None:
 
 async def test_no_timeout_waits_for_hours() -> None:
     """None has no end."""
-    fleet = Fleet(active_at(9_000))
+    fleet = Fleet(active_at(4_000))
     assert (await fleet.change().wait(timeout=None)).status == "active"
 
 
@@ -361,7 +361,7 @@ async def test_refusal_ends_a_stream_even_if_each_is_worded_anew() -> None:
 
 async def test_stream_without_end_goes_on_for_hours() -> None:
     """`timeout=None`."""
-    fleet = Fleet(active_at(9_000))
+    fleet = Fleet(active_at(4_000))
     assert (await collected(fleet.change(), timeout=None))[-1].status == "active"
 
 
@@ -395,7 +395,7 @@ async def test_equal_troubles_are_counted_not_piled_up() -> None:
 
 async def test_history_of_a_resource_that_flaps_for_days_is_bounded() -> None:
     """And still tells how it ended."""
-    flapping = Fleet(lambda _id, at: Thing("active" if at > 20_000 else f"odd-{at:.0f}"))
+    flapping = Fleet(lambda _id, at: Thing("active" if at > 5_600 else f"odd-{at:.0f}"))
     change = flapping.change()
     await change.wait(timeout=None)
     assert len(change.history) <= 1002

@@ -267,9 +267,18 @@ async def test_polling_stays_within_the_budget_s_rate() -> None:
     await asyncio.gather(*waits, return_exceptions=True)
 
 
-async def test_error_that_is_nobody_s_ends_the_waits_instead_of_hanging_them() -> None:
-    """A defect in a transport is told to whoever waits, and the next wait starts afresh."""
-    fleet = Fleet(in_turn(ArithmeticError("defect"), Thing("active")))
-    with pytest.RaisesGroup(ArithmeticError):
-        await fleet.change().wait()
-    assert (await fleet.change().wait(timeout=30)).status == "active"
+async def test_error_that_is_nobody_s_ends_its_own_waits_and_no_other() -> None:
+    """A defect in a transport, or a caller's middleware that raises, is told as it was raised."""
+
+    def show(id: str, at: float) -> Thing | BaseException:
+        if id == "a" and at < 10:
+            return ArithmeticError("defect")
+        return Thing("new" if id == "b" and at < 60 else "active")
+
+    fleet = Fleet(show)
+    other = asyncio.create_task(fleet.change("b").wait())
+    with pytest.raises(ArithmeticError, match="defect"):
+        await fleet.change("a").wait()
+    await asyncio.sleep(20)
+    assert (await fleet.change("a").wait(timeout=30)).status == "active"
+    assert (await other).status == "active"

@@ -343,6 +343,18 @@ async def test_error_anew_after_one_left_over(dialect: str) -> None:
     assert [e.status for e in change.history[:3]] == ["error", "updating", "error"]
 
 
+async def test_error_left_over_that_stays() -> None:
+    """Where nothing else is shown a failure too is proven by three equal reads over 30 s."""
+    left_over = instance(status="error", version=None)
+    play = Play(left_over, patch=[acceptance(version=None)])
+    async with playing(play) as client:
+        change = await scaled(client)
+        began = now()
+        with pytest.raises(DeploymentFailedError):
+            await change.wait()
+        assert 30 <= now() - began < 36
+
+
 @both_dialects
 async def test_error_shown_by_a_replica_that_lags(dialect: str) -> None:
     """An `error` older than what was known before the write is no failure of this write."""

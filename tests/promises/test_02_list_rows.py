@@ -20,19 +20,19 @@ each_mode = pytest.mark.parametrize("confirm", MODES)
 
 
 @each_mode
-def test_mode_that_is_known(confirm: Any) -> None:
+async def test_mode_that_is_known(confirm: Any) -> None:
     """`auto`, `always` and `never` are accepted and kept."""
     assert PollPolicy(confirm=confirm).confirm == confirm
 
 
 @pytest.mark.parametrize("confirm", ["", "Always", None, True])
-def test_mode_that_is_unknown(confirm: Any) -> None:
+async def test_mode_that_is_unknown(confirm: Any) -> None:
     """Any other mode is a `ValueError` at once, not at the first poll."""
     with pytest.raises(ValueError, match="confirm"):
         PollPolicy(confirm=confirm)
 
 
-def test_mode_that_is_not_given() -> None:
+async def test_mode_that_is_not_given() -> None:
     """`auto` is the default."""
     assert PollPolicy().confirm == "auto"
 

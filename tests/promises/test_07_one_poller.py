@@ -100,6 +100,18 @@ async def test_cancelling_the_first_of_two(ticks: int) -> None:
     assert play.count("GET") == 3
 
 
+async def test_cancelling_one_of_two_that_wait_for_the_same_change() -> None:
+    """The same holds for two who wait for one and the same change."""
+    play = Play(BUSY, BUSY, instance(), post=[creation()])
+    async with playing(play) as client:
+        change = await created(client)
+        first, other = (asyncio.create_task(change.wait()) for _ in range(2))
+        await asyncio.sleep(1)
+        await settle(first)
+        assert (await asyncio.wait_for(other, 100)).status == "active"
+    assert play.count("GET") == 3
+
+
 @pytest.mark.parametrize("after_s", [0, 5, 5.01])
 @pytest.mark.parametrize("ticks", range(8))
 async def test_cancelling_beside_another_id(after_s: float, ticks: int) -> None:

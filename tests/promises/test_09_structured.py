@@ -145,7 +145,7 @@ async def test_call_held_back_by_the_budget() -> None:
         held = asyncio.create_task(client.dedicated_inferences.get(ID))
         await asyncio.sleep(1)
     with pytest.raises(ClientClosedError):
-        await held
+        await asyncio.wait_for(held, 500)
     assert now() < 2
 
 

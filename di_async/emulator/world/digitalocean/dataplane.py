@@ -108,6 +108,6 @@ def _pieces(*, chat: bool) -> list[Json]:
         texts = [(word, None) for word in _WORDS] + [("", "stop")]
         return [{"index": 0, "text": text, "finish_reason": why} for text, why in texts]
     deltas: list[tuple[Json, str | None]] = [({"role": "assistant", "content": ""}, None)]
-    deltas += [({"content": word}, None) for word in _WORDS]
-    deltas += [({}, "stop")]
+    deltas.extend(({"content": word}, None) for word in _WORDS)
+    deltas.append(({}, "stop"))
     return [{"index": 0, "delta": delta, "finish_reason": why} for delta, why in deltas]

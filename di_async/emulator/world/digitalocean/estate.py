@@ -7,7 +7,7 @@ time; `advance` applies what has become due. Views (stale, lagging) never touch 
 import heapq
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import count
 
 from attrs import evolve, field, frozen
@@ -158,10 +158,10 @@ class Estate:
                 return veil.before
         return self.instances.get(id)
 
-    def seen_all(self, now: float) -> Iterable[Instance]:
+    def seen_all(self, now: float) -> list[Instance]:
         """The instances as a list sees them, oldest first."""
         if not self._veils:
-            return self.instances.values()
+            return list(self.instances.values())
         rows: dict[str, Instance | None] = dict(self.instances)
         for id, veils in self._veils.items():
             for veil in veils:

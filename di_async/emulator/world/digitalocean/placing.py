@@ -48,7 +48,7 @@ class Placing:
 
 def place(site: Site, now: float, placing: Placing) -> Instance:
     """A new instance in the state asked for."""
-    asked = _asked(placing, f"placed-{sum(site.estate.created.values())}")
+    asked = _asked(placing, f"placed-{len(site.estate.created)}")
     instance = new_instance(site, now, asked, has_secret=True)
     if placing.created is not None:
         instance = evolve(instance, created=placing.created, updated=placing.created)

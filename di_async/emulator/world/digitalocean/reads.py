@@ -16,11 +16,11 @@ from .wire.validation import page_of
 def list_instances(site: Site, now: float, request: Request, id: str) -> Response:
     """The instances, by region and name if asked; `name` is undocumented but works."""
     region, name = request.query.get("region"), request.query.get("name")
-    rows = [
-        instance
-        for instance in site.estate.seen_all(now)
-        if region in (None, "", instance.region) and name in (None, "", instance.name)
-    ]
+    rows = site.estate.seen_all(now)
+    if region:
+        rows = [instance for instance in rows if instance.region == region]
+    if name:
+        rows = [instance for instance in rows if instance.name == name]
     on_page = page_slice(rows, *page_of(request.query))
     shown = [site.shown(now, LIST, instance) for instance in on_page]
     return page_response(site, request, "dedicated_inferences", shown, len(rows))

@@ -1,0 +1,34 @@
+"""A way to call `di-async` in this process, aimed at an emulator."""
+
+import pytest
+from typer.testing import CliRunner
+
+from di_async.cli.app import app
+from di_async.emulator import Emulator
+from tests.cli.helpers import HF_TOKEN, Called, Di
+
+
+@pytest.fixture
+def environment(di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables that aim `di-async` at the emulator, set."""
+    told = {
+        "DI_ASYNC_BASE_URL": di_emulator.url,
+        "DI_ASYNC_TARGET_LAG": "0.02",
+        "DIGITALOCEAN_TOKEN": di_emulator.token,
+        "HF_TOKEN": HF_TOKEN,
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    return told
+
+
+@pytest.fixture
+def di(environment: dict[str, str]) -> Di:
+    """`di-async` with these arguments."""
+    return call
+
+
+def call(*args: str, input: str | None = None) -> Called:
+    """Call `di-async` in this process."""
+    result = CliRunner().invoke(app, args, input=input)
+    return Called(result.exit_code, result.stdout, result.stderr)

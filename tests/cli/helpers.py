@@ -1,0 +1,69 @@
+"""What several of these tests share."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+from attrs import frozen
+
+HF_TOKEN = "hf_planted_0123456789"
+MODEL = "mistral/mistral-7b-instruct-v3"
+GATED = "meta-llama/Llama-3.1-8B-Instruct"
+GPU = "gpu-mi300x1-192gb"
+EASY = ("--name", "web", "--region", "atl1", "--model", MODEL, "--gpu", GPU)
+ABSENT = "6e008c8d-505d-46ee-b011-5f7ec7595d69"
+SPEC: dict[str, Any] = {
+    "name": "web",
+    "region": "atl1",
+    "model_deployments": [{"model_slug": MODEL, "accelerators": [{"accelerator_slug": GPU}]}],
+}
+
+
+@frozen
+class Called:
+    """How a call of `di-async` ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Stdout as the one JSON document that it must be."""
+        return json.loads(self.out)
+
+    @property
+    def yaml(self) -> Any:
+        """Stdout as the one YAML document that it must be."""
+        return yaml.safe_load(self.out)
+
+
+class Di(Protocol):
+    """`di-async` with these arguments."""
+
+    def __call__(self, *args: str, input: str | None = None) -> Called: ...
+
+
+def start(*args: str, env: Mapping[str, str] = {}, **more: Any) -> "subprocess.Popen[str]":
+    """`python -m di_async` in a process of its own, from an empty environment but for these."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DI_ASYNC", "DIGITALOCEAN"))}
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "di_async", *args],
+        env={**kept, "PYTHONUNBUFFERED": "1", **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def written(path: Path, text: str) -> str:
+    """A file with this text; its path as text."""
+    path.write_text(text)
+    return str(path)

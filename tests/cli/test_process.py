@@ -1,0 +1,93 @@
+"""`di-async` as a process of its own: signals, missing extras, nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from di_async.emulator import Emulator
+from tests.cli.helpers import start
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+
+
+@POSIX
+def test_ctrl_c_ends_a_wait_and_tells_how_to_resume(
+    di_emulator: Emulator, environment: dict[str, str]
+) -> None:
+    """Exit code 130, a document that holds the token, a resume line; and resuming works."""
+    di_emulator.add_instance(name="web", status="provisioning", settles_in=1e6)
+    with start("wait", "web", "-o", "json", env=environment) as waiting:
+        assert waiting.stderr
+        assert "provisioning" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        out, err = waiting.communicate()
+    assert (waiting.returncode, json.loads(out)["outcome"]) == (130, "interrupted")
+    assert "Traceback" not in err
+    token = err.split("--resume ")[1].split()[0]
+    with start("wait", "--resume", token, "--timeout", "0", env=environment) as resumed:
+        assert resumed.wait() == 3
+
+
+@POSIX
+def test_ctrl_c_ends_the_emulator() -> None:
+    """`emulate` tells where it is, in a line to copy too, and goes with exit code 130."""
+    with start("emulate", "--port", "0", "--seed", "1") as emulating:
+        assert emulating.stdout
+        assert emulating.stderr
+        lines = [emulating.stdout.readline().split(maxsplit=1) for _ in range(2)]
+        assert "Ctrl-C" in emulating.stderr.readline()
+        emulating.send_signal(signal.SIGINT)
+        out, err = emulating.communicate()
+    assert emulating.returncode == 130
+    assert (lines[0][0], lines[1][0]) == ("API", "token")
+    assert f"DIGITALOCEAN_TOKEN={lines[1][1].strip()}" in out
+    assert err == ""
+
+
+@POSIX
+def test_the_emulator_over_tls_can_be_used_from_its_copied_line() -> None:
+    """The environment that `emulate --tls` prints is all that another `di-async` needs."""
+    with start("emulate", "--port", "0", "--tls", "-o", "json") as emulating:
+        assert emulating.stdout
+        document = "".join(iter(emulating.stdout.readline, "}\n")) + "}"
+        env = json.loads(document)["env"]
+        with start("list", "-o", "json", env=env) as listing:
+            assert json.loads(listing.communicate()[0]) == []
+        emulating.send_signal(signal.SIGINT)
+        emulating.communicate()
+    assert emulating.returncode == 130
+
+
+@pytest.mark.timeout(60)
+def test_the_demo() -> None:
+    """In a pipe: under 30 seconds, exit code 0, a line for each change, an honest summary."""
+    with start("demo") as demo:
+        out, err = demo.communicate(timeout=30)
+    assert (demo.returncode, err) == (0, ""), err
+    assert out.count("provisioning -> active") == 11
+    assert out.count("provisioning -> error") == 1
+    assert "created: 12 instances in 3 regions: 11 active, 1 failed" in out
+    assert "list: empty: nothing is left" in out
+    assert "Hello from the emulator." in out
+    assert "\x1b" not in out
+
+
+def test_without_the_extra() -> None:
+    """Where typer is not installed, two lines say how to get it; exit code 2."""
+    code = "import sys; sys.modules['typer'] = None; from di_async.cli import main; main()"
+    called = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert called.returncode == 2
+    assert "pip install 'di-async[cli]'" in called.stderr
+    assert "Traceback" not in called.stderr
+
+
+def test_importing_the_door_of_the_cli_needs_no_extra() -> None:
+    """Neither typer nor rich is imported before `main` is called."""
+    code = "import sys, di_async.cli; sys.exit(bool({'typer', 'rich'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603

@@ -1,0 +1,281 @@
+"""A client is entered once, belongs to a loop and a thread, and ends all it began."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from di_async import (
+    ClientClosedError,
+    DecodeError,
+    InvalidInputError,
+    NotFoundError,
+    Secret,
+    WaitTimeoutError,
+)
+from di_async.core.ports import Trip
+from di_async.core.stages import ResumeToken, Stage
+from di_async.core.waiter import Action, Case
+from di_async.core.wire import Priority, Request, Response
+from di_async.engine.client import Client, credential, user_agent
+from tests.engine.support import Fleet, Thing, in_turn, plain_client, plain_engine
+from tests.support import ScriptTransport, Step, answer
+
+URL = "https://api.test"
+
+
+def a_client(*steps: Step) -> Client:
+    """A client of no provider, not entered."""
+    return Client(URL, plain_engine(ScriptTransport(steps)))
+
+
+# --- entering and leaving ----------------------------------------------------------------------
+
+
+def test_client_is_built_without_a_loop() -> None:
+    """At import time, in a synchronous function, anywhere."""
+    assert repr(a_client()) == f"<Client {URL}>"
+
+
+async def test_client_that_was_not_entered_says_so() -> None:
+    """What to do is in the message."""
+    with pytest.raises(RuntimeError, match="enter the client first"):
+        await a_client().request("GET", "/x")
+
+
+async def test_client_is_entered_once() -> None:
+    """Neither twice at a time nor again after leaving."""
+    client = a_client()
+    async with client:
+        with pytest.raises(RuntimeError, match="entered once"):
+            await client.__aenter__()
+    with pytest.raises(RuntimeError, match="entered once"):
+        await client.__aenter__()
+
+
+async def test_closed_client_says_so() -> None:
+    """With an error of ours; closing twice does nothing."""
+    async with plain_client(ScriptTransport([])) as client:
+        await client.aclose()
+        with pytest.raises(ClientClosedError):
+            await client.request("GET", "/x")
+        await client.aclose()
+
+
+async def test_client_closed_before_it_was_entered_stays_closed() -> None:
+    """Closing needs no entering."""
+    client = a_client()
+    await client.aclose()
+    with pytest.raises(ClientClosedError):
+        await client.request("GET", "/x")
+
+
+def test_client_of_one_asyncio_run_is_refused_in_a_second() -> None:
+    """Each loop needs a client of its own; a new one works."""
+    client = a_client(answer())
+
+    async def enter() -> None:
+        await client.__aenter__()
+
+    async def use() -> None:
+        with pytest.raises(RuntimeError, match="event loop"):
+            await client.request("GET", "/x")
+
+    async def anew() -> Any:
+        async with plain_client(ScriptTransport([answer(200, {"ok": 1})])) as client:
+            return await client.request("GET", "/x")
+
+    # One worker thread, so that the main thread's own loop is left alone.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, enter()).result()
+        thread.submit(asyncio.run, use()).result()
+        assert thread.submit(asyncio.run, anew()).result() == {"ok": 1}
+
+
+async def test_client_is_refused_in_another_thread() -> None:
+    """With or without a loop of its own there."""
+    async with plain_client(ScriptTransport([answer()])) as client:
+        found: list[BaseException] = []
+
+        def elsewhere() -> None:
+            try:
+                asyncio.run(client.request("GET", "/x"))
+            except RuntimeError as error:
+                found.append(error)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        assert "event loop (and thread)" in str(found[0])
+
+
+async def test_engine_without_a_running_loop_is_refused() -> None:
+    """A plain function in a thread gets a clear error as well."""
+    async with plain_client(ScriptTransport([])) as client:
+        with pytest.raises(RuntimeError, match="make one client for each loop"):
+            await asyncio.to_thread(lambda: client._engine.running)  # noqa: SLF001
+
+
+async def test_entering_and_leaving_may_happen_in_different_tasks() -> None:
+    """As pytest fixtures and web frameworks do."""
+    client = a_client(answer(200, {"ok": 1}))
+    await asyncio.create_task(client.__aenter__())
+    assert await asyncio.create_task(client.request("GET", "/x")) == {"ok": 1}
+    await asyncio.create_task(client.aclose())
+
+
+@pytest.mark.looptime
+async def test_leaving_ends_open_waits_and_calls() -> None:
+    """With `ClientClosedError`, in the middle of whatever they do."""
+    fleet = Fleet(in_turn(Thing("new")))
+    async with plain_client(ScriptTransport([answer(503), answer()])) as client:
+        case = Case(action=Action.ACTIVE, accepted_at=0.0)
+        change = client._engine.change(fleet.source, "a", case)  # noqa: SLF001
+        wait = asyncio.create_task(change.wait())
+        call = asyncio.create_task(client.request("GET", "/x"))
+        await asyncio.sleep(0.1)
+    for task in (wait, call):
+        with pytest.raises(ClientClosedError):
+            await task
+
+
+# --- request() ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["x", "//host/x", "/x?a=1", "/x#a", "", "https://else.test/x"])
+async def test_path_that_would_lead_elsewhere_is_refused(path: str) -> None:
+    """It starts with one slash and holds no query."""
+    transport = ScriptTransport([answer()])
+    async with plain_client(transport) as client:
+        with pytest.raises(InvalidInputError, match="path"):
+            await client.request("GET", path)
+    assert transport.requests == []
+
+
+async def test_request_reaches_any_endpoint() -> None:
+    """Method, query and body as given, the answer decoded."""
+    transport = ScriptTransport([answer(200, [1])])
+    async with plain_client(transport) as client:
+        told = await client.request("post", "/v2/tags", params={"a": True}, json={"name": "x"})
+    assert told == [1]
+    assert transport.requests == [Request("POST", "/v2/tags", (("a", "true"),), b'{"name":"x"}')]
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+async def test_answer_without_a_body_is_none(body: bytes) -> None:
+    """A 204, or a 200 with nothing in it."""
+    async with plain_client(ScriptTransport([Response(204, {}, body)])) as client:
+        assert await client.request("DELETE", "/x") is None
+
+
+async def test_answer_that_nobody_can_read_tells_whose_it_was() -> None:
+    """Method, path, status and request id are on the error."""
+    html = Response(200, {"x-request-id": "r1"}, b"<html>")
+    async with plain_client(ScriptTransport([html])) as client:
+        with pytest.raises(DecodeError) as caught:
+            await client.request("GET", "/x")
+    error = caught.value
+    told = (error.method, error.path, error.status, error.request_id)
+    assert told == ("GET", "/x", 200, "r1")
+
+
+async def test_errors_of_the_api_come_through() -> None:
+    """The same errors as everywhere."""
+    async with plain_client(ScriptTransport([answer(404)])) as client:
+        with pytest.raises(NotFoundError):
+            await client.request("GET", "/x")
+
+
+async def test_poller_s_read_is_decoded_too() -> None:
+    """In a single attempt."""
+    async with plain_client(ScriptTransport([answer(200, {"a": 1})])) as client:
+        trip, engine = Trip(), client._engine  # noqa: SLF001
+        told = await engine.json_once(Request("GET", "/x"), Priority.SWEEP, trip)
+    assert (told, trip.sends) == ({"a": 1}, 1)
+
+
+# --- resuming ----------------------------------------------------------------------------------
+
+
+def token(**fields: Any) -> str:
+    """A token for things of nobody."""
+    told: dict[str, Any] = {
+        "provider": "nobody",
+        "base_url": URL,
+        "stage": Stage("thing", "id-1"),
+        "action": "create",
+        "started_at": 1e9,
+    }
+    return ResumeToken(**{**told, **fields}).encode()
+
+
+@pytest.mark.looptime
+async def test_resumed_change_goes_on_without_asking_anything() -> None:
+    """No I/O until somebody waits; `elapsed` counts from the first start."""
+    fleet = Fleet(in_turn(Thing("new")))
+    async with plain_client(ScriptTransport([])) as client:
+        change = client._engine.resumed(fleet.source, token())  # noqa: SLF001
+        assert (change.id, change.action, change.initial) == ("id-1", "create", None)
+        assert fleet.asked == []
+        with pytest.raises(WaitTimeoutError) as caught:
+            await change.wait(timeout=1)
+    assert caught.value.elapsed > 1e6
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"provider": "another"},
+        {"base_url": "https://evil.test"},
+        {"scope": "zone"},
+        {"stage": Stage("task", "id-1")},
+    ],
+)
+async def test_token_of_another_api_is_refused(fields: dict[str, Any]) -> None:
+    """A token's URL is compared and never contacted."""
+    fleet = Fleet(in_turn(Thing("new")))
+    async with plain_client(ScriptTransport([])) as client:
+        with pytest.raises(InvalidInputError, match="this resume token is for"):
+            client._engine.resumed(fleet.source, token(**fields))  # noqa: SLF001
+
+
+# --- credentials -------------------------------------------------------------------------------
+
+
+def test_given_token_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As text or as a secret."""
+    monkeypatch.setenv("FIRST", "env")
+    assert credential("given", "token", "FIRST").reveal() == "given"
+    assert credential(Secret("given"), "token", "FIRST").reveal() == "given"
+
+
+def test_environment_is_looked_through_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable is none; white space and quotes around the value go."""
+    monkeypatch.setenv("FIRST", "")
+    monkeypatch.setenv("SECOND", " 'second' \n")
+    assert credential(None, "token", "FIRST", "SECOND").reveal() == "second"
+
+
+@pytest.mark.parametrize("given", [None, "", "  ", Secret("")])
+def test_missing_token_names_the_variables(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `ValueError` that says what to do; an empty one is never looked up elsewhere."""
+    monkeypatch.delenv("FIRST", raising=False)
+    with pytest.raises(ValueError, match="no token: give it, or set FIRST or SECOND"):
+        credential(given, "token", "FIRST", "SECOND")
+
+
+@pytest.mark.parametrize("given", ["a b", "a\nb", "tökén", "a\x00"])
+def test_token_that_cannot_stand_in_a_header_is_refused_unseen(given: str) -> None:
+    """The message does not show it."""
+    with pytest.raises(InvalidInputError) as caught:
+        credential(given, "token")
+    assert given not in str(caught.value)
+
+
+def test_user_agent_ends_with_ours() -> None:
+    """A caller's own comes first."""
+    ours = user_agent(None)
+    assert ours.startswith("di_async/")
+    assert user_agent("mine/1") == f"mine/1 {ours}"

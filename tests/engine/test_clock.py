@@ -1,0 +1,33 @@
+"""Time is the loop's; wall time goes along with it."""
+
+import asyncio
+import time
+from datetime import UTC
+
+import pytest
+
+from di_async.engine.clock import Clock
+
+
+@pytest.mark.looptime
+async def test_wall_time_follows_the_loop() -> None:
+    """An hour of a virtual loop is an hour on the wall."""
+    clock = Clock(asyncio.get_running_loop())
+    began, wall, date = clock.now(), clock.wall(), clock.datetime()
+    await asyncio.sleep(3600)
+    assert clock.now() - began == pytest.approx(3600)
+    assert clock.wall() - wall == pytest.approx(3600)
+    assert (clock.datetime() - date).total_seconds() == pytest.approx(3600)
+
+
+async def test_wall_time_is_the_machine_s() -> None:
+    """Anchored once, as an aware datetime in UTC."""
+    clock = Clock(asyncio.get_running_loop())
+    assert abs(clock.wall() - time.time()) < 1
+    assert clock.datetime().tzinfo is UTC
+
+
+async def test_loop_and_wall_times_convert_both_ways() -> None:
+    """There and back again."""
+    clock = Clock(asyncio.get_running_loop())
+    assert clock.loop_at(clock.wall_at(123.0)) == pytest.approx(123.0, abs=1e-3)

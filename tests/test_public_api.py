@@ -1,0 +1,250 @@
+"""The door and what stands behind it: names, docstrings, signatures, defaults (design.md 3)."""
+
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import di_async
+from di_async import DigitalOcean, PollPolicy, RequestBudget, RetryPolicy
+from di_async.digitalocean import DedicatedInferences
+from di_async.engine.change import DEFAULT, Change
+
+ERRORS = [
+    "DIError",
+    "TransportError",
+    "ConnectError",
+    "RequestTimeoutError",
+    "OutcomeUnknownError",
+    "APIError",
+    "BadRequestError",
+    "AuthenticationError",
+    "PermissionDeniedError",
+    "NotFoundError",
+    "ConflictError",
+    "UnprocessableEntityError",
+    "RateLimitError",
+    "ServerError",
+    "DecodeError",
+    "WaitError",
+    "WaitTimeoutError",
+    "DeploymentFailedError",
+    "ResourceVanishedError",
+    "SupersededError",
+    "WaitRefusedError",
+    "ClientClosedError",
+    "InvalidInputError",
+]
+PROMISED = [
+    *("DigitalOcean", "Change", "Secret", "StatusChange"),
+    *("RetryPolicy", "PollPolicy", "RequestBudget", *ERRORS),
+]
+CLASSES = [getattr(di_async, name) for name in PROMISED]
+NEEDED = inspect.Parameter.empty
+BOTH = inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+def test_door_is_what_is_promised() -> None:
+    """Nothing is missing, nothing is added, and the list is sorted."""
+    assert sorted(PROMISED) == sorted(di_async.__all__)
+    assert di_async.__all__ == sorted(di_async.__all__)
+
+
+def test_door_holds_nothing_else() -> None:
+    """Apart from its rooms no public name lies about."""
+    public = {n for n, v in vars(di_async).items() if not n.startswith("_") and not _is_room(v)}
+    assert public == set(di_async.__all__)
+
+
+def _is_room(value: object) -> bool:
+    return inspect.ismodule(value)
+
+
+def test_star_import_gives_the_door() -> None:
+    """`from di_async import *` works."""
+    names: dict[str, Any] = {}
+    exec("from di_async import *", names)  # noqa: S102 - a star is not allowed in a function
+    assert set(di_async.__all__) <= set(names)
+
+
+def members(kind: type) -> Iterator[tuple[str, Any]]:
+    """Its own public methods and properties."""
+    for base in kind.__mro__:
+        if base.__module__.startswith("di_async"):
+            for name, value in vars(base).items():
+                if not name.startswith("_") and (callable(value) or isinstance(value, property)):
+                    yield f"{base.__name__}.{name}", value
+
+
+@pytest.mark.parametrize("kind", [*CLASSES, DedicatedInferences], ids=lambda c: c.__name__)
+def test_every_public_name_has_a_docstring(kind: type) -> None:
+    """So has each public method and property behind it."""
+    assert (kind.__doc__ or "").strip()
+    silent = [name for name, value in members(kind) if not inspect.getdoc(value)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda c: c.__name__)
+def test_every_public_callable_is_typed(kind: type) -> None:
+    """Arguments and results, so that a type checker sees what a reader does."""
+    for name, value in members(kind):
+        function = inspect.unwrap(getattr(value, "fget", value))
+        if not inspect.isfunction(function):
+            continue
+        told = inspect.signature(function)
+        bare = [p for n, p in told.parameters.items() if n != "self" and p.annotation is NEEDED]
+        assert (bare, told.return_annotation is NEEDED) == ([], False), name
+
+
+def shape(function: Any) -> dict[str, tuple[bool, Any]]:
+    """Each argument: keyword only?, and its default."""
+    arguments = inspect.signature(function).parameters.items()
+    return {
+        name: (p.kind is inspect.Parameter.KEYWORD_ONLY, p.default)
+        for name, p in arguments
+        if name != "self"
+    }
+
+
+def test_client_takes_what_is_promised() -> None:
+    """Every argument but the token by keyword, with the promised defaults."""
+    promised = {
+        "token": (False, None),
+        "base_url": (True, "https://api.digitalocean.com"),
+        "retry": (True, None),
+        "polling": (True, None),
+        "budget": (True, DEFAULT),
+        "request_timeout": (True, 30.0),
+        "max_connections": (True, 100),
+        "proxy": (True, None),
+        "ssl": (True, None),
+        "secrets_key": (True, "access_tokens"),
+        "user_agent": (True, None),
+        "session": (True, None),
+        "trace_configs": (True, ()),
+    }
+    assert promised.items() <= shape(DigitalOcean).items()
+
+
+ASKED = (False, NEEDED)
+METHODS: dict[str, tuple[str, dict[str, tuple[bool, Any]]]] = {
+    "list": ("i", {"region": (True, None), "name": (True, None), "page_size": (True, 200)}),
+    "get": ("c", {"id": ASKED}),
+    "find": ("c", {"name": ASKED}),
+    "create": ("c", {"spec": ASKED, "access_tokens": (True, None)}),
+    "update": (
+        "c",
+        {
+            "id": ASKED,
+            "spec": (True, None),
+            "access_tokens": (True, None),
+            "ready_timeout": (True, 0),
+        },
+    ),
+    "scale": (
+        "c",
+        {
+            "id": ASKED,
+            "replicas": ASKED,
+            "model": (True, None),
+            "accelerator_slug": (True, None),
+            "type": (True, None),
+        },
+    ),
+    "delete": ("c", {"id": ASKED}),
+    "wait_until_active": ("c", {"id": ASKED, "timeout": (True, DEFAULT)}),
+    "wait_until_deleted": ("c", {"id": ASKED, "timeout": (True, DEFAULT)}),
+    "wait_until": ("c", {"id": ASKED, "predicate": ASKED, "timeout": (True, DEFAULT)}),
+    "watch": ("i", {"id": ASKED}),
+    "resume": ("p", {"token": ASKED}),
+    "list_accelerators": ("i", {"id": ASKED, "slug": (True, None)}),
+    "list_tokens": ("i", {"id": ASKED}),
+    "get_accelerator": ("c", {"id": ASKED, "accelerator_id": ASKED}),
+    "create_token": ("c", {"id": ASKED, "name": ASKED}),
+    "revoke_token": ("c", {"id": ASKED, "token_id": ASKED}),
+    "ca_certificate": ("c", {"id": ASKED}),
+    "sizes": ("c", {}),
+    "gpu_model_configs": ("c", {}),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_method_takes_and_gives_what_is_promised(name: str) -> None:
+    """Its arguments, and whether it is a coroutine, an async iterator or plain."""
+    kind, arguments = METHODS[name]
+    method = getattr(DedicatedInferences, name)
+    assert arguments.items() <= shape(method).items()
+    assert inspect.iscoroutinefunction(method) is (kind == "c")
+    if kind == "i":
+        gives = inspect.signature(method).return_annotation
+        assert hasattr(getattr(gives, "__origin__", gives), "__anext__")
+
+
+def test_no_method_is_left_untold() -> None:
+    """What is public on `dedicated_inferences` is promised above."""
+    public = {n for n in vars(DedicatedInferences) if not n.startswith("_")}
+    assert public == set(METHODS)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_optional_is_told_by_keyword(name: str) -> None:
+    """A later argument can then be added anywhere."""
+    loose = [n for n, (by_key, d) in shape(getattr(DedicatedInferences, name)).items()
+             if d is not NEEDED and not by_key]  # fmt: skip
+    assert loose == []
+
+
+def test_request_takes_what_is_promised() -> None:
+    """`do.request(method, path, *, params=None, json=None)`, a coroutine."""
+    promised = {"method": ASKED, "path": ASKED, "params": (True, None), "json": (True, None)}
+    assert shape(DigitalOcean.request) == promised
+    assert inspect.iscoroutinefunction(DigitalOcean.request)
+
+
+def test_change_has_what_is_promised() -> None:
+    """And no `done()`: nothing polls unless somebody awaits."""
+    promised = {"id", "latest", "outcome", "action", "history", "resume_token", "wait", "events"}
+    promised |= {"requests", "elapsed"}  # what a live display shows; beyond the page, and kept
+    public = {n for n in vars(Change) if not n.startswith("_")}
+    assert public == promised
+    assert shape(Change.wait) == shape(Change.events) == {"timeout": (True, DEFAULT)}
+
+
+def test_policies_have_their_promised_defaults() -> None:
+    """In their order, so that they may be given by position as documented."""
+    assert RetryPolicy() == RetryPolicy(attempts=4, initial_delay=0.5, max_delay=30.0)
+    assert PollPolicy() == PollPolicy(target_lag=5.0, max_interval=60.0, confirm="auto")
+    assert shape(RequestBudget) == {
+        "per_minute": (False, 250),
+        "per_hour": (False, 5000),
+        "reserve": (False, 0.1),
+    }
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(), PollPolicy()])
+def test_policies_are_values(policy: Any) -> None:
+    """Frozen: one object may serve many clients."""
+    with pytest.raises(AttributeError):
+        policy.attempts = 1
+
+
+def test_importing_us_is_light() -> None:
+    """No test tool, no command's library, no certificate maker comes along."""
+    code = "import json, sys, di_async; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    roots = {name.split(".")[0] for name in json.loads(done.stdout)}
+    assert not roots & {"pytest", "trustme", "typer", "rich", "yaml", "click", "cryptography"}
+    assert "di_async.emulator" not in json.loads(done.stdout)
+
+
+def test_package_is_marked_as_typed() -> None:
+    """Type checkers of users read our annotations."""
+    from importlib.resources import files
+
+    assert (files("di_async") / "py.typed").is_file()
