@@ -171,8 +171,10 @@ class Desk:
 
     def _deliver(self, tracker: Tracker[Any], answer: Any, trip: Trip) -> None:
         try:
+            if isinstance(answer, Exception) and not isinstance(answer, DIError):
+                raise answer
             tracker.absorb(self._as_read(tracker, answer, trip), trip.sends)
-        except Exception as error:
+        except Exception as error:  # not ours, or a predicate's: theirs to see
             tracker.abort(error)
 
     def _as_read(self, tracker: Tracker[Any], answer: Any, trip: Trip) -> Read:
