@@ -15,6 +15,8 @@ __all__ = ["Laws"]
 
 # A law is fitted anew when this much more was learned.
 _REFIT = 1.3
+# A law as wide as this says nothing.
+_VAGUE = 1.0
 # So unlikely a surplus of settles refutes a law ...
 _SURPLUS_ODDS = 0.002
 # ... and so many expected without a quarter of them seen.
@@ -65,7 +67,8 @@ class Laws:
             model = self._local if belief.doubted else self._model
             if model.count(kind) >= max(MIN_SAMPLES, _REFIT * belief.fitted):
                 belief.fitted = model.count(kind)
-                belief.law = model.law(kind, ages.items())
+                law = model.law(kind, ages.items())
+                belief.law = law if law is not None and law.sigma < _VAGUE else None
             changed = changed or belief.law is not before
         return changed
 

@@ -20,19 +20,25 @@ __all__ = ["Load", "Quota", "Tempo", "Unit", "set_tempo"]
 # Without a law a change is thought to need up to an hour: the providers' own limit for a wait.
 COLD_HORIZON_S = 3600.0
 # The support of a law begins where this share has settled ...
-_FIRST_SHARE = 0.0005
+_FIRST_SHARE = 0.0001
 # ... and a unit is thought done when this many of its settles are expected to be missing.
 _LAST_COUNT = 0.7
 # Reads at unlikely moments may be this much rarer, where the quota binds; a p99 goal wants no more.
 _STRETCH = 1.7
+# A unit that is late may be late for this much longer than it has been: the bank lasts for it.
+_TAIL = 1.5
 # Stretching saves about this much, which the bank may spend on the likely moments.
 _SAVED = 0.82
+# Proofs and sweeps compete: sweeps this much slower than wanted are a fair price for proofs ...
+_FAIR = 1.5
+# ... and where proofs are insisted on, sweeps keep this share of the quota.
+_LEAST_LEFT = 0.4
 # From which likeliness on a moment is not stretched any more.
 _LIKELY = 0.8
 # Guarding reads before the support: one unit of each kind at every tenth of its age, and all
 # of them every `max_interval` if that takes no more than this share of the quota.
 _SAMPLE_OF_AGE = 0.1
-_GUARD_SHARE = 0.03
+_GUARD_SHARE = 0.01
 # No law is trusted to let a unit rest for longer than this share of its age.
 _MAX_OF_AGE = 0.2
 
@@ -43,6 +49,8 @@ class Quota:
 
     burst: float
     left: float
+    proofs: int = 0
+    """How many GETs will be wanted to prove what is found."""
 
 
 @frozen
@@ -74,9 +82,15 @@ class Tempo:
     """The pace that was set: seconds between reads of an active unit, and what it is made of."""
 
     period: float
-    binding: bool = False
-    active: int = 0
-    early: int = 0
+    wanted: float = math.inf
+    """What it would be with no end of quota."""
+    proofs: bool = True
+    """A GET for each settle can be had beside it."""
+
+    @property
+    def binding(self) -> bool:
+        """The hour's quota, or the burst limit, allows less than the policy wants."""
+        return self.period > self.wanted
 
 
 def set_tempo(
@@ -86,18 +100,17 @@ def set_tempo(
     active, early, need = [], [], 0.0
     for unit, load in units:
         begins, ends = support(load)
-        need += ends - max(begins, load.oldest)
+        need += min(ends - max(begins, load.oldest), max(COLD_HORIZON_S, load.oldest))
         if load.oldest < begins:
             early.append((unit, load, begins - load.oldest))
         else:
             active.append((unit, load))
-    floor = policy.target_lag
-    period = max(floor, len(active) / quota.burst)
-    banked = need / quota.left if quota.left > 0 else math.inf
-    binding = period > floor or banked > floor
-    if binding:
-        period = max(period, min(banked * _SAVED, COLD_HORIZON_S))
-    tempo = Tempo(period, binding, len(active), len(early))
+    fastest = max(policy.target_lag, len(active) / quota.burst)
+    proofs = fastest <= policy.target_lag and need < _FAIR * fastest * (quota.left - quota.proofs)
+    left = quota.left - quota.proofs if proofs or policy.confirm == "always" else quota.left
+    banked = min(need / max(left, _LEAST_LEFT * quota.left), COLD_HORIZON_S)
+    period = fastest if banked <= policy.target_lag else max(fastest, banked * _SAVED)
+    tempo = Tempo(period, policy.target_lag, proofs)
     for unit, load in active:
         unit.due_at = unit.read_at + rest(load, tempo, policy)
     _guard(early, policy, quota, now)
@@ -110,7 +123,7 @@ def support(load: Load) -> tuple[float, float]:
         return 0.0, max(COLD_HORIZON_S, 1.5 * load.oldest)
     age = min(load.ages)
     missing = load.law.survival(age) * _LAST_COUNT / max(load.count, 1)
-    ends = max(load.law.quantile(1 - missing), 1.1 * age) + load.oldest - age
+    ends = max(load.law.quantile(1 - missing), _TAIL * age) + load.oldest - age
     return load.law.quantile(_FIRST_SHARE), ends
 
 

@@ -27,6 +27,10 @@ __all__ = ["Desk", "Watch"]
 
 # Whoever is younger than this was made by this very process: its first look can wait its turn.
 _JUST_MADE_S = 1.0
+# Stamps come in whole seconds.
+_STAMP_S = 1.0
+# A settle seen after a long silence is placed within this last share of its age.
+_BLUR = 0.2
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 
 
@@ -151,6 +155,7 @@ class Desk:
                 self._deliver(tracker, error, trip)
             return False
         self._place(watch, resource)
+        trusting = trusting and not watch.doubt_pause  # a GET has refuted this one before
         for tracker in tuple(watch.trackers):
             sight = self.source.sight(resource, tracker.case)
             read = Seen(
@@ -205,15 +210,25 @@ class Desk:
         settled = isinstance(tracker.verdict, Settled) and tracker.case.action in _WRITES
         if settled and not tracker.taught and watch.unsettled_at is not None:
             tracker.taught = True
-            middle = (watch.unsettled_at + (watch.ready_at or now)) / 2
-            self._laws.settled(watch.kind, max(middle - watch.started_at, 0.1))
+            at = self._settled_at(tracker, watch.unsettled_at, watch.ready_at or now)
+            self._laws.settled(watch.kind, max(at - watch.started_at, 0.1))
+
+    def _settled_at(self, tracker: Tracker[Any], after: float, before: float) -> float:
+        """When it settled: by its own stamp if that is plausible, else within what was seen."""
+        sight = tracker.ledger.sight
+        stamp = sight.marks.updated_at if sight is not None else None
+        if stamp is not None and tracker.case.action is not Action.DELETE:
+            told = self._clock.loop_at(stamp.timestamp())
+            if after - _STAMP_S <= told <= before:
+                return told
+        return (max(after, before - _BLUR * (before - tracker.started_at)) + before) / 2
 
     def pending(self) -> dict[Key, dict[float, float]]:
         """By kind: how many are pending at about which age."""
-        now = self._clock.now()
         told: dict[Key, dict[float, float]] = {}
         for watch in self.planner:
-            age = math.exp(round(20 * math.log(max(now - watch.started_at, 1.0))) / 20)
+            seen_at = watch.started_at if watch.unsettled_at is None else watch.unsettled_at
+            age = math.exp(round(50 * math.log(max(seen_at - watch.started_at, 1.0))) / 50)
             ages = told.setdefault(watch.kind, {})
             ages[age] = ages.get(age, 0.0) + 1.0
         return told

@@ -135,7 +135,7 @@ class Tracker(Generic[R]):
             self.absorb(read, sends)
             return False
         if trusting and (read.sight.full or self.ledger.unsettled):
-            logger.warning("%s %s: settled on a list row's word", *self._who)
+            logger.debug("%s %s: settled on a list row's word", *self._who)
             self.absorb(read, sends)
             return False
         self.requests += sends

@@ -43,8 +43,6 @@ _REVIEW_S = 15.0
 _MAX_IN_FLIGHT = 32
 # Of the burst limit, what sweeps plan with: the rest is for jitter.
 _BURST_SHARE = 0.95
-# Waits are confirmed by a GET each while those take no more than this share of the hour's rest.
-_CONFIRM_SHARE = 0.5
 # After so many failures in a row the provider is left alone for a while.
 _FAILURES = 3
 _UNLIMITED = Quota(burst=1e9, left=1e9)
@@ -265,19 +263,17 @@ class Poller:
         return self._budget.delay(now, priority, ahead=self._budget.ahead(priority))
 
     def _quota(self, now: float) -> Quota:
-        """What sweeps may plan with, after the GETs that will prove what they find."""
+        """What sweeps may plan with, and the GETs that will prove what they find."""
         if self._budget is None:
             return _UNLIMITED
-        left = self._budget.left(now)
-        if not self._trusts_lists(now):
-            left -= min(self._awaited, left / 2)
-        return Quota(self._budget.burst * _BURST_SHARE, left)
+        proofs = 0 if self._policy.confirm == "never" else self._awaited
+        return Quota(self._budget.burst * _BURST_SHARE, self._budget.left(now), proofs)
 
     def _trusts_lists(self, now: float) -> bool:
         """Whether a list row may settle a wait: proofs would come too late, or eat the hour."""
         if self._policy.confirm != "auto" or self._budget is None:
             return self._policy.confirm == "never"
-        if self._awaited > _CONFIRM_SHARE * self._budget.left(now):
+        if not all(desk.planner.tempo.proofs for desk in self._desks.values()):
             return True
         queue = len(self._confirms)
         return self._budget.delay(now, Priority.CONFIRM, ahead=queue) > self._policy.target_lag
