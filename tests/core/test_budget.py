@@ -203,6 +203,16 @@ def test_own_requests_are_never_taken_for_others(remaining: int, own: int) -> No
     assert (budget.delay(0.0, Priority.READ) == 0) == (free > 0)
 
 
+def test_answer_older_than_our_own_count_frees_no_slot() -> None:
+    """More remaining than our own sends leave says nothing of others, and adds nothing to us."""
+    budget = RequestBudget(per_minute=100, per_hour=5, reserve=0)
+    for _ in range(3):
+        budget.spend(0.0)
+    budget.learn(0.0, RateNews(limit=5, remaining=5))
+    assert budget.delay(0.0, Priority.READ, ahead=1) == 0
+    assert budget.delay(0.0, Priority.READ, ahead=2) > 3000
+
+
 def test_answers_without_headers_teach_nothing() -> None:
     """Silence is no news."""
     budget = RequestBudget()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from typing import Any
 
 import pytest
@@ -436,6 +437,23 @@ async def test_resume_token_carries_start_and_deadline() -> None:
     token = ResumeToken.decode(change.resume_token)
     assert token.started_at == pytest.approx(fleet.clock.wall() - 140, abs=1)
     assert token.deadline_at == pytest.approx(fleet.clock.wall(), abs=1)
+
+
+@pytest.mark.parametrize(("timeout", "endless"), [(None, True), (50.0, False)])
+async def test_resume_token_tells_a_wait_without_end_from_one_with_a_deadline(
+    timeout: float | None, endless: bool
+) -> None:
+    """So that the next process waits for as long as this one would have."""
+    change = Fleet(active_at(10)).change()
+    await change.wait(timeout=timeout)
+    token = ResumeToken.decode(change.resume_token)
+    assert (token.endless, token.deadline_at is None) == (endless, endless)
+
+
+async def test_resumed_wait_without_end_has_none() -> None:
+    """It outlives the provider's default."""
+    change = Fleet(active_at(2_000)).change(more={"resumed_until": math.inf})
+    assert (await change.wait()).status == "active"
 
 
 @pytest.mark.parametrize(("left", "waits"), [(90.0, 90.0), (-5.0, 600.0)])

@@ -90,6 +90,26 @@ async def test_it_stops_asking_when_nobody_awaits() -> None:
     assert len(fleet.asked) == asked
 
 
+async def test_abandoned_id_is_not_asked_about_beside_others() -> None:
+    """Only what is awaited is asked about, while other waits go on."""
+    fleet = Fleet(active_at(100))
+    abandoned = asyncio.create_task(fleet.change("a").wait())
+    other = asyncio.create_task(fleet.change("b").wait())
+    await asyncio.sleep(12)
+    abandoned.cancel()
+    await other
+    assert max(at for at, id in fleet.asked if id == "a") < 12
+
+
+async def test_no_task_is_left_when_nobody_awaits() -> None:
+    """The poller lives while somebody waits, and starts anew with the next."""
+    fleet = Fleet(active_at(0))
+    for _ in range(2):
+        await fleet.change().wait()
+        await asyncio.sleep(0.1)
+        assert {task.get_name() for task in asyncio.all_tasks()} & {"di_async poller"} == set()
+
+
 async def test_a_change_that_nobody_awaits_is_never_asked_about() -> None:
     """A handle costs nothing."""
     fleet = Fleet(WORKING)
