@@ -9,8 +9,8 @@ No clock here: every method is told `now`, in seconds of the running loop.
 
 import heapq
 import itertools
+import math
 from collections import deque
-from math import floor
 from typing import Any
 
 from attrs import define, field, frozen
@@ -25,8 +25,14 @@ __all__ = ["RateNews", "RequestBudget"]
 _MARGIN_S = 1.0
 # With the hour used up by others we learn of freed slots only by asking: one probe in this time.
 _PROBE_S = 30.0
-# A 429 without a date: half the shorter window is soon enough to see whether it has eased.
-_UNDATED_BLOCK_S = 30.0
+# After a 429 of the hour (it has no `retry-after`) one probe after this time, then after twice as
+# long and so on: its reset is when the oldest request expires, which may be soon or in an hour.
+_BLOCK_S, _MAX_BLOCK_S = 30.0, 300.0
+# What goes on for three of these is taken to go on: somebody else's traffic, or a stream of writes.
+_SLOT_S = 300.0
+_LULL_S = 90.0
+# Two writes a minute are a stream.
+_STREAM_RATE = 2 / 60
 
 
 @frozen
@@ -61,6 +67,36 @@ class _Window:
         return self.stamps[index] + self.span * (rounds + 1) - now
 
 
+@define
+class _Flow:
+    """What is sent beside the polling, in slots of time: is it a burst or does it go on?"""
+
+    slots: dict[int, float] = field(factory=dict)
+    last_at: float = -math.inf
+
+    def add(self, now: float, count: float = 1.0) -> None:
+        self.last_at = now
+        slot = int(now // _SLOT_S)
+        if slot not in self.slots:
+            self.slots = {s: n for s, n in self.slots.items() if s >= slot - 13}
+        self.slots[slot] = self.slots.get(slot, 0.0) + count
+
+    def in_hour(self, now: float) -> float:
+        slot = int(now // _SLOT_S)
+        return sum(n for s, n in self.slots.items() if s > slot - 12)
+
+    def steady(self, now: float) -> float:
+        """Requests a second that have gone on for three slots, longer than a burst, and still do."""
+        if now - self.last_at > _LULL_S:
+            return 0.0
+        slot = int(now // _SLOT_S)
+        return min(self.slots.get(slot - i, 0.0) for i in (1, 2, 3)) / _SLOT_S
+
+    def to_come(self, now: float) -> float:
+        """By how much an hour of this will hold more than the last one did."""
+        return max(0.0, 3600.0 * self.steady(now) - self.in_hour(now))
+
+
 class RequestBudget:
     """The request quota of one token. Clients given the same object share it (one event loop).
 
@@ -83,6 +119,10 @@ class RequestBudget:
         self._hour = _Window(3600.0 + _MARGIN_S)
         self._hour_limit = per_hour
         self._foreign = 0
+        self._foreign_seen: deque[tuple[float, int]] = deque()
+        self._foreign_counted = (-math.inf, 0)
+        self._foreign_flow, self._own_flow = _Flow(), _Flow()
+        self._blocks = 0
         self._blocked_until = float("-inf")
         self._last_spent = float("-inf")
         self._queue: list[tuple[Priority, int, Any]] = []
@@ -96,15 +136,18 @@ class RequestBudget:
 
     def delay(self, now: float, priority: Priority, *, ahead: int = 0) -> float:
         """Seconds until a request of this priority may go; 0 means now."""
-        minute = self._minute.delay(now, self._share(self.per_minute, priority), ahead)
+        minute_share = self._share(self.per_minute, priority) - self._foreign_in_minute(now)
+        minute = self._minute.delay(now, max(1, minute_share), ahead)
         hour_share = self._share(self._hour_limit, priority) - self._foreign
         hour = self._hour.delay(now, hour_share, ahead)
         if hour > 0 and self._foreign:
             hour = min(hour, max(0.0, self._last_spent + _PROBE_S - now))
         return max(minute, hour, self._blocked_until - now, 0.0)
 
-    def spend(self, now: float) -> None:
+    def spend(self, now: float, priority: Priority = Priority.READ) -> None:
         """Count one request as sent now."""
+        if priority < Priority.CONFIRM:
+            self._own_flow.add(now)
         self._last_spent = now
         self._minute.stamps.append(now)
         self._hour.stamps.append(now)
@@ -124,13 +167,42 @@ class RequestBudget:
         if news.limit is not None and news.limit > 0:
             self._hour_limit = min(self.per_hour, news.limit)
         if news.limited:
-            told = news.retry_after if news.retry_after is not None else news.reset_in
-            block = _UNDATED_BLOCK_S if told is None else max(told, 1.0)
-            self._blocked_until = max(self._blocked_until, now + block)
-        elif news.remaining is not None:
+            self._block(now, news)
+            return
+        self._blocks = 0
+        if news.remaining is not None:
             limit = news.limit or self.per_hour
-            theirs = limit - news.remaining - self._hour.used(now)
-            self._foreign = max(0, theirs)
+            self._see_foreign(now, limit - news.remaining - self._hour.used(now))
+
+    def _block(self, now: float, news: RateNews) -> None:
+        if news.retry_after is not None:
+            block = news.retry_after
+        else:
+            block = min(_BLOCK_S * 2.0**self._blocks, _MAX_BLOCK_S)
+            block = block if news.reset_in is None else min(block, news.reset_in)
+            if now >= self._blocked_until:  # else it is the same storm, told once more
+                self._blocks = min(self._blocks + 1, 10)
+        self._blocked_until = max(self._blocked_until, now + max(block, 1.0))
+
+    def _see_foreign(self, now: float, theirs: int) -> None:
+        """What others have sent in this hour; it lags by what is under way, so never below 0."""
+        self._foreign = max(0, theirs)
+        self._foreign_seen.append((now, self._foreign))
+        self._forget_foreign(now)
+        counted_at, counted = self._foreign_counted
+        if now - counted_at >= self._minute.span:
+            self._foreign_flow.add(now, max(0, self._foreign - counted))
+            self._foreign_counted = now, self._foreign
+
+    def _forget_foreign(self, now: float) -> None:
+        """Keep what was seen within a minute, and the last sight before it to compare with."""
+        seen = self._foreign_seen
+        while len(seen) > 1 and seen[1][0] <= now - self._minute.span:
+            seen.popleft()
+
+    def _foreign_in_minute(self, now: float) -> int:
+        self._forget_foreign(now)
+        return max(0, self._foreign - self._foreign_seen[0][1]) if self._foreign_seen else 0
 
     @property
     def burst(self) -> float:
@@ -138,9 +210,17 @@ class RequestBudget:
         return self._share(self.per_minute, Priority.SWEEP) / self._minute.span
 
     def left(self, now: float) -> float:
-        """Requests that polling may still spend of this hour's; never quite none."""
+        """Requests that polling may still spend of this hour's; never quite none.
+
+        What others, and own writes, have been sending for a while is expected to go on.
+        """
         share = self._share(self._hour_limit, Priority.SWEEP)
-        return max(share - self._foreign - self._hour.used(now), 0.02 * share)
+        to_come = self._own_flow.to_come(now) + self._foreign_flow.to_come(now)
+        return max(share - self._foreign - self._hour.used(now) - to_come, 0.02 * share)
+
+    def steady(self, now: float) -> bool:
+        """Own writes come in a stream: there will always be something to poll for."""
+        return self._own_flow.steady(now) > _STREAM_RATE
 
     def used(self, now: float) -> tuple[int, int]:
         """Own requests in the last minute and in the last hour."""
@@ -163,8 +243,9 @@ class RequestBudget:
             wait = self.delay(now, self._queue[0][0])
             if wait > 0:
                 return ready, wait
-            ready.append(heapq.heappop(self._queue)[2])
-            self.spend(now)
+            priority, _, ticket = heapq.heappop(self._queue)
+            ready.append(ticket)
+            self.spend(now, priority)
         return ready, None
 
     def leave(self, ticket: Any) -> None:
@@ -175,4 +256,6 @@ class RequestBudget:
         heapq.heapify(self._queue)
 
     def _share(self, limit: int, priority: Priority) -> int:
-        return max(1, floor(limit * (1 - self.reserve))) if priority is Priority.SWEEP else limit
+        return (
+            max(1, math.floor(limit * (1 - self.reserve))) if priority is Priority.SWEEP else limit
+        )

@@ -19,6 +19,8 @@ __all__ = ["Load", "Quota", "Tempo", "Unit", "set_tempo"]
 
 # Without a law a change is thought to need up to an hour: the providers' own limit for a wait.
 COLD_HORIZON_S = 3600.0
+# ... and a stream of writes keeps every unit in need for ever; half an hour is planned for.
+_STREAM_HORIZON_S = 1800.0
 # The support of a law begins where this share has settled ...
 _FIRST_SHARE = 0.0001
 # ... and a unit is thought done when this many of its settles are expected to be missing.
@@ -51,6 +53,8 @@ class Quota:
     left: float
     proofs: int = 0
     """How many GETs will be wanted to prove what is found."""
+    stream: bool = False
+    """More to wait for keeps coming: the bank must not be spent on what is here now."""
 
 
 @frozen
@@ -100,7 +104,8 @@ def set_tempo(
     active, early, need = [], [], 0.0
     for unit, load in units:
         begins, ends = support(load)
-        need += min(ends - max(begins, load.oldest), max(COLD_HORIZON_S, load.oldest))
+        wait = min(ends - max(begins, load.oldest), max(COLD_HORIZON_S, load.oldest))
+        need += max(wait, _STREAM_HORIZON_S) if quota.stream else wait
         if load.oldest < begins:
             early.append((unit, load, begins - load.oldest))
         else:

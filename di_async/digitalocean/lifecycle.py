@@ -11,7 +11,7 @@ from di_async.core.waiter import Action, Case, Marks, Phase, Sight
 from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
 from di_async.digitalocean.spec import DedicatedInferenceSpec, shown_spec, spec_digest
 
-__all__ = ["create_case", "glance", "place", "sight", "update_case"]
+__all__ = ["create_case", "glance", "is_pending", "place", "sight", "update_case"]
 
 _PHASES = {
     "new": Phase.WORKING,
@@ -103,6 +103,12 @@ def place(di: DedicatedInference) -> tuple[str, str]:
 def glance(row: Any) -> tuple[str, int]:
     """A list row's id, and what changes when its state does."""
     return row.get("id", ""), hash((row.get("status"), row.get("updated_at")))
+
+
+def is_pending(di: DedicatedInference) -> bool:
+    """Something is under way with it that will end by itself."""
+    phase = _PHASES.get(di.status, Phase.WORKING)
+    return phase in {Phase.WORKING, Phase.DELETING} or di.pending_deployment_spec is not None
 
 
 def _lacking(di: DedicatedInference) -> str | None:

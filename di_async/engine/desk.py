@@ -18,7 +18,7 @@ from di_async.core.planner import Item, Planner
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
 from di_async.core.stages import Stage
-from di_async.core.waiter import Action, Missing, Read, Seen, Settled, Trouble
+from di_async.core.waiter import Action, Missing, Pending, Read, Seen, Settled, Trouble
 from di_async.core.wire import Priority
 from di_async.engine.clock import Clock
 from di_async.engine.observe import Tracker
@@ -27,6 +27,8 @@ __all__ = ["Desk", "Watch"]
 
 # Whoever is younger than this was made by this very process: its first look can wait its turn.
 _JUST_MADE_S = 1.0
+# Light rows are taken at their word only after GETs have borne out so many of them, and none not.
+_HONEST_ROWS = 20
 # Stamps come in whole seconds.
 _STAMP_S = 1.0
 # A settle seen after a long silence is placed within this last share of its age.
@@ -59,6 +61,7 @@ class Desk:
         self.planner: Planner[Watch] = Planner(policy, laws.law)
         self._policy = policy
         self._laws = laws
+        self._rows_proven = 0.0
         self._clock = clock
 
     # -- who waits ----------------------------------------------------------------------------
@@ -112,10 +115,16 @@ class Desk:
             self._deliver(tracker, answer, trip)
             self._learn(tracker, watch, now)
         watch.unsettled_at = now
-        if priority is Priority.CONFIRM:
+        if priority is Priority.CONFIRM and not isinstance(answer, Exception):
+            self._weigh_rows(watch)
             longest = self._policy.max_interval
             watch.doubt_pause = min(max(2 * watch.doubt_pause, self._policy.target_lag), longest)
             watch.doubt_until = now + watch.doubt_pause
+
+    def _weigh_rows(self, watch: Watch) -> None:
+        """A GET has just proven or refuted what a row said."""
+        refuted = any(isinstance(tracker.verdict, Pending) for tracker in watch.trackers)
+        self._rows_proven = -math.inf if refuted else self._rows_proven + 1
 
     def take_page(
         self, number: int, page: Page | DIError, trip: Trip, *, trusting: bool
@@ -161,7 +170,8 @@ class Desk:
             read = Seen(
                 started_at=trip.started_at, at=now, sight=sight, resource=resource, source="list"
             )
-            wants_proof = tracker.glance(read, trip.sends, trusting=trusting)
+            trusted = trusting and (sight.full or self._rows_proven >= _HONEST_ROWS)
+            wants_proof = tracker.glance(read, trip.sends, trusting=trusted)
             candidate, idle = candidate or wants_proof, idle and sight.idle
             self._learn(tracker, watch, now)
         if not candidate:

@@ -35,7 +35,7 @@ class Gate:
             return 0.0
         now = self._clock.now()
         if not budget.ahead(priority) and budget.delay(now, priority) == 0:
-            budget.spend(now)
+            budget.spend(now, priority)
             return now
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         budget.join(priority, turn)

@@ -18,7 +18,7 @@ import anyio
 import anyio.abc
 
 from di_async.core.budget import RequestBudget
-from di_async.core.errors import ClientClosedError, DIError, NotFoundError, RateLimitError
+from di_async.core.errors import ClientClosedError, NotFoundError, RateLimitError
 from di_async.core.laws import Laws
 from di_async.core.pace import Quota
 from di_async.core.planner import GetOne, ListPage
@@ -243,15 +243,17 @@ class Poller:
             answer = await reading
         except ClientClosedError:
             raise
-        except Exception as error:  # noqa: BLE001 - a session's middleware may raise anything
+        except Exception as error:
             answer = error
-        broken = isinstance(answer, DIError) and not isinstance(answer, NotFoundError)
+        broken = isinstance(answer, Exception) and not isinstance(
+            answer, NotFoundError | RateLimitError
+        )
         self._failures = self._failures + 1 if broken else 0
         now = self._clock.now()
         if self._failures >= _FAILURES:
             pause = self._policy.target_lag * 2.0 ** min(self._failures - _FAILURES, 30)
             self._calm_until = now + min(pause, self._policy.max_interval)
-        if isinstance(answer, RateLimitError) and answer.retry_after:
+        if isinstance(answer, RateLimitError) and answer.retry_after and self._budget is None:
             self._calm_until = max(self._calm_until, now + answer.retry_after)
         return answer
 
@@ -267,7 +269,8 @@ class Poller:
         if self._budget is None:
             return _UNLIMITED
         proofs = 0 if self._policy.confirm == "never" else self._awaited
-        return Quota(self._budget.burst * _BURST_SHARE, self._budget.left(now), proofs)
+        burst, left = self._budget.burst * _BURST_SHARE, self._budget.left(now)
+        return Quota(burst, left, proofs, stream=self._budget.steady(now))
 
     def _trusts_lists(self, now: float) -> bool:
         """Whether a list row may settle a wait: proofs would come too late, or eat the hour."""

@@ -1,0 +1,1 @@
+"""Many at once: waits of a whole fleet, and what there is in it."""
