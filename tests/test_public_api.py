@@ -41,7 +41,8 @@ ERRORS = [
 ]
 PROMISED = [
     *("DigitalOcean", "Change", "Secret", "StatusChange"),
-    *("RetryPolicy", "PollPolicy", "RequestBudget", *ERRORS),
+    *("RetryPolicy", "PollPolicy", "RequestBudget", "DurationModel", *ERRORS),
+    *("WaitReport", "Inventory", "as_completed", "scan", "wait_all"),
 ]
 CLASSES = [getattr(di_async, name) for name in PROMISED]
 NEEDED = inspect.Parameter.empty
@@ -159,7 +160,7 @@ METHODS: dict[str, tuple[str, dict[str, tuple[bool, Any]]]] = {
     "wait_until_active": ("c", {"id": ASKED, "timeout": (True, DEFAULT)}),
     "wait_until_deleted": ("c", {"id": ASKED, "timeout": (True, DEFAULT)}),
     "wait_until": ("c", {"id": ASKED, "predicate": ASKED, "timeout": (True, DEFAULT)}),
-    "watch": ("i", {"id": ASKED}),
+    "watch": ("i", {"id": (False, None), "region": (True, None)}),
     "resume": ("p", {"token": ASKED}),
     "list_accelerators": ("i", {"id": ASKED, "slug": (True, None)}),
     "list_tokens": ("i", {"id": ASKED}),

@@ -14,7 +14,7 @@ from di_async.core.errors import APIError, api_error
 from di_async.core.ports import Source, Transport, Trip
 from di_async.core.stages import Stage
 from di_async.core.waiter import Action, Case, Marks, Phase, Sight
-from di_async.core.wire import Request, Response
+from di_async.core.wire import Priority, Request, Response
 from di_async.engine.change import Change
 from di_async.engine.client import Client, Engine
 from di_async.engine.clock import Clock
@@ -72,9 +72,10 @@ class Fleet:
             default_timeout=600.0,
             fetch=self._fetch,
             sight=sight,
+            row=lambda row: row,
         )
 
-    async def _fetch(self, stage: Stage, trip: Trip) -> Thing:
+    async def _fetch(self, stage: Stage, priority: Priority, trip: Trip) -> Thing:
         trip.started_at, trip.sends = self.clock.now(), 1
         self.asked.append((self.clock.now(), stage.id))
         self.in_flight += 1

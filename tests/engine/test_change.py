@@ -111,12 +111,12 @@ async def test_timeout_is_a_timeout_error_with_the_whole_story() -> None:
     fleet = Fleet(in_turn(Thing("new", name="web"), ServerError("x", status=500), Thing("new")))
     change = fleet.change("id-1", more={"initial": Thing("first")})
     with pytest.raises(TimeoutError) as caught:
-        await change.wait(timeout=16)
+        await change.wait(timeout=13)
     error = caught.value
     assert isinstance(error, WaitTimeoutError)
     assert (error.id, error.resource, error.initial) == ("id-1", Thing("new"), Thing("first"))
     assert error.history == change.history != ()
-    assert error.elapsed == pytest.approx(16, abs=0.1)
+    assert error.elapsed == pytest.approx(13, abs=0.1)
     assert error.requests == len(fleet.asked) == 3
     assert isinstance(error.last_error, ServerError)
     assert ResumeToken.decode(error.resume_token or "").stage.id == "id-1"

