@@ -6,6 +6,7 @@ async with DigitalOcean() as do:
 """
 
 from di_async.core.budget import RequestBudget
+from di_async.core.durations import DurationModel
 from di_async.core.errors import (
     APIError,
     AuthenticationError,
@@ -37,6 +38,9 @@ from di_async.core.schedule import PollPolicy
 from di_async.core.secret import Secret
 from di_async.digitalocean import DigitalOcean
 from di_async.engine.change import Change
+from di_async.fleet.inventory import Inventory
+from di_async.fleet.scanning import scan
+from di_async.fleet.waiting import WaitReport, as_completed, wait_all
 
 __all__ = [
     "APIError",
@@ -50,7 +54,9 @@ __all__ = [
     "DecodeError",
     "DeploymentFailedError",
     "DigitalOcean",
+    "DurationModel",
     "InvalidInputError",
+    "Inventory",
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
@@ -68,5 +74,9 @@ __all__ = [
     "UnprocessableEntityError",
     "WaitError",
     "WaitRefusedError",
+    "WaitReport",
     "WaitTimeoutError",
+    "as_completed",
+    "scan",
+    "wait_all",
 ]

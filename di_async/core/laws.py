@@ -47,6 +47,10 @@ class Laws:
         belief = self._beliefs.get(kind)
         return self._believe(kind, ()).law if belief is None else belief.law
 
+    def believed(self) -> tuple[Key, ...]:
+        """The kinds that have a law now."""
+        return tuple(kind for kind, belief in self._beliefs.items() if belief.law is not None)
+
     def settled(self, kind: Key, age: float) -> None:
         """One more settle, at this age."""
         belief = self._believe(kind, ())

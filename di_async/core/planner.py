@@ -100,6 +100,11 @@ class Planner(Generic[W]):
     def __iter__(self) -> Iterator[W]:
         return iter(self._items.values())
 
+    @property
+    def pages(self) -> int | None:
+        """How many pages the list has; None while none was read."""
+        return self._pages
+
     # -- who is awaited, and where ------------------------------------------------------------
 
     def add(self, item: W) -> None:
@@ -253,8 +258,8 @@ class Planner(Generic[W]):
                 yield sheet, self._load(sheet.items, now)
             else:
                 yield from ((item, self._load({"": item}, now)) for item in sheet.items.values())
-        strayed = [item for item in self._lost.values() if item.strayed_at is not None]
         fresh = {id: item for id, item in self._lost.items() if item.strayed_at is None}
+        strayed = [item for item in self._lost.values() if item.strayed_at is not None]
         if len(fresh) > len(self._unsearched()) > 0:
             self._walk.read_at = min(item.read_at for item in fresh.values())
             yield self._walk, self._load(fresh, now)
@@ -262,18 +267,18 @@ class Planner(Generic[W]):
         for item in itertools.chain(strayed, fresh.values(), self._unlisted.values()):
             yield item, self._load({"": item}, now)
 
-    def _load(self, items: Mapping[str, Item], now: float) -> Load:
-        """A unit's load, judged by its first, middle and last item."""
-        last = len(items) - 1
-        picked = [next(itertools.islice(items.values(), i, None)) for i in {0, last // 2, last}]
-        laws = [self._law(item.kind) for item in picked]
-        law = None if None in laws else laws[0]
-        ages = tuple(max(0.0, now - item.started_at) for item in picked)
-        return Load(len(items), ages, law, picked[0].kind)
+    def _load(self, items: dict[str, Item], now: float) -> Load:
+        """A unit's load, judged by its first and its last item."""
+        first, last = next(iter(items.values())), next(reversed(items.values()))
+        law = self._law(first.kind)
+        if last.kind != first.kind and self._law(last.kind) is None:
+            law = None
+        ages = (now - first.started_at, now - last.started_at)
+        return Load(len(items), max(*ages, 0.0), max(min(ages), 0.0), law, first.kind)
 
     def _reschedule(self, unit: _Sheet | Item, now: float) -> None:
         """The next turn of a unit just read, at the pace that holds."""
-        items = unit.items if isinstance(unit, _Sheet) else {"": unit}
+        items: dict[str, Item] = unit.items if isinstance(unit, _Sheet) else {"": unit}
         unit.due_at = now + rest(self._load(items, now), self.tempo, self._policy)
         self._push(unit)
 

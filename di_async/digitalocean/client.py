@@ -6,6 +6,7 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 import builtins
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import aiohttp
@@ -35,12 +36,14 @@ from di_async.digitalocean.models import (
     Sizes,
     read_ca,
 )
+from di_async.digitalocean.scanning import DigitalOceanScanner
 from di_async.digitalocean.spec import SpecLike, spec_fields, whole_spec
 from di_async.digitalocean.writes import Writes, unwrap
 from di_async.engine.change import DEFAULT, Change, Default, EventStream, Timeout
 from di_async.engine.client import Client, Engine, credential, user_agent
 from di_async.engine.pages import Listing
 from di_async.engine.transport import AiohttpTransport, TransportOptions, checked_base_url
+from di_async.engine.watching import AccountWatch
 
 __all__ = ["DedicatedInferences", "DigitalOcean"]
 
@@ -118,6 +121,10 @@ class DigitalOcean(Client):
         )
         super().__init__(base_url, engine)
         self.dedicated_inferences = DedicatedInferences(engine, base_url, secrets_key)
+
+    def scanner(self) -> DigitalOceanScanner:
+        """How `scan` reads this account. No I/O."""
+        return DigitalOceanScanner(self.dedicated_inferences)
 
 
 _user_agent = user_agent
@@ -294,12 +301,23 @@ class DedicatedInferences:
         )
         return found
 
-    def watch(self, id: str) -> EventStream[DedicatedInference]:
-        """An async iterator over what happens to an instance, beginning with how it is now.
+    def watch(
+        self, id: str | None = None, *, region: str | None = None
+    ) -> EventStream[DedicatedInference] | AccountWatch:
+        """An async iterator over what happens, beginning with how everything is now.
 
-        It has no end but the instance's: then it raises `ResourceVanishedError`.
+        Args:
+            id: one instance. The stream has no end but the instance's: then it raises
+                `ResourceVanishedError`.
+            region: without an id: all instances there, else all of the account. New ones come
+                with `previous` None, deleted ones (proven by a 404) with `status` None, and the
+                stream has no end. A slow reader gets the latest state of each.
         """
-        return self._handle(id, Action.PREDICATE, lambda _: False).events(timeout=None)
+        if id is not None:
+            if region is not None:
+                raise InvalidInputError("watch one instance, or a region: not both")
+            return self._handle(id, Action.PREDICATE, lambda _: False).events(timeout=None)
+        return self._engine.watch(self._source, partial(self._sweep, region=region))
 
     def resume(self, token: str) -> Change[Any]:
         """The change whose `resume_token` this is, from any process. No I/O.
@@ -395,8 +413,9 @@ class DedicatedInferences:
                 found.append(instance)
         return found
 
-    async def _sweep(self, page: int, trip: Trip) -> Page:
-        request = ENDPOINTS["list"].request(params={"page": page, "per_page": PAGE_SIZE})
+    async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Page:
+        asked = {"region": region, "page": page, "per_page": PAGE_SIZE}
+        request = ENDPOINTS["list"].request(params=asked)
         body = await self._engine.json_once(request, Priority.SWEEP, trip)
         return read_page(body, "dedicated_inferences")
 

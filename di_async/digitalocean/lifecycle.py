@@ -108,7 +108,9 @@ def glance(row: Any) -> tuple[str, int]:
 def is_pending(di: DedicatedInference) -> bool:
     """Something is under way with it that will end by itself."""
     phase = _PHASES.get(di.status, Phase.WORKING)
-    return phase in {Phase.WORKING, Phase.DELETING} or di.pending_deployment_spec is not None
+    if phase is Phase.READY:
+        return di.pending_deployment_spec is not None
+    return phase is not Phase.FAILED
 
 
 def _lacking(di: DedicatedInference) -> str | None:

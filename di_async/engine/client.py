@@ -13,7 +13,7 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from di_async.core.budget import RequestBudget
 from di_async.core.codec import loads
@@ -30,6 +30,8 @@ from di_async.engine.clock import Clock
 from di_async.engine.observe import Tracker
 from di_async.engine.poller import Poller
 from di_async.engine.session import Session
+from di_async.engine.stats import Stats
+from di_async.engine.watching import AccountWatch, Sweep
 
 __all__ = ["Client", "Engine", "credential", "user_agent"]
 
@@ -152,6 +154,11 @@ class Engine:
         tracker = Tracker(source, id, case, self.clock, predicate=predicate)
         return Change(tracker, self._poller, **more)
 
+    def watch(self, source: Source[Any], sweep: Sweep) -> AccountWatch:
+        """A stream of what happens to all that these sweeps show."""
+        self.running  # noqa: B018 - told here, not at the first event
+        return AccountWatch(source, sweep, self.polling, self.budget, lambda: self.clock)
+
     def resumed(self, source: Source[R], text: str) -> Change[Any]:
         """The change that a token tells of, if it belongs to this client's API."""
         token, clock = ResumeToken.decode(text), self.clock
@@ -204,6 +211,13 @@ class Client:
         What the provider has accepted goes on there, and bills. Closing twice does nothing.
         """
         await self._engine.close()
+
+    def stats(self) -> Stats:
+        """What its waits cost and how they are paced, now. No I/O."""
+        runtime = self._engine.running
+        used, refused = runtime.session.told()
+        minute, hour = used or (None, None)
+        return evolve(runtime.poller.stats(), minute=minute, hour=hour, refused=refused)
 
     async def request(
         self,

@@ -18,6 +18,8 @@ class Gate:
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
         self._queued: set[asyncio.Future[float]] = set()
+        self.refused = 0
+        """Answers that said the quota is used up."""
 
     def hold(self, priority: Priority) -> float:
         """Seconds that a request of this priority would be held back now."""
@@ -52,8 +54,13 @@ class Gate:
             self._queued.discard(turn)
             budget.leave(turn)
 
+    def used(self) -> tuple[int, int] | None:
+        """Requests in the last minute and in the last hour; None without a budget."""
+        return None if self._budget is None else self._budget.used(self._clock.now())
+
     def learn(self, news: RateNews) -> None:
         """Pass on what an answer told about the quota."""
+        self.refused += news.limited
         if self._budget is not None:
             self._budget.learn(self._clock.now(), news)
 

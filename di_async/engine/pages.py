@@ -9,9 +9,8 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-import anyio
-
 from di_async.core.paging import Page, page_count
+from di_async.engine.together import each
 
 __all__ = ["Listing"]
 
@@ -93,13 +92,7 @@ class Listing(AsyncIterator[T], Generic[T]):
         async def fetch(number: int) -> None:
             found[number] = await self._fetch(number)
 
-        try:
-            async with anyio.create_task_group() as pages:
-                for number in numbers:
-                    pages.start_soon(fetch, number)
-        except BaseExceptionGroup as errors:
-            error = _first(errors)
-            raise error from error.__cause__
+        await each(numbers, fetch)
         return [found[number] for number in numbers]
 
     def _fresh(self, page: Page) -> list[Any]:
@@ -111,10 +104,3 @@ class Listing(AsyncIterator[T], Generic[T]):
             if id:
                 self._seen.add(id)
         return rows
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

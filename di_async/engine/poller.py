@@ -29,6 +29,7 @@ from di_async.core.wire import Priority
 from di_async.engine.clock import Clock
 from di_async.engine.desk import Desk, Watch
 from di_async.engine.observe import Tracker, Waiter
+from di_async.engine.stats import Stats
 
 __all__ = ["Poller"]
 
@@ -66,6 +67,7 @@ class Poller:
         self._desks: dict[str, Desk] = {}
         self._confirms: deque[tuple[Desk, Watch]] = deque()
         self._in_flight = 0
+        self._gets = self._lists = 0
         self._failures = 0
         self._calm_until = -math.inf
         self._reviewed_at = clock.now()
@@ -101,6 +103,20 @@ class Poller:
                 desk.leave(tracker, watch)
                 if not self._awaited:
                     self._wake.set()
+
+    def stats(self) -> Stats:
+        """How it stands. The budget's part and the refusals are the session's to tell."""
+        planners = [desk.planner for desk in self._desks.values()]
+        known = [planner.pages for planner in planners if planner.pages is not None]
+        return Stats(
+            awaited=self._awaited,
+            pages=sum(known) if known else None,
+            gets=self._gets,
+            lists=self._lists,
+            confirms=len(self._confirms),
+            period=max((planner.tempo.period for planner in planners), default=None),
+            laws=self._laws.believed(),
+        )
 
     async def close(self) -> None:
         """Stop asking; every open wait ends with `ClientClosedError`."""
@@ -226,12 +242,14 @@ class Poller:
     async def _get(self, desk: Desk, watch: Watch, priority: Priority) -> None:
         trip = Trip()
         answer = await self._answer(desk.source.fetch(watch.stage, priority, trip))
+        self._gets += trip.sends
         desk.take(watch, answer, trip, priority)
 
     async def _list(self, desk: Desk, number: int) -> None:
         assert desk.source.sweep is not None  # noqa: S101 - else nothing would be listed
         trip = Trip()
         page = await self._answer(desk.source.sweep(number, trip))
+        self._lists += trip.sends
         trusting = self._trusts_lists(self._clock.now())
         self._confirms.extend(
             (desk, watch) for watch in desk.take_page(number, page, trip, trusting=trusting)

@@ -99,6 +99,10 @@ class Session:
             raise error
         return response
 
+    def told(self) -> tuple[tuple[int, int] | None, int]:
+        """The budget's requests in the last minute and hour (None without one), and 429s."""
+        return self._gate.used(), self._gate.refused
+
     async def close(self) -> None:
         """End it all: calls still open end with `ClientClosedError`."""
         self._closed = True

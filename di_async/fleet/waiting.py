@@ -57,10 +57,8 @@ class WaitReport(Generic[R]):
         return not self.failed and not self.pending
 
     def __str__(self) -> str:
-        told = [
-            f"{len(self.succeeded)} succeeded, {len(self.failed)} failed, "
-            f"{len(self.pending)} pending"
-        ]
+        lists = {"succeeded": self.succeeded, "failed": self.failed, "pending": self.pending}
+        told = [", ".join(f"{len(found)} {name}" for name, found in lists.items())]
         told += [f"  failed: {_name(f.change)}: {f.error}" for f in self.failed[:_TOLD]]
         told += [f"  pending: {_name(change)}" for change in self.pending[:_TOLD]]
         left_out = max(len(self.failed) - _TOLD, 0) + max(len(self.pending) - _TOLD, 0)
@@ -192,9 +190,7 @@ def _check(timeout: Timeout) -> None:
         raise InvalidInputError("timeout is in seconds: 0 or more, or None for no end")
 
 
-def _start(
-    changes: Iterable[Change[R]], timeout: Timeout
-) -> dict[Change[R], asyncio.Task[Any]]:
+def _start(changes: Iterable[Change[R]], timeout: Timeout) -> dict[Change[R], asyncio.Task[Any]]:
     """A wait for each, all of them begun now, so that their deadline is one."""
     _check(timeout)
     loop = asyncio.get_running_loop()
@@ -221,7 +217,7 @@ async def _ending(change: Change[Any], task: asyncio.Task[Any]) -> BaseException
         return asyncio.CancelledError()
     try:
         await change.wait()
-    except Exception as error:  # noqa: BLE001 - told as data
+    except Exception as error:
         return error
     return None
 

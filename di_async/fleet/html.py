@@ -1,0 +1,37 @@
+"""An inventory as a notebook shows it. Pure; all text of the API's is escaped."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+__all__ = ["page"]
+
+# A notebook becomes slow long before a fleet becomes large.
+_MOST_ROWS = 500
+_COLUMNS = ("name", "status", "region", "models", "accelerators", "hourly_cost", "currency", "id")
+
+
+def page(summary: Iterable[tuple[str, str]], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The summary, and a table of the first rows."""
+    return "".join(_parts(summary, rows))
+
+
+def _parts(summary: Iterable[tuple[str, str]], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "<table>"
+    yield from (f"<tr><th>{escape(t)}</th><td>{escape(text)}</td></tr>" for t, text in summary)
+    yield "</table><table><thead><tr>"
+    yield from (f"<th>{escape(name.replace('_', ' '))}</th>" for name in _COLUMNS)
+    yield "</tr></thead><tbody>"
+    for row in rows[:_MOST_ROWS]:
+        yield f"<tr>{''.join(f'<td>{escape(_cell(row[name]))}</td>' for name in _COLUMNS)}</tr>"
+    yield "</tbody></table>"
+    if len(rows) > _MOST_ROWS:
+        yield f"<p>... and {len(rows) - _MOST_ROWS} more: <code>.to_rows()</code> has all.</p>"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{count} x {slug}" for slug, count in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "-" if value in (None, "") else str(value)

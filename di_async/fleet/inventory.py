@@ -1,0 +1,253 @@
+"""What there is, as of one moment: rows, what they add up to, and how two scans differ. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from attrs import frozen
+
+from di_async.core.inventory import InventoryRow
+from di_async.fleet.html import page
+
+__all__ = ["Inventory", "InventoryDiff", "InventoryRow", "ScanError"]
+
+_UNKNOWN = "unknown"
+
+
+@frozen
+class ScanError:
+    """A part of a scan that failed; what it would have told is missing.
+
+    `what` is "list", "details", "accelerators" or "prices"; `region` is None where the part was
+    not about one; `id` is the instance it was about.
+    """
+
+    client: str
+    region: str | None
+    what: str
+    error: Exception
+    id: str | None = None
+
+    def __str__(self) -> str:
+        about = " ".join(filter(None, (self.client, self.region, self.id)))
+        return f"{self.what} of {about}: {self.error}"
+
+    def hides(self, row: InventoryRow) -> bool:
+        """That row may exist without having been seen."""
+        whole = self.region is None or self.region == row.region
+        return self.what == "list" and self.client == row.client and whole
+
+
+@frozen
+class InventoryDiff:
+    """What happened between two scans; `changed` holds pairs of before and after."""
+
+    added: tuple[InventoryRow, ...] = ()
+    removed: tuple[InventoryRow, ...] = ()
+    changed: tuple[tuple[InventoryRow, InventoryRow], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def __str__(self) -> str:
+        lines = [f"+ {_told(row)}" for row in self.added]
+        lines += [f"- {_told(row)}" for row in self.removed]
+        lines += [f"~ {_told(before)} -> {_told(after)}" for before, after in self.changed]
+        return "\n".join(lines) or "no difference"
+
+
+@frozen
+class Inventory:
+    """All instances that a scan found.
+
+    Attributes:
+        rows: in the order of the listings.
+        errors: what could not be read. The rest is there all the same.
+        taken_at: when the scan began.
+    """
+
+    rows: tuple[InventoryRow, ...] = ()
+    errors: tuple[ScanError, ...] = ()
+    taken_at: datetime | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[InventoryRow]:
+        return iter(self.rows)
+
+    @property
+    def by_region(self) -> dict[str, int]:
+        """Instances in each region, most first."""
+        return self._count(lambda row: row.region)
+
+    @property
+    def by_status(self) -> dict[str, int]:
+        """Instances of each status, most first."""
+        return self._count(lambda row: row.status)
+
+    @property
+    def by_accelerator(self) -> dict[str, int]:
+        """Accelerators of each kind, most first; "unknown" counts *instances* that tell none."""
+        counts: Counter[str] = Counter()
+        for row in self.rows:
+            counts.update({_UNKNOWN: 1} if row.accelerators is None else _summed(row))
+        return dict(counts.most_common())
+
+    @property
+    def hourly_cost(self) -> dict[str, Decimal]:
+        """By currency, without those that `unknown_cost` counts."""
+        costs: dict[str, Decimal] = {}
+        for row in self.rows:
+            if row.hourly_cost is not None:
+                currency = row.currency or ""
+                costs[currency] = costs.get(currency, Decimal(0)) + row.hourly_cost
+        return costs
+
+    @property
+    def unknown_cost(self) -> int:
+        """Instances whose price is not published, or whose row does not show what they run on."""
+        return sum(row.hourly_cost is None for row in self.rows)
+
+    @property
+    def pending(self) -> int:
+        """Instances with which something is under way."""
+        return sum(row.pending for row in self.rows)
+
+    @property
+    def oldest_pending(self) -> InventoryRow | None:
+        """Of those the one that was touched longest ago; None where nothing is under way."""
+        dated = [row for row in self.rows if row.pending and _touched(row)]
+        return min(dated, key=_touched, default=None)  # type: ignore[arg-type]
+
+    def diff(self, before: "Inventory") -> InventoryDiff:
+        """What happened since `before`.
+
+        What one of the two could not list is neither added nor removed.
+        """
+        then = {(row.client, row.id): row for row in before.rows}
+        now = {(row.client, row.id): row for row in self.rows}
+        added = (row for key, row in now.items() if key not in then)
+        removed = (row for key, row in then.items() if key not in now)
+        both = ((then[key], row) for key, row in now.items() if key in then)
+        return InventoryDiff(
+            tuple(row for row in added if not _hidden(row, before.errors)),
+            tuple(row for row in removed if not _hidden(row, self.errors)),
+            tuple((old, new) for old, new in both if _state(old) != _state(new)),
+        )
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Each row as a dict of JSON's types; decimals and times are text."""
+        return [_plain(row) for row in self.rows]
+
+    def to_json(self) -> str:
+        """All of it as one JSON document."""
+        return orjson.dumps(self.to_dict(), option=orjson.OPT_INDENT_2).decode()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in JSON's types."""
+        return {
+            "taken_at": _text(self.taken_at),
+            **self._summary(),
+            "errors": [
+                {"client": e.client, "region": e.region, "what": e.what, "id": e.id,
+                 "error": f"{type(e.error).__name__}: {e.error}"}
+                for e in self.errors
+            ],
+            "rows": self.to_rows(),
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        return "\n".join(f"{title}: {text}" for title, text in self.told())
+
+    def told(self) -> Iterator[tuple[str, str]]:
+        """The summary for people, a title and a text each."""
+        yield "instances", f"{len(self.rows)} ({self.pending} pending)"
+        for title, counts in (
+            ("regions", self.by_region),
+            ("statuses", self.by_status),
+            ("accelerators", self.by_accelerator),
+        ):
+            yield title, ", ".join(f"{count} {name}" for name, count in counts.items()) or "-"
+        cost = ", ".join(f"{sum_} {currency}" for currency, sum_ in self.hourly_cost.items())
+        unknown = f"{self.unknown_cost} of unknown price" if self.unknown_cost else ""
+        yield "cost per hour", "; ".join(filter(None, (cost, unknown))) or "-"
+        oldest = self.oldest_pending
+        if oldest is not None:
+            yield "oldest pending", f"{_told(oldest)} since {_text(_touched(oldest))}"
+        for error in self.errors:
+            yield "failed", str(error)
+
+    def _repr_html_(self) -> str:
+        return page(self.told(), self.to_rows())
+
+    def _count(self, by: Callable[[InventoryRow], str | None]) -> dict[str, int]:
+        return dict(Counter(by(row) or _UNKNOWN for row in self.rows).most_common())
+
+    def _summary(self) -> dict[str, Any]:
+        oldest = self.oldest_pending
+        return {
+            "instances": len(self.rows),
+            "pending": self.pending,
+            "by_region": self.by_region,
+            "by_status": self.by_status,
+            "by_accelerator": self.by_accelerator,
+            "hourly_cost": {currency: str(sum_) for currency, sum_ in self.hourly_cost.items()},
+            "unknown_cost": self.unknown_cost,
+            "oldest_pending": None if oldest is None else oldest.id,
+        }
+
+
+def _summed(row: InventoryRow) -> Mapping[str, int]:
+    sums: Counter[str] = Counter()
+    for slug, count in row.accelerators or ():
+        sums[slug] += count
+    return sums
+
+
+def _touched(row: InventoryRow) -> datetime | None:
+    """When what is under way began, as far as the row shows it; 1970 stands for "not yet"."""
+    dates = (row.updated_at, row.created_at)
+    return next((date for date in dates if date is not None and date.year > 1970), None)
+
+
+def _hidden(row: InventoryRow, errors: tuple[ScanError, ...]) -> bool:
+    return any(error.hides(row) for error in errors)
+
+
+def _state(row: InventoryRow) -> tuple[object, ...]:
+    """What counts as a change; prices and times do not."""
+    return row.name, row.region, row.status, row.models, row.accelerators, row.pending
+
+
+def _told(row: InventoryRow) -> str:
+    gpus = ", ".join(f"{count} x {slug}" for slug, count in row.accelerators or ())
+    return " ".join(filter(None, (row.name or row.id, row.region, row.status, gpus)))
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time is not None else None
+
+
+def _plain(row: InventoryRow) -> dict[str, Any]:
+    gpus = row.gpus
+    return {
+        "client": row.client,
+        "id": row.id,
+        "name": row.name,
+        "region": row.region,
+        "status": row.status,
+        "models": list(row.models),
+        "accelerators": None if row.accelerators is None else dict(_summed(row)),
+        "hourly_cost": None if row.hourly_cost is None else str(row.hourly_cost),
+        "currency": row.currency,
+        "pending": row.pending,
+        "created_at": _text(row.created_at),
+        "updated_at": _text(row.updated_at),
+        "gpus": None
+        if gpus is None
+        else [{"id": gpu.id, "slug": gpu.slug, "status": gpu.status} for gpu in gpus],
+    }

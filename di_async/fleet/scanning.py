@@ -1,0 +1,200 @@
+"""Look over whole fleets at once: `scan`.
+
+Clients, and the regions of each, are listed concurrently. A part that fails is told beside the
+others' results; only what is no error of ours (a client never entered, say) is raised.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import anyio
+from attrs import define, evolve, field, frozen
+
+from di_async.core.errors import DIError, NotFoundError, RateLimitError
+from di_async.core.inventory import InventoryRow, Prices
+from di_async.engine.clock import Clock
+from di_async.engine.together import each
+from di_async.fleet.inventory import Inventory, ScanError
+from di_async.fleet.ports import ScanClient, Scanner
+
+__all__ = ["OnProgress", "ScanProgress", "scan"]
+
+logger = logging.getLogger("di_async")
+
+T = TypeVar("T")
+_IN_FLIGHT = 32
+
+
+@frozen
+class ScanProgress:
+    """How far a part of a scan has come; `total` is None while it is not known.
+
+    `what` is "list", "details" or "accelerators"; the latter two come first with `done` 0, before
+    anything was sent: `total` is then how many requests they will take (or more, where one
+    instance's accelerators fill several pages).
+    """
+
+    client: str
+    region: str | None
+    what: str
+    done: int
+    total: int | None = None
+
+
+OnProgress = Callable[[ScanProgress], object]
+
+
+async def scan(
+    *clients: ScanClient,
+    regions: Iterable[str] | None = None,
+    accelerators: bool = False,
+    details: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Inventory:
+    """All instances of these clients, with what they cost and what is under way.
+
+    Args:
+        clients: entered; one for each account.
+        regions: only these, with a list for each, all at once. Not given, all: in one list where
+            that covers them.
+        accelerators: list each instance's accelerators, too: a request each.
+        details: GET each instance, which helps where lists are light: a request each.
+        on_progress: called with a `ScanProgress` now and then.
+
+    What cannot be read is told in `.errors`; nothing of it is raised. `details` and `accelerators`
+    wait for the request budget for as long as it takes. Cancelling leaves nothing running.
+    """
+    wanted = [regions] if isinstance(regions, str) else regions
+    places = None if wanted is None else tuple(dict.fromkeys(wanted))
+    taken_at = Clock(asyncio.get_running_loop()).datetime()
+    limit = anyio.CapacityLimiter(_IN_FLIGHT)
+    tell = on_progress or (lambda _: None)
+    scans = [_ClientScan(scanner, label, limit, tell) for scanner, label in _labelled(clients)]
+    await each(scans, lambda one: one.run(places, accelerators=accelerators, details=details))
+    return Inventory(
+        tuple(row for one in scans for row in one.rows),
+        tuple(error for one in scans for error in one.errors),
+        taken_at,
+    )
+
+
+def _labelled(clients: Iterable[ScanClient]) -> Iterator[tuple[Scanner[Any], str]]:
+    """Each client's scanner, with the provider's name, numbered where it has several clients."""
+    scanners = [client.scanner() for client in clients]
+    several = Counter(scanner.provider for scanner in scanners)
+    seen: Counter[str] = Counter()
+    for scanner in scanners:
+        name = scanner.provider
+        seen[name] += 1
+        yield scanner, f"{name}-{seen[name]}" if several[name] > 1 else name
+
+
+@define(eq=False)
+class _ClientScan:
+    """The scan of one client's account."""
+
+    scanner: Scanner[Any]
+    label: str
+    limit: anyio.CapacityLimiter
+    tell: OnProgress
+    rows: list[InventoryRow] = field(factory=list)
+    errors: list[ScanError] = field(factory=list)
+    prices: Prices = field(factory=Prices)
+
+    async def run(
+        self, places: tuple[str, ...] | None, *, accelerators: bool, details: bool
+    ) -> None:
+        found: dict[str | None, list[Any]] = {}
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(self._price())
+            await self._list_all(places, found)
+        resources = {di.id: di for listed in found.values() for di in listed}
+        rows = [self._row(di) for di in resources.values()]
+        if details:
+            rows = await self._each("details", rows, self._detailed)
+        if accelerators:
+            rows = await self._each("accelerators", rows, self._equipped)
+        self.rows = rows
+
+    def _row(self, resource: Any) -> InventoryRow:
+        return self.scanner.row(resource, self.label, self.prices)
+
+    async def _price(self) -> None:
+        try:
+            self.prices = await self.scanner.prices()
+        except DIError as error:
+            self.errors.append(ScanError(self.label, None, "prices", error))
+
+    async def _list_all(
+        self, places: tuple[str, ...] | None, found: dict[str | None, list[Any]]
+    ) -> None:
+        try:
+            regions = await self.scanner.regions() if places is None else places
+        except DIError as error:
+            self.errors.append(ScanError(self.label, None, "list", error))
+            return
+        found.update((region, []) for region in regions)  # results in this order
+        await each(regions, lambda region: self._list(region, found))
+
+    async def _list(self, region: str | None, found: dict[str | None, list[Any]]) -> None:
+        listing, read = self.scanner.list(region), []
+        self.tell(ScanProgress(self.label, region, "list", 0))
+        try:
+            async for resource in listing:
+                read.append(resource)
+                if len(read) % 200 == 1:
+                    total = getattr(listing, "total", None)
+                    self.tell(ScanProgress(self.label, region, "list", len(read), total))
+        except DIError as error:
+            self.errors.append(ScanError(self.label, region, "list", error))
+        else:
+            self.tell(ScanProgress(self.label, region, "list", len(read), len(read)))
+        found[region] = read
+
+    async def _each(
+        self,
+        what: str,
+        rows: list[InventoryRow],
+        ask: Callable[[InventoryRow], Awaitable[InventoryRow]],
+    ) -> list[InventoryRow]:
+        """A request for each row, few at a time. Who has gone meanwhile is left out."""
+        logger.info("scan: %s of %d instances, a request each", what, len(rows))
+        self.tell(ScanProgress(self.label, None, what, 0, len(rows)))
+        results: dict[str, InventoryRow] = {}
+        done = 0
+
+        async def work(row: InventoryRow) -> None:
+            nonlocal done
+            try:
+                async with self.limit:
+                    results[row.id] = await _patiently(lambda: ask(row))
+            except NotFoundError:
+                pass
+            except DIError as error:
+                results[row.id] = row
+                self.errors.append(ScanError(self.label, row.region, what, error, row.id))
+            done += 1
+            self.tell(ScanProgress(self.label, None, what, done, len(rows)))
+
+        await each(rows, work, at_once=_IN_FLIGHT)
+        return [results[row.id] for row in rows if row.id in results]
+
+    async def _detailed(self, row: InventoryRow) -> InventoryRow:
+        return self._row(await self.scanner.get(row.id))
+
+    async def _equipped(self, row: InventoryRow) -> InventoryRow:
+        return evolve(row, gpus=await self.scanner.gpus(row.id))
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """An answer for which the budget may have to be waited for."""
+    while True:
+        try:
+            return await ask()
+        except RateLimitError as error:
+            if not error.retry_after:
+                raise
+            await asyncio.sleep(error.retry_after)
