@@ -86,7 +86,7 @@ class _Flow:
         return sum(n for s, n in self.slots.items() if s > slot - 12)
 
     def steady(self, now: float) -> float:
-        """Requests a second that have gone on for three slots, longer than a burst, and still do."""
+        """Requests a second that went on for three slots, and still do: no burst is so long."""
         if now - self.last_at > _LULL_S:
             return 0.0
         slot = int(now // _SLOT_S)

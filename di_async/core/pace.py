@@ -59,17 +59,13 @@ class Quota:
 
 @frozen
 class Load:
-    """What one unit holds: how many are pending, how old a few of them are, and their law."""
+    """What one unit holds: how many are pending, between which ages, and their law."""
 
     count: int
-    ages: tuple[float, ...]
+    oldest: float
+    youngest: float
     law: Law | None
     kind: object = None
-
-    @property
-    def oldest(self) -> float:
-        """The age that reaches the support first."""
-        return max(self.ages)
 
 
 @define(eq=False)
@@ -126,7 +122,7 @@ def support(load: Load) -> tuple[float, float]:
     """From which age on settles are to be expected, and by which age the unit should be done."""
     if load.law is None:
         return 0.0, max(COLD_HORIZON_S, 1.5 * load.oldest)
-    age = min(load.ages)
+    age = load.youngest
     missing = load.law.survival(age) * _LAST_COUNT / max(load.count, 1)
     ends = max(load.law.quantile(1 - missing), _TAIL * age) + load.oldest - age
     return load.law.quantile(_FIRST_SHARE), ends
@@ -136,7 +132,8 @@ def rest(load: Load, tempo: Tempo, policy: PollPolicy) -> float:
     """Seconds between two reads of an active unit."""
     if not tempo.binding or load.law is None:
         return tempo.period
-    likely = math.sqrt(max(map(load.law.likeness, load.ages))) / _LIKELY
+    likeness = max(load.law.likeness(load.oldest), load.law.likeness(load.youngest))
+    likely = math.sqrt(likeness) / _LIKELY
     stretched = tempo.period * min(max(1.0, 1.0 / max(likely, 1e-6)), _STRETCH)
     return max(min(stretched, _MAX_OF_AGE * load.oldest), tempo.period)
 

@@ -243,13 +243,13 @@ def absorb(case: Case, ledger: Ledger, read: Read) -> Ledger:
     """The ledger after one more read."""
     if read.started_at < case.accepted_at:
         return ledger
-    refusal = read.error if isinstance(read, Trouble) and read.final else None
-    ledger = attrs.evolve(ledger, looks=ledger.looks + 1, refusal=refusal)
+    if isinstance(read, Seen):
+        return _absorb_sight(case, ledger, read)
+    looks = ledger.looks + 1
     if isinstance(read, Trouble):
-        return attrs.evolve(ledger, trouble=read.error)
-    if isinstance(read, Missing):
-        return _absorb_missing(case, ledger, read)
-    return _absorb_sight(case, ledger, read)
+        refusal = read.error if read.final else None
+        return attrs.evolve(ledger, looks=looks, refusal=refusal, trouble=read.error)
+    return attrs.evolve(_absorb_missing(case, ledger, read), looks=looks, refusal=None)
 
 
 def _absorb_missing(case: Case, ledger: Ledger, read: Missing) -> Ledger:
@@ -265,14 +265,21 @@ def _absorb_missing(case: Case, ledger: Ledger, read: Missing) -> Ledger:
 
 def _absorb_sight(case: Case, ledger: Ledger, read: Seen) -> Ledger:
     sight = read.sight
-    base = attrs.evolve(ledger, ever_seen=True, gone=False, missing=0)
+    always: dict[str, Any] = {
+        "looks": ledger.looks + 1,
+        "refusal": None,
+        "ever_seen": True,
+        "gone": False,
+        "missing": 0,
+    }
     if _older(sight.marks, ledger.newest) or _older(sight.marks, case.before):
-        return base
+        return attrs.evolve(ledger, **always)
     agrees = ledger.agreeing > 0 and ledger.sight is not None and _same(ledger.sight, sight)
     since = ledger.agreeing_since if agrees else read.started_at
     marks = sight.marks
     return attrs.evolve(
-        base,
+        ledger,
+        **always,
         sight=sight,
         newest=_later(ledger.newest, marks),
         pending_version=marks.pending_version or ledger.pending_version,

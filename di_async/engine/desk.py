@@ -33,6 +33,8 @@ _HONEST_ROWS = 20
 _STAMP_S = 1.0
 # A settle seen after a long silence is placed within this last share of its age.
 _BLUR = 0.2
+# Ages of what is pending are told this coarsely.
+_AGE_S = 10.0
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 
 
@@ -238,7 +240,9 @@ class Desk:
         told: dict[Key, dict[float, float]] = {}
         for watch in self.planner:
             seen_at = watch.started_at if watch.unsettled_at is None else watch.unsettled_at
-            age = math.exp(round(50 * math.log(max(seen_at - watch.started_at, 1.0))) / 50)
-            ages = told.setdefault(watch.kind, {})
+            age = (seen_at - watch.started_at) // _AGE_S * _AGE_S + _AGE_S / 2
+            ages = told.get(watch.kind)
+            if ages is None:
+                ages = told[watch.kind] = {}
             ages[age] = ages.get(age, 0.0) + 1.0
         return told

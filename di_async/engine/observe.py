@@ -103,15 +103,34 @@ class Tracker(Generic[R]):
     def absorb(self, read: Read, sends: int) -> None:
         """Learn from one more read that cost `sends` requests, and wake those whom it concerns."""
         self.requests += sends
-        before, told = self.ledger, len(self.history)
+        if isinstance(self.verdict, Pending):
+            ledger = absorb(self.case, self.ledger, read)
+            self._advance(read, ledger, judge(self.case, ledger))
+
+    def glance(self, read: Seen, sends: int, *, trusting: bool) -> bool:
+        """Learn from a list row; True if it may be over, which a GET must prove.
+
+        With `trusting` its word is taken, if it shows its spec or this wait saw it unsettled.
+        """
+        self.requests += sends
         if not isinstance(self.verdict, Pending):
+            return False
+        ledger = absorb(self.case, self.ledger, read)
+        verdict = judge(self.case, ledger)
+        trusted = trusting and (read.sight.full or self.ledger.unsettled)
+        if not isinstance(verdict, Pending) and not trusted:
+            return ledger is not self.ledger
+        self._advance(read, ledger, verdict)
+        return False
+
+    def _advance(self, read: Read, ledger: Ledger, verdict: Verdict) -> None:
+        """Take the next ledger on, tell what is new in it, and wake whom it concerns."""
+        before, told = self.ledger, len(self.history)
+        if ledger is before:
             return
-        self.ledger = absorb(self.case, before, read)
-        if self.ledger is before:
-            return
-        stale = self.ledger.sight is before.sight
+        self.ledger = ledger
+        stale = ledger.sight is before.sight
         self._tell(read, stale=stale)
-        verdict = judge(self.case, self.ledger)
         if self._predicate is not None and isinstance(read, Seen) and not stale:
             verdict = Settled("the predicate holds") if self._predicate(read.resource) else verdict
         if not isinstance(verdict, Pending | Refused):
@@ -121,25 +140,6 @@ class Tracker(Generic[R]):
             self._add(ending, self._status, source="list" if listed else "get")
             logger.info("%s %s: %s", *self._who, ending)
         self._wake(verdict, news=len(self.history) > told)
-
-    def glance(self, read: Seen, sends: int, *, trusting: bool) -> bool:
-        """Learn from a list row; True if it may be over, which a GET must prove.
-
-        With `trusting` its word is taken, if it shows its spec or this wait saw it unsettled.
-        """
-        if not isinstance(self.verdict, Pending):
-            self.requests += sends
-            return False
-        ledger = absorb(self.case, self.ledger, read)
-        if ledger is self.ledger or isinstance(judge(self.case, ledger), Pending):
-            self.absorb(read, sends)
-            return False
-        if trusting and (read.sight.full or self.ledger.unsettled):
-            logger.debug("%s %s: settled on a list row's word", *self._who)
-            self.absorb(read, sends)
-            return False
-        self.requests += sends
-        return True
 
     def abort(self, error: BaseException) -> None:
         """End every wait with this error."""
