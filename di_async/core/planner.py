@@ -23,7 +23,7 @@ __all__ = ["PAGE_SIZE", "GetOne", "Item", "ListPage", "Planner"]
 
 PAGE_SIZE = 200
 # How long a pace holds before it is set anew, in seconds.
-_REPLAN_S = 5.0
+_REPLAN_S = 10.0
 # What is due within this is due: sums of floats need not meet a moment exactly.
 _TICK_S = 0.001
 # An id that left its page is likely on a neighbour, which is read within about a period.
@@ -83,6 +83,8 @@ class Planner(Generic[W]):
         self._policy = policy
         self._law = law
         self._items: dict[str, W] = {}
+        self.find = self._items.get
+        """The awaited item of an id, or None. A plain lookup: every row of every page asks."""
         self._sheets: dict[int, _Sheet] = {}
         self._lost: dict[str, Item] = {}
         self._unlisted: dict[str, Item] = {}
@@ -117,10 +119,6 @@ class Planner(Generic[W]):
         """Nobody waits for this any more."""
         if self._items.pop(item.id, None) is not None:
             self._leave(item)
-
-    def find(self, id: str) -> W | None:
-        """The awaited item of this id."""
-        return self._items.get(id)
 
     def on_page(self, page: int) -> tuple[W, ...]:
         """Who is thought to sit there."""

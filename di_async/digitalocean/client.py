@@ -5,7 +5,7 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 
 import builtins
 import ssl as ssl_module
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import aiohttp
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import InvalidInputError, NotFoundError
+from di_async.core.events import StatusChange
 from di_async.core.paging import Page, read_page, rows_under
 from di_async.core.planner import PAGE_SIZE
 from di_async.core.ports import Source, Transport, Trip
@@ -39,11 +40,10 @@ from di_async.digitalocean.models import (
 from di_async.digitalocean.scanning import DigitalOceanScanner
 from di_async.digitalocean.spec import SpecLike, spec_fields, whole_spec
 from di_async.digitalocean.writes import Writes, unwrap
-from di_async.engine.change import DEFAULT, Change, Default, EventStream, Timeout
+from di_async.engine.change import DEFAULT, Change, Default, Timeout
 from di_async.engine.client import Client, Engine, credential, user_agent
 from di_async.engine.pages import Listing
 from di_async.engine.transport import AiohttpTransport, TransportOptions, checked_base_url
-from di_async.engine.watching import AccountWatch
 
 __all__ = ["DedicatedInferences", "DigitalOcean"]
 
@@ -303,7 +303,7 @@ class DedicatedInferences:
 
     def watch(
         self, id: str | None = None, *, region: str | None = None
-    ) -> EventStream[DedicatedInference] | AccountWatch:
+    ) -> AsyncIterator[StatusChange]:
         """An async iterator over what happens, beginning with how everything is now.
 
         Args:

@@ -102,7 +102,10 @@ def place(di: DedicatedInference) -> tuple[str, str]:
 
 def glance(row: Any) -> tuple[str, int]:
     """A list row's id, and what changes when its state does."""
-    return row.get("id", ""), hash((row.get("status"), row.get("updated_at")))
+    try:
+        return row.get("id", ""), hash((row.get("status"), row.get("updated_at")))
+    except (AttributeError, TypeError):
+        return "", 0  # no object, or no text where there should be some: nobody's row
 
 
 def is_pending(di: DedicatedInference) -> bool:

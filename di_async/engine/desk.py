@@ -129,11 +129,11 @@ class Desk:
         self._rows_proven = -math.inf if refuted else self._rows_proven + 1
 
     def take_page(
-        self, number: int, page: Page | DIError, trip: Trip, *, trusting: bool
+        self, number: int, page: Page | Exception, trip: Trip, *, trusting: bool
     ) -> list[Watch]:
         """A list page's answer; gives those who may be settled and want a GET for proof."""
         now = self._clock.now()
-        if isinstance(page, DIError):
+        if isinstance(page, Exception):
             for watch in self.planner.on_page(number):
                 for tracker in tuple(watch.trackers):
                     self._deliver(tracker, page, trip)
@@ -141,9 +141,10 @@ class Desk:
             return []
         found: dict[str, Watch] = {}
         candidates = []
+        glance, find = self.source.glance, self.planner.find
         for row in page.rows:
-            id, stamp = self.source.glance(row)
-            awaited = self.planner.find(id)
+            id, stamp = glance(row)
+            awaited = find(id)
             if awaited is None:
                 continue
             found[id] = awaited

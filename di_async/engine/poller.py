@@ -40,7 +40,7 @@ _ONE_LOOK_S = 60.0
 # and a turn that is far away, by a slow policy or a small budget, is brought forward to this.
 _SOON_S = 5.0
 # How often the laws are held against what is pending.
-_REVIEW_S = 15.0
+_REVIEW_S = 20.0
 _MAX_IN_FLIGHT = 32
 # Of the burst limit, what sweeps plan with: the rest is for jitter.
 _BURST_SHARE = 0.95

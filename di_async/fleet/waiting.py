@@ -135,10 +135,10 @@ class Completions(AsyncIterator[Change[R]], Generic[R]):
     """What `as_completed` gives."""
 
     def __init__(self, changes: Iterable[Change[R]], timeout: Timeout) -> None:
+        self._waits: dict[asyncio.Task[Any], Change[R]] | None = None
         _check(timeout)
         self._changes = tuple(dict.fromkeys(changes))
         self._timeout = timeout
-        self._waits: dict[asyncio.Task[Any], Change[R]] | None = None
         self._ended = _Ended()
 
     async def __aenter__(self) -> Self:
