@@ -177,11 +177,12 @@ class RequestBudget:
     def _block(self, now: float, news: RateNews) -> None:
         if news.retry_after is not None:
             block = news.retry_after
+        elif now < self._blocked_until:
+            return  # the same storm, told once more
         else:
             block = min(_BLOCK_S * 2.0**self._blocks, _MAX_BLOCK_S)
             block = block if news.reset_in is None else min(block, news.reset_in)
-            if now >= self._blocked_until:  # else it is the same storm, told once more
-                self._blocks = min(self._blocks + 1, 10)
+            self._blocks = min(self._blocks + 1, 10)
         self._blocked_until = max(self._blocked_until, now + max(block, 1.0))
 
     def _see_foreign(self, now: float, theirs: int) -> None:

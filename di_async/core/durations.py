@@ -13,7 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 import orjson
-from attrs import define, field, frozen
+from attrs import define, field, frozen, validators
 
 from di_async.core.errors import InvalidInputError
 
@@ -61,14 +61,18 @@ class Law:
         return math.exp(-x - variance / 2 - x * x / (2 * variance))
 
 
-@define
+def _bins(raw: dict[str, int]) -> dict[str, int]:
+    return {f"{float(log):.1f}": int(count) for log, count in raw.items()}
+
+
+@define(on_setattr=())
 class _Sample:
     """What a fit needs of many durations: moments of their logarithms, and who was censored."""
 
-    count: int = 0
-    mean: float = 0.0
-    spread: float = 0.0
-    censored: dict[str, int] = field(factory=dict)
+    count: int = field(default=0, converter=int, validator=validators.ge(0))
+    mean: float = field(default=0.0, converter=float)
+    spread: float = field(default=0.0, converter=float, validator=validators.ge(0.0))
+    censored: dict[str, int] = field(factory=dict, converter=_bins)
 
     def add(self, seconds: float) -> None:
         x = math.log(max(seconds, 1e-3))
@@ -189,8 +193,9 @@ class DurationModel:
             raise InvalidInputError(f"{path} is no duration model of version {_VERSION}")
         try:
             for kind in told["kinds"]:
-                model._samples[_key(kind.pop("key"))] = _Sample(**kind)
-        except (TypeError, KeyError, ValueError) as error:
+                key = _key(kind.pop("key"))
+                model._samples[key] = _Sample(**kind)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise InvalidInputError(f"{path} is a damaged duration model") from error
         return model
 

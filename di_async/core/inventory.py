@@ -4,16 +4,47 @@ A row is small: what people ask of a fleet, not the whole resource. What a listi
 None, so that "unknown" is never mistaken for "none".
 """
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 __all__ = ["Accelerators", "GPURow", "InventoryRow", "Prices"]
 
 Accelerators = tuple[tuple[str, int], ...]
 """Slug and how many, for each kind that an instance is to have."""
+_Cost = tuple[Decimal, str] | tuple[None, None]
+_UNKNOWN = (None, None)
+
+
+@define(eq=False)
+class Prices:
+    """What accelerators cost an hour. Filled while rows come in, so that nobody waits for it."""
+
+    _by_place: dict[tuple[str, str], tuple[Decimal, str]] = field(factory=dict)
+    _sums: dict[tuple[Accelerators | None, str | None], _Cost] = field(factory=dict)
+
+    def add(self, slug: str, region: str, price: Decimal, currency: str) -> None:
+        """One accelerator's price there."""
+        self._by_place[slug, region] = price, currency
+        self._sums.clear()
+
+    def cost(self, accelerators: Accelerators | None, region: str | None) -> _Cost:
+        """What these cost together, and in which currency; Nones where it is not known."""
+        key = accelerators, region
+        if key not in self._sums:
+            self._sums[key] = self._cost(accelerators or (), region or "")
+        return self._sums[key]
+
+    def _cost(self, accelerators: Accelerators, region: str) -> _Cost:
+        total, currencies = Decimal(0), set()
+        for slug, count in accelerators:
+            price = self._by_place.get((slug, region))
+            if price is None:
+                return _UNKNOWN
+            total += price[0] * count
+            currencies.add(price[1])
+        return (total, currencies.pop()) if len(currencies) == 1 else _UNKNOWN
 
 
 @frozen
@@ -25,9 +56,9 @@ class GPURow:
     status: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen
 class InventoryRow:
-    """One instance. `accelerators` and `hourly_cost` are None where they cannot be told."""
+    """One instance, as far as its listing shows it."""
 
     client: str
     """Whose it is: the provider's name, numbered where a scan covers several of its clients."""
@@ -37,46 +68,21 @@ class InventoryRow:
     status: str = ""
     models: tuple[str, ...] = ()
     accelerators: Accelerators | None = None
-    hourly_cost: Decimal | None = None
-    currency: str | None = None
+    """None where the row is light."""
     pending: bool = False
     """Something is under way that will end by itself."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     gpus: tuple[GPURow, ...] | None = None
     """What runs now; None unless asked for."""
+    _prices: Prices = field(factory=Prices, eq=False, repr=False)
 
+    @property
+    def hourly_cost(self) -> Decimal | None:
+        """Of all its accelerators; None where that is not known."""
+        return self._prices.cost(self.accelerators, self.region)[0]
 
-@frozen
-class Prices:
-    """Prices by accelerator and region, per hour and accelerator."""
-
-    by_place: Mapping[tuple[str, str], tuple[Decimal, str]] = field(factory=dict)
-    _known: dict[tuple[Accelerators, str], tuple[Decimal, str] | None] = field(
-        factory=dict, eq=False, repr=False
-    )
-
-    def cost(
-        self, accelerators: Accelerators | None, region: str | None
-    ) -> tuple[Decimal | None, str | None]:
-        """What these cost an hour, and in which currency; (None, None) where it is not known."""
-        if not accelerators:
-            return None, None
-        key = (accelerators, region or "")
-        if key not in self._known:
-            self._known[key] = self._sum(*key)
-        return self._known[key] or (None, None)
-
-    def _sum(self, accelerators: Accelerators, region: str) -> tuple[Decimal, str] | None:
-        found = [(self.by_place.get((slug, region)), count) for slug, count in accelerators]
-        return _total((price, count) for price, count in found)
-
-
-def _total(found: Iterable[tuple[tuple[Decimal, str] | None, int]]) -> tuple[Decimal, str] | None:
-    total, currencies = Decimal(0), set()
-    for price, count in found:
-        if price is None:
-            return None
-        total += price[0] * count
-        currencies.add(price[1])
-    return (total, currencies.pop()) if len(currencies) == 1 else None
+    @property
+    def currency(self) -> str | None:
+        """Of `hourly_cost`."""
+        return self._prices.cost(self.accelerators, self.region)[1]

@@ -22,8 +22,8 @@ from di_async.core.schedule import PollPolicy
 __all__ = ["PAGE_SIZE", "GetOne", "Item", "ListPage", "Planner"]
 
 PAGE_SIZE = 200
-# How long a pace holds before it is set anew, in seconds.
-_REPLAN_S = 10.0
+# How long a pace holds before it is set anew, in seconds; a leisurely policy may sleep longer.
+_REPLAN_S, _MAX_REPLAN_S = 10.0, 600.0
 # What is due within this is due: sums of floats need not meet a moment exactly.
 _TICK_S = 0.001
 # An id that left its page is likely on a neighbour, which is read within about a period.
@@ -41,6 +41,10 @@ class Item(Unit):
     """A list row may say something about it."""
     page: int | None = None
     added_at: float = 0.0
+    looked_at: float = -math.inf
+    """When it was really read; a unit's `read_at` is what the pace goes by."""
+    wanted_at: float = math.inf
+    """When somebody wants a look, whatever the pace."""
     strayed_at: float | None = None
     stamp: int = 0
     """What its row looked like last: an unchanged one costs nothing."""
@@ -88,6 +92,7 @@ class Planner(Generic[W]):
         self._sheets: dict[int, _Sheet] = {}
         self._lost: dict[str, Item] = {}
         self._unlisted: dict[str, Item] = {}
+        self._wanted: dict[str, Item] = {}
         self._pages: int | None = None
         self._walk = _Walk()
         self._heap: list[tuple[float, int, Unit]] = []
@@ -133,7 +138,9 @@ class Planner(Generic[W]):
         for id in [id for id in sheet.items if id not in found]:
             self._stray(sheet.items[id], now)
         for item in found.values():
-            item.read_at = now
+            item.read_at = item.looked_at = now
+            item.wanted_at = math.inf
+            self._wanted.pop(item.id, None)
             if item.page != page and item.listed:
                 self._leave(item)
                 item.page, item.strayed_at = page, None
@@ -150,7 +157,8 @@ class Planner(Generic[W]):
     def item_read(self, item: Item, now: float) -> None:
         """A GET came back, whatever it said."""
         self._was_read(item, now)
-        item.strayed_at = None
+        item.looked_at, item.strayed_at, item.wanted_at = now, None, math.inf
+        self._wanted.pop(item.id, None)
         if item.id in self._items and not self._dirty:
             self._reschedule(item, now)
 
@@ -160,9 +168,9 @@ class Planner(Generic[W]):
 
     def hasten(self, item: Item, at: float) -> None:
         """A look at this one is wanted by then, whatever the pace."""
-        if not item.asking:
-            item.due_at = at
-            self._push(item)
+        item.wanted_at = min(item.wanted_at, at)
+        self._wanted[item.id] = item
+        self._dirty = True
 
     def _stray(self, item: Item, now: float) -> None:
         self._leave(item)
@@ -176,8 +184,8 @@ class Planner(Generic[W]):
             items.pop(item.id, None)
             self._dirty = self._dirty or len(items) < 2
             item.page = None
-        self._lost.pop(item.id, None)
-        self._unlisted.pop(item.id, None)
+        for group in (self._lost, self._unlisted, self._wanted):
+            group.pop(item.id, None)
 
     def _set_pages(self, pages: int) -> None:
         if self._pages != pages:
@@ -241,13 +249,18 @@ class Planner(Generic[W]):
         ]
 
     def _replan(self, now: float, quota: Quota) -> None:
-        self._replan_at, self._dirty = now + _REPLAN_S, False
+        pause = max(_REPLAN_S, min(self._policy.target_lag, _MAX_REPLAN_S))
+        self._replan_at, self._dirty = now + pause, False
         units = list(self._units(now))
         self.tempo = set_tempo(units, self._policy, quota, now)
         for item in self._lost.values():
             if item.strayed_at is not None:
                 item.due_at = item.strayed_at + _STRAY_PERIODS * self.tempo.period
-        self._heap = [(unit.due_at, next(self._turn), unit) for unit, _ in units if not unit.asking]
+        asked: dict[Unit, None] = dict.fromkeys(unit for unit, _ in units)
+        for item in self._wanted.values():
+            item.due_at = min(item.wanted_at, item.due_at if item in asked else math.inf)
+            asked[item] = None
+        self._heap = [(unit.due_at, next(self._turn), unit) for unit in asked if not unit.asking]
         heapq.heapify(self._heap)
 
     def _units(self, now: float) -> Iterator[tuple[Unit, Load]]:

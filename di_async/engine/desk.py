@@ -33,6 +33,8 @@ _HONEST_ROWS = 20
 _STAMP_S = 1.0
 # A settle seen after a long silence is placed within this last share of its age.
 _BLUR = 0.2
+# So many that were left are remembered before those of long ago are forgotten.
+_REMEMBERED = 1000
 # Ages of what is pending are told this coarsely.
 _AGE_S = 10.0
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
@@ -64,6 +66,7 @@ class Desk:
         self._policy = policy
         self._laws = laws
         self._rows_proven = 0.0
+        self._looked_at: dict[str, float] = {}
         self._clock = clock
 
     # -- who waits ----------------------------------------------------------------------------
@@ -87,6 +90,7 @@ class Desk:
 
     def _new(self, tracker: Tracker[Any], now: float, *, listed: bool) -> Watch:
         just_made = tracker.case.action is Action.CREATE and now - tracker.started_at < _JUST_MADE_S
+        looked_at = self._looked_at.pop(tracker.stage.id, -math.inf)
         return Watch(
             id=tracker.stage.id,
             stage=tracker.stage,
@@ -94,7 +98,8 @@ class Desk:
             kind=tracker.kind,
             listed=listed,
             added_at=now,
-            read_at=now if just_made else tracker.read_at,
+            read_at=now if just_made else looked_at,
+            looked_at=looked_at,
             unsettled_at=now if just_made else None,
         )
 
@@ -102,9 +107,16 @@ class Desk:
         """Nobody waits for this tracker any more."""
         if tracker in watch.trackers:
             watch.trackers.remove(tracker)
-            tracker.read_at = watch.read_at
             if not watch.trackers:
                 self.planner.drop(watch)
+                self._remember(watch)
+
+    def _remember(self, watch: Watch) -> None:
+        """Whoever waits for it next must not read it sooner than the policy allows."""
+        if len(self._looked_at) >= _REMEMBERED:
+            recent = self._clock.now() - self._policy.target_lag
+            self._looked_at = {id: at for id, at in self._looked_at.items() if at > recent}
+        self._looked_at[watch.id] = watch.looked_at
 
     # -- what came back -----------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ wakes nobody but those who stream events.
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -87,8 +86,6 @@ class Tracker(Generic[R]):
         self.verdict: Verdict = Pending()
         self.waiters: list[Waiter] = []
         self.kind: Key = (case.action.value, "", "")
-        self.read_at = -math.inf
-        """When it was read last for somebody who has left since."""
         self.taught = False
         """The duration model knows of it."""
         self._predicate = predicate

@@ -41,6 +41,7 @@ class Listing(AsyncIterator[T], Generic[T]):
         self._fits = fits
         self._seen: set[str] = set()
         self._rows = self._read()
+        self._on_page: Callable[[int, int | None], object] | None = None
         self.total: int | None = None
         """What the first page said; None until it was read."""
         self.drifted = False
@@ -52,32 +53,40 @@ class Listing(AsyncIterator[T], Generic[T]):
     async def __anext__(self) -> T:
         return await anext(self._rows)
 
+    async def collect(self, on_page: Callable[[int, int | None], object] | None = None) -> list[T]:
+        """All rows that are left. `on_page` is told how many were read, as pages come in."""
+        self._on_page = on_page
+        return [row async for rows in self._by_page() for row in rows]
+
     async def _read(self) -> AsyncIterator[T]:
+        async for rows in self._by_page():
+            for row in rows:
+                yield row
+
+    async def _by_page(self) -> AsyncIterator[list[T]]:
         for _ in range(2):
             totals: set[int | None] = set()
-            async for page in self._pages():
+            async for page, rows in self._pages():
                 totals.add(page.total)
-                for row in map(self._decode, self._fresh(page)):
-                    if self._fits is None or self._fits(row):
-                        yield row
+                yield rows if self._fits is None else list(filter(self._fits, rows))
             if len(totals) == 1:
                 return
         self.drifted = True
         logger.warning("a listing kept changing while it was read: rows may be missing")
 
-    async def _pages(self) -> AsyncIterator[Page]:
+    async def _pages(self) -> AsyncIterator[tuple[Page, list[T]]]:
         first = await self._fetch(1)
         if self.total is None:
             self.total = first.total
-        yield first
+        yield first, self._decoded(first)
         count = page_count(first, self._page_size)
         if count is None:
             async for page in self._follow(first):
-                yield page
+                yield page, self._decoded(page)
             return
         for start in range(2, count + 1, IN_FLIGHT):
-            for page in await self._at_once(range(start, min(start + IN_FLIGHT, count + 1))):
-                yield page
+            for read in await self._at_once(range(start, min(start + IN_FLIGHT, count + 1))):
+                yield read
 
     async def _follow(self, page: Page) -> AsyncIterator[Page]:
         number = 1
@@ -86,14 +95,21 @@ class Listing(AsyncIterator[T], Generic[T]):
             page = await self._fetch(number)
             yield page
 
-    async def _at_once(self, numbers: range) -> list[Page]:
-        found: dict[int, Page] = {}
+    async def _at_once(self, numbers: range) -> list[tuple[Page, list[T]]]:
+        found: dict[int, tuple[Page, list[T]]] = {}
 
         async def fetch(number: int) -> None:
-            found[number] = await self._fetch(number)
+            page = await self._fetch(number)
+            found[number] = page, self._decoded(page)  # while others are still on their way
 
         await each(numbers, fetch)
         return [found[number] for number in numbers]
+
+    def _decoded(self, page: Page) -> list[T]:
+        rows = [self._decode(row) for row in self._fresh(page)]
+        if self._on_page is not None:
+            self._on_page(len(self._seen), self.total)
+        return rows
 
     def _fresh(self, page: Page) -> list[Any]:
         rows = []

@@ -134,9 +134,10 @@ class Poller:
             desk = self._desks[source.kind] = Desk(source, self._policy, self._laws, self._clock)
         watch = desk.watch(tracker)
         tracker.waiters.append(waiter)
-        if waiter.deadline is not None and waiter.deadline <= now:
-            spaced = watch.read_at + min(self._policy.target_lag, _SOON_S)
-            desk.planner.hasten(watch, max(now, spaced))
+        lag = self._policy.target_lag
+        if waiter.deadline is not None and waiter.deadline <= now + lag:
+            soon = min(lag, _SOON_S) if waiter.deadline <= now else lag
+            desk.planner.hasten(watch, max(now, watch.looked_at + soon))
         self._wake.set()
         if self._task is None:
             self._start()
