@@ -19,9 +19,14 @@ GPU = ("create", "atl1", "gpu")
 MODE = math.exp(LAW.mu - LAW.sigma**2)
 
 
+def load(count: int, age: float, law: Law | None, kind: object = None) -> Load:
+    """A unit's load, all of one age."""
+    return Load(count=count, oldest=age, youngest=age, law=law, kind=kind)
+
+
 def units(count: int, age: float, law: Law | None = LAW, held: int = 200) -> list[tuple[Unit, Load]]:
     """Pages of equal age, each read once at 0."""
-    return [(Unit(read_at=0.0), Load(held, (age,), law, GPU)) for _ in range(count)]
+    return [(Unit(read_at=0.0), load(held, age, law, GPU)) for _ in range(count)]
 
 
 def simulated(
@@ -34,7 +39,7 @@ def simulated(
     for now in range(1, int(ends_at)):
         if now % 5 == 1:
             told = Quota(burst=3.5, left=max(quota - sent, 0.02 * quota))
-            loads = [Load(200, (float(now),), law, GPU) for _ in pages]
+            loads = [load(200, float(now), law, GPU) for _ in pages]
             set_tempo(list(zip(pages, loads, strict=True)), policy, told, float(now))
         for page in (page for page in pages if page.due_at <= now):
             gaps.append(now - page.read_at)
@@ -64,7 +69,7 @@ def test_quota_that_is_ample_gives_target_lag_and_no_less() -> None:
 @given(
     count=st.integers(1, 300),
     age=st.floats(0, 5000),
-    law=st.sampled_from([None, LAW, Law(5.0, 0.9)]),
+    law=st.sampled_from([None, LAW, Law(6.0, 0.4)]),
     left=st.floats(1, 5000),
     proofs=st.integers(0, 20_000),
     confirm=st.sampled_from(["auto", "always", "never"]),
@@ -78,6 +83,14 @@ def test_no_unit_is_due_sooner_than_target_lag_nor_never(
     tempo = set_tempo(told, policy, Quota(3.5, left, proofs), 0.0)
     assert 7.0 <= tempo.period <= COLD_HORIZON_S + 7.0
     assert all(7.0 - 1e-6 <= unit.due_at < 1e5 for unit, _ in told)
+
+
+@pytest.mark.xfail(reason="bug B8")
+def test_unit_just_read_is_not_due_again_because_its_support_begins() -> None:
+    """Two seconds later it would be too soon, likely or not."""
+    told = units(1, LAW.quantile(0.0001) - 2.0)
+    set_tempo(told, POLICY, PLENTY, 0.0)
+    assert told[0][0].due_at >= 5.0
 
 
 @pytest.mark.parametrize(("count", "binding"), [(4, False), (50, True)])
@@ -104,7 +117,7 @@ def test_less_left_is_a_slower_pace() -> None:
 def test_stream_of_writes_is_saved_for() -> None:
     """Where more keeps coming, what is here now does not get the whole bank."""
     calm, stream = (
-        set_tempo(units(50, 1100.0), POLICY, Quota(3.5, 4500, 0, stream=s), 0.0).period
+        set_tempo(units(50, 1100.0), POLICY, Quota(3.5, 2000, 0, stream=s), 0.0).period
         for s in (False, True)
     )
     assert stream > 1.2 * calm
@@ -142,22 +155,22 @@ def test_proofs_that_are_insisted_on_slow_sweeps_but_do_not_end_them() -> None:
 
 def test_bound_pace_stretches_at_unlikely_moments_and_not_beyond_its_bounds() -> None:
     """Between once and 1.7 times the period; the likeliest age is not stretched at all."""
-    rests = {age: rest(Load(200, (age,), LAW), BINDING, POLICY) for age in (350.0, MODE, 2500.0)}
+    rests = {age: rest(load(200, age, LAW), BINDING, POLICY) for age in (350.0, MODE, 2500.0)}
     assert rests[MODE] == 20.0
     assert rests[350.0] == rests[2500.0] == pytest.approx(34.0)
 
 
 def test_stretching_never_rests_for_longer_than_a_share_of_the_age() -> None:
     """No law is trusted so far: a fifth of its age at the most, but not below the pace."""
-    assert rest(Load(2, (110.0,), Law(6, 0.2)), BINDING, POLICY) == pytest.approx(22.0)
-    assert rest(Load(2, (50.0,), Law(6, 0.2)), BINDING, POLICY) == 20.0
+    assert rest(load(2, 110.0, Law(6, 0.2)), BINDING, POLICY) == pytest.approx(22.0)
+    assert rest(load(2, 50.0, Law(6, 0.2)), BINDING, POLICY) == 20.0
 
 
 @pytest.mark.parametrize("tempo", [Tempo(5.0, wanted=5.0), BINDING])
 def test_nothing_is_stretched_without_a_law_or_a_need(tempo: Tempo) -> None:
     """An ample quota needs no thrift, and without a law no moment is less likely."""
     law = None if tempo.binding else LAW
-    assert rest(Load(200, (350.0,), law), tempo, POLICY) == tempo.period
+    assert rest(load(200, 350.0, law), tempo, POLICY) == tempo.period
 
 
 # --- before the support ------------------------------------------------------------------------
@@ -165,14 +178,14 @@ def test_nothing_is_stretched_without_a_law_or_a_need(tempo: Tempo) -> None:
 
 def test_support_begins_where_settles_begin_and_ends_when_hardly_any_is_left() -> None:
     """Of two hundred, more are expected to be late than of one."""
-    (begins, one), (_, many) = (support(Load(n, (0.0,), LAW)) for n in (1, 200))
+    (begins, one), (_, many) = (support(load(n, 0.0, LAW)) for n in (1, 200))
     assert LAW.survival(begins) == pytest.approx(0.9999, abs=1e-5)
     assert 600 < one < many < 2500
 
 
 def test_cold_horizon_is_an_hour_or_half_as_much_again() -> None:
     """Without a law; what is older than that is late for as long again by half."""
-    assert [support(Load(1, (age,), None)) for age in (0.0, 7200.0)] == [(0, 3600), (0, 10_800)]
+    assert [support(load(1, age, None)) for age in (0.0, 7200.0)] == [(0, 3600), (0, 10_800)]
 
 
 def test_units_before_the_support_are_guarded_by_a_sample() -> None:
@@ -194,7 +207,7 @@ def test_sample_rotates() -> None:
 
 def test_each_kind_has_a_sample_of_its_own() -> None:
     """A wrong law of one region would not show on the pages of another."""
-    told = [(Unit(read_at=0.0), Load(200, (100.0,), LAW, n % 2)) for n in range(10)]
+    told = [(Unit(read_at=0.0), load(200, 100.0, LAW, n % 2)) for n in range(10)]
     set_tempo(told, POLICY, Quota(3.5, 1.0), 0.0)
     assert sum(unit.due_at == pytest.approx(10.0) for unit, _ in told) == 2
 

@@ -1,0 +1,321 @@
+"""The planner against an account that it cannot see: pages drift, ids vanish, none is forgotten."""
+
+import itertools
+import math
+from collections.abc import Iterable
+
+import pytest
+from attrs import define, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from di_async.core.pace import Quota
+from di_async.core.planner import PAGE_SIZE, GetOne, Item, ListPage, Planner
+from di_async.core.schedule import PollPolicy
+
+LAG, LATENCY = 5.0, 0.01
+PLENTY = Quota(burst=1e6, left=1e6)
+
+
+@define
+class Account:
+    """Ids in the provider's order, and a planner that follows some of them, second by second."""
+
+    ids: list[str]
+    quota: Quota = PLENTY
+    now: float = 0.0
+    planner: Planner[Item] = field(init=False)
+    log: list[tuple[float, str]] = field(factory=list)
+    """When what was asked: an id, or `page N`."""
+    seen: dict[str, list[float]] = field(factory=dict)
+    """When an id was in an answer, or was asked for itself."""
+
+    def __attrs_post_init__(self) -> None:
+        self.planner = Planner(PollPolicy(target_lag=LAG), lambda _: None)
+
+    def wait_for(self, ids: Iterable[str], **options: bool) -> None:
+        """Somebody waits for these."""
+        for id in ids:
+            self.planner.add(Item(id=id, added_at=self.now, started_at=self.now, **options))
+
+    def run(self, seconds: float, *, answer: bool = True) -> None:
+        """Ask what is due, and answer it at once, for so long."""
+        until = self.now + seconds
+        while True:
+            ask = self.planner.next_ask(self.now, lambda: self.quota)
+            if isinstance(ask, float):
+                if self.now + ask >= until:
+                    self.now = until
+                    return
+                self.now += max(ask, 0.001)
+            else:
+                self.note(ask)
+                self.now += LATENCY if answer else 0.0
+                if answer:
+                    self.reply(ask)
+
+    def note(self, ask: GetOne[Item] | ListPage) -> None:
+        """Book what was asked."""
+        told = f"page {ask.page}" if isinstance(ask, ListPage) else ask.item.id
+        self.log.append((self.now, told))
+
+    def reply(self, ask: GetOne[Item] | ListPage, *, failed: bool = False) -> None:
+        """The provider's answer."""
+        if isinstance(ask, GetOne):
+            self.seen.setdefault(ask.item.id, []).append(self.now)
+            self.planner.item_read(ask.item, self.now)
+        elif failed:
+            self.planner.page_failed(ask.page, self.now)
+        else:
+            rows = self.ids[(ask.page - 1) * PAGE_SIZE : ask.page * PAGE_SIZE]
+            found = {id: item for id in rows if (item := self.planner.find(id)) is not None}
+            for id in found:
+                self.seen.setdefault(id, []).append(self.now)
+            self.planner.page_read(ask.page, found, len(self.ids), self.now)
+
+    def asked(self, since: float = -1.0) -> set[str]:
+        """What was asked after that moment."""
+        return {told for at, told in self.log if at > since}
+
+
+def named(count: int, first: int = 0) -> list[str]:
+    """So many ids."""
+    return [f"id-{n}" for n in range(first, first + count)]
+
+
+def located(count: int, awaited: Iterable[str]) -> Account:
+    """An account whose awaited ids have been found."""
+    account = Account(named(count))
+    account.wait_for(awaited)
+    account.run(12.0)
+    account.log.clear()
+    return account
+
+
+# --- GET or LIST -------------------------------------------------------------------------------
+
+
+def test_single_id_is_got_and_never_listed() -> None:
+    """One pending id costs as much by GET, which is proof too."""
+    account = located(1000, ["id-3"])
+    account.run(100)
+    assert account.asked() == {"id-3"}
+
+
+def test_two_on_one_page_are_listed() -> None:
+    """From two on the page is cheaper; no GET goes beside it."""
+    account = located(150, ["id-3", "id-120"])
+    account.run(100)
+    assert account.asked() == {"page 1"}
+
+
+def test_two_on_pages_of_their_own_are_got() -> None:
+    """Each page would show one of them."""
+    account = located(1000, ["id-3", "id-999"])
+    account.run(100)
+    assert account.asked() == {"id-3", "id-999"}
+
+
+def test_pages_without_awaited_ids_are_skipped() -> None:
+    """Of ten pages the two that matter are read, as often as target_lag says."""
+    account = located(2000, named(30, 210) + named(30, 1800))
+    account.run(100)
+    assert account.asked() == {"page 2", "page 10"}
+    assert len(account.log) == pytest.approx(40, abs=2)
+
+
+def test_first_search_reads_each_page_once() -> None:
+    """Nothing is known: a walk over the pages, and not a GET for each of hundreds."""
+    account = Account(named(1000))
+    account.wait_for(named(1000))
+    account.run(4.0)
+    assert sorted(told for _, told in account.log) == [f"page {n}" for n in range(1, 6)]
+
+
+def test_search_ends_where_all_are_found() -> None:
+    """Page, not walk: what was searched is not searched again while all are where they were."""
+    account = located(1000, named(50, 950))
+    account.run(100)
+    assert account.asked() == {"page 5"}
+
+
+def test_what_lists_do_not_tell_is_got() -> None:
+    """A predicate's wait asks by GET, though its id is on a page that is read."""
+    account = Account(named(100))
+    account.wait_for(named(50))
+    account.wait_for(["id-70"], listed=False)
+    account.run(60)
+    assert account.asked(12) == {"page 1", "id-70"}
+
+
+def test_page_on_which_one_is_left_is_no_longer_listed() -> None:
+    """When the others are done, the last one is asked for itself."""
+    account = located(200, ["id-1", "id-2"])
+    item = account.planner.find("id-1")
+    assert item is not None
+    account.planner.drop(item)
+    account.run(60)
+    assert account.asked() == {"id-2"}
+
+
+def test_nobody_awaited_is_nothing_asked() -> None:
+    """Also after everybody has left."""
+    account = located(1000, named(300))
+    for item in tuple(account.planner):
+        account.planner.drop(item)
+    account.run(3600)
+    assert account.log == []
+
+
+# --- drift -------------------------------------------------------------------------------------
+
+
+@pytest.mark.xfail(reason="bug B10")
+def test_id_that_moved_to_a_page_that_is_read_costs_no_get() -> None:
+    """Twenty deletes before it: the neighbour shows it within the period."""
+    account = located(1000, named(600, 100))
+    del account.ids[:20]
+    account.run(60)
+    assert {told for told in account.asked() if not told.startswith("page")} == set()
+
+
+def test_id_that_is_missing_is_asked_for_itself() -> None:
+    """Gone from all pages: a GET follows within 1.2 periods, and goes on; absence proves nothing."""
+    account = located(400, named(300))
+    account.ids.remove("id-7")
+    account.run(60)
+    missed = next(at for at, told in account.log if told == "page 1")
+    asked = [at for at, told in account.log if told == "id-7"]
+    assert asked[0] - missed <= 1.2 * LAG + 0.1
+    assert asked[-1] > 50
+    assert account.planner.find("id-7") is not None
+
+
+def test_id_that_is_missing_from_a_lagging_list_is_found_again() -> None:
+    """A row that returns ends the GETs."""
+    account = located(200, named(100))
+    account.ids.remove("id-7")
+    account.run(30)
+    account.ids.insert(7, "id-7")
+    account.run(30)
+    account.log.clear()
+    account.run(60)
+    assert account.asked() == {"page 1"}
+
+
+def test_account_that_shrinks() -> None:
+    """Pages that are no more are not read; those who sat there are looked for."""
+    account = located(1000, named(100, 900))
+    account.ids = named(500) + named(100, 900)
+    account.run(60)
+    account.log.clear()
+    account.run(60)
+    assert account.asked() == {"page 3"}
+
+
+def test_page_that_fails_is_asked_again() -> None:
+    """At its next turn, and nobody on it is taken for missing."""
+    account = Account(named(100))
+    account.wait_for(named(100))
+    for _ in range(6):
+        while isinstance(ask := account.planner.next_ask(account.now, lambda: PLENTY), float):
+            account.now += max(ask, 0.001)
+        account.note(ask)
+        account.reply(ask, failed=account.now > 6)
+    assert [told for _, told in account.log] == ["page 1"] * 6
+    assert all(b - a >= LAG - 0.01 for (a, _), (b, _) in itertools.pairwise(account.log))
+
+
+# --- asking ------------------------------------------------------------------------------------
+
+
+def test_nothing_is_asked_twice_while_it_is_in_flight() -> None:
+    """An answer that takes minutes is waited for: pages, GETs and the search alike."""
+    account = located(1000, [*named(300), "id-999"])
+    account.run(600, answer=False)
+    assert sorted(told for _, told in account.log) == ["id-999", "page 1", "page 2"]
+
+
+def test_hastened_item_is_asked_for_itself_at_once() -> None:
+    """A look wanted now does not wait for its page's turn."""
+    account = located(100, named(50))
+    item = account.planner.find("id-9")
+    assert item is not None
+    account.planner.hasten(item, account.now)
+    assert account.planner.next_ask(account.now, lambda: PLENTY) == GetOne(item)
+
+
+@pytest.mark.xfail(reason="bug B1")
+def test_hastened_item_survives_a_new_plan() -> None:
+    """What else is planned in that moment does not take it back."""
+    account = located(100, named(50))
+    item = account.planner.find("id-9")
+    assert item is not None
+    account.planner.hasten(item, account.now)
+    account.planner.kind_told()
+    assert account.planner.next_ask(account.now, lambda: PLENTY) == GetOne(item)
+
+
+@pytest.mark.xfail(reason="bug B11")
+def test_pages_are_never_read_closer_than_target_lag() -> None:
+    """No page is read twice within target_lag, whoever is added meanwhile."""
+    account = located(1000, named(500))
+    for n in range(20):
+        account.wait_for([f"id-{600 + n}"])
+        account.run(1.7)
+    for told in account.asked():
+        times = [at for at, what in account.log if what == told]
+        assert all(b - a >= LAG - 0.01 for a, b in itertools.pairwise(times))
+
+
+Event = tuple[str, int, int]
+_events = st.lists(
+    st.tuples(
+        st.sampled_from(["create", "delete", "prepend", "hide", "wait", "leave", "fail", "read"]),
+        st.integers(0, 999),
+        st.integers(1, 150),
+    ),
+    max_size=25,
+)
+
+
+def apply(account: Account, event: Event, fresh: "itertools.count[int]") -> None:
+    """One thing that happens to the account or to those who wait."""
+    what, at, count = event
+    made = [f"new-{next(fresh)}" for _ in range(count)]
+    at = at * len(account.ids) // 1000
+    if what == "create":
+        account.ids += made
+        account.wait_for(made[:3])
+    elif what == "prepend":
+        account.ids[:0] = made
+    elif what in {"delete", "hide"}:
+        del account.ids[at : at + count]
+    elif what == "wait":
+        account.wait_for(id for id in account.ids[at : at + 40] if not account.planner.find(id))
+    elif what == "leave":
+        for item in tuple(account.planner)[at % 7 :: 7]:
+            account.planner.drop(item)
+    elif what == "fail":
+        ask = account.planner.next_ask(account.now, lambda: account.quota)
+        if not isinstance(ask, float):
+            account.now += LATENCY
+            account.reply(ask, failed=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(start=st.integers(0, 700), events=_events)
+def test_nobody_is_ever_forgotten(start: int, events: list[Event]) -> None:
+    """Creates, deletes, failures between reads: each awaited id is seen or asked for in bounds."""
+    account, fresh = Account(named(start)), itertools.count()
+    account.wait_for(account.ids[::3])
+    for event in events:
+        apply(account, event, fresh)
+        account.run(1.3)
+    began = account.now
+    account.run(25.0)
+    awaited = [item.id for item in account.planner]
+    last = {id: max(account.seen.get(id, [-math.inf])) for id in awaited}
+    assert [id for id, at in last.items() if at < began] == []
+    account.run(15.0)
+    assert all(max(account.seen[id]) > began + 20 for id in awaited)
