@@ -13,7 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 import orjson
-from attrs import define, field, frozen, validators
+from attrs import define, field, frozen, setters, validators
 
 from di_async.core.errors import InvalidInputError
 
@@ -65,7 +65,7 @@ def _bins(raw: dict[str, int]) -> dict[str, int]:
     return {f"{float(log):.1f}": int(count) for log, count in raw.items()}
 
 
-@define(on_setattr=())
+@define(on_setattr=setters.NO_OP)
 class _Sample:
     """What a fit needs of many durations: moments of their logarithms, and who was censored."""
 

@@ -151,7 +151,7 @@ def _guard(
     sampled: set[object] = set()
     for unit, load, wait in sorted(early, key=lambda item: item[0].read_at):
         pause = max(policy.target_lag, _SAMPLE_OF_AGE * load.oldest)
-        unit.due_at = now + wait
+        unit.due_at = max(now + wait, unit.read_at + policy.target_lag)
         if every_unit:
             unit.due_at = min(unit.due_at, unit.read_at + max(pause, policy.max_interval))
         if load.kind not in sampled:  # the one that was read longest ago stands for its kind

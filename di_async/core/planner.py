@@ -40,7 +40,8 @@ class Item(Unit):
     listed: bool = True
     """A list row may say something about it."""
     page: int | None = None
-    added_at: float = 0.0
+    generation: int = 0
+    """Pages asked for before it was added need not show it."""
     looked_at: float = -math.inf
     """When it was really read; a unit's `read_at` is what the pace goes by."""
     wanted_at: float = math.inf
@@ -56,6 +57,9 @@ class _Sheet(Unit):
 
     number: int = 0
     items: dict[str, Any] = field(factory=dict)
+    asked: int = 0
+    searched: int = -1
+    """The youngest generation that was there when it was last asked for and came back."""
 
 
 @define(eq=False)
@@ -94,6 +98,7 @@ class Planner(Generic[W]):
         self._unlisted: dict[str, Item] = {}
         self._wanted: dict[str, Item] = {}
         self._pages: int | None = None
+        self._generation = 0
         self._walk = _Walk()
         self._heap: list[tuple[float, int, Unit]] = []
         self._turn = itertools.count()
@@ -117,6 +122,8 @@ class Planner(Generic[W]):
     def add(self, item: W) -> None:
         """Somebody waits for this now."""
         self._items[item.id] = item
+        self._generation += 1
+        item.generation = self._generation
         (self._lost if item.listed else self._unlisted)[item.id] = item
         self._dirty = True
 
@@ -133,6 +140,7 @@ class Planner(Generic[W]):
         """A page came back and showed these awaited items."""
         sheet = self._sheet(page)
         self._was_read(sheet, now)
+        sheet.searched = sheet.asked
         if total is not None:
             self._set_pages(max(1, -(-total // PAGE_SIZE)))
         for id in [id for id in sheet.items if id not in found]:
@@ -143,7 +151,7 @@ class Planner(Generic[W]):
             self._wanted.pop(item.id, None)
             if item.page != page and item.listed:
                 self._leave(item)
-                item.page, item.strayed_at = page, None
+                item.page, item.strayed_at, item.due_at = page, None, math.inf
                 sheet.items[item.id] = item
                 self._dirty = self._dirty or len(sheet.items) <= 2
         if sheet.items and not self._dirty:
@@ -223,30 +231,37 @@ class Planner(Generic[W]):
 
     def _start(self, unit: Unit, now: float) -> GetOne[W] | ListPage | None:
         if isinstance(unit, _Walk):
-            pages = self._unsearched()
-            if not pages:
+            sheet = self._next_of_walk(now)
+            if sheet is None:
                 return None
-            if len(pages) > 1:
-                self._push(unit)  # the search goes on at once, with the next page
-            unit = self._sheet(pages[0])
+            unit = sheet
         unit.asking = True
         if isinstance(unit, _Sheet):
+            unit.asked = self._generation
             return ListPage(unit.number)
         item = self._items.get(unit.id) if isinstance(unit, Item) else None
         return GetOne(item) if item is not None else None
 
-    def _unsearched(self) -> list[int]:
-        """Pages that were not read since the youngest of the lost was added; likely ones first."""
+    def _next_of_walk(self, now: float) -> _Sheet | None:
+        """The page to search next, if one may be read already; the walk goes on by itself."""
+        sheets = self._unsearched()
+        if not sheets:
+            return None
+        rested = [s for s in sheets if s.read_at + self._policy.target_lag <= now + _TICK_S]
+        if not rested:
+            self._walk.due_at = min(s.read_at for s in sheets) + self._policy.target_lag
+        if len(sheets) > 1 or not rested:
+            self._push(self._walk)
+        return rested[0] if rested else None
+
+    def _unsearched(self) -> list[_Sheet]:
+        """Pages that need not have shown the youngest of the lost; likely ones first."""
         if not self._lost:
             return []
-        since = max(item.added_at for item in self._lost.values())
+        youngest = max(item.generation for item in self._lost.values())
         last = self._pages or 1
-        order = dict.fromkeys((last, 1, *range(last - 1, 1, -1)))
-        return [
-            number
-            for number in order
-            if not (sheet := self._sheet(number)).asking and sheet.read_at <= since
-        ]
+        order = map(self._sheet, dict.fromkeys((last, 1, *range(last - 1, 1, -1))))
+        return [sheet for sheet in order if not sheet.asking and sheet.searched < youngest]
 
     def _replan(self, now: float, quota: Quota) -> None:
         pause = max(_REPLAN_S, min(self._policy.target_lag, _MAX_REPLAN_S))

@@ -45,6 +45,8 @@ class Watch(Item):
     """One resource that is read over and over, for all who wait for it."""
 
     stage: Stage = field(kw_only=True)
+    joined_at: float = 0.0
+    """When the last of its trackers came: a row read before says nothing to that one."""
     trackers: list[Tracker[Any]] = field(factory=list)
     unsettled_at: float | None = None
     """The last look that found it unsettled."""
@@ -85,7 +87,7 @@ class Desk:
             self.planner.add(watch)
         if tracker not in watch.trackers:
             watch.trackers.append(tracker)
-            watch.stamp, watch.added_at = 0, now
+            watch.stamp, watch.joined_at = 0, now
         return watch
 
     def _new(self, tracker: Tracker[Any], now: float, *, listed: bool) -> Watch:
@@ -97,7 +99,6 @@ class Desk:
             started_at=tracker.started_at,
             kind=tracker.kind,
             listed=listed,
-            added_at=now,
             read_at=now if just_made else looked_at,
             looked_at=looked_at,
             unsettled_at=now if just_made else None,
@@ -191,7 +192,7 @@ class Desk:
             self._learn(tracker, watch, now)
         if not candidate:
             watch.unsettled_at = now
-            watch.stamp = stamp if idle and trip.started_at >= watch.added_at else 0
+            watch.stamp = stamp if idle and trip.started_at >= watch.joined_at else 0
             return False
         watch.ready_at = watch.ready_at or now
         if watch.confirming or (now < watch.doubt_until and stamp == watch.doubt_stamp):
