@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from di_async.cli import options
-from di_async.cli.commands import emulate, reading, tokens, writing
+from di_async.cli.commands import emulate, reading, scanning, tokens, writing
 from di_async.cli.demo import command as demo
 
 __all__ = ["app"]
@@ -49,6 +49,12 @@ def _before_the_command(ctx: typer.Context, version: bool, **told: Any) -> None:
 app.callback()(
     options.with_shared(_before_the_command, inspect.signature(_top).parameters.values(), None)
 )
-for register in (demo.register, reading.register, writing.register, tokens.register):
+for register in (
+    demo.register,
+    reading.register,
+    scanning.register,
+    writing.register,
+    tokens.register,
+):
     register(app)
 emulate.register(app)

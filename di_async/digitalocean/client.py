@@ -7,13 +7,14 @@ import builtins
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import InvalidInputError, NotFoundError
 from di_async.core.events import StatusChange
+from di_async.core.inventory import Prices
 from di_async.core.paging import Page, read_page, rows_under
 from di_async.core.planner import PAGE_SIZE
 from di_async.core.ports import Source, Transport, Trip
@@ -47,6 +48,7 @@ from di_async.engine.transport import AiohttpTransport, TransportOptions, checke
 
 __all__ = ["DedicatedInferences", "DigitalOcean"]
 
+T = TypeVar("T")
 BASE_URL = "https://api.digitalocean.com"
 
 
@@ -76,6 +78,7 @@ class DigitalOcean(Client):
             or settings that exclude each other.
     """
 
+    provider = "digitalocean"
     dedicated_inferences: "DedicatedInferences"
 
     def __init__(
@@ -122,9 +125,10 @@ class DigitalOcean(Client):
         super().__init__(base_url, engine)
         self.dedicated_inferences = DedicatedInferences(engine, base_url, secrets_key)
 
-    def scanner(self) -> DigitalOceanScanner:
+    def scanner(self, label: str, prices: Prices) -> DigitalOceanScanner:
         """How `scan` reads this account. No I/O."""
-        return DigitalOceanScanner(self.dedicated_inferences)
+        api = self.dedicated_inferences
+        return DigitalOceanScanner(partial(_listing, self._engine, "list"), api, label, prices)
 
 
 _user_agent = user_agent
@@ -140,6 +144,29 @@ def _budget(given: RequestBudget | Default | None) -> RequestBudget | None:
 
 def _row(row: Any) -> DedicatedInference:
     return CODEC.structure(row, DedicatedInference)
+
+
+def _listing(
+    engine: Engine,
+    name: str,
+    read: Callable[[Any], T],
+    ids: tuple[str, ...] = (),
+    params: Mapping[str, Any] = {},
+    page_size: int = 200,
+    fits: Callable[[T], bool] | None = None,
+) -> Listing[T]:
+    """The rows of a list endpoint, each read by `read`."""
+    if not 1 <= page_size <= 200:
+        raise InvalidInputError("page_size is 1 to 200")
+    endpoint = ENDPOINTS[name]
+    endpoint.request(*ids)  # a bad id is told here, not at the first row
+
+    async def fetch(page: int) -> Page:
+        asked = {**params, "page": page, "per_page": page_size}
+        body = await engine.json(endpoint.request(*ids, params=asked))
+        return read_page(body, str(endpoint.key))
+
+    return Listing(fetch, read, page_size, fits)
 
 
 class DedicatedInferences:
@@ -171,9 +198,8 @@ class DedicatedInferences:
         Rows may be light (no spec). `name` is exact. See `Listing.drifted`.
         """
         fits = None if name is None else lambda di: di.name in (None, name)
-        return self._listing(
-            "list", DedicatedInference, (), {"region": region, "name": name}, page_size, fits
-        )
+        params = {"region": region, "name": name}
+        return _listing(self._engine, "list", _row, (), params, page_size, fits)
 
     async def get(self, id: str) -> DedicatedInference:
         """One instance. Raises `NotFoundError` where there is none."""
@@ -333,7 +359,9 @@ class DedicatedInferences:
         self, id: str, *, slug: str | None = None, page_size: int = 200
     ) -> Listing[Accelerator]:
         """An async iterator over an instance's accelerators, all or of one GPU slug."""
-        return self._listing("list_accelerators", Accelerator, (id,), {"slug": slug}, page_size)
+        read = partial(CODEC.structure, into=Accelerator)
+        params = {"slug": slug}
+        return _listing(self._engine, "list_accelerators", read, (id,), params, page_size)
 
     async def get_accelerator(self, id: str, accelerator_id: str) -> Accelerator:
         """One accelerator of an instance."""
@@ -343,7 +371,8 @@ class DedicatedInferences:
 
     def list_tokens(self, id: str, *, page_size: int = 200) -> Listing[AccessToken]:
         """An async iterator over an instance's endpoint tokens; their values are not shown."""
-        return self._listing("list_tokens", AccessToken, (id,), {}, page_size)
+        read = partial(CODEC.structure, into=AccessToken)
+        return _listing(self._engine, "list_tokens", read, (id,), {}, page_size)
 
     async def create_token(self, id: str, name: str) -> AccessToken:
         """A new endpoint token with its value, which the API shows this once.
@@ -379,27 +408,6 @@ class DedicatedInferences:
         return [CODEC.structure(row, GPUModelConfig) for row in rows]
 
     # -- how -----------------------------------------------------------------------------------
-
-    def _listing(
-        self,
-        name: str,
-        into: type[Any],
-        ids: tuple[str, ...],
-        params: Mapping[str, Any],
-        page_size: int,
-        fits: Callable[[Any], bool] | None = None,
-    ) -> Listing[Any]:
-        if not 1 <= page_size <= 200:
-            raise InvalidInputError("page_size is 1 to 200")
-        endpoint = ENDPOINTS[name]
-        endpoint.request(*ids)  # a bad id is told here, not at the first row
-
-        async def fetch(page: int) -> Page:
-            asked = {**params, "page": page, "per_page": page_size}
-            body = await self._engine.json(endpoint.request(*ids, params=asked))
-            return read_page(body, str(endpoint.key))
-
-        return Listing(fetch, lambda row: CODEC.structure(row, into), page_size, fits)
 
     async def _bearing(self, name: str) -> builtins.list[DedicatedInference]:
         """All instances of a name, in full. A row that does not show its name is looked into."""

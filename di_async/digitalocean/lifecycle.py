@@ -108,12 +108,10 @@ def glance(row: Any) -> tuple[str, int]:
         return "", 0  # no object, or no text where there should be some: nobody's row
 
 
-def is_pending(di: DedicatedInference) -> bool:
-    """Something is under way with it that will end by itself."""
-    phase = _PHASES.get(di.status, Phase.WORKING)
-    if phase is Phase.READY:
-        return di.pending_deployment_spec is not None
-    return phase is not Phase.FAILED
+def is_pending(status: str, changing: bool) -> bool:
+    """Something is under way that will end by itself; `changing`: a deployment is pending."""
+    phase = _PHASES.get(status, Phase.WORKING)
+    return changing if phase is Phase.READY else phase is not Phase.FAILED
 
 
 def _lacking(di: DedicatedInference) -> str | None:

@@ -102,9 +102,9 @@ class Inventory:
         """By currency, without those that `unknown_cost` counts."""
         costs: dict[str, Decimal] = {}
         for row in self.rows:
-            if row.hourly_cost is not None:
-                currency = row.currency or ""
-                costs[currency] = costs.get(currency, Decimal(0)) + row.hourly_cost
+            cost = row.hourly_cost
+            if cost is not None:
+                costs[row.currency or ""] = costs.get(row.currency or "", Decimal(0)) + cost
         return costs
 
     @property

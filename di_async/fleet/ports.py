@@ -1,32 +1,27 @@
 """What a scan expects of a provider's client, as protocols: this room knows no provider."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from di_async.core.inventory import GPURow, InventoryRow, Prices
 
-__all__ = ["ScanClient", "Scanner"]
+__all__ = ["OnPage", "ScanClient", "Scanner"]
 
-R = TypeVar("R")
+OnPage = Callable[[int, int | None], object]
 
 
-class Scanner(Protocol[R]):
+class Scanner(Protocol):
     """How one client's instances are found and read."""
-
-    @property
-    def provider(self) -> str:
-        """The provider's name."""
-        ...
 
     async def regions(self) -> Sequence[str | None]:
         """The regions that need a list each; just None where one list covers all of them."""
         ...
 
-    def list(self, region: str | None) -> AsyncIterator[R]:
-        """All instances, or those of a region."""
+    async def list(self, region: str | None, on_page: OnPage) -> Sequence[InventoryRow]:
+        """All instances, or those of a region; `on_page` is told how many of how many came in."""
         ...
 
-    async def get(self, id: str) -> R:
+    async def get(self, id: str) -> InventoryRow:
         """One instance, in full."""
         ...
 
@@ -34,18 +29,19 @@ class Scanner(Protocol[R]):
         """The accelerators that an instance uses."""
         ...
 
-    async def prices(self) -> Prices:
-        """What accelerators cost; an empty one where no price is published."""
-        ...
-
-    def row(self, resource: R, client: str, prices: Prices) -> InventoryRow:
-        """An instance as a row of the inventory."""
+    async def fill_prices(self) -> None:
+        """Look up what accelerators cost; nothing where no price is published."""
         ...
 
 
 class ScanClient(Protocol):
     """A client that can be scanned."""
 
-    def scanner(self) -> Scanner[Any]:
-        """The way to do it."""
+    @property
+    def provider(self) -> str:
+        """Its provider's name."""
+        ...
+
+    def scanner(self, label: str, prices: Prices) -> Scanner:
+        """The way to do it; rows bear the label and these prices, which `fill_prices` fills."""
         ...

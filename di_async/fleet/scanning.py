@@ -7,8 +7,8 @@ others' results; only what is no error of ours (a client never entered, say) is 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import anyio
 from attrs import define, evolve, field, frozen
@@ -25,6 +25,7 @@ __all__ = ["OnProgress", "ScanProgress", "scan"]
 logger = logging.getLogger("di_async")
 
 T = TypeVar("T")
+_Found = dict[str | None, Sequence[InventoryRow]]
 _IN_FLIGHT = 32
 
 
@@ -72,7 +73,11 @@ async def scan(
     taken_at = Clock(asyncio.get_running_loop()).datetime()
     limit = anyio.CapacityLimiter(_IN_FLIGHT)
     tell = on_progress or (lambda _: None)
-    scans = [_ClientScan(scanner, label, limit, tell) for scanner, label in _labelled(clients)]
+    scans = [
+        _ClientScan(client.scanner(label, prices), label, limit, tell)
+        for client, label in _labelled(clients)
+        for prices in [Prices()]
+    ]
     await each(scans, lambda one: one.run(places, accelerators=accelerators, details=details))
     return Inventory(
         tuple(row for one in scans for row in one.rows),
@@ -81,56 +86,48 @@ async def scan(
     )
 
 
-def _labelled(clients: Iterable[ScanClient]) -> Iterator[tuple[Scanner[Any], str]]:
-    """Each client's scanner, with the provider's name, numbered where it has several clients."""
-    scanners = [client.scanner() for client in clients]
-    several = Counter(scanner.provider for scanner in scanners)
+def _labelled(clients: Sequence[ScanClient]) -> Iterator[tuple[ScanClient, str]]:
+    """Each client with its provider's name, numbered where that has several clients."""
+    several = Counter(client.provider for client in clients)
     seen: Counter[str] = Counter()
-    for scanner in scanners:
-        name = scanner.provider
+    for client in clients:
+        name = client.provider
         seen[name] += 1
-        yield scanner, f"{name}-{seen[name]}" if several[name] > 1 else name
+        yield client, f"{name}-{seen[name]}" if several[name] > 1 else name
 
 
 @define(eq=False)
 class _ClientScan:
     """The scan of one client's account."""
 
-    scanner: Scanner[Any]
+    scanner: Scanner
     label: str
     limit: anyio.CapacityLimiter
     tell: OnProgress
     rows: list[InventoryRow] = field(factory=list)
     errors: list[ScanError] = field(factory=list)
-    prices: Prices = field(factory=Prices)
 
     async def run(
         self, places: tuple[str, ...] | None, *, accelerators: bool, details: bool
     ) -> None:
-        found: dict[str | None, list[Any]] = {}
+        found: _Found = {}
         async with asyncio.TaskGroup() as parts:
             parts.create_task(self._price())
             await self._list_all(places, found)
-        resources = {di.id: di for listed in found.values() for di in listed}
-        rows = [self._row(di) for di in resources.values()]
+        rows = list({row.id: row for listed in found.values() for row in listed}.values())
         if details:
-            rows = await self._each("details", rows, self._detailed)
+            rows = await self._each("details", rows, lambda row: self.scanner.get(row.id))
         if accelerators:
             rows = await self._each("accelerators", rows, self._equipped)
         self.rows = rows
 
-    def _row(self, resource: Any) -> InventoryRow:
-        return self.scanner.row(resource, self.label, self.prices)
-
     async def _price(self) -> None:
         try:
-            self.prices = await self.scanner.prices()
+            await self.scanner.fill_prices()
         except DIError as error:
             self.errors.append(ScanError(self.label, None, "prices", error))
 
-    async def _list_all(
-        self, places: tuple[str, ...] | None, found: dict[str | None, list[Any]]
-    ) -> None:
+    async def _list_all(self, places: tuple[str, ...] | None, found: _Found) -> None:
         try:
             regions = await self.scanner.regions() if places is None else places
         except DIError as error:
@@ -139,20 +136,17 @@ class _ClientScan:
         found.update((region, []) for region in regions)  # results in this order
         await each(regions, lambda region: self._list(region, found))
 
-    async def _list(self, region: str | None, found: dict[str | None, list[Any]]) -> None:
-        listing, read = self.scanner.list(region), []
-        self.tell(ScanProgress(self.label, region, "list", 0))
+    async def _list(self, region: str | None, found: _Found) -> None:
+        def tell(done: int, total: int | None) -> None:
+            self.tell(ScanProgress(self.label, region, "list", done, total))
+
+        tell(0, None)
         try:
-            async for resource in listing:
-                read.append(resource)
-                if len(read) % 200 == 1:
-                    total = getattr(listing, "total", None)
-                    self.tell(ScanProgress(self.label, region, "list", len(read), total))
+            found[region] = await self.scanner.list(region, tell)
         except DIError as error:
             self.errors.append(ScanError(self.label, region, "list", error))
         else:
-            self.tell(ScanProgress(self.label, region, "list", len(read), len(read)))
-        found[region] = read
+            tell(len(found[region]), len(found[region]))
 
     async def _each(
         self,
@@ -181,9 +175,6 @@ class _ClientScan:
 
         await each(rows, work, at_once=_IN_FLIGHT)
         return [results[row.id] for row in rows if row.id in results]
-
-    async def _detailed(self, row: InventoryRow) -> InventoryRow:
-        return self._row(await self.scanner.get(row.id))
 
     async def _equipped(self, row: InventoryRow) -> InventoryRow:
         return evolve(row, gpus=await self.scanner.gpus(row.id))

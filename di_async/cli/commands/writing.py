@@ -1,20 +1,19 @@
 """Commands that change something: create, update, scale, delete; and wait."""
 
 import sys
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from di_async import Change, DigitalOcean, InvalidInputError
+from di_async import Change, InvalidInputError
 from di_async.cli.commands.files import new_file
 from di_async.cli.commands.finding import HFToken, SpecFile, id_of, provider_tokens, read_spec
 from di_async.cli.commands.settling import Report
+from di_async.cli.commands.waiting import wait_for_all, waiting_token
 from di_async.cli.options import Ref, Timeout, Wait, command
 from di_async.cli.run import INTERRUPTED, Cli
-from di_async.core.stages import ResumeToken, Stage
 
 __all__ = ["TokenOut", "register"]
 
@@ -209,28 +208,34 @@ async def wait_for(
     ref: Annotated[
         str | None, typer.Argument(metavar="[ID|NAME]", help="The instance.", show_default=False)
     ] = None,
-    goal: Annotated[Goal, typer.Option("--for", help="Until it is that.")] = Goal.ACTIVE,
+    goal: Annotated[
+        Goal | None, typer.Option("--for", help="Until it is that.", show_default="active")
+    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(metavar="TOKEN", help="Go on with a wait that ended early, in its own time."),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="For all with which something is under way.")
+    ] = False,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="With --all: only in this one; may be given several times."),
+    ] = None,
     timeout: Timeout = None,
 ) -> None:
-    """Wait for an instance, or go on with an earlier wait."""
-    if (ref is None) == (resume is None):
-        raise InvalidInputError("wait for what? Give an id, a name, or --resume TOKEN")
+    """Wait for an instance, for all that is under way, or go on with an earlier wait."""
+    if [ref is not None, resume is not None, everything].count(True) != 1:
+        raise InvalidInputError("wait for what? Give an id, a name, --all, or --resume TOKEN")
+    if everything and goal:
+        raise InvalidInputError("--all waits for each to end as it will: not with --for")
+    if region and not everything:
+        raise InvalidInputError("--region goes with --all")
+    if everything:
+        await wait_for_all(cli, region or [], timeout)
+        return
     async with cli.client() as client:
-        token = resume or _waiting_token(client, await id_of(client, ref or ""), goal)
+        action = "delete" if goal is Goal.DELETED else "active"
+        token = resume or waiting_token(client, await id_of(client, ref or ""), action)
         change = client.dedicated_inferences.resume(token)
         await Report(cli, change).conclude(wait=True, timeout=timeout)
-
-
-def _waiting_token(client: DigitalOcean, id: str, goal: Goal) -> str:
-    """A wait that begins now, as a token: `resume` gives a change, whose events can be shown."""
-    return ResumeToken(
-        provider="digitalocean",
-        base_url=client.base_url,
-        stage=Stage("dedicated-inference", id),
-        action="delete" if goal is Goal.DELETED else "active",
-        started_at=time.time(),
-    ).encode()

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from di_async import DigitalOcean, PollPolicy, emulator
 from di_async.cli.commands.emulate import Dialect
+from di_async.cli.demo.crowd import CrowdDemo
 from di_async.cli.demo.script import Demo
 from di_async.cli.demo.summary import summary
 from di_async.cli.demo.view import showing, told
@@ -36,6 +37,12 @@ async def demo(
     speed: Annotated[
         float, typer.Option(min=1, max=1000, help="How many times faster than real time.")
     ] = 120.0,
+    fleet: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1000, help="So many instances instead, counted; 500 take a minute."
+        ),
+    ] = None,
 ) -> None:
     """See it all without an account, in some 15 seconds: twelve instances, from create to delete.
 
@@ -53,6 +60,11 @@ async def demo(
             budget=None,  # counts real minutes; the emulator's are shorter, and its 429s police us
         ) as client,
     ):
+        if fleet:
+            crowd = CrowdDemo(cli, emu, client, fleet, timeout=max(60.0, 2 * _HOUR / speed))
+            await crowd.play()
+            _tell(console, list(crowd.summary(time.monotonic() - began)))
+            return
         with showing(console) as view:
             view.step(
                 "emulator",
@@ -60,11 +72,11 @@ async def demo(
             )
             play = Demo(emu, client, view, timeout=max(60.0, _HOUR / speed))
             await play.play()
-        _tell(console, play, time.monotonic() - began)
+        _tell(console, list(summary(play, time.monotonic() - began)))
 
 
-def _tell(console: Console, play: Demo, took: float) -> None:
-    lines = [("", ""), *summary(play, took), ("", "")]
+def _tell(console: Console, figures: list[tuple[str, str]]) -> None:
+    lines = [("", ""), *figures, ("", "")]
     lines.append(("next", "`di-async emulate` gives the same API to your own code and tests"))
     if console.is_terminal:
         console.print(told(lines, "green"), soft_wrap=False)

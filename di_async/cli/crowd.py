@@ -1,0 +1,103 @@
+"""How many waits look at once: counts by state, what they cost, and who has waited longest."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from attrs import define, field
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from di_async import Change
+from di_async.cli.live import clock, is_live
+from di_async.cli.output import STATUS_STYLES
+from di_async.engine.stats import Stats
+
+__all__ = ["Crowd", "state_of", "watching"]
+
+# Plain lines come so often (seconds), if there is something new to tell.
+_PLAIN_EVERY_S = 2.0
+_SLOWEST = 5
+
+
+def state_of(change: Change[Any]) -> str:
+    """What is known of it, in a word."""
+    if change.outcome == "settled":
+        return "deleted" if change.action == "delete" else "active"
+    return change.outcome or getattr(change.latest, "status", None) or "unknown"
+
+
+@define(eq=False)
+class Crowd:
+    """Changes that are waited for together."""
+
+    title: str
+    stats: Callable[[], Stats]
+    now: Callable[[], float] = time.monotonic
+    changes: Sequence[Change[Any]] = ()
+    speed: float = 1.0
+    """How much faster than real the waits' world is."""
+    began: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.began = self.now()
+
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.title}: {self._counts()}; {self._requests()}; {clock(self.elapsed)}"
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return self.now() - self.began
+
+    def slowest(self) -> list[Change[Any]]:
+        """Those still open that have waited longest."""
+        still = [change for change in self.changes if change.outcome is None]
+        return sorted(still, key=lambda change: -change.elapsed)[:_SLOWEST]
+
+    def render(self) -> Table:
+        """As a small table that moves."""
+        table = Table.grid(padding=(0, 2))
+        table.add_row(Text(self.title, style="bold cyan"), clock(self.elapsed))
+        for state, count in Counter(map(state_of, self.changes)).most_common():
+            table.add_row(Text(state, style=STATUS_STYLES.get(state, "")), str(count))
+        table.add_row("requests", self._requests())
+        for change in self.slowest():
+            name = getattr(change.latest, "name", None) or change.id
+            table.add_row(
+                "slowest", f"{name} {state_of(change)} {clock(change.elapsed * self.speed)}"
+            )
+        return table
+
+    def _counts(self) -> str:
+        states = Counter(map(state_of, self.changes))
+        return ", ".join(f"{count} {state}" for state, count in states.most_common()) or "none yet"
+
+    def _requests(self) -> str:
+        stats = self.stats()
+        return f"{stats.lists} lists, {stats.gets} GETs, {stats.refused} refused"
+
+
+@contextmanager
+def watching(console: Console, crowd: Crowd) -> Iterator[Callable[[], None]]:
+    """Shows it for as long as the block lasts; call what it gives whenever something happened."""
+    if is_live(console):
+        with Live(get_renderable=crowd.render, console=console, refresh_per_second=4) as live:
+            yield lambda: None
+            live.refresh()
+        return
+    told_at, told = -_PLAIN_EVERY_S, ""
+
+    def tell() -> None:
+        nonlocal told_at, told
+        if time.monotonic() - told_at >= _PLAIN_EVERY_S and crowd.line() != told:
+            told_at, told = time.monotonic(), crowd.line()
+            console.print(told, markup=False)
+
+    yield tell
+    console.print(crowd.line(), markup=False)
