@@ -261,7 +261,6 @@ def test_hourly_429s_in_a_row_are_probed_ever_less() -> None:
     assert budget.delay(now, Priority.SWEEP) == 30
 
 
-@pytest.mark.xfail(reason="bug B5")
 def test_many_429s_of_one_storm_are_one() -> None:
     """Thirty answers to requests that flew together do not add up to a long block."""
     budget = RequestBudget()

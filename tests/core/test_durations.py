@@ -128,7 +128,6 @@ def test_likeness_is_greatest_at_the_mode() -> None:
 # --- on disk -----------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="bug B6")
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     """Same laws, same counts, those given up included; it goes on learning from there."""
     model = taught(drawn(6, 0.3, 50))
@@ -183,7 +182,6 @@ def test_damaged_or_unknown_file_is_refused(tmp_path: Path, text: str) -> None:
         DurationModel.load(tmp_path / "d.json")
 
 
-@pytest.mark.xfail(reason="bugs B6 and B7")
 @pytest.mark.parametrize(
     "odd",
     [

@@ -145,7 +145,6 @@ async def test_registrations_of_one_tick_are_planned_together() -> None:
     assert max(at for at, _ in fleet.asked) <= 3.1 * READ_S
 
 
-@pytest.mark.xfail(reason="bug B3")
 async def test_polls_of_one_resource_are_never_closer_than_target_lag() -> None:
     """However many wait for it, and however often they come and go."""
     fleet = Fleet(active_at(300), PollPolicy(target_lag=7))

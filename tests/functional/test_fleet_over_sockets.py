@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from di_async import DedicatedInference, DigitalOcean
+from di_async import DigitalOcean
+from di_async.digitalocean import DedicatedInference
 from di_async.emulator import Lifecycle, LogNormal, running
 
 SPEED = 60.0
@@ -64,9 +65,7 @@ async def _serve(clock: FastClock, pipe: Connection) -> None:
     async with running(clock=clock, seed=0, lifecycle=lifecycle) as emu:
         ids = [emu.add_instance(status="new").id for _ in range(COUNT)]
         pipe.send((emu.url, emu.token, ids))
-        while not pipe.poll():
-            await asyncio.sleep(0.05)
-        done = pipe.recv()
+        done = await asyncio.to_thread(pipe.recv)
         stats = emu.stats
         told = [emu.truth(id).settled_at for id in done]
         pipe.send((told, stats.refused, stats.max_60s, stats.max_3600s, stats.total))

@@ -23,6 +23,7 @@ SESSION, GATE, ENGINE = "engine/session.py", "engine/gate.py", "engine/client.py
 WRITES, CLIENT, RECONCILE = "digitalocean/writes.py", "digitalocean/client.py", "core/reconcile.py"
 BUDGET, SCHEDULE, STAGES = "core/budget.py", "core/schedule.py", "core/stages.py"
 SENDS, MODELS = "engine/transport.py", "digitalocean/models.py"
+DESK, PLANNER, PACE = "engine/desk.py", "core/planner.py", "core/pace.py"
 
 
 @frozen
@@ -158,6 +159,86 @@ MUTANTS = [
         'default="auto"',
     ),
     Mutant("02", "another default mode", SCHEDULE, 'default="auto"', 'default="always"'),
+    Mutant(
+        "02",
+        "rows are proof whatever the mode",
+        POLLER,
+        'return self._policy.confirm == "never"',
+        "return True",
+    ),
+    Mutant(
+        "02",
+        "auto never trusts rows",
+        POLLER,
+        'if self._policy.confirm != "auto" or self._budget is None:',
+        "if True:",
+    ),
+    Mutant(
+        "02",
+        "auto always trusts rows",
+        POLLER,
+        "ahead=queue) > self._policy.target_lag",
+        "ahead=queue) > -1",
+    ),
+    Mutant(
+        "02",
+        "a light row never seen unsettled is proof",
+        TRACKER,
+        "trusted = trusting and (read.sight.full or self.ledger.unsettled)",
+        "trusted = trusting",
+    ),
+    Mutant(
+        "02",
+        "list evidence is not told",
+        TRACKER,
+        '" (list evidence)" if listed else ""',
+        '""',
+    ),
+    Mutant(
+        "02",
+        "absence from a page is deletion",
+        PLANNER,
+        "        for id in [id for id in sheet.items if id not in found]:\n",
+        "        for id in [id for id in sheet.items if id not in found]:\n"
+        "            for tracker in getattr(sheet.items[id], 'trackers', ()):\n"
+        "                from di_async.core.waiter import Missing\n"
+        "                tracker.absorb(Missing(started_at=now, at=now), 0)\n",
+    ),
+    Mutant(
+        "07",
+        "many are got one by one",
+        PLANNER,
+        "if len(sheet.items) > 1:",
+        "if len(sheet.items) > 1e9:",
+    ),
+    Mutant(
+        "07",
+        "one is listed for",
+        PLANNER,
+        "if len(sheet.items) > 1:",
+        "if len(sheet.items) > 0:",
+    ),
+    Mutant(
+        "07",
+        "others' requests are not subtracted",
+        BUDGET,
+        "self._foreign = max(0, theirs)",
+        "self._foreign = 0",
+    ),
+    Mutant(
+        "07",
+        "a 429 is not obeyed",
+        BUDGET,
+        "            self._block(now, news)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "07",
+        "a late 429 shortens the block",
+        BUDGET,
+        "self._blocked_until = max(self._blocked_until, now + max(block, 1.0))",
+        "self._blocked_until = now + max(block, 1.0)",
+    ),
     Mutant("03", "no grace", WAITER, "CREATE_GRACE_S = 120.0", "CREATE_GRACE_S = 60.0"),
     Mutant("03", "endless grace", WAITER, "CREATE_GRACE_S = 120.0", "CREATE_GRACE_S = 1e9"),
     Mutant(
@@ -185,7 +266,7 @@ MUTANTS = [
     Mutant(
         "03",
         "a gateway's 404 counts",
-        POLLER,
+        DESK,
         "case NotFoundError(transient=False):",
         "case NotFoundError():",
     ),
@@ -206,21 +287,21 @@ MUTANTS = [
     Mutant(
         "04",
         "refusals are borne",
-        POLLER,
+        DESK,
         "final = refused and not answer.transient",
         "final = False",
     ),
     Mutant(
         "04",
         "a 5xx is final",
-        POLLER,
+        DESK,
         "final = refused and not answer.transient",
         "final = isinstance(answer, APIError) and not isinstance(answer, RateLimitError)",
     ),
     Mutant(
         "04",
         "a 429 is final",
-        POLLER,
+        DESK,
         "final = refused and not answer.transient",
         "final = refused",
     ),
@@ -228,7 +309,7 @@ MUTANTS = [
         "04",
         "a 429 eases the polling",
         POLLER,
-        "answer, RateLimitError | NotFoundError\n",
+        "answer, NotFoundError | RateLimitError\n",
         "answer, NotFoundError\n",
     ),
     Mutant(
@@ -302,8 +383,8 @@ MUTANTS = [
         "06",
         "a read in flight never wins",
         POLLER,
-        "if watch.asking or one_look_owed:",
-        "if one_look_owed:",
+        "if watch.asking or watch.confirming or owed:",
+        "if owed:",
     ),
     Mutant(
         "06",
@@ -323,16 +404,16 @@ MUTANTS = [
     Mutant(
         "07",
         "each wait asks for itself",
-        POLLER,
-        "watch = self._watches.get(tracker.stage)",
+        DESK,
+        "watch = self.planner.find(tracker.stage.id)",
         "watch = None",
     ),
     Mutant(
         "07",
         "what nobody awaits is asked for",
-        POLLER,
-        "            if watch.trackers:\n",
-        "            if True:\n",
+        DESK,
+        "            if not watch.trackers:\n",
+        "            if False:\n",
     ),
     Mutant(
         "07",
@@ -437,9 +518,8 @@ MUTANTS = [
         "09",
         "waits stay open",
         POLLER,
-        '                tracker.abort(ClientClosedError("the client was closed while this wait '
-        'was open"))\n',
-        "                pass\n",
+        'self._abort(ClientClosedError("the client was closed while this wait was open"))',
+        "pass",
     ),
     Mutant(
         "09",
@@ -516,9 +596,9 @@ MUTANTS = [
         "timeouts",
         "attempts shorten a wait",
         POLLER,
-        "watch.failures = watch.failures + 1 if broken else 0\n",
-        "watch.failures = watch.failures + 1 if broken else 0\n"
-        "        if watch.failures > 10:\n            raise answer\n",
+        "self._failures = self._failures + 1 if broken else 0\n",
+        "self._failures = self._failures + 1 if broken else 0\n"
+        "        if self._failures > 10:\n            self._abort(answer)\n",
     ),
     Mutant(
         "timeouts",
@@ -532,8 +612,8 @@ MUTANTS = [
         "timeouts",
         "0 is no look",
         POLLER,
-        "if watch.asking or one_look_owed:",
-        "if watch.asking and grace < _ONE_LOOK_S:",
+        "if watch.asking or watch.confirming or owed:",
+        "if watch.asking and looks is None:",
     ),
     Mutant(
         "timeouts",

@@ -1,17 +1,19 @@
 """Promise 2: a row of a list is a candidate; the GET of that one instance is the proof.
 
-Today every wait asks by GET in each `confirm` mode (batching over the list comes next), so what
-holds is: the three modes are accepted, others are refused, and no list row ever ends a wait.
+`always` insists on it; `never` takes full rows, and those seen unsettled before, at their word;
+`auto` does so only where the proofs do not fit the budget. A single wait asks by GET anyway.
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
-from di_async import PollPolicy
+from di_async import DigitalOcean, PollPolicy, RequestBudget
+from di_async.emulator import Lifecycle, LogNormal
 from tests.promises.support import BASE, DELETE, DIALECTS, POST, VIRTUAL, lasting, now, world
-from tests.support import a_spec, virtual_client
+from tests.support import WorldTransport, a_spec, virtual_client
 
 pytestmark = VIRTUAL
 
@@ -89,3 +91,85 @@ async def test_list_read_by_the_caller_during_a_wait(confirm: Any) -> None:
         await asyncio.sleep(1)
         assert (rows, waiting.done()) == (["active"], False)
         await waiting
+
+
+# --- rows, in each mode ----------------------------------------------------------------------
+
+
+async def fleet(
+    net: WorldTransport, client: DigitalOcean, count: int, **settings: Any
+) -> tuple[list[str], int]:
+    """Wait for so many instances; ids that were got, and how many there were."""
+    place = partial(net.world.add_instance, now=net.now(), **{"status": "new", **settings})
+    ids = [place(**({} if settings else {"settles_in": 300 + i})).id for i in range(count)]
+    ours = client.dedicated_inferences
+    await asyncio.gather(*(ours.wait_until_active(id, timeout=20_000) for id in ids))
+    return [r.path.rpartition("/")[2] for r in net.requests if r.path != BASE], len(ids)
+
+
+async def test_rows_under_always() -> None:
+    """Each is got, and be it that the budget is far too small for that."""
+    options = {"polling": PollPolicy(confirm="always"), "budget": RequestBudget(per_hour=150)}
+    async with virtual_client(**options) as (client, net):
+        got, count = await fleet(net, client, 120)
+    assert len(set(got)) == count
+
+
+async def test_rows_under_never() -> None:
+    """Hardly any is got where the budget and the rows would do without."""
+    options = {"polling": PollPolicy(confirm="never")}
+    async with virtual_client(**options) as (client, net):
+        got, _ = await fleet(net, client, 60)
+    assert len(got) < 30
+
+
+async def test_rows_under_auto_with_budget_enough() -> None:
+    """Each is got."""
+    async with virtual_client() as (client, net):
+        got, count = await fleet(net, client, 100)
+    assert len(set(got)) == count
+
+
+async def test_rows_under_auto_with_too_small_a_budget() -> None:
+    """Full rows that were seen unsettled must do."""
+    async with virtual_client(budget=RequestBudget(per_hour=150)) as (client, net):
+        got, count = await fleet(net, client, 400)
+    assert len(set(got)) < count / 2
+
+
+async def test_light_rows_never_seen_unsettled() -> None:
+    """No budget is so small that such a row is taken at its word."""
+    budget = RequestBudget(per_hour=150)
+    async with virtual_client(world("observed"), budget=budget) as (client, net):
+        got, count = await fleet(net, client, 250, status="active")
+    assert len(set(got)) == count
+
+
+async def test_history_of_a_row_that_was_taken() -> None:
+    """It says that a list's word was taken."""
+    polling = PollPolicy(confirm="never")
+    async with virtual_client(polling=polling) as (client, _):
+        ours = client.dedicated_inferences
+        changes = [await ours.create(a_spec(f"web-{i}")) for i in range(20)]
+        await asyncio.gather(*(change.wait() for change in changes))
+    ends = [change.history[-1] for change in changes]
+    assert sum("list evidence" in (end.note or "") for end in ends) > 10
+    assert all(("list evidence" in (end.note or "")) == (end.source == "list") for end in ends)
+
+
+@each_mode
+async def test_rows_that_move_to_other_pages_are_no_deletes(confirm: Any) -> None:
+    """Three pages that empty in no order: nobody's delete ends before GET says 404."""
+    land = world(lifecycle=Lifecycle(delete=LogNormal(300, 0.5)))
+    async with virtual_client(land, polling=PollPolicy(confirm=confirm)) as (client, net):
+        ours = client.dedicated_inferences
+        ids = [land.add_instance(now=net.now()).id for _ in range(420)]
+
+        async def gone(id: str) -> bool:
+            await (await ours.delete(id)).wait(timeout=20_000)
+            return not land.truth(id, net.now()).exists
+
+        ends = [asyncio.create_task(gone(id)) for id in ids[:200]]
+        await asyncio.sleep(120)
+        ends += [asyncio.create_task(gone(id)) for id in ids[200:]]
+        assert all(await asyncio.gather(*ends))

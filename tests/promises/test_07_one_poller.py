@@ -3,7 +3,8 @@
 Two waits for one id cost one read; cancelling one does not harm the other; what nobody awaits is
 not asked for. The request rate comes from the budget: writes and the caller's own reads go before
 the poller's, which never touch the reserve. Every request on the wire counts, aiohttp's own silent
-repeats included. (Batching over the list comes with the next issue.)
+repeats included. From two on one
+page, waits are read by the page.
 """
 
 import asyncio
@@ -23,16 +24,19 @@ from di_async import (
     WaitTimeoutError,
 )
 from tests.promises.support import (
+    BASE,
     DIALECTS,
     ID,
     VIRTUAL,
     Play,
+    Slow,
     created,
     creation,
     instance,
     lasting,
     now,
     playing,
+    refused,
     serving,
     world,
 )
@@ -292,6 +296,76 @@ async def test_clients_that_share_a_budget() -> None:
         await asyncio.sleep(1800)
         assert busiest(net, 60) <= 10
         await settle(*waits)
+
+
+# --- many are read by the page ---------------------------------------------------------------
+
+
+def asked(net: WorldTransport) -> tuple[int, list[str]]:
+    """How many lists were asked for, and the ids of all GETs."""
+    paths = [request.path for request in net.requests if request.method == "GET"]
+    return paths.count(BASE), [path.rpartition("/")[2] for path in paths if path != BASE]
+
+
+async def test_hundred_waits_on_one_page() -> None:
+    """A hundred instances cost one list a turn, and one GET each when they settle."""
+    async with virtual_client() as (client, net):
+        place = partial(net.world.add_instance, now=net.now(), status="new")
+        ids = [place(settles_in=300 + i).id for i in range(100)]
+        await asyncio.gather(*map(client.dedicated_inferences.wait_until_active, ids))
+        lists, got = asked(net)
+    assert 60 <= lists <= 85
+    assert sorted(got) == sorted(ids)
+
+
+async def test_one_wait_in_a_large_account() -> None:
+    """One instance among five hundred is got; after it was found no list is asked for."""
+    async with virtual_client() as (client, net):
+        place = partial(net.world.add_instance, now=net.now())
+        ids = [place(status="new", settles_in=300).id for _ in range(1)]
+        for _ in range(500):
+            place(status="active")
+        await client.dedicated_inferences.wait_until_active(ids[0])
+        lists, got = asked(net)
+    assert lists == 0
+    assert len(got) == pytest.approx(60, abs=3)
+
+
+async def test_two_waits_become_one() -> None:
+    """When the other has settled, the last one on its page is got and no longer listed."""
+    async with virtual_client() as (client, net):
+        place = partial(net.world.add_instance, now=net.now(), status="new")
+        ids = [place(settles_in=seconds).id for seconds in (60, 60, 600)]
+        waits = [client.dedicated_inferences.wait_until_active(id) for id in ids]
+        last = asyncio.gather(*waits)
+        await asyncio.sleep(90)
+        net.requests.clear()
+        await last
+        assert asked(net)[0] == 0
+
+
+async def test_token_that_others_have_used_up() -> None:
+    """What others sent is theirs: a fleet beside them is never refused."""
+    async with virtual_client(world(per_hour=300)) as (client, net):
+        place = partial(net.world.add_instance, now=net.now(), status="new")
+        ids = [place(settles_in=900 + i).id for i in range(30)]
+        headers = {"authorization": f"Bearer {net.world.token}", "host": "test"}
+        for _ in range(200):
+            net.world.handle(net.now(), "GET", f"{BASE}/sizes", headers)
+        waits = (client.dedicated_inferences.wait_until_active(id, timeout=7200) for id in ids)
+        await asyncio.gather(*waits)
+        assert net.world.stats.refused == 0
+
+
+async def test_429_that_is_told_late() -> None:
+    """Of two refusals the longer one holds, in whatever order they come; nothing goes before."""
+    limited = refused(429, retry_after="100"), Slow(2, refused(429, retry_after="1"))
+    play = Play(*limited, BUSY)
+    async with playing(play) as client:
+        ours = client.dedicated_inferences
+        waits = [asyncio.create_task(ours.wait_until(id, bool)) for id in (ID, "other")]
+        await asyncio.wait(waits)
+    assert play.sent[2].at >= 100
 
 
 # --- what really went out --------------------------------------------------------------------
