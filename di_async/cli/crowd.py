@@ -1,10 +1,11 @@
 """How many waits look at once: counts by state, what they cost, and who has waited longest."""
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, field
 from rich.console import Console
@@ -17,10 +18,13 @@ from di_async.cli.live import clock, is_live
 from di_async.cli.output import STATUS_STYLES
 from di_async.engine.stats import Stats
 
-__all__ = ["Crowd", "state_of", "watching"]
+__all__ = ["Crowd", "shown", "state_of"]
+
+T = TypeVar("T")
 
 # Plain lines come so often (seconds), if there is something new to tell.
 _PLAIN_EVERY_S = 2.0
+_TICK_S = 0.5
 _SLOWEST = 5
 
 
@@ -28,7 +32,8 @@ def state_of(change: Change[Any]) -> str:
     """What is known of it, in a word."""
     if change.outcome == "settled":
         return "deleted" if change.action == "delete" else "active"
-    return change.outcome or getattr(change.latest, "status", None) or "unknown"
+    asked = "deleting" if change.action == "delete" else "unknown"
+    return change.outcome or getattr(change.latest, "status", None) or asked
 
 
 @define(eq=False)
@@ -38,7 +43,7 @@ class Crowd:
     title: str
     stats: Callable[[], Stats]
     now: Callable[[], float] = time.monotonic
-    changes: Sequence[Change[Any]] = ()
+    changes: list[Change[Any]] = field(factory=list)
     speed: float = 1.0
     """How much faster than real the waits' world is."""
     began: float = field(init=False)
@@ -69,9 +74,8 @@ class Crowd:
         table.add_row("requests", self._requests())
         for change in self.slowest():
             name = getattr(change.latest, "name", None) or change.id
-            table.add_row(
-                "slowest", f"{name} {state_of(change)} {clock(change.elapsed * self.speed)}"
-            )
+            waited = clock(change.elapsed * self.speed)
+            table.add_row("slowest", f"{name} {state_of(change)} {waited}")
         return table
 
     def _counts(self) -> str:
@@ -83,9 +87,25 @@ class Crowd:
         return f"{stats.lists} lists, {stats.gets} GETs, {stats.refused} refused"
 
 
+async def shown(console: Console, crowd: Crowd, work: Awaitable[T]) -> T:
+    """What the work gives; the crowd is shown while it goes on."""
+    with _display(console, crowd) as tell:
+        ticking = asyncio.ensure_future(_tick(tell))
+        try:
+            return await work
+        finally:
+            ticking.cancel()
+
+
+async def _tick(tell: Callable[[], None]) -> None:
+    while True:
+        tell()
+        await asyncio.sleep(_TICK_S)
+
+
 @contextmanager
-def watching(console: Console, crowd: Crowd) -> Iterator[Callable[[], None]]:
-    """Shows it for as long as the block lasts; call what it gives whenever something happened."""
+def _display(console: Console, crowd: Crowd) -> Iterator[Callable[[], None]]:
+    """Shows it for as long as the block lasts; what it gives is called every now and then."""
     if is_live(console):
         with Live(get_renderable=crowd.render, console=console, refresh_per_second=4) as live:
             yield lambda: None

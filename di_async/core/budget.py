@@ -206,6 +206,11 @@ class RequestBudget:
         return max(0, self._foreign - self._foreign_seen[0][1]) if self._foreign_seen else 0
 
     @property
+    def foreign(self) -> int:
+        """Requests of this hour that others sent on the same token, as far as answers told."""
+        return self._foreign
+
+    @property
     def burst(self) -> float:
         """Requests a second that polling may spend at the most."""
         return self._share(self.per_minute, Priority.SWEEP) / self._minute.span

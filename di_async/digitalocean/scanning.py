@@ -112,7 +112,7 @@ def _plain_row(raw: Any, label: str, prices: Prices) -> InventoryRow:
         models = [] + raw["provider_model_id"]
     told = [id, status, name, region, *models]
     for slug, count in accelerators or ():
-        told += slug, "" if type(count) is int else count
+        told += slug, "" if type(count) is int else None
     if set(map(type, told)) != {str}:
         raise TypeError("something is not what it should be")
     if not id or not region or (changing and not spec):

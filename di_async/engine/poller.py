@@ -10,6 +10,7 @@ everybody's polls.
 import asyncio
 import contextvars
 import math
+import random
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any
@@ -42,6 +43,7 @@ _SOON_S = 5.0
 # How often the laws are held against what is pending.
 _REVIEW_S = 20.0
 _MAX_IN_FLIGHT = 32
+_JITTER = 0.1
 # Of the burst limit, what sweeps plan with: the rest is for jitter.
 _BURST_SHARE = 0.95
 # After so many failures in a row the provider is left alone for a while.
@@ -288,8 +290,10 @@ class Poller:
         if self._budget is None:
             return _UNLIMITED
         proofs = 0 if self._policy.confirm == "never" else self._awaited
+        # Others on the same token plan as we do: a little chance keeps us from doing it in step.
+        room = 1 - _JITTER * random.random() if self._budget.foreign else 1.0  # noqa: S311
         burst, left = self._budget.burst * _BURST_SHARE, self._budget.left(now)
-        return Quota(burst, left, proofs, stream=self._budget.steady(now))
+        return Quota(burst * room, left * room, proofs, stream=self._budget.steady(now))
 
     def _trusts_lists(self, now: float) -> bool:
         """Whether a list row may settle a wait: proofs would come too late, or eat the hour."""

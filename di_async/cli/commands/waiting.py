@@ -2,21 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
 from di_async import Change, DigitalOcean, WaitReport, wait_all
-from di_async.cli.crowd import Crowd, state_of, watching
+from di_async.cli.crowd import Crowd, shown, state_of
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
 from di_async.core.stages import ResumeToken, Stage
 from di_async.digitalocean.lifecycle import is_pending
+from di_async.engine.change import DEFAULT, Timeout
 
-__all__ = ["report_live", "wait_for_all", "waiting_token"]
+__all__ = ["wait_for_all", "waiting_token"]
 
-_TICK_S = 0.5
 _COLUMNS: tuple[Column[tuple[Change[Any], str]], ...] = (
     Column("name", lambda row: getattr(row[0].latest, "name", None)),
     Column("state", lambda row: state_of(row[0]), status=True),
@@ -48,7 +48,8 @@ async def wait_for_all(cli: Cli, region: Sequence[str], timeout: float | None) -
             cli.say("nothing is under way" + (f" in {', '.join(region)}" if region else ""))
         crowd = Crowd("waiting", client.stats, changes=changes)
         try:
-            report = await report_live(cli, crowd, timeout=timeout)
+            seconds: Timeout = DEFAULT if timeout is None else timeout
+            report = await shown(cli.err, crowd, wait_all(changes, timeout=seconds))
         except asyncio.CancelledError:
             cli.say(f"\nStopped waiting. What was under way ({len(changes)}) goes on, and bills.")
             cli.say("Go on waiting with: di-async wait --all")
@@ -59,23 +60,6 @@ async def wait_for_all(cli: Cli, region: Sequence[str], timeout: float | None) -
     if report.pending:
         cli.say("What is pending was left alone. Go on waiting with: di-async wait --all")
         raise typer.Exit(TIMED_OUT)
-
-
-async def report_live(cli: Cli, crowd: Crowd, *, timeout: float | None) -> WaitReport[Any]:
-    """How they came out, shown while it goes on."""
-    given = {} if timeout is None else {"timeout": timeout}
-    with watching(cli.err, crowd) as tell:
-        async with asyncio.TaskGroup() as tasks:
-            ticking = tasks.create_task(_tick(tell))
-            report = await wait_all(crowd.changes, **given)
-            ticking.cancel()
-    return report
-
-
-async def _tick(tell: Callable[[], None]) -> None:
-    while True:
-        tell()
-        await asyncio.sleep(_TICK_S)
 
 
 async def _under_way(client: DigitalOcean, regions: Sequence[str]) -> list[Change[Any]]:

@@ -39,9 +39,7 @@ async def demo(
     ] = 120.0,
     fleet: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=1000, help="So many instances instead, counted; 500 take a minute."
-        ),
+        typer.Option(min=1, max=1000, help="So many instances instead, told in counts."),
     ] = None,
 ) -> None:
     """See it all without an account, in some 15 seconds: twelve instances, from create to delete.

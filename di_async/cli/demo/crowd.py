@@ -2,14 +2,13 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 from attrs import define, field
 
-from di_async import Change, DigitalOcean
-from di_async.cli.commands.waiting import report_live
-from di_async.cli.crowd import Crowd
+from di_async import Change, DigitalOcean, WaitReport, wait_all
+from di_async.cli.crowd import Crowd, shown
 from di_async.cli.demo.fleet import ORDERS
 from di_async.cli.demo.script import DemoError
 from di_async.cli.run import Cli
@@ -19,8 +18,9 @@ from di_async.engine.together import each
 
 __all__ = ["CrowdDemo"]
 
+_Work = Callable[[Any], Coroutine[Any, Any, None]]
 # Writes a minute, of 250 requests that the API takes: the rest is for looking.
-_CREATES, _DELETES = 150, 100
+_CREATES, _DELETES = 120, 70
 _AT_ONCE = 16
 _SHARE_FAILING = 0.02
 
@@ -41,49 +41,54 @@ class CrowdDemo:
         api = self.client.dedicated_inferences
         self.emu.fault("error", on="POST /v2/dedicated-inferences", probability=_SHARE_FAILING,
                        times=None)  # fmt: skip
-        created: list[Change[Any]] = []
-        specs = (_spec(n) for n in range(self.count))
-
-        async def create(spec: DedicatedInferenceSpec) -> None:
-            created.append(await api.create(spec))
-
-        crowd = self._crowd("creates", created)
-        await self._paced(_CREATES, specs, create)
-        report = await report_live(self.cli, crowd, timeout=self.timeout)
+        created, deleted = self._crowd("creates"), self._crowd("deletes")
+        report = await shown(self.cli.err, created, self._create(created.changes))
         self._judge(len(report.pending), [change.id for change in report.succeeded])
         failed = f", {len(report.failed)} failed (we made that happen)" if report.failed else ""
         self._told.append(("created", f"{len(report.succeeded)} proven active{failed}"))
         self._tell_slowest("slowest", list(report.succeeded))
-        deleted: list[Change[Any]] = []
-
-        async def delete(change: Change[Any]) -> None:
-            deleted.append(await api.delete(change.id))
-
-        crowd = self._crowd("deletes", deleted)
-        await self._paced(_DELETES, iter(created), delete)
-        report = await report_live(self.cli, crowd, timeout=self.timeout)
+        report = await shown(self.cli.err, deleted, self._delete(created.changes, deleted.changes))
         if not report.ok or [di async for di in api.list()]:
             raise DemoError(f"something is left: {report}")
-        self._told.append(("deleted", f"{len(deleted)}, each proven by a 404; the list is empty"))
+        told = f"{len(report.succeeded)}, each proven by a 404; the list is empty"
+        self._told.append(("deleted", told))
+
+    async def _create(self, created: list[Change[Any]]) -> WaitReport[Any]:
+        async def create(number: int) -> None:
+            created.append(await self.client.dedicated_inferences.create(_spec(number)))
+
+        await self._paced(_CREATES, range(self.count), create)
+        return await wait_all(created, timeout=self.timeout)
+
+    async def _delete(
+        self, created: list[Change[Any]], deleted: list[Change[Any]]
+    ) -> WaitReport[Any]:
+        """Each is waited for from its own beginning, so that their proofs come one by one."""
+        async with asyncio.TaskGroup() as waits:
+
+            async def delete(change: Change[Any]) -> None:
+                deleted.append(await self.client.dedicated_inferences.delete(change.id))
+                waits.create_task(wait_all(deleted[-1:], timeout=self.timeout))
+
+            await self._paced(_DELETES, created, delete)
+        return await wait_all(deleted, timeout=0)
 
     def summary(self, took: float) -> Iterator[tuple[str, str]]:
         """Title and text of each line; every figure is measured."""
         yield from self._told
         stats, limits = self.emu.stats, self.emu.world.limits
-        yield (
-            "requests",
-            f"{stats.total} in all, at most {stats.max_60s} in a minute and {stats.max_3600s} in "
-            f"an hour (limits {limits.per_minute}, {limits.per_hour}); {stats.refused} refused",
-        )
+        most = f"{stats.max_60s} in a minute and {stats.max_3600s} in an hour"
+        allowed = f"(limits {limits.per_minute} and {limits.per_hour})"
+        yield "requests", f"{stats.total} in all, at most {most} {allowed}; {stats.refused} refused"
         speed = self.emu.world.time_scale
         yield "took", f"{took:.1f} s; other times are the emulator's, {speed:g} x faster"
 
-    def _crowd(self, title: str, changes: list[Change[Any]]) -> Crowd:
+    def _crowd(self, title: str) -> Crowd:
         speed = self.emu.world.time_scale
-        return Crowd(f"{self.count} {title}", self.client.stats, self.emu.now, changes, speed)
+        return Crowd(f"{self.count} {title}", self.client.stats, self.emu.now, speed=speed)
 
     def _judge(self, pending: int, active: list[str]) -> None:
-        wrong = [id for id in active if self.emu.truth(id).outcome != "active"]
+        wrong = [id for id in active if self.emu.truth(id).status != "active"]
         if pending or wrong:
             raise DemoError(f"{pending} never settled, {len(wrong)} are not what they were told")
 
@@ -95,10 +100,13 @@ class CrowdDemo:
             self._told.append((title, f"{name}: {minutes:.0f} minutes until active"))
 
     async def _paced(
-        self, per_minute: float, items: Iterator[Any], work: Callable[[Any], Awaitable[None]]
+        self,
+        per_minute: float,
+        items: Iterable[Any],
+        work: Callable[[Any], Coroutine[Any, Any, None]],
     ) -> None:
         """Work on all of these, never faster than so many in an emulated minute."""
-        loop, began, turn = asyncio.get_running_loop(), None, itertools.count()
+        loop, turn = asyncio.get_running_loop(), itertools.count()
         pause = 60.0 / per_minute / self.emu.world.time_scale
         began = loop.time()
 
@@ -110,9 +118,8 @@ class CrowdDemo:
 
 
 def _spec(number: int) -> DedicatedInferenceSpec:
-    order = next(
-        itertools.islice(itertools.cycle([o for o in ORDERS if not o.gated]), number, None)
-    )
+    orders = [order for order in ORDERS if not order.gated]
+    order = orders[number % len(orders)]
     return DedicatedInferenceSpec.of(
         f"fleet-{number:04}",
         region=order.region,
