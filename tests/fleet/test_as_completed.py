@@ -2,10 +2,11 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
-from di_async import DigitalOcean, InvalidInputError, as_completed
+from di_async import Change, DigitalOcean, InvalidInputError, as_completed
 from tests.fleet.support import break_one, creates, others
 from tests.support import WorldTransport, virtual_client
 
@@ -96,6 +97,7 @@ async def test_cancelling_a_step_ends_all_waits() -> None:
 
 async def test_none_at_all() -> None:
     """An empty loop; and nonsense is refused at once."""
-    assert [c async for c in as_completed([])] == []
+    none: list[Change[Any]] = []
+    assert [c async for c in as_completed(none)] == []
     with pytest.raises(InvalidInputError, match="timeout"):
         as_completed([], timeout=-1)

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from di_async import ClientClosedError, DeploymentFailedError, InvalidInputError, wait_all
+from di_async import Change, ClientClosedError, DeploymentFailedError, InvalidInputError, wait_all
 from tests.fleet.support import break_one, creates, others
 from tests.support import virtual_client
 
@@ -58,7 +58,8 @@ async def test_the_same_change_twice_is_waited_for_once() -> None:
 
 async def test_none_at_all_is_a_report_at_once() -> None:
     """Unlike `asyncio.wait`, which objects."""
-    report = await wait_all([])
+    none: list[Change[Any]] = []
+    report = await wait_all(none)
     assert (report.ok, str(report)) == (True, "0 succeeded, 0 failed, 0 pending")
 
 
