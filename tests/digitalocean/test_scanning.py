@@ -1,0 +1,77 @@
+"""Rows of a scan: read straight from the wire, they say what the models say."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from di_async import DecodeError
+from di_async.core.inventory import Prices
+from di_async.digitalocean.models import CODEC, DedicatedInference
+from di_async.digitalocean.scanning import read_row, row_of
+from di_async.emulator import World
+
+STATUSES = ("active", "updating", "error", "new", "deleting", "provisioning")
+PLAIN: dict[str, Any] = {
+    "id": "x",
+    "status": "ACTIVE ",
+    "name": "web",
+    "region": "atl1",
+    "spec": {
+        "name": "web",
+        "model_deployments": [
+            {"model_slug": "m", "accelerators": [{"accelerator_slug": "g", "scale": 2}]}
+        ],
+    },
+}
+ODDITIES: tuple[dict[str, Any], ...] = (
+    {"spec": None, "provider_model_id": "m"},
+    {"spec": None, "provider_model_id": None},
+    {"spec": None, "deployment_spec": PLAIN["spec"]},
+    {"spec": None, "pending_deployment_spec": PLAIN["spec"]},
+    {"name": None},
+    {"region": None, "spec": {**PLAIN["spec"], "region": "tor1"}},
+    {"status": None},
+    {"spec": {"model_deployments": None}},
+    {"spec": {"model_deployments": [{"model_slug": None, "accelerators": None}]}},
+    {"spec": {"model_deployments": [{"accelerators": [{"accelerator_slug": "g"}]}]}},
+    {"spec": {"model_deployments": [
+        {"model_slug": "m", "accelerators": [{"accelerator_slug": "g", "scale": "3"}]}]}},
+    {"updated_at": "1970-01-01T00:00:00Z", "created_at": "nonsense"},
+    {"id": 7},
+)  # fmt: skip
+
+
+def both(raw: dict[str, Any]) -> tuple[Any, Any]:
+    """Read the short way and the long way."""
+    prices = Prices()
+    return (
+        read_row(raw, "do", prices),
+        row_of(CODEC.structure(raw, DedicatedInference), "do", prices),
+    )
+
+
+@pytest.mark.parametrize("dialect", ["documented", "observed"])
+def test_short_and_long_way_agree_on_the_emulator_s_rows(dialect: Any) -> None:
+    """In every state, in either shape."""
+    world = World(dialect, seed=0)
+    for status in STATUSES:
+        world.add_instance(now=0.0, name=status, status=status, scale=2)
+    auth = {"authorization": f"Bearer {world.token}", "host": "x"}
+    body = orjson.loads(world.handle(1.0, "GET", "/v2/dedicated-inferences", auth).body)
+    rows = [both(raw) for raw in body["dedicated_inferences"]]
+    assert len(rows) == len(STATUSES)
+    assert all(short == long for short, long in rows)
+
+
+@pytest.mark.parametrize("odd", ODDITIES, ids=str)
+def test_short_and_long_way_agree_on_what_is_odd(odd: dict[str, Any]) -> None:
+    """What is missing, null, or of another type is read as tolerantly as ever."""
+    short, long = both({**PLAIN, **odd})
+    assert short == long
+
+
+def test_what_is_no_instance_is_told() -> None:
+    """By the path at which it is none."""
+    with pytest.raises(DecodeError, match="id"):
+        read_row({"status": "active", "region": "atl1"}, "do", Prices())

@@ -1,0 +1,117 @@
+"""An inventory: what rows add up to, how two differ, how it is written down."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from di_async import Inventory, ServerError
+from di_async.core.inventory import GPURow, InventoryRow, Prices
+from di_async.fleet.inventory import ScanError
+
+
+def a_row(id: str = "a", **fields: Any) -> InventoryRow:
+    """A row of one client."""
+    return InventoryRow("digitalocean", id, **{"region": "atl1", "status": "active", **fields})
+
+
+def a_price(price: str, currency: str) -> Prices:
+    """What a GPU called `g` costs in atl1."""
+    prices = Prices()
+    prices.add("g", "atl1", Decimal(price), currency)
+    return prices
+
+
+def a_list_error(region: str | None) -> ScanError:
+    """A list that failed."""
+    return ScanError("digitalocean", region, "list", ServerError("no"))
+
+
+def test_costs_are_summed_by_currency() -> None:
+    """Different accounts may be billed in different ones; unknown ones are counted apart."""
+    gpus = (("g", 2),)
+    rows = (
+        a_row("a", accelerators=gpus, prices=a_price("1.25", "USD")),
+        a_row("b", accelerators=gpus, prices=a_price("2", "EUR")),
+        a_row("c", accelerators=(("h", 1),), prices=a_price("2", "EUR")),
+        a_row("d"),
+    )
+    inventory = Inventory(rows)
+    assert inventory.hourly_cost == {"USD": Decimal("2.50"), "EUR": Decimal(4)}
+    assert inventory.unknown_cost == 2
+
+
+def test_oldest_pending_is_the_one_untouched_for_longest() -> None:
+    """1970 stands for "not yet", and what is settled does not count."""
+    old, older = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    never = datetime(1970, 1, 1, tzinfo=UTC)
+    rows = (
+        a_row("settled", updated_at=older),
+        a_row("b", pending=True, updated_at=old),
+        a_row("c", pending=True, created_at=older, updated_at=never),
+    )
+    oldest = Inventory(rows).oldest_pending
+    assert oldest is not None
+    assert oldest.id == "c"
+    assert Inventory(rows[:1]).oldest_pending is None
+
+
+def test_diff_tells_added_removed_and_changed() -> None:
+    """Seen from the later one; times alone are no change."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    before = Inventory((a_row("a"), a_row("b"), a_row("c", status="new")))
+    after = Inventory((a_row("b", updated_at=now), a_row("c"), a_row("d")))
+    diff = after.diff(before)
+    assert [row.id for row in diff.added] == ["d"]
+    assert [row.id for row in diff.removed] == ["a"]
+    assert [(old.status, new.status) for old, new in diff.changed] == [("new", "active")]
+    assert str(diff).splitlines() == [
+        "+ d atl1 active", "- a atl1 active", "~ c atl1 new -> c atl1 active",
+    ]  # fmt: skip
+    assert not after.diff(after)
+
+
+def test_diff_blames_no_instance_for_a_list_that_failed() -> None:
+    """What could not be listed is neither gone nor new."""
+    whole = Inventory((a_row("a"), a_row("t", region="tor1")))
+    for region in ("tor1", None):
+        part = Inventory((a_row("a"),), (a_list_error(region),))
+        assert not part.diff(whole)
+        assert not whole.diff(part)
+
+
+def test_rows_and_json_hold_everything() -> None:
+    """Decimals and times as text, so that any program can read them."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    row = a_row(
+        accelerators=(("g", 1), ("g", 1)), created_at=now, gpus=(GPURow("x", "g", "active"),),
+        prices=a_price("0.1", "USD"),
+    )  # fmt: skip
+    inventory = Inventory((row,), (a_list_error("tor1"),), now)
+    told = json.loads(inventory.to_json())
+    assert told["rows"] == inventory.to_rows()
+    assert told["rows"][0]["hourly_cost"] == "0.2"
+    assert told["rows"][0]["accelerators"] == {"g": 2}
+    assert told["hourly_cost"] == {"USD": "0.2"}
+    assert told["errors"][0]["region"] == "tor1"
+
+
+def test_html_is_escaped() -> None:
+    """A name may be anything that somebody else thought of."""
+    html = Inventory((a_row(name="<script>alert(1)</script>"),))._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_html_of_a_large_fleet_is_cut() -> None:
+    """And says so."""
+    html = Inventory(tuple(a_row(str(n)) for n in range(600)))._repr_html_()
+    assert "and 100 more" in html
+
+
+def test_text_is_the_summary() -> None:
+    """What a person wants to know first, errors included."""
+    text = str(Inventory((a_row(), a_row("b", region="tor1")), (a_list_error("nyc2"),)))
+    assert "regions: 1 atl1, 1 tor1" in text
+    assert "cost per hour: 2 of unknown price" in text
+    assert "failed: list of digitalocean nyc2: " in text
