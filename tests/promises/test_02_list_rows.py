@@ -8,10 +8,13 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import orjson
 import pytest
+from attrs import evolve
 
 from di_async import DigitalOcean, PollPolicy, RequestBudget
-from di_async.emulator import Lifecycle, LogNormal
+from di_async.emulator import Lifecycle, LogNormal, World
+from di_async.emulator import Response as Answer
 from tests.promises.support import BASE, DELETE, DIALECTS, POST, VIRTUAL, lasting, now, world
 from tests.support import WorldTransport, a_spec, virtual_client
 
@@ -109,16 +112,15 @@ async def fleet(
 
 async def test_rows_under_always() -> None:
     """Each is got, and be it that the budget is far too small for that."""
-    options = {"polling": PollPolicy(confirm="always"), "budget": RequestBudget(per_hour=150)}
-    async with virtual_client(**options) as (client, net):
+    polling, budget = PollPolicy(confirm="always"), RequestBudget(per_hour=150)
+    async with virtual_client(polling=polling, budget=budget) as (client, net):
         got, count = await fleet(net, client, 120)
     assert len(set(got)) == count
 
 
 async def test_rows_under_never() -> None:
     """Hardly any is got where the budget and the rows would do without."""
-    options = {"polling": PollPolicy(confirm="never")}
-    async with virtual_client(**options) as (client, net):
+    async with virtual_client(polling=PollPolicy(confirm="never")) as (client, net):
         got, _ = await fleet(net, client, 60)
     assert len(got) < 30
 
@@ -173,3 +175,30 @@ async def test_rows_that_move_to_other_pages_are_no_deletes(confirm: Any) -> Non
         await asyncio.sleep(120)
         ends += [asyncio.create_task(gone(id)) for id in ids[200:]]
         assert all(await asyncio.gather(*ends))
+
+
+@each_mode
+async def test_rows_that_vanish_are_no_deletes(
+    confirm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists that lose half the rows for ten minutes end no delete."""
+    land, hidden, handle = world(lifecycle=lasting(delete=900)), set[str](), World.handle
+
+    def without_hidden(self: World, at: float, method: str, path: str, *more: Any) -> Answer:
+        honest = handle(self, at, method, path, *more)
+        if not path.startswith(f"{BASE}?"):
+            return honest
+        body = orjson.loads(honest.body)
+        rows = [row for row in body["dedicated_inferences"] if row["id"] not in hidden]
+        return evolve(honest, body=orjson.dumps({**body, "dedicated_inferences": rows}))
+
+    monkeypatch.setattr(World, "handle", without_hidden)
+    async with virtual_client(land, polling=PollPolicy(confirm=confirm)) as (client, net):
+        ours = client.dedicated_inferences
+        changes = [await ours.delete(land.add_instance(now=net.now()).id) for _ in range(20)]
+        waits = [asyncio.create_task(change.wait()) for change in changes]
+        await asyncio.sleep(100)
+        hidden |= {change.id for change in changes[::2]}
+        await asyncio.sleep(600)
+        assert not any(waiting.done() for waiting in waits)
+        await asyncio.gather(*waits)

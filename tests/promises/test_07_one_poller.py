@@ -350,7 +350,7 @@ async def test_token_that_others_have_used_up() -> None:
         place = partial(net.world.add_instance, now=net.now(), status="new")
         ids = [place(settles_in=900 + i).id for i in range(30)]
         headers = {"authorization": f"Bearer {net.world.token}", "host": "test"}
-        for _ in range(200):
+        for _ in range(240):
             net.world.handle(net.now(), "GET", f"{BASE}/sizes", headers)
         waits = (client.dedicated_inferences.wait_until_active(id, timeout=7200) for id in ids)
         await asyncio.gather(*waits)
