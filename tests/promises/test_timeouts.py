@@ -126,17 +126,10 @@ async def test_timeout_that_is_negative(wait: Wait) -> None:
 
 @each_wait
 async def test_timeout_of_0(wait: Wait) -> None:
-    """`0` is one look, no more and no less, and soon."""
-    play = Play(BUSY, post=[creation()])
-    assert await lasts(wait, play, options={"timeout": 0}) < 5.1
-    assert play.count("GET") == 1
-
-
-@pytest.mark.parametrize("wait", [change_wait, change_events])
-async def test_timeout_of_0_after_a_create(wait: Wait) -> None:
-    """Nobody has looked yet, so the one look comes at once."""
+    """`0` is one look, no more and no less, and at once."""
     play = Play(BUSY, post=[creation()])
     assert await lasts(wait, play, options={"timeout": 0}) < 1
+    assert play.count("GET") == 1
 
 
 async def test_timeout_shorter_than_the_first_pause() -> None:
