@@ -16,7 +16,7 @@ from di_async import Change, StatusChange
 from di_async.cli.hints import resume_line
 from di_async.cli.run import Cli
 
-__all__ = ["clock", "follow", "is_live", "reads"]
+__all__ = ["clock", "follow", "is_live"]
 
 R = TypeVar("R")
 
@@ -31,13 +31,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def reads(change: Change[Any]) -> int:
-    """Requests that this change's waiting has cost, as far as its history tells."""
-    if change.outcome:
-        return change.history[-1].requests if change.history else 0
-    return sum(event.times for event in change.history)
 
 
 async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:

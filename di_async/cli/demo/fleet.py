@@ -7,7 +7,7 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from di_async import Change, DIError, Secret, StatusChange
-from di_async.cli.live import clock, reads
+from di_async.cli.live import clock
 from di_async.digitalocean import DedicatedInferenceSpec, Sizes
 
 __all__ = ["DOOMED", "ORDERS", "Order", "Row", "cost"]
@@ -84,7 +84,7 @@ class Row:
     @property
     def requests(self) -> int:
         """What waiting for this one has cost so far."""
-        return self.requests_before + (reads(self.change) if self.change else 0)
+        return self.requests_before + (self.change.requests if self.change else 0)
 
     def begin(self, change: Change[Any], began: float) -> None:
         """A write was accepted: follow it from here."""
