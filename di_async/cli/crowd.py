@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 # Plain lines come so often (seconds), if there is something new to tell.
 _PLAIN_EVERY_S = 2.0
-_TICK_S = 0.5
+_TICK_S = 0.25
 _SLOWEST = 5
 
 
@@ -107,8 +107,9 @@ async def _tick(tell: Callable[[], None]) -> None:
 def _display(console: Console, crowd: Crowd) -> Iterator[Callable[[], None]]:
     """Shows it for as long as the block lasts; what it gives is called every now and then."""
     if is_live(console):
-        with Live(get_renderable=crowd.render, console=console, refresh_per_second=4) as live:
-            yield lambda: None
+        # Drawn from the loop, not from rich's own thread: the client belongs to the loop's.
+        with Live(get_renderable=crowd.render, console=console, auto_refresh=False) as live:
+            yield live.refresh
             live.refresh()
         return
     told_at, told = -_PLAIN_EVERY_S, ""
