@@ -268,10 +268,11 @@ class Planner(Generic[W]):
         self._replan_at, self._dirty = now + pause, False
         units = list(self._units(now))
         self.tempo = set_tempo(units, self._policy, quota, now)
+        asked: dict[Unit, None] = dict.fromkeys(unit for unit, _ in units)
         for item in self._lost.values():
             if item.strayed_at is not None:
                 item.due_at = item.strayed_at + _STRAY_PERIODS * self.tempo.period
-        asked: dict[Unit, None] = dict.fromkeys(unit for unit, _ in units)
+                asked[item] = None
         for item in self._wanted.values():
             item.due_at = min(item.wanted_at, item.due_at if item in asked else math.inf)
             asked[item] = None
@@ -284,13 +285,13 @@ class Planner(Generic[W]):
                 yield sheet, self._load(sheet.items, now)
             else:
                 yield from ((item, self._load({"": item}, now)) for item in sheet.items.values())
+        # Who strayed is asked for once, soon, and sets nobody's pace.
         fresh = {id: item for id, item in self._lost.items() if item.strayed_at is None}
-        strayed = [item for item in self._lost.values() if item.strayed_at is not None]
         if len(fresh) > len(self._unsearched()) > 0:
             self._walk.read_at = min(item.read_at for item in fresh.values())
             yield self._walk, self._load(fresh, now)
             fresh = {}
-        for item in itertools.chain(strayed, fresh.values(), self._unlisted.values()):
+        for item in itertools.chain(fresh.values(), self._unlisted.values()):
             yield item, self._load({"": item}, now)
 
     def _load(self, items: dict[str, Item], now: float) -> Load:

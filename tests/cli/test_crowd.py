@@ -1,0 +1,21 @@
+"""The view of many waits, on a terminal."""
+
+import asyncio
+import io
+
+from rich.console import Console
+
+from di_async.cli.crowd import Crowd, shown
+from tests.support import a_spec, virtual_client
+
+
+async def test_crowd_on_a_terminal() -> None:
+    """It is drawn from the loop's own thread: the client answers to no other."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80)
+    async with virtual_client() as (client, _):
+        made = [await client.dedicated_inferences.create(a_spec(f"n{i}")) for i in range(3)]
+        crowd = Crowd("3 creates", client.stats, changes=list(made))
+        await shown(console, crowd, asyncio.sleep(0.3))
+    assert "requests" in screen.getvalue()
+    assert "3 creates" in screen.getvalue()
