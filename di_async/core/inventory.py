@@ -75,7 +75,7 @@ class InventoryRow:
     updated_at: datetime | None = None
     gpus: tuple[GPURow, ...] | None = None
     """What runs now; None unless asked for."""
-    _prices: Prices = field(factory=Prices, eq=False, repr=False)
+    _prices: Prices = field(factory=Prices, eq=False, repr=False, alias="prices")
 
     @property
     def hourly_cost(self) -> Decimal | None:
