@@ -36,6 +36,8 @@ class Request:
     path: str
     params: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
+    base: str | None = None
+    """Where to send it, if not to the client's base URL: another zone of the same API."""
 
     @property
     def repeatable(self) -> bool:

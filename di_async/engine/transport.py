@@ -148,7 +148,7 @@ class AiohttpTransport:
         session = self._session
         if session is None or session.closed:
             raise TransportError("the aiohttp session is closed")
-        url = URL(self._options.base_url + request.path, encoded=True)
+        url = URL((request.base or self._options.base_url) + request.path, encoded=True)
         try:
             async with session.request(
                 request.method,
