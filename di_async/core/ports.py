@@ -6,13 +6,13 @@ from typing import Any, Generic, Protocol, TypeVar
 from attrs import define, frozen
 
 from di_async.core.budget import RateNews
-from di_async.core.errors import APIError
+from di_async.core.errors import APIError, InvalidInputError
 from di_async.core.paging import Page
 from di_async.core.stages import Stage
 from di_async.core.waiter import Case, Sight
 from di_async.core.wire import Priority, Request, Response
 
-__all__ = ["Conventions", "Source", "Transport", "Trip"]
+__all__ = ["Capabilities", "Conventions", "Source", "Transport", "Trip"]
 
 R = TypeVar("R")
 
@@ -45,8 +45,8 @@ class Transport(Protocol):
 class Conventions(Protocol):
     """How one provider talks: what each request carries, how its errors and quotas read."""
 
-    def headers(self, request: Request) -> Mapping[str, str]:
-        """Authentication and the like, made anew for each attempt."""
+    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
+        """Authentication and the like, made anew for each attempt, at this wall-clock time."""
         ...
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
@@ -71,6 +71,24 @@ class Trip:
 
 
 @frozen(kw_only=True)
+class Capabilities:
+    """What a provider's API can promise; where it cannot, what holds instead is in the docs."""
+
+    unique_names: bool = False
+    """A name is taken by one resource at a time, so a lost create can be looked up."""
+    spec_versions: bool = False
+    """A resource shows which version of its spec runs."""
+    updated_at: bool = False
+    """A resource shows when it last changed."""
+    shows_sent: bool = False
+    """A resource shows what an update sent, so that the two can be compared."""
+    busy_status: int | None = None
+    """The HTTP status that says "not now" to a write, and nothing else: it is asked again."""
+    steps: tuple[str, ...] = ()
+    """Kinds of what is read to its end before the resource: an operation, a task."""
+
+
+@frozen(kw_only=True)
 class Source(Generic[R]):
     """All that waiting needs to know about one provider's kind of resource."""
 
@@ -92,3 +110,17 @@ class Source(Generic[R]):
     """GET a list page of `planner.PAGE_SIZE` rows, once; None where a list says nothing."""
     glance: Callable[[Any], tuple[str, int]] = lambda _: ("", 0)
     """A row's id, and a number that changes when its state does: nothing else is looked at."""
+    steps: tuple["Source[Any]", ...] = ()
+    """What may have to end before it: an operation, a task. A step has no list."""
+    capabilities: Capabilities = Capabilities()
+
+    def step(self, stage: Stage) -> "Source[Any]":
+        """The source of a step of its waits.
+
+        Raises:
+            InvalidInputError: (a `ValueError`) no step of that kind.
+        """
+        found = next((step for step in self.steps if step.kind == stage.kind), None)
+        if found is None:
+            raise InvalidInputError(f"a wait for a {self.noun} has no step {stage.kind!r}")
+        return found

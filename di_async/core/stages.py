@@ -38,6 +38,8 @@ class ResumeToken:
     base_url: str
     scope: str | None = None
     stage: Stage
+    steps: tuple[Stage, ...] = ()
+    """What has to end before it and, as far as was seen, has not yet."""
     action: str
     baseline: dict[str, Any] = field(factory=dict)
     started_at: float
@@ -69,7 +71,8 @@ class ResumeToken:
                 f"resume token of version {version!r}: this di_async reads {_VERSION}"
             )
         try:
-            token = cls(**{**told, "stage": Stage(**told["stage"])})
+            steps = tuple(Stage(**step) for step in told.pop("steps", ()))
+            token = cls(**{**told, "stage": Stage(**told["stage"]), "steps": steps})
         except (TypeError, KeyError) as error:
             raise InvalidInputError("this resume token is damaged") from error
         if not (_is_time(token.started_at) and _is_time(token.deadline_at or 0.0)):

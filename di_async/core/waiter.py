@@ -10,6 +10,8 @@ The rules (design.md 4):
   seen since, marks (updated_at, spec id or version) that moved on, or - where the API shows none
   of them - three agreeing reads over 30 s. The middle state is never required.
 * A failure needs the same proof. A read older than one already seen proves nothing at all.
+* Where what was sent can be compared with what is shown (`Case.unlike`), a resource that shows
+  something else is not settled, however ready it is.
 * A deletion is proven by a 404 on GET and by nothing else; what a 404 means depends on the action.
 """
 
@@ -45,6 +47,7 @@ __all__ = [
     "absorb",
     "decide",
     "judge",
+    "lapse",
 ]
 
 AGREEING_READS = 3
@@ -104,6 +107,8 @@ class Sight:
     """The status word is one that the provider documents."""
     full: bool = True
     """It shows its spec; a light list row does not."""
+    patience: float | None = None
+    """Seconds for which a failure that may yet recover must hold before it counts as one."""
 
     @property
     def idle(self) -> bool:
@@ -127,7 +132,9 @@ class Case:
     """The spec version this write makes, where the provider told it."""
     target_id: str | None = None
     sent: str | None = None
-    """A digest of the spec that was sent."""
+    """A digest of the spec that was sent, or whatever the provider compares with."""
+    unlike: bool | None = None
+    """Before the write it was seen to differ from what was sent; None: that cannot be compared."""
 
 
 @frozen(kw_only=True)
@@ -351,11 +358,27 @@ def _judge_sight(case: Case, ledger: Ledger, sight: Sight) -> Verdict:
     if _overtaken(case, ledger, sight):
         return Superseded(f"spec version {sight.marks.version} is newer and not the one sent")
     if sight.phase is Phase.FAILED:
-        proof = _evidence(case, ledger, sight)
-        return Failed(sight.why or f"its status is {sight.word!r}") if proof else Pending()
-    if sight.phase is Phase.READY and sight.complete:
-        proof = _evidence(case, ledger, sight)
-        return Settled(proof) if proof else Pending()
+        return _judge_failure(case, ledger, sight)
+    if sight.phase is not Phase.READY or not sight.complete:
+        return Pending()
+    if case.unlike is not None and sight.as_sent is False:
+        return _judge_other(case, ledger, sight)
+    proof = _evidence(case, ledger, sight)
+    return Settled(proof) if proof else Pending()
+
+
+def _judge_failure(case: Case, ledger: Ledger, sight: Sight) -> Verdict:
+    patient = sight.patience is not None and ledger.agreeing_span < sight.patience
+    if patient or not _evidence(case, ledger, sight):
+        return Pending()
+    return Failed(sight.why or f"its status is {sight.word!r}")
+
+
+def _judge_other(case: Case, ledger: Ledger, sight: Sight) -> Verdict:
+    """Ready, but not as sent: a stale replica, or somebody changed it again."""
+    moved = ledger.moved or _beyond(sight.marks.updated_at, case.baseline or case.before.updated_at)
+    if moved and _agreed(ledger):
+        return Superseded("it has settled as something else than what this change sent")
     return Pending()
 
 
@@ -391,6 +414,8 @@ def _evidence(case: Case, ledger: Ledger, sight: Sight) -> str | None:
             return f"spec version {version}"
         if _is_ours(case, ledger, sight):
             return "spec id of this update"
+        if case.unlike and sight.as_sent:
+            return "it shows what was sent, and did not before"
     return _circumstance(case, ledger, sight)
 
 
@@ -405,9 +430,13 @@ def _circumstance(case: Case, ledger: Ledger, sight: Sight) -> str | None:
         return "a transition was seen"
     if sight.phase is Phase.FAILED and case.before_phase in {Phase.READY, Phase.WORKING}:
         return "it was well before"
-    if ledger.agreeing >= AGREEING_READS and ledger.agreeing_span >= AGREEING_SPAN_S:
+    if _agreed(ledger):
         return f"repeated: {ledger.agreeing} agreeing reads over {ledger.agreeing_span:.0f} s"
     return None
+
+
+def _agreed(ledger: Ledger) -> bool:
+    return ledger.agreeing >= AGREEING_READS and ledger.agreeing_span >= AGREEING_SPAN_S
 
 
 def _is_ours(case: Case, ledger: Ledger, sight: Sight) -> bool:
@@ -420,6 +449,11 @@ def decide(
 ) -> Verdict:
     """The verdict at `now`. A read still in flight at the deadline may win: then it is pending."""
     verdict = judge(case, ledger)
-    if not isinstance(verdict, Pending) or deadline is None or now < deadline or in_flight:
+    return verdict if in_flight else lapse(verdict, now=now, deadline=deadline)
+
+
+def lapse(verdict: Verdict, *, now: float, deadline: float | None) -> Verdict:
+    """The verdict at `now`: what is still pending at the deadline has expired."""
+    if not isinstance(verdict, Pending) or deadline is None or now < deadline:
         return verdict
     return Expired()

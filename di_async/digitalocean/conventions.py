@@ -33,7 +33,7 @@ class DigitalOceanConventions:
         }
         self._with_body = {**self._headers, "Content-Type": "application/json"}
 
-    def headers(self, request: Request) -> Mapping[str, str]:
+    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
         """Authentication and media types."""
         return self._headers if request.body is None else self._with_body
 

@@ -89,7 +89,7 @@ class Change(Generic[R]):
     @property
     def id(self) -> str:
         """The id of what is being changed."""
-        return self._tracker.stage.id
+        return self._tracker.goal.id
 
     @property
     def action(self) -> str:
@@ -131,7 +131,8 @@ class Change(Generic[R]):
             provider=source.provider,
             base_url=source.base_url,
             scope=source.scope,
-            stage=tracker.stage,
+            stage=tracker.goal,
+            steps=tracker.steps,
             action=self.action,
             baseline=pack_case(tracker.case),
             started_at=tracker.clock.wall_at(tracker.started_at),
@@ -203,8 +204,7 @@ class Change(Generic[R]):
         tracker = self._tracker
         kind, story = _story(verdict, self._goal)
         error = kind(
-            f"{tracker.source.noun} {self._name()} {story}. Last status: "
-            f"{tracker.ledger.sight.word if tracker.ledger.sight else 'never seen'}; "
+            f"{tracker.source.noun} {self._name()} {story}. Last status: {tracker.status}; "
             f"{tracker.elapsed:.1f} s, {tracker.requests} requests.",
             advice=self._left_alone(),
             id=self.id,
@@ -213,11 +213,11 @@ class Change(Generic[R]):
             history=self.history,
             elapsed=tracker.elapsed,
             requests=tracker.requests,
-            last_error=tracker.ledger.trouble,
+            last_error=tracker.trouble,
             resume_token=self.resume_token,
         )
         if isinstance(verdict, Refused | Vanished):
-            error.__cause__ = tracker.ledger.trouble
+            error.__cause__ = tracker.trouble
         return error
 
     @property

@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,7 +22,7 @@ from di_async.core.ports import Conventions, Source, Transport, Trip
 from di_async.core.retry import RetryPolicy
 from di_async.core.schedule import PollPolicy
 from di_async.core.secret import Secret
-from di_async.core.stages import ResumeToken, unpack_case
+from di_async.core.stages import ResumeToken, Stage, unpack_case
 from di_async.core.waiter import Case
 from di_async.core.wire import Priority, Request, Response, json_bytes, query
 from di_async.engine.change import Change
@@ -147,11 +147,15 @@ class Engine:
         id: str,
         case: Case,
         *,
+        steps: Sequence[Stage] = (),
         predicate: Callable[[R], object] | None = None,
         **more: Any,
     ) -> Change[Any]:
-        """A handle on a write that was accepted just now, or on a wait that begins now."""
-        tracker = Tracker(source, id, case, self.clock, predicate=predicate)
+        """A handle on a write that was accepted just now, or on a wait that begins now.
+
+        `steps` have to end, in their order, before the resource is judged.
+        """
+        tracker = Tracker(source, id, case, self.clock, predicate=predicate, steps=steps)
         return Change(tracker, self._poller, **more)
 
     def watch(self, source: Source[Any], sweep: Sweep) -> AccountWatch:
@@ -170,7 +174,9 @@ class Engine:
             )
         started_at = min(clock.loop_at(token.started_at), clock.now())
         case = unpack_case(token, accepted_at=clock.now())
-        tracker = Tracker(source, token.stage.id, case, clock, started_at=started_at)
+        tracker = Tracker(
+            source, token.stage.id, case, clock, started_at=started_at, steps=token.steps
+        )
         until = math.inf if token.endless else token.deadline_at
         return Change(tracker, self._poller, resumed_until=until)
 

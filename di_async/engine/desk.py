@@ -104,6 +104,10 @@ class Desk:
             unsettled_at=now if just_made else None,
         )
 
+    def aside(self, tracker: Tracker[Any], stage: Stage) -> Watch:
+        """A watch for one read of a step; the tracker is watched elsewhere."""
+        return Watch(id=stage.id, stage=stage, listed=False, trackers=[tracker])
+
     def leave(self, tracker: Tracker[Any], watch: Watch) -> None:
         """Nobody waits for this tracker any more."""
         if tracker in watch.trackers:
@@ -127,7 +131,7 @@ class Desk:
         watch.confirming = False
         self.planner.item_read(watch, now)
         for tracker in tuple(watch.trackers):
-            self._deliver(tracker, answer, trip)
+            self._deliver(tracker, answer, trip, watch.stage)
             self._learn(tracker, watch, now)
         watch.unsettled_at = now
         if priority is Priority.CONFIRM and not isinstance(answer, Exception):
@@ -149,7 +153,7 @@ class Desk:
         if isinstance(page, Exception):
             for watch in self.planner.on_page(number):
                 for tracker in tuple(watch.trackers):
-                    self._deliver(tracker, page, trip)
+                    self._deliver(tracker, page, trip, watch.stage)
             self.planner.page_failed(number, now)
             return []
         found: dict[str, Watch] = {}
@@ -177,7 +181,7 @@ class Desk:
             resource = self.source.row(row)
         except DIError as error:
             for tracker in tuple(watch.trackers):
-                self._deliver(tracker, error, trip)
+                self._deliver(tracker, error, trip, watch.stage)
             return False
         self._place(watch, resource)
         trusting = trusting and not watch.doubt_pause  # a GET has refuted this one before
@@ -200,15 +204,15 @@ class Desk:
         watch.confirming, watch.doubt_stamp = True, stamp
         return True
 
-    def _deliver(self, tracker: Tracker[Any], answer: Any, trip: Trip) -> None:
+    def _deliver(self, tracker: Tracker[Any], answer: Any, trip: Trip, stage: Stage) -> None:
         try:
             if isinstance(answer, Exception) and not isinstance(answer, DIError):
                 raise answer
-            tracker.absorb(self._as_read(tracker, answer, trip), trip.sends)
+            tracker.absorb(self._as_read(tracker, answer, trip, stage), trip.sends, stage)
         except Exception as error:  # not ours, or a predicate's: theirs to see
             tracker.abort(error)
 
-    def _as_read(self, tracker: Tracker[Any], answer: Any, trip: Trip) -> Read:
+    def _as_read(self, tracker: Tracker[Any], answer: Any, trip: Trip, stage: Stage) -> Read:
         started_at, at = trip.started_at, self._clock.now()
         match answer:
             case NotFoundError(transient=False):
@@ -218,7 +222,7 @@ class Desk:
                 final = refused and not answer.transient
                 return Trouble(started_at=started_at, at=at, error=answer, final=final)
             case _:
-                sight = self.source.sight(answer, tracker.case)
+                sight = self.source.sight(answer, tracker.case_of(stage))
                 return Seen(started_at=started_at, at=at, sight=sight, resource=answer)
 
     # -- what is learned ----------------------------------------------------------------------

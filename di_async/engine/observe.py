@@ -6,7 +6,8 @@ wakes nobody but those who stream events.
 
 import asyncio
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -17,6 +18,7 @@ from di_async.core.events import StatusChange
 from di_async.core.ports import Source
 from di_async.core.stages import Stage
 from di_async.core.waiter import (
+    Action,
     Case,
     Expired,
     Failed,
@@ -27,17 +29,18 @@ from di_async.core.waiter import (
     Refused,
     Seen,
     Settled,
+    Sight,
     Superseded,
     Trouble,
     Vanished,
     Verdict,
     absorb,
-    decide,
     judge,
+    lapse,
 )
 from di_async.engine.clock import Clock
 
-__all__ = ["Tracker", "Waiter"]
+__all__ = ["Step", "Tracker", "Waiter"]
 
 logger = logging.getLogger("di_async.poller")
 
@@ -45,6 +48,19 @@ logger = logging.getLogger("di_async.poller")
 _MAX_HISTORY = 1000
 
 R = TypeVar("R")
+
+
+@attrs.define(eq=False)
+class Step:
+    """Something that has to end before the resource can be judged."""
+
+    source: Source[Any]
+    stage: Stage
+    case: Case
+    ledger: Ledger = attrs.field(factory=Ledger)
+    asked_at: float = -math.inf
+    pause: float = 0.0
+    """While the resource is looked at instead: seconds before it is asked again."""
 
 
 @attrs.define(eq=False)
@@ -73,12 +89,23 @@ class Tracker(Generic[R]):
         *,
         started_at: float | None = None,
         predicate: Callable[[R], object] | None = None,
+        steps: Sequence[Stage] = (),
     ) -> None:
+        started = case.accepted_at if started_at is None else started_at
         self.source = source
-        self.stage = Stage(source.kind, id)
+        self.goal = Stage(source.kind, id)
+        self._steps = tuple(
+            # The write has made it, so a young one may not be seen everywhere yet.
+            Step(source.step(stage), stage, Case(action=Action.CREATE, accepted_at=started))
+            for stage in steps
+        )
+        self.seat: Any = None
+        """Where the poller has put it while somebody waits."""
+        self.ahead = False
+        """The resource is looked at although steps have not been seen to end: one of a crowd."""
         self.case = case
         self.clock = clock
-        self.started_at = case.accepted_at if started_at is None else started_at
+        self.started_at = started
         self.latest: R | None = None
         self.ledger = Ledger()
         self.history: list[StatusChange] = []
@@ -88,6 +115,9 @@ class Tracker(Generic[R]):
         self.kind: Key = (case.action.value, "", "")
         self.taught = False
         """The duration model knows of it."""
+        self._step_looks = 0
+        self.seems_over = False
+        """So the resource says, while a step may still be going on."""
         self._predicate = predicate
         self._status: str | None = None
         self._unknown_told: set[str] = set()
@@ -97,12 +127,86 @@ class Tracker(Generic[R]):
         """Seconds since the write was accepted, or since the wait began."""
         return self.clock.now() - self.started_at
 
-    def absorb(self, read: Read, sends: int) -> None:
+    @property
+    def step(self) -> Step | None:
+        """The first of the steps that have not been seen to end; None: the resource decides."""
+        return self._steps[0] if self._steps else None
+
+    @property
+    def steps(self) -> tuple[Stage, ...]:
+        """Those steps."""
+        return tuple(step.stage for step in self._steps)
+
+    @property
+    def stage(self) -> Stage:
+        """What is to be read next."""
+        return self._steps[0].stage if self._steps and not self.ahead else self.goal
+
+    @property
+    def status(self) -> str:
+        """The last word known: the resource's, or while it was not looked at, its step's."""
+        if self.ledger.sight is None and self.step is not None:
+            seen = self.step.ledger.sight
+            return f"{self.step.source.noun} {seen.word if seen else 'never seen'}"
+        return self.ledger.sight.word if self.ledger.sight else "never seen"
+
+    @property
+    def trouble(self) -> Any:
+        """The last read's error, if it told nothing."""
+        return self.step.ledger.trouble if self.step else self.ledger.trouble
+
+    @property
+    def looks(self) -> int:
+        """Reads that told something, of whatever stage."""
+        return self._step_looks + self.ledger.looks
+
+    def case_of(self, stage: Stage) -> Case:
+        """What a read of this stage is held against."""
+        return self.case if stage == self.goal or not self._steps else self._steps[0].case
+
+    def absorb(self, read: Read, sends: int, stage: Stage) -> None:
         """Learn from one more read that cost `sends` requests, and wake those whom it concerns."""
         self.requests += sends
-        if isinstance(self.verdict, Pending):
+        if not isinstance(self.verdict, Pending):
+            return
+        if stage == self.goal:
             ledger = absorb(self.case, self.ledger, read)
-            self._advance(read, ledger, judge(self.case, ledger))
+            self._advance(read, ledger, self._judged(ledger))
+        elif self._steps and stage == self._steps[0].stage:
+            self._absorb_step(self._steps[0], read)
+
+    def _judged(self, ledger: Ledger) -> Verdict:
+        """What the reads prove; nothing but a refusal while a step may still be going on."""
+        verdict = judge(self.case, ledger)
+        self.seems_over = bool(self._steps) and not isinstance(verdict, Pending | Refused)
+        return Pending() if self.seems_over else verdict
+
+    def _absorb_step(self, step: Step, read: Read) -> None:
+        step.ledger = absorb(step.case, step.ledger, read)
+        self._step_looks += 1
+        verdict, noun = judge(step.case, step.ledger), step.source.noun
+        told = len(self.history)
+        match read:
+            case Seen(sight=sight):
+                self._add(f"{noun} {sight.word}", self._status)
+                self._warn_unknown(sight)
+            case Missing():
+                self._add(f"{noun}: GET answered 404", self._status)
+            case Trouble(error=error):
+                self._add(f"{noun}: {_trouble(error)}", self._status)
+        if isinstance(verdict, Settled | Vanished):
+            # One that its provider has forgotten tells nothing: the resource has to.
+            self._steps = self._steps[1:]
+            self.case = attrs.evolve(
+                self.case, accepted_at=max(self.case.accepted_at, read.started_at)
+            )
+            return  # nobody is woken: the next stage is read at once
+        if isinstance(verdict, Failed):
+            verdict = Failed(f"{noun}: {verdict.why}")
+            self._conclude(verdict, "get")
+        elif not isinstance(verdict, Refused):
+            verdict = Pending()
+        self._wake(verdict, news=len(self.history) > told)
 
     def glance(self, read: Seen, sends: int, *, trusting: bool) -> bool:
         """Learn from a list row; True if it may be over, which a GET must prove.
@@ -114,7 +218,7 @@ class Tracker(Generic[R]):
             return False
         ledger = absorb(self.case, self.ledger, read)
         verdict = judge(self.case, ledger)
-        trusted = trusting and (read.sight.full or self.ledger.unsettled)
+        trusted = trusting and not self._steps and (read.sight.full or self.ledger.unsettled)
         if not isinstance(verdict, Pending) and not trusted:
             return ledger is not self.ledger
         self._advance(read, ledger, verdict)
@@ -131,12 +235,14 @@ class Tracker(Generic[R]):
         if self._predicate is not None and isinstance(read, Seen) and not stale:
             verdict = Settled("the predicate holds") if self._predicate(read.resource) else verdict
         if not isinstance(verdict, Pending | Refused):
-            self.verdict = verdict
-            listed = isinstance(read, Seen) and read.source == "list"
-            ending = _ending(verdict) + (" (list evidence)" if listed else "")
-            self._add(ending, self._status, source="list" if listed else "get")
-            logger.info("%s %s: %s", *self._who, ending)
+            self._conclude(verdict, read.source if isinstance(read, Seen) else "get")
         self._wake(verdict, news=len(self.history) > told)
+
+    def _conclude(self, verdict: Verdict, source: str) -> None:
+        self.verdict = verdict
+        ending = _ending(verdict) + (" (list evidence)" if source == "list" else "")
+        self._add(ending, self._status, source=source)
+        logger.info("%s %s: %s", *self._who, ending)
 
     def abort(self, error: BaseException) -> None:
         """End every wait with this error."""
@@ -147,9 +253,7 @@ class Tracker(Generic[R]):
     def _wake(self, verdict: Verdict, *, news: bool) -> None:
         now = self.clock.now()
         for waiter in tuple(self.waiters):
-            mine = verdict
-            if isinstance(verdict, Pending):
-                mine = decide(self.case, self.ledger, now=now, deadline=waiter.deadline)
+            mine = lapse(verdict, now=now, deadline=waiter.deadline)
             if not isinstance(mine, Pending) or (news and waiter.any_news):
                 waiter.resolve(mine)
 
@@ -162,16 +266,17 @@ class Tracker(Generic[R]):
             case Seen(sight=sight):
                 self.latest = read.resource
                 self._add(sight.why, sight.word, source=read.source)
-                if not sight.known and sight.word not in self._unknown_told:
-                    self._unknown_told.add(sight.word)
-                    logger.warning(
-                        "%s %s: unknown status %r counts as pending", *self._who, sight.word
-                    )
+                self._warn_unknown(sight)
                 self._status = sight.word
             case Missing():
                 self._add("GET answered 404", self._status)
             case Trouble(error=error):
                 self._add(_trouble(error), self._status)
+
+    def _warn_unknown(self, sight: Sight) -> None:
+        if not sight.known and sight.word not in self._unknown_told:
+            self._unknown_told.add(sight.word)
+            logger.warning("%s %s: unknown status %r counts as pending", *self._who, sight.word)
 
     def _add(self, note: str | None, status: str | None, source: str = "get") -> None:
         last = self.history[-1] if self.history else None
@@ -180,7 +285,7 @@ class Tracker(Generic[R]):
         elif len(self.history) < _MAX_HISTORY or not isinstance(self.verdict, Pending):
             self.history.append(
                 StatusChange(
-                    id=self.stage.id,
+                    id=self.goal.id,
                     status=status,
                     previous=self._status if self._status != status else None,
                     at=self.clock.datetime(),
@@ -194,7 +299,7 @@ class Tracker(Generic[R]):
 
     @property
     def _who(self) -> tuple[str, str]:
-        return self.source.noun, self.stage.id
+        return self.source.noun, self.goal.id
 
 
 def _trouble(error: Any) -> str:

@@ -9,6 +9,7 @@ everybody's polls.
 
 import asyncio
 import contextvars
+import heapq
 import math
 import random
 from collections import deque
@@ -23,9 +24,9 @@ from di_async.core.errors import ClientClosedError, NotFoundError, RateLimitErro
 from di_async.core.laws import Laws
 from di_async.core.pace import Quota
 from di_async.core.planner import GetOne, ListPage
-from di_async.core.ports import Trip
+from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
-from di_async.core.waiter import Expired, Verdict
+from di_async.core.waiter import Expired, Pending, Verdict
 from di_async.core.wire import Priority
 from di_async.engine.clock import Clock
 from di_async.engine.desk import Desk, Watch
@@ -40,6 +41,11 @@ _IN_FLIGHT_GRACE_S = 5.0
 _ONE_LOOK_S = 60.0
 # and a turn that is far away, by a slow policy or a small budget, is brought forward to this.
 _SOON_S = 5.0
+# So many steps are followed each by itself; of more, their resources are.
+_HANDFUL = 8
+# ... and a step that nothing hints at is read this seldom, for so much of the quota at most.
+_REMIND_S = 300.0
+_REMIND_SHARE = 0.2
 # How often the laws are held against what is pending.
 _REVIEW_S = 20.0
 _MAX_IN_FLIGHT = 32
@@ -66,7 +72,7 @@ class Poller:
         self._clock = clock
         self._context = context
         self._laws = Laws(policy.durations)
-        self._desks: dict[str, Desk] = {}
+        self._desks: dict[tuple[str, str | None], Desk] = {}
         self._confirms: deque[tuple[Desk, Watch]] = deque()
         self._in_flight = 0
         self._gets = self._lists = 0
@@ -90,11 +96,11 @@ class Poller:
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else self._clock.now() + timeout
         waiter = Waiter(loop.create_future(), deadline, any_news)
-        desk, watch = self._register(tracker, waiter)
+        self._register(tracker, waiter)
         timer = None
         if deadline is not None:
-            looks = tracker.ledger.looks if timeout == 0 else None
-            timer = loop.call_at(deadline, self._on_deadline, watch, tracker, waiter, looks)
+            looks = tracker.looks if timeout == 0 else None
+            timer = loop.call_at(deadline, self._on_deadline, tracker, waiter, looks)
         try:
             return await waiter.future
         finally:
@@ -102,7 +108,7 @@ class Poller:
                 timer.cancel()
             tracker.waiters.remove(waiter)
             if not tracker.waiters:
-                desk.leave(tracker, watch)
+                self._unseat(tracker)
                 if not self._awaited:
                     self._wake.set()
 
@@ -129,26 +135,41 @@ class Poller:
             task.cancel()
             await asyncio.wait([task])
 
-    def _register(self, tracker: Tracker[Any], waiter: Waiter) -> tuple[Desk, Watch]:
-        source, now = tracker.source, self._clock.now()
-        desk = self._desks.get(source.kind)
-        if desk is None:
-            desk = self._desks[source.kind] = Desk(source, self._policy, self._laws, self._clock)
-        watch = desk.watch(tracker)
+    def _register(self, tracker: Tracker[Any], waiter: Waiter) -> None:
         tracker.waiters.append(waiter)
-        lag = self._policy.target_lag
-        if waiter.deadline is not None and waiter.deadline <= now + lag:
-            soon = min(lag, _SOON_S) if waiter.deadline <= now else lag
-            desk.planner.hasten(watch, max(now, watch.looked_at + soon))
+        self._seat(tracker)
         self._wake.set()
         if self._task is None:
             self._start()
-        return desk, watch
 
-    def _on_deadline(
-        self, watch: Watch, tracker: Tracker[Any], waiter: Waiter, looks: int | None
-    ) -> None:
-        owed = looks is not None and tracker.ledger.looks == looks
+    def _seat(self, tracker: Tracker[Any]) -> None:
+        """Put a tracker where its next stage is read, and those in a hurry to the front."""
+        desk = self._desk(tracker.step.source if tracker.step else tracker.source)
+        if tracker.step is not None and tracker.source.sweep is not None:
+            # A step has no list. Of a crowd, the resources are swept; the step is read at its end.
+            tracker.ahead = tracker.ahead or len(desk.planner) >= _HANDFUL
+        if tracker.ahead:
+            desk = self._desk(tracker.source)
+        watch, now, lag = desk.watch(tracker), self._clock.now(), self._policy.target_lag
+        tracker.seat = desk, watch
+        for waiter in tracker.waiters:
+            if waiter.deadline is not None and waiter.deadline <= now + lag:
+                soon = min(lag, _SOON_S) if waiter.deadline <= now else lag
+                desk.planner.hasten(watch, max(now, watch.looked_at + soon))
+
+    def _unseat(self, tracker: Tracker[Any]) -> None:
+        desk, watch = tracker.seat
+        desk.leave(tracker, watch)
+
+    def _desk(self, source: Source[Any]) -> Desk:
+        key = source.kind, source.scope
+        if key not in self._desks:
+            self._desks[key] = Desk(source, self._policy, self._laws, self._clock)
+        return self._desks[key]
+
+    def _on_deadline(self, tracker: Tracker[Any], waiter: Waiter, looks: int | None) -> None:
+        watch = tracker.seat[1]
+        owed = looks is not None and tracker.looks == looks
         if watch.asking or watch.confirming or owed:
             grace = _IN_FLIGHT_GRACE_S if looks is None else _ONE_LOOK_S
             asyncio.get_running_loop().call_later(grace, waiter.resolve, Expired())
@@ -208,7 +229,7 @@ class Poller:
             if hold > 0:
                 return hold
             desk, watch = self._confirms.popleft()
-            if watch.trackers and not watch.asking:
+            if not watch.asking and any(tracker.waiters for tracker in watch.trackers):
                 watch.asking = True
                 self._begin(readers, self._get(desk, watch, Priority.CONFIRM))
             else:
@@ -246,7 +267,11 @@ class Poller:
         trip = Trip()
         answer = await self._answer(desk.source.fetch(watch.stage, priority, trip))
         self._gets += trip.sends
+        trackers = tuple(watch.trackers)
         desk.take(watch, answer, trip, priority)
+        for tracker in trackers:
+            if tracker.waiters and isinstance(tracker.verdict, Pending):
+                self._go_on(tracker, watch)
 
     async def _list(self, desk: Desk, number: int) -> None:
         assert desk.source.sweep is not None  # noqa: S101 - else nothing would be listed
@@ -254,9 +279,60 @@ class Poller:
         page = await self._answer(desk.source.sweep(number, trip))
         self._lists += trip.sends
         trusting = self._trusts_lists(self._clock.now())
-        self._confirms.extend(
-            (desk, watch) for watch in desk.take_page(number, page, trip, trusting=trusting)
-        )
+        for watch in desk.take_page(number, page, trip, trusting=trusting):
+            self._prove(desk, watch)
+
+    # -- stages -------------------------------------------------------------------------------
+
+    def _go_on(self, tracker: Tracker[Any], watch: Watch) -> None:
+        """What follows for a wait from a GET: the next stage, or a step that may be over."""
+        desk, seat = tracker.seat
+        if seat is watch and tracker.stage != watch.stage:
+            desk.leave(tracker, watch)
+            self._seat(tracker)
+        elif seat is watch and tracker.seems_over:
+            self._ask_step(tracker)
+        elif seat is not watch and tracker.step is not None:  # it was a step's, of one of a crowd
+            passed = tracker.step.stage != watch.stage
+            seat.confirming = passed and self._ask_step(tracker)
+        elif seat is not watch:
+            tracker.ahead, seat.confirming = False, True
+            self._confirms.append((desk, seat))
+
+    def _prove(self, desk: Desk, watch: Watch) -> None:
+        """A row looks settled: GET it, but first what may still be under way for it."""
+        owing = [tracker for tracker in watch.trackers if tracker.step is not None]
+        if not owing:
+            self._confirms.append((desk, watch))
+        else:
+            asked = [self._ask_step(tracker) for tracker in owing]
+            watch.confirming = any(asked)
+
+    def _ask_step(self, tracker: Tracker[Any]) -> bool:
+        """Read the step of one whose resource is being looked at; False if it was just read."""
+        step, now = tracker.step, self._clock.now()
+        if step is None or now < step.asked_at + step.pause:
+            return False
+        step.pause = min(max(2 * step.pause, self._policy.target_lag), self._policy.max_interval)
+        step.asked_at = now
+        desk = self._desk(step.source)
+        self._confirms.append((desk, desk.aside(tracker, step.stage)))
+        return True
+
+    def _remind(self, now: float) -> None:
+        """Steps of a crowd that nothing hints at: one that failed may leave no other trace."""
+        crowd = [
+            (tracker.step.asked_at, tracker)
+            for desk in self._desks.values()
+            if desk.source.steps
+            for watch in desk.planner
+            for tracker in watch.trackers
+            if tracker.step is not None and now - tracker.started_at >= _REMIND_S
+        ]
+        most = max(1, int(self._quota(now).left * _REVIEW_S * _REMIND_SHARE)) if crowd else 0
+        for asked_at, tracker in heapq.nsmallest(most, crowd, key=lambda one: one[0]):
+            if tracker.ahead and now - asked_at >= _REMIND_S:
+                self._ask_step(tracker)
 
     async def _answer(self, reading: Awaitable[Any]) -> Any:
         """What was read, or the error that stood for it."""
@@ -306,6 +382,7 @@ class Poller:
 
     def _review(self, now: float) -> None:
         self._reviewed_at = now
+        self._remind(now)
         for desk in self._desks.values():
             if self._laws.review(desk.pending()):
                 desk.planner.kind_told()

@@ -79,7 +79,7 @@ class Session:
 
         try:
             response = await self._transport.send(
-                request, self._conventions.headers(request), again
+                request, self._conventions.headers(request, self.clock.wall()), again
             )
         except ConnectError:
             self._gate.refund(stamp)

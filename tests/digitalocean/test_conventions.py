@@ -46,7 +46,7 @@ def refusal(status: int = 400, **body: Any) -> APIError:
 
 def test_headers_without_a_body() -> None:
     """A bearer token and the media type wanted; no type of a body that is not there."""
-    assert SPEAKS.headers(ASKED) == {
+    assert SPEAKS.headers(ASKED, WALL) == {
         "Authorization": f"Bearer {TOKEN}",
         "Accept": "application/json",
     }
@@ -54,7 +54,7 @@ def test_headers_without_a_body() -> None:
 
 def test_headers_with_a_body() -> None:
     """A body is JSON, and says so."""
-    told = SPEAKS.headers(Request("POST", ROOT, body=b"{}"))
+    told = SPEAKS.headers(Request("POST", ROOT, body=b"{}"), WALL)
     assert told["Content-Type"] == "application/json"
 
 

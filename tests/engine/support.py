@@ -123,7 +123,7 @@ def now() -> float:
 class PlainConventions:
     """Statuses are errors, quotas are told by plain headers."""
 
-    def headers(self, request: Request) -> Mapping[str, str]:
+    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
         return {"authorization": "Bearer t"}
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
