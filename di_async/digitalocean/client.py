@@ -5,7 +5,7 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 
 import builtins
 import ssl as ssl_module
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -13,16 +13,14 @@ import aiohttp
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import InvalidInputError, NotFoundError
-from di_async.core.events import StatusChange
 from di_async.core.inventory import Prices
 from di_async.core.paging import Page, read_page, rows_under
 from di_async.core.planner import PAGE_SIZE
-from di_async.core.ports import Source, Transport, Trip
+from di_async.core.ports import Capabilities, Source, Transport, Trip
 from di_async.core.retry import RetryPolicy
 from di_async.core.schedule import PollPolicy
 from di_async.core.secret import Secret
 from di_async.core.stages import Stage
-from di_async.core.waiter import Action, Case
 from di_async.core.wire import Priority
 from di_async.digitalocean.conventions import DigitalOceanConventions
 from di_async.digitalocean.endpoints import ENDPOINTS
@@ -41,10 +39,11 @@ from di_async.digitalocean.models import (
 from di_async.digitalocean.scanning import DigitalOceanScanner
 from di_async.digitalocean.spec import SpecLike, spec_fields, whole_spec
 from di_async.digitalocean.writes import Writes, unwrap
-from di_async.engine.change import DEFAULT, Change, Default, Timeout
-from di_async.engine.client import Client, Engine, credential, user_agent
+from di_async.engine.change import DEFAULT, Change, Default
+from di_async.engine.client import Client, Engine, credential
 from di_async.engine.pages import Listing
-from di_async.engine.transport import AiohttpTransport, TransportOptions, checked_base_url
+from di_async.engine.resources import Resources
+from di_async.engine.transport import checked_base_url
 
 __all__ = ["DedicatedInferences", "DigitalOcean"]
 
@@ -105,22 +104,20 @@ class DigitalOcean(Client):
         base_url = checked_base_url(base_url)
         if secrets_key not in {"access_tokens", "secrets"}:
             raise InvalidInputError("secrets_key is 'access_tokens' or 'secrets'")
-        options = TransportOptions(
-            base_url=base_url,
-            user_agent=_user_agent(user_agent),
+        engine = Engine.make(
+            base_url,
+            DigitalOceanConventions(secret),
+            retry=retry,
+            polling=polling,
+            budget=RequestBudget() if budget is DEFAULT else budget,
             request_timeout=request_timeout,
             max_connections=max_connections,
             proxy=proxy,
             ssl=ssl,
+            user_agent=user_agent,
             session=session,
             trace_configs=trace_configs,
-        )
-        engine = Engine(
-            transport=transport or AiohttpTransport(options),
-            conventions=DigitalOceanConventions(secret),
-            retry=retry or RetryPolicy(),
-            polling=polling or PollPolicy(),
-            budget=_budget(budget),
+            transport=transport,
         )
         super().__init__(base_url, engine)
         self.dedicated_inferences = DedicatedInferences(engine, base_url, secrets_key)
@@ -129,17 +126,6 @@ class DigitalOcean(Client):
         """How `scan` reads this account. No I/O."""
         api = self.dedicated_inferences
         return DigitalOceanScanner(partial(_listing, self._engine, "list"), api, label, prices)
-
-
-_user_agent = user_agent
-
-
-def _budget(given: RequestBudget | Default | None) -> RequestBudget | None:
-    if given is DEFAULT:
-        return RequestBudget()
-    if given is None or isinstance(given, RequestBudget):
-        return given
-    raise InvalidInputError("budget is a RequestBudget, or None for no pacing")
 
 
 def _row(row: Any) -> DedicatedInference:
@@ -169,12 +155,11 @@ def _listing(
     return Listing(fetch, read, page_size, fits)
 
 
-class DedicatedInferences:
+class DedicatedInferences(Resources[DedicatedInference]):
     """Dedicated inference instances: `client.dedicated_inferences`."""
 
     def __init__(self, engine: Engine, base_url: str, secrets_key: str) -> None:
-        self._engine = engine
-        self._source = Source(
+        source = Source(
             provider="digitalocean",
             noun="dedicated inference",
             kind="dedicated-inference",
@@ -185,8 +170,16 @@ class DedicatedInferences:
             sweep=self._sweep,
             glance=glance,
             row=_row,
+            capabilities=Capabilities(
+                unique_names=True,
+                spec_versions=True,
+                updated_at=True,
+                shows_sent=True,
+                busy_status=403,
+            ),
         )
-        self._writes = Writes(engine, self._source, secrets_key, get=self.get, find=self._bearing)
+        super().__init__(engine, source, ENDPOINTS["get"].request)
+        self._writes = Writes(engine, source, secrets_key, get=self.get, find=self._bearing)
 
     # -- instances ----------------------------------------------------------------------------
 
@@ -300,59 +293,6 @@ class DedicatedInferences:
         """
         return await self._writes.delete(id)
 
-    # -- waiting ------------------------------------------------------------------------------
-
-    async def wait_until_active(self, id: str, *, timeout: Timeout = DEFAULT) -> DedicatedInference:
-        """The instance, once a read that starts from now on shows it active and usable.
-
-        Raises `NotFoundError` if it was never there, else what `Change.wait` raises.
-        """
-        found: DedicatedInference = await self._handle(id, Action.ACTIVE).wait(timeout=timeout)
-        return found
-
-    async def wait_until_deleted(self, id: str, *, timeout: Timeout = DEFAULT) -> None:
-        """Comes back once GET answers 404. Deletes nothing itself."""
-        await self._handle(id, Action.DELETE).wait(timeout=timeout)
-
-    async def wait_until(
-        self,
-        id: str,
-        predicate: Callable[[DedicatedInference], object],
-        *,
-        timeout: Timeout = DEFAULT,
-    ) -> DedicatedInference:
-        """The instance, once `predicate(instance)` is true of a read. No status word raises."""
-        found: DedicatedInference = await self._handle(id, Action.PREDICATE, predicate).wait(
-            timeout=timeout
-        )
-        return found
-
-    def watch(
-        self, id: str | None = None, *, region: str | None = None
-    ) -> AsyncIterator[StatusChange]:
-        """An async iterator over what happens, beginning with how everything is now.
-
-        Args:
-            id: one instance. The stream has no end but the instance's: then it raises
-                `ResourceVanishedError`.
-            region: without an id: all instances there, else all of the account. New ones come
-                with `previous` None, deleted ones (proven by a 404) with `status` None, and the
-                stream has no end. A slow reader gets the latest state of each.
-        """
-        if id is not None:
-            if region is not None:
-                raise InvalidInputError("watch one instance, or a region: not both")
-            return self._handle(id, Action.PREDICATE, lambda _: False).events(timeout=None)
-        return self._engine.watch(self._source, partial(self._sweep, region=region))
-
-    def resume(self, token: str) -> Change[Any]:
-        """The change whose `resume_token` this is, from any process. No I/O.
-
-        Raises:
-            InvalidInputError: (a `ValueError`) damaged, of an unknown version, or of another API.
-        """
-        return self._engine.resumed(self._source, token)
-
     # -- accelerators, tokens, CA -------------------------------------------------------------
 
     def list_accelerators(
@@ -431,14 +371,3 @@ class DedicatedInferences:
         request = ENDPOINTS["get"].request(stage.id)
         body = await self._engine.json_once(request, priority, trip)
         return CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
-
-    def _handle(
-        self,
-        id: str,
-        action: Action,
-        predicate: Callable[[DedicatedInference], object] | None = None,
-    ) -> Change[Any]:
-        """A handle on something that no write of ours began."""
-        ENDPOINTS["get"].request(id)
-        case = Case(action=action, accepted_at=self._engine.clock.now())
-        return self._engine.change(self._source, id, case, predicate=predicate)

@@ -8,11 +8,13 @@ import asyncio
 import contextvars
 import math
 import os
+import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 
+import aiohttp
 from attrs import define, evolve, field, frozen
 
 from di_async.core.budget import RequestBudget
@@ -31,14 +33,15 @@ from di_async.engine.observe import Tracker
 from di_async.engine.poller import Poller
 from di_async.engine.session import Session
 from di_async.engine.stats import Stats
+from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.watching import AccountWatch, Sweep
 
-__all__ = ["Client", "Engine", "credential", "user_agent"]
+__all__ = ["Client", "ClientOptions", "Engine", "credential"]
 
 R = TypeVar("R")
 
 
-def user_agent(own: str | None) -> str:
+def _agent(own: str | None) -> str:
     """The User-Agent to send; a caller's own comes first."""
     ours = f"di_async/{version('di-async')}"
     return f"{own} {ours}" if own else ours
@@ -71,6 +74,38 @@ class Runtime:
     poller: Poller
 
 
+class NetworkOptions(TypedDict, total=False):
+    """How a client reaches the network; all may be left out."""
+
+    request_timeout: float
+    """Seconds for one request; default 30."""
+    max_connections: int
+    """At most this many at a time; default 100."""
+    proxy: str | None
+    """Its URL; not given, the environment's (looked up once, on entering)."""
+    ssl: ssl_module.SSLContext | bool | None
+    """A TLS context."""
+    session: aiohttp.ClientSession | None
+    """An aiohttp session of yours; it stays open, and brings its own TLS and tracing."""
+    trace_configs: Sequence[aiohttp.TraceConfig]
+    """aiohttp trace configs for the client's own session."""
+
+
+class ClientOptions(NetworkOptions, total=False):
+    """What every provider's client takes besides its credentials; all may be left out."""
+
+    retry: RetryPolicy | None
+    """How often one call is sent."""
+    polling: PollPolicy | None
+    """How closely waits are followed."""
+    budget: RequestBudget | None
+    """The request quota; give several clients of one account the same object. None: no pacing."""
+    user_agent: str | None
+    """Comes before ours."""
+    transport: Transport | None
+    """A stand-in for the network, for tests."""
+
+
 @define(kw_only=True)
 class Engine:
     """One client's moving parts; the provider's own methods work through this."""
@@ -82,6 +117,35 @@ class Engine:
     budget: RequestBudget | None
     _runtime: Runtime | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
+
+    @classmethod
+    def make(
+        cls,
+        base_url: str,
+        conventions: Conventions,
+        *,
+        retry: RetryPolicy | None = None,
+        polling: PollPolicy | None = None,
+        budget: RequestBudget | None = None,
+        user_agent: str | None = None,
+        transport: Transport | None = None,
+        **network: Unpack[NetworkOptions],
+    ) -> "Engine":
+        """The engine of a client with these `ClientOptions`.
+
+        Raises:
+            InvalidInputError: (a `ValueError`) settings that exclude each other.
+        """
+        if budget is not None and not isinstance(budget, RequestBudget):
+            raise InvalidInputError("budget is a RequestBudget, or None for no pacing")
+        options = TransportOptions(base_url=base_url, user_agent=_agent(user_agent), **network)
+        return cls(
+            transport=transport or AiohttpTransport(options),
+            conventions=conventions,
+            retry=retry or RetryPolicy(),
+            polling=polling or PollPolicy(),
+            budget=budget,
+        )
 
     async def open(self) -> None:
         """Bind to the running loop."""
