@@ -15,7 +15,8 @@ from aiohttp import web
 from . import skin
 from .tls import Authority
 from .world import Fault, Lifecycle, Response, Stats, World
-from .world.digitalocean.records import Instance, Token, Truth
+from .world.digitalocean.records import Instance, Token
+from .world.provider import Truth
 from .world.settings import Case, Dialect
 
 
@@ -62,13 +63,33 @@ class Emulator:
 
     @property
     def token(self) -> str:
-        """An account token that works."""
+        """A DigitalOcean token that works."""
         return self.world.token
 
     @property
     def read_only_token(self) -> str:
-        """An account token that may only read; anything else is 403."""
+        """A DigitalOcean token that may only read; anything else is 403."""
         return self.world.read_only_token
+
+    @property
+    def gcore_api_key(self) -> str:
+        """A Gcore permanent token that works."""
+        return self.world.gcore.api_key
+
+    @property
+    def gcore_project_id(self) -> int:
+        """The project that the Gcore key belongs to."""
+        return self.world.gcore.project_id
+
+    @property
+    def exoscale_api_key(self) -> str:
+        """An Exoscale key that works in every zone."""
+        return self.world.exoscale.api_key
+
+    @property
+    def exoscale_api_secret(self) -> str:
+        """The secret that requests with the Exoscale key are signed with."""
+        return self.world.exoscale.api_secret
 
     @property
     def ca_pem(self) -> str:
@@ -96,17 +117,17 @@ class Emulator:
             self.world.faults.clear()
 
     def truth(self, id: str) -> Truth:
-        """What really is the matter with an instance, faults and stale views aside."""
+        """What really is the matter with a resource of any vendor, faults aside."""
         with self._lock:
             return self.world.truth(id, self.now())
 
     def add_instance(self, **settings: object) -> Instance:
-        """Place an instance without a request; see `Placing` for the settings."""
+        """Place a DigitalOcean instance without a request; see `Placing` for the settings."""
         with self._lock:
             return self.world.add_instance(now=self.now(), **settings)
 
     def add_token(self, id: str, name: str = "placed") -> Token:
-        """Give an instance an access token without a request."""
+        """Give a DigitalOcean instance an access token without a request."""
         with self._lock:
             return self.world.add_token(id, name, now=self.now())
 

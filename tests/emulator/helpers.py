@@ -64,7 +64,7 @@ class Desk:
 
     def ask(self, method: str, path: str, json: object = None, **headers: str) -> Reply:
         """Ask the control plane; `path` may leave out the base."""
-        target = path if path.startswith(("/v2", "/_")) else BASE + path
+        target = path if path.startswith(("/v2", "/_", "/cloud", "/zones")) else BASE + path
         sent = {"Authorization": f"Bearer {self.token or self.world.token}", **headers}
         body = b"" if json is None else orjson.dumps(json)
         return _reply(self.world.handle(self.now, method, target, sent, body))

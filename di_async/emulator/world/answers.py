@@ -4,11 +4,12 @@ Rules of this file: from a fault and the honest answer to the answer given; no s
 """
 
 import math
+from collections.abc import Callable
 
 from attrs import evolve
 
 from .faults import Fault
-from .http import Response, error_response
+from .http import Refusal, Response
 
 _HTML = (
     b"<html><head><title>502 Bad Gateway</title></head>"
@@ -16,7 +17,7 @@ _HTML = (
 )
 
 
-def spoiled(fault: Fault, honest: Response, request_id: str) -> Response:
+def spoiled(fault: Fault, honest: Response, refused: Callable[[Refusal], Response]) -> Response:
     """The answer of a request that this fault struck."""
     match fault.kind:
         case "reset":
@@ -31,17 +32,18 @@ def spoiled(fault: Fault, honest: Response, request_id: str) -> Response:
             return Response(fault.status or 307, {"location": fault.location})
         case _:
             status = fault.status or 500
-            return error_response(status, fault.message or _sentence(status), request_id)
+            return refused(Refusal(status, fault.message or _sentence(status)))
 
 
-def storm(fault: Fault, now: float, scale: float, request_id: str) -> Response:
+def storm(fault: Fault, now: float, scale: float, refused: Response, *, windowed: bool) -> Response:
     """The 429 of a storm; only the minute window's tells when to come back."""
-    response = error_response(429, "API rate limit exceeded.", request_id)
-    headers = {**response.headers, "ratelimit-remaining": "0"}
+    headers = dict(refused.headers)
+    if windowed:
+        headers["ratelimit-remaining"] = "0"
     if fault.window == "minute":
         wait = fault.retry_after if fault.until is None else fault.until - now
         headers["retry-after"] = whole_seconds(wait / scale)
-    return evolve(response, headers=headers)
+    return evolve(refused, headers=headers)
 
 
 def works_first(fault: Fault) -> bool:

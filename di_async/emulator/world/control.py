@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 from attrs import asdict
 
-from .http import Request, Response, error_response, json_response
+from .http import Request, Response, json_response
 
 if TYPE_CHECKING:
     from .world import World
@@ -30,7 +30,7 @@ def answer(world: "World", now: float, request: Request) -> Response:
             world.faults.clear()
             return Response(204)
         case _:
-            return error_response(404, f"no {request.method} {request.path} here", "")
+            return _refused(404, f"no {request.method} {request.path} here")
 
 
 def _arm(world: "World", request: Request) -> Response:
@@ -38,7 +38,7 @@ def _arm(world: "World", request: Request) -> Response:
         settings = orjson.loads(request.body)
         fault = world.fault(settings.pop("kind", ""), **settings)
     except (ValueError, TypeError, AttributeError) as error:
-        return error_response(400, str(error), "")
+        return _refused(400, str(error))
     return json_response(201, {"fault": fault.to_dict()})
 
 
@@ -48,8 +48,9 @@ def _state(world: "World", now: float) -> dict[str, object]:
         "dialect": world.settings.dialect,
         "time_scale": world.time_scale,
         "stats": asdict(world.stats),
-        "instances": [
-            {"name": instance.name, "region": instance.region, **asdict(world.truth(id))}
-            for id, instance in world.instances.items()
-        ],
+        "instances": [row for provider in world.providers for row in provider.rows(now)],
     }
+
+
+def _refused(status: int, message: str) -> Response:
+    return json_response(status, {"message": message})

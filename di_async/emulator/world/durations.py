@@ -54,6 +54,9 @@ class Lifecycle:
     `new_share` of a create is spent as `new`. `active_early` seconds before it really settles a
     create or update already says `active`, its pending spec still there (the vendor's own 202
     sample does). `ready_lag` seconds after settling the data plane still answers 503.
+
+    Where a write answers with an operation or a task (Gcore, Exoscale), that one takes
+    `operation_share` of a create or update and all of a delete.
     """
 
     create: Duration = field(default=LogNormal(12.65 * 60), converter=_law)
@@ -62,3 +65,4 @@ class Lifecycle:
     new_share: float = 0.02
     active_early: float = 0.0
     ready_lag: float = 0.0
+    operation_share: float = field(default=0.1, validator=[validators.ge(0), validators.le(1)])

@@ -13,6 +13,7 @@ Kind = Literal[
     "reset", "status", "html", "slow", "cut", "redirect", "rate_limit",
     "stale", "list_lag", "not_found",
     "regress", "stuck", "error", "no_capacity", "unknown_status",
+    "operation_failed", "operation_timeout", "operation_stuck", "no_reference", "old_names",
 ]  # fmt: skip
 
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -20,6 +21,8 @@ KINDS: tuple[str, ...] = get_args(Kind)
 ANSWER_KINDS = ("reset", "status", "html", "slow", "cut", "redirect", "rate_limit")
 # Bend how a write goes on; strike when a write is accepted, or at once an instance named by id.
 OUTCOME_KINDS = ("stuck", "error", "regress")
+# Bend the operation or task that a write answers with, where a vendor has such a thing.
+OPERATION_KINDS = ("operation_failed", "operation_timeout", "operation_stuck", "no_reference")
 # A state of the world rather than an accident: on until cleared unless `times` says otherwise.
 _LASTING = ("no_capacity",)
 
@@ -43,6 +46,7 @@ class Fault:
     seconds: float | None = None
     status: int | None = None
     message: str | None = None
+    reason: str | None = None
     delay_s: float = 1.0
     word: str = "migrating"
     window: str = field(default="minute", validator=validators.in_(("minute", "hour")))
@@ -70,10 +74,14 @@ class Fault:
 class FaultBook:
     """The armed faults, in the order they were armed."""
 
-    def __init__(self, rng: random.Random, operations: tuple[str, ...]) -> None:
+    def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._operations = {_normal(name): name for name in operations}
+        self._operations: dict[str, str] = {}
         self._armed: list[Fault] = []
+
+    def learn(self, operations: tuple[str, ...]) -> None:
+        """Take note of operations that faults may be armed on."""
+        self._operations |= {_normal(name): name for name in operations}
 
     def arm(self, kind: str, now: float, **settings: object) -> Fault:
         """A new fault, armed; ValueError for an unknown kind, setting or operation."""

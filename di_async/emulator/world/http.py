@@ -1,7 +1,7 @@
 """The values that cross the world's border: a parsed request, an answer, a refusal.
 
-Rules of this file: values only. A `Refusal` is how a handler says no; the world turns it into the
-vendor's error body.
+Rules of this file: values only. A `Refusal` is how a handler says no; its provider turns it into
+the vendor's error body.
 """
 
 from collections.abc import Mapping
@@ -11,18 +11,6 @@ import orjson
 from attrs import Factory, frozen
 
 JSON = {"content-type": "application/json; charset=utf-8"}
-
-# https://docs.digitalocean.com/reference/api/reference/#http-statuses: the body's `id` is a slug.
-SLUGS = {
-    400: "bad_request",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    409: "conflict",
-    422: "unprocessable_entity",
-    429: "too_many_requests",
-}
 
 
 @frozen
@@ -40,10 +28,14 @@ class Response:
 
 @frozen
 class Request:
-    """A request as handlers like to read it: header names in lower case, path segments decoded."""
+    """A request as handlers like to read it: header names in lower case, path segments decoded.
+
+    `path` and `raw_query` are as they came, percent-encoded.
+    """
 
     method: str
     path: str
+    raw_query: str
     segments: tuple[str, ...]
     query: dict[str, str]
     headers: dict[str, str]
@@ -57,12 +49,13 @@ class Request:
 
 
 class Refusal(Exception):  # noqa: N818 - a decision, not a defect
-    """A handler's no: a status and the text of the error body."""
+    """A handler's no: a status, the text of the error body, and what else that body says."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, **details: object) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.details = details
 
 
 def parse_request(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:
@@ -71,6 +64,7 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], body: by
     return Request(
         method=method.upper(),
         path=url.path,
+        raw_query=url.query,
         segments=tuple(unquote(part) for part in url.path.split("/") if part),
         query=dict(parse_qsl(url.query, keep_blank_values=True)),
         headers={name.lower(): value for name, value in headers.items()},
@@ -83,7 +77,12 @@ def json_response(status: int, value: object) -> Response:
     return Response(status, dict(JSON), orjson.dumps(value))
 
 
-def error_response(status: int, message: str, request_id: str) -> Response:
-    """The vendor's error body: `id` (a slug of the status), `message`, `request_id`."""
-    slug = SLUGS.get(status, "server_error" if status >= 500 else "bad_request")
-    return json_response(status, {"id": slug, "message": message, "request_id": request_id})
+def parse_object(body: bytes) -> dict[str, object]:
+    """The JSON object of a request body; `Refusal` 400 if it is none."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Refusal(400, "Request body is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise Refusal(400, "Request body must be an object.")
+    return value

@@ -12,17 +12,34 @@ from .durations import Duration
 _SAMPLE_MOMENT = 1704833072.0  # 2024-01-09T20:44:32Z, the moment of all the vendor's samples
 
 
-class Nature:
+class Ids:
+    """A stream of ids; equal seeds give equal streams."""
+
+    def __init__(self, seed: str) -> None:
+        # Repeatable is what they are for.
+        self._ids = random.Random(seed)  # noqa: S311
+
+    def new_uuid(self) -> str:
+        """A fresh random UUID."""
+        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
+
+    def new_hex(self, digits: int) -> str:
+        """Fresh hexadecimal digits."""
+        return f"{self._ids.getrandbits(digits * 4):0{digits}x}"
+
+
+class Nature(Ids):
     """The moment a world has reached, how fast it runs, and its seeded chance."""
 
     def __init__(self, seed: int, time_scale: float) -> None:
+        super().__init__(f"{seed}/ids")
         if time_scale <= 0:
             raise ValueError(f"time_scale must be above 0, not {time_scale}")
         self.time_scale = time_scale
         self.now: float | None = None
         self._anchor = 0.0
-        # Repeatable is what they are for; streams of their own keep ids and durations apart.
-        self._ids = random.Random(f"{seed}/ids")  # noqa: S311
+        self._seed = seed
+        # Streams of their own keep ids, durations and mishaps apart.
         self._laws = random.Random(f"{seed}/laws")  # noqa: S311
         self.mishaps = random.Random(f"{seed}/faults")  # noqa: S311
 
@@ -51,10 +68,6 @@ class Nature:
         """A duration in world seconds."""
         return law.draw(self._laws)
 
-    def new_uuid(self) -> str:
-        """A fresh random UUID."""
-        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
-
-    def new_hex(self, digits: int) -> str:
-        """Fresh hexadecimal digits."""
-        return f"{self._ids.getrandbits(digits * 4):0{digits}x}"
+    def ids_of(self, name: str) -> Ids:
+        """A stream of ids apart from all others: one vendor's draws leave another's alone."""
+        return Ids(f"{self._seed}/{name}/ids")

@@ -4,20 +4,22 @@ Rules of this file: the order of a request's fate (authority, rate windows, faul
 and nothing that only one vendor does. State moves when somebody looks; nothing runs by itself.
 """
 
-import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 
 from attrs import evolve, frozen
 
 from . import answers, control
-from .digitalocean import OPERATIONS, DigitalOcean
-from .digitalocean.records import Instance, Token, Truth
+from .digitalocean import DigitalOcean
+from .digitalocean.records import Instance, Token
 from .digitalocean.wire.catalog import CA_PEM
 from .durations import Lifecycle
+from .exoscale import Exoscale
 from .faults import ANSWER_KINDS, OUTCOME_KINDS, Fault, FaultBook
-from .http import Refusal, Request, Response, error_response, parse_request
+from .gcore import Gcore
+from .http import Refusal, Request, Response, parse_request
 from .nature import Nature
+from .provider import Provider, Truth
 from .settings import Case, Dialect, Settings
 from .windows import Limits, Standing, Tally, Windows
 
@@ -68,11 +70,16 @@ class World:
         )
         self.limits = Limits(per_minute, per_hour, rate_limits, count_refused)
         self.nature = Nature(seed, time_scale)
-        self.token = "dop_v1_" + self.nature.new_hex(64)
-        self.read_only_token = "dop_v1_" + self.nature.new_hex(64)
         self.requests: deque[tuple[float, str, str, int]] = deque(maxlen=200_000)
-        self.faults = FaultBook(self.nature.mishaps, OPERATIONS)
-        self._digitalocean = DigitalOcean(self.nature, self.faults, self.settings)
+        self.faults = FaultBook(self.nature.mishaps)
+        told = (self.nature, self.faults, self.settings)
+        self.digitalocean = DigitalOcean(*told, self.limits)
+        self.gcore = Gcore(*told)
+        self.exoscale = Exoscale(*told)
+        # The first that owns a path answers; DigitalOcean owns the rest.
+        self.providers: tuple[Provider, ...] = (self.gcore, self.exoscale, self.digitalocean)
+        for provider in reversed(self.providers):
+            self.faults.learn(provider.operations)
         self._windows: dict[str, Windows] = {}
         self._tally = Tally()
 
@@ -86,8 +93,9 @@ class World:
         request = parse_request(method, path, headers, body)
         if request.segments[:1] == ("_emulator",):
             return control.answer(self, now, request)
-        operation = self._digitalocean.operation(request)
-        response = self._judged(now, request, operation)
+        visit = self._visit(now, request)
+        response = self._judged(visit)
+        operation = visit.operation
         self._tally.add(now, operation or f"{request.method} (unknown)", response.status)
         self.requests.append((now, request.method, path, response.status))
         return response
@@ -95,9 +103,11 @@ class World:
     def serve(
         self, now: float, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Response:
-        """The answer of an instance's own endpoint; no rate windows, no faults."""
+        """The answer of a deployment's own endpoint; no rate windows, no faults."""
         now = self._see(now)
-        return self._digitalocean.serve(now, parse_request(method, path, headers, body))
+        request = parse_request(method, path, headers, body)
+        served = (provider.serve(now, request) for provider in self.providers)
+        return next((answer for answer in served if answer), Response(404))
 
     # -- what tests may know and do ------------------------------------------------------------
 
@@ -109,22 +119,33 @@ class World:
         moment = self._see(now)
         if kind in OUTCOME_KINDS and settings.get("id") and not settings.get("on"):
             fault = self.faults.make(kind, moment, **settings)
-            self._digitalocean.strike(fault, moment)
+            self._home_of(fault.id or "").strike(fault, moment)
             return fault
         return self.faults.arm(kind, moment, **settings)
 
     def truth(self, id: str, now: float | None = None) -> Truth:
-        """What really is the matter with an instance, faults and stale views aside."""
-        return self._digitalocean.truth(id, self._see(now))
+        """What really is the matter with a resource of any vendor, faults and stale views aside."""
+        moment = self._see(now)
+        return self._home_of(id).truth(id, moment)
 
     def add_instance(self, *, now: float | None = None, **settings: object) -> Instance:
         """Place an instance without a request; see `Placing` for the settings."""
-        return self._digitalocean.place(self._see(now), **settings)
+        return self.digitalocean.place(self._see(now), **settings)
 
     def add_token(self, id: str, name: str = "placed", *, now: float | None = None) -> Token:
         """Give an instance an access token without a request."""
         stamp = self.nature.stamp(self._see(now))
-        return self._digitalocean.estate.add_token(id, name, stamp)
+        return self.digitalocean.estate.add_token(id, name, stamp)
+
+    @property
+    def token(self) -> str:
+        """A DigitalOcean token that works."""
+        return self.digitalocean.token
+
+    @property
+    def read_only_token(self) -> str:
+        """A DigitalOcean token that may only read."""
+        return self.digitalocean.read_only_token
 
     @property
     def now(self) -> float | None:
@@ -138,13 +159,13 @@ class World:
 
     @property
     def instances(self) -> Mapping[str, Instance]:
-        """The instances that exist, by id, as of the last look."""
-        return self._digitalocean.estate.instances
+        """DigitalOcean's instances that exist, by id, as of the last look."""
+        return self.digitalocean.estate.instances
 
     @property
     def created(self) -> Mapping[str, int]:
-        """How many instances were ever created under each name: more than 1 is a double create."""
-        return self._digitalocean.estate.created
+        """How many were ever created under each name: more than 1 is a double create."""
+        return sum((Counter(provider.created) for provider in self.providers), Counter())
 
     @property
     def stats(self) -> Stats:
@@ -162,53 +183,72 @@ class World:
 
     def _see(self, now: float | None) -> float:
         moment = self.nature.see(now)
-        self._digitalocean.estate.advance(moment)
+        for provider in self.providers:
+            provider.advance(moment)
         return moment
 
-    def _judged(self, now: float, request: Request, operation: str | None) -> Response:
-        request_id = self.nature.new_uuid()
-        if request.bearer not in (self.token, self.read_only_token):
-            refusal = error_response(401, "Unable to authenticate you.", request_id)
-            return self._signed(refusal, Standing.untouched(self.limits, now), request_id)
-        windows = self._windows.setdefault(request.bearer, Windows(self.limits))
-        standing = windows.admit(now)
-        if standing.refused_by:
-            response = error_response(429, "API rate limit exceeded.", request_id)
-        else:
-            response = self._faulted(now, request, operation, request_id)
-        return self._signed(response, standing, request_id)
+    def _home_of(self, id: str) -> Provider:
+        homes = (provider for provider in self.providers if provider.knows(id))
+        return next(homes, self.digitalocean)
 
-    def _faulted(
-        self, now: float, request: Request, operation: str | None, request_id: str
-    ) -> Response:
-        id = self._digitalocean.id_in(request, operation)
-        fault = self.faults.take(ANSWER_KINDS, now, operation or "", id=id)
-        if fault is None:
-            return self._worked(now, request, operation, request_id)
-        if fault.kind == "rate_limit":
-            return answers.storm(fault, now, self.time_scale, request_id)
-        works = answers.works_first(fault)
-        honest = self._worked(now, request, operation, request_id) if works else Response(200)
-        return answers.spoiled(fault, honest, request_id)
+    def _visit(self, now: float, request: Request) -> "_Visit":
+        provider = next(provider for provider in self.providers if provider.owns(request))
+        return _Visit(now, request, provider, provider.operation(request), self.nature.new_uuid())
 
-    def _worked(
-        self, now: float, request: Request, operation: str | None, request_id: str
-    ) -> Response:
+    def _judged(self, visit: "_Visit") -> Response:
+        now, provider = visit.now, visit.provider
         try:
-            if request.bearer == self.read_only_token and request.method != "GET":
-                raise Refusal(403, "You are not authorized to perform this operation")
-            return self._digitalocean.answer(now, request, operation)
+            account = provider.authorize(now, visit.request, visit.operation)
         except Refusal as refusal:
-            return error_response(refusal.status, refusal.message, request_id)
-
-    def _signed(self, response: Response, standing: Standing, request_id: str) -> Response:
-        headers = {
-            "ratelimit-limit": str(self.limits.per_hour),
-            "ratelimit-remaining": str(standing.remaining),
-            "ratelimit-reset": str(math.ceil(self.nature.told(standing.reset_at))),
-            "x-request-id": request_id,
-            **response.headers,
-        }
+            return visit.headed(visit.refused(refusal), None)
+        if provider.limits is None:
+            return visit.headed(self._faulted(visit), None)
+        standing = self._windows.setdefault(account, Windows(provider.limits)).admit(now)
+        if standing.refused_by is None:
+            return visit.headed(self._faulted(visit), standing)
+        refused = visit.headed(visit.refused(Refusal(429, "API rate limit exceeded.")), standing)
         if standing.refused_by == "minute":
-            headers["retry-after"] = answers.whole_seconds(standing.retry_in / self.time_scale)
-        return evolve(response, headers=headers)
+            seconds = answers.whole_seconds(standing.retry_in / self.time_scale)
+            refused.headers["retry-after"] = seconds
+        return refused
+
+    def _faulted(self, visit: "_Visit") -> Response:
+        about = visit.provider.target(visit.request, visit.operation)
+        fault = self.faults.take(
+            ANSWER_KINDS, visit.now, visit.operation or "", id=about.id, region=about.region
+        )
+        if fault is None:
+            return visit.worked()
+        if fault.kind == "rate_limit":
+            refused = visit.refused(Refusal(429, "API rate limit exceeded."))
+            windowed = visit.provider.limits is not None
+            return answers.storm(fault, visit.now, self.time_scale, refused, windowed=windowed)
+        honest = visit.worked() if answers.works_first(fault) else Response(200)
+        return answers.spoiled(fault, honest, visit.refused)
+
+
+@frozen
+class _Visit:
+    """A request on its way through the world."""
+
+    now: float
+    request: Request
+    provider: Provider
+    operation: str | None
+    id: str
+
+    def worked(self) -> Response:
+        """The honest answer."""
+        try:
+            return self.provider.answer(self.now, self.request, self.operation)
+        except Refusal as refusal:
+            return self.refused(refusal)
+
+    def refused(self, refusal: Refusal) -> Response:
+        """A no, in the vendor's shape."""
+        return self.provider.error(refusal, self.id)
+
+    def headed(self, response: Response, standing: Standing | None) -> Response:
+        """With the headers that every answer of the vendor has; the answer's own win."""
+        headers = self.provider.headers(self.now, standing, self.id)
+        return evolve(response, headers={**headers, **response.headers})

@@ -5,6 +5,6 @@ goes on; reads.py and writes.py are the thirteen operations, provider.py their t
 they share. dataplane.py runs on the instances. wire/ alone knows JSON.
 """
 
-from .provider import OPERATIONS, DigitalOcean
+from .provider import DigitalOcean
 
-__all__ = ["OPERATIONS", "DigitalOcean"]
+__all__ = ["DigitalOcean"]

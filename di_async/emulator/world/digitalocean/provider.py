@@ -3,12 +3,18 @@
 Rules of this file: routing only.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
+from attrs import asdict
+
+from di_async.emulator.world import openai
 from di_async.emulator.world.faults import Fault, FaultBook
-from di_async.emulator.world.http import Refusal, Request, Response
+from di_async.emulator.world.http import Refusal, Request, Response, json_response
 from di_async.emulator.world.nature import Nature
+from di_async.emulator.world.provider import Target
 from di_async.emulator.world.settings import Settings
+from di_async.emulator.world.windows import Limits, Standing
 
 from . import dataplane, fate, reads, writes
 from .placing import Placing, place
@@ -33,36 +39,99 @@ _HANDLERS: dict[str, Handler] = {
     f"POST {BASE}/{{id}}/tokens": writes.create_token,
     f"DELETE {BASE}/{{id}}/tokens/{{token_id}}": writes.revoke_token,
 }
-OPERATIONS = tuple(_HANDLERS)
+# https://docs.digitalocean.com/reference/api/reference/#http-statuses: the body's `id` is a slug.
+_SLUGS = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    422: "unprocessable_entity",
+    429: "too_many_requests",
+}
 
 
 class DigitalOcean:
-    """The DigitalOcean part of a world."""
+    """The DigitalOcean part of a world; it answers for all paths that are nobody else's."""
 
-    def __init__(self, nature: Nature, faults: FaultBook, settings: Settings) -> None:
+    operations = tuple(_HANDLERS)
+
+    def __init__(
+        self, nature: Nature, faults: FaultBook, settings: Settings, limits: Limits
+    ) -> None:
+        self.limits = limits
+        self.token = "dop_v1_" + nature.new_hex(64)
+        self.read_only_token = "dop_v1_" + nature.new_hex(64)
+        self._nature = nature
         self._site = Site.build(nature, faults, settings)
         self.estate = self._site.estate
+
+    @property
+    def created(self) -> Mapping[str, int]:
+        """How many instances were ever created under each name."""
+        return self.estate.created
+
+    def advance(self, now: float) -> None:
+        """Apply what has become due by now."""
+        self.estate.advance(now)
+
+    def owns(self, request: Request) -> bool:
+        """Whatever nobody else owns."""
+        return True
 
     def operation(self, request: Request) -> str | None:
         """The operation a request asks for, as `METHOD /path/{id}`."""
         return _BY_SHAPE.get((request.method, _shape(request.segments)))
 
-    def id_in(self, request: Request, operation: str | None) -> str | None:
+    def authorize(self, now: float, request: Request, operation: str | None) -> str:
+        """The token, if it is one of the account's."""
+        if request.bearer not in (self.token, self.read_only_token):
+            raise Refusal(401, "Unable to authenticate you.")
+        return request.bearer
+
+    def target(self, request: Request, operation: str | None) -> Target:
         """The instance a request is about."""
-        return request.segments[2] if operation and "{id}" in operation else None
+        return Target(request.segments[2] if operation and "{id}" in operation else None)
 
     def answer(self, now: float, request: Request, operation: str | None) -> Response:
         """Do what the request asks for."""
+        if request.bearer == self.read_only_token and request.method != "GET":
+            raise Refusal(403, "You are not authorized to perform this operation")
         if operation is None:
             if any(path == _shape(request.segments) for _, path in _BY_SHAPE):
                 raise Refusal(405, f"{request.method} is not allowed here.")
             raise missing()
         handler = _HANDLERS[operation]
-        return handler(self._site, now, request, self.id_in(request, operation) or "")
+        return handler(self._site, now, request, self.target(request, operation).id or "")
+
+    def error(self, refusal: Refusal, request_id: str) -> Response:
+        """The vendor's error body: `id` (a slug of the status), `message`, `request_id`."""
+        status = refusal.status
+        slug = _SLUGS.get(status, "server_error" if status >= 500 else "bad_request")
+        body = {"id": slug, "message": refusal.message, "request_id": request_id}
+        return json_response(status, body)
+
+    def headers(self, now: float, standing: Standing | None, request_id: str) -> dict[str, str]:
+        """Where the token stands in the hour's window, and the request's id."""
+        standing = standing or Standing.untouched(self.limits, now)
+        return {
+            "ratelimit-limit": str(self.limits.per_hour),
+            "ratelimit-remaining": str(standing.remaining),
+            "ratelimit-reset": str(math.ceil(self._nature.told(standing.reset_at))),
+            "x-request-id": request_id,
+        }
 
     def serve(self, now: float, request: Request) -> Response:
         """The data plane's answer."""
-        return dataplane.serve(self.estate, now, self._site.settings.lifecycle.ready_lag, request)
+        lag = self._site.settings.lifecycle.ready_lag
+        return openai.serve(
+            lambda: dataplane.find(self.estate, now, lag, request), int(now), request
+        )
+
+    def knows(self, id: str) -> bool:
+        """Whether there is, or was, such an instance."""
+        return id in self.estate.instances or id in self.estate.gone
 
     def truth(self, id: str, now: float) -> Truth:
         """What really is the matter with an instance."""
@@ -71,6 +140,13 @@ class DigitalOcean:
     def strike(self, fault: Fault, now: float) -> None:
         """Let an outcome fault strike one instance at once."""
         fate.strike(self._site, fault, now)
+
+    def rows(self, now: float) -> list[dict[str, object]]:
+        """The instances that exist."""
+        return [
+            {"name": instance.name, "region": instance.region, **asdict(self.truth(id, now))}
+            for id, instance in self.estate.instances.items()
+        ]
 
     def place(self, now: float, **settings: object) -> Instance:
         """Place an instance; see `Placing` for the settings."""

@@ -6,7 +6,13 @@ choice made is argued at its line.
 
 from attrs import evolve
 
-from di_async.emulator.world.http import Refusal, Request, Response, json_response
+from di_async.emulator.world.http import (
+    Refusal,
+    Request,
+    Response,
+    json_response,
+    parse_object,
+)
 
 from .estate import Veil
 from .fate import begin_write
@@ -14,7 +20,7 @@ from .records import Deployment, Ending, Instance, Model
 from .site import BASE, Site, missing
 from .wire.catalog import MODELS_BY_SLUG
 from .wire.shapes import Json
-from .wire.validation import AskedSpec, parse_name, parse_object, parse_secrets, parse_spec
+from .wire.validation import AskedSpec, parse_name, parse_secrets, parse_spec
 
 CREATE = f"POST {BASE}"
 UPDATE = f"PATCH {BASE}/{{id}}"

@@ -9,7 +9,6 @@ import re
 import uuid
 from typing import TypeVar
 
-import orjson
 from attrs import frozen
 
 from di_async.emulator.world.digitalocean.records import Accelerator, Model
@@ -33,17 +32,6 @@ class AskedSpec:
     vpc_uuid: str | None
     public: bool
     models: tuple[Model, ...]
-
-
-def parse_object(body: bytes) -> dict[str, object]:
-    """The JSON object of a request body."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Refusal(400, "Request body is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise Refusal(400, "Request body must be an object.")
-    return value
 
 
 def parse_secrets(body: dict[str, object]) -> bool:

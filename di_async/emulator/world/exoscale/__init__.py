@@ -1,0 +1,5 @@
+"""Exoscale Dedicated Inference."""
+
+from .provider import Exoscale
+
+__all__ = ["Exoscale"]

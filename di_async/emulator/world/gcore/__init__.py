@@ -1,0 +1,5 @@
+"""Gcore Everywhere Inference."""
+
+from .provider import Gcore
+
+__all__ = ["Gcore"]
