@@ -1,0 +1,170 @@
+"""How Gcore's API talks: the `APIKey` scheme, error bodies, and what its errors really mean.
+
+https://gcore.com/docs/developer-tools/rest-api/error-handling and .../authentication. No quota is
+documented, and no header tells one.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from di_async.core.budget import RateNews
+from di_async.core.codec import loads
+from di_async.core.errors import (
+    APIError,
+    AuthenticationError,
+    ConflictError,
+    DecodeError,
+    NotFoundError,
+    api_error,
+)
+from di_async.core.secret import Secret
+from di_async.core.wire import Request, Response
+
+__all__ = ["GcoreConventions"]
+
+_MASK = "**********"
+_MAX_MESSAGE = 600
+# A 409 is a lock that another task holds, unless it says that something is there already.
+_TAKEN = re.compile(r"exist|duplicate|unique|taken|in use", re.IGNORECASE)
+_FROM_SECRETS = frozenset({"envs", "headers"})
+
+
+class GcoreConventions:
+    """Speaks for one API key. `project` is only told in hints."""
+
+    def __init__(self, key: Secret, project: str | None) -> None:
+        self._key = key
+        self._project = project
+        self._headers = {
+            "Authorization": f"APIKey {key.reveal()}",
+            "Accept": "application/json",
+        }
+        self._with_body = {**self._headers, "Content-Type": "application/json"}
+
+    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
+        """Authentication and media types."""
+        return self._headers if request.body is None else self._with_body
+
+    def rate(self, response: Response, wall: float) -> RateNews:
+        """Whether it was refused for its pace, and for how long: nothing else is told."""
+        return RateNews(
+            limited=response.status == 429, retry_after=_retry_after(response.headers, wall)
+        )
+
+    def error(self, request: Request, response: Response, wall: float) -> APIError:
+        """The error in an answer that is no success, whatever its body is.
+
+        `.code` is the vendor's `exception_class`.
+        """
+        told, message = self._read(response)
+        code = _word(told.get("exception_class") or told.get("code"))
+        parts = [message, *_details(told)]
+        error = api_error(
+            response.status,
+            "; ".join(filter(None, parts)),
+            method=request.method,
+            path=request.path,
+            code=code,
+            request_id=_word(told.get("request_id") or response.headers.get("x-request-id")),
+            retry_after=_retry_after(response.headers, wall),
+        )
+        hint = self._hint(error)
+        error.message = self._clean(error.message, request)
+        error.message = f"{error.message} ({hint})" if hint else error.message
+        error.args = (error.message,)
+        if isinstance(error, ConflictError) and not _TAKEN.search(f"{code} {message}"):
+            error.transient = error.never_processed = True
+        if isinstance(error, NotFoundError) and not told and _is_page(response):
+            # A gateway's page, not the API's word: no proof that anything is gone.
+            error.transient = True
+        return error
+
+    def _read(self, response: Response) -> tuple[Mapping[str, Any], str]:
+        """The error object (empty where there is none) and its message."""
+        if 300 <= response.status < 400:
+            return {}, "redirected: check base_url (redirects are not followed)"
+        try:
+            told = loads(response.body)
+        except DecodeError as error:
+            text = "" if _is_page(response) else response.body.decode(errors="replace").strip()
+            return {}, text or error.message
+        if not isinstance(told, Mapping):
+            return {}, str(told)
+        return told, str(told.get("message") or told.get("error") or told.get("detail") or "")
+
+    def _hint(self, error: APIError) -> str | None:
+        if isinstance(error, AuthenticationError):
+            if "$" in self._key.reveal():
+                return "the API key is wrong, expired or revoked"
+            return (
+                "this API key holds no '$', as permanent tokens do: a shell may have eaten a part "
+                "of it; put it in single quotes"
+            )
+        if isinstance(error, NotFoundError):
+            where = f"project {self._project}" if self._project else "your default project"
+            return f"looked for in {where}: in another one it is not seen; check project_id"
+        if error.code == "ForbiddenError":
+            return "Gcore says so where the flavour has no capacity left in the region"
+        return None
+
+    def _clean(self, text: str, request: Request) -> str:
+        """`text` without the key and without what was sent as environment or header."""
+        for secret in {self._key.reveal(), *_sent_secrets(request)}:
+            text = text.replace(secret, _MASK)
+        return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "..."
+
+
+def _details(told: Mapping[str, Any]) -> Iterator[str]:
+    """What the vendor adds to some of its errors."""
+    fields, info = told.get("invalid_fields"), told.get("info")
+    if isinstance(fields, Mapping):
+        for name, faults in fields.items():
+            yield f"{name}: {', '.join(map(str, faults)) if isinstance(faults, list) else faults}"
+    if isinstance(info, Mapping):
+        yield ", ".join(f"{name} {value}" for name, value in info.items())
+
+
+def _sent_secrets(request: Request) -> set[str]:
+    """Values of environment variables and headers in a request, long enough to be told apart."""
+    try:
+        return set(_texts_under(loads(request.body))) if request.body else set()
+    except DecodeError:  # pragma: no cover - we wrote it
+        return set()
+
+
+def _texts_under(value: Any, *, secret: bool = False) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _texts_under(inner, secret=secret or name in _FROM_SECRETS)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts_under(inner, secret=secret)
+    elif secret and isinstance(value, str) and len(value) >= 6:
+        yield value
+
+
+def _word(value: Any) -> str | None:
+    return str(value)[:200] if value else None
+
+
+def _is_page(response: Response) -> bool:
+    """A page for people, or nothing at all."""
+    body, kind = response.body.lstrip(), response.headers.get("content-type", "")
+    return not body or body.startswith(b"<") or "html" in kind
+
+
+def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
+    """Seconds: told in milliseconds, in seconds, or as an HTTP date."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - wall)
+    except (TypeError, ValueError, OverflowError):
+        return None

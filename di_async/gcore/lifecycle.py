@@ -1,0 +1,166 @@
+"""What Gcore's status words mean, and what to hold against a write's later reads. Pure.
+
+v2 documents ten words, v3 six of them: https://api.gcore.com reference (inference deployments).
+`PENDING` is healthy but scaled to zero: it wakes on a request, so it counts as settled.
+`PARTIALLYDEPLOYED` is normal while an image is pulled, and also where failures sit: then a
+container tells an `error_message`, and only time tells whether it gets over it.
+"""
+
+from typing import Any
+
+import attrs
+import orjson
+
+from di_async.core.waiter import Action, Case, Phase, Sight
+from di_async.gcore.goals import Goal, agreement, read_goal
+from di_async.gcore.models import Inference, InferenceDeployment, InferenceInstance, Task
+
+__all__ = [
+    "glance_deployment",
+    "glance_instance",
+    "is_pending",
+    "place",
+    "sight",
+    "task_sight",
+    "update_case",
+]
+
+PATIENCE_S = 600.0
+"""Pulling an image is tried again for minutes; a stop may be followed by somebody's start."""
+
+_PHASES = {
+    "NEW": Phase.WORKING,
+    "DEPLOYING": Phase.WORKING,
+    "PARTIALLYDEPLOYED": Phase.WORKING,
+    "ACTIVE": Phase.READY,
+    "PENDING": Phase.READY,
+    "DISABLED": Phase.FAILED,
+    "ERROR": Phase.FAILED,
+    "FAILED": Phase.FAILED,
+    "DELETING": Phase.DELETING,
+    "DELETED": Phase.DELETING,
+}
+_TASK_PHASES = {
+    "NEW": Phase.WORKING,
+    "RUNNING": Phase.WORKING,
+    "FINISHED": Phase.READY,
+    "ERROR": Phase.FAILED,
+}
+
+
+def sight(found: Inference, case: Case) -> Sight:
+    """One look at an instance or a deployment, in the waiter's words."""
+    goal = read_goal(case.sent)
+    seen = _stopping(found) if goal.kind == "stop" else _serving(found, goal)
+    if goal.kind == "update":
+        return attrs.evolve(seen, as_sent=agreement(goal.fields, found))
+    return attrs.evolve(seen, as_sent=seen.phase is Phase.READY)
+
+
+def _serving(found: Inference, goal: Goal) -> Sight:
+    """On the way to serving requests."""
+    word, errors = found.status, _errors(found)
+    known, phase = word in _PHASES, _PHASES.get(word, Phase.WORKING)
+    if word == "DISABLED" and goal.at_rest:
+        return Sight(word, Phase.READY, why="it is stopped, as it was before")
+    if word == "DISABLED":
+        why = "it is stopped, and does not start by itself"
+        return Sight(word, phase, why=why, patience=PATIENCE_S)
+    if word == "PARTIALLYDEPLOYED" and errors:
+        return Sight(word, Phase.FAILED, why=errors, patience=PATIENCE_S)
+    if phase is Phase.FAILED:
+        return Sight(word, phase, why=errors or "the API gives no reason")
+    if word == "PENDING" and not _may_sleep(found):
+        return Sight(word, Phase.WORKING, why="it waits, though it is not to scale to zero")
+    if word == "PENDING":
+        return Sight(word, phase, why="scaled to zero: it wakes on a request")
+    return Sight(word, phase, why=errors or _progress(found), known=known)
+
+
+def _stopping(found: Inference) -> Sight:
+    """On the way to being stopped: all that still runs is on its way."""
+    word = found.status
+    if word == "DISABLED":
+        return Sight(word, Phase.READY, why="stopped")
+    phase = _PHASES.get(word, Phase.WORKING)
+    phase = phase if phase is Phase.DELETING else Phase.WORKING
+    return Sight(word, phase, known=word in _PHASES)
+
+
+def _may_sleep(found: Inference) -> bool:
+    """v3 says that `PENDING` is "scaled to zero"; v2 does not, so its scale has to allow it."""
+    if not isinstance(found, InferenceInstance) or not found.containers:
+        return True
+    return any(container.scale.min == 0 for container in found.containers)
+
+
+def _errors(found: Inference) -> str | None:
+    told = [
+        f"region {container.region_id}: {container.error_message}"
+        for container in found.containers
+        if container.error_message
+    ]
+    return "; ".join(told) or None
+
+
+def _progress(found: Inference) -> str | None:
+    """How many replicas are ready, while not all of it is there."""
+    told = [container.deploy_status for container in found.containers if container.deploy_status]
+    if found.status != "PARTIALLYDEPLOYED" or not told:
+        return None
+    return f"{sum(s.ready for s in told)} of {sum(s.total for s in told)} replicas ready"
+
+
+def task_sight(task: Task, case: Case) -> Sight:
+    """One look at a task. `NEW` is no end, whatever the vendor's loop says."""
+    phase = _TASK_PHASES.get(task.state, Phase.WORKING)
+    failed = phase is Phase.FAILED
+    return Sight(
+        task.state,
+        phase,
+        why=task.error or "the API gives no reason" if failed else task.detailed_state,
+        known=task.state in _TASK_PHASES,
+    )
+
+
+def update_case(before: Inference, goal: Goal, accepted_at: float, *, unlike: bool | None) -> Case:
+    """What must be seen before a write on something that is there is settled.
+
+    Args:
+        before: as a GET showed it before the write.
+        goal: where the write leads.
+        accepted_at: when it was accepted, in loop time.
+        unlike: showing the goal proves the write, as `before` did not show it.
+    """
+    case = Case(action=Action.UPDATE, accepted_at=accepted_at, sent=goal.encode())
+    return attrs.evolve(case, before_phase=sight(before, case).phase, unlike=unlike)
+
+
+def place(found: Inference) -> tuple[str, str]:
+    """Regions and flavour: what decides how long things take."""
+    regions = ",".join(str(container.region_id) for container in found.containers)
+    flavor = getattr(found, "flavor_name", "") or getattr(found, "flavor_id", "")
+    return regions, flavor
+
+
+def glance_instance(row: Any) -> tuple[str, int]:
+    """A v2 row's id, and what changes when its state does."""
+    return _glance(row, "id")
+
+
+def glance_deployment(row: Any) -> tuple[str, int]:
+    """A v3 row's name, which is its key, and what changes when its state does."""
+    return _glance(row, "name")
+
+
+def _glance(row: Any, key: str) -> tuple[str, int]:
+    """No time of change is shown, so that all of the row is its state."""
+    try:
+        return row.get(key) or "", hash(orjson.dumps(row))
+    except (AttributeError, TypeError):
+        return "", 0  # no object: nobody's row
+
+
+def is_pending(found: InferenceInstance | InferenceDeployment) -> bool:
+    """Something is under way that will end by itself."""
+    return _PHASES.get(found.status, Phase.WORKING) in {Phase.WORKING, Phase.DELETING}
