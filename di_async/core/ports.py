@@ -102,8 +102,8 @@ class Source(Generic[R]):
     """GET it, once."""
     sight: Callable[[R, Case], Sight]
     """What one look at it means."""
-    row: Callable[[Any], R]
-    """A list row as a resource."""
+    row: Callable[[Any], R] = lambda row: row
+    """A list row as a resource; for what has a list."""
     place: Callable[[R], tuple[str, str]] = lambda _: ("", "")
     """Region and accelerator: they tell how long it may take."""
     sweep: Callable[..., Awaitable[Page]] | None = None

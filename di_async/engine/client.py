@@ -36,12 +36,12 @@ from di_async.engine.stats import Stats
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.watching import AccountWatch, Sweep
 
-__all__ = ["Client", "ClientOptions", "Engine", "credential"]
+__all__ = ["Client", "ClientOptions", "Engine", "credential", "full_user_agent"]
 
 R = TypeVar("R")
 
 
-def _agent(own: str | None) -> str:
+def full_user_agent(own: str | None) -> str:
     """The User-Agent to send; a caller's own comes first."""
     ours = f"di_async/{version('di-async')}"
     return f"{own} {ours}" if own else ours
@@ -138,7 +138,9 @@ class Engine:
         """
         if budget is not None and not isinstance(budget, RequestBudget):
             raise InvalidInputError("budget is a RequestBudget, or None for no pacing")
-        options = TransportOptions(base_url=base_url, user_agent=_agent(user_agent), **network)
+        options = TransportOptions(
+            base_url=base_url, user_agent=full_user_agent(user_agent), **network
+        )
         return cls(
             transport=transport or AiohttpTransport(options),
             conventions=conventions,

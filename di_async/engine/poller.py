@@ -291,13 +291,14 @@ class Poller:
             desk.leave(tracker, watch)
             self._seat(tracker)
         elif seat is watch and tracker.seems_over:
-            self._ask_step(tracker)
+            watch.confirming = self._ask_step(tracker)
         elif seat is not watch and tracker.step is not None:  # it was a step's, of one of a crowd
             passed = tracker.step.stage != watch.stage
-            seat.confirming = passed and self._ask_step(tracker)
+            seat.confirming = passed and seat.confirming and self._ask_step(tracker)
         elif seat is not watch:
-            tracker.ahead, seat.confirming = False, True
-            self._confirms.append((desk, seat))
+            tracker.ahead = False
+            if seat.confirming:
+                self._confirms.append((desk, seat))
 
     def _prove(self, desk: Desk, watch: Watch) -> None:
         """A row looks settled: GET it, but first what may still be under way for it."""

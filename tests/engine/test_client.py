@@ -19,7 +19,7 @@ from di_async.core.ports import Trip
 from di_async.core.stages import ResumeToken, Stage
 from di_async.core.waiter import Action, Case
 from di_async.core.wire import Priority, Request, Response
-from di_async.engine.client import Client, credential, user_agent
+from di_async.engine.client import Client, credential, full_user_agent
 from tests.engine.support import Fleet, Thing, in_turn, plain_client, plain_engine
 from tests.support import ScriptTransport, Step, answer
 
@@ -276,6 +276,6 @@ def test_token_that_cannot_stand_in_a_header_is_refused_unseen(given: str) -> No
 
 def test_user_agent_ends_with_ours() -> None:
     """A caller's own comes first."""
-    ours = user_agent(None)
+    ours = full_user_agent(None)
     assert ours.startswith("di_async/")
-    assert user_agent("mine/1") == f"mine/1 {ours}"
+    assert full_user_agent("mine/1") == f"mine/1 {ours}"
