@@ -13,7 +13,6 @@ from di_async.core.budget import RateNews
 from di_async.core.codec import loads
 from di_async.core.errors import (
     APIError,
-    AuthenticationError,
     ConflictError,
     DecodeError,
     NotFoundError,
@@ -59,24 +58,21 @@ class GcoreConventions:
         `.code` is the vendor's `exception_class`.
         """
         told, message = self._read(response)
-        code = _word(told.get("exception_class") or told.get("code"))
-        parts = [message, *_details(told)]
+        code = self._word(told.get("exception_class") or told.get("code"))
+        story = self._clean("; ".join(filter(None, [message, *_details(told)])), request)
+        hint = self._hint(response.status, code)
         error = api_error(
             response.status,
-            "; ".join(filter(None, parts)),
+            f"{story} ({hint})" if hint else story,
             method=request.method,
             path=request.path,
             code=code,
-            request_id=_word(told.get("request_id") or response.headers.get("x-request-id")),
+            request_id=self._word(told.get("request_id") or response.headers.get("x-request-id")),
             retry_after=_retry_after(response.headers, wall),
         )
-        hint = self._hint(error)
-        error.message = self._clean(error.message, request)
-        error.message = f"{error.message} ({hint})" if hint else error.message
-        error.args = (error.message,)
         if isinstance(error, ConflictError) and not _TAKEN.search(f"{code} {message}"):
             error.transient = error.never_processed = True
-        if isinstance(error, NotFoundError) and not told and _is_page(response):
+        if isinstance(error, NotFoundError) and response.body and _is_page(response):
             # A gateway's page, not the API's word: no proof that anything is gone.
             error.transient = True
         return error
@@ -88,26 +84,30 @@ class GcoreConventions:
         try:
             told = loads(response.body)
         except DecodeError as error:
-            text = "" if _is_page(response) else response.body.decode(errors="replace").strip()
-            return {}, text or error.message
+            if _is_page(response):
+                return {}, error.message
+            return {}, response.body.decode(errors="replace").strip()
         if not isinstance(told, Mapping):
             return {}, str(told)
         return told, str(told.get("message") or told.get("error") or told.get("detail") or "")
 
-    def _hint(self, error: APIError) -> str | None:
-        if isinstance(error, AuthenticationError):
+    def _hint(self, status: int, code: str | None) -> str | None:
+        if status == 401:
             if "$" in self._key.reveal():
                 return "the API key is wrong, expired or revoked"
             return (
                 "this API key holds no '$', as permanent tokens do: a shell may have eaten a part "
                 "of it; put it in single quotes"
             )
-        if isinstance(error, NotFoundError):
+        if status == 404:
             where = f"project {self._project}" if self._project else "your default project"
             return f"looked for in {where}: in another one it is not seen; check project_id"
-        if error.code == "ForbiddenError":
+        if code == "ForbiddenError":
             return "Gcore says so where the flavour has no capacity left in the region"
         return None
+
+    def _word(self, value: Any) -> str | None:
+        return str(value)[:200].replace(self._key.reveal(), _MASK) if value else None
 
     def _clean(self, text: str, request: Request) -> str:
         """`text` without the key and without what was sent as environment or header."""
@@ -143,10 +143,6 @@ def _texts_under(value: Any, *, secret: bool = False) -> Iterator[str]:
             yield from _texts_under(inner, secret=secret)
     elif secret and isinstance(value, str) and len(value) >= 6:
         yield value
-
-
-def _word(value: Any) -> str | None:
-    return str(value)[:200] if value else None
 
 
 def _is_page(response: Response) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
+import attrs
 import orjson
 from attrs import field, frozen
 
@@ -23,6 +24,8 @@ Json = dict[str, Any]
 # What stands under these names is compared whole, and never written down.
 _HIDDEN = frozenset({"envs", "headers", "command"})
 _DIGEST = "#"
+# None there may mean that it is not shown.
+_MAY_BE_UNSHOWN = frozenset({"api_keys", "api_key_ids"})
 
 
 @frozen
@@ -53,20 +56,20 @@ def read_goal(text: str | None) -> Goal:
 def goal_of(sent: Mapping[str, Any], before: Inference, *, at_rest: bool = False) -> Goal:
     """The goal of a write that sends these fields to what was `before`: those that change."""
     told = hidden(sent)
-    changing = {
-        name: value for name, value in told.items() if _agrees(value, _shown(before, name)) is False
-    }
+    changing = {name: value for name, value in told.items() if _shows(before, name, value) is False}
     return Goal("update", changing, at_rest)
 
 
 def agreement(fields: Mapping[str, Any], found: Inference) -> bool | None:
     """It shows all of these (hidden) fields as sent; None where nothing can be compared."""
-    return _all([_agrees(value, _shown(found, name)) for name, value in fields.items()])
+    return _all([_shows(found, name, value) for name, value in fields.items()])
 
 
-def _shown(found: Inference, name: str) -> Any:
-    """A field of what was read, as JSON values."""
-    return plain(getattr(found, name, None))
+def _shows(found: Inference, name: str, sent: Any) -> bool | None:
+    if name not in {a.name for a in attrs.fields(type(found))}:
+        return None  # never shown
+    shown = plain(getattr(found, name))
+    return None if shown is None and name in _MAY_BE_UNSHOWN else _agrees(sent, shown)
 
 
 def _all(verdicts: list[bool | None]) -> bool | None:
@@ -88,6 +91,8 @@ def _agrees(sent: Any, shown: Any) -> bool | None:
         return _agrees_by_region(sent, shown)
     if isinstance(sent, list):
         return sorted(map(str, sent)) == sorted(map(str, shown or []))
+    if isinstance(shown, Mapping):
+        return None  # another shape of the same, perhaps
     return bool(sent == shown) or (sent == "" and shown is None)
 
 

@@ -20,6 +20,8 @@ __all__ = [
     "glance_instance",
     "is_pending",
     "place",
+    "proves",
+    "shows",
     "sight",
     "task_sight",
     "update_case",
@@ -134,6 +136,29 @@ def update_case(before: Inference, goal: Goal, accepted_at: float, *, unlike: bo
     """
     case = Case(action=Action.UPDATE, accepted_at=accepted_at, sent=goal.encode())
     return attrs.evolve(case, before_phase=sight(before, case).phase, unlike=unlike)
+
+
+def shows(goal: Goal, found: Inference) -> bool:
+    """A read shows that the write was taken: its fields, or that it runs or is stopped."""
+    return (
+        sight(found, Case(action=Action.UPDATE, accepted_at=0.0, sent=goal.encode())).as_sent
+        is True
+    )
+
+
+def proves(goal: Goal, before: Inference, answer: Any) -> bool | None:
+    """Whether showing the goal proves the write: it did not show it before. None: no telling.
+
+    v2 answers a PUT with the instance, which then shows the new fields from the very start: only
+    where it shows as well that work has begun, what comes later is its end.
+    """
+    if goal.kind != "update":
+        return not shows(goal, before)
+    if not goal.fields:
+        return None
+    if isinstance(answer, Inference):
+        return _PHASES.get(answer.status, Phase.WORKING) is not Phase.READY
+    return True
 
 
 def place(found: Inference) -> tuple[str, str]:

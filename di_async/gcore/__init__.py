@@ -1,0 +1,62 @@
+"""Gcore Everywhere Inference: its models and its client."""
+
+from di_async.gcore.client import Gcore
+from di_async.gcore.deployments import InferenceDeployments
+from di_async.gcore.instances import InferenceInstances
+from di_async.gcore.models import (
+    Accepted,
+    Container,
+    CreatedResources,
+    DeployStatus,
+    ExecProbe,
+    HTTPGetProbe,
+    HTTPTrigger,
+    InferenceDeployment,
+    InferenceInstance,
+    IngressOpts,
+    Logging,
+    LogLine,
+    ObjectReference,
+    Probe,
+    ProbeConfig,
+    Probes,
+    RetentionPolicy,
+    Scale,
+    SQSTrigger,
+    Task,
+    TCPSocketProbe,
+    Threshold,
+    Triggers,
+)
+from di_async.gcore.spec import InferenceDeploymentSpec, InferenceInstanceSpec
+
+__all__ = [
+    "Accepted",
+    "Container",
+    "CreatedResources",
+    "DeployStatus",
+    "ExecProbe",
+    "Gcore",
+    "HTTPGetProbe",
+    "HTTPTrigger",
+    "InferenceDeployment",
+    "InferenceDeploymentSpec",
+    "InferenceDeployments",
+    "InferenceInstance",
+    "InferenceInstanceSpec",
+    "InferenceInstances",
+    "IngressOpts",
+    "LogLine",
+    "Logging",
+    "ObjectReference",
+    "Probe",
+    "ProbeConfig",
+    "Probes",
+    "RetentionPolicy",
+    "SQSTrigger",
+    "Scale",
+    "TCPSocketProbe",
+    "Task",
+    "Threshold",
+    "Triggers",
+]

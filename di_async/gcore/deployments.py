@@ -1,0 +1,276 @@
+"""v3: inference deployments, keyed by name within a project. Writes answer with tasks."""
+
+import builtins
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Literal
+
+from attrs import evolve
+
+from di_async.core.errors import DecodeError, InvalidInputError
+from di_async.core.paging import Page, rows_under
+from di_async.core.planner import PAGE_SIZE
+from di_async.core.ports import Capabilities, Source, Trip
+from di_async.core.stages import Stage
+from di_async.core.waiter import Action, Case
+from di_async.core.wire import Priority, Request, query
+from di_async.engine.change import Change
+from di_async.engine.client import Engine
+from di_async.engine.pages import Listing
+from di_async.engine.resources import Resources
+from di_async.gcore.creates import create_by_name
+from di_async.gcore.endpoints import DEPLOYMENTS, TASK
+from di_async.gcore.goals import Goal, goal_of
+from di_async.gcore.lifecycle import glance_deployment, place, sight, task_sight
+from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, Task
+from di_async.gcore.pages import in_region, read_page, read_rows, size_of_page
+from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, checked, given_fields
+from di_async.gcore.writes import Reply, Writes, told_if_cancelled
+
+__all__ = ["InferenceDeployments"]
+
+CAPABILITIES = Capabilities(unique_names=True, shows_sent=True, busy_status=409, steps=("task",))
+DEFAULT_TIMEOUT_S = 7200.0
+
+# The vendor lets a PATCH null these too.
+_NULL_IN_PATCH = frozenset({"api_keys", "envs"})
+
+
+def _row(row: Any) -> InferenceDeployment:
+    return CODEC.structure(row, InferenceDeployment)
+
+
+def _task_row(row: Any) -> Task:
+    return CODEC.structure(row, Task)
+
+
+class InferenceDeployments(Resources[InferenceDeployment]):
+    """Inference deployments (v3): `client.inference_deployments`.
+
+    A deployment's id is its name, unique within the project. Scaled to zero (`PENDING`) it is as
+    settled as when it serves (`ACTIVE`); the history says which.
+    """
+
+    def __init__(self, engine: Engine, base_url: str, project: str | None) -> None:
+        self._project = project
+        task: Source[Task] = Source(
+            provider="gcore",
+            noun="task",
+            kind="task",
+            base_url=base_url,
+            scope=project,
+            fetch=self._poll_task,
+            sight=task_sight,
+            row=_task_row,
+        )
+        source = Source(
+            provider="gcore",
+            noun="inference deployment",
+            kind="inference-deployment",
+            base_url=base_url,
+            scope=project,
+            default_timeout=DEFAULT_TIMEOUT_S,
+            fetch=self._poll,
+            sight=sight,
+            place=place,
+            sweep=self._sweep,
+            glance=glance_deployment,
+            row=_row,
+            steps=(task,),
+            capabilities=CAPABILITIES,
+        )
+        super().__init__(engine, source, partial(self._request, "get"))
+        self._writes = Writes(engine, source, self.get, _reply)
+
+    def list(self, *, page_size: int = PAGE_SIZE) -> Listing[InferenceDeployment]:
+        """An async iterator over the project's deployments, in order. See `Listing.drifted`."""
+        size_of_page(page_size)
+        request = self._request("list")
+
+        async def fetch(page: int) -> Page:
+            async def ask(params: Mapping[str, Any]) -> Any:
+                return await self._engine.json(_asking(request, params))
+
+            return await read_page(ask, page, page_size, key="name")
+
+        return Listing(fetch, _row, page_size)
+
+    async def get(self, name: str) -> InferenceDeployment:
+        """One deployment. Raises `NotFoundError` where the project has none of that name."""
+        return _row(await self._engine.json(self._request("get", name)))
+
+    async def create(
+        self, spec: SpecLike, *, open_to_world: bool = False
+    ) -> Change[InferenceDeployment]:
+        """A change that settles when its task is finished and the deployment serves or sleeps.
+
+        A lost answer is settled by looking the unique name up; see `.adopted`.
+
+        Args:
+            spec: an `InferenceDeploymentSpec`, or a mapping of the documented shape.
+            open_to_world: must be said for `api_keys: []`, with which everybody may call it.
+
+        Raises:
+            InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
+            ConflictError: the name is taken.
+            APIError: `.code` is Gcore's word: `ForbiddenError` means no capacity left in a region,
+                `QuotaLimitExceed` that the account may have no more (new accounts may have none).
+            OutcomeUnknownError: a deployment may exist, and bill, that could not be found.
+
+        Cancelling while the request is in flight may leave a deployment that bills; the
+        `CancelledError` carries a note with its name.
+        """
+        body = checked(self._fields(spec), InferenceDeploymentSpec)
+        _guard(body, open_to_world)
+        name: str = body["name"]
+        request = self._request("create", json=body)
+        with told_if_cancelled(name, f"Look with `get({name!r})`"):
+            made = await create_by_name(self._engine, request, body, _reply, self.get)
+        case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
+        if isinstance(made, InferenceDeployment):
+            return self._engine.change(self._source, name, case, initial=made, adopted=True)
+        answer, steps = made
+        return self._engine.change(self._source, name, case, steps=steps, initial=answer)
+
+    async def update(
+        self,
+        name: str,
+        spec: SpecLike | None = None,
+        *,
+        open_to_world: bool = False,
+        **fields: Any,
+    ) -> Change[InferenceDeployment]:
+        """A change that settles when the task is finished and the deployment shows what was sent.
+
+        A PATCH: what is not given stays as it is. A field given replaces the old one, all of it.
+
+        Args:
+            name: the deployment; it cannot be renamed.
+            spec: fields as a mapping or a spec.
+            open_to_world: must be said for `api_keys` of nothing and for `auth_enabled=False`:
+                with them everybody may call it.
+            fields: the same by name, such as `containers=[...]`; they win over `spec`.
+
+        Raises:
+            InvalidInputError: nothing is given, or a rule is broken; nothing was sent.
+            OutcomeUnknownError: the update may have been accepted.
+        """
+        body = {**(self._fields(spec) if spec is not None else {}), **given_fields(fields)}
+        if body.get("name") == name:
+            del body["name"]  # no field of a PATCH
+        if not body:
+            raise InvalidInputError("nothing to update: give a field")
+        if "name" in body:
+            raise InvalidInputError("name: cannot change", problems=("name: cannot change",))
+        checked(body, InferenceDeploymentSpec, whole=False, nullable=_NULL_IN_PATCH)
+        _guard(body, open_to_world, updating=True)
+        before = await self.get(name)
+        goal = goal_of(body, before, at_rest=before.status == "DISABLED")
+        request = self._request("update", name, json=body)
+        return await self._writes.change(request, name, before, goal)
+
+    async def start(self, name: str) -> Change[InferenceDeployment]:
+        """A change that settles when it serves, or sleeps (scaled to zero), again."""
+        return await self._switch(name, Goal("start"))
+
+    async def stop(self, name: str) -> Change[InferenceDeployment]:
+        """A change that settles when it is `DISABLED`: it costs nothing, until it is started."""
+        return await self._switch(name, Goal("stop"))
+
+    async def _switch(self, name: str, goal: Goal) -> Change[InferenceDeployment]:
+        before = await self.get(name)
+        return await self._writes.change(self._request(goal.kind, name), name, before, goal)
+
+    async def delete(self, name: str) -> Change[None]:
+        """A change that settles when the task is finished and GET answers 404.
+
+        What is not there gives a settled change with `.already_gone`: in another project it would
+        be so too, and it would go on billing.
+        """
+        where = f"project {self._project}"
+        return await self._writes.delete(self._request("delete", name), name, where)
+
+    async def logs(
+        self,
+        name: str,
+        *,
+        limit: int = 100,
+        offset: int = 0,
+        order_by: Literal["time.asc", "time.desc"] = "time.desc",
+        region_id: int | None = None,
+    ) -> builtins.list[LogLine]:
+        """Up to `limit` lines of its log, the latest first; of one region, or of all."""
+        request = self._request("logs", name)
+        params = {"order_by": order_by, "region_id": region_id}
+
+        async def ask(window: Mapping[str, Any]) -> Any:
+            return await self._engine.json(_asking(request, {**window, **params}))
+
+        rows, _ = await read_rows(ask, offset, limit)
+        return [CODEC.structure(row, LogLine) for row in rows]
+
+    # -- how ----------------------------------------------------------------------------------
+
+    def _fields(self, spec: SpecLike) -> dict[str, Any]:
+        """The request fields in a spec; a project in it must be the client's."""
+        fields = given_fields(spec)
+        project = fields.pop("project_id", None)
+        if project is not None and str(project) != self._project:
+            raise InvalidInputError(f"project_id: {project}, but the client's is {self._project}")
+        return fields
+
+    def _request(self, endpoint: str, *names: str, json: Any = None) -> Request:
+        if self._project is None:
+            raise InvalidInputError(
+                "inference deployments live in a project: give Gcore(project_id=...), or set "
+                "GCORE_CLOUD_PROJECT_ID"
+            )
+        return DEPLOYMENTS[endpoint].request(self._project, *names, json=json)
+
+    async def _poll(self, stage: Stage, priority: Priority, trip: Trip) -> InferenceDeployment:
+        request = self._request("get", stage.id)
+        return _row(await self._engine.json_once(request, priority, trip))
+
+    async def _poll_task(self, stage: Stage, priority: Priority, trip: Trip) -> Task:
+        request = TASK.request(stage.id)
+        return _task_row(await self._engine.json_once(request, priority, trip))
+
+    async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Page:
+        request = self._request("list")
+
+        async def ask(params: Mapping[str, Any]) -> Any:
+            return await self._engine.json_once(_asking(request, params), Priority.SWEEP, trip)
+
+        return in_region(await read_page(ask, page, PAGE_SIZE, key="name"), region)
+
+
+def _asking(request: Request, params: Mapping[str, Any]) -> Request:
+    """The request with these parameters; those without a value are left out."""
+    return evolve(request, params=query(params))
+
+
+def _reply(body: Any) -> Reply:
+    """The tasks in a write's answer; `start` and `stop` answer with no body.
+
+    Raises:
+        DecodeError: it is no answer to a write.
+    """
+    if body is None:
+        return Accepted(), ()
+    tasks = tuple(rows_under(body, "tasks"))
+    if not all(isinstance(task, str) and task for task in tasks):
+        raise DecodeError("the answer's tasks are no ids @ $.tasks")
+    return Accepted(tasks), tuple(Stage("task", task) for task in tasks)
+
+
+def _guard(body: Mapping[str, Any], open_to_world: bool, *, updating: bool = False) -> None:
+    """Nobody opens an endpoint to the world by accident.
+
+    Raises:
+        InvalidInputError: it would, and it was not said.
+    """
+    opens = "api_keys" in body and not body["api_keys"]
+    opens = opens or (updating and body.get("auth_enabled") is False)
+    if opens and not open_to_world:
+        told = "api_keys: without any, everybody may call the endpoint; say open_to_world=True"
+        raise InvalidInputError(told, problems=(told,))

@@ -1,0 +1,181 @@
+"""v2: inference instances, keyed by id, as documented. Writes answer with the instance itself."""
+
+import builtins
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from di_async.core.errors import InvalidInputError
+from di_async.core.paging import Page
+from di_async.core.planner import PAGE_SIZE
+from di_async.core.ports import Capabilities, Source, Trip
+from di_async.core.stages import Stage
+from di_async.core.waiter import Action, Case
+from di_async.core.wire import Priority
+from di_async.engine.change import Change
+from di_async.engine.client import Engine
+from di_async.engine.pages import Listing
+from di_async.engine.resources import Resources
+from di_async.gcore.creates import create_once
+from di_async.gcore.endpoints import INSTANCES
+from di_async.gcore.goals import goal_of
+from di_async.gcore.lifecycle import glance_instance, place, sight
+from di_async.gcore.merge import merged_body, unknown_fields
+from di_async.gcore.models import CODEC, InferenceInstance
+from di_async.gcore.pages import in_region, read_page, size_of_page
+from di_async.gcore.spec import InferenceInstanceSpec, SpecLike, checked, given_fields
+from di_async.gcore.writes import Reply, Writes, told_if_cancelled
+
+__all__ = ["InferenceInstances"]
+
+logger = logging.getLogger("di_async")
+
+CAPABILITIES = Capabilities(unique_names=False, shows_sent=True, busy_status=409)
+DEFAULT_TIMEOUT_S = 7200.0
+
+
+def _row(row: Any) -> InferenceInstance:
+    return CODEC.structure(row, InferenceInstance)
+
+
+def _reply(body: Any) -> Reply:
+    return _row(body), ()
+
+
+class InferenceInstances(Resources[InferenceInstance]):
+    """Inference instances (v2): `client.inference_instances`.
+
+    The vendor calls v2 deprecated, in favour of v3. It has no tasks: the status tells all.
+    """
+
+    def __init__(self, engine: Engine, base_url: str, project: str | None) -> None:
+        self._project = project
+        source = Source(
+            provider="gcore",
+            noun="inference instance",
+            kind="inference-instance",
+            base_url=base_url,
+            default_timeout=DEFAULT_TIMEOUT_S,
+            fetch=self._poll,
+            sight=sight,
+            place=place,
+            sweep=self._sweep,
+            glance=glance_instance,
+            row=_row,
+            capabilities=CAPABILITIES,
+        )
+        super().__init__(engine, source, INSTANCES["get"].request)
+        self._writes = Writes(engine, source, self.get, _reply)
+
+    def list(
+        self, *, name: str | None = None, page_size: int = PAGE_SIZE
+    ) -> Listing[InferenceInstance]:
+        """An async iterator over all instances, in order; `name` is exact. Names may repeat."""
+        size_of_page(page_size)
+
+        async def fetch(page: int) -> Page:
+            async def ask(params: Mapping[str, Any]) -> Any:
+                return await self._engine.json(INSTANCES["list"].request(params=params))
+
+            return await read_page(ask, page, page_size)
+
+        fits = None if name is None else lambda instance: instance.name == name
+        return Listing(fetch, _row, page_size, fits)
+
+    async def get(self, id: str) -> InferenceInstance:
+        """One instance. Raises `NotFoundError` where there is none."""
+        return _row(await self._raw(id))
+
+    async def create(self, spec: SpecLike) -> Change[InferenceInstance]:
+        """A change that settles when the new instance serves, or sleeps (scaled to zero).
+
+        Args:
+            spec: an `InferenceInstanceSpec`, or a mapping of the documented shape. Without a
+                `project_id` it is made in the client's project, else in the key's default one.
+
+        Raises:
+            InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
+            OutcomeUnknownError: the answer was lost. Names are not said to be unique, so nothing
+                is adopted or sent again: `.candidates` lists what it may have made.
+
+        Cancelling while the request is in flight may leave an instance that bills; the
+        `CancelledError` carries a note with its name.
+        """
+        body = checked({**self._default_project(), **given_fields(spec)}, InferenceInstanceSpec)
+        name: str = body["name"]
+        request = INSTANCES["create"].request(json=body)
+        with told_if_cancelled(name, f"Look with `list(name={name!r})`"):
+            answer, _ = await create_once(self._engine, request, body, _reply, self._named)
+        case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
+        return self._engine.change(self._source, answer.id, case, initial=answer)
+
+    async def update(
+        self, id: str, spec: SpecLike | None = None, *, replace: bool = False, **fields: Any
+    ) -> Change[InferenceInstance]:
+        """A change that settles when the instance shows what was sent, and serves or sleeps.
+
+        The API's PUT replaces all of an instance. So by default the live one is read and the
+        fields given are laid over it: mappings key by key at every depth (None takes a key away),
+        containers region by region, other lists as a whole. Only `project_id` is never shown by
+        GET: the client's is sent, else none, which the API takes as the key's default project.
+
+        Args:
+            id: the instance.
+            spec: fields as a mapping or a spec.
+            replace: send just what was given: what is left out falls back to its default, and a
+                region that is not named is given up.
+            fields: the same by name, such as `envs={...}`; they win over `spec`.
+
+        Raises:
+            InvalidInputError: nothing is given, or a rule is broken; nothing was sent.
+            OutcomeUnknownError: the update may have been accepted.
+        """
+        given = {**(given_fields(spec) if spec is not None else {}), **given_fields(fields)}
+        if not given:
+            raise InvalidInputError("nothing to update: give a field")
+        checked_alone = checked(given, InferenceInstanceSpec) if replace else None
+        live = await self._raw(id)
+        before = _row(live)
+        body = checked_alone or self._merged(id, live, given)
+        if before.auth_enabled and not body.get("auth_enabled"):
+            logger.warning("this update of %s lets everybody call it: auth_enabled is off", id)
+        goal = goal_of(body, before, at_rest=before.status == "DISABLED")
+        request = INSTANCES["update"].request(id, json=body)
+        return await self._writes.change(request, id, before, goal)
+
+    def _merged(self, id: str, live: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        body = {**self._default_project(), **merged_body(live, given)}
+        lost = unknown_fields(live)
+        if lost:
+            logger.warning("an update of %s cannot keep what is not documented: %s", id, lost)
+        return checked(body, InferenceInstanceSpec)
+
+    async def delete(self, id: str) -> Change[None]:
+        """A change that settles when GET answers 404. It bills until then.
+
+        What is not there gives a settled change with `.already_gone`: for the key of another
+        account it would be so too, and it would go on billing.
+        """
+        return await self._writes.delete(INSTANCES["delete"].request(id), id, "this account")
+
+    # -- how ----------------------------------------------------------------------------------
+
+    def _default_project(self) -> dict[str, Any]:
+        return {} if self._project is None else {"project_id": int(self._project)}
+
+    async def _raw(self, id: str) -> Any:
+        return await self._engine.json(INSTANCES["get"].request(id))
+
+    async def _named(self, name: str) -> builtins.list[InferenceInstance]:
+        return [instance async for instance in self.list(name=name)]
+
+    async def _poll(self, stage: Stage, priority: Priority, trip: Trip) -> InferenceInstance:
+        request = INSTANCES["get"].request(stage.id)
+        return _row(await self._engine.json_once(request, priority, trip))
+
+    async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Page:
+        async def ask(params: Mapping[str, Any]) -> Any:
+            request = INSTANCES["list"].request(params=params)
+            return await self._engine.json_once(request, Priority.SWEEP, trip)
+
+        return in_region(await read_page(ask, page, PAGE_SIZE), region)
