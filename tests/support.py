@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 
@@ -23,8 +23,9 @@ Again = Callable[[], Awaitable[None]]
 class WorldTransport:
     """The emulator's world as a transport: no sockets, the running loop's (virtual) time."""
 
-    def __init__(self, world: World, latency_s: float = LATENCY_S) -> None:
+    def __init__(self, world: World, latency_s: float = LATENCY_S, base_url: str = "") -> None:
         self.world = world
+        self.base_url = base_url
         self.latency_s = latency_s
         self.requests: list[Request] = []
         self._anchor = 0.0
@@ -42,7 +43,8 @@ class WorldTransport:
     async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
         self.requests.append(request)
         await asyncio.sleep(self.latency_s)
-        path = f"{request.path}?{urlencode(request.params)}" if request.params else request.path
+        path = urlsplit(request.base or self.base_url).path.rstrip("/") + request.path
+        path = f"{path}?{urlencode(request.params)}" if request.params else path
         sent = {name.lower(): value for name, value in headers.items()}
         answer = self.world.handle(
             self.now(), request.method, path, {"host": "test", **sent}, request.body or b""

@@ -1,0 +1,422 @@
+"""What waiting promises (design.md 4), on every cloud, against its own emulated world.
+
+Where a cloud cannot keep a promise its `capabilities` say so, and the test shows what holds instead.
+"""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from di_async import (
+    ClientClosedError,
+    ConflictError,
+    DeploymentFailedError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PollPolicy,
+    ResourceVanishedError,
+    SupersededError,
+    WaitError,
+    WaitRefusedError,
+    WaitTimeoutError,
+    wait_all,
+)
+from tests.clouds.support import (
+    CREATE_S,
+    DELETE_S,
+    UPDATE_S,
+    VIRTUAL,
+    Cloud,
+    a_world,
+    asked,
+    everywhere,
+    now,
+)
+
+pytestmark = [everywhere, VIRTUAL]
+# Steps, the resource's own pace and a look may add up to this, all at a `target_lag` of 5 s.
+LAG_S = 25.0
+
+
+# -- 1: proof ---------------------------------------------------------------------------------
+
+
+async def test_create_is_awaited_until_it_is_really_settled(cloud: Cloud) -> None:
+    """Not before, and not long after."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        begun = now()
+        change = await cloud.create(client, "web-llm")
+        resource = await change.wait()
+        assert CREATE_S <= now() - begun <= CREATE_S + LAG_S
+        assert world.truth(change.id).settled
+        assert cloud.size(resource) == 1
+        assert change.outcome == "settled"
+
+
+async def test_update_is_awaited_until_it_shows(cloud: Cloud) -> None:
+    """The result is what was asked for, and the world has settled on it."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        id = (await (await cloud.create(client, "web-llm")).wait()).id
+        begun = now()
+        change = await cloud.grow(client, id)
+        assert cloud.size(await change.wait()) == 2
+        assert UPDATE_S <= now() - begun <= UPDATE_S + LAG_S
+        assert world.truth(id).settled
+
+
+async def test_stale_reads_after_an_update_do_not_end_it(cloud: Cloud) -> None:
+    """A replica that lags behind says that all is well, with the old value."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        id = (await (await cloud.create(client, "web-llm")).wait()).id
+        world.fault("stale", on=cloud.CHANGE, seconds=20)
+        change = await cloud.grow(client, id)
+        assert cloud.size(await change.wait()) == 2
+        assert world.truth(id).settled
+
+
+async def test_delete_ends_on_404_and_nothing_else(cloud: Cloud) -> None:
+    """None comes back once it is gone."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        id = (await (await cloud.create(client, "web-llm")).wait()).id
+        begun = now()
+        change = await cloud.delete(client, id)
+        assert await change.wait() is None
+        assert DELETE_S <= now() - begun <= DELETE_S + LAG_S
+        assert not world.truth(id).exists
+        assert any("404" in (event.note or "") for event in change.history)
+
+
+async def test_delete_of_what_is_not_there_is_settled_already(cloud: Cloud) -> None:
+    """And says so, without a wait."""
+    async with cloud.client(a_world()) as client:
+        change = await cloud.delete(client, cloud.never)
+        assert change.already_gone
+        assert await change.wait(timeout=0) is None
+
+
+async def test_failure_tells_its_story(cloud: Cloud) -> None:
+    """With everything that a WaitError carries."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault("error", on=cloud.POST)
+        change = await cloud.create(client, "web-llm")
+        with pytest.raises(DeploymentFailedError) as caught:
+            await change.wait()
+        error = caught.value
+        assert (error.id, error.resource is not None) == (change.id, True)
+        assert error.history == change.history
+        assert error.elapsed > 0 < error.requests
+        assert "bills" in str(error)
+
+
+async def test_stuck_change_ends_with_the_time_given(cloud: Cloud) -> None:
+    """No earlier, hardly later; and it is left alone."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault("stuck", on=cloud.POST)
+        change = await cloud.create(client, "web-llm")
+        with pytest.raises(WaitTimeoutError):
+            await change.wait(timeout=1800)
+        assert 1800 <= now() <= 1810
+        assert world.truth(change.id).exists
+        assert asked(world, "DELETE") == []
+
+
+# -- 2, 7: rows, one poller ---------------------------------------------------------------------
+
+
+async def test_a_crowd_costs_little_and_each_wait_ends_on_proof(cloud: Cloud) -> None:
+    """Eighty creates: sweeps, and for each a proof (and its step) at its end."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        changes = [await cloud.create(client, f"web-{n}") for n in range(80)]
+        before = len(world.requests)
+        report = await wait_all(changes, timeout=3600)
+        assert len(report.succeeded) == 80
+        assert all(world.truth(change.id).settled for change in changes)
+        assert len(world.requests) - before <= 80 * 5 + CREATE_S / 5
+
+
+async def test_two_waits_for_one_cost_one(cloud: Cloud) -> None:
+    """And cancelling one does not harm the other."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        waits = [asyncio.ensure_future(change.wait()) for _ in range(10)]
+        await asyncio.sleep(100)
+        waits[0].cancel()
+        await asyncio.gather(*waits[1:])
+        assert len(asked(world)) <= CREATE_S / 4.5 + 10
+
+
+async def test_nobody_waits_and_nothing_is_asked(cloud: Cloud) -> None:
+    """A cancelled wait stops the polling, leaves the resource alone and says so."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        wait = asyncio.ensure_future(change.wait())
+        await asyncio.sleep(60)
+        wait.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await wait
+        assert "bills" in "".join(caught.value.__notes__)
+        await asyncio.sleep(1)
+        before = len(world.requests)
+        await asyncio.sleep(3600)
+        assert len(world.requests) == before
+        assert world.truth(change.id).exists
+
+
+# -- 3: not found -------------------------------------------------------------------------------
+
+
+async def test_404_right_after_a_create_is_forgiven(cloud: Cloud) -> None:
+    """For two minutes it may not be seen everywhere."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault("not_found", on=cloud.POST, seconds=60)
+        change = await cloud.create(client, "web-llm")
+        await change.wait()
+        assert world.truth(change.id).settled
+
+
+async def test_what_was_never_there_is_not_found(cloud: Cloud) -> None:
+    """The API's own error, at once."""
+    async with cloud.client(a_world()) as client:
+        with pytest.raises(NotFoundError):
+            await cloud.api(client).wait_until_active(cloud.never)
+        assert now() < LAG_S
+
+
+async def test_what_somebody_else_deletes_ends_the_wait(cloud: Cloud) -> None:
+    """As superseded where the API shows a deletion, else as vanished."""
+    world = a_world()
+    async with cloud.client(world) as client, cloud.client(world) as other:
+        id = (await (await cloud.create(client, "web-llm")).wait()).id
+        change = await cloud.grow(client, id)
+        wait = asyncio.ensure_future(change.wait())
+        await asyncio.sleep(UPDATE_S / 2)
+        await _persistently_deleted(cloud, other, id)
+        with pytest.raises((ResourceVanishedError, SupersededError, DeploymentFailedError)):
+            await wait
+
+
+async def _persistently_deleted(cloud: Cloud, client: Any, id: str) -> None:
+    while True:
+        try:
+            await (await cloud.delete(client, id)).wait()
+        except ConflictError:  # something else is under way, and this cloud does one at a time
+            await asyncio.sleep(10)
+        else:
+            return
+
+
+# -- 4, 5: refusals, hiccups, words -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403, 422])
+async def test_refused_read_ends_the_wait_at_once(cloud: Cloud, status: int) -> None:
+    """With the API's error as its cause, and a token to go on with."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        for operation in _reads(cloud, client):
+            world.fault("status", on=operation, status=status, times=1000)
+        with pytest.raises(WaitRefusedError) as caught:
+            await change.wait()
+        assert caught.value.last_error is caught.value.__cause__
+        assert getattr(caught.value.last_error, "status", None) == status
+        assert now() < LAG_S
+        world.faults.clear()
+        await cloud.api(client).resume(caught.value.resume_token).wait()
+
+
+def _reads(cloud: Cloud, client: Any) -> list[str]:
+    """What a wait of this cloud may read."""
+    return [cloud.GET, cloud.LIST, *STEP_READS.get(cloud.name, ())]
+
+
+STEP_READS = {
+    "gcore-v3": ("GET /cloud/v1/tasks/{task_id}",),
+    "exoscale": ("GET /v2/operation/{id}",),
+}
+
+
+@pytest.mark.parametrize("kind", ["reset", "html", "cut", "status", "rate_limit"])
+async def test_hiccups_are_tolerated_and_recorded(cloud: Cloud, kind: str) -> None:
+    """A reset, a gateway's page, half an answer, a 5xx, a 429: the wait goes on."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        for operation in _reads(cloud, client):
+            world.fault(kind, on=operation, times=3)
+        await change.wait()
+        assert world.truth(change.id).settled
+        if kind != "rate_limit":
+            assert any("Error" in (event.note or "") for event in change.history)
+
+
+async def test_unknown_status_is_pending(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    """Told once in the log, kept in the history, and no crash."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault("unknown_status", on=cloud.GET, word="migrating", times=5)
+        change = await cloud.create(client, "web-llm")
+        await change.wait()
+        assert world.truth(change.id).settled
+        assert "migrating" in {(event.status or "").lower() for event in change.history}
+        assert caplog.text.lower().count("unknown status 'migrating'") == 1
+
+
+# -- 6, 10: nothing is lost ---------------------------------------------------------------------
+
+
+async def test_wait_goes_on_in_another_process(cloud: Cloud) -> None:
+    """From the token that a timeout hands back; there is no secret in it."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        with pytest.raises(WaitTimeoutError) as caught:
+            await change.wait(timeout=30)
+    token = caught.value.resume_token or ""
+    async with cloud.client(world) as client:
+        again = cloud.api(client).resume(token)
+        assert (again.id, again.action) == (change.id, "create")
+        await again.wait(timeout=3600)
+        assert world.truth(change.id).settled
+
+
+async def test_timeout_of_zero_takes_one_look(cloud: Cloud) -> None:
+    """At a create just made: one read, and the story."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        before = len(world.requests)
+        with pytest.raises(WaitTimeoutError):
+            await change.wait(timeout=0)
+        assert len(world.requests) - before == 1
+
+
+async def test_events_tell_the_story_and_end_with_it(cloud: Cloud) -> None:
+    """They drive the polling; the last one says how it is known."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        events = [event async for event in change.events()]
+        assert world.truth(change.id).settled
+        assert "settled" in (events[-1].note or "")
+        assert [e.status for e in events] == [e.status for e in change.history]
+
+
+async def test_predicate_is_asked_of_each_read(cloud: Cloud) -> None:
+    """No status word ends it."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        found = await cloud.api(client).wait_until(change.id, lambda r: now() > 100)
+        assert found.id == change.id
+        assert 100 < now() < 100 + LAG_S
+
+
+# -- 8: writes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["reset", "status"])
+async def test_lost_create_is_never_two(cloud: Cloud, kind: str) -> None:
+    """Found by its unique name and adopted; where names are not unique, told with candidates."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault(kind, on=cloud.POST, after_commit=True)
+        if cloud.can(client).unique_names:
+            change = await cloud.create(client, "web-llm")
+            assert change.adopted
+            await change.wait()
+        else:
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await cloud.create(client, "web-llm")
+            assert [c.name for c in caught.value.candidates] == ["web-llm"]
+        assert world.created["web-llm"] == 1
+
+
+@pytest.mark.parametrize("kind", ["reset", "status"])
+async def test_lost_delete_is_asked_again(cloud: Cloud, kind: str) -> None:
+    """Deleting twice does no harm."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        id = (await (await cloud.create(client, "web-llm")).wait()).id
+        world.fault(kind, on=cloud.DELETE, after_commit=True)
+        await (await cloud.delete(client, id)).wait()
+        assert not world.truth(id).exists
+
+
+@pytest.mark.parametrize("kind", ["reset", "status"])
+async def test_lost_update_is_settled_by_looking(cloud: Cloud, kind: str) -> None:
+    """It is proven in the end, and was made once."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        id = (await (await cloud.create(client, "web-llm")).wait()).id
+        world.fault(kind, on=cloud.CHANGE, after_commit=True)
+        change = await cloud.grow(client, id)
+        assert cloud.size(await change.wait()) == 2
+        assert world.truth(id).settled
+
+
+async def test_busy_resource_is_asked_again_for_as_long_as_wanted(cloud: Cloud) -> None:
+    """Where the API does one thing at a time, `ready_timeout` waits for its turn."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        id = (await (await cloud.create(client, "web-llm")).wait()).id
+        await cloud.grow(client, id)
+        if cloud.can(client).busy_status is None:
+            await (await cloud.delete(client, id)).wait()
+        else:
+            change = await cloud.grow(client, id, ready_timeout=UPDATE_S + 60)
+            await change.wait()
+            assert world.truth(id).settled
+
+
+# -- 9: structured ------------------------------------------------------------------------------
+
+
+async def test_leaving_the_client_ends_open_waits(cloud: Cloud) -> None:
+    """With an error that says so; nothing runs on."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        wait = asyncio.ensure_future(change.wait())
+        await asyncio.sleep(10)
+    with pytest.raises(ClientClosedError):
+        await wait
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_no_secret_shows(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    """Not in a repr, an error, the log or a token."""
+    caplog.set_level("DEBUG")
+    world = a_world()
+    async with cloud.client(world) as client:
+        change = await cloud.create(client, "web-llm")
+        world.fault("status", on=cloud.GET, status=401, times=100)
+        with pytest.raises(WaitError) as caught:
+            await cloud.api(client).wait_until_active(change.id)
+        told = f"{client!r}{change!r}{caught.value!r}{caught.value}{caplog.text}"
+        told += repr(caught.value.__dict__) + repr(vars(change))
+    for secret in (world.token, world.gcore.api_key, world.exoscale.api_secret):
+        assert secret not in told
+
+
+async def test_policy_is_kept(cloud: Cloud) -> None:
+    """Reads of one wait are never closer than target_lag."""
+    world = a_world()
+    async with cloud.client(world, polling=PollPolicy(target_lag=30)) as client:
+        change = await cloud.create(client, "web-llm")
+        await change.wait()
+        times = [at for at, _ in asked(world)]
+        begun = change.history[0].at.timestamp()
+        polls = [at for at in times if at >= begun - 1]
+        assert all(b - a >= 20 for a, b in zip(polls[:-3], polls[1:-2], strict=True))
