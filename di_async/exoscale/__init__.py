@@ -1,0 +1,39 @@
+"""Exoscale Dedicated Inference: its models and its client.
+
+What its API cannot promise is told in one place: `deployments.capabilities`.
+"""
+
+from di_async.exoscale.client import Exoscale, ExoscaleZone, Operations
+from di_async.exoscale.deployments import CAPABILITIES, Deployments
+from di_async.exoscale.library import Models
+from di_async.exoscale.models import (
+    Deployment,
+    EngineParameter,
+    InstanceType,
+    LogEntry,
+    Model,
+    ModelRef,
+    Operation,
+    Reference,
+    Zone,
+)
+from di_async.exoscale.spec import DeploymentSpec
+
+__all__ = [
+    "CAPABILITIES",
+    "Deployment",
+    "DeploymentSpec",
+    "Deployments",
+    "EngineParameter",
+    "Exoscale",
+    "ExoscaleZone",
+    "InstanceType",
+    "LogEntry",
+    "Model",
+    "ModelRef",
+    "Models",
+    "Operation",
+    "Operations",
+    "Reference",
+    "Zone",
+]

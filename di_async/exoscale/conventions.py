@@ -1,0 +1,180 @@
+"""How Exoscale's API talks: a signature for each attempt; errors in several shapes, read as one.
+
+Seen: RFC 9457 problems (`title`, `detail`, `errors` of objects or of plain texts), a lone `error`
+or `message`, the 403 with `code` and `error`, and the 412 of a model in use, with `deployments`.
+No rate limit is documented. https://openapi-v2.exoscale.com/group/endpoint-ai
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from di_async.core.budget import RateNews
+from di_async.core.codec import loads
+from di_async.core.errors import APIError, DecodeError, api_error
+from di_async.core.secret import Secret
+from di_async.core.wire import Request, Response
+from di_async.exoscale.endpoints import ENDPOINTS
+from di_async.exoscale.signing import LIFETIME_S, authorization
+
+__all__ = ["ExoscaleConventions"]
+
+_MASK = "**********"
+_MAX_MESSAGE = 500
+# Answers carry whole seconds and take a while: a clock this close is right.
+_CLOCK_TOLERANCE_S = 30.0
+# The vendor's own clients ask for the zones unsigned: a restricted key may not.
+_UNSIGNED = {("GET", ENDPOINTS["zones"].path)}
+_HUGGING_FACE = re.compile(r"\bhf_[A-Za-z0-9]{6,}")
+_SIGNATURE = re.compile(r"signature=[A-Za-z0-9+/=]+")
+_FORBIDDEN = "forbidden_operation"
+
+
+class ExoscaleConventions:
+    """Speaks for one API key, in any zone."""
+
+    def __init__(self, key: str, secret: Secret, base_url: str) -> None:
+        self._key = key
+        self._secret = secret
+        self._base_url = base_url
+
+    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
+        """Media types and a signature of what is sent, good for ten minutes."""
+        told = {"Accept": "application/json"}
+        if request.body is not None:
+            told["Content-Type"] = "application/json"
+        if (request.method, request.path) not in _UNSIGNED:
+            told["Authorization"] = authorization(
+                request.method,
+                urlsplit(request.base or self._base_url).path + request.path,
+                request.params,
+                request.body,
+                expires=int(wall) + LIFETIME_S,
+                key=self._key,
+                secret=self._secret.reveal(),
+            )
+        return told
+
+    def rate(self, response: Response, wall: float) -> RateNews:
+        """A 429 and how long it asks to wait; there are no quota headers."""
+        told = response.headers.get("retry-after", "")
+        return RateNews(
+            limited=response.status == 429,
+            retry_after=float(told) if told.isascii() and told.isdigit() else None,
+        )
+
+    def error(self, request: Request, response: Response, wall: float) -> APIError:
+        """The error in an answer that is no success, whatever its body is."""
+        told = _body(response)
+        code, message = _told(told) if isinstance(told, Mapping) else (None, str(told))
+        hint = self._hint(request, response, wall, code)
+        error = api_error(
+            response.status,
+            self._clean(request, "; ".join(filter(None, (message, hint)))),
+            method=request.method,
+            path=request.path,
+            code=code and self._clean(request, code),
+            request_id=response.headers.get("x-request-id"),
+            retry_after=self.rate(response, wall).retry_after,
+        )
+        if response.status == 409:
+            # Nothing else but another operation still under way: it was not begun.
+            error.transient = error.never_processed = True
+        elif response.status == 404 and not isinstance(told, Mapping):
+            # A gateway's page, not the API's word: no proof that anything is gone.
+            error.transient = True
+        return error
+
+    def _hint(
+        self, request: Request, response: Response, wall: float, code: str | None
+    ) -> str | None:
+        """What the status means here, and what can be done."""
+        match response.status:
+            case 401 | 403:
+                return _about_access(response, wall, code)
+            case 404:
+                at = request.base or self._base_url
+                return f"everything is zone-local and this asked {at}: see in_zone(...)"
+            case 409:
+                return "another operation on it is under way"
+            case 412 if request.method == "POST":
+                return "probably too few free GPUs of that type in this zone; nothing was begun"
+            case status if 300 <= status < 400:
+                return "redirected: check base_url (redirects are not followed)"
+            case _:
+                return None
+
+    def _clean(self, request: Request, text: str) -> str:
+        for secret in (self._secret.reveal(), *_secrets_in(request)):
+            text = text.replace(secret, _MASK)
+        text = _SIGNATURE.sub(f"signature={_MASK}", _HUGGING_FACE.sub(_MASK, text))
+        return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "..."
+
+
+def _about_access(response: Response, wall: float, code: str | None) -> str:
+    """A bad signature, a wrong clock and a denied operation all look alike: what it may be."""
+    ahead = wall - _server_time(response, wall)
+    if abs(ahead) > _CLOCK_TOLERANCE_S:
+        return (
+            f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} "
+            f"the API's, and signatures are good for {LIFETIME_S} s: set it right first"
+        )
+    if code == _FORBIDDEN:
+        return "the role of this API key does not allow it"
+    return "the API key or its secret is wrong, or the key's role does not allow this"
+
+
+def _server_time(response: Response, wall: float) -> float:
+    """What the API's own clock said when it answered; ours where it does not tell."""
+    try:
+        return parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return wall
+
+
+def _body(response: Response) -> Any:
+    """The decoded body, or in its place the words for what it is."""
+    try:
+        return loads(response.body)
+    except DecodeError as error:
+        text = response.body.decode(errors="replace").strip()
+        return error.message if not text or text.startswith("<") else text
+
+
+def _told(body: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Code and message."""
+    parts = [_text(body.get("title")), _text(body.get("detail"))]
+    parts += [_text(body.get("error")), _text(body.get("message"))]
+    parts += _details(body.get("errors"))
+    users = body.get("deployments")
+    if isinstance(users, list) and users:
+        parts.append(f"in use by the deployments {', '.join(map(str, users))}")
+    return _text(body.get("code")) or None, "; ".join(dict.fromkeys(filter(None, parts)))
+
+
+def _details(errors: Any) -> Iterator[str]:
+    """The single faults: objects that name a place, or plain texts."""
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, Mapping):
+            places = (error.get(key) for key in ("path", "pointer", "location"))
+            place = next(filter(None, places), None)
+            yield ": ".join(str(part) for part in (place, error.get("detail")) if part)
+        else:
+            yield _text(error)
+
+
+def _text(value: Any) -> str:
+    """A scalar as text; nested errors (`{"error": {"message": ...}}`) by their message."""
+    if isinstance(value, Mapping):
+        return _text(value.get("message") or value.get("detail"))
+    return "" if value is None else str(value)
+
+
+def _secrets_in(request: Request) -> Iterator[str]:
+    """What a request carried that an echo of it must not show."""
+    sent = loads(request.body) if request.body else None
+    token = sent.get("huggingface-token") if isinstance(sent, Mapping) else None
+    if isinstance(token, str) and token:
+        yield token

@@ -1,0 +1,166 @@
+"""What Exoscale's states mean, and what to hold against a write's later reads. Pure.
+
+A write is done in two layers: its operation ends (`success`; `failure` and `timeout` are both the
+provider's failures), then the deployment is `ready` and shows what was asked for. Nothing promises
+that the first implies the second. There is no state for "deleting": gone is a 404.
+https://openapi-v2.exoscale.com/group/endpoint-ai
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from di_async.core.waiter import Action, Case, Marks, Phase, Sight
+from di_async.exoscale.models import Deployment, Model, Operation
+
+__all__ = [
+    "create_case",
+    "differs",
+    "glance",
+    "is_pending",
+    "model_sight",
+    "operation_sight",
+    "place",
+    "sight",
+    "update_case",
+]
+
+Fields = Mapping[str, Any]
+
+_PHASES = {
+    **dict.fromkeys(("creating", "preparing", "deploying", "scaling", "updating"), Phase.WORKING),
+    "ready": Phase.READY,
+    "error": Phase.FAILED,
+}
+_MODEL_PHASES = {
+    **dict.fromkeys(("created", "creating", "downloading"), Phase.WORKING),
+    "ready": Phase.READY,
+    "error": Phase.FAILED,
+}
+_OPERATION_PHASES = {
+    "pending": Phase.WORKING,
+    "success": Phase.READY,
+    "failure": Phase.FAILED,
+    "timeout": Phase.FAILED,
+}
+
+
+def sight(deployment: Deployment, case: Case) -> Sight:
+    """One look at a deployment, in the waiter's words."""
+    phase = _PHASES.get(deployment.state, Phase.WORKING)
+    lacking = _lacking(deployment) if phase is Phase.READY else None
+    other = differs(deployment, orjson.loads(case.sent)) if case.sent else None
+    return Sight(
+        word=deployment.state,
+        phase=phase,
+        complete=lacking is None,
+        marks=Marks(updated_at=deployment.updated_at),
+        as_sent=None if other is None else not other,
+        why=_failure(deployment) if phase is Phase.FAILED else lacking,
+        known=deployment.state in _PHASES,
+        full=_is_full(deployment),
+    )
+
+
+def model_sight(model: Model, case: Case) -> Sight:
+    """One look at a model, in the waiter's words."""
+    phase = _MODEL_PHASES.get(model.state, Phase.WORKING)
+    return Sight(
+        word=model.state,
+        phase=phase,
+        marks=Marks(updated_at=model.updated_at),
+        why="state error: the API gives no reason" if phase is Phase.FAILED else None,
+        known=model.state in _MODEL_PHASES,
+    )
+
+
+def operation_sight(operation: Operation, case: Case) -> Sight:
+    """One look at an operation, in the waiter's words."""
+    phase = _OPERATION_PHASES.get(operation.state, Phase.WORKING)
+    return Sight(
+        word=operation.state,
+        phase=phase,
+        why=_operation_failure(operation) if phase is Phase.FAILED else None,
+        known=operation.state in _OPERATION_PHASES,
+    )
+
+
+def create_case(accepted_at: float) -> Case:
+    """What must be seen before a create is settled."""
+    return Case(action=Action.CREATE, accepted_at=accepted_at)
+
+
+def update_case(before: Deployment, sent: Fields, accepted_at: float) -> Case:
+    """What must be seen before an update or a scale is settled, given the deployment before it."""
+    return Case(
+        action=Action.UPDATE,
+        accepted_at=accepted_at,
+        before=Marks(updated_at=before.updated_at),
+        before_phase=_PHASES.get(before.state, Phase.WORKING),
+        sent=orjson.dumps(sent, option=orjson.OPT_SORT_KEYS).decode(),
+        unlike=differs(before, sent),
+    )
+
+
+def differs(deployment: Deployment, sent: Fields) -> bool | None:
+    """It shows something else than these fields say; None where it does not show all of them."""
+    shown = {
+        "name": deployment.name,
+        "replicas": deployment.replicas,
+        "inference-engine-version": deployment.inference_engine_version,
+        "inference-engine-parameters": _parameters(deployment),
+    }
+    if any(shown[key] is not None and shown[key] != value for key, value in sent.items()):
+        return True
+    return None if any(shown[key] is None for key in sent) else False
+
+
+def place(zone: str, deployment: Deployment) -> tuple[str, str]:
+    """Zone and GPU family: what decides how long things take."""
+    return zone, deployment.gpu_type or ""
+
+
+def glance(row: Any) -> tuple[str, int]:
+    """A list row's id, and what changes when its state does."""
+    try:
+        told = (row.get("state"), row.get("status"), row.get("updated-at"), row.get("replicas"))
+        return row.get("id") or "", hash((*told, row.get("name"), row.get("deployment-url")))
+    except (AttributeError, TypeError):
+        return "", 0  # no object, or no text where there should be some: nobody's row
+
+
+def is_pending(state: str) -> bool:
+    """Something is under way that will end by itself."""
+    return _PHASES.get(state, Phase.WORKING) is Phase.WORKING
+
+
+def _lacking(deployment: Deployment) -> str | None:
+    """What a deployment that calls itself ready still lacks. One scaled to 0 needs no address."""
+    if deployment.deployment_url or deployment.replicas == 0:
+        return None
+    return "it has no deployment-url yet"
+
+
+def _is_full(deployment: Deployment) -> bool:
+    """A single read's answer: list rows never show the engine."""
+    engine = (deployment.inference_engine_version, deployment.inference_engine_parameters)
+    return any(told is not None for told in engine)
+
+
+def _parameters(deployment: Deployment) -> list[str] | None:
+    """The engine's arguments; a full answer that leaves them out has none."""
+    told = deployment.inference_engine_parameters
+    if told is None:
+        return [] if _is_full(deployment) else None
+    return list(told)
+
+
+def _failure(deployment: Deployment) -> str:
+    details = deployment.state_details or "the API gives no details"
+    return f"state error: {details} (`logs({deployment.id!r})` may tell more)"
+
+
+def _operation_failure(operation: Operation) -> str:
+    told = ": ".join(filter(None, (operation.reason, operation.message)))
+    return f"{operation.id} ended in {operation.state}: {told or 'the API gives no reason'}"

@@ -1,0 +1,151 @@
+"""One zone of the API, as requests see it. All zones of a client share its engine."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import Factory, evolve, field, frozen
+
+from di_async.core.errors import InvalidInputError
+from di_async.core.paging import Page, read_page, rows_under
+from di_async.core.ports import Source, Trip
+from di_async.core.stages import Stage
+from di_async.core.wire import Priority, Request
+from di_async.engine.client import Engine
+from di_async.engine.pages import Listing
+from di_async.engine.transport import checked_base_url
+from di_async.exoscale.endpoints import ENDPOINTS
+from di_async.exoscale.lifecycle import operation_sight
+from di_async.exoscale.models import CODEC, Deployment, Model, Operation
+
+__all__ = ["OPERATION", "Site", "zone_url"]
+
+A = TypeVar("A")
+T = TypeVar("T", bound=Deployment | Model | Operation)
+
+OPERATION = "operation"
+_PLACE = "{zone}"
+
+
+def zone_url(template: str, zone: str) -> str:
+    """The base URL of a zone.
+
+    Raises:
+        InvalidInputError: (a `ValueError`) no zone can have that name, or the URL would send in
+            the clear what is signed.
+    """
+    letters = zone.replace("-", "") if isinstance(zone, str) else ""
+    if not (letters.isascii() and letters.isalnum() and zone == zone.lower()):
+        raise InvalidInputError(f"{zone!r} is no zone: a zone is a name such as 'ch-gva-2'")
+    return checked_base_url(template.replace(_PLACE, zone))
+
+
+@frozen
+class Site:
+    """Where one zone's requests go."""
+
+    engine: Engine = field(repr=False)
+    template: str
+    zone: str
+    base_url: str = field(
+        init=False,
+        default=Factory(lambda site: zone_url(site.template, site.zone), takes_self=True),
+    )
+
+    def elsewhere(self, zone: str) -> "Site":
+        """The same in another zone.
+
+        Raises:
+            InvalidInputError: the base URL is that of one zone only.
+        """
+        if zone != self.zone and _PLACE not in self.template:
+            raise InvalidInputError(
+                f"base_url {self.template} is that of one zone: write {_PLACE} where its name goes"
+            )
+        return Site(self.engine, self.template, zone)
+
+    def request(
+        self, name: str, *ids: str, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> Request:
+        """A request to one of the endpoints, for this zone."""
+        return evolve(ENDPOINTS[name].request(*ids, params=params, json=json), base=self.base_url)
+
+    async def json(self, name: str, *ids: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The decoded answer to a reading endpoint."""
+        return await self.engine.json(self.request(name, *ids, params=params))
+
+    async def read(self, name: str, id: str, into: type[T]) -> T:
+        """One object of this zone. Its id is filled in, since the schemas do not require it."""
+        return _read(await self.json(name, id), id, into)
+
+    def listing(
+        self,
+        name: str,
+        into: type[T],
+        params: Mapping[str, Any] | None = None,
+        fits: Callable[[T], bool] | None = None,
+    ) -> Listing[T]:
+        """All rows of a list. It has no pages: the one answer holds all of them."""
+
+        async def fetch(_: int) -> Page:
+            return read_page(await self.json(name, params=params), str(ENDPOINTS[name].key))
+
+        return Listing(fetch, partial(CODEC.structure, into=into), page_size=1, fits=fits)
+
+    async def rows(self, name: str, into: type[A], *ids: str, **params: Any) -> list[A]:
+        """What a small list holds."""
+        body = await self.json(name, *ids, params=params)
+        return [CODEC.structure(row, into) for row in rows_under(body, str(ENDPOINTS[name].key))]
+
+    async def operation(self, id: str) -> Operation:
+        """An operation of this zone."""
+        return await self.read("get_operation", id, Operation)
+
+    def source(self, **more: Any) -> Source[Any]:
+        """What waiting needs to know about a kind of resource; `more` is what is its own."""
+        return Source(
+            provider="exoscale",
+            base_url=self.base_url,
+            scope=self.zone,
+            **more,
+        )
+
+    def operations(self) -> Source[Operation]:
+        """Operations as steps of waits."""
+        return self.source(
+            noun=OPERATION,
+            kind=OPERATION,
+            fetch=self.reader("get_operation", Operation),
+            sight=operation_sight,
+            row=lambda row: CODEC.structure(row, Operation),
+        )
+
+    def reader(self, name: str, into: type[T]) -> Callable[[Stage, Priority, Trip], Awaitable[T]]:
+        """How a poller reads one object, once."""
+
+        async def fetch(stage: Stage, priority: Priority, trip: Trip) -> T:
+            body = await self.engine.json_once(self.request(name, stage.id), priority, trip)
+            return _read(body, stage.id, into)
+
+        return fetch
+
+    def sweeper(
+        self, name: str, fits: Callable[[Any], object] = lambda _: True
+    ) -> Callable[..., Awaitable[Page]]:
+        """How a poller reads a list, once."""
+
+        async def sweep(page: int, trip: Trip, region: str | None = None) -> Page:
+            if region not in (None, self.zone):
+                raise InvalidInputError(
+                    f"this lists {self.zone}: in_zone({region!r}) lists the other"
+                )
+            body = await self.engine.json_once(self.request(name), Priority.SWEEP, trip)
+            found = read_page(body, str(ENDPOINTS[name].key))
+            return evolve(found, rows=tuple(row for row in found.rows if fits(row)))
+
+        return sweep
+
+
+def _read(body: Any, id: str, into: type[T]) -> T:
+    found = CODEC.structure(body, into)
+    return found if found.id else evolve(found, id=id)

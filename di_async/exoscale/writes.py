@@ -1,0 +1,277 @@
+"""Writes that are answered with an operation: sent once, and never repeated on a guess.
+
+A create's answer names what it makes (`reference.id`). Names are not unique, so a create whose
+answer was lost cannot be settled by looking: `OutcomeUnknownError` shows what may be it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from di_async.core.errors import (
+    ClientClosedError,
+    ConflictError,
+    ConnectError,
+    DecodeError,
+    DeploymentFailedError,
+    DIError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ServerError,
+    TransportError,
+)
+from di_async.core.ports import Source, Trip
+from di_async.core.reconcile import CLOCK_SKEW
+from di_async.core.stages import Stage
+from di_async.core.waiter import Action, Case, Phase
+from di_async.core.wire import Request
+from di_async.engine.change import Change
+from di_async.exoscale.lifecycle import (
+    create_case,
+    differs,
+    is_pending,
+    operation_sight,
+    update_case,
+)
+from di_async.exoscale.models import CODEC, Deployment, Model, Operation
+from di_async.exoscale.site import OPERATION, Site
+
+__all__ = ["DeploymentWrites", "Writes"]
+
+logger = logging.getLogger("di_async")
+
+Body = Mapping[str, Any]
+R = TypeVar("R", bound=Deployment | Model)
+
+# When to look for what was just made, or changed, if the answer did not tell, in seconds.
+_LOOKS_AFTER_S = (0.5, 2.0, 5.0)
+# After these the request may have been processed.
+_AMBIGUOUS = (TransportError, ServerError, DecodeError)
+_ANY = Case(action=Action.ACTIVE, accepted_at=0.0)
+
+
+@frozen
+class Writes(Generic[R]):
+    """The writes to one kind of resource in one zone."""
+
+    site: Site
+    source: Source[R]
+    named: Callable[[str], Awaitable[list[R]]]
+    """All that bear a name."""
+
+    # -- create -------------------------------------------------------------------------------
+
+    async def create(self, request: Request, name: str) -> Change[R]:
+        """What settles when that which this request makes is ready."""
+        began = self.site.engine.clock.datetime()
+        try:
+            operation = await self._accepted(request, name, began)
+            id = _referenced(operation) or await self._made(operation, request, name, began)
+        except asyncio.CancelledError as cancelled:
+            story = (
+                f"the create of the {self.source.noun} {name!r} was cancelled in flight: it may "
+                f"exist in {self.site.zone}, and bill. Look with `find_all({name!r})`"
+            )
+            logger.warning(story)
+            cancelled.add_note(story)
+            raise
+        logger.info("create of %s accepted: %s", name, id)
+        return self._change(id, create_case(self._now()), operation)
+
+    async def _accepted(self, request: Request, name: str, began: datetime) -> Operation:
+        try:
+            return await self._send(request)
+        except ConnectError:
+            raise
+        except _AMBIGUOUS as lost:
+            why = f"its answer was lost: {lost}"
+            raise await self._unknown(request, name, began, why) from lost
+
+    async def _made(
+        self, operation: Operation, request: Request, name: str, began: datetime
+    ) -> str:
+        """The id of what an operation makes that did not tell it, or not yet."""
+        for pause in _LOOKS_AFTER_S:
+            self._raise_if_failed(operation)
+            await asyncio.sleep(pause)
+            try:
+                if operation.id:
+                    operation = await self.site.operation(operation.id)
+                young = [] if _referenced(operation) else await self._young(name, began)
+            except ClientClosedError:
+                raise
+            except DIError as error:
+                logger.info("looking for %r failed: %s", name, error)
+                continue
+            id = _referenced(operation) or (young[0].id if len(young) == 1 else "")
+            if id:
+                return id
+        why = f"it was accepted as operation {operation.id}, which does not tell the id"
+        raise await self._unknown(request, name, began, why)
+
+    async def _young(self, name: str, began: datetime) -> list[R]:
+        """What bears the name and may have been made by this call."""
+        since = began - CLOCK_SKEW
+        found = await self.named(name)
+        return [one for one in found if one.created_at is None or one.created_at >= since]
+
+    async def _unknown(
+        self, request: Request, name: str, began: datetime, why: str
+    ) -> OutcomeUnknownError:
+        try:
+            young = await self._young(name, began)
+            seen = f"{len(young)} of that name and age exist (`.candidates`)"
+        except ClientClosedError:
+            raise
+        except DIError as error:
+            young, seen = [], f"looking for it failed too ({error})"
+        return OutcomeUnknownError(
+            f"what became of the create of the {self.source.noun} {name!r} is not known: {why}. "
+            f"{seen}. Names are not unique here, so nothing was adopted, and nothing repeated: "
+            "what exists bills",
+            method=request.method,
+            path=request.path,
+            candidates=tuple(young),
+        )
+
+    # -- delete -------------------------------------------------------------------------------
+
+    async def delete(self, request: Request, id: str, ready_timeout: float = 0) -> Change[None]:
+        """What settles when GET answers 404."""
+        trip, gone, operation = Trip(), False, Operation()
+        try:
+            operation = await self.when_free(lambda: self._send(request, trip), ready_timeout)
+            logger.info("delete of %s accepted", id)
+        except NotFoundError as error:
+            if error.transient:
+                raise
+            gone = True
+        already_gone = gone and trip.doubtful <= 1
+        if already_gone:
+            logger.warning(
+                "%s was not there to delete. If it is in another zone than %s, it still bills",
+                id,
+                self.site.zone,
+            )
+        case = Case(action=Action.DELETE, accepted_at=self._now())
+        settled_by = "DELETE answered 404" if gone else None
+        return self._change(
+            id, case, operation, initial=None, already_gone=already_gone, settled_by=settled_by
+        )
+
+    # -- what all share -----------------------------------------------------------------------
+
+    async def when_free(self, write: Callable[[], Awaitable[Any]], ready_timeout: float) -> Any:
+        """What `write` gives, asked again for so many seconds while another operation runs."""
+        give_up_at = self._now() + ready_timeout
+        while True:
+            try:
+                return await write()
+            except ConflictError:
+                pause = min(self.site.engine.polling.target_lag, give_up_at - self._now())
+                if pause <= 0:
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _send(self, request: Request, trip: Trip | None = None) -> Operation:
+        return CODEC.structure(await self.site.engine.json(request, trip), Operation)
+
+    def _change(self, id: str, case: Case, operation: Operation, **more: Any) -> Change[Any]:
+        """A handle that waits for the operation, unless that has succeeded already."""
+        over = operation_sight(operation, case).phase is Phase.READY
+        if not operation.id:
+            self._raise_if_failed(operation)
+        steps = (Stage(OPERATION, operation.id),) if operation.id and not over else ()
+        told = {"initial": operation, **more}
+        return self.site.engine.change(self.source, id, case, steps=steps, **told)
+
+    def _raise_if_failed(self, operation: Operation) -> None:
+        seen = operation_sight(operation, _ANY)
+        if seen.phase is Phase.FAILED:
+            raise DeploymentFailedError(
+                f"the write to the {self.source.noun} failed: {OPERATION} {seen.why}.",
+                initial=operation,
+            )
+
+    def _now(self) -> float:
+        return self.site.engine.clock.now()
+
+
+@frozen
+class DeploymentWrites(Writes[Deployment]):
+    """What is written to deployments besides."""
+
+    async def modify(
+        self,
+        id: str,
+        request_of: Callable[[Deployment], tuple[Request, Body]],
+        ready_timeout: float,
+    ) -> Change[Deployment]:
+        """What settles when the deployment is ready and shows what this sends.
+
+        `request_of` makes the request, and the fields that must show it, of the live deployment.
+        """
+
+        async def write() -> Change[Deployment]:
+            before = await self._read(id)
+            request, sent = request_of(before)
+            operation, adopted = Operation(), False
+            try:
+                operation = await self._send(request)
+            except ConnectError:
+                raise
+            except _AMBIGUOUS as lost:
+                await self._seen_to_change(before, sent, request, lost)
+                adopted = True
+            logger.info("%s of %s accepted", request.method, id)
+            return self._change(
+                id, update_case(before, sent, self._now()), operation, adopted=adopted
+            )
+
+        changed: Change[Deployment] = await self.when_free(write, ready_timeout)
+        return changed
+
+    async def _seen_to_change(
+        self, before: Deployment, sent: Body, request: Request, lost: DIError
+    ) -> None:
+        """Look whether a write whose answer was lost was accepted.
+
+        Raises:
+            OutcomeUnknownError: nothing shows that it was.
+        """
+        live = before
+        for pause in _LOOKS_AFTER_S:
+            await asyncio.sleep(pause)
+            try:
+                live = await self._read(before.id)
+            except ClientClosedError:
+                raise
+            except DIError as error:
+                logger.info("reading %s again failed: %s", before.id, error)
+                continue
+            began = is_pending(live.state) and not is_pending(before.state)
+            if began or (differs(before, sent) and differs(live, sent) is False):
+                logger.warning(
+                    "the answer to %s %s was lost, and it was seen to be accepted",
+                    request.method,
+                    request.path,
+                )
+                return
+        raise OutcomeUnknownError(
+            f"whether {request.method} {request.path} was accepted is not known ({lost}): read "
+            "the deployment before writing to it again",
+            method=request.method,
+            path=request.path,
+            candidates=(live,),
+        ) from lost
+
+    async def _read(self, id: str) -> Deployment:
+        return await self.site.read("get_deployment", id, Deployment)
+
+
+def _referenced(operation: Operation) -> str:
+    return (operation.reference.id if operation.reference else None) or ""
