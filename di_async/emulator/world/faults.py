@@ -13,7 +13,8 @@ Kind = Literal[
     "reset", "status", "html", "slow", "cut", "redirect", "rate_limit",
     "stale", "list_lag", "not_found",
     "regress", "stuck", "error", "no_capacity", "unknown_status",
-    "operation_failed", "operation_timeout", "operation_stuck", "no_reference", "old_names",
+    "operation_failed", "operation_timeout", "operation_stuck", "no_reference", "many_tasks",
+    "old_names",
 ]  # fmt: skip
 
 KINDS: tuple[str, ...] = get_args(Kind)

@@ -1,0 +1,118 @@
+"""The operations on deployments, as served today: keyed by name, writes answer with tasks.
+
+Rules of this file: handlers take (site, now, request, values of the path).
+"""
+
+from di_async.emulator.world.http import Request, Response, json_response, parse_object
+
+from . import fate, writes
+from .records import Deployment, Spec
+from .site import V3, V3_ONE, Site, list_response, missing, page_of, page_response
+from .wire import validation
+from .wire.catalog import BY_NAME, demand
+
+LIST = f"GET {V3}"
+GET = f"GET {V3_ONE}"
+CREATE = f"POST {V3}"
+UPDATE = f"PATCH {V3_ONE}"
+DELETE = f"DELETE {V3_ONE}"
+START = f"POST {V3_ONE}/start"
+STOP = f"POST {V3_ONE}/stop"
+LOGS = f"GET {V3_ONE}/logs"
+LIMITS = f"POST {V3}/check_limits"
+
+Values = dict[str, str]
+
+
+def list_deployments(site: Site, now: float, request: Request, values: Values) -> Response:
+    """The deployments, a page of them."""
+    rows = site.estate.seen_all(3, now)
+    limit, offset = page_of(request)
+    shown = [site.shown(now, LIST, it) for it in rows[offset : offset + limit]]
+    return list_response(shown, len(rows))
+
+
+def get_deployment(site: Site, now: float, request: Request, values: Values) -> Response:
+    """One deployment."""
+    it = site.seen(now, 3, values["deployment_name"])
+    return json_response(200, site.shown(now, GET, it))
+
+
+def create(site: Site, now: float, request: Request, values: Values) -> Response:
+    """A new deployment."""
+    raw = parse_object(request.body)
+    spec = validation.deployment(raw)
+    _check_keys(site, spec)
+    return _tasks(site, now, CREATE, writes.create(site, now, CREATE, 3, spec), raw)
+
+
+def update(site: Site, now: float, request: Request, values: Values) -> Response:
+    """A change of some fields."""
+    before = site.existing(3, values["deployment_name"])
+    raw = parse_object(request.body)
+    spec = validation.patched(before.spec, raw)
+    _check_keys(site, spec)
+    after = writes.change(site, now, UPDATE, "update", before, spec=spec)
+    return _tasks(site, now, UPDATE, after, raw)
+
+
+def delete(site: Site, now: float, request: Request, values: Values) -> Response:
+    """The end of a deployment."""
+    before = site.existing(3, values["deployment_name"])
+    return _tasks(site, now, DELETE, writes.change(site, now, DELETE, "delete", before), {})
+
+
+def start(site: Site, now: float, request: Request, values: Values) -> Response:
+    """A stopped deployment runs again; one that runs goes on."""
+    before = site.existing(3, values["deployment_name"])
+    writes.check_unlocked(before, now)
+    if before.stopped or (before.in_flight and before.change.action == "stop"):
+        writes.change(site, now, START, "start", before, stopped=False)
+    return Response(204)
+
+
+def stop(site: Site, now: float, request: Request, values: Values) -> Response:
+    """A deployment stops, and costs nothing; one that is stopped stays so."""
+    before = site.existing(3, values["deployment_name"])
+    writes.check_unlocked(before, now)
+    if not (before.stopped or (before.in_flight and before.change.action == "stop")):
+        writes.change(site, now, STOP, "stop", before)
+    return Response(204)
+
+
+def logs(site: Site, now: float, request: Request, values: Values) -> Response:
+    """What its containers have said; the oldest first unless asked otherwise."""
+    order = request.query.get("order_by", "time.asc")
+    if order not in ("time.asc", "time.desc"):
+        raise validation.invalid({"order_by": "Input should be 'time.asc' or 'time.desc'"})
+    rows = site.shapes.logs(site.seen(now, 3, values["deployment_name"]), now)
+    rows.sort(key=lambda row: row[0], reverse=order == "time.desc")
+    region = request.query.get("region_id")
+    said = [line for _, line in rows if region in (None, str(line["region_id"]))]
+    return page_response(request, said)
+
+
+def check_limits(site: Site, now: float, request: Request, values: Values) -> Response:
+    """Whether the quota suffices: what is there, what is used and what would be needed.
+
+    https://gcore.com/docs/api-reference/cloud/everywhere-inference/check-inference-deployment-quota
+    """
+    raw = validation.limits(parse_object(request.body))
+    asked = demand(BY_NAME[raw["flavor_name"]], writes.replicas_in(raw))
+    used = writes.usage(site)
+    told: dict[str, int] = {}
+    for attribute, limit in site.quota.items():
+        told[f"{attribute}_limit"] = limit
+        told[f"{attribute}_requested"] = asked[attribute]
+        told[f"{attribute}_usage"] = used[attribute]
+    return json_response(200, told)
+
+
+def _tasks(site: Site, now: float, operation: str, it: Deployment, raw: Spec) -> Response:
+    return json_response(200, {"tasks": fate.add_tasks(site, now, operation, it, raw)})
+
+
+def _check_keys(site: Site, spec: Spec) -> None:
+    for name in spec["api_keys"]:
+        if name not in site.estate.keys:
+            raise missing(f"API key {name}")

@@ -1,0 +1,79 @@
+"""What the emulated vendor sells: regions, flavours, how much of them is left, and quotas.
+
+Rules of this file: data. Names look like the vendor's; figures are ours where no page gives one.
+"""
+
+import uuid
+
+from attrs import frozen
+
+# The regions of the vendor's samples, and one more.
+REGIONS = (1, 7, 26)
+
+
+@frozen
+class Flavor:
+    """A size for sale; `id` is what v2 calls it."""
+
+    name: str
+    cpu: float
+    memory_gib: float
+    gpus: int = 0
+    gpu_model: str = ""
+    gpu_memory_gib: float = 0.0
+    compute_capability: str = ""
+    sample_id: str = ""
+    sold_out_in: tuple[int, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The UUID, the same for ever."""
+        return self.sample_id or str(uuid.uuid5(uuid.NAMESPACE_DNS, self.name))
+
+    @property
+    def description(self) -> str:
+        """A line for people."""
+        gpus = f" / {self.gpus}x {self.gpu_model} {self.gpu_memory_gib:g} GiB" if self.gpus else ""
+        return f"{self.cpu:g} vCPU / {self.memory_gib:g} GiB RAM{gpus}"
+
+
+FLAVORS = (
+    Flavor(
+        "inference-16vcpu-232gib-1xh100-80gb",
+        *(16, 232, 1, "H100", 80.0, "9.0"),
+        sample_id="3fa85f64-5717-4562-b3fc-2c963f66afa6",
+    ),
+    Flavor("inference-32vcpu-464gib-2xh100-80gb", 32, 464, 2, "H100", 80.0, "9.0"),
+    Flavor("inference-16vcpu-232gib-1xa100-80gb", 16, 232, 1, "A100", 80.0, "8.0"),
+    Flavor("inference-16vcpu-232gib-1xl40s", *(16, 232, 1, "L40S", 48.0, "8.9"), sold_out_in=(26,)),
+    Flavor("inference-1vcpu-1gib", 1, 1),
+)
+
+BY_NAME = {flavor.name: flavor for flavor in FLAVORS}
+BY_ID = {flavor.id: flavor for flavor in FLAVORS}
+
+LEFT_PER_REGION = 64
+
+# New accounts have none of it; the emulated one has asked.
+QUOTA = {
+    "inference_cpu_millicore_count": 100_000_000,
+    "inference_gpu_a100_count": 100_000,
+    "inference_gpu_h100_count": 100_000,
+    "inference_gpu_l40s_count": 100_000,
+    "inference_instance_count": 100_000,
+}
+
+
+def capacity(region: int, flavor: Flavor) -> int:
+    """How many of a flavour a region has left; taking some does not make it fewer here."""
+    return 0 if region in flavor.sold_out_in else LEFT_PER_REGION
+
+
+def demand(flavor: Flavor, replicas: int) -> dict[str, int]:
+    """What so many replicas count for, by quota."""
+    asked = dict.fromkeys(QUOTA, 0)
+    asked["inference_cpu_millicore_count"] = int(flavor.cpu * 1000) * replicas
+    asked["inference_instance_count"] = 1
+    if flavor.gpus:
+        asked[f"inference_gpu_{flavor.gpu_model.lower()}_count"] = flavor.gpus * replicas
+    return asked
