@@ -16,6 +16,8 @@ from . import skin
 from .tls import Authority
 from .world import Fault, Lifecycle, Response, Stats, World
 from .world.digitalocean.records import Instance, Token
+from .world.gcore.records import ApiKey
+from .world.gcore.records import Deployment as GcoreDeployment
 from .world.provider import Truth
 from .world.settings import Case, Dialect
 
@@ -130,6 +132,16 @@ class Emulator:
         """Give a DigitalOcean instance an access token without a request."""
         with self._lock:
             return self.world.add_token(id, name, now=self.now())
+
+    def add_gcore_deployment(self, **settings: object) -> GcoreDeployment:
+        """Place a Gcore deployment or instance; see `Placing` of `gcore` for the settings."""
+        with self._lock:
+            return self.world.add_gcore_deployment(now=self.now(), **settings)
+
+    def add_gcore_key(self, name: str = "placed") -> ApiKey:
+        """A key for Gcore deployments' own endpoints, without a request."""
+        with self._lock:
+            return self.world.add_gcore_key(name, now=self.now())
 
     def ask(self, request: web.BaseRequest, body: bytes) -> Response:
         """The control plane's answer."""

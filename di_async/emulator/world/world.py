@@ -17,6 +17,8 @@ from .durations import Lifecycle
 from .exoscale import Exoscale
 from .faults import ANSWER_KINDS, OUTCOME_KINDS, Fault, FaultBook
 from .gcore import Gcore
+from .gcore.records import ApiKey
+from .gcore.records import Deployment as GcoreDeployment
 from .http import Refusal, Request, Response, parse_request
 from .nature import Nature
 from .provider import Provider, Truth
@@ -136,6 +138,16 @@ class World:
         """Give an instance an access token without a request."""
         stamp = self.nature.stamp(self._see(now))
         return self.digitalocean.estate.add_token(id, name, stamp)
+
+    def add_gcore_deployment(
+        self, *, now: float | None = None, **settings: object
+    ) -> GcoreDeployment:
+        """Place a Gcore deployment or instance; see `Placing` of `gcore` for the settings."""
+        return self.gcore.place(self._see(now), **settings)
+
+    def add_gcore_key(self, name: str = "placed", *, now: float | None = None) -> ApiKey:
+        """A key for Gcore deployments' own endpoints, without a request."""
+        return self.gcore.add_key(self._see(now), name)
 
     @property
     def token(self) -> str:
