@@ -11,8 +11,11 @@ import pytest
 from di_async import Change, DigitalOcean, PollPolicy
 from di_async.core.ports import Capabilities
 from di_async.emulator import Lifecycle, World
+from di_async.emulator.world.gcore.wire.catalog import FLAVORS
 from di_async.engine.client import Client
 from di_async.engine.resources import Resources
+from di_async.exoscale import Exoscale
+from di_async.gcore import Gcore
 from tests.support import WorldTransport, a_spec
 
 VIRTUAL = pytest.mark.looptime(noop_cycles=1)
@@ -36,6 +39,8 @@ class Cloud(ABC):
     CHANGE: ClassVar[str]
     """The operation of `grow`."""
     DELETE: ClassVar[str]
+    STEPS: ClassVar[tuple[str, ...]] = ()
+    """What else a wait may read."""
     never: ClassVar[str] = NEVER
     """An id that nothing has."""
 
@@ -59,8 +64,14 @@ class Cloud(ABC):
     def size(self, resource: Any) -> int:
         """How many replicas a resource shows."""
 
-    async def prepare(self, client: Any) -> None:
+    def prepare(self, world: World) -> None:  # noqa: B027 - most need nothing
         """What must be there before a create."""
+
+    async def settled(self, client: Any, name: str) -> str:
+        """The id of one that is there and ready."""
+        change = await self.create(client, name)
+        await change.wait()
+        return change.id
 
     async def delete(self, client: Any, id: str) -> Change[Any]:
         """A delete that was accepted."""
@@ -75,8 +86,8 @@ class Cloud(ABC):
     @asynccontextmanager
     async def client(self, world: World, **options: Any) -> AsyncIterator[Any]:
         """An entered client, on the virtual clock, with what a create needs."""
+        self.prepare(world)
         async with self.make(world, **{"polling": PollPolicy(), **options}) as client:
-            await self.prepare(client)
             yield client
 
 
@@ -105,7 +116,108 @@ class OnDigitalOcean(Cloud):
         return scale
 
 
-CLOUDS: tuple[Cloud, ...] = (OnDigitalOcean(),)
+class _OnGcore(Cloud):
+    def make(self, world: World, **options: Any) -> Client:
+        gcore = world.gcore
+        return Gcore(gcore.api_key, gcore.project_id, transport=WorldTransport(world), **options)
+
+    def size(self, resource: Any) -> int:
+        most: int = resource.containers[0].scale.max
+        return most
+
+    def body(self, name: str) -> dict[str, Any]:
+        """A request's fields."""
+        return {
+            "name": name,
+            "image": "nginx:latest",
+            "listening_port": 8080,
+            "containers": _containers(1),
+        }
+
+    async def grow(self, client: Any, id: str, **more: Any) -> Change[Any]:
+        change: Change[Any] = await self.api(client).update(id, containers=_containers(2), **more)
+        return change
+
+    async def create(self, client: Any, name: str) -> Change[Any]:
+        change: Change[Any] = await self.api(client).create(self.body(name))
+        return change
+
+
+def _containers(replicas: int) -> list[dict[str, Any]]:
+    return [{"region_id": 7, "scale": {"min": replicas, "max": replicas}}]
+
+
+class OnGcoreInstances(_OnGcore):
+    name = "gcore-v2"
+    LIST = "GET /cloud/v2/inference/deployments"
+    POST = "POST /cloud/v2/inference/deployments"
+    GET, CHANGE, DELETE = (
+        f"{verb} /cloud/v2/inference/deployments/{{id}}" for verb in ("GET", "PUT", "DELETE")
+    )
+
+    def api(self, client: Gcore) -> Any:
+        return client.inference_instances
+
+    def body(self, name: str) -> dict[str, Any]:
+        return {**super().body(name), "flavor_id": FLAVORS[0].id}
+
+
+class OnGcoreDeployments(_OnGcore):
+    name = "gcore-v3"
+    never = "never-there"
+    LIST = "GET /cloud/v3/inference/{project}/deployments"
+    POST = "POST /cloud/v3/inference/{project}/deployments"
+    GET, CHANGE, DELETE = (
+        f"{verb} /cloud/v3/inference/{{project}}/deployments/{{id}}"
+        for verb in ("GET", "PATCH", "DELETE")
+    )
+    STEPS = ("GET /cloud/v1/tasks/{id}",)
+
+    def api(self, client: Gcore) -> Any:
+        return client.inference_deployments
+
+    def body(self, name: str) -> dict[str, Any]:
+        return {**super().body(name), "flavor_name": FLAVORS[0].name}
+
+
+class OnExoscale(Cloud):
+    name = "exoscale"
+    LIST = "GET /v2/ai/deployment"
+    POST = "POST /v2/ai/deployment"
+    GET, DELETE = (f"{verb} /v2/ai/deployment/{{id}}" for verb in ("GET", "DELETE"))
+    CHANGE = "POST /v2/ai/deployment/{id}/scale"
+    STEPS = ("GET /v2/operation/{id}",)
+
+    def make(self, world: World, **options: Any) -> Client:
+        key, secret = world.exoscale.api_key, world.exoscale.api_secret
+        return Exoscale(key, secret, transport=WorldTransport(world), **options)
+
+    def prepare(self, world: World) -> None:
+        world.add_exoscale_model(name="openai/gpt-oss-20b")
+
+    def api(self, client: Exoscale) -> Any:
+        return client.deployments
+
+    async def create(self, client: Exoscale, name: str) -> Change[Any]:
+        model = {"name": "openai/gpt-oss-20b"}
+        return await client.deployments.create(
+            {"name": name, "model": model, "gpu-type": "gpua5000"}
+        )
+
+    async def grow(self, client: Exoscale, id: str, **more: Any) -> Change[Any]:
+        return await client.deployments.scale(id, 2, **more)
+
+    def size(self, resource: Any) -> int:
+        replicas: int = resource.replicas
+        return replicas
+
+
+CLOUDS: tuple[Cloud, ...] = (
+    OnDigitalOcean(),
+    OnGcoreInstances(),
+    OnGcoreDeployments(),
+    OnExoscale(),
+)
 everywhere = pytest.mark.parametrize("cloud", CLOUDS, ids=lambda cloud: cloud.name)
 
 
