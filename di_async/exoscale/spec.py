@@ -128,7 +128,7 @@ def _is_bad_text(body: Mapping[str, Any], key: str) -> bool:
 def _model(model: ModelLike) -> dict[str, str]:
     """By id where there is one: names are for people."""
     if isinstance(model, str):
-        return {"id" if _UUID.fullmatch(model) else "name": model}
+        model = ModelRef(id=model) if _UUID.fullmatch(model) else ModelRef(name=model.strip())
     if isinstance(model, Mapping):
         model = ModelRef(model.get("id"), model.get("name"))
     if not isinstance(model, ModelRef | Model) or not (model.id or model.name):

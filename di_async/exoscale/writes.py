@@ -28,7 +28,7 @@ from di_async.core.ports import Source, Trip
 from di_async.core.reconcile import CLOCK_SKEW
 from di_async.core.stages import Stage
 from di_async.core.waiter import Action, Case, Phase
-from di_async.core.wire import Request
+from di_async.core.wire import Priority, Request
 from di_async.engine.change import Change
 from di_async.exoscale.lifecycle import (
     create_case,
@@ -150,6 +150,11 @@ class Writes(Generic[R]):
             if error.transient:
                 raise
             gone = True
+        except ConflictError:
+            # An earlier send of ours may be what is under way.
+            if not trip.doubtful or not await self._seems_to_go(id):
+                raise
+            logger.warning("the answer to the delete of %s was lost, and one is under way", id)
         already_gone = gone and trip.doubtful <= 1
         if already_gone:
             logger.warning(
@@ -160,8 +165,22 @@ class Writes(Generic[R]):
         case = Case(action=Action.DELETE, accepted_at=self._now())
         settled_by = "DELETE answered 404" if gone else None
         return self._change(
-            id, case, operation, initial=None, already_gone=already_gone, settled_by=settled_by
+            id,
+            case,
+            operation,
+            initial=None if gone else operation,
+            already_gone=already_gone,
+            settled_by=settled_by,
         )
+
+    async def _seems_to_go(self, id: str) -> bool:
+        """It is busy and its state does not tell with what: only a deletion is like that."""
+        trip = Trip()
+        try:
+            found = await self.source.fetch(Stage(self.source.kind, id), Priority.READ, trip)
+        except NotFoundError as error:
+            return not error.transient
+        return not is_pending(found.state)
 
     # -- what all share -----------------------------------------------------------------------
 

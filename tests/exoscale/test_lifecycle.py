@@ -1,0 +1,198 @@
+"""What the states mean, and what a write's later reads are held against."""
+
+from typing import Any
+
+import pytest
+
+from di_async.core.waiter import Action, Case, Phase
+from di_async.exoscale import Model, Operation
+from di_async.exoscale.lifecycle import (
+    create_case,
+    differs,
+    glance,
+    is_pending,
+    model_sight,
+    operation_sight,
+    place,
+    sight,
+    update_case,
+)
+from tests.exoscale.helpers import ID, LATE, a_deployment, in_full, read
+
+ANY = Case(action=Action.ACTIVE, accepted_at=0.0)
+WORKING = ("creating", "preparing", "deploying", "scaling", "updating")
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [*((word, Phase.WORKING) for word in WORKING), ("ready", Phase.READY), ("error", Phase.FAILED)],
+)
+def test_documented_states(state: str, phase: Phase) -> None:
+    """All seven; only three kinds of them matter."""
+    seen = sight(read(a_deployment(state)), ANY)
+    assert (seen.phase, seen.known, seen.word) == (phase, True, state)
+    assert is_pending(state) is (phase is Phase.WORKING)
+
+
+@pytest.mark.parametrize("state", ["hibernating", ""])
+def test_unknown_state_is_pending(state: str) -> None:
+    """And said to be unknown."""
+    seen = sight(read(a_deployment(state)), ANY)
+    assert (seen.phase, seen.known) == (Phase.WORKING, False)
+
+
+def test_failure_tells_the_details() -> None:
+    """And where there may be more."""
+    seen = sight(read(in_full("error", state_details="CUDA out of memory")), ANY)
+    assert seen.why is not None
+    assert "CUDA out of memory" in seen.why
+    assert f"logs('{ID}')" in seen.why
+    bare = sight(read(a_deployment("error")), ANY)
+    assert "no details" in str(bare.why)
+
+
+@pytest.mark.parametrize("url", [None, ""])
+def test_ready_without_an_address_is_not_usable_yet(url: str | None) -> None:
+    """Nobody could ask it anything."""
+    seen = sight(read(a_deployment(deployment_url=url)), ANY)
+    assert (seen.complete, seen.why) == (False, "it has no deployment-url yet")
+
+
+def test_scaled_to_zero_needs_no_address() -> None:
+    """It serves nobody, as asked."""
+    assert sight(read(a_deployment(deployment_url=None, replicas=0)), ANY).complete is True
+
+
+def test_full_and_light() -> None:
+    """Rows never show the engine."""
+    assert sight(read(in_full()), ANY).full is True
+    assert sight(read(a_deployment()), ANY).full is False
+
+
+# --- is it what was sent? ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "sent", "expected"),
+    [
+        (a_deployment(replicas=2), {"replicas": 2}, False),
+        (a_deployment(replicas=2), {"replicas": 3}, True),
+        (a_deployment(replicas=0), {"replicas": 0}, False),
+        (a_deployment(replicas=None), {"replicas": 0}, None),
+        (a_deployment(), {"name": "web", "inference-engine-version": "0.19.0"}, None),
+        (a_deployment(), {"name": "new", "inference-engine-version": "0.19.0"}, True),
+        (in_full(), {"name": "web", "inference-engine-version": "0.19.0"}, False),
+        (in_full(), {"inference-engine-version": "0.20.0"}, True),
+        (in_full(), {"inference-engine-parameters": ["--x", "1"]}, False),
+        (in_full(), {"inference-engine-parameters": []}, True),
+        (in_full(inference_engine_parameters=None), {"inference-engine-parameters": []}, False),
+        (in_full(inference_engine_parameters=None), {"inference-engine-parameters": ["a"]}, True),
+        (a_deployment(), {"inference-engine-parameters": []}, None),
+    ],
+)
+def test_differs(raw: dict[str, Any], sent: dict[str, Any], expected: bool | None) -> None:
+    """Yes, no, or not to be told from what is shown."""
+    assert differs(read(raw), sent) is expected
+
+
+@pytest.mark.parametrize(("replicas", "as_sent"), [(1, False), (3, True), (None, None)])
+def test_sight_compares_with_what_was_sent(replicas: int | None, as_sent: bool | None) -> None:
+    """A replica that lags behind is ready with the old value."""
+    case = update_case(read(a_deployment()), {"replicas": 3}, 5.0)
+    assert sight(read(a_deployment(replicas=replicas)), case).as_sent is as_sent
+
+
+def test_update_case_knows_the_time_before() -> None:
+    """Marks and phase of the live deployment; whether it differed from what is sent."""
+    before = read(in_full("error"))
+    case = update_case(before, {"replicas": 3}, 5.0)
+    assert (case.action, case.accepted_at, case.unlike) == (Action.UPDATE, 5.0, True)
+    assert (case.before.updated_at, case.before_phase) == (before.updated_at, Phase.FAILED)
+    assert update_case(before, {"replicas": 1}, 5.0).unlike is False
+    assert update_case(read({}), {"replicas": 1}, 5.0).unlike is None
+
+
+def test_create_case_asks_for_no_comparison() -> None:
+    """Ready is ready, whoever scales it meanwhile."""
+    case = create_case(5.0)
+    assert (case.action, case.accepted_at, case.sent, case.unlike) == (
+        Action.CREATE,
+        5.0,
+        None,
+        None,
+    )
+
+
+# --- operations and models --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "phase", "known"),
+    [
+        ("pending", Phase.WORKING, True),
+        ("success", Phase.READY, True),
+        ("failure", Phase.FAILED, True),
+        ("timeout", Phase.FAILED, True),
+        ("paused", Phase.WORKING, False),
+    ],
+)
+def test_operation(state: str, phase: Phase, known: bool) -> None:
+    """Its timeout is the provider's failure, and not the caller's."""
+    seen = operation_sight(Operation("op-1", state, "busy", "try later"), ANY)
+    assert (seen.phase, seen.known) == (phase, known)
+    failed = f"op-1 ended in {state}: busy: try later"
+    assert seen.why == (failed if phase is Phase.FAILED else None)
+
+
+def test_operation_that_fails_in_silence() -> None:
+    """Reason and message may be missing."""
+    seen = operation_sight(Operation("op-1", "failure"), ANY)
+    assert seen.why == "op-1 ended in failure: the API gives no reason"
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [
+        ("created", Phase.WORKING),
+        ("creating", Phase.WORKING),
+        ("downloading", Phase.WORKING),
+        ("ready", Phase.READY),
+        ("error", Phase.FAILED),
+        ("scanning", Phase.WORKING),
+    ],
+)
+def test_model(state: str, phase: Phase) -> None:
+    """`created` is not the end of it."""
+    seen = model_sight(Model("m", state=state), ANY)
+    assert (seen.phase, seen.known) == (phase, state != "scanning")
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+def test_glance_changes_with_what_matters() -> None:
+    """State, replicas, name, address and stamp; an unchanged row costs nothing."""
+    row = a_deployment()
+    id, stamp = glance(row)
+    assert (id, glance(dict(row))) == (ID, (ID, stamp))
+    others: list[dict[str, Any]] = [
+        {"state": "scaling"},
+        {"replicas": 2},
+        {"updated-at": LATE},
+        {"deployment-url": None},
+        {"name": "x"},
+    ]
+    for fields in others:
+        assert glance({**row, **fields})[1] != stamp
+
+
+@pytest.mark.parametrize("row", [None, 5, [], {"id": None}, {"state": []}])
+def test_odd_row_is_nobody_s(row: Any) -> None:
+    """It ends no sweep."""
+    assert glance(row)[0] == ""
+
+
+def test_place() -> None:
+    """Zone and GPU family."""
+    assert place("ch-gva-2", read(a_deployment())) == ("ch-gva-2", "gpua5000")
+    assert place("ch-gva-2", read({})) == ("ch-gva-2", "")

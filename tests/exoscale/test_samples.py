@@ -1,0 +1,97 @@
+"""Every JSON example of the vendor's reference (004), a file each, reads as it should.
+
+They are all of one operation: `PATCH /ai/deployment/{id}`.
+"""
+
+import pytest
+
+from di_async import APIError, BadRequestError, NotFoundError, PermissionDeniedError, Secret
+from di_async.core.waiter import Action, Case, Phase
+from di_async.core.wire import Request
+from di_async.exoscale import Operation, Reference
+from di_async.exoscale.conventions import ExoscaleConventions
+from di_async.exoscale.lifecycle import operation_sight
+from di_async.exoscale.models import CODEC
+from tests.exoscale.helpers import (
+    ID,
+    KEY,
+    ONE,
+    SAMPLES,
+    SECRET,
+    VIRTUAL,
+    body,
+    in_full,
+    operation,
+    sample,
+    scripted,
+)
+from tests.support import answer
+
+ERRORS: dict[str, tuple[int, type[APIError]]] = {
+    "error_400": (400, BadRequestError),
+    "error_403": (403, PermissionDeniedError),
+    "error_404": (404, NotFoundError),
+}
+READ_BY_NAME = {"update_request", "update_curl", "update_200"}
+
+
+def test_every_sample_is_used() -> None:
+    """No file lies there unread, and none is missing from the index."""
+    files = {path.stem for path in SAMPLES.glob("*.json")} - {"index"}
+    assert files == READ_BY_NAME | set(ERRORS)
+    assert files == {name.removesuffix(".json") for name in sample("index")}
+
+
+def test_operation() -> None:
+    """All fields of it, the reference with its link too."""
+    assert CODEC.structure(sample("update_200"), Operation) == Operation(
+        id="string",
+        state="failure",
+        reason="incorrect",
+        message="string",
+        reference=Reference(id="string", link="string", command="string"),
+    )
+
+
+def test_failed_operation_tells_reason_and_message() -> None:
+    """The example's operation is a failed one."""
+    case = Case(action=Action.UPDATE, accepted_at=0.0)
+    seen = operation_sight(CODEC.structure(sample("update_200"), Operation), case)
+    assert (seen.phase, seen.known) == (Phase.FAILED, True)
+    assert seen.why == "string ended in failure: incorrect: string"
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_error(name: str) -> None:
+    """Of its status, with its text and no secret."""
+    status, kind = ERRORS[name]
+    speaks = ExoscaleConventions(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
+    error = speaks.error(Request("PATCH", ONE), answer(status, sample(name)), 0.0)
+    assert type(error) is kind
+    assert "string" in error.message
+    assert error.code == sample(name).get("code")
+
+
+def test_error_names_the_faults() -> None:
+    """With where they lie."""
+    speaks = ExoscaleConventions(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
+    told = {**sample("error_400"), "errors": [{"path": "name", "detail": "too short"}]}
+    error = speaks.error(Request("PATCH", ONE), answer(400, told), 0.0)
+    assert "name: too short" in str(error)
+
+
+@VIRTUAL
+@pytest.mark.parametrize("name", ["update_request", "update_curl"])
+async def test_request_is_produced(name: str) -> None:
+    """The very body of the example, from the client's own call."""
+    given = sample(name)
+    steps = answer(200, in_full()), answer(200, operation())
+    async with scripted(*steps) as (client, network):
+        await client.deployments.update(
+            ID,
+            name=given["name"],
+            inference_engine_version=given["inference-engine-version"],
+            inference_engine_parameters=given["inference-engine-parameters"],
+        )
+    assert (network.requests[-1].method, network.requests[-1].path) == ("PATCH", ONE)
+    assert body(network.requests[-1]) == given

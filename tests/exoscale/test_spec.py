@@ -1,0 +1,131 @@
+"""Bodies of writes: what is sent, what is left out, and what is refused before it is sent."""
+
+from typing import Any
+
+import pytest
+
+from di_async import InvalidInputError
+from di_async.exoscale import DeploymentSpec, Model, ModelRef
+from di_async.exoscale.spec import checked, update_body, whole_spec
+from tests.exoscale.helpers import ID, MODEL, a_spec
+
+LEAST = {
+    "name": "web",
+    "model": {"name": MODEL},
+    "gpu-type": "gpua5000",
+    "gpu-count": 1,
+    "replicas": 1,
+}
+
+
+def test_five_required_fields_are_always_sent() -> None:
+    """And nothing that was not given."""
+    assert a_spec().to_dict() == LEAST
+
+
+def test_all_fields() -> None:
+    """Under their documented names."""
+    spec = a_spec(
+        gpu_count=4,
+        replicas=2,
+        inference_engine_version="0.19.0",
+        inference_engine_parameters=("--dtype", "half"),
+        product_name="team-a",
+    )
+    assert spec.to_dict() == {
+        **LEAST,
+        "gpu-count": 4,
+        "replicas": 2,
+        "inference-engine-version": "0.19.0",
+        "inference-engine-parameters": ["--dtype", "half"],
+        "product-name": "team-a",
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "sent"),
+    [
+        (MODEL, {"name": MODEL}),
+        (ID, {"id": ID}),
+        (ModelRef(id=ID, name=MODEL), {"id": ID}),
+        (ModelRef(name=MODEL), {"name": MODEL}),
+        (Model(id=ID), {"id": ID}),
+        ({"id": ID}, {"id": ID}),
+        ({"name": MODEL}, {"name": MODEL}),
+    ],
+)
+def test_model_by_id_or_name(model: Any, sent: dict[str, str]) -> None:
+    """Whichever is given; an id is one of the two alone."""
+    assert a_spec(model=model).to_dict()["model"] == sent
+
+
+@pytest.mark.parametrize("model", ["", {}, {"title": "x"}, 5, ModelRef()])
+def test_no_model(model: Any) -> None:
+    """Neither id nor name."""
+    with pytest.raises(InvalidInputError, match="model"):
+        a_spec(model=model).to_dict()
+
+
+@pytest.mark.parametrize("key", ["gpu-type", "gpu_type"])
+def test_spec_from_a_mapping(key: str) -> None:
+    """In the documented shape, or with Python's names."""
+    given = {"name": "web", "model": MODEL, key: "gpua5000"}
+    assert whole_spec(given) == a_spec()
+
+
+def test_mapping_with_faults() -> None:
+    """All of them are told at once."""
+    with pytest.raises(InvalidInputError) as caught:
+        DeploymentSpec.from_dict({"name": "web", "gpu": 3})
+    assert caught.value.problems == (
+        "gpu: there is no such field",
+        "model: required",
+        "gpu_type: required",
+    )
+
+
+def test_what_is_no_spec() -> None:
+    """A list, say."""
+    with pytest.raises(InvalidInputError, match="DeploymentSpec"):
+        whole_spec([])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "at"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": " "}, "name"),
+        ({"gpu_type": ""}, "gpu-type"),
+        ({"gpu_count": 0}, "gpu-count"),
+        ({"gpu_count": True}, "gpu-count"),
+        ({"replicas": -1}, "replicas"),
+        ({"replicas": 1.0}, "replicas"),
+        ({"inference_engine_version": 19}, "inference-engine-version"),
+        ({"inference_engine_parameters": "--dtype half"}, "inference-engine-parameters"),
+        ({"inference_engine_parameters": ["--seed", 1]}, "inference-engine-parameters"),
+        ({"product_name": ""}, "product-name"),
+    ],
+)
+def test_documented_rules(fields: dict[str, Any], at: str) -> None:
+    """What breaks one is refused, and named."""
+    with pytest.raises(InvalidInputError) as caught:
+        a_spec(**fields).to_dict()
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [at]
+
+
+def test_unknown_versions_and_gpus_are_let_through() -> None:
+    """The lists grow by the fortnight: the API knows."""
+    body = a_spec(gpu_type="gpu9000", inference_engine_version="99.1").to_dict()
+    assert (body["gpu-type"], body["inference-engine-version"]) == ("gpu9000", "99.1")
+
+
+def test_no_parameters_differ_from_parameters_not_given() -> None:
+    """`[]` clears them, None leaves them as they are."""
+    assert update_body(None, None, []) == {"inference-engine-parameters": []}
+    assert update_body("x", None, None) == {"name": "x"}
+
+
+def test_zero_replicas_are_sent() -> None:
+    """That is how one stops paying."""
+    assert checked({"replicas": 0}) == {"replicas": 0}
+    assert a_spec(replicas=0).to_dict()["replicas"] == 0
