@@ -65,11 +65,12 @@ class Estate:
             error = write.story if write.ends == "task_failed" else None
             self.tasks[id] = evolve(self.tasks[id], ends_at=write.task_ends_at, error=error)
 
-    def add_tasks(self, it: Deployment, tasks: list[Task]) -> None:
-        """Tasks of the latest write."""
+    def add_tasks(self, id: str, tasks: list[Task]) -> None:
+        """Tasks of a deployment's latest write."""
         self.tasks |= {task.id: task for task in tasks}
+        it = self.deployments[id]
         write = evolve(it.change, task_ids=tuple(task.id for task in tasks))
-        self.deployments[it.id] = it.with_write(write)
+        self.deployments[id] = it.with_write(write)
 
     def regress(self, it: Deployment, at: float, story: str) -> None:
         """Let a deployment that has settled fail at that moment."""
@@ -125,6 +126,9 @@ class Estate:
             self.deployments[it.id] = evolve(it, failed=it.change.story)
         elif before is None:
             self._bury(it)
+        elif before.in_flight:
+            # What it interrupted goes on, as the latest write again.
+            self._keep(evolve(before, writes=(*before.writes[:-1], it.change, before.change)))
         else:
             self.deployments[it.id] = evolve(before, writes=it.writes)
 

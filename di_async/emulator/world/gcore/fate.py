@@ -136,7 +136,7 @@ def add_tasks(
         )
         for place, ends_at in enumerate(ends)
     ]
-    site.estate.add_tasks(it, tasks)
+    site.estate.add_tasks(it.id, tasks)
     return [task.id for task in tasks]
 
 

@@ -7,7 +7,7 @@ from di_async.emulator.world.http import Request, Response, json_response, parse
 
 from . import fate, writes
 from .records import Deployment, Spec
-from .site import V3, V3_ONE, Site, list_response, missing, page_of, page_response
+from .site import V3, V3_ONE, Site, list_response, page_of, page_response
 from .wire import validation
 from .wire.catalog import BY_NAME, demand
 
@@ -113,6 +113,6 @@ def _tasks(site: Site, now: float, operation: str, it: Deployment, raw: Spec) ->
 
 
 def _check_keys(site: Site, spec: Spec) -> None:
-    for name in spec["api_keys"]:
+    for number, name in enumerate(spec["api_keys"]):
         if name not in site.estate.keys:
-            raise missing(f"API key {name}")
+            raise validation.invalid({f"api_keys.{number}": f"API key {name} does not exist"})
