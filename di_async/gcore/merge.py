@@ -32,8 +32,9 @@ def merged_body(live: Mapping[str, Any], fields: Mapping[str, Any]) -> Json:
         # Null where no null is documented: leaving it out says the same.
         if name in _SENDABLE and (value is not None or name in InferenceInstanceSpec.nullable)
     }
-    if isinstance(body.get("containers"), list):
-        body["containers"] = [_sendable(one) for one in body["containers"]]
+    containers = body.get("containers")
+    if isinstance(containers, list):
+        body["containers"] = [_sendable(one) for one in containers]
     for name, value in fields.items():
         if name == "containers" and isinstance(value, list):
             body[name] = _by_region(body.get(name), value)

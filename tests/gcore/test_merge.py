@@ -1,0 +1,96 @@
+"""A PUT replaces all, so what is not named is read and sent again."""
+
+from typing import Any
+
+import pytest
+
+from di_async.gcore.merge import merged_body, unknown_fields
+from tests.gcore.helpers import an_instance, sample
+
+TWO = [
+    {"region_id": 7, "scale": {"min": 1, "max": 3, "triggers": {"cpu": {"threshold": 80}}}},
+    {"region_id": 12, "scale": {"min": 2, "max": 4}},
+]
+
+
+def merged(live: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    """The body that changes these fields."""
+    return merged_body(an_instance() if live is None else live, fields)
+
+
+def test_one_field() -> None:
+    """All others stay as they are."""
+    kept = {k: v for k, v in sample("update_request").items() if k != "project_id"}
+    assert merged(image="nginx:2") == {**kept, "image": "nginx:2"}
+
+
+def test_scaling_one_region_keeps_its_triggers_and_the_other_region() -> None:
+    """Containers are merged region by region, key by key."""
+    body = merged(
+        an_instance(containers=TWO),
+        containers=[
+            {"region_id": 7, "scale": {"max": 9, "triggers": {"memory": {"threshold": 5}}}}
+        ],
+    )
+    triggers = {"cpu": {"threshold": 80}, "memory": {"threshold": 5}}
+    assert body["containers"] == [
+        {"region_id": 7, "scale": {"min": 1, "max": 9, "triggers": triggers}},
+        TWO[1],
+    ]
+
+
+def test_new_region() -> None:
+    """A region that is not there yet comes last."""
+    new = {"region_id": 9, "scale": {"min": 0, "max": 1}}
+    assert merged(an_instance(containers=TWO), containers=[new])["containers"] == [*TWO, new]
+
+
+def test_null_takes_a_key_away() -> None:
+    """One trigger, one variable."""
+    body = merged(
+        an_instance(containers=TWO),
+        containers=[{"region_id": 7, "scale": {"triggers": {"cpu": None}}}],
+        envs={"KEY": None, "NEW": "1"},
+        description=None,
+    )
+    assert body["containers"][0]["scale"]["triggers"] == {}
+    assert body["envs"] == {"DEBUG_MODE": "False", "NEW": "1"}
+    assert body["description"] is None
+
+
+def test_what_we_do_not_know_stays() -> None:
+    """A trigger of tomorrow is sent back as it came."""
+    container = {"region_id": 7, "scale": {"min": 1, "max": 3, "triggers": {"fpga": {"rate": 1}}}}
+    body = merged(an_instance(containers=[container]), image="nginx:2")
+    assert body["containers"] == [container]
+
+
+def test_what_is_only_shown_is_not_sent() -> None:
+    """Neither on the instance nor on a container."""
+    body = merged(an_instance(containers=[{**TWO[0], "error_message": "x", "address": "y"}]))
+    assert body["containers"] == [TWO[0]]
+    assert not {"id", "status", "address", "created_at"} & set(body)
+
+
+@pytest.mark.parametrize("name", ["envs", "api_key_ids"])
+def test_null_shown_where_none_may_be_sent(name: str) -> None:
+    """It is left out, which says the same."""
+    assert name not in merged(an_instance(**{name: None}))
+
+
+def test_nullable_null_is_kept() -> None:
+    """Leaving `timeout` out would make it 120."""
+    assert merged(an_instance(timeout=None))["timeout"] is None
+
+
+def test_the_live_answer_is_left_alone() -> None:
+    """Merging makes new values."""
+    live = an_instance()
+    merged(live, envs={"KEY": "x"}, containers=[{"region_id": 7, "scale": {"max": 9}}])
+    assert live == an_instance()
+
+
+def test_unknown_fields() -> None:
+    """What a PUT cannot keep can be told."""
+    assert unknown_fields(an_instance()) == ()
+    assert unknown_fields(an_instance(region="x", nothing=None)) == ("region",)

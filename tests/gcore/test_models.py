@@ -1,0 +1,111 @@
+"""What v3 shows, in all the shapes in which it was seen."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from di_async.core.errors import DecodeError
+from di_async.gcore import InferenceDeployment, RetentionPolicy, Task
+from di_async.gcore.models import CODEC
+from tests.gcore.helpers import HIDDEN, a_container, a_task, deployment, instance, shown
+
+
+def test_deployment() -> None:
+    """The whole of it, under the documented names."""
+    found = deployment(
+        shown(
+            api_keys=["key-1"],
+            ingress_opts={"disable_response_buffering": True},
+            object_references=[{"kind": "AppDeployment", "name": "llama"}],
+            containers=[a_container(error_message="ImagePullBackOff", address="https://a")],
+        )
+    )
+    assert (found.name, found.project_id, found.api_keys) == ("my-instance", 42, ("key-1",))
+    assert found.flavor_name == "inference-16vcpu-232gib-1xh100-80gb"
+    assert found.ingress_opts is not None
+    assert found.ingress_opts.disable_response_buffering is True
+    assert found.object_references[0].kind == "AppDeployment"
+    assert found.containers[0].error_message == "ImagePullBackOff"
+
+
+@pytest.mark.parametrize(
+    "text", ["2025-12-28T19:14:44", "2025-12-28T19:14:44Z", "2025-12-28T20:14:44+01:00"]
+)
+def test_times(text: str) -> None:
+    """Naive ones are UTC."""
+    assert deployment(shown(created_at=text)).created_at == datetime(
+        2025, 12, 28, 19, 14, 44, tzinfo=UTC
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (None, None),
+        ("", None),
+        ("nginx -g 'daemon off;'", "nginx -g 'daemon off;'"),
+        (["nginx", "-g"], ("nginx", "-g")),
+    ],
+)
+def test_command(sent: Any, read: Any) -> None:
+    """A list and a text are both kept as they come."""
+    assert deployment(shown(command=sent)).command == read
+
+
+@pytest.mark.parametrize("sent", [45, {"period": 45}])
+def test_retention(sent: Any) -> None:
+    """A number of days, bare or in an object."""
+    logging = deployment(shown(logging={"enabled": True, "retention_policy": sent})).logging
+    assert logging is not None
+    assert logging.retention_policy == RetentionPolicy(45)
+
+
+@pytest.mark.parametrize("word", ["active", " Active ", "ACTIVE"])
+def test_status_case(word: str) -> None:
+    """The status compares equal to the documented word."""
+    assert deployment(shown(word)).status == "ACTIVE"
+
+
+def test_unknown_status_and_fields() -> None:
+    """What nobody documents crashes nothing, and the word is kept."""
+    assert deployment(shown("HIBERNATED", mood="sleepy")).status == "HIBERNATED"
+
+
+def test_nulls() -> None:
+    """Null where something should be says nothing."""
+    found = deployment({"name": "n", "containers": None, "envs": None, "probes": None})
+    assert (found.containers, found.envs, found.status, found.api_keys) == ((), None, "", None)
+
+
+@pytest.mark.parametrize(
+    "raw", [None, [], "x", {}, {"name": "n", "containers": [{"scale": {}}]}, {"id": 1}]
+)
+def test_no_deployment(raw: Any) -> None:
+    """What is none is told, with the path."""
+    with pytest.raises(DecodeError, match="is no InferenceDeployment"):
+        CODEC.structure(raw, InferenceDeployment)
+
+
+def test_secrets_are_masked() -> None:
+    """Environment and probe headers are in no repr; they can be read."""
+    probe = {"http_get": {"port": 80, "headers": {"Authorization": HIDDEN}}}
+    found = deployment(shown(probes={"liveness_probe": {"enabled": True, "probe": probe}}))
+    assert found.envs == {"KEY": HIDDEN}
+    assert HIDDEN not in f"{found!r} {found}"
+    assert "'KEY'" in repr(found)
+
+
+def test_secrets_are_masked_in_v2() -> None:
+    """The same for instances."""
+    found = instance({"id": "x", "name": "n", "envs": {"KEY": HIDDEN}})
+    assert HIDDEN not in repr(found)
+
+
+def test_task() -> None:
+    """Its state, what it made, and naive times in UTC."""
+    task = CODEC.structure(a_task("finished", error=""), Task)
+    assert task.state == "FINISHED"
+    assert task.created_resources is not None
+    assert task.created_resources.inference_instances == ("my-instance",)
+    assert task.created_on == datetime(2026, 5, 23, 5, 7, 31, tzinfo=UTC)

@@ -1,0 +1,130 @@
+"""Every JSON example of the vendor's reference (003, v2 update) reads, and is written, as it is."""
+
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+
+from di_async.gcore import InferenceInstance, InferenceInstanceSpec
+from di_async.gcore.goals import agreement, hidden
+from di_async.gcore.merge import NEVER_SHOWN, merged_body
+from di_async.gcore.models import CODEC, Container
+from di_async.gcore.spec import plain
+from tests.gcore.helpers import ID, SAMPLES, V2, a_container, instance, routed, sample, sent
+from tests.support import answer
+
+USED = {
+    *("update_request", "update_200", "containers_request", "containers_200"),
+    *("api_key_ids", "command", "envs"),
+}
+
+
+def test_every_sample_is_used() -> None:
+    """No file lies there unread, and none is missing from the index."""
+    files = {path.stem for path in SAMPLES.glob("*.json")} - {"index"}
+    assert files == USED
+    assert files == {name.removesuffix(".json") for name in sample("index")}
+
+
+def test_answer() -> None:
+    """All that the answer holds is in the model, under the same names."""
+    found = instance(sample("update_200"))
+    assert (found.id, found.name, found.status) == (ID, "my-instance", "ACTIVE")
+    assert (found.image, found.listening_port, found.flavor_id) == ("nginx:latest", 8080, ID)
+    assert (found.address, found.auth_enabled, found.timeout) == (
+        "https://example.com",
+        False,
+        120,
+    )
+    assert found.created_at == datetime(2023, 8, 22, 11, 21, tzinfo=UTC)
+    assert found.description == "My first instance"
+    assert found.image_registry_id == ID
+    assert found.probes is not None
+    assert found.probes.readiness_probe is not None
+    assert found.probes.readiness_probe.probe is not None
+    assert found.probes.readiness_probe.probe.http_get is not None
+    assert found.probes.readiness_probe.probe.http_get.schema == "HTTP"
+
+
+def test_nothing_of_the_answer_is_lost() -> None:
+    """Back as JSON the model says what the answer said."""
+    raw = sample("update_200")
+    told = {**CODEC.unstructure(instance(raw)), "created_at": raw["created_at"]}
+    told["containers"][0] = {k: v for k, v in told["containers"][0].items() if v is not None}
+    assert _without_nulls(told) == raw
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nulls(one) for one in value]
+    return value
+
+
+@pytest.mark.parametrize("name", ["containers_request", "containers_200"])
+def test_containers(name: str) -> None:
+    """A list of containers, as sent and as shown: what is only shown is not sent back."""
+    (container,) = CODEC.structure(sample(name), tuple[Container, ...])  # type: ignore[arg-type]
+    assert container.scale.triggers is not None
+    assert container.scale.triggers.memory is not None
+    assert container.scale.triggers.memory.threshold == 70
+    assert plain(container) == sample("containers_request")[0]
+
+
+@pytest.mark.parametrize("name", ["api_key_ids", "command", "envs"])
+def test_fields(name: str) -> None:
+    """The examples of single fields are those of the whole answer."""
+    assert plain(getattr(instance(sample("update_200")), name)) == sample(name)
+
+
+def test_request_as_spec() -> None:
+    """The request example makes a spec that is sent as the example is."""
+    spec = InferenceInstanceSpec.from_dict(sample("update_request"))
+    spec.check()
+    assert spec.to_dict() == sample("update_request")
+
+
+def test_spec_knows_every_documented_field() -> None:
+    """No field of the request is missing, none is made up."""
+    fields = {a.name for a in attrs.fields(InferenceInstanceSpec)}
+    assert fields == set(sample("update_request"))
+
+
+def test_model_knows_every_documented_field() -> None:
+    """No field of the answer is missing, none is made up."""
+    assert {a.name for a in attrs.fields(InferenceInstance)} == set(sample("update_200"))
+
+
+def test_which_fields_are_never_shown() -> None:
+    """Of all that a PUT takes, the answer leaves out the project alone."""
+    assert set(sample("update_request")) - set(sample("update_200")) == NEVER_SHOWN
+
+
+def test_the_answer_shows_what_the_request_sent() -> None:
+    """The two examples belong together: the one shows the other."""
+    found = instance(sample("update_200"))
+    assert agreement(hidden(sample("update_request")), found) is True
+
+
+def test_merging_nothing_into_the_answer_gives_the_request() -> None:
+    """What GET shows is sent back whole, but for the project."""
+    body = merged_body(sample("update_200"), {})
+    assert body | {"project_id": 1} == sample("update_request")
+
+
+@pytest.mark.parametrize("replace", [True, False])
+async def test_update_on_the_wire(replace: bool) -> None:
+    """The example goes out as it stands, replacing or merged into what is there."""
+    there = {**sample("update_200"), "image": "nginx:old", "containers": [a_container()]}
+    routes = {
+        f"GET {V2}/{ID}": answer(200, there),
+        f"PUT {V2}/{ID}": answer(200, sample("update_200")),
+    }
+    async with routed(routes, project_id=None) as (client, network):
+        change = await client.inference_instances.update(
+            ID, sample("update_request"), replace=replace
+        )
+    (request,) = network.asked("PUT")
+    assert sent(request) == sample("update_request")
+    assert change.initial == instance(sample("update_200"))
