@@ -14,7 +14,7 @@ from aiohttp import web
 
 from . import skin
 from .tls import Authority
-from .world import Fault, Lifecycle, Response, Stats, World
+from .world import Fault, Lifecycle, Response, Stats, World, exoscale
 from .world.digitalocean.records import Instance, Token
 from .world.gcore.records import ApiKey
 from .world.gcore.records import Deployment as GcoreDeployment
@@ -142,6 +142,16 @@ class Emulator:
         """A key for Gcore deployments' own endpoints, without a request."""
         with self._lock:
             return self.world.add_gcore_key(name, now=self.now())
+
+    def add_exoscale_deployment(self, **settings: object) -> exoscale.Deployment:
+        """Place a deployment, and its model, without a request: see `PlacedDeployment`."""
+        with self._lock:
+            return self.world.add_exoscale_deployment(now=self.now(), **settings)
+
+    def add_exoscale_model(self, **settings: object) -> exoscale.Model:
+        """Place a model without a request; see `PlacedModel` for the settings."""
+        with self._lock:
+            return self.world.add_exoscale_model(now=self.now(), **settings)
 
     def ask(self, request: web.BaseRequest, body: bytes) -> Response:
         """The control plane's answer."""

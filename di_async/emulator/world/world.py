@@ -9,12 +9,11 @@ from collections.abc import Mapping
 
 from attrs import evolve, frozen
 
-from . import answers, control
+from . import answers, control, exoscale
 from .digitalocean import DigitalOcean
 from .digitalocean.records import Instance, Token
 from .digitalocean.wire.catalog import CA_PEM
 from .durations import Lifecycle
-from .exoscale import Exoscale
 from .faults import ANSWER_KINDS, OUTCOME_KINDS, Fault, FaultBook
 from .gcore import Gcore
 from .gcore.records import ApiKey
@@ -77,7 +76,7 @@ class World:
         told = (self.nature, self.faults, self.settings)
         self.digitalocean = DigitalOcean(*told, self.limits)
         self.gcore = Gcore(*told)
-        self.exoscale = Exoscale(*told)
+        self.exoscale = exoscale.Exoscale(*told)
         # The first that owns a path answers; DigitalOcean owns the rest.
         self.providers: tuple[Provider, ...] = (self.gcore, self.exoscale, self.digitalocean)
         for provider in reversed(self.providers):
@@ -148,6 +147,16 @@ class World:
     def add_gcore_key(self, name: str = "placed", *, now: float | None = None) -> ApiKey:
         """A key for Gcore deployments' own endpoints, without a request."""
         return self.gcore.add_key(self._see(now), name)
+
+    def add_exoscale_deployment(
+        self, *, now: float | None = None, **settings: object
+    ) -> exoscale.Deployment:
+        """Place a deployment without a request; see `PlacedDeployment` for the settings."""
+        return self.exoscale.place_deployment(self._see(now), **settings)
+
+    def add_exoscale_model(self, *, now: float | None = None, **settings: object) -> exoscale.Model:
+        """Place a model without a request; see `PlacedModel` for the settings."""
+        return self.exoscale.place_model(self._see(now), **settings)
 
     @property
     def token(self) -> str:

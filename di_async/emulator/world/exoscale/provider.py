@@ -1,85 +1,190 @@
-"""The Exoscale provider."""
+"""The table of the operations, and the way from a request to its handler.
 
-from collections import Counter
-from collections.abc import Mapping
+Rules of this file: routing, and who may ask.
+"""
 
+from collections.abc import Callable, Mapping
+
+from attrs import asdict
+
+from di_async.emulator.world import openai
 from di_async.emulator.world.faults import Fault, FaultBook
-from di_async.emulator.world.http import Refusal, Request, Response, json_response
+from di_async.emulator.world.http import Refusal, Request, Response
 from di_async.emulator.world.nature import Nature
-from di_async.emulator.world.provider import Target, Truth
+from di_async.emulator.world.provider import Target
 from di_async.emulator.world.settings import Settings
 from di_async.emulator.world.windows import Limits, Standing
 
+from . import fate, reads, signature, writes
+from .dataplane import find
+from .estate import Estate
+from .placing import PlacedDeployment, PlacedModel, place_deployment, place_model
+from .records import Deployment, Model, Truth
+from .site import DEPLOYMENTS, MODELS, Ask, Site, missing
+from .wire.catalog import DEFAULT_ZONE, ZONES
+from .wire.problems import problem
+
+Handler = Callable[[Site, Ask], Response]
+
+_ZONES = "GET /v2/zone"
+_HANDLERS: dict[str, Handler] = {
+    _ZONES: reads.list_zones,
+    "GET /v2/operation/{id}": reads.get_operation,
+    f"GET {DEPLOYMENTS}": reads.list_deployments,
+    writes.CREATE: writes.create_deployment,
+    f"GET {DEPLOYMENTS}/{{id}}": reads.get_deployment,
+    writes.UPDATE: writes.update_deployment,
+    writes.DELETE: writes.delete_deployment,
+    writes.SCALE: writes.scale_deployment,
+    f"GET {DEPLOYMENTS}/{{id}}/api-key": reads.reveal_api_key,
+    f"GET {DEPLOYMENTS}/{{id}}/logs": reads.get_logs,
+    f"GET {MODELS}": reads.list_models,
+    writes.CREATE_MODEL: writes.create_model,
+    f"GET {MODELS}/{{id}}": reads.get_model,
+    writes.DELETE_MODEL: writes.delete_model,
+    "GET /v2/ai/instance-type": reads.list_instance_types,
+    "GET /v2/ai/help/inference-engine-parameters": reads.get_engine_help,
+    "GET /v2/ai/quota": reads.get_quota,
+}
 _OWN = {("v2", "ai"), ("v2", "operation"), ("v2", "zone")}
 
 
 class Exoscale:
-    """The Exoscale part of a world."""
+    """The Exoscale part of a world: every zone of one organisation."""
 
-    operations: tuple[str, ...] = ()
+    operations = tuple(_HANDLERS)
     limits: Limits | None = None  # the vendor documents none
 
     def __init__(self, nature: Nature, faults: FaultBook, settings: Settings) -> None:
-        self._nature = nature
-        self._faults = faults
-        self._settings = settings
-        self._ids = nature.ids_of("exoscale")
-        self.api_key = "EXO" + self._ids.new_hex(24)
-        self.api_secret = self._ids.new_hex(43)
-        self._created: Counter[str] = Counter()
+        ids = nature.ids_of("exoscale")
+        self.api_key, self.api_secret = "EXO" + ids.new_hex(24), ids.new_hex(43)
+        # A key whose role allows reads alone.
+        self.restricted_key, self.restricted_secret = "EXO" + ids.new_hex(24), ids.new_hex(43)
+        self.estate = Estate()
+        self._site = Site(nature, ids, faults, settings, self.estate)
 
     @property
     def created(self) -> Mapping[str, int]:
-        """How many were ever created under each name."""
-        return self._created
+        """How many models and deployments were ever created under each name."""
+        return self.estate.created
 
     def advance(self, now: float) -> None:
-        """Apply what has become due by now."""
+        """Nothing: what will be is planned when it is asked for."""
 
     def owns(self, request: Request) -> bool:
-        """The paths that are this vendor's."""
+        """Zones' paths, and those that stand for the default zone."""
         return request.segments[:1] == ("zones",) or request.segments[:2] in _OWN
 
     def operation(self, request: Request) -> str | None:
-        """The operation a request asks for."""
-        return None
+        """The operation a request asks for, whatever its zone."""
+        _, path = _located(request)
+        return _BY_SHAPE.get((request.method, _shape(path)))
 
     def authorize(self, now: float, request: Request, operation: str | None) -> str:
-        """The account that asks."""
-        raise Refusal(403, "not yet")
+        """The key that signed; the list of zones needs none."""
+        if operation == _ZONES and "authorization" not in request.headers:
+            return ""
+        clock = self._site.nature.told(now)
+        secrets = {
+            self.api_key: self.api_secret,
+            self.restricted_key: self.restricted_secret,
+        }
+        key = signature.verify(request, secrets, clock)
+        # Signed, the list of zones is subject to the key's role, which has no word about zones.
+        if key == self.restricted_key and (request.method != "GET" or operation == _ZONES):
+            raise Refusal(403, "Operation not allowed by the IAM policy of this key")
+        return key
 
     def target(self, request: Request, operation: str | None) -> Target:
-        """What the request is about."""
-        return Target()
+        """The id and zone a request is about."""
+        zone, path = _located(request)
+        has_id = operation is not None and "{id}" in operation
+        return Target(path[_place_of_id(path)] if has_id else None, zone)
 
     def answer(self, now: float, request: Request, operation: str | None) -> Response:
-        """Do what is asked."""
-        raise Refusal(404, "Not found")
+        """Do what the request asks for."""
+        zone, path = _located(request)
+        if zone not in ZONES:
+            raise missing("Zone")
+        if operation is None:
+            if any(shape == _shape(path) for _, shape in _BY_SHAPE):
+                raise Refusal(405, f"{request.method} is not allowed here")
+            raise missing("Resource")
+        id = self.target(request, operation).id or ""
+        return _HANDLERS[operation](self._site, Ask(now, zone, id, operation, request))
 
     def error(self, refusal: Refusal, request_id: str) -> Response:
-        """A refusal in the vendor's shape."""
-        return json_response(refusal.status, {"message": refusal.message})
+        """A refusal in one of the vendor's shapes."""
+        return problem(refusal)
 
     def headers(self, now: float, standing: Standing | None, request_id: str) -> dict[str, str]:
-        """What every answer carries."""
+        """None."""
         return {}
 
     def serve(self, now: float, request: Request) -> Response | None:
         """The answer of a deployment's own endpoint."""
-        return None
+        id = self.estate.keys.get(request.bearer)
+        if id is None:
+            return None
+        story, lag = self.estate.deployments[id], self._site.settings.lifecycle.ready_lag
+        return openai.serve(lambda: find(story, now, lag), int(now), request)
 
     def knows(self, id: str) -> bool:
-        """Whether there is, or was, such a resource."""
-        return False
+        """Whether there is, or was, such a model or deployment."""
+        return self.estate.story(id) is not None
 
     def truth(self, id: str, now: float) -> Truth:
-        """What really is the matter with a resource."""
-        raise KeyError(id)
+        """What really is the matter with a model or deployment."""
+        return self.estate.truth(id, now)
 
     def strike(self, fault: Fault, now: float) -> None:
-        """Let an outcome fault strike one resource at once."""
-        raise ValueError(f"nothing {fault.id!r} to strike")
+        """Let an outcome fault strike a model or deployment at once."""
+        if story := self.estate.deployments.get(fault.id or ""):
+            fate.strike(self._site, story, fault, now)
+        else:
+            fate.strike(self._site, self.estate.models[fault.id or ""], fault, now)
 
     def rows(self, now: float) -> list[dict[str, object]]:
-        """All that exists."""
-        return []
+        """The models and deployments that exist."""
+        things: list[Model | Deployment | None] = [
+            *(story.at(now) for story in self.estate.models.values()),
+            *(story.at(now) for story in self.estate.deployments.values()),
+        ]
+        return [
+            {"name": thing.name, "region": thing.zone, **asdict(self.truth(thing.id, now))}
+            for thing in things
+            if thing is not None
+        ]
+
+    def place_deployment(self, now: float, **settings: object) -> Deployment:
+        """Place a deployment; see `PlacedDeployment` for the settings."""
+        return place_deployment(self._site, now, PlacedDeployment(**settings))  # type: ignore[arg-type]
+
+    def place_model(self, now: float, **settings: object) -> Model:
+        """Place a model; see `PlacedModel` for the settings."""
+        return place_model(self._site, now, PlacedModel(**settings))  # type: ignore[arg-type]
+
+
+def _located(request: Request) -> tuple[str, tuple[str, ...]]:
+    """The zone, and the path without it."""
+    if request.segments[:1] == ("zones",):
+        return request.segments[1] if len(request.segments) > 1 else "", request.segments[2:]
+    return DEFAULT_ZONE, request.segments
+
+
+def _place_of_id(path: tuple[str, ...]) -> int:
+    """In /v2/operation/{id} or /v2/ai/deployment/{id}."""
+    return 2 if path[:2] == ("v2", "operation") else 3
+
+
+def _shape(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The path with its id left out."""
+    if path[:3] == ("v2", "ai", "help"):
+        return path
+    return tuple("{}" if at == _place_of_id(path) else part for at, part in enumerate(path))
+
+
+_BY_SHAPE = {
+    (method, _shape(tuple(path.strip("/").split("/")))): f"{method} {path}"
+    for method, _, path in (name.partition(" ") for name in _HANDLERS)
+}

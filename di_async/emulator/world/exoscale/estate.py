@@ -1,0 +1,105 @@
+"""What was, is and will be in every zone, unless something else happens.
+
+Rules of this file: a thing's whole course is planned when a write is accepted and looked up
+afterwards, so that nothing runs and nothing has to be advanced. Views (stale, lagging) never touch
+the plan.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Generic
+
+from attrs import Factory, define, evolve, frozen
+
+from .records import Deployment, Model, Operation, Thing, Truth, Write
+
+
+@frozen
+class Veil(Generic[Thing]):
+    """Until then, reads see a thing as it was (None: not there)."""
+
+    until: float
+    before: Thing | None
+    hides_get: bool
+    hides_list: bool
+
+
+@define
+class Story(Generic[Thing]):
+    """One thing's course: (from when on, how it is; None: gone), in order."""
+
+    id: str
+    zone: str
+    marks: list[tuple[float, Thing | None]] = Factory(list)
+    writes: list[Write] = Factory(list)
+    veils: list[Veil[Thing]] = Factory(list)
+
+    def at(self, now: float) -> Thing | None:
+        """How it is."""
+        return next((thing for at, thing in reversed(self.marks) if at <= now), None)
+
+    def begin(self, write: Write, marks: Sequence[tuple[float, Thing | None]]) -> None:
+        """Another write: what was planned before and is still to come will not happen."""
+        now = write.accepted_at
+        if self.writes and now < self.writes[-1].settles_at:
+            self.writes[-1] = evolve(self.writes[-1], superseded_at=now)
+        self.marks = [mark for mark in self.marks if mark[0] <= now] + list(marks)
+        self.writes.append(write)
+
+    def bend(self, write: Write, marks: Sequence[tuple[float, Thing | None]]) -> None:
+        """The latest write goes on differently: these marks in place of its last one's."""
+        ends_at = self.writes[-1].settles_at
+        self.marks = [mark for mark in self.marks if mark[0] < ends_at] + list(marks)
+        self.writes[-1] = write
+
+    def busy(self, now: float) -> bool:
+        """Whether an operation on it is pending."""
+        return any(write.operation.state(now) == "pending" for write in self.writes[-1:])
+
+    def seen(self, now: float, *, in_list: bool = False) -> Thing | None:
+        """How a GET, or a list, sees it."""
+        for veil in self.veils:
+            if now < veil.until and (veil.hides_list if in_list else veil.hides_get):
+                return veil.before
+        return self.at(now)
+
+
+@define
+class Estate:
+    """All zones' models, deployments and operations, past ones included."""
+
+    models: dict[str, Story[Model]] = Factory(dict)
+    deployments: dict[str, Story[Deployment]] = Factory(dict)
+    operations: dict[str, Operation] = Factory(dict)
+    created: Counter[str] = Factory(Counter)
+    keys: dict[str, str] = Factory(dict)
+
+    def story(self, id: str) -> Story[Model] | Story[Deployment] | None:
+        """The course of a model or deployment."""
+        return self.deployments.get(id) or self.models.get(id)
+
+    def truth(self, id: str, now: float) -> Truth:
+        """What really is the matter with a model or deployment that exists, or once did."""
+        story = self.story(id)
+        if story is None:
+            return Truth(id, False, "unknown", False, math.inf, 0, ())
+        thing = story.at(now)
+        writes = tuple(write.past(now) for write in story.writes)
+        return Truth(
+            id=id,
+            exists=thing is not None,
+            status="deleted" if thing is None else thing.state,
+            settled=now >= writes[-1].settles_at,
+            settled_at=writes[-1].settles_at,
+            version=sum(write.outcome == "ready" for write in writes),
+            writes=writes,
+        )
+
+
+def listed(stories: dict[str, Story[Thing]], zone: str, now: float) -> Iterator[Thing]:
+    """The things of a zone as a list sees them, oldest first."""
+    for story in stories.values():
+        thing = story.seen(now, in_list=True) if story.zone == zone else None
+        if thing is not None:
+            yield thing

@@ -1,0 +1,1 @@
+"""Exoscale's JSON: requests read, answers written."""

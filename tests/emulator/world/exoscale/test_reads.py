@@ -1,0 +1,174 @@
+"""Shapes, lists, keys, logs, and who is refused how."""
+
+from typing import Any
+
+import pytest
+
+from .helpers import DEPLOYMENTS, MODEL, NOBODY, Zone, a_deployment, a_zone, signed
+
+DETAILS = {"inference-engine-version", "inference-engine-parameters"}
+REQUIRED = {"name", "state", "deployment-url", "model", "visibility"}
+
+
+def test_rows_lack_what_only_get_tells(zone: Zone) -> None:
+    """A row is no deployment: engine and state details are missing."""
+    id = zone.ready()
+    (row,), whole = zone.listed(), zone.get(id)
+    assert set(whole) - set(row) == DETAILS
+    assert whole == {
+        **row,
+        "id": id,
+        "state": "ready",
+        "gpu-count": 1,
+        "gpu-type": "gpua5000",
+        "replicas": 1,
+        "visibility": "private",
+        "inference-engine-version": "0.26.0",
+        "inference-engine-parameters": [],
+    }
+    assert whole["model"] == {"id": zone.listed("models")[0]["id"], "name": MODEL}
+    assert whole["deployment-url"].startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "unknown"), [("documented", ("", 0)), ("observed", (None,) * 2)]
+)
+def test_what_is_not_known_yet_is_empty_or_null(dialect: str, unknown: tuple[Any, Any]) -> None:
+    """The published schema allows no null; earlier pages did."""
+    zone = a_zone(dialect=dialect)
+    id = zone.create()
+    model = zone.accepted("POST", "/model", {"name": "other/model"})["reference"]["id"]
+    told = zone.ask("GET", f"/model/{model}").json
+    assert (zone.get(id)["deployment-url"], told["model-size"]) == unknown
+
+
+def test_visibility_tells_ones_own_from_the_vendors(zone: Zone) -> None:
+    """Both are listed unless asked; the vendor's have only the required fields."""
+    mine = zone.ready()
+    theirs = zone.world.add_exoscale_deployment(visibility="public", name="them", now=zone.now).id
+    assert len(zone.listed()) == 2
+    assert [row["id"] for row in zone.listed(query="?visibility=private")] == [mine]
+    (row,) = zone.listed(query="?visibility=public")
+    assert set(row) == REQUIRED
+    assert zone.ask("GET", "/deployment?visibility=secret").status == 400
+    assert zone.get(theirs)["id"] == theirs
+    denied = zone.ask("DELETE", f"/deployment/{theirs}")
+    assert (denied.status, denied.json["code"]) == (403, "forbidden_operation")
+    assert zone.ask("GET", f"/deployment/{theirs}/api-key").status == 403
+
+
+def test_catalogue_answers(zone: Zone) -> None:
+    """GPU families, engine parameters, quota."""
+    families = zone.ask("GET", "/instance-type").json["instance-types"]
+    assert {"family": "gpua5000", "authorized": True} in families
+    help_ = zone.ask("GET", "/help/inference-engine-parameters?version=0.26.0").json
+    assert "--dtype" in [flag for entry in help_["parameters"] for flag in entry["flags"]]
+    assert zone.ask("GET", "/quota").json == {"quota-uom-per-minute": None}
+
+
+def test_logs_have_a_tail(zone: Zone) -> None:
+    """The last lines are had alone; a tail that is no number is 400."""
+    id = zone.ready()
+    logs = zone.ask("GET", f"/deployment/{id}/logs").json["logs"]
+    assert logs[-1]["message"] == "Application startup complete."
+    assert zone.ask("GET", f"/deployment/{id}/logs?tail=1").json["logs"] == logs[-1:]
+    assert zone.ask("GET", f"/deployment/{id}/logs?tail=0").json["logs"] == []
+    assert zone.ask("GET", f"/deployment/{id}/logs?tail=x").status == 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"model": {}}, "model"),
+        ({"model": {"id": NOBODY}}, "model"),
+        ({"model": {"name": "no/such"}}, "model"),
+        ({"gpu_type": "abacus"}, "gpu-type"),
+        ({"gpu_count": 9}, "gpu-count"),
+        ({"gpu_count": "1"}, "gpu-count"),
+        ({"replicas": 0}, "replicas"),
+        ({"replicas": True}, "replicas"),
+        ({"inference_engine_version": "new"}, "inference-engine-version"),
+        ({"inference_engine_parameters": "--a"}, "inference-engine-parameters"),
+        ({"inference_engine_parameters": [1]}, "inference-engine-parameters"),
+    ],
+)
+def test_senseless_create_is_a_problem_that_points_at_the_field(
+    zone: Zone, changes: dict[str, Any], field: str
+) -> None:
+    """400 with the four required fields, and an error that names what is wrong."""
+    zone.world.add_exoscale_model(name=MODEL, now=zone.now)
+    reply = zone.ask("POST", "/deployment", a_deployment(**changes))
+    assert reply.status == 400
+    assert {"type", "title", "status", "detail"} <= set(reply.json)
+    assert reply.json["errors"][0]["path"] == field
+    assert not zone.world.created["web"]
+
+
+def test_family_that_is_not_authorized_is_forbidden(zone: Zone) -> None:
+    """It is offered in the zone, but not to us."""
+    zone.world.add_exoscale_model(name=MODEL, now=zone.now)
+    reply = zone.ask("POST", "/deployment", a_deployment(gpu_type="gpurtx6000pro"))
+    assert (reply.status, reply.json["code"]) == (403, "forbidden_operation")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", f"/deployment/{NOBODY}", 404),
+        ("GET", f"/model/{NOBODY}", 404),
+        ("DELETE", f"/model/{NOBODY}", 404),
+        ("GET", f"/v2/operation/{NOBODY}", 404),
+        ("GET", "/nothing", 404),
+        ("PUT", "/deployment", 405),
+        ("POST", "/deployment", 400),
+        ("GET", "/help/inference-engine-parameters/more", 404),
+    ],
+)
+def test_what_is_not_there_is_a_problem(zone: Zone, method: str, path: str, status: int) -> None:
+    """404 and 405 in the vendor's shape, no matter what is missing."""
+    reply = zone.ask(method, path)
+    assert (reply.status, reply.json["status"]) == (status, status)
+
+
+def test_unknown_zone_is_404(zone: Zone) -> None:
+    """Even signed well."""
+    zone.zone = "moon-1"
+    assert zone.ask("GET", "/deployment").status == 404
+
+
+def test_plain_paths_are_the_default_zones(zone: Zone) -> None:
+    """/v2/ai without a zone is ch-gva-2."""
+    id = zone.ready()
+    exo = zone.world.exoscale
+    path = f"{DEPLOYMENTS}/{id}"
+    said = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
+    assert zone.world.handle(zone.now, "GET", path, {"Authorization": said}).status == 200
+
+
+def test_no_rate_is_limited_and_none_is_told(zone: Zone) -> None:
+    """The vendor documents no limit and sends no header about one."""
+    replies = [zone.ask("GET", "/deployment") for _ in range(300)]
+    assert {reply.status for reply in replies} == {200}
+    assert not [name for name in replies[0].headers if "rate" in name.lower()]
+
+
+def test_revealed_key_opens_the_deployments_own_endpoint(zone: Zone) -> None:
+    """401 for a stranger, 503 until ready and at no replicas, then the model's name; then 401."""
+
+    def models(key: str) -> Any:
+        head = {"Authorization": f"Bearer {key}"}
+        return zone.world.serve(zone.now, "GET", "/v1/models", head)
+
+    id = zone.create()
+    key = zone.ask("GET", f"/deployment/{id}/api-key").json["api-key"]
+    assert (models("stranger").status, models(key).status) == (401, 503)
+    zone.now += 600
+    assert models(key).status == 200
+    assert MODEL.encode() in models(key).body
+    zone.accepted("POST", f"/deployment/{id}/scale", {"replicas": 0})
+    zone.now += 300
+    assert models(key).status == 503
+    zone.accepted("DELETE", f"/deployment/{id}")
+    zone.now += 60
+    assert models(key).status == 401
