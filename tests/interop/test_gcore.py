@@ -1,0 +1,348 @@
+"""gcore, the vendor's generated SDK, against the emulator: it reads all that we wrote.
+
+Its models are built leniently, so each is validated once more, strictly, where the vendor's own
+types leave room for it: `command` is a text there and a list in the vendor's reference.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from typing import Any, get_args
+
+import gcore
+import pytest
+from gcore import AsyncGcore, Gcore
+from gcore.types.cloud import InferenceRegionCapacityList, Task
+from gcore.types.cloud.inference import InferenceAPIKey, InferenceDeployment, InferenceFlavor
+
+from di_async.emulator import Emulator, Lifecycle, threaded
+
+FLAVOR = "inference-16vcpu-232gib-1xh100-80gb"
+WORDS = get_args(InferenceDeployment.model_fields["status"].annotation)
+STATES = get_args(Task.model_fields["state"].annotation)
+PROBE = {"enabled": True, "probe": {"http_get": {"port": 80, "path": "/healthz"}}}
+ASKED: dict[str, Any] = {
+    "name": "my-instance",
+    "image": "nginx:latest",
+    "listening_port": 80,
+    "flavor_name": FLAVOR,
+    "containers": [
+        {
+            "region_id": 7,
+            "scale": {"min": 1, "max": 3, "triggers": {"http": {"rate": 5, "window": 60}}},
+        }
+    ],
+    "description": "My first instance",
+    "envs": {"DEBUG_MODE": "False"},
+    "probes": {"readiness_probe": PROBE},
+    "ingress_opts": {"disable_response_buffering": True},
+    "logging": {"enabled": True, "topic_name": "logs", "destination_region_id": 7},
+    "api_timeout": 60,
+}
+
+
+both_dialects = pytest.mark.parametrize("dialect", ["documented", "observed"])
+
+
+@pytest.fixture
+def dialect() -> str:
+    """The dialect of tests to which it makes no difference."""
+    return "observed"
+
+
+@pytest.fixture
+def emulator(dialect: Any) -> Iterator[Emulator]:
+    """A fast emulator: a create takes 1 ms, its task a tenth of that."""
+    lifecycle = Lifecycle(create=10, update=5, delete=3)
+    with threaded(dialect=dialect, time_scale=10_000.0, seed=0, lifecycle=lifecycle) as emu:
+        yield emu
+
+
+def options_of(emu: Emulator) -> dict[str, Any]:
+    """What both clients are made with; no retries, so that errors come at once."""
+    return {
+        "api_key": emu.gcore_api_key,
+        "cloud_project_id": emu.gcore_project_id,
+        "base_url": emu.url,
+        "polling_interval_seconds": 1,
+        "polling_timeout_seconds": 10,
+        "max_retries": 0,
+    }
+
+
+@pytest.fixture
+def sdk(emulator: Emulator) -> Iterator[Gcore]:
+    """The synchronous SDK."""
+    with Gcore(**options_of(emulator)) as client:
+        yield client
+
+
+@pytest.fixture
+async def async_sdk(emulator: Emulator) -> AsyncIterator[AsyncGcore]:
+    """The asynchronous SDK."""
+    async with AsyncGcore(**options_of(emulator)) as client:
+        yield client
+
+
+def check_deployment(it: InferenceDeployment, emu: Emulator) -> None:
+    """Every field that was asked for is there, in the SDK's own types."""
+    if it.command is None or isinstance(it.command, str):
+        InferenceDeployment.model_validate(it.to_dict(), strict=True)
+    assert it.status in WORDS
+    assert it.project_id == emu.gcore_project_id
+    assert (it.name, it.image, it.listening_port) == ("my-instance", "nginx:latest", 80)
+    assert (it.flavor_name, it.timeout, it.envs) == (FLAVOR, 60, {"DEBUG_MODE": "False"})
+    assert (it.credentials_name, it.object_references) == ("", [])
+    assert it.created_at is not None
+    assert datetime.fromisoformat(it.created_at)
+    (container,) = it.containers
+    scale = container.scale
+    assert (container.region_id, scale.min, scale.max) == (7, 1, 3)
+    assert scale.triggers.http is not None
+    assert (scale.triggers.http.rate, scale.triggers.http.window) == (5, 60)
+    assert scale.triggers.cpu is None
+    assert it.ingress_opts is not None
+    assert it.ingress_opts.disable_response_buffering is True
+    assert it.logging is not None
+    assert (it.logging.enabled, it.logging.topic_name) == (True, "logs")
+    assert it.probes is not None
+    assert it.probes.liveness_probe is None
+    assert it.probes.readiness_probe is not None
+    probe = it.probes.readiness_probe.probe
+    assert probe is not None
+    assert probe.http_get is not None
+    assert (probe.http_get.path, probe.http_get.schema_) == ("/healthz", "HTTP")
+
+
+async def settled(client: AsyncGcore, name: str = "my-instance") -> InferenceDeployment:
+    """A deployment once it serves: `*_and_poll` does not wait for that."""
+    while True:
+        it = await client.cloud.inference.deployments.get(name)
+        if it.status in ("ACTIVE", "PENDING"):
+            return it
+
+
+@both_dialects
+def test_synchronous_lifecycle(emulator: Emulator, sdk: Gcore) -> None:
+    """Create, update and delete, each polled by the SDK itself."""
+    deployments = sdk.cloud.inference.deployments
+    made = deployments.create_and_poll(**ASKED)
+    check_deployment(made, emulator)
+    assert made.description == "My first instance"
+    changed = deployments.update_and_poll("my-instance", description="second")
+    assert changed.description == "second"
+    check_deployment(changed, emulator)
+    deployments.delete_and_poll("my-instance")
+    with pytest.raises(gcore.NotFoundError):
+        deployments.get("my-instance")
+    assert emulator.truth("my-instance").status == "DELETED"
+
+
+@both_dialects
+async def test_asynchronous_lifecycle(emulator: Emulator, async_sdk: AsyncGcore) -> None:
+    """The same without blocking; a deployment that serves has an address and ready replicas."""
+    deployments = async_sdk.cloud.inference.deployments
+    check_deployment(await deployments.create_and_poll(**ASKED), emulator)
+    served = await settled(async_sdk)
+    check_deployment(served, emulator)
+    assert served.status == "ACTIVE"
+    assert served.address == f"{emulator.dataplane_url}/gcore/my-instance"
+    (container,) = served.containers
+    assert (container.deploy_status.ready, container.deploy_status.total) == (1, 1)
+    assert container.error_message is None
+    changed = await deployments.update_and_poll("my-instance", image="nginx:2")
+    assert changed.image == "nginx:2"
+    await settled(async_sdk)
+    await deployments.delete_and_poll("my-instance")
+    with pytest.raises(gcore.NotFoundError):
+        await deployments.get("my-instance")
+
+
+@both_dialects
+async def test_command_in_both_dialects(emulator: Emulator, async_sdk: AsyncGcore) -> None:
+    """The SDK takes a list and declares a text; the reference shows a list."""
+    asked = {**ASKED, "command": ["nginx", "-g", "daemon off;"]}
+    made = await async_sdk.cloud.inference.deployments.create_and_poll(**asked)
+    told: Any = made.command
+    documented = emulator.world.settings.dialect == "documented"
+    assert told == (asked["command"] if documented else "nginx -g daemon off;")
+    check_deployment(made, emulator)
+
+
+async def test_stop_and_start(async_sdk: AsyncGcore) -> None:
+    """Neither has a task; DISABLED, and ACTIVE again."""
+    deployments = async_sdk.cloud.inference.deployments
+    await deployments.create_and_poll(**ASKED)
+    await settled(async_sdk)
+    await deployments.stop("my-instance")
+    while (await deployments.get("my-instance")).status != "DISABLED":
+        pass
+    await deployments.start("my-instance")
+    assert (await settled(async_sdk)).status == "ACTIVE"
+    assert (await async_sdk.cloud.tasks.list()).count == 1
+
+
+async def test_scaled_to_zero_is_pending(async_sdk: AsyncGcore) -> None:
+    """The SDK's word for it, too."""
+    asleep = {"region_id": 7, "scale": {"min": 0, "max": 1}}
+    await async_sdk.cloud.inference.deployments.create_and_poll(**ASKED | {"containers": [asleep]})
+    assert (await settled(async_sdk)).status == "PENDING"
+
+
+@both_dialects
+def test_list_follows_the_pages(emulator: Emulator, sdk: Gcore) -> None:
+    """By limit and offset, each deployment once."""
+    for _ in range(5):
+        emulator.add_gcore_deployment()
+    deployments = sdk.cloud.inference.deployments
+    assert deployments.list(limit=2).count == 5
+    names = [it.name for it in deployments.list(limit=2)]
+    assert names == [f"placed-{number}" for number in range(5)]
+    for it in deployments.list():
+        InferenceDeployment.model_validate(it.to_dict(), strict=True)
+
+
+def test_every_word_is_the_sdks(emulator: Emulator, sdk: Gcore) -> None:
+    """What we tell is in the SDK's enumeration, and all of that is told."""
+    for word in ("DEPLOYING", "PARTIALLYDEPLOYED", "ACTIVE", "DISABLED", "DELETING"):
+        emulator.add_gcore_deployment(name=word, status=word, settles_in=1e6)
+    emulator.add_gcore_deployment(name="PENDING", scale_min=0)
+    rows = list(sdk.cloud.inference.deployments.list())
+    assert sorted(it.status for it in rows) == sorted(WORDS)
+    for it in rows:
+        assert it.status == it.name
+        InferenceDeployment.model_validate(it.to_dict(), strict=True)
+
+
+def test_story_of_a_failure(emulator: Emulator, sdk: Gcore) -> None:
+    """PARTIALLYDEPLOYED, and the container tells why."""
+    emulator.add_gcore_deployment(name="mine", status="FAILED", message="no such image")
+    it = sdk.cloud.inference.deployments.get("mine")
+    assert it.status == "PARTIALLYDEPLOYED"
+    assert it.containers[0].error_message == "no such image"
+
+
+async def test_failed_task_is_raised_with_its_error(
+    emulator: Emulator, async_sdk: AsyncGcore
+) -> None:
+    """The SDK's poller raises the task's own words."""
+    emulator.fault("operation_failed", message="out of nodes")
+    with pytest.raises(ValueError, match="out of nodes"):
+        await async_sdk.cloud.inference.deployments.create_and_poll(**ASKED)
+
+
+def test_answers_with_no_task_or_several(emulator: Emulator, sdk: Gcore) -> None:
+    """An update polls the first task, if any, and reads; a create insists on exactly one."""
+    deployments = sdk.cloud.inference.deployments
+    emulator.add_gcore_deployment(name="mine")
+    emulator.fault("no_reference", id="mine")
+    assert deployments.update_and_poll("mine", description="new").description == "new"
+    emulator.fault("many_tasks", id="my-instance")
+    with pytest.raises(ValueError, match="exactly one task"):
+        deployments.create_and_poll(**ASKED)
+
+
+def test_task_is_polled_through_new_and_running() -> None:
+    """A task that takes its time is asked for once a second, and reads in all of its states."""
+    lifecycle = Lifecycle(create=9, operation_share=0.1)
+    with threaded(seed=0, lifecycle=lifecycle) as emu, Gcore(**options_of(emu)) as client:
+        id = client.cloud.inference.deployments.create(**ASKED).tasks[0]
+        first = client.cloud.tasks.get(id)
+        done = client.cloud.tasks.poll(id)
+    assert (first.state, done.state) == ("NEW", "FINISHED")
+    assert done.created_resources is not None
+    assert done.created_resources.inference_instances == ["my-instance"]
+
+
+def test_tasks(emulator: Emulator, sdk: Gcore) -> None:
+    """Get, list with filters, acknowledge: the SDK's model takes them strictly."""
+    id = sdk.cloud.inference.deployments.create(**ASKED).tasks[0]
+    sdk.cloud.tasks.poll(id)
+    rows = list(sdk.cloud.tasks.list(state=["FINISHED", "ERROR"], limit=1))
+    assert [task.id for task in rows] == [id]
+    told = sdk.cloud.tasks.acknowledge_one(id)
+    assert told.acknowledged_at is not None
+    for task in (*rows, told):
+        Task.model_validate(task.to_dict(), strict=True)
+        assert task.state in STATES
+        assert task.task_type == "create_inference_instance"
+        assert task.project_id == emulator.gcore_project_id
+
+
+@both_dialects
+async def test_logs(async_sdk: AsyncGcore) -> None:
+    """With their times as times, in either order."""
+    deployments = async_sdk.cloud.inference.deployments
+    await deployments.create_and_poll(**ASKED)
+    await settled(async_sdk)
+    lines = [line async for line in deployments.logs.list("my-instance", limit=1)]
+    assert len(lines) == 2
+    assert {(line.region_id, line.pod) for line in lines} == {(7, "my-instance-0-0")}
+    assert all(isinstance(line.time, datetime) for line in lines)
+    newest = await deployments.logs.list("my-instance", order_by="time.desc")
+    assert newest.results[0].message == "Listening on port 80"
+
+
+def test_flavors_and_capacities(sdk: Gcore) -> None:
+    """Every flavour can be had by its name, and regions tell what is left."""
+    inference = sdk.cloud.inference
+    flavors = list(inference.flavors.list())
+    for flavor in flavors:
+        InferenceFlavor.model_validate(flavor.to_dict(), strict=True)
+        assert inference.flavors.get(flavor.name) == flavor
+    told = inference.get_capacity_by_region()
+    InferenceRegionCapacityList.model_validate(told.to_dict(), strict=True)
+    assert told.count == len(told.results) > 1
+    names = {row.flavor_name for region in told.results for row in region.capacity}
+    assert names == {flavor.name for flavor in flavors}
+
+
+@both_dialects
+def test_api_keys(sdk: Gcore) -> None:
+    """The secret comes once; keys open deployments, and `[]` opens them to the world."""
+    keys, deployments = sdk.cloud.inference.api_keys, sdk.cloud.inference.deployments
+    made = keys.create(name="mine", description="d")
+    assert made.secret
+    told = keys.get("mine")
+    InferenceAPIKey.model_validate(told.to_dict(), strict=True)
+    assert "secret" not in told.to_dict()
+    assert deployments.create_and_poll(**ASKED, api_keys=["mine"]).auth_enabled is True
+    assert [key.deployment_names for key in keys.list()] == [["my-instance"]]
+    assert keys.update("mine", description="new").description == "new"
+    opened = deployments.update_and_poll("my-instance", api_keys=[])
+    assert (opened.auth_enabled, opened.api_keys) == (False, [])
+    keys.delete("mine")
+    with pytest.raises(gcore.NotFoundError):
+        keys.get("mine")
+
+
+def test_errors_are_the_sdks(emulator: Emulator, sdk: Gcore) -> None:
+    """Each status is the SDK's own class, with the vendor's body."""
+    deployments = sdk.cloud.inference.deployments
+    with pytest.raises(gcore.NotFoundError) as missing:
+        deployments.get("nobody")
+    assert isinstance(missing.value.body, dict)
+    assert missing.value.body["exception_class"] == "NotFoundError"
+    with pytest.raises(gcore.NotFoundError):
+        deployments.get("my-instance", project_id=emulator.gcore_project_id + 1)
+    with pytest.raises(gcore.BadRequestError) as bad:
+        deployments.create(**ASKED | {"name": "abc"})
+    assert isinstance(bad.value.body, dict)
+    assert bad.value.body["invalid_fields"].keys() == {"name"}
+    emulator.fault("no_capacity", region="7")
+    with pytest.raises(gcore.PermissionDeniedError, match="ForbiddenError"):
+        deployments.create(**ASKED)
+    emulator.fault("rate_limit")
+    with pytest.raises(gcore.RateLimitError):
+        deployments.list()
+    emulator.fault("status", status=503)
+    with pytest.raises(gcore.InternalServerError):
+        deployments.list()
+    with pytest.raises(gcore.AuthenticationError, match="Bad permanent token"):
+        sdk.with_options(api_key="1234").cloud.inference.deployments.list()
+
+
+def test_sdk_gets_over_a_reset(emulator: Emulator, sdk: Gcore) -> None:
+    """Without the caller's help."""
+    emulator.fault("reset")
+    patient = sdk.with_options(max_retries=1)
+    assert patient.cloud.inference.deployments.list().count == 0
