@@ -95,9 +95,9 @@ class InferenceDeployments(Resources[InferenceDeployment]):
 
         return Listing(fetch, _row, page_size)
 
-    async def get(self, name: str) -> InferenceDeployment:
+    async def get(self, id: str) -> InferenceDeployment:
         """One deployment. Raises `NotFoundError` where the project has none of that name."""
-        return _row(await self._engine.json(self._request("get", name)))
+        return _row(await self._engine.json(self._request("get", id)))
 
     async def create(
         self, spec: SpecLike, *, open_to_world: bool = False
@@ -134,7 +134,7 @@ class InferenceDeployments(Resources[InferenceDeployment]):
 
     async def update(
         self,
-        name: str,
+        id: str,
         spec: SpecLike | None = None,
         *,
         open_to_world: bool = False,
@@ -145,7 +145,7 @@ class InferenceDeployments(Resources[InferenceDeployment]):
         A PATCH: what is not given stays as it is. A field given replaces the old one, all of it.
 
         Args:
-            name: the deployment; it cannot be renamed.
+            id: the deployment's name, which cannot change.
             spec: fields as a mapping or a spec.
             open_to_world: must be said for `api_keys` of nothing and for `auth_enabled=False`:
                 with them everybody may call it.
@@ -156,7 +156,7 @@ class InferenceDeployments(Resources[InferenceDeployment]):
             OutcomeUnknownError: the update may have been accepted.
         """
         body = {**(self._fields(spec) if spec is not None else {}), **given_fields(fields)}
-        if body.get("name") == name:
+        if body.get("name") == id:
             del body["name"]  # no field of a PATCH
         if not body:
             raise InvalidInputError("nothing to update: give a field")
@@ -164,35 +164,35 @@ class InferenceDeployments(Resources[InferenceDeployment]):
             raise InvalidInputError("name: cannot change", problems=("name: cannot change",))
         checked(body, InferenceDeploymentSpec, whole=False, nullable=_NULL_IN_PATCH)
         _guard(body, open_to_world, updating=True)
-        before = await self.get(name)
+        before = await self.get(id)
         goal = goal_of(body, before, at_rest=before.status == "DISABLED")
-        request = self._request("update", name, json=body)
-        return await self._writes.change(request, name, before, goal)
+        request = self._request("update", id, json=body)
+        return await self._writes.change(request, id, before, goal)
 
-    async def start(self, name: str) -> Change[InferenceDeployment]:
+    async def start(self, id: str) -> Change[InferenceDeployment]:
         """A change that settles when it serves, or sleeps (scaled to zero), again."""
-        return await self._switch(name, Goal("start"))
+        return await self._switch(id, Goal("start"))
 
-    async def stop(self, name: str) -> Change[InferenceDeployment]:
+    async def stop(self, id: str) -> Change[InferenceDeployment]:
         """A change that settles when it is `DISABLED`: it costs nothing, until it is started."""
-        return await self._switch(name, Goal("stop"))
+        return await self._switch(id, Goal("stop"))
 
-    async def _switch(self, name: str, goal: Goal) -> Change[InferenceDeployment]:
-        before = await self.get(name)
-        return await self._writes.change(self._request(goal.kind, name), name, before, goal)
+    async def _switch(self, id: str, goal: Goal) -> Change[InferenceDeployment]:
+        before = await self.get(id)
+        return await self._writes.change(self._request(goal.kind, id), id, before, goal)
 
-    async def delete(self, name: str) -> Change[None]:
+    async def delete(self, id: str) -> Change[None]:
         """A change that settles when the task is finished and GET answers 404.
 
         What is not there gives a settled change with `.already_gone`: in another project it would
         be so too, and it would go on billing.
         """
         where = f"project {self._project}"
-        return await self._writes.delete(self._request("delete", name), name, where)
+        return await self._writes.delete(self._request("delete", id), id, where)
 
     async def logs(
         self,
-        name: str,
+        id: str,
         *,
         limit: int = 100,
         offset: int = 0,
@@ -200,7 +200,7 @@ class InferenceDeployments(Resources[InferenceDeployment]):
         region_id: int | None = None,
     ) -> builtins.list[LogLine]:
         """Up to `limit` lines of its log, the latest first; of one region, or of all."""
-        request = self._request("logs", name)
+        request = self._request("logs", id)
         params = {"order_by": order_by, "region_id": region_id}
 
         async def ask(window: Mapping[str, Any]) -> Any:

@@ -1,0 +1,484 @@
+"""v3: tasks first, then the deployment; what a write is, and when it has settled."""
+
+from typing import Any
+
+import pytest
+
+from di_async import (
+    DecodeError,
+    DeploymentFailedError,
+    InvalidInputError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResourceVanishedError,
+    WaitTimeoutError,
+)
+from di_async.gcore import Accepted, InferenceDeploymentSpec
+from tests.gcore.helpers import (
+    HIDDEN,
+    NAME,
+    ONE,
+    PROJECT,
+    TASK,
+    TASK_PATH,
+    V3,
+    Routes,
+    a_container,
+    a_spec,
+    a_task,
+    accepted,
+    deployment,
+    no_such,
+    routed,
+    scripted,
+    sent,
+    shown,
+)
+from tests.support import Step, answer
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+GET, TASKS = f"GET {ONE}", f"GET {TASK_PATH}"
+POST, PATCH, DELETE = f"POST {V3}", f"PATCH {ONE}", f"DELETE {ONE}"
+
+
+def reads(*statuses: str, **fields: Any) -> list[Step]:
+    """Answers to GET, one for each status."""
+    return [answer(200, shown(status, **fields)) for status in statuses]
+
+
+def tasks(*states: str, **fields: Any) -> list[Step]:
+    """Answers about the task."""
+    return [answer(200, a_task(state, **fields)) for state in states]
+
+
+def words(network: Routes) -> list[str]:
+    """What was asked, in order, without its repetitions."""
+    asked = [f"{request.method} {request.path}" for request in network.requests]
+    return [one for i, one in enumerate(asked) if i == 0 or asked[i - 1] != one]
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+async def test_list() -> None:
+    """All pages, each row once."""
+    rows = [shown(name=f"web-{i}") for i in range(3)]
+
+    def page(request: Any) -> Any:
+        told = dict(request.params)
+        start, limit = int(told["offset"]), int(told["limit"])
+        return answer(200, {"count": 3, "results": rows[start : start + limit]})
+
+    async with routed({f"GET {V3}": page}) as (client, network):
+        listing = client.inference_deployments.list(page_size=2)
+        found = [one.name async for one in listing]
+    assert found == ["web-0", "web-1", "web-2"]
+    assert (listing.total, listing.drifted) == (3, False)
+    assert [dict(r.params)["offset"] for r in network.requests] == ["0", "2"]
+
+
+async def test_get() -> None:
+    """One deployment, or `NotFoundError` that names the project."""
+    async with scripted(answer(200, shown()), no_such()) as (client, _):
+        assert await client.inference_deployments.get(NAME) == deployment(shown())
+        with pytest.raises(NotFoundError, match=f"project {PROJECT}"):
+            await client.inference_deployments.get("other")
+
+
+async def test_logs() -> None:
+    """Lines as they come, with the filters that were asked for."""
+    line = {"message": "up", "pod": "p-1", "region_id": 7, "time": "2025-01-01T00:00:00"}
+    body = answer(200, {"count": 1, "results": [line]})
+    async with routed({f"GET {ONE}/logs": body}) as (client, network):
+        (found,) = await client.inference_deployments.logs(NAME, limit=5, region_id=7)
+    assert (found.message, found.pod, found.region_id) == ("up", "p-1", 7)
+    assert found.time is not None
+    assert found.time.utcoffset() is not None
+    assert dict(network.requests[0].params) == {
+        "limit": "5",
+        "offset": "0",
+        "order_by": "time.desc",
+        "region_id": "7",
+    }
+
+
+# --- create ----------------------------------------------------------------------------------
+
+
+async def test_create() -> None:
+    """Task to its end (NEW is none), then the deployment to ACTIVE."""
+    routes = {
+        POST: accepted(),
+        TASKS: tasks("NEW", "RUNNING", "FINISHED"),
+        GET: reads("DEPLOYING", "PARTIALLYDEPLOYED", "ACTIVE"),
+    }
+    async with routed(routes) as (client, network):
+        change = await client.inference_deployments.create(a_spec())
+        found = await change.wait()
+    assert (change.id, change.action, change.initial) == (NAME, "create", Accepted((TASK,)))
+    assert found.status == "ACTIVE"
+    assert words(network) == [POST, TASKS, GET]
+    assert sent(network.requests[0]) == a_spec()
+
+
+async def test_create_scaled_to_zero() -> None:
+    """PENDING counts as settled, and the history says why."""
+    routes = {POST: accepted(), TASKS: tasks("FINISHED"), GET: reads("PENDING")}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.create(a_spec())
+        assert (await change.wait()).status == "PENDING"
+    assert any("scaled to zero" in (event.note or "") for event in change.history)
+
+
+async def test_create_by_spec() -> None:
+    """A spec object is the same as its mapping."""
+    routes = {POST: accepted(), TASKS: tasks("FINISHED"), GET: reads("ACTIVE")}
+    async with routed(routes) as (client, network):
+        await client.inference_deployments.create(InferenceDeploymentSpec.from_dict(a_spec()))
+    assert sent(network.requests[0]) == a_spec()
+
+
+@pytest.mark.parametrize("spec", [a_spec(name="abc"), a_spec(containers=[]), {}])
+async def test_bad_spec(spec: dict[str, Any]) -> None:
+    """Nothing is sent."""
+    async with routed({}) as (client, network):
+        with pytest.raises(InvalidInputError) as caught:
+            await client.inference_deployments.create(spec)
+    assert caught.value.problems
+    assert network.requests == []
+
+
+async def test_failed_task() -> None:
+    """The task's error is the story; the deployment is not even asked for."""
+    routes = {POST: accepted(), TASKS: tasks("RUNNING", "ERROR", error="no GPU left")}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.create(a_spec())
+        with pytest.raises(DeploymentFailedError, match="no GPU left"):
+            await change.wait()
+
+
+async def test_error_message_that_stays() -> None:
+    """PARTIALLYDEPLOYED with an error message fails, after ten minutes of it."""
+    broken = [a_container(error_message="ImagePullBackOff")]
+    routes = {
+        POST: accepted(),
+        TASKS: tasks("FINISHED"),
+        GET: reads("PARTIALLYDEPLOYED", containers=broken),
+    }
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.create(a_spec())
+        with pytest.raises(DeploymentFailedError, match="ImagePullBackOff") as caught:
+            await change.wait()
+    assert 600 <= caught.value.elapsed < 800
+
+
+async def test_error_message_that_goes() -> None:
+    """An image pull that works in the end is no failure."""
+    broken = [a_container(error_message="ImagePullBackOff")]
+    routes = {
+        POST: accepted(),
+        TASKS: tasks("FINISHED"),
+        GET: [*reads("PARTIALLYDEPLOYED", containers=broken) * 3, *reads("ACTIVE")],
+    }
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.create(a_spec())
+        assert (await change.wait()).status == "ACTIVE"
+
+
+async def test_no_capacity() -> None:
+    """A refused create says what `ForbiddenError` means."""
+    refused = answer(403, {"exception_class": "ForbiddenError", "message": "Forbidden"})
+    async with scripted(refused) as (client, network):
+        with pytest.raises(PermissionDeniedError, match="no capacity left") as caught:
+            await client.inference_deployments.create(a_spec())
+    assert caught.value.code == "ForbiddenError"
+    assert len(network.requests) == 1
+
+
+async def test_lock_is_waited_for() -> None:
+    """409 means that another task holds the resource: it is sent again."""
+    locked = answer(409, {"exception_class": "ConflictError", "message": "locked by a task"})
+    async with scripted(locked, locked, accepted()) as (client, network):
+        change = await client.inference_deployments.create(a_spec())
+    assert (change.adopted, len(network.requests)) == (False, 3)
+
+
+async def test_default_timeout() -> None:
+    """Two hours, as the vendor's own client waits."""
+    routes = {POST: accepted(), TASKS: tasks("FINISHED"), GET: reads("DEPLOYING")}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.create(a_spec())
+        with pytest.raises(WaitTimeoutError) as caught:
+            await change.wait()
+    assert 7200 <= caught.value.elapsed < 7300
+
+
+async def test_resume() -> None:
+    """Another process goes on with the task; the token holds no secret."""
+    routes: dict[str, Any] = {
+        POST: accepted(),
+        TASKS: tasks("RUNNING"),
+        GET: reads("ACTIVE"),
+    }
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.create(a_spec(envs={"K": HIDDEN}))
+        token = change.resume_token
+    routes[TASKS] = tasks("RUNNING", "FINISHED")
+    async with routed(routes) as (client, network):
+        resumed = client.inference_deployments.resume(token)
+        assert (await resumed.wait()).status == "ACTIVE"
+    assert words(network) == [TASKS, GET]
+
+
+async def test_resume_in_another_project() -> None:
+    """A token belongs to its project."""
+    async with scripted(accepted()) as (client, _):
+        token = (await client.inference_deployments.create(a_spec())).resume_token
+    async with scripted(project_id=43) as (client, _):
+        with pytest.raises(InvalidInputError):
+            client.inference_deployments.resume(token)
+
+
+@pytest.mark.parametrize("body", [{"tasks": [7]}, {"tasks": [""]}, {"tasks": {}}])
+async def test_odd_tasks(body: Any) -> None:
+    """An answer that nobody can read is a lost answer: the name is looked up."""
+    routes = {POST: answer(200, body), GET: answer(200, shown(created_at=None, envs=None))}
+    async with routed(routes) as (client, _):
+        assert (await client.inference_deployments.create(a_spec())).adopted
+
+
+# --- update ----------------------------------------------------------------------------------
+
+
+async def test_update() -> None:
+    """Task, then the deployment with what was sent; the body is what was given."""
+    routes = {
+        PATCH: accepted(),
+        TASKS: tasks("RUNNING", "FINISHED"),
+        GET: [*reads("ACTIVE"), *reads("ACTIVE", image="nginx:2")],
+    }
+    async with routed(routes) as (client, network):
+        change = await client.inference_deployments.update(NAME, image="nginx:2")
+        found = await change.wait()
+    assert found.image == "nginx:2"
+    assert sent(network.asked("PATCH")[0]) == {"image": "nginx:2"}
+    assert "shows what was sent" in (change.history[-1].note or "")
+
+
+async def test_update_is_not_settled_by_an_old_read() -> None:
+    """ACTIVE with the old image is a stale read, however often it comes."""
+    routes = {
+        PATCH: accepted(),
+        TASKS: tasks("FINISHED"),
+        GET: [*reads("ACTIVE") * 20, *reads("ACTIVE", image="nginx:2")],
+    }
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.update(NAME, {"image": "nginx:2"})
+        assert (await change.wait()).image == "nginx:2"
+
+
+async def test_update_that_changes_nothing() -> None:
+    """Nothing can tell it from the time before: three reads over half a minute agree."""
+    routes = {PATCH: accepted(), TASKS: tasks("FINISHED"), GET: reads("ACTIVE")}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.update(NAME, image="nginx:latest")
+        await change.wait()
+    assert change.elapsed >= 30
+    assert "repeated" in (change.history[-1].note or "")
+
+
+async def test_update_without_tasks() -> None:
+    """An empty list of tasks is taken as it is."""
+    routes = {
+        PATCH: answer(200, {"tasks": []}),
+        GET: [*reads("ACTIVE"), *reads("ACTIVE", timeout=5)],
+    }
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.update(NAME, timeout=5)
+        assert (await change.wait()).timeout == 5
+
+
+async def test_update_with_several_tasks() -> None:
+    """All of them come first."""
+    other = f"GET /cloud/v1/tasks/{TASK[::-1]}"
+    routes = {
+        PATCH: answer(200, {"tasks": [TASK, TASK[::-1]]}),
+        TASKS: tasks("RUNNING", "FINISHED"),
+        other: tasks("RUNNING", "FINISHED"),
+        GET: [*reads("ACTIVE"), *reads("ACTIVE", timeout=5)],
+    }
+    async with routed(routes) as (client, network):
+        await (await client.inference_deployments.update(NAME, timeout=5)).wait()
+    assert words(network) == [GET, PATCH, TASKS, other, GET]
+
+
+async def test_update_of_a_stopped_one() -> None:
+    """It may stay stopped."""
+    routes = {
+        PATCH: accepted(),
+        TASKS: tasks("FINISHED"),
+        GET: [*reads("DISABLED"), *reads("DISABLED", timeout=5)],
+    }
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.update(NAME, timeout=5)
+        assert (await change.wait()).status == "DISABLED"
+
+
+async def test_update_by_whole_spec() -> None:
+    """The name in it is no field of a PATCH."""
+    routes = {PATCH: accepted(), GET: reads("ACTIVE")}
+    async with routed(routes) as (client, network):
+        await client.inference_deployments.update(NAME, InferenceDeploymentSpec(**a_spec()))
+    assert sent(network.asked("PATCH")[0]) == {k: v for k, v in a_spec().items() if k != "name"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({}, "nothing to update"),
+        ({"status": "ACTIVE"}, "nothing to update"),
+        ({"name": "renamed"}, "cannot change"),
+        ({"image": None}, "may be left out"),
+        ({"listening_port": 0}, "1 to 65535"),
+        ({"api_keys": []}, "open_to_world"),
+        ({"api_keys": None}, "open_to_world"),
+        ({"auth_enabled": False}, "open_to_world"),
+        ({"api_keys": ["a"], "auth_enabled": True}, "deprecated"),
+        ({"project_id": 43}, "not a field"),
+    ],
+)
+async def test_bad_update(fields: dict[str, Any], problem: str) -> None:
+    """Nothing is sent, nothing is read."""
+    async with routed({}) as (client, network):
+        with pytest.raises(InvalidInputError, match=problem):
+            await client.inference_deployments.update(NAME, **fields)
+    assert network.requests == []
+
+
+async def test_open_to_world() -> None:
+    """Said, it is done; for a create as well."""
+    routes = {POST: accepted(), PATCH: accepted(), GET: reads("ACTIVE")}
+    async with routed(routes) as (client, network):
+        api = client.inference_deployments
+        with pytest.raises(InvalidInputError, match="open_to_world"):
+            await api.create(a_spec(api_keys=[]))
+        await api.create(a_spec(api_keys=[]), open_to_world=True)
+        await api.update(NAME, api_keys=[], open_to_world=True)
+    assert sent(network.asked("POST")[0])["api_keys"] == []
+    assert sent(network.asked("PATCH")[0]) == {"api_keys": []}
+
+
+async def test_spec_for_another_project() -> None:
+    """A project in the mapping must be the client's."""
+    async with routed({POST: accepted()}) as (client, network):
+        with pytest.raises(InvalidInputError, match="the client's is 42"):
+            await client.inference_deployments.create(a_spec(project_id=43))
+        await client.inference_deployments.create(a_spec(project_id=PROJECT))
+    assert sent(network.requests[0]) == a_spec()
+
+
+# --- start, stop, delete ---------------------------------------------------------------------
+
+
+async def test_stop() -> None:
+    """No task: from ACTIVE to DISABLED."""
+    routes = {f"POST {ONE}/stop": answer(204), GET: [*reads("ACTIVE") * 5, *reads("DISABLED")]}
+    async with routed(routes) as (client, network):
+        change = await client.inference_deployments.stop(NAME)
+        assert (await change.wait()).status == "DISABLED"
+    assert (change.action, change.initial) == ("update", Accepted())
+    assert network.asked("POST")[0].body is None
+
+
+@pytest.mark.parametrize("end", ["ACTIVE", "PENDING"])
+async def test_start(end: str) -> None:
+    """No task: from DISABLED to serving or sleeping, which may take its time."""
+    routes = {
+        f"POST {ONE}/start": answer(204),
+        GET: [*reads("DISABLED") * 5, *reads("DEPLOYING", end)],
+    }
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.start(NAME)
+        assert (await change.wait()).status == end
+
+
+async def test_start_that_does_nothing() -> None:
+    """Ten minutes of DISABLED after a start are a failure."""
+    routes = {f"POST {ONE}/start": answer(204), GET: reads("DISABLED")}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.start(NAME)
+        with pytest.raises(DeploymentFailedError, match="is stopped"):
+            await change.wait()
+
+
+async def test_stop_of_a_stopped_one() -> None:
+    """Nothing can tell before from after: agreeing reads must do."""
+    routes = {f"POST {ONE}/stop": answer(204), GET: reads("DISABLED")}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.stop(NAME)
+        await change.wait()
+    assert change.elapsed >= 30
+
+
+async def test_delete() -> None:
+    """Task, then 404 on GET."""
+    routes = {
+        DELETE: accepted(),
+        TASKS: tasks("RUNNING", "FINISHED"),
+        GET: [*reads("DELETING"), no_such()],
+    }
+    async with routed(routes) as (client, network):
+        change = await client.inference_deployments.delete(NAME)
+        assert await change.wait() is None
+    assert words(network) == [DELETE, TASKS, GET]
+
+
+async def test_delete_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """A settled change, and a warning that names the project."""
+    async with scripted(no_such()) as (client, network):
+        change = await client.inference_deployments.delete(NAME)
+        await change.wait()
+    assert (change.already_gone, len(network.requests)) == (True, 1)
+    assert f"project {PROJECT}" in caplog.text
+
+
+async def test_delete_whose_task_fails() -> None:
+    """It still exists, and bills."""
+    routes = {DELETE: accepted(), TASKS: tasks("ERROR", error="in use"), GET: reads("ACTIVE")}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.delete(NAME)
+        with pytest.raises(DeploymentFailedError, match="in use"):
+            await change.wait()
+
+
+# --- waiting without a write -----------------------------------------------------------------
+
+
+async def test_wait_until_active() -> None:
+    """Serving or sleeping."""
+    async with routed({GET: reads("DEPLOYING", "PENDING")}) as (client, _):
+        found = await client.inference_deployments.wait_until_active(NAME)
+    assert found.status == "PENDING"
+
+
+async def test_vanished() -> None:
+    """Two 404s in a row, once it was there."""
+    async with routed({GET: [*reads("DEPLOYING"), no_such()]}) as (client, _):
+        with pytest.raises(ResourceVanishedError):
+            await client.inference_deployments.wait_until_active(NAME)
+
+
+async def test_capabilities() -> None:
+    """What this API can promise, in one place."""
+    async with routed({}) as (client, _):
+        v2, v3 = client.inference_instances, client.inference_deployments
+        assert (v3.capabilities.unique_names, v2.capabilities.unique_names) == (True, False)
+        assert (v3.capabilities.steps, v2.capabilities.steps) == (("task",), ())
+
+
+async def test_answer_that_is_none() -> None:
+    """A GET that answers something else is told."""
+    async with scripted(answer(200, {"count": 0})) as (client, _):
+        with pytest.raises(DecodeError, match="InferenceDeployment"):
+            await client.inference_deployments.get(NAME)

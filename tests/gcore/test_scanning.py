@@ -1,0 +1,113 @@
+"""A scan, a crowd and a stream over a Gcore account."""
+
+from typing import Any
+
+import pytest
+
+from di_async import scan
+from di_async.core.inventory import Prices
+from di_async.gcore.scanning import row_of
+from tests.gcore.helpers import (
+    V2,
+    V3,
+    a_container,
+    an_instance,
+    deployment,
+    instance,
+    no_such,
+    routed,
+    shown,
+)
+from tests.support import answer
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+FLAVOR = "inference-16vcpu-232gib-1xh100-80gb"
+BUSY = [a_container(deploy_status={"ready": 1, "total": 2}), a_container(region_id=12)]
+
+
+def page(*rows: Any) -> Any:
+    """A list answer."""
+    return answer(200, {"count": len(rows), "results": list(rows)})
+
+
+def test_deployment_row() -> None:
+    """Its name is its key; replicas as told, else the least."""
+    row = row_of(deployment(shown("DEPLOYING", containers=BUSY)), "gcore", Prices())
+    assert (row.client, row.id, row.name, row.region) == (
+        "gcore",
+        "my-instance",
+        "my-instance",
+        "7,12",
+    )
+    assert (row.status, row.pending, row.models) == ("DEPLOYING", True, ("nginx:latest",))
+    assert row.accelerators == ((FLAVOR, 3),)
+    assert row.hourly_cost is None
+
+
+def test_instance_row() -> None:
+    """v2 has ids, and flavours by UUID."""
+    row = row_of(instance(an_instance()), "gcore", Prices())
+    assert (row.id, row.name, row.region) == (an_instance()["id"], "my-instance", "7")
+    assert row.accelerators == ((an_instance()["flavor_id"], 3),)
+
+
+async def test_scan() -> None:
+    """The project's deployments; without a project, the instances."""
+    rows = page(shown(), shown(name="other", containers=BUSY))
+    async with routed({f"GET {V3}": rows}) as (client, _):
+        assert sorted(row.id for row in await scan(client)) == ["my-instance", "other"]
+    async with routed({f"GET {V2}": page(an_instance())}, project_id=None) as (client, _):
+        assert [row.id for row in await scan(client)] == [an_instance()["id"]]
+
+
+@pytest.mark.parametrize(("region", "names"), [("7", ["a", "b"]), ("12", ["b"]), ("9", [])])
+async def test_scan_of_a_region(region: str, names: list[str]) -> None:
+    """The API has no such filter, so we have."""
+    rows = page(shown(name="a"), shown(name="b", containers=BUSY))
+    async with routed({f"GET {V3}": rows}) as (client, _):
+        scanner = client.scanner("gcore", Prices())
+        found = await scanner.list(region, lambda *_: None)
+    assert [row.id for row in found] == names
+
+
+async def test_scan_in_full() -> None:
+    """One in full; no single GPUs, no prices."""
+    async with routed({f"GET {V3}/a": answer(200, shown(name="a"))}) as (client, _):
+        scanner = client.scanner("gcore", Prices())
+        await scanner.fill_prices()
+        assert await scanner.regions() == (None,)
+        assert (await scanner.get("a")).id == "a"
+        assert await scanner.gpus("a") == ()
+
+
+async def test_watch() -> None:
+    """All of the project: how it is, what comes, what goes."""
+    routes = {
+        f"GET {V3}": [page(shown(name="a"), shown("DEPLOYING", name="b")), page(shown(name="b"))],
+        f"GET {V3}/a": no_such(),
+    }
+    told: list[tuple[str, str | None]] = []
+    async with routed(routes) as (client, _):
+        async for event in client.inference_deployments.watch():
+            told.append((event.id, event.status))
+            if len(told) == 4:
+                break
+    assert told[:2] == [("a", "ACTIVE"), ("b", "DEPLOYING")]
+    assert sorted(told[2:], key=str) == [("a", None), ("b", "ACTIVE")]
+
+
+async def test_watch_of_a_region() -> None:
+    """Only what has a container there."""
+    rows = page(shown(name="a"), shown(name="b", containers=BUSY))
+    async with routed({f"GET {V3}": rows}) as (client, _):
+        event = await anext(aiter(client.inference_deployments.watch(region="12")))
+    assert event.id == "b"
+
+
+async def test_watch_of_instances_in_a_region() -> None:
+    """v2 alike."""
+    rows = page(an_instance(), an_instance(id="b", containers=BUSY))
+    async with routed({f"GET {V2}": rows}) as (client, _):
+        event = await anext(aiter(client.inference_instances.watch(region="12")))
+    assert event.id == "b"
