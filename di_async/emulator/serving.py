@@ -84,6 +84,11 @@ class Emulator:
         return self.world.gcore.project_id
 
     @property
+    def exoscale_url(self) -> str:
+        """The base URL of any Exoscale zone, whose name goes where `{zone}` stands."""
+        return f"{self.url}/zones/{{zone}}"
+
+    @property
     def exoscale_api_key(self) -> str:
         """An Exoscale key that works in every zone."""
         return self.world.exoscale.api_key

@@ -13,6 +13,7 @@ import pytest
 from di_async.emulator import Emulator, Lifecycle, running
 
 from .helpers import BASE, a_spec
+from .world.exoscale.helpers import signed
 
 CREATE = f"POST {BASE}"
 
@@ -203,3 +204,54 @@ async def test_unknown_option_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="colour"):
         async with running(colour="red"):  # type: ignore[call-arg]
             pass
+
+
+async def test_three_clouds_answer_on_one_port(emu: Emulator) -> None:
+    """Each with its own credentials; what is placed is there, and the truth knows it."""
+    deployment = emu.add_exoscale_deployment(name="exo", zone="de-fra-1")
+    emu.add_instance(name="do")
+    path = "/zones/de-fra-1/v2/ai/deployment"
+    key, secret = emu.exoscale_api_key, emu.exoscale_api_secret
+    signature = signed(key, secret, "GET", path, expires=time.time() + 600)
+    gcore = f"/cloud/v3/inference/{emu.gcore_project_id}/deployments"
+    asked = (
+        (path, signature, 200),
+        (BASE, f"Bearer {emu.token}", 200),
+        (gcore, f"APIKey {emu.gcore_api_key}", 200),
+        (gcore, f"Bearer {emu.token}", 401),
+        (path, f"Bearer {emu.token}", 403),
+    )
+    async with aiohttp.ClientSession(emu.url) as session:
+        for target, authorization, status in asked:
+            async with session.get(target, headers={"Authorization": authorization}) as reply:
+                assert reply.status == status, target
+    assert emu.truth(deployment.id).status == "ready"
+    assert emu.exoscale_url.format(zone="de-fra-1") == f"{emu.url}/zones/de-fra-1"
+    assert emu.add_exoscale_model(name="a/b", state="downloading").state == "downloading"
+
+
+async def test_signature_expires_by_the_real_clock(emu: Emulator) -> None:
+    """At scale 1000, too: a skewed client is told the server's time, which is ours."""
+    path = "/v2/ai/model"
+    key, secret = emu.exoscale_api_key, emu.exoscale_api_secret
+    late = signed(key, secret, "GET", path, expires=time.time() - 60)
+    async with (
+        aiohttp.ClientSession(emu.url) as session,
+        session.get(path, headers={"Authorization": late}) as reply,
+    ):
+        assert reply.status == 403
+        told = (await reply.json())["message"]
+    assert abs(int(told.rpartition(" ")[2]) - time.time()) < 5
+
+
+async def test_key_of_an_exoscale_deployment_opens_the_data_plane(emu: Emulator) -> None:
+    """The listener is the one that serves DigitalOcean's instances."""
+    id = emu.add_exoscale_deployment().id
+    key = next(key for key, owner in emu.world.exoscale.estate.keys.items() if owner == id)
+    tls = ssl.create_default_context(cadata=emu.ca_pem)
+    connector = aiohttp.TCPConnector(ssl=tls)
+    async with (
+        aiohttp.ClientSession(emu.dataplane_url, connector=connector) as session,
+        session.get("/v1/models", headers={"Authorization": f"Bearer {key}"}) as reply,
+    ):
+        assert reply.status == 200

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from enum import StrEnum
@@ -49,8 +50,8 @@ async def emulate(
 ) -> None:
     """Run the emulator on 127.0.0.1 until Ctrl-C (exit code 130).
 
-    Prints its URL, its token and a line to copy that aims `di-async` at it. With -o json, one
-    document with the same.
+    All three clouds are at one URL. Prints it, the credentials of each cloud and a line to copy
+    that aims `di-async` at it. With -o json, one document with the same.
     """
     with tempfile.TemporaryDirectory(prefix="di-async-emulator-") as folder:
         async with emulator.running(
@@ -70,28 +71,45 @@ async def emulate(
                 "data_plane": emu.dataplane_url,
                 "ca_file": str(ca_file),
                 "seed": emu.seed,
+                "gcore": {"api_key": emu.gcore_api_key, "project_id": emu.gcore_project_id},
+                "exoscale": {
+                    "url": emu.exoscale_url,
+                    "api_key": emu.exoscale_api_key,
+                    "api_secret": emu.exoscale_api_secret,
+                },
                 "env": env,
             }
-            cli.out.one(told, _lines(told, env))
+            cli.out.one(told, _lines(emu, ca_file, env))
             cli.say(f"{dialect} dialect, {time_scale:g} times faster than real. Ctrl-C ends it.")
             await asyncio.Event().wait()
 
 
-def _lines(told: dict[str, object], env: dict[str, str]) -> Iterator[tuple[str, object]]:
-    yield "API", told["url"]
-    yield "token", told["token"]
-    yield "data plane", told["data_plane"]
-    yield "CA file", told["ca_file"]
-    yield "seed", told["seed"]
+def _lines(emu: Emulator, ca_file: Path, env: dict[str, str]) -> Iterator[tuple[str, object]]:
+    yield "API", emu.url
+    yield "token", emu.token
+    yield "Gcore key", f"{emu.gcore_api_key} of project {emu.gcore_project_id}"
+    yield "Exoscale", emu.exoscale_url
+    yield "Exoscale key", f"{emu.exoscale_api_key} with secret {emu.exoscale_api_secret}"
+    yield "data plane", emu.dataplane_url
+    yield "CA file", str(ca_file)
+    yield "seed", emu.seed
     yield "copy", _shell_line(env)
 
 
 def _environment(emu: Emulator, ca_file: Path | None) -> dict[str, str]:
-    env = {"DI_ASYNC_BASE_URL": emu.url, "DIGITALOCEAN_TOKEN": emu.token}
+    env = {
+        "DI_ASYNC_BASE_URL": emu.url,
+        "DIGITALOCEAN_TOKEN": emu.token,
+        "GCORE_API_KEY": emu.gcore_api_key,
+        "GCORE_CLOUD_PROJECT_ID": str(emu.gcore_project_id),
+        "EXOSCALE_API_KEY": emu.exoscale_api_key,
+        "EXOSCALE_API_SECRET": emu.exoscale_api_secret,
+    }
     return env if ca_file is None else {**env, "SSL_CERT_FILE": str(ca_file)}
 
 
 def _shell_line(env: dict[str, str]) -> str:
     if os.name == "nt":  # pragma: no cover - Windows alone
         return "; ".join(f"$env:{name}='{value}'" for name, value in env.items())
-    return "export " + " ".join(f"{name}={value}" for name, value in env.items())
+    # Gcore's keys have a "$" in them, which a shell would take for its own.
+    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in env.items())

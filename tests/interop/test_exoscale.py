@@ -1,0 +1,179 @@
+"""Exoscale's own Python client and its waits, against the emulator.
+
+It has no setting for how often it polls, so its pause between two polls (3 s at first) moves the
+emulator's clock instead.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import exoscale.api.v2 as sdk  # type: ignore[import-untyped]
+import pytest
+from attrs import Factory, define
+from exoscale.api.exceptions import (  # type: ignore[import-untyped]
+    ExoscaleAPIAuthException,
+    ExoscaleAPIClientException,
+    ExoscaleAPIServerException,
+)
+
+from di_async.emulator import Emulator, Lifecycle, threaded
+
+MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
+ZONE = "ch-gva-2"
+
+
+@define
+class Clock:
+    """A clock that moves when somebody pauses."""
+
+    now: float = Factory(time.time)  # signatures expire by the real time
+
+    def read(self) -> float:
+        """The moment it shows."""
+        return self.now
+
+    def pause(self, *_: object) -> None:
+        """As long as the vendor's client would sleep at first."""
+        self.now += 3
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The emulator's clock."""
+    return Clock()
+
+
+@pytest.fixture
+def emu(clock: Clock) -> Iterator[Emulator]:
+    """An emulator in which two polls settle a create."""
+    lifecycle = Lifecycle(create=600, update=400, delete=300)
+    with threaded(time_scale=100.0, clock=clock.read, lifecycle=lifecycle, seed=0) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def client(emu: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The vendor's client of the default zone."""
+    monkeypatch.setattr(sdk, "_sleep", clock.pause)
+    vendors = connect(emu)
+    yield vendors
+    vendors.http_client.close()
+
+
+def connect(emu: Emulator, zone: str = ZONE, secret: str | None = None) -> Any:
+    """The vendor's client of a zone."""
+    url = f"{emu.exoscale_url.format(zone=zone)}/v2"
+    return sdk.Client(emu.exoscale_api_key, secret or emu.exoscale_api_secret, url=url)
+
+
+def until_ready(clock: Clock, get: Callable[..., dict[str, Any]], id: str) -> dict[str, Any]:
+    """The thing, once it is ready: the vendor's client waits for operations alone."""
+    for _ in range(5):
+        if (found := get(id=id))["state"] == "ready":
+            return found
+        clock.pause()
+    raise AssertionError(found)
+
+
+def done(client: Any, operation: dict[str, Any]) -> str:
+    """The id that a successful operation was about."""
+    assert operation["state"] == "pending"
+    finished = client.wait(operation["id"])
+    assert finished["state"] == "success"
+    return str(finished["reference"]["id"])
+
+
+def deployed(client: Any, clock: Clock) -> str:
+    """The id of a deployment that is ready, of a model that was created for it."""
+    model = done(client, client.create_model(name=MODEL))
+    until_ready(clock, client.get_model, model)
+    asked = {"name": "web", "gpu_type": "gpua5000", "gpu_count": 1, "replicas": 1}
+    id = done(client, client.create_deployment(model={"id": model}, **asked))
+    until_ready(clock, client.get_deployment, id)
+    return id
+
+
+def test_life_of_a_deployment(client: Any, clock: Clock, emu: Emulator) -> None:
+    """Model, deployment, scale to zero, update, delete: each operation waited for."""
+    id = deployed(client, clock)
+    (row,) = client.list_deployments(visibility="private")["deployments"]
+    assert (row["id"], row["state"], row["model"]["name"]) == (id, "ready", MODEL)
+    assert "inference-engine-version" not in row
+    done(client, client.scale_deployment(id=id, replicas=0))
+    assert until_ready(clock, client.get_deployment, id)["replicas"] == 0
+    done(client, client.update_deployment(id=id, name="new", inference_engine_parameters=[]))
+    assert until_ready(clock, client.get_deployment, id)["name"] == "new"
+    done(client, client.delete_deployment(id=id))
+    with pytest.raises(ExoscaleAPIClientException, match="404"):
+        client.get_deployment(id=id)
+    (model,) = client.list_models()["models"]
+    done(client, client.delete_model(id=model["id"]))
+    assert (client.list_models(), emu.truth(id).exists) == ({"models": []}, False)
+
+
+def test_everything_else_that_it_can_ask(client: Any, clock: Clock) -> None:
+    """Key, logs, zones, catalogue."""
+    id = deployed(client, clock)
+    assert client.reveal_deployment_api_key(id=id)["api-key"]
+    assert len(client.get_deployment_logs(id=id, tail=1)["logs"]) == 1
+    zones = {zone["name"]: zone["api-endpoint"] for zone in client.list_zones()["zones"]}
+    assert zones["ch-gva-2"] == client.endpoint
+    assert client.list_ai_instance_types()["instance-types"]
+    assert client.get_inference_engine_help(version="0.26.0")["parameters"]
+    assert client.get_user_org_consumption_quota() == {"quota-uom-per-minute": None}
+
+
+def test_failed_operation_is_raised_with_its_reason(
+    client: Any, clock: Clock, emu: Emulator
+) -> None:
+    """The client reads `reason` without asking whether it is there: it is."""
+    id = deployed(client, clock)
+    for kind, says in (
+        ("operation_failed", "failure, unavailable"),
+        ("operation_timeout", "timeout"),
+    ):
+        emu.fault(kind)
+        operation = client.scale_deployment(id=id, replicas=2)
+        with pytest.raises(ExoscaleAPIServerException, match=says):
+            client.wait(operation["id"])
+
+
+def test_refusals_become_its_errors(client: Any, clock: Clock, emu: Emulator) -> None:
+    """409 while busy, 412 without GPUs or in use, 400, 404, 5xx: each as the vendor's error."""
+    id = deployed(client, clock)
+    (model,) = client.list_models()["models"]
+    with pytest.raises(ExoscaleAPIClientException, match=rf"412.*{id}"):
+        client.delete_model(id=model["id"])
+    emu.fault("no_capacity")
+    with pytest.raises(ExoscaleAPIClientException, match=r"412.*Insufficient"):
+        client.scale_deployment(id=id, replicas=2)
+    with pytest.raises(ExoscaleAPIClientException, match=r"400.*replicas"):
+        client.scale_deployment(id=id, replicas=-1)
+    emu.fault("operation_stuck")
+    client.update_deployment(id=id, name="b")
+    with pytest.raises(ExoscaleAPIClientException, match="409"):
+        client.delete_deployment(id=id)
+    emu.fault("status", status=503)
+    with pytest.raises(ExoscaleAPIServerException, match="503"):
+        client.get_deployment(id=id)
+    other = connect(emu, "de-fra-1")
+    with pytest.raises(ExoscaleAPIClientException, match="404"):
+        other.get_deployment(id=id)
+    other.http_client.close()
+
+
+def test_wrong_secret_is_its_authentication_error(emu: Emulator) -> None:
+    """403, and the list of zones all the same, which it asks for unsigned."""
+    stranger = connect(emu, secret="wrong")
+    with pytest.raises(ExoscaleAPIAuthException, match="signature does not match"):
+        stranger.list_deployments()
+    assert stranger.list_zones()["zones"]
+    stranger.http_client.close()
+
+
+def test_wait_survives_a_few_server_errors(client: Any, emu: Emulator) -> None:
+    """Four in a row are borne, as the client promises."""
+    operation = client.create_model(name=MODEL)
+    emu.fault("status", status=500, on="GET /v2/operation/{id}", times=4)
+    assert client.wait(operation["id"])["state"] == "success"
