@@ -14,11 +14,9 @@ from di_async.core.secret import Secret
 from di_async.core.wire import Request
 from di_async.engine.change import Change
 from di_async.engine.pages import Listing
-from di_async.engine.resources import Resources
-from di_async.exoscale.endpoints import ENDPOINTS
 from di_async.exoscale.lifecycle import glance, place, sight
 from di_async.exoscale.models import CODEC, Deployment, LogEntry, RevealedKey
-from di_async.exoscale.site import OPERATION, Site
+from di_async.exoscale.site import OPERATION, Site, ZoneResources
 from di_async.exoscale.spec import SpecLike, checked, update_body, whole_spec
 from di_async.exoscale.writes import DeploymentWrites
 
@@ -34,7 +32,7 @@ CAPABILITIES = Capabilities(
 )
 
 
-class Deployments(Resources[Deployment]):
+class Deployments(ZoneResources[Deployment]):
     """Deployments of one zone. Nothing here sees another zone.
 
     Every write is answered with an operation (`change.initial`): the change settles when that has
@@ -54,8 +52,7 @@ class Deployments(Resources[Deployment]):
             steps=(site.operations(),),
             capabilities=CAPABILITIES,
         )
-        super().__init__(site.engine, source, ENDPOINTS["get_deployment"].request)
-        self._site = site
+        super().__init__(site, source, "get_deployment")
         self._writes = DeploymentWrites(site, source, self.find_all)
 
     def list(self, *, visibility: str | None = None) -> Listing[Deployment]:

@@ -11,19 +11,17 @@ from attrs import evolve
 from di_async.core.secret import Secret, reveal
 from di_async.engine.change import Change
 from di_async.engine.pages import Listing
-from di_async.engine.resources import Resources
 from di_async.exoscale.deployments import CAPABILITIES
-from di_async.exoscale.endpoints import ENDPOINTS
 from di_async.exoscale.lifecycle import glance, model_sight
 from di_async.exoscale.models import CODEC, Model
-from di_async.exoscale.site import Site
+from di_async.exoscale.site import Site, ZoneResources
 from di_async.exoscale.spec import checked
 from di_async.exoscale.writes import Writes
 
 __all__ = ["Models"]
 
 
-class Models(Resources[Model]):
+class Models(ZoneResources[Model]):
     """Models of one zone. A deployment needs one that is `ready` in its own zone."""
 
     def __init__(self, site: Site) -> None:
@@ -39,8 +37,7 @@ class Models(Resources[Model]):
             steps=(site.operations(),),
             capabilities=evolve(CAPABILITIES, shows_sent=False),
         )
-        super().__init__(site.engine, source, ENDPOINTS["get_model"].request)
-        self._site = site
+        super().__init__(site, source, "get_model")
         self._writes: Writes[Model] = Writes(site, source, self.find_all)
 
     def list(self) -> Listing[Model]:

@@ -1,26 +1,29 @@
 """One zone of the API, as requests see it. All zones of a client share its engine."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 from attrs import Factory, evolve, field, frozen
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.events import StatusChange
 from di_async.core.paging import Page, read_page, rows_under
 from di_async.core.ports import Source, Trip
 from di_async.core.stages import Stage
 from di_async.core.wire import Priority, Request
 from di_async.engine.client import Engine
 from di_async.engine.pages import Listing
+from di_async.engine.resources import Resources
 from di_async.engine.transport import checked_base_url
 from di_async.exoscale.endpoints import ENDPOINTS
 from di_async.exoscale.lifecycle import operation_sight
 from di_async.exoscale.models import CODEC, Deployment, Model, Operation
 
-__all__ = ["OPERATION", "Site", "zone_url"]
+__all__ = ["OPERATION", "Site", "ZoneResources", "zone_url"]
 
 A = TypeVar("A")
+R = TypeVar("R")
 T = TypeVar("T", bound=Deployment | Model | Operation)
 
 OPERATION = "operation"
@@ -135,15 +138,31 @@ class Site:
         """How a poller reads a list, once."""
 
         async def sweep(page: int, trip: Trip, region: str | None = None) -> Page:
-            if region not in (None, self.zone):
-                raise InvalidInputError(
-                    f"this lists {self.zone}: in_zone({region!r}) lists the other"
-                )
             body = await self.engine.json_once(self.request(name), Priority.SWEEP, trip)
             found = read_page(body, str(ENDPOINTS[name].key))
             return evolve(found, rows=tuple(row for row in found.rows if fits(row)))
 
         return sweep
+
+
+class ZoneResources(Resources[R]):
+    """Waits for resources of one zone."""
+
+    def __init__(self, site: Site, source: Source[R], endpoint: str) -> None:
+        super().__init__(site.engine, source, ENDPOINTS[endpoint].request)
+        self._site = site
+
+    def watch(
+        self, id: str | None = None, *, region: str | None = None
+    ) -> AsyncIterator[StatusChange]:
+        """An async iterator over what happens in the zone, or to one resource of it.
+
+        Raises:
+            InvalidInputError: `region` is another zone; see `in_zone`.
+        """
+        if region not in (None, self._site.zone):
+            raise InvalidInputError(f"this sees {self._site.zone} alone: watch in_zone({region!r})")
+        return super().watch(id)
 
 
 def _read(body: Any, id: str, into: type[T]) -> T:

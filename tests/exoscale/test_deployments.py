@@ -1,0 +1,341 @@
+"""Deployments: what each call sends, and how its change settles."""
+
+import pytest
+
+from di_async import (
+    APIError,
+    ConflictError,
+    DecodeError,
+    DeploymentFailedError,
+    InvalidInputError,
+    NotFoundError,
+    SupersededError,
+)
+from di_async.exoscale import Operation
+from tests.exoscale.helpers import (
+    DEPLOYMENTS,
+    EARLY,
+    FULL,
+    ID,
+    LATE,
+    ONE,
+    OPERATION,
+    VIRTUAL,
+    a_deployment,
+    a_spec,
+    body,
+    in_full,
+    listed,
+    operation,
+    problem,
+    scripted,
+    sent,
+)
+from tests.support import answer
+
+pytestmark = VIRTUAL
+GET, OP = f"GET {ONE}", f"GET /v2/operation/{OPERATION}"
+SUCCESS = answer(200, operation("success"))
+PENDING = answer(200, operation())
+READY = answer(200, in_full())
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+async def test_list() -> None:
+    """All rows, in one request."""
+    async with scripted(listed(a_deployment(), a_deployment(id="b"))) as (client, network):
+        rows = [row async for row in client.deployments.list()]
+    assert [row.id for row in rows] == [ID, "b"]
+    assert sent(network) == [f"GET {DEPLOYMENTS}"]
+    assert network.requests[0].params == ()
+
+
+async def test_list_by_visibility() -> None:
+    """Asked of the API, and held against what it gives; a row that does not tell is kept."""
+    rows = a_deployment(), a_deployment(id="b", visibility="public"), {"id": "c"}
+    async with scripted(listed(*rows)) as (client, network):
+        found = [row.id async for row in client.deployments.list(visibility="private")]
+    assert found == [ID, "c"]
+    assert network.requests[0].params == (("visibility", "private"),)
+
+
+async def test_find_all() -> None:
+    """Names are not unique; what Exoscale runs for all is nobody's."""
+    rows = (
+        a_deployment(),
+        a_deployment(id="b"),
+        a_deployment(id="c", name="other"),
+        a_deployment(id="d", visibility="public"),
+    )
+    async with scripted(listed(*rows)) as (client, _):
+        assert [row.id for row in await client.deployments.find_all("web")] == [ID, "b"]
+
+
+async def test_get_fills_the_id_in() -> None:
+    """The schema does not require it of the answer."""
+    async with scripted(answer(200, in_full(id=None))) as (client, network):
+        assert (await client.deployments.get(ID)).id == ID
+    assert sent(network) == [GET]
+
+
+@pytest.mark.parametrize("id", ["", " ", ".", ".."])
+async def test_ids_that_mean_another_path(id: str) -> None:
+    """Are refused before anything is sent."""
+    async with scripted() as (client, network):
+        with pytest.raises(InvalidInputError):
+            await client.deployments.get(id)
+        with pytest.raises(InvalidInputError):
+            await client.deployments.delete(id)
+    assert network.requests == []
+
+
+async def test_reveal_api_key() -> None:
+    """A secret, masked until it is revealed."""
+    async with scripted(answer(200, {"api-key": "k3y"})) as (client, network):
+        key = await client.deployments.reveal_api_key(ID)
+    assert (key.reveal(), "k3y" in repr(key)) == ("k3y", False)
+    assert sent(network) == [f"{GET}/api-key"]
+
+
+async def test_no_key_to_reveal() -> None:
+    """An answer without one is told, not given as None."""
+    async with scripted(answer(200, {})) as (client, _):
+        with pytest.raises(DecodeError, match="api-key"):
+            await client.deployments.reveal_api_key(ID)
+
+
+@pytest.mark.parametrize(("tail", "params"), [(None, ()), (50, (("tail", "50"),))])
+async def test_logs(tail: int | None, params: tuple[tuple[str, str], ...]) -> None:
+    """Lines with their time and node; all, or the last few."""
+    line = {"time": EARLY, "node": "n1", "message": "up"}
+    async with scripted(answer(200, {"logs": [line]})) as (client, network):
+        lines = await client.deployments.logs(ID, tail=tail)
+    assert [(one.node, one.message) for one in lines] == [("n1", "up")]
+    assert (sent(network), network.requests[0].params) == ([f"{GET}/logs"], params)
+
+
+# --- create -----------------------------------------------------------------------------------
+
+
+async def test_create() -> None:
+    """The operation to its end, then the deployment to `ready`; the id is the reference's."""
+    steps = PENDING, PENDING, SUCCESS, answer(200, in_full("deploying")), READY
+    async with scripted(*steps) as (client, network):
+        change = await client.deployments.create(a_spec())
+        assert (change.id, change.action) == (ID, "create")
+        assert isinstance(change.initial, Operation)
+        found = await change.wait()
+    assert (found.state, found.replicas) == ("ready", 1)
+    assert sent(network) == [f"POST {DEPLOYMENTS}", OP, OP, GET, GET]
+    assert body(network.requests[0]) == a_spec().to_dict()
+
+
+async def test_create_from_a_mapping() -> None:
+    """In the documented shape."""
+    raw = a_spec(replicas=3).to_dict()
+    async with scripted(PENDING) as (client, network):
+        await client.deployments.create(raw)
+    assert body(network.requests[0]) == raw
+
+
+async def test_operation_that_ended_already_is_not_asked_for() -> None:
+    """Its success was told in the answer."""
+    async with scripted(SUCCESS, READY) as (client, network):
+        await (await client.deployments.create(a_spec())).wait()
+    assert sent(network) == [f"POST {DEPLOYMENTS}", GET]
+
+
+@pytest.mark.parametrize("state", ["failure", "timeout"])
+async def test_operation_that_fails(state: str) -> None:
+    """Both words are failures, with reason and message; and the id is kept."""
+    failed = answer(200, operation(state, reason="unavailable", message="no GPU left"))
+    async with scripted(PENDING, failed) as (client, _):
+        change = await client.deployments.create(a_spec())
+        with pytest.raises(DeploymentFailedError) as caught:
+            await change.wait()
+    assert f"ended in {state}: unavailable: no GPU left" in str(caught.value)
+    assert (caught.value.id, change.outcome) == (ID, "failed")
+
+
+async def test_deployment_that_fails() -> None:
+    """Although its operation succeeded."""
+    failed = answer(200, in_full("error", state_details="CUDA out of memory"))
+    async with scripted(SUCCESS, failed) as (client, _):
+        with pytest.raises(DeploymentFailedError, match="CUDA out of memory"):
+            await (await client.deployments.create(a_spec())).wait()
+
+
+async def test_no_gpus() -> None:
+    """412 is final: nothing is repeated."""
+    async with scripted(problem(412)) as (client, network):
+        with pytest.raises(APIError, match="too few free GPUs") as caught:
+            await client.deployments.create(a_spec())
+    assert (caught.value.status, len(network.requests)) == (412, 1)
+
+
+async def test_bad_spec_is_not_sent() -> None:
+    """It is refused at once."""
+    async with scripted() as (client, network):
+        with pytest.raises(InvalidInputError):
+            await client.deployments.create({"name": "web"})
+    assert network.requests == []
+
+
+# --- scale ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("replicas", [0, 3])
+async def test_scale(replicas: int) -> None:
+    """Settled by a read that shows the number asked for, which it did not show before."""
+    after = answer(200, in_full(replicas=replicas, updated_at=LATE))
+    async with scripted(READY, PENDING, SUCCESS, READY, after) as (client, network):
+        change = await client.deployments.scale(ID, replicas)
+        assert (await change.wait()).replicas == replicas
+    assert sent(network)[:2] == [GET, f"POST {ONE}/scale"]
+    assert body(network.requests[1]) == {"replicas": replicas}
+    assert "shows what was sent" in str(change.history[-1].note)
+
+
+async def test_ready_with_the_old_number_is_not_settled() -> None:
+    """Right after its operation a deployment may still show the time before."""
+    steps = READY, SUCCESS, *[READY] * 6, answer(200, in_full(replicas=2, updated_at=LATE))
+    async with scripted(*steps) as (client, network):
+        assert (await (await client.deployments.scale(ID, 2)).wait()).replicas == 2
+    assert network.steps == []
+
+
+async def test_somebody_else_scaled_after_us() -> None:
+    """It changed, and holds still as something else."""
+    other = answer(200, in_full(replicas=5, updated_at=LATE))
+    async with scripted(READY, SUCCESS, *[other] * 20) as (client, _):
+        with pytest.raises(SupersededError):
+            await (await client.deployments.scale(ID, 2)).wait()
+
+
+@pytest.mark.parametrize("replicas", [-1, 1.5, True, "2", None])
+async def test_what_is_no_number_of_replicas(replicas: int) -> None:
+    """It is refused before anything is sent."""
+    async with scripted() as (client, network):
+        with pytest.raises(InvalidInputError, match="replicas"):
+            await client.deployments.scale(ID, replicas)
+    assert network.requests == []
+
+
+# --- update -----------------------------------------------------------------------------------
+
+
+async def test_update_sends_the_version_along() -> None:
+    """Whether leaving it out keeps it is not documented, so the one that runs is sent."""
+    renamed = answer(200, in_full(name="new", updated_at=LATE))
+    async with scripted(READY, PENDING, SUCCESS, renamed) as (client, network):
+        found = await (await client.deployments.update(ID, name="new")).wait()
+    assert found.name == "new"
+    assert (network.requests[1].method, network.requests[1].path) == ("PATCH", ONE)
+    assert body(network.requests[1]) == {"name": "new", "inference-engine-version": "0.19.0"}
+
+
+async def test_update_without_the_version() -> None:
+    """For who does not want it sent."""
+    async with scripted(READY, PENDING) as (client, network):
+        await client.deployments.update(ID, name="new", keep_version=False)
+    assert body(network.requests[1]) == {"name": "new"}
+
+
+async def test_update_to_another_version() -> None:
+    """A given one wins."""
+    async with scripted(READY, PENDING) as (client, network):
+        await client.deployments.update(ID, inference_engine_version="0.28.0")
+    assert body(network.requests[1]) == {"inference-engine-version": "0.28.0"}
+
+
+async def test_update_that_clears_the_parameters() -> None:
+    """An empty list is sent, and settled by an answer that shows none."""
+    cleared = answer(200, {**in_full(updated_at=LATE), "inference-engine-parameters": []})
+    async with scripted(READY, SUCCESS, cleared) as (client, network):
+        change = await client.deployments.update(ID, inference_engine_parameters=[])
+        assert (await change.wait()).inference_engine_parameters == ()
+    told = {**FULL, "inference-engine-parameters": []}
+    assert body(network.requests[1]) == told
+
+
+async def test_nothing_to_update() -> None:
+    """It is an error of the caller's."""
+    async with scripted() as (client, network):
+        with pytest.raises(InvalidInputError, match="nothing to update"):
+            await client.deployments.update(ID)
+    assert network.requests == []
+
+
+async def test_update_of_what_is_not_there() -> None:
+    """Told by the read before it; nothing was written."""
+    async with scripted(problem(404)) as (client, network):
+        with pytest.raises(NotFoundError, match="zone-local"):
+            await client.deployments.update(ID, name="new")
+    assert sent(network) == [GET]
+
+
+# --- busy -------------------------------------------------------------------------------------
+
+
+async def test_busy_is_repeated_a_little() -> None:
+    """A 409 was surely not processed: even a write is asked again, a few times."""
+    async with scripted(READY, problem(409), problem(409), PENDING) as (client, network):
+        await client.deployments.scale(ID, 2)
+    assert sent(network) == [GET, *[f"POST {ONE}/scale"] * 3]
+
+
+async def test_busy_for_too_long() -> None:
+    """Without a `ready_timeout` the error comes soon."""
+    async with scripted(READY, *[problem(409)] * 4) as (client, network):
+        with pytest.raises(ConflictError, match="under way"):
+            await client.deployments.scale(ID, 2)
+    assert network.steps == []
+
+
+async def test_busy_is_waited_for() -> None:
+    """For `ready_timeout` seconds, each time from a new look at what there is."""
+    busy = [problem(409)] * 4
+    async with scripted(READY, *busy, READY, *busy, READY, PENDING) as (client, network):
+        await client.deployments.scale(ID, 2, ready_timeout=60)
+    assert sent(network)[-2:] == [GET, f"POST {ONE}/scale"]
+    assert network.steps == []
+
+
+# --- delete -----------------------------------------------------------------------------------
+
+
+async def test_delete() -> None:
+    """Settled by a GET that answers 404, and by nothing else."""
+    steps = PENDING, SUCCESS, READY, problem(404)
+    async with scripted(*steps) as (client, network):
+        change = await client.deployments.delete(ID)
+        await change.wait()
+    assert sent(network) == [f"DELETE {ONE}", OP, GET, GET]
+    assert (change.outcome, change.already_gone) == ("settled", False)
+
+
+async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    """Settled, and the log names the zone that was asked."""
+    async with scripted(problem(404)) as (client, _):
+        change = await client.deployments.delete(ID)
+        await change.wait(timeout=0)
+    assert change.already_gone
+    assert "in another zone than ch-gva-2" in caplog.text
+
+
+async def test_delete_that_a_gateway_answers() -> None:
+    """Its 404 page is no word of the API's."""
+    page = answer(404, "not found")
+    async with scripted(*[page] * 4) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.deployments.delete(ID)
+
+
+async def test_delete_whose_operation_fails() -> None:
+    """It goes on billing, and that is told."""
+    failed = answer(200, operation("failure", reason="conflict"))
+    async with scripted(PENDING, failed) as (client, _):
+        with pytest.raises(DeploymentFailedError, match="bills"):
+            await (await client.deployments.delete(ID)).wait()

@@ -1,0 +1,208 @@
+"""Answers that were lost, and answers that do not tell: looked for, never repeated on a guess."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from di_async import (
+    ConflictError,
+    ConnectError,
+    DeploymentFailedError,
+    NotFoundError,
+    OutcomeUnknownError,
+    TransportError,
+)
+from tests.exoscale.helpers import (
+    DEPLOYMENTS,
+    ID,
+    LATE,
+    ONE,
+    VIRTUAL,
+    a_deployment,
+    a_spec,
+    in_full,
+    listed,
+    operation,
+    problem,
+    scripted,
+    sent,
+)
+from tests.support import ScriptTransport, Step, answer
+
+pytestmark = VIRTUAL
+CREATE, LIST = f"POST {DEPLOYMENTS}", f"GET {DEPLOYMENTS}"
+RESET = TransportError("the answer broke off")
+LOST: list[Step] = [RESET, problem(502), answer(200, "cut")]
+YOUNG, OLD = "2099-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
+READY = answer(200, in_full())
+
+
+def writes(network: ScriptTransport) -> list[str]:
+    """What was sent that is no GET."""
+    return [told for told in sent(network) if not told.startswith("GET")]
+
+
+# --- create -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", LOST, ids=["reset", "5xx", "garbled"])
+async def test_lost_create_is_not_repeated(lost: Step) -> None:
+    """Names are not unique: those of that name and age are shown, older ones are not."""
+    rows = (
+        a_deployment(created_at=YOUNG),
+        a_deployment(id="old", created_at=OLD),
+        a_deployment(id="c", name="other", created_at=YOUNG),
+    )
+    async with scripted(lost, listed(*rows)) as (client, network):
+        with pytest.raises(OutcomeUnknownError, match="nothing was adopted") as caught:
+            await client.deployments.create(a_spec())
+    assert [found.id for found in caught.value.candidates] == [ID]
+    assert sent(network) == [CREATE, LIST]
+
+
+async def test_lost_create_and_nothing_to_see() -> None:
+    """Where the list fails too, that is told; the doubt remains."""
+    async with scripted(RESET, *[problem(500)] * 4) as (client, network):
+        with pytest.raises(OutcomeUnknownError, match="looking for it failed too") as caught:
+            await client.deployments.create(a_spec())
+    assert caught.value.candidates == ()
+    assert writes(network) == [CREATE]
+
+
+async def test_create_that_was_never_sent() -> None:
+    """No connection, no doubt: it is repeated, and at last told as that."""
+    async with scripted(*[ConnectError("no connection")] * 4) as (client, network):
+        with pytest.raises(ConnectError):
+            await client.deployments.create(a_spec())
+    assert writes(network) == [CREATE] * 4
+
+
+async def test_cancelled_create_tells_what_may_be_left(caplog: pytest.LogCaptureFixture) -> None:
+    """Name and zone, in the log and on the error."""
+    async with scripted(answer(200, operation())) as (client, _):
+        create = asyncio.ensure_future(client.deployments.create(a_spec()))
+        await asyncio.sleep(0.001)
+        create.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await create
+    told = "".join(caught.value.__notes__)
+    assert "ch-gva-2" in told
+    assert "find_all('web')" in told
+    assert told in caplog.text
+
+
+async def test_reference_comes_later() -> None:
+    """The operation is asked until it tells what it makes."""
+    steps = (
+        answer(200, operation(reference=None)),
+        answer(200, operation(reference=None)),
+        listed(),
+        answer(200, operation()),
+    )
+    async with scripted(*steps) as (client, network):
+        assert (await client.deployments.create(a_spec())).id == ID
+    assert writes(network) == [CREATE]
+
+
+async def test_reference_never_comes() -> None:
+    """Then the one of that name and age is it."""
+    bare = answer(200, operation(reference=None))
+    rows = a_deployment(id="old", created_at=OLD), a_deployment(created_at=YOUNG)
+    async with scripted(bare, bare, listed(*rows)) as (client, _):
+        assert (await client.deployments.create(a_spec())).id == ID
+
+
+async def test_reference_never_comes_and_several_may_be_it() -> None:
+    """All are shown; none is taken."""
+    bare = answer(200, operation(reference=None))
+    rows = listed(a_deployment(created_at=YOUNG), a_deployment(id="b", created_at=YOUNG))
+    async with scripted(bare, *[bare, rows] * 3, rows) as (client, network):
+        with pytest.raises(OutcomeUnknownError, match="does not tell the id") as caught:
+            await client.deployments.create(a_spec())
+    assert [found.id for found in caught.value.candidates] == [ID, "b"]
+    assert writes(network) == [CREATE]
+
+
+async def test_create_that_fails_without_a_reference() -> None:
+    """There is nothing to wait for: the failure is told at once."""
+    failed = operation("failure", reference=None, reason="unavailable", message="no GPU left")
+    async with scripted(answer(200, failed)) as (client, _):
+        with pytest.raises(DeploymentFailedError, match="unavailable: no GPU left"):
+            await client.deployments.create(a_spec())
+
+
+# --- scale, update ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", LOST, ids=["reset", "5xx", "garbled"])
+@pytest.mark.parametrize(
+    "seen", [in_full("scaling"), in_full(replicas=2)], ids=["under way", "done"]
+)
+async def test_lost_scale_that_was_accepted(lost: Step, seen: dict[str, Any]) -> None:
+    """A look shows that it was: the wait goes on without its operation."""
+    after = answer(200, in_full(replicas=2, updated_at=LATE))
+    async with scripted(READY, lost, answer(200, seen), after) as (client, network):
+        change = await client.deployments.scale(ID, 2)
+        assert change.adopted
+        assert (await change.wait()).replicas == 2
+    assert writes(network) == [f"POST {ONE}/scale"]
+
+
+async def test_lost_scale_that_shows_nowhere() -> None:
+    """It may still come: the doubt is told with what there is, and nothing is repeated."""
+    async with scripted(READY, RESET, READY, problem(404), READY) as (client, network):
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await client.deployments.scale(ID, 2)
+    assert [found.replicas for found in caught.value.candidates] == [1]
+    assert writes(network) == [f"POST {ONE}/scale"]
+
+
+async def test_lost_scale_to_what_it_was_is_not_taken_for_done() -> None:
+    """What showed before proves nothing."""
+    async with scripted(READY, RESET, *[READY] * 3) as (client, _):
+        with pytest.raises(OutcomeUnknownError):
+            await client.deployments.scale(ID, 1)
+
+
+# --- delete -----------------------------------------------------------------------------------
+
+
+async def test_lost_delete_is_asked_again() -> None:
+    """Deleting twice does no harm; and a 404 is then our own doing."""
+    async with scripted(RESET, problem(404)) as (client, network):
+        change = await client.deployments.delete(ID)
+        await change.wait(timeout=0)
+    assert change.already_gone is False
+    assert writes(network) == [f"DELETE {ONE}"] * 2
+
+
+async def test_lost_delete_that_is_under_way() -> None:
+    """Busy, with nothing in its state: only a deletion is like that."""
+    steps: list[Step] = [RESET, *[problem(409)] * 3, READY, READY, problem(404)]
+    async with scripted(*steps) as (client, network):
+        change = await client.deployments.delete(ID)
+        await change.wait()
+    assert (change.outcome, network.steps) == ("settled", [])
+
+
+async def test_lost_delete_of_what_went_meanwhile() -> None:
+    """Gone is gone."""
+    async with scripted(RESET, *[problem(409)] * 3, problem(404), problem(404)) as (client, _):
+        await (await client.deployments.delete(ID)).wait()
+
+
+async def test_lost_delete_of_what_does_something_else() -> None:
+    """It scales: whether it will go is not known, and must not be believed."""
+    busy = answer(200, in_full("scaling"))
+    async with scripted(RESET, *[problem(409)] * 3, busy) as (client, _):
+        with pytest.raises(ConflictError):
+            await client.deployments.delete(ID)
+
+
+async def test_gateway_s_page_instead_of_the_look() -> None:
+    """Is no sign of anything."""
+    page = answer(404, "not found")
+    async with scripted(RESET, *[problem(409)] * 3, page) as (client, _):
+        with pytest.raises((ConflictError, NotFoundError)):
+            await client.deployments.delete(ID)

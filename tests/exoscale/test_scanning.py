@@ -1,0 +1,103 @@
+"""Scans: a list for each zone at once, rows that tell what they show."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from di_async import scan
+from di_async.core.inventory import InventoryRow, Prices
+from di_async.core.wire import Request, Response
+from di_async.exoscale.scanning import row_of
+from tests.exoscale.helpers import (
+    ID,
+    MODEL,
+    VIRTUAL,
+    a_deployment,
+    in_full,
+    listed,
+    problem,
+    read,
+    scripted,
+)
+from tests.support import answer
+
+pytestmark = VIRTUAL
+ZONES = ("ch-gva-2", "at-vie-1", "de-fra-1")
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def zone_of(request: Request) -> str:
+    """The zone that a request was sent to."""
+    return (request.base or "").removeprefix("https://api-").removesuffix(".exoscale.com")
+
+
+def fleet(request: Request) -> Response:
+    """One deployment a zone, and one that Exoscale runs; Frankfurt has no inference."""
+    if request.path == "/v2/zone":
+        return listed(*({"name": zone} for zone in ZONES), key="zones")
+    zone = zone_of(request)
+    if zone == "de-fra-1":
+        return problem(403)
+    if request.path.endswith("/deployment"):
+        return listed(a_deployment(id=zone), a_deployment(id="p", visibility="public"))
+    return answer(200, in_full("scaling", id=zone))
+
+
+def test_row() -> None:
+    """What people ask of a fleet; GPUs are those of all replicas."""
+    row = row_of(read(a_deployment("scaling", replicas=3)), "ch-gva-2", "mine", Prices())
+    assert row == InventoryRow(
+        "mine",
+        ID,
+        "web",
+        "ch-gva-2",
+        "scaling",
+        (MODEL,),
+        (("gpua5000", 6),),
+        True,
+        THEN,
+        THEN,
+    )
+
+
+def test_row_of_what_tells_little() -> None:
+    """Unknown is not none."""
+    row = row_of(read({"id": ID}), "ch-gva-2", "mine", Prices())
+    assert (row.accelerators, row.models, row.hourly_cost) == (None, (), None)
+
+
+async def test_scan_of_all_zones() -> None:
+    """All that the API tells of; a zone that refuses is told beside the others."""
+    async with scripted(*[fleet] * 10) as (client, network):
+        inventory = await scan(client)
+    assert [(row.id, row.region) for row in inventory] == [(z, z) for z in ZONES[:2]]
+    assert [(error.region, error.what) for error in inventory.errors] == [("de-fra-1", "list")]
+    assert len(network.requests) == 4
+
+
+async def test_zones_are_listed_at_once() -> None:
+    """The time of one list, not of three."""
+    async with scripted(*[fleet] * 10) as (client, network):
+        network.latency_s = 10.0
+        begun = asyncio.get_running_loop().time()
+        await scan(client, regions=ZONES)
+        assert asyncio.get_running_loop().time() - begun < 15
+
+
+async def test_details_come_from_the_zone_that_listed() -> None:
+    """An id means nothing elsewhere."""
+    async with scripted(*[fleet] * 10) as (client, network):
+        inventory = await scan(client, regions=ZONES[:2], details=True, accelerators=True)
+    assert {row.region: row.status for row in inventory} == dict.fromkeys(ZONES[:2], "scaling")
+    assert [row.gpus for row in inventory] == [(), ()]
+    gets = [r for r in network.requests if not r.path.endswith("/deployment")]
+    assert {(zone_of(r), r.path.rpartition("/")[2]) for r in gets} == {(z, z) for z in ZONES[:2]}
+
+
+@pytest.mark.parametrize("zone", ["", "X"])
+async def test_odd_region(zone: str) -> None:
+    """It is told, not raised."""
+    async with scripted(*[fleet] * 3) as (client, _):
+        inventory = await scan(client, regions=[zone or "Y"])
+    assert len(inventory.errors) == 1
