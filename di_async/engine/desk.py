@@ -155,7 +155,7 @@ class Desk:
         found: dict[str, Watch] = {}
         candidates = []
         glance, find = self.source.glance, self.planner.find
-        for row in page.rows:
+        for place, row in enumerate(page.rows):
             id, stamp = glance(row)
             awaited = find(id)
             if awaited is None:
@@ -165,16 +165,18 @@ class Desk:
                 awaited.unsettled_at = now
                 for tracker in awaited.trackers:
                     tracker.requests += trip.sends
-            elif self._look(awaited, row, stamp, trip, trusting=trusting):
+            elif self._look(awaited, page, place, stamp, trip, trusting=trusting):
                 candidates.append(awaited)
         self.planner.page_read(number, found, page.total, now)
         return candidates
 
-    def _look(self, watch: Watch, row: Any, stamp: int, trip: Trip, *, trusting: bool) -> bool:
+    def _look(
+        self, watch: Watch, page: Page, place: int, stamp: int, trip: Trip, *, trusting: bool
+    ) -> bool:
         """A row that changed, or that may settle something; True if a GET is wanted."""
         now, candidate, idle = self._clock.now(), False, True
         try:
-            resource = self.source.row(row)
+            resource = self.source.row(page.row(place))
         except DIError as error:
             for tracker in tuple(watch.trackers):
                 self._deliver(tracker, error, trip)
