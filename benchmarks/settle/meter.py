@@ -14,11 +14,12 @@ import orjson
 from attrs import define, field
 
 from benchmarks.settle.wire import Stopwatch
+from di_async.digitalocean import rows
 
 __all__ = ["Meter"]
 
 # Where answers are parsed. Anything else that parses JSON counts as the client's own CPU.
-_PARSERS: tuple[tuple[Any, str], ...] = ((orjson, "loads"),)
+_PARSERS: tuple[tuple[Any, str], ...] = ((orjson, "loads"), (rows, "_light"), (rows, "_raw"))
 
 
 @define

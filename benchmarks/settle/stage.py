@@ -95,9 +95,11 @@ class Stage:
 
     async def follow(self, actor: Actor, change: Change[Any], timeout: float) -> None:
         """Wait for a change, and note when and how that ended."""
+        self.harness_cpu.start()
         now = asyncio.get_running_loop().time
         wait = Wait(change.id, now(), write=len(self.world.truth(change.id).writes) - 1)
         self.waits.append(wait)
+        self.harness_cpu.stop()
         try:
             await change.wait(timeout=timeout)
             wait.outcome = "ok"

@@ -138,7 +138,9 @@ class DurationModel:
 
     def learn(self, key: Key, seconds: float, *, censored: bool = False) -> None:
         """One more duration; `censored`: it had not settled by then, and nobody looks any more."""
-        sample = self._samples.setdefault(key, _Sample())
+        sample = self._samples.get(key)
+        if sample is None:
+            sample = self._samples[key] = _Sample()
         if censored:
             sample.add_censored(seconds)
         else:

@@ -4,7 +4,7 @@ Rules: https://docs.digitalocean.com/reference/api/reference/#pagination - and w
 them: no `links` at all, `links: {}`, `next: ""`, no `meta`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +23,12 @@ class Page:
     total: int | None
     next: str | None
     last: int | None
+    whole: Callable[[int], Any] | None = None
+    """Gives the row at a place in full, where `rows` only tell of them."""
+
+    def row(self, place: int) -> Any:
+        """The row at this place in full. Raises `DecodeError` where that cannot be read."""
+        return self.rows[place] if self.whole is None else self.whole(place)
 
 
 def read_page(body: Any, key: str) -> Page:

@@ -143,17 +143,20 @@ class Planner(Generic[W]):
         sheet.searched = sheet.asked
         if total is not None:
             self._set_pages(max(1, -(-total // PAGE_SIZE)))
-        for id in [id for id in sheet.items if id not in found]:
-            self._stray(sheet.items[id], now)
+        if not sheet.items.keys() <= found.keys():
+            for id in [id for id in sheet.items if id not in found]:
+                self._stray(sheet.items[id], now)
         for item in found.values():
             item.read_at = item.looked_at = now
-            item.wanted_at = math.inf
-            self._wanted.pop(item.id, None)
+            if item.wanted_at != math.inf:
+                item.wanted_at = math.inf
+                self._wanted.pop(item.id, None)
             if item.page != page and item.listed:
                 self._leave(item)
                 item.page, item.strayed_at, item.due_at = page, None, math.inf
                 sheet.items[item.id] = item
                 self._dirty = self._dirty or len(sheet.items) <= 2
+        self._dirty = self._dirty or bool(self._lost)  # the search may be over
         if sheet.items and not self._dirty:
             self._reschedule(sheet, now)
 
@@ -244,7 +247,7 @@ class Planner(Generic[W]):
 
     def _next_of_walk(self, now: float) -> _Sheet | None:
         """The page to search next, if one may be read already; the walk goes on by itself."""
-        sheets = self._unsearched()
+        sheets = [sheet for sheet in self._unsearched() if not sheet.asking]
         if not sheets:
             return None
         rested = [s for s in sheets if s.read_at + self._policy.target_lag <= now + _TICK_S]
@@ -255,13 +258,13 @@ class Planner(Generic[W]):
         return rested[0] if rested else None
 
     def _unsearched(self) -> list[_Sheet]:
-        """Pages that need not have shown the youngest of the lost; likely ones first."""
+        """Pages that have yet to show whether the lost sit there; likely ones first."""
         if not self._lost:
             return []
         youngest = max(item.generation for item in self._lost.values())
         last = self._pages or 1
         order = map(self._sheet, dict.fromkeys((last, 1, *range(last - 1, 1, -1))))
-        return [sheet for sheet in order if not sheet.asking and sheet.searched < youngest]
+        return [sheet for sheet in order if sheet.searched < youngest]
 
     def _replan(self, now: float, quota: Quota) -> None:
         pause = max(_REPLAN_S, min(self._policy.target_lag, _MAX_REPLAN_S))
@@ -287,9 +290,12 @@ class Planner(Generic[W]):
                 yield from ((item, self._load({"": item}, now)) for item in sheet.items.values())
         # Who strayed is asked for once, soon, and sets nobody's pace.
         fresh = {id: item for id, item in self._lost.items() if item.strayed_at is None}
-        if len(fresh) > len(self._unsearched()) > 0:
-            self._walk.read_at = min(item.read_at for item in fresh.values())
-            yield self._walk, self._load(fresh, now)
+        search = self._unsearched()
+        to_ask = [sheet for sheet in search if not sheet.asking]
+        if len(fresh) > len(to_ask or search) > 0:
+            if to_ask:
+                self._walk.read_at = min(item.read_at for item in fresh.values())
+                yield self._walk, self._load(fresh, now)
             fresh = {}
         for item in itertools.chain(fresh.values(), self._unlisted.values()):
             yield item, self._load({"": item}, now)

@@ -113,7 +113,7 @@ class Sight:
     @property
     def idle(self) -> bool:
         """Seeing the very same again would prove nothing."""
-        return self.phase in {Phase.WORKING, Phase.DELETING}
+        return self.phase is Phase.WORKING or self.phase is Phase.DELETING
 
 
 @frozen(kw_only=True)
@@ -272,21 +272,16 @@ def _absorb_missing(case: Case, ledger: Ledger, read: Missing) -> Ledger:
 
 def _absorb_sight(case: Case, ledger: Ledger, read: Seen) -> Ledger:
     sight = read.sight
-    always: dict[str, Any] = {
-        "looks": ledger.looks + 1,
-        "refusal": None,
-        "ever_seen": True,
-        "gone": False,
-        "missing": 0,
-    }
+    looks = ledger.looks + 1
     if _older(sight.marks, ledger.newest) or _older(sight.marks, case.before):
-        return attrs.evolve(ledger, **always)
+        return attrs.evolve(
+            ledger, looks=looks, refusal=None, ever_seen=True, gone=False, missing=0
+        )
     agrees = ledger.agreeing > 0 and ledger.sight is not None and _same(ledger.sight, sight)
     since = ledger.agreeing_since if agrees else read.started_at
     marks = sight.marks
-    return attrs.evolve(
-        ledger,
-        **always,
+    return Ledger(  # and not `evolve`, which takes four times as long: every look comes by here
+        looks=looks,
         sight=sight,
         newest=_later(ledger.newest, marks),
         pending_version=marks.pending_version or ledger.pending_version,
@@ -296,6 +291,8 @@ def _absorb_sight(case: Case, ledger: Ledger, read: Seen) -> Ledger:
         agreeing=ledger.agreeing + 1 if agrees else 1,
         agreeing_since=since,
         agreeing_span=read.started_at - since,
+        ever_seen=True,
+        trouble=ledger.trouble,
     )
 
 
@@ -323,9 +320,10 @@ def _later(one: Marks, other: Marks) -> Marks:
     """Field by field, the newer of two."""
     stamps = [m.updated_at for m in (one, other) if m.updated_at is not None]
     versions = [m.version for m in (one, other) if m.version is not None]
-    return attrs.evolve(
-        other, updated_at=max(stamps, default=None), version=max(versions, default=None)
-    )
+    stamp, version = max(stamps, default=None), max(versions, default=None)
+    if (stamp, version) == (other.updated_at, other.version):
+        return other
+    return attrs.evolve(other, updated_at=stamp, version=version)
 
 
 # --- judging ---------------------------------------------------------------------------------

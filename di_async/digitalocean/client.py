@@ -36,6 +36,7 @@ from di_async.digitalocean.models import (
     Sizes,
     read_ca,
 )
+from di_async.digitalocean.rows import read_sweep
 from di_async.digitalocean.scanning import DigitalOceanScanner
 from di_async.digitalocean.spec import SpecLike, spec_fields, whole_spec
 from di_async.digitalocean.writes import Writes, unwrap
@@ -364,8 +365,8 @@ class DedicatedInferences(Resources[DedicatedInference]):
     async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Page:
         asked = {"region": region, "page": page, "per_page": PAGE_SIZE}
         request = ENDPOINTS["list"].request(params=asked)
-        body = await self._engine.json_once(request, Priority.SWEEP, trip)
-        return read_page(body, "dedicated_inferences")
+        read: Page = await self._engine.json_once(request, Priority.SWEEP, trip, read_sweep)
+        return read
 
     async def _poll(self, stage: Stage, priority: Priority, trip: Trip) -> DedicatedInference:
         request = ENDPOINTS["get"].request(stage.id)

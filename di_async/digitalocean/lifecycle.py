@@ -9,6 +9,7 @@ from typing import Any
 
 from di_async.core.waiter import Action, Case, Marks, Phase, Sight
 from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
+from di_async.digitalocean.rows import LightRow
 from di_async.digitalocean.spec import DedicatedInferenceSpec, shown_spec, spec_digest
 
 __all__ = ["create_case", "glance", "is_pending", "place", "sight", "update_case"]
@@ -102,6 +103,8 @@ def place(di: DedicatedInference) -> tuple[str, str]:
 
 def glance(row: Any) -> tuple[str, int]:
     """A list row's id, and what changes when its state does."""
+    if type(row) is LightRow:
+        return row.id, hash((row.status, row.updated_at))
     try:
         return row.get("id", ""), hash((row.get("status"), row.get("updated_at")))
     except (AttributeError, TypeError):

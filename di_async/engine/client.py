@@ -202,10 +202,19 @@ class Engine:
         response = await self.running.session.call(request, trip)
         return _decoded(request, response)
 
-    async def json_once(self, request: Request, priority: Priority, trip: Trip) -> Any:
-        """The same in a single attempt: a poller asks again in its own time."""
+    async def json_once(
+        self,
+        request: Request,
+        priority: Priority,
+        trip: Trip,
+        read: Callable[[bytes], Any] | None = None,
+    ) -> Any:
+        """The same in a single attempt: a poller asks again in its own time.
+
+        `read` makes of a body something else than the value in its JSON.
+        """
         response = await self.running.session.once(request, priority, trip)
-        return _decoded(request, response)
+        return _decoded(request, response, read)
 
     def change(
         self,
@@ -314,11 +323,13 @@ class Client:
         )
 
 
-def _decoded(request: Request, response: Response) -> Any:
-    if not response.body.strip():
+def _decoded(
+    request: Request, response: Response, read: Callable[[bytes], Any] | None = None
+) -> Any:
+    if read is None and not response.body.strip():
         return None
     try:
-        return loads(response.body)
+        return (read or loads)(response.body)
     except DecodeError as error:
         error.method, error.path, error.status = request.method, request.path, response.status
         error.request_id = response.headers.get("x-request-id")

@@ -68,6 +68,7 @@ class Desk:
         self._policy = policy
         self._laws = laws
         self._rows_proven = 0.0
+        self._kinds: dict[Key, Key] = {}
         self._looked_at: dict[str, float] = {}
         self._clock = clock
 
@@ -158,9 +159,8 @@ class Desk:
             return []
         found: dict[str, Watch] = {}
         candidates = []
-        glance, find = self.source.glance, self.planner.find
-        for row in page.rows:
-            id, stamp = glance(row)
+        find, sends = self.planner.find, trip.sends
+        for place, (id, stamp) in enumerate(map(self.source.glance, page.rows)):
             awaited = find(id)
             if awaited is None:
                 continue
@@ -168,17 +168,19 @@ class Desk:
             if stamp == awaited.stamp:
                 awaited.unsettled_at = now
                 for tracker in awaited.trackers:
-                    tracker.requests += trip.sends
-            elif self._look(awaited, row, stamp, trip, trusting=trusting):
+                    tracker.requests += sends
+            elif self._look(awaited, page, place, stamp, trip, trusting=trusting):
                 candidates.append(awaited)
         self.planner.page_read(number, found, page.total, now)
         return candidates
 
-    def _look(self, watch: Watch, row: Any, stamp: int, trip: Trip, *, trusting: bool) -> bool:
+    def _look(
+        self, watch: Watch, page: Page, place: int, stamp: int, trip: Trip, *, trusting: bool
+    ) -> bool:
         """A row that changed, or that may settle something; True if a GET is wanted."""
         now, candidate, idle = self._clock.now(), False, True
         try:
-            resource = self.source.row(row)
+            resource = self.source.row(page.row(place))
         except DIError as error:
             for tracker in tuple(watch.trackers):
                 self._deliver(tracker, error, trip, watch.stage)
@@ -233,7 +235,8 @@ class Desk:
         if not accelerator:
             shown = self.source.place(resource)
             if shown != (region, accelerator):
-                watch.kind = (action, *shown)
+                kind = (action, *shown)
+                watch.kind = self._kinds.setdefault(kind, kind)
                 self.planner.kind_told()
 
     def _learn(self, tracker: Tracker[Any], watch: Watch, now: float) -> None:
@@ -256,11 +259,14 @@ class Desk:
     def pending(self) -> dict[Key, dict[float, float]]:
         """By kind: how many are pending at about which age."""
         told: dict[Key, dict[float, float]] = {}
+        last, ages = None, dict[float, float]()
         for watch in self.planner:
-            seen_at = watch.started_at if watch.unsettled_at is None else watch.unsettled_at
-            age = (seen_at - watch.started_at) // _AGE_S * _AGE_S + _AGE_S / 2
-            ages = told.get(watch.kind)
-            if ages is None:
-                ages = told[watch.kind] = {}
+            if watch.kind is not last:
+                last, ages = watch.kind, told.setdefault(watch.kind, {})
+            seen_at = watch.unsettled_at
+            age = 0.0 if seen_at is None else (seen_at - watch.started_at) // _AGE_S
             ages[age] = ages.get(age, 0.0) + 1.0
-        return told
+        return {
+            kind: {(age + 0.5) * _AGE_S: count for age, count in ages.items()}
+            for kind, ages in told.items()
+        }

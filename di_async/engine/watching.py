@@ -120,17 +120,17 @@ class AccountWatch(AsyncIterator[StatusChange]):
             page = await self._sweep(number, trip)
         finally:
             self._requests += trip.sends
-        for row in page.rows:
+        for place, row in enumerate(page.rows):
             id, stamp = self._source.glance(row)
             seen.add(id)
             known = self._known.get(id)
             if known is None or known.stamp != stamp:
-                self._read(id, row, stamp, clock)
+                self._read(id, page, place, stamp, clock)
         return page
 
-    def _read(self, id: str, row: Any, stamp: int, clock: Clock) -> None:
+    def _read(self, id: str, page: Page, place: int, stamp: int, clock: Clock) -> None:
         try:
-            resource = self._source.row(row)
+            resource = self._source.row(page.row(place))
         except DIError as error:
             logger.warning("watch: a list row is left out: %s", error)
         else:

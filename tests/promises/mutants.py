@@ -47,7 +47,7 @@ _LISTED = (
     '{"dedicated_inference": next((row for row in (await self._engine.json(ENDPOINTS["list"]'
     '.request()))["dedicated_inferences"] if row["id"] == stage.id), {"id": "", "status": ""})}'
 )
-_POLLED = "await self._engine.json_once(request, Priority.SWEEP, trip)"
+_POLLED = "await self._engine.json_once(request, priority, trip)"
 
 MUTANTS = [
     Mutant(
