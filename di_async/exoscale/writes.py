@@ -238,48 +238,48 @@ class DeploymentWrites(Writes[Deployment]):
         async def write() -> Change[Deployment]:
             before = await self._read(id)
             request, sent = request_of(before)
-            operation, adopted = Operation(), False
-            try:
-                operation = await self._send(request)
-            except ConnectError:
-                raise
-            except _AMBIGUOUS as lost:
-                await self._seen_to_change(before, sent, request, lost)
-                adopted = True
+            operation = await self._sent(request, before, sent)
             logger.info("%s of %s accepted", request.method, id)
-            return self._change(
-                id, update_case(before, sent, self._now()), operation, adopted=adopted
-            )
+            case = update_case(before, sent, self._now())
+            return self._change(id, case, operation or Operation(), adopted=operation is None)
 
         changed: Change[Deployment] = await self.when_free(write, ready_timeout)
         return changed
 
-    async def _seen_to_change(
-        self, before: Deployment, sent: Body, request: Request, lost: DIError
-    ) -> None:
-        """Look whether a write whose answer was lost was accepted.
+    async def _sent(self, request: Request, before: Deployment, sent: Body) -> Operation | None:
+        """The operation of a write; None where that was lost and the write seen to be accepted.
 
-        Raises:
-            OutcomeUnknownError: nothing shows that it was.
+        It is repeated after a lost answer only while everything looks as before: it sets values,
+        so that twice is once.
         """
+        try:
+            return await self._send(request)
+        except ConnectError:
+            raise
+        except _AMBIGUOUS as error:
+            lost: DIError = error
         live = before
         for pause in _LOOKS_AFTER_S:
+            logger.warning("the answer to the write to %s was lost: reading again", before.id)
             await asyncio.sleep(pause)
             try:
                 live = await self._read(before.id)
+                if _is_taken(before, live, sent):
+                    return None
+                if live != before:
+                    break
+                return await self._send(request)
+            except ConflictError:
+                return (
+                    None  # an operation is under way, and none was when this write was first sent
+                )
             except ClientClosedError:
                 raise
+            except _AMBIGUOUS as error:
+                lost = error
             except DIError as error:
-                logger.info("reading %s again failed: %s", before.id, error)
-                continue
-            began = is_pending(live.state) and not is_pending(before.state)
-            if began or (differs(before, sent) and differs(live, sent) is False):
-                logger.warning(
-                    "the answer to %s %s was lost, and it was seen to be accepted",
-                    request.method,
-                    request.path,
-                )
-                return
+                lost = error
+                break
         raise OutcomeUnknownError(
             f"whether {request.method} {request.path} was accepted is not known ({lost}): read "
             "the deployment before writing to it again",
@@ -290,6 +290,12 @@ class DeploymentWrites(Writes[Deployment]):
 
     async def _read(self, id: str) -> Deployment:
         return await self.site.read("get_deployment", id, Deployment)
+
+
+def _is_taken(before: Deployment, live: Deployment, sent: Body) -> bool:
+    """A change began, or shows already."""
+    began = is_pending(live.state) and not is_pending(before.state)
+    return began or bool(differs(before, sent) and differs(live, sent) is False)
 
 
 def _referenced(operation: Operation) -> str:

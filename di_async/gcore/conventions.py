@@ -71,7 +71,9 @@ class GcoreConventions:
             retry_after=_retry_after(response.headers, wall),
         )
         if isinstance(error, ConflictError) and not _TAKEN.search(f"{code} {message}"):
-            error.transient = error.never_processed = True
+            error.never_processed = True
+            # A PUT is made of what was read, so it has to be made anew, not sent again.
+            error.transient = request.method != "PUT"
         if isinstance(error, NotFoundError) and response.body and _is_page(response):
             # A gateway's page, not the API's word: no proof that anything is gone.
             error.transient = True

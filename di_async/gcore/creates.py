@@ -24,14 +24,11 @@ from di_async.core.wire import Request
 from di_async.engine.client import Engine
 from di_async.gcore.goals import agreement, hidden
 from di_async.gcore.models import Inference
-from di_async.gcore.writes import AMBIGUOUS, Reply, pause
+from di_async.gcore.writes import AMBIGUOUS, LOOKS_AFTER_S, Reply, pause
 
 __all__ = ["create_by_name", "create_once"]
 
 logger = logging.getLogger("di_async")
-
-_LOOKS_AFTER_S = (0.5, 2.0, 5.0)
-"""Seconds before each look for what a lost create made: reads lag behind writes."""
 
 R = TypeVar("R", bound=Inference)
 Read = Callable[[Any], Reply]
@@ -84,7 +81,7 @@ async def _find(
 ) -> R | None:
     """What the lost create made, if it did; None if surely nothing bears the name."""
     looked = False
-    for seconds in _LOOKS_AFTER_S:
+    for seconds in LOOKS_AFTER_S:
         await asyncio.sleep(seconds)
         try:
             found = await get(name)
@@ -136,7 +133,7 @@ async def create_once(
     except AMBIGUOUS as error:
         lost: DIError = error
     found: dict[str, R] = {}
-    for seconds in _LOOKS_AFTER_S:
+    for seconds in LOOKS_AFTER_S:
         await asyncio.sleep(seconds)
         try:
             rows = await named(name)

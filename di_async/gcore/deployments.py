@@ -25,7 +25,7 @@ from di_async.gcore.lifecycle import glance_deployment, place, sight, task_sight
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, Task
 from di_async.gcore.pages import in_region, read_page, read_rows, size_of_page
 from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, checked, given_fields
-from di_async.gcore.writes import Reply, Writes, told_if_cancelled
+from di_async.gcore.writes import Plan, Reply, Writes, told_if_cancelled
 
 __all__ = ["InferenceDeployments"]
 
@@ -138,6 +138,7 @@ class InferenceDeployments(Resources[InferenceDeployment]):
         spec: SpecLike | None = None,
         *,
         open_to_world: bool = False,
+        ready_timeout: float = 0,
         **fields: Any,
     ) -> Change[InferenceDeployment]:
         """A change that settles when the task is finished and the deployment shows what was sent.
@@ -149,10 +150,12 @@ class InferenceDeployments(Resources[InferenceDeployment]):
             spec: fields as a mapping or a spec.
             open_to_world: must be said for `api_keys` of nothing and for `auth_enabled=False`:
                 with them everybody may call it.
+            ready_timeout: seconds to go on asking while another task holds it (409).
             fields: the same by name, such as `containers=[...]`; they win over `spec`.
 
         Raises:
             InvalidInputError: nothing is given, or a rule is broken; nothing was sent.
+            ConflictError: another task holds it.
             OutcomeUnknownError: the update may have been accepted.
         """
         body = {**(self._fields(spec) if spec is not None else {}), **given_fields(fields)}
@@ -164,31 +167,40 @@ class InferenceDeployments(Resources[InferenceDeployment]):
             raise InvalidInputError("name: cannot change", problems=("name: cannot change",))
         checked(body, InferenceDeploymentSpec, whole=False, nullable=_NULL_IN_PATCH)
         _guard(body, open_to_world, updating=True)
-        before = await self.get(id)
-        goal = goal_of(body, before, at_rest=before.status == "DISABLED")
         request = self._request("update", id, json=body)
-        return await self._writes.change(request, id, before, goal)
 
-    async def start(self, id: str) -> Change[InferenceDeployment]:
+        async def plan() -> Plan[InferenceDeployment]:
+            before = await self.get(id)
+            return Plan(request, before, goal_of(body, before))
+
+        return await self._writes.change(id, plan, ready_timeout)
+
+    async def start(self, id: str, *, ready_timeout: float = 0) -> Change[InferenceDeployment]:
         """A change that settles when it serves, or sleeps (scaled to zero), again."""
-        return await self._switch(id, Goal("start"))
+        return await self._switch(id, Goal("start"), ready_timeout)
 
-    async def stop(self, id: str) -> Change[InferenceDeployment]:
+    async def stop(self, id: str, *, ready_timeout: float = 0) -> Change[InferenceDeployment]:
         """A change that settles when it is `DISABLED`: it costs nothing, until it is started."""
-        return await self._switch(id, Goal("stop"))
+        return await self._switch(id, Goal("stop"), ready_timeout)
 
-    async def _switch(self, id: str, goal: Goal) -> Change[InferenceDeployment]:
-        before = await self.get(id)
-        return await self._writes.change(self._request(goal.kind, id), id, before, goal)
+    async def _switch(
+        self, id: str, goal: Goal, ready_timeout: float
+    ) -> Change[InferenceDeployment]:
+        request = self._request(goal.kind, id)
 
-    async def delete(self, id: str) -> Change[None]:
+        async def plan() -> Plan[InferenceDeployment]:
+            return Plan(request, await self.get(id), goal)
+
+        return await self._writes.change(id, plan, ready_timeout)
+
+    async def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
         """A change that settles when the task is finished and GET answers 404.
 
         What is not there gives a settled change with `.already_gone`: in another project it would
         be so too, and it would go on billing.
         """
         where = f"project {self._project}"
-        return await self._writes.delete(self._request("delete", id), id, where)
+        return await self._writes.delete(self._request("delete", id), id, where, ready_timeout)
 
     async def logs(
         self,

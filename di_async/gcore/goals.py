@@ -53,11 +53,11 @@ def read_goal(text: str | None) -> Goal:
         return Goal()
 
 
-def goal_of(sent: Mapping[str, Any], before: Inference, *, at_rest: bool = False) -> Goal:
+def goal_of(sent: Mapping[str, Any], before: Inference) -> Goal:
     """The goal of a write that sends these fields to what was `before`: those that change."""
     told = hidden(sent)
     changing = {name: value for name, value in told.items() if _shows(before, name, value) is False}
-    return Goal("update", changing, at_rest)
+    return Goal("update", changing, at_rest=before.status == "DISABLED")
 
 
 def agreement(fields: Mapping[str, Any], found: Inference) -> bool | None:

@@ -24,7 +24,7 @@ from di_async.gcore.merge import merged_body, unknown_fields
 from di_async.gcore.models import CODEC, InferenceInstance
 from di_async.gcore.pages import in_region, read_page, size_of_page
 from di_async.gcore.spec import InferenceInstanceSpec, SpecLike, checked, given_fields
-from di_async.gcore.writes import Reply, Writes, told_if_cancelled
+from di_async.gcore.writes import Plan, Reply, Writes, told_if_cancelled
 
 __all__ = ["InferenceInstances"]
 
@@ -110,7 +110,13 @@ class InferenceInstances(Resources[InferenceInstance]):
         return self._engine.change(self._source, answer.id, case, initial=answer)
 
     async def update(
-        self, id: str, spec: SpecLike | None = None, *, replace: bool = False, **fields: Any
+        self,
+        id: str,
+        spec: SpecLike | None = None,
+        *,
+        replace: bool = False,
+        ready_timeout: float = 0,
+        **fields: Any,
     ) -> Change[InferenceInstance]:
         """A change that settles when the instance shows what was sent, and serves or sleeps.
 
@@ -124,24 +130,27 @@ class InferenceInstances(Resources[InferenceInstance]):
             spec: fields as a mapping or a spec.
             replace: send just what was given: what is left out falls back to its default, and a
                 region that is not named is given up.
+            ready_timeout: seconds to go on asking while another change holds it (409).
             fields: the same by name, such as `envs={...}`; they win over `spec`.
 
         Raises:
             InvalidInputError: nothing is given, or a rule is broken; nothing was sent.
+            ConflictError: another change holds it.
             OutcomeUnknownError: the update may have been accepted.
         """
         given = {**(given_fields(spec) if spec is not None else {}), **given_fields(fields)}
         if not given:
             raise InvalidInputError("nothing to update: give a field")
-        checked_alone = checked(given, InferenceInstanceSpec) if replace else None
-        live = await self._raw(id)
-        before = _row(live)
-        body = checked_alone or self._merged(id, live, given)
-        if before.auth_enabled and not body.get("auth_enabled"):
-            logger.warning("this update of %s lets everybody call it: auth_enabled is off", id)
-        goal = goal_of(body, before, at_rest=before.status == "DISABLED")
-        request = INSTANCES["update"].request(id, json=body)
-        return await self._writes.change(request, id, before, goal)
+        whole = checked(given, InferenceInstanceSpec) if replace else None
+
+        async def plan() -> Plan[InferenceInstance]:
+            live = await self._raw(id)
+            before, body = _row(live), whole or self._merged(id, live, given)
+            if before.auth_enabled and not body.get("auth_enabled"):
+                logger.warning("this update of %s lets everybody call it: no auth_enabled", id)
+            return Plan(INSTANCES["update"].request(id, json=body), before, goal_of(body, before))
+
+        return await self._writes.change(id, plan, ready_timeout)
 
     def _merged(self, id: str, live: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         body = {**self._default_project(), **merged_body(live, given)}
@@ -150,13 +159,14 @@ class InferenceInstances(Resources[InferenceInstance]):
             logger.warning("an update of %s cannot keep what is not documented: %s", id, lost)
         return checked(body, InferenceInstanceSpec)
 
-    async def delete(self, id: str) -> Change[None]:
+    async def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
         """A change that settles when GET answers 404. It bills until then.
 
         What is not there gives a settled change with `.already_gone`: for the key of another
         account it would be so too, and it would go on billing.
         """
-        return await self._writes.delete(INSTANCES["delete"].request(id), id, "this account")
+        request = INSTANCES["delete"].request(id)
+        return await self._writes.delete(request, id, "this account", ready_timeout)
 
     # -- how ----------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from di_async.gcore.models import Inference, InferenceDeployment, InferenceInsta
 __all__ = [
     "glance_deployment",
     "glance_instance",
+    "is_going",
     "is_pending",
     "place",
     "proves",
@@ -189,3 +190,8 @@ def _glance(row: Any, key: str) -> tuple[str, int]:
 def is_pending(found: InferenceInstance | InferenceDeployment) -> bool:
     """Something is under way that will end by itself."""
     return _PHASES.get(found.status, Phase.WORKING) in {Phase.WORKING, Phase.DELETING}
+
+
+def is_going(found: Inference) -> bool:
+    """It is being deleted."""
+    return _PHASES.get(found.status) is Phase.DELETING

@@ -149,20 +149,44 @@ async def test_lost_scale_that_was_accepted(lost: Step, seen: dict[str, Any]) ->
     assert writes(network) == [f"POST {ONE}/scale"]
 
 
-async def test_lost_scale_that_shows_nowhere() -> None:
-    """It may still come: the doubt is told with what there is, and nothing is repeated."""
-    async with scripted(READY, RESET, READY, problem(404), READY) as (client, network):
+async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
+    """It sets a value, so that twice is once; and nothing has changed since the first."""
+    steps: list[Step] = [READY, RESET, READY, answer(200, operation("success"))]
+    after = answer(200, in_full(replicas=2, updated_at=LATE))
+    async with scripted(*steps, after) as (client, network):
+        change = await client.deployments.scale(ID, 2)
+        assert (change.adopted, (await change.wait()).replicas) == (False, 2)
+    assert writes(network) == [f"POST {ONE}/scale"] * 2
+
+
+async def test_lost_scale_whose_repeat_finds_it_busy() -> None:
+    """Nothing was under way before the first: it is the first that is."""
+    after = answer(200, in_full(replicas=2, updated_at=LATE))
+    busy = [problem(409)] * 4
+    async with scripted(READY, RESET, READY, *busy, after) as (client, network):
+        change = await client.deployments.scale(ID, 2)
+        assert (change.adopted, (await change.wait()).replicas) == (True, 2)
+    assert network.steps == []
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [answer(200, in_full(updated_at=LATE))],
+        [READY, problem(412)],
+        [problem(404)],
+        [READY, RESET, READY, RESET, READY, RESET],
+        [*[problem(500)] * 12],
+    ],
+    ids=["changed", "refused", "gone", "lost again", "unreadable"],
+)
+async def test_lost_scale_that_cannot_be_settled(steps: list[Step]) -> None:
+    """The doubt is told, with what there is; nothing is repeated over somebody else's change."""
+    async with scripted(READY, RESET, *steps) as (client, network):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.deployments.scale(ID, 2)
     assert [found.replicas for found in caught.value.candidates] == [1]
-    assert writes(network) == [f"POST {ONE}/scale"]
-
-
-async def test_lost_scale_to_what_it_was_is_not_taken_for_done() -> None:
-    """What showed before proves nothing."""
-    async with scripted(READY, RESET, *[READY] * 3) as (client, _):
-        with pytest.raises(OutcomeUnknownError):
-            await client.deployments.scale(ID, 1)
+    assert network.steps == []
 
 
 # --- delete -----------------------------------------------------------------------------------

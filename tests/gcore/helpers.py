@@ -1,7 +1,7 @@
 """What the tests of Gcore share: answers as the API gives them, and a client on them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,10 @@ def instance(raw: Mapping[str, Any]) -> InferenceInstance:
     return CODEC.structure(raw, InferenceInstance)
 
 
+AnyRoutes = Mapping[str, Any]
+"""What answers each route: a step, or a list of them."""
+
+
 def no_such(what: str = "Inference instance") -> Response:
     """The API's 404."""
     return answer(404, {"exception_class": "NotFoundError", "message": f"{what} not found"})
@@ -109,8 +113,8 @@ def accepted() -> Response:
 class Routes:
     """Answers by `METHOD path`, one after the other; the last of a route is given for ever."""
 
-    def __init__(self, routes: Mapping[str, Sequence[Step] | Step]) -> None:
-        self.routes = {
+    def __init__(self, routes: AnyRoutes) -> None:
+        self.routes: dict[str, list[Step]] = {
             route: list(steps) if isinstance(steps, list | tuple) else [steps]
             for route, steps in routes.items()
         }
@@ -137,9 +141,7 @@ class Routes:
 
 
 @asynccontextmanager
-async def routed(
-    routes: Mapping[str, Sequence[Step] | Step], **options: Any
-) -> AsyncIterator[tuple[Gcore, Routes]]:
+async def routed(routes: AnyRoutes, **options: Any) -> AsyncIterator[tuple[Gcore, Routes]]:
     """A client whose requests are answered by route."""
     network = Routes(routes)
     options = {"project_id": PROJECT, **options}

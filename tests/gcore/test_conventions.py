@@ -111,6 +111,12 @@ def test_conflict_is_a_lock() -> None:
     assert (found.transient, found.never_processed) == (True, True)
 
 
+def test_locked_put() -> None:
+    """It was not done either, but it has to be made anew of what is there then."""
+    found = error(answer(409, body("ConflictError", "locked")), Request("PUT", V3))
+    assert (found.transient, found.never_processed) == (False, True)
+
+
 @pytest.mark.parametrize("message", ["name already exists", "Duplicate name", "not unique"])
 def test_conflict_over_a_name(message: str) -> None:
     """Asking again would not help."""

@@ -430,7 +430,8 @@ async def test_delete() -> None:
     }
     async with routed(routes) as (client, network):
         change = await client.inference_deployments.delete(NAME)
-        assert await change.wait() is None
+        await change.wait()
+    assert change.outcome == "settled"
     assert words(network) == [DELETE, TASKS, GET]
 
 

@@ -85,7 +85,8 @@ def test_goal_without_a_change() -> None:
 def test_goal_survives_being_written_down() -> None:
     """What a resume token carries is the same goal."""
     sent = {"image": "new", "envs": {"A": HIDDEN}, "containers": [a_container(region_id=9)]}
-    goal = goal_of(sent, deployment(shown()), at_rest=True)
+    goal = goal_of(sent, deployment(shown("DISABLED")))
+    assert goal.at_rest
     assert set(goal.fields) == set(sent)
     assert read_goal(goal.encode()) == goal
 
@@ -98,7 +99,7 @@ def test_goal_holds_no_secret() -> None:
     goal = goal_of(sent, deployment(shown(envs={})))
     assert set(goal.fields) == set(sent)
     assert HIDDEN not in goal.encode()
-    assert agreement(goal.fields, deployment(shown(**sent))) is True
+    assert agreement(goal.fields, deployment({**shown(), **sent})) is True
 
 
 @pytest.mark.parametrize("text", [None, "", "no json", "[]", '{"odd": 1}'])

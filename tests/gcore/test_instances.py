@@ -213,7 +213,8 @@ async def test_delete() -> None:
     routes = {DELETE: answer(204), GET: [*reads("DELETING", "DELETED"), no_such()]}
     async with routed(routes) as (client, _):
         change = await client.inference_instances.delete(ID)
-        assert await change.wait() is None
+        await change.wait()
+    assert change.outcome == "settled"
     assert [event.status for event in change.history][:2] == ["DELETING", "DELETED"]
 
 

@@ -31,6 +31,7 @@ from tests.gcore.helpers import (
     no_such,
     routed,
     sample,
+    sent,
     shown,
 )
 from tests.support import Step, answer
@@ -174,7 +175,7 @@ async def test_lost_patch_that_did_not() -> None:
     """It is sent again."""
     routes = {
         PATCH: [LOST[1], accepted()],
-        GET: [ours(), ours(), ours(image="nginx:2")],
+        GET: [ours()] * 4 + [ours(image="nginx:2")],
         TASKS: DONE,
     }
     async with routed(routes) as (client, network):
@@ -233,6 +234,28 @@ async def test_lost_delete() -> None:
     assert not change.already_gone
 
 
+LOCKED = answer(409, {"exception_class": "ConflictError", "message": "locked by another task"})
+
+
+@pytest.mark.parametrize("seen", [ours("DELETING"), no_such()])
+async def test_lost_delete_then_locked(seen: Step) -> None:
+    """The lock is our own first try's: it is going already."""
+    routes = {f"DELETE {ONE}": [LOST[0], LOCKED], GET: [seen, no_such()]}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.delete(NAME)
+        await change.wait()
+    assert not change.already_gone
+
+
+@pytest.mark.parametrize("first", [LOST[0], LOCKED])
+async def test_delete_of_what_is_locked(first: Step) -> None:
+    """A lock of somebody else's, and no sign of our delete."""
+    routes = {f"DELETE {ONE}": [first, LOCKED], GET: ours("DEPLOYING")}
+    async with routed(routes) as (client, _):
+        with pytest.raises(ConflictError, match="locked"):
+            await client.inference_deployments.delete(NAME)
+
+
 @pytest.mark.parametrize("body", [{"surprise": 1}, [1]])
 async def test_delete_with_an_odd_answer(body: Any) -> None:
     """Only the 404 counts."""
@@ -286,6 +309,49 @@ async def test_lost_put_is_repeated() -> None:
     async with routed(routes) as (client, network):
         change = await client.inference_instances.update(ID, image="nginx:2")
     assert (change.adopted, len(network.asked("PUT"))) == (False, 3)
+
+
+async def test_lost_put_then_locked() -> None:
+    """The lock is our own first try's: the instance shows what was sent."""
+    old, new = answer(200, an_instance()), answer(200, an_instance("DEPLOYING", image="nginx:2"))
+    async with routed({GET_V2: [old, old, new], PUT: [LOST[0], LOCKED]}) as (client, _):
+        assert (await client.inference_instances.update(ID, image="nginx:2")).adopted
+
+
+async def test_locked_put_is_made_anew() -> None:
+    """What the other task changed meanwhile is not put back."""
+    old, theirs = answer(200, an_instance()), answer(200, an_instance(timeout=7))
+    done = answer(200, an_instance("DEPLOYING", timeout=7, image="nginx:2"))
+    async with routed({GET_V2: [old, theirs], PUT: [LOCKED, done]}) as (client, network):
+        await client.inference_instances.update(ID, image="nginx:2")
+    assert [sent(put)["timeout"] for put in network.asked("PUT")] == [120, 7]
+
+
+@pytest.mark.parametrize("ready_timeout", [0, 60])
+async def test_lock_for_as_long_as_wanted(ready_timeout: float) -> None:
+    """Some tries, or as long as was asked for; then it is an error."""
+    routes = {GET_V2: answer(200, an_instance()), PUT: LOCKED, GET: ours(), PATCH: LOCKED}
+    async with routed(routes) as (client, network):
+        for api, id in (
+            (client.inference_instances, ID),
+            (client.inference_deployments, NAME),
+        ):
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(ConflictError):
+                await api.update(id, image="nginx:2", ready_timeout=ready_timeout)
+            took = asyncio.get_running_loop().time() - began
+            assert ready_timeout <= took < ready_timeout + 10
+    assert len(network.asked("PUT")) >= 4
+    assert len(network.asked("PATCH")) >= 4
+
+
+async def test_name_taken_is_no_lock() -> None:
+    """Waiting would not help."""
+    taken = answer(409, {"exception_class": "ConflictError", "message": "already exists"})
+    async with routed({GET_V2: answer(200, an_instance()), PUT: taken}) as (client, network):
+        with pytest.raises(ConflictError, match="exists"):
+            await client.inference_instances.update(ID, name="other", ready_timeout=60)
+    assert len(network.asked("PUT")) == 1
 
 
 async def test_put_always_lost() -> None:

@@ -65,7 +65,7 @@ def _without_nulls(value: object) -> object:
 @pytest.mark.parametrize("name", ["containers_request", "containers_200"])
 def test_containers(name: str) -> None:
     """A list of containers, as sent and as shown: what is only shown is not sent back."""
-    (container,) = CODEC.structure(sample(name), tuple[Container, ...])  # type: ignore[arg-type]
+    (container,) = CODEC.structure(sample(name), tuple[Container, ...])
     assert container.scale.triggers is not None
     assert container.scale.triggers.memory is not None
     assert container.scale.triggers.memory.threshold == 70

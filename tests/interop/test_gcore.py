@@ -4,11 +4,13 @@ Its models are built leniently, so each is validated once more, strictly, where 
 types leave room for it: `command` is a text there and a list in the vendor's reference.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Any, get_args
 
 import gcore
+import httpx
 import pytest
 from gcore import AsyncGcore, Gcore
 from gcore.types.cloud import InferenceRegionCapacityList, Task
@@ -313,6 +315,22 @@ def test_api_keys(sdk: Gcore) -> None:
     keys.delete("mine")
     with pytest.raises(gcore.NotFoundError):
         keys.get("mine")
+
+
+@pytest.mark.parametrize("header", ["X-Api-Key", "Authorization"])
+def test_address_is_where_it_serves(emulator: Emulator, sdk: Gcore, header: str) -> None:
+    """Over TLS, opened by the key's secret, in the header that either page names."""
+    secret = sdk.cloud.inference.api_keys.create(name="mine").secret
+    sdk.cloud.inference.deployments.create_and_poll(**ASKED, api_keys=["mine"])
+    while (address := sdk.cloud.inference.deployments.get("my-instance").address) is None:
+        pass
+    trusting = ssl.create_default_context(cadata=emulator.ca_pem)
+    sent = {header: secret if header == "X-Api-Key" else f"Bearer {secret}"}
+    with httpx.Client(verify=trusting) as client:
+        told = client.get(f"{address}/v1/models", headers=sent)
+        refused = client.get(f"{address}/v1/models")
+    assert told.json()["data"][0]["id"] == "nginx"
+    assert refused.status_code == 401
 
 
 def test_errors_are_the_sdks(emulator: Emulator, sdk: Gcore) -> None:

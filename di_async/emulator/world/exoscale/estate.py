@@ -5,7 +5,6 @@ afterwards, so that nothing runs and nothing has to be advanced. Views (stale, l
 the plan.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Generic
@@ -75,15 +74,17 @@ class Estate:
     created: Counter[str] = Factory(Counter)
     keys: dict[str, str] = Factory(dict)
 
-    def story(self, id: str) -> Story[Model] | Story[Deployment] | None:
-        """The course of a model or deployment."""
-        return self.deployments.get(id) or self.models.get(id)
+    def knows(self, id: str) -> bool:
+        """Whether there is, or was, such a model or deployment."""
+        return id in self.deployments or id in self.models
+
+    def story(self, id: str) -> Story[Model] | Story[Deployment]:
+        """The course of a model or deployment; KeyError if there never was one."""
+        return self.deployments.get(id) or self.models[id]
 
     def truth(self, id: str, now: float) -> Truth:
         """What really is the matter with a model or deployment that exists, or once did."""
         story = self.story(id)
-        if story is None:
-            return Truth(id, False, "unknown", False, math.inf, 0, ())
         thing = story.at(now)
         writes = tuple(write.past(now) for write in story.writes)
         return Truth(

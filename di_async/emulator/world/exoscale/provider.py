@@ -131,7 +131,7 @@ class Exoscale:
 
     def knows(self, id: str) -> bool:
         """Whether there is, or was, such a model or deployment."""
-        return self.estate.story(id) is not None
+        return self.estate.knows(id)
 
     def truth(self, id: str, now: float) -> Truth:
         """What really is the matter with a model or deployment."""

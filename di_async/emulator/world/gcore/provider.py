@@ -3,7 +3,7 @@
 Rules of this file: routing, authority and error bodies only.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from attrs import asdict
 
@@ -14,29 +14,28 @@ from di_async.emulator.world.provider import Target
 from di_async.emulator.world.settings import Settings
 from di_async.emulator.world.windows import Limits, Standing
 
-from . import account, dataplane, fate, v2, v3
+from . import account, dataplane, fate, reads, v2, v3
 from .account import KEY, KEYS, new_key
 from .placing import Placing, place
+from .reads import Handler
 from .records import ApiKey, Deployment, Truth
 from .routes import Routes
 from .site import Site, missing
 from .words import word
 
-Handler = Callable[[Site, float, Request, dict[str, str]], Response]
-
 _HANDLERS: dict[str, Handler] = {
-    v2.LIST: v2.list_instances,
+    v2.LIST: reads.lister(2, v2.LIST),
     v2.CREATE: v2.create,
-    v2.GET: v2.get_instance,
+    v2.GET: reads.getter(2, v2.GET, "instance_id"),
     v2.UPDATE: v2.replace,
     v2.DELETE: v2.delete,
     "GET /cloud/v3/inference/flavors": account.list_flavors,
     "GET /cloud/v3/inference/flavors/{flavor_name}": account.get_flavor,
     "GET /cloud/v3/inference/capacity": account.get_capacity,
-    v3.LIST: v3.list_deployments,
+    v3.LIST: reads.lister(3, v3.LIST),
     v3.CREATE: v3.create,
     v3.LIMITS: v3.check_limits,
-    v3.GET: v3.get_deployment,
+    v3.GET: reads.getter(3, v3.GET, "deployment_name"),
     v3.UPDATE: v3.update,
     v3.DELETE: v3.delete,
     v3.START: v3.start,

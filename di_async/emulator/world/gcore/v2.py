@@ -8,7 +8,7 @@ from di_async.emulator.world.http import Request, Response, json_response, parse
 
 from . import writes
 from .records import Deployment, Spec
-from .site import V2, V2_ONE, Site, list_response, missing, page_of
+from .site import V2, V2_ONE, Site, missing
 from .wire import validation
 
 LIST = f"GET {V2}"
@@ -18,20 +18,6 @@ UPDATE = f"PUT {V2_ONE}"
 DELETE = f"DELETE {V2_ONE}"
 
 Values = dict[str, str]
-
-
-def list_instances(site: Site, now: float, request: Request, values: Values) -> Response:
-    """The instances, a page of them."""
-    rows = site.estate.seen_all(2, now)
-    limit, offset = page_of(request)
-    shown = [site.shown(now, LIST, it) for it in rows[offset : offset + limit]]
-    return list_response(shown, len(rows))
-
-
-def get_instance(site: Site, now: float, request: Request, values: Values) -> Response:
-    """One instance."""
-    it = site.seen(now, 2, values["instance_id"])
-    return json_response(200, site.shown(now, GET, it))
 
 
 def create(site: Site, now: float, request: Request, values: Values) -> Response:
@@ -44,6 +30,7 @@ def replace(site: Site, now: float, request: Request, values: Values) -> Respons
     """All of an instance anew: what the request leaves out is dropped."""
     before = site.existing(2, values["instance_id"])
     spec = _spec(site, request)
+    writes.check_free(site, 2, spec["name"], before.id)
     after = writes.change(site, now, UPDATE, "update", before, spec=spec, name=spec["name"])
     return _answer(site, now, UPDATE, after)
 

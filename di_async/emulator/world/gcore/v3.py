@@ -7,7 +7,7 @@ from di_async.emulator.world.http import Request, Response, json_response, parse
 
 from . import fate, writes
 from .records import Deployment, Spec
-from .site import V3, V3_ONE, Site, list_response, page_of, page_response
+from .site import V3, V3_ONE, Site, page_response
 from .wire import validation
 from .wire.catalog import BY_NAME, demand
 
@@ -22,20 +22,6 @@ LOGS = f"GET {V3_ONE}/logs"
 LIMITS = f"POST {V3}/check_limits"
 
 Values = dict[str, str]
-
-
-def list_deployments(site: Site, now: float, request: Request, values: Values) -> Response:
-    """The deployments, a page of them."""
-    rows = site.estate.seen_all(3, now)
-    limit, offset = page_of(request)
-    shown = [site.shown(now, LIST, it) for it in rows[offset : offset + limit]]
-    return list_response(shown, len(rows))
-
-
-def get_deployment(site: Site, now: float, request: Request, values: Values) -> Response:
-    """One deployment."""
-    it = site.seen(now, 3, values["deployment_name"])
-    return json_response(200, site.shown(now, GET, it))
 
 
 def create(site: Site, now: float, request: Request, values: Values) -> Response:

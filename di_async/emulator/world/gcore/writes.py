@@ -21,8 +21,7 @@ def create(
 ) -> Deployment:
     """A new deployment, in the estate."""
     name: str = spec["name"]
-    if site.estate.named(generation, name):
-        raise Refusal(409, f"Inference instance with name {name} already exists")
+    check_free(site, generation, name)
     id = name if generation == 3 else site.ids.new_uuid()
     blank = Deployment(id, generation, name, spec, now)
     check_room(site, now, operation, blank, None)
@@ -49,6 +48,13 @@ def change(
     site.estate.put(after)
     fate.veil(site, now, operation, after, before)
     return after
+
+
+def check_free(site: Site, generation: Generation, name: str, owner: str | None = None) -> None:
+    """The name is nobody's, or the owner's own."""
+    holder = site.estate.named(generation, name)
+    if holder and holder.id != owner:
+        raise Refusal(409, f"Inference instance with name {name} already exists")
 
 
 def check_unlocked(it: Deployment, now: float) -> None:

@@ -271,6 +271,15 @@ def test_outcome_fault_with_an_id_strikes_what_is_settled_at_once(zone: Zone) ->
         zone.world.fault("error", id=id, now=zone.now)
 
 
+def test_model_can_be_struck_like_a_deployment(zone: Zone) -> None:
+    """Its download is under way, and ends in `error`."""
+    id = zone.accepted("POST", "/model", {"name": MODEL})["reference"]["id"]
+    zone.world.fault("error", id=id, now=zone.now)
+    zone.now += 300
+    assert zone.ask("GET", f"/model/{id}").json["state"] == "error"
+    assert zone.world.truth(id, zone.now).status == "error"
+
+
 def test_state_page_lists_both(zone: Zone) -> None:
     """The emulator's own page names models and deployments, with their zone."""
     zone.ready()

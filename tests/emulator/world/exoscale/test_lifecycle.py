@@ -178,3 +178,13 @@ def test_placed_things_are_there_and_settle_when_told(zone: Zone) -> None:
     zone.now += 50
     assert zone.state(made.id) == "ready"
     assert not zone.world.truth(never.id, zone.now + 1e6).settled
+
+
+def test_placed_without_a_time_settles_as_a_create_would(zone: Zone) -> None:
+    """Its duration is drawn; while it is `creating`, other writes are 409."""
+    made = zone.world.add_exoscale_deployment(state="creating", created=5, now=zone.now)
+    assert zone.get(made.id)["created-at"] == "1970-01-01T00:00:05Z"
+    zone.now += 599
+    assert zone.ask("DELETE", f"/deployment/{made.id}").status == 409
+    zone.now += 1
+    assert zone.state(made.id) == "ready"

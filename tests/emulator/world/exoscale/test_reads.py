@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from di_async.emulator import Lifecycle
+
 from .helpers import DEPLOYMENTS, MODEL, NOBODY, Zone, a_deployment, a_zone, signed
 
 DETAILS = {"inference-engine-version", "inference-engine-parameters"}
@@ -88,6 +90,7 @@ def test_logs_have_a_tail(zone: Zone) -> None:
         ({"gpu_count": "1"}, "gpu-count"),
         ({"replicas": 0}, "replicas"),
         ({"replicas": True}, "replicas"),
+        ({"replicas": -1}, "replicas"),
         ({"inference_engine_version": "new"}, "inference-engine-version"),
         ({"inference_engine_parameters": "--a"}, "inference-engine-parameters"),
         ({"inference_engine_parameters": [1]}, "inference-engine-parameters"),
@@ -172,3 +175,21 @@ def test_revealed_key_opens_the_deployments_own_endpoint(zone: Zone) -> None:
     zone.accepted("DELETE", f"/deployment/{id}")
     zone.now += 60
     assert models(key).status == 401
+
+
+def test_endpoint_warms_up_after_ready() -> None:
+    """With a lag the data plane is late once, not after every write."""
+    zone = a_zone(lifecycle=Lifecycle(create=600, update=300, ready_lag=20))
+    id = zone.ready()
+    key = zone.ask("GET", f"/deployment/{id}/api-key").json["api-key"]
+
+    def status() -> int:
+        head = {"Authorization": f"Bearer {key}"}
+        return zone.world.serve(zone.now, "GET", "/v1/models", head).status
+
+    found = [status()]
+    zone.now += 20
+    found.append(status())
+    zone.accepted("PATCH", f"/deployment/{id}", {"name": "b"})
+    zone.now += 300
+    assert [*found, status()] == [503, 200, 200]

@@ -48,6 +48,8 @@ def test_task_tells_what_it_made(desk: Desk) -> None:
     assert done["finished_on"] == done["updated_on"] == "2024-01-09T20:46:12"
     assert done["project_id"] == desk.world.gcore.project_id
     assert (done["task_type"], done["error"]) == ("create_inference_instance", None)
+    deleting = desk.task_of(desk.after(900).ask("DELETE", f"{V3}/my-instance"))
+    assert desk.after(100).task(deleting)["created_resources"] is None
 
 
 def test_tasks_are_listed_newest_first_ten_a_page(desk: Desk) -> None:
@@ -139,6 +141,16 @@ def test_sold_out_is_a_forbidden_error(desk: Desk, path: str) -> None:
     refused = desk.ask("POST", path, request)
     assert (refused.status, refused.json["exception_class"]) == (403, "ForbiddenError")
     assert desk.ask("GET", path).json["count"] == 0
+
+
+def test_update_keeps_the_room_it_has(desk: Desk) -> None:
+    """A region that sold out meanwhile refuses a move there, and not a change of what is there."""
+    desk.active()
+    desk.world.fault("no_capacity", region="7", now=desk.now)
+    desk.world.fault("no_capacity", region="26", now=desk.now)
+    assert desk.update(description="new").status == 200
+    desk.after(500)
+    assert desk.update(containers=[a_container() | {"region_id": 26}]).status == 403
 
 
 def test_capacity_told_is_capacity_had(desk: Desk) -> None:

@@ -1,7 +1,9 @@
 """Instances (v2): keyed by UUID, answered with the object, replaced as a whole."""
 
 import uuid
+from pathlib import Path
 
+import orjson
 import pytest
 
 from .helpers import V2, V3, Desk, a_container, an_instance
@@ -86,6 +88,14 @@ def test_put_rolls_out_again(desk: Desk) -> None:
     assert status(desk.after(500), id) == "ACTIVE"
 
 
+def test_put_cannot_take_anothers_name(desk: Desk) -> None:
+    """Its own it keeps."""
+    id = active(desk)
+    create(desk, name="second")
+    assert desk.ask("PUT", f"{V2}/{id}", an_instance(name="second")).status == 409
+    assert desk.ask("PUT", f"{V2}/{id}", an_instance()).status == 200
+
+
 @pytest.mark.parametrize("missing", ["containers", "flavor_id", "image", "listening_port", "name"])
 def test_put_needs_the_whole(desk: Desk, missing: str) -> None:
     """The five required fields are required each time, and nothing is changed without."""
@@ -129,3 +139,23 @@ def test_faults_have_words_of_their_own(desk: Desk, kind: str, word: str) -> Non
     """v2 knows ERROR and FAILED, where v3 has neither."""
     desk.world.fault(kind, on=f"POST {V2}", now=desk.now)
     assert status(desk, active(desk)) == word
+
+
+def test_vendors_sample_is_taken_and_told_back(desk: Desk) -> None:
+    """The reference's PUT is accepted, and all that it shows in its answer is what it shows."""
+    samples = Path(__file__).parents[3] / "samples" / "gcore"
+    request = orjson.loads((samples / "update_request.json").read_bytes())
+    shown = orjson.loads((samples / "update_200.json").read_bytes())
+    request["project_id"] = desk.world.gcore.project_id
+    id = active(desk)
+    desk.ask("PUT", f"{V2}/{id}", request)
+    told = desk.after(500).ask("GET", f"{V2}/{id}").json
+    assert told.keys() == shown.keys()
+    ours = ("id", "address", "created_at", "containers")
+    assert {k: told[k] for k in told if k not in ours} == {
+        k: shown[k] for k in shown if k not in ours
+    }
+    (container,), (sample,) = told["containers"], shown["containers"]
+    assert container["scale"] == sample["scale"]
+    assert container.keys() == sample.keys()
+    assert container["deploy_status"].keys() == sample["deploy_status"].keys()
