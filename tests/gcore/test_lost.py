@@ -11,11 +11,13 @@ from di_async import (
     ClientClosedError,
     ConflictError,
     ConnectError,
+    NotFoundError,
     OutcomeUnknownError,
     RequestTimeoutError,
     RetryPolicy,
     TransportError,
 )
+from di_async.core.wire import Response
 from tests.gcore.helpers import (
     HIDDEN,
     ID,
@@ -147,6 +149,37 @@ async def test_closed_while_looking() -> None:
         await asyncio.sleep(1)
     with pytest.raises(ClientClosedError):
         await task
+
+
+async def test_write_never_sent() -> None:
+    """An update that surely never left is just an error; nothing is read again."""
+    async with routed({PATCH: ConnectError("refused"), GET: ours()}) as (client, network):
+        with pytest.raises(ConnectError):
+            await client.inference_deployments.update(NAME, image="nginx:2")
+    assert len(network.asked("GET")) == 1
+
+
+@pytest.mark.parametrize("verb", ["update", "create_v2"])
+async def test_closed_while_looking_for_other_writes(verb: str) -> None:
+    """The same for an update, and for v2."""
+    routes = {PATCH: LOST[0], GET: ours(), POST_V2: LOST[0], LIST_V2: listed()}
+    async with routed(routes) as (client, _):
+        if verb == "update":
+            write = client.inference_deployments.update(NAME, image="nginx:2")
+        else:
+            write = client.inference_instances.create(sample("update_request"))  # type: ignore[assignment]
+        task = asyncio.create_task(write)
+        await asyncio.sleep(1)
+    with pytest.raises(ClientClosedError):
+        await task
+
+
+async def test_delete_answered_by_a_gateway() -> None:
+    """A 404 page for people is no proof that it is gone."""
+    page = Response(404, {}, b"<html>not found</html>")
+    async with routed({f"DELETE {ONE}": page}) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.inference_deployments.delete(NAME)
 
 
 async def test_cancelled_in_flight(caplog: pytest.LogCaptureFixture) -> None:
