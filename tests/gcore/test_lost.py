@@ -226,9 +226,10 @@ async def test_lost_patch_then_locked() -> None:
     }
     async with routed(routes) as (client, _):
         assert (await client.inference_deployments.update(NAME, image="nginx:2")).adopted
-    async with routed({PATCH: [LOST[0], locked], GET: ours()}) as (client, _):
+    async with routed({PATCH: [LOST[0], locked], GET: ours()}) as (client, network):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.inference_deployments.update(NAME, image="nginx:2")
+    assert len(network.asked("PATCH")) == 5  # the lost one, and four that met the lock
     assert caught.value.candidates[0].name == NAME
 
 
@@ -280,10 +281,10 @@ async def test_lost_delete_then_locked(seen: Step) -> None:
     assert not change.already_gone
 
 
-@pytest.mark.parametrize("first", [LOST[0], LOCKED])
-async def test_delete_of_what_is_locked(first: Step) -> None:
-    """A lock of somebody else's, and no sign of our delete."""
-    routes = {f"DELETE {ONE}": [first, LOCKED], GET: ours("DEPLOYING")}
+@pytest.mark.parametrize(("first", "status"), [(LOST[0], "DEPLOYING"), (LOCKED, "DELETING")])
+async def test_delete_of_what_is_locked(first: Step, status: str) -> None:
+    """A lock of somebody else's: nothing shows our delete, or none of ours went out."""
+    routes = {f"DELETE {ONE}": [first, LOCKED], GET: ours(status)}
     async with routed(routes) as (client, _):
         with pytest.raises(ConflictError, match="locked"):
             await client.inference_deployments.delete(NAME)
