@@ -171,6 +171,13 @@ async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
     assert writes(network) == [f"POST {ONE}/scale"] * 2
 
 
+async def test_lost_scale_to_what_it_was_is_not_taken_for_done() -> None:
+    """What showed before proves nothing: it is sent again."""
+    async with scripted(READY, RESET, READY, answer(200, operation())) as (client, network):
+        assert (await client.deployments.scale(ID, 1)).adopted is False
+    assert writes(network) == [f"POST {ONE}/scale"] * 2
+
+
 async def test_lost_scale_whose_repeat_finds_it_busy() -> None:
     """Nothing was under way before the first: it is the first that is."""
     after = answer(200, in_full(replicas=2, updated_at=LATE))
