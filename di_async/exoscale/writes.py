@@ -110,6 +110,7 @@ class Writes(Generic[R]):
             id = _referenced(operation) or (young[0].id if len(young) == 1 else "")
             if id:
                 return id
+        self._raise_if_failed(operation)
         why = f"it was accepted as operation {operation.id}, which does not tell the id"
         raise await self._unknown(request, name, began, why)
 

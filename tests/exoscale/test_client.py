@@ -162,7 +162,7 @@ async def test_watch_of_another_region_is_refused() -> None:
 
 async def test_watch_of_the_zone() -> None:
     """All of the organisation's own; what Exoscale runs for all is left out."""
-    rows = listed(a_deployment(), a_deployment(id="p", visibility="public"))
+    rows = listed(a_deployment(id="p", visibility="public"), a_deployment())
     async with scripted(rows) as (client, _):
         event = await anext(client.deployments.watch())
     assert (event.id, event.status, event.previous) == (ID, "ready", None)

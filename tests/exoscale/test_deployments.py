@@ -314,6 +314,7 @@ async def test_delete() -> None:
         await change.wait()
     assert sent(network) == [f"DELETE {ONE}", OP, GET, GET]
     assert (change.outcome, change.already_gone) == ("settled", False)
+    assert isinstance(change.initial, Operation)
 
 
 async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
@@ -339,3 +340,10 @@ async def test_delete_whose_operation_fails() -> None:
     async with scripted(PENDING, failed) as (client, _):
         with pytest.raises(DeploymentFailedError, match="bills"):
             await (await client.deployments.delete(ID)).wait()
+
+
+async def test_delete_of_what_is_busy() -> None:
+    """A 409 is no deletion, whatever the state says: nothing of ours was lost."""
+    async with scripted(*[problem(409)] * 4, READY) as (client, _):
+        with pytest.raises(ConflictError):
+            await client.deployments.delete(ID)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from di_async import (
+    ClientClosedError,
     ConflictError,
     ConnectError,
     DeploymentFailedError,
@@ -105,6 +106,14 @@ async def test_reference_comes_later() -> None:
     assert writes(network) == [CREATE]
 
 
+async def test_reference_is_looked_for_again_after_a_hiccup() -> None:
+    """A look that fails is no answer."""
+    bare, hiccup = answer(200, operation(reference=None)), [problem(500)] * 4
+    async with scripted(bare, *hiccup, answer(200, operation())) as (client, network):
+        assert (await client.deployments.create(a_spec())).id == ID
+    assert network.steps == []
+
+
 async def test_reference_never_comes() -> None:
     """Then the one of that name and age is it."""
     bare = answer(200, operation(reference=None))
@@ -124,10 +133,13 @@ async def test_reference_never_comes_and_several_may_be_it() -> None:
     assert writes(network) == [CREATE]
 
 
-async def test_create_that_fails_without_a_reference() -> None:
-    """There is nothing to wait for: the failure is told at once."""
+@pytest.mark.parametrize("pending", [0, 1, 3])
+async def test_create_that_fails_without_a_reference(pending: int) -> None:
+    """There is nothing to wait for: the failure is told as soon as it is known."""
     failed = operation("failure", reference=None, reason="unavailable", message="no GPU left")
-    async with scripted(answer(200, failed)) as (client, _):
+    bare = answer(200, operation(reference=None))
+    looks = [bare, *[bare, listed()] * 3][: max(0, 2 * pending - 1)]
+    async with scripted(*looks, answer(200, failed), listed()) as (client, _):
         with pytest.raises(DeploymentFailedError, match="unavailable: no GPU left"):
             await client.deployments.create(a_spec())
 
@@ -156,6 +168,13 @@ async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
     async with scripted(*steps, after) as (client, network):
         change = await client.deployments.scale(ID, 2)
         assert (change.adopted, (await change.wait()).replicas) == (False, 2)
+    assert writes(network) == [f"POST {ONE}/scale"] * 2
+
+
+async def test_lost_scale_to_what_it_was_is_not_taken_for_done() -> None:
+    """What showed before proves nothing: it is sent again."""
+    async with scripted(READY, RESET, READY, answer(200, operation())) as (client, network):
+        assert (await client.deployments.scale(ID, 1)).adopted is False
     assert writes(network) == [f"POST {ONE}/scale"] * 2
 
 
@@ -230,3 +249,24 @@ async def test_gateway_s_page_instead_of_the_look() -> None:
     async with scripted(RESET, *[problem(409)] * 3, page) as (client, _):
         with pytest.raises((ConflictError, NotFoundError)):
             await client.deployments.delete(ID)
+
+
+@pytest.mark.parametrize(
+    ("verb", "steps", "after_s"),
+    [
+        ("create", [RESET, RESET], 0.015),
+        ("create", [answer(200, operation(reference=None))], 0.1),
+        ("scale", [READY, RESET], 0.1),
+    ],
+    ids=["listing", "asking the operation", "reading"],
+)
+async def test_client_closed_while_looking(verb: str, steps: list[Step], after_s: float) -> None:
+    """The closing is told as that; it is no answer to the look."""
+    async with scripted(*steps) as (client, network):
+        api = client.deployments
+        call = api.create(a_spec()) if verb == "create" else api.scale(ID, 2)
+        looking = asyncio.ensure_future(call)
+        await asyncio.sleep(after_s)
+    with pytest.raises(ClientClosedError):
+        await looking
+    assert len(writes(network)) == 1

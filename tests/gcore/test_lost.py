@@ -11,11 +11,13 @@ from di_async import (
     ClientClosedError,
     ConflictError,
     ConnectError,
+    NotFoundError,
     OutcomeUnknownError,
     RequestTimeoutError,
     RetryPolicy,
     TransportError,
 )
+from di_async.core.wire import Response
 from tests.gcore.helpers import (
     HIDDEN,
     ID,
@@ -149,6 +151,37 @@ async def test_closed_while_looking() -> None:
         await task
 
 
+async def test_write_never_sent() -> None:
+    """An update that surely never left is just an error; nothing is read again."""
+    async with routed({PATCH: ConnectError("refused"), GET: ours()}) as (client, network):
+        with pytest.raises(ConnectError):
+            await client.inference_deployments.update(NAME, image="nginx:2")
+    assert len(network.asked("GET")) == 1
+
+
+@pytest.mark.parametrize("verb", ["update", "create_v2"])
+async def test_closed_while_looking_for_other_writes(verb: str) -> None:
+    """The same for an update, and for v2."""
+    routes = {PATCH: LOST[0], GET: ours(), POST_V2: LOST[0], LIST_V2: listed()}
+    async with routed(routes) as (client, _):
+        if verb == "update":
+            write = client.inference_deployments.update(NAME, image="nginx:2")
+        else:
+            write = client.inference_instances.create(sample("update_request"))  # type: ignore[assignment]
+        task = asyncio.create_task(write)
+        await asyncio.sleep(1)
+    with pytest.raises(ClientClosedError):
+        await task
+
+
+async def test_delete_answered_by_a_gateway() -> None:
+    """A 404 page for people is no proof that it is gone."""
+    page = Response(404, {}, b"<html>not found</html>")
+    async with routed({f"DELETE {ONE}": page}) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.inference_deployments.delete(NAME)
+
+
 async def test_cancelled_in_flight(caplog: pytest.LogCaptureFixture) -> None:
     """It may exist and bill: a note on the error and a warning say so, and how to find it."""
     async with routed({POST: accepted()}) as (client, _):
@@ -193,9 +226,10 @@ async def test_lost_patch_then_locked() -> None:
     }
     async with routed(routes) as (client, _):
         assert (await client.inference_deployments.update(NAME, image="nginx:2")).adopted
-    async with routed({PATCH: [LOST[0], locked], GET: ours()}) as (client, _):
+    async with routed({PATCH: [LOST[0], locked], GET: ours()}) as (client, network):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.inference_deployments.update(NAME, image="nginx:2")
+    assert len(network.asked("PATCH")) == 5  # the lost one, and four that met the lock
     assert caught.value.candidates[0].name == NAME
 
 
@@ -247,10 +281,10 @@ async def test_lost_delete_then_locked(seen: Step) -> None:
     assert not change.already_gone
 
 
-@pytest.mark.parametrize("first", [LOST[0], LOCKED])
-async def test_delete_of_what_is_locked(first: Step) -> None:
-    """A lock of somebody else's, and no sign of our delete."""
-    routes = {f"DELETE {ONE}": [first, LOCKED], GET: ours("DEPLOYING")}
+@pytest.mark.parametrize(("first", "status"), [(LOST[0], "DEPLOYING"), (LOCKED, "DELETING")])
+async def test_delete_of_what_is_locked(first: Step, status: str) -> None:
+    """A lock of somebody else's: nothing shows our delete, or none of ours went out."""
+    routes = {f"DELETE {ONE}": [first, LOCKED], GET: ours(status)}
     async with routed(routes) as (client, _):
         with pytest.raises(ConflictError, match="locked"):
             await client.inference_deployments.delete(NAME)

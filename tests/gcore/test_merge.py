@@ -90,6 +90,13 @@ def test_the_live_answer_is_left_alone() -> None:
     assert live == an_instance()
 
 
+@pytest.mark.parametrize("odd", [None, "7", [7]])
+def test_odd_containers_shown(odd: Any) -> None:
+    """What the API should not show breaks nothing; what is given stands."""
+    given = [{"region_id": 7, "scale": {"min": 1, "max": 1}}]
+    assert merged({**an_instance(), "containers": odd}, containers=given)["containers"] == given
+
+
 def test_unknown_fields() -> None:
     """What a PUT cannot keep can be told."""
     assert unknown_fields(an_instance()) == ()

@@ -79,6 +79,18 @@ BAD = {
     "containers[0].scale.triggers.cpu: a mapping": [scale(triggers={"cpu": 80})],
     "containers[0].replicas: not a field": [a_spec(containers=[a_container(replicas=3)])],
     "containers[1]: a mapping": [a_spec(containers=[a_container(), 7])],
+    "containers[0].scale.triggers: a mapping": [scale(triggers=["cpu"])],
+    "probes: a mapping": [a_spec(probes=["liveness_probe"])],
+    "probes.liveness_probe: a mapping": [a_spec(probes={"liveness_probe": True})],
+    "probes.liveness_probe.probe: a mapping": [
+        a_spec(probes={"liveness_probe": {"enabled": True, "probe": "http_get"}})
+    ],
+    "probes.liveness_probe.probe.http_get: a mapping": [probe(http_get=80)],
+    "probes.liveness_probe.probe.http_get.headers: a mapping": [
+        probe(http_get={"port": 80, "headers": ["T"]})
+    ],
+    "logging: a mapping": [a_spec(logging=True)],
+    "description: text": [a_spec(description=7)],
     "image": [a_spec(image=""), a_spec(image=None), a_spec(image=7)],
     "timeout": [a_spec(timeout=-1), a_spec(timeout="120")],
     "command": [a_spec(command="nginx -g"), a_spec(command=["nginx", 1])],
