@@ -76,6 +76,7 @@ class Change(Generic[R]):
         self._poller = poller
         self._resumed_until = self._deadline_at = resumed_until
         self.initial = initial
+        self._told_at_once = not tracker.steps
         self.access_token = access_token
         self.adopted = adopted
         self.already_gone = already_gone
@@ -98,9 +99,9 @@ class Change(Generic[R]):
 
     @property
     def latest(self) -> R | None:
-        """As last seen: by a read, or in the write's answer."""
+        """As last seen: by a read, or in the write's answer where that shows it."""
         seen = self._tracker.latest
-        return cast("R | None", self.initial if seen is None else seen)
+        return cast("R | None", self.initial if seen is None and self._told_at_once else seen)
 
     @property
     def outcome(self) -> str | None:

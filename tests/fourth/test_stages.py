@@ -195,3 +195,14 @@ async def test_token_of_an_unknown_step_is_refused() -> None:
         odd = attrs.evolve(token, steps=(Stage("quest", "1"),))
         with pytest.raises(InvalidInputError, match="no step 'quest'"):
             client.nodes.resume(odd.encode())
+
+
+@virtual
+async def test_a_job_is_not_taken_for_the_node_it_is_about() -> None:
+    """What was seen last of a node is unknown until one is read."""
+    async with fourth() as (client, _):
+        change = await client.nodes.create(3)
+        change.initial = object()
+        assert change.latest is None
+        node = await change.wait()
+        assert change.latest is node
