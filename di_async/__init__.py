@@ -38,9 +38,11 @@ from di_async.core.schedule import PollPolicy
 from di_async.core.secret import Secret
 from di_async.digitalocean import DigitalOcean
 from di_async.engine.change import Change
+from di_async.exoscale import Exoscale
 from di_async.fleet.inventory import Inventory
 from di_async.fleet.scanning import scan
 from di_async.fleet.waiting import WaitReport, as_completed, wait_all
+from di_async.gcore import Gcore
 
 __all__ = [
     "APIError",
@@ -55,6 +57,8 @@ __all__ = [
     "DeploymentFailedError",
     "DigitalOcean",
     "DurationModel",
+    "Exoscale",
+    "Gcore",
     "InvalidInputError",
     "Inventory",
     "NotFoundError",

@@ -40,7 +40,7 @@ ERRORS = [
     "InvalidInputError",
 ]
 PROMISED = [
-    *("DigitalOcean", "Change", "Secret", "StatusChange"),
+    *("DigitalOcean", "Gcore", "Exoscale", "Change", "Secret", "StatusChange"),
     *("RetryPolicy", "PollPolicy", "RequestBudget", "DurationModel", *ERRORS),
     *("WaitReport", "Inventory", "as_completed", "scan", "wait_all"),
 ]

@@ -6,12 +6,13 @@ import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from di_async import DigitalOcean, PollPolicy
+from di_async import DigitalOcean, Exoscale, Gcore, PollPolicy
 from di_async.core import errors
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -32,9 +33,15 @@ def aimed_at_the_emulator(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> 
     """What a reader's environment would be, with the emulator for the vendor."""
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", di_emulator.token)
     monkeypatch.setenv("DI_ASYNC_BASE_URL", di_emulator.url)
-    defaults: dict[str, Any] = DigitalOcean.__init__.__kwdefaults__ or {}
-    monkeypatch.setitem(defaults, "base_url", di_emulator.url)
-    monkeypatch.setitem(defaults, "polling", PollPolicy(target_lag=0.05))
+    monkeypatch.setenv("GCORE_API_KEY", di_emulator.gcore_api_key)
+    monkeypatch.setenv("GCORE_CLOUD_PROJECT_ID", str(di_emulator.gcore_project_id))
+    monkeypatch.setenv("EXOSCALE_API_KEY", di_emulator.exoscale_api_key)
+    monkeypatch.setenv("EXOSCALE_API_SECRET", di_emulator.exoscale_api_secret)
+    urls = {Gcore: di_emulator.url, Exoscale: di_emulator.exoscale_url}
+    for kind, url in {DigitalOcean: di_emulator.url, **urls}.items():
+        monkeypatch.setitem(kind.__init__.__kwdefaults__ or {}, "base_url", url)
+    quick = partial(PollPolicy, target_lag=0.05)
+    monkeypatch.setattr("di_async.engine.client.PollPolicy", quick)
     return di_emulator
 
 
