@@ -176,9 +176,9 @@ def test_who_is_searched_for_is_not_asked_for_besides() -> None:
 
 def test_who_is_not_found_is_asked_for_once_the_search_is_over() -> None:
     """And not only when the pace is set anew."""
-    account = Account(named(150))
+    account = located(150, named(3))
     account.wait_for(["gone-1", "gone-2"])
-    account.run(1.0)
+    account.run(6.0)
     assert account.asked() == {"page 1", "gone-1", "gone-2"}
 
 
