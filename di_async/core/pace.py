@@ -68,7 +68,7 @@ class Load:
     kind: object = None
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class Unit:
     """Something that one request reads."""
 

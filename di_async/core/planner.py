@@ -30,7 +30,7 @@ _TICK_S = 0.001
 _STRAY_PERIODS = 1.2
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class Item(Unit):
     """One resource that somebody waits for."""
 
@@ -122,7 +122,6 @@ class Planner(Generic[W]):
     def add(self, item: W) -> None:
         """Somebody waits for this now."""
         self._items[item.id] = item
-        self._generation += 1
         item.generation = self._generation
         (self._lost if item.listed else self._unlisted)[item.id] = item
         self._dirty = True
@@ -241,6 +240,7 @@ class Planner(Generic[W]):
         unit.asking = True
         if isinstance(unit, _Sheet):
             unit.asked = self._generation
+            self._generation += 1  # whoever is added from now on need not be on it
             return ListPage(unit.number)
         item = self._items.get(unit.id) if isinstance(unit, Item) else None
         return GetOne(item) if item is not None else None

@@ -141,8 +141,9 @@ def _listing(
     params: Mapping[str, Any] = {},
     page_size: int = 200,
     fits: Callable[[T], bool] | None = None,
+    body: Callable[[bytes], Page] | None = None,
 ) -> Listing[T]:
-    """The rows of a list endpoint, each read by `read`."""
+    """The rows of a list endpoint, each read by `read`, pages by `body` if they are not plain."""
     if not 1 <= page_size <= 200:
         raise InvalidInputError("page_size is 1 to 200")
     endpoint = ENDPOINTS[name]
@@ -150,8 +151,8 @@ def _listing(
 
     async def fetch(page: int) -> Page:
         asked = {**params, "page": page, "per_page": page_size}
-        body = await engine.json(endpoint.request(*ids, params=asked))
-        return read_page(body, str(endpoint.key))
+        told = await engine.json(endpoint.request(*ids, params=asked), read=body)
+        return told if body is not None else read_page(told, str(endpoint.key))
 
     return Listing(fetch, read, page_size, fits)
 

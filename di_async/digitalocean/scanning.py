@@ -1,25 +1,29 @@
 """How a scan of the fleet reads DigitalOcean: one list covers all regions, `sizes` has prices.
 
-A row is read straight from the wire: whole models would take most of the time that a scan of
+Rows are read straight from the wire: whole models would take most of the time that a scan of
 thousands needs. `row_of` says the same of a model; a test holds the two against each other.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+import msgspec
+from attrs import evolve, frozen
 
-from di_async.core.codec import parse_time
+from di_async.core.codec import loads
 from di_async.core.inventory import Accelerators, GPURow, InventoryRow, Prices
+from di_async.core.paging import Page, read_page
 from di_async.digitalocean.lifecycle import is_pending
 from di_async.digitalocean.models import CODEC, DedicatedInference, DeploymentSpec
+from di_async.digitalocean.rows import KEY
 from di_async.engine.pages import Listing
 
 if TYPE_CHECKING:
     from di_async.digitalocean.client import DedicatedInferences
 
-__all__ = ["DigitalOceanScanner", "read_row", "row_of"]
+__all__ = ["DigitalOceanScanner", "read_rows", "row_of"]
 
 
 @frozen
@@ -27,7 +31,7 @@ class DigitalOceanScanner:
     """What `fleet.scan` works with."""
 
     listing: Callable[..., Listing[InventoryRow]]
-    """The list endpoint's rows, by whatever reads them."""
+    """The list endpoint's rows, by whatever reads them or whole pages of them."""
     api: "DedicatedInferences"
     label: str
     prices: Prices
@@ -40,8 +44,9 @@ class DigitalOceanScanner:
         self, region: str | None, on_page: Callable[[int, int | None], object]
     ) -> Sequence[InventoryRow]:
         """All instances, or those of a region."""
-        read = partial(read_row, label=self.label, prices=self.prices)
-        return await self.listing(read, params={"region": region}).collect(on_page)
+        body = partial(read_rows, label=self.label, prices=self.prices)
+        listing = self.listing(_as_it_is, params={"region": region}, body=body)
+        return await listing.collect(on_page)
 
     async def get(self, id: str) -> InventoryRow:
         """One instance, in full."""
@@ -59,6 +64,10 @@ class DigitalOceanScanner:
                 for region in size.regions:
                     price, currency = size.price_per_hour, size.currency or ""
                     self.prices.add(size.gpu_slug, region, price, currency)
+
+
+def _as_it_is(row: InventoryRow) -> InventoryRow:
+    return row
 
 
 def row_of(di: DedicatedInference, label: str, prices: Prices) -> InventoryRow:
@@ -79,55 +88,93 @@ def row_of(di: DedicatedInference, label: str, prices: Prices) -> InventoryRow:
     )
 
 
-def _accelerators(spec: DeploymentSpec) -> Accelerators:
+def _accelerators(spec: "DeploymentSpec | _Spec") -> Accelerators:
     return tuple(
         [(a.accelerator_slug, a.scale) for d in spec.model_deployments for a in d.accelerators]
     )
 
 
-def read_row(raw: Any, label: str, prices: Prices) -> InventoryRow:
-    """A list row as a row. What is not plainly as expected takes the long way.
+class _Accelerator(msgspec.Struct, gc=False):
+    accelerator_slug: str
+    scale: int
+
+
+class _Deployment(msgspec.Struct, gc=False):
+    model_slug: str
+    accelerators: tuple[_Accelerator, ...]
+
+
+class _Spec(msgspec.Struct, gc=False):
+    model_deployments: tuple[_Deployment, ...]
+    name: str | None = None
+
+
+class _Row(msgspec.Struct, gc=False):
+    """What a scan needs of an instance, where it is plainly as expected."""
+
+    id: str
+    status: str
+    region: str
+    name: str | None = None
+    spec: _Spec | None = None
+    pending_deployment_spec: dict[str, msgspec.Raw] | None = None
+    provider_model_id: tuple[str, ...] | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class _Page(msgspec.Struct):
+    dedicated_inferences: list[_Row]
+    links: Any = None
+    meta: Any = None
+
+
+_plain = msgspec.json.Decoder(_Page).decode
+
+
+class _OddError(Exception):
+    """A row that is not plainly as expected."""
+
+
+def read_rows(body: bytes, label: str, prices: Prices) -> Page:
+    """A list page of inventory rows. What is not plainly as expected takes the long way.
 
     Raises:
-        DecodeError: it is no instance.
+        DecodeError: it is no list of instances.
     """
     try:
-        return _plain_row(raw, label, prices)
-    except (KeyError, TypeError, AttributeError):  # not an answer of today's API
-        return row_of(CODEC.structure(raw, DedicatedInference), label, prices)
+        told = _plain(body)
+        rows = [_plain_row(row, label, prices) for row in told.dedicated_inferences]
+        return read_page({KEY: rows, "links": told.links, "meta": told.meta}, KEY)
+    except (msgspec.MsgspecError, _OddError):
+        page = read_page(loads(body), KEY)
+        models = (CODEC.structure(raw, DedicatedInference) for raw in page.rows)
+        return evolve(page, rows=tuple(row_of(model, label, prices) for model in models))
 
 
-def _plain_row(raw: Any, label: str, prices: Prices) -> InventoryRow:
-    spec, changing = raw.get("spec"), bool(raw.get("pending_deployment_spec"))
-    id, status, name, region = raw["id"], raw["status"], raw.get("name"), raw["region"]
-    accelerators: Accelerators | None = None
-    if spec:
-        deployments = spec["model_deployments"]
-        models = [d["model_slug"] for d in deployments]
-        accelerators = tuple(
-            [(a["accelerator_slug"], a["scale"]) for d in deployments for a in d["accelerators"]]
-        )
-        name = name or spec["name"]
+def _plain_row(row: _Row, label: str, prices: Prices) -> InventoryRow:
+    spec, changing = row.spec, bool(row.pending_deployment_spec)
+    if spec is None:
+        models, name = row.provider_model_id, row.name
     else:
-        models = [] + raw["provider_model_id"]
-    told = [id, status, name, region, *models]
-    for slug, count in accelerators or ():
-        told += slug, "" if type(count) is int else None
-    if set(map(type, told)) != {str}:
-        raise TypeError("something is not what it should be")
-    if not id or not region or (changing and not spec):
-        raise KeyError("something lies elsewhere")
-    status = status.strip().lower()
+        models, name = tuple([d.model_slug for d in spec.model_deployments]), row.name or spec.name
+    if not (row.id and row.region and name) or models is None or (changing and spec is None):
+        raise _OddError  # something lies elsewhere
+    status = row.status.strip().lower()
     return InventoryRow(
         label,
-        id,
+        row.id,
         name,
-        region,
+        row.region,
         status,
-        tuple(models),
-        accelerators,
+        models,
+        _accelerators(spec) if spec else None,
         is_pending(status, changing),
-        parse_time(raw.get("created_at")),
-        parse_time(raw.get("updated_at")),
+        _aware(row.created_at),
+        _aware(row.updated_at),
         prices=prices,
     )
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time

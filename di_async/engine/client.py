@@ -197,10 +197,18 @@ class Engine:
         """Loop time and wall time."""
         return self.running.clock
 
-    async def json(self, request: Request, trip: Trip | None = None) -> Any:
-        """The decoded answer to a request; None where there is no body."""
+    async def json(
+        self,
+        request: Request,
+        trip: Trip | None = None,
+        read: Callable[[bytes], Any] | None = None,
+    ) -> Any:
+        """The decoded answer to a request; None where there is no body.
+
+        `read` makes of a body something else than the value in its JSON.
+        """
         response = await self.running.session.call(request, trip)
-        return _decoded(request, response)
+        return _decoded(request, response, read)
 
     async def json_once(
         self,
@@ -209,10 +217,7 @@ class Engine:
         trip: Trip,
         read: Callable[[bytes], Any] | None = None,
     ) -> Any:
-        """The same in a single attempt: a poller asks again in its own time.
-
-        `read` makes of a body something else than the value in its JSON.
-        """
+        """The same in a single attempt: a poller asks again in its own time."""
         response = await self.running.session.once(request, priority, trip)
         return _decoded(request, response, read)
 

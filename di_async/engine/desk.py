@@ -38,16 +38,17 @@ _REMEMBERED = 1000
 # Ages of what is pending are told this coarsely.
 _AGE_S = 10.0
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
+_NEVER = -math.inf
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class Watch(Item):
     """One resource that is read over and over, for all who wait for it."""
 
     stage: Stage = field(kw_only=True)
     joined_at: float = 0.0
     """When the last of its trackers came: a row read before says nothing to that one."""
-    trackers: list[Tracker[Any]] = field(factory=list)
+    trackers: tuple[Tracker[Any], ...] = ()
     unsettled_at: float | None = None
     """The last look that found it unsettled."""
     ready_at: float | None = None
@@ -55,7 +56,7 @@ class Watch(Item):
     confirming: bool = False
     doubt_stamp: int = 0
     doubt_pause: float = 0.0
-    doubt_until: float = -math.inf
+    doubt_until: float = _NEVER
     """A GET did not confirm what its row says: believe that row no more until then."""
 
 
@@ -87,13 +88,13 @@ class Desk:
             watch.listed = False
             self.planner.add(watch)
         if tracker not in watch.trackers:
-            watch.trackers.append(tracker)
+            watch.trackers += (tracker,)
             watch.stamp, watch.joined_at = 0, now
         return watch
 
     def _new(self, tracker: Tracker[Any], now: float, *, listed: bool) -> Watch:
         just_made = tracker.case.action is Action.CREATE and now - tracker.started_at < _JUST_MADE_S
-        looked_at = self._looked_at.pop(tracker.stage.id, -math.inf)
+        looked_at = self._looked_at.pop(tracker.stage.id, _NEVER)
         return Watch(
             id=tracker.stage.id,
             stage=tracker.stage,
@@ -107,12 +108,12 @@ class Desk:
 
     def aside(self, tracker: Tracker[Any], stage: Stage) -> Watch:
         """A watch for one read of a step; the tracker is watched elsewhere."""
-        return Watch(id=stage.id, stage=stage, listed=False, trackers=[tracker])
+        return Watch(id=stage.id, stage=stage, listed=False, trackers=(tracker,))
 
     def leave(self, tracker: Tracker[Any], watch: Watch) -> None:
         """Nobody waits for this tracker any more."""
         if tracker in watch.trackers:
-            watch.trackers.remove(tracker)
+            watch.trackers = tuple(one for one in watch.trackers if one is not tracker)
             if not watch.trackers:
                 self.planner.drop(watch)
                 self._remember(watch)
@@ -131,7 +132,7 @@ class Desk:
         now = self._clock.now()
         watch.confirming = False
         self.planner.item_read(watch, now)
-        for tracker in tuple(watch.trackers):
+        for tracker in watch.trackers:
             self._deliver(tracker, answer, trip, watch.stage)
             self._learn(tracker, watch, now)
         watch.unsettled_at = now
@@ -153,7 +154,7 @@ class Desk:
         now = self._clock.now()
         if isinstance(page, Exception):
             for watch in self.planner.on_page(number):
-                for tracker in tuple(watch.trackers):
+                for tracker in watch.trackers:
                     self._deliver(tracker, page, trip, watch.stage)
             self.planner.page_failed(number, now)
             return []
@@ -182,12 +183,12 @@ class Desk:
         try:
             resource = self.source.row(page.row(place))
         except DIError as error:
-            for tracker in tuple(watch.trackers):
+            for tracker in watch.trackers:
                 self._deliver(tracker, error, trip, watch.stage)
             return False
         self._place(watch, resource)
         trusting = trusting and not watch.doubt_pause  # a GET has refuted this one before
-        for tracker in tuple(watch.trackers):
+        for tracker in watch.trackers:
             sight = self.source.sight(resource, tracker.case)
             read = Seen(
                 started_at=trip.started_at, at=now, sight=sight, resource=resource, source="list"

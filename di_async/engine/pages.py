@@ -114,7 +114,7 @@ class Listing(AsyncIterator[T], Generic[T]):
     def _fresh(self, page: Page) -> list[Any]:
         rows = []
         for row in page.rows:
-            id = row.get("id") if isinstance(row, dict) else None
+            id = row.get("id") if isinstance(row, dict) else getattr(row, "id", None)
             if id not in self._seen or not id:
                 rows.append(row)
             if id:

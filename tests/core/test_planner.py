@@ -139,6 +139,49 @@ def test_search_ends_where_all_are_found() -> None:
     assert account.asked() == {"page 5"}
 
 
+def test_search_ends_where_answers_take_no_time() -> None:
+    """Who is on no page is searched for once on each, though the clock stands still meanwhile."""
+    account = Account(named(600))
+    account.wait_for(named(10, 9000))
+    pages = []
+    while isinstance(ask := account.planner.next_ask(0.0, lambda: PLENTY), ListPage):
+        pages.append(ask.page)
+        assert len(pages) < 20, "the search goes round and round"
+        account.reply(ask)
+    assert sorted(pages) == [1, 2, 3]
+
+
+def test_newcomer_is_searched_for_on_pages_that_others_were_searched_on() -> None:
+    """Also if it came in the very moment in which they were asked for."""
+    account = Account(named(600))
+    account.wait_for(named(10, 9000))
+    first = account.planner.next_ask(0.0, lambda: PLENTY)
+    account.wait_for(named(10, 9100))
+    assert isinstance(first, ListPage)
+    account.reply(first)
+    account.run(12.0)
+    assert [told for _, told in account.log if told == f"page {first.page}"] == ["page 1"]
+
+
+def test_who_is_searched_for_is_not_asked_for_besides() -> None:
+    """While the last pages of a search are in flight they are waited for."""
+    account = Account(named(600))
+    account.wait_for(named(600))
+    first = account.planner.next_ask(0.0, lambda: PLENTY)
+    assert isinstance(first, ListPage)
+    account.reply(first)
+    account.run(30.0, answer=False)
+    assert sorted(told for _, told in account.log) == ["page 1", "page 2", "page 3"]
+
+
+def test_who_is_not_found_is_asked_for_once_the_search_is_over() -> None:
+    """And not only when the pace is set anew."""
+    account = located(150, named(3))
+    account.wait_for(["gone-1", "gone-2"])
+    account.run(6.0)
+    assert account.asked() == {"page 1", "gone-1", "gone-2"}
+
+
 def test_what_lists_do_not_tell_is_got() -> None:
     """A predicate's wait asks by GET, though its id is on a page that is read."""
     account = Account(named(100))

@@ -7,8 +7,10 @@ import pytest
 
 from di_async import DecodeError
 from di_async.core.inventory import Prices
+from di_async.digitalocean import scanning
 from di_async.digitalocean.models import CODEC, DedicatedInference
-from di_async.digitalocean.scanning import read_row, row_of
+from di_async.digitalocean.rows import KEY
+from di_async.digitalocean.scanning import read_rows, row_of
 from di_async.emulator import World
 
 STATUSES = ("active", "updating", "error", "new", "deleting", "provisioning")
@@ -38,6 +40,10 @@ ODDITIES: tuple[dict[str, Any], ...] = (
     {"spec": {"model_deployments": [
         {"model_slug": "m", "accelerators": [{"accelerator_slug": "g", "scale": "3"}]}]}},
     {"updated_at": "1970-01-01T00:00:00Z", "created_at": "nonsense"},
+    {"updated_at": "2030-01-01T00:00:00", "created_at": "2030-01-01T02:00:00.5+02:00"},
+    {"updated_at": ""},
+    {"pending_deployment_spec": {}},
+    {"spec": {}},
     {"id": 7},
 )  # fmt: skip
 
@@ -46,7 +52,7 @@ def both(raw: dict[str, Any]) -> tuple[Any, Any]:
     """Read the short way and the long way."""
     prices = Prices()
     return (
-        read_row(raw, "do", prices),
+        read_rows(orjson.dumps({KEY: [raw]}), "do", prices).rows[0],
         row_of(CODEC.structure(raw, DedicatedInference), "do", prices),
     )
 
@@ -74,4 +80,12 @@ def test_short_and_long_way_agree_on_what_is_odd(odd: dict[str, Any]) -> None:
 def test_what_is_no_instance_is_told() -> None:
     """By the path at which it is none."""
     with pytest.raises(DecodeError, match="id"):
-        read_row({"status": "active", "region": "atl1"}, "do", Prices())
+        read_rows(orjson.dumps({KEY: [{"status": "active", "region": "atl1"}]}), "do", Prices())
+
+
+def test_plain_pages_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model is built for them."""
+    monkeypatch.setattr(scanning, "CODEC", None)
+    page = read_rows(orjson.dumps({KEY: [PLAIN], "meta": {"total": 1}}), "do", Prices())
+    assert [row.id for row in page.rows] == ["x"]
+    assert page.total == 1
