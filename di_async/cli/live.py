@@ -45,7 +45,7 @@ async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:
         cli.say(
             f"\nStopped waiting. The {change.action} of {change.id} goes on without us, and bills."
         )
-        cli.say(resume_line(change.resume_token))
+        cli.say(resume_line(cli.settings, change.resume_token))
         raise
 
 
