@@ -7,6 +7,8 @@ next. In it, `{list}` is the command line that lists at the same cloud, and so o
 import errno
 from collections.abc import Iterator
 
+from attrs import evolve
+
 from di_async import (
     APIError,
     AuthenticationError,
@@ -60,8 +62,7 @@ _EXOSCALE: _Hints = {
     AuthenticationError: _ACCESS,
     PermissionDeniedError: _ACCESS,
     NotFoundError: (
-        "It is gone, or in another zone: look at --zone (EXOSCALE_ZONE); `{list}` shows what is "
-        "in this one, `{scan}` what is in all."
+        "It is gone, or in another zone (--zone, EXOSCALE_ZONE): `{scan}` looks into all of them."
     ),
     ConflictError: (
         "Nothing was begun. When what is under way is over (`{wait}`), try again; "
@@ -84,8 +85,8 @@ _GCORE: _Hints = {
         "allow it: the code says which."
     ),
     NotFoundError: (
-        "It is gone, or in another project: look at --project (GCORE_CLOUD_PROJECT_ID); "
-        "`{list}` shows what is in this one."
+        "It is gone, or in another project (--project, GCORE_CLOUD_PROJECT_ID): `{list}` shows "
+        "what is in this one."
     ),
     ConflictError: (
         "The name is taken, or another task is under way: `{list}` and `{get}` show it."
@@ -162,7 +163,8 @@ def _hint(error: BaseException, settings: Settings) -> str | None:
 def _filled(hint: str, settings: Settings, id: str) -> str:
     """The hint with command lines for the same cloud."""
     told = {word: settings.line(word, id) for word in ("get", "logs", "wait")}
-    told |= {word: settings.line(word) for word in ("list", "scan", "models")}
+    told |= {word: settings.line(word) for word in ("list", "models")}
+    told["scan"] = evolve(settings, zone=None).line("scan")
     return hint.format(**told)
 
 
@@ -171,6 +173,7 @@ def _at_a_shell(text: str) -> str:
     for words, option in (
         ("see in_zone(...)", "see --zone"),
         ("check project_id", "check --project"),
+        ("project_id is", "--project is"),
         ("say open_to_world=True", "say --open-to-world"),
     ):
         text = text.replace(words, option)

@@ -74,8 +74,8 @@ def read_credentials(settings: Settings, *needed: Credential) -> list[Secret]:
     if missing:
         raise InvalidInputError(
             f"no {' and no '.join(one.what for one in missing)}: "
-            f"set {' and '.join(one.variables[0] for one in missing)}, or name a file that holds "
-            f"{_lines(needed)} with --token-file. "
+            f"set {' and '.join(one.variables[0] for one in missing)}, or name with --token-file "
+            f"a file that holds {_lines(needed)}. "
             "Without an account: `di-async demo`, or `di-async emulate`"
         )
     return [Secret(one.found or "") for one in needed]
@@ -89,7 +89,7 @@ def _from_file(file: Path, needed: Sequence[Credential]) -> list[Secret]:
         raise InvalidInputError(f"cannot read the token file {file}: {told}") from error
     if len(lines) != len(needed):
         raise InvalidInputError(
-            f"the token file {file} has {len(lines)} words; it must hold {_lines(needed)}"
+            f"the token file {file} must hold {_lines(needed)}; lines that it has: {len(lines)}"
         )
     return [Secret(line) for line in lines]
 

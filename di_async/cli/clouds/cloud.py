@@ -187,11 +187,11 @@ class Cloud(ABC, Generic[C, R]):
         """
         useless = sorted(order.given - self.takes[verb])
         if useless:
-            told = ", ".join(f"--{name.replace('_', '-')}" for name in useless)
-            usable = ", ".join(f"--{n.replace('_', '-')}" for n in sorted(self.takes[verb]))
+            told = _options(useless)
+            usable = self.takes[verb] - {verb}  # that of `scale` is no option
             raise InvalidInputError(
                 f"{told}: {verb} has no use for that with --provider {self.provider}; "
-                f"it takes {usable or 'no options'}"
+                f"it takes {_options(sorted(usable)) or 'no options'}"
             )
 
     # -- what only some can ---------------------------------------------------------------------
@@ -243,8 +243,8 @@ class Cloud(ABC, Generic[C, R]):
         if len(found) > 1:
             ids = ", ".join(map(self.id_in, found))
             raise AmbiguousNameError(
-                f"{len(found)} {self.plural} {self.where} are called {ref!r}: give the id of one, "
-                f"of {ids}"
+                f"{len(found)} {self.plural} {self.where} are called {ref!r}: say by its id which "
+                f"one is meant, of {ids}"
             )
         return self.id_in(found[0])
 
@@ -269,3 +269,7 @@ class Cloud(ABC, Generic[C, R]):
                 f"{theirs.line('wait', '--resume', text.strip())}"
             )
         return self.api.resume(text)
+
+
+def _options(names: Sequence[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)

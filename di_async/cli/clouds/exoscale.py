@@ -18,7 +18,8 @@ __all__ = ["OnExoscale"]
 DEPLOYMENTS: tuple[Column[Deployment], ...] = (
     Column("name", lambda d: d.name),
     Column("state", lambda d: d.state, status=True),
-    Column("gpus", lambda d: _gpus(d)),
+    Column("replicas", lambda d: d.replicas, right=True),
+    Column("of", lambda d: _gpus(d)),
     Column("id", lambda d: d.id),
     Column("model", lambda d: _model(d), wide=True),
     Column("created", lambda d: when(d.created_at), wide=True),
@@ -149,7 +150,8 @@ class OnExoscale(Cloud[Exoscale, Deployment]):
         yield "details", found.state_details
         yield "zone", self.client.zone
         yield "model", _model(found)
-        yield "gpus", _gpus(found)
+        yield "replicas", found.replicas
+        yield "of", _gpus(found)
         yield "endpoint", found.deployment_url
         yield "engine", found.inference_engine_version
         yield "parameters", " ".join(found.inference_engine_parameters or ())
@@ -173,10 +175,8 @@ def _base_url(settings: Settings) -> str:
 
 
 def _gpus(found: Deployment) -> str | None:
-    if not found.gpu_type:
-        return None
-    each = f"{found.gpu_count} x {found.gpu_type}" if found.gpu_count else found.gpu_type
-    return each if found.replicas is None else f"{found.replicas} x {each}"
+    """What one replica runs on."""
+    return f"{found.gpu_count} x {found.gpu_type}" if found.gpu_count else found.gpu_type
 
 
 def _model(found: Deployment) -> str | None:
