@@ -160,6 +160,7 @@ METHODS: dict[str, tuple[str, dict[str, tuple[bool, Any]]]] = {
     "delete": ("c", {"id": ASKED}),
     "wait_until_active": ("c", {"id": ASKED, "timeout": (True, DEFAULT)}),
     "wait_until_deleted": ("c", {"id": ASKED, "timeout": (True, DEFAULT)}),
+    "begin_wait": ("p", {"id": ASKED, "deleted": (True, False), "seen": (True, None)}),
     "wait_until": ("c", {"id": ASKED, "predicate": ASKED, "timeout": (True, DEFAULT)}),
     "watch": ("i", {"id": (False, None), "region": (True, None)}),
     "resume": ("p", {"token": ASKED}),

@@ -14,7 +14,8 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="di-async",
-    help="DigitalOcean Dedicated Inference: changes that are awaited until they are proven. "
+    help="Dedicated inference at DigitalOcean, Exoscale and Gcore: changes that are awaited until "
+    "they are proven. "
     "`di-async demo` shows it all without an account.",
     epilog=options.EXIT_CODES,
     no_args_is_help=True,

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from di_async import Change
 from di_async.cli.live import clock, is_live
-from di_async.cli.output import STATUS_STYLES
+from di_async.cli.output import style_of
 from di_async.engine.stats import Stats
 
 __all__ = ["Crowd", "shown", "state_of"]
@@ -31,7 +31,8 @@ _SLOWEST = 5
 def state_of(change: Change[Any]) -> str:
     """What is known of it, in a word."""
     if change.outcome == "settled":
-        return "deleted" if change.action == "delete" else "active"
+        gone = change.action == "delete"
+        return "deleted" if gone else getattr(change.latest, "status", None) or "active"
     asked = "deleting" if change.action == "delete" else "unknown"
     return change.outcome or getattr(change.latest, "status", None) or asked
 
@@ -70,7 +71,7 @@ class Crowd:
         table = Table.grid(padding=(0, 2))
         table.add_row(Text(self.title, style="bold cyan"), clock(self.elapsed))
         for state, count in Counter(map(state_of, self.changes)).most_common():
-            table.add_row(Text(state, style=STATUS_STYLES.get(state, "")), str(count))
+            table.add_row(Text(state, style=style_of(state)), str(count))
         table.add_row("requests", self._requests())
         for change in self.slowest():
             name = getattr(change.latest, "name", None) or change.id

@@ -19,6 +19,7 @@ from di_async.cli.run import Cli
 __all__ = ["clock", "follow", "is_live"]
 
 R = TypeVar("R")
+_UUID = 36  # characters, of which eight tell people enough
 
 
 def is_live(console: Console) -> bool:
@@ -45,7 +46,7 @@ async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:
         cli.say(
             f"\nStopped waiting. The {change.action} of {change.id} goes on without us, and bills."
         )
-        cli.say(resume_line(change.resume_token))
+        cli.say(resume_line(cli.settings, change.resume_token))
         raise
 
 
@@ -68,7 +69,15 @@ class _Lines:
     console: Console
 
     def tell(self, event: StatusChange) -> None:
-        self.console.print(f"{event.id[:8]} {event}", markup=False)
+        self.console.print(_told(event), markup=False)
+
+
+def _told(event: StatusChange) -> str:
+    """An event as a line. What has not been looked at yet has no status."""
+    who = event.id[:8] if len(event.id) == _UUID else event.id
+    moved = " -> ".join(filter(None, (event.previous, event.status)))
+    told = "  ".join(filter(None, (f"{who} {event.elapsed:8.1f} s", moved, event.note)))
+    return f"{told} (x{event.times})" if event.times > 1 else told
 
 
 @define

@@ -14,7 +14,9 @@ import attrs
 import typer
 
 from di_async.cli.output import Format
-from di_async.cli.run import Settings, execute
+from di_async.cli.run import execute
+from di_async.cli.settings import Provider, Settings
+from di_async.gcore.client import PROJECT_VARIABLES
 
 __all__ = ["EXIT_CODES", "Ref", "Timeout", "Wait", "command", "take_shared", "with_shared"]
 
@@ -26,14 +28,20 @@ Work = Callable[..., Coroutine[Any, Any, None]]
 
 _PANEL = "Shared options"
 
-Ref = Annotated[str, typer.Argument(metavar="ID|NAME", help="The instance, by id or by name.")]
+Ref = Annotated[
+    str,
+    typer.Argument(metavar="ID|NAME", help="Which one; with --provider gcore a name is an id."),
+]
 Wait = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait until it is proven settled, or only send.")
 ]
 Timeout = Annotated[
     float | None,
     typer.Option(
-        min=0, metavar="SECONDS", help="For the whole wait; 0 takes one look.", show_default="3600"
+        min=0,
+        metavar="SECONDS",
+        help="For the whole wait; 0 takes one look.",
+        show_default="3600; Gcore: 7200",
     ),
 ]
 
@@ -47,12 +55,40 @@ _Output = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+_Provider = Annotated[
+    Provider | None,
+    typer.Option(
+        envvar="DI_ASYNC_PROVIDER",
+        help="Whose cloud; gcore is its v3, gcore-v2 the older API.",
+        show_default="digitalocean",
+        rich_help_panel=_PANEL,
+    ),
+]
+_Zone = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        envvar="EXOSCALE_ZONE",
+        help="Exoscale: everything is in one zone.",
+        show_default="ch-gva-2",
+        rich_help_panel=_PANEL,
+    ),
+]
+_Project = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        envvar=list(PROJECT_VARIABLES),
+        help="Gcore: its number; deployments (v3) live in one.",
+        rich_help_panel=_PANEL,
+    ),
+]
 _BaseUrl = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
         envvar="DI_ASYNC_BASE_URL",
-        help="Another API, such as the one of `di-async emulate`.",
+        help="Another API, such as the one of `di-async emulate`; Exoscale: with {zone} in it.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -60,8 +96,9 @@ _TokenFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Holds the API token; else the environment's DIGITALOCEAN_TOKEN. "
-        "(As an argument it would show in the process list.)",
+        help="Holds the token or key (Exoscale: a line for the key, one for its secret); else the "
+        "environment's DIGITALOCEAN_TOKEN, EXOSCALE_API_KEY and EXOSCALE_API_SECRET, or "
+        "GCORE_API_KEY. (As arguments they would show in the process list.)",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -94,6 +131,9 @@ _Debug = Annotated[
 def take_shared(
     ctx: typer.Context,
     output: _Output = None,
+    provider: _Provider = None,
+    zone: _Zone = None,
+    project: _Project = None,
     base_url: _BaseUrl = None,
     token_file: _TokenFile = None,
     target_lag: _TargetLag = None,
@@ -101,16 +141,30 @@ def take_shared(
     debug: _Debug = False,
 ) -> Settings:
     """The shared options as settings, on top of those that stood before the command's name."""
-    outer = ctx.parent.obj if ctx.parent and ctx.parent.obj else Settings()
+    outer: Settings | None = ctx.parent.obj if ctx.parent else None
     told = {
         "output": output,
+        "provider": provider,
+        "zone": zone,
+        "project": project,
         "base_url": base_url,
         "token_file": token_file,
         "target_lag": target_lag,
         "verbose": verbose or None,
         "debug": debug or None,
     }
-    return attrs.evolve(outer, **{name: v for name, v in told.items() if v is not None})
+    given: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    by_hand = {name for name in given if not _is_from_environment(ctx, name)}
+    if outer is None:
+        return Settings(**given, by_hand=frozenset(by_hand))
+    # What the environment says was heard before the command's name: options there are stronger.
+    kept = {name: given[name] for name in by_hand}
+    return attrs.evolve(outer, **kept, by_hand=outer.by_hand | by_hand)
+
+
+def _is_from_environment(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"
 
 
 _SHARED = inspect.signature(take_shared).parameters

@@ -18,23 +18,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from di_async.digitalocean.models import CODEC
+from di_async.core.secret import Secret
 
-__all__ = ["STATUS_STYLES", "Column", "Format", "Out", "as_plain", "when"]
+__all__ = ["Column", "Format", "Out", "as_plain", "style_of", "when"]
 
 T = TypeVar("T")
 # Below this many columns of the terminal, columns that are only nice to have are left out.
 _WIDE = 120
-STATUS_STYLES = {
-    "active": "green",
-    "running": "green",
-    "error": "red",
-    "invalid": "red",
+_STYLES = {
+    **dict.fromkeys(("active", "running", "ready", "settled"), "green"),
+    **dict.fromkeys(("error", "failed", "invalid"), "red"),
+    **dict.fromkeys(("new", "provisioning", "updating"), "cyan"),
+    **dict.fromkeys(("creating", "preparing", "downloading", "scaling"), "cyan"),
+    **dict.fromkeys(("deploying", "partiallydeployed"), "cyan"),
     "deleting": "magenta",
-    "new": "cyan",
-    "provisioning": "cyan",
-    "updating": "cyan",
+    **dict.fromkeys(("disabled", "deleted", "ordered"), "dim"),
 }
+_MASK = "**********"
 
 
 class Format(StrEnum):
@@ -56,6 +56,11 @@ class Column(Generic[T]):
     status: bool = False
 
 
+def style_of(status: str) -> str:
+    """How a status word looks on a terminal; clouds differ in case."""
+    return _STYLES.get(status.lower(), "")
+
+
 def when(time: datetime | None) -> str:
     """A time for people; the API's 1970 for "not yet" is none."""
     if time is None or time.year <= 1970:
@@ -64,16 +69,23 @@ def when(time: datetime | None) -> str:
 
 
 def as_plain(value: Any) -> Any:
-    """`value` in JSON's types: decimals and times as text, secrets masked."""
-    if attrs.has(type(value)):
-        return as_plain(CODEC.unstructure(value))
+    """`value` in JSON's types: decimals and times as text, what is or may be secret masked."""
+    if attrs.has(type(value)) and not isinstance(value, Secret):
+        fields = attrs.fields(type(value))
+        return {a.name: as_plain(_unless_secret(a, getattr(value, a.name))) for a in fields}
     if isinstance(value, Mapping):
         return {str(key): as_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    return str(value) if isinstance(value, Decimal) else value
+    return str(value) if isinstance(value, Decimal | Secret) else value
+
+
+def _unless_secret(field: "attrs.Attribute[Any]", value: Any) -> Any:
+    """What a model's own repr masks stays so: environments and headers may hold tokens."""
+    masks = callable(field.repr) and isinstance(value, Mapping)
+    return dict.fromkeys(value, _MASK) if masks else value
 
 
 @frozen
@@ -114,7 +126,7 @@ class Out:
         width = max((len(title) for title, _ in told), default=0)
         for title, item in told:
             line = Text(f"{title:{width}}  ", style="bold" if self.console.is_terminal else "")
-            self.console.print(line.append(item, style=STATUS_STYLES.get(item, "not bold")))
+            self.console.print(line.append(item, style=style_of(item) or "not bold"))
 
     @property
     def _is_wide(self) -> bool:
@@ -151,7 +163,7 @@ def _rich_table(columns: Sequence[Column[Any]], cells: list[list[str]]) -> Table
     for row in cells:
         table.add_row(
             *(
-                Text(cell, style=STATUS_STYLES.get(cell, "") if column.status else "")
+                Text(cell, style=style_of(cell) if column.status else "")
                 for cell, column in zip(row, columns, strict=True)
             )
         )

@@ -6,45 +6,28 @@ task, so that a wait can say how to resume it.
 
 import asyncio
 import logging
-import os
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import typer
 from attrs import field, frozen
 from rich.console import Console
 
-from di_async import (
-    DigitalOcean,
-    InvalidInputError,
-    PollPolicy,
-    Secret,
-    WaitTimeoutError,
-)
+from di_async import DIError, DigitalOcean, InvalidInputError, WaitTimeoutError
+from di_async.cli.clouds import ACCOUNTS, CLOUDS, AnyClient, Cloud, OnDigitalOcean
 from di_async.cli.hints import explain
-from di_async.cli.output import Format, Out
+from di_async.cli.output import Out
+from di_async.cli.settings import Provider, Settings
 
-__all__ = ["FAILED", "INTERRUPTED", "TIMED_OUT", "USAGE", "Cli", "Settings", "execute"]
+__all__ = ["FAILED", "INTERRUPTED", "TIMED_OUT", "USAGE", "Cli", "execute"]
 
 FAILED, USAGE, TIMED_OUT, INTERRUPTED = 1, 2, 3, 130
-_BASE_URL = "https://api.digitalocean.com"
-_TOKENS = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
-
-
-@frozen(kw_only=True)
-class Settings:
-    """The shared options."""
-
-    output: Format = Format.TABLE
-    base_url: str = _BASE_URL
-    token_file: Path | None = None
-    target_lag: float = 5.0
-    verbose: int = 0
-    debug: bool = False
+# Shared options that only one cloud has a use for.
+_OF_ONE = {"zone": {Provider.EXOSCALE}, "project": {Provider.GCORE, Provider.GCORE_V2}}
+Failures = list[tuple[str, DIError]]
 
 
 @frozen
@@ -60,16 +43,64 @@ class Cli:
         self.err.print(text, markup=False)
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[DigitalOcean]:
-        """A client of the API and account that the settings name."""
+    async def cloud(self) -> AsyncIterator[Cloud[Any, Any]]:
+        """The cloud and account that the settings name, its client entered.
+
+        Raises:
+            InvalidInputError: a credential is missing, or an option is for another cloud.
+        """
         settings = self.settings
-        async with DigitalOcean(
-            _token(settings.token_file),
-            base_url=settings.base_url,
-            polling=PollPolicy(target_lag=settings.target_lag),
-            user_agent="di-async-cli",
-        ) as client:
+        for option, providers in _OF_ONE.items():
+            if option in settings.by_hand and settings.provider not in providers:
+                told = " or ".join(sorted(providers))
+                raise InvalidInputError(f"--{option} goes with --provider {told}")
+        cloud = CLOUDS[settings.provider]
+        async with cloud.connect(settings) as client:
+            yield cloud(client, settings)
+
+    @asynccontextmanager
+    async def digitalocean(self) -> AsyncIterator[DigitalOcean]:
+        """DigitalOcean's client, for the commands that only DigitalOcean has an API for.
+
+        Raises:
+            InvalidInputError: the settings name another cloud.
+        """
+        provider = self.settings.provider
+        if provider is not Provider.DIGITALOCEAN:
+            raise InvalidInputError(
+                f"this command is only for --provider {Provider.DIGITALOCEAN}, not {provider}"
+            )
+        async with OnDigitalOcean.connect(self.settings) as client:
             yield client
+
+    @asynccontextmanager
+    async def accounts(self) -> AsyncIterator[tuple[list[AnyClient], Failures]]:
+        """A client of every vendor whose credentials are in the environment; who failed beside.
+
+        Raises:
+            InvalidInputError: there is none.
+        """
+        clients: list[AnyClient] = []
+        failures: Failures = []
+        async with AsyncExitStack() as stack:
+            for cloud in ACCOUNTS:
+                if not any(one.found for one in cloud.credentials):
+                    continue
+                try:
+                    client: AnyClient = cloud.connect(self.settings)
+                except DIError as error:
+                    failures.append((cloud.vendor, error))
+                else:
+                    clients.append(await stack.enter_async_context(client))
+            if not clients and not failures:
+                raise InvalidInputError(f"no credentials: set {_all_variables()}")
+            yield clients, failures
+
+
+def _all_variables() -> str:
+    return ", or ".join(
+        " and ".join(one.variables[0] for one in cloud.credentials) for cloud in ACCOUNTS
+    )
 
 
 def execute(
@@ -98,7 +129,7 @@ def execute(
     except Exception as error:
         if settings.debug:
             cli.say("".join(traceback.format_exception(error)).rstrip())
-        for line in explain(error, debug=settings.debug):
+        for line in explain(error, settings):
             cli.say(line)
         raise typer.Exit(_code(error)) from None
 
@@ -108,22 +139,6 @@ def _code(error: Exception) -> int:
     if isinstance(error, InvalidInputError) or missing_extra:
         return USAGE
     return TIMED_OUT if isinstance(error, WaitTimeoutError) else FAILED
-
-
-def _token(file: Path | None) -> Secret:
-    if file is not None:
-        try:
-            return Secret(file.read_text().strip())
-        except (OSError, UnicodeDecodeError) as error:
-            told = getattr(error, "strerror", None) or "not a text file"
-            raise InvalidInputError(f"cannot read the token file {file}: {told}") from error
-    found = next(filter(None, map(os.environ.get, _TOKENS)), None)
-    if found is None:
-        raise InvalidInputError(
-            f"no DigitalOcean token: set {_TOKENS[0]}, or name a file that holds it with "
-            "--token-file. Without an account: `di-async demo`, or `di-async emulate`"
-        )
-    return Secret(found)
 
 
 class _ToStderr(logging.Handler):

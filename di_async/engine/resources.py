@@ -35,12 +35,22 @@ class Resources(Generic[R]):
 
         Raises `NotFoundError` if it was never there, else what `Change.wait` raises.
         """
-        found: R = await self._handle(id, Action.ACTIVE).wait(timeout=timeout)
+        found: R = await self.begin_wait(id).wait(timeout=timeout)
         return found
 
     async def wait_until_deleted(self, id: str, *, timeout: Timeout = DEFAULT) -> None:
         """Comes back once GET answers 404. Deletes nothing itself."""
-        await self._handle(id, Action.DELETE).wait(timeout=timeout)
+        await self.begin_wait(id, deleted=True).wait(timeout=timeout)
+
+    def begin_wait(self, id: str, *, deleted: bool = False, seen: R | None = None) -> Change[Any]:
+        """What those two wait by: a change whose events and resume token are there as well.
+
+        It settles when a read that starts from now on shows the resource active (or, `deleted`,
+        when GET answers 404). `seen` is how it looked before. No I/O.
+        """
+        change = self._handle(id, Action.DELETE if deleted else Action.ACTIVE)
+        change.initial = seen
+        return change
 
     async def wait_until(
         self, id: str, predicate: Callable[[R], object], *, timeout: Timeout = DEFAULT
@@ -79,7 +89,7 @@ class Resources(Generic[R]):
 
     def _handle(
         self, id: str, action: Action, predicate: Callable[[R], object] | None = None
-    ) -> Change[R]:
+    ) -> Change[Any]:
         self._check(id)
         case = Case(action=action, accepted_at=self._engine.clock.now())
         return self._engine.change(self._source, id, case, predicate=predicate)

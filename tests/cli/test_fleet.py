@@ -9,7 +9,8 @@ from rich.console import Console
 from di_async import DigitalOcean, PollPolicy
 from di_async.cli.commands.waiting import wait_for_all
 from di_async.cli.output import Format, Out
-from di_async.cli.run import Cli, Settings
+from di_async.cli.run import Cli
+from di_async.cli.settings import Settings
 from di_async.emulator import Emulator
 from tests.cli.conftest import call
 from tests.cli.helpers import Di

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from di_async import Secret
-from di_async.cli.commands.showing import INSTANCES
+from di_async.cli.clouds.digitalocean import INSTANCES
 from di_async.cli.output import Format, Out, as_plain, when
 from di_async.digitalocean import AccessToken, DedicatedInference
 

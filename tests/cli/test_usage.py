@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 from di_async import ServerError, cli
 from di_async.cli.app import app
 from di_async.cli.hints import explain
-from di_async.cli.run import Settings, execute
+from di_async.cli.run import execute
+from di_async.cli.settings import Settings
 from di_async.emulator import Emulator
 from tests.cli.helpers import EASY, HF_TOKEN, Di, written
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from di_async import Change, DigitalOcean, PollPolicy
 from di_async.cli.live import clock, follow
 from di_async.cli.output import Format, Out
-from di_async.cli.run import Cli, Settings
+from di_async.cli.run import Cli
+from di_async.cli.settings import Settings
 from di_async.emulator import Emulator
 from tests.cli.helpers import ABSENT, EASY, Di
 

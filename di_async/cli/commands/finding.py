@@ -5,14 +5,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
-from di_async import DIError, DigitalOcean, InvalidInputError
+from di_async import DigitalOcean, InvalidInputError
+from di_async.cli.clouds import OnDigitalOcean
+from di_async.cli.run import Cli
 from di_async.digitalocean.spec import parse_text
 
-__all__ = ["HFToken", "SpecFile", "id_of", "provider_tokens", "read_spec"]
+__all__ = ["HFToken", "SpecFile", "digitalocean_id", "provider_tokens", "read_spec"]
 
 SpecFile = Annotated[
     str | None,
@@ -27,33 +28,14 @@ HFToken = Annotated[
 ]
 
 
-class UnknownNameError(DIError):
-    """No instance bears that name, or not in this team."""
+async def digitalocean_id(cli: Cli, client: DigitalOcean, ref: str) -> str:
+    """The id that is meant, for the commands that only DigitalOcean has."""
+    return await OnDigitalOcean(client, cli.settings).id_of(ref)
 
 
-async def id_of(client: DigitalOcean, ref: str) -> str:
-    """The id that is meant: `ref` itself, or that of the instance of this name.
-
-    Raises:
-        UnknownNameError: nothing is called so.
-    """
-    try:
-        return str(UUID(ref))
-    except ValueError:
-        found = await client.dedicated_inferences.find(ref)
-    if found is None:
-        raise UnknownNameError(
-            f"nothing is called {ref!r} in this team, and it is no id: `di-async list`"
-        )
-    return found.id
-
-
-def read_spec(file: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The mapping in a spec file (or stdin for "-") with these fields on top."""
-    raw = dict(parse_text(_text(file), source="stdin" if file == "-" else file))
-    if isinstance(raw.get("spec"), Mapping):
-        return {**raw, "spec": {**raw["spec"], **changes}}
-    return {**raw, **changes}
+def read_spec(file: str) -> Mapping[str, Any]:
+    """The mapping in a spec file, or in stdin for "-"."""
+    return parse_text(_text(file), source="stdin" if file == "-" else file)
 
 
 def _text(file: str) -> bytes:

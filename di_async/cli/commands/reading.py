@@ -1,4 +1,4 @@
-"""Commands that only look: instances, accelerators, CA, sizes, models."""
+"""Commands that only look: what there is, its logs, accelerators, CA, sizes, models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,15 +7,10 @@ import attrs
 import typer
 
 from di_async.cli.commands.files import new_file
-from di_async.cli.commands.finding import id_of
-from di_async.cli.commands.showing import (
-    ACCELERATORS,
-    INSTANCES,
-    MODELS,
-    SIZES,
-    instance_fields,
-)
+from di_async.cli.commands.finding import digitalocean_id
+from di_async.cli.commands.showing import ACCELERATORS, SIZES
 from di_async.cli.options import Ref, command
+from di_async.cli.output import when
 from di_async.cli.run import Cli
 from di_async.digitalocean import Size
 
@@ -24,33 +19,53 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    command(app, "list")(list_instances)
+    command(app, "list")(list_all)
     command(app)(get)
+    command(app)(logs)
     command(app)(accelerators)
     command(app)(ca)
     command(app)(sizes)
     command(app)(models)
 
 
-async def list_instances(
+async def list_all(
     cli: Cli,
-    name: Annotated[str | None, typer.Option(help="Only the one of this name.")] = None,
-    region: Annotated[str | None, typer.Option(help="Only those of this region.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only those of this name.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Only those of this region (Exoscale: see --zone).")
+    ] = None,
 ) -> None:
-    """The team's instances."""
-    async with cli.client() as client:
-        listing = client.dedicated_inferences.list(name=name, region=region)
-        rows = [row async for row in listing]
+    """What there is: the team's instances, the zone's or project's deployments."""
+    async with cli.cloud() as cloud:
+        rows = [row async for row in cloud.rows(name=name, region=region)]
+        where = "like that" if name or region else cloud.where
     if not rows:
-        cli.say("no instances" + (" like that" if name or region else " in this team"))
-    cli.out.rows(rows, INSTANCES)
+        cli.say(f"no {cloud.plural} {where}")
+    cli.out.rows(rows, cloud.columns)
 
 
 async def get(cli: Cli, ref: Ref) -> None:
-    """One instance, in full."""
-    async with cli.client() as client:
-        di = await client.dedicated_inferences.get(await id_of(client, ref))
-    cli.out.one(di, instance_fields(di))
+    """One of them, in full."""
+    async with cli.cloud() as cloud:
+        found = await cloud.get(await cloud.id_of(ref))
+    cli.out.one(found, cloud.fields(found))
+
+
+async def logs(
+    cli: Cli,
+    ref: Ref,
+    tail: Annotated[int, typer.Option(min=1, max=10000, help="So many lines.")] = 100,
+) -> None:
+    """What a deployment has logged, the latest last (Exoscale, Gcore)."""
+    async with cli.cloud() as cloud:
+        lines = await cloud.logs(ref, tail)
+    if not cli.out.for_people:
+        cli.out.document(lines)
+        return
+    if not lines:
+        cli.say("nothing was logged")
+    for line in lines:
+        typer.echo(f"{when(line.time)}  {line.message}")
 
 
 async def accelerators(
@@ -58,9 +73,9 @@ async def accelerators(
     ref: Ref,
     gpu: Annotated[str | None, typer.Option(metavar="SLUG", help="Only of this size.")] = None,
 ) -> None:
-    """The GPUs that an instance uses."""
-    async with cli.client() as client:
-        id = await id_of(client, ref)
+    """The GPUs that an instance uses (DigitalOcean)."""
+    async with cli.digitalocean() as client:
+        id = await digitalocean_id(cli, client, ref)
         rows = [a async for a in client.dedicated_inferences.list_accelerators(id, slug=gpu)]
     if not rows:
         cli.say("no accelerators" + (" like that" if gpu else ""))
@@ -72,10 +87,11 @@ async def ca(
     ref: Ref,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="A new file for it.")] = None,
 ) -> None:
-    """The certificate authority behind an instance's private endpoint, as PEM."""
+    """The authority behind an instance's private endpoint, as PEM (DigitalOcean)."""
     with new_file(out) as file:
-        async with cli.client() as client:
-            found = await client.dedicated_inferences.ca_certificate(await id_of(client, ref))
+        async with cli.digitalocean() as client:
+            id = await digitalocean_id(cli, client, ref)
+            found = await client.dedicated_inferences.ca_certificate(id)
         if file:
             file.write(found.pem)
             cli.say(f"written to {out}")
@@ -86,8 +102,8 @@ async def ca(
 
 
 async def sizes(cli: Cli) -> None:
-    """What GPUs cost, and in which regions they can be had."""
-    async with cli.client() as client:
+    """What GPUs cost, and in which regions they can be had (DigitalOcean)."""
+    async with cli.digitalocean() as client:
         found = await client.dedicated_inferences.sizes()
     if cli.out.for_people:
         cli.out.rows(_by_price(found.sizes), SIZES)
@@ -108,7 +124,9 @@ def _by_price(sizes: tuple[Size, ...]) -> list[Size]:
 
 
 async def models(cli: Cli) -> None:
-    """Which models run on which GPUs, and which need a Hugging Face token (gated)."""
-    async with cli.client() as client:
-        found = await client.dedicated_inferences.gpu_model_configs()
-    cli.out.rows(found, MODELS)
+    """What can be deployed (DigitalOcean: on which GPUs; Exoscale: which must be ready)."""
+    async with cli.cloud() as cloud:
+        found, columns = await cloud.models()
+    if not found:
+        cli.say(f"no models {cloud.where}")
+    cli.out.rows(found, columns)

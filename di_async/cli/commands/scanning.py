@@ -4,20 +4,24 @@ from contextlib import nullcontext
 from typing import Annotated
 
 import typer
+from attrs import evolve, frozen
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from di_async import Inventory, scan
+from di_async import InvalidInputError, Inventory, scan
 from di_async.cli.live import is_live
 from di_async.cli.options import command
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
 from di_async.core.inventory import InventoryRow
+from di_async.fleet.inventory import ScanError
+from di_async.fleet.ports import ScanClient
 from di_async.fleet.scanning import OnProgress, ScanProgress
 
 __all__ = ["register"]
 
 _ROWS: tuple[Column[InventoryRow], ...] = (
+    Column("provider", lambda row: row.client),
     Column("name", lambda row: row.name),
     Column("status", lambda row: row.status, status=True),
     Column("region", lambda row: row.region),
@@ -42,33 +46,70 @@ async def scan_fleet(
         bool, typer.Option("--details", help="GET each instance: a request each.")
     ] = False,
     accelerators: Annotated[
-        bool, typer.Option("--accelerators", help="List each one's GPUs, too: a request each.")
+        bool,
+        typer.Option(
+            "--accelerators", help="List each one's GPUs, too: a request each (DigitalOcean)."
+        ),
+    ] = False,
+    all_providers: Annotated[
+        bool,
+        typer.Option(
+            "--all-providers",
+            help="Every provider whose credentials are in the environment, all at once.",
+        ),
     ] = False,
 ) -> None:
-    """All instances at once: counts, hourly cost, and what is under way.
+    """All there is at once: counts, hourly cost, and what is under way.
 
-    The table is on stdout, the sums beside it on stderr; json and yaml hold both. What could not be
-    read is told, with exit code 1; the rest is there all the same.
+    Of Exoscale all zones are read, whatever --zone says; --region names one or more. The table is
+    on stdout, the sums beside it on stderr; json and yaml hold both. What could not be read is
+    told, with exit code 1; the rest is there all the same.
     """
-    with _progress(cli.err) as tell:
-        async with cli.client() as client:
-            found = await scan(
-                client,
-                regions=region or None,
-                details=details,
-                accelerators=accelerators,
-                on_progress=tell,
-            )
-    _tell(cli, found)
+    asked = _Asked(region or None, details, accelerators)
+    if all_providers:
+        if region:
+            raise InvalidInputError("--region: each provider has regions of its own")
+        alone = sorted(cli.settings.by_hand & {"provider", "token_file"})
+        if alone:
+            told = ", ".join(f"--{name.replace('_', '-')}" for name in alone)
+            raise InvalidInputError(f"{told}: --all-providers takes all from the environment")
+        async with cli.accounts() as (clients, failures):
+            found = await asked.scan(cli, *clients)
+        errors = (ScanError(who, None, "list", error) for who, error in failures)
+        found = evolve(found, errors=(*found.errors, *errors))
+    else:
+        async with cli.cloud() as cloud:
+            found = await asked.scan(cli, cloud.scannable)
+    _tell(cli, found, _ROWS[1:] if not all_providers else _ROWS)
     if found.errors:
         raise typer.Exit(FAILED)
 
 
-def _tell(cli: Cli, found: Inventory) -> None:
+@frozen
+class _Asked:
+    """What is to be found out."""
+
+    regions: list[str] | None
+    details: bool
+    accelerators: bool
+
+    async def scan(self, cli: Cli, *clients: ScanClient) -> Inventory:
+        """All of it, with progress shown meanwhile."""
+        with _progress(cli.err) as tell:
+            return await scan(
+                *clients,
+                regions=self.regions,
+                details=self.details,
+                accelerators=self.accelerators,
+                on_progress=tell,
+            )
+
+
+def _tell(cli: Cli, found: Inventory, columns: tuple[Column[InventoryRow], ...]) -> None:
     if not cli.out.for_people:
         cli.out.document(found.to_dict())
     else:
-        cli.out.rows(list(found), _ROWS)
+        cli.out.rows(list(found), columns)
         for title, text in found.told():
             cli.say(f"{title}: {text}")
         return

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from di_async import Change, DIError, StatusChange
-from di_async.cli.commands.showing import instance_fields
+from di_async.cli.clouds import Cloud
 from di_async.cli.hints import resume_line
 from di_async.cli.live import follow
 from di_async.cli.run import Cli
@@ -39,6 +39,7 @@ class Report:
     """What becomes of one change, told on stdout."""
 
     cli: Cli
+    cloud: Cloud[Any, Any]
     change: Change[Any]
     token_file: Path | None = None
 
@@ -62,15 +63,16 @@ class Report:
             self._settled()
         elif outcome == "accepted":
             self.cli.out.one(None, [("id", self.change.id)])
-            self.cli.say(f"accepted, not waited for. {resume_line(self.change.resume_token)}")
+            resume = resume_line(self.cli.settings, self.change.resume_token)
+            self.cli.say(f"accepted, not waited for. {resume}")
 
     def _settled(self) -> None:
         change = self.change
         if change.action == "delete":
             if not change.already_gone:
                 self.cli.say(f"{change.id} is deleted: the API answers 404")
-        elif change.latest is not None:
-            self.cli.out.one(None, instance_fields(change.latest))
+        elif (found := self.cloud.seen(change)) is not None:
+            self.cli.out.one(None, self.cloud.fields(found))
 
     def _document(self, outcome: str) -> dict[str, Any]:
         change = self.change
@@ -82,7 +84,7 @@ class Report:
             "evidence": _evidence(last) if outcome == "settled" else None,
             "elapsed": round(last.elapsed, 3) if last else None,
             "requests": last.requests if last else 0,
-            "dedicated_inference": None if change.action == "delete" else change.latest,
+            self.cloud.key: None if change.action == "delete" else self.cloud.seen(change),
             "resume_token": change.resume_token,
         }
         if change.action == "create":

@@ -1,21 +1,19 @@
-"""`di-async wait --all`: every instance of the account with which something is under way."""
+"""`di-async wait --all`: all with which something is under way."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 
-from di_async import Change, DigitalOcean, WaitReport, wait_all
+from di_async import Change, WaitReport, wait_all
+from di_async.cli.clouds import Cloud, Goal
 from di_async.cli.crowd import Crowd, shown, state_of
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
-from di_async.core.stages import ResumeToken, Stage
-from di_async.digitalocean.lifecycle import is_pending
 from di_async.engine.change import DEFAULT, Timeout
 
-__all__ = ["wait_for_all", "waiting_token"]
+__all__ = ["wait_for_all"]
 
 _COLUMNS: tuple[Column[tuple[Change[Any], str]], ...] = (
     Column("name", lambda row: getattr(row[0].latest, "name", None)),
@@ -25,54 +23,41 @@ _COLUMNS: tuple[Column[tuple[Change[Any], str]], ...] = (
 )
 
 
-def waiting_token(client: DigitalOcean, id: str, action: str) -> str:
-    """A wait that begins now, as a token: `resume` gives a change, whose events can be shown."""
-    return ResumeToken(
-        provider=client.provider,
-        base_url=client.base_url,
-        stage=Stage("dedicated-inference", id),
-        action=action,
-        started_at=time.time(),
-    ).encode()
-
-
 async def wait_for_all(cli: Cli, region: Sequence[str], timeout: float | None) -> None:
     """Wait for them, show it, and report each.
 
     Raises:
         typer.Exit: with 1 if any failed, else with 3 if any is still pending.
     """
-    async with cli.client() as client:
-        changes = await _under_way(client, region)
+    again = f"Go on waiting with: {cli.settings.line('wait', '--all')}"
+    async with cli.cloud() as cloud:
+        changes = await _under_way(cloud, region)
         if not changes:
             cli.say("nothing is under way" + (f" in {', '.join(region)}" if region else ""))
-        crowd = Crowd("waiting", client.stats, changes=changes)
+        crowd = Crowd("waiting", cloud.client.stats, changes=changes)
         try:
             seconds: Timeout = DEFAULT if timeout is None else timeout
             report = await shown(cli.err, crowd, wait_all(changes, timeout=seconds))
         except asyncio.CancelledError:
             cli.say(f"\nStopped waiting. What was under way ({len(changes)}) goes on, and bills.")
-            cli.say("Go on waiting with: di-async wait --all")
+            cli.say(again)
             raise
     _tell(cli, report)
     if report.failed:
         raise typer.Exit(FAILED)
     if report.pending:
-        cli.say("What is pending was left alone. Go on waiting with: di-async wait --all")
+        cli.say(f"What is pending was left alone. {again}")
         raise typer.Exit(TIMED_OUT)
 
 
-async def _under_way(client: DigitalOcean, regions: Sequence[str]) -> list[Change[Any]]:
-    changes = []
+async def _under_way(cloud: Cloud[Any, Any], regions: Sequence[str]) -> list[Change[Any]]:
+    changes: dict[str, Change[Any]] = {}
     for region in dict.fromkeys(regions) or (None,):
-        async for di in client.dedicated_inferences.list(region=region):
-            if is_pending(di.status, di.pending_deployment_spec is not None):
-                action = "delete" if di.status == "deleting" else "active"
-                token = waiting_token(client, di.id, action)
-                change = client.dedicated_inferences.resume(token)
-                change.initial = di  # what is shown until the first look
-                changes.append(change)
-    return changes
+        async for found in cloud.rows(region=region):
+            if goal := cloud.under_way(found):
+                id, deleted = cloud.id_in(found), goal is Goal.DELETED
+                changes[id] = cloud.api.begin_wait(id, deleted=deleted, seen=found)
+    return list(changes.values())
 
 
 def _tell(cli: Cli, report: WaitReport[Any]) -> None:

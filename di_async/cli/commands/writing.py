@@ -1,17 +1,17 @@
-"""Commands that change something: create, update, scale, delete; and wait."""
+"""Commands that change something: create, update, scale, start, stop, delete; and wait."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from di_async import Change, InvalidInputError
+from di_async.cli.clouds import Goal, Order
 from di_async.cli.commands.files import new_file
-from di_async.cli.commands.finding import HFToken, SpecFile, id_of, provider_tokens, read_spec
+from di_async.cli.commands.finding import HFToken, SpecFile, provider_tokens, read_spec
 from di_async.cli.commands.settling import Report
-from di_async.cli.commands.waiting import wait_for_all, waiting_token
+from di_async.cli.commands.waiting import wait_for_all
 from di_async.cli.options import Ref, Timeout, Wait, command
 from di_async.cli.run import INTERRUPTED, Cli
 
@@ -23,6 +23,21 @@ TokenOut = Annotated[
         metavar="FILE", help="A new file (mode 0600) for the token; it is not printed then."
     ),
 ]
+ReadyTimeout = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="Ask again for so long while it is refused (not Gcore).",
+        show_default="0",
+    ),
+]
+OpenToWorld = Annotated[
+    bool,
+    typer.Option(
+        "--open-to-world", help="Gcore: yes, without API keys, so that everybody may call it."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +45,8 @@ def register(app: typer.Typer) -> None:
     command(app)(create)
     command(app)(update)
     command(app)(scale)
+    command(app)(start)
+    command(app)(stop)
     command(app, before=confirm)(delete)
     command(app, "wait")(wait_for)
 
@@ -42,39 +59,56 @@ async def create(
     model: Annotated[
         str | None, typer.Option(metavar="SLUG", help="See `di-async models`.")
     ] = None,
-    gpu: Annotated[str | None, typer.Option(metavar="SLUG", help="See `di-async sizes`.")] = None,
-    scale: Annotated[int | None, typer.Option(min=1, help="GPUs.", show_default="1")] = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(metavar="SLUG", help="See `di-async sizes`; Exoscale: such as gpua5000."),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(min=1, help="GPUs; Exoscale: replicas of one GPU.", show_default="1"),
+    ] = None,
     vpc: Annotated[str | None, typer.Option(metavar="UUID", help="Else the region's own.")] = None,
     public: Annotated[
         bool | None, typer.Option("--public/--private", show_default="public")
     ] = None,
     hf_token: HFToken = False,
     token_out: TokenOut = None,
+    open_to_world: OpenToWorld = False,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
-    """Make an instance, and wait until it is proven active.
+    """Make an instance or a deployment, and wait until it is proven to serve.
 
-    The endpoint's access token is shown by the API only once, and so on stdout only once: as soon
-    as the create is accepted (table), or in the document (json, yaml) that comes however the wait
-    ends. With --token-out it goes to a file instead.
+    DigitalOcean takes a spec file or the options; Exoscale a file or --name, --model, --gpu and
+    --scale; Gcore a file, and --name.
+
+    DigitalOcean shows the endpoint's access token only once, and so it is on stdout only once: as
+    soon as the create is accepted (table), or in the document (json, yaml) that comes however the
+    wait ends. With --token-out it goes to a file instead.
     """
-    tokens = provider_tokens(hugging_face=hf_token)
-    easy = {"--model": model, "--gpu": gpu, "--scale": scale}
-    changes = _fields(name=name, region=region, vpc=vpc, enable_public_endpoint=public)
-    wanted = read_spec(spec, changes) if spec else _easy_spec(changes, model, gpu, scale)
-    if spec and any(value is not None for value in easy.values()):
-        raise InvalidInputError(f"{', '.join(easy)} make a spec of their own: not with --spec")
+    order = Order(
+        spec=read_spec(spec) if spec else None,
+        name=name,
+        region=region,
+        model=model,
+        gpu=gpu,
+        scale=scale,
+        vpc=vpc,
+        public=public,
+        hf_token=provider_tokens(hugging_face=hf_token),
+        open_to_world=open_to_world or None,
+    )
     with new_file(token_out) as file:
-        async with cli.client() as client:
-            change = await client.dedicated_inferences.create(wanted, access_tokens=tokens)
+        async with cli.cloud() as cloud:
+            cloud.check("create", order)
+            change = await cloud.create(order)
             value = change.access_token and change.access_token.value
             if file and value:
                 file.write(value.reveal() + "\n")
                 file.flush()
                 cli.say(f"the access token is in {token_out}")
             _tell_new(cli, change, show_token=file is None)
-            await Report(cli, change, token_out).conclude(wait=wait, timeout=timeout)
+            await Report(cli, cloud, change, token_out).conclude(wait=wait, timeout=timeout)
 
 
 def _tell_new(cli: Cli, change: Change[Any], *, show_token: bool) -> None:
@@ -86,82 +120,86 @@ def _tell_new(cli: Cli, change: Change[Any], *, show_token: bool) -> None:
         cli.say("Store the access token now: the API never shows it again.")
 
 
-def _fields(**given: Any) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _easy_spec(
-    fields: dict[str, Any], model: str | None, gpu: str | None, scale: int | None
-) -> dict[str, Any]:
-    needed = {
-        "--name": fields.get("name"),
-        "--region": fields.get("region"),
-        "--model": model,
-        "--gpu": gpu,
-    }
-    lacking = [option for option, value in needed.items() if not value]
-    if lacking:
-        raise InvalidInputError(
-            f"give --spec FILE, or {', '.join(needed)} (missing: {', '.join(lacking)})"
-        )
-    accelerators = [{"accelerator_slug": gpu, "scale": scale or 1}]
-    return {**fields, "model_deployments": [{"model_slug": model, "accelerators": accelerators}]}
-
-
 async def update(
     cli: Cli,
     ref: Ref,
     spec: SpecFile = None,
-    name: Annotated[str | None, typer.Option(help="The new name.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new name (not Gcore's v3).")] = None,
     hf_token: HFToken = False,
-    ready_timeout: Annotated[
-        float,
-        typer.Option(min=0, metavar="SECONDS", help="Ask again for so long while it is refused."),
-    ] = 0,
+    open_to_world: OpenToWorld = False,
+    ready_timeout: ReadyTimeout = None,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
-    """Change an instance, and wait until this very change is proven active.
+    """Change something, and wait until this very change is proven to be in effect.
 
-    The spec may hold only what changes; version, immutable fields and model ids are filled in.
+    The file may hold only what changes; what the API wants besides is filled in.
     """
-    tokens = provider_tokens(hugging_face=hf_token)
-    changes = _fields(name=name)
-    wanted = read_spec(spec, changes) if spec else changes or None
-    if wanted is None and tokens is None:
+    order = Order(
+        spec=read_spec(spec) if spec else None,
+        name=name,
+        hf_token=provider_tokens(hugging_face=hf_token),
+        open_to_world=open_to_world or None,
+        ready_timeout=ready_timeout,
+    )
+    if not order.given & {"spec", "name", "hf_token"}:
         raise InvalidInputError("nothing to update: give --spec, --name or --hf-token")
-    async with cli.client() as client:
-        change = await client.dedicated_inferences.update(
-            await id_of(client, ref), spec=wanted, access_tokens=tokens, ready_timeout=ready_timeout
-        )
-        await Report(cli, change).conclude(wait=wait, timeout=timeout)
+    async with cli.cloud() as cloud:
+        cloud.check("update", order)
+        change = await cloud.update(await cloud.id_of(ref), order)
+        await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
 async def scale(
     cli: Cli,
     ref: Ref,
-    replicas: Annotated[int, typer.Argument(min=1, help="How many GPUs it shall have.")],
+    replicas: Annotated[
+        int,
+        typer.Argument(
+            min=0, help="GPUs (DigitalOcean, 1 or more), or replicas (Exoscale, Gcore; 0 is none)."
+        ),
+    ],
     model: Annotated[str | None, typer.Option(metavar="SLUG", help="If there are several.")] = None,
     gpu: Annotated[str | None, typer.Option(metavar="SLUG", help="If there are several.")] = None,
     type: Annotated[str | None, typer.Option(help="If there are several.")] = None,
-    ready_timeout: Annotated[
-        float,
-        typer.Option(min=0, metavar="SECONDS", help="Ask again for so long while it is refused."),
-    ] = 0,
+    region: Annotated[
+        str | None, typer.Option(metavar="ID", help="Gcore: if there are several.")
+    ] = None,
+    ready_timeout: ReadyTimeout = None,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
-    """Give an instance more or fewer GPUs, and wait until that is proven active."""
-    async with cli.client() as client:
-        change = await client.dedicated_inferences.scale(
-            await id_of(client, ref),
-            replicas,
-            model=model,
-            accelerator_slug=gpu,
-            type=type,
-            ready_timeout=ready_timeout,
-        )
-        await Report(cli, change).conclude(wait=wait, timeout=timeout)
+    """Give it more or fewer GPUs or replicas, and wait until that is proven.
+
+    Gcore: the least and the most become the same; with 0 the least alone, so that it sleeps while
+    nobody asks.
+    """
+    order = Order(
+        scale=replicas,
+        model=model,
+        gpu=gpu,
+        type=type,
+        region=region,
+        ready_timeout=ready_timeout,
+    )
+    async with cli.cloud() as cloud:
+        cloud.check("scale", order)
+        change = await cloud.scale(await cloud.id_of(ref), order)
+        await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
+
+
+async def start(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) -> None:
+    """Start what was stopped, and wait until it serves or sleeps (Gcore)."""
+    async with cli.cloud() as cloud:
+        change = await cloud.start(ref)
+        await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
+
+
+async def stop(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) -> None:
+    """Stop a deployment without deleting it, and wait until it is proven stopped (Gcore)."""
+    async with cli.cloud() as cloud:
+        change = await cloud.stop(ref)
+        await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
 def confirm(ref: str, *, force: bool) -> None:
@@ -186,27 +224,21 @@ async def delete(
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
-    """Delete an instance, and wait until the API says 404: it bills until then.
+    """Delete it, and wait until the API says 404: it bills until then.
 
-    An id that is not there is a warning, not an error: with the token of the wrong team it would
-    look just so, and go on billing.
+    An id that is not there is a warning, not an error: with the token of the wrong team, in the
+    wrong zone or project it would look just so, and go on billing.
     """
-    async with cli.client() as client:
-        change = await client.dedicated_inferences.delete(await id_of(client, ref))
-        await Report(cli, change).conclude(wait=wait, timeout=timeout)
-
-
-class Goal(StrEnum):
-    """What `di-async wait` can wait for."""
-
-    ACTIVE = "active"
-    DELETED = "deleted"
+    async with cli.cloud() as cloud:
+        change = await cloud.delete(await cloud.id_of(ref))
+        await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
 async def wait_for(
     cli: Cli,
     ref: Annotated[
-        str | None, typer.Argument(metavar="[ID|NAME]", help="The instance.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[ID|NAME]", help="What for.", show_default=False),
     ] = None,
     goal: Annotated[
         Goal | None, typer.Option("--for", help="Until it is that.", show_default="active")
@@ -224,7 +256,7 @@ async def wait_for(
     ] = None,
     timeout: Timeout = None,
 ) -> None:
-    """Wait for an instance, for all that is under way, or go on with an earlier wait."""
+    """Wait for one, for all that is under way, or go on with an earlier wait."""
     if [ref is not None, resume is not None, everything].count(True) != 1:
         raise InvalidInputError("wait for what? Give an id, a name, --all, or --resume TOKEN")
     if everything and goal:
@@ -234,8 +266,10 @@ async def wait_for(
     if everything:
         await wait_for_all(cli, region or [], timeout)
         return
-    async with cli.client() as client:
-        action = "delete" if goal is Goal.DELETED else "active"
-        token = resume or waiting_token(client, await id_of(client, ref or ""), action)
-        change = client.dedicated_inferences.resume(token)
-        await Report(cli, change).conclude(wait=True, timeout=timeout)
+    async with cli.cloud() as cloud:
+        if resume is not None:
+            change = cloud.resume(resume)
+        else:
+            id = await cloud.id_of(ref or "")
+            change = cloud.api.begin_wait(id, deleted=goal is Goal.DELETED)
+        await Report(cli, cloud, change).conclude(wait=True, timeout=timeout)

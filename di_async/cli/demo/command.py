@@ -10,6 +10,7 @@ from rich.console import Console
 from di_async import DigitalOcean, PollPolicy, emulator
 from di_async.cli.commands.emulate import Dialect
 from di_async.cli.demo.crowd import CrowdDemo
+from di_async.cli.demo.elsewhere import Elsewhere
 from di_async.cli.demo.script import Demo
 from di_async.cli.demo.summary import summary
 from di_async.cli.demo.view import showing, told
@@ -36,25 +37,27 @@ async def demo(
     ] = Dialect.DOCUMENTED,
     speed: Annotated[
         float, typer.Option(min=1, max=1000, help="How many times faster than real time.")
-    ] = 120.0,
+    ] = 180.0,
     fleet: Annotated[
         int | None,
         typer.Option(min=1, max=1000, help="So many instances instead, told in counts."),
     ] = None,
 ) -> None:
-    """See it all without an account, in some 15 seconds: twelve instances, from create to delete.
+    """See it all without an account, in some 15 seconds: fleets from create to delete.
 
-    Runs against the embedded emulator on loopback. Nothing leaves this machine.
+    Twelve instances at DigitalOcean, then a deployment each at Exoscale and at Gcore. Runs against
+    the embedded emulator on loopback. Nothing leaves this machine.
     """
     if not cli.settings.verbose:  # the steps tell what the log would
         logging.getLogger("di_async").setLevel(logging.ERROR)
     began, console = time.monotonic(), cli.out.console
+    polling = PollPolicy(target_lag=_TARGET_LAG / speed)
     async with (
         emulator.running(dialect=dialect.value, time_scale=speed, seed=seed) as emu,
         DigitalOcean(
             emu.token,
             base_url=emu.url,
-            polling=PollPolicy(target_lag=_TARGET_LAG / speed),
+            polling=polling,
             budget=None,  # counts real minutes; the emulator's are shorter, and its 429s police us
         ) as client,
     ):
@@ -70,7 +73,9 @@ async def demo(
             )
             play = Demo(emu, client, view, timeout=max(60.0, _HOUR / speed))
             await play.play()
-        _tell(console, list(summary(play, time.monotonic() - began)))
+            elsewhere = Elsewhere(play, polling)
+            await elsewhere.play()
+        _tell(console, list(summary(play, elsewhere, time.monotonic() - began)))
 
 
 def _tell(console: Console, figures: list[tuple[str, str]]) -> None:

@@ -77,6 +77,11 @@ class Row:
     error: DIError | None = None
 
     @property
+    def id(self) -> str:
+        """Of what was created for it."""
+        return self.change.id if self.change else ""
+
+    @property
     def elapsed(self) -> float:
         """Emulated seconds that the present wait has lasted."""
         return (self.now() if self.ended is None else self.ended) - self.began

@@ -14,7 +14,7 @@ from di_async.cli.live import clock
 from di_async.digitalocean import Sizes
 from di_async.emulator import Emulator
 
-__all__ = ["Demo", "DemoError"]
+__all__ = ["Demo", "DemoError", "together"]
 
 
 class DemoError(DIError):
@@ -55,7 +55,7 @@ class Demo:
             f"{row.order.name} over TLS, proven by its own CA: {await self._chat(row, id)!r}",
         )
         await self._delete()
-        await _all(self._follow(row, "deleted") for row in self.rows)
+        await together(self.follow(row, "deleted") for row in self.rows)
         await self._nothing_left()
 
     # -- create and wait ----------------------------------------------------------------------
@@ -67,7 +67,7 @@ class Demo:
         await self._order(doomed)
         self.emu.fault("reset", on="POST /v2/dedicated-inferences", after_commit=True)
         others = (self._order_and_follow(row) for row in self.rows if row is not doomed)
-        await _all((self._follow(doomed, "active"), *others))
+        await together((self.follow(doomed, "active"), *others))
 
     async def _order_and_follow(self, row: Row) -> None:
         await self._order(row)
@@ -79,7 +79,7 @@ class Demo:
             )
         if all(row.change for row in self.rows):
             self.view.step("create", f"{len(self.rows)} creates accepted in 3 regions")
-        await self._follow(row, "active")
+        await self.follow(row, "active")
 
     async def _order(self, row: Row) -> None:
         row.made_at = self.emu.now()
@@ -91,7 +91,7 @@ class Demo:
         row.token = change.access_token.value if change.access_token else None
         row.begin(change, row.made_at)
 
-    async def _follow(self, row: Row, state: str) -> None:
+    async def follow(self, row: Row, state: str) -> None:
         """Show a wait from its first event to its last."""
         change = _change(row)
         try:
@@ -126,7 +126,7 @@ class Demo:
         change = await self.client.dedicated_inferences.scale(id, 2)
         row.gpus_since.append((began, 2))
         row.begin(change, began)
-        await self._follow(row, "active")
+        await self.follow(row, "active")
         if row.error:
             raise row.error
         self.scaled = f"{row.order.name} from 1 to 2 GPUs in {clock(row.elapsed)}, {row.note}"
@@ -164,7 +164,7 @@ class Demo:
     # -- and away -----------------------------------------------------------------------------
 
     async def _delete(self) -> None:
-        await _all(self._drop(row) for row in self.rows)
+        await together(self._drop(row) for row in self.rows)
         self.view.step("delete", f"{len(self.rows)} deletes accepted")
 
     async def _drop(self, row: Row) -> None:
@@ -179,7 +179,7 @@ class Demo:
         self.view.step("list", "empty: nothing is left")
 
 
-async def _all(work: Iterable[Any]) -> None:
+async def together(work: Iterable[Any]) -> None:
     """Run these together; the first error ends them all, and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:

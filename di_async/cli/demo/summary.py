@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from di_async.cli.demo.elsewhere import Elsewhere
 from di_async.cli.demo.fleet import DOOMED, cost
 from di_async.cli.demo.script import Demo
 from di_async.cli.live import clock
@@ -10,7 +11,7 @@ from di_async.cli.live import clock
 __all__ = ["summary"]
 
 
-def summary(demo: Demo, took: float) -> Iterator[tuple[str, str]]:
+def summary(demo: Demo, elsewhere: Elsewhere, took: float) -> Iterator[tuple[str, str]]:
     """Title and text of each line."""
     rows = demo.rows
     failed = next(row for row in rows if row.order.name == DOOMED)
@@ -21,12 +22,14 @@ def summary(demo: Demo, took: float) -> Iterator[tuple[str, str]]:
     yield "proof", _proofs(demo)
     yield "scaled", demo.scaled
     yield "slowest", f"{slowest.order.name}: {clock(slowest.active_after or 0)} until active"
+    yield from elsewhere.summary()
     stats, limit = demo.emu.stats, demo.emu.world.limits.per_minute
-    told = f"{stats.total} in all, at most {stats.max_60s} in a minute (limit {limit})"
-    yield "requests", f"{told}; {stats.refused} refused with 429"
+    most = f"at most {stats.max_60s} in a minute (DigitalOcean's limit: {limit})"
+    yield "requests", f"{stats.total} in all, {most}; {stats.refused} refused with 429"
     hours = sum(row.gpu_seconds() for row in rows) / 3600
-    yield "cost", f"${cost(rows, demo.sizes)} for {hours:.1f} GPU hours, emulated: nobody is billed"
-    yield "left", "nothing: every delete was proven by a 404, and the list is empty"
+    told = f"${cost(rows, demo.sizes)} for {hours:.1f} GPU hours at DigitalOcean"
+    yield "cost", f"{told}, emulated: nobody is billed"
+    yield "left", "nothing: every delete was proven by a 404, and all lists are empty"
     yield (
         "took",
         f"{took:.1f} s; times above are the emulator's, {demo.emu.world.time_scale:g} x faster",

@@ -13,13 +13,12 @@ from rich.text import Text
 
 from di_async.cli.demo.fleet import Row
 from di_async.cli.live import clock, is_live
-from di_async.cli.output import STATUS_STYLES
+from di_async.cli.output import style_of
 
 __all__ = ["View", "showing", "told"]
 
 # Narrower terminals do without the notes.
 _WIDE = 100
-_STYLES = {**STATUS_STYLES, "deleted": "dim", "ordered": "dim"}
 
 
 class View(Protocol):
@@ -117,7 +116,7 @@ def _cells(row: Row) -> tuple[str | Text, ...]:
         row.order.name,
         row.order.region,
         row.order.model.rpartition("/")[2],
-        Text(f"{mark} {row.state}", style=_STYLES.get(row.state, "yellow")),
+        Text(f"{mark} {row.state}", style=style_of(row.state) or "yellow"),
         clock(row.elapsed) if row.change else "-",
         str(row.requests),
         Text(row.note, style="dim"),
