@@ -1,14 +1,15 @@
 """What reading a list page of 200 instances costs: `python -m benchmarks.decode`.
 
 From the bytes of the answer to what a caller holds, in microseconds an instance. `constructors` is
-the yardstick: orjson, and our attrs classes called by hand with no thought of a second wire shape, a
-null or a missing field; `ours` bears all of them and names the path of what it cannot read. Beside
-it orjson alone (dicts), msgspec's structs (C, one shape), and what Stainless' generated models do.
-`glance` is what a sweep reads of rows that say nothing new. Memory is what a decoded page holds.
+the yardstick: orjson, and our attrs classes called by hand with no thought of a second wire shape,
+a null or a missing field; `ours` bears all of them and names the path of what it cannot read.
+Beside it orjson alone (dicts), msgspec's structs (C, one shape), and what Stainless' generated
+models do. `glance` is what a sweep reads of rows that say nothing new. Memory is what a decoded
+page holds.
 
 Good: ours at most 1.25 times the constructors, Stainless at least 4 times ours, memory at most 0.6
-of the dicts'; a glance no slower than orjson alone. The same with the shape that the vendor's own Go
-client reads is told as `observed`, beside no promise.
+of the dicts'; a glance no slower than orjson alone. `observed` is ours reading the light rows that
+the vendor's own Go client decodes; nothing is promised of it.
 """
 
 import asyncio

@@ -1,11 +1,11 @@
 """What one GET costs the caller's CPU: `python -m benchmarks.overhead`.
 
-One instance, read again and again over real sockets from another process that answers at once, one
-call after the other and 50 at a time, on asyncio's loop and on uvloop's. `raw` is the least that one
-can do: bare aiohttp and orjson, nothing typed. Ours does all that a client must (authentication,
-budget, retry decision, rate headers, error mapping, attrs classes). Beside it pydo.aio, the vendor's
-generated client (dicts), two Stainless clients (gradient with models like ours, gcore with a
-deployment of its own API of like size), and httpx with its own JSON.
+One instance, read again and again over real sockets from another process that answers at once,
+one call after the other and 50 at a time, on asyncio's loop and on uvloop's. `raw` is the least
+that one can do: bare aiohttp and orjson, nothing typed. Ours does all that a client must
+(authentication, budget, retry decision, rate headers, error mapping, attrs classes). Beside it
+pydo.aio, the vendor's generated client (dicts), two Stainless clients (gradient with models like
+ours, gcore with a deployment of its own API of like size), and httpx with its own JSON.
 
 Good: ours at most 1.40 times raw one after the other and 1.45 at 50; pydo at least 3.8 times ours;
 gcore at least 4 times ours one after the other and 10 at 50.

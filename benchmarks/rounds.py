@@ -69,7 +69,9 @@ def told(scenario: str, times: Times, unit: str = "us") -> list[Row]:
         median = statistics.median(of)
         low, _, high = statistics.quantiles(of, n=4) if len(of) > 1 else (median,) * 3
         rows.append(Row(scenario, f"{name}_{unit}", median))
-        rows.append(Row(scenario, f"{name}_spread", (high - low) / median if median else 0.0))
+        rows.append(
+            Row(scenario, f"{name}_{unit}_spread", (high - low) / median if median else 0.0)
+        )
     return rows
 
 
@@ -93,7 +95,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         if row.metric.endswith("_spread"):
             continue
-        apart = spreads.get((row.scenario, f"{row.metric.rpartition('_')[0]}_spread"))
+        apart = spreads.get((row.scenario, f"{row.metric}_spread"))
         promised = "" if row.target is None else f"{row.target:g}"
         kept = {None: "", True: "ok", False: "MISSED"}[row.ok]
         spread = "" if apart is None else f"{apart / 2:.0%}"

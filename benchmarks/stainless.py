@@ -1,6 +1,6 @@
 """DigitalOcean's instance as Stainless would generate it, on gradient's own base class.
 
-No Stainless client knows dedicated inference yet; the machinery that reads its answers is all there.
+No Stainless client knows dedicated inference yet; the machinery that reads answers is all there.
 """
 
 from datetime import datetime
@@ -11,18 +11,18 @@ from gradient._models import BaseModel
 __all__ = ["Listed", "Wrapped"]
 
 
-class Vpc(BaseModel):  # noqa: D101 - as documented in models.py
+class Vpc(BaseModel):
     uuid: str
 
 
-class AcceleratorConfig(BaseModel):  # noqa: D101
+class AcceleratorConfig(BaseModel):
     accelerator_slug: str
     scale: int
     type: str
     status: str | None = None
 
 
-class ModelDeployment(BaseModel):  # noqa: D101
+class ModelDeployment(BaseModel):
     accelerators: list[AcceleratorConfig]
     model_slug: str
     model_id: str | None = None
@@ -30,7 +30,7 @@ class ModelDeployment(BaseModel):  # noqa: D101
     workload_config: dict[str, Any] | None = None
 
 
-class DeploymentSpec(BaseModel):  # noqa: D101
+class DeploymentSpec(BaseModel):
     enable_public_endpoint: bool
     model_deployments: list[ModelDeployment]
     name: str
@@ -43,12 +43,12 @@ class DeploymentSpec(BaseModel):  # noqa: D101
     updated_at: datetime | None = None
 
 
-class Endpoints(BaseModel):  # noqa: D101
+class Endpoints(BaseModel):
     private_endpoint_fqdn: str | None = None
     public_endpoint_fqdn: str | None = None
 
 
-class DedicatedInference(BaseModel):  # noqa: D101
+class DedicatedInference(BaseModel):
     id: str | None = None
     created_at: datetime | None = None
     endpoints: Endpoints | None = None
