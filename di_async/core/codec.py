@@ -11,22 +11,22 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import orjson
-from cattrs import Converter, transform_error
-from cattrs.errors import BaseValidationError
-from cattrs.gen import make_dict_structure_fn
 
 from di_async.core.errors import DecodeError
 from di_async.core.reading import Hook, Names, Shape, an_object, one_name, reader
 from di_async.core.secret import Secret
 
+if TYPE_CHECKING:
+    from cattrs import Converter
+
 __all__ = ["Codec", "loads", "parse_time"]
 
 T = TypeVar("T")
-Setup = Callable[[Converter], None]
+Setup = Callable[["Converter"], None]
 
 
 def loads(body: bytes) -> Any:
@@ -89,14 +89,16 @@ class Codec:
         self._readers: dict[type, Hook] = {}
 
     @cached_property
-    def _quick(self) -> Converter:
+    def _quick(self) -> "Converter":
         return self._tolerant(careful=False)
 
     @cached_property
-    def _careful(self) -> Converter:
+    def _careful(self) -> "Converter":
         return self._tolerant(careful=True)
 
-    def _tolerant(self, *, careful: bool) -> Converter:
+    def _tolerant(self, *, careful: bool) -> "Converter":
+        from cattrs import Converter  # here: whoever never reads an answer need not load it
+
         converter = Converter(detailed_validation=careful)
         hook = converter.register_structure_hook
         hook(str, lambda v, _: "" if v is None else str(v))
@@ -113,12 +115,14 @@ class Codec:
         self._setup(converter)
         return converter
 
-    def _quick_reader(self, converter: Converter, cls: type) -> Hook:
+    def _quick_reader(self, converter: "Converter", cls: type) -> Hook:
         attrs.resolve_types(cls, include_extras=True)
         hook_of = converter.get_structure_hook
         return reader(cls, hook_of, self._shapes.get(cls), self._names)
 
-    def _explaining_reader(self, converter: Converter, cls: type) -> Hook:
+    def _explaining_reader(self, converter: "Converter", cls: type) -> Hook:
+        from cattrs.gen import make_dict_structure_fn
+
         names = {field.name: self._names(field.name) for field in attrs.fields(cls)}
         build: Hook = make_dict_structure_fn(cls, converter)
         shape = self._shapes.get(cls, dict)
@@ -151,6 +155,9 @@ class Codec:
         return hook
 
     def _carefully(self, value: Any, into: type[T], quick: Exception) -> T:
+        from cattrs import transform_error
+        from cattrs.errors import BaseValidationError
+
         try:
             return self._careful.structure(value, into)
         except BaseValidationError as error:

@@ -53,7 +53,7 @@ class Request:
 
 @frozen
 class Response:
-    """One HTTP answer. Headers are found by lower-case names. `sends` counts what went out to get it."""
+    """One HTTP answer. Headers are found by lower-case names. `sends`: what went out to get it."""
 
     status: int
     headers: Mapping[str, str]

@@ -254,7 +254,7 @@ def _instance(raw: Json) -> Json:
 def _is_whole(spec: Json) -> bool:
     """A spec as documented, which says all itself."""
     vpc = spec.get("vpc")
-    return vpc and vpc.get("uuid") and spec.get("name") and spec.get("region")
+    return bool(vpc and vpc.get("uuid") and spec.get("name") and spec.get("region"))
 
 
 def _filled(spec: Json, name: Any, region: Any, vpc_uuid: Any) -> Json:
