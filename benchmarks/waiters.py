@@ -2,10 +2,10 @@
 
 Over real sockets, against another process that answers 50 list pages of 200 instances that go on
 provisioning, so every sweep finds nothing new. Idle: bytes that a wait with a deadline holds beyond
-its `Change` and the model in it, before anything was read. Swept: every page once a second, for ten
-seconds. CPU an observation (one look at one instance) beside a GET of it by the same client, and a
-sweep beside the least that can tell whether something changed: aiohttp reading the same 50 pages and
-msgspec taking id and status out of them. RSS is its peak over the start of the waiting.
+its `Change` and the model in it, before anything was read. Swept: every page once a second, for
+ten seconds. CPU an observation (one look at one instance) beside a GET of it by the same client,
+and a sweep beside the least that can tell whether something changed: aiohttp reading the same 50
+pages and msgspec taking id and status out of them. RSS is its peak over the start of the waiting.
 
 Good: idle at most 2 kB a wait; an observation at least 25 times cheaper than a GET; a sweep at most
 1.25 times the least; peak RSS at most 2.5 kB a wait.
