@@ -3,46 +3,52 @@
 async with DigitalOcean() as do:
     change = await do.dedicated_inferences.create(spec)
     di = await change.wait(timeout=3600)
+
+The names come on first use: who imports the errors alone loads no network.
 """
 
-from di_async.core.budget import RequestBudget
-from di_async.core.durations import DurationModel
-from di_async.core.errors import (
-    APIError,
-    AuthenticationError,
-    BadRequestError,
-    ClientClosedError,
-    ConflictError,
-    ConnectError,
-    DecodeError,
-    DeploymentFailedError,
-    DIError,
-    InvalidInputError,
-    NotFoundError,
-    OutcomeUnknownError,
-    PermissionDeniedError,
-    RateLimitError,
-    RequestTimeoutError,
-    ResourceVanishedError,
-    ServerError,
-    SupersededError,
-    TransportError,
-    UnprocessableEntityError,
-    WaitError,
-    WaitRefusedError,
-    WaitTimeoutError,
-)
-from di_async.core.events import StatusChange
-from di_async.core.retry import RetryPolicy
-from di_async.core.schedule import PollPolicy
-from di_async.core.secret import Secret
-from di_async.digitalocean import DigitalOcean
-from di_async.engine.change import Change
-from di_async.exoscale import Exoscale
-from di_async.fleet.inventory import Inventory
-from di_async.fleet.scanning import scan
-from di_async.fleet.waiting import WaitReport, as_completed, wait_all
-from di_async.gcore import Gcore
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from di_async.core.budget import RequestBudget
+    from di_async.core.durations import DurationModel
+    from di_async.core.errors import (
+        APIError,
+        AuthenticationError,
+        BadRequestError,
+        ClientClosedError,
+        ConflictError,
+        ConnectError,
+        DecodeError,
+        DeploymentFailedError,
+        DIError,
+        InvalidInputError,
+        NotFoundError,
+        OutcomeUnknownError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestTimeoutError,
+        ResourceVanishedError,
+        ServerError,
+        SupersededError,
+        TransportError,
+        UnprocessableEntityError,
+        WaitError,
+        WaitRefusedError,
+        WaitTimeoutError,
+    )
+    from di_async.core.events import StatusChange
+    from di_async.core.retry import RetryPolicy
+    from di_async.core.schedule import PollPolicy
+    from di_async.core.secret import Secret
+    from di_async.digitalocean import DigitalOcean
+    from di_async.engine.change import Change
+    from di_async.exoscale import Exoscale
+    from di_async.fleet.inventory import Inventory
+    from di_async.fleet.scanning import scan
+    from di_async.fleet.waiting import WaitReport, as_completed, wait_all
+    from di_async.gcore import Gcore
 
 __all__ = [
     "APIError",
@@ -84,3 +90,34 @@ __all__ = [
     "scan",
     "wait_all",
 ]
+
+# Where the names live; the others are errors.
+_HOMES = {
+    "Change": "engine.change",
+    "DigitalOcean": "digitalocean",
+    "DurationModel": "core.durations",
+    "Exoscale": "exoscale",
+    "Gcore": "gcore",
+    "Inventory": "fleet.inventory",
+    "PollPolicy": "core.schedule",
+    "RequestBudget": "core.budget",
+    "RetryPolicy": "core.retry",
+    "Secret": "core.secret",
+    "StatusChange": "core.events",
+    "WaitReport": "fleet.waiting",
+    "as_completed": "fleet.waiting",
+    "scan": "fleet.scanning",
+    "wait_all": "fleet.waiting",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = importlib.import_module(f"di_async.{_HOMES.get(name, 'core.errors')}")
+    value = globals()[name] = getattr(home, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

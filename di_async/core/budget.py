@@ -58,6 +58,8 @@ class _Window:
 
     def delay(self, now: float, allowed: int, ahead: int) -> float:
         """Seconds until one more fits below `allowed`, with `ahead` others going first."""
+        if len(self.stamps) + ahead < allowed:
+            return 0.0
         short = self.used(now) + ahead + 1 - allowed
         if short <= 0:
             return 0.0
@@ -136,13 +138,22 @@ class RequestBudget:
 
     def delay(self, now: float, priority: Priority, *, ahead: int = 0) -> float:
         """Seconds until a request of this priority may go; 0 means now."""
-        minute_share = self._share(self.per_minute, priority) - self._foreign_in_minute(now)
-        minute = self._minute.delay(now, max(1, minute_share), ahead)
-        hour_share = self._share(self._hour_limit, priority) - self._foreign
-        hour = self._hour.delay(now, hour_share, ahead)
+        per_minute, per_hour = self.per_minute, self._hour_limit
+        if priority is Priority.SWEEP:
+            per_minute, per_hour = self._share(per_minute), self._share(per_hour)
+        theirs = self._foreign_in_minute(now) if self._foreign else 0
+        minute = self._minute.delay(now, max(1, per_minute - theirs), ahead)
+        hour = self._hour.delay(now, per_hour - self._foreign, ahead)
         if hour > 0 and self._foreign:
             hour = min(hour, max(0.0, self._last_spent + _PROBE_S - now))
         return max(minute, hour, self._blocked_until - now, 0.0)
+
+    def take(self, now: float, priority: Priority) -> bool:
+        """Count one request as sent now, if it may go and nobody stands before it."""
+        free = not (self._queue and self.ahead(priority)) and self.delay(now, priority) <= 0
+        if free:
+            self.spend(now, priority)
+        return free
 
     def spend(self, now: float, priority: Priority = Priority.READ) -> None:
         """Count one request as sent now."""
@@ -188,7 +199,8 @@ class RequestBudget:
     def _see_foreign(self, now: float, theirs: int) -> None:
         """What others have sent in this hour; it lags by what is under way, so never below 0."""
         self._foreign = max(0, theirs)
-        self._foreign_seen.append((now, self._foreign))
+        if not self._foreign_seen or self._foreign_seen[-1][1] != self._foreign:
+            self._foreign_seen.append((now, self._foreign))
         self._forget_foreign(now)
         counted_at, counted = self._foreign_counted
         if now - counted_at >= self._minute.span:
@@ -213,14 +225,14 @@ class RequestBudget:
     @property
     def burst(self) -> float:
         """Requests a second that polling may spend at the most."""
-        return self._share(self.per_minute, Priority.SWEEP) / self._minute.span
+        return self._share(self.per_minute) / self._minute.span
 
     def left(self, now: float) -> float:
         """Requests that polling may still spend of this hour's; never quite none.
 
         What others, and own writes, have been sending for a while is expected to go on.
         """
-        share = self._share(self._hour_limit, Priority.SWEEP)
+        share = self._share(self._hour_limit)
         to_come = self._own_flow.to_come(now) + self._foreign_flow.to_come(now)
         return max(share - self._foreign - self._hour.used(now) - to_come, 0.02 * share)
 
@@ -261,7 +273,6 @@ class RequestBudget:
         self._queue = [queued for queued in self._queue if queued[2] is not ticket]
         heapq.heapify(self._queue)
 
-    def _share(self, limit: int, priority: Priority) -> int:
-        return (
-            max(1, math.floor(limit * (1 - self.reserve))) if priority is Priority.SWEEP else limit
-        )
+    def _share(self, limit: int) -> int:
+        """What polling may take of a limit."""
+        return max(1, math.floor(limit * (1 - self.reserve)))

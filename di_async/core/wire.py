@@ -4,6 +4,7 @@ An endpoint is a row of data; a request is an endpoint filled in, ready to send 
 (its body is bytes, because one provider signs exactly what is sent).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any
@@ -16,6 +17,8 @@ from di_async.core.errors import InvalidInputError
 
 __all__ = ["Endpoint", "Priority", "Request", "Response", "checked_id", "json_bytes", "query"]
 
+# Nothing in it to be quoted, and nothing but an id.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _REPEATABLE = frozenset({"GET", "HEAD", "DELETE", "PUT", "OPTIONS"})
 
 
@@ -52,7 +55,7 @@ class Request:
 
 @frozen
 class Response:
-    """One HTTP answer. Header names are lower case. `sends` counts what went out to get it."""
+    """One HTTP answer. Headers are found by lower-case names. `sends`: what went out to get it."""
 
     status: int
     headers: Mapping[str, str]
@@ -86,16 +89,17 @@ class Endpoint:
         for id in ids:
             start, end = path.index("{"), path.index("}")
             name = path[start + 1 : end]
-            quoted = quote(checked_id(id, name, self.reserved), safe="")
+            checked_id(id, name, self.reserved)
+            quoted = id if _PLAIN(id) else quote(id, safe="")
             path = path[:start] + quoted + path[end + 1 :]
-        return Request(self.method, path, query(params or {}), json_bytes(json))
+        return Request(self.method, path, query(params) if params else (), json_bytes(json))
 
 
 def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:
     """`id`, if it can stand in a path without meaning another endpoint."""
     if not isinstance(id, str) or not id.strip():
         raise InvalidInputError(f"{name} is empty: it would address the whole collection")
-    if any("\ud800" <= letter <= "\udfff" for letter in id):
+    if not id.isascii() and any("\ud800" <= letter <= "\udfff" for letter in id):
         raise InvalidInputError(f"{name} {id!r} is not an id: it is no valid text")
     if id in {".", ".."} or id in reserved:
         raise InvalidInputError(f"{name} {id!r} is not an id: that path is another endpoint")

@@ -7,13 +7,12 @@ import builtins
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import aiohttp
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import InvalidInputError, NotFoundError
-from di_async.core.inventory import Prices
 from di_async.core.paging import Page, read_page, rows_under
 from di_async.core.planner import PAGE_SIZE
 from di_async.core.ports import Capabilities, Source, Transport, Trip
@@ -37,7 +36,6 @@ from di_async.digitalocean.models import (
     read_ca,
 )
 from di_async.digitalocean.rows import read_sweep
-from di_async.digitalocean.scanning import DigitalOceanScanner
 from di_async.digitalocean.spec import SpecLike, spec_fields, whole_spec
 from di_async.digitalocean.writes import Writes, unwrap
 from di_async.engine.change import DEFAULT, Change, Default
@@ -45,6 +43,10 @@ from di_async.engine.client import Client, Engine, credential
 from di_async.engine.pages import Listing
 from di_async.engine.resources import Resources
 from di_async.engine.transport import checked_base_url
+
+if TYPE_CHECKING:
+    from di_async.core.inventory import Prices
+    from di_async.digitalocean.scanning import DigitalOceanScanner
 
 __all__ = ["DedicatedInferences", "DigitalOcean"]
 
@@ -123,8 +125,10 @@ class DigitalOcean(Client):
         super().__init__(base_url, engine)
         self.dedicated_inferences = DedicatedInferences(engine, base_url, secrets_key)
 
-    def scanner(self, label: str, prices: Prices) -> DigitalOceanScanner:
+    def scanner(self, label: str, prices: "Prices") -> "DigitalOceanScanner":
         """How `scan` reads this account. No I/O."""
+        from di_async.digitalocean.scanning import DigitalOceanScanner  # for those who scan
+
         api = self.dedicated_inferences
         return DigitalOceanScanner(partial(_listing, self._engine, "list"), api, label, prices)
 

@@ -61,10 +61,10 @@ class DigitalOceanConventions:
     def rate(self, response: Response, wall: float) -> RateNews:
         """The quota headers. `ratelimit-reset` is when the oldest request expires, no refill."""
         headers = response.headers
-        reset = _number(headers.get("ratelimit-reset"))
+        reset, after = _number(headers.get("ratelimit-reset")), headers.get("retry-after")
         return RateNews(
             limited=response.status == 429,
-            retry_after=_retry_after(headers.get("retry-after"), wall),
+            retry_after=None if after is None else _retry_after(after, wall),
             limit=_integer(headers.get("ratelimit-limit")),
             remaining=_integer(headers.get("ratelimit-remaining")),
             reset_in=None if reset is None else reset - wall,
@@ -117,15 +117,15 @@ def _texts(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def _integer(value: Any) -> int | None:
+def _integer(value: str | None) -> int | None:
+    if value is not None and value.isdecimal() and len(value) < 20:
+        return int(value)
     number = _number(value)
     return None if number is None else int(number)
 
 
-def _retry_after(value: str | None, wall: float) -> float | None:
+def _retry_after(value: str, wall: float) -> float | None:
     """Seconds, told as such or as an HTTP date (RFC 9110, 10.2.3)."""
-    if value is None:
-        return None
     number = _number(value)
     if number is None:
         try:

@@ -9,17 +9,16 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 import base64
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from attrs import field, frozen
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn
 
 from di_async.core.codec import Codec
 from di_async.core.errors import DecodeError
+from di_async.core.reading import Json, Word
 from di_async.core.secret import Secret
 
 __all__ = [
@@ -41,8 +40,6 @@ __all__ = [
     "Sizes",
 ]
 
-Json = dict[str, Any]
-
 
 @frozen
 class VPC:
@@ -55,9 +52,9 @@ class VPC:
 class AcceleratorConfig:
     """GPUs of one kind within a model deployment."""
 
-    accelerator_slug: str
+    accelerator_slug: Word
     scale: int = 1
-    type: str = "prefill_decode"
+    type: Word = "prefill_decode"
     status: str | None = None
     """As sent; `invalid` without an id is a placeholder while provisioning, no failure."""
     accelerator_id: str | None = None
@@ -67,9 +64,9 @@ class AcceleratorConfig:
 class ModelDeployment:
     """One model and the accelerators that serve it."""
 
-    model_slug: str = ""
+    model_slug: Word = ""
     accelerators: tuple[AcceleratorConfig, ...] = ()
-    model_provider: str = "hugging_face"
+    model_provider: Word = "hugging_face"
     model_id: str | None = None
     """Names an existing deployment in an update; none makes a new one."""
     provider_model_id: str | None = None
@@ -225,105 +222,72 @@ class GPUModelConfig:
     is_gated_model: bool = False
 
 
-# --- from the wire: two shapes into one ------------------------------------------------------
-
-
-def _drop_nulls(raw: Any) -> Json:
-    if not isinstance(raw, Mapping):
-        raise TypeError(f"expected an object, got {type(raw).__name__}")
-    return {key: value for key, value in raw.items() if value is not None}
-
-
-def _spec(raw: Json) -> Json:
-    """`vpc_config.vpc_uuid` as `vpc.uuid`, `state` as `status`."""
-    config = raw.get("vpc_config")
-    if "vpc" not in raw and isinstance(config, Mapping) and config.get("vpc_uuid"):
-        raw["vpc"] = {"uuid": config["vpc_uuid"]}
-    if not (raw.get("vpc") or {}).get("uuid"):
-        raw.pop("vpc", None)
-    raw.setdefault("status", raw.get("state"))
-    return raw
-
-
-def _accelerator_config(raw: Json) -> Json:
-    raw.setdefault("status", raw.get("state"))
-    return raw
+# --- from the wire: two shapes into one; what is as documented is given back as it came -------
 
 
 def _instance(raw: Json) -> Json:
     """Name, region and VPC stand on the instance, in its spec, or both: fill either side."""
-    aliases = ("spec", "deployment_spec", "current_deployment_spec")
-    raw["spec"] = next((raw[alias] for alias in aliases if raw.get(alias)), None)
-    specs = [dict(raw[key]) for key in ("spec", "pending_deployment_spec") if raw.get(key)]
-    for key in ("name", "region"):
-        raw.setdefault(key, next((s[key] for s in specs if s.get(key)), None))
-    raw.setdefault("vpc_uuid", next(filter(None, map(_vpc_of, specs)), None))
-    shared = {"region": raw["region"]} if raw.get("region") else {}
-    if raw.get("vpc_uuid"):
-        shared["vpc"] = {"uuid": raw["vpc_uuid"]}
-    # A pending spec may bring another name, so that of the instance says nothing about it.
-    known = {"spec": {**shared, "name": raw.get("name")}, "pending_deployment_spec": shared}
-    for key, fields in known.items():
-        raw[key] = _spec({**fields, **_drop_nulls(raw[key])}) if raw.get(key) else None
-    raw["status"] = str(raw.get("status", "")).strip().lower()
-    if not raw.get("endpoints") or not any(raw["endpoints"].values()):
-        raw["endpoints"] = None
-    models = raw.get("provider_model_id") or ()
-    raw["provider_model_id"] = (models,) if isinstance(models, str) else models
-    return raw
+    get, told = raw.get, {**raw, "status": str(raw.get("status") or "").strip().lower()}
+    spec, pending = get("spec"), get("pending_deployment_spec")
+    if not spec:
+        spec = told["spec"] = get("deployment_spec") or get("current_deployment_spec") or None
+    name, region, vpc_uuid = get("name"), get("region"), get("vpc_uuid")
+    for shown in (spec, pending):
+        if shown and not (name and region and vpc_uuid):
+            name = told["name"] = name or shown.get("name")
+            region = told["region"] = region or shown.get("region")
+            vpc_uuid = told["vpc_uuid"] = vpc_uuid or _vpc_of(shown)
+    if spec and not _is_whole(spec):
+        told["spec"] = _filled(spec, name, region, vpc_uuid)
+    if not pending:
+        told["pending_deployment_spec"] = None
+    elif not _is_whole(pending):  # it may bring another name: that of the instance says nothing
+        told["pending_deployment_spec"] = _filled(pending, None, region, vpc_uuid)
+    at, models = get("endpoints"), get("provider_model_id")
+    if not (at and (at.get("public_endpoint_fqdn") or at.get("private_endpoint_fqdn"))):
+        told["endpoints"] = None
+    if isinstance(models, str):
+        told["provider_model_id"] = [models] if models else None
+    return told
 
 
-def _vpc_of(spec: Json) -> str | None:
-    return (spec.get("vpc") or {}).get("uuid") or (spec.get("vpc_config") or {}).get("vpc_uuid")
+def _is_whole(spec: Json) -> bool:
+    """A spec as documented, which says all itself."""
+    vpc = spec.get("vpc")
+    return bool(vpc and vpc.get("uuid") and spec.get("name") and spec.get("region"))
+
+
+def _filled(spec: Json, name: Any, region: Any, vpc_uuid: Any) -> Json:
+    """A spec, and what its instance says where it is silent itself."""
+    get = spec.get
+    uuid = _vpc_of(spec) or vpc_uuid
+    return {
+        **spec,
+        "name": name if get("name") is None else get("name"),
+        "region": region if get("region") is None else get("region"),
+        "vpc": {"uuid": uuid} if uuid else None,
+    }
+
+
+def _vpc_of(spec: Json) -> Any:
+    """`vpc.uuid` or `vpc_config.vpc_uuid`."""
+    vpc = spec.get("vpc")
+    return (vpc and vpc.get("uuid")) or (spec.get("vpc_config") or {}).get("vpc_uuid")
 
 
 def _size(raw: Json) -> Json:
-    if not raw.get("regions"):
-        raw["regions"] = [raw["region"]] if raw.get("region") else []
-    raw.setdefault("region", raw["regions"][0] if len(raw["regions"]) == 1 else None)
-    return raw
+    region, regions = raw.get("region"), raw.get("regions")
+    if not regions:
+        return {**raw, "regions": [region] if region else None}
+    return raw if region or len(regions) > 1 else {**raw, "region": regions[0]}
 
 
-def _gated(raw: Json) -> Json:
-    raw.setdefault("is_gated_model", raw.get("is_model_gated", False))
-    return raw
+_ALSO = {"status": ("status", "state"), "is_gated_model": ("is_gated_model", "is_model_gated")}
 
-
-def _as_is(raw: Json) -> Json:
-    return raw
-
-
-_SHAPES: dict[type, Callable[[Json], Json]] = {
-    VPC: _as_is,
-    AcceleratorConfig: _accelerator_config,
-    ModelDeployment: _as_is,
-    DeploymentSpec: _spec,
-    Endpoints: _as_is,
-    DedicatedInference: _instance,
-    AccessToken: _as_is,
-    Accelerator: _as_is,
-    GPU: _as_is,
-    SizeCategory: _as_is,
-    Disk: _as_is,
-    Size: _size,
-    Sizes: _as_is,
-    GPUModelConfig: _gated,
-}
-
-
-def _setup(converter: Converter) -> None:
-    for cls, shape in _SHAPES.items():
-        converter.register_structure_hook(cls, _structure_fn(converter, cls, shape))
-
-
-def _structure_fn(
-    converter: Converter, cls: type, shape: Callable[[Json], Json]
-) -> Callable[[Any, Any], Any]:
-    build: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter)
-    return lambda raw, _: build(shape(_drop_nulls(raw)), cls)
-
-
-CODEC = Codec(_setup)
+CODEC = Codec(
+    shapes={DedicatedInference: _instance, Size: _size},
+    names=lambda field: _ALSO.get(field, (field,)),
+)
 
 
 def read_ca(body: Any) -> CACertificate:

@@ -55,7 +55,7 @@ def unwrap(body: Any, key: str) -> Any:
     Raises:
         DecodeError: nothing does.
     """
-    if not isinstance(body, Mapping) or key not in body:
+    if not isinstance(body, dict) or key not in body:
         raise DecodeError(f"the answer has no {key!r} @ $")
     return body[key]
 

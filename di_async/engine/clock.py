@@ -14,19 +14,16 @@ __all__ = ["Clock"]
 class Clock:
     """Loop seconds and the wall-clock time that goes with them."""
 
-    __slots__ = ("_anchor", "_loop")
+    __slots__ = ("_anchor", "now")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._anchor = time.time() - loop.time()
-
-    def now(self) -> float:
+        self.now = loop.time
         """Seconds of the running loop."""
-        return self._loop.time()
+        self._anchor = time.time() - loop.time()
 
     def wall(self) -> float:
         """Epoch seconds."""
-        return self._anchor + self._loop.time()
+        return self._anchor + self.now()
 
     def wall_at(self, loop_time: float) -> float:
         """Epoch seconds of a loop time."""

@@ -27,18 +27,22 @@ class Gate:
             return 0.0
         return self._budget.delay(self._clock.now(), priority, ahead=self._budget.ahead(priority))
 
+    def at_once(self, priority: Priority) -> float | None:
+        """Take a slot if there is one now, and give the stamp to `refund`; else None."""
+        budget = self._budget
+        if budget is None:
+            return 0.0
+        now = self._clock.now()
+        return now if budget.take(now, priority) else None
+
     async def enter(self, priority: Priority) -> float:
         """Wait for a slot and take it; gives the stamp to `refund`.
 
         Cancelling gives the place in the queue up. Raises `ClientClosedError` on closing.
         """
-        budget = self._budget
-        if budget is None:
-            return 0.0
-        now = self._clock.now()
-        if not budget.ahead(priority) and budget.delay(now, priority) == 0:
-            budget.spend(now, priority)
-            return now
+        stamp, budget = self.at_once(priority), self._budget
+        if stamp is not None or budget is None:
+            return stamp or 0.0
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         budget.join(priority, turn)
         self._queued.add(turn)

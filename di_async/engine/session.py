@@ -47,8 +47,7 @@ class Session:
         while True:
             attempt += 1
             try:
-                self._refuse_long_hold(request)
-                return await self.once(request, request.priority, trip)
+                return await self.once(request, request.priority, trip, self.retry.max_delay)
             except DIError as error:
                 delay = decide_retry(
                     self.retry,
@@ -62,15 +61,25 @@ class Session:
                 logger.info("%s; again in %.1f s (%d sent)", error, delay, attempt)
             await asyncio.sleep(delay)
 
-    async def once(self, request: Request, priority: Priority, trip: Trip) -> Response:
-        """One attempt, held back for as long as the budget wants. Never repeated by us."""
+    async def once(
+        self, request: Request, priority: Priority, trip: Trip, longest: float | None = None
+    ) -> Response:
+        """One attempt, held back for as long as the budget wants. Never repeated by us.
+
+        Raises:
+            RateLimitError: also when that would be for over `longest` seconds.
+        """
         self._check_open()
-        stamp = await self._gate.enter(priority)
-        self._check_open()
-        trip.started_at = min(trip.started_at, self.clock.now())
+        stamp = self._gate.at_once(priority)
+        if stamp is None:
+            if longest is not None:
+                self._refuse_long_hold(request, priority, longest)
+            stamp = await self._gate.enter(priority)
+            self._check_open()
+        sent_at = self.clock.now()
+        trip.started_at = min(trip.started_at, sent_at)
         trip.sends += 1
         trip.doubtful += 1
-        sent_at = self.clock.now()
 
         async def again() -> None:
             await self._gate.enter(priority)
@@ -90,8 +99,9 @@ class Session:
         except DIError:
             self._check_open()
             raise
-        took = self.clock.now() - sent_at
-        logger.debug("%s %s -> %d in %.3f s", request.method, request.path, response.status, took)
+        if logger.isEnabledFor(logging.DEBUG):
+            told = (request.method, request.path, response.status, self.clock.now() - sent_at)
+            logger.debug("%s %s -> %d in %.3f s", *told)
         self._gate.learn(self._conventions.rate(response, self.clock.wall()))
         if not 200 <= response.status < 300:
             error = self._conventions.error(request, response, self.clock.wall())
@@ -113,9 +123,9 @@ class Session:
         if self._closed:
             raise ClientClosedError("this client is closed: enter a new one with `async with`")
 
-    def _refuse_long_hold(self, request: Request) -> None:
-        hold = self._gate.hold(request.priority)
-        if hold > self.retry.max_delay:
+    def _refuse_long_hold(self, request: Request, priority: Priority, longest: float) -> None:
+        hold = self._gate.hold(priority)
+        if hold > longest:
             raise RateLimitError(
                 f"not sent: the request budget is used up for another {hold:.0f} s",
                 method=request.method,

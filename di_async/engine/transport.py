@@ -162,8 +162,7 @@ class AiohttpTransport:
                 middlewares=(*_middlewares_of(session), _SendCounter(again)),
             ) as answer:
                 body = await _bounded_body(answer)
-                found = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status, found, body)
+                return Response(answer.status, answer.headers, body)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             raise _our_error(error, request, url) from error
 
@@ -177,12 +176,16 @@ class _SendCounter:
         self._again = again
         self._sends = 0
 
-    async def __call__(
+    def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        self._sends += 1
+        return handler(request) if self._sends == 1 else self._repeat(request, handler)
+
+    async def _repeat(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        self._sends += 1
-        if self._sends > 1:
-            await self._again()
+        await self._again()
         return await handler(request)
 
 

@@ -35,7 +35,8 @@ class Thing:
     parts: list[Part] = field(factory=list)
 
 
-CODEC = Codec(lambda converter: None)
+CODEC = Codec()
+CODEC.structure({"id": "x"}, Thing)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +99,8 @@ def test_no_value_breaks_the_reading_of_times(value: Any) -> None:
 
 def test_nulls_and_unknown_fields_are_tolerated() -> None:
     """Go writes null for nothing, and new fields come every month."""
-    told = {"id": None, "ok": None, "price": "", "made_at": None, "token": None, "new": [1]}
-    assert CODEC.structure(told, Thing) == Thing("")
+    told = {"id": "x", "ok": None, "price": "", "made_at": None, "token": None, "new": [1]}
+    assert CODEC.structure(told, Thing) == Thing("x")
 
 
 @pytest.mark.parametrize("price", ["3.39", 3.39, "3.390"])
@@ -168,6 +169,35 @@ def test_any_value_is_a_thing_or_a_decode_error(told: Any) -> None:
         return
     assert isinstance(thing.id, str)
     assert thing.made_at is None or thing.made_at.tzinfo
+
+
+@given(
+    told=_json
+    | st.fixed_dictionaries(
+        {"id": st.text(max_size=3)},
+        optional=dict.fromkeys(("ok", "price", "made_at", "token", "parts"), _json),
+    )
+)
+def test_quick_pass_reads_what_the_careful_one_reads(told: Any) -> None:
+    """They are two ways to the same thing: what one of them makes of a value the other does."""
+    try:
+        quick = CODEC._readers[Thing](told, Thing)  # noqa: SLF001
+    except Exception:  # its own kind of trouble: the careful pass decides then
+        return
+    assert quick == CODEC._careful.structure(told, Thing)  # noqa: SLF001
+
+
+def test_what_the_quick_pass_cannot_read_the_careful_one_may(monkeypatch: Any) -> None:
+    """A failure of the first is no verdict."""
+
+    def broken(_value: Any, _into: Any) -> Any:
+        raise RuntimeError
+
+    codec = Codec()
+    monkeypatch.setitem(codec._readers, Thing, broken)  # noqa: SLF001
+    assert codec.structure({"id": "x", "parts": [{"slug": "a"}]}, Thing) == Thing(
+        "x", parts=[Part("a")]
+    )
 
 
 def test_unstructured_secrets_are_masked() -> None:

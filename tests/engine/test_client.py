@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -277,5 +278,5 @@ def test_token_that_cannot_stand_in_a_header_is_refused_unseen(given: str) -> No
 def test_user_agent_ends_with_ours() -> None:
     """A caller's own comes first."""
     ours = full_user_agent(None)
-    assert ours.startswith("di_async/")
+    assert ours == f"di_async/{version('di-async')}"
     assert full_user_agent("mine/1") == f"mine/1 {ours}"

@@ -1,0 +1,90 @@
+"""All benchmarks, each in a process of its own: `python -m benchmarks`.
+
+Prints one table of every figure and what was promised of it, in less than ten minutes; exit code 1
+if something was missed. `--only decode,scan` runs some of them, `--json FILE` keeps the rows and
+`--from FILE` takes kept ones instead of measuring; `--readme` prints the README's performance table
+and nothing else. Each file's head says what a good number is and what it is compared with.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import orjson
+
+from benchmarks.readme import readme_table
+from benchmarks.rounds import Row, table
+from benchmarks.settle.report import misses, write_json
+
+__all__ = ["BENCHMARKS", "main"]
+
+# Settling takes half an hour with all its scenarios: here is the one that the README tells of.
+BENCHMARKS: dict[str, tuple[str, ...]] = {
+    "overhead": (),
+    "decode": (),
+    "scan": (),
+    "startup": (),
+    "waiters": (),
+    "settle": ("--scenario", "A", "--n", "1000", "--seeds", "1"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 1 if a target was missed."""
+    asked = _parser().parse_args(arguments)
+    if asked.source:
+        rows = read_rows(Path(asked.source))
+    else:
+        rows = [row for name in BENCHMARKS if name in asked.only for row in run(name)]
+    if asked.json:
+        write_json(asked.json, rows)
+    print(readme_table(rows) if asked.readme else table(rows))
+    return 1 if misses(rows) else 0
+
+
+def run(name: str) -> list[Row]:
+    """The rows of one benchmark; what it prints itself goes nowhere."""
+    print(f"{name} ...", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.json"
+        argv = [sys.executable, "-m", f"benchmarks.{name}", *BENCHMARKS[name], "--json", str(file)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
+        if not file.exists():
+            raise RuntimeError(f"benchmarks.{name} broke down:\n{done.stderr}")
+        return read_rows(file)
+
+
+def read_rows(file: Path) -> list[Row]:
+    """What `--json` wrote."""
+    told: Iterable[dict[str, object]] = orjson.loads(file.read_bytes())
+    return [
+        Row(**{**row, "value": float("nan") if row["value"] is None else row["value"]})  # type: ignore[arg-type]
+        for row in told
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--only", type=_names, default=set(BENCHMARKS), metavar="NAME,NAME")
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--from", dest="source", metavar="FILE")
+    parser.add_argument("--readme", action="store_true")
+    return parser
+
+
+def _names(text: str) -> set[str]:
+    names = set(text.split(","))
+    if unknown := names - set(BENCHMARKS):
+        raise argparse.ArgumentTypeError(f"no such benchmark: {', '.join(sorted(unknown))}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

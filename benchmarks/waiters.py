@@ -1,0 +1,191 @@
+"""What 10,000 waits on one client cost: `python -m benchmarks.waiters`.
+
+Over real sockets, against another process that answers 50 list pages of 200 instances that go on
+provisioning, so every sweep finds nothing new. Idle: bytes that a wait with a deadline holds beyond
+its `Change` and the model in it, before anything was read. Swept: every page once a second, for
+ten seconds. CPU an observation (one look at one instance) beside a GET of it by the same client,
+and a sweep beside the least that can tell whether something changed: aiohttp reading the same 50
+pages and msgspec taking id and status out of them. RSS is its peak over the start of the waiting.
+
+Good: idle at most 2 kB a wait; an observation at least 25 times cheaper than a GET; a sweep at most
+1.25 times the least; peak RSS at most 2.5 kB a wait.
+"""
+
+import asyncio
+import contextlib
+import gc
+import statistics
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from benchmarks.rounds import Limit, Row, finish, options, settle_heap, told
+from benchmarks.server import LIST, PAGE, TOKEN, Served, serving
+from benchmarks.settle.meter import Meter
+from di_async import Change, DigitalOcean, PollPolicy
+from di_async.core.stages import ResumeToken, Stage, pack_case
+from di_async.core.waiter import Action, Case
+
+WAITS = 10_000
+SECONDS = 10
+GETS = 300
+# No look is due for a while; and every page once a second.
+IDLE, SWEPT = PollPolicy(target_lag=600.0, max_interval=600.0), PollPolicy(target_lag=1.0)
+
+
+class _Row(msgspec.Struct, gc=False):
+    id: str
+    status: str
+
+
+class _Page(msgspec.Struct, gc=False):
+    dedicated_inferences: list[_Row]
+
+
+_PAGE = msgspec.json.Decoder(_Page)
+
+
+@contextlib.asynccontextmanager
+async def client(served: Served, polling: PollPolicy) -> AsyncIterator[DigitalOcean]:
+    """One without a budget: what it may send is not what is measured."""
+    async with DigitalOcean(TOKEN, base_url=served.url, polling=polling, budget=None) as made:
+        yield made
+
+
+def handle(made: DigitalOcean, id: str) -> Change[Any]:
+    """A handle on a create that some other process began just now."""
+    now = time.time()
+    case = Case(action=Action.CREATE, accepted_at=now, target_version=1)
+    token = ResumeToken(
+        provider="digitalocean",
+        base_url=made.base_url,
+        stage=Stage("dedicated-inference", id),
+        action=case.action,
+        baseline=pack_case(case),
+        started_at=now,
+    )
+    return made.dedicated_inferences.resume(token.encode())
+
+
+@contextlib.asynccontextmanager
+async def waiting(changes: list[Change[Any]]) -> AsyncIterator[None]:
+    """All of them awaited, each with a deadline."""
+    waits = [asyncio.ensure_future(change.wait(timeout=3600)) for change in changes]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+def held() -> int:
+    """Traced bytes."""
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+async def idle_bytes(served: Served) -> float:
+    """A wait's memory before anything was read."""
+    async with client(served, IDLE) as made:
+        changes = [handle(made, id) for id in served.ids]
+        tracemalloc.start()
+        before = held()
+        async with waiting(changes):
+            size = held() - before
+        tracemalloc.stop()
+    return size / len(changes)
+
+
+async def one_by_one(served: Served) -> float:
+    """CPU microseconds of a GET by id."""
+    async with client(served, IDLE) as made:
+        await made.dedicated_inferences.get(served.ids[0])
+        began = time.process_time()
+        for id in served.ids[:GETS]:
+            await made.dedicated_inferences.get(id)
+        return (time.process_time() - began) / GETS * 1e6
+
+
+async def least(served: Served) -> float:
+    """CPU microseconds of an instance, id and status of every page read, once a second."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with aiohttp.ClientSession(served.url, headers=headers) as session:
+
+        async def page(number: int) -> int:
+            params = {"page": number, "per_page": PAGE}
+            async with session.get(LIST, params=params) as answer:
+                return len(_PAGE.decode(await answer.read()).dedicated_inferences)
+
+        seen, began = 0, 0.0
+        for second in range(SECONDS + 1):
+            if second == 1:
+                began = time.process_time()
+            pages = range(1, WAITS // PAGE + 1)
+            found = sum(await asyncio.gather(*(page(number) for number in pages)))
+            seen += found if second else 0
+            await asyncio.sleep(1.0 if second else 0.0)
+        return (time.process_time() - began) / seen * 1e6
+
+
+async def swept(served: Served) -> dict[str, float]:
+    """CPU microseconds an observation, and the peak of resident memory a wait."""
+    meter = Meter()
+    async with client(served, SWEPT) as made:
+        changes = [handle(made, id) for id in served.ids]
+        settle_heap()
+        meter.begin()
+        async with waiting(changes):
+            await asyncio.sleep(2.5)  # each has been looked at in full, and pages are known
+            before, began = made.stats(), time.process_time()
+            await asyncio.sleep(SECONDS)
+            took, after = time.process_time() - began, made.stats()
+            meter.end()
+            assert after.awaited == WAITS
+            gets, seen = after.gets - before.gets, (after.lists - before.lists) * PAGE
+            assert gets < seen / 1000, f"{gets} GETs in a sweep of what does not change"
+    sweeps = seen / WAITS / SECONDS
+    assert 0.8 < sweeps < 1.3, f"{sweeps:.2f} sweeps a second"
+    return {"observation": took / seen * 1e6, "rss": meter.peak_bytes / WAITS}
+
+
+async def measure(served: Served, rounds: int) -> list[Row]:
+    """All figures."""
+    times: dict[str, list[float]] = {"observation": [], "least": [], "get": []}
+    rss: list[float] = []
+    for _ in range(rounds):
+        found = await swept(served)
+        times["observation"].append(found["observation"])
+        rss.append(found["rss"])
+        settle_heap()
+        times["least"].append(await least(served))
+        settle_heap()
+        times["get"].append(await one_by_one(served))
+    over = [g / o for g, o in zip(times["get"], times["observation"], strict=True)]
+    sweep = [o / m for o, m in zip(times["observation"], times["least"], strict=True)]
+    name, middle = f"waiters-{WAITS}", statistics.median
+    return [
+        Limit(most=2048).row(name, "idle_bytes", await idle_bytes(served)),
+        *told(name, times),
+        Limit(least=25).row(name, "get_x_observation", middle(over)),
+        Limit(most=1.25).row(name, "sweep_x_least", middle(sweep)),
+        Limit(most=2560).row(name, "peak_rss_bytes", middle(rss)),
+    ]
+
+
+def main() -> None:
+    """Measure, print, and exit with 1 if a target is missed."""
+    asked = options(__doc__, rounds=3).parse_args()
+    with serving(WAITS, status="provisioning") as served:
+        rows = asyncio.run(measure(served, asked.rounds))
+    finish(rows, asked.json)
+
+
+if __name__ == "__main__":
+    main()

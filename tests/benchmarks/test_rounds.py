@@ -1,0 +1,137 @@
+"""The benchmarks' own arithmetic, and the words that the README takes from it."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+
+from benchmarks import __main__ as everything
+from benchmarks import decode, overhead, startup
+from benchmarks.readme import HEAD, LINES, readme_table
+from benchmarks.rounds import Limit, Row, ratio, rounds_of, table, told
+from benchmarks.server import GCORE_NAME, PAGE, Fleet, gcore_deployment
+from benchmarks.settle.report import write_json
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "ok"),
+    [
+        (Limit(most=1.4), 1.4, True),
+        (Limit(most=1.4), 1.41, False),
+        (Limit(least=4), 4.0, True),
+        (Limit(least=4), 3.9, False),
+        (Limit(), 7.0, None),
+    ],
+)
+def test_limits(limit: Limit, value: float, ok: bool | None) -> None:
+    """At most, at least, or nothing promised."""
+    assert limit.row("s", "m", value).ok is ok
+
+
+def test_ratios_are_taken_within_rounds() -> None:
+    """A round that went slowly for all changes nothing, and one odd round neither."""
+    times = {"a": [2.0, 20.0, 2.0], "b": [1.0, 10.0, 8.0]}
+    assert ratio(times, "a", "b") == 2.0
+
+
+def test_medians_and_spreads() -> None:
+    """The middle half of the rounds, as a share of the median."""
+    rows = {row.metric: row.value for row in told("s", {"a": [1.0, 2.0, 3.0]})}
+    assert rows == {"a_us": 2.0, "a_us_spread": 1.0}
+
+
+async def test_rounds_are_interleaved_and_the_first_does_not_count() -> None:
+    """Each way once a round; so many rounds are kept."""
+    order: list[str] = []
+
+    async def work(name: str) -> None:
+        order.append(name)
+
+    times = await rounds_of({"a": lambda: work("a"), "b": lambda: work("b")}, 2)
+    assert order == ["a", "b"] * 3
+    assert {name: len(of) for name, of in times.items()} == {"a": 2, "b": 2}
+
+
+def test_table_tells_what_was_missed() -> None:
+    """Spreads stand beside what they are of, and a miss is a word."""
+    rows = [Row("s", "a_us", 2.0), Row("s", "a_us_spread", 0.5), Limit(most=1).row("s", "x", 1.5)]
+    lines = table(rows).splitlines()
+    assert "25%" in lines[1]
+    assert lines[2].endswith("MISSED")
+    assert len(lines) == 3
+
+
+def test_all_ways_to_decode_read_the_same() -> None:
+    """By hand, by the codec and by the rivals."""
+    decode.check(Fleet(PAGE).page(), Fleet(PAGE, dialect="observed").page())
+
+
+def test_gcore_s_answer_is_of_its_own_shape() -> None:
+    """The rival's typed method has something to read."""
+    assert orjson.loads(gcore_deployment())["name"] == GCORE_NAME
+
+
+def test_overhead_holds_targets_against_ratios() -> None:
+    """Ours over raw, and the others over ours; without a promise on uvloop."""
+    times = {name: [cost] * 3 for name, cost in {"raw": 1.0, "ours": 1.5, "pydo": 6.0}.items()}
+    rows = {row.metric: (row.value, row.ok) for row in overhead.rows_of("get", times)}
+    assert rows["ours_x_raw"] == (1.5, False)
+    assert rows["pydo_x_ours"] == (4.0, True)
+    assert all(row.ok is None for row in overhead.rows_of("get-uvloop", times))
+
+
+def test_memory_is_what_a_client_adds_to_a_bare_interpreter() -> None:
+    """CPU and peak of each way; the first round is for Python's caches."""
+
+    def once(code: str) -> tuple[float, float]:
+        return (10.0, 1024.0) if not code else (20.0, 3072.0)
+
+    cpu, memory = startup.measure(2, once)
+    assert set(cpu) == set(startup.WAYS) - {"bare"}
+    assert (cpu["ours"], memory["ours"]) == ([20.0, 20.0], [2.0, 2.0])
+
+
+def test_rows_survive_being_kept(tmp_path: Path) -> None:
+    """`--json` and `--from` are each other's inverse."""
+    kept, again = tmp_path / "rows.json", tmp_path / "again.json"
+    write_json(str(kept), [Row("s", "m", 1.5, 1.0, False)])
+    assert everything.main(["--from", str(kept), "--json", str(again)]) == 1
+    assert again.read_bytes() == kept.read_bytes()
+
+
+def test_readme_holds_the_table_that_is_printed() -> None:
+    """Its head and its rows' names, in order; the numbers are those of some day."""
+    printed = readme_table([]).splitlines()
+    begins = README.splitlines().index(f"| {' | '.join(HEAD)} |")
+    shown = README.splitlines()[begins : begins + len(printed)]
+    assert [line.split(" | ")[0] for line in shown] == [line.split(" | ")[0] for line in printed]
+    assert len(LINES) == len(printed) - 2
+
+
+def test_every_figure_of_the_readme_is_measured() -> None:
+    """No line of the table names a metric that no benchmark tells."""
+    times = {name: [1.0] * 3 for name in ("raw", "ours", "pydo", "gcore", "gradient", "httpx")}
+    rows = [row for name in ("get", "get-50") for row in overhead.rows_of(name, times)]
+    rows += startup.rows_of(*startup.measure(1, lambda code: (1.0, 2.0 if code else 1.0)))
+    known = {(row.scenario, row.metric) for row in rows}
+    for line in LINES:
+        if line.scenario in {"get", "get-50", "startup"}:
+            wanted = [line.own.split("|")[0], line.ratio, *(metric for metric, _ in line.others)]
+            assert {(line.scenario, metric) for metric in wanted} <= known
+
+
+def test_unknown_benchmark_is_refused() -> None:
+    """A typing error does not measure nothing."""
+    with pytest.raises(SystemExit):
+        everything.main(["--only", "decoed"])
+
+
+def test_loops_are_both_measured() -> None:
+    """That of asyncio and that of uvloop."""
+    for make in overhead.LOOPS.values():
+        loop = make()
+        assert isinstance(loop, asyncio.AbstractEventLoop)
+        loop.close()
