@@ -176,7 +176,8 @@ def test_loop_finder_finds_loops() -> None:
 
 _ALONE = """
 import importlib, os, sys
-import aiohttp.web, pytest, rich.live, trustme, typer, yaml  # theirs
+import aiohttp.web, anyio, attrs, cattrs, orjson  # theirs: each child has them already
+import pytest, rich.live, trustme, typer, yaml
 import di_async  # comes first whatever is imported of it
 for name in sys.argv[1:]:
     child = os.fork()
@@ -192,6 +193,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.timeout(90)
 def test_each_module_is_importable_alone() -> None:
     """In a process that has imported nothing of ours, in any order."""
     names = [module(p) for p in FILES if p.name != "__main__.py"]

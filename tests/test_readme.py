@@ -37,9 +37,12 @@ def aimed_at_the_emulator(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("GCORE_CLOUD_PROJECT_ID", str(di_emulator.gcore_project_id))
     monkeypatch.setenv("EXOSCALE_API_KEY", di_emulator.exoscale_api_key)
     monkeypatch.setenv("EXOSCALE_API_SECRET", di_emulator.exoscale_api_secret)
-    urls = {Gcore: di_emulator.url, Exoscale: di_emulator.exoscale_url}
-    for kind, url in {DigitalOcean: di_emulator.url, **urls}.items():
-        monkeypatch.setitem(kind.__init__.__kwdefaults__ or {}, "base_url", url)
+    for made, url in (
+        (DigitalOcean.__init__, di_emulator.url),
+        (Gcore.__init__, di_emulator.url),
+        (Exoscale.__init__, di_emulator.exoscale_url),
+    ):
+        monkeypatch.setitem(made.__kwdefaults__ or {}, "base_url", url)
     quick = partial(PollPolicy, target_lag=0.05)
     monkeypatch.setattr("di_async.engine.client.PollPolicy", quick)
     return di_emulator

@@ -147,7 +147,9 @@ class Stage:
     def complete(self) -> None:
         """Fill in what the world knows about each wait's change."""
         for wait in self.waits:
-            write = self.world.truth(wait.id).writes[wait.write]
+            now = self.world.now
+            assert now is not None
+            write = self.world.digitalocean.truth(wait.id, now).writes[wait.write]
             wait.ends_at = write.settles_at - EPOCH
             wait.ends_well = write.ends != "error"
             if write.regress_after is not None:
