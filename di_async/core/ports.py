@@ -88,7 +88,10 @@ class Source(Generic[R]):
     """A list row as a resource."""
     place: Callable[[R], tuple[str, str]] = lambda _: ("", "")
     """Region and accelerator: they tell how long it may take."""
-    sweep: Callable[[int, Trip], Awaitable[Page]] | None = None
-    """GET a list page of `planner.PAGE_SIZE` rows, once; None where a list says nothing."""
+    sweep: Callable[..., Awaitable[Page]] | None = None
+    """GET a list page of `planner.PAGE_SIZE` rows, once, given its number and a `Trip`; None where
+    a list says nothing."""
+    regional: bool = False
+    """`sweep` takes a region as well, and lists what is there."""
     glance: Callable[[Any], tuple[str, int]] = lambda _: ("", 0)
     """A row's id, and a number that changes when its state does: nothing else is looked at."""

@@ -185,6 +185,7 @@ class DedicatedInferences:
             sight=sight,
             place=place,
             sweep=self._sweep,
+            regional=True,
             glance=glance,
             row=_row,
         )
