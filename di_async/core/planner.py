@@ -18,6 +18,7 @@ from attrs import define, field, frozen
 from di_async.core.durations import Key, Law
 from di_async.core.pace import Load, Quota, Tempo, Unit, rest, set_tempo
 from di_async.core.schedule import PollPolicy
+from di_async.core.view import View
 
 __all__ = ["PAGE_SIZE", "GetOne", "Item", "ListPage", "Planner"]
 
@@ -79,15 +80,18 @@ class GetOne(Generic[W]):
 
 @frozen
 class ListPage:
-    """Read one page of the list."""
+    """Read one page of the list, or of a region's."""
 
     page: int
+    region: str | None = None
 
 
 class Planner(Generic[W]):
     """Keeps track of what is awaited and where it sits; says what is due."""
 
-    def __init__(self, policy: PollPolicy, law: Callable[[Key], Law | None]) -> None:
+    def __init__(
+        self, policy: PollPolicy, law: Callable[[Key], Law | None], *, regional: bool = False
+    ) -> None:
         self._policy = policy
         self._law = law
         self._items: dict[str, W] = {}
@@ -99,6 +103,10 @@ class Planner(Generic[W]):
         self._wanted: dict[str, Item] = {}
         self._pages: int | None = None
         self._generation = 0
+        self._view = View()
+        self._regional = regional
+        self._try: str | None = None
+        self._kinds_told = False
         self._walk = _Walk()
         self._heap: list[tuple[float, int, Unit]] = []
         self._turn = itertools.count()
@@ -123,6 +131,7 @@ class Planner(Generic[W]):
         """Somebody waits for this now."""
         self._items[item.id] = item
         item.generation = self._generation
+        self._kinds_told = True
         (self._lost if item.listed else self._unlisted)[item.id] = item
         self._dirty = True
 
@@ -131,12 +140,22 @@ class Planner(Generic[W]):
         if self._items.pop(item.id, None) is not None:
             self._leave(item)
 
-    def on_page(self, page: int) -> tuple[W, ...]:
+    def on_page(self, ask: ListPage) -> tuple[W, ...]:
         """Who is thought to sit there."""
-        return tuple(self._sheet(page).items.values())
+        mine = ask.region == self._view.region
+        return tuple(self._sheet(ask.page).items.values()) if mine else ()
 
-    def page_read(self, page: int, found: Mapping[str, W], total: int | None, now: float) -> None:
+    def page_read(
+        self,
+        page: int,
+        found: Mapping[str, W],
+        total: int | None,
+        now: float,
+        region: str | None = None,
+    ) -> None:
         """A page came back and showed these awaited items."""
+        if region != self._view.region and not self._enter(region, total):
+            return  # of a list that is swept no more
         sheet = self._sheet(page)
         self._was_read(sheet, now)
         sheet.searched = sheet.asked
@@ -159,8 +178,10 @@ class Planner(Generic[W]):
         if sheet.items and not self._dirty:
             self._reschedule(sheet, now)
 
-    def page_failed(self, page: int, now: float) -> None:
+    def page_failed(self, page: int, now: float, region: str | None = None) -> None:
         """A page did not come back: its next turn will do."""
+        if region != self._view.region:
+            return
         self._was_read(self._sheet(page), now)
         self._dirty = True
 
@@ -174,7 +195,7 @@ class Planner(Generic[W]):
 
     def kind_told(self) -> None:
         """A kind or its law changed: the pace is to be set anew."""
-        self._dirty = True
+        self._dirty = self._kinds_told = True
 
     def hasten(self, item: Item, at: float) -> None:
         """A look at this one is wanted by then, whatever the pace."""
@@ -196,6 +217,30 @@ class Planner(Generic[W]):
             item.page = None
         for group in (self._lost, self._unlisted, self._wanted):
             group.pop(item.id, None)
+
+    def _enter(self, region: str | None, total: int | None) -> bool:
+        """A page of another list came back; True if that list is swept from now on."""
+        if region is None or total is None:
+            return False
+        pages = max(1, -(-total // PAGE_SIZE))
+        if not self._view.is_better(region, pages, self._items.values(), self._reads()):
+            return False
+        self._look_at(region)
+        self._sheet(1).asked = self._view.asked
+        return True
+
+    def _reads(self) -> int:
+        """What a round over all costs."""
+        return sum(len(sheet.items) > 0 for sheet in self._sheets.values())
+
+    def _look_at(self, region: str | None) -> None:
+        """Sweep this list from now on: where everybody sits in it is to be found out."""
+        self._view.region, self._pages, self._dirty = region, None, True
+        for sheet in self._sheets.values():
+            for item in tuple(sheet.items.values()):
+                item.page = None
+                self._lost[item.id] = item
+        self._sheets.clear()
 
     def _set_pages(self, pages: int) -> None:
         if self._pages != pages:
@@ -220,6 +265,11 @@ class Planner(Generic[W]):
         """What to read now (and the caller must), or seconds until the next look at this."""
         if self._dirty or now >= self._replan_at:
             self._replan(now, quota())
+        if self._try is not None:
+            region, self._try = self._try, None
+            self._view.asked = self._generation
+            self._generation += 1
+            return ListPage(1, region)
         replan_in = self._replan_at - now
         while self._heap:
             due_at, _, unit = self._heap[0]
@@ -241,7 +291,7 @@ class Planner(Generic[W]):
         if isinstance(unit, _Sheet):
             unit.asked = self._generation
             self._generation += 1  # whoever is added from now on need not be on it
-            return ListPage(unit.number)
+            return ListPage(unit.number, self._view.region)
         item = self._items.get(unit.id) if isinstance(unit, Item) else None
         return GetOne(item) if item is not None else None
 
@@ -269,6 +319,7 @@ class Planner(Generic[W]):
     def _replan(self, now: float, quota: Quota) -> None:
         pause = max(_REPLAN_S, min(self._policy.target_lag, _MAX_REPLAN_S))
         self._replan_at, self._dirty = now + pause, False
+        self._choose_view()
         units = list(self._units(now))
         self.tempo = set_tempo(units, self._policy, quota, now)
         asked: dict[Unit, None] = dict.fromkeys(unit for unit, _ in units)
@@ -281,6 +332,15 @@ class Planner(Generic[W]):
             asked[item] = None
         self._heap = [(unit.due_at, next(self._turn), unit) for unit in asked if not unit.asking]
         heapq.heapify(self._heap)
+
+    def _choose_view(self) -> None:
+        """Back to the whole list if somebody is elsewhere; else a region's, if that is shorter."""
+        if self._kinds_told and not self._view.holds(self._items.values()):
+            self._look_at(None)
+            self._dirty = False
+        self._kinds_told = False
+        if self._regional and not self._lost:
+            self._try = self._view.to_try(self._items.values(), self._reads(), PAGE_SIZE)
 
     def _units(self, now: float) -> Iterator[tuple[Unit, Load]]:
         for sheet in self._sheets.values():

@@ -107,7 +107,10 @@ class Source(Generic[R]):
     place: Callable[[R], tuple[str, str]] = lambda _: ("", "")
     """Region and accelerator: they tell how long it may take."""
     sweep: Callable[..., Awaitable[Page]] | None = None
-    """GET a list page of `planner.PAGE_SIZE` rows, once; None where a list says nothing."""
+    """GET a list page of `planner.PAGE_SIZE` rows, once, given its number and a `Trip`; None where
+    a list says nothing."""
+    regional: bool = False
+    """`sweep` takes a region as well, and lists what is there."""
     glance: Callable[[Any], tuple[str, int]] = lambda _: ("", 0)
     """A row's id, and a number that changes when its state does: nothing else is looked at."""
     steps: tuple["Source[Any]", ...] = ()

@@ -174,6 +174,7 @@ class DedicatedInferences(Resources[DedicatedInference]):
             sight=sight,
             place=place,
             sweep=self._sweep,
+            regional=True,
             glance=glance,
             row=_row,
             capabilities=Capabilities(

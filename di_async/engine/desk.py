@@ -14,7 +14,7 @@ from di_async.core.durations import Key
 from di_async.core.errors import APIError, DIError, NotFoundError, ServerError
 from di_async.core.laws import Laws
 from di_async.core.paging import Page
-from di_async.core.planner import Item, Planner
+from di_async.core.planner import Item, ListPage, Planner
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
 from di_async.core.stages import Stage
@@ -65,7 +65,7 @@ class Desk:
 
     def __init__(self, source: Source[Any], policy: PollPolicy, laws: Laws, clock: Clock) -> None:
         self.source = source
-        self.planner: Planner[Watch] = Planner(policy, laws.law)
+        self.planner: Planner[Watch] = Planner(policy, laws.law, regional=source.regional)
         self._policy = policy
         self._laws = laws
         self._rows_proven = 0.0
@@ -132,6 +132,8 @@ class Desk:
         now = self._clock.now()
         watch.confirming = False
         self.planner.item_read(watch, now)
+        if not isinstance(answer, Exception):
+            self._place(watch, answer)
         for tracker in watch.trackers:
             self._deliver(tracker, answer, trip, watch.stage)
             self._learn(tracker, watch, now)
@@ -148,15 +150,15 @@ class Desk:
         self._rows_proven = -math.inf if refuted else self._rows_proven + 1
 
     def take_page(
-        self, number: int, page: Page | Exception, trip: Trip, *, trusting: bool
+        self, ask: ListPage, page: Page | Exception, trip: Trip, *, trusting: bool
     ) -> list[Watch]:
         """A list page's answer; gives those who may be settled and want a GET for proof."""
         now = self._clock.now()
         if isinstance(page, Exception):
-            for watch in self.planner.on_page(number):
+            for watch in self.planner.on_page(ask):
                 for tracker in watch.trackers:
                     self._deliver(tracker, page, trip, watch.stage)
-            self.planner.page_failed(number, now)
+            self.planner.page_failed(ask.page, now, ask.region)
             return []
         found: dict[str, Watch] = {}
         candidates = []
@@ -172,7 +174,7 @@ class Desk:
                     tracker.requests += sends
             elif self._look(awaited, page, place, stamp, trip, trusting=trusting):
                 candidates.append(awaited)
-        self.planner.page_read(number, found, page.total, now)
+        self.planner.page_read(ask.page, found, page.total, now, ask.region)
         return candidates
 
     def _look(

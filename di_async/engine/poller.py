@@ -244,8 +244,8 @@ class Poller:
             match desk.planner.next_ask(now, lambda: self._quota(now)):
                 case GetOne(item=watch):
                     self._begin(readers, self._get(desk, watch, Priority.SWEEP))
-                case ListPage(page=page):
-                    self._begin(readers, self._list(desk, page))
+                case ListPage() as ask:
+                    self._begin(readers, self._list(desk, ask))
                 case float(pause):
                     return pause
         return math.inf
@@ -273,13 +273,14 @@ class Poller:
             if tracker.waiters and isinstance(tracker.verdict, Pending):
                 self._go_on(tracker, watch)
 
-    async def _list(self, desk: Desk, number: int) -> None:
+    async def _list(self, desk: Desk, ask: ListPage) -> None:
         assert desk.source.sweep is not None  # noqa: S101 - else nothing would be listed
         trip = Trip()
-        page = await self._answer(desk.source.sweep(number, trip))
+        where = () if ask.region is None else (ask.region,)
+        page = await self._answer(desk.source.sweep(ask.page, trip, *where))
         self._lists += trip.sends
         trusting = self._trusts_lists(self._clock.now())
-        for watch in desk.take_page(number, page, trip, trusting=trusting):
+        for watch in desk.take_page(ask, page, trip, trusting=trusting):
             self._prove(desk, watch)
 
     # -- stages -------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from attrs import define, field
@@ -29,9 +29,11 @@ class Account:
     """When what was asked: an id, or `page N`."""
     seen: dict[str, list[float]] = field(factory=dict)
     """When an id was in an answer, or was asked for itself."""
+    where: Callable[[str], str] = lambda _: ""
+    """An id's region, which its first look tells."""
 
     def __attrs_post_init__(self) -> None:
-        self.planner = Planner(PollPolicy(target_lag=LAG), lambda _: None)
+        self.planner = Planner(PollPolicy(target_lag=LAG), lambda _: None, regional=True)
 
     def wait_for(self, ids: Iterable[str], *, listed: bool = True) -> None:
         """Somebody waits for these."""
@@ -56,22 +58,31 @@ class Account:
 
     def note(self, ask: GetOne[Item] | ListPage) -> None:
         """Book what was asked."""
-        told = f"page {ask.page}" if isinstance(ask, ListPage) else ask.item.id
+        told = ask.item.id if isinstance(ask, GetOne) else f"page {ask.page} {ask.region or ''}"
+        told = told.strip()
         self.log.append((self.now, told))
 
     def reply(self, ask: GetOne[Item] | ListPage, *, failed: bool = False) -> None:
         """The provider's answer."""
         if isinstance(ask, GetOne):
-            self.seen.setdefault(ask.item.id, []).append(self.now)
+            self.look(ask.item)
             self.planner.item_read(ask.item, self.now)
         elif failed:
-            self.planner.page_failed(ask.page, self.now)
+            self.planner.page_failed(ask.page, self.now, ask.region)
         else:
-            rows = self.ids[(ask.page - 1) * PAGE_SIZE : ask.page * PAGE_SIZE]
+            ids = [id for id in self.ids if ask.region in {None, self.where(id)}]
+            rows = ids[(ask.page - 1) * PAGE_SIZE : ask.page * PAGE_SIZE]
             found = {id: item for id in rows if (item := self.planner.find(id)) is not None}
-            for id in found:
-                self.seen.setdefault(id, []).append(self.now)
-            self.planner.page_read(ask.page, found, len(self.ids), self.now)
+            for item in found.values():
+                self.look(item)
+            self.planner.page_read(ask.page, found, len(ids), self.now, ask.region)
+
+    def look(self, item: Item) -> None:
+        """Somebody was seen."""
+        self.seen.setdefault(item.id, []).append(self.now)
+        if item.kind[1] != self.where(item.id):
+            item.kind = ("create", self.where(item.id), "")
+            self.planner.kind_told()
 
     def asked(self, since: float = -1.0) -> set[str]:
         """What was asked after that moment."""
@@ -266,6 +277,64 @@ def test_page_that_fails_is_asked_again() -> None:
         account.reply(ask, failed=account.now > 6)
     assert [told for _, told in account.log] == ["page 1"] * 6
     assert all(b - a >= LAG - 0.01 for (a, _), (b, _) in itertools.pairwise(account.log))
+
+
+# --- a region's pages ---------------------------------------------------------------------------
+
+
+def by_tens(id: str) -> str:
+    """Every tenth is in a region of its own."""
+    return "south" if id.endswith("7") else "north"
+
+
+def spread(where: Callable[[str], str] = by_tens) -> Account:
+    """A thousand ids, of which fifty in the south are awaited, ten on each of five pages."""
+    account = Account(named(1000), where=where)
+    account.wait_for(f"id-{n}" for n in range(7, 1000, 20))
+    account.run(12.0)
+    account.log.clear()
+    return account
+
+
+def test_region_with_fewer_pages_is_swept_instead() -> None:
+    """One page of the region, where the whole list would take five a round."""
+    account = spread()
+    account.run(100)
+    assert account.asked() == {"page 1 south"}
+    assert len(account.log) <= 21
+
+
+def test_region_that_is_no_shorter_is_tried_once() -> None:
+    """One request tells; from then on the whole list is swept."""
+    account = spread(lambda _: "south")
+    account.run(100)
+    assert account.asked() == {f"page {n}" for n in range(1, 6)}
+    everything = Account(named(1000), where=lambda _: "south")
+    everything.wait_for(f"id-{n}" for n in range(7, 1000, 20))
+    everything.run(300)
+    assert [told for _, told in everything.log].count("page 1 south") == 1
+
+
+def test_who_is_elsewhere_brings_the_whole_list_back() -> None:
+    """Nobody is missed, wherever they turn out to be."""
+    account = spread()
+    account.wait_for(f"id-{n}" for n in range(8, 1000, 20))
+    account.run(30)
+    began = account.now
+    account.run(20)
+    assert account.asked(began) == {f"page {n}" for n in range(1, 6)}
+    assert all(max(account.seen[item.id]) > began for item in account.planner)
+
+
+def test_answers_of_a_list_that_is_swept_no_more_place_nobody() -> None:
+    """A page of the whole account that was under way says nothing about the region's."""
+    account = Account(named(1000), where=by_tens)
+    account.wait_for(f"id-{n}" for n in range(7, 1000, 20))
+    account.run(12.0)
+    account.reply(ListPage(2))
+    account.log.clear()
+    account.run(30)
+    assert account.asked() == {"page 1 south"}
 
 
 # --- asking ------------------------------------------------------------------------------------

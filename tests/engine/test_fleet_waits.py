@@ -87,6 +87,22 @@ async def test_thousand_waits_are_proven_in_both_dialects(dialect: str) -> None:
     assert 0 <= min(lags) <= sorted(lags)[989] <= 6
 
 
+async def test_region_is_listed_alone_where_that_is_shorter() -> None:
+    """Five pages hold a few of them each, their region has one: a list a turn, and a GET each."""
+    async with virtual_client(a_world()) as (client, net):
+        ids = []
+        for _ in range(100):
+            placed(net, 9, status="active", region="atl1")
+            ids += placed(net, 1, region="tor1")
+        found = await all_active(client, ids)
+        told, span = kinds(net), asyncio.get_running_loop().time()
+        lags = [net.world.truth(id, net.now()).settled_at for id in ids]
+    assert {(di.status, di.region) for di in found} == {("active", "tor1")}
+    assert net.now() - max(lags) <= 6
+    assert told["list"] <= span / 5 + 12
+    assert told["get"] <= 140
+
+
 async def test_confirm_always_proves_each_by_get() -> None:
     """Even where the budget is small."""
     options = {"polling": PollPolicy(confirm="always"), "budget": RequestBudget(per_hour=800)}

@@ -253,8 +253,9 @@ MUTANTS = [
         "03",
         "404s need not be in a row",
         WAITER,
-        '"missing": 0,\n',
-        "\n",
+        "        ever_seen=True,\n        trouble=ledger.trouble,\n",
+        "        ever_seen=True,\n        trouble=ledger.trouble,\n"
+        "        missing=ledger.missing,\n",
     ),
     Mutant(
         "03",

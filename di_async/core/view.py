@@ -1,0 +1,50 @@
+"""Which list is swept: the whole account's, or only that of the one region where all is. Pure.
+
+Pages of the whole account may each hold a few of those who are awaited, while their region has
+fewer pages than that. How many it has is told by one of them: that is the price of a try.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from attrs import define, field
+
+__all__ = ["View"]
+
+# From so many reads a round on (pages, and resources got alone) a region is worth a try.
+_WORTH = 3
+
+
+@define(eq=False)
+class View:
+    """The region whose list is swept; None for the whole account."""
+
+    region: str | None = None
+    asked: int = 0
+    """The generation that was there when a region was tried."""
+    _pages: dict[str, int] = field(factory=dict)
+
+    def to_try(self, items: Collection[Any], reads: int, page_size: int) -> str | None:
+        """A region whose first page is worth a request; `reads` is what a round costs now."""
+        if self.region is not None or reads < _WORTH or len(items) > (reads - 1) * page_size:
+            return None
+        region: str = next(iter(items)).kind[1]
+        if not region or self._pages.get(region, 0) >= reads or not everybody_in(region, items):
+            return None
+        self._pages[region] = reads  # until it tells
+        return region
+
+    def is_better(self, region: str, pages: int, items: Collection[Any], reads: int) -> bool:
+        """A region told how many pages it has: whether to sweep these instead."""
+        self._pages[region] = pages
+        return self.region is None and pages < reads and everybody_in(region, items)
+
+    def holds(self, items: Collection[Any]) -> bool:
+        """Nobody is known to be elsewhere."""
+        return self.region is None or everybody_in(self.region, items, or_nowhere=True)
+
+
+def everybody_in(region: str, items: Collection[Any], *, or_nowhere: bool = False) -> bool:
+    """Whether all that a list may show is there."""
+    places = {region, ""} if or_nowhere else {region}
+    return all(item.kind[1] in places for item in items if item.listed)
