@@ -35,6 +35,10 @@ _LULL_S = 90.0
 _STREAM_RATE = 2 / 60
 
 
+# Members of an enum are looked up anew each time: these two are on every request's way.
+_CONFIRM, _SWEEP = Priority.CONFIRM, Priority.SWEEP
+
+
 @frozen
 class RateNews:
     """What one answer told about the token's quota; None where it was silent."""
@@ -139,7 +143,7 @@ class RequestBudget:
     def delay(self, now: float, priority: Priority, *, ahead: int = 0) -> float:
         """Seconds until a request of this priority may go; 0 means now."""
         per_minute, per_hour = self.per_minute, self._hour_limit
-        if priority is Priority.SWEEP:
+        if priority is _SWEEP:
             per_minute, per_hour = self._share(per_minute), self._share(per_hour)
         theirs = self._foreign_in_minute(now) if self._foreign else 0
         minute = self._minute.delay(now, max(1, per_minute - theirs), ahead)
@@ -150,14 +154,14 @@ class RequestBudget:
 
     def take(self, now: float, priority: Priority) -> bool:
         """Count one request as sent now, if it may go and nobody stands before it."""
-        free = not (self._queue and self.ahead(priority)) and self.delay(now, priority) <= 0
-        if free:
-            self.spend(now, priority)
-        return free
+        if (self._queue and self.ahead(priority)) or self.delay(now, priority) > 0:
+            return False
+        self.spend(now, priority)
+        return True
 
     def spend(self, now: float, priority: Priority = Priority.READ) -> None:
         """Count one request as sent now."""
-        if priority < Priority.CONFIRM:
+        if priority < _CONFIRM:
             self._own_flow.add(now)
         self._last_spent = now
         self._minute.stamps.append(now)

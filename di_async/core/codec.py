@@ -118,7 +118,7 @@ class Codec:
     def _quick_reader(self, converter: "Converter", cls: type) -> Hook:
         attrs.resolve_types(cls, include_extras=True)
         hook_of = converter.get_structure_hook
-        return reader(cls, hook_of, self._shapes.get(cls), self._names)
+        return reader(cls, hook_of, self._shapes, self._names)
 
     def _explaining_reader(self, converter: "Converter", cls: type) -> Hook:
         from cattrs.gen import make_dict_structure_fn

@@ -8,7 +8,7 @@ explained here: the codec's careful pass does that.
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import MemberDescriptorType, NoneType
+from types import MappingProxyType, MemberDescriptorType, NoneType
 from typing import Annotated, Any, get_args, get_origin
 
 import attrs
@@ -43,7 +43,7 @@ def one_name(field: str) -> Sequence[str]:
 def reader(
     cls: type,
     hook_of: Callable[[Any], Hook],
-    shape: Shape | None = None,
+    shapes: Mapping[type, Shape] = MappingProxyType({}),
     names: Names = one_name,
 ) -> Hook:
     """The function from a JSON object to a `cls`. It raises whatever comes to pass.
@@ -51,32 +51,106 @@ def reader(
     Args:
         cls: an attrs class, its annotations types and not text.
         hook_of: how any other type is read.
-        shape: brings an object into the shape that the fields name, without changing what it is
-            given.
+        shapes: for a class, what brings an object into the shape that its fields name, without
+            changing what it is given.
         names: what a field is called there; of several the first that is not null counts.
     """
-    known: dict[str, Any] = {
-        "cls": cls,
-        "new": object.__new__,
-        "shape": shape,
-        "intern": sys.intern,
-    }
-    fields = attrs.fields(cls)
-    lines = ["def read(raw, _):", *([" raw = shape(raw)"] if shape else [])]
-    values = [
-        _or_default(field, f"_{at}", names, known, hook_of) for at, field in enumerate(fields)
-    ]
-    if _is_plain(cls):
-        known |= {f"set_{at}": getattr(cls, field.name).__set__ for at, field in enumerate(fields)}
-        lines.append(" made = new(cls)")
-        lines += [f" set_{at}(made, {value})" for at, value in enumerate(values)]
-        lines.append(" return made")
-    else:
-        given = zip(fields, values, strict=True)
-        lines.append(f" return cls({', '.join(f'{f.alias}={v}' for f, v in given if f.init)})")
-    exec("\n".join(lines), known)  # noqa: S102 - of nothing but the class's own names
-    made: Hook = known["read"]
+    writer = _Writer(hook_of, shapes, names)
+    writer.object(cls, " ")
+    source = "\n".join(["def read(v, _):", *writer.lines, " return v"])
+    exec(source, writer.known)  # noqa: S102 - of nothing but the class's own names
+    made: Hook = writer.known["read"]
+    made.source = source  # type: ignore[attr-defined] # says whose it is, and can be looked at
     return made
+
+
+class _Writer:
+    """Writes the source: what is at hand is always `v`, and becomes what was read of it."""
+
+    def __init__(
+        self, hook_of: Callable[[Any], Hook], shapes: Mapping[type, Shape], names: Names
+    ) -> None:
+        self._hook_of = hook_of
+        self._shapes = shapes
+        self._names = names
+        self.known: dict[str, Any] = {"new": object.__new__, "intern": sys.intern}
+        self.lines: list[str] = []
+
+    def object(self, cls: type, pad: str) -> None:
+        """Lines that make `v`, a JSON object, a `cls`."""
+        fields = attrs.fields(cls)
+        if shape := self._shapes.get(cls):
+            self.lines.append(f"{pad}v = {self._name(shape)}(v)")
+        made, raw = f"made{len(self.known)}", f"raw{len(self.known)}"
+        self.lines.append(f"{pad}{raw} = v")
+        if _is_plain(cls):
+            self.lines.append(f"{pad}{made} = new({self._name(cls)})")
+            for field in fields:
+                self._field(field, raw, pad)
+                fill = self._name(getattr(cls, field.name).__set__)
+                self.lines.append(f"{pad}{fill}({made}, v)")
+        else:
+            self.lines.append(f"{pad}{made} = {{}}")
+            for field in (field for field in fields if field.init):
+                self._field(field, raw, pad)
+                self.lines.append(f"{pad}{made}[{field.alias!r}] = v")
+            self.lines.append(f"{pad}{made} = {self._name(cls)}(**{made})")
+        self.lines.append(f"{pad}v = {made}")
+
+    def _field(self, field: Any, raw: str, pad: str) -> None:
+        """Lines that make `v` a field's value: what is there, or its default."""
+        names = self._names(field.name)
+        absent = " and ".join(f"(v := {raw}.get({name!r})) is None" for name in names)
+        self.lines.append(f"{pad}if {absent}:")
+        if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
+            self.lines.append(f"{pad} v = {self._name(field.default.factory)}()")
+        elif field.default is attrs.NOTHING:
+            self.lines.append(f"{pad} raise KeyError({field.name!r})")
+        elif field.default is None:
+            self.lines[-1] = f"{pad}if not ({absent}):"  # v is None already
+        else:
+            self.lines.append(f"{pad} v = {self._name(field.default)}")
+        if field.default is not None:
+            self.lines.append(f"{pad}else:")
+        self._value(field.type, pad + " ")
+
+    def _value(self, of: Any, pad: str) -> None:
+        """Lines that make `v`, which is not None, what its type says."""
+        if attrs.has(inner := _not_none(of)) and hasattr(self._hook_of(inner), "source"):
+            self.object(inner, pad)
+            return
+        hook = f"{self._name(self._hook_of(of))}(v, {self._name(of)})"
+        of = inner
+        if get_origin(of) is Annotated and _WORD in get_args(of):
+            self.lines.append(f"{pad}v = intern(v) if v.__class__ is str else {hook}")
+        elif of in (str, int, bool):
+            self.lines.append(f"{pad}if v.__class__ is not {of.__name__}: v = {hook}")
+        elif of == Json:
+            self.lines.append(f"{pad}if v.__class__ is not dict: v = {hook}")
+        elif get_origin(of) is tuple and get_args(of)[1:] == (...,):
+            items = f"items{len(self.known)}"
+            self.lines += [
+                f"{pad}if v.__class__ is list:",
+                f"{pad} {items} = []",
+                f"{pad} for v in v:",
+            ]
+            self._value(get_args(of)[0], pad + "  ")
+            self.lines += [f"{pad}  {items}.append(v)", f"{pad} v = tuple({items})"]
+            self.lines += [f"{pad}else: v = {hook}"]
+        else:
+            self.lines.append(f"{pad}v = {hook}")
+
+    def _name(self, value: Any) -> str:
+        """A name by which the source knows this value."""
+        name = f"k{len(self.known)}"
+        self.known[name] = value
+        return name
+
+
+def _not_none(of: Any) -> Any:
+    """What may be None, without that."""
+    inner = [each for each in get_args(of) if each is not NoneType]
+    return inner[0] if NoneType in get_args(of) and len(inner) == 1 else of
 
 
 def _is_plain(cls: type) -> bool:
@@ -88,51 +162,3 @@ def _is_plain(cls: type) -> bool:
         and field.validator is None
         for field in attrs.fields(cls)
     )
-
-
-def _or_default(
-    field: Any, at: str, names: Names, known: dict[str, Any], hook_of: Callable[[Any], Hook]
-) -> str:
-    """The expression for a field: its value, or its default where there is none."""
-    absent = " and ".join(f"(v := raw.get({name!r})) is None" for name in names(field.name))
-    value = _value(field.type, at, known, hook_of)
-    if field.default is None:
-        return f"None if {absent} else {value}"
-    made = f"default{at}"
-    if field.default is attrs.NOTHING:
-        known[made], made = _missing(field.name), f"{made}()"
-    elif isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
-        known[made], made = field.default.factory, f"{made}()"
-    else:
-        known[made] = field.default
-    return f"{made} if {absent} else {value}"
-
-
-def _value(of: Any, at: str, known: dict[str, Any], hook_of: Callable[[Any], Hook]) -> str:
-    """The expression for a `v` that is not None; what it needs to know is added."""
-    known[f"type{at}"] = of
-    known[f"hook{at}"] = hook_of(of)
-    otherwise = f"hook{at}(v, type{at})"
-    inner = [each for each in get_args(of) if each is not NoneType]
-    if NoneType in get_args(of) and len(inner) == 1:
-        of = inner[0]
-    if get_origin(of) is Annotated and _WORD in get_args(of):
-        return f"(intern(v) if v.__class__ is str else {otherwise})"
-    if of in (str, int, bool):
-        return f"(v if v.__class__ is {of.__name__} else {otherwise})"
-    if of == Json:
-        return f"(v if v.__class__ is dict else {otherwise})"
-    if get_origin(of) is tuple and get_args(of)[1:] == (...,):
-        each = _value(get_args(of)[0], at + "i", known, hook_of)
-        return f"(tuple([{each} for v in v]) if v.__class__ is list else {otherwise})"
-    if attrs.has(of):
-        known[f"hook{at}"] = hook_of(of)  # not that of "or None": it is not None
-        return f"hook{at}(v, None)"
-    return otherwise
-
-
-def _missing(name: str) -> Callable[[], Any]:
-    def missing() -> Any:
-        raise KeyError(name)
-
-    return missing

@@ -4,7 +4,6 @@ An endpoint is a row of data; a request is an endpoint filled in, ready to send 
 (its body is bytes, because one provider signs exactly what is sent).
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any
@@ -17,8 +16,6 @@ from di_async.core.errors import InvalidInputError
 
 __all__ = ["Endpoint", "Priority", "Request", "Response", "checked_id", "json_bytes", "query"]
 
-# Nothing in it to be quoted, and nothing but an id.
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _REPEATABLE = frozenset({"GET", "HEAD", "DELETE", "PUT", "OPTIONS"})
 
 
@@ -89,10 +86,11 @@ class Endpoint:
         for id in ids:
             start, end = path.index("{"), path.index("}")
             name = path[start + 1 : end]
-            checked_id(id, name, self.reserved)
-            quoted = id if _PLAIN(id) else quote(id, safe="")
-            path = path[:start] + quoted + path[end + 1 :]
-        return Request(self.method, path, query(params) if params else (), json_bytes(json))
+            checked = checked_id(id, name, self.reserved)
+            plain = checked.isascii() and checked.replace("-", "").isalnum()
+            path = path[:start] + (checked if plain else quote(checked, safe="")) + path[end + 1 :]
+        body = None if json is None else json_bytes(json)
+        return Request(self.method, path, query(params) if params else (), body)
 
 
 def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:

@@ -115,6 +115,9 @@ class AiohttpTransport:
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
         self._session = options.session
+        self._base = URL(options.base_url)
+        # Naming any for a request replaces the session's own, and aiohttp shows them nowhere else.
+        self._middlewares = tuple(getattr(options.session, "_middlewares", ()))
         self._proxy = options.proxy
         self._timeout = aiohttp.ClientTimeout(
             total=options.request_timeout, sock_connect=min(_CONNECT_S, options.request_timeout)
@@ -148,9 +151,10 @@ class AiohttpTransport:
         session = self._session
         if session is None or session.closed:
             raise TransportError("the aiohttp session is closed")
-        url = URL((request.base or self._options.base_url) + request.path, encoded=True)
+        base = self._base if request.base is None else URL(request.base)
+        url = base.with_path(base.raw_path.rstrip("/") + request.path, encoded=True)
         try:
-            async with session.request(
+            answer = await session.request(
                 request.method,
                 url.update_query(request.params) if request.params else url,
                 data=request.body,
@@ -159,10 +163,12 @@ class AiohttpTransport:
                 proxy=self._proxy,
                 allow_redirects=False,
                 raise_for_status=False,
-                middlewares=(*_middlewares_of(session), _SendCounter(again)),
-            ) as answer:
-                body = await _bounded_body(answer)
-                return Response(answer.status, answer.headers, body)
+                middlewares=(*self._middlewares, _SendCounter(again)),
+            )
+            try:
+                return Response(answer.status, answer.headers, await _bounded_body(answer))
+            finally:
+                answer.release()  # back to the pool if all was read, else closed
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             raise _our_error(error, request, url) from error
 
@@ -187,11 +193,6 @@ class _SendCounter:
     ) -> aiohttp.ClientResponse:
         await self._again()
         return await handler(request)
-
-
-def _middlewares_of(session: aiohttp.ClientSession) -> tuple[aiohttp.ClientMiddlewareType, ...]:
-    # Naming any for a request replaces the session's own, and aiohttp shows them nowhere else.
-    return tuple(getattr(session, "_middlewares", ()))
 
 
 async def _bounded_body(answer: aiohttp.ClientResponse) -> bytes:

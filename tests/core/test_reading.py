@@ -135,6 +135,13 @@ def test_a_class_that_does_more_is_called() -> None:
         CODEC.structure({"id": "x", "size": 0}, Particular)
 
 
+def test_a_hook_of_the_provider_s_own_is_asked() -> None:
+    """Also deep inside: it may know better."""
+    own = Codec(lambda c: c.register_structure_hook(Leaf, lambda raw, _: Leaf(f"own {raw}")))
+    read = own.structure({"id": "x", "leaf": "a", "leaves": ["b"]}, Plain)
+    assert (read.leaf, read.leaves) == (Leaf("own a"), (Leaf("own b"),))
+
+
 def test_what_was_read_is_a_whole_instance() -> None:
     """It can be compared, hashed, evolved and is as frozen as any other."""
     leaf = CODEC.structure({"slug": "a"}, Leaf)
