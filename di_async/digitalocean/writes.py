@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from di_async.core.errors import (
+    APIError,
     ClientClosedError,
     ConflictError,
     ConnectError,
@@ -139,13 +140,7 @@ class Writes:
             logger.info("update of %s accepted", id)
             return self._engine.change(self._source, id, case, initial=answer, adopted=adopted)
 
-        # 403 is also the API's word for "not yet accepting updates"; nothing was changed.
-        return await when_free(
-            self._engine,
-            write,
-            ready_timeout,
-            is_busy=lambda refusal: isinstance(refusal, PermissionDeniedError),
-        )
+        return await when_free(self._engine, write, ready_timeout, is_busy=_is_not_yet)
 
     async def _patch(
         self,
@@ -250,6 +245,11 @@ def _candidate(spec: DedicatedInferenceSpec, di: DedicatedInference) -> Candidat
         and (spec.vpc is None or di.vpc_uuid in (None, spec.vpc.uuid))
     )
     return Candidate(di.id, di.created_at, as_sent)
+
+
+def _is_not_yet(refusal: APIError) -> bool:
+    """403 to a PATCH is also the API's word for "not yet accepting updates"."""
+    return isinstance(refusal, PermissionDeniedError) and refusal.method == "PATCH"
 
 
 def _taken(
