@@ -1,9 +1,8 @@
 """Writes that survive a lost answer: sent once, then settled by looking, never repeated blindly."""
 
-import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from di_async.core.errors import (
@@ -14,16 +13,13 @@ from di_async.core.errors import (
     DecodeError,
     DIError,
     InvalidInputError,
-    NotFoundError,
     OutcomeUnknownError,
     PermissionDeniedError,
-    ServerError,
-    TransportError,
 )
 from di_async.core.ports import Source, Trip
-from di_async.core.reconcile import Absent, Adopt, Candidate, Foreign, decide_lost_create
+from di_async.core.reconcile import Candidate
 from di_async.core.secret import Secret, reveal
-from di_async.core.waiter import Action, Case
+from di_async.core.wire import Request
 from di_async.digitalocean.endpoints import ENDPOINTS
 from di_async.digitalocean.lifecycle import create_case, update_case
 from di_async.digitalocean.models import CODEC, AccessToken, DedicatedInference
@@ -36,15 +32,19 @@ from di_async.digitalocean.spec import (
 from di_async.engine.change import Change
 from di_async.engine.client import Engine
 from di_async.engine.pages import Listing
+from di_async.engine.writes import (
+    AMBIGUOUS,
+    CreateByName,
+    Reply,
+    delete,
+    pause,
+    unknown_write,
+    when_free,
+)
 
 __all__ = ["Writes", "unwrap"]
 
 logger = logging.getLogger("di_async")
-
-# Lists lag behind writes for a while; a name is looked up at these moments, in seconds.
-_LOOKS_AFTER_S = (0.5, 2.0, 5.0)
-# After these the request may have been processed.
-_AMBIGUOUS = (TransportError, ServerError, DecodeError)
 
 Tokens = Mapping[str, str | Secret] | None
 
@@ -85,42 +85,16 @@ class Writes:
     ) -> Change[DedicatedInference]:
         """See `DedicatedInferences.create`."""
         body = {"spec": spec.to_dict(), **self._secrets(access_tokens)}
-        try:
-            return await self._create(spec, body)
-        except asyncio.CancelledError as cancelled:
-            story = (
-                f"the create of {spec.name!r} was cancelled in flight: it may exist and bill. "
-                f"Find it with `find({spec.name!r})`"
-            )
-            logger.warning(story)
-            cancelled.add_note(story)
-            raise
-
-    async def _create(
-        self, spec: DedicatedInferenceSpec, body: dict[str, Any]
-    ) -> Change[DedicatedInference]:
-        began, lost = self._engine.clock.datetime(), None
-        for attempt in range(1, self._engine.retry.attempts + 1):
-            try:
-                answer = await self._engine.json(ENDPOINTS["create"].request(json=body))
-                return self._created(spec, answer)
-            except ConflictError:
-                if lost is None:
-                    raise
-            except _AMBIGUOUS as error:
-                if isinstance(error, ConnectError) and lost is None:
-                    raise
-                lost = error
-            except APIError as error:
-                if lost is None:
-                    raise
-                raise self._unknown(spec, lost) from error
-            logger.warning("the answer to the create of %r was lost: looking it up", spec.name)
-            change = await self._adopted(spec, began, lost)
-            if change is not None:
-                return change
-            await self._pause(attempt)
-        raise self._unknown(spec, lost) from lost
+        return await CreateByName(
+            engine=self._engine,
+            request=ENDPOINTS["create"].request(json=body),
+            name=spec.name,
+            read=partial(self._created, spec),
+            find=partial(self._find, spec.name),
+            candidate=partial(_candidate, spec),
+            adopt=partial(self._adopt, spec),
+            finding=f"Look with `find({spec.name!r})`",
+        ).send()
 
     def _created(self, spec: DedicatedInferenceSpec, answer: Any) -> Change[DedicatedInference]:
         accepted_at = self._engine.clock.now()
@@ -131,38 +105,6 @@ class Writes:
         return self._engine.change(
             self._source, initial.id, case, initial=initial, access_token=token
         )
-
-    async def _adopted(
-        self, spec: DedicatedInferenceSpec, began: Any, lost: DIError
-    ) -> Change[DedicatedInference] | None:
-        """The instance that the lost create made, if it did; None if surely nothing is there."""
-        looked = False
-        for pause in _LOOKS_AFTER_S:
-            await asyncio.sleep(pause)
-            try:
-                found = {di.id: di for di in await self._find(spec.name)}
-            except ClientClosedError:
-                raise
-            except DIError as error:
-                logger.info("looking %r up failed: %s", spec.name, error)
-                continue
-            looked = True
-            match decide_lost_create([_candidate(di, spec) for di in found.values()], began):
-                case Adopt(id=id):
-                    return self._adopt(spec, found[id])
-                case Foreign(id=id, why=why):
-                    raise ConflictError(
-                        f"the name {spec.name!r} is taken by {id}, which is not what this call "
-                        f"made: {why}",
-                        method="POST",
-                        path=ENDPOINTS["create"].path,
-                        status=409,
-                    ) from lost
-                case Absent():
-                    pass
-        if not looked:
-            raise self._unknown(spec, lost) from lost
-        return None
 
     def _adopt(
         self, spec: DedicatedInferenceSpec, found: DedicatedInference
@@ -177,14 +119,6 @@ class Writes:
         case = create_case(found, spec, self._engine.clock.now())
         return self._engine.change(self._source, found.id, case, initial=found, adopted=True)
 
-    def _unknown(self, spec: DedicatedInferenceSpec, lost: DIError | None) -> OutcomeUnknownError:
-        return OutcomeUnknownError(
-            f"whether {spec.name!r} was created is not known ({lost}). It may exist and bill: "
-            f"look with `find({spec.name!r})` before creating it again",
-            method="POST",
-            path=ENDPOINTS["create"].path,
-        )
-
     # -- update -------------------------------------------------------------------------------
 
     async def update(
@@ -196,23 +130,17 @@ class Writes:
     ) -> Change[DedicatedInference]:
         """See `DedicatedInferences.update`; `make_spec` makes the whole spec of the live one."""
         secrets = self._secrets(access_tokens)
-        give_up_at = self._engine.clock.now() + ready_timeout
-        while True:
+
+        async def write() -> Change[DedicatedInference]:
             before = await self._get(id)
             spec = make_spec(before)
             body = {**({"spec": spec.to_dict()} if spec else {}), **secrets}
-            try:
-                answer, adopted = await self._patch(before, spec, body)
-                break
-            except PermissionDeniedError:
-                # Also the API's word for "not yet accepting updates"; nothing was changed.
-                pause = min(self._engine.polling.target_lag, give_up_at - self._engine.clock.now())
-                if pause <= 0:
-                    raise
-            await asyncio.sleep(pause)
-        case = update_case(before, answer, spec, self._engine.clock.now())
-        logger.info("update of %s accepted", id)
-        return self._engine.change(self._source, id, case, initial=answer, adopted=adopted)
+            answer, adopted = await self._patch(before, spec, body)
+            case = update_case(before, answer, spec, self._engine.clock.now())
+            logger.info("update of %s accepted", id)
+            return self._engine.change(self._source, id, case, initial=answer, adopted=adopted)
+
+        return await when_free(self._engine, write, ready_timeout, is_busy=_is_not_yet)
 
     async def _patch(
         self,
@@ -231,53 +159,42 @@ class Writes:
                 # After a lost answer this may be our own first try, under way.
                 if lost is None or spec is None:
                     raise
-                live = await self._read_after(lost, before.id)
+                live = await self._read_after(request, lost, before.id)
                 if _taken(before, live, spec):
                     return live, True
-                raise _unknown_update(before.id, lost, live) from lost
-            except _AMBIGUOUS as error:
+                raise unknown_write(request, before.id, lost, live) from lost
+            except AMBIGUOUS as error:
                 if isinstance(error, ConnectError) and lost is None:
                     raise
                 lost = error
             logger.warning("the answer to the update of %s was lost: reading again", before.id)
-            await self._pause(attempt)
-            live = await self._read_after(lost, before.id)
+            await pause(self._engine, attempt)
+            live = await self._read_after(request, lost, before.id)
             if spec is not None and _taken(before, live, spec):
                 return live, True
-        raise _unknown_update(before.id, lost, live) from lost
+        raise unknown_write(request, before.id, lost, live) from lost
 
-    async def _read_after(self, lost: DIError, id: str) -> DedicatedInference:
+    async def _read_after(self, request: Request, lost: DIError, id: str) -> DedicatedInference:
         """The instance after a PATCH whose answer was lost: what became of it is to be seen."""
         try:
             return await self._get(id)
         except ClientClosedError:
             raise
         except DIError as error:
-            raise _unknown_update(id, lost) from error
+            raise unknown_write(request, id, lost) from error
 
     # -- delete, tokens -----------------------------------------------------------------------
 
     async def delete(self, id: str) -> Change[None]:
         """See `DedicatedInferences.delete`."""
-        trip, gone = Trip(), False
-        try:
-            await self._engine.json(ENDPOINTS["delete"].request(id), trip)
-        except NotFoundError as error:
-            if error.transient:
-                raise
-            gone = True
-        already_gone = gone and trip.doubtful <= 1
-        if already_gone:
-            logger.warning(
-                "%s was not there to delete. If the token is of another team, it still bills", id
-            )
-        else:
-            logger.info("delete of %s accepted", id)
-        case = Case(action=Action.DELETE, accepted_at=self._engine.clock.now())
-        settled_by = "DELETE answered 404" if gone else None
-        return self._engine.change(
-            self._source, id, case, already_gone=already_gone, settled_by=settled_by
-        )
+        request = ENDPOINTS["delete"].request(id)
+
+        async def send(trip: Trip) -> Reply:
+            await self._engine.json(request, trip)
+            return None, ()
+
+        elsewhere = "If the token is of another team, it still bills"
+        return await delete(self._engine, self._source, id, send, elsewhere=elsewhere)
 
     async def create_token(
         self, id: str, name: str, list_tokens: Callable[[str], Listing[AccessToken]]
@@ -292,7 +209,7 @@ class Writes:
             return CODEC.structure(unwrap(body, "token"), AccessToken)
         except ConnectError:
             raise
-        except _AMBIGUOUS as lost:
+        except AMBIGUOUS as lost:
             try:
                 found = [token async for token in list_tokens(id) if token.name == name]
                 seen = f"{len(found)} of that name exist"
@@ -317,12 +234,8 @@ class Writes:
             raise InvalidInputError("access_tokens: a mapping of names to tokens")
         return {self._secrets_key: {name: reveal(value) for name, value in tokens.items()}}
 
-    async def _pause(self, attempt: int) -> None:
-        jitter = random.random()  # noqa: S311 - jitter, no secret
-        await asyncio.sleep(self._engine.retry.backoff(attempt, jitter))
 
-
-def _candidate(di: DedicatedInference, spec: DedicatedInferenceSpec) -> Candidate:
+def _candidate(spec: DedicatedInferenceSpec, di: DedicatedInference) -> Candidate:
     shown = shown_spec(di)
     as_sent = (
         shown is not None
@@ -334,16 +247,9 @@ def _candidate(di: DedicatedInference, spec: DedicatedInferenceSpec) -> Candidat
     return Candidate(di.id, di.created_at, as_sent)
 
 
-def _unknown_update(
-    id: str, lost: DIError | None, live: DedicatedInference | None = None
-) -> OutcomeUnknownError:
-    return OutcomeUnknownError(
-        f"whether the update of {id} was accepted is not known ({lost}): read it before "
-        "updating it again",
-        method="PATCH",
-        path=ENDPOINTS["update"].request(id).path,
-        candidates=() if live is None else (live,),
-    )
+def _is_not_yet(refusal: APIError) -> bool:
+    """403 to a PATCH is also the API's word for "not yet accepting updates"."""
+    return isinstance(refusal, PermissionDeniedError) and refusal.method == "PATCH"
 
 
 def _taken(

@@ -1,8 +1,7 @@
 """What the writes of every provider have in common when an answer is lost or a resource is busy.
 
-A write whose answer was lost may have been carried out. So it is looked at first; what does no more
-when sent twice is then sent again, and a refusal as "busy" after a lost answer is most likely our
-own write, under way. A create is never repeated by anything in this file.
+A write whose answer was lost may have been carried out, so it is looked at before anything is sent
+again. A create is sent again only where its name is unique and a look found nothing of that name.
 """
 
 import asyncio
@@ -10,7 +9,8 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
@@ -27,20 +27,24 @@ from di_async.core.errors import (
     TransportError,
 )
 from di_async.core.ports import Source, Trip
+from di_async.core.reconcile import Absent, Adopt, Candidate, Foreign, decide_lost_create
 from di_async.core.stages import Stage
-from di_async.core.waiter import Action, Case, Phase
-from di_async.core.wire import Priority
+from di_async.core.waiter import Action, Case
+from di_async.core.wire import Request
 from di_async.engine.change import Change
 from di_async.engine.client import Engine
 
 __all__ = [
     "AMBIGUOUS",
     "LOOKS_AFTER_S",
-    "Repeated",
+    "CreateByName",
+    "Reply",
     "delete",
+    "look",
     "pause",
-    "repeat_until_seen",
     "told_if_cancelled",
+    "unknown_create",
+    "unknown_write",
     "when_free",
 ]
 
@@ -49,13 +53,79 @@ logger = logging.getLogger("di_async")
 AMBIGUOUS = (TransportError, ServerError, DecodeError)
 """After these the request may have been carried out."""
 LOOKS_AFTER_S = (0.5, 2.0, 5.0)
-"""Seconds before each look for what a lost write made: reads lag behind writes."""
-# A write of our own that is under way keeps its resource busy for no longer than this.
-_OWN_WRITE_S = 300.0
+"""Seconds before each look for what a lost write did: reads lag behind writes."""
 
+R = TypeVar("R")
 T = TypeVar("T")
-Send = Callable[[Trip], Awaitable[T]]
-_NO_STEPS: Sequence[Stage] = ()
+Reply = tuple[Any, Sequence[Stage]]
+"""A write's answer as a value, and what has to end first."""
+
+
+# -- looking, waiting ---------------------------------------------------------------------------
+
+
+async def pause(engine: Engine, attempt: int) -> None:
+    """Hold back before the next send, as the client's retry policy wants."""
+    jitter = random.random()  # noqa: S311 - jitter, no secret
+    await asyncio.sleep(engine.retry.backoff(attempt, jitter))
+
+
+async def look(read: Callable[[], Awaitable[T]], tells: Callable[[T], object], id: str) -> T | None:
+    """What the first read that tells shows, else the last one; None where all of them failed."""
+    found: T | None = None
+    for seconds in LOOKS_AFTER_S:
+        await asyncio.sleep(seconds)
+        try:
+            found = await read()
+        except ClientClosedError:
+            raise
+        except DIError as error:
+            logger.info("looking %r up failed: %s", id, error)
+            continue
+        if tells(found):
+            break
+    return found
+
+
+def _is_locked(error: APIError) -> bool:
+    """Another change holds it, and this one was not begun."""
+    return isinstance(error, ConflictError) and error.never_processed
+
+
+async def when_free(
+    engine: Engine,
+    write: Callable[[], Awaitable[T]],
+    ready_timeout: float,
+    *,
+    is_busy: Callable[[APIError], bool] = _is_locked,
+    is_repeated: Callable[[APIError], bool] = lambda _: False,
+) -> T:
+    """What `write` gives, asked again for so many seconds while the API says that it is busy.
+
+    Args:
+        engine: whose policy and clock hold.
+        write: makes and sends the write anew.
+        ready_timeout: seconds to go on asking.
+        is_busy: whether a refusal means that.
+        is_repeated: whether a refusal is, besides, met as often as the retry policy allows.
+    """
+    give_up_at, attempt = engine.clock.now() + ready_timeout, 0
+    while True:
+        attempt += 1
+        try:
+            return await write()
+        except APIError as refusal:
+            left = give_up_at - engine.clock.now()
+            again = left > 0 or (is_repeated(refusal) and attempt < engine.retry.attempts)
+            if not (again and is_busy(refusal)):
+                raise
+        if left > 0:
+            await asyncio.sleep(min(engine.polling.target_lag, left))
+        else:
+            await pause(engine, attempt)
+
+
+# -- create -------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -70,169 +140,150 @@ def told_if_cancelled(what: str, finding: str) -> Iterator[None]:
         raise
 
 
-async def pause(engine: Engine, attempt: int) -> None:
-    """Hold back before the next send, as the client's retry policy wants."""
-    jitter = random.random()  # noqa: S311 - jitter, no secret
-    await asyncio.sleep(engine.retry.backoff(attempt, jitter))
+@frozen(kw_only=True)
+class CreateByName(Generic[R, T]):
+    """A create under a unique name: where its answer is lost, what bears the name decides."""
 
+    engine: Engine
+    request: Request
+    name: str
+    read: Callable[[Any], T]
+    """What its answer means."""
+    find: Callable[[], Awaitable[Sequence[R]]]
+    """All that bear the name."""
+    candidate: Callable[[R], Candidate]
+    """One of them, as it is to be judged."""
+    adopt: Callable[[R], T]
+    """What it means that this create has made one of them."""
+    finding: str
+    """How a user looks for it, such as "Look with `find('web')`"."""
 
-async def when_free(
-    engine: Engine,
-    write: Callable[[], Awaitable[T]],
-    ready_timeout: float,
-    busy: type[APIError] = ConflictError,
-) -> T:
-    """What `write` gives, asked again for so many seconds while the API says `busy`."""
-    give_up_at = engine.clock.now() + ready_timeout
-    while True:
-        try:
-            return await write()
-        except busy:
-            await _hold(engine, give_up_at)
+    async def send(self) -> T:
+        """What `read` or `adopt` gives.
 
+        Raises:
+            ConflictError: the name belongs to something else.
+            OutcomeUnknownError: it could not be settled by looking.
+        """
+        with told_if_cancelled(repr(self.name), self.finding):
+            return await self._send()
 
-async def _hold(engine: Engine, give_up_at: float) -> None:
-    """Pause before a busy resource is asked again; raises what is being handled if time is up."""
-    seconds = min(engine.polling.target_lag, give_up_at - engine.clock.now())
-    if seconds <= 0:
-        raise  # the refusal that the caller is handling
-    await asyncio.sleep(seconds)
-
-
-@frozen
-class Repeated:
-    """How a write that may be repeated went: its answer, or None where it was `adopted`."""
-
-    answer: Any
-    adopted: bool = False
-
-
-async def repeat_until_seen(
-    engine: Engine,
-    send: Send[Any],
-    seen: Callable[[], Awaitable[bool]],
-    unknown: Callable[[DIError], OutcomeUnknownError],
-    *,
-    ready_timeout: float = 0.0,
-) -> Repeated:
-    """Send a write that does no more when sent twice, until its answer comes or it is seen done.
-
-    Args:
-        engine: whose policy and clock hold.
-        send: sends it, counting in the trip.
-        seen: reads whether it was carried out, or is under way.
-        unknown: the error for a write that neither looking nor sending again could settle.
-        ready_timeout: seconds to go on while the API says that something else is under way.
-
-    Raises:
-        ConflictError: still busy after that time. OutcomeUnknownError: as `unknown` makes it.
-    """
-    give_up_at = engine.clock.now() + ready_timeout
-    lost: DIError | None = None
-    sends = 0
-    while True:
-        trip, refused = Trip(), None
-        try:
-            return Repeated(await send(trip))
-        except AMBIGUOUS as error:
-            if isinstance(error, ConnectError) and lost is None and not trip.doubtful:
-                raise
-            lost, sends = error, sends + 1
-        except APIError as error:
-            if lost is None and not trip.doubtful:
-                if not isinstance(error, ConflictError):
+    async def _send(self) -> T:
+        began, lost = self.engine.clock.datetime(), None
+        for attempt in range(1, self.engine.retry.attempts + 1):
+            refused: APIError | None = None
+            try:
+                return self.read(await self.engine.json(self.request))
+            except AMBIGUOUS as error:
+                if isinstance(error, ConnectError) and lost is None:
                     raise
-                await _hold(engine, give_up_at)
-                continue
-            # After a lost answer this may be our own write, under way.
-            lost, refused = lost or error, error
-        give_up_at = max(give_up_at, trip.started_at + _OWN_WRITE_S) if sends < 2 else give_up_at
-        logger.warning("the answer to a write was lost (%s): looking", lost)
-        if await _seen_soon(seen):
-            return Repeated(None, adopted=True)
-        over = sends >= engine.retry.attempts or engine.clock.now() >= give_up_at
-        if over or not (refused is None or isinstance(refused, ConflictError)):
-            raise unknown(lost) from (refused or lost)
-        await pause(engine, max(sends, 1))
+                lost = error
+            except APIError as error:
+                if lost is None:
+                    raise
+                refused = error  # perhaps because our own first try has taken the name
+            logger.warning("the answer to the create of %r was lost: looking it up", self.name)
+            found = await self._made(began, lost)
+            if found is not None:
+                return self.adopt(found)
+            if refused is not None and not isinstance(refused, ConflictError):
+                raise self._unknown(lost) from refused
+            await pause(self.engine, attempt)
+        raise self._unknown(lost) from lost
+
+    async def _made(self, began: datetime, lost: DIError) -> R | None:
+        """What the lost create made, if it did; None if surely nothing bears the name."""
+        found = await look(self.find, len, self.name)
+        if found is None:
+            raise self._unknown(lost) from lost
+        rows = [(self.candidate(row), row) for row in found]
+        match decide_lost_create([candidate for candidate, _ in rows], began):
+            case Adopt(id=id):
+                return next(row for candidate, row in rows if candidate.id == id)
+            case Foreign(id=id, why=why):
+                raise ConflictError(
+                    f"the name {self.name!r} is taken by {id}, which this call did not make: {why}",
+                    method=self.request.method,
+                    path=self.request.path,
+                    status=409,
+                ) from lost
+            case Absent():
+                return None
+
+    def _unknown(self, lost: DIError | None) -> OutcomeUnknownError:
+        return unknown_create(self.request, self.name, lost, self.finding)
 
 
-async def _seen_soon(seen: Callable[[], Awaitable[bool]]) -> bool:
-    """Whether it shows within a few seconds; reads that tell nothing are passed over."""
-    for seconds in LOOKS_AFTER_S:
-        await asyncio.sleep(seconds)
-        try:
-            if await seen():
-                return True
-        except ClientClosedError:
-            raise
-        except DIError as error:
-            logger.info("looking failed: %s", error)
-    return False
+# -- delete -------------------------------------------------------------------------------------
 
 
 async def delete(
     engine: Engine,
     source: Source[Any],
     id: str,
-    send: Send[Sequence[Stage]],
+    send: Callable[[Trip], Awaitable[Reply]],
     *,
     elsewhere: str,
-    ready_timeout: float = 0.0,
-    initial: Callable[[], Any] = lambda: None,
 ) -> Change[None]:
     """A delete that was accepted, or a settled change where there is nothing to delete.
 
     Args:
-        engine: whose policy and clock hold.
+        engine: whose clock holds.
         source: of what is deleted.
         id: its id.
-        send: sends the DELETE, counting in the trip; gives the steps that have to end first.
-        elsewhere: what to tell where nothing was there: it may bill in another account or zone.
-        ready_timeout: seconds to go on while the API says that something else is under way.
-        initial: the write's own answer, once it is there.
+        send: sends the DELETE, counting in the trip.
+        elsewhere: what a user should think of where nothing was there: it may bill elsewhere.
     """
-    trip, gone, steps = Trip(), False, _NO_STEPS
-    give_up_at = engine.clock.now() + ready_timeout
-    while True:
-        try:
-            steps = await send(trip)
-            break
-        except NotFoundError as error:
-            if error.transient:
-                raise
-            gone = True
-            break
-        except ConflictError:
-            if trip.doubtful and await _is_going(source, id):
-                break
-            # An earlier send of ours may be what keeps it busy: then it is gone, in a while.
-            own_until = trip.started_at + _OWN_WRITE_S if trip.doubtful else give_up_at
-            await _hold(engine, max(give_up_at, own_until))
-    already_gone = gone and trip.doubtful <= 1
+    trip, gone = Trip(), False
+    reply: Reply = None, ()
+    try:
+        reply = await send(trip)
+    except NotFoundError as error:
+        if error.transient:
+            raise
+        gone = True
+    already_gone = gone and trip.doubtful <= 1  # else an earlier send of ours did it
     if already_gone:
         logger.warning("%s was not there to delete. %s", id, elsewhere)
     else:
         logger.info("delete of %s accepted", id)
+    initial, steps = reply
     return engine.change(
         source,
         id,
         Case(action=Action.DELETE, accepted_at=engine.clock.now()),
         steps=steps,
-        initial=initial(),
+        initial=initial,
         already_gone=already_gone,
         settled_by="DELETE answered 404" if gone else None,
     )
 
 
-async def _is_going(source: Source[Any], id: str) -> bool:
-    """Whether a read shows that a deletion is under way, or was."""
-    case = Case(action=Action.DELETE, accepted_at=0.0)
-    try:
-        found = await source.fetch(Stage(source.kind, id), Priority.READ, Trip())
-    except NotFoundError as error:
-        return not error.transient
-    except DIError as error:
-        if isinstance(error, ClientClosedError):
-            raise
-        return False
-    return source.sight(found, case).phase is Phase.DELETING
+# -- what nobody knows --------------------------------------------------------------------------
+
+
+def unknown_create(
+    request: Request, name: str, lost: DIError | None, finding: str, candidates: Sequence[Any] = ()
+) -> OutcomeUnknownError:
+    """The error for a create that could not be settled; `finding` is how a user looks for it."""
+    seen = f"; {len(candidates)} that may be it are in `.candidates`" if candidates else ""
+    return OutcomeUnknownError(
+        f"whether {name!r} was created is not known ({lost}){seen}. It may exist and bill. "
+        f"{finding} before creating it again",
+        method=request.method,
+        path=request.path,
+        candidates=tuple(candidates),
+    )
+
+
+def unknown_write(
+    request: Request, id: str, lost: DIError | None, live: Any = None
+) -> OutcomeUnknownError:
+    """The error for another write that could not be; `live` is what was read last, if anything."""
+    return OutcomeUnknownError(
+        f"whether the {request.method} on {id} was carried out is not known ({lost}): read it "
+        "before writing to it again",
+        method=request.method,
+        path=request.path,
+        candidates=() if live is None else (live,),
+    )

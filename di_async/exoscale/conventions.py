@@ -7,13 +7,13 @@ No rate limit is documented. https://openapi-v2.exoscale.com/group/endpoint-ai
 
 import re
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from di_async.core.answers import cleaned, epoch, retry_after, texts, told_in
 from di_async.core.budget import RateNews
 from di_async.core.codec import loads
-from di_async.core.errors import APIError, DecodeError, api_error
+from di_async.core.errors import APIError, api_error
 from di_async.core.secret import Secret
 from di_async.core.wire import Request, Response
 from di_async.exoscale.endpoints import ENDPOINTS
@@ -21,14 +21,12 @@ from di_async.exoscale.signing import LIFETIME_S, authorization
 
 __all__ = ["ExoscaleConventions"]
 
-_MASK = "**********"
-_MAX_MESSAGE = 500
 # Answers carry whole seconds and take a while: a clock this close is right.
 _CLOCK_TOLERANCE_S = 30.0
 # The vendor's own clients ask for the zones unsigned: a restricted key may not.
 _UNSIGNED = {("GET", ENDPOINTS["zones"].path)}
-_HUGGING_FACE = re.compile(r"\bhf_[A-Za-z0-9]{6,}")
-_SIGNATURE = re.compile(r"signature=[A-Za-z0-9+/=]+")
+# A Hugging Face token, a signature of ours.
+_TOKENS = re.compile(r"\bhf_[A-Za-z0-9]{6,}|(?<=signature=)[A-Za-z0-9+/=]+")
 _FORBIDDEN = "forbidden_operation"
 
 
@@ -59,15 +57,12 @@ class ExoscaleConventions:
 
     def rate(self, response: Response, wall: float) -> RateNews:
         """A 429 and how long it asks to wait; there are no quota headers."""
-        told = response.headers.get("retry-after", "")
-        return RateNews(
-            limited=response.status == 429,
-            retry_after=float(told) if told.isascii() and told.isdigit() else None,
-        )
+        wait = retry_after(response.headers, wall)
+        return RateNews(limited=response.status == 429, retry_after=wait)
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
         """The error in an answer that is no success, whatever its body is."""
-        told = _body(response)
+        told = told_in(response)
         code, message = _told(told) if isinstance(told, Mapping) else (None, str(told))
         hint = self._hint(request, response, wall, code)
         error = api_error(
@@ -77,7 +72,7 @@ class ExoscaleConventions:
             path=request.path,
             code=code and self._clean(request, code),
             request_id=response.headers.get("x-request-id"),
-            retry_after=self.rate(response, wall).retry_after,
+            retry_after=retry_after(response.headers, wall),
         )
         if response.status == 409:
             # Nothing else but another operation still under way: it was not begun.
@@ -101,21 +96,17 @@ class ExoscaleConventions:
                 return "another operation on it is under way"
             case 412 if request.method == "POST":
                 return "probably too few free GPUs of that type in this zone; nothing was begun"
-            case status if 300 <= status < 400:
-                return "redirected: check base_url (redirects are not followed)"
             case _:
                 return None
 
     def _clean(self, request: Request, text: str) -> str:
-        for secret in (self._secret.reveal(), *_secrets_in(request)):
-            text = text.replace(secret, _MASK)
-        text = _SIGNATURE.sub(f"signature={_MASK}", _HUGGING_FACE.sub(_MASK, text))
-        return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "..."
+        return cleaned(text, [self._secret.reveal(), *_secrets_in(request)], _TOKENS)
 
 
 def _about_access(response: Response, wall: float, code: str | None) -> str:
     """A bad signature, a wrong clock and a denied operation all look alike: what it may be."""
-    ahead = wall - _server_time(response, wall)
+    theirs = epoch(response.headers.get("date"))
+    ahead = 0.0 if theirs is None else wall - theirs
     if abs(ahead) > _CLOCK_TOLERANCE_S:
         return (
             f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} "
@@ -126,31 +117,13 @@ def _about_access(response: Response, wall: float, code: str | None) -> str:
     return "the API key or its secret is wrong, or the key's role does not allow this"
 
 
-def _server_time(response: Response, wall: float) -> float:
-    """What the API's own clock said when it answered; ours where it does not tell."""
-    try:
-        return parsedate_to_datetime(response.headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        return wall
-
-
-def _body(response: Response) -> Any:
-    """The decoded body, or in its place the words for what it is."""
-    try:
-        return loads(response.body)
-    except DecodeError as error:
-        text = response.body.decode(errors="replace").strip()
-        return error.message if not text or text.startswith("<") else text
-
-
 def _told(body: Mapping[str, Any]) -> tuple[str | None, str]:
     """Code and message."""
     parts = [_text(body.get("title")), _text(body.get("detail"))]
     parts += [_text(body.get("error")), _text(body.get("message"))]
     parts += _details(body.get("errors"))
-    users = body.get("deployments")
-    if isinstance(users, list) and users:
-        parts.append(f"in use by the deployments {', '.join(map(str, users))}")
+    if users := texts(body.get("deployments")):
+        parts.append(f"in use by the deployments {', '.join(users)}")
     return _text(body.get("code")) or None, "; ".join(dict.fromkeys(filter(None, parts)))
 
 

@@ -6,7 +6,7 @@ answer was lost cannot be settled by looking: `OutcomeUnknownError` shows what m
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -16,13 +16,10 @@ from di_async.core.errors import (
     ClientClosedError,
     ConflictError,
     ConnectError,
-    DecodeError,
     DeploymentFailedError,
     DIError,
     NotFoundError,
     OutcomeUnknownError,
-    ServerError,
-    TransportError,
 )
 from di_async.core.ports import Source, Trip
 from di_async.core.reconcile import CLOCK_SKEW
@@ -30,6 +27,15 @@ from di_async.core.stages import Stage
 from di_async.core.waiter import Action, Case, Phase
 from di_async.core.wire import Priority, Request
 from di_async.engine.change import Change
+from di_async.engine.writes import (
+    AMBIGUOUS,
+    LOOKS_AFTER_S,
+    Reply,
+    delete,
+    told_if_cancelled,
+    unknown_write,
+    when_free,
+)
 from di_async.exoscale.lifecycle import (
     create_case,
     differs,
@@ -47,10 +53,6 @@ logger = logging.getLogger("di_async")
 Body = Mapping[str, Any]
 R = TypeVar("R", bound=Deployment | Model)
 
-# When to look for what was just made, or changed, if the answer did not tell, in seconds.
-_LOOKS_AFTER_S = (0.5, 2.0, 5.0)
-# After these the request may have been processed.
-_AMBIGUOUS = (TransportError, ServerError, DecodeError)
 _ANY = Case(action=Action.ACTIVE, accepted_at=0.0)
 
 
@@ -68,17 +70,10 @@ class Writes(Generic[R]):
     async def create(self, request: Request, name: str) -> Change[R]:
         """What settles when that which this request makes is ready."""
         began = self.site.engine.clock.datetime()
-        try:
+        finding = f"Look with `find_all({name!r})` in {self.site.zone}"
+        with told_if_cancelled(f"the {self.source.noun} {name!r}", finding):
             operation = await self._accepted(request, name, began)
             id = _referenced(operation) or await self._made(operation, request, name, began)
-        except asyncio.CancelledError as cancelled:
-            story = (
-                f"the create of the {self.source.noun} {name!r} was cancelled in flight: it may "
-                f"exist in {self.site.zone}, and bill. Look with `find_all({name!r})`"
-            )
-            logger.warning(story)
-            cancelled.add_note(story)
-            raise
         logger.info("create of %s accepted: %s", name, id)
         return self._change(id, create_case(self._now()), operation)
 
@@ -87,7 +82,7 @@ class Writes(Generic[R]):
             return await self._send(request)
         except ConnectError:
             raise
-        except _AMBIGUOUS as lost:
+        except AMBIGUOUS as lost:
             why = f"its answer was lost: {lost}"
             raise await self._unknown(request, name, began, why) from lost
 
@@ -95,7 +90,7 @@ class Writes(Generic[R]):
         self, operation: Operation, request: Request, name: str, began: datetime
     ) -> str:
         """The id of what an operation makes that did not tell it, or not yet."""
-        for pause in _LOOKS_AFTER_S:
+        for pause in LOOKS_AFTER_S:
             self._raise_if_failed(operation)
             await asyncio.sleep(pause)
             try:
@@ -143,36 +138,22 @@ class Writes(Generic[R]):
 
     async def delete(self, request: Request, id: str, ready_timeout: float = 0) -> Change[None]:
         """What settles when GET answers 404."""
-        trip, gone, operation = Trip(), False, Operation()
-        try:
-            operation = await self.when_free(lambda: self._send(request, trip), ready_timeout)
-            logger.info("delete of %s accepted", id)
-        except NotFoundError as error:
-            if error.transient:
-                raise
-            gone = True
-        except ConflictError:
-            # An earlier send of ours may be what is under way.
-            if not trip.doubtful or not await self._seems_to_go(id):
-                raise
-            logger.warning("the answer to the delete of %s was lost, and one is under way", id)
-        already_gone = gone and trip.doubtful <= 1
-        if already_gone:
-            logger.warning(
-                "%s was not there to delete. If it is in another zone than %s, it still bills",
-                id,
-                self.site.zone,
-            )
-        case = Case(action=Action.DELETE, accepted_at=self._now())
-        settled_by = "DELETE answered 404" if gone else None
-        return self._change(
-            id,
-            case,
-            operation,
-            initial=None if gone else operation,
-            already_gone=already_gone,
-            settled_by=settled_by,
-        )
+
+        async def send(trip: Trip) -> Reply:
+            operation = Operation()
+            try:
+                operation = await when_free(
+                    self.site.engine, lambda: self._send(request, trip), ready_timeout
+                )
+            except ConflictError:
+                # An earlier send of ours may be what is under way.
+                if not trip.doubtful or not await self._seems_to_go(id):
+                    raise
+                logger.warning("the answer to the delete of %s was lost, and one is under way", id)
+            return operation, self._steps(operation)
+
+        elsewhere = f"If it is in another zone than {self.site.zone}, it still bills"
+        return await delete(self.site.engine, self.source, id, send, elsewhere=elsewhere)
 
     async def _seems_to_go(self, id: str) -> bool:
         """It is busy and its state does not tell with what: only a deletion is like that."""
@@ -183,31 +164,26 @@ class Writes(Generic[R]):
             return not error.transient
         return not is_pending(found.state)
 
-    # -- what all share -----------------------------------------------------------------------
-
-    async def when_free(self, write: Callable[[], Awaitable[Any]], ready_timeout: float) -> Any:
-        """What `write` gives, asked again for so many seconds while another operation runs."""
-        give_up_at = self._now() + ready_timeout
-        while True:
-            try:
-                return await write()
-            except ConflictError:
-                pause = min(self.site.engine.polling.target_lag, give_up_at - self._now())
-                if pause <= 0:
-                    raise
-            await asyncio.sleep(pause)
+    # -- operations ---------------------------------------------------------------------------
 
     async def _send(self, request: Request, trip: Trip | None = None) -> Operation:
         return CODEC.structure(await self.site.engine.json(request, trip), Operation)
 
     def _change(self, id: str, case: Case, operation: Operation, **more: Any) -> Change[Any]:
-        """A handle that waits for the operation, unless that has succeeded already."""
-        over = operation_sight(operation, case).phase is Phase.READY
+        """A handle on what was accepted as this operation."""
+        steps, told = self._steps(operation), {"initial": operation, **more}
+        return self.site.engine.change(self.source, id, case, steps=steps, **told)
+
+    def _steps(self, operation: Operation) -> Sequence[Stage]:
+        """The operation has to end first, unless it has succeeded already.
+
+        Raises:
+            DeploymentFailedError: it has failed, and there is none to ask.
+        """
         if not operation.id:
             self._raise_if_failed(operation)
-        steps = (Stage(OPERATION, operation.id),) if operation.id and not over else ()
-        told = {"initial": operation, **more}
-        return self.site.engine.change(self.source, id, case, steps=steps, **told)
+        over = operation_sight(operation, _ANY).phase is Phase.READY
+        return (Stage(OPERATION, operation.id),) if operation.id and not over else ()
 
     def _raise_if_failed(self, operation: Operation) -> None:
         seen = operation_sight(operation, _ANY)
@@ -244,8 +220,7 @@ class DeploymentWrites(Writes[Deployment]):
             case = update_case(before, sent, self._now())
             return self._change(id, case, operation or Operation(), adopted=operation is None)
 
-        changed: Change[Deployment] = await self.when_free(write, ready_timeout)
-        return changed
+        return await when_free(self.site.engine, write, ready_timeout)
 
     async def _sent(self, request: Request, before: Deployment, sent: Body) -> Operation | None:
         """The operation of a write; None where that was lost and the write seen to be accepted.
@@ -257,10 +232,10 @@ class DeploymentWrites(Writes[Deployment]):
             return await self._send(request)
         except ConnectError:
             raise
-        except _AMBIGUOUS as error:
+        except AMBIGUOUS as error:
             lost: DIError = error
         live = before
-        for pause in _LOOKS_AFTER_S:
+        for pause in LOOKS_AFTER_S:
             logger.warning("the answer to the write to %s was lost: reading again", before.id)
             await asyncio.sleep(pause)
             try:
@@ -271,23 +246,15 @@ class DeploymentWrites(Writes[Deployment]):
                     break
                 return await self._send(request)
             except ConflictError:
-                return (
-                    None  # an operation is under way, and none was when this write was first sent
-                )
+                return None  # one is under way, and none was when this write was first sent
             except ClientClosedError:
                 raise
-            except _AMBIGUOUS as error:
+            except AMBIGUOUS as error:
                 lost = error
             except DIError as error:
                 lost = error
                 break
-        raise OutcomeUnknownError(
-            f"whether {request.method} {request.path} was accepted is not known ({lost}): read "
-            "the deployment before writing to it again",
-            method=request.method,
-            path=request.path,
-            candidates=(live,),
-        ) from lost
+        raise unknown_write(request, before.id, lost, live) from lost
 
     async def _read(self, id: str) -> Deployment:
         return await self.site.read("get_deployment", id, Deployment)

@@ -6,9 +6,9 @@ documented, and no header tells one.
 
 import re
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from di_async.core.answers import cleaned, is_page, retry_after, texts, told_in
 from di_async.core.budget import RateNews
 from di_async.core.codec import loads
 from di_async.core.errors import (
@@ -23,8 +23,6 @@ from di_async.core.wire import Request, Response
 
 __all__ = ["GcoreConventions"]
 
-_MASK = "**********"
-_MAX_MESSAGE = 600
 # A 409 is a lock that another task holds, unless it says that something is there already.
 _TAKEN = re.compile(r"exist|duplicate|unique|taken|in use", re.IGNORECASE)
 _FROM_SECRETS = frozenset({"envs", "headers"})
@@ -48,9 +46,8 @@ class GcoreConventions:
 
     def rate(self, response: Response, wall: float) -> RateNews:
         """Whether it was refused for its pace, and for how long: nothing else is told."""
-        return RateNews(
-            limited=response.status == 429, retry_after=_retry_after(response.headers, wall)
-        )
+        wait = retry_after(response.headers, wall)
+        return RateNews(limited=response.status == 429, retry_after=wait)
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
         """The error in an answer that is no success, whatever its body is.
@@ -68,27 +65,20 @@ class GcoreConventions:
             path=request.path,
             code=code,
             request_id=self._word(told.get("request_id") or response.headers.get("x-request-id")),
-            retry_after=_retry_after(response.headers, wall),
+            retry_after=retry_after(response.headers, wall),
         )
         if isinstance(error, ConflictError) and not _TAKEN.search(f"{code} {message}"):
             error.never_processed = True
             # A PUT is made of what was read, so it has to be made anew, not sent again.
             error.transient = request.method != "PUT"
-        if isinstance(error, NotFoundError) and response.body and _is_page(response):
+        if isinstance(error, NotFoundError) and is_page(response):
             # A gateway's page, not the API's word: no proof that anything is gone.
             error.transient = True
         return error
 
     def _read(self, response: Response) -> tuple[Mapping[str, Any], str]:
         """The error object (empty where there is none) and its message."""
-        if 300 <= response.status < 400:
-            return {}, "redirected: check base_url (redirects are not followed)"
-        try:
-            told = loads(response.body)
-        except DecodeError as error:
-            if _is_page(response):
-                return {}, error.message
-            return {}, response.body.decode(errors="replace").strip()
+        told = told_in(response)
         if not isinstance(told, Mapping):
             return {}, str(told)
         return told, str(told.get("message") or told.get("error") or told.get("detail") or "")
@@ -109,13 +99,11 @@ class GcoreConventions:
         return None
 
     def _word(self, value: Any) -> str | None:
-        return str(value)[:200].replace(self._key.reveal(), _MASK) if value else None
+        return cleaned(str(value), [self._key.reveal()]) if value else None
 
     def _clean(self, text: str, request: Request) -> str:
         """`text` without the key and without what was sent as environment or header."""
-        for secret in {self._key.reveal(), *_sent_secrets(request)}:
-            text = text.replace(secret, _MASK)
-        return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "..."
+        return cleaned(text, {self._key.reveal(), *_sent_secrets(request)})
 
 
 def _details(told: Mapping[str, Any]) -> Iterator[str]:
@@ -123,7 +111,7 @@ def _details(told: Mapping[str, Any]) -> Iterator[str]:
     fields, info = told.get("invalid_fields"), told.get("info")
     if isinstance(fields, Mapping):
         for name, faults in fields.items():
-            yield f"{name}: {', '.join(map(str, faults)) if isinstance(faults, list) else faults}"
+            yield f"{name}: {', '.join(texts(faults)) or faults}"
     if isinstance(info, Mapping):
         yield ", ".join(f"{name} {value}" for name, value in info.items())
 
@@ -145,24 +133,3 @@ def _texts_under(value: Any, *, secret: bool = False) -> Iterator[str]:
             yield from _texts_under(inner, secret=secret)
     elif secret and isinstance(value, str) and len(value) >= 6:
         yield value
-
-
-def _is_page(response: Response) -> bool:
-    """A page for people, or nothing at all."""
-    body, kind = response.body.lstrip(), response.headers.get("content-type", "")
-    return not body or body.startswith(b"<") or "html" in kind
-
-
-def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
-    """Seconds: told in milliseconds, in seconds, or as an HTTP date."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
-    try:
-        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - wall)
-    except (TypeError, ValueError, OverflowError):
-        return None

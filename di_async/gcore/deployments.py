@@ -1,13 +1,14 @@
 """v3: inference deployments, keyed by name within a project. Writes answer with tasks."""
 
 import builtins
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
 from attrs import evolve
 
-from di_async.core.errors import DecodeError, InvalidInputError
+from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
 from di_async.core.paging import Page, rows_under
 from di_async.core.planner import PAGE_SIZE
 from di_async.core.ports import Capabilities, Source, Trip
@@ -18,16 +19,19 @@ from di_async.engine.change import Change
 from di_async.engine.client import Engine
 from di_async.engine.pages import Listing
 from di_async.engine.resources import Resources
-from di_async.gcore.creates import create_by_name
+from di_async.engine.writes import CreateByName, Reply
+from di_async.gcore.creates import candidate
 from di_async.gcore.endpoints import DEPLOYMENTS, TASK
 from di_async.gcore.goals import Goal, goal_of
 from di_async.gcore.lifecycle import glance_deployment, place, sight, task_sight
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, Task
 from di_async.gcore.pages import in_region, read_page, read_rows, size_of_page
 from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, checked, given_fields
-from di_async.gcore.writes import Plan, Reply, Writes, told_if_cancelled
+from di_async.gcore.writes import Plan, Writes
 
 __all__ = ["InferenceDeployments"]
+
+logger = logging.getLogger("di_async")
 
 CAPABILITIES = Capabilities(unique_names=True, shows_sent=True, busy_status=409, steps=("task",))
 DEFAULT_TIMEOUT_S = 7200.0
@@ -123,14 +127,35 @@ class InferenceDeployments(Resources[InferenceDeployment]):
         body = checked(self._fields(spec), InferenceDeploymentSpec)
         _guard(body, open_to_world)
         name: str = body["name"]
-        request = self._request("create", json=body)
-        with told_if_cancelled(name, f"Look with `get({name!r})`"):
-            made = await create_by_name(self._engine, request, body, _reply, self.get)
+        return await CreateByName(
+            engine=self._engine,
+            request=self._request("create", json=body),
+            name=name,
+            read=partial(self._created, name),
+            find=partial(self._named, name),
+            candidate=partial(candidate, name, body),
+            adopt=partial(self._adopted, name),
+            finding=f"Look with `get({name!r})`",
+        ).send()
+
+    def _created(self, name: str, answer: Any) -> Change[InferenceDeployment]:
+        initial, steps = _reply(answer)
         case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        if isinstance(made, InferenceDeployment):
-            return self._engine.change(self._source, name, case, initial=made, adopted=True)
-        answer, steps = made
-        return self._engine.change(self._source, name, case, steps=steps, initial=answer)
+        return self._engine.change(self._source, name, case, steps=steps, initial=initial)
+
+    async def _named(self, name: str) -> builtins.list[InferenceDeployment]:
+        try:
+            return [await self.get(name)]
+        except NotFoundError as error:
+            if error.transient:
+                raise
+            return []
+
+    def _adopted(self, name: str, found: InferenceDeployment) -> Change[InferenceDeployment]:
+        told = "%s was made by a create whose answer was lost: adopted, without its task"
+        logger.warning(told, name)
+        case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
+        return self._engine.change(self._source, name, case, initial=found, adopted=True)
 
     async def update(
         self,

@@ -16,6 +16,7 @@ from di_async.engine.change import Change
 from di_async.engine.client import Engine
 from di_async.engine.pages import Listing
 from di_async.engine.resources import Resources
+from di_async.engine.writes import Reply
 from di_async.gcore.creates import create_once
 from di_async.gcore.endpoints import INSTANCES
 from di_async.gcore.goals import goal_of
@@ -24,7 +25,7 @@ from di_async.gcore.merge import merged_body, unknown_fields
 from di_async.gcore.models import CODEC, InferenceInstance
 from di_async.gcore.pages import in_region, read_page, size_of_page
 from di_async.gcore.spec import InferenceInstanceSpec, SpecLike, checked, given_fields
-from di_async.gcore.writes import Plan, Reply, Writes, told_if_cancelled
+from di_async.gcore.writes import Plan, Writes
 
 __all__ = ["InferenceInstances"]
 
@@ -102,10 +103,8 @@ class InferenceInstances(Resources[InferenceInstance]):
         `CancelledError` carries a note with its name.
         """
         body = checked({**self._default_project(), **given_fields(spec)}, InferenceInstanceSpec)
-        name: str = body["name"]
         request = INSTANCES["create"].request(json=body)
-        with told_if_cancelled(name, f"Look with `list(name={name!r})`"):
-            answer, _ = await create_once(self._engine, request, body, _reply, self._named)
+        answer = await create_once(self._engine, request, body, _row, self._named)
         case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
         return self._engine.change(self._source, answer.id, case, initial=answer)
 

@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 WAITER, SIGHTS = "core/waiter.py", "digitalocean/lifecycle.py"
 POLLER, TRACKER, CHANGE = "engine/poller.py", "engine/observe.py", "engine/change.py"
 SESSION, GATE, ENGINE = "engine/session.py", "engine/gate.py", "engine/client.py"
-WRITES, CLIENT, RECONCILE = "digitalocean/writes.py", "digitalocean/client.py", "core/reconcile.py"
+WRITES, LOST, RECONCILE = "digitalocean/writes.py", "engine/writes.py", "core/reconcile.py"
+CLIENT = "digitalocean/client.py"
 BUDGET, SCHEDULE, STAGES = "core/budget.py", "core/schedule.py", "core/stages.py"
 SENDS, MODELS = "engine/transport.py", "digitalocean/models.py"
 DESK, PLANNER, PACE = "engine/desk.py", "core/planner.py", "core/pace.py"
@@ -274,16 +275,16 @@ MUTANTS = [
     Mutant(
         "04",
         "403 is retried for ever",
-        WRITES,
-        "if pause <= 0:",
-        "if pause <= -1000:",
+        LOST,
+        "again = left > 0 or",
+        "again = left > -1000 or",
     ),
     Mutant(
         "04",
         "403 is not retried",
-        WRITES,
-        "if pause <= 0:",
-        "if True:",
+        LOST,
+        "again = left > 0 or",
+        "again =",
     ),
     Mutant(
         "04",
@@ -397,11 +398,11 @@ MUTANTS = [
     Mutant(
         "06",
         "a cancelled create says nothing",
-        WRITES,
+        LOST,
         "cancelled.add_note(story)",
         "pass",
     ),
-    Mutant("06", "a cancelled create logs nothing", WRITES, "logger.warning(story)", "pass"),
+    Mutant("06", "a cancelled create logs nothing", LOST, "logger.warning(story)", "pass"),
     Mutant(
         "07",
         "each wait asks for itself",
@@ -454,16 +455,16 @@ MUTANTS = [
     Mutant(
         "08",
         "a lost create is sent again, unseen",
-        WRITES,
-        "            change = await self._adopted(spec, began, lost)\n",
-        "            change = None\n",
+        LOST,
+        "            found = await self._made(began, lost)\n",
+        "            found = None\n",
     ),
     Mutant(
         "08",
         "a name is looked up once",
-        WRITES,
-        "_LOOKS_AFTER_S = (0.5, 2.0, 5.0)",
-        "_LOOKS_AFTER_S = (0.5,)",
+        LOST,
+        "LOOKS_AFTER_S = (0.5, 2.0, 5.0)",
+        "LOOKS_AFTER_S = (0.5,)",
     ),
     Mutant(
         "08",
