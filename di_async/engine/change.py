@@ -70,13 +70,14 @@ class Change(Generic[R]):
         adopted: bool = False,
         already_gone: bool = False,
         settled_by: str | None = None,
+        shown_at_once: bool | None = None,
         resumed_until: float | None = None,
     ) -> None:
         self._tracker = tracker
         self._poller = poller
         self._resumed_until = self._deadline_at = resumed_until
         self.initial = initial
-        self._told_at_once = not tracker.steps
+        self._shown_at_once = not tracker.source.steps if shown_at_once is None else shown_at_once
         self.access_token = access_token
         self.adopted = adopted
         self.already_gone = already_gone
@@ -101,7 +102,7 @@ class Change(Generic[R]):
     def latest(self) -> R | None:
         """As last seen: by a read, or in the write's answer where that shows it."""
         seen = self._tracker.latest
-        return cast("R | None", self.initial if seen is None and self._told_at_once else seen)
+        return cast("R | None", self.initial if seen is None and self._shown_at_once else seen)
 
     @property
     def outcome(self) -> str | None:
@@ -215,7 +216,7 @@ class Change(Generic[R]):
             elapsed=tracker.elapsed,
             requests=tracker.requests,
             last_error=tracker.trouble,
-            resume_token=self.resume_token,
+            resume_token=self.resume_token if self._resumable else None,
         )
         if isinstance(verdict, Refused | Vanished):
             error.__cause__ = tracker.trouble
@@ -232,10 +233,15 @@ class Change(Generic[R]):
         name = getattr(self.latest, "name", None)
         return f"{name} ({self.id})" if name else self.id
 
+    @property
+    def _resumable(self) -> bool:
+        return self._tracker.case.action is not Action.PREDICATE
+
     def _left_alone(self) -> str:
+        resume = "`.resume_token` goes on waiting, " if self._resumable else ""
         return (
             "It was left alone and bills for as long as it exists; "
-            "`.resume_token` goes on waiting, `delete(id)` ends the cost."
+            f"{resume}`delete(id)` ends the cost."
         )
 
 

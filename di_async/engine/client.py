@@ -24,7 +24,7 @@ from di_async.core.retry import RetryPolicy
 from di_async.core.schedule import PollPolicy
 from di_async.core.secret import Secret
 from di_async.core.stages import ResumeToken, Stage, unpack_case
-from di_async.core.waiter import Case
+from di_async.core.waiter import Action, Case
 from di_async.core.wire import Priority, Request, Response, json_bytes, query
 from di_async.engine.change import Change
 from di_async.engine.clock import Clock
@@ -250,8 +250,12 @@ class Engine:
         told = (token.provider, token.base_url, token.scope, token.stage.kind)
         if told != (source.provider, source.base_url, source.scope, source.kind):
             raise InvalidInputError(
-                f"this resume token is for {token.provider} at {token.base_url}, "
-                f"not for {source.provider} at {source.base_url}"
+                f"this resume token is for a {_whose(token.stage.kind, token)}, "
+                f"not for a {_whose(source.kind, source)}"
+            )
+        if token.action == Action.PREDICATE:
+            raise InvalidInputError(
+                "a wait for a predicate cannot be resumed: no token holds the predicate"
             )
         started_at = min(clock.loop_at(token.started_at), clock.now())
         case = unpack_case(token, accepted_at=clock.now())
@@ -340,3 +344,9 @@ def _decoded(
         error.method, error.path, error.status = request.method, request.path, response.status
         error.request_id = response.headers.get("x-request-id")
         raise
+
+
+def _whose(kind: str, told: "ResumeToken | Source[Any]") -> str:
+    """A kind of resource, and where it is."""
+    scope = f" ({told.scope})" if told.scope else ""
+    return f"{kind} of {told.provider}{scope} at {told.base_url}"

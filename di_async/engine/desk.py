@@ -5,6 +5,7 @@ A row is a candidate, one GET the proof; only where proofs would come too late t
 the policy agrees, may a row settle a wait, and the history says so.
 """
 
+import logging
 import math
 from typing import Any
 
@@ -24,6 +25,8 @@ from di_async.engine.clock import Clock
 from di_async.engine.observe import Tracker
 
 __all__ = ["Desk", "Watch"]
+
+logger = logging.getLogger("di_async.poller")
 
 # Whoever is younger than this was made by this very process: its first look can wait its turn.
 _JUST_MADE_S = 1.0
@@ -68,6 +71,7 @@ class Desk:
         self.planner: Planner[Watch] = Planner(policy, laws.law, regional=source.regional)
         self._policy = policy
         self._laws = laws
+        self._listed = source.sweep is not None
         self._rows_proven = 0.0
         self._kinds: dict[Key, Key] = {}
         self._looked_at: dict[str, float] = {}
@@ -78,15 +82,13 @@ class Desk:
     def watch(self, tracker: Tracker[Any]) -> Watch:
         """The watch that serves a tracker, with the tracker on it."""
         now = self._clock.now()
-        listed = self.source.sweep is not None and tracker.case.action is not Action.PREDICATE
+        listed = self._listed and tracker.case.action is not Action.PREDICATE
         watch = self.planner.find(tracker.stage.id)
         if watch is None:
             watch = self._new(tracker, now, listed=listed)
             self.planner.add(watch)
-        elif watch.listed and not listed:
-            self.planner.drop(watch)
-            watch.listed = False
-            self.planner.add(watch)
+        elif not listed:
+            self._unlist(watch)
         if tracker not in watch.trackers:
             watch.trackers += (tracker,)
             watch.stamp, watch.joined_at = 0, now
@@ -108,7 +110,7 @@ class Desk:
 
     def aside(self, tracker: Tracker[Any], stage: Stage) -> Watch:
         """A watch for one read of a step; the tracker is watched elsewhere."""
-        return Watch(id=stage.id, stage=stage, listed=False, trackers=(tracker,))
+        return Watch(id=stage.id, stage=stage, listed=False, trackers=(tracker,), confirming=True)
 
     def leave(self, tracker: Tracker[Any], watch: Watch) -> None:
         """Nobody waits for this tracker any more."""
@@ -155,10 +157,7 @@ class Desk:
         """A list page's answer; gives those who may be settled and want a GET for proof."""
         now = self._clock.now()
         if isinstance(page, Exception):
-            for watch in self.planner.on_page(ask):
-                for tracker in watch.trackers:
-                    self._deliver(tracker, page, trip, watch.stage)
-            self.planner.page_failed(ask.page, now, ask.region)
+            self._take_failed_page(ask, page, trip, now)
             return []
         found: dict[str, Watch] = {}
         candidates = []
@@ -176,6 +175,33 @@ class Desk:
                 candidates.append(awaited)
         self.planner.page_read(ask.page, found, page.total, now, ask.region)
         return candidates
+
+    def _take_failed_page(self, ask: ListPage, error: Exception, trip: Trip, now: float) -> None:
+        """A list that does not answer proves nothing of anybody; a refused one is given up."""
+        for watch in self.planner.on_page(ask):
+            for tracker in watch.trackers:
+                if isinstance(error, DIError):
+                    told = Trouble(started_at=trip.started_at, at=now, error=error)
+                    tracker.absorb(told, trip.sends, watch.stage)
+                else:
+                    tracker.abort(error)
+        self.planner.page_failed(ask.page, now, ask.region)
+        if self._listed and _is_refusal(error):
+            logger.warning(
+                "the list of every %s is refused (%s): each wait is followed by a GET of its own",
+                self.source.noun,
+                error,
+            )
+            self._listed = False
+            for watch in tuple(self.planner):
+                self._unlist(watch)
+
+    def _unlist(self, watch: Watch) -> None:
+        """Follow it by its own GETs from now on."""
+        if watch.listed:
+            self.planner.drop(watch)
+            watch.listed = False
+            self.planner.add(watch)
 
     def _look(
         self, watch: Watch, page: Page, place: int, stamp: int, trip: Trip, *, trusting: bool
@@ -223,8 +249,7 @@ class Desk:
             case NotFoundError(transient=False):
                 return Missing(started_at=started_at, at=at, error=answer)
             case DIError():
-                refused = isinstance(answer, APIError) and not isinstance(answer, ServerError)
-                final = refused and not answer.transient
+                final = _is_refusal(answer)
                 return Trouble(started_at=started_at, at=at, error=answer, final=final)
             case _:
                 sight = self.source.sight(answer, tracker.case_of(stage))
@@ -273,3 +298,10 @@ class Desk:
             kind: {(age + 0.5) * _AGE_S: count for age, count in ages.items()}
             for kind, ages in told.items()
         }
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Asking again would not help."""
+    if isinstance(error, ServerError) or not isinstance(error, APIError):
+        return False
+    return not error.transient

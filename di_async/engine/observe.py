@@ -59,6 +59,8 @@ class Step:
     case: Case
     ledger: Ledger = attrs.field(factory=Ledger)
     asked_at: float = -math.inf
+    aside: Any = None
+    """The poller's read of it while the resource is looked at."""
     pause: float = 0.0
     """While the resource is looked at instead: seconds before it is asked again."""
 
@@ -101,6 +103,8 @@ class Tracker(Generic[R]):
         )
         self.seat: Any = None
         """Where the poller has put it while somebody waits."""
+        self.hinted = False
+        """Its step was asked for because the resource looked over."""
         self.ahead = False
         """The resource is looked at although steps have not been seen to end: one of a crowd."""
         self.case = case
@@ -153,7 +157,8 @@ class Tracker(Generic[R]):
     @property
     def trouble(self) -> Any:
         """The last read's error, if it told nothing."""
-        return self.step.ledger.trouble if self.step else self.ledger.trouble
+        of_step = self.step.ledger.trouble if self.step else None
+        return of_step or self.ledger.trouble
 
     @property
     def looks(self) -> int:
@@ -197,9 +202,7 @@ class Tracker(Generic[R]):
         if isinstance(verdict, Settled | Vanished):
             # One that its provider has forgotten tells nothing: the resource has to.
             self._steps = self._steps[1:]
-            self.case = attrs.evolve(
-                self.case, accepted_at=max(self.case.accepted_at, read.started_at)
-            )
+            self._begin_anew(read.started_at)
             return  # nobody is woken: the next stage is read at once
         if isinstance(verdict, Failed):
             verdict = Failed(f"{noun}: {verdict.why}")
@@ -207,6 +210,17 @@ class Tracker(Generic[R]):
         elif not isinstance(verdict, Refused):
             verdict = Pending()
         self._wake(verdict, news=len(self.history) > told)
+
+    def _begin_anew(self, at: float) -> None:
+        """A step has ended: what was seen of the resource before proves nothing."""
+        before = self.ledger
+        self.case = attrs.evolve(self.case, accepted_at=max(self.case.accepted_at, at))
+        self.ledger = Ledger(looks=before.looks, newest=before.newest, ever_seen=before.ever_seen)
+        self.seems_over = False
+
+    def lapse(self) -> None:
+        """Let go of those whose time is over."""
+        self._wake(Pending(), news=False)
 
     def glance(self, read: Seen, sends: int, *, trusting: bool) -> bool:
         """Learn from a list row; True if it may be over, which a GET must prove.
@@ -236,7 +250,8 @@ class Tracker(Generic[R]):
             verdict = Settled("the predicate holds") if self._predicate(read.resource) else verdict
         if not isinstance(verdict, Pending | Refused):
             self._conclude(verdict, read.source if isinstance(read, Seen) else "get")
-        self._wake(verdict, news=len(self.history) > told)
+        if not self.seems_over:  # else its step is read first
+            self._wake(verdict, news=len(self.history) > told)
 
     def _conclude(self, verdict: Verdict, source: str) -> None:
         self.verdict = verdict

@@ -9,7 +9,6 @@ everybody's polls.
 
 import asyncio
 import contextvars
-import heapq
 import math
 import random
 from collections import deque
@@ -32,6 +31,7 @@ from di_async.engine.clock import Clock
 from di_async.engine.desk import Desk, Watch
 from di_async.engine.observe import Tracker, Waiter
 from di_async.engine.stats import Stats
+from di_async.engine.steps import Steps
 
 __all__ = ["Poller"]
 
@@ -41,11 +41,6 @@ _IN_FLIGHT_GRACE_S = 5.0
 _ONE_LOOK_S = 60.0
 # and a turn that is far away, by a slow policy or a small budget, is brought forward to this.
 _SOON_S = 5.0
-# So many steps are followed each by itself; of more, their resources are.
-_HANDFUL = 8
-# ... and a step that nothing hints at is read this seldom, for so much of the quota at most.
-_REMIND_S = 300.0
-_REMIND_SHARE = 0.2
 # How often the laws are held against what is pending.
 _REVIEW_S = 20.0
 _MAX_IN_FLIGHT = 32
@@ -74,6 +69,7 @@ class Poller:
         self._laws = Laws(policy.durations)
         self._desks: dict[tuple[str, str | None], Desk] = {}
         self._confirms: deque[tuple[Desk, Watch]] = deque()
+        self._steps = Steps(policy, clock, self._desk, self._queue)
         self._in_flight = 0
         self._gets = self._lists = 0
         self._failures = 0
@@ -108,7 +104,7 @@ class Poller:
                 timer.cancel()
             tracker.waiters.remove(waiter)
             if not tracker.waiters:
-                self._unseat(tracker)
+                self._steps.leave(tracker)
                 if not self._awaited:
                     self._wake.set()
 
@@ -143,23 +139,17 @@ class Poller:
             self._start()
 
     def _seat(self, tracker: Tracker[Any]) -> None:
-        """Put a tracker where its next stage is read, and those in a hurry to the front."""
-        desk = self._desk(tracker.step.source if tracker.step else tracker.source)
-        if tracker.step is not None and tracker.source.sweep is not None:
-            # A step has no list. Of a crowd, the resources are swept; the step is read at its end.
-            tracker.ahead = tracker.ahead or len(desk.planner) >= _HANDFUL
-        if tracker.ahead:
-            desk = self._desk(tracker.source)
-        watch, now, lag = desk.watch(tracker), self._clock.now(), self._policy.target_lag
-        tracker.seat = desk, watch
+        """Give a tracker its place, and those in a hurry the front of it."""
+        desk, watch = self._steps.seat(tracker)
+        now, lag = self._clock.now(), self._policy.target_lag
         for waiter in tracker.waiters:
             if waiter.deadline is not None and waiter.deadline <= now + lag:
                 soon = min(lag, _SOON_S) if waiter.deadline <= now else lag
                 desk.planner.hasten(watch, max(now, watch.looked_at + soon))
 
-    def _unseat(self, tracker: Tracker[Any]) -> None:
-        desk, watch = tracker.seat
-        desk.leave(tracker, watch)
+    def _queue(self, desk: Desk, watch: Watch) -> None:
+        """A GET wanted before all sweeps."""
+        self._confirms.append((desk, watch))
 
     def _desk(self, source: Source[Any]) -> Desk:
         key = source.kind, source.scope
@@ -271,7 +261,10 @@ class Poller:
         desk.take(watch, answer, trip, priority)
         for tracker in trackers:
             if tracker.waiters and isinstance(tracker.verdict, Pending):
-                self._go_on(tracker, watch)
+                before = tracker.seat
+                self._steps.go_on(tracker, watch)
+                if tracker.seat is not before:
+                    self._seat(tracker)
 
     async def _list(self, desk: Desk, ask: ListPage) -> None:
         assert desk.source.sweep is not None  # noqa: S101 - else nothing would be listed
@@ -281,60 +274,7 @@ class Poller:
         self._lists += trip.sends
         trusting = self._trusts_lists(self._clock.now())
         for watch in desk.take_page(ask, page, trip, trusting=trusting):
-            self._prove(desk, watch)
-
-    # -- stages -------------------------------------------------------------------------------
-
-    def _go_on(self, tracker: Tracker[Any], watch: Watch) -> None:
-        """What follows for a wait from a GET: the next stage, or a step that may be over."""
-        desk, seat = tracker.seat
-        if seat is watch and tracker.stage != watch.stage:
-            desk.leave(tracker, watch)
-            self._seat(tracker)
-        elif seat is watch and tracker.seems_over:
-            watch.confirming = self._ask_step(tracker)
-        elif seat is not watch and tracker.step is not None:  # it was a step's, of one of a crowd
-            passed = tracker.step.stage != watch.stage
-            seat.confirming = passed and seat.confirming and self._ask_step(tracker)
-        elif seat is not watch:
-            tracker.ahead = False
-            if seat.confirming:
-                self._confirms.append((desk, seat))
-
-    def _prove(self, desk: Desk, watch: Watch) -> None:
-        """A row looks settled: GET it, but first what may still be under way for it."""
-        owing = [tracker for tracker in watch.trackers if tracker.step is not None]
-        if not owing:
-            self._confirms.append((desk, watch))
-        else:
-            asked = [self._ask_step(tracker) for tracker in owing]
-            watch.confirming = any(asked)
-
-    def _ask_step(self, tracker: Tracker[Any]) -> bool:
-        """Read the step of one whose resource is being looked at; False if it was just read."""
-        step, now = tracker.step, self._clock.now()
-        if step is None or now < step.asked_at + step.pause:
-            return False
-        step.pause = min(max(2 * step.pause, self._policy.target_lag), self._policy.max_interval)
-        step.asked_at = now
-        desk = self._desk(step.source)
-        self._confirms.append((desk, desk.aside(tracker, step.stage)))
-        return True
-
-    def _remind(self, now: float) -> None:
-        """Steps of a crowd that nothing hints at: one that failed may leave no other trace."""
-        crowd = [
-            (tracker.step.asked_at, tracker)
-            for desk in self._desks.values()
-            if desk.source.steps
-            for watch in desk.planner
-            for tracker in watch.trackers
-            if tracker.step is not None and now - tracker.started_at >= _REMIND_S
-        ]
-        most = max(1, int(self._quota(now).left * _REVIEW_S * _REMIND_SHARE)) if crowd else 0
-        for asked_at, tracker in heapq.nsmallest(most, crowd, key=lambda one: one[0]):
-            if tracker.ahead and now - asked_at >= _REMIND_S:
-                self._ask_step(tracker)
+            self._steps.prove(desk, watch)
 
     async def _answer(self, reading: Awaitable[Any]) -> Any:
         """What was read, or the error that stood for it."""
@@ -384,7 +324,7 @@ class Poller:
 
     def _review(self, now: float) -> None:
         self._reviewed_at = now
-        self._remind(now)
+        self._steps.remind(self._desks.values(), self._quota(now).left, _REVIEW_S)
         for desk in self._desks.values():
             if self._laws.review(desk.pending()):
                 desk.planner.kind_told()

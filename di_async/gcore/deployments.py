@@ -155,7 +155,9 @@ class InferenceDeployments(Resources[InferenceDeployment]):
         told = "%s was made by a create whose answer was lost: adopted, without its task"
         logger.warning(told, name)
         case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        return self._engine.change(self._source, name, case, initial=found, adopted=True)
+        return self._engine.change(
+            self._source, name, case, initial=found, adopted=True, shown_at_once=True
+        )
 
     async def update(
         self,

@@ -102,7 +102,7 @@ class Writes(Generic[R]):
             logger.warning("the answer to %s of %s was lost: reading again", request.method, id)
             live = await self._look(id, plan, lost)
             if shows(plan.goal, live):
-                return self._change(id, plan, live, adopted=True)
+                return self._change(id, plan, live, adopted=True, shown_at_once=True)
             if refused is not None:
                 break
         raise unknown_write(request, id, lost, live) from lost
