@@ -87,10 +87,6 @@ class OnExoscale(Cloud[Exoscale, Deployment]):
             if not is_public(row) and name in (None, row.name):
                 yield row
 
-    async def get(self, id: str) -> Deployment:
-        """One deployment, in full."""
-        return await self.api.get(id)
-
     def under_way(self, found: Deployment) -> Goal | None:
         """No state tells a deletion: what works, works at becoming ready."""
         return Goal.ACTIVE if is_pending(found.state) else None
@@ -129,10 +125,6 @@ class OnExoscale(Cloud[Exoscale, Deployment]):
     async def scale(self, id: str, order: Order) -> Change[Deployment]:
         """So many replicas; 0 frees the GPUs."""
         return await self.api.scale(id, order.scale or 0, ready_timeout=order.ready_timeout or 0)
-
-    async def delete(self, id: str) -> Change[None]:
-        """Delete a deployment."""
-        return await self.api.delete(id)
 
     async def logs(self, ref: str, tail: int) -> Sequence[LogEntry]:
         """What the inference engine logged."""
