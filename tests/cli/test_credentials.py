@@ -84,7 +84,7 @@ def test_a_clock_that_is_slow(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
         (("--zone", "Mars!", "list"), 2, ("'Mars!' is no zone",)),
         (("--zone", "at-vie-1", "get", ABSENT), 1, ("zones/at-vie-1", "--zone", "scan`")),
         (
-            ("--base-url", "https://api.example.com", "--zone", "at-vie-1", "list"),
+            ("--base-url", "https://api-at-vie-1.exoscale.com", "list"),
             2,
             ("that of one zone", "{zone}"),
         ),

@@ -152,18 +152,20 @@ class OnExoscale(Cloud[Exoscale, Deployment]):
 
 
 def _base_url(settings: Settings) -> str:
-    """The URL of all zones: an emulator has them under a path, and so needs no `{zone}`."""
+    """The URL of all zones. An emulator's, which other clouds share, need not name them.
+
+    Raises:
+        InvalidInputError: it is that of one zone, so that `--zone` would mean nothing.
+    """
     url = settings.base_url or BASE_URL
     if "{zone}" in url:
         return url
     told = urlsplit(url)
     if told.hostname in {"127.0.0.1", "localhost", "::1"} and told.path in {"", "/"}:
         return f"{url.rstrip('/')}/zones/{{zone}}"
-    if settings.zone is not None:
-        raise InvalidInputError(
-            f"the base URL {url} is that of one zone: write {{zone}} where {settings.zone} goes"
-        )
-    return url
+    raise InvalidInputError(
+        f"the base URL {url} is that of one zone: write {{zone}} where the zone's name goes"
+    )
 
 
 def _gpus(found: Deployment) -> str | None:
