@@ -50,7 +50,8 @@ _Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="What stdout gets; json and yaml are complete, progress goes to stderr.",
+        help="What stdout gets; json and yaml are complete but for secrets. Progress goes to "
+        "stderr.",
         show_default="table",
         rich_help_panel=_PANEL,
     ),

@@ -10,11 +10,17 @@ from tests.cli.helpers import HF_TOKEN, Called, Di
 
 @pytest.fixture
 def environment(di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The variables that aim `di-async` at the emulator, set."""
+    """The variables that aim `di-async` at the emulator's clouds, set; others of that kind not."""
+    for name in ("DI_ASYNC_PROVIDER", "EXOSCALE_ZONE", "GCORE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
     told = {
         "DI_ASYNC_BASE_URL": di_emulator.url,
         "DI_ASYNC_TARGET_LAG": "0.02",
         "DIGITALOCEAN_TOKEN": di_emulator.token,
+        "EXOSCALE_API_KEY": di_emulator.exoscale_api_key,
+        "EXOSCALE_API_SECRET": di_emulator.exoscale_api_secret,
+        "GCORE_API_KEY": di_emulator.gcore_api_key,
+        "GCORE_CLOUD_PROJECT_ID": str(di_emulator.gcore_project_id),
         "HF_TOKEN": HF_TOKEN,
     }
     for name, value in told.items():

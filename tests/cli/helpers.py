@@ -51,7 +51,8 @@ class Di(Protocol):
 
 def start(*args: str, env: Mapping[str, str] = {}, **more: Any) -> "subprocess.Popen[str]":
     """`python -m di_async` in a process of its own, from an empty environment but for these."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DI_ASYNC", "DIGITALOCEAN"))}
+    ours = ("DI_ASYNC", "DIGITALOCEAN", "EXOSCALE", "GCORE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "di_async", *args],
         env={**kept, "PYTHONUNBUFFERED": "1", **env},

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from di_async import ConflictError, DeploymentFailedError, DigitalOcean, PollPolicy, emulator
+from di_async.cli.demo.elsewhere import Elsewhere
 from di_async.cli.demo.fleet import DOOMED, ORDERS, Row, cost
 from di_async.cli.demo.script import Demo, DemoError
 from di_async.cli.demo.view import showing
@@ -80,6 +81,42 @@ async def test_leftovers_are_told(demo: Demo) -> None:
     demo.emu.add_instance(name="stranger")
     with pytest.raises(DemoError, match="still there after all deletes: stranger"):
         await demo.play()
+
+
+async def test_elsewhere_on_a_terminal(demo: Demo, console: Console) -> None:
+    """Two rows more, each from create to 404; the summary tells what was measured."""
+    elsewhere = Elsewhere(demo, PollPolicy(target_lag=0.05))
+    await elsewhere.play()
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "ch-gva-2" in shown
+    assert "region 7" in shown
+    assert [row.state for row in (elsewhere.exoscale, elsewhere.gcore)] == ["deleted", "deleted"]
+    assert elsewhere.exoscale.active_after is not None
+    assert 60 <= elsewhere.exoscale.active_after < 600
+    told = dict(elsewhere.summary())
+    assert "ready after 1:" in told["exoscale"]
+    assert "ACTIVE after 1:" in told["gcore"]
+
+
+@pytest.mark.parametrize(
+    "operation", ["POST /v2/ai/deployment", "POST /cloud/v3/inference/{project_id}/deployments"]
+)
+async def test_a_failure_elsewhere_is_told(demo: Demo, operation: str) -> None:
+    """A create that fails at either ends the demo with that provider's story."""
+    demo.emu.fault("operation_failed", on=operation)
+    with pytest.raises(DeploymentFailedError):
+        await Elsewhere(demo, PollPolicy(target_lag=0.05)).play()
+
+
+@pytest.mark.parametrize("where", ["exoscale", "gcore"])
+async def test_leftovers_elsewhere_are_told(demo: Demo, where: str) -> None:
+    """What is still there at the end is an error."""
+    if where == "gcore":
+        demo.emu.add_gcore_deployment(name="stranger")
+    else:
+        demo.emu.add_exoscale_model(name="stranger")
+    with pytest.raises(DemoError, match="still there after all deletes: stranger"):
+        await Elsewhere(demo, PollPolicy(target_lag=0.05)).play()
 
 
 def test_cost_is_price_by_gpu_and_hour() -> None:

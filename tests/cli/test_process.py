@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +73,12 @@ def test_the_demo() -> None:
     assert out.count("provisioning -> error") == 1
     assert "created: 12 instances in 3 regions: 11 active, 1 failed" in out
     assert "list: empty: nothing is left" in out
+    assert "list: empty at both: nothing is left" in out
+    assert out.count("deploying -> ready") == out.count("PARTIALLYDEPLOYED -> ACTIVE") == 1
+    assert re.search(
+        r"^exoscale: the model took \d+:\d\d, then .* ready after \d+:\d\d$", out, re.MULTILINE
+    )
+    assert re.search(r"^gcore: task and deployment: ACTIVE after \d+:\d\d$", out, re.MULTILINE)
     assert "Hello from the emulator." in out
     assert "\x1b" not in out
 

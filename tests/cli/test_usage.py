@@ -16,6 +16,7 @@ from tests.cli.helpers import EASY, HF_TOKEN, Di, written
 COMMANDS = (
     *("demo", "list", "get", "create", "update", "scale", "delete", "wait"),
     *("accelerators", "tokens", "ca", "sizes", "models", "emulate"),
+    *("scan", "logs", "start", "stop"),
 )
 
 

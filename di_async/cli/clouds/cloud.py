@@ -7,7 +7,7 @@ method all the same; the others refuse it in words that name who can.
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, NotRequired, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, NotRequired, Protocol, TypedDict, TypeVar
 from uuid import UUID
 
 import attrs
@@ -17,7 +17,6 @@ from di_async import Change, DIError, DigitalOcean, InvalidInputError, PollPolic
 from di_async.cli.output import Column
 from di_async.cli.settings import Credential, Provider, Settings
 from di_async.core.stages import ResumeToken
-from di_async.engine.resources import Resources
 from di_async.exoscale import Exoscale
 from di_async.fleet.ports import ScanClient
 from di_async.gcore import Gcore
@@ -68,6 +67,26 @@ class Order:
     def given(self) -> frozenset[str]:
         """The names of what was given."""
         return frozenset(a.name for a in attrs.fields(Order) if getattr(self, a.name) is not None)
+
+
+class Calls(Protocol[R]):
+    """What the calls of all clouds share."""
+
+    async def get(self, id: str, /) -> R:
+        """One of them, in full."""
+        ...
+
+    async def delete(self, id: str, /) -> Change[None]:
+        """A change that settles when it is gone."""
+        ...
+
+    def begin_wait(self, id: str, *, deleted: bool = False, seen: R | None = None) -> Change[Any]:
+        """A wait that no write began."""
+        ...
+
+    def resume(self, token: str) -> Change[Any]:
+        """The change of a token."""
+        ...
 
 
 class Common(TypedDict):
@@ -123,8 +142,8 @@ class Cloud(ABC, Generic[C, R]):
 
     @property
     @abstractmethod
-    def api(self) -> Resources[R]:
-        """Where its waits are."""
+    def api(self) -> Calls[R]:
+        """Where its calls are."""
 
     @property
     @abstractmethod
@@ -145,9 +164,9 @@ class Cloud(ABC, Generic[C, R]):
     def rows(self, *, name: str | None = None, region: str | None = None) -> AsyncIterator[R]:
         """All resources; those of a name, of a region."""
 
-    @abstractmethod
     async def get(self, id: str) -> R:
         """One of them, in full."""
+        return await self.api.get(id)
 
     @abstractmethod
     def fields(self, found: R) -> Iterator[tuple[str, object]]:
@@ -175,9 +194,9 @@ class Cloud(ABC, Generic[C, R]):
     async def scale(self, id: str, order: Order) -> Change[R]:
         """Give one as many replicas as `order.scale` says."""
 
-    @abstractmethod
     async def delete(self, id: str) -> Change[None]:
         """Delete one."""
+        return await self.api.delete(id)
 
     def check(self, verb: str, order: Order) -> None:
         """Make sure that this verb has a use for all that was given. Nothing is sent.

@@ -46,13 +46,17 @@ class OnDigitalOcean(Cloud[DigitalOcean, DedicatedInference]):
         "update": frozenset({"spec", "name", "hf_token", "ready_timeout"}),
         "scale": frozenset({"scale", "model", "gpu", "type", "ready_timeout"}),
     }
-    where = "in this team"
 
     @staticmethod
     def connect(settings: Settings) -> DigitalOcean:
         """A client of one API token."""
         (token,) = read_credentials(settings, *OnDigitalOcean.credentials)
         return DigitalOcean(token, **common(settings))
+
+    @property
+    def where(self) -> str:
+        """The team of the token."""
+        return "in this team"
 
     @property
     def api(self) -> DedicatedInferences:
@@ -69,10 +73,6 @@ class OnDigitalOcean(Cloud[DigitalOcean, DedicatedInference]):
         """The instance of that name: names are unique."""
         found = await self.api.find(name)
         return [] if found is None else [found]
-
-    async def get(self, id: str) -> DedicatedInference:
-        """One instance, in full."""
-        return await self.api.get(id)
 
     def under_way(self, found: DedicatedInference) -> Goal | None:
         """A deletion, or whatever else makes it active."""
@@ -124,10 +124,6 @@ class OnDigitalOcean(Cloud[DigitalOcean, DedicatedInference]):
             type=order.type,
             ready_timeout=order.ready_timeout or 0,
         )
-
-    async def delete(self, id: str) -> Change[None]:
-        """Delete an instance."""
-        return await self.api.delete(id)
 
     async def models(self) -> tuple[Sequence[Any], tuple[Column[Any], ...]]:
         """Which run on which GPUs."""

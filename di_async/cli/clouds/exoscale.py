@@ -87,10 +87,6 @@ class OnExoscale(Cloud[Exoscale, Deployment]):
             if not is_public(row) and name in (None, row.name):
                 yield row
 
-    async def get(self, id: str) -> Deployment:
-        """One deployment, in full."""
-        return await self.api.get(id)
-
     def under_way(self, found: Deployment) -> Goal | None:
         """No state tells a deletion: what works, works at becoming ready."""
         return Goal.ACTIVE if is_pending(found.state) else None
@@ -130,10 +126,6 @@ class OnExoscale(Cloud[Exoscale, Deployment]):
         """So many replicas; 0 frees the GPUs."""
         return await self.api.scale(id, order.scale or 0, ready_timeout=order.ready_timeout or 0)
 
-    async def delete(self, id: str) -> Change[None]:
-        """Delete a deployment."""
-        return await self.api.delete(id)
-
     async def logs(self, ref: str, tail: int) -> Sequence[LogEntry]:
         """What the inference engine logged."""
         return await self.api.logs(await self.id_of(ref), tail=tail)
@@ -160,18 +152,20 @@ class OnExoscale(Cloud[Exoscale, Deployment]):
 
 
 def _base_url(settings: Settings) -> str:
-    """The URL of all zones: an emulator has them under a path, and so needs no `{zone}`."""
+    """The URL of all zones. An emulator's, which other clouds share, need not name them.
+
+    Raises:
+        InvalidInputError: it is that of one zone, so that `--zone` would mean nothing.
+    """
     url = settings.base_url or BASE_URL
     if "{zone}" in url:
         return url
     told = urlsplit(url)
     if told.hostname in {"127.0.0.1", "localhost", "::1"} and told.path in {"", "/"}:
         return f"{url.rstrip('/')}/zones/{{zone}}"
-    if settings.zone is not None:
-        raise InvalidInputError(
-            f"the base URL {url} is that of one zone: write {{zone}} where {settings.zone} goes"
-        )
-    return url
+    raise InvalidInputError(
+        f"the base URL {url} is that of one zone: write {{zone}} where the zone's name goes"
+    )
 
 
 def _gpus(found: Deployment) -> str | None:

@@ -155,10 +155,6 @@ class OnGcore(_EitherGcore[InferenceDeployment]):
         """The name itself: there is nothing to look up."""
         return ref
 
-    async def get(self, id: str) -> InferenceDeployment:
-        """One deployment, in full."""
-        return await self.api.get(id)
-
     async def create(self, order: Order) -> Change[InferenceDeployment]:
         """Make a deployment, of a file."""
         body = self.whole_body(order)
@@ -171,10 +167,6 @@ class OnGcore(_EitherGcore[InferenceDeployment]):
     async def scale(self, id: str, order: Order) -> Change[InferenceDeployment]:
         """So many replicas in a region; 0 lets it sleep while nobody asks."""
         return await self.api.update(id, containers=await self.scaled(id, order))
-
-    async def delete(self, id: str) -> Change[None]:
-        """Delete a deployment."""
-        return await self.api.delete(id)
 
     async def start(self, ref: str) -> Change[InferenceDeployment]:
         """Start a stopped one."""
@@ -208,7 +200,11 @@ class OnGcoreV2(_EitherGcore[InferenceInstance]):
         "update": frozenset({"spec", "name"}),
         "scale": frozenset({"scale", "region"}),
     }
-    where = "for this API key"
+
+    @property
+    def where(self) -> str:
+        """All that the key sees."""
+        return "for this API key"
 
     @property
     def api(self) -> InferenceInstances:
@@ -228,10 +224,6 @@ class OnGcoreV2(_EitherGcore[InferenceInstance]):
             if _is_in(row, region):
                 yield row
 
-    async def get(self, id: str) -> InferenceInstance:
-        """One instance, in full."""
-        return await self.api.get(id)
-
     async def create(self, order: Order) -> Change[InferenceInstance]:
         """Make an instance, of a file."""
         return await self.api.create(self.whole_body(order))
@@ -243,10 +235,6 @@ class OnGcoreV2(_EitherGcore[InferenceInstance]):
     async def scale(self, id: str, order: Order) -> Change[InferenceInstance]:
         """So many replicas in a region; 0 lets it sleep while nobody asks."""
         return await self.api.update(id, containers=await self.scaled(id, order))
-
-    async def delete(self, id: str) -> Change[None]:
-        """Delete an instance."""
-        return await self.api.delete(id)
 
 
 @frozen

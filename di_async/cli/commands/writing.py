@@ -54,8 +54,10 @@ def register(app: typer.Typer) -> None:
 async def create(
     cli: Cli,
     spec: SpecFile = None,
-    name: Annotated[str | None, typer.Option(help="Letters, digits, '-' and '_'.")] = None,
-    region: Annotated[str | None, typer.Option(help="Such as atl1, nyc2 or tor1.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="DigitalOcean: such as atl1, nyc2 or tor1.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="SLUG", help="See `di-async models`.")
     ] = None,
@@ -67,9 +69,11 @@ async def create(
         int | None,
         typer.Option(min=1, help="GPUs; Exoscale: replicas of one GPU.", show_default="1"),
     ] = None,
-    vpc: Annotated[str | None, typer.Option(metavar="UUID", help="Else the region's own.")] = None,
+    vpc: Annotated[
+        str | None, typer.Option(metavar="UUID", help="DigitalOcean: else the region's own.")
+    ] = None,
     public: Annotated[
-        bool | None, typer.Option("--public/--private", show_default="public")
+        bool | None, typer.Option("--public/--private", help="DigitalOcean.", show_default="public")
     ] = None,
     hf_token: HFToken = False,
     token_out: TokenOut = None,
