@@ -93,7 +93,8 @@ class Nodes(Resources[Node]):
     async def _write(self, request: Request, action: Action, **told: Any) -> Change[Any]:
         job = CODEC.structure(await self._engine.json(request), Job)
         case = Case(action=action, accepted_at=self._engine.clock.now(), **told)
-        return self._engine.change(self._source, job.node, case, steps=[Stage("job", job.id)])
+        steps = [Stage("job", job.id)]
+        return self._engine.change(self._source, job.node, case, steps=steps, initial=job)
 
     async def _fetch(self, stage: Stage, priority: Priority, trip: Trip) -> Node:
         return _node(await self._engine.json_once(GET.request(stage.id), priority, trip))

@@ -1,0 +1,76 @@
+"""A list that does not answer, on every cloud: it proves nothing, and nobody hangs on it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from di_async import wait_all
+from di_async.core.wire import Request, Response
+from di_async.emulator import World
+from tests.clouds import support
+from tests.clouds.support import CREATE_S, VIRTUAL, Cloud, a_world, everywhere, now
+from tests.support import Again, WorldTransport, answer
+
+pytestmark = [everywhere, VIRTUAL]
+
+
+class Hooked(WorldTransport):
+    """A world whose lists may be answered by somebody else."""
+
+    lists: Callable[[], Response | None] = staticmethod(lambda: None)
+
+    async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
+        path = request.path.rsplit("/", 1)[-1]
+        listing = request.method == "GET" and path in {
+            "dedicated-inferences",
+            "deployments",
+            "deployment",
+        }
+        told = self.lists() if listing else None
+        return told or await super().send(request, headers, again)
+
+
+@pytest.fixture
+def hooked(monkeypatch: pytest.MonkeyPatch) -> list[Hooked]:
+    """The transports that clients are given."""
+    made: list[Hooked] = []
+
+    def make(world: World) -> Hooked:
+        made.append(Hooked(world))
+        return made[-1]
+
+    monkeypatch.setattr(support, "WorldTransport", make)
+    return made
+
+
+async def test_404_of_a_list_proves_no_deletion(cloud: Cloud, hooked: list[Hooked]) -> None:
+    """A route that is gone for a moment is not twenty deployments that are gone."""
+    world = a_world(rate_limits=False)
+    async with cloud.client(world, budget=None) as client:
+        changes = [await cloud.create(client, f"web-{n:03}") for n in range(20)]
+        await wait_all(changes, timeout=7200)
+        api = cloud.api(client)
+        waits = [asyncio.ensure_future(api.wait_until_deleted(c.id)) for c in changes]
+        await asyncio.sleep(60)
+        hooked[0].lists = lambda: answer(404, {"id": "not_found", "message": "no such route"})
+        await asyncio.sleep(120)
+        assert not any(wait.done() for wait in waits)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.wait(waits)
+
+
+@pytest.mark.parametrize("count", [2, 20])
+@pytest.mark.parametrize("status", [401, 403, 404, 405])
+async def test_refused_list_is_given_up_for_gets(
+    cloud: Cloud, hooked: list[Hooked], status: int, count: int
+) -> None:
+    """A key may be allowed to get and not to list: each wait is followed by its own GETs."""
+    world = a_world(rate_limits=False)
+    async with cloud.client(world, budget=None) as client:
+        changes = [await cloud.create(client, f"web-{n:03}") for n in range(count)]
+        hooked[0].lists = lambda: answer(status, {"message": "refused"})
+        report = await wait_all(changes, timeout=3600)
+        assert len(report.succeeded) == count
+        assert now() < CREATE_S + 120
