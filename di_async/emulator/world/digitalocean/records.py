@@ -98,19 +98,6 @@ class Token:
     value: str = field(repr=False)
 
 
-@frozen
-class Truth:
-    """What really is: `settled_at` is when the latest write ends (infinite if it never does)."""
-
-    id: str
-    exists: bool
-    status: str
-    settled: bool
-    settled_at: float
-    version: int
-    writes: tuple[Write, ...]
-
-
 def accelerator_id(model: Model, entry: Accelerator, number: int) -> str:
     """The id of one GPU; the same through changes of scale, since its model stays."""
     return str(uuid.uuid5(uuid.UUID(model.model_id), f"{entry.slug}/{entry.type}/{number}"))

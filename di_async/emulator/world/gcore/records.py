@@ -114,16 +114,3 @@ class ApiKey:
     expires_at: str | None
     created_at: float
     secret: str = field(repr=False)
-
-
-@frozen
-class Truth:
-    """What really is; `settled_at` is when the latest write ends, infinite if it never does."""
-
-    id: str
-    exists: bool
-    status: str
-    settled: bool
-    settled_at: float
-    version: int
-    writes: tuple[Write, ...]
