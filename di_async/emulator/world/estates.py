@@ -13,10 +13,29 @@ from typing import Generic, Literal, TypeVar
 from attrs import frozen
 
 from .faults import FaultBook
+from .provider import Past
 
 T = TypeVar("T")
+W = TypeVar("W", bound=Past)
 Step = Literal["settle", "regress"]
 _VEIL_S = 30.0
+
+
+class Written(Generic[W]):
+    """What takes one write after another."""
+
+    __slots__ = ()
+    writes: tuple[W, ...]
+
+    @property
+    def change(self) -> W:
+        """The latest write."""
+        return self.writes[-1]
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether the latest write has not settled yet."""
+        return self.change.outcome == "pending"
 
 
 class Agenda:
