@@ -77,16 +77,25 @@ class ScriptTransport:
     async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
         self.requests.append(request)
         await asyncio.sleep(self.latency_s)
-        step = self.steps.pop(0)
+        step = self.step_for(request)
         if isinstance(step, BaseException):
             raise step
         return step if isinstance(step, Response) else step(request)
 
+    def step_for(self, request: Request) -> Step:
+        """What comes next."""
+        return self.steps.pop(0)
+
 
 def answer(status: int = 200, body: Any = None, **headers: str) -> Response:
     """A JSON answer; header names with `_` for `-`."""
+    return plain(status, "" if body is None else orjson.dumps(body).decode(), **headers)
+
+
+def plain(status: int, text: str, **headers: str) -> Response:
+    """An answer that is no JSON."""
     told = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, told, b"" if body is None else orjson.dumps(body))
+    return Response(status, told, text.encode())
 
 
 def a_spec(name: str = "web", **fields: Any) -> DedicatedInferenceSpec:

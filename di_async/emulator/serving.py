@@ -18,7 +18,7 @@ from .world import Fault, Lifecycle, Response, Stats, World, exoscale
 from .world.digitalocean.records import Instance, Token
 from .world.gcore.records import ApiKey
 from .world.gcore.records import Deployment as GcoreDeployment
-from .world.provider import Truth
+from .world.provider import Past, Truth
 from .world.settings import Case, Dialect
 
 
@@ -123,7 +123,7 @@ class Emulator:
         with self._lock:
             self.world.faults.clear()
 
-    def truth(self, id: str) -> Truth:
+    def truth(self, id: str) -> Truth[Past]:
         """What really is the matter with a resource of any vendor, faults aside."""
         with self._lock:
             return self.world.truth(id, self.now())

@@ -83,12 +83,6 @@ def one(raw: Any) -> dict[str, Any]:
     return {"dedicated_inference": raw}
 
 
-def plain(status: int, text: str, **headers: str) -> Response:
-    """An answer that is no JSON."""
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, told, text.encode())
-
-
 class LossyTransport(WorldTransport):
     """Loses the first answers to one method: what happened, happened, but nobody is told."""
 

@@ -22,8 +22,8 @@ from di_async import (
 )
 from di_async.core.wire import Request, Response
 from di_async.digitalocean.conventions import DigitalOceanConventions
-from tests.digitalocean.helpers import ROOT, TOKEN, plain
-from tests.support import answer
+from tests.digitalocean.helpers import ROOT, TOKEN
+from tests.support import answer, plain
 
 WALL = 1_704_833_072.0
 SPEAKS = DigitalOceanConventions(Secret(TOKEN))

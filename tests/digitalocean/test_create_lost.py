@@ -27,10 +27,9 @@ from tests.digitalocean.helpers import (
     an_instance,
     asked,
     one,
-    plain,
     scripted_client,
 )
-from tests.support import TEN_MINUTES, a_spec, answer, virtual_client
+from tests.support import TEN_MINUTES, a_spec, answer, plain, virtual_client
 
 pytestmark = pytest.mark.looptime
 POST = "POST /v2/dedicated-inferences"

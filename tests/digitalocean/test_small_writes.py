@@ -13,8 +13,8 @@ from di_async import (
     TransportError,
 )
 from di_async.emulator import World
-from tests.digitalocean.helpers import ID, asked, plain, scripted_client
-from tests.support import TEN_MINUTES, answer, virtual_client
+from tests.digitalocean.helpers import ID, asked, scripted_client
+from tests.support import TEN_MINUTES, answer, plain, virtual_client
 
 pytestmark = pytest.mark.looptime
 ONE = "/v2/dedicated-inferences/{id}"

@@ -21,7 +21,7 @@ from di_async.core.wire import Request, Response
 from di_async.exoscale.conventions import ExoscaleConventions
 from di_async.exoscale.signing import authorization
 from tests.exoscale.helpers import DEPLOYMENTS, KEY, ONE, SECRET
-from tests.support import answer
+from tests.support import answer, plain
 
 WALL = 1_800_000_000.4
 BASE = "https://api-ch-gva-2.exoscale.com"
@@ -33,11 +33,6 @@ SCALE = Request("POST", f"{ONE}/scale", body=b'{"replicas":9}')
 def error_of(response: Response, request: Request = ASKED) -> APIError:
     """What an answer that is no success becomes."""
     return SPEAKS.error(request, response, WALL)
-
-
-def plain(status: int, text: str) -> Response:
-    """An answer that is no JSON."""
-    return Response(status, {}, text.encode())
 
 
 # --- what goes out ---------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """What the tests of Gcore share: answers as the API gives them, and a client on them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import orjson
 from di_async.core.wire import Request, Response
 from di_async.gcore import Gcore, InferenceDeployment, InferenceInstance
 from di_async.gcore.models import CODEC
-from tests.support import Again, ScriptTransport, Step, answer
+from tests.support import ScriptTransport, Step, answer
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "gcore"
 KEY = "1234$" + "5ec4e7" * 8
@@ -110,30 +109,20 @@ def accepted() -> Response:
     return answer(200, {"tasks": [TASK]})
 
 
-class Routes:
+class Routes(ScriptTransport):
     """Answers by `METHOD path`, one after the other; the last of a route is given for ever."""
 
     def __init__(self, routes: AnyRoutes) -> None:
+        super().__init__((), latency_s=0.05)
         self.routes: dict[str, list[Step]] = {
             route: list(steps) if isinstance(steps, list | tuple) else [steps]
             for route, steps in routes.items()
         }
-        self.requests: list[Request] = []
 
-    async def open(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
-
-    async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
-        self.requests.append(request)
-        await asyncio.sleep(0.05)
+    def step_for(self, request: Request) -> Step:
+        """What comes next on its route."""
         steps = self.routes[f"{request.method} {request.path}"]
-        step = steps.pop(0) if len(steps) > 1 else steps[0]
-        if isinstance(step, BaseException):
-            raise step
-        return step if isinstance(step, Response) else step(request)
+        return steps.pop(0) if len(steps) > 1 else steps[0]
 
     def asked(self, method: str, path: str | None = None) -> list[Request]:
         """The requests of one method, of all paths or of one."""

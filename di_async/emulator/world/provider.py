@@ -5,8 +5,8 @@ calls it in the order of these methods and knows nothing else of it. Its ids, to
 from `Nature.ids_of(its name)`, so that it never shifts another's.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Generic, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -52,43 +52,25 @@ class Past(Protocol):
         ...
 
 
-class Truth(Protocol):
-    """What really is the matter with a resource."""
+P = TypeVar("P", bound=Past, covariant=True)
 
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
 
-    @property
-    def exists(self) -> bool:
-        """Whether it is there, whatever reads may say."""
-        ...
+@frozen
+class Truth(Generic[P]):
+    """What really is the matter with a resource, whatever reads may say."""
 
-    @property
-    def status(self) -> str:
-        """The vendor's own word for its state."""
-        ...
-
-    @property
-    def settled(self) -> bool:
-        """Whether its latest write has settled."""
-        ...
-
-    @property
-    def settled_at(self) -> float:
-        """When the latest write settles; infinite if never."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """How many specs came to run; the vendor's own count where it has one."""
-        ...
-
-    @property
-    def writes(self) -> Sequence[Past]:
-        """All writes it has taken, oldest first."""
-        ...
+    id: str
+    exists: bool
+    status: str
+    """The vendor's own word for its state."""
+    settled: bool
+    """Whether its latest write has settled."""
+    settled_at: float
+    """When that settles; infinite if never."""
+    version: int
+    """How many specs came to run; the vendor's own count where it has one."""
+    writes: tuple[P, ...]
+    """All writes it has taken, oldest first."""
 
 
 class Provider(Protocol):
@@ -153,7 +135,7 @@ class Provider(Protocol):
         """Whether it has, or once had, a resource with this id."""
         ...
 
-    def truth(self, id: str, now: float) -> Truth:
+    def truth(self, id: str, now: float) -> Truth[Past]:
         """What really is the matter with a resource."""
         ...
 

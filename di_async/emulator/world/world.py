@@ -20,7 +20,7 @@ from .gcore.records import ApiKey
 from .gcore.records import Deployment as GcoreDeployment
 from .http import Refusal, Request, Response, parse_request
 from .nature import Nature
-from .provider import Provider, Truth
+from .provider import Past, Provider, Truth
 from .settings import Case, Dialect, Settings
 from .windows import Limits, Standing, Tally, Windows
 
@@ -124,7 +124,7 @@ class World:
             return fault
         return self.faults.arm(kind, moment, **settings)
 
-    def truth(self, id: str, now: float | None = None) -> Truth:
+    def truth(self, id: str, now: float | None = None) -> Truth[Past]:
         """What really is the matter with a resource of any vendor, faults and stale views aside."""
         moment = self._see(now)
         return self._home_of(id).truth(id, moment)

@@ -4,35 +4,17 @@ Rules of this file: every change of state goes through here and is due at a mome
 time; `advance` applies what has become due. Views (stale, lagging) never touch the state.
 """
 
-import heapq
 import math
 from collections import Counter
 from collections.abc import Callable
-from itertools import count
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
+from di_async.emulator.world.estates import Agenda, Veils
 from di_async.emulator.world.nature import Nature
+from di_async.emulator.world.provider import Truth
 
-from .records import Deployment, Instance, Model, Token, Truth, Write
-
-
-@frozen
-class Veil:
-    """Until then, reads see an instance as it was (None: not there)."""
-
-    until: float
-    before: Instance | None
-    hides_get: bool
-    hides_list: bool
-
-
-@frozen(order=True)
-class _Due:
-    at: float
-    number: int
-    id: str = field(order=False)
-    step: str = field(order=False)
+from .records import Deployment, Instance, Model, Token, Write
 
 
 class Estate:
@@ -45,9 +27,8 @@ class Estate:
         self.created: Counter[str] = Counter()
         self.tokens: dict[str, dict[str, Token]] = {}
         self.owners: dict[str, str] = {}
-        self._veils: dict[str, list[Veil]] = {}
-        self._due: list[_Due] = []
-        self._numbers = count()
+        self.veils: Veils[Instance] = Veils()
+        self._agenda = Agenda()
         self._nature = nature
 
     # -- writes --------------------------------------------------------------------------------
@@ -84,27 +65,25 @@ class Estate:
 
     def regress(self, instance: Instance, at: float) -> None:
         """Let a settled instance fail at that moment."""
-        heapq.heappush(self._due, _Due(at, next(self._numbers), instance.id, "regress"))
+        self._agenda.add(at, instance.id, "regress")
 
     def _put(self, instance: Instance) -> None:
         self.instances[instance.id] = instance
-        at = instance.change.settles_at
-        if instance.in_flight and at < math.inf:
-            heapq.heappush(self._due, _Due(at, next(self._numbers), instance.id, "settle"))
+        if instance.in_flight:
+            self._agenda.add(instance.change.settles_at, instance.id, "settle")
 
     # -- time ----------------------------------------------------------------------------------
 
     def advance(self, now: float) -> None:
         """Apply all that has become due by now, in order."""
-        while self._due and self._due[0].at <= now:
-            due = heapq.heappop(self._due)
-            instance = self.instances.get(due.id)
+        for at, id, step in self._agenda.due(now):
+            instance = self.instances.get(id)
             if instance is None:
                 continue
-            if due.step == "regress":
-                self._fail(instance, due.at)
-            elif instance.in_flight and instance.change.settles_at == due.at:
-                self._settle(instance, due.at)
+            if step == "regress":
+                self._fail(instance, at)
+            elif instance.in_flight and instance.change.settles_at == at:
+                self._settle(instance, at)
 
     def _fail(self, instance: Instance, at: float) -> None:
         if not instance.in_flight:
@@ -147,28 +126,13 @@ class Estate:
 
     # -- reads ---------------------------------------------------------------------------------
 
-    def veil(self, id: str, veil: Veil) -> None:
-        """Let reads of an instance see what was."""
-        self._veils.setdefault(id, []).append(veil)
-
     def seen(self, id: str, now: float) -> Instance | None:
         """The instance as a GET sees it; None is 404."""
-        for veil in self._veils.get(id, ()):
-            if veil.hides_get and now < veil.until:
-                return veil.before
-        return self.instances.get(id)
+        return self.veils.seen(id, self.instances, now)
 
     def seen_all(self, now: float) -> list[Instance]:
         """The instances as a list sees them, oldest first."""
-        if not self._veils:
-            return list(self.instances.values())
-        rows: dict[str, Instance | None] = dict(self.instances)
-        for id, veils in self._veils.items():
-            for veil in veils:
-                if veil.hides_list and now < veil.until:
-                    rows[id] = veil.before
-                    break
-        return [row for row in rows.values() if row is not None]
+        return self.veils.seen_all(self.instances, now)
 
     # -- tokens --------------------------------------------------------------------------------
 
@@ -190,7 +154,7 @@ class Estate:
 
     # -- truth ---------------------------------------------------------------------------------
 
-    def truth(self, id: str, status: Callable[[Instance], str]) -> Truth:
+    def truth(self, id: str, status: Callable[[Instance], str]) -> Truth[Write]:
         """What really is the matter with an instance that exists, or once did."""
         instance = self.instances.get(id) or self.gone.get(id)
         if instance is None:

@@ -12,13 +12,13 @@ from di_async.emulator.world import openai
 from di_async.emulator.world.faults import Fault, FaultBook
 from di_async.emulator.world.http import Refusal, Request, Response, json_response
 from di_async.emulator.world.nature import Nature
-from di_async.emulator.world.provider import Target
+from di_async.emulator.world.provider import Target, Truth
 from di_async.emulator.world.settings import Settings
 from di_async.emulator.world.windows import Limits, Standing
 
 from . import dataplane, fate, reads, writes
 from .placing import Placing, place
-from .records import Instance, Truth
+from .records import Instance, Write
 from .site import BASE, GET, LIST, Site, missing
 
 Handler = Callable[[Site, float, Request, str], Response]
@@ -133,7 +133,7 @@ class DigitalOcean:
         """Whether there is, or was, such an instance."""
         return id in self.estate.instances or id in self.estate.gone
 
-    def truth(self, id: str, now: float) -> Truth:
+    def truth(self, id: str, now: float) -> Truth[Write]:
         """What really is the matter with an instance."""
         return self.estate.truth(id, lambda instance: self._site.word(instance, now))
 

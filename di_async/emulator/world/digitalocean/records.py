@@ -9,6 +9,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from di_async.emulator.world.estates import Written
+
 Action = Literal["create", "update", "delete"]
 Ending = Literal["active", "error", "deleted"]
 Outcome = Literal["pending", "active", "error", "deleted", "superseded"]
@@ -60,7 +62,7 @@ class Write:
 
 
 @frozen
-class Instance:
+class Instance(Written[Write]):
     """A Dedicated Inference: what it runs, what it is to run, and the writes it has taken."""
 
     id: str
@@ -76,16 +78,6 @@ class Instance:
     failed: bool = False
     has_secret: bool = field(default=False, repr=False)
 
-    @property
-    def change(self) -> Write:
-        """The latest write."""
-        return self.writes[-1]
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether the latest write has not settled yet."""
-        return self.change.outcome == "pending"
-
 
 @frozen
 class Token:
@@ -96,19 +88,6 @@ class Token:
     created: int
     managed: bool
     value: str = field(repr=False)
-
-
-@frozen
-class Truth:
-    """What really is: `settled_at` is when the latest write ends (infinite if it never does)."""
-
-    id: str
-    exists: bool
-    status: str
-    settled: bool
-    settled_at: float
-    version: int
-    writes: tuple[Write, ...]
 
 
 def accelerator_id(model: Model, entry: Accelerator, number: int) -> str:

@@ -6,6 +6,7 @@ choice made is argued at its line.
 
 from attrs import evolve
 
+from di_async.emulator.world.estates import veils_over
 from di_async.emulator.world.http import (
     Refusal,
     Request,
@@ -14,7 +15,6 @@ from di_async.emulator.world.http import (
     parse_object,
 )
 
-from .estate import Veil
 from .fate import begin_write
 from .records import Deployment, Ending, Instance, Model
 from .site import BASE, Site, missing
@@ -25,7 +25,6 @@ from .wire.validation import AskedSpec, parse_name, parse_secrets, parse_spec
 CREATE = f"POST {BASE}"
 UPDATE = f"PATCH {BASE}/{{id}}"
 DELETE = f"DELETE {BASE}/{{id}}"
-_VEIL_S = 30.0
 
 
 def create(site: Site, now: float, request: Request, id: str) -> Response:
@@ -173,10 +172,5 @@ def _ending(models: tuple[Model, ...], *, has_secret: bool) -> Ending:
 
 
 def _veil(site: Site, now: float, operation: str, after: Instance, before: Instance | None) -> None:
-    kinds = ("not_found", "list_lag") if before is None else ("stale", "list_lag")
-    for kind in kinds:
-        fault = site.faults.take((kind,), now, operation, id=after.id, region=after.region)
-        if fault:
-            until = now + (_VEIL_S if fault.seconds is None else fault.seconds)
-            veil = Veil(until, before, kind != "list_lag", kind != "not_found")
-            site.estate.veil(after.id, veil)
+    veils = veils_over(site.faults, now, operation, before, id=after.id, region=after.region)
+    site.estate.veils.add(after.id, veils)

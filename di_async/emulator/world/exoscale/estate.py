@@ -9,19 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Generic
 
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, evolve
 
-from .records import Deployment, Model, Operation, Thing, Truth, Write
+from di_async.emulator.world.estates import Veil, seen_through
+from di_async.emulator.world.provider import Truth
 
-
-@frozen
-class Veil(Generic[Thing]):
-    """Until then, reads see a thing as it was (None: not there)."""
-
-    until: float
-    before: Thing | None
-    hides_get: bool
-    hides_list: bool
+from .records import Deployment, Model, Operation, Past, Thing, Write
 
 
 @define
@@ -58,10 +51,7 @@ class Story(Generic[Thing]):
 
     def seen(self, now: float, *, in_list: bool = False) -> Thing | None:
         """How a GET, or a list, sees it."""
-        for veil in self.veils:
-            if now < veil.until and (veil.hides_list if in_list else veil.hides_get):
-                return veil.before
-        return self.at(now)
+        return seen_through(self.veils, now, self.at(now), in_list=in_list)
 
 
 @define
@@ -82,7 +72,7 @@ class Estate:
         """The course of a model or deployment; KeyError if there never was one."""
         return self.deployments.get(id) or self.models[id]
 
-    def truth(self, id: str, now: float) -> Truth:
+    def truth(self, id: str, now: float) -> Truth[Past]:
         """What really is the matter with a model or deployment that exists, or once did."""
         story = self.story(id)
         thing = story.at(now)

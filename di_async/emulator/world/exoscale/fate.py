@@ -11,13 +11,13 @@ from typing import Generic, Literal
 from attrs import evolve, frozen
 
 from di_async.emulator.world.durations import Duration
+from di_async.emulator.world.estates import veils_over
 from di_async.emulator.world.faults import OUTCOME_KINDS, Fault
 
-from .estate import Story, Veil
+from .estate import Story
 from .records import Operation, OperationState, Thing, Write
 from .site import Ask, Site
 
-_VEIL_S = 30.0
 _OPERATION_ENDS: dict[str, OperationState] = {
     "operation_failed": "failure",
     "operation_timeout": "timeout",
@@ -188,9 +188,13 @@ def _failed(site: Site, thing: Thing, at: float, fault: Fault) -> tuple[float, T
 
 def _veil(site: Site, ask: Ask, story: Story[Thing], before: Thing | None, write: Write) -> None:
     # Nothing changes before the operation ends, so that is when a view begins to lag.
-    start = ask.now if before is None else write.operation.ends_at
-    for kind in ("not_found" if before is None else "stale", "list_lag"):
-        fault = site.faults.take((kind,), ask.now, ask.operation, id=story.id, region=story.zone)
-        if fault:
-            until = start + (_VEIL_S if fault.seconds is None else fault.seconds)
-            story.veils.append(Veil(until, before, kind != "list_lag", kind != "not_found"))
+    since = ask.now if before is None else write.operation.ends_at
+    story.veils += veils_over(
+        site.faults,
+        ask.now,
+        ask.operation,
+        before,
+        id=story.id,
+        region=story.zone,
+        since=since,
+    )

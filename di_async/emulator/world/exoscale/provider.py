@@ -11,7 +11,7 @@ from di_async.emulator.world import openai
 from di_async.emulator.world.faults import Fault, FaultBook
 from di_async.emulator.world.http import Refusal, Request, Response
 from di_async.emulator.world.nature import Nature
-from di_async.emulator.world.provider import Target
+from di_async.emulator.world.provider import Target, Truth
 from di_async.emulator.world.settings import Settings
 from di_async.emulator.world.windows import Limits, Standing
 
@@ -19,7 +19,7 @@ from . import fate, reads, signature, writes
 from .dataplane import find
 from .estate import Estate
 from .placing import PlacedDeployment, PlacedModel, place_deployment, place_model
-from .records import Deployment, Model, Truth
+from .records import Deployment, Model, Past
 from .site import DEPLOYMENTS, MODELS, Ask, Site, missing
 from .wire.catalog import DEFAULT_ZONE, ZONES
 from .wire.problems import problem
@@ -133,7 +133,7 @@ class Exoscale:
         """Whether there is, or was, such a model or deployment."""
         return self.estate.knows(id)
 
-    def truth(self, id: str, now: float) -> Truth:
+    def truth(self, id: str, now: float) -> Truth[Past]:
         """What really is the matter with a model or deployment."""
         return self.estate.truth(id, now)
 

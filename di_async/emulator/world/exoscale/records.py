@@ -141,16 +141,3 @@ class Past:
     settles_at: float
     ends: str
     outcome: str
-
-
-@frozen
-class Truth:
-    """What really is; `version` counts the writes that came through, deletes aside."""
-
-    id: str
-    exists: bool
-    status: str
-    settled: bool
-    settled_at: float
-    version: int
-    writes: tuple[Past, ...]

@@ -4,33 +4,15 @@ Rules of this file: every change of state goes through here and is due at a mome
 time; `advance` applies what has become due. Veils bend what reads see, never the state.
 """
 
-import heapq
-import math
 from collections import Counter
-from itertools import count
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
-from .records import ApiKey, Deployment, Generation, Task, Truth, Write
+from di_async.emulator.world.estates import Agenda, Veils
+from di_async.emulator.world.provider import Truth
+
+from .records import ApiKey, Deployment, Generation, Task, Write
 from .words import word
-
-
-@frozen
-class Veil:
-    """Until then reads see a deployment as it was (None: not there)."""
-
-    until: float
-    before: Deployment | None
-    hides_get: bool
-    hides_list: bool
-
-
-@frozen(order=True)
-class _Due:
-    at: float
-    number: int
-    id: str = field(order=False)
-    regresses: bool = field(order=False)
 
 
 class Estate:
@@ -42,9 +24,8 @@ class Estate:
         self.created: Counter[str] = Counter()
         self.tasks: dict[str, Task] = {}
         self.keys: dict[str, ApiKey] = {}
-        self._veils: dict[str, list[Veil]] = {}
-        self._due: list[_Due] = []
-        self._numbers = count()
+        self.veils: Veils[Deployment] = Veils()
+        self._agenda = Agenda()
 
     # -- writes --------------------------------------------------------------------------------
 
@@ -75,7 +56,7 @@ class Estate:
     def regress(self, it: Deployment, at: float, story: str) -> None:
         """Let a deployment that has settled fail at that moment."""
         self.deployments[it.id] = it.with_write(evolve(it.change, story=story))
-        heapq.heappush(self._due, _Due(at, next(self._numbers), it.id, True))
+        self._agenda.add(at, it.id, "regress")
 
     def wake(self, it: Deployment, until: float) -> None:
         """Let a deployment that is scaled to zero run until then."""
@@ -83,23 +64,21 @@ class Estate:
 
     def _keep(self, it: Deployment) -> None:
         self.deployments[it.id] = it
-        if it.in_flight and it.change.settles_at < math.inf:
-            due = _Due(it.change.settles_at, next(self._numbers), it.id, False)
-            heapq.heappush(self._due, due)
+        if it.in_flight:
+            self._agenda.add(it.change.settles_at, it.id, "settle")
 
     # -- time ----------------------------------------------------------------------------------
 
     def advance(self, now: float) -> None:
         """Apply all that has become due by now, in order."""
-        while self._due and self._due[0].at <= now:
-            due = heapq.heappop(self._due)
-            it = self.deployments.get(due.id)
+        for at, id, step in self._agenda.due(now):
+            it = self.deployments.get(id)
             if it is None:
                 continue
-            if due.regresses and not it.in_flight and not it.stopped:
+            if step == "regress" and not it.in_flight and not it.stopped:
                 self.deployments[it.id] = evolve(it, failed=it.change.story)
-            elif not due.regresses and it.in_flight and it.change.settles_at == due.at:
-                self._settle(it, due.at)
+            elif step == "settle" and it.in_flight and it.change.settles_at == at:
+                self._settle(it, at)
 
     def _settle(self, it: Deployment, at: float) -> None:
         before = it.change.before
@@ -145,26 +124,14 @@ class Estate:
         found = (it for it in self.deployments.values() if (it.generation, it.name) == (2, name))
         return next(found, None)
 
-    def veil(self, id: str, veil: Veil) -> None:
-        """Let reads of a deployment see what was."""
-        self._veils.setdefault(id, []).append(veil)
-
     def seen(self, id: str, now: float) -> Deployment | None:
         """The deployment as a GET sees it; None is 404."""
-        for veil in self._veils.get(id, ()):
-            if veil.hides_get and now < veil.until:
-                return veil.before
-        return self.deployments.get(id)
+        return self.veils.seen(id, self.deployments, now)
 
     def seen_all(self, generation: Generation, now: float) -> list[Deployment]:
         """The deployments as a list sees them, oldest first."""
-        rows: dict[str, Deployment | None] = dict(self.deployments)
-        for id, veils in self._veils.items():
-            hiding = (veil for veil in veils if veil.hides_list and now < veil.until)
-            veil = next(hiding, None)
-            if veil is not None:
-                rows[id] = veil.before
-        return [it for it in rows.values() if it is not None and it.generation == generation]
+        rows = self.veils.seen_all(self.deployments, now)
+        return [it for it in rows if it.generation == generation]
 
     def users_of(self, key: str) -> list[str]:
         """The names of the v3 deployments that a key opens."""
@@ -172,7 +139,7 @@ class Estate:
             it.name for it in self.deployments.values() if key in (it.spec.get("api_keys") or ())
         ]
 
-    def truth(self, id: str, now: float) -> Truth:
+    def truth(self, id: str, now: float) -> Truth[Write]:
         """What really is the matter with a deployment that exists, or once did."""
         it = self.deployments.get(id) or self.gone[id]
         exists = id in self.deployments

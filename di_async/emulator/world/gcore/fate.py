@@ -8,9 +8,9 @@ import math
 
 from attrs import evolve
 
+from di_async.emulator.world.estates import veils_over
 from di_async.emulator.world.faults import OPERATION_KINDS, OUTCOME_KINDS, Fault
 
-from .estate import Veil
 from .records import Action, Deployment, Ending, Task, Write
 from .site import Site
 
@@ -19,7 +19,6 @@ _NEW_SHARE = 0.2
 _CONTAINERS_SHARE = 0.3
 # Stopping is a matter of seconds.
 _STOP_SHARE = 0.05
-_VEIL_S = 30.0
 _STORY = "Failed to pull image"
 _TASK_STORY = "Inference instance deployment failed"
 _TASK_KINDS = tuple(kind for kind in OPERATION_KINDS if kind != "no_reference")
@@ -144,9 +143,5 @@ def veil(
     site: Site, now: float, operation: str, after: Deployment, before: Deployment | None
 ) -> None:
     """Hide a write from reads for a while, if a fault says so."""
-    for kind in ("not_found", "list_lag") if before is None else ("stale", "list_lag"):
-        fault = site.faults.take((kind,), now, operation, id=after.id)
-        if fault:
-            until = now + (_VEIL_S if fault.seconds is None else fault.seconds)
-            hidden = Veil(until, before, kind != "list_lag", kind != "not_found")
-            site.estate.veil(after.id, hidden)
+    veils = veils_over(site.faults, now, operation, before, id=after.id)
+    site.estate.veils.add(after.id, veils)

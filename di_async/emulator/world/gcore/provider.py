@@ -10,7 +10,7 @@ from attrs import asdict
 from di_async.emulator.world.faults import Fault, FaultBook
 from di_async.emulator.world.http import Refusal, Request, Response, json_response
 from di_async.emulator.world.nature import Nature
-from di_async.emulator.world.provider import Target
+from di_async.emulator.world.provider import Target, Truth
 from di_async.emulator.world.settings import Settings
 from di_async.emulator.world.windows import Limits, Standing
 
@@ -18,7 +18,7 @@ from . import account, dataplane, fate, reads, v2, v3
 from .account import KEY, KEYS, new_key
 from .placing import Placing, place
 from .reads import Handler
-from .records import ApiKey, Deployment, Truth
+from .records import ApiKey, Deployment, Write
 from .routes import Routes
 from .site import Site, missing
 from .words import word
@@ -145,7 +145,7 @@ class Gcore:
         """Whether there is, or was, such a deployment or instance."""
         return id in self.estate.deployments or id in self.estate.gone
 
-    def truth(self, id: str, now: float) -> Truth:
+    def truth(self, id: str, now: float) -> Truth[Write]:
         """What really is the matter with a deployment or instance."""
         return self.estate.truth(id, now)
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from attrs import evolve, field, frozen
 
+from di_async.emulator.world.estates import Written
+
 Action = Literal["create", "update", "delete", "start", "stop"]
 Ending = Literal["running", "stopped", "deleted", "failed", "task_failed"]
 Outcome = Literal["pending", "running", "stopped", "deleted", "failed", "task_failed", "superseded"]
@@ -41,7 +43,7 @@ class Write:
 
 
 @frozen
-class Deployment:
+class Deployment(Written[Write]):
     """A deployment (v3) or an instance (v2), and the writes it has taken."""
 
     id: str
@@ -55,16 +57,6 @@ class Deployment:
     has_run: bool = False
     failed: str = ""
     awake_until: float = -math.inf
-
-    @property
-    def change(self) -> Write:
-        """The latest write."""
-        return self.writes[-1]
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether the latest write has not settled yet."""
-        return self.change.outcome == "pending"
 
     @property
     def regions(self) -> tuple[int, ...]:
@@ -114,16 +106,3 @@ class ApiKey:
     expires_at: str | None
     created_at: float
     secret: str = field(repr=False)
-
-
-@frozen
-class Truth:
-    """What really is; `settled_at` is when the latest write ends, infinite if it never does."""
-
-    id: str
-    exists: bool
-    status: str
-    settled: bool
-    settled_at: float
-    version: int
-    writes: tuple[Write, ...]
