@@ -27,17 +27,18 @@ class Line:
     promise: str
 
 
+_OTHERS_GET = (
+    ("raw_us", "aiohttp + orjson {:.0f}"),
+    ("httpx_us", "httpx {:.0f}"),
+    ("gcore_us", "gcore {:.0f}"),
+    ("pydo_us", "pydo {:.0f}"),
+)
 LINES = (
     Line(
         "CPU of a GET, one after the other",
         "get",
         "ours_us|{:.0f} µs",
-        (
-            ("raw_us", "aiohttp + orjson {:.0f}"),
-            ("httpx_us", "httpx {:.0f}"),
-            ("gcore_us", "gcore {:.0f}"),
-            ("pydo_us", "pydo {:.0f}"),
-        ),
+        _OTHERS_GET,
         "ours_x_raw",
         "{:.2f} x raw (1.40)",
     ),
@@ -45,12 +46,7 @@ LINES = (
         "CPU of a GET, 50 at a time",
         "get-50",
         "ours_us|{:.0f} µs",
-        (
-            ("raw_us", "aiohttp + orjson {:.0f}"),
-            ("httpx_us", "httpx {:.0f}"),
-            ("gcore_us", "gcore {:.0f}"),
-            ("pydo_us", "pydo {:.0f}"),
-        ),
+        _OTHERS_GET,
         "ours_x_raw",
         "{:.2f} x raw (1.45)",
     ),

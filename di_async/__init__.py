@@ -110,13 +110,14 @@ _HOMES = {
     "wait_all": "fleet.waiting",
 }
 
+if not typing.TYPE_CHECKING:  # a checker would take any name for one of ours
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"di_async.{_HOMES.get(name, 'core.errors')}")
-    value = globals()[name] = getattr(home, name)
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = importlib.import_module(f"di_async.{_HOMES.get(name, 'core.errors')}")
+        value = globals()[name] = getattr(home, name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -264,3 +264,21 @@ def test_package_is_marked_as_typed() -> None:
     from importlib.resources import files
 
     assert (files("di_async") / "py.typed").is_file()
+
+
+def test_door_opens_without_the_network() -> None:
+    """Who needs the errors alone does not load aiohttp, and `dir` knows all names before."""
+    code = """
+import sys, di_async
+assert set(di_async.__all__) <= set(dir(di_async))
+di_async.NotFoundError
+print([name for name in ("aiohttp", "cattrs", "anyio") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "[]"
+
+
+def test_door_knows_no_other_name() -> None:
+    """A typing error is told as Python tells it."""
+    with pytest.raises(AttributeError, match="has no attribute 'DigitalOceans'"):
+        di_async.DigitalOceans  # type: ignore[attr-defined] # noqa: B018

@@ -62,8 +62,6 @@ class _Window:
 
     def delay(self, now: float, allowed: int, ahead: int) -> float:
         """Seconds until one more fits below `allowed`, with `ahead` others going first."""
-        if len(self.stamps) + ahead < allowed:
-            return 0.0
         short = self.used(now) + ahead + 1 - allowed
         if short <= 0:
             return 0.0
@@ -145,6 +143,10 @@ class RequestBudget:
         per_minute, per_hour = self.per_minute, self._hour_limit
         if priority is _SWEEP:
             per_minute, per_hour = self._share(per_minute), self._share(per_hour)
+        # Nearly always: even with those that have left the windows since there are few enough.
+        few = len(self._minute.stamps) + ahead < per_minute
+        if few and len(self._hour.stamps) + ahead < per_hour and not self._foreign:
+            return max(self._blocked_until - now, 0.0)
         theirs = self._foreign_in_minute(now) if self._foreign else 0
         minute = self._minute.delay(now, max(1, per_minute - theirs), ahead)
         hour = self._hour.delay(now, per_hour - self._foreign, ahead)

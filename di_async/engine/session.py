@@ -77,7 +77,8 @@ class Session:
             stamp = await self._gate.enter(priority)
             self._check_open()
         sent_at = self.clock.now()
-        trip.started_at = min(trip.started_at, sent_at)
+        if sent_at < trip.started_at:
+            trip.started_at = sent_at
         trip.sends += 1
         trip.doubtful += 1
 

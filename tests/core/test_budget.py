@@ -436,3 +436,15 @@ def test_what_is_left_is_always_positive_and_finite(own: int, news: RateNews, no
     budget.learn(0.0, news)
     assert 0 < budget.left(now) <= 4500
     assert all(0 <= budget.delay(now, p) <= 4001 for p in Priority)
+
+
+def test_a_slot_is_taken_only_where_one_is_free() -> None:
+    """And never before those who wait already; a humbler one is not in the way."""
+    budget = RequestBudget(per_minute=2)
+    assert budget.take(0.0, Priority.READ)
+    budget.join(Priority.SWEEP, "later")
+    assert budget.take(1.0, Priority.READ)
+    assert not budget.take(2.0, Priority.READ)
+    assert budget.used(2.0) == (2, 2)
+    budget.join(Priority.MUTATION, "first")
+    assert not budget.take(70.0, Priority.READ)
