@@ -199,11 +199,11 @@ MUTANTS = [
         "02",
         "absence from a page is deletion",
         PLANNER,
-        "        for id in [id for id in sheet.items if id not in found]:\n",
-        "        for id in [id for id in sheet.items if id not in found]:\n"
-        "            for tracker in getattr(sheet.items[id], 'trackers', ()):\n"
-        "                from di_async.core.waiter import Missing\n"
-        "                tracker.absorb(Missing(started_at=now, at=now), 0)\n",
+        "            for id in [id for id in sheet.items if id not in found]:\n",
+        "            for id in [id for id in sheet.items if id not in found]:\n"
+        "                for tracker in getattr(sheet.items[id], 'trackers', ()):\n"
+        "                    from di_async.core.waiter import Missing\n"
+        "                    tracker.absorb(Missing(started_at=now, at=now), 0)\n",
     ),
     Mutant(
         "07",
