@@ -76,14 +76,19 @@ async def test_plain_wait_beside_a_staged_one_goes_by_its_own_proof() -> None:
         assert waits[12].exception() is not None
 
 
-async def test_plain_wait_outlives_a_staged_one_that_fails() -> None:
+async def test_plain_wait_outlives_a_staged_one_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Its rows are looked at as before."""
     async with fourth() as (client, world):
         nodes = await up(client)
         shown = world.node
-        world.node = lambda id, at: (  # type: ignore[method-assign]
-            shown(id, at) if id == nodes[15].id else {"id": id, "state": "booting", "size": 50}
-        )
+
+        def one_is_up(node: str, at: float) -> dict[str, Any] | None:
+            booting = {"id": node, "state": "booting", "size": 50}
+            return shown(node, at) if node == nodes[15].id else booting
+
+        monkeypatch.setattr(world, "node", one_is_up)
         again = []
         for n, node in enumerate(nodes):
             world.break_next = "no room" if n == 15 else ""
@@ -97,7 +102,9 @@ async def test_plain_wait_outlives_a_staged_one_that_fails() -> None:
         await ended(*waits, mate)
 
 
-async def test_plain_wait_outlives_a_staged_one_that_is_cancelled() -> None:
+async def test_plain_wait_outlives_a_staged_one_that_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """At the very moment at which its step is read."""
     async with fourth() as (client, world):
         nodes = await up(client)
@@ -114,22 +121,24 @@ async def test_plain_wait_outlives_a_staged_one_that_is_cancelled() -> None:
                 jobs[r.path.rsplit("/", 1)[-1]].cancel()
             return await send(r, headers, again)
 
-        world.send = cancelling  # type: ignore[method-assign]
+        monkeypatch.setattr(world, "send", cancelling)
         await asyncio.sleep(1200)
         assert all(mate.done() for mate in mates)
         await ended(*mates, *waits)
 
 
-async def test_refused_crowd_tells_the_error() -> None:
+async def test_refused_crowd_tells_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever read was refused."""
     async with fourth() as (client, world):
         changes = [await client.nodes.create(i) for i in range(COUNT)]
         waits = [asyncio.ensure_future(change.wait(timeout=3600)) for change in changes]
         await asyncio.sleep(60)
         honest = world.answer
-        world.answer = lambda r, at: (  # type: ignore[method-assign]
-            (401, "bad key") if r.method == "GET" else honest(r, at)
-        )
+
+        def refusing(r: Request, at: float) -> tuple[int, Any]:
+            return (401, "bad key") if r.method == "GET" else honest(r, at)
+
+        monkeypatch.setattr(world, "answer", refusing)
         await asyncio.sleep(200)
         errors: list[Any] = [wait.exception() for wait in waits if wait.done()]
         assert len(errors) == COUNT
@@ -139,13 +148,15 @@ async def test_refused_crowd_tells_the_error() -> None:
 
 @pytest.mark.parametrize("job_s", [40, 60, 75, 90, 150])
 @pytest.mark.parametrize("count", [3, 20])
-async def test_agreement_counts_from_the_end_of_the_step(count: int, job_s: float) -> None:
+async def test_agreement_counts_from_the_end_of_the_step(
+    monkeypatch: pytest.MonkeyPatch, count: int, job_s: float
+) -> None:
     """A replica that lags behind the step shows the time before it; three or twenty alike."""
     async with fourth() as (client, world):
         nodes = await up(client, count)
         world.job_s = job_s
         shown = world.node
-        world.node = lambda id, at: shown(id, at - 20)  # type: ignore[method-assign]
+        monkeypatch.setattr(world, "node", lambda node, at: shown(node, at - 20))
         await asyncio.sleep(100)
         again = [await client.nodes.resize(node.id, 5) for node in nodes]  # nothing changes
         await wait_all(again, timeout=3600)
