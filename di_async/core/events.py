@@ -28,7 +28,8 @@ class StatusChange:
     resource: Any = field(default=None, repr=False, eq=False)
 
     def __str__(self) -> str:
-        moved = self.status if self.previous is None else f"{self.previous} -> {self.status}"
+        status = self.status or "-"  # nothing of the resource itself was seen yet
+        moved = status if self.previous is None else f"{self.previous} -> {status}"
         told = f"{self.elapsed:8.1f} s  {moved}"
         told = f"{told}  {self.note}" if self.note else told
         return f"{told} (x{self.times})" if self.times > 1 else told

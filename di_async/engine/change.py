@@ -160,7 +160,11 @@ class Change(Generic[R]):
         seconds = self._seconds(timeout)
         verdict = self._tracker.verdict
         if isinstance(verdict, Pending):
-            verdict = await self._follow(seconds)
+            try:
+                verdict = await self._poller().follow(self._tracker, timeout=seconds)
+            except asyncio.CancelledError as cancelled:
+                cancelled.add_note(self._left_alone())
+                raise
         return self._result(verdict)
 
     def events(self, *, timeout: Timeout = DEFAULT) -> "EventStream[R]":
@@ -170,11 +174,11 @@ class Change(Generic[R]):
         loop early leaves nothing running here, and the resource alone.
         """
         seconds = functools.partial(self._seconds, timeout)
-        return EventStream(self._tracker, self._follow, self._result, seconds)
+        return EventStream(self._tracker, self._next_news, self._result, seconds)
 
-    async def _follow(self, seconds: float | None, *, any_news: bool = False) -> Verdict:
+    async def _next_news(self, seconds: float | None) -> Verdict:
         try:
-            return await self._poller().follow(self._tracker, timeout=seconds, any_news=any_news)
+            return await self._poller().follow(self._tracker, timeout=seconds, any_news=True)
         except asyncio.CancelledError as cancelled:
             cancelled.add_note(self._left_alone())
             raise
@@ -269,7 +273,7 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
     def __init__(
         self,
         tracker: Tracker[Any],
-        follow: Callable[..., Awaitable[Verdict]],
+        follow: Callable[[float | None], Awaitable[Verdict]],
         result: Callable[[Verdict], R],
         seconds: Callable[[], float | None],
     ) -> None:
@@ -292,7 +296,7 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
             if not isinstance(self._verdict, Pending):
                 self._result(self._verdict)
                 raise StopAsyncIteration
-            self._verdict = await self._follow(self._left(), any_news=True)
+            self._verdict = await self._follow(self._left())
         self._next += 1
         return tracker.history[self._next - 1]
 

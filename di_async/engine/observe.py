@@ -72,6 +72,19 @@ class Waiter:
     future: asyncio.Future[Verdict]
     deadline: float | None = None
     any_news: bool = False
+    tracker: Any = None
+    looks: int | None = None
+    """With `timeout=0`: how many looks there were before the one that is owed."""
+    due: bool = False
+    """Its deadline has passed, or does not matter any more."""
+
+    @property
+    def until(self) -> float:
+        """The deadline; infinite where there is none."""
+        return math.inf if self.deadline is None else self.deadline
+
+    def __lt__(self, other: "Waiter") -> bool:
+        return self.until < other.until
 
     def resolve(self, verdict: Verdict) -> None:
         """Let it go on with this verdict."""

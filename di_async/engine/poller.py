@@ -28,6 +28,7 @@ from di_async.core.schedule import PollPolicy
 from di_async.core.waiter import Expired, Pending, Verdict
 from di_async.core.wire import Priority
 from di_async.engine.clock import Clock
+from di_async.engine.deadlines import Deadlines
 from di_async.engine.desk import Desk, Watch
 from di_async.engine.observe import Tracker, Waiter
 from di_async.engine.stats import Stats
@@ -69,6 +70,7 @@ class Poller:
         self._laws = Laws(policy.durations)
         self._desks: dict[tuple[str, str | None], Desk] = {}
         self._confirms: deque[tuple[Desk, Watch]] = deque()
+        self._deadlines = Deadlines(self._on_deadline)
         self._steps = Steps(policy, clock, self._desk, self._queue)
         self._in_flight = 0
         self._gets = self._lists = 0
@@ -91,17 +93,14 @@ class Poller:
             raise ClientClosedError("this client is closed: enter a new one with `async with`")
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else self._clock.now() + timeout
-        waiter = Waiter(loop.create_future(), deadline, any_news)
+        looks = tracker.looks if timeout == 0 else None
+        waiter = Waiter(loop.create_future(), deadline, any_news, tracker, looks)
         self._register(tracker, waiter)
-        timer = None
-        if deadline is not None:
-            looks = tracker.looks if timeout == 0 else None
-            timer = loop.call_at(deadline, self._on_deadline, tracker, waiter, looks)
+        self._deadlines.add(waiter)
         try:
             return await waiter.future
         finally:
-            if timer is not None:
-                timer.cancel()
+            self._deadlines.leave(waiter)
             tracker.waiters.remove(waiter)
             if not tracker.waiters:
                 self._steps.leave(tracker)
@@ -157,9 +156,9 @@ class Poller:
             self._desks[key] = Desk(source, self._policy, self._laws, self._clock)
         return self._desks[key]
 
-    def _on_deadline(self, tracker: Tracker[Any], waiter: Waiter, looks: int | None) -> None:
-        watch = tracker.seat[1]
-        owed = looks is not None and tracker.looks == looks
+    def _on_deadline(self, waiter: Waiter) -> None:
+        watch, looks = waiter.tracker.seat[1], waiter.looks
+        owed = looks is not None and waiter.tracker.looks == looks
         if watch.asking or watch.confirming or owed:
             grace = _IN_FLIGHT_GRACE_S if looks is None else _ONE_LOOK_S
             asyncio.get_running_loop().call_later(grace, waiter.resolve, Expired())
