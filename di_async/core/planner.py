@@ -139,6 +139,8 @@ class Planner(Generic[W]):
         """Nobody waits for this any more."""
         if self._items.pop(item.id, None) is not None:
             self._leave(item)
+        if not self._items:
+            self._view.forget()
 
     def on_page(self, ask: ListPage) -> tuple[W, ...]:
         """Who is thought to sit there."""

@@ -23,13 +23,18 @@ class View:
     asked: int = 0
     """The generation that was there when a region was tried."""
     _pages: dict[str, int] = field(factory=dict)
+    _most: dict[str, int] = field(factory=dict)
+    """How many were awaited in a region at once: it has no fewer."""
 
     def to_try(self, items: Collection[Any], reads: int, page_size: int) -> str | None:
         """A region whose first page is worth a request; `reads` is what a round costs now."""
-        if self.region is not None or reads < _WORTH or len(items) > (reads - 1) * page_size:
+        if self.region is not None or reads < _WORTH:
             return None
         region: str = next(iter(items)).kind[1]
-        if not region or self._pages.get(region, 0) >= reads or not everybody_in(region, items):
+        most = self._most[region] = max(self._most.get(region, 0), len(items))
+        if most > (reads - 1) * page_size or self._pages.get(region, 0) >= reads:
+            return None
+        if not region or not everybody_in(region, items):
             return None
         self._pages[region] = reads  # until it tells
         return region
@@ -38,6 +43,11 @@ class View:
         """A region told how many pages it has: whether to sweep these instead."""
         self._pages[region] = pages
         return self.region is None and pages < reads and everybody_in(region, items)
+
+    def forget(self) -> None:
+        """Nobody is awaited: what was learned may not hold when somebody is again."""
+        self._pages.clear()
+        self._most.clear()
 
     def holds(self, items: Collection[Any]) -> bool:
         """Nobody is known to be elsewhere."""

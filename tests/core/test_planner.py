@@ -315,6 +315,30 @@ def test_region_that_is_no_shorter_is_tried_once() -> None:
     assert [told for _, told in everything.log].count("page 1 south") == 1
 
 
+def test_region_that_was_seen_to_be_large_is_not_tried() -> None:
+    """A thousand were awaited there: when few of them are left it still has five pages."""
+    account = Account(named(1000), where=lambda _: "south")
+    account.wait_for(named(1000))
+    account.run(30)
+    for item in [item for item in account.planner if not item.id.endswith("7")]:
+        account.planner.drop(item)
+    account.run(60)
+    assert "page 1 south" not in account.asked()
+
+
+def test_region_is_tried_again_by_those_who_come_later() -> None:
+    """What was learned of it is forgotten when nobody waits any more."""
+    account = spread(lambda _: "south")
+    for item in tuple(account.planner):
+        account.planner.drop(item)
+    account.where = by_tens
+    account.wait_for(f"id-{n}" for n in range(7, 1000, 20))
+    account.run(12)
+    account.log.clear()
+    account.run(60)
+    assert account.asked() == {"page 1 south"}
+
+
 def test_who_is_elsewhere_brings_the_whole_list_back() -> None:
     """Nobody is missed, wherever they turn out to be."""
     account = spread()
