@@ -102,7 +102,9 @@ def test_agreement(sent: dict[str, Any], there: dict[str, Any], verdict: bool | 
 
 
 @pytest.mark.parametrize("name", ["flavor_id", "image_registry_id"])
-@pytest.mark.parametrize("write", [str.upper, lambda id: id.replace("-", ""), "urn:uuid:{}".format])
+@pytest.mark.parametrize(
+    "write", [str.upper, lambda uuid: uuid.replace("-", ""), "urn:uuid:{}".format]
+)
 def test_a_uuid_is_the_same_however_it_is_written(name: str, write: Callable[[str], str]) -> None:
     """In capitals, without hyphens; another one is another."""
     found = instance(an_instance(**{name: ID}))

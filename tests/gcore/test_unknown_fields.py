@@ -1,6 +1,4 @@
-"""Fields that our models do not know, as the vendor adds them: sent, shown, and never held against
-our own write.
-"""
+"""Fields that our models do not know, as the vendor adds some: never held against our own write."""
 
 import asyncio
 from typing import Any
@@ -33,12 +31,12 @@ ROLLOUT_S = 60.0
 FLAVOR = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 
 
-def scaled(high: int = 3, **triggers: Any) -> list[dict[str, Any]]:
-    """One container, which scales by these triggers."""
-    return [a_container(scale={"min": 1, "max": high, "triggers": triggers})]
+def scaled(high: int = 3) -> list[dict[str, Any]]:
+    """One container, which scales by a trigger that we do not know."""
+    queue = {"queue_depth": {"threshold": 3}}
+    return [a_container(scale={"min": 1, "max": high, "triggers": queue})]
 
 
-QUEUE = {"queue_depth": {"threshold": 3}}
 GRPC = {"grpc": {"port": 1}, "period_seconds": 3}
 
 
@@ -81,8 +79,8 @@ class Server:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"containers": scaled(5, **QUEUE)},
-        {"containers": scaled(3, **QUEUE)},
+        {"containers": scaled(5)},
+        {"containers": scaled(3)},
         {"ingress_opts": {"disable_response_buffering": True, "sticky": True}},
         {"logging": {"enabled": True, "topic_name": "t", "format": "json"}},
         {"probes": {"liveness_probe": {"enabled": True, "probe": GRPC}}},
@@ -99,11 +97,11 @@ async def test_v3_update_with_an_unknown_key_settles(fields: dict[str, Any]) -> 
 
 async def test_v2_update_of_what_shows_an_unknown_key_settles() -> None:
     """The PUT carries it along, and it does not stand in the way of the new image."""
-    server = Server(an_instance(containers=scaled(**QUEUE)))
+    server = Server(an_instance(containers=scaled()))
     async with routed(server.routes()) as (client, _):
         change = await client.inference_instances.update(ID, image="nginx:2")
         assert (await change.wait()).image == "nginx:2"
-    assert server.live["containers"] == scaled(**QUEUE)
+    assert server.live["containers"] == scaled()
 
 
 async def test_update_with_a_uuid_in_capitals_settles() -> None:
@@ -120,18 +118,18 @@ async def test_what_is_known_is_still_compared() -> None:
 
     def patch(request: Request) -> Response:
         server.take(request)
-        server.live["containers"] = scaled(9, **QUEUE)
+        server.live["containers"] = scaled(9)
         return accepted()
 
     async with routed({**routes, f"PATCH {ONE}": patch}) as (client, _):
-        change = await client.inference_deployments.update(NAME, containers=scaled(5, **QUEUE))
+        change = await client.inference_deployments.update(NAME, containers=scaled(5))
         with pytest.raises(SupersededError):
             await change.wait()
 
 
 async def test_lost_create_with_an_unknown_key_is_ours() -> None:
     """What bills for us is not disowned."""
-    spec = a_spec(containers=scaled(**QUEUE))
+    spec = a_spec(containers=scaled())
     live = {**shown("DEPLOYING"), **spec, "created_at": None}
     routes = {f"POST {V3}": TransportError("reset"), f"GET {ONE}": answer(200, live)}
     async with routed(routes) as (client, network):
