@@ -1,7 +1,8 @@
 """What the vendor documents about each field of a request, checked before anything is sent.
 
 Fields are plain JSON values here. A problem reads `path: rule`; values of environment variables,
-headers and commands are never told. Regions, flavours and trigger kinds are open: the provider adds some.
+headers and commands are never told. Regions, flavours and trigger kinds are open: the provider
+adds some.
 https://api.gcore.com reference, v2 "Update Inference Instance" and v3 "Inference deployments"
 """
 
