@@ -8,7 +8,7 @@ row taken for ours unless nothing else can be meant: whoever gets it may delete 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -75,18 +75,22 @@ class Writes(Generic[R]):
         began = self.site.engine.clock.datetime()
         finding = f"Look with `find_all({name!r})` in {self.site.zone}"
         with told_if_cancelled(f"the {self.source.noun} {name!r}", finding):
-            operation = await self._accepted(request, name, began)
-            made = None
+            trip = Trip()
+            operation, made = await self._accepted(request, name, began, trip), None
             if not _referenced(operation):
-                operation, made = await self._made(operation, request, name, began)
+                sent_at = self.site.engine.clock.wall_at(trip.started_at)
+                since = datetime.fromtimestamp(sent_at, UTC)
+                operation, made = await self._made(operation, request, name, since)
         id = _referenced(operation) or (made.id if made else "")
         logger.info("create of %s accepted: %s", name, id)
         seen = {"initial": made, "adopted": True} if made else {}
         return self._change(id, create_case(self._now()), operation, **seen)
 
-    async def _accepted(self, request: Request, name: str, began: datetime) -> Operation:
+    async def _accepted(
+        self, request: Request, name: str, began: datetime, trip: Trip
+    ) -> Operation:
         try:
-            return await self._send(request)
+            return await self._send(request, trip)
         except ConnectError:
             raise
         except AMBIGUOUS as lost:

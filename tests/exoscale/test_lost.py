@@ -13,6 +13,7 @@ from di_async import (
     DeploymentFailedError,
     NotFoundError,
     OutcomeUnknownError,
+    RequestBudget,
     TransportError,
 )
 from di_async.core.wire import Response
@@ -160,6 +161,20 @@ async def test_reference_never_comes_and_it_may_be_a_stranger_s(
     assert [found.id for found in caught.value.candidates] == ids
     assert all(told in str(caught.value) for told in (OPERATION, *ids))
     assert (writes(network), network.steps) == ([CREATE], [])
+
+
+async def test_made_while_the_create_still_waited_for_its_turn() -> None:
+    """Somebody else's: ours was sent only when the budget let it through."""
+    budget = RequestBudget(per_minute=4, reserve=0.0)
+    rows = listed(a_deployment(created_at=ago(-50)))
+    steps: list[Step] = [*[READY] * 4, OVER, *[OVER, rows] * 3, rows]
+    async with scripted(*steps, budget=budget) as (client, network):
+        for _ in range(4):
+            await client.deployments.get(ID)
+        await asyncio.sleep(40)  # the budget has room again after 60
+        with pytest.raises(OutcomeUnknownError):
+            await client.deployments.create(a_spec())
+    assert LIST in sent(network)
 
 
 async def test_operation_without_an_id() -> None:
