@@ -86,8 +86,9 @@ class Deployments(ZoneResources[Deployment]):
         Raises:
             InvalidInputError: the spec breaks a rule; nothing was sent.
             APIError: with status 412, there are not enough free GPUs.
-            OutcomeUnknownError: the answer was lost. Names are not unique, so nothing is adopted:
-                `.candidates` are of that name and age, and may be it, and bill.
+            OutcomeUnknownError: the answer was lost, or did not tell the id. Names are not unique,
+                so nothing is adopted that may be another's: `.candidates` are of that name and age,
+                and may be it, and bill.
 
         Cancelling while the request is in flight may leave a deployment that bills; the
         `CancelledError` carries a note with its name.

@@ -1,13 +1,14 @@
 """Writes that are answered with an operation: sent once, and never repeated on a guess.
 
 A create's answer names what it makes (`reference.id`). Names are not unique, so a create whose
-answer was lost cannot be settled by looking: `OutcomeUnknownError` shows what may be it.
+answer was lost cannot be settled by looking: `OutcomeUnknownError` shows what may be it. Nor is a
+row taken for ours unless nothing else can be meant: whoever gets it may delete it.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -53,6 +54,8 @@ logger = logging.getLogger("di_async")
 Body = Mapping[str, Any]
 R = TypeVar("R", bound=Deployment | Model)
 
+_ALLOWANCE = timedelta(seconds=5)
+"""How far apart clocks may be for a row to count as made since; stamps may be whole seconds."""
 _ANY = Case(action=Action.ACTIVE, accepted_at=0.0)
 
 
@@ -72,14 +75,22 @@ class Writes(Generic[R]):
         began = self.site.engine.clock.datetime()
         finding = f"Look with `find_all({name!r})` in {self.site.zone}"
         with told_if_cancelled(f"the {self.source.noun} {name!r}", finding):
-            operation = await self._accepted(request, name, began)
-            id = _referenced(operation) or await self._made(operation, request, name, began)
+            trip = Trip()
+            operation, made = await self._accepted(request, name, began, trip), None
+            if not _referenced(operation):
+                sent_at = self.site.engine.clock.wall_at(trip.started_at)
+                since = datetime.fromtimestamp(sent_at, UTC)
+                operation, made = await self._made(operation, request, name, since)
+        id = _referenced(operation) or (made.id if made else "")
         logger.info("create of %s accepted: %s", name, id)
-        return self._change(id, create_case(self._now()), operation)
+        seen = {"initial": made, "adopted": True} if made else {}
+        return self._change(id, create_case(self._now()), operation, **seen)
 
-    async def _accepted(self, request: Request, name: str, began: datetime) -> Operation:
+    async def _accepted(
+        self, request: Request, name: str, began: datetime, trip: Trip
+    ) -> Operation:
         try:
-            return await self._send(request)
+            return await self._send(request, trip)
         except ConnectError:
             raise
         except AMBIGUOUS as lost:
@@ -88,26 +99,37 @@ class Writes(Generic[R]):
 
     async def _made(
         self, operation: Operation, request: Request, name: str, began: datetime
-    ) -> str:
-        """The id of what an operation makes that did not tell it, or not yet."""
+    ) -> tuple[Operation, R | None]:
+        """An operation that did not tell what it makes, as soon as it does; else what it made."""
         for pause in LOOKS_AFTER_S:
             self._raise_if_failed(operation)
             await asyncio.sleep(pause)
             try:
                 if operation.id:
                     operation = await self.site.operation(operation.id)
-                young = [] if _referenced(operation) else await self._young(name, began)
+                told = _referenced(operation)
+                made = None if told or not _is_over(operation) else await self._sole(name, began)
             except ClientClosedError:
                 raise
             except DIError as error:
                 logger.info("looking for %r failed: %s", name, error)
                 continue
-            id = _referenced(operation) or (young[0].id if len(young) == 1 else "")
-            if id:
-                return id
+            if told or made:
+                return operation, made
         self._raise_if_failed(operation)
-        why = f"it was accepted as operation {operation.id}, which does not tell the id"
+        which = operation.id or "(no id)"
+        why = f"it was accepted as operation {which}, which does not tell the id"
         raise await self._unknown(request, name, began, why)
+
+    async def _sole(self, name: str, began: datetime) -> R | None:
+        """What a create that is over has made, if it alone can be meant.
+
+        None where another of that name may be as young, or it itself may be somebody else's.
+        """
+        young = await self._young(name, began)
+        if len(young) != 1 or not young[0].id or young[0].created_at is None:
+            return None
+        return young[0] if young[0].created_at >= began - _ALLOWANCE else None
 
     async def _young(self, name: str, began: datetime) -> list[R]:
         """What bears the name and may have been made by this call."""
@@ -120,7 +142,8 @@ class Writes(Generic[R]):
     ) -> OutcomeUnknownError:
         try:
             young = await self._young(name, began)
-            seen = f"{len(young)} of that name and age exist (`.candidates`)"
+            ids = ": " + ", ".join(one.id or "(no id)" for one in young) if young else ""
+            seen = f"{len(young)} of that name and age exist (`.candidates`{ids})"
         except ClientClosedError:
             raise
         except DIError as error:
@@ -182,8 +205,8 @@ class Writes(Generic[R]):
         """
         if not operation.id:
             self._raise_if_failed(operation)
-        over = operation_sight(operation, _ANY).phase is Phase.READY
-        return (Stage(OPERATION, operation.id),) if operation.id and not over else ()
+        pending = operation.id and not _is_over(operation)
+        return (Stage(OPERATION, operation.id),) if pending else ()
 
     def _raise_if_failed(self, operation: Operation) -> None:
         seen = operation_sight(operation, _ANY)
@@ -264,6 +287,11 @@ def _is_taken(before: Deployment, live: Deployment, sent: Body) -> bool:
     """A change began, or shows already."""
     began = is_pending(live.state) and not is_pending(before.state)
     return began or bool(differs(before, sent) and differs(live, sent) is False)
+
+
+def _is_over(operation: Operation) -> bool:
+    """It has succeeded."""
+    return operation_sight(operation, _ANY).phase is Phase.READY
 
 
 def _referenced(operation: Operation) -> str:

@@ -1,8 +1,9 @@
 """What an update is to reach, as text that a wait can carry, and whether a read shows it. Pure.
 
 Gcore shows neither versions nor a time of change, but it shows the fields that were sent: those
-that differed before the write tell an old read from a new one. The text goes into resume tokens,
-so what may hold secrets (environment, headers, commands) stands in it as a digest.
+that differed before the write tell an old read from a new one. What our models do not know they
+drop, so it cannot be compared, which is no difference: the vendor adds fields. The text goes into
+resume tokens, so what may hold secrets (environment, headers, commands) stands in it as a digest.
 """
 
 import hashlib
@@ -10,13 +11,13 @@ import shlex
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
+from uuid import UUID
 
 import attrs
 import orjson
 from attrs import field, frozen
 
 from di_async.gcore.models import Inference
-from di_async.gcore.spec import plain
 
 __all__ = ["Goal", "agreement", "goal_of", "hidden", "read_goal"]
 
@@ -26,6 +27,8 @@ _HIDDEN = frozenset({"envs", "headers", "command"})
 _DIGEST = "#"
 # None there may mean that it is not shown.
 _MAY_BE_UNSHOWN = frozenset({"api_keys", "api_key_ids"})
+# Shown in one way of the several in which they may be written.
+_UUIDS = frozenset({"flavor_id", "image_registry_id", "api_key_ids"})
 
 
 @frozen
@@ -66,10 +69,28 @@ def agreement(fields: Mapping[str, Any], found: Inference) -> bool | None:
 
 
 def _shows(found: Inference, name: str, sent: Any) -> bool | None:
-    if name not in {a.name for a in attrs.fields(type(found))}:
+    there = {a.name for a in attrs.fields(type(found))}
+    shown = _as_json(getattr(found, name)) if name in there else None
+    if name not in there or (shown is None and name in _MAY_BE_UNSHOWN):
         return None  # never shown
-    shown = plain(getattr(found, name))
-    return None if shown is None and name in _MAY_BE_UNSHOWN else _agrees(sent, shown)
+    return _agrees(_uniform(sent), _uniform(shown)) if name in _UUIDS else _agrees(sent, shown)
+
+
+def _as_json(value: Any) -> Any:
+    """A model as a mapping of all fields that it knows, shown or not."""
+    if attrs.has(type(value)):
+        return {a.name: _as_json(getattr(value, a.name)) for a in attrs.fields(type(value))}
+    return [_as_json(inner) for inner in value] if isinstance(value, tuple) else value
+
+
+def _uniform(value: Any) -> Any:
+    """UUIDs as the API writes them, whoever wrote them."""
+    if isinstance(value, list):
+        return [_uniform(one) for one in value]
+    try:
+        return str(UUID(value))
+    except (ValueError, AttributeError, TypeError):
+        return value
 
 
 def _all(verdicts: list[bool | None]) -> bool | None:
@@ -97,10 +118,10 @@ def _agrees(sent: Any, shown: Any) -> bool | None:
 
 
 def _agrees_within(sent: Mapping[str, Any], shown: Any) -> bool | None:
-    """What was sent is there; what the API adds of its own does not count."""
+    """What was sent is there; what the API adds of its own, or we do not know, does not count."""
     if not isinstance(shown, Mapping):
         return False
-    return _all([_agrees(value, shown.get(name)) for name, value in sent.items()])
+    return _all([_agrees(sent[name], shown[name]) for name in sent if name in shown])
 
 
 def _by_region(containers: Any) -> dict[int, Any] | None:

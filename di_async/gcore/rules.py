@@ -1,7 +1,8 @@
 """What the vendor documents about each field of a request, checked before anything is sent.
 
-Fields are plain JSON values here. A problem reads `path: rule`; values of environment variables
-and headers are never told. Regions, flavours and trigger kinds are open: the provider adds some.
+Fields are plain JSON values here. A problem reads `path: rule`; values of environment variables,
+headers and commands are never told. Regions, flavours and trigger kinds are open: the provider
+adds some.
 https://api.gcore.com reference, v2 "Update Inference Instance" and v3 "Inference deployments"
 """
 
@@ -52,9 +53,20 @@ def _told(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def _kind(value: Any) -> str:
+    """Of a value that may hold a secret: no more than what it is."""
+    return f"of type {type(value).__name__}"
+
+
 def _text(value: Any, path: str) -> Iterator[str]:
     if not isinstance(value, str):
         yield f"{path}: text, not {_told(value)}"
+
+
+def _word(value: Any, path: str) -> Iterator[str]:
+    """One word of a command: tokens stand in some."""
+    if not isinstance(value, str):
+        yield f"{path}: text, not {_kind(value)}"
 
 
 def _filled(value: Any, path: str) -> Iterator[str]:
@@ -95,7 +107,7 @@ _port = _whole(1, 65535)
 def _each(rule: Rule, least: int = 0) -> Rule:
     def check(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, list):
-            yield f"{path}: a list, not {_told(value)}"
+            yield f"{path}: a list, not {_kind(value)}"
             return
         if len(value) < least:
             yield f"{path}: at least one"
@@ -117,7 +129,7 @@ def _texts(value: Any, path: str) -> Iterator[str]:
 
 def _mapping(value: Any, path: str) -> Iterator[str]:
     if not isinstance(value, Mapping):
-        yield f"{path}: a mapping, not {_told(value)}"
+        yield f"{path}: a mapping, not {_kind(value)}"
 
 
 def _container(value: Any, path: str) -> Iterator[str]:
@@ -180,7 +192,7 @@ def _probe(value: Any, path: str) -> Iterator[str]:
     inner: dict[str, dict[str, Rule]] = {
         "http_get": {"port": _port, "headers": _texts},
         "tcp_socket": {"port": _port},
-        "exec": {"command": _each(_text)},
+        "exec": {"command": _each(_word)},
     }
     for kind, rules in inner.items():
         told = value.get(kind)
@@ -205,7 +217,7 @@ _RULES: dict[str, Rule] = {
     "image": _filled,
     "listening_port": _port,
     "containers": _each(_container, least=1),
-    "command": _each(_text),
+    "command": _each(_word),
     "description": _text,
     "envs": _texts,
     "probes": _probes,

@@ -1,6 +1,7 @@
 """Answers that were lost, and answers that do not tell: looked for, never repeated on a guess."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,13 +13,16 @@ from di_async import (
     DeploymentFailedError,
     NotFoundError,
     OutcomeUnknownError,
+    RequestBudget,
     TransportError,
 )
+from di_async.core.wire import Response
 from tests.exoscale.helpers import (
     DEPLOYMENTS,
     ID,
     LATE,
     ONE,
+    OPERATION,
     VIRTUAL,
     a_deployment,
     a_spec,
@@ -37,6 +41,13 @@ RESET = TransportError("the answer broke off")
 LOST: list[Step] = [RESET, problem(502), answer(200, "cut")]
 YOUNG, OLD = "2099-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
 READY = answer(200, in_full())
+BARE = answer(200, operation(reference=None))
+OVER = answer(200, operation("success", reference=None))
+
+
+def ago(seconds: float) -> str:
+    """A stamp of so long before now."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
 
 def writes(network: ScriptTransport) -> list[str]:
@@ -95,51 +106,90 @@ async def test_cancelled_create_tells_what_may_be_left(caplog: pytest.LogCapture
 
 async def test_reference_comes_later() -> None:
     """The operation is asked until it tells what it makes."""
-    steps = (
-        answer(200, operation(reference=None)),
-        answer(200, operation(reference=None)),
-        listed(),
-        answer(200, operation()),
-    )
-    async with scripted(*steps) as (client, network):
-        assert (await client.deployments.create(a_spec())).id == ID
+    async with scripted(BARE, BARE, answer(200, operation())) as (client, network):
+        change = await client.deployments.create(a_spec())
+    assert (change.id, change.adopted) == (ID, False)
     assert writes(network) == [CREATE]
 
 
 async def test_reference_is_looked_for_again_after_a_hiccup() -> None:
     """A look that fails is no answer."""
-    bare, hiccup = answer(200, operation(reference=None)), [problem(500)] * 4
-    async with scripted(bare, *hiccup, answer(200, operation())) as (client, network):
+    hiccup = [problem(500)] * 4
+    async with scripted(BARE, *hiccup, answer(200, operation())) as (client, network):
         assert (await client.deployments.create(a_spec())).id == ID
     assert network.steps == []
 
 
-async def test_reference_never_comes() -> None:
-    """Then the one of that name and age is it."""
-    bare = answer(200, operation(reference=None))
-    rows = a_deployment(id="old", created_at=OLD), a_deployment(created_at=YOUNG)
-    async with scripted(bare, bare, listed(*rows)) as (client, _):
-        assert (await client.deployments.create(a_spec())).id == ID
+@pytest.mark.parametrize("first", [BARE, OVER], ids=["pending", "over"])
+async def test_reference_never_comes(first: Step) -> None:
+    """When the operation has succeeded, the only one that was made since is it, and said so."""
+    rows = a_deployment(id="old", created_at=OLD), a_deployment(created_at=ago(-1))
+    async with scripted(first, OVER, listed(*rows)) as (client, network):
+        change = await client.deployments.create(a_spec())
+        assert (change.id, change.adopted) == (ID, True)
+        assert change.latest is not None
+        assert change.latest.name == "web"
+    assert network.steps == []
 
 
-async def test_reference_never_comes_and_several_may_be_it() -> None:
-    """All are shown; none is taken."""
-    bare = answer(200, operation(reference=None))
-    rows = listed(a_deployment(created_at=YOUNG), a_deployment(id="b", created_at=YOUNG))
-    async with scripted(bare, *[bare, rows] * 3, rows) as (client, network):
+@pytest.mark.parametrize(
+    ("operation_now", "rows"),
+    [
+        (OVER, [a_deployment(created_at=YOUNG), a_deployment(id="b", created_at=YOUNG)]),
+        (OVER, [a_deployment(created_at=YOUNG), a_deployment(id="b", created_at=ago(60))]),
+        (OVER, [a_deployment(created_at=YOUNG), a_deployment(id="b", created_at=None)]),
+        (OVER, [a_deployment(created_at=ago(60))]),
+        (OVER, [a_deployment(created_at=None)]),
+        (OVER, [a_deployment(id=None, created_at=YOUNG)]),
+        (BARE, [a_deployment(created_at=YOUNG)]),
+        (answer(200, operation("paused", reference=None)), [a_deployment(created_at=YOUNG)]),
+    ],
+    ids=[
+        *("two", "one is older", "one has no age", "too old", "no age", "no id"),
+        *("not over", "odd state"),
+    ],
+)
+async def test_reference_never_comes_and_it_may_be_a_stranger_s(
+    operation_now: Response, rows: list[dict[str, Any]]
+) -> None:
+    """In doubt nothing is taken: what is taken may be deleted later. All that may be it is told."""
+    looks = [operation_now] if operation_now is not OVER else [operation_now, listed(*rows)]
+    async with scripted(BARE, *looks * 3, listed(*rows)) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="does not tell the id") as caught:
             await client.deployments.create(a_spec())
-    assert [found.id for found in caught.value.candidates] == [ID, "b"]
-    assert writes(network) == [CREATE]
+    ids = [row["id"] or "" for row in rows]
+    assert [found.id for found in caught.value.candidates] == ids
+    assert all(told in str(caught.value) for told in (OPERATION, *ids))
+    assert (writes(network), network.steps) == ([CREATE], [])
+
+
+async def test_made_while_the_create_still_waited_for_its_turn() -> None:
+    """Somebody else's: ours was sent only when the budget let it through."""
+    budget = RequestBudget(per_minute=4, reserve=0.0)
+    rows = listed(a_deployment(created_at=ago(-50)))
+    steps: list[Step] = [*[READY] * 4, OVER, *[OVER, rows] * 3, rows]
+    async with scripted(*steps, budget=budget) as (client, network):
+        for _ in range(4):
+            await client.deployments.get(ID)
+        await asyncio.sleep(40)  # the budget has room again after 60
+        with pytest.raises(OutcomeUnknownError):
+            await client.deployments.create(a_spec())
+    assert LIST in sent(network)
+
+
+async def test_operation_without_an_id() -> None:
+    """There is nothing to ask, and so no end of it to see."""
+    async with scripted(answer(200, {}), listed(a_deployment(created_at=YOUNG))) as (client, net):
+        with pytest.raises(OutcomeUnknownError):
+            await client.deployments.create(a_spec())
+    assert sent(net) == [CREATE, LIST]
 
 
 @pytest.mark.parametrize("pending", [0, 1, 3])
 async def test_create_that_fails_without_a_reference(pending: int) -> None:
     """There is nothing to wait for: the failure is told as soon as it is known."""
     failed = operation("failure", reference=None, reason="unavailable", message="no GPU left")
-    bare = answer(200, operation(reference=None))
-    looks = [bare, *[bare, listed()] * 3][: max(0, 2 * pending - 1)]
-    async with scripted(*looks, answer(200, failed), listed()) as (client, _):
+    async with scripted(*[BARE] * pending, answer(200, failed)) as (client, _):
         with pytest.raises(DeploymentFailedError, match="unavailable: no GPU left"):
             await client.deployments.create(a_spec())
 

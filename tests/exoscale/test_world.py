@@ -14,6 +14,7 @@ from di_async import (
     ConflictError,
     DeploymentFailedError,
     NotFoundError,
+    OutcomeUnknownError,
     PermissionDeniedError,
     WaitTimeoutError,
     scan,
@@ -121,12 +122,14 @@ async def test_operation_that_never_ends() -> None:
 
 
 async def test_create_without_a_reference() -> None:
-    """It is found all the same."""
+    """While its operation goes on nothing proves which one it made: it is shown, and not taken."""
     async with living() as (client, world):
         world.fault("no_reference", on=POST)
-        change = await client.deployments.create(SPEC)
-        assert (await change.wait()).name == "web"
-        assert world.truth(change.id).settled
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await client.deployments.create(SPEC)
+        (found,) = caught.value.candidates
+        assert (await client.deployments.wait_until_active(found.id)).name == "web"
+        assert (world.truth(found.id).settled, world.created["web"]) == (True, 1)
 
 
 async def test_no_capacity() -> None:

@@ -1,13 +1,26 @@
 """Does a read show what was sent? Compared where it can be, and never by writing a secret down."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from di_async.gcore.goals import Goal, agreement, goal_of, hidden, read_goal
-from tests.gcore.helpers import HIDDEN, a_container, deployment, instance, sample, shown
+from tests.gcore.helpers import (
+    HIDDEN,
+    ID,
+    a_container,
+    an_instance,
+    deployment,
+    instance,
+    sample,
+    shown,
+)
+
+OTHER_ID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 
 SCALE = {"min": 1, "max": 3}
+TRIGGERS = {"cpu": {"threshold": 80, "grace": 5}, "queue_depth": {"threshold": 3}}
 PROBE = {"liveness_probe": {"enabled": True, "probe": {"http_get": {"port": 80}}}}
 FULL_PROBE = {
     "liveness_probe": {
@@ -64,11 +77,46 @@ def agrees(sent: dict[str, Any], **fields: Any) -> bool | None:
         ),
         ({"logging": {"retention_policy": 45}}, {"logging": {"retention_policy": 45}}, None),
         ({"nobody_knows": 1}, {}, None),
+        ({"ingress_opts": {"sticky": True}}, {"ingress_opts": {"sticky": True}}, None),
+        ({"ingress_opts": {"sticky": True}}, {"ingress_opts": None}, False),
+        (
+            {"logging": {"enabled": True, "format": "json"}},
+            {"logging": {"enabled": True, "format": "json"}},
+            True,
+        ),
+        (
+            {"logging": {"enabled": True, "format": "json"}},
+            {"logging": {"enabled": False, "format": "json"}},
+            False,
+        ),
+        (
+            {"containers": [a_container(scale={**SCALE, "triggers": TRIGGERS})]},
+            {"containers": [a_container(scale={**SCALE, "triggers": TRIGGERS})]},
+            True,
+        ),
     ],
 )
 def test_agreement(sent: dict[str, Any], there: dict[str, Any], verdict: bool | None) -> None:
     """True, False, or None where it cannot be told."""
     assert agrees(sent, **there) is verdict
+
+
+@pytest.mark.parametrize("name", ["flavor_id", "image_registry_id"])
+@pytest.mark.parametrize(
+    "write", [str.upper, lambda uuid: uuid.replace("-", ""), "urn:uuid:{}".format]
+)
+def test_a_uuid_is_the_same_however_it_is_written(name: str, write: Callable[[str], str]) -> None:
+    """In capitals, without hyphens; another one is another."""
+    found = instance(an_instance(**{name: ID}))
+    assert agreement({name: write(ID)}, found) is True
+    assert agreement({name: write(OTHER_ID)}, found) is False
+
+
+def test_uuids_in_a_list() -> None:
+    """The same, in any order."""
+    found = instance(an_instance(api_key_ids=[ID, OTHER_ID]))
+    assert agreement({"api_key_ids": [OTHER_ID.upper(), ID]}, found) is True
+    assert agreement({"api_key_ids": [ID]}, found) is False
 
 
 def test_goal_is_what_changes() -> None:

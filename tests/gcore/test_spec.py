@@ -125,6 +125,26 @@ def test_refused(rule: str, raw: dict[str, Any]) -> None:
     assert told[0].startswith(rule)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        a_spec(command=f"serve --hf-token {HIDDEN}"),
+        a_spec(command=["serve", [HIDDEN]]),
+        a_spec(command=HIDDEN.encode()),
+        a_spec(envs=HIDDEN),
+        a_spec(api_keys=HIDDEN),
+        a_spec(probes=HIDDEN),
+        probe(exec={"command": HIDDEN}),
+        probe(http_get={"port": 80, "headers": HIDDEN}),
+    ],
+)
+def test_a_fault_tells_no_secret(raw: dict[str, Any]) -> None:
+    """What may hold one is told by its kind alone."""
+    with pytest.raises(InvalidInputError) as caught:
+        V3.from_dict(raw)
+    assert HIDDEN not in f"{caught.value!r} {caught.value} {caught.value.problems}"
+
+
 def test_all_faults_at_once() -> None:
     """One error lists everything."""
     told = problems(lambda: V3.from_dict({"name": "x", "listening_port": 0, "containers": []}))

@@ -1,0 +1,137 @@
+"""Fields that our models do not know, as the vendor adds some: never held against our own write."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from di_async import SupersededError, TransportError
+from di_async.core.wire import Request, Response
+from tests.gcore.helpers import (
+    ID,
+    NAME,
+    ONE,
+    TASK_PATH,
+    V2,
+    V3,
+    a_container,
+    a_spec,
+    a_task,
+    accepted,
+    an_instance,
+    routed,
+    sent,
+    shown,
+)
+from tests.support import answer
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+ROLLOUT_S = 60.0
+FLAVOR = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+
+
+def scaled(high: int = 3) -> list[dict[str, Any]]:
+    """One container, which scales by a trigger that we do not know."""
+    queue = {"queue_depth": {"threshold": 3}}
+    return [a_container(scale={"min": 1, "max": high, "triggers": queue})]
+
+
+GRPC = {"grpc": {"port": 1}, "period_seconds": 3}
+
+
+class Server:
+    """One resource, which shows what a write sent at once, and rolls it out for a minute."""
+
+    def __init__(self, live: dict[str, Any]) -> None:
+        self.live = live
+        self.ready_at = 0.0
+
+    def show(self, _: Request) -> Response:
+        over = asyncio.get_running_loop().time() >= self.ready_at
+        return answer(200, {**self.live, "status": "ACTIVE" if over else "DEPLOYING"})
+
+    def take(self, request: Request) -> None:
+        self.live |= sent(request)
+        self.ready_at = asyncio.get_running_loop().time() + ROLLOUT_S
+
+    def patch(self, request: Request) -> Response:
+        self.take(request)
+        return accepted()
+
+    def put(self, request: Request) -> Response:
+        """As the vendor writes UUIDs: in lower case."""
+        self.take(request)
+        self.live["flavor_id"] = self.live["flavor_id"].lower()
+        return self.show(request)
+
+    def routes(self) -> dict[str, Any]:
+        """Both versions of the API."""
+        return {
+            f"GET {ONE}": self.show,
+            f"PATCH {ONE}": self.patch,
+            f"GET {TASK_PATH}": answer(200, a_task()),
+            f"GET {V2}/{ID}": self.show,
+            f"PUT {V2}/{ID}": self.put,
+        }
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"containers": scaled(5)},
+        {"containers": scaled(3)},
+        {"ingress_opts": {"disable_response_buffering": True, "sticky": True}},
+        {"logging": {"enabled": True, "topic_name": "t", "format": "json"}},
+        {"probes": {"liveness_probe": {"enabled": True, "probe": GRPC}}},
+    ],
+    ids=["trigger and scale", "trigger", "ingress", "logging", "probe"],
+)
+async def test_v3_update_with_an_unknown_key_settles(fields: dict[str, Any]) -> None:
+    """The rollout that it starts ends it."""
+    async with routed(Server(shown()).routes()) as (client, _):
+        change = await client.inference_deployments.update(NAME, **fields)
+        assert (await change.wait()).status == "ACTIVE"
+    assert change.elapsed >= ROLLOUT_S
+
+
+async def test_v2_update_of_what_shows_an_unknown_key_settles() -> None:
+    """The PUT carries it along, and it does not stand in the way of the new image."""
+    server = Server(an_instance(containers=scaled()))
+    async with routed(server.routes()) as (client, _):
+        change = await client.inference_instances.update(ID, image="nginx:2")
+        assert (await change.wait()).image == "nginx:2"
+    assert server.live["containers"] == scaled()
+
+
+async def test_update_with_a_uuid_in_capitals_settles() -> None:
+    """It is shown in lower case, and is the same."""
+    async with routed(Server(an_instance()).routes()) as (client, _):
+        change = await client.inference_instances.update(ID, flavor_id=FLAVOR.upper())
+        assert (await change.wait()).flavor_id == FLAVOR
+
+
+async def test_what_is_known_is_still_compared() -> None:
+    """Somebody else's value beside an unknown key is somebody else's."""
+    server = Server(shown())
+    routes = server.routes()
+
+    def patch(request: Request) -> Response:
+        server.take(request)
+        server.live["containers"] = scaled(9)
+        return accepted()
+
+    async with routed({**routes, f"PATCH {ONE}": patch}) as (client, _):
+        change = await client.inference_deployments.update(NAME, containers=scaled(5))
+        with pytest.raises(SupersededError):
+            await change.wait()
+
+
+async def test_lost_create_with_an_unknown_key_is_ours() -> None:
+    """What bills for us is not disowned."""
+    spec = a_spec(containers=scaled())
+    live = {**shown("DEPLOYING"), **spec, "created_at": None}
+    routes = {f"POST {V3}": TransportError("reset"), f"GET {ONE}": answer(200, live)}
+    async with routed(routes) as (client, network):
+        assert (await client.inference_deployments.create(spec)).adopted
+    assert len(network.asked("POST")) == 1
