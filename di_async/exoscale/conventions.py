@@ -5,7 +5,6 @@ or `message`, the 403 with `code` and `error`, and the 412 of a model in use, wi
 No rate limit is documented. https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from di_async.core.errors import APIError, api_error
 from di_async.core.secret import Secret
 from di_async.core.wire import Request, Response
 from di_async.exoscale.endpoints import ENDPOINTS
+from di_async.exoscale.models import TOKENS
 from di_async.exoscale.signing import LIFETIME_S, authorization
 
 __all__ = ["ExoscaleConventions"]
@@ -25,8 +25,6 @@ __all__ = ["ExoscaleConventions"]
 _CLOCK_TOLERANCE_S = 30.0
 # The vendor's own clients ask for the zones unsigned: a restricted key may not.
 _UNSIGNED = {("GET", ENDPOINTS["zones"].path)}
-# A Hugging Face token, a signature of ours.
-_TOKENS = re.compile(r"\bhf_[A-Za-z0-9]{6,}|(?<=signature=)[A-Za-z0-9+/=]+")
 _FORBIDDEN = "forbidden_operation"
 
 
@@ -100,7 +98,7 @@ class ExoscaleConventions:
                 return None
 
     def _clean(self, request: Request, text: str) -> str:
-        return cleaned(text, [self._secret.reveal(), *_secrets_in(request)], _TOKENS)
+        return cleaned(text, [self._secret.reveal(), *_secrets_in(request)], TOKENS)
 
 
 def _about_access(response: Response, wall: float, code: str | None) -> str:

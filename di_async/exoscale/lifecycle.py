@@ -3,9 +3,12 @@
 A write is done in two layers: its operation ends (`success`; `failure` and `timeout` are both the
 provider's failures), then the deployment is `ready` and shows what was asked for. Nothing promises
 that the first implies the second. There is no state for "deleting": gone is a 404.
+What a write sent goes into resume tokens, so the engine's arguments, which may hold keys, stand in
+it as a digest.
 https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +30,7 @@ __all__ = [
 ]
 
 Fields = Mapping[str, Any]
+_ARGUMENTS = "inference-engine-parameters"
 
 _PHASES = {
     **dict.fromkeys(("creating", "preparing", "deploying", "scaling", "updating"), Phase.WORKING),
@@ -98,22 +102,37 @@ def update_case(before: Deployment, sent: Fields, accepted_at: float) -> Case:
         accepted_at=accepted_at,
         before=Marks(updated_at=before.updated_at),
         before_phase=_PHASES.get(before.state, Phase.WORKING),
-        sent=orjson.dumps(sent, option=orjson.OPT_SORT_KEYS).decode(),
+        sent=orjson.dumps(_hidden(sent), option=orjson.OPT_SORT_KEYS).decode(),
         unlike=differs(before, sent),
     )
 
 
 def differs(deployment: Deployment, sent: Fields) -> bool | None:
-    """It shows something else than these fields say; None where it does not show all of them."""
-    shown = {
-        "name": deployment.name,
-        "replicas": deployment.replicas,
-        "inference-engine-version": deployment.inference_engine_version,
-        "inference-engine-parameters": _parameters(deployment),
-    }
+    """It shows something else than these fields say; None where it does not show all of them.
+
+    The engine's arguments may be given as they are, or digested.
+    """
+    sent, shown = _hidden(sent), _hidden(_shown(deployment))
     if any(shown[key] is not None and shown[key] != value for key, value in sent.items()):
         return True
     return None if any(shown[key] is None for key in sent) else False
+
+
+def _shown(deployment: Deployment) -> Fields:
+    return {
+        "name": deployment.name,
+        "replicas": deployment.replicas,
+        "inference-engine-version": deployment.inference_engine_version,
+        _ARGUMENTS: _parameters(deployment),
+    }
+
+
+def _hidden(fields: Fields) -> Fields:
+    """The same with a digest in the place of arguments, where there is none yet."""
+    arguments = fields.get(_ARGUMENTS)
+    if not isinstance(arguments, list):
+        return fields
+    return {**fields, _ARGUMENTS: hashlib.sha256(orjson.dumps(arguments)).hexdigest()[:24]}
 
 
 def place(zone: str, deployment: Deployment) -> tuple[str, str]:

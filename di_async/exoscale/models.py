@@ -5,6 +5,7 @@ pages and older answers say `status` where the API says `state` now; both are re
 https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from di_async.core.secret import Secret
 
 __all__ = [
     "CODEC",
+    "TOKENS",
     "Deployment",
     "EngineParameter",
     "InstanceType",
@@ -29,6 +31,13 @@ __all__ = [
     "RevealedKey",
     "Zone",
 ]
+
+TOKENS = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{6,}|(?<=signature=)[A-Za-z0-9+/=]+")
+"""What looks like a token of Hugging Face, or is a signature of ours."""
+
+
+def _without_tokens(text: str | None) -> str | None:
+    return text and TOKENS.sub("**********", text)
 
 
 @frozen
@@ -51,8 +60,8 @@ class Deployment:
     """Empty where a row does not tell it (the schema does not require it)."""
     name: str = ""
     state: str = ""
-    state_details: str | None = None
-    """The failure story, if there is one. Not in list rows."""
+    state_details: str | None = field(default=None, converter=_without_tokens)
+    """The failure story, if there is one; tokens in it are masked. Not in list rows."""
     gpu_type: str | None = None
     gpu_count: int | None = None
     """GPUs of one replica."""
@@ -114,9 +123,10 @@ class Operation:
 
     id: str = ""
     state: str = "pending"
-    reason: str | None = None
+    reason: str | None = field(default=None, converter=_without_tokens)
     """`busy`, `conflict`, `fault`, ..., where it failed."""
-    message: str | None = None
+    message: str | None = field(default=None, converter=_without_tokens)
+    """The failure story, if there is one; tokens in it are masked."""
     reference: Reference | None = None
 
 

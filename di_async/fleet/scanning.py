@@ -114,7 +114,7 @@ class _ClientScan:
         async with asyncio.TaskGroup() as parts:
             parts.create_task(self._price())
             await self._list_all(places, found)
-        rows = list({row.id: row for listed in found.values() for row in listed}.values())
+        rows = _once([row for listed in found.values() for row in listed])
         if details:
             rows = await self._each("details", rows, lambda row: self.scanner.get(row.id))
         if accelerators:
@@ -154,9 +154,13 @@ class _ClientScan:
         rows: list[InventoryRow],
         ask: Callable[[InventoryRow], Awaitable[InventoryRow]],
     ) -> list[InventoryRow]:
-        """A request for each row, few at a time. Who has gone meanwhile is left out."""
-        logger.info("scan: %s of %d instances, a request each", what, len(rows))
-        self.tell(ScanProgress(self.label, None, what, 0, len(rows)))
+        """A request for each row, few at a time. Who has gone meanwhile is left out.
+
+        What has no id cannot be asked about, and stays as it is.
+        """
+        known = [row for row in rows if row.id]
+        logger.info("scan: %s of %d instances, a request each", what, len(known))
+        self.tell(ScanProgress(self.label, None, what, 0, len(known)))
         results: dict[str, InventoryRow] = {}
         done = 0
 
@@ -171,13 +175,18 @@ class _ClientScan:
                 results[row.id] = row
                 self.errors.append(ScanError(self.label, row.region, what, error, row.id))
             done += 1
-            self.tell(ScanProgress(self.label, None, what, done, len(rows)))
+            self.tell(ScanProgress(self.label, None, what, done, len(known)))
 
-        await each(rows, work, at_once=_IN_FLIGHT)
-        return [results[row.id] for row in rows if row.id in results]
+        await each(known, work, at_once=_IN_FLIGHT)
+        return [results.get(row.id, row) for row in rows if not row.id or row.id in results]
 
     async def _equipped(self, row: InventoryRow) -> InventoryRow:
         return evolve(row, gpus=await self.scanner.gpus(row.id))
+
+
+def _once(rows: list[InventoryRow]) -> list[InventoryRow]:
+    """Each id once, as it was listed last; what has none cannot be told to be the same."""
+    return list({row.id or n: row for n, row in enumerate(rows)}.values())
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:

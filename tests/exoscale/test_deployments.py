@@ -1,5 +1,7 @@
 """Deployments: what each call sends, and how its change settles."""
 
+import base64
+
 import pytest
 
 from di_async import (
@@ -248,6 +250,18 @@ async def test_update_to_another_version() -> None:
     async with scripted(READY, PENDING) as (client, network):
         await client.deployments.update(ID, inference_engine_version="0.28.0")
     assert body(network.requests[1]) == {"inference-engine-version": "0.28.0"}
+
+
+async def test_resume_token_holds_no_argument() -> None:
+    """Keys stand in some; the token may be kept anywhere."""
+    planted = "planted-PLANTED-99"
+    parameters = ["--api-key", planted]
+    async with scripted(READY, PENDING) as (client, network):
+        change = await client.deployments.update(ID, inference_engine_parameters=parameters)
+        token = change.resume_token
+    assert body(network.requests[-1])["inference-engine-parameters"] == parameters
+    padded = token + "=" * (-len(token) % 4)
+    assert planted not in base64.urlsafe_b64decode(padded).decode()
 
 
 async def test_update_that_clears_the_parameters() -> None:

@@ -76,6 +76,18 @@ async def test_create_with_a_token(token: str | Secret, caplog: pytest.LogCaptur
     assert TOKEN not in told + repr(vars(caught.value)) + caplog.text
 
 
+async def test_failure_that_echoes_the_token(caplog: pytest.LogCaptureFixture) -> None:
+    """An operation's message may quote it: neither the error nor the log does."""
+    caplog.set_level("DEBUG")
+    failed = operation("failure", reason="forbidden", message=f"the hub refused {TOKEN}")
+    async with scripted(answer(200, operation()), answer(200, failed)) as (client, _):
+        change = await client.models.create(MODEL, huggingface_token=TOKEN)
+        with pytest.raises(DeploymentFailedError, match=r"the hub refused \*+") as caught:
+            await change.wait()
+    told = f"{caught.value}{vars(caught.value)}{change.history}{change.latest}"
+    assert TOKEN not in told + caplog.text
+
+
 async def test_create_that_fails() -> None:
     """The state says so; there is no more to tell."""
     async with scripted(answer(200, operation("success")), answer(200, a_model("error"))) as (c, _):

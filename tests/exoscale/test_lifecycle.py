@@ -19,6 +19,7 @@ from di_async.exoscale.lifecycle import (
 )
 from tests.exoscale.helpers import ID, LATE, a_deployment, in_full, read
 
+PLANTED = "planted-PLANTED-99"
 ANY = Case(action=Action.ACTIVE, accepted_at=0.0)
 WORKING = ("creating", "preparing", "deploying", "scaling", "updating")
 
@@ -112,6 +113,26 @@ def test_update_case_knows_the_time_before() -> None:
     assert update_case(read({}), {"replicas": 1}, 5.0).unlike is None
 
 
+def test_update_case_holds_no_argument() -> None:
+    """Keys stand in some, and a case goes into resume tokens: it is compared all the same."""
+    sent = {"inference-engine-parameters": ["--api-key", PLANTED], "name": "web"}
+    case = update_case(read(in_full()), sent, 5.0)
+    assert PLANTED not in repr(case)
+    assert case.unlike is True
+    assert sight(read(in_full()), case).as_sent is False
+    there = read(in_full(inference_engine_parameters=["--api-key", PLANTED]))
+    assert sight(there, case).as_sent is True
+    assert update_case(there, sent, 5.0).unlike is False
+
+
+def test_case_of_an_older_token() -> None:
+    """One that still holds the arguments as they are is read as well."""
+    text = '{"inference-engine-parameters":["--x","1"]}'
+    case = Case(action=Action.UPDATE, accepted_at=0.0, sent=text)
+    assert sight(read(in_full()), case).as_sent is True
+    assert sight(read(in_full(inference_engine_parameters=["--y"])), case).as_sent is False
+
+
 def test_create_case_asks_for_no_comparison() -> None:
     """Ready is ready, whoever scales it meanwhile."""
     case = create_case(5.0)
@@ -148,6 +169,16 @@ def test_operation_that_fails_in_silence() -> None:
     """Reason and message may be missing."""
     seen = operation_sight(Operation("op-1", "failure"), ANY)
     assert seen.why == "op-1 ended in failure: the API gives no reason"
+
+
+@pytest.mark.parametrize("token", ["hf_" + "Ab1" * 11, "api_org_" + "Ab1" * 11])
+def test_failure_echoes_no_token(token: str) -> None:
+    """The message may quote what was sent to the hub."""
+    operation = Operation("op-1", "failure", f"bad {token}", f"401 for {token}!")
+    seen = operation_sight(operation, ANY)
+    assert seen.why == "op-1 ended in failure: bad **********: 401 for **********!"
+    failed = read(in_full("error", state_details=f"401 for {token}"))
+    assert token not in f"{operation!r} {failed!r} {sight(failed, ANY).why}"
 
 
 @pytest.mark.parametrize(

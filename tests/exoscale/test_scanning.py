@@ -9,6 +9,7 @@ from di_async import scan
 from di_async.core.inventory import InventoryRow, Prices
 from di_async.core.wire import Request, Response
 from di_async.exoscale.scanning import row_of
+from di_async.fleet.scanning import ScanProgress
 from tests.exoscale.helpers import (
     ID,
     MODEL,
@@ -93,6 +94,19 @@ async def test_details_come_from_the_zone_that_listed() -> None:
     assert [row.gpus for row in inventory] == [(), ()]
     gets = [r for r in network.requests if not r.path.endswith("/deployment")]
     assert {(zone_of(r), r.path.rpartition("/")[2]) for r in gets} == {(z, z) for z in ZONES[:2]}
+
+
+async def test_rows_without_an_id_are_all_there() -> None:
+    """The schema does not require one: such rows are counted, but cannot be asked about."""
+    rows = [a_deployment(id=None, name=f"web-{n}") for n in range(3)]
+    steps = listed(*rows, a_deployment(), a_deployment()), answer(200, in_full("scaling"))
+    async with scripted(*steps) as (client, network):
+        told: list[ScanProgress] = []
+        found = await scan(client, regions=ZONES[:1], details=True, on_progress=told.append)
+    assert [row.name for row in found] == ["web-0", "web-1", "web-2", "web"]
+    assert [row.status for row in found] == [*["ready"] * 3, "scaling"]
+    assert (found.errors, len(network.requests)) == ((), 2)
+    assert {news.total for news in told if news.what == "details"} == {1}
 
 
 @pytest.mark.parametrize("zone", ["", "X"])
