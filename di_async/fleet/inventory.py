@@ -128,8 +128,8 @@ class Inventory:
 
         What one of the two could not list is neither added nor removed.
         """
-        then = {(row.client, row.id): row for row in before.rows}
-        now = {(row.client, row.id): row for row in self.rows}
+        then = {_key(row): row for row in before.rows}
+        now = {_key(row): row for row in self.rows}
         added = (row for key, row in now.items() if key not in then)
         removed = (row for key, row in then.items() if key not in now)
         both = ((then[key], row) for key, row in now.items() if key in then)
@@ -251,3 +251,10 @@ def _plain(row: InventoryRow) -> dict[str, Any]:
         if gpus is None
         else [{"id": gpu.id, "slug": gpu.slug, "status": gpu.status} for gpu in gpus],
     }
+
+
+def _key(row: InventoryRow) -> tuple[str, ...]:
+    """What tells a row from others, between two scans; not every API shows an id in its list."""
+    if row.id:
+        return row.client, row.id
+    return row.client, "", row.region or "", row.name or "", str(row.created_at)
