@@ -83,7 +83,7 @@ class Writes(Generic[R]):
                 operation, made = await self._made(operation, request, name, since)
         id = _referenced(operation) or (made.id if made else "")
         logger.info("create of %s accepted: %s", name, id)
-        seen = {"initial": made, "adopted": True} if made else {}
+        seen = {"initial": made, "adopted": True, "shown_at_once": True} if made else {}
         return self._change(id, create_case(self._now()), operation, **seen)
 
     async def _accepted(

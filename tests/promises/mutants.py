@@ -541,8 +541,8 @@ MUTANTS = [
         "09",
         "cancellation becomes an error",
         CHANGE,
-        "            cancelled.add_note(self._left_alone())\n            raise\n",
-        "            raise RuntimeError from cancelled\n",
+        "                cancelled.add_note(self._left_alone())\n                raise\n",
+        "                raise RuntimeError from cancelled\n",
     ),
     Mutant(
         "09",

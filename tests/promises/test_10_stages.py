@@ -126,7 +126,9 @@ async def test_token_of_another_url(base_url: str) -> None:
 async def test_client_of_another_url() -> None:
     """A client of another base URL refuses the token in the same way."""
     async with playing(Play(BUSY), base_url="https://elsewhere.example") as client:
-        with pytest.raises(ValueError, match=r"not for a [a-z-]+ of digitalocean at https://elsewhere"):
+        with pytest.raises(
+            ValueError, match=r"not for a [a-z-]+ of digitalocean at https://elsewhere"
+        ):
             client.dedicated_inferences.resume(await a_token())
 
 
