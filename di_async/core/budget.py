@@ -13,7 +13,7 @@ import math
 from collections import deque
 from typing import Any
 
-from attrs import define, field, frozen
+from msgspec import Struct, field
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.wire import Priority
@@ -39,8 +39,7 @@ _STREAM_RATE = 2 / 60
 _CONFIRM, _SWEEP = Priority.CONFIRM, Priority.SWEEP
 
 
-@frozen
-class RateNews:
+class RateNews(Struct, frozen=True):
     """What one answer told about the token's quota; None where it was silent."""
 
     limited: bool = False
@@ -50,10 +49,9 @@ class RateNews:
     reset_in: float | None = None
 
 
-@define
-class _Window:
+class _Window(Struct):
     span: float
-    stamps: deque[float] = field(factory=deque)
+    stamps: deque[float] = field(default_factory=deque)
 
     def used(self, now: float) -> int:
         while self.stamps and self.stamps[0] <= now - self.span:
@@ -71,11 +69,10 @@ class _Window:
         return self.stamps[index] + self.span * (rounds + 1) - now
 
 
-@define
-class _Flow:
+class _Flow(Struct):
     """What is sent beside the polling, in slots of time: is it a burst or does it go on?"""
 
-    slots: dict[int, float] = field(factory=dict)
+    slots: dict[int, float] = field(default_factory=dict)
     last_at: float = -math.inf
 
     def add(self, now: float, count: float = 1.0) -> None:

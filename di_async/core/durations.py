@@ -13,7 +13,8 @@ from statistics import NormalDist
 from typing import Any
 
 import orjson
-from attrs import define, field, frozen, setters, validators
+from attrs import define, field, setters, validators
+from msgspec import Struct
 
 from di_async.core.errors import InvalidInputError
 
@@ -29,8 +30,7 @@ Key = tuple[str, str, str]
 """Action, region, accelerator; empty text where one is not known."""
 
 
-@frozen
-class Law:
+class Law(Struct, frozen=True):
     """A log-normal distribution of seconds."""
 
     mu: float

@@ -7,7 +7,7 @@ where the two cannot both be right, the law is dropped and only what was seen si
 import math
 from collections.abc import Iterable, Mapping
 
-from attrs import define
+from msgspec import Struct
 
 from di_async.core.durations import MIN_SAMPLES, DurationModel, Key, Law
 
@@ -23,8 +23,7 @@ _SURPLUS_ODDS = 0.002
 _MISSED, _MISSED_SHARE = 50.0, 0.25
 
 
-@define
-class _Belief:
+class _Belief(Struct):
     """What is thought of one kind, and what was seen of it in this process."""
 
     law: Law | None = None

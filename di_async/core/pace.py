@@ -10,7 +10,7 @@ support there is next to nothing to see: a rotating sample of units guards again
 import math
 from collections.abc import Sequence
 
-from attrs import define, frozen
+from msgspec import Struct
 
 from di_async.core.durations import Law
 from di_async.core.schedule import PollPolicy
@@ -45,8 +45,7 @@ _GUARD_SHARE = 0.01
 _MAX_OF_AGE = 0.2
 
 
-@frozen
-class Quota:
+class Quota(Struct, frozen=True):
     """What polling may spend: requests a second at once, and what is left of the hour's."""
 
     burst: float
@@ -57,8 +56,7 @@ class Quota:
     """More to wait for keeps coming: the bank must not be spent on what is here now."""
 
 
-@frozen
-class Load:
+class Load(Struct, frozen=True):
     """What one unit holds: how many are pending, between which ages, and their law."""
 
     count: int
@@ -68,8 +66,7 @@ class Load:
     kind: object = None
 
 
-@define(eq=False, weakref_slot=False)
-class Unit:
+class Unit(Struct, eq=False):
     """Something that one request reads."""
 
     read_at: float = -math.inf
@@ -77,8 +74,7 @@ class Unit:
     asking: bool = False
 
 
-@frozen
-class Tempo:
+class Tempo(Struct, frozen=True):
     """The pace that was set: seconds between reads of an active unit, and what it is made of."""
 
     period: float

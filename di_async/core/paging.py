@@ -8,15 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import DecodeError
 
 __all__ = ["Page", "page_count", "read_page", "rows_under"]
 
 
-@frozen
-class Page:
+class Page(Struct, frozen=True):
     """One page, still in the shape of the wire."""
 
     rows: tuple[Any, ...]

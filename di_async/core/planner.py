@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from attrs import define, field, frozen
+from msgspec import Struct, field
 
 from di_async.core.durations import Key, Law
 from di_async.core.pace import Load, Quota, Tempo, Unit, rest, set_tempo
@@ -31,7 +31,6 @@ _TICK_S = 0.001
 _STRAY_PERIODS = 1.2
 
 
-@define(eq=False, weakref_slot=False)
 class Item(Unit):
     """One resource that somebody waits for."""
 
@@ -52,18 +51,16 @@ class Item(Unit):
     """What its row looked like last: an unchanged one costs nothing."""
 
 
-@define(eq=False)
 class _Sheet(Unit):
     """A list page and who sits on it."""
 
     number: int = 0
-    items: dict[str, Any] = field(factory=dict)
+    items: dict[str, Any] = field(default_factory=dict)
     asked: int = 0
     searched: int = -1
     """The youngest generation that was there when it was last asked for and came back."""
 
 
-@define(eq=False)
 class _Walk(Unit):
     """The search for those whose page is not known."""
 
@@ -71,15 +68,13 @@ class _Walk(Unit):
 W = TypeVar("W", bound=Item)
 
 
-@frozen
-class GetOne(Generic[W]):
+class GetOne(Struct, Generic[W], frozen=True):
     """Read one resource."""
 
     item: W
 
 
-@frozen
-class ListPage:
+class ListPage(Struct, frozen=True):
     """Read one page of the list, or of a region's."""
 
     page: int

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from attrs import define, frozen
+from msgspec import Struct
 
 from di_async.core.budget import RateNews
 from di_async.core.errors import APIError, InvalidInputError
@@ -58,8 +58,7 @@ class Conventions(Protocol):
         ...
 
 
-@define
-class Trip:
+class Trip(Struct):
     """What one call cost, filled in on the way, so that a failed one tells it too."""
 
     started_at: float = float("inf")
@@ -70,8 +69,7 @@ class Trip:
     """Those of them that the provider may have acted on."""
 
 
-@frozen(kw_only=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True, kw_only=True):
     """What a provider's API can promise; where it cannot, what holds instead is in the docs."""
 
     unique_names: bool = False
@@ -88,8 +86,7 @@ class Capabilities:
     """Kinds of what is read to its end before the resource: an operation, a task."""
 
 
-@frozen(kw_only=True)
-class Source(Generic[R]):
+class Source(Struct, Generic[R], frozen=True, kw_only=True):
     """All that waiting needs to know about one provider's kind of resource."""
 
     provider: str

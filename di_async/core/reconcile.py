@@ -7,7 +7,7 @@ that name is somebody's, and stays theirs.
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from attrs import frozen
+from msgspec import Struct
 
 __all__ = ["Absent", "Adopt", "Candidate", "Foreign", "decide_lost_create"]
 
@@ -16,8 +16,7 @@ CLOCK_SKEW = timedelta(seconds=120)
 _PLACEHOLDER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-@frozen
-class Candidate:
+class Candidate(Struct, frozen=True):
     """Something that bears the name."""
 
     id: str
@@ -25,23 +24,20 @@ class Candidate:
     as_sent: bool
 
 
-@frozen
-class Adopt:
+class Adopt(Struct, frozen=True):
     """It is ours."""
 
     id: str
 
 
-@frozen
-class Foreign:
+class Foreign(Struct, frozen=True):
     """The name belongs to something else."""
 
     id: str
     why: str
 
 
-@frozen
-class Absent:
+class Absent(Struct, frozen=True):
     """Nothing bears the name (yet)."""
 
 

@@ -9,9 +9,9 @@ import binascii
 import math
 from typing import Any
 
-import attrs
 import orjson
-from attrs import field, frozen
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from di_async.core.codec import parse_time
 from di_async.core.errors import InvalidInputError
@@ -22,16 +22,14 @@ __all__ = ["ResumeToken", "Stage", "pack_case", "unpack_case"]
 _VERSION = 1
 
 
-@frozen
-class Stage:
+class Stage(Struct, frozen=True):
     """One thing to be read until it is judged done: `kind` names the endpoint, `id` the object."""
 
     kind: str
     id: str
 
 
-@frozen(kw_only=True)
-class ResumeToken:
+class ResumeToken(Struct, frozen=True, kw_only=True):
     """All that another process needs to go on with a wait. Times are wall-clock epoch seconds."""
 
     provider: str
@@ -41,7 +39,7 @@ class ResumeToken:
     steps: tuple[Stage, ...] = ()
     """What has to end before it and, as far as was seen, has not yet."""
     action: str
-    baseline: dict[str, Any] = field(factory=dict)
+    baseline: dict[str, Any] = field(default_factory=dict)
     started_at: float
     deadline_at: float | None = None
     endless: bool = False
@@ -49,7 +47,7 @@ class ResumeToken:
 
     def encode(self) -> str:
         """The token as text that survives an environment variable, a URL and a log line."""
-        text = orjson.dumps({"v": _VERSION, **attrs.asdict(self)})
+        text = orjson.dumps({"v": _VERSION, **asdict(self)}, default=asdict)
         return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
     @classmethod
@@ -86,9 +84,13 @@ def _is_time(value: Any) -> bool:
 
 def pack_case(case: Case) -> dict[str, Any]:
     """The part of a case that means the same in another process."""
-    kept = attrs.asdict(case, filter=lambda a, v: v is not None and a.name != "accepted_at")
-    del kept["action"]
+    kept = _told({**asdict(case), "before": _told(asdict(case.before))})
+    del kept["action"], kept["accepted_at"]
     return kept
+
+
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def unpack_case(token: ResumeToken, accepted_at: float) -> Case:

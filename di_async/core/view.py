@@ -7,7 +7,7 @@ fewer pages than that. How many it has is told by one of them: that is the price
 from collections.abc import Collection
 from typing import Any
 
-from attrs import define, field
+from msgspec import Struct, field
 
 __all__ = ["View"]
 
@@ -15,15 +15,14 @@ __all__ = ["View"]
 _WORTH = 3
 
 
-@define(eq=False)
-class View:
+class View(Struct, eq=False):
     """The region whose list is swept; None for the whole account."""
 
     region: str | None = None
     asked: int = 0
     """The generation that was there when a region was tried."""
-    _pages: dict[str, int] = field(factory=dict)
-    _most: dict[str, int] = field(factory=dict)
+    _pages: dict[str, int] = field(default_factory=dict)
+    _most: dict[str, int] = field(default_factory=dict)
     """How many were awaited in a region at once: it has no fewer."""
 
     def to_try(self, items: Collection[Any], reads: int, page_size: int) -> str | None:

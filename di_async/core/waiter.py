@@ -19,8 +19,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-import attrs
-from attrs import field, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 __all__ = [
     "AGREEING_READS",
@@ -79,8 +79,7 @@ class Phase(StrEnum):
     DELETING = "deleting"
 
 
-@frozen
-class Marks:
+class Marks(Struct, frozen=True):
     """What tells one state of a resource from an older one. None where the API does not show it."""
 
     updated_at: datetime | None = None
@@ -90,8 +89,7 @@ class Marks:
     pending_id: str | None = None
 
 
-@frozen
-class Sight:
+class Sight(Struct, frozen=True):
     """One look at a resource, in words that no provider owns."""
 
     word: str
@@ -116,8 +114,7 @@ class Sight:
         return self.phase is Phase.WORKING or self.phase is Phase.DELETING
 
 
-@frozen(kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """What is to be proven; fixed when the write is accepted."""
 
     action: Action
@@ -137,8 +134,7 @@ class Case:
     """Before the write it was seen to differ from what was sent; None: that cannot be compared."""
 
 
-@frozen(kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """A read that found the resource."""
 
     started_at: float
@@ -148,8 +144,7 @@ class Seen:
     source: str = "get"
 
 
-@frozen(kw_only=True)
-class Missing:
+class Missing(Struct, frozen=True, kw_only=True):
     """A GET that answered 404."""
 
     started_at: float
@@ -157,8 +152,7 @@ class Missing:
     error: Any = None
 
 
-@frozen(kw_only=True)
-class Trouble:
+class Trouble(Struct, frozen=True, kw_only=True):
     """A read that told nothing (reset, 5xx, 429, HTML) or, with `final`, was refused for good."""
 
     started_at: float
@@ -170,14 +164,13 @@ class Trouble:
 Read = Seen | Missing | Trouble
 
 
-@frozen(kw_only=True)
-class Ledger:
+class Ledger(Struct, frozen=True, kw_only=True):
     """What all reads so far add up to. `absorb` makes the next one; nothing is ever taken back."""
 
     looks: int = 0
     sight: Sight | None = None
     """The last one that was not stale."""
-    newest: Marks = field(factory=Marks)
+    newest: Marks = Marks()
     pending_version: int | None = None
     pending_id: str | None = None
     moved: bool = False
@@ -195,48 +188,41 @@ class Ledger:
     trouble: Any = None
 
 
-@frozen
-class Pending:
+class Pending(Struct, frozen=True):
     """Nothing is proven yet."""
 
 
-@frozen
-class Settled:
+class Settled(Struct, frozen=True):
     """It is done, and this is how we know."""
 
     evidence: str
 
 
-@frozen
-class Failed:
+class Failed(Struct, frozen=True):
     """The provider says that this change failed."""
 
     why: str
 
 
-@frozen
-class Vanished:
+class Vanished(Struct, frozen=True):
     """404 where there should be something. `never_seen`: it was not there from the start."""
 
     never_seen: bool
 
 
-@frozen
-class Superseded:
+class Superseded(Struct, frozen=True):
     """Somebody else's change or deletion came after ours."""
 
     why: str
 
 
-@frozen
-class Refused:
+class Refused(Struct, frozen=True):
     """The provider will not let us look."""
 
     error: Any
 
 
-@frozen
-class Expired:
+class Expired(Struct, frozen=True):
     """The time given is over."""
 
 
@@ -255,13 +241,13 @@ def absorb(case: Case, ledger: Ledger, read: Read) -> Ledger:
     looks = ledger.looks + 1
     if isinstance(read, Trouble):
         refusal = read.error if read.final else None
-        return attrs.evolve(ledger, looks=looks, refusal=refusal, trouble=read.error)
-    return attrs.evolve(_absorb_missing(case, ledger, read), looks=looks, refusal=None)
+        return replace(ledger, looks=looks, refusal=refusal, trouble=read.error)
+    return replace(_absorb_missing(case, ledger, read), looks=looks, refusal=None)
 
 
 def _absorb_missing(case: Case, ledger: Ledger, read: Missing) -> Ledger:
     young = case.action is Action.CREATE and read.at - case.accepted_at < CREATE_GRACE_S
-    return attrs.evolve(
+    return replace(
         ledger,
         gone=True,
         trouble=read.error,
@@ -274,14 +260,11 @@ def _absorb_sight(case: Case, ledger: Ledger, read: Seen) -> Ledger:
     sight = read.sight
     looks = ledger.looks + 1
     if _older(sight.marks, ledger.newest) or _older(sight.marks, case.before):
-        return attrs.evolve(
-            ledger, looks=looks, refusal=None, ever_seen=True, gone=False, missing=0
-        )
+        return replace(ledger, looks=looks, refusal=None, ever_seen=True, gone=False, missing=0)
     agrees = ledger.agreeing > 0 and ledger.sight is not None and _same(ledger.sight, sight)
     since = ledger.agreeing_since if agrees else read.started_at
     marks = sight.marks
-    # Not `evolve`, which takes four times as long: every look comes by here. What is not named,
-    # 404s and refusals, is forgotten.
+    # What is not named, 404s and refusals, is forgotten.
     return Ledger(
         looks=looks,
         sight=sight,
@@ -325,7 +308,7 @@ def _later(one: Marks, other: Marks) -> Marks:
     stamp, version = max(stamps, default=None), max(versions, default=None)
     if (stamp, version) == (other.updated_at, other.version):
         return other
-    return attrs.evolve(other, updated_at=stamp, version=version)
+    return replace(other, updated_at=stamp, version=version)
 
 
 # --- judging ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import InvalidInputError
 
@@ -28,8 +28,7 @@ class Priority(IntEnum):
     SWEEP = 3
 
 
-@frozen
-class Request:
+class Request(Struct, frozen=True):
     """One HTTP request. `path` is quoted already; `params` keep their order."""
 
     method: str
@@ -50,8 +49,7 @@ class Request:
         return Priority.READ if self.method == "GET" else Priority.MUTATION
 
 
-@frozen
-class Response:
+class Response(Struct, frozen=True):
     """One HTTP answer. Headers are found by lower-case names. `sends`: what went out to get it."""
 
     status: int
@@ -60,8 +58,7 @@ class Response:
     sends: int = 1
 
 
-@frozen
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """A row of a provider's table: how to ask, and under which key the answer sits."""
 
     name: str

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-from attrs import define, evolve
+from attrs import define
+from msgspec.structs import replace
 
 from di_async.core.codec import loads
 from di_async.core.paging import Page, read_page
@@ -52,7 +53,7 @@ def read_sweep(body: bytes) -> Page:
     except msgspec.MsgspecError:  # not as documented, or no JSON at all
         return read_page(loads(body), KEY)
     told = {KEY: light.dedicated_inferences, "links": light.links, "meta": light.meta}
-    return evolve(read_page(told, KEY), whole=_Whole(body))
+    return replace(read_page(told, KEY), whole=_Whole(body))
 
 
 @define(slots=False)

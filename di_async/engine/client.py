@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
-from attrs import define, evolve, field, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from di_async.core.budget import RequestBudget
 from di_async.core.codec import loads
@@ -65,8 +66,7 @@ def credential(given: str | Secret | None, what: str, *variables: str) -> Secret
     return Secret(value)
 
 
-@frozen
-class Runtime:
+class Runtime(Struct, frozen=True):
     """What exists between entering and leaving, on one loop."""
 
     loop: asyncio.AbstractEventLoop
@@ -107,8 +107,7 @@ class ClientOptions(NetworkOptions, total=False):
     """A stand-in for the network, for tests."""
 
 
-@define(kw_only=True)
-class Engine:
+class Engine(Struct, kw_only=True):
     """One client's moving parts; the provider's own methods work through this."""
 
     transport: Transport
@@ -116,8 +115,8 @@ class Engine:
     retry: RetryPolicy
     polling: PollPolicy
     budget: RequestBudget | None
-    _runtime: Runtime | None = field(default=None, init=False)
-    _closed: bool = field(default=False, init=False)
+    _runtime: Runtime | None = None
+    _closed: bool = False
 
     @classmethod
     def make(
@@ -308,7 +307,7 @@ class Client:
         runtime = self._engine.running
         used, refused = runtime.session.told()
         minute, hour = used or (None, None)
-        return evolve(runtime.poller.stats(), minute=minute, hour=hour, refused=refused)
+        return replace(runtime.poller.stats(), minute=minute, hour=hour, refused=refused)
 
     async def request(
         self,

@@ -9,8 +9,6 @@ import logging
 import math
 from typing import Any
 
-from attrs import define, field
-
 from di_async.core.durations import Key
 from di_async.core.errors import APIError, DIError, NotFoundError, ServerError
 from di_async.core.laws import Laws
@@ -44,11 +42,10 @@ _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 _NEVER = -math.inf
 
 
-@define(eq=False, weakref_slot=False)
-class Watch(Item):
+class Watch(Item, kw_only=True):
     """One resource that is read over and over, for all who wait for it."""
 
-    stage: Stage = field(kw_only=True)
+    stage: Stage
     joined_at: float = 0.0
     """When the last of its trackers came: a row read before says nothing to that one."""
     trackers: tuple[Tracker[Any], ...] = ()

@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-import attrs
+from attrs import evolve
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from di_async.core.durations import Key
 from di_async.core.errors import APIError
@@ -50,14 +52,13 @@ _MAX_HISTORY = 1000
 R = TypeVar("R")
 
 
-@attrs.define(eq=False)
-class Step:
+class Step(Struct, eq=False):
     """Something that has to end before the resource can be judged."""
 
     source: Source[Any]
     stage: Stage
     case: Case
-    ledger: Ledger = attrs.field(factory=Ledger)
+    ledger: Ledger = field(default_factory=Ledger)
     asked_at: float = -math.inf
     aside: Any = None
     """The poller's read of it while the resource is looked at."""
@@ -65,8 +66,7 @@ class Step:
     """While the resource is looked at instead: seconds before it is asked again."""
 
 
-@attrs.define(eq=False)
-class Waiter:
+class Waiter(Struct, eq=False):
     """Somebody who waits: for the verdict, or (`any_news`) for the next thing learned."""
 
     future: asyncio.Future[Verdict]
@@ -227,7 +227,7 @@ class Tracker(Generic[R]):
     def _begin_anew(self, at: float) -> None:
         """A step has ended: what was seen of the resource before proves nothing."""
         before = self.ledger
-        self.case = attrs.evolve(self.case, accepted_at=max(self.case.accepted_at, at))
+        self.case = replace(self.case, accepted_at=max(self.case.accepted_at, at))
         self.ledger = Ledger(looks=before.looks, newest=before.newest, ever_seen=before.ever_seen)
         self.seems_over = False
 
@@ -309,7 +309,7 @@ class Tracker(Generic[R]):
     def _add(self, note: str | None, status: str | None, source: str = "get") -> None:
         last = self.history[-1] if self.history else None
         if last is not None and (last.status, last.note) == (status, note):
-            self.history[-1] = attrs.evolve(last, times=last.times + 1)
+            self.history[-1] = evolve(last, times=last.times + 1)
         elif len(self.history) < _MAX_HISTORY or not isinstance(self.verdict, Pending):
             self.history.append(
                 StatusChange(

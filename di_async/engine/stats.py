@@ -1,14 +1,13 @@
 """What a client is doing about its waits, as one value."""
 
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.durations import Key
 
 __all__ = ["Stats"]
 
 
-@frozen(kw_only=True)
-class Stats:
+class Stats(Struct, frozen=True, kw_only=True):
     """A moment of a client's polling; `str()` is one line.
 
     Attributes:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from attrs import frozen
+from msgspec import Struct
 from yarl import URL
 
 from di_async.core.errors import (
@@ -55,8 +55,7 @@ _ERRORS: tuple[tuple[type[BaseException], type[TransportError], str], ...] = (
 )
 
 
-@frozen(kw_only=True)
-class TransportOptions:
+class TransportOptions(Struct, frozen=True, kw_only=True):
     """What a client's constructor was given for the network."""
 
     base_url: str
@@ -68,7 +67,7 @@ class TransportOptions:
     session: aiohttp.ClientSession | None = None
     trace_configs: Sequence[aiohttp.TraceConfig] = ()
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         if self.session is not None and (self.trace_configs or self.ssl is not None):
             raise InvalidInputError(
                 "a session brings its own TLS and trace settings: "

@@ -11,7 +11,8 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from attrs import define, evolve
+from attrs import evolve
+from msgspec import Struct
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import APIError, ClientClosedError, DIError, NotFoundError, ServerError
@@ -37,8 +38,7 @@ _SHARE = 0.5
 Sweep = Callable[[int, Trip], Awaitable[Page]]
 
 
-@define(eq=False)
-class _Known:
+class _Known(Struct, eq=False):
     """What was told last of one resource."""
 
     stamp: int

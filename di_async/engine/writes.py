@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import (
     APIError,
@@ -140,8 +140,7 @@ def told_if_cancelled(what: str, finding: str) -> Iterator[None]:
         raise
 
 
-@frozen(kw_only=True)
-class CreateByName(Generic[R, T]):
+class CreateByName(Struct, Generic[R, T], frozen=True, kw_only=True):
     """A create under a unique name: where its answer is lost, what bears the name decides."""
 
     engine: Engine

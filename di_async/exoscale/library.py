@@ -6,7 +6,7 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 import builtins
 from functools import partial
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from di_async.core.secret import Secret, reveal
 from di_async.engine.change import Change
@@ -35,7 +35,7 @@ class Models(ZoneResources[Model]):
             glance=glance,
             row=partial(CODEC.structure, into=Model),
             steps=(site.operations(),),
-            capabilities=evolve(CAPABILITIES, shows_sent=False),
+            capabilities=replace(CAPABILITIES, shows_sent=False),
         )
         super().__init__(site, source, "get_model")
         self._writes: Writes[Model] = Writes(site, source, self.find_all)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from attrs import Factory, evolve, field, frozen
+from msgspec.structs import replace
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.events import StatusChange
@@ -71,7 +72,7 @@ class Site:
         self, name: str, *ids: str, params: Mapping[str, Any] | None = None, json: Any = None
     ) -> Request:
         """A request to one of the endpoints, for this zone."""
-        return evolve(ENDPOINTS[name].request(*ids, params=params, json=json), base=self.base_url)
+        return replace(ENDPOINTS[name].request(*ids, params=params, json=json), base=self.base_url)
 
     async def json(self, name: str, *ids: str, params: Mapping[str, Any] | None = None) -> Any:
         """The decoded answer to a reading endpoint."""
@@ -140,7 +141,7 @@ class Site:
         async def sweep(page: int, trip: Trip, region: str | None = None) -> Page:
             body = await self.engine.json_once(self.request(name), Priority.SWEEP, trip)
             found = read_page(body, str(ENDPOINTS[name].key))
-            return evolve(found, rows=tuple(row for row in found.rows if fits(row)))
+            return replace(found, rows=tuple(row for row in found.rows if fits(row)))
 
         return sweep
 

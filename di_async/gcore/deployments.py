@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
 from di_async.core.paging import Page, rows_under
@@ -285,7 +285,7 @@ class InferenceDeployments(Resources[InferenceDeployment]):
 
 def _asking(request: Request, params: Mapping[str, Any]) -> Request:
     """The request with these parameters; those without a value are left out."""
-    return evolve(request, params=query(params))
+    return replace(request, params=query(params))
 
 
 def _reply(body: Any) -> Reply:

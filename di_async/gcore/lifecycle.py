@@ -8,8 +8,8 @@ container tells an `error_message`, and only time tells whether it gets over it.
 
 from typing import Any
 
-import attrs
 import orjson
+from msgspec.structs import replace
 
 from di_async.core.waiter import Action, Case, Phase, Sight
 from di_async.gcore.goals import Goal, agreement, read_goal
@@ -56,8 +56,8 @@ def sight(found: Inference, case: Case) -> Sight:
     goal = read_goal(case.sent)
     seen = _stopping(found) if goal.kind == "stop" else _serving(found, goal)
     if goal.kind == "update":
-        return attrs.evolve(seen, as_sent=agreement(goal.fields, found))
-    return attrs.evolve(seen, as_sent=seen.phase is Phase.READY)
+        return replace(seen, as_sent=agreement(goal.fields, found))
+    return replace(seen, as_sent=seen.phase is Phase.READY)
 
 
 def _serving(found: Inference, goal: Goal) -> Sight:
@@ -136,7 +136,7 @@ def update_case(before: Inference, goal: Goal, accepted_at: float, *, unlike: bo
         unlike: showing the goal proves the write, as `before` did not show it.
     """
     case = Case(action=Action.UPDATE, accepted_at=accepted_at, sent=goal.encode())
-    return attrs.evolve(case, before_phase=sight(before, case).phase, unlike=unlike)
+    return replace(case, before_phase=sight(before, case).phase, unlike=unlike)
 
 
 def shows(goal: Goal, found: Inference) -> bool:

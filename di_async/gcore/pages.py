@@ -8,7 +8,7 @@ https://gcore.com/docs/developer-tools/rest-api (pagination)
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.paging import Page, rows_under
@@ -57,7 +57,7 @@ def in_region(page: Page, region: str | None) -> Page:
     """The page's rows with a container in that region; the API has no such filter itself."""
     if region is None:
         return page
-    return evolve(page, rows=tuple(row for row in page.rows if region in _regions(row)))
+    return replace(page, rows=tuple(row for row in page.rows if region in _regions(row)))
 
 
 def _regions(row: Any) -> set[str]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from di_async.core.waiter import (
     CREATE_GRACE_S,
@@ -38,7 +38,7 @@ BROKEN = Sight("error", Phase.FAILED, why="no capacity")
 
 def seen(at: float, sight: Sight = READY, **marks: Any) -> Seen:
     """A read that found this."""
-    shown = attrs.evolve(sight, marks=Marks(**marks)) if marks else sight
+    shown = replace(sight, marks=Marks(**marks)) if marks else sight
     return Seen(started_at=at, at=at + 0.1, sight=shown)
 
 
@@ -81,7 +81,7 @@ def test_read_that_started_before_the_write_does_not_settle_a_create() -> None:
 
 def test_ready_with_something_pending_is_not_settled() -> None:
     """The status says active while a deployment is still pending."""
-    incomplete = attrs.evolve(READY, complete=False)
+    incomplete = replace(READY, complete=False)
     assert verdict(case(Action.CREATE), seen(1, incomplete)) == Pending()
 
 
@@ -97,7 +97,7 @@ def test_update_settles_after_a_transition() -> None:
 
 def test_pending_spec_under_an_active_status_is_a_transition() -> None:
     """Active with a pending spec is neither the state before nor the one after."""
-    told = verdict(case(), seen(1, attrs.evolve(READY, complete=False)), seen(6))
+    told = verdict(case(), seen(1, replace(READY, complete=False)), seen(6))
     assert isinstance(told, Settled)
 
 
@@ -178,7 +178,7 @@ def test_repetition_settles_where_the_api_shows_nothing_and_says_so() -> None:
 
 def test_disagreeing_read_starts_the_repetition_anew() -> None:
     """Two agreeing, another, two agreeing are not three."""
-    other = attrs.evolve(READY, marks=Marks(spec_id="x"))
+    other = replace(READY, marks=Marks(spec_id="x"))
     assert verdict(case(), seen(1), seen(16), seen(20, other), seen(31), seen(46)) == Pending()
 
 
@@ -255,21 +255,21 @@ def test_deleting_supersedes(action: Action) -> None:
 def test_newer_spec_that_is_not_ours_supersedes() -> None:
     """Somebody updated it after us."""
     about = case(before=Marks(version=4), target_version=5, sent="ours")
-    theirs = attrs.evolve(READY, as_sent=False)
+    theirs = replace(READY, as_sent=False)
     assert isinstance(verdict(about, seen(1, theirs, version=6)), Superseded)
 
 
 def test_newer_version_with_our_spec_is_ours() -> None:
     """A version that moved twice but runs what was sent is as good."""
     about = case(before=Marks(version=4), target_version=5, sent="ours")
-    ours = attrs.evolve(READY, as_sent=True)
+    ours = replace(READY, as_sent=True)
     assert isinstance(verdict(about, seen(1, ours, version=6)), Settled)
 
 
 def test_another_spec_at_an_older_version_supersedes_nothing() -> None:
     """Before ours is in place another spec is shown, naturally."""
     about = case(before=Marks(version=4), target_version=5, sent="ours")
-    old = attrs.evolve(READY, as_sent=False)
+    old = replace(READY, as_sent=False)
     assert verdict(about, seen(1, old, version=4)) == Pending()
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from di_async import (
     DeploymentFailedError,
@@ -192,7 +192,7 @@ async def test_token_of_an_unknown_step_is_refused() -> None:
     async with fourth() as (client, _):
         change = await client.nodes.create(3)
         token = ResumeToken.decode(change.resume_token)
-        odd = attrs.evolve(token, steps=(Stage("quest", "1"),))
+        odd = replace(token, steps=(Stage("quest", "1"),))
         with pytest.raises(InvalidInputError, match="no step 'quest'"):
             client.nodes.resume(odd.encode())
 
