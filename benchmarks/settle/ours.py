@@ -10,7 +10,7 @@ import time
 from itertools import chain
 from typing import Any
 
-from attrs import define, fields
+from attrs import define
 
 from benchmarks.settle.floors import clairvoyant_pages, keller_mean
 from benchmarks.settle.meter import Meter
@@ -27,8 +27,6 @@ __all__ = ["Options", "policy", "run_ours"]
 
 _KIND = ("create", "atl1", "gpu-mi300x1-192gb")
 _LEARNED_FROM = 500
-# A client without duration models runs every row cold.
-_LEARNS = any(field.name == "durations" for field in fields(PollPolicy))
 
 
 @define
@@ -44,7 +42,7 @@ def policy(run: Run, options: Options | None = None) -> PollPolicy:
     settings: dict[str, Any] = {"confirm": run.confirm}
     if options is not None and options.target_lag is not None:
         settings["target_lag"] = options.target_lag
-    if run.model is not None and _LEARNS:
+    if run.model is not None:
         settings["durations"] = _model(run.model)
     return PollPolicy(**settings)
 

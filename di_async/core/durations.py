@@ -7,14 +7,14 @@ and the pace falls back to an even one. Closed forms: waiting.md 1.1.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
-from statistics import NormalDist
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import orjson
-from attrs import define, field, setters, validators
-from msgspec import Struct
+from msgspec import Meta, Struct, field
 
 from di_async.core.errors import InvalidInputError
 
@@ -22,8 +22,8 @@ __all__ = ["MIN_SAMPLES", "DurationModel", "Key", "Law"]
 
 MIN_SAMPLES = 20
 _VERSION = 1
-_UNIT = NormalDist()
 _SIGMA_FLOOR = 0.05
+_ROOT_2PI = math.sqrt(2 * math.pi)
 _ROUNDS = 30
 
 Key = tuple[str, str, str]
@@ -47,7 +47,7 @@ class Law(Struct, frozen=True):
     def quantile(self, share: float) -> float:
         """The age by which this share has settled."""
         share = min(max(share, 1e-12), 1 - 1e-12)
-        return math.exp(self.mu + self.sigma * _UNIT.inv_cdf(share))
+        return math.exp(self.mu + self.sigma * _unit_quantile()(share))
 
     def expected_by(self, age: float) -> float:
         """Cumulative hazard: how many settles one that reached this age stands for."""
@@ -61,18 +61,25 @@ class Law(Struct, frozen=True):
         return math.exp(-x - variance / 2 - x * x / (2 * variance))
 
 
+@cache
+def _unit_quantile() -> Callable[[float], float]:
+    """A unit normal's; loaded when first needed, as it brings fractions and decimals along."""
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf
+
+
 def _bins(raw: dict[str, int]) -> dict[str, int]:
     return {f"{float(log):.1f}": int(count) for log, count in raw.items()}
 
 
-@define(on_setattr=setters.NO_OP)
-class _Sample:
+class _Sample(Struct, forbid_unknown_fields=True):
     """What a fit needs of many durations: moments of their logarithms, and who was censored."""
 
-    count: int = field(default=0, converter=int, validator=validators.ge(0))
-    mean: float = field(default=0.0, converter=float)
-    spread: float = field(default=0.0, converter=float, validator=validators.ge(0.0))
-    censored: dict[str, int] = field(factory=dict, converter=_bins)
+    count: Annotated[int, Meta(ge=0)] = 0
+    mean: float = 0.0
+    spread: Annotated[float, Meta(ge=0.0)] = 0.0
+    censored: dict[str, int] = field(default_factory=dict)
 
     def add(self, seconds: float) -> None:
         x = math.log(max(seconds, 1e-3))
@@ -119,7 +126,7 @@ def _fit(sample: _Sample, pending: Iterable[tuple[float, float]]) -> Law:
 def _hazard(z: float) -> tuple[float, float]:
     """A unit normal's hazard at z, and how fast it grows there."""
     tail = 0.5 * math.erfc(z / math.sqrt(2))
-    hazard = _UNIT.pdf(z) / tail if tail > 1e-12 else z + 1 / max(z, 1.0)
+    hazard = math.exp(-z * z / 2) / (_ROOT_2PI * tail) if tail > 1e-12 else z + 1 / max(z, 1.0)
     return hazard, hazard * (hazard - z)
 
 
@@ -196,8 +203,9 @@ class DurationModel:
         try:
             for kind in told["kinds"]:
                 key = _key(kind.pop("key"))
-                model._samples[key] = _Sample(**kind)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+                sample = model._samples[key] = msgspec.convert(kind, _Sample)
+                sample.censored = _bins(sample.censored)
+        except (msgspec.ValidationError, TypeError, KeyError, ValueError, AttributeError) as error:
             raise InvalidInputError(f"{path} is a damaged duration model") from error
         return model
 

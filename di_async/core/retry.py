@@ -4,15 +4,14 @@ A request is repeated only where repeating is harmless: it is repeatable by its 
 provider surely did nothing (never connected, 429). Everything else is the caller's to settle.
 """
 
-from attrs import field, frozen, validators
+from msgspec import Struct
 
-from di_async.core.errors import DIError, RateLimitError
+from di_async.core.errors import DIError, InvalidInputError, RateLimitError
 
 __all__ = ["RetryPolicy", "decide_retry"]
 
 
-@frozen
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How often one call is sent, and how long it may be held back, in seconds.
 
     `attempts` counts all sends (1 = never repeat); delays double from `initial_delay` up to
@@ -20,9 +19,15 @@ class RetryPolicy:
     `RateLimitError` with `.retry_after` instead of blocking.
     """
 
-    attempts: int = field(default=4, validator=validators.ge(1))
-    initial_delay: float = field(default=0.5, converter=float, validator=validators.gt(0.0))
-    max_delay: float = field(default=30.0, converter=float, validator=validators.gt(0.0))
+    attempts: int = 4
+    initial_delay: float = 0.5
+    max_delay: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not self.attempts >= 1:
+            raise InvalidInputError("attempts counts all sends: 1 or more")
+        if not (self.initial_delay > 0 and self.max_delay > 0):
+            raise InvalidInputError("initial_delay and max_delay are in seconds: above 0")
 
     def backoff(self, attempt: int, random: float) -> float:
         """Seconds before the send after `attempt`, for a random number in [0, 1)."""

@@ -2,17 +2,17 @@
 
 from typing import Literal
 
-from attrs import field, frozen, validators
+from msgspec import Struct
 
 from di_async.core.durations import DurationModel
+from di_async.core.errors import InvalidInputError
 
 __all__ = ["PollPolicy"]
 
 _CONFIRM = ("auto", "always", "never")
 
 
-@frozen
-class PollPolicy:
+class PollPolicy(Struct, frozen=True):
     """How closely waits are followed, in seconds.
 
     Args:
@@ -26,9 +26,13 @@ class PollPolicy:
             is forgotten with it.
     """
 
-    target_lag: float = field(default=5.0, converter=float, validator=validators.gt(0.0))
-    max_interval: float = field(default=60.0, converter=float, validator=validators.gt(0.0))
-    confirm: Literal["auto", "always", "never"] = field(
-        default="auto", validator=validators.in_(_CONFIRM)
-    )
-    durations: DurationModel | None = field(default=None, eq=False)
+    target_lag: float = 5.0
+    max_interval: float = 60.0
+    confirm: Literal["auto", "always", "never"] = "auto"
+    durations: DurationModel | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.target_lag > 0 and self.max_interval > 0):
+            raise InvalidInputError("target_lag and max_interval are in seconds: above 0")
+        if self.confirm not in _CONFIRM:
+            raise InvalidInputError(f"confirm is one of {', '.join(_CONFIRM)}")

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-from attrs import define
 from msgspec.structs import replace
 
 from di_async.core.codec import loads
@@ -56,8 +55,7 @@ def read_sweep(body: bytes) -> Page:
     return replace(read_page(told, KEY), whole=_Whole(body))
 
 
-@define(slots=False)
-class _Whole:
+class _Whole(msgspec.Struct, dict=True):
     """The rows of a page as they came."""
 
     body: bytes

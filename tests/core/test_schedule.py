@@ -13,6 +13,7 @@ def test_policy_that_makes_no_sense_is_refused(bad: dict[str, object]) -> None:
         PollPolicy(**bad)  # type: ignore[arg-type]
 
 
-def test_policies_are_equal_whatever_their_models_have_learned() -> None:
-    """Two policies of the same settings are the same policy; a model is no setting."""
-    assert PollPolicy(durations=DurationModel()) == PollPolicy()
+def test_policies_of_the_same_settings_are_equal() -> None:
+    """And can be keys; a model of one's own is a setting too."""
+    assert {PollPolicy(), PollPolicy(target_lag=5.0)} == {PollPolicy()}
+    assert PollPolicy(durations=DurationModel()) != PollPolicy()
