@@ -21,7 +21,7 @@ from benchmarks.settle.scenarios import SCENARIOS
 from benchmarks.settle.stage import Actor, Stage
 from benchmarks.settle.virtual import run_virtual
 from benchmarks.settle.worlds import CREATES, build_world
-from di_async import PollPolicy, RequestBudget
+from di_async import DurationModel, PollPolicy, RequestBudget
 
 __all__ = ["Options", "policy", "run_ours"]
 
@@ -47,9 +47,7 @@ def policy(run: Run, options: Options | None = None) -> PollPolicy:
     return PollPolicy(**settings)
 
 
-def _model(stretch: float) -> Any:
-    from di_async.core.durations import DurationModel
-
+def _model(stretch: float) -> DurationModel:
     model, chance = DurationModel(), random.Random("another process")
     for _ in range(_LEARNED_FROM):
         model.learn(_KIND, stretch * CREATES.draw(chance))
