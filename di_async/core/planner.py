@@ -120,6 +120,13 @@ class Planner(Generic[W]):
         """How many pages the list has; None while none was read."""
         return self._pages
 
+    @property
+    def due_at(self) -> float:
+        """When there may be something to ask, or to plan anew."""
+        if self._dirty or self._try is not None:
+            return -math.inf
+        return min(self._replan_at, self._heap[0][0] if self._heap else math.inf)
+
     # -- who is awaited, and where ------------------------------------------------------------
 
     def add(self, item: W) -> None:

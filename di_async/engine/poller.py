@@ -12,11 +12,8 @@ import contextvars
 import math
 import random
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any
-
-import anyio
-import anyio.abc
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import ClientClosedError, NotFoundError, RateLimitError
@@ -45,6 +42,8 @@ _SOON_S = 5.0
 # How often the laws are held against what is pending.
 _REVIEW_S = 20.0
 _MAX_IN_FLIGHT = 32
+# A pause that is shorter than a clock can tell would never end.
+_TICK_S = 0.001
 _JITTER = 0.1
 # Of the burst limit, what sweeps plan with: the rest is for jitter.
 _BURST_SHARE = 0.95
@@ -72,12 +71,13 @@ class Poller:
         self._confirms: deque[tuple[Desk, Watch]] = deque()
         self._deadlines = Deadlines(self._on_deadline)
         self._steps = Steps(policy, clock, self._desk, self._queue)
-        self._in_flight = 0
+        self._reads: set[asyncio.Task[None]] = set()
         self._gets = self._lists = 0
         self._failures = 0
         self._calm_until = -math.inf
         self._reviewed_at = clock.now()
         self._wake = asyncio.Event()
+        self._next_at = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -191,15 +191,19 @@ class Poller:
             self._start()
 
     async def _run(self) -> None:
-        async with anyio.create_task_group() as readers:
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
             while self._awaited:
                 self._wake.clear()
-                pause = self._ask_what_is_due(readers)
-                with anyio.move_on_after(pause):
-                    await self._wake.wait()
-            readers.cancel_scope.cancel()
+                pause = self._ask_what_is_due(group)
+                self._next_at = self._clock.now() + pause
+                alarm = loop.call_later(min(max(pause, _TICK_S), _REVIEW_S), self._wake.set)
+                await self._wake.wait()
+                alarm.cancel()
+            for read in self._reads:
+                read.cancel()
 
-    def _ask_what_is_due(self, readers: anyio.abc.TaskGroup) -> float:
+    def _ask_what_is_due(self, readers: asyncio.TaskGroup) -> float:
         """Start the reads whose time has come; seconds until the next."""
         now = self._clock.now()
         if now < self._calm_until:
@@ -211,7 +215,7 @@ class Poller:
             pause = min(pause, self._sweep(desk, readers, now))
         return pause
 
-    def _confirm(self, readers: anyio.abc.TaskGroup, now: float) -> float:
+    def _confirm(self, readers: asyncio.TaskGroup, now: float) -> float:
         """GETs for those whose rows look settled: before all sweeps."""
         while self._confirms:
             hold = self._hold(now, Priority.CONFIRM)
@@ -225,8 +229,8 @@ class Poller:
                 watch.confirming = False
         return math.inf
 
-    def _sweep(self, desk: Desk, readers: anyio.abc.TaskGroup, now: float) -> float:
-        while self._in_flight < _MAX_IN_FLIGHT and len(desk.planner):
+    def _sweep(self, desk: Desk, readers: asyncio.TaskGroup, now: float) -> float:
+        while len(self._reads) < _MAX_IN_FLIGHT and len(desk.planner):
             hold = self._hold(now, Priority.SWEEP)
             if hold > 0:
                 return hold
@@ -239,17 +243,21 @@ class Poller:
                     return pause
         return math.inf
 
-    def _begin(self, readers: anyio.abc.TaskGroup, read: Awaitable[None]) -> None:
-        # Counted and spent when decided, not when the task gets to run: the next decision is
-        # made before it does.
-        self._in_flight += 1
-        readers.start_soon(self._reading, read)
+    def _begin(self, readers: asyncio.TaskGroup, read: Coroutine[Any, Any, None]) -> None:
+        # Counted when decided, not when the task gets to run: the next decision is made before.
+        task = readers.create_task(read)
+        self._reads.add(task)
+        task.add_done_callback(self._read_over)
 
-    async def _reading(self, read: Awaitable[None]) -> None:
-        try:
-            await read
-        finally:
-            self._in_flight -= 1
+    def _read_over(self, task: asyncio.Task[None]) -> None:
+        """Look again, if there may be something to ask before it was time to."""
+        full = len(self._reads) >= _MAX_IN_FLIGHT
+        self._reads.discard(task)
+        if (
+            full
+            or self._confirms
+            or any(d.planner.due_at < self._next_at for d in self._desks.values())
+        ):
             self._wake.set()
 
     async def _get(self, desk: Desk, watch: Watch, priority: Priority) -> None:
