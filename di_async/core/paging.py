@@ -24,6 +24,8 @@ class Page(Struct, frozen=True):
     last: int | None
     whole: Callable[[int], Any] | None = None
     """Gives the row at a place in full, where `rows` only tell of them."""
+    stamp: int | None = None
+    """The same for two readings only if no row has changed between them; None: cannot be told."""
 
     def row(self, place: int) -> Any:
         """The row at this place in full. Raises `DecodeError` where that cannot be read."""

@@ -57,6 +57,8 @@ class _Sheet(Unit):
     number: int = 0
     items: dict[str, Any] = field(default_factory=dict)
     asked: int = 0
+    stamp: int | None = None
+    """A page like this again tells nothing new of anybody on it."""
     searched: int = -1
     """The youngest generation that was there when it was last asked for and came back."""
 
@@ -149,6 +151,21 @@ class Planner(Generic[W]):
         mine = ask.region == self._view.region
         return tuple(self._sheet(ask.page).items.values()) if mine else ()
 
+    def unchanged(self, ask: ListPage, stamp: int | None, total: int | None, now: float) -> bool:
+        """A page came back just as it was, and nobody is awaited who was not then.
+
+        If so, all is done but to note the look at those `on_page`.
+        """
+        sheet = self._sheets.get(ask.page)
+        if stamp is None or sheet is None or stamp != sheet.stamp:
+            return False
+        if self._lost or self._wanted or ask.region != self._view.region:
+            return False
+        self._sheet_read(sheet, total, now)
+        if sheet.items and not self._dirty:
+            self._reschedule(sheet, now)
+        return True
+
     def page_read(
         self,
         page: int,
@@ -156,15 +173,14 @@ class Planner(Generic[W]):
         total: int | None,
         now: float,
         region: str | None = None,
+        stamp: int | None = None,
     ) -> None:
-        """A page came back and showed these awaited items."""
+        """A page came back and showed these awaited items; `stamp` if all it says is noted."""
         if region != self._view.region and not self._enter(region, total):
             return  # of a list that is swept no more
         sheet = self._sheet(page)
-        self._was_read(sheet, now)
-        sheet.searched = sheet.asked
-        if total is not None:
-            self._set_pages(max(1, -(-total // PAGE_SIZE)))
+        self._sheet_read(sheet, total, now)
+        sheet.stamp = stamp
         if not sheet.items.keys() <= found.keys():
             for id in [id for id in sheet.items if id not in found]:
                 self._stray(sheet.items[id], now)
@@ -181,6 +197,18 @@ class Planner(Generic[W]):
         self._dirty = self._dirty or bool(self._lost)  # the search may be over
         if sheet.items and not self._dirty:
             self._reschedule(sheet, now)
+
+    def _sheet_read(self, sheet: _Sheet, total: int | None, now: float) -> None:
+        self._was_read(sheet, now)
+        sheet.searched = sheet.asked
+        if total is not None:
+            self._set_pages(max(1, -(-total // PAGE_SIZE)))
+
+    def rouse(self, item: Item) -> None:
+        """What is known of it is not all that is to be known: look at its row again."""
+        item.stamp = 0
+        if item.page is not None:
+            self._sheet(item.page).stamp = None
 
     def page_failed(self, page: int, now: float, region: str | None = None) -> None:
         """A page did not come back: its next turn will do."""

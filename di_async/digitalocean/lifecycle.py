@@ -104,9 +104,10 @@ def place(di: DedicatedInference) -> tuple[str, str]:
 def glance(row: Any) -> tuple[str, int]:
     """A list row's id, and what changes when its state does."""
     if type(row) is LightRow:
-        return row.id, hash((row.status, row.updated_at))
+        return row.id, hash(row)
     try:
-        return row.get("id", ""), hash((row.get("status"), row.get("updated_at")))
+        told = LightRow(row.get("id", ""), row.get("status"), row.get("updated_at"))
+        return told.id, hash(told)
     except (AttributeError, TypeError):
         return "", 0  # no object, or no text where there should be some: nobody's row
 

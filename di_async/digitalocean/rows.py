@@ -19,7 +19,7 @@ __all__ = ["KEY", "LightRow", "read_sweep"]
 KEY = "dedicated_inferences"
 
 
-class LightRow(msgspec.Struct, gc=False):
+class LightRow(msgspec.Struct, frozen=True, gc=False):
     """What tells one state of an instance from another."""
 
     id: str
@@ -52,7 +52,8 @@ def read_sweep(body: bytes) -> Page:
     except msgspec.MsgspecError:  # not as documented, or no JSON at all
         return read_page(loads(body), KEY)
     told = {KEY: light.dedicated_inferences, "links": light.links, "meta": light.meta}
-    return replace(read_page(told, KEY), whole=_Whole(body))
+    page = read_page(told, KEY)
+    return replace(page, whole=_Whole(body), stamp=hash(page.rows))
 
 
 class _Whole(msgspec.Struct, dict=True):

@@ -88,7 +88,8 @@ class Desk:
             self._unlist(watch)
         if tracker not in watch.trackers:
             watch.trackers += (tracker,)
-            watch.stamp, watch.joined_at = 0, now
+            watch.joined_at = now
+            self.planner.rouse(watch)
         return watch
 
     def _new(self, tracker: Tracker[Any], now: float, *, listed: bool) -> Watch:
@@ -156,9 +157,15 @@ class Desk:
         if isinstance(page, Exception):
             self._take_failed_page(ask, page, trip, now)
             return []
+        sends = trip.sends
+        if self.planner.unchanged(ask, page.stamp, page.total, now):
+            for watch in self.planner.on_page(ask):
+                watch.looked_at = watch.unsettled_at = now
+                for tracker in watch.trackers:
+                    tracker.requests += sends
+            return []
         found: dict[str, Watch] = {}
-        candidates = []
-        find, sends = self.planner.find, trip.sends
+        candidates, quiet, find = [], True, self.planner.find
         for place, (id, stamp) in enumerate(map(self.source.glance, page.rows)):
             awaited = find(id)
             if awaited is None:
@@ -168,9 +175,12 @@ class Desk:
                 awaited.unsettled_at = now
                 for tracker in awaited.trackers:
                     tracker.requests += sends
-            elif self._look(awaited, page, place, stamp, trip, trusting=trusting):
-                candidates.append(awaited)
-        self.planner.page_read(ask.page, found, page.total, now, ask.region)
+            else:
+                if self._look(awaited, page, place, stamp, trip, trusting=trusting):
+                    candidates.append(awaited)
+                quiet = quiet and awaited.stamp == stamp
+        known = page.stamp if quiet else None
+        self.planner.page_read(ask.page, found, page.total, now, ask.region, known)
         return candidates
 
     def _take_failed_page(self, ask: ListPage, error: Exception, trip: Trip, now: float) -> None:

@@ -29,6 +29,8 @@ class Account:
     """When what was asked: an id, or `page N`."""
     seen: dict[str, list[float]] = field(factory=dict)
     """When an id was in an answer, or was asked for itself."""
+    unchanged: int = 0
+    """Pages that came back just as they were."""
     where: Callable[[str], str] = lambda _: ""
     """An id's region, which its first look tells."""
 
@@ -72,10 +74,16 @@ class Account:
         else:
             ids = [id for id in self.ids if ask.region in {None, self.where(id)}]
             rows = ids[(ask.page - 1) * PAGE_SIZE : ask.page * PAGE_SIZE]
+            stamp = hash(tuple(rows))
+            if self.planner.unchanged(ask, stamp, len(ids), self.now):
+                self.unchanged += 1
+                for known in self.planner.on_page(ask):
+                    self.look(known)
+                return
             found = {id: item for id in rows if (item := self.planner.find(id)) is not None}
             for item in found.values():
                 self.look(item)
-            self.planner.page_read(ask.page, found, len(ids), self.now, ask.region)
+            self.planner.page_read(ask.page, found, len(ids), self.now, ask.region, stamp)
 
     def look(self, item: Item) -> None:
         """Somebody was seen."""
@@ -100,6 +108,7 @@ def located(count: int, awaited: Iterable[str]) -> Account:
     account.wait_for(awaited)
     account.run(12.0)
     account.log.clear()
+    account.unchanged = 0
     return account
 
 
@@ -293,6 +302,7 @@ def spread(where: Callable[[str], str] = by_tens) -> Account:
     account.wait_for(f"id-{n}" for n in range(7, 1000, 20))
     account.run(12.0)
     account.log.clear()
+    account.unchanged = 0
     return account
 
 
@@ -388,6 +398,43 @@ def test_hastened_item_survives_a_new_plan() -> None:
     account.planner.hasten(item, account.now)
     account.planner.kind_told()
     assert account.planner.next_ask(account.now, lambda: PLENTY) == GetOne(item)
+
+
+def test_page_as_it_was_needs_no_second_look() -> None:
+    """It is read as often as ever, and who sits there is not gone through."""
+    account = located(150, named(50))
+    account.run(100)
+    assert (account.unchanged, len(account.log)) == (20, 20)
+
+
+PAGE_1 = ListPage(1)
+
+
+@pytest.mark.parametrize(
+    ("news", "told"),
+    [
+        (lambda account: None, True),
+        (lambda account: account.wait_for(["id-99"]), False),
+        (lambda account: account.planner.rouse(account.planner.find("id-9")), False),
+        (lambda account: account.planner.hasten(account.planner.find("id-9"), 0.0), False),
+        (lambda account: account.planner.drop(account.planner.find("id-9")), True),
+        (lambda account: account.planner.page_failed(1, account.now), True),
+        (lambda account: account.planner.page_read(1, {}, 150, account.now), False),
+        (lambda account: [account.planner.drop(item) for item in tuple(account.planner)], True),
+    ],
+    ids=["nothing", "newcomer", "roused", "hastened", "left", "failed", "missing", "all left"],
+)
+def test_page_as_it_was_is_gone_through_for_whom_it_may_be_new(
+    news: Callable[[Account], object], told: bool
+) -> None:
+    """Only where everybody awaited was there when it was last gone through."""
+    account = located(150, named(50))
+    stamp = hash(tuple(account.ids))
+    assert not account.planner.unchanged(PAGE_1, None, 150, account.now)
+    assert not account.planner.unchanged(PAGE_1, stamp + 1, 150, account.now)
+    assert not account.planner.unchanged(ListPage(1, "atl1"), stamp, 150, account.now)
+    news(account)
+    assert account.planner.unchanged(PAGE_1, stamp, 150, account.now) is told
 
 
 def test_pages_are_never_read_closer_than_target_lag() -> None:
