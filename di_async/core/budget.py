@@ -39,7 +39,7 @@ _STREAM_RATE = 2 / 60
 _CONFIRM, _SWEEP = Priority.CONFIRM, Priority.SWEEP
 
 
-class RateNews(Struct, frozen=True):
+class RateNews(Struct, frozen=True, gc=False):
     """What one answer told about the token's quota; None where it was silent."""
 
     limited: bool = False

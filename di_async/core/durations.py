@@ -30,7 +30,7 @@ Key = tuple[str, str, str]
 """Action, region, accelerator; empty text where one is not known."""
 
 
-class Law(Struct, frozen=True):
+class Law(Struct, frozen=True, gc=False):
     """A log-normal distribution of seconds."""
 
     mu: float

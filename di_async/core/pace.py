@@ -45,7 +45,7 @@ _GUARD_SHARE = 0.01
 _MAX_OF_AGE = 0.2
 
 
-class Quota(Struct, frozen=True):
+class Quota(Struct, frozen=True, gc=False):
     """What polling may spend: requests a second at once, and what is left of the hour's."""
 
     burst: float
@@ -56,7 +56,7 @@ class Quota(Struct, frozen=True):
     """More to wait for keeps coming: the bank must not be spent on what is here now."""
 
 
-class Load(Struct, frozen=True):
+class Load(Struct, frozen=True, gc=False):
     """What one unit holds: how many are pending, between which ages, and their law."""
 
     count: int
@@ -74,7 +74,7 @@ class Unit(Struct, eq=False):
     asking: bool = False
 
 
-class Tempo(Struct, frozen=True):
+class Tempo(Struct, frozen=True, gc=False):
     """The pace that was set: seconds between reads of an active unit, and what it is made of."""
 
     period: float

@@ -76,7 +76,7 @@ class GetOne(Struct, Generic[W], frozen=True):
     item: W
 
 
-class ListPage(Struct, frozen=True):
+class ListPage(Struct, frozen=True, gc=False):
     """Read one page of the list, or of a region's."""
 
     page: int

@@ -58,7 +58,7 @@ class Conventions(Protocol):
         ...
 
 
-class Trip(Struct):
+class Trip(Struct, gc=False):
     """What one call cost, filled in on the way, so that a failed one tells it too."""
 
     started_at: float = float("inf")

@@ -22,7 +22,7 @@ __all__ = ["ResumeToken", "Stage", "pack_case", "unpack_case"]
 _VERSION = 1
 
 
-class Stage(Struct, frozen=True):
+class Stage(Struct, frozen=True, gc=False):
     """One thing to be read until it is judged done: `kind` names the endpoint, `id` the object."""
 
     kind: str

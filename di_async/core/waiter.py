@@ -79,7 +79,7 @@ class Phase(StrEnum):
     DELETING = "deleting"
 
 
-class Marks(Struct, frozen=True):
+class Marks(Struct, frozen=True, gc=False):
     """What tells one state of a resource from an older one. None where the API does not show it."""
 
     updated_at: datetime | None = None
@@ -89,7 +89,7 @@ class Marks(Struct, frozen=True):
     pending_id: str | None = None
 
 
-class Sight(Struct, frozen=True):
+class Sight(Struct, frozen=True, gc=False):
     """One look at a resource, in words that no provider owns."""
 
     word: str
@@ -114,7 +114,7 @@ class Sight(Struct, frozen=True):
         return self.phase is Phase.WORKING or self.phase is Phase.DELETING
 
 
-class Case(Struct, frozen=True, kw_only=True):
+class Case(Struct, frozen=True, kw_only=True, gc=False):
     """What is to be proven; fixed when the write is accepted."""
 
     action: Action
@@ -188,29 +188,29 @@ class Ledger(Struct, frozen=True, kw_only=True):
     trouble: Any = None
 
 
-class Pending(Struct, frozen=True):
+class Pending(Struct, frozen=True, gc=False):
     """Nothing is proven yet."""
 
 
-class Settled(Struct, frozen=True):
+class Settled(Struct, frozen=True, gc=False):
     """It is done, and this is how we know."""
 
     evidence: str
 
 
-class Failed(Struct, frozen=True):
+class Failed(Struct, frozen=True, gc=False):
     """The provider says that this change failed."""
 
     why: str
 
 
-class Vanished(Struct, frozen=True):
+class Vanished(Struct, frozen=True, gc=False):
     """404 where there should be something. `never_seen`: it was not there from the start."""
 
     never_seen: bool
 
 
-class Superseded(Struct, frozen=True):
+class Superseded(Struct, frozen=True, gc=False):
     """Somebody else's change or deletion came after ours."""
 
     why: str
@@ -222,7 +222,7 @@ class Refused(Struct, frozen=True):
     error: Any
 
 
-class Expired(Struct, frozen=True):
+class Expired(Struct, frozen=True, gc=False):
     """The time given is over."""
 
 

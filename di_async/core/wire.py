@@ -28,7 +28,7 @@ class Priority(IntEnum):
     SWEEP = 3
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """One HTTP request. `path` is quoted already; `params` keep their order."""
 
     method: str
@@ -49,7 +49,7 @@ class Request(Struct, frozen=True):
         return Priority.READ if self.method == "GET" else Priority.MUTATION
 
 
-class Response(Struct, frozen=True):
+class Response(Struct, frozen=True, gc=False):
     """One HTTP answer. Headers are found by lower-case names. `sends`: what went out to get it."""
 
     status: int

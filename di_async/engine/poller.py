@@ -253,11 +253,8 @@ class Poller:
         """Look again, if there may be something to ask before it was time to."""
         full = len(self._reads) >= _MAX_IN_FLIGHT
         self._reads.discard(task)
-        if (
-            full
-            or self._confirms
-            or any(d.planner.due_at < self._next_at for d in self._desks.values())
-        ):
+        sooner = self._next_at - _TICK_S
+        if full or self._confirms or any(d.planner.due_at < sooner for d in self._desks.values()):
             self._wake.set()
 
     async def _get(self, desk: Desk, watch: Watch, priority: Priority) -> None:

@@ -155,7 +155,7 @@ class AiohttpTransport:
         try:
             answer = await session.request(
                 request.method,
-                url.update_query(request.params) if request.params else url,
+                url.with_query(request.params) if request.params else url,
                 data=request.body,
                 headers={"User-Agent": self._options.user_agent, **headers},
                 timeout=self._timeout,
