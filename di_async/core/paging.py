@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from di_async.core.errors import DecodeError
 
-__all__ = ["Page", "page_count", "read_page", "rows_under"]
+__all__ = ["Page", "Unread", "page_count", "read_page", "rows_under"]
 
 
 class Page(Struct, frozen=True):
@@ -25,11 +26,27 @@ class Page(Struct, frozen=True):
     whole: Callable[[int], Any] | None = None
     """Gives the row at a place in full, where `rows` only tell of them."""
     stamp: int | None = None
-    """The same for two readings only if no row has changed between them; None: cannot be told."""
+    """The same for two readings only if nothing has changed between them; None: cannot be told."""
+
+    def read(self) -> "Page":
+        """Itself: see `Unread`."""
+        return self
 
     def row(self, place: int) -> Any:
         """The row at this place in full. Raises `DecodeError` where that cannot be read."""
         return self.rows[place] if self.whole is None else self.whole(place)
+
+
+class Unread(Struct, frozen=True):
+    """A page as it came. Most say what they said before: it is read by whom it tells something."""
+
+    stamp: int
+    """Of its bytes: the same for two of them only if nothing has changed between them."""
+    reader: Callable[[], Page]
+
+    def read(self) -> Page:
+        """The page. Raises `DecodeError` where it is none."""
+        return replace(self.reader(), stamp=self.stamp)
 
 
 def read_page(body: Any, key: str) -> Page:

@@ -151,7 +151,7 @@ class Planner(Generic[W]):
         mine = ask.region == self._view.region
         return tuple(self._sheet(ask.page).items.values()) if mine else ()
 
-    def unchanged(self, ask: ListPage, stamp: int | None, total: int | None, now: float) -> bool:
+    def unchanged(self, ask: ListPage, stamp: int | None, now: float) -> bool:
         """A page came back just as it was, and nobody is awaited who was not then.
 
         If so, all is done but to note the look at those `on_page`.
@@ -161,7 +161,7 @@ class Planner(Generic[W]):
             return False
         if self._lost or self._wanted or ask.region != self._view.region:
             return False
-        self._sheet_read(sheet, total, now)
+        self._sheet_read(sheet, now)
         if sheet.items and not self._dirty:
             self._reschedule(sheet, now)
         return True
@@ -179,7 +179,9 @@ class Planner(Generic[W]):
         if region != self._view.region and not self._enter(region, total):
             return  # of a list that is swept no more
         sheet = self._sheet(page)
-        self._sheet_read(sheet, total, now)
+        self._sheet_read(sheet, now)
+        if total is not None:
+            self._set_pages(max(1, -(-total // PAGE_SIZE)))
         sheet.stamp = stamp
         if not sheet.items.keys() <= found.keys():
             for id in [id for id in sheet.items if id not in found]:
@@ -198,11 +200,9 @@ class Planner(Generic[W]):
         if sheet.items and not self._dirty:
             self._reschedule(sheet, now)
 
-    def _sheet_read(self, sheet: _Sheet, total: int | None, now: float) -> None:
+    def _sheet_read(self, sheet: _Sheet, now: float) -> None:
         self._was_read(sheet, now)
         sheet.searched = sheet.asked
-        if total is not None:
-            self._set_pages(max(1, -(-total // PAGE_SIZE)))
 
     def rouse(self, item: Item) -> None:
         """What is known of it is not all that is to be known: look at its row again."""

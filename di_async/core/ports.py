@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from di_async.core.budget import RateNews
 from di_async.core.errors import APIError, InvalidInputError
-from di_async.core.paging import Page
+from di_async.core.paging import Page, Unread
 from di_async.core.stages import Stage
 from di_async.core.waiter import Case, Sight
 from di_async.core.wire import Priority, Request, Response
@@ -103,7 +103,7 @@ class Source(Struct, Generic[R], frozen=True, kw_only=True):
     """A list row as a resource; for what has a list."""
     place: Callable[[R], tuple[str, str]] = lambda _: ("", "")
     """Region and accelerator: they tell how long it may take."""
-    sweep: Callable[..., Awaitable[Page]] | None = None
+    sweep: Callable[..., Awaitable[Page | Unread]] | None = None
     """GET a list page of `planner.PAGE_SIZE` rows, once, given its number and a `Trip`; None where
     a list says nothing."""
     regional: bool = False

@@ -13,7 +13,7 @@ import aiohttp
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import InvalidInputError, NotFoundError
-from di_async.core.paging import Page, read_page, rows_under
+from di_async.core.paging import Page, Unread, read_page, rows_under
 from di_async.core.planner import PAGE_SIZE
 from di_async.core.ports import Capabilities, Source, Transport, Trip
 from di_async.core.retry import RetryPolicy
@@ -368,11 +368,10 @@ class DedicatedInferences(Resources[DedicatedInference]):
                 found.append(instance)
         return found
 
-    async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Page:
+    async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Unread:
         asked = {"region": region, "page": page, "per_page": PAGE_SIZE}
         request = ENDPOINTS["list"].request(params=asked)
-        read: Page = await self._engine.json_once(request, Priority.SWEEP, trip, read_sweep)
-        return read
+        return await self._engine.unread(request, Priority.SWEEP, trip, read_sweep)
 
     async def _poll(self, stage: Stage, priority: Priority, trip: Trip) -> DedicatedInference:
         request = ENDPOINTS["get"].request(stage.id)

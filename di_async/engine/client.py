@@ -10,6 +10,7 @@ import math
 import os
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
@@ -20,6 +21,7 @@ from msgspec.structs import replace
 from di_async.core.budget import RequestBudget
 from di_async.core.codec import loads
 from di_async.core.errors import ClientClosedError, DecodeError, InvalidInputError
+from di_async.core.paging import Page, Unread
 from di_async.core.ports import Conventions, Source, Transport, Trip
 from di_async.core.retry import RetryPolicy
 from di_async.core.schedule import PollPolicy
@@ -210,16 +212,16 @@ class Engine(Struct, kw_only=True):
         response = await self.running.session.call(request, trip)
         return _decoded(request, response, read)
 
-    async def json_once(
-        self,
-        request: Request,
-        priority: Priority,
-        trip: Trip,
-        read: Callable[[bytes], Any] | None = None,
-    ) -> Any:
+    async def json_once(self, request: Request, priority: Priority, trip: Trip) -> Any:
         """The same in a single attempt: a poller asks again in its own time."""
+        return _decoded(request, await self.running.session.once(request, priority, trip))
+
+    async def unread(
+        self, request: Request, priority: Priority, trip: Trip, read: Callable[[bytes], Page]
+    ) -> Unread:
+        """A list page in a single attempt, to be read when somebody wants it."""
         response = await self.running.session.once(request, priority, trip)
-        return _decoded(request, response, read)
+        return Unread(hash(response.body), partial(_decoded, request, response, read))
 
     def change(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 from di_async.core.durations import Key
 from di_async.core.errors import APIError, DIError, NotFoundError, ServerError
 from di_async.core.laws import Laws
-from di_async.core.paging import Page
+from di_async.core.paging import Page, Unread
 from di_async.core.planner import Item, ListPage, Planner
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
@@ -149,16 +149,21 @@ class Desk:
         refuted = any(isinstance(tracker.verdict, Pending) for tracker in watch.trackers)
         self._rows_proven = -math.inf if refuted else self._rows_proven + 1
 
+    def read(self, ask: ListPage, page: Page | Unread) -> Page | None:
+        """A page that came back; None where it is just as it was. Raises `DecodeError`."""
+        unchanged = self.planner.unchanged(ask, page.stamp, self._clock.now())
+        return None if unchanged else page.read()
+
     def take_page(
-        self, ask: ListPage, page: Page | Exception, trip: Trip, *, trusting: bool
+        self, ask: ListPage, page: Page | Exception | None, trip: Trip, *, trusting: bool
     ) -> list[Watch]:
-        """A list page's answer; gives those who may be settled and want a GET for proof."""
+        """What `read` gave or raised; gives those who may be settled and want a GET for proof."""
         now = self._clock.now()
         if isinstance(page, Exception):
             self._take_failed_page(ask, page, trip, now)
             return []
         sends = trip.sends
-        if self.planner.unchanged(ask, page.stamp, page.total, now):
+        if page is None:
             for watch in self.planner.on_page(ask):
                 watch.looked_at = watch.unsettled_at = now
                 for tracker in watch.trackers:

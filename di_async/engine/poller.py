@@ -19,6 +19,7 @@ from di_async.core.budget import RequestBudget
 from di_async.core.errors import ClientClosedError, NotFoundError, RateLimitError
 from di_async.core.laws import Laws
 from di_async.core.pace import Quota
+from di_async.core.paging import Page
 from di_async.core.planner import GetOne, ListPage
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
@@ -271,10 +272,15 @@ class Poller:
                     self._seat(tracker)
 
     async def _list(self, desk: Desk, ask: ListPage) -> None:
-        assert desk.source.sweep is not None  # noqa: S101 - else nothing would be listed
+        sweep = desk.source.sweep
+        assert sweep is not None  # noqa: S101 - else nothing would be listed
         trip = Trip()
         where = () if ask.region is None else (ask.region,)
-        page = await self._answer(desk.source.sweep(ask.page, trip, *where))
+
+        async def read() -> Page | None:
+            return desk.read(ask, await sweep(ask.page, trip, *where))
+
+        page = await self._answer(read())
         self._lists += trip.sends
         trusting = self._trusts_lists(self._clock.now())
         for watch in desk.take_page(ask, page, trip, trusting=trusting):

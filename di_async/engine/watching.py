@@ -17,7 +17,7 @@ from msgspec import Struct
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import APIError, ClientClosedError, DIError, NotFoundError, ServerError
 from di_async.core.events import StatusChange
-from di_async.core.paging import Page, page_count
+from di_async.core.paging import Page, Unread, page_count
 from di_async.core.planner import PAGE_SIZE
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
@@ -35,7 +35,7 @@ _IN_FLIGHT = 8
 # Of what sweeps may spend in an hour, what one stream takes at the most.
 _SHARE = 0.5
 
-Sweep = Callable[[int, Trip], Awaitable[Page]]
+Sweep = Callable[[int, Trip], Awaitable[Page | Unread]]
 
 
 class _Known(Struct, eq=False):
@@ -117,7 +117,7 @@ class AccountWatch(AsyncIterator[StatusChange]):
     async def _page(self, number: int, seen: set[str], clock: Clock) -> Page:
         trip = Trip()
         try:
-            page = await self._sweep(number, trip)
+            page = (await self._sweep(number, trip)).read()
         finally:
             self._requests += trip.sends
         for place, row in enumerate(page.rows):

@@ -75,7 +75,7 @@ class Account:
             ids = [id for id in self.ids if ask.region in {None, self.where(id)}]
             rows = ids[(ask.page - 1) * PAGE_SIZE : ask.page * PAGE_SIZE]
             stamp = hash(tuple(rows))
-            if self.planner.unchanged(ask, stamp, len(ids), self.now):
+            if self.planner.unchanged(ask, stamp, self.now):
                 self.unchanged += 1
                 for known in self.planner.on_page(ask):
                     self.look(known)
@@ -430,11 +430,11 @@ def test_page_as_it_was_is_gone_through_for_whom_it_may_be_new(
     """Only where everybody awaited was there when it was last gone through."""
     account = located(150, named(50))
     stamp = hash(tuple(account.ids))
-    assert not account.planner.unchanged(PAGE_1, None, 150, account.now)
-    assert not account.planner.unchanged(PAGE_1, stamp + 1, 150, account.now)
-    assert not account.planner.unchanged(ListPage(1, "atl1"), stamp, 150, account.now)
+    assert not account.planner.unchanged(PAGE_1, None, account.now)
+    assert not account.planner.unchanged(PAGE_1, stamp + 1, account.now)
+    assert not account.planner.unchanged(ListPage(1, "atl1"), stamp, account.now)
     news(account)
-    assert account.planner.unchanged(PAGE_1, stamp, 150, account.now) is told
+    assert account.planner.unchanged(PAGE_1, stamp, account.now) is told
 
 
 def test_pages_are_never_read_closer_than_target_lag() -> None:
