@@ -6,8 +6,9 @@ its `Change` and the model in it, before anything was read. Swept: every page on
 ten seconds. CPU an observation (one look at one instance) beside a GET of it by the same client,
 and a sweep beside the least that can tell whether something changed: aiohttp reading the same 50
 pages, as evenly over the second, and msgspec taking id and status out of them (in one burst they
-would cost half of that: a process that sleeps between two requests starts cold at each). RSS is its
-peak over the start of the waiting.
+would cost half of that: a process that sleeps between two requests starts cold at each). Ours may
+see from a page's bytes that it is as it was. RSS is its peak over the start of the waiting, each
+wait's first whole model in it.
 
 Good: idle at most 2 kB a wait; an observation at least 25 times cheaper than a GET; a sweep at most
 1.25 times the least; peak RSS at most 2.5 kB a wait.
