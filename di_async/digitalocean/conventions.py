@@ -61,7 +61,7 @@ class DigitalOceanConventions:
         reset = number(headers.get("ratelimit-reset"))
         return RateNews(
             limited=response.status == 429,
-            retry_after=retry_after(headers, wall),
+            retry_after=None if response.status < 400 else retry_after(headers, wall),
             limit=integer(headers.get("ratelimit-limit")),
             remaining=integer(headers.get("ratelimit-remaining")),
             reset_in=None if reset is None else reset - wall,
