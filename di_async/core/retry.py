@@ -24,9 +24,10 @@ class RetryPolicy(Struct, frozen=True):
     max_delay: float = 30.0
 
     def __post_init__(self) -> None:
-        if not self.attempts >= 1:
+        if not (isinstance(self.attempts, int) and self.attempts >= 1):
             raise InvalidInputError("attempts counts all sends: 1 or more")
-        if not (self.initial_delay > 0 and self.max_delay > 0):
+        seconds = self.initial_delay, self.max_delay
+        if not all(isinstance(value, int | float) and value > 0 for value in seconds):
             raise InvalidInputError("initial_delay and max_delay are in seconds: above 0")
 
     def backoff(self, attempt: int, random: float) -> float:

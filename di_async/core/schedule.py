@@ -32,7 +32,8 @@ class PollPolicy(Struct, frozen=True):
     durations: DurationModel | None = None
 
     def __post_init__(self) -> None:
-        if not (self.target_lag > 0 and self.max_interval > 0):
+        seconds = self.target_lag, self.max_interval
+        if not all(isinstance(value, int | float) and value > 0 for value in seconds):
             raise InvalidInputError("target_lag and max_interval are in seconds: above 0")
         if self.confirm not in _CONFIRM:
             raise InvalidInputError(f"confirm is one of {', '.join(_CONFIRM)}")

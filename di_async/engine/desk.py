@@ -13,7 +13,7 @@ from di_async.core.durations import Key
 from di_async.core.errors import APIError, DIError, NotFoundError, ServerError
 from di_async.core.laws import Laws
 from di_async.core.paging import Page, Unread
-from di_async.core.planner import Item, ListPage, Planner
+from di_async.core.planner import GetOne, Item, ListPage, Planner
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
 from di_async.core.stages import Stage
@@ -149,6 +149,14 @@ class Desk:
         refuted = any(isinstance(tracker.verdict, Pending) for tracker in watch.trackers)
         self._rows_proven = -math.inf if refuted else self._rows_proven + 1
 
+    def forget(self, ask: GetOne[Watch] | ListPage) -> None:
+        """It was broken off: nothing was learned, and it may be asked again."""
+        match ask:
+            case GetOne(item=watch):
+                watch.asking = watch.confirming = False
+            case ListPage(page=page, region=region):
+                self.planner.page_failed(page, self._clock.now(), region)
+
     def read(self, ask: ListPage, page: Page | Unread) -> Page | None:
         """A page that came back; None where it is just as it was. Raises `DecodeError`."""
         unchanged = self.planner.unchanged(ask, page.stamp, self._clock.now())
@@ -165,7 +173,7 @@ class Desk:
         sends = trip.sends
         if page is None:
             for watch in self.planner.on_page(ask):
-                watch.looked_at = watch.unsettled_at = now
+                watch.read_at = watch.looked_at = watch.unsettled_at = now
                 for tracker in watch.trackers:
                     tracker.requests += sends
             return []

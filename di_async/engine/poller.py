@@ -12,7 +12,8 @@ import contextvars
 import math
 import random
 from collections import deque
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from di_async.core.budget import RequestBudget
@@ -199,8 +200,10 @@ class Poller:
                 pause = self._ask_what_is_due(group)
                 self._next_at = self._clock.now() + pause
                 alarm = loop.call_later(min(max(pause, _TICK_S), _REVIEW_S), self._wake.set)
-                await self._wake.wait()
-                alarm.cancel()
+                try:
+                    await self._wake.wait()
+                finally:
+                    alarm.cancel()
             for read in self._reads:
                 read.cancel()
 
@@ -225,7 +228,7 @@ class Poller:
             desk, watch = self._confirms.popleft()
             if not watch.asking and any(tracker.waiters for tracker in watch.trackers):
                 watch.asking = True
-                self._begin(readers, self._get(desk, watch, Priority.CONFIRM))
+                self._begin(readers, desk, GetOne(watch), Priority.CONFIRM)
             else:
                 watch.confirming = False
         return math.inf
@@ -235,23 +238,33 @@ class Poller:
             hold = self._hold(now, Priority.SWEEP)
             if hold > 0:
                 return hold
-            match desk.planner.next_ask(now, lambda: self._quota(now)):
-                case GetOne(item=watch):
-                    self._begin(readers, self._get(desk, watch, Priority.SWEEP))
-                case ListPage() as ask:
-                    self._begin(readers, self._list(desk, ask))
-                case float(pause):
-                    return pause
+            ask = desk.planner.next_ask(now, lambda: self._quota(now))
+            if isinstance(ask, float):
+                return ask
+            self._begin(readers, desk, ask, Priority.SWEEP)
         return math.inf
 
-    def _begin(self, readers: asyncio.TaskGroup, read: Coroutine[Any, Any, None]) -> None:
+    def _begin(
+        self,
+        readers: asyncio.TaskGroup,
+        desk: Desk,
+        ask: GetOne[Watch] | ListPage,
+        priority: Priority,
+    ) -> None:
         # Counted when decided, not when the task gets to run: the next decision is made before.
-        task = readers.create_task(read)
+        if isinstance(ask, ListPage):
+            task = readers.create_task(self._list(desk, ask))
+        else:
+            task = readers.create_task(self._get(desk, ask.item, priority))
         self._reads.add(task)
-        task.add_done_callback(self._read_over)
+        task.add_done_callback(partial(self._read_over, desk, ask))
 
-    def _read_over(self, task: asyncio.Task[None]) -> None:
+    def _read_over(
+        self, desk: Desk, ask: GetOne[Watch] | ListPage, task: asyncio.Task[None]
+    ) -> None:
         """Look again, if there may be something to ask before it was time to."""
+        if task.cancelled() or task.exception() is not None:
+            desk.forget(ask)
         full = len(self._reads) >= _MAX_IN_FLIGHT
         self._reads.discard(task)
         sooner = self._next_at - _TICK_S

@@ -6,7 +6,9 @@ from di_async.core.durations import DurationModel
 from di_async.core.schedule import PollPolicy
 
 
-@pytest.mark.parametrize("bad", [{"target_lag": 0}, {"max_interval": -1}, {"confirm": "maybe"}])
+@pytest.mark.parametrize(
+    "bad", [{"target_lag": 0}, {"target_lag": "5"}, {"max_interval": -1}, {"confirm": "maybe"}]
+)
 def test_policy_that_makes_no_sense_is_refused(bad: dict[str, object]) -> None:
     """At construction, as a `ValueError`."""
     with pytest.raises(ValueError, match=next(iter(bad))):

@@ -127,6 +127,29 @@ async def test_plain_wait_outlives_a_staged_one_that_is_cancelled(
         await ended(*mates, *waits)
 
 
+async def test_crowd_left_while_its_steps_are_read_and_taken_up_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each step that was being read is read again: all are served."""
+    async with fourth() as (client, world):
+        nodes = await up(client)
+        again = [await client.nodes.resize(node.id, 50) for node in nodes]
+        waits = [asyncio.ensure_future(change.wait(timeout=3600)) for change in again]
+        send, reading = world.send, asyncio.Event()
+
+        async def slow(r: Request, headers: Mapping[str, str], again: Again) -> Response:
+            if r.path.startswith("/jobs/"):
+                reading.set()
+                await asyncio.sleep(1)
+            return await send(r, headers, again)
+
+        monkeypatch.setattr(world, "send", slow)
+        await reading.wait()
+        await ended(*waits)
+        report = await wait_all(again, timeout=3600)
+        assert len(report.succeeded) == COUNT
+
+
 async def test_refused_crowd_tells_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever read was refused."""
     async with fourth() as (client, world):

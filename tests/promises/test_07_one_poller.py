@@ -9,9 +9,10 @@ page, waits are read by the page.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from di_async import (
     RequestBudget,
     RetryPolicy,
     WaitTimeoutError,
+    wait_all,
 )
 from tests.promises.support import (
     BASE,
@@ -54,7 +56,14 @@ def busiest(net: WorldTransport, span: float, method: str = "GET") -> int:
     return max(sum(start <= at < start + span for at in stamps) for start in stamps)
 
 
-async def settle(*tasks: asyncio.Task[object]) -> None:
+async def until_next_request(net: WorldTransport) -> None:
+    """Until one more is on its way."""
+    seen = len(net.requests)
+    while len(net.requests) == seen:  # noqa: ASYNC110 - the world has no event for it
+        await asyncio.sleep(0.01)
+
+
+async def settle(*tasks: asyncio.Task[Any]) -> None:
     """Cancel them all and see them end."""
     for task in tasks:
         task.cancel()
@@ -75,6 +84,71 @@ async def test_many_waits_for_one_id(dialect: str) -> None:
         waits += [ours.wait_until_active(change.id) for _ in range(7)]
         await asyncio.gather(*waits)
         assert len(net.requests) - 1 == pytest.approx(600 / 5.1, abs=4)
+
+
+async def test_waits_left_while_their_list_is_read_and_taken_up_again() -> None:
+    """They are asked for as before; what was broken off taught nothing and blocks nothing."""
+    async with virtual_client(world("documented")) as (client, net):
+        ours = client.dedicated_inferences
+        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
+        waits = [asyncio.create_task(change.wait()) for change in changes]
+        await asyncio.sleep(50)
+        await until_next_request(net)
+        await settle(*waits)
+        report = await wait_all(changes, timeout=1200)
+        assert len(report.succeeded) == 3
+        assert now() == pytest.approx(600, abs=12)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_read_that_a_stranger_cancels(count: int) -> None:
+    """Whoever cancels every task it finds does not leave a wait that is never served."""
+    async with virtual_client(world("documented")) as (client, net):
+        ours = client.dedicated_inferences
+        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(count)]
+        waits = [asyncio.create_task(change.wait()) for change in changes]
+        await asyncio.sleep(50)
+        await until_next_request(net)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), *waits}:
+            task.cancel()
+        await asyncio.gather(*waits)
+        assert now() == pytest.approx(600, abs=12)
+
+
+async def test_one_left_on_a_page_is_not_asked_about_sooner() -> None:
+    """A page just as it was is a look at each of its rows: nobody is due before `target_lag`."""
+    async with virtual_client(world("documented")) as (client, net):
+        ours = client.dedicated_inferences
+        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
+        waits = [asyncio.create_task(change.wait()) for change in changes]
+        await asyncio.sleep(100)
+        await until_next_request(net)
+        listed = now()
+        await asyncio.sleep(1)
+        await settle(*waits[1:])
+        await until_next_request(net)
+        assert now() - listed >= 5
+        await settle(waits[0])
+
+
+async def test_no_timer_is_left_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far the next look was."""
+    loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+    call_later = loop.call_later
+
+    def noted(delay: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
+        timers.append(call_later(delay, callback, *args))
+        return timers[-1]
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    polling = PollPolicy(target_lag=120, max_interval=120)
+    async with virtual_client(world("documented"), polling=polling) as (client, _):
+        change = await client.dedicated_inferences.create(a_spec())
+        wait = asyncio.create_task(change.wait())
+        await asyncio.sleep(130)
+    await asyncio.wait([wait])
+    assert timers
+    assert [timer for timer in timers if timer.when() > now() and not timer.cancelled()] == []
 
 
 async def test_wait_that_joins_later() -> None:
