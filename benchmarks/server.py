@@ -1,12 +1,14 @@
 """The other process: an HTTP server that does next to nothing, so that the client is what counts.
 
 It says the same bytes for the same path, as fast as asyncio can: an instance, 50 list pages of 200
-instances as the emulator's world writes them, and a deployment as Gcore's API shows it. Its rate
-headers tell of a quota that nobody can use up. `python -m benchmarks.server` prints its URL and
+instances as the emulator's world writes them, and a deployment as Gcore's API shows it. A POST is
+answered as the create of one of the instances, in turn. Its rate headers tell of a quota that
+nobody can use up. `python -m benchmarks.server` prints its URL and
 serves until stdin ends.
 """
 
 import asyncio
+import itertools
 import re
 import subprocess
 import sys
@@ -105,18 +107,27 @@ def _answers(fleet: Fleet) -> Iterator[tuple[bytes, Response]]:
     yield target.encode(), Response(200, headers, gcore_deployment())
 
 
+def _created(fleet: Fleet) -> Iterator[Response]:
+    """What the creates of its instances were answered, over and over."""
+    for id in itertools.cycle(fleet.ids):
+        shown = fleet.ask(f"{LIST}/{id}")
+        told = orjson.loads(shown.body)
+        told["dedicated_inference"]["status"] = "new"
+        yield Response(202, shown.headers, orjson.dumps(told))
+
+
 def _raw(answer: Response) -> bytes:
-    assert answer.status == 200
     headers = {**answer.headers, **_QUOTA, "content-length": str(len(answer.body))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + answer.body
+    return f"HTTP/1.1 {answer.status} OK\r\n{lines}\r\n".encode() + answer.body
 
 
 class _Talk(asyncio.Protocol):
-    """One connection; requests without a body, one after the other."""
+    """One connection; requests one after the other."""
 
-    def __init__(self, answers: dict[bytes, bytes]) -> None:
+    def __init__(self, answers: dict[bytes, bytes], created: Iterator[Response]) -> None:
         self._answers = answers
+        self._created = created
         self._read = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -126,14 +137,24 @@ class _Talk(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._read += data
         while b"\r\n\r\n" in self._read:
-            head, _, self._read = self._read.partition(b"\r\n\r\n")
-            self._transport.write(self._answers[head.split(b" ", 2)[1]])
+            head, _, rest = self._read.partition(b"\r\n\r\n")
+            method, target, _ = head.split(b" ", 2)
+            if method == b"GET":
+                self._read = rest
+                self._transport.write(self._answers[target])
+                continue
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            if len(rest) < length:
+                return
+            self._read = rest[length:]
+            self._transport.write(_raw(next(self._created)))
 
 
 async def _serve(fleet: Fleet) -> None:
     answers = {target: _raw(answer) for target, answer in _answers(fleet)}
+    created = _created(fleet)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Talk(answers), "127.0.0.1", 0, backlog=512)
+    server = await loop.create_server(lambda: _Talk(answers, created), "127.0.0.1", 0, backlog=512)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", *fleet.ids, flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()

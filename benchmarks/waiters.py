@@ -2,13 +2,13 @@
 
 Over real sockets, against another process that answers 50 list pages of 200 instances that go on
 provisioning, so every sweep finds nothing new. Idle: bytes that a wait with a deadline holds beyond
-its `Change` and the model in it, before anything was read. Swept: every page once a second, for
-ten seconds. CPU an observation (one look at one instance) beside a GET of it by the same client,
-and a sweep beside the least that can tell whether something changed: aiohttp reading the same 50
-pages, as evenly over the second, and msgspec taking id and status out of them (in one burst they
-would cost half of that: a process that sleeps between two requests starts cold at each). Ours may
-see from a page's bytes that it is as it was. RSS is its peak over the start of the waiting, each
-wait's first whole model in it.
+its `Change` and the model in it, that of the create's answer, before anything was read. Swept:
+every page once a second, for ten seconds. CPU an observation (one look at one instance) beside a
+GET of it by the same client, and a sweep beside the least that can tell whether something changed:
+aiohttp reading the same 50 pages, as evenly over the second, and msgspec taking id and status out
+of them (in one burst they would cost half of that: a process that sleeps between two requests
+starts cold at each). Ours may see from a page's bytes that it is as it was. RSS is its peak over
+the start of the waiting: beyond the `Change` and that model, what each wait saw last is in it.
 
 Good: idle at most 2 kB a wait; an observation at least 25 times cheaper than a GET; a sweep at most
 1.25 times the least; peak RSS at most 2.5 kB a wait.
@@ -30,8 +30,7 @@ from benchmarks.rounds import Limit, Row, finish, options, settle_heap, told
 from benchmarks.server import LIST, PAGE, TOKEN, Served, serving
 from benchmarks.settle.meter import Meter
 from di_async import Change, DigitalOcean, PollPolicy
-from di_async.core.stages import ResumeToken, Stage, pack_case
-from di_async.core.waiter import Action, Case
+from di_async.digitalocean import DedicatedInferenceSpec
 
 WAITS = 10_000
 SECONDS = 10
@@ -59,19 +58,18 @@ async def client(served: Served, polling: PollPolicy) -> AsyncIterator[DigitalOc
         yield made
 
 
-def handle(made: DigitalOcean, id: str) -> Change[Any]:
-    """A handle on a create that some other process began just now."""
-    now = time.time()
-    case = Case(action=Action.CREATE, accepted_at=now, target_version=1)
-    token = ResumeToken(
-        provider="digitalocean",
-        base_url=made.base_url,
-        stage=Stage("dedicated-inference", id),
-        action=case.action,
-        baseline=pack_case(case),
-        started_at=now,
+async def created(made: DigitalOcean, served: Served) -> list[Change[Any]]:
+    """Each instance, as the answer to its create told of it.
+
+    One by one, so that memory taken for that is not left over for the waits.
+    """
+    spec = DedicatedInferenceSpec.of(
+        "web",
+        region="atl1",
+        model_slug="mistral/mistral-7b-instruct-v3",
+        accelerator_slug="gpu-mi300x1-192gb",
     )
-    return made.dedicated_inferences.resume(token.encode())
+    return [await made.dedicated_inferences.create(spec) for _ in served.ids]
 
 
 @contextlib.asynccontextmanager
@@ -97,7 +95,7 @@ def held() -> int:
 async def idle_bytes(served: Served) -> float:
     """A wait's memory before anything was read."""
     async with client(served, IDLE) as made:
-        changes = [handle(made, id) for id in served.ids]
+        changes = await created(made, served)
         tracemalloc.start()
         before = held()
         async with waiting(changes):
@@ -142,7 +140,7 @@ async def swept(served: Served) -> dict[str, float]:
     """CPU microseconds an observation, and the peak of resident memory a wait."""
     meter = Meter()
     async with client(served, SWEPT) as made:
-        changes = [handle(made, id) for id in served.ids]
+        changes = await created(made, served)
         settle_heap()
         meter.begin()
         async with waiting(changes):

@@ -9,7 +9,7 @@ and names the path.
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,9 +53,15 @@ def _looks_like(body: bytes) -> str:
 def parse_time(value: Any, _: object = None) -> datetime | None:
     """An aware datetime; naive ones are UTC; None for what is empty or no time."""
     try:
-        time = datetime.fromisoformat(value)
+        return _parsed(value)
     except (ValueError, TypeError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(value: Any) -> datetime:
+    """What was made or changed together shows the same stamps: one copy is kept of each."""
+    time = datetime.fromisoformat(value)
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 

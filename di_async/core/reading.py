@@ -13,12 +13,24 @@ from typing import Annotated, Any, get_args, get_origin
 
 import attrs
 
-__all__ = ["Hook", "Json", "Names", "Shape", "Word", "an_object", "one_name", "reader"]
+__all__ = [
+    "Hook",
+    "Json",
+    "Names",
+    "Shape",
+    "Slot",
+    "Word",
+    "an_object",
+    "one_name",
+    "reader",
+    "slots_of",
+]
 
 Json = dict[str, Any]
 Shape = Callable[[Json], Json]
 Hook = Callable[[Any, Any], Any]
 Names = Callable[[str], Sequence[str]]
+Slot = tuple[Callable[[Any], Any], Callable[[Any, Any], None]]
 
 _WORD = "one of few: equal ones are kept once"
 Word = Annotated[str, _WORD]
@@ -83,12 +95,12 @@ class _Writer:
             self.lines.append(f"{pad}v = {self._name(shape)}(v)")
         made, raw = f"made{len(self.known)}", f"raw{len(self.known)}"
         self.lines.append(f"{pad}{raw} = v")
-        if _is_plain(cls):
+        slots = slots_of(cls)
+        if slots is not None:
             self.lines.append(f"{pad}{made} = new({self._name(cls)})")
-            for field in fields:
+            for field, (_, fill) in zip(fields, slots, strict=True):
                 self._field(field, raw, pad)
-                fill = self._name(getattr(cls, field.name).__set__)
-                self.lines.append(f"{pad}{fill}({made}, v)")
+                self.lines.append(f"{pad}{self._name(fill)}({made}, v)")
         else:
             self.lines.append(f"{pad}{made} = {{}}")
             for field in (field for field in fields if field.init):
@@ -153,12 +165,16 @@ def _not_none(of: Any) -> Any:
     return inner[0] if NoneType in get_args(of) and len(inner) == 1 else of
 
 
-def _is_plain(cls: type) -> bool:
-    """Its `__init__` would fill slots and do no more: then they can be filled without it."""
-    return not hasattr(cls, "__attrs_post_init__") and all(
-        isinstance(getattr(cls, field.name, None), MemberDescriptorType)
-        and field.init
-        and field.converter is None
-        and field.validator is None
-        for field in attrs.fields(cls)
-    )
+def slots_of(cls: type) -> tuple[Slot, ...] | None:
+    """What gets and fills each field, if an `__init__` would fill slots and do no more."""
+    if not attrs.has(cls) or hasattr(cls, "__attrs_post_init__"):
+        return None
+    slots = []
+    for field in attrs.fields(cls):
+        slot = getattr(cls, field.name, None)
+        if not isinstance(slot, MemberDescriptorType):
+            return None
+        if not field.init or field.converter is not None or field.validator is not None:
+            return None
+        slots.append((slot.__get__, slot.__set__))
+    return tuple(slots)

@@ -55,7 +55,7 @@ class AcceleratorConfig:
     accelerator_slug: Word
     scale: int = 1
     type: Word = "prefill_decode"
-    status: str | None = None
+    status: Word | None = None
     """As sent; `invalid` without an id is a placeholder while provisioning, no failure."""
     accelerator_id: str | None = None
 
@@ -79,12 +79,12 @@ class DeploymentSpec:
 
     name: str | None = None
     version: int | None = None
-    region: str | None = None
+    region: Word | None = None
     vpc: VPC | None = None
     enable_public_endpoint: bool | None = None
     model_deployments: tuple[ModelDeployment, ...] = ()
     id: str | None = None
-    status: str | None = None
+    status: Word | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -107,9 +107,9 @@ class DedicatedInference:
     """
 
     id: str
-    status: str = ""
+    status: Word = ""
     name: str | None = None
-    region: str | None = None
+    region: Word | None = None
     vpc_uuid: str | None = None
     endpoints: Endpoints | None = None
     spec: DeploymentSpec | None = None

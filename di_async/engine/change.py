@@ -160,11 +160,16 @@ class Change(Generic[R]):
         seconds = self._seconds(timeout)
         verdict = self._tracker.verdict
         if isinstance(verdict, Pending):
+            # As in `_next_news`, but not through it: a wait is one frame, not two.
+            poller = self._poller()
+            waiter = poller.join(self._tracker, timeout=seconds)
             try:
-                verdict = await self._poller().follow(self._tracker, timeout=seconds)
+                verdict = await waiter.future
             except asyncio.CancelledError as cancelled:
                 cancelled.add_note(self._left_alone())
                 raise
+            finally:
+                poller.leave(waiter)
         return self._result(verdict)
 
     def events(self, *, timeout: Timeout = DEFAULT) -> "EventStream[R]":
@@ -177,11 +182,15 @@ class Change(Generic[R]):
         return EventStream(self._tracker, self._next_news, self._result, seconds)
 
     async def _next_news(self, seconds: float | None) -> Verdict:
+        poller = self._poller()
+        waiter = poller.join(self._tracker, timeout=seconds, any_news=True)
         try:
-            return await self._poller().follow(self._tracker, timeout=seconds, any_news=True)
+            return await waiter.future
         except asyncio.CancelledError as cancelled:
             cancelled.add_note(self._left_alone())
             raise
+        finally:
+            poller.leave(waiter)
 
     # -- how it ends --------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from di_async.core.paging import Page, Unread
 from di_async.core.planner import GetOne, Item, ListPage, Planner
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
+from di_async.core.sharing import shared
 from di_async.core.stages import Stage
 from di_async.core.waiter import Action, Missing, Pending, Read, Seen, Settled, Trouble
 from di_async.core.wire import Priority
@@ -133,6 +134,7 @@ class Desk:
         watch.confirming = False
         self.planner.item_read(watch, now)
         if not isinstance(answer, Exception):
+            answer = shared(answer, watch.trackers[0].known) if watch.trackers else answer
             self._place(watch, answer)
         for tracker in watch.trackers:
             self._deliver(tracker, answer, trip, watch.stage)
@@ -229,7 +231,8 @@ class Desk:
         """A row that changed, or that may settle something; True if a GET is wanted."""
         now, candidate, idle = self._clock.now(), False, True
         try:
-            resource = self.source.row(page.row(place))
+            row = self.source.row(page.row(place))
+            resource = shared(row, watch.trackers[0].known)
         except DIError as error:
             for tracker in watch.trackers:
                 self._deliver(tracker, error, trip, watch.stage)

@@ -105,6 +105,7 @@ class Tracker(Generic[R]):
         started_at: float | None = None,
         predicate: Callable[[R], object] | None = None,
         steps: Sequence[Stage] = (),
+        told: Any = None,
     ) -> None:
         started = case.accepted_at if started_at is None else started_at
         self.source = source
@@ -136,8 +137,14 @@ class Tracker(Generic[R]):
         self.seems_over = False
         """So the resource says, while a step may still be going on."""
         self._predicate = predicate
+        self._told = told
         self._status: str | None = None
         self._unknown_told: set[str] = set()
+
+    @property
+    def known(self) -> Any:
+        """As last seen, or as the write's answer showed it."""
+        return self._told if self.latest is None else self.latest
 
     @property
     def elapsed(self) -> float:

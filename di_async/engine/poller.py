@@ -24,7 +24,7 @@ from di_async.core.paging import Page
 from di_async.core.planner import GetOne, ListPage
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
-from di_async.core.waiter import Expired, Pending, Verdict
+from di_async.core.waiter import Expired, Pending
 from di_async.core.wire import Priority
 from di_async.engine.clock import Clock
 from di_async.engine.deadlines import Deadlines
@@ -44,6 +44,8 @@ _SOON_S = 5.0
 # How often the laws are held against what is pending.
 _REVIEW_S = 20.0
 _MAX_IN_FLIGHT = 32
+# A page on its way takes the memory of many resources.
+_PAGE_WEIGHT = 2
 # A pause that is shorter than a clock can tell would never end.
 _TICK_S = 0.001
 _JITTER = 0.1
@@ -74,6 +76,7 @@ class Poller:
         self._deadlines = Deadlines(self._on_deadline)
         self._steps = Steps(policy, clock, self._desk, self._queue)
         self._reads: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
         self._gets = self._lists = 0
         self._failures = 0
         self._calm_until = -math.inf
@@ -83,13 +86,13 @@ class Poller:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def follow(
+    def join(
         self, tracker: Tracker[Any], *, timeout: float | None, any_news: bool = False
-    ) -> Verdict:
-        """The verdict on a change: final, or `Expired` after `timeout` seconds (None: never).
+    ) -> Waiter:
+        """Somebody more who waits; the caller awaits its `future`, and then must let it `leave`.
 
-        With `any_news` it also comes back, `Pending`, as soon as the history grew. Cancelling
-        stops the asking if nobody else waits, and leaves the resource alone.
+        What comes of it is the verdict on a change: final, or `Expired` after `timeout` seconds
+        (None: never). With `any_news` it also comes, `Pending`, as soon as the history grew.
         """
         if self._closed:
             raise ClientClosedError("this client is closed: enter a new one with `async with`")
@@ -99,15 +102,17 @@ class Poller:
         waiter = Waiter(loop.create_future(), deadline, any_news, tracker, looks)
         self._register(tracker, waiter)
         self._deadlines.add(waiter)
-        try:
-            return await waiter.future
-        finally:
-            self._deadlines.leave(waiter)
-            tracker.waiters.remove(waiter)
-            if not tracker.waiters:
-                self._steps.leave(tracker)
-                if not self._awaited:
-                    self._wake.set()
+        return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """It waits no longer. The asking stops if nobody else does; the resource is left alone."""
+        self._deadlines.leave(waiter)
+        tracker = waiter.tracker
+        tracker.waiters.remove(waiter)
+        if not tracker.waiters:
+            self._steps.leave(tracker)
+            if not self._awaited:
+                self._wake.set()
 
     def stats(self) -> Stats:
         """How it stands. The budget's part and the refusals are the session's to tell."""
@@ -234,12 +239,12 @@ class Poller:
         return math.inf
 
     def _sweep(self, desk: Desk, readers: asyncio.TaskGroup, now: float) -> float:
-        while len(self._reads) < _MAX_IN_FLIGHT and len(desk.planner):
+        while self._in_flight < _MAX_IN_FLIGHT and len(desk.planner):
             hold = self._hold(now, Priority.SWEEP)
             if hold > 0:
                 return hold
             ask = desk.planner.next_ask(now, lambda: self._quota(now))
-            if isinstance(ask, float):
+            if isinstance(ask, int | float):
                 return ask
             self._begin(readers, desk, ask, Priority.SWEEP)
         return math.inf
@@ -257,6 +262,7 @@ class Poller:
         else:
             task = readers.create_task(self._get(desk, ask.item, priority))
         self._reads.add(task)
+        self._in_flight += _weight(ask)
         task.add_done_callback(partial(self._read_over, desk, ask))
 
     def _read_over(
@@ -265,8 +271,9 @@ class Poller:
         """Look again, if there may be something to ask before it was time to."""
         if task.cancelled() or task.exception() is not None:
             desk.forget(ask)
-        full = len(self._reads) >= _MAX_IN_FLIGHT
+        full = self._in_flight >= _MAX_IN_FLIGHT
         self._reads.discard(task)
+        self._in_flight -= _weight(ask)
         sooner = self._next_at - _TICK_S
         if full or self._confirms or any(d.planner.due_at < sooner for d in self._desks.values()):
             self._wake.set()
@@ -351,3 +358,7 @@ class Poller:
         for desk in self._desks.values():
             if self._laws.review(desk.pending()):
                 desk.planner.kind_told()
+
+
+def _weight(ask: GetOne[Watch] | ListPage) -> int:
+    return _PAGE_WEIGHT if isinstance(ask, ListPage) else 1
