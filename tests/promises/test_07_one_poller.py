@@ -9,6 +9,7 @@ page, waits are read by the page.
 
 import asyncio
 import itertools
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -25,6 +26,7 @@ from di_async import (
     WaitTimeoutError,
     wait_all,
 )
+from di_async.core.wire import Response
 from tests.promises.support import (
     BASE,
     DIALECTS,
@@ -98,6 +100,28 @@ async def test_waits_left_while_their_list_is_read_and_taken_up_again() -> None:
         report = await wait_all(changes, timeout=1200)
         assert len(report.succeeded) == 3
         assert now() == pytest.approx(600, abs=12)
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_waits_that_follow_on_waits_whose_list_was_under_way(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers come late: waits end while a page is on its way, and nobody after them is lost."""
+    dice = random.Random(seed)
+    async with virtual_client(world(lifecycle=lasting(60, 30, 20))) as (client, net):
+        send = net.send
+
+        async def late(*sent: Any) -> Response:
+            await asyncio.sleep(dice.uniform(0, 20))
+            return await send(*sent)
+
+        monkeypatch.setattr(net, "send", late)
+        ours = client.dedicated_inferences
+        made = await asyncio.gather(*(ours.create(a_spec(f"web-{n}")) for n in range(5)))
+        first = await wait_all(made, timeout=1500)
+        gone = await asyncio.gather(*(ours.delete(change.id) for change in made))
+        then = await wait_all(gone, timeout=1500)
+        assert (len(first.succeeded), len(then.succeeded)) == (5, 5)
 
 
 @pytest.mark.parametrize("count", [1, 3])
