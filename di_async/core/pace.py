@@ -26,11 +26,11 @@ _FIRST_SHARE = 0.0001
 # ... and a unit is thought done when this many of its settles are expected to be missing.
 _LAST_COUNT = 0.7
 # Reads at unlikely moments may be this much rarer, where the quota binds; a p99 goal wants no more.
-_STRETCH = 1.7
+_STRETCH = 1.8
 # A unit that is late may be late for this much longer than it has been: the bank lasts for it.
 _TAIL = 1.5
 # Stretching saves about this much, which the bank may spend on the likely moments.
-_SAVED = 0.82
+_SAVED = 0.78
 # Proofs and sweeps compete: sweeps this much slower than wanted are a fair price for proofs ...
 _FAIR = 1.5
 # ... and where proofs are insisted on, sweeps keep this share of the quota.

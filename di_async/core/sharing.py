@@ -22,11 +22,14 @@ def shared(new: Any, known: Any) -> Any:
     if new == known:
         return known
     if new.__class__ is tuple:
-        same_long = len(new) == len(known)
-        return tuple(map(shared, new, known)) if same_long else new
+        return tuple(map(shared, new, known)) if len(new) == len(known) else new
     for get, fill in _slots(new.__class__):
         part, before = get(new), get(known)
-        if part is not before:
+        if part is before or part.__class__ is not before.__class__:
+            continue
+        if part == before:
+            fill(new, before)
+        elif part.__class__ is tuple or _slots(part.__class__):
             fill(new, shared(part, before))
     return new
 

@@ -6,6 +6,7 @@ An endpoint is a row of data; a request is an endpoint filled in, ready to send 
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -80,14 +81,21 @@ class Endpoint(Struct, frozen=True):
 
         """
         path = self.path
-        for id in ids:
-            start, end = path.index("{"), path.index("}")
-            name = path[start + 1 : end]
-            checked = checked_id(id, name, self.reserved)
-            plain = checked.isascii() and checked.replace("-", "").isalnum()
-            path = path[:start] + (checked if plain else quote(checked, safe="")) + path[end + 1 :]
+        if ids:
+            path, *slots = _parts(path)
+            for id, (name, rest) in zip(ids, slots, strict=True):
+                checked = checked_id(id, name, self.reserved)
+                plain = checked.isascii() and checked.replace("-", "").isalnum()
+                path += (checked if plain else quote(checked, safe="")) + rest
         body = None if json is None else json_bytes(json)
         return Request(self.method, path, query(params) if params else (), body)
+
+
+@cache
+def _parts(path: str) -> tuple[Any, ...]:
+    """What stands before the first id, and for each its name and what stands after it."""
+    before, *slots = path.split("{")
+    return before, *(tuple(slot.split("}")) for slot in slots)
 
 
 def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:

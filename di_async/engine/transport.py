@@ -118,6 +118,8 @@ class AiohttpTransport:
         # Naming any for a request replaces the session's own, and aiohttp shows them nowhere else.
         self._middlewares = tuple(getattr(options.session, "_middlewares", ()))
         self._proxy = options.proxy
+        # A session of ours says so by itself.
+        self._who = {} if options.session is None else {"User-Agent": options.user_agent}
         self._timeout = aiohttp.ClientTimeout(
             total=options.request_timeout, sock_connect=min(_CONNECT_S, options.request_timeout)
         )
@@ -134,6 +136,7 @@ class AiohttpTransport:
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
+            headers={"User-Agent": options.user_agent},
             trace_configs=list(options.trace_configs) or None,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -157,7 +160,7 @@ class AiohttpTransport:
                 request.method,
                 url.with_query(request.params) if request.params else url,
                 data=request.body,
-                headers={"User-Agent": self._options.user_agent, **headers},
+                headers={**self._who, **headers} if self._who else headers,
                 timeout=self._timeout,
                 proxy=self._proxy,
                 allow_redirects=False,
@@ -165,7 +168,7 @@ class AiohttpTransport:
                 middlewares=(*self._middlewares, _SendCounter(again)),
             )
             try:
-                return Response(answer.status, answer.headers, await _bounded_body(answer))
+                return Response(answer.status, answer.headers, await _body(answer))
             finally:
                 answer.release()  # back to the pool if all was read, else closed
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
@@ -194,10 +197,14 @@ class _SendCounter:
         return await handler(request)
 
 
-async def _bounded_body(answer: aiohttp.ClientResponse) -> bytes:
+def _body(answer: aiohttp.ClientResponse) -> Awaitable[bytes]:
     length = answer.content_length
     if length is not None and length <= MAX_BODY and "Content-Encoding" not in answer.headers:
-        return await answer.read()
+        return answer.read()
+    return _bounded_body(answer)
+
+
+async def _bounded_body(answer: aiohttp.ClientResponse) -> bytes:
     chunks, size = [], 0
     async for chunk in answer.content.iter_any():
         size += len(chunk)
