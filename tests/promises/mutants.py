@@ -421,8 +421,15 @@ MUTANTS = [
         "07",
         "one cancelled wait ends the other",
         POLLER,
-        "            if not tracker.waiters:\n",
-        "            if True:\n",
+        "        if not tracker.waiters:\n",
+        "        if True:\n",
+    ),
+    Mutant(
+        "07",
+        "a read that was broken off is remembered",
+        POLLER,
+        "            desk.forget(ask)\n",
+        "            pass\n",
     ),
     Mutant(
         "07",
