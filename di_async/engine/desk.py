@@ -50,6 +50,8 @@ class Watch(Item, kw_only=True):
     joined_at: float = 0.0
     """When the last of its trackers came: a row read before says nothing to that one."""
     trackers: tuple[Tracker[Any], ...] = ()
+    sends: int = 0
+    """Requests for rows of it that were as before: told of each tracker while it is on here."""
     unsettled_at: float | None = None
     """The last look that found it unsettled."""
     ready_at: float | None = None
@@ -89,6 +91,7 @@ class Desk:
             self._unlist(watch)
         if tracker not in watch.trackers:
             watch.trackers += (tracker,)
+            tracker.spent -= watch.sends
             watch.joined_at = now
             self.planner.rouse(watch)
         return watch
@@ -115,6 +118,7 @@ class Desk:
         """Nobody waits for this tracker any more."""
         if tracker in watch.trackers:
             watch.trackers = tuple(one for one in watch.trackers if one is not tracker)
+            tracker.spent += watch.sends
             if not watch.trackers:
                 self.planner.drop(watch)
                 self._remember(watch)
@@ -176,8 +180,7 @@ class Desk:
         if page is None:
             for watch in self.planner.on_page(ask):
                 watch.read_at = watch.looked_at = watch.unsettled_at = now
-                for tracker in watch.trackers:
-                    tracker.requests += sends
+                watch.sends += sends
             return []
         found: dict[str, Watch] = {}
         candidates, quiet, find = [], True, self.planner.find
@@ -188,8 +191,7 @@ class Desk:
             found[id] = awaited
             if stamp == awaited.stamp:
                 awaited.unsettled_at = now
-                for tracker in awaited.trackers:
-                    tracker.requests += sends
+                awaited.sends += sends
             else:
                 if self._look(awaited, page, place, stamp, trip, trusting=trusting):
                     candidates.append(awaited)
@@ -231,8 +233,7 @@ class Desk:
         """A row that changed, or that may settle something; True if a GET is wanted."""
         now, candidate, idle = self._clock.now(), False, True
         try:
-            row = self.source.row(page.row(place))
-            resource = shared(row, watch.trackers[0].known)
+            resource = self.source.row(page.row(place))
         except DIError as error:
             for tracker in watch.trackers:
                 self._deliver(tracker, error, trip, watch.stage)
@@ -241,6 +242,8 @@ class Desk:
         trusting = trusting and not watch.doubt_pause  # a GET has refuted this one before
         for tracker in watch.trackers:
             sight = self.source.sight(resource, tracker.case)
+            if sight.idle:  # else this look may be the last one
+                resource = shared(resource, tracker.known)
             read = Seen(
                 started_at=trip.started_at, at=now, sight=sight, resource=resource, source="list"
             )

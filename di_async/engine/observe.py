@@ -127,7 +127,8 @@ class Tracker(Generic[R]):
         self.latest: R | None = None
         self.ledger = Ledger()
         self.history: list[StatusChange] = []
-        self.requests = 0
+        self.spent = 0
+        """Requests, without those that its watch counts for all who are on it."""
         self.verdict: Verdict = Pending()
         self.waiters: list[Waiter] = []
         self.kind: Key = (case.action.value, "", "")
@@ -140,6 +141,11 @@ class Tracker(Generic[R]):
         self._told = told
         self._status: str | None = None
         self._unknown_told: set[str] = set()
+
+    @property
+    def requests(self) -> int:
+        """What it has cost on the wire so far."""
+        return self.spent if self.seat is None else self.spent + int(self.seat[1].sends)
 
     @property
     def known(self) -> Any:
@@ -191,7 +197,7 @@ class Tracker(Generic[R]):
 
     def absorb(self, read: Read, sends: int, stage: Stage) -> None:
         """Learn from one more read that cost `sends` requests, and wake those whom it concerns."""
-        self.requests += sends
+        self.spent += sends
         if not isinstance(self.verdict, Pending):
             return
         if stage == self.goal:
@@ -247,7 +253,7 @@ class Tracker(Generic[R]):
 
         With `trusting` its word is taken, if it shows its spec or this wait saw it unsettled.
         """
-        self.requests += sends
+        self.spent += sends
         if not isinstance(self.verdict, Pending):
             return False
         ledger = absorb(self.case, self.ledger, read)
