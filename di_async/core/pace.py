@@ -70,6 +70,7 @@ class Unit(Struct, eq=False):
     """Something that one request reads."""
 
     read_at: float = -math.inf
+    asked_at: float = -math.inf
     due_at: float = 0.0
     asking: bool = False
 

@@ -217,6 +217,22 @@ class Planner(Generic[W]):
         self._was_read(self._sheet(page), now)
         self._dirty = True
 
+    def broken_off(self, unit: Unit) -> None:
+        """A read told nothing, not even that it failed: as if it had come back at once."""
+        self._was_read(unit, max(unit.read_at, unit.asked_at))
+        self._dirty = True
+
+    def page_broken_off(self, ask: ListPage) -> None:
+        """The same of a page's."""
+        if ask.region == self._view.region:
+            self.broken_off(self._sheet(ask.page))
+
+    def under_way(self, item: Item) -> bool:
+        """A read that may show it is on its way."""
+        if item.asking or item.page is not None:
+            return item.asking or self._sheet(item.page or 0).asking
+        return item.listed and any(sheet.asking for sheet in self._sheets.values())
+
     def item_read(self, item: Item, now: float) -> None:
         """A GET came back, whatever it said."""
         self._was_read(item, now)
@@ -319,7 +335,7 @@ class Planner(Generic[W]):
             if sheet is None:
                 return None
             unit = sheet
-        unit.asking = True
+        unit.asking, unit.asked_at = True, now
         if isinstance(unit, _Sheet):
             unit.asked = self._generation
             self._generation += 1  # whoever is added from now on need not be on it

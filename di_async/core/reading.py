@@ -14,11 +14,11 @@ from typing import Annotated, Any, get_args, get_origin
 import attrs
 
 __all__ = [
+    "Fill",
     "Hook",
     "Json",
     "Names",
     "Shape",
-    "Slot",
     "Word",
     "an_object",
     "one_name",
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 Shape = Callable[[Json], Json]
 Hook = Callable[[Any, Any], Any]
 Names = Callable[[str], Sequence[str]]
-Slot = tuple[Callable[[Any], Any], Callable[[Any, Any], None]]
+Fill = Callable[[Any, Any], None]
 
 _WORD = "one of few: equal ones are kept once"
 Word = Annotated[str, _WORD]
@@ -98,9 +98,9 @@ class _Writer:
         slots = slots_of(cls)
         if slots is not None:
             self.lines.append(f"{pad}{made} = new({self._name(cls)})")
-            for field, (_, fill) in zip(fields, slots, strict=True):
+            for field in fields:
                 self._field(field, raw, pad)
-                self.lines.append(f"{pad}{self._name(fill)}({made}, v)")
+                self.lines.append(f"{pad}{self._name(slots[field.name])}({made}, v)")
         else:
             self.lines.append(f"{pad}{made} = {{}}")
             for field in (field for field in fields if field.init):
@@ -165,16 +165,16 @@ def _not_none(of: Any) -> Any:
     return inner[0] if NoneType in get_args(of) and len(inner) == 1 else of
 
 
-def slots_of(cls: type) -> tuple[Slot, ...] | None:
-    """What gets and fills each field, if an `__init__` would fill slots and do no more."""
+def slots_of(cls: type) -> dict[str, Fill] | None:
+    """What fills each field, if an `__init__` would fill slots and do no more."""
     if not attrs.has(cls) or hasattr(cls, "__attrs_post_init__"):
         return None
-    slots = []
+    slots = {}
     for field in attrs.fields(cls):
         slot = getattr(cls, field.name, None)
         if not isinstance(slot, MemberDescriptorType):
             return None
         if not field.init or field.converter is not None or field.validator is not None:
             return None
-        slots.append((slot.__get__, slot.__set__))
-    return tuple(slots)
+        slots[field.name] = slot.__set__
+    return slots

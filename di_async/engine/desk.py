@@ -128,7 +128,7 @@ class Desk:
         if len(self._looked_at) >= _REMEMBERED:
             recent = self._clock.now() - self._policy.target_lag
             self._looked_at = {id: at for id, at in self._looked_at.items() if at > recent}
-        self._looked_at[watch.id] = watch.looked_at
+        self._looked_at[watch.id] = max(watch.looked_at, watch.asked_at)
 
     # -- what came back -----------------------------------------------------------------------
 
@@ -159,9 +159,10 @@ class Desk:
         """It was broken off: nothing was learned, and it may be asked again."""
         match ask:
             case GetOne(item=watch):
-                watch.asking = watch.confirming = False
-            case ListPage(page=page, region=region):
-                self.planner.page_failed(page, self._clock.now(), region)
+                watch.confirming = False
+                self.planner.broken_off(watch)
+            case ListPage():
+                self.planner.page_broken_off(ask)
 
     def read(self, ask: ListPage, page: Page | Unread) -> Page | None:
         """A page that came back; None where it is just as it was. Raises `DecodeError`."""

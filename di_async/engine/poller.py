@@ -76,6 +76,7 @@ class Poller:
         self._deadlines = Deadlines(self._on_deadline)
         self._steps = Steps(policy, clock, self._desk, self._queue)
         self._reads: set[asyncio.Task[None]] = set()
+        self._late: list[Waiter] = []
         self._in_flight = 0
         self._gets = self._lists = 0
         self._failures = 0
@@ -164,13 +165,29 @@ class Poller:
         return self._desks[key]
 
     def _on_deadline(self, waiter: Waiter) -> None:
-        watch, looks = waiter.tracker.seat[1], waiter.looks
-        owed = looks is not None and waiter.tracker.looks == looks
-        if watch.asking or watch.confirming or owed:
-            grace = _IN_FLIGHT_GRACE_S if looks is None else _ONE_LOOK_S
+        if self._may_yet_win(waiter):
+            grace = _IN_FLIGHT_GRACE_S if waiter.looks is None else _ONE_LOOK_S
             asyncio.get_running_loop().call_later(grace, waiter.resolve, Expired())
+            self._late.append(waiter)
         else:
             waiter.resolve(Expired())
+
+    def _may_yet_win(self, waiter: Waiter) -> bool:
+        """A read that may settle it is on its way, or owed to it."""
+        (desk, watch), tracker = waiter.tracker.seat, waiter.tracker
+        owed = waiter.looks is not None and tracker.looks == waiter.looks
+        return owed or bool(watch.confirming) or desk.planner.under_way(watch)
+
+    def _let_go(self) -> None:
+        """A read is over: those who had only that left to hope for have waited long enough."""
+        late, self._late = self._late, []
+        for waiter in late:
+            if waiter.future.done():
+                continue
+            if self._may_yet_win(waiter):
+                self._late.append(waiter)
+            else:
+                waiter.resolve(Expired())
 
     @property
     def _awaited(self) -> int:
@@ -271,6 +288,8 @@ class Poller:
         """Look again, if there may be something to ask before it was time to."""
         if task.cancelled() or task.exception() is not None:
             desk.forget(ask)
+        if self._late:
+            self._let_go()
         full = self._in_flight >= _MAX_IN_FLIGHT
         self._reads.discard(task)
         self._in_flight -= _weight(ask)

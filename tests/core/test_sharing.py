@@ -72,3 +72,37 @@ def test_what_is_of_another_kind_is_left_as_it_is(known: Any) -> None:
     """Also what has no slots to fill."""
     for new in (Whole("a", Part("b")), Checked(2), (1, 2), {"a": 1}):
         assert shared(new, known) is new
+
+
+@pytest.mark.parametrize("one", [1, 1.0, True, [1], {"b": True}])
+@pytest.mark.parametrize("other", [1, 1.0, True, [1.0], {"b": 1}])
+def test_what_only_compares_equal_is_not_taken_for_the_same(one: Any, other: Any) -> None:
+    """In JSON as it came, 1 is neither 1.0 nor true."""
+    kept = shared(Whole("a", also={"on": one}), Whole("a", also={"on": other}))
+    assert repr(kept.also) == repr({"on": one})
+
+
+@frozen
+class Odd:
+    """It says that all of its kind are equal."""
+
+    state: str = field(eq=False)
+
+
+def test_a_class_s_own_idea_of_equality_does_not_count() -> None:
+    """What it shows does."""
+    assert shared(Odd("up"), Odd("booting")).state == "up"
+
+
+def test_depth_does_not_matter_where_nothing_is_shared() -> None:
+    """Comparing what is nested a thousand times would end every wait there is."""
+    new, known = Whole("a", also=nested(5000)), Whole("a", also=nested(5000))
+    assert shared(new, known) is new
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """An object in an object in an object."""
+    inner: dict[str, Any] = {}
+    for _ in range(depth):
+        inner = {"in": inner}
+    return inner

@@ -385,8 +385,8 @@ MUTANTS = [
         "06",
         "a read in flight never wins",
         POLLER,
-        "if watch.asking or watch.confirming or owed:",
-        "if owed:",
+        "return owed or bool(watch.confirming) or desk.planner.under_way(watch)",
+        "return owed",
     ),
     Mutant(
         "06",
@@ -614,8 +614,8 @@ MUTANTS = [
         "timeouts",
         "0 is no look",
         POLLER,
-        "if watch.asking or watch.confirming or owed:",
-        "if watch.asking and looks is None:",
+        "return owed or bool(watch.confirming) or desk.planner.under_way(watch)",
+        "return waiter.looks is None and desk.planner.under_way(watch)",
     ),
     Mutant(
         "timeouts",

@@ -22,7 +22,9 @@ from di_async import (
     WaitError,
     WaitRefusedError,
     WaitTimeoutError,
+    wait_all,
 )
+from di_async.core.wire import Response
 from tests.promises.support import (
     DIALECTS,
     GONE,
@@ -35,6 +37,7 @@ from tests.promises.support import (
     created,
     creation,
     instance,
+    lasting,
     now,
     playing,
     refused,
@@ -229,6 +232,29 @@ async def test_read_in_flight_that_settles_nothing() -> None:
             await change.wait(timeout=11)
     assert now() - began == pytest.approx(13, abs=0.1)
     assert play.count("GET") == 2
+
+
+@pytest.mark.parametrize(("timeout", "won"), [(98, 0), (105, 3)])
+async def test_page_in_flight_at_the_deadline(
+    timeout: float, won: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may show them settled, and the GETs that prove it may win; if not, it is over with it."""
+    async with virtual_client(world(lifecycle=lasting(100))) as (client, net):
+        ours = client.dedicated_inferences
+        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
+        send, began, came = net.send, now(), list[float]()
+
+        async def late(*sent: Any) -> Response:
+            await asyncio.sleep(2)
+            answer = await send(*sent)
+            came.append(now())
+            return answer
+
+        monkeypatch.setattr(net, "send", late)
+        report = await wait_all(changes, timeout=timeout)
+        assert len(report.succeeded) == won
+        assert timeout < now() - began <= timeout + 5
+        assert now() == came[-1]
 
 
 async def test_read_in_flight_that_takes_for_ever() -> None:

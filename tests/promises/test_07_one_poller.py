@@ -8,6 +8,7 @@ page, waits are read by the page.
 """
 
 import asyncio
+import contextlib
 import itertools
 import random
 from collections.abc import AsyncIterator, Callable
@@ -122,6 +123,49 @@ async def test_waits_that_follow_on_waits_whose_list_was_under_way(
         gone = await asyncio.gather(*(ours.delete(change.id) for change in made))
         then = await wait_all(gone, timeout=1500)
         assert (len(first.succeeded), len(then.succeeded)) == (5, 5)
+
+
+def delay(net: WorldTransport, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every answer take that much longer."""
+    send = net.send
+
+    async def late(*sent: Any) -> Response:
+        await asyncio.sleep(seconds)
+        return await send(*sent)
+
+    monkeypatch.setattr(net, "send", late)
+
+
+@pytest.mark.parametrize(("latency", "timeout"), [(0.05, 7), (2, 7), (3, 5.5), (6, 10)])
+async def test_short_waits_in_a_loop(
+    latency: float, timeout: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that each of them breaks off is read all the same: they settle as one wait does."""
+    async with virtual_client(world()) as (client, net):
+        ours = client.dedicated_inferences
+        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
+        delay(net, latency, monkeypatch)
+        while len((await wait_all(changes, timeout=timeout)).succeeded) < 3:
+            assert now() < 700
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("latency", "patience"), [(1, 0.3), (3, 2), (0.05, 1)])
+async def test_waits_cancelled_again_and_again(
+    count: int, latency: float, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never asked for more often than `target_lag` allows, however impatient the caller is."""
+    async with virtual_client(world()) as (client, net):
+        ours = client.dedicated_inferences
+        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(count)]
+        delay(net, latency, monkeypatch)
+        await asyncio.sleep(30)
+        before, until = len(net.requests), now() + 120
+        while now() < until:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await asyncio.gather(*(change.wait() for change in changes))
+        assert len(net.requests) - before <= 120 / 5 + 2
 
 
 @pytest.mark.parametrize("count", [1, 3])
