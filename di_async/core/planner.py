@@ -227,10 +227,10 @@ class Planner(Generic[W]):
         if ask.region == self._view.region:
             self.broken_off(self._sheet(ask.page))
 
-    def under_way(self, item: Item) -> bool:
-        """A read that may show it is on its way."""
-        if item.asking or item.page is not None:
-            return item.asking or self._sheet(item.page or 0).asking
+    def page_under_way(self, item: Item) -> bool:
+        """A page that may show it is on its way."""
+        if item.page is not None:
+            return self._sheet(item.page).asking
         return item.listed and any(sheet.asking for sheet in self._sheets.values())
 
     def item_read(self, item: Item, now: float) -> None:

@@ -165,26 +165,25 @@ class Poller:
         return self._desks[key]
 
     def _on_deadline(self, waiter: Waiter) -> None:
-        if self._may_yet_win(waiter):
-            grace = _IN_FLIGHT_GRACE_S if waiter.looks is None else _ONE_LOOK_S
+        (desk, watch), looks = waiter.tracker.seat, waiter.looks
+        owed = looks is not None and waiter.tracker.looks == looks
+        by_page = desk.planner.page_under_way(watch)
+        if watch.asking or watch.confirming or owed or by_page:
+            grace = _IN_FLIGHT_GRACE_S if looks is None else _ONE_LOOK_S
             asyncio.get_running_loop().call_later(grace, waiter.resolve, Expired())
-            self._late.append(waiter)
+            if by_page and looks is None:
+                self._late.append(waiter)
         else:
             waiter.resolve(Expired())
 
-    def _may_yet_win(self, waiter: Waiter) -> bool:
-        """A read that may settle it is on its way, or owed to it."""
-        (desk, watch), tracker = waiter.tracker.seat, waiter.tracker
-        owed = waiter.looks is not None and tracker.looks == waiter.looks
-        return owed or bool(watch.confirming) or desk.planner.under_way(watch)
-
     def _let_go(self) -> None:
-        """A read is over: those who had only that left to hope for have waited long enough."""
+        """A read is over: those who hoped for a page that did not show them settled may go."""
         late, self._late = self._late, []
         for waiter in late:
             if waiter.future.done():
                 continue
-            if self._may_yet_win(waiter):
+            desk, watch = waiter.tracker.seat
+            if watch.asking or watch.confirming or desk.planner.page_under_way(watch):
                 self._late.append(waiter)
             else:
                 waiter.resolve(Expired())

@@ -42,7 +42,8 @@ def test_ctrl_c_ends_the_emulator() -> None:
         lines = [emulating.stdout.readline().split(maxsplit=1) for _ in range(2)]
         assert "Ctrl-C" in emulating.stderr.readline()
         emulating.send_signal(signal.SIGINT)
-        out, err = emulating.communicate()
+        # Not `communicate`: it does not know of what the line reader has buffered.
+        out, err = emulating.stdout.read(), emulating.stderr.read()
     assert emulating.returncode == 130
     assert (lines[0][0], lines[1][0]) == ("API", "token")
     assert f"DIGITALOCEAN_TOKEN={lines[1][1].strip()}" in out

@@ -385,8 +385,8 @@ MUTANTS = [
         "06",
         "a read in flight never wins",
         POLLER,
-        "return owed or bool(watch.confirming) or desk.planner.under_way(watch)",
-        "return owed",
+        "if watch.asking or watch.confirming or owed or by_page:",
+        "if owed:",
     ),
     Mutant(
         "06",
@@ -614,8 +614,8 @@ MUTANTS = [
         "timeouts",
         "0 is no look",
         POLLER,
-        "return owed or bool(watch.confirming) or desk.planner.under_way(watch)",
-        "return waiter.looks is None and desk.planner.under_way(watch)",
+        "if watch.asking or watch.confirming or owed or by_page:",
+        "if (watch.asking or by_page) and looks is None:",
     ),
     Mutant(
         "timeouts",
