@@ -25,6 +25,8 @@ _BY_RUN: dict[str, dict[str, float]] = {
     "A-10000-x0.6": {"p99": 50},
     "A-10000-x1.7": {"p99": 50},
     "A-1000-warm-always": {"p99": 6, "requests": 2500},
+    "A-2000-warm": {"p99": 25},
+    "A-2000-cold": {"p99": 25},
     "A-2000-warm-always": {"p99": 25},
     "memory-10000": {"idle_bytes": 2048},
 }
