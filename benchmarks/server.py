@@ -3,8 +3,7 @@
 It says the same bytes for the same path, as fast as asyncio can: an instance, 50 list pages of 200
 instances as the emulator's world writes them, and a deployment as Gcore's API shows it. A POST is
 answered as the create of one of the instances, in turn. Its rate headers tell of a quota that
-nobody can use up. `python -m benchmarks.server` prints its URL and
-serves until stdin ends.
+nobody can use up. `python -m benchmarks.server` prints its URL and serves until stdin ends.
 """
 
 import asyncio

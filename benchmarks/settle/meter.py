@@ -35,7 +35,7 @@ class Meter:
         """Count from here; what exists by now is none of the waits' cost."""
         gc.collect()
         gc.freeze()
-        self.json_cpu.seconds, self.json_cpu.laps = 0.0, 0
+        self.json_cpu.seconds = 0.0
         _reset_peak()
         self._base_bytes = _memory("VmRSS")
         self.total_cpu.start()

@@ -20,7 +20,6 @@ from benchmarks.settle.runs import Run
 from benchmarks.settle.scenarios import SCENARIOS
 from benchmarks.settle.stage import Actor, Stage
 from benchmarks.settle.virtual import run_virtual
-from benchmarks.settle.wire import Stopwatch
 from benchmarks.settle.worlds import CREATES, build_world
 from di_async import DurationModel, PollPolicy, RequestBudget
 
@@ -116,11 +115,8 @@ def _unseen(stage: Stage, actor: Actor) -> int:
 
 
 def _costs(stage: Stage, meter: Meter, run: Run) -> dict[str, float]:
-    worlds = [actor.transport.world_cpu for actor in stage.actors]
-    world = sum(watch.seconds for watch in worlds)
-    watches = [*worlds, stage.harness_cpu, meter.json_cpu]
-    measuring = Stopwatch.cost() * sum(watch.laps for watch in watches)
-    others = world + stage.harness_cpu.seconds + meter.json_cpu.seconds + measuring
+    world = sum(actor.transport.world_cpu.seconds for actor in stage.actors)
+    others = world + stage.harness_cpu.seconds + meter.json_cpu.seconds
     return {
         "cpu_s": meter.total_cpu.seconds - others,
         "json_s": meter.json_cpu.seconds,

@@ -32,7 +32,6 @@ class Stopwatch:
     """CPU seconds of this thread, spent between `start` and `stop`."""
 
     seconds: float = 0.0
-    laps: int = 0
     _since: float = 0.0
 
     def start(self) -> None:
@@ -42,22 +41,6 @@ class Stopwatch:
     def stop(self) -> None:
         """Count until here."""
         self.seconds += time.thread_time() - self._since
-        self.laps += 1
-
-    @classmethod
-    def cost(cls) -> float:
-        """CPU seconds that a lap takes and does not count."""
-        return min(cls._cost_of(1000) for _ in range(9)) / 1000
-
-    @classmethod
-    def _cost_of(cls, laps: int) -> float:
-        whole, watch = cls(), cls()
-        whole.start()
-        for _ in range(laps):
-            watch.start()
-            watch.stop()
-        whole.stop()
-        return whole.seconds - watch.seconds
 
 
 @frozen
