@@ -54,7 +54,6 @@ class Change(Generic[R]):
 
     Attributes:
         id: what it is about.
-        initial: the write's own answer, structured; None after `resume`.
         access_token: the one-time token of a create; its value is shown by the API only once.
         adopted: the write's answer was lost and its doing found by looking.
         already_gone: a delete found nothing to delete (or nothing in this team).
@@ -76,7 +75,7 @@ class Change(Generic[R]):
         self._tracker = tracker
         self._poller = poller
         self._resumed_until = self._deadline_at = resumed_until
-        self.initial = initial
+        tracker.initial = initial
         self._shown_at_once = not tracker.source.steps if shown_at_once is None else shown_at_once
         self.access_token = access_token
         self.adopted = adopted
@@ -97,6 +96,11 @@ class Change(Generic[R]):
     def action(self) -> str:
         """`create`, `update`, `delete`, ..."""
         return self._tracker.case.action.value
+
+    @property
+    def initial(self) -> Any:
+        """The write's own answer, structured; None after `resume`."""
+        return self._tracker.initial
 
     @property
     def latest(self) -> R | None:

@@ -231,17 +231,14 @@ class Engine(Struct, kw_only=True):
         *,
         steps: Sequence[Stage] = (),
         predicate: Callable[[R], object] | None = None,
-        initial: Any = None,
         **more: Any,
     ) -> Change[Any]:
         """A handle on a write that was accepted just now, or on a wait that begins now.
 
         `steps` have to end, in their order, before the resource is judged.
         """
-        tracker = Tracker(
-            source, id, case, self.clock, predicate=predicate, steps=steps, told=initial
-        )
-        return Change(tracker, self._poller, initial=initial, **more)
+        tracker = Tracker(source, id, case, self.clock, predicate=predicate, steps=steps)
+        return Change(tracker, self._poller, **more)
 
     def watch(self, source: Source[Any], sweep: Sweep) -> AccountWatch:
         """A stream of what happens to all that these sweeps show."""

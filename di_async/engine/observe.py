@@ -77,6 +77,8 @@ class Waiter(Struct, eq=False):
     """With `timeout=0`: how many looks there were before the one that is owed."""
     due: bool = False
     """Its deadline has passed, or does not matter any more."""
+    grace: asyncio.TimerHandle | None = None
+    """Ends what it was given beyond its deadline."""
 
     @property
     def until(self) -> float:
@@ -105,7 +107,6 @@ class Tracker(Generic[R]):
         started_at: float | None = None,
         predicate: Callable[[R], object] | None = None,
         steps: Sequence[Stage] = (),
-        told: Any = None,
     ) -> None:
         started = case.accepted_at if started_at is None else started_at
         self.source = source
@@ -124,6 +125,8 @@ class Tracker(Generic[R]):
         self.case = case
         self.clock = clock
         self.started_at = started
+        self.initial: Any = None
+        """What the write's answer showed."""
         self.latest: R | None = None
         self.ledger = Ledger()
         self.history: list[StatusChange] = []
@@ -138,7 +141,6 @@ class Tracker(Generic[R]):
         self.seems_over = False
         """So the resource says, while a step may still be going on."""
         self._predicate = predicate
-        self._told = told
         self._status: str | None = None
         self._unknown_told: set[str] = set()
 
@@ -150,7 +152,7 @@ class Tracker(Generic[R]):
     @property
     def known(self) -> Any:
         """As last seen, or as the write's answer showed it."""
-        return self._told if self.latest is None else self.latest
+        return self.initial if self.latest is None else self.latest
 
     @property
     def elapsed(self) -> float:

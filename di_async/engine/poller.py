@@ -108,6 +108,8 @@ class Poller:
     def leave(self, waiter: Waiter) -> None:
         """It waits no longer. The asking stops if nobody else does; the resource is left alone."""
         self._deadlines.leave(waiter)
+        if waiter.grace is not None:
+            waiter.grace.cancel()
         tracker = waiter.tracker
         tracker.waiters.remove(waiter)
         if not tracker.waiters:
@@ -170,7 +172,8 @@ class Poller:
         by_page = desk.planner.page_under_way(watch)
         if watch.asking or watch.confirming or owed or by_page:
             grace = _IN_FLIGHT_GRACE_S if looks is None else _ONE_LOOK_S
-            asyncio.get_running_loop().call_later(grace, waiter.resolve, Expired())
+            loop = asyncio.get_running_loop()
+            waiter.grace = loop.call_later(grace, waiter.resolve, Expired())
             if by_page and looks is None:
                 self._late.append(waiter)
         else:

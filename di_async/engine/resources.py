@@ -48,15 +48,14 @@ class Resources(Generic[R]):
         It settles when a read that starts from now on shows the resource active (or, `deleted`,
         when GET answers 404). `seen` is how it looked before. No I/O.
         """
-        change = self._handle(id, Action.DELETE if deleted else Action.ACTIVE)
-        change.initial = seen
-        return change
+        return self._handle(id, Action.DELETE if deleted else Action.ACTIVE, initial=seen)
 
     async def wait_until(
         self, id: str, predicate: Callable[[R], object], *, timeout: Timeout = DEFAULT
     ) -> R:
         """The resource, once `predicate(resource)` is true of a read. No status word raises."""
-        found: R = await self._handle(id, Action.PREDICATE, predicate).wait(timeout=timeout)
+        waiting = self._handle(id, Action.PREDICATE, predicate=predicate)
+        found: R = await waiting.wait(timeout=timeout)
         return found
 
     def watch(
@@ -74,7 +73,8 @@ class Resources(Generic[R]):
         if id is not None:
             if region is not None:
                 raise InvalidInputError("watch one resource, or a region: not both")
-            return self._handle(id, Action.PREDICATE, lambda _: False).events(timeout=None)
+            never = self._handle(id, Action.PREDICATE, predicate=lambda _: False)
+            return never.events(timeout=None)
         if self._source.sweep is None:
             raise InvalidInputError(f"no list of every {self._source.noun}: give an id")
         return self._engine.watch(self._source, partial(self._source.sweep, region=region))
@@ -87,9 +87,7 @@ class Resources(Generic[R]):
         """
         return self._engine.resumed(self._source, token)
 
-    def _handle(
-        self, id: str, action: Action, predicate: Callable[[R], object] | None = None
-    ) -> Change[Any]:
+    def _handle(self, id: str, action: Action, **more: Any) -> Change[Any]:
         self._check(id)
         case = Case(action=action, accepted_at=self._engine.clock.now())
-        return self._engine.change(self._source, id, case, predicate=predicate)
+        return self._engine.change(self._source, id, case, **more)

@@ -202,7 +202,7 @@ async def test_a_job_is_not_taken_for_the_node_it_is_about() -> None:
     """What was seen last of a node is unknown until one is read."""
     async with fourth() as (client, _):
         change = await client.nodes.create(3)
-        change.initial = object()
+        assert change.initial is not None
         assert change.latest is None
         node = await change.wait()
         assert change.latest is node

@@ -11,7 +11,7 @@ from attrs import frozen
 from di_async import Change, DigitalOcean
 from di_async.core.wire import Request, Response
 from di_async.emulator import Lifecycle, World
-from tests.support import TEN_MINUTES, a_spec, answer
+from tests.support import TEN_MINUTES, WorldTransport, a_spec, answer
 
 ID = "08a45244-33e0-415e-b127-d766a9e5b267"
 VPC = "997615ce-132d-4bae-9270-9ee21b395e5d"
@@ -218,3 +218,19 @@ def world(dialect: Any = "documented", **options: Any) -> World:
 def lasting(create: float = 600, update: float = 300, delete: float = 120) -> Lifecycle:
     """How long each action takes."""
     return Lifecycle(create=create, update=update, delete=delete)
+
+
+def delay(
+    net: WorldTransport, seconds: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+) -> list[float]:
+    """Let every answer take that much longer; gives when they came."""
+    send, came = net.send, list[float]()
+
+    async def late(*sent: Any) -> Response:
+        await asyncio.sleep(seconds())
+        response = await send(*sent)
+        came.append(now())
+        return response
+
+    monkeypatch.setattr(net, "send", late)
+    return came

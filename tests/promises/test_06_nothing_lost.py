@@ -24,7 +24,6 @@ from di_async import (
     WaitTimeoutError,
     wait_all,
 )
-from di_async.core.wire import Response
 from tests.promises.support import (
     DIALECTS,
     GONE,
@@ -36,6 +35,7 @@ from tests.promises.support import (
     Step,
     created,
     creation,
+    delay,
     instance,
     lasting,
     now,
@@ -242,15 +242,8 @@ async def test_page_in_flight_at_the_deadline(
     async with virtual_client(world(lifecycle=lasting(100))) as (client, net):
         ours = client.dedicated_inferences
         changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
-        send, began, came = net.send, now(), list[float]()
-
-        async def late(*sent: Any) -> Response:
-            await asyncio.sleep(2)
-            answer = await send(*sent)
-            came.append(now())
-            return answer
-
-        monkeypatch.setattr(net, "send", late)
+        came = delay(net, lambda: 2, monkeypatch)
+        began = now()
         report = await wait_all(changes, timeout=timeout)
         assert len(report.succeeded) == won
         assert timeout < now() - began <= timeout + 5

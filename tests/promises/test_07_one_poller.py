@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from di_async import (
+    Change,
     DigitalOcean,
     PollPolicy,
     RateLimitError,
@@ -27,7 +28,6 @@ from di_async import (
     WaitTimeoutError,
     wait_all,
 )
-from di_async.core.wire import Response
 from tests.promises.support import (
     BASE,
     DIALECTS,
@@ -37,6 +37,7 @@ from tests.promises.support import (
     Slow,
     created,
     creation,
+    delay,
     instance,
     lasting,
     now,
@@ -66,6 +67,18 @@ async def until_next_request(net: WorldTransport) -> None:
         await asyncio.sleep(0.01)
 
 
+async def being_read(
+    client: DigitalOcean, net: WorldTransport, count: int = 3
+) -> tuple[list[Change[Any]], list[asyncio.Task[Any]]]:
+    """So many creates that are waited for, at a moment at which a read of them is on its way."""
+    ours = client.dedicated_inferences
+    changes = [await ours.create(a_spec(f"web-{n}")) for n in range(count)]
+    waits = [asyncio.create_task(change.wait()) for change in changes]
+    await asyncio.sleep(50)
+    await until_next_request(net)
+    return changes, waits
+
+
 async def settle(*tasks: asyncio.Task[Any]) -> None:
     """Cancel them all and see them end."""
     for task in tasks:
@@ -92,11 +105,7 @@ async def test_many_waits_for_one_id(dialect: str) -> None:
 async def test_waits_left_while_their_list_is_read_and_taken_up_again() -> None:
     """They are asked for as before; what was broken off taught nothing and blocks nothing."""
     async with virtual_client(world("documented")) as (client, net):
-        ours = client.dedicated_inferences
-        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
-        waits = [asyncio.create_task(change.wait()) for change in changes]
-        await asyncio.sleep(50)
-        await until_next_request(net)
+        changes, waits = await being_read(client, net)
         await settle(*waits)
         report = await wait_all(changes, timeout=1200)
         assert len(report.succeeded) == 3
@@ -110,30 +119,13 @@ async def test_waits_that_follow_on_waits_whose_list_was_under_way(
     """Answers come late: waits end while a page is on its way, and nobody after them is lost."""
     dice = random.Random(seed)
     async with virtual_client(world(lifecycle=lasting(60, 30, 20))) as (client, net):
-        send = net.send
-
-        async def late(*sent: Any) -> Response:
-            await asyncio.sleep(dice.uniform(0, 20))
-            return await send(*sent)
-
-        monkeypatch.setattr(net, "send", late)
+        delay(net, partial(dice.uniform, 0, 20), monkeypatch)
         ours = client.dedicated_inferences
         made = await asyncio.gather(*(ours.create(a_spec(f"web-{n}")) for n in range(5)))
         first = await wait_all(made, timeout=1500)
         gone = await asyncio.gather(*(ours.delete(change.id) for change in made))
         then = await wait_all(gone, timeout=1500)
         assert (len(first.succeeded), len(then.succeeded)) == (5, 5)
-
-
-def delay(net: WorldTransport, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every answer take that much longer."""
-    send = net.send
-
-    async def late(*sent: Any) -> Response:
-        await asyncio.sleep(seconds)
-        return await send(*sent)
-
-    monkeypatch.setattr(net, "send", late)
 
 
 @pytest.mark.parametrize(("latency", "timeout"), [(0.05, 7), (2, 7), (3, 5.5), (6, 10)])
@@ -144,7 +136,7 @@ async def test_short_waits_in_a_loop(
     async with virtual_client(world()) as (client, net):
         ours = client.dedicated_inferences
         changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
-        delay(net, latency, monkeypatch)
+        delay(net, lambda: latency, monkeypatch)
         while len((await wait_all(changes, timeout=timeout)).succeeded) < 3:
             assert now() < 700
 
@@ -158,7 +150,7 @@ async def test_waits_cancelled_again_and_again(
     async with virtual_client(world()) as (client, net):
         ours = client.dedicated_inferences
         changes = [await ours.create(a_spec(f"web-{n}")) for n in range(count)]
-        delay(net, latency, monkeypatch)
+        delay(net, lambda: latency, monkeypatch)
         await asyncio.sleep(30)
         before, until = len(net.requests), now() + 120
         while now() < until:
@@ -172,11 +164,7 @@ async def test_waits_cancelled_again_and_again(
 async def test_read_that_a_stranger_cancels(count: int) -> None:
     """Whoever cancels every task it finds does not leave a wait that is never served."""
     async with virtual_client(world("documented")) as (client, net):
-        ours = client.dedicated_inferences
-        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(count)]
-        waits = [asyncio.create_task(change.wait()) for change in changes]
-        await asyncio.sleep(50)
-        await until_next_request(net)
+        _, waits = await being_read(client, net, count)
         for task in asyncio.all_tasks() - {asyncio.current_task(), *waits}:
             task.cancel()
         await asyncio.gather(*waits)
@@ -186,11 +174,7 @@ async def test_read_that_a_stranger_cancels(count: int) -> None:
 async def test_one_left_on_a_page_is_not_asked_about_sooner() -> None:
     """A page just as it was is a look at each of its rows: nobody is due before `target_lag`."""
     async with virtual_client(world("documented")) as (client, net):
-        ours = client.dedicated_inferences
-        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
-        waits = [asyncio.create_task(change.wait()) for change in changes]
-        await asyncio.sleep(100)
-        await until_next_request(net)
+        _, waits = await being_read(client, net)
         listed = now()
         await asyncio.sleep(1)
         await settle(*waits[1:])
@@ -199,8 +183,11 @@ async def test_one_left_on_a_page_is_not_asked_about_sooner() -> None:
         await settle(waits[0])
 
 
-async def test_no_timer_is_left_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However far the next look was."""
+@pytest.mark.parametrize(("timeout", "closed_after"), [(None, 130), (121, 121.5)])
+async def test_no_timer_is_left_after_close(
+    timeout: float | None, closed_after: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far the next look was, and also while a read may still win beyond the deadline."""
     loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
     call_later = loop.call_later
 
@@ -210,11 +197,13 @@ async def test_no_timer_is_left_after_close(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(loop, "call_later", noted)
     polling = PollPolicy(target_lag=120, max_interval=120)
-    async with virtual_client(world("documented"), polling=polling) as (client, _):
+    async with virtual_client(world("documented"), polling=polling) as (client, net):
         change = await client.dedicated_inferences.create(a_spec())
-        wait = asyncio.create_task(change.wait())
-        await asyncio.sleep(130)
-    await asyncio.wait([wait])
+        delay(net, lambda: 3, monkeypatch)
+        wait = asyncio.create_task(change.wait(timeout=timeout))
+        await asyncio.sleep(closed_after)
+        assert not wait.done()
+    await asyncio.gather(wait, return_exceptions=True)
     assert timers
     assert [timer for timer in timers if timer.when() > now() and not timer.cancelled()] == []
 
