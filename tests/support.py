@@ -111,6 +111,22 @@ def a_spec(name: str = "web", **fields: Any) -> DedicatedInferenceSpec:
     )
 
 
+class AskedTime:
+    """A clock for an emulator: it moves by `step` seconds whenever it is read, thus asked.
+
+    The world goes on with what is asked of it, however fast or slow the machine is.
+    """
+
+    def __init__(self, step: float) -> None:
+        self.now = time.time()  # signatures expire by the real time
+        self.step = step
+
+    def read(self) -> float:
+        """The moment it shows; the next one is later."""
+        self.now += self.step
+        return self.now
+
+
 @asynccontextmanager
 async def virtual_client(
     world: World | None = None, **options: Any

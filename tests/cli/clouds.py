@@ -11,8 +11,8 @@ from tests.cli.helpers import EASY, Di
 State = Literal["settled", "under way"]
 EXO_MODEL, EXO_GPU = "mistralai/Mistral-7B-Instruct-v0.3", "gpua5000"
 NEVER = 1e9
-# World seconds; long enough for a command to begin on a busy machine.
-SOON = 100.0
+# World seconds: three requests find it under way yet.
+SOON = 35.0
 
 
 @frozen

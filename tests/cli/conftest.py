@@ -4,8 +4,15 @@ import pytest
 from typer.testing import CliRunner
 
 from di_async.cli.app import app
-from di_async.emulator import Emulator
+from di_async.emulator import Emulator, Options
 from tests.cli.helpers import HF_TOKEN, Called, Di
+from tests.support import AskedTime
+
+
+@pytest.fixture
+def di_emulator_options() -> Options:
+    """Ten world seconds pass with each request: no test is a race with the machine."""
+    return {"time_scale": 100.0, "clock": AskedTime(0.1).read}
 
 
 @pytest.fixture

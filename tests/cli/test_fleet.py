@@ -79,8 +79,8 @@ def test_scan_on_a_terminal_shows_bars(
 def test_wait_for_all(di: Di, di_emulator: Emulator) -> None:
     """Whatever is under way: some become active, some go; what is settled is not asked for."""
     di_emulator.add_instance(name="done")
-    di_emulator.add_instance(name="comes", status="provisioning", settles_in=10)
-    di_emulator.add_instance(name="goes", status="deleting", settles_in=10)
+    di_emulator.add_instance(name="comes", status="provisioning", settles_in=35)
+    di_emulator.add_instance(name="goes", status="deleting", settles_in=35)
     called = di("wait", "--all", "-o", "json")
     told = {row["name"]: (row["action"], row["outcome"]) for row in called.json}
     assert called.code == 0
@@ -91,7 +91,7 @@ def test_wait_for_all(di: Di, di_emulator: Emulator) -> None:
 def test_wait_for_all_of_a_region(di: Di, di_emulator: Emulator) -> None:
     """Others may take for ever."""
     fleet(di_emulator)
-    di_emulator.add_instance(name="comes", region="atl1", status="provisioning", settles_in=10)
+    di_emulator.add_instance(name="comes", region="atl1", status="provisioning", settles_in=35)
     called = di("wait", "--all", "--region", "atl1")
     assert called.code == 0
     assert [line.split()[0] for line in called.out.splitlines()] == ["NAME", "comes"]
@@ -101,7 +101,7 @@ def test_wait_for_all_in_vain(di: Di, di_emulator: Emulator) -> None:
     """3 where something is still pending, 1 where something failed."""
     fleet(di_emulator)
     assert di("wait", "--all", "--timeout", "0").code == 3
-    doomed = di_emulator.add_instance(name="doomed", status="provisioning", settles_in=20)
+    doomed = di_emulator.add_instance(name="doomed", status="provisioning", settles_in=25)
     di_emulator.fault("error", id=doomed.id)
     called = di("wait", "--all", "--timeout", "2", "-o", "json")
     assert called.code == 1

@@ -19,7 +19,7 @@ from tests.cli.helpers import ABSENT, EASY, Di
 
 def test_wait_until_active(di: Di, di_emulator: Emulator) -> None:
     """`wait` is done when a read shows the instance active."""
-    di_emulator.add_instance(name="web", status="provisioning", settles_in=10)
+    di_emulator.add_instance(name="web", status="provisioning", settles_in=35)
     called = di("wait", "web", "-o", "json")
     assert (called.code, called.json["outcome"], called.json["action"]) == (0, "settled", "active")
     assert called.json["dedicated_inference"]["status"] == "active"
