@@ -17,6 +17,7 @@ from gcore.types.cloud import InferenceRegionCapacityList, Task
 from gcore.types.cloud.inference import InferenceAPIKey, InferenceDeployment, InferenceFlavor
 
 from di_async.emulator import Emulator, Lifecycle, threaded
+from tests.support import AskedTime
 
 FLAVOR = "inference-16vcpu-232gib-1xh100-80gb"
 WORDS = get_args(InferenceDeployment.model_fields["status"].annotation)
@@ -245,8 +246,12 @@ def test_answers_with_no_task_or_several(emulator: Emulator, sdk: Gcore) -> None
 
 def test_task_is_polled_through_new_and_running() -> None:
     """A task that takes its time is asked for once a second, and reads in all of its states."""
-    lifecycle = Lifecycle(create=9, operation_share=0.1)
-    with threaded(seed=0, lifecycle=lifecycle) as emu, Gcore(**options_of(emu)) as client:
+    lifecycle = Lifecycle(create=12, operation_share=0.5)
+    passing = AskedTime(1.0)
+    with (
+        threaded(seed=0, lifecycle=lifecycle, clock=passing.read) as emu,
+        Gcore(**options_of(emu)) as client,
+    ):
         id = client.cloud.inference.deployments.create(**ASKED).tasks[0]
         first = client.cloud.tasks.get(id)
         done = client.cloud.tasks.poll(id)
