@@ -18,7 +18,8 @@ from typing import Any
 from attrs import define, frozen
 
 from benchmarks.settle.memory import run_memory
-from benchmarks.settle.ours import Options, run_ours
+from benchmarks.settle.options import Options
+from benchmarks.settle.ours import run_ours
 from benchmarks.settle.report import misses, table, write_json
 from benchmarks.settle.rivals import RIVALS, figures
 from benchmarks.settle.runs import Run, all_runs

@@ -12,7 +12,7 @@ import tracemalloc
 from typing import Any
 
 from benchmarks.settle.runs import Run
-from benchmarks.settle.stage import Stage
+from benchmarks.settle.stage import Stage, attach
 from benchmarks.settle.virtual import EPOCH, run_virtual
 from benchmarks.settle.worlds import BASE, build_world, durations
 from di_async import Change, PollPolicy
@@ -34,7 +34,7 @@ def run_memory(n: int, seed: int) -> dict[str, float]:
         async with stage.actor() as actor:
             ids = [_placed(stage.world, lasts) for lasts in durations(run, seed)]
             _render_all(stage.world, n)
-            changes = [stage.attach(actor, id) for id in ids]
+            changes = [attach(actor.client, id) for id in ids]
             await _waiting(changes, figures)
 
     run_virtual(play)

@@ -1,57 +1,26 @@
-"""Our client in a scenario: one run with one seed, and its figures.
-
-The duration model is made here and nowhere else: from 500 durations of another seed, stretched by
-the factor that the run asks for.
-"""
+"""Our client in a scenario: one run with one seed, and its figures."""
 
 import math
-import random
 import time
+from functools import partial
 from itertools import chain
 from typing import Any
 
-from attrs import define
-
+from benchmarks.settle.alone import Piece, costs_alone
 from benchmarks.settle.floors import clairvoyant_pages, keller_mean
 from benchmarks.settle.meter import Meter
 from benchmarks.settle.metrics import blindness, most_in, unseen, wait_figures
+from benchmarks.settle.options import Options, policy
 from benchmarks.settle.rivals import PAGE
 from benchmarks.settle.runs import Run
 from benchmarks.settle.scenarios import SCENARIOS
 from benchmarks.settle.stage import Actor, Stage
+from benchmarks.settle.tape import Recorder, taping
 from benchmarks.settle.virtual import run_virtual
-from benchmarks.settle.worlds import CREATES, build_world
-from di_async import DurationModel, PollPolicy, RequestBudget
+from benchmarks.settle.worlds import build_world
+from di_async import RequestBudget
 
-__all__ = ["Options", "policy", "run_ours"]
-
-_KIND = ("create", "atl1", "gpu-mi300x1-192gb")
-_LEARNED_FROM = 500
-
-
-@define
-class Options:
-    """What is the same for all runs."""
-
-    latency_s: float = 0.1
-    target_lag: float | None = None
-
-
-def policy(run: Run, options: Options | None = None) -> PollPolicy:
-    """The default policy, with the run's model and way of confirming."""
-    settings: dict[str, Any] = {"confirm": run.confirm}
-    if options is not None and options.target_lag is not None:
-        settings["target_lag"] = options.target_lag
-    if run.model is not None:
-        settings["durations"] = _model(run.model)
-    return PollPolicy(**settings)
-
-
-def _model(stretch: float) -> DurationModel:
-    model, chance = DurationModel(), random.Random("another process")
-    for _ in range(_LEARNED_FROM):
-        model.learn(_KIND, stretch * CREATES.draw(chance))
-    return model
+__all__ = ["run_ours"]
 
 
 def run_ours(
@@ -60,6 +29,19 @@ def run_ours(
     """The figures of one run; each client has the default budget unless one is given."""
     options = options or Options()
     began = time.perf_counter()
+    if run.scenario != "A" or budget is not None:
+        _, figures = _played(run, seed, options, budget=budget)
+    else:
+        with taping() as tape:
+            ids, figures = _played(run, seed, options, transport=partial(Recorder, tape=tape))
+            figures |= costs_alone(Piece(run, seed, options, ids, tape))
+    return {**figures, "wall_s": time.perf_counter() - began}
+
+
+def _played(
+    run: Run, seed: int, options: Options, **more: Any
+) -> tuple[list[str], dict[str, float]]:
+    """Who was waited for, and the figures."""
     meter = Meter()
     stage = Stage(
         build_world(run, seed),
@@ -67,7 +49,7 @@ def run_ours(
         policy(run, options),
         latency_s=options.latency_s,
         on_ready=meter.begin,
-        budget=budget,
+        **more,
     )
 
     async def play() -> None:
@@ -77,13 +59,13 @@ def run_ours(
         run_virtual(play)
     meter.end()
     stage.complete()
-    return {
+    figures = {
         **wait_figures(stage.waits),
         **_traffic(stage),
         **_costs(stage, meter, run),
         **_regret(stage, run),
-        "wall_s": time.perf_counter() - began,
     }
+    return [wait.id for wait in stage.waits], figures
 
 
 def _traffic(stage: Stage) -> dict[str, float]:

@@ -11,7 +11,8 @@ import matplotlib as mpl
 import numpy as np
 
 from benchmarks.settle.floors import clairvoyant_pages, keller_mean
-from benchmarks.settle.ours import Options, run_ours
+from benchmarks.settle.options import Options
+from benchmarks.settle.ours import run_ours
 from benchmarks.settle.rivals import PAGE, RIVALS, even_list, figures
 from benchmarks.settle.runs import Run
 from benchmarks.settle.worlds import durations

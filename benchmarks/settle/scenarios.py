@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 
 from benchmarks.settle.runs import Run
-from benchmarks.settle.stage import Actor, Stage
+from benchmarks.settle.stage import Actor, Stage, attach
 from benchmarks.settle.virtual import EPOCH
 from benchmarks.settle.worlds import STRANGE_PAUSE_S, durations, strange_read
 from di_async.digitalocean import DedicatedInferenceSpec
@@ -80,7 +80,7 @@ def _attach(stage: Stage, run: Run, actors: list[Actor]) -> None:
         for lasts in durations(run, stage.seed)
     ]
     turns = list(zip(itertools.cycle(actors), placed))
-    handles = [(actor, stage.attach(actor, instance.id)) for actor, instance in turns]
+    handles = [(actor, attach(actor.client, instance.id)) for actor, instance in turns]
     stage.ready()
     for actor, change in handles:
         stage.spawn(stage.follow(actor, change, LONG_S))

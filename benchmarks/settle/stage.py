@@ -14,7 +14,7 @@ from attrs import define, field
 
 from benchmarks.settle.metrics import Wait
 from benchmarks.settle.virtual import EPOCH
-from benchmarks.settle.wire import Stopwatch, WorldTransport
+from benchmarks.settle.wire import Latency, Stopwatch, WorldTransport
 from di_async import (
     APIError,
     Change,
@@ -33,7 +33,7 @@ from di_async.core.stages import Stage as Reading
 from di_async.core.waiter import Action, Case
 from di_async.emulator import World
 
-__all__ = ["Actor", "Stage"]
+__all__ = ["Actor", "Stage", "attach"]
 
 
 @define
@@ -56,6 +56,7 @@ class Stage:
     unsent: int = 0
     """Writes that ended in an error, so that there was nothing to wait for."""
     budget: RequestBudget | None = None
+    transport: Callable[[World, Latency], WorldTransport] = WorldTransport
     actors: list[Actor] = field(factory=list)
     waits: list[Wait] = field(factory=list)
     foreign_at: list[float] = field(factory=list)
@@ -71,7 +72,7 @@ class Stage:
     async def actor(self) -> AsyncIterator[Actor]:
         """A client that has just been started."""
         seed = self.seed * 100 + len(self.actors)
-        transport = WorldTransport(self.world, seed, self.latency_s)
+        transport = self.transport(self.world, Latency(seed, self.latency_s))
         budget = RequestBudget() if self.budget is None else self.budget
         async with DigitalOcean(
             self.world.token, transport=transport, polling=self.polling, budget=budget
@@ -79,19 +80,6 @@ class Stage:
             actor = Actor(client, transport)
             self.actors.append(actor)
             yield actor
-
-    def attach(self, actor: Actor, id: str) -> Change[Any]:
-        """A handle on a create that another process began at second 0."""
-        case = Case(action=Action.CREATE, accepted_at=0.0, target_version=1)
-        token = ResumeToken(
-            provider="digitalocean",
-            base_url=actor.client.base_url,
-            stage=Reading("dedicated-inference", id),
-            action=case.action,
-            baseline=pack_case(case),
-            started_at=EPOCH,
-        )
-        return actor.client.dedicated_inferences.resume(token.encode())
 
     async def follow(self, actor: Actor, change: Change[Any], timeout: float) -> None:
         """Wait for a change, and note when and how that ended."""
@@ -154,3 +142,17 @@ class Stage:
             wait.ends_well = write.ends != "error"
             if write.regress_after is not None:
                 wait.fails_at = wait.ends_at + write.regress_after
+
+
+def attach(client: DigitalOcean, id: str) -> Change[Any]:
+    """A handle on a create that another process began at second 0."""
+    case = Case(action=Action.CREATE, accepted_at=0.0, target_version=1)
+    token = ResumeToken(
+        provider="digitalocean",
+        base_url=client.base_url,
+        stage=Reading("dedicated-inference", id),
+        action=case.action,
+        baseline=pack_case(case),
+        started_at=EPOCH,
+    )
+    return client.dedicated_inferences.resume(token.encode())

@@ -20,7 +20,7 @@ from di_async import TransportError
 from di_async.core.wire import Request, Response
 from di_async.emulator import World
 
-__all__ = ["Asked", "Stopwatch", "WorldTransport"]
+__all__ = ["Asked", "Latency", "Stopwatch", "WorldTransport"]
 
 _PATH = "/v2/dedicated-inferences"
 # A wait returns in the moment in which its proof is delivered; few answers are that recent.
@@ -65,22 +65,29 @@ class _Delivery:
         return self.path == f"{_PATH}/{id}"
 
 
+class Latency:
+    """One way after the other, each drawn anew."""
+
+    def __init__(self, seed: int = 0, mean_s: float = 0.1) -> None:
+        self._random = random.Random(f"{seed}/latency")
+        self.mean_s = mean_s
+        """Of a round trip."""
+
+    def draw(self) -> float:
+        """Seconds that the next way takes."""
+        return self.mean_s * self._random.uniform(0.25, 0.75)
+
+
 @define
 class WorldTransport:
     """One process's way to the world. Time is the running (virtual) loop's."""
 
     world: World
-    seed: int = 0
-    latency_s: float = 0.1
-    """Mean of a round trip."""
+    latency: Latency = field(factory=Latency)
     asked: list[Asked] = field(factory=list)
     answered_at: list[float] = field(factory=list)
     world_cpu: Stopwatch = field(factory=Stopwatch)
     _recent: deque[_Delivery] = field(factory=lambda: deque(maxlen=_RECENT))
-    _random: random.Random = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._random = random.Random(f"{self.seed}/latency")
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -96,7 +103,7 @@ class WorldTransport:
     ) -> Response:
         """The world's answer, a way there and a way back later."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._way())
+        await asyncio.sleep(self.latency.draw())
         self.world_cpu.start()
         path = f"{request.path}?{urlencode(request.params)}" if request.params else request.path
         sent = {"host": "api.digitalocean.com", **{k.lower(): v for k, v in headers.items()}}
@@ -105,7 +112,7 @@ class WorldTransport:
         answer = self.world.handle(at, request.method, path, sent, request.body or b"")
         self.asked.append(Asked(now, _kind(request), answer.status))
         self.world_cpu.stop()
-        await asyncio.sleep(answer.delay_s + self._way())
+        await asyncio.sleep(answer.delay_s + self.latency.draw())
         if answer.drop or answer.cut:
             raise TransportError("the answer broke off", method=request.method, path=request.path)
         self.world_cpu.start()
@@ -126,9 +133,6 @@ class WorldTransport:
             if delivery.shows(id):
                 return delivery.handled_at
         return None
-
-    def _way(self) -> float:
-        return self.latency_s * self._random.uniform(0.25, 0.75)
 
 
 def _kind(request: Request) -> str:

@@ -129,7 +129,9 @@ def rest(load: Load, tempo: Tempo, policy: PollPolicy) -> float:
     """Seconds between two reads of an active unit."""
     if not tempo.binding or load.law is None:
         return tempo.period
-    likeness = max(load.law.likeness(load.oldest), load.law.likeness(load.youngest))
+    likeness = load.law.likeness(load.oldest)
+    if load.youngest != load.oldest:
+        likeness = max(likeness, load.law.likeness(load.youngest))
     likely = math.sqrt(likeness) / _LIKELY
     stretched = tempo.period * min(max(1.0, 1.0 / max(likely, 1e-6)), _STRETCH)
     return max(min(stretched, _MAX_OF_AGE * load.oldest), tempo.period)

@@ -4,7 +4,8 @@ Rules: https://docs.digitalocean.com/reference/api/reference/#pagination - and w
 them: no `links` at all, `links: {}`, `next: ""`, no `meta`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +28,8 @@ class Page(Struct, frozen=True):
     """Gives the row at a place in full, where `rows` only tell of them."""
     stamp: int | None = None
     """The same for two readings only if nothing has changed between them; None: cannot be told."""
+    stamps: Sequence[int] | None = None
+    """One of each row, the same while it tells the same; None: that takes a look at each."""
 
     def read(self) -> "Page":
         """Itself: see `Unread`."""
@@ -100,8 +103,12 @@ def page_count(first: Page, page_size: int) -> int | None:
 
 
 def _page_number(link: Any) -> int | None:
-    if not isinstance(link, str) or not link:
-        return None
+    return _number_in(link) if isinstance(link, str) and link else None
+
+
+@lru_cache(maxsize=64)
+def _number_in(link: str) -> int | None:
+    """All pages of a list show the same last one."""
     try:
         number = parse_qs(urlsplit(link).query).get("page", [""])[-1]
         return int(number) if len(number) < 10 else None

@@ -11,13 +11,16 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
 
 from di_async.core.durations import Key, Law
 from di_async.core.pace import Load, Quota, Tempo, Unit, rest, set_tempo
+from di_async.core.paging import Page
 from di_async.core.schedule import PollPolicy
+from di_async.core.sifting import Rows, Sifted
 from di_async.core.view import View
 
 __all__ = ["PAGE_SIZE", "GetOne", "Item", "ListPage", "Planner"]
@@ -29,6 +32,7 @@ _REPLAN_S, _MAX_REPLAN_S = 10.0, 600.0
 _TICK_S = 0.001
 # An id that left its page is likely on a neighbour, which is read within about a period.
 _STRAY_PERIODS = 1.2
+_GENERATION, _READ_AT = attrgetter("generation"), attrgetter("read_at")
 
 
 class Item(Unit):
@@ -40,6 +44,8 @@ class Item(Unit):
     listed: bool = True
     """A list row may say something about it."""
     page: int | None = None
+    place: int = 0
+    """Where its row was on that page."""
     generation: int = 0
     """Pages asked for before it was added need not show it."""
     looked_at: float = -math.inf
@@ -61,6 +67,7 @@ class _Sheet(Unit):
     """A page like this again tells nothing new of anybody on it."""
     searched: int = -1
     """The youngest generation that was there when it was last asked for and came back."""
+    rows: Rows = field(default_factory=Rows)
 
 
 class _Walk(Unit):
@@ -166,36 +173,50 @@ class Planner(Generic[W]):
             self._reschedule(sheet, now)
         return True
 
+    def sift(self, ask: ListPage, page: Page) -> Sifted[W]:
+        """Sort the rows of a page that came back: who is as before, and what is to be looked at."""
+        sheet, stamps = self._sheets.get(ask.page), page.stamps
+        if sheet is None or stamps is None or self._wanted or ask.region != self._view.region:
+            return Sifted([], range(len(page.rows)))
+        return sheet.rows.sift(stamps, searching=bool(self._lost))
+
     def page_read(
         self,
-        page: int,
-        found: Mapping[str, W],
-        total: int | None,
+        ask: ListPage,
+        page: Page,
+        sifted: Sifted[W],
+        found: Mapping[int, W],
         now: float,
-        region: str | None = None,
-        stamp: int | None = None,
+        *,
+        noted: bool,
     ) -> None:
-        """A page came back and showed these awaited items; `stamp` if all it says is noted."""
-        if region != self._view.region and not self._enter(region, total):
+        """A page came back. At these places of its news it showed `found`, who are awaited.
+
+        `noted`: all it says is known now, so that the very same page would tell nothing.
+        """
+        if ask.region != self._view.region and not self._enter(ask.region, page.total):
             return  # of a list that is swept no more
-        sheet = self._sheet(page)
+        sheet = self._sheet(ask.page)
         self._sheet_read(sheet, now)
-        if total is not None:
-            self._set_pages(max(1, -(-total // PAGE_SIZE)))
-        sheet.stamp = stamp
-        if not sheet.items.keys() <= found.keys():
-            for id in [id for id in sheet.items if id not in found]:
+        if page.total is not None:
+            self._set_pages(max(1, -(-page.total // PAGE_SIZE)))
+        sheet.stamp = page.stamp if noted else None
+        shown = {item.id for item in itertools.chain(sifted.same, found.values())}
+        if not sheet.items.keys() <= shown:
+            for id in sheet.items.keys() - shown:
                 self._stray(sheet.items[id], now)
         for item in found.values():
             item.read_at = item.looked_at = now
             if item.wanted_at != math.inf:
                 item.wanted_at = math.inf
                 self._wanted.pop(item.id, None)
-            if item.page != page and item.listed:
+            if item.page != ask.page and item.listed:
                 self._leave(item)
-                item.page, item.strayed_at, item.due_at = page, None, math.inf
+                item.page, item.strayed_at, item.due_at = ask.page, None, math.inf
                 sheet.items[item.id] = item
                 self._dirty = self._dirty or len(sheet.items) <= 2
+        if page.stamps is not None:
+            sheet.rows.note(ask.page, page.stamps, found, sifted.news)
         self._dirty = self._dirty or bool(self._lost)  # the search may be over
         if sheet.items and not self._dirty:
             self._reschedule(sheet, now)
@@ -208,7 +229,9 @@ class Planner(Generic[W]):
         """What is known of it is not all that is to be known: look at its row again."""
         item.stamp = 0
         if item.page is not None:
-            self._sheet(item.page).stamp = None
+            sheet = self._sheet(item.page)
+            sheet.stamp = None
+            sheet.rows.doubt(item)
 
     def page_failed(self, page: int, now: float, region: str | None = None) -> None:
         """A page did not come back: its next turn will do."""
@@ -259,9 +282,10 @@ class Planner(Generic[W]):
 
     def _leave(self, item: Item) -> None:
         if item.page is not None:
-            items = self._sheets[item.page].items
-            items.pop(item.id, None)
-            self._dirty = self._dirty or len(items) < 2
+            sheet = self._sheets[item.page]
+            sheet.items.pop(item.id, None)
+            sheet.rows.doubt(item)
+            self._dirty = self._dirty or len(sheet.items) < 2
             item.page = None
         for group in (self._lost, self._unlisted, self._wanted):
             group.pop(item.id, None)
@@ -359,7 +383,7 @@ class Planner(Generic[W]):
         """Pages that have yet to show whether the lost sit there; likely ones first."""
         if not self._lost:
             return []
-        youngest = max(item.generation for item in self._lost.values())
+        youngest = max(map(_GENERATION, self._lost.values()))
         last = self._pages or 1
         order = map(self._sheet, dict.fromkeys((last, 1, *range(last - 1, 1, -1))))
         return [sheet for sheet in order if sheet.searched < youngest]
@@ -402,7 +426,7 @@ class Planner(Generic[W]):
         to_ask = [sheet for sheet in search if not sheet.asking]
         if len(fresh) > len(to_ask or search) > 0:
             if to_ask:
-                self._walk.read_at = min(item.read_at for item in fresh.values())
+                self._walk.read_at = min(map(_READ_AT, fresh.values()))
                 yield self._walk, self._load(fresh, now)
             fresh = {}
         for item in itertools.chain(fresh.values(), self._unlisted.values()):

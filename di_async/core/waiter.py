@@ -303,10 +303,12 @@ def _older(marks: Marks, than: Marks) -> bool:
 
 def _later(one: Marks, other: Marks) -> Marks:
     """Field by field, the newer of two."""
-    stamps = [m.updated_at for m in (one, other) if m.updated_at is not None]
-    versions = [m.version for m in (one, other) if m.version is not None]
-    stamp, version = max(stamps, default=None), max(versions, default=None)
-    if (stamp, version) == (other.updated_at, other.version):
+    stamp, version = other.updated_at, other.version
+    if stamp is None or _beyond(one.updated_at, stamp):
+        stamp = one.updated_at
+    if version is None or _beyond(one.version, version):
+        version = one.version
+    if stamp is other.updated_at and version is other.version:
         return other
     return replace(other, updated_at=stamp, version=version)
 

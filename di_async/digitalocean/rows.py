@@ -52,7 +52,8 @@ def read_sweep(body: bytes) -> Page:
     except msgspec.MsgspecError:  # not as documented, or no JSON at all
         return read_page(loads(body), KEY)
     told = {KEY: light.dedicated_inferences, "links": light.links, "meta": light.meta}
-    return replace(read_page(told, KEY), whole=_Whole(body))
+    page = read_page(told, KEY)
+    return replace(page, whole=_Whole(body), stamps=list(map(hash, page.rows)))
 
 
 class _Whole(msgspec.Struct, dict=True):

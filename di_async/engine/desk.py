@@ -5,8 +5,10 @@ A row is a candidate, one GET the proof; only where proofs would come too late t
 the policy agrees, may a row settle a wait, and the history says so.
 """
 
+import itertools
 import logging
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from di_async.core.durations import Key
@@ -37,8 +39,9 @@ _STAMP_S = 1.0
 _BLUR = 0.2
 # So many that were left are remembered before those of long ago are forgotten.
 _REMEMBERED = 1000
-# Ages of what is pending are told this coarsely.
+# Ages of what is pending are told this coarsely, and of no more than about so many.
 _AGE_S = 10.0
+_SAMPLE = 1000
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 _NEVER = -math.inf
 
@@ -75,6 +78,7 @@ class Desk:
         self._rows_proven = 0.0
         self._kinds: dict[Key, Key] = {}
         self._looked_at: dict[str, float] = {}
+        self._remembered = _REMEMBERED
         self._clock = clock
 
     # -- who waits ----------------------------------------------------------------------------
@@ -125,9 +129,10 @@ class Desk:
 
     def _remember(self, watch: Watch) -> None:
         """Whoever waits for it next must not read it sooner than the policy allows."""
-        if len(self._looked_at) >= _REMEMBERED:
+        if len(self._looked_at) >= self._remembered:
             recent = self._clock.now() - self._policy.target_lag
             self._looked_at = {id: at for id, at in self._looked_at.items() if at > recent}
+            self._remembered = max(_REMEMBERED, 2 * len(self._looked_at))
         self._looked_at[watch.id] = max(watch.looked_at, watch.asked_at)
 
     # -- what came back -----------------------------------------------------------------------
@@ -177,29 +182,35 @@ class Desk:
         if isinstance(page, Exception):
             self._take_failed_page(ask, page, trip, now)
             return []
-        sends = trip.sends
         if page is None:
-            for watch in self.planner.on_page(ask):
-                watch.read_at = watch.looked_at = watch.unsettled_at = now
-                watch.sends += sends
+            self._as_before(self.planner.on_page(ask), trip.sends, now)
             return []
-        found: dict[str, Watch] = {}
-        candidates, quiet, find = [], True, self.planner.find
-        for place, (id, stamp) in enumerate(map(self.source.glance, page.rows)):
+        sifted = self.planner.sift(ask, page)
+        self._as_before(sifted.same, trip.sends, now)
+        found: dict[int, Watch] = {}
+        candidates, noted = [], True
+        find, glance, rows = self.planner.find, self.source.glance, page.rows
+        for place in sifted.news:
+            id, stamp = glance(rows[place])
             awaited = find(id)
             if awaited is None:
                 continue
-            found[id] = awaited
+            found[place] = awaited
             if stamp == awaited.stamp:
-                awaited.unsettled_at = now
-                awaited.sends += sends
+                self._as_before((awaited,), trip.sends, now)
             else:
                 if self._look(awaited, page, place, stamp, trip, trusting=trusting):
                     candidates.append(awaited)
-                quiet = quiet and awaited.stamp == stamp
-        known = page.stamp if quiet else None
-        self.planner.page_read(ask.page, found, page.total, now, ask.region, known)
+                noted = noted and awaited.stamp == stamp
+        self.planner.page_read(ask, page, sifted, found, now, noted=noted)
         return candidates
+
+    @staticmethod
+    def _as_before(watches: Iterable[Watch], sends: int, now: float) -> None:
+        """Those whose rows say what they said when they were last looked at."""
+        for watch in watches:
+            watch.read_at = watch.looked_at = watch.unsettled_at = now
+            watch.sends += sends
 
     def _take_failed_page(self, ask: ListPage, error: Exception, trip: Trip, now: float) -> None:
         """A list that does not answer proves nothing of anybody; a refused one is given up."""
@@ -312,15 +323,16 @@ class Desk:
         return (max(after, before - _BLUR * (before - tracker.started_at)) + before) / 2
 
     def pending(self) -> dict[Key, dict[float, float]]:
-        """By kind: how many are pending at about which age."""
+        """By kind: how many are pending at about which age. Of a crowd, each of a few for many."""
         told: dict[Key, dict[float, float]] = {}
         last, ages = None, dict[float, float]()
-        for watch in self.planner:
+        many = 1 + len(self.planner) // _SAMPLE
+        for watch in itertools.islice(self.planner, many // 2, None, many):
             if watch.kind is not last:
                 last, ages = watch.kind, told.setdefault(watch.kind, {})
             seen_at = watch.unsettled_at
             age = 0.0 if seen_at is None else (seen_at - watch.started_at) // _AGE_S
-            ages[age] = ages.get(age, 0.0) + 1.0
+            ages[age] = ages.get(age, 0.0) + many
         return {
             kind: {(age + 0.5) * _AGE_S: count for age, count in ages.items()}
             for kind, ages in told.items()

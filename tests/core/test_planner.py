@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from attrs import define, field
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from di_async.core.pace import Quota
+from di_async.core.paging import Page
 from di_async.core.planner import PAGE_SIZE, GetOne, Item, ListPage, Planner
 from di_async.core.schedule import PollPolicy
 
@@ -80,10 +81,22 @@ class Account:
                 for known in self.planner.on_page(ask):
                     self.look(known)
                 return
-            found = {id: item for id in rows if (item := self.planner.find(id)) is not None}
-            for item in found.values():
-                self.look(item)
-            self.planner.page_read(ask.page, found, len(ids), self.now, ask.region, stamp)
+            self.read(ask, shown(rows, len(ids), stamp))
+
+    def read(self, ask: ListPage, page: Page) -> None:
+        """A page that came back and is not as it was."""
+        sifted = self.planner.sift(ask, page)
+        found = {
+            place: item
+            for place in sifted.news
+            if (item := self.planner.find(page.rows[place])) is not None
+        }
+        for item in sifted.same:
+            self.look(item)
+        for place, item in found.items():
+            self.look(item)
+            item.stamp = hash(page.rows[place])
+        self.planner.page_read(ask, page, sifted, found, self.now, noted=True)
 
     def look(self, item: Item) -> None:
         """Somebody was seen."""
@@ -95,6 +108,12 @@ class Account:
     def asked(self, since: float = -1.0) -> set[str]:
         """What was asked after that moment."""
         return {told for at, told in self.log if at > since}
+
+
+def shown(ids: Sequence[str], total: int, stamp: int | None = None) -> Page:
+    """A list page that shows these."""
+    stamps = [hash(id) for id in ids]
+    return Page(tuple(ids), total=total, next=None, last=None, stamp=stamp, stamps=stamps)
 
 
 def named(count: int, first: int = 0) -> list[str]:
@@ -419,7 +438,7 @@ PAGE_1 = ListPage(1)
         (lambda account: account.planner.hasten(account.planner.find("id-9"), 0.0), False),
         (lambda account: account.planner.drop(account.planner.find("id-9")), True),
         (lambda account: account.planner.page_failed(1, account.now), True),
-        (lambda account: account.planner.page_read(1, {}, 150, account.now), False),
+        (lambda account: account.read(PAGE_1, shown([], 150)), False),
         (lambda account: [account.planner.drop(item) for item in tuple(account.planner)], True),
     ],
     ids=["nothing", "newcomer", "roused", "hastened", "left", "failed", "missing", "all left"],
