@@ -66,10 +66,12 @@ def _parsed(value: Any) -> datetime:
 
 
 def _decimal(value: Any) -> Decimal | None:
+    """None for what is empty or no number: NaN and infinity are no prices."""
     try:
-        return Decimal(str(value)) if value not in (None, "") else None
+        told = Decimal(str(value))
     except InvalidOperation:
         return None
+    return told if told.is_finite() else None
 
 
 class Codec:

@@ -178,7 +178,7 @@ class Planner(Generic[W]):
         sheet, stamps = self._sheets.get(ask.page), page.stamps
         if sheet is None or stamps is None or self._wanted or ask.region != self._view.region:
             return Sifted([], range(len(page.rows)))
-        return sheet.rows.sift(stamps, searching=bool(self._lost))
+        return sheet.rows.sift(stamps, searching=bool(self._lost or self._unlisted))
 
     def page_read(
         self,
@@ -198,12 +198,13 @@ class Planner(Generic[W]):
             return  # of a list that is swept no more
         sheet = self._sheet(ask.page)
         self._sheet_read(sheet, now)
-        if page.total is not None:
-            self._set_pages(max(1, -(-page.total // PAGE_SIZE)))
+        if page.total is not None:  # which may lag behind what is shown
+            told = -(-page.total // PAGE_SIZE)
+            self._set_pages(max(1, told, ask.page if page.rows else 1))
         sheet.stamp = page.stamp if noted else None
         shown = {item.id for item in itertools.chain(sifted.same, found.values())}
         if not sheet.items.keys() <= shown:
-            for id in sheet.items.keys() - shown:
+            for id in [id for id in sheet.items if id not in shown]:
                 self._stray(sheet.items[id], now)
         for item in found.values():
             item.read_at = item.looked_at = now
@@ -215,7 +216,9 @@ class Planner(Generic[W]):
                 item.page, item.strayed_at, item.due_at = ask.page, None, math.inf
                 sheet.items[item.id] = item
                 self._dirty = self._dirty or len(sheet.items) <= 2
-        if page.stamps is not None:
+        if page.stamps is None:
+            sheet.rows = Rows()
+        else:
             sheet.rows.note(ask.page, page.stamps, found, sifted.news)
         self._dirty = self._dirty or bool(self._lost)  # the search may be over
         if sheet.items and not self._dirty:

@@ -55,6 +55,8 @@ class Rows(Struct):
             self.stamps, self.items = [None] * len(stamps), [None] * len(stamps)
         for place in news:
             item = at.get(place)
+            if item is not None:
+                self.doubt(item)  # one that is shown twice is held once
             told = item is None or (item.stamp == stamps[place] and item.page == page)
             self.stamps[place] = stamps[place] if told else None
             self.items[place] = item if told else None

@@ -5,7 +5,6 @@ A row is a candidate, one GET the proof; only where proofs would come too late t
 the policy agrees, may a row settle a wait, and the history says so.
 """
 
-import itertools
 import logging
 import math
 from collections.abc import Iterable
@@ -39,9 +38,8 @@ _STAMP_S = 1.0
 _BLUR = 0.2
 # So many that were left are remembered before those of long ago are forgotten.
 _REMEMBERED = 1000
-# Ages of what is pending are told this coarsely, and of no more than about so many.
+# Ages of what is pending are told this coarsely.
 _AGE_S = 10.0
-_SAMPLE = 1000
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 _NEVER = -math.inf
 
@@ -197,7 +195,8 @@ class Desk:
                 continue
             found[place] = awaited
             if stamp == awaited.stamp:
-                self._as_before((awaited,), trip.sends, now)
+                awaited.unsettled_at = now
+                awaited.sends += trip.sends
             else:
                 if self._look(awaited, page, place, stamp, trip, trusting=trusting):
                     candidates.append(awaited)
@@ -323,16 +322,15 @@ class Desk:
         return (max(after, before - _BLUR * (before - tracker.started_at)) + before) / 2
 
     def pending(self) -> dict[Key, dict[float, float]]:
-        """By kind: how many are pending at about which age. Of a crowd, each of a few for many."""
+        """By kind: how many are pending at about which age."""
         told: dict[Key, dict[float, float]] = {}
         last, ages = None, dict[float, float]()
-        many = 1 + len(self.planner) // _SAMPLE
-        for watch in itertools.islice(self.planner, many // 2, None, many):
+        for watch in self.planner:
             if watch.kind is not last:
                 last, ages = watch.kind, told.setdefault(watch.kind, {})
             seen_at = watch.unsettled_at
             age = 0.0 if seen_at is None else (seen_at - watch.started_at) // _AGE_S
-            ages[age] = ages.get(age, 0.0) + many
+            ages[age] = ages.get(age, 0.0) + 1.0
         return {
             kind: {(age + 0.5) * _AGE_S: count for age, count in ages.items()}
             for kind, ages in told.items()

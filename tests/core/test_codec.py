@@ -109,9 +109,10 @@ def test_prices_are_exact_however_they_come(price: Any) -> None:
     assert CODEC.structure({"id": "x", "price": price}, Thing).price == Decimal("3.39")
 
 
-def test_price_that_is_none_is_none() -> None:
-    """Text that is no number costs nothing but the price."""
-    assert CODEC.structure({"id": "x", "price": "n/a"}, Thing).price is None
+@pytest.mark.parametrize("price", ["n/a", "NaN", "-Infinity", float("inf"), True])
+def test_price_that_is_none_is_none(price: Any) -> None:
+    """What is no number costs nothing but the price."""
+    assert CODEC.structure({"id": "x", "price": price}, Thing).price is None
 
 
 @pytest.mark.parametrize(

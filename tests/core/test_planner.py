@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 import pytest
 from attrs import define, field
 from hypothesis import given, settings
@@ -427,6 +428,80 @@ def test_page_as_it_was_needs_no_second_look() -> None:
 
 
 PAGE_1 = ListPage(1)
+
+
+def test_newcomer_in_a_row_that_has_not_changed_is_found_there() -> None:
+    """It was about nobody until now; no GET of its own is needed."""
+    account = located(150, named(50))
+    account.wait_for(["id-98", "id-99"])
+    account.run(12.0)
+    assert account.seen["id-99"]
+    assert account.asked() == {"page 1"}
+
+
+def test_rows_that_say_what_they_said_are_not_gone_through() -> None:
+    """Of a page on which something is new, only that is looked at, and who sits there is known."""
+    account = located(150, named(50))
+    rows = [*account.ids]
+    rows[7], rows[120] = "id-7 changed", "id-120 changed"
+    sifted = account.planner.sift(PAGE_1, shown(rows, 150))
+    assert sifted.news == [7, 120]
+    assert [item.id for item in sifted.same] == [id for id in named(50) if id != "id-7"]
+
+
+def test_row_of_one_who_is_to_be_looked_at_again_is_news() -> None:
+    """Somebody more waits for it, to whom no look has said anything."""
+    account = located(150, named(50))
+    item = account.planner.find("id-9")
+    assert item is not None
+    account.planner.rouse(item)
+    assert account.planner.sift(PAGE_1, shown(account.ids, 150)).news == [9]
+
+
+@pytest.mark.parametrize("ask", [ListPage(1, "atl1"), ListPage(2)])
+def test_pages_of_which_nothing_is_known_are_all_news(ask: ListPage) -> None:
+    """Another region's first page is another page."""
+    account = located(150, named(50))
+    sifted = account.planner.sift(ask, shown(account.ids, 150))
+    assert (sifted.same, list(sifted.news)) == ([], list(range(150)))
+
+
+def test_row_about_nobody_is_news_while_somebody_is_followed_by_gets() -> None:
+    """It may be about that one, who is on no page."""
+    account = located(150, named(50))
+    assert account.planner.sift(PAGE_1, shown(account.ids, 150)).news == []
+    account.planner.add(Item(id="id-99", listed=False))
+    assert 99 in account.planner.sift(PAGE_1, shown(account.ids, 150)).news
+
+
+def test_after_a_page_without_stamps_all_is_news() -> None:
+    """What it said row by row is not known."""
+    account = located(150, named(50))
+    page = msgspec.structs.replace(shown(account.ids, 150), stamps=None)
+    account.read(PAGE_1, page)
+    assert len(account.planner.sift(PAGE_1, shown(account.ids, 150)).news) == 150
+
+
+def test_total_that_lags_behind_the_page_it_came_with() -> None:
+    """Who is shown beyond the last page sits there nevertheless, and may leave."""
+    account = Account(named(450))
+    account.wait_for(["id-440", "id-441"])
+    account.read(ListPage(3), shown(named(50, 400), total=390))
+    item = account.planner.find("id-440")
+    assert item is not None
+    assert (item.page, account.planner.pages) == (3, 3)
+    account.planner.drop(item)
+    assert account.planner.find("id-440") is None
+
+
+def test_page_of_which_not_all_is_noted_is_gone_through_again() -> None:
+    """Just the same page may then tell more."""
+    account = located(150, named(50))
+    page = shown(account.ids, 150, stamp=1)
+    for noted in (False, True):
+        sifted = account.planner.sift(PAGE_1, page)
+        account.planner.page_read(PAGE_1, page, sifted, {}, account.now, noted=noted)
+        assert account.planner.unchanged(PAGE_1, 1, account.now) is noted
 
 
 @pytest.mark.parametrize(

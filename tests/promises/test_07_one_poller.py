@@ -171,6 +171,20 @@ async def test_read_that_a_stranger_cancels(count: int) -> None:
         assert now() == pytest.approx(600, abs=12)
 
 
+@pytest.mark.parametrize("others", [0, 30])
+async def test_a_page_is_a_look_at_each_of_its_rows(others: int) -> None:
+    """What it cost is told of everybody on it, also of those whose row says what it said before."""
+    async with virtual_client(world(lifecycle=FOR_EVER)) as (client, net):
+        ours = client.dedicated_inferences
+        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
+        for n in range(others):  # something on the page is new whenever it is read
+            net.world.add_instance(now=net.now(), status="provisioning", settles_in=10 * n)
+        await wait_all(changes, timeout=300)
+        lists = [request for request in net.requests if request.method == "GET"]
+        assert len(lists) == pytest.approx(300 / 5.1, abs=3)
+        assert {change.requests for change in changes} == {len(lists)}
+
+
 async def test_one_left_on_a_page_is_not_asked_about_sooner() -> None:
     """A page just as it was is a look at each of its rows: nobody is due before `target_lag`."""
     async with virtual_client(world("documented")) as (client, net):

@@ -1,0 +1,58 @@
+"""What is awaited of one kind, as the laws of durations are told of it."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from di_async import PollPolicy
+from di_async.core.laws import Laws
+from di_async.core.stages import Stage
+from di_async.core.waiter import Action
+from di_async.engine.clock import Clock
+from di_async.engine.desk import Desk, Watch
+from tests.engine.support import Fleet, active_at
+
+pytestmark = pytest.mark.looptime
+
+KIND = ("create", "atl1", "gpu")
+
+
+async def desk_of(count: int) -> Desk:
+    """So many are pending; a second lies between the starts of two, and all were seen just now."""
+    clock = Clock(asyncio.get_running_loop())
+    source: Any = SimpleNamespace(regional=False, sweep=None)
+    desk = Desk(source, PollPolicy(), Laws(), clock)
+    for n in range(count):
+        stage = Stage("thing", f"id-{n}")
+        desk.planner.add(
+            Watch(id=stage.id, stage=stage, started_at=-n, kind=KIND, unsettled_at=0.0)
+        )
+    return desk
+
+
+@pytest.mark.parametrize("count", [1, 5000])
+async def test_pending_are_told_by_age(count: int) -> None:
+    """How many, and how old, in bins of ten seconds; a sample would let small kinds come and go."""
+    told = (await desk_of(count)).pending()[KIND]
+    assert sum(told.values()) == count
+    mean = sum(age * many for age, many in told.items()) / count
+    assert mean == pytest.approx((count - 1) / 2, abs=5)
+
+
+async def test_many_who_leave_at_once_are_forgotten_at_some_time() -> None:
+    """How long ago each was looked at is kept while it matters, not for ever."""
+    fleet = Fleet(active_at(1e9))
+    desk = fleet.poller._desk(fleet.source)  # noqa: SLF001
+    for _ in range(3):
+        waits = [asyncio.create_task(fleet.change(f"id-{n}").wait()) for n in range(1500)]
+        await asyncio.sleep(400)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    one = fleet.change("other", Action.ACTIVE)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(30):
+            await one.wait()
+    assert len(desk._looked_at) <= 2001  # noqa: SLF001
