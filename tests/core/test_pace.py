@@ -159,6 +159,13 @@ def test_bound_pace_stretches_at_unlikely_moments_and_not_beyond_its_bounds() ->
     assert rests[350.0] == rests[2500.0] == pytest.approx(36.0)
 
 
+@pytest.mark.parametrize(("oldest", "youngest"), [(2500.0, MODE), (MODE, 350.0)])
+def test_a_page_is_as_likely_as_the_likelier_of_its_ends(oldest: float, youngest: float) -> None:
+    """Whichever of the two is in the likely age sets the pace."""
+    both = Load(count=200, oldest=oldest, youngest=youngest, law=LAW)
+    assert rest(both, BINDING, POLICY) == 20.0
+
+
 def test_stretching_never_rests_for_longer_than_a_share_of_the_age() -> None:
     """No law is trusted so far: a fifth of its age at the most, but not below the pace."""
     assert rest(load(2, 110.0, Law(6, 0.2)), BINDING, POLICY) == pytest.approx(22.0)

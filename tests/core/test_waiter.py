@@ -58,6 +58,27 @@ def case(action: Action = Action.UPDATE, **fields: Any) -> Case:
     return Case(action=action, **{"accepted_at": 0.0, "before_phase": was, **fields})
 
 
+@pytest.mark.parametrize(
+    ("before", "then", "newest"),
+    [
+        ({}, {"version": 2}, {"version": 2}),
+        ({"version": 2, "updated_at": time(5)}, {"updated_at": time(9)}, (2, 9)),
+        ({"version": 2, "updated_at": time(5)}, {"version": 3}, (3, 5)),
+        ({"version": 2, "updated_at": time(5)}, {}, (2, 5)),
+        ({"version": 2, "updated_at": time(5)}, {"version": 3, "updated_at": time(9)}, (3, 9)),
+    ],
+)
+def test_what_a_light_row_does_not_show_is_not_forgotten(
+    before: dict[str, Any], then: dict[str, Any], newest: Any
+) -> None:
+    """The newest version and stamp are known, whichever read has shown them."""
+    ledger = absorb(case(), Ledger(), seen(1.0, WORKING, **before))
+    after = absorb(case(), ledger, seen(2.0, WORKING, **then)).newest
+    if isinstance(newest, tuple):
+        newest = {"version": newest[0], "updated_at": time(newest[1])}
+    assert after == Marks(**newest)
+
+
 def verdict(about: Case, *reads: Read) -> Verdict:
     """What these reads prove."""
     ledger = Ledger()
