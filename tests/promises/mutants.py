@@ -199,11 +199,11 @@ MUTANTS = [
         "02",
         "absence from a page is deletion",
         PLANNER,
-        "            for id in [id for id in sheet.items if id not in found]:\n",
-        "            for id in [id for id in sheet.items if id not in found]:\n"
+        "            for id in [id for id in sheet.items if id not in shown]:\n",
+        "            for id in [id for id in sheet.items if id not in shown]:\n"
         "                for tracker in getattr(sheet.items[id], 'trackers', ()):\n"
         "                    from di_async.core.waiter import Missing\n"
-        "                    tracker.absorb(Missing(started_at=now, at=now), 0)\n",
+        "                    tracker.absorb(Missing(started_at=now, at=now), 0, tracker.goal)\n",
     ),
     Mutant(
         "07",
@@ -451,6 +451,20 @@ MUTANTS = [
         SENDS,
         "await self._again()",
         "pass",
+    ),
+    Mutant(
+        "07",
+        "a row just as it was is no look at it",
+        DESK,
+        "        self._as_before(sifted.same, trip.sends, now)\n",
+        "",
+    ),
+    Mutant(
+        "07",
+        "a row just as it was tells nothing to those who join",
+        PLANNER,
+        "            sheet.stamp = None\n            sheet.rows.doubt(item)\n",
+        "            sheet.stamp = None\n",
     ),
     Mutant(
         "07",

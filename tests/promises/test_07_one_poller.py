@@ -185,6 +185,22 @@ async def test_a_page_is_a_look_at_each_of_its_rows(others: int) -> None:
         assert {change.requests for change in changes} == {len(lists)}
 
 
+@pytest.mark.parametrize("others", [0, 30])
+async def test_a_row_that_has_not_changed_is_a_look_for_who_joins(others: int) -> None:
+    """It was looked at before, but not for this one; whatever else the page shows."""
+    async with virtual_client(world(lifecycle=FOR_EVER)) as (client, net):
+        ours = client.dedicated_inferences
+        changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
+        for n in range(others):
+            net.world.add_instance(now=net.now(), status="provisioning", settles_in=10 * n)
+        waits = asyncio.create_task(wait_all(changes, timeout=300))
+        await asyncio.sleep(60)
+        again = ours.resume(changes[0].resume_token)
+        await wait_all([again], timeout=12)
+        assert [change.status for change in again.history] == ["new"]
+        await waits
+
+
 async def test_one_left_on_a_page_is_not_asked_about_sooner() -> None:
     """A page just as it was is a look at each of its rows: nobody is due before `target_lag`."""
     async with virtual_client(world("documented")) as (client, net):
