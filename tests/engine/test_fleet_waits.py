@@ -198,7 +198,6 @@ async def test_rows_that_lists_do_not_show_are_no_deletes() -> None:
         await end(waits)
 
 
-@pytest.mark.timeout(30)
 async def test_thousand_deletes_with_drifting_pages() -> None:
     """Every page moves all the time; all are noticed soon, none before it is gone."""
     cycle = Lifecycle(delete=LogNormal(300, 0.3))
