@@ -54,14 +54,15 @@ class Rows(Struct):
         if len(stamps) != len(self.stamps):
             self.stamps, self.items = [None] * len(stamps), [None] * len(stamps)
         for place in news:
-            item = at.get(place)
-            if item is not None:
-                self.doubt(item)  # one that is shown twice is held once
-            told = item is None or (item.stamp == stamps[place] and item.page == page)
-            self.stamps[place] = stamps[place] if told else None
-            self.items[place] = item if told else None
-            if item is not None:
-                item.place = place
+            item, stamp = at.get(place), stamps[place]
+            if item is None:
+                self.stamps[place], self.items[place] = stamp, None
+                continue
+            self.doubt(item)  # one that is shown twice is held once
+            item.place = place
+            noted = item.stamp == stamp and item.page == page
+            self.stamps[place] = item.stamp if noted else None  # the very number: no copy of it
+            self.items[place] = item if noted else None
 
     def doubt(self, item: Any) -> None:
         """Its row is news, whatever it says, and about nobody until it is looked at."""
