@@ -8,6 +8,7 @@ import json
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 from attrs import frozen
 
@@ -16,9 +17,9 @@ from benchmarks.settle.options import Options, policy
 from benchmarks.settle.runs import Run
 from benchmarks.settle.scenarios import LONG_S
 from benchmarks.settle.stage import attach
-from benchmarks.settle.tape import Player, Tape
+from benchmarks.settle.tape import Player
 from benchmarks.settle.virtual import run_virtual
-from benchmarks.settle.wire import Latency
+from benchmarks.settle.wire import Latency, WorldTransport
 from di_async import DigitalOcean, RequestBudget
 
 __all__ = ["Piece", "costs_alone"]
@@ -32,7 +33,8 @@ class Piece:
     seed: int
     options: Options
     ids: list[str]
-    tape: Tape
+    tape: str
+    """The path of a file."""
 
 
 def costs_alone(piece: Piece) -> dict[str, float]:
@@ -48,12 +50,11 @@ def costs_alone(piece: Piece) -> dict[str, float]:
 def play(piece: Piece) -> dict[str, float]:
     """The same waits, which must ask for the same."""
     meter, latency = Meter(), Latency(piece.seed * 100, piece.options.latency_s)
-    player = Player(piece.tape, latency)
 
-    async def wait_for_all() -> None:
+    async def wait_for_all(transport: WorldTransport) -> None:
         async with DigitalOcean(
             "dop_v1_taped",
-            transport=player,
+            transport=transport,
             polling=policy(piece.run, piece.options),
             budget=RequestBudget(),
         ) as client:
@@ -61,11 +62,13 @@ def play(piece: Piece) -> dict[str, float]:
             meter.begin()
             await asyncio.gather(*(change.wait(timeout=LONG_S) for change in changes))
 
-    with meter.parsing_timed():
-        run_virtual(wait_for_all)
+    with Path(piece.tape).open("rb") as tape, meter.parsing_timed():
+        transport = WorldTransport(Player(tape), latency)
+        run_virtual(lambda: wait_for_all(transport))
     meter.end()
     json_s = meter.json_cpu.seconds
-    return {"cpu_s": meter.total_cpu.seconds - player.cpu.seconds - json_s, "json_s": json_s}
+    cpu_s = meter.total_cpu.seconds - transport.world_cpu.seconds - json_s
+    return {"cpu_s": cpu_s, "json_s": json_s}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from benchmarks.settle.metrics import Wait
 from benchmarks.settle.virtual import EPOCH
-from benchmarks.settle.wire import Latency, Stopwatch, WorldTransport
+from benchmarks.settle.wire import Handling, Latency, Stopwatch, WorldTransport
 from di_async import (
     APIError,
     Change,
@@ -56,7 +56,8 @@ class Stage:
     unsent: int = 0
     """Writes that ended in an error, so that there was nothing to wait for."""
     budget: RequestBudget | None = None
-    transport: Callable[[World, Latency], WorldTransport] = WorldTransport
+    as_asked: Callable[[World], Handling] = lambda world: world
+    """What stands between the clients and the world."""
     actors: list[Actor] = field(factory=list)
     waits: list[Wait] = field(factory=list)
     foreign_at: list[float] = field(factory=list)
@@ -72,7 +73,7 @@ class Stage:
     async def actor(self) -> AsyncIterator[Actor]:
         """A client that has just been started."""
         seed = self.seed * 100 + len(self.actors)
-        transport = self.transport(self.world, Latency(seed, self.latency_s))
+        transport = WorldTransport(self.as_asked(self.world), Latency(seed, self.latency_s))
         budget = RequestBudget() if self.budget is None else self.budget
         async with DigitalOcean(
             self.world.token, transport=transport, polling=self.polling, budget=budget

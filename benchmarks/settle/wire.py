@@ -11,6 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 from urllib.parse import urlencode
 
 from attrs import define, field, frozen
@@ -18,9 +19,9 @@ from attrs import define, field, frozen
 from benchmarks.settle.virtual import EPOCH
 from di_async import TransportError
 from di_async.core.wire import Request, Response
-from di_async.emulator import World
+from di_async.emulator import Response as Answer
 
-__all__ = ["Asked", "Latency", "Stopwatch", "WorldTransport"]
+__all__ = ["Asked", "Handling", "Latency", "Stopwatch", "WorldTransport"]
 
 _PATH = "/v2/dedicated-inferences"
 # A wait returns in the moment in which its proof is delivered; few answers are that recent.
@@ -78,11 +79,21 @@ class Latency:
         return self.mean_s * self._random.uniform(0.25, 0.75)
 
 
+class Handling(Protocol):
+    """A world, or what answers in its place."""
+
+    def handle(
+        self, now: float, method: str, path: str, headers: Mapping[str, str], body: bytes, /
+    ) -> Answer:
+        """The answer to a request that arrives at this time."""
+        ...
+
+
 @define
 class WorldTransport:
     """One process's way to the world. Time is the running (virtual) loop's."""
 
-    world: World
+    world: Handling
     latency: Latency = field(factory=Latency)
     asked: list[Asked] = field(factory=list)
     answered_at: list[float] = field(factory=list)

@@ -24,7 +24,6 @@ class Deadlines:
     def add(self, waiter: Waiter) -> None:
         """From now on, if it has a deadline."""
         if waiter.deadline is not None:
-            waiter.until = waiter.deadline
             heapq.heappush(self._heap, waiter)
             if self._heap[0] is waiter:
                 self._arm()

@@ -79,8 +79,11 @@ class Waiter(Struct, eq=False):
     """Its deadline has passed, or does not matter any more."""
     grace: asyncio.TimerHandle | None = None
     """Ends what it was given beyond its deadline."""
-    until: float = math.inf
-    """The deadline, for the heap: a number, so that comparing is cheap."""
+
+    @property
+    def until(self) -> float:
+        """The deadline; infinite where there is none."""
+        return math.inf if self.deadline is None else self.deadline
 
     def __lt__(self, other: "Waiter") -> bool:
         return self.until < other.until

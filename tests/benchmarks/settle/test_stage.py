@@ -33,7 +33,7 @@ class Puppet:
 
 async def read(actor: Actor, path: str, **params: str) -> None:
     """One request as a client would send it."""
-    token = {"Authorization": f"Bearer {actor.transport.world.token}"}
+    token = {"Authorization": f"Bearer {cast('World', actor.transport.world).token}"}
     await actor.transport.send(
         Request("GET", path, tuple(params.items())), token, cast("Any", None)
     )
