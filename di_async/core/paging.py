@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from di_async.core.errors import DecodeError
 
@@ -26,10 +25,15 @@ class Page(Struct, frozen=True):
     last: int | None
     whole: Callable[[int], Any] | None = None
     """Gives the row at a place in full, where `rows` only tell of them."""
-    stamp: int | None = None
-    """The same for two readings only if nothing has changed between them; None: cannot be told."""
+    body: bytes | None = None
+    """Its bytes, if they are the same for two readings just where nothing changed between them."""
     stamps: Sequence[int] | None = None
     """One of each row, the same while it tells the same; None: that takes a look at each."""
+
+    @property
+    def stamp(self) -> int | None:
+        """Of its bytes: `Unread.stamp`."""
+        return None if self.body is None else hash(self.body)
 
     def read(self) -> "Page":
         """Itself: see `Unread`."""
@@ -41,15 +45,19 @@ class Page(Struct, frozen=True):
 
 
 class Unread(Struct, frozen=True):
-    """A page as it came. Most say what they said before: it is read by whom it tells something."""
+    """A page as it came. Many say what they said before: it is read by whom it tells something."""
 
-    stamp: int
-    """Of its bytes: the same for two of them only if nothing has changed between them."""
+    body: bytes
     reader: Callable[[], Page]
+
+    @property
+    def stamp(self) -> int:
+        """Of its bytes, the same for two of them only if they are. Not for free: see `Planner`."""
+        return hash(self.body)
 
     def read(self) -> Page:
         """The page. Raises `DecodeError` where it is none."""
-        return replace(self.reader(), stamp=self.stamp)
+        return self.reader()
 
 
 def read_page(body: Any, key: str) -> Page:

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from di_async.core.durations import Key, Law
 from di_async.core.pace import Load, Quota, Tempo, Unit, rest, set_tempo
-from di_async.core.paging import Page
+from di_async.core.paging import Page, Unread
 from di_async.core.schedule import PollPolicy
 from di_async.core.sifting import Rows, Sifted
 from di_async.core.view import View
@@ -52,7 +52,8 @@ class Item(Unit):
     """When it was really read; a unit's `read_at` is what the pace goes by."""
     wanted_at: float = math.inf
     """When somebody wants a look, whatever the pace."""
-    strayed_at: float | None = None
+    strayed_at: float = 0.0
+    """When it was missing from its page, if it is a stray."""
     stamp: int = 0
     """What its row looked like last: an unchanged one costs nothing."""
 
@@ -64,7 +65,8 @@ class _Sheet(Unit):
     items: dict[str, Any] = field(default_factory=dict)
     asked: int = 0
     stamp: int | None = None
-    """A page like this again tells nothing new of anybody on it."""
+    """A page like this again tells nothing new. Only of one that told nothing new already: to find
+    that out of a busy page costs more than it saves."""
     searched: int = -1
     """The youngest generation that was there when it was last asked for and came back."""
     rows: Rows = field(default_factory=Rows)
@@ -103,6 +105,9 @@ class Planner(Generic[W]):
         """The awaited item of an id, or None. A plain lookup: every row of every page asks."""
         self._sheets: dict[int, _Sheet] = {}
         self._lost: dict[str, Item] = {}
+        """Whose page is not known."""
+        self._strays: dict[str, Item] = {}
+        """Who was missing from their page."""
         self._unlisted: dict[str, Item] = {}
         self._wanted: dict[str, Item] = {}
         self._pages: int | None = None
@@ -158,15 +163,15 @@ class Planner(Generic[W]):
         mine = ask.region == self._view.region
         return tuple(self._sheet(ask.page).items.values()) if mine else ()
 
-    def unchanged(self, ask: ListPage, stamp: int | None, now: float) -> bool:
+    def unchanged(self, ask: ListPage, page: Page | Unread, now: float) -> bool:
         """A page came back just as it was, and nobody is awaited who was not then.
 
         If so, all is done but to note the look at those `on_page`.
         """
         sheet = self._sheets.get(ask.page)
-        if stamp is None or sheet is None or stamp != sheet.stamp:
+        if self._lost or self._strays or self._wanted or ask.region != self._view.region:
             return False
-        if self._lost or self._wanted or ask.region != self._view.region:
+        if sheet is None or sheet.stamp is None or sheet.stamp != page.stamp:
             return False
         self._sheet_read(sheet, now)
         if sheet.items and not self._dirty:
@@ -178,22 +183,12 @@ class Planner(Generic[W]):
         sheet, stamps = self._sheets.get(ask.page), page.stamps
         if sheet is None or stamps is None or self._wanted or ask.region != self._view.region:
             return Sifted([], range(len(page.rows)))
-        return sheet.rows.sift(stamps, searching=bool(self._lost or self._unlisted))
+        return sheet.rows.sift(stamps, searching=bool(self._lost or self._strays or self._unlisted))
 
     def page_read(
-        self,
-        ask: ListPage,
-        page: Page,
-        sifted: Sifted[W],
-        found: Mapping[int, W],
-        now: float,
-        *,
-        noted: bool,
+        self, ask: ListPage, page: Page, sifted: Sifted[W], found: Mapping[int, W], now: float
     ) -> None:
-        """A page came back. At these places of its news it showed `found`, who are awaited.
-
-        `noted`: all it says is known now, so that the very same page would tell nothing.
-        """
+        """A page came back. At these places of its news it showed `found`, who are awaited."""
         if ask.region != self._view.region and not self._enter(ask.region, page.total):
             return  # of a list that is swept no more
         sheet = self._sheet(ask.page)
@@ -201,11 +196,12 @@ class Planner(Generic[W]):
         if page.total is not None:  # which may lag behind what is shown
             told = -(-page.total // PAGE_SIZE)
             self._set_pages(max(1, told, ask.page if page.rows else 1))
-        sheet.stamp = page.stamp if noted else None
-        shown = {item.id for item in itertools.chain(sifted.same, found.values())}
-        if not sheet.items.keys() <= shown:
-            for id in [id for id in sheet.items if id not in shown]:
-                self._stray(sheet.items[id], now)
+        sheet.stamp = None if sifted.news else page.stamp
+        here = {id for item in found.values() if (id := item.id) in sheet.items}
+        if len(here) + len(sifted.same) < len(sheet.items):  # who is the same is here
+            here.update(item.id for item in sifted.same)
+            for item in [item for id, item in sheet.items.items() if id not in here]:
+                self._stray(item, now)
         for item in found.values():
             item.read_at = item.looked_at = now
             if item.wanted_at != math.inf:
@@ -213,14 +209,14 @@ class Planner(Generic[W]):
                 self._wanted.pop(item.id, None)
             if item.page != ask.page and item.listed:
                 self._leave(item)
-                item.page, item.strayed_at, item.due_at = ask.page, None, math.inf
+                item.page, item.due_at = ask.page, math.inf
                 sheet.items[item.id] = item
                 self._dirty = self._dirty or len(sheet.items) <= 2
         if page.stamps is None:
             sheet.rows = Rows()
         else:
             sheet.rows.note(ask.page, page.stamps, found, sifted.news)
-        self._dirty = self._dirty or bool(self._lost)  # the search may be over
+        self._dirty = self._dirty or bool(self._lost or self._strays)  # the search may be over
         if sheet.items and not self._dirty:
             self._reschedule(sheet, now)
 
@@ -262,7 +258,9 @@ class Planner(Generic[W]):
     def item_read(self, item: Item, now: float) -> None:
         """A GET came back, whatever it said."""
         self._was_read(item, now)
-        item.looked_at, item.strayed_at, item.wanted_at = now, None, math.inf
+        item.looked_at, item.wanted_at = now, math.inf
+        if self._strays.get(item.id) is item:
+            self._lost[item.id] = self._strays.pop(item.id)
         self._wanted.pop(item.id, None)
         if item.id in self._items and not self._dirty:
             self._reschedule(item, now)
@@ -280,7 +278,7 @@ class Planner(Generic[W]):
     def _stray(self, item: Item, now: float) -> None:
         self._leave(item)
         item.strayed_at = now
-        self._lost[item.id] = item
+        self._strays[item.id] = item
         self._dirty = True
 
     def _leave(self, item: Item) -> None:
@@ -290,7 +288,7 @@ class Planner(Generic[W]):
             sheet.rows.doubt(item)
             self._dirty = self._dirty or len(sheet.items) < 2
             item.page = None
-        for group in (self._lost, self._unlisted, self._wanted):
+        for group in (self._lost, self._strays, self._unlisted, self._wanted):
             group.pop(item.id, None)
 
     def _enter(self, region: str | None, total: int | None) -> bool:
@@ -398,10 +396,9 @@ class Planner(Generic[W]):
         units = list(self._units(now))
         self.tempo = set_tempo(units, self._policy, quota, now)
         asked: dict[Unit, None] = dict.fromkeys(unit for unit, _ in units)
-        for item in self._lost.values():
-            if item.strayed_at is not None:
-                item.due_at = item.strayed_at + _STRAY_PERIODS * self.tempo.period
-                asked[item] = None
+        for item in self._strays.values():
+            item.due_at = item.strayed_at + _STRAY_PERIODS * self.tempo.period
+            asked[item] = None
         for item in self._wanted.values():
             item.due_at = min(item.wanted_at, item.due_at if item in asked else math.inf)
             asked[item] = None
@@ -414,7 +411,7 @@ class Planner(Generic[W]):
             self._look_at(None)
             self._dirty = False
         self._kinds_told = False
-        if self._regional and not self._lost:
+        if self._regional and not (self._lost or self._strays):
             self._try = self._view.to_try(self._items.values(), self._reads(), PAGE_SIZE)
 
     def _units(self, now: float) -> Iterator[tuple[Unit, Load]]:
@@ -423,16 +420,16 @@ class Planner(Generic[W]):
                 yield sheet, self._load(sheet.items, now)
             else:
                 yield from ((item, self._load({"": item}, now)) for item in sheet.items.values())
-        # Who strayed is asked for once, soon, and sets nobody's pace.
-        fresh = {id: item for id, item in self._lost.items() if item.strayed_at is None}
+        # Strays are asked for once, soon, and set nobody's pace.
         search = self._unsearched()
         to_ask = [sheet for sheet in search if not sheet.asking]
-        if len(fresh) > len(to_ask or search) > 0:
+        alone = [self._lost, self._unlisted]
+        if len(self._lost) > len(to_ask or search) > 0:
             if to_ask:
-                self._walk.read_at = min(map(_READ_AT, fresh.values()))
-                yield self._walk, self._load(fresh, now)
-            fresh = {}
-        for item in itertools.chain(fresh.values(), self._unlisted.values()):
+                self._walk.read_at = min(map(_READ_AT, self._lost.values()))
+                yield self._walk, self._load(self._lost, now)
+            alone = [self._unlisted]
+        for item in itertools.chain.from_iterable(group.values() for group in alone):
             yield item, self._load({"": item}, now)
 
     def _load(self, items: dict[str, Item], now: float) -> Load:

@@ -50,10 +50,10 @@ def read_sweep(body: bytes) -> Page:
     try:
         light = _light(body)
     except msgspec.MsgspecError:  # not as documented, or no JSON at all
-        return read_page(loads(body), KEY)
+        return replace(read_page(loads(body), KEY), body=body)
     told = {KEY: light.dedicated_inferences, "links": light.links, "meta": light.meta}
     page = read_page(told, KEY)
-    return replace(page, whole=_Whole(body), stamps=list(map(hash, page.rows)))
+    return replace(page, whole=_Whole(body), body=body, stamps=list(map(hash, page.rows)))
 
 
 class _Whole(msgspec.Struct, dict=True):

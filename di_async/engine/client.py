@@ -221,7 +221,7 @@ class Engine(Struct, kw_only=True):
     ) -> Unread:
         """A list page in a single attempt, to be read when somebody wants it."""
         response = await self.running.session.once(request, priority, trip)
-        return Unread(hash(response.body), partial(_decoded, request, response, read))
+        return Unread(response.body, partial(_decoded, request, response, read))
 
     def change(
         self,

@@ -169,7 +169,7 @@ class Desk:
 
     def read(self, ask: ListPage, page: Page | Unread) -> Page | None:
         """A page that came back; None where it is just as it was. Raises `DecodeError`."""
-        unchanged = self.planner.unchanged(ask, page.stamp, self._clock.now())
+        unchanged = self.planner.unchanged(ask, page, self._clock.now())
         return None if unchanged else page.read()
 
     def take_page(
@@ -186,7 +186,7 @@ class Desk:
         sifted = self.planner.sift(ask, page)
         self._as_before(sifted.same, trip.sends, now)
         found: dict[int, Watch] = {}
-        candidates, noted = [], True
+        candidates = []
         find, glance, rows = self.planner.find, self.source.glance, page.rows
         for place in sifted.news:
             id, stamp = glance(rows[place])
@@ -197,11 +197,9 @@ class Desk:
             if stamp == awaited.stamp:
                 awaited.unsettled_at = now
                 awaited.sends += trip.sends
-            else:
-                if self._look(awaited, page, place, stamp, trip, trusting=trusting):
-                    candidates.append(awaited)
-                noted = noted and awaited.stamp == stamp
-        self.planner.page_read(ask, page, sifted, found, now, noted=noted)
+            elif self._look(awaited, page, place, stamp, trip, trusting=trusting):
+                candidates.append(awaited)
+        self.planner.page_read(ask, page, sifted, found, now)
         return candidates
 
     @staticmethod
