@@ -9,11 +9,12 @@ explained here: the codec's careful pass does that.
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, MemberDescriptorType, NoneType
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import attrs
 
 __all__ = [
+    "Few",
     "Fill",
     "Hook",
     "Json",
@@ -26,6 +27,8 @@ __all__ = [
     "slots_of",
 ]
 
+T = TypeVar("T")
+
 Json = dict[str, Any]
 Shape = Callable[[Json], Json]
 Hook = Callable[[Any, Any], Any]
@@ -34,6 +37,9 @@ Fill = Callable[[Any, Any], None]
 
 _WORD = "one of few: equal ones are kept once"
 Word = Annotated[str, _WORD]
+_FEW = "most are as the one before: then it is that one"
+Few = Annotated[T, _FEW]
+"""Of what cannot be changed: it is shared."""
 
 
 def an_object(raw: Any) -> Json:
@@ -128,6 +134,9 @@ class _Writer:
 
     def _value(self, of: Any, pad: str) -> None:
         """Lines that make `v`, which is not None, what its type says."""
+        if _FEW in get_args(inner := _not_none(of))[1:]:
+            self._one_of_few(get_args(inner)[0], pad)
+            return
         if attrs.has(inner := _not_none(of)) and hasattr(self._hook_of(inner), "source"):
             self.object(inner, pad)
             return
@@ -151,6 +160,19 @@ class _Writer:
             self.lines += [f"{pad}else: v = {hook}"]
         else:
             self.lines.append(f"{pad}v = {hook}")
+
+    def _one_of_few(self, of: Any, pad: str) -> None:
+        """Lines that look at the last one first. The pair is replaced at once: threads share it."""
+        last = self._name([(None, None)])
+        pair, raw = f"pair{len(self.known)}", f"few{len(self.known)}"
+        self.lines += [
+            f"{pad}{pair} = {last}[0]",
+            f"{pad}if v == {pair}[0]: v = {pair}[1]",
+            f"{pad}else:",
+            f"{pad} {raw} = v",
+        ]
+        self._value(of, f"{pad} ")
+        self.lines.append(f"{pad} {last}[0] = {raw}, v")
 
     def _name(self, value: Any) -> str:
         """A name by which the source knows this value."""

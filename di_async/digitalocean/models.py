@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from di_async.core.codec import Codec
 from di_async.core.errors import DecodeError
-from di_async.core.reading import Json, Word
+from di_async.core.reading import Few, Json, Word
 from di_async.core.secret import Secret
 
 __all__ = [
@@ -65,7 +65,7 @@ class ModelDeployment:
     """One model and the accelerators that serve it."""
 
     model_slug: Word = ""
-    accelerators: tuple[AcceleratorConfig, ...] = ()
+    accelerators: Few[tuple[AcceleratorConfig, ...]] = ()
     model_provider: Word = "hugging_face"
     model_id: str | None = None
     """Names an existing deployment in an update; none makes a new one."""
@@ -80,7 +80,7 @@ class DeploymentSpec:
     name: str | None = None
     version: int | None = None
     region: Word | None = None
-    vpc: VPC | None = None
+    vpc: Few[VPC] | None = None
     enable_public_endpoint: bool | None = None
     model_deployments: tuple[ModelDeployment, ...] = ()
     id: str | None = None

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from di_async.core.codec import Codec
 from di_async.core.errors import DecodeError
-from di_async.core.reading import Json, Word, an_object
+from di_async.core.reading import Few, Json, Word, an_object
 
 SECOND = {"kind": ("kind", "type-of-thing")}
 
@@ -158,3 +158,38 @@ def test_an_object_is_a_copy() -> None:
     assert an_object(raw) is not raw
     with pytest.raises(TypeError, match="expected an object, got list"):
         an_object([])
+
+
+@frozen
+class Crowd:
+    """Of what most of its kind share."""
+
+    leaf: Few[Leaf] | None = None
+    leaves: Few[tuple[Leaf, ...]] = ()
+
+
+def test_few_are_kept_once_while_they_are_equal() -> None:
+    """The last one is taken again, across objects; another one is read."""
+    told = [("a", ["b"]), ("a", ["b"]), ("c", ["b", "d"]), ("a", []), (None, ["e"])]
+    read = [
+        CODEC.structure(
+            {"leaf": one and {"slug": one}, "leaves": [{"slug": slug} for slug in more]}, Crowd
+        )
+        for one, more in told
+    ]
+    first, second, *_ = read
+    assert first.leaf is second.leaf
+    assert first.leaves is second.leaves
+    seen = [(it.leaf and it.leaf.slug, [leaf.slug for leaf in it.leaves]) for it in read]
+    assert seen == told
+
+
+def test_one_that_cannot_be_read_is_not_kept() -> None:
+    """Nor is it told of the one before."""
+    fine, wrong = {"leaf": {"slug": "a"}}, {"leaf": {"slug": None}}
+    for raw, ok in [(fine, True), (wrong, False), (wrong, False), (fine, True)]:
+        if ok:
+            assert CODEC.structure(raw, Crowd) == Crowd(leaf=Leaf("a"))
+        else:
+            with pytest.raises(DecodeError):
+                CODEC.structure(raw, Crowd)
