@@ -28,7 +28,7 @@ class Page(Struct, frozen=True):
     body: bytes | None = None
     """Its bytes, if they are the same for two readings just where nothing changed between them."""
     stamps: Sequence[int] | None = None
-    """One of each row, the same while it tells the same; None: that takes a look at each."""
+    """A hash of each row, the same while it tells the same; None: that takes a look at each."""
 
     @property
     def stamp(self) -> int | None:

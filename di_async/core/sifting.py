@@ -4,6 +4,7 @@ Of two hundred rows a page shows, three or four have changed since it was read l
 stamp is cheap (`Page.stamps`), the others are told by place and stamp, without a look at each.
 """
 
+from array import array
 from collections.abc import Mapping, Sequence
 from itertools import compress
 from operator import ne
@@ -14,6 +15,9 @@ from msgspec import Struct, field
 __all__ = ["Rows", "Sifted"]
 
 W = TypeVar("W")
+
+# Stands for a row that is news whatever it says: no hash is that.
+_NEWS = -1
 
 
 class Sifted(Struct, Generic[W]):
@@ -28,8 +32,8 @@ class Sifted(Struct, Generic[W]):
 class Rows(Struct):
     """What the rows of one page said when they were last looked at, and whom they are about."""
 
-    stamps: list[int | None] = field(default_factory=list)
-    """None: a row that is news whatever it says."""
+    stamps: "array[int]" = field(default_factory=lambda: array("q"))
+    """Side by side: objects would have to be fetched from all over the memory."""
     items: list[Any] = field(default_factory=list)
     """None: a row about nobody awaited."""
 
@@ -52,7 +56,8 @@ class Rows(Struct):
     ) -> None:
         """Remember what the news said; `at` tells who of the awaited was at which place."""
         if len(stamps) != len(self.stamps):
-            self.stamps, self.items = [None] * len(stamps), [None] * len(stamps)
+            self.stamps = array("q", [_NEWS]) * len(stamps)
+            self.items = [None] * len(stamps)
         for place in news:
             item, stamp = at.get(place), stamps[place]
             if item is None:
@@ -61,10 +66,10 @@ class Rows(Struct):
             self.doubt(item)  # one that is shown twice is held once
             item.place = place
             noted = item.stamp == stamp and item.page == page
-            self.stamps[place] = item.stamp if noted else None  # the very number: no copy of it
+            self.stamps[place] = stamp if noted else _NEWS
             self.items[place] = item if noted else None
 
     def doubt(self, item: Any) -> None:
         """Its row is news, whatever it says, and about nobody until it is looked at."""
         if item.place < len(self.items) and self.items[item.place] is item:
-            self.stamps[item.place] = self.items[item.place] = None
+            self.stamps[item.place], self.items[item.place] = _NEWS, None

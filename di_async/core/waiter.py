@@ -79,6 +79,11 @@ class Phase(StrEnum):
     DELETING = "deleting"
 
 
+# Python 3.11 needs as long to find a member of an enum by its name as for all the rest of a rule.
+_CREATE, _UPDATE, _DELETE, _ACTIVE, _PREDICATE = Action
+_READY, _WORKING, _FAILED, _DELETING = Phase
+
+
 class Marks(Struct, frozen=True, gc=False):
     """What tells one state of a resource from an older one. None where the API does not show it."""
 
@@ -111,7 +116,7 @@ class Sight(Struct, frozen=True, gc=False):
     @property
     def idle(self) -> bool:
         """Seeing the very same again would prove nothing."""
-        return self.phase is Phase.WORKING or self.phase is Phase.DELETING
+        return self.phase is _WORKING or self.phase is _DELETING
 
 
 class Case(Struct, frozen=True, kw_only=True, gc=False):
@@ -246,7 +251,7 @@ def absorb(case: Case, ledger: Ledger, read: Read) -> Ledger:
 
 
 def _absorb_missing(case: Case, ledger: Ledger, read: Missing) -> Ledger:
-    young = case.action is Action.CREATE and read.at - case.accepted_at < CREATE_GRACE_S
+    young = case.action is _CREATE and read.at - case.accepted_at < CREATE_GRACE_S
     return replace(
         ledger,
         gone=True,
@@ -283,9 +288,9 @@ def _absorb_sight(case: Case, ledger: Ledger, read: Seen) -> Ledger:
 
 def _is_transition(case: Case, sight: Sight) -> bool:
     """A state that neither the one before the write nor the one after it can show."""
-    if sight.phase is Phase.WORKING or (sight.phase is Phase.READY and not sight.complete):
-        return case.before_phase is not Phase.WORKING or case.action is not Action.UPDATE
-    return case.before_phase is Phase.FAILED and sight.phase is Phase.READY
+    if sight.phase is _WORKING or (sight.phase is _READY and not sight.complete):
+        return case.before_phase is not _WORKING or case.action is not _UPDATE
+    return case.before_phase is _FAILED and sight.phase is _READY
 
 
 def _same(one: Sight, other: Sight) -> bool:
@@ -320,17 +325,17 @@ def judge(case: Case, ledger: Ledger) -> Verdict:
     """What the reads so far prove, whatever the time is."""
     if ledger.refusal is not None:
         return Refused(ledger.refusal)
-    if case.action is Action.DELETE:
+    if case.action is _DELETE:
         return Settled("GET answered 404") if ledger.gone else Pending()
     if ledger.gone:
         return _judge_gone(case, ledger)
-    if ledger.sight is None or case.action is Action.PREDICATE:
+    if ledger.sight is None or case.action is _PREDICATE:
         return Pending()
     return _judge_sight(case, ledger, ledger.sight)
 
 
 def _judge_gone(case: Case, ledger: Ledger) -> Verdict:
-    if case.action is Action.ACTIVE and not ledger.ever_seen:
+    if case.action is _ACTIVE and not ledger.ever_seen:
         return Vanished(never_seen=True)
     if ledger.missing >= _MISSING_IN_A_ROW:
         return Vanished(never_seen=not ledger.ever_seen)
@@ -338,13 +343,13 @@ def _judge_gone(case: Case, ledger: Ledger) -> Verdict:
 
 
 def _judge_sight(case: Case, ledger: Ledger, sight: Sight) -> Verdict:
-    if sight.phase is Phase.DELETING:
+    if sight.phase is _DELETING:
         return Superseded("it is being deleted")
     if _overtaken(case, ledger, sight):
         return Superseded(f"spec version {sight.marks.version} is newer and not the one sent")
-    if sight.phase is Phase.FAILED:
+    if sight.phase is _FAILED:
         return _judge_failure(case, ledger, sight)
-    if sight.phase is not Phase.READY or not sight.complete:
+    if sight.phase is not _READY or not sight.complete:
         return Pending()
     if case.unlike is not None and sight.as_sent is False:
         return _judge_other(case, ledger, sight)
@@ -379,18 +384,20 @@ def _beyond(value: Any, bound: Any) -> bool:
 
 
 def _overtaken(case: Case, ledger: Ledger, sight: Sight) -> bool:
+    if sight.as_sent is not False:
+        return False
     target = _target(case, ledger)
     if target is None and case.before.version is not None:
         target = case.before.version + 1
-    ours = case.action in {Action.CREATE, Action.UPDATE}
-    return ours and sight.as_sent is False and _beyond(sight.marks.version, target)
+    ours = case.action is _CREATE or case.action is _UPDATE
+    return ours and _beyond(sight.marks.version, target)
 
 
 def _evidence(case: Case, ledger: Ledger, sight: Sight) -> str | None:
     """Why this sight is about our write and not about the time before it; None: it may not be."""
-    if case.action is not Action.UPDATE:
+    if case.action is not _UPDATE:
         return "read after the write was accepted"
-    if sight.phase is Phase.READY:
+    if sight.phase is _READY:
         target, version = _target(case, ledger), sight.marks.version
         if target is not None and version is not None:
             # The API shows versions: nothing less than ours will do, and no repetition either.
@@ -413,7 +420,7 @@ def _circumstance(case: Case, ledger: Ledger, sight: Sight) -> str | None:
         return "updated_at moved on"
     if ledger.moved:
         return "a transition was seen"
-    if sight.phase is Phase.FAILED and case.before_phase in {Phase.READY, Phase.WORKING}:
+    if sight.phase is _FAILED and case.before_phase in (_READY, _WORKING):
         return "it was well before"
     if _agreed(ledger):
         return f"repeated: {ledger.agreeing} agreeing reads over {ledger.agreeing_span:.0f} s"

@@ -14,13 +14,14 @@ from di_async.digitalocean.spec import DedicatedInferenceSpec, shown_spec, spec_
 
 __all__ = ["create_case", "glance", "is_pending", "place", "sight", "update_case"]
 
+_READY, _WORKING, _FAILED = Phase.READY, Phase.WORKING, Phase.FAILED
 _PHASES = {
-    "new": Phase.WORKING,
-    "provisioning": Phase.WORKING,
-    "updating": Phase.WORKING,
-    "active": Phase.READY,
-    "running": Phase.READY,
-    "error": Phase.FAILED,
+    "new": _WORKING,
+    "provisioning": _WORKING,
+    "updating": _WORKING,
+    "active": _READY,
+    "running": _READY,
+    "error": _FAILED,
     "deleting": Phase.DELETING,
 }
 _BROKEN = frozenset({"invalid", "error", "failed"})
@@ -30,8 +31,8 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 def sight(di: DedicatedInference, case: Case) -> Sight:
     """One look at an instance, in the waiter's words."""
-    phase = _PHASES.get(di.status, Phase.WORKING)
-    lacking = _lacking(di) if phase is Phase.READY else None
+    phase = _PHASES.get(di.status, _WORKING)
+    lacking = _lacking(di) if phase is _READY else None
     shown = di.spec
     return Sight(
         word=di.status,
@@ -39,7 +40,7 @@ def sight(di: DedicatedInference, case: Case) -> Sight:
         complete=lacking is None,
         marks=marks(di),
         as_sent=spec_digest(shown) == case.sent if shown and case.sent else None,
-        why=_failure(di) if phase is Phase.FAILED else lacking,
+        why=_failure(di) if phase is _FAILED else lacking,
         known=di.status in _PHASES,
         full=di.spec is not None,
     )
@@ -85,7 +86,7 @@ def update_case(
         action=Action.UPDATE,
         accepted_at=accepted_at,
         before=was,
-        before_phase=_PHASES.get(before.status, Phase.WORKING),
+        before_phase=_PHASES.get(before.status, _WORKING),
         baseline=answered.updated_at,
         target_version=target if advanced else None,
         target_id=answered.pending_id if answered.pending_id != was.pending_id else None,
@@ -114,8 +115,8 @@ def glance(row: Any) -> tuple[str, int]:
 
 def is_pending(status: str, changing: bool) -> bool:
     """Something is under way that will end by itself; `changing`: a deployment is pending."""
-    phase = _PHASES.get(status, Phase.WORKING)
-    return changing if phase is Phase.READY else phase is not Phase.FAILED
+    phase = _PHASES.get(status, _WORKING)
+    return changing if phase is _READY else phase is not _FAILED
 
 
 def _lacking(di: DedicatedInference) -> str | None:

@@ -5,6 +5,7 @@ anchored once and then follows the loop, so that both tell the same story under 
 """
 
 import asyncio
+import math
 import time
 from datetime import UTC, datetime
 
@@ -14,12 +15,13 @@ __all__ = ["Clock"]
 class Clock:
     """Loop seconds and the wall-clock time that goes with them."""
 
-    __slots__ = ("_anchor", "now")
+    __slots__ = ("_anchor", "_told", "now")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.now = loop.time
         """Seconds of the running loop."""
         self._anchor = time.time() - loop.time()
+        self._told = math.nan, datetime.min
 
     def wall(self) -> float:
         """Epoch seconds."""
@@ -35,4 +37,7 @@ class Clock:
 
     def datetime(self) -> datetime:
         """Now, as an aware datetime."""
-        return datetime.fromtimestamp(self.wall(), UTC)
+        at = self.wall()
+        if self._told[0] != at:  # all that a page tells is told of one moment
+            self._told = at, datetime.fromtimestamp(at, UTC)
+        return self._told[1]

@@ -100,7 +100,7 @@ MUTANTS = [
         "True: at.public_endpoint_fqdn,",
         "True: at.public_endpoint_fqdn or at.private_endpoint_fqdn,",
     ),
-    Mutant("01", "running is unknown", SIGHTS, '"running": Phase.READY,\n', ""),
+    Mutant("01", "running is unknown", SIGHTS, '"running": _READY,\n', ""),
     Mutant(
         "01",
         "1970 is a baseline",
@@ -112,7 +112,7 @@ MUTANTS = [
         "01",
         "an active update needs no evidence",
         WAITER,
-        "if case.action is not Action.UPDATE:",
+        "if case.action is not _UPDATE:",
         "if True:",
     ),
     Mutant(
@@ -135,13 +135,13 @@ MUTANTS = [
         WAITER,
         'return Settled("GET answered 404") if ledger.gone else Pending()',
         'return Settled("GET answered 404") if ledger.gone or (ledger.sight and '
-        "ledger.sight.phase is Phase.FAILED) else Pending()",
+        "ledger.sight.phase is _FAILED) else Pending()",
     ),
     Mutant(
         "01",
         "deleting is pending",
         WAITER,
-        "if sight.phase is Phase.DELETING:",
+        "if sight.phase is _DELETING:",
         "if False:",
     ),
     Mutant(
@@ -246,7 +246,7 @@ MUTANTS = [
         "03",
         "grace for everybody",
         WAITER,
-        "young = case.action is Action.CREATE and",
+        "young = case.action is _CREATE and",
         "young =",
     ),
     Mutant("03", "one 404 is enough", WAITER, "_MISSING_IN_A_ROW = 2", "_MISSING_IN_A_ROW = 1"),
@@ -262,7 +262,7 @@ MUTANTS = [
         "03",
         "never seen is not told apart",
         WAITER,
-        "if case.action is Action.ACTIVE and not ledger.ever_seen:",
+        "if case.action is _ACTIVE and not ledger.ever_seen:",
         "if False:",
     ),
     Mutant(
@@ -339,8 +339,8 @@ MUTANTS = [
         "05",
         "unknown words are failures",
         SIGHTS,
-        "phase = _PHASES.get(di.status, Phase.WORKING)",
-        "phase = _PHASES.get(di.status, Phase.FAILED)",
+        "phase = _PHASES.get(di.status, _WORKING)",
+        "phase = _PHASES.get(di.status, _FAILED)",
     ),
     Mutant(
         "05",
