@@ -5,7 +5,6 @@ anchored once and then follows the loop, so that both tell the same story under 
 """
 
 import asyncio
-import math
 import time
 from datetime import UTC, datetime
 
@@ -21,7 +20,7 @@ class Clock:
         self.now = loop.time
         """Seconds of the running loop."""
         self._anchor = time.time() - loop.time()
-        self._told = math.nan, datetime.min
+        self._told = self._anchor, datetime.fromtimestamp(self._anchor, UTC)
 
     def wall(self) -> float:
         """Epoch seconds."""
