@@ -1,5 +1,8 @@
 """The CPU of a taped run, played again in a process where no world has ever been.
 
+What is promised is CPU beyond the transport's. So the same requests are sent once more with no
+client behind them, each after the answer to the one before, and what that takes is told apart.
+
 `python -m benchmarks.settle.alone` is that process: it is told what to play on stdin.
 """
 
@@ -8,7 +11,9 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -17,12 +22,16 @@ from benchmarks.settle.options import Options, policy
 from benchmarks.settle.runs import Run
 from benchmarks.settle.scenarios import LONG_S
 from benchmarks.settle.stage import attach
-from benchmarks.settle.tape import Player
+from benchmarks.settle.tape import Player, asked_on
 from benchmarks.settle.virtual import run_virtual
 from benchmarks.settle.wire import Latency, WorldTransport
 from di_async import DigitalOcean, RequestBudget
+from di_async.core.wire import Request
 
 __all__ = ["Piece", "costs_alone"]
+
+TOKEN = "dop_v1_taped"  # noqa: S105 - of nobody
+HEADERS = {"accept": "application/json", "authorization": f"Bearer {TOKEN}", "user-agent": "none"}
 
 
 @frozen
@@ -38,7 +47,7 @@ class Piece:
 
 
 def costs_alone(piece: Piece) -> dict[str, float]:
-    """CPU seconds: the client's (`cpu_s`), and those that JSON took beside it (`json_s`)."""
+    """CPU seconds: the client's (`cpu_s`), and what JSON and sending took (`json_s`, `send_s`)."""
     command = [sys.executable, "-m", __name__]
     done = subprocess.run(  # noqa: S603 - ourselves
         command, input=pickle.dumps(piece), stdout=subprocess.PIPE, check=True
@@ -49,11 +58,11 @@ def costs_alone(piece: Piece) -> dict[str, float]:
 
 def play(piece: Piece) -> dict[str, float]:
     """The same waits, which must ask for the same."""
-    meter, latency = Meter(), Latency(piece.seed * 100, piece.options.latency_s)
+    meter = Meter()
 
     async def wait_for_all(transport: WorldTransport) -> None:
         async with DigitalOcean(
-            "dop_v1_taped",
+            TOKEN,
             transport=transport,
             polling=policy(piece.run, piece.options),
             budget=RequestBudget(),
@@ -62,13 +71,39 @@ def play(piece: Piece) -> dict[str, float]:
             meter.begin()
             await asyncio.gather(*(change.wait(timeout=LONG_S) for change in changes))
 
-    with Path(piece.tape).open("rb") as tape, meter.parsing_timed():
+    with meter.parsing_timed():
+        beside_s = _on_tape(piece, meter, wait_for_all)
+    json_s, send_s = meter.json_cpu.seconds, _sending(piece)
+    return {"cpu_s": beside_s - json_s - send_s, "json_s": json_s, "send_s": send_s}
+
+
+def _on_tape(
+    piece: Piece, meter: Meter, work: Callable[[WorldTransport], Coroutine[Any, Any, None]]
+) -> float:
+    """CPU seconds of what is done with a tape for a world, beside the tape's own."""
+    with Path(piece.tape).open("rb") as tape:
+        latency = Latency(piece.seed * 100, piece.options.latency_s)
         transport = WorldTransport(Player(tape), latency)
-        run_virtual(lambda: wait_for_all(transport))
+        run_virtual(lambda: work(transport))
     meter.end()
-    json_s = meter.json_cpu.seconds
-    cpu_s = meter.total_cpu.seconds - transport.world_cpu.seconds - json_s
-    return {"cpu_s": cpu_s, "json_s": json_s}
+    return meter.total_cpu.seconds - transport.world_cpu.seconds
+
+
+def _sending(piece: Piece) -> float:
+    """CPU seconds of sending what was asked, and no more."""
+    meter = Meter()
+    with Path(piece.tape).open("rb") as tape:
+        requests = [Request(method, path) for method, path in asked_on(tape)]
+
+    async def again() -> None:
+        raise AssertionError("nothing is sent again")
+
+    async def send_all(transport: WorldTransport) -> None:
+        meter.begin()
+        for request in requests:
+            await transport.send(request, HEADERS, again)
+
+    return _on_tape(piece, meter, send_all)
 
 
 if __name__ == "__main__":

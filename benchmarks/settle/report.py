@@ -18,7 +18,7 @@ _COLUMNS = (
     ("max_60s", 0), ("max_3600s", 0), ("unseen", 0), ("false", 0), ("missed", 0), ("wrong", 0),
     ("timeouts", 0), ("unsent", 0),
     ("crashed", 0), ("idle_bytes", 0), ("seen_bytes", 0), ("bare_bytes", 0),
-    ("blind_s", 0), ("cpu_s", 2), ("json_s", 2), ("rss_kb", 1), ("wall_s", 1),
+    ("blind_s", 0), ("cpu_s", 2), ("json_s", 2), ("send_s", 2), ("rss_kb", 1), ("wall_s", 1),
 )  # fmt: skip
 
 

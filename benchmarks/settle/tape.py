@@ -9,14 +9,15 @@ Rules of this file: both stand where the world does, so what they cost is booked
 
 import pickle
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import IO
 
 from attrs import evolve, frozen
 
 from di_async.emulator import Response, World
 
-__all__ = ["Player", "Recorder"]
+__all__ = ["Player", "Recorder", "asked_on"]
 
 _QUICKLY = 1
 
@@ -36,6 +37,13 @@ class Recorder:
         packed = evolve(answer, body=zlib.compress(answer.body, _QUICKLY))
         pickle.dump(((method, path), packed), self.tape)
         return answer
+
+
+def asked_on(tape: IO[bytes]) -> Iterator[tuple[str, str]]:
+    """What was asked: method, and path with query."""
+    with suppress(EOFError):
+        while True:
+            yield pickle.load(tape)[0]  # noqa: S301 - our own file
 
 
 @frozen

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from benchmarks.settle.tape import Player, Recorder
+from benchmarks.settle.tape import Player, Recorder, asked_on
 from benchmarks.settle.virtual import EPOCH
 from benchmarks.settle.worlds import BASE
 from di_async.emulator import World
@@ -36,3 +36,9 @@ def test_another_request_than_that_on_the_tape_is_an_error() -> None:
     player, _ = taped()
     with pytest.raises(RuntimeError, match="on the tape"):
         player.handle(0.0, "GET", PATHS[1])
+
+
+def test_tape_tells_what_was_asked() -> None:
+    """All of it, in order."""
+    player, _ = taped()
+    assert list(asked_on(player.tape)) == [("GET", path) for path in PATHS]
