@@ -5,8 +5,9 @@ one token, p99 within 26 s in at most 4,700 requests with a warm model, beside 3
 evenly paced list and two hours of per-id polling; zero false successes, zero misses, zero 429s.
 What is promised stands in targets.py; an exit code of 1 says that something was not kept.
 
-CPU is the client's own, without JSON, sending, world and harness. In scenario A it is counted while taped
-answers are played again in a process of their own, where no world crowds the client (alone.py).
+CPU is the client's own, without JSON, sending, world and harness. In scenario A it is counted while
+taped answers are played again in a process of their own, where no world crowds the client
+(alone.py).
 """
 
 import argparse

@@ -25,6 +25,7 @@ _PHASES = {
     "deleting": Phase.DELETING,
 }
 _BROKEN = frozenset({"invalid", "error", "failed"})
+_SILENT = DeploymentSpec()
 # A create's answer may carry 1970 for "not yet": no baseline to compare with.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -48,7 +49,7 @@ def sight(di: DedicatedInference, case: Case) -> Sight:
 
 def marks(di: DedicatedInference) -> Marks:
     """What tells this state from an older one. Version 0 and 1970 say nothing."""
-    spec, pending = di.spec or DeploymentSpec(), di.pending_deployment_spec or DeploymentSpec()
+    spec, pending = di.spec or _SILENT, di.pending_deployment_spec or _SILENT
     return Marks(
         updated_at=_real_time(di.updated_at),
         version=spec.version or None,
@@ -96,10 +97,11 @@ def update_case(
 
 def place(di: DedicatedInference) -> tuple[str, str]:
     """Region and first GPU: what decides how long things take."""
-    shown = shown_spec(di)
-    deployments = shown.model_deployments if shown else ()
-    gpus = (a.accelerator_slug for d in deployments for a in d.accelerators)
-    return di.region or "", next(gpus, "")
+    shown, region = shown_spec(di) or _SILENT, di.region or ""
+    for deployment in shown.model_deployments:
+        for accelerator in deployment.accelerators:
+            return region, accelerator.accelerator_slug
+    return region, ""
 
 
 def glance(row: Any) -> tuple[str, int]:

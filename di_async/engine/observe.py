@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from attrs import evolve
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -324,7 +323,7 @@ class Tracker(Generic[R]):
     def _add(self, note: str | None, status: str | None, source: str = "get") -> None:
         last = self.history[-1] if self.history else None
         if last is not None and (last.status, last.note) == (status, note):
-            self.history[-1] = evolve(last, times=last.times + 1)
+            self.history[-1] = replace(last, times=last.times + 1)
         elif len(self.history) < _MAX_HISTORY or not isinstance(self.verdict, Pending):
             self.history.append(
                 StatusChange(

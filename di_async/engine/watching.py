@@ -11,8 +11,8 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from attrs import evolve
 from msgspec import Struct
+from msgspec.structs import replace
 
 from di_async.core.budget import RequestBudget
 from di_async.core.errors import APIError, ClientClosedError, DIError, NotFoundError, ServerError
@@ -192,7 +192,7 @@ class AccountWatch(AsyncIterator[StatusChange]):
         )
         waiting = self._buffer.get(id)
         if waiting is not None:  # the latest wins, and tells the way from what was taken last
-            event = evolve(event, previous=waiting.previous)
+            event = replace(event, previous=waiting.previous)
         self._buffer[id] = event
 
 

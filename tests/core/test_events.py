@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from di_async.core.events import StatusChange
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,3 +27,12 @@ def test_resource_is_neither_shown_nor_compared() -> None:
     one, other = (StatusChange(id="x", status="new", at=AT, resource=r) for r in ("big", None))
     assert one == other
     assert "big" not in repr(one)
+
+
+def test_equal_changes_are_one_in_a_set() -> None:
+    """Everything else tells them apart; nobody can change one."""
+    one, same, other = (StatusChange(id="x", status=s, at=AT) for s in ("new", "new", "active"))
+    assert {one, same, other} == {one, other}
+    assert one != "new"
+    with pytest.raises(AttributeError):
+        one.status = "active"  # type: ignore[misc]
