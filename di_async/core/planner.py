@@ -10,7 +10,7 @@ is no proof of anything.
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +20,7 @@ from di_async.core.durations import Key, Law
 from di_async.core.pace import Load, Quota, Tempo, Unit, rest, set_tempo
 from di_async.core.paging import Page, Unread
 from di_async.core.schedule import PollPolicy
-from di_async.core.sifting import Rows, Sifted
+from di_async.core.sifting import Rows, Shown
 from di_async.core.view import View
 
 __all__ = ["PAGE_SIZE", "GetOne", "Item", "ListPage", "Planner"]
@@ -49,13 +49,37 @@ class Item(Unit):
     generation: int = 0
     """Pages asked for before it was added need not show it."""
     looked_at: float = -math.inf
-    """When it was really read; a unit's `read_at` is what the pace goes by."""
+    """When it was really read; a unit's `read_at` is what the pace goes by. See `catch_up`."""
+    unsettled_at: float | None = None
+    """The last look that found it unsettled. See `catch_up`."""
+    shown: Shown | None = None
+    """What its page's reads say of it, while its row is as it was."""
+    sent: int = 0
     wanted_at: float = math.inf
     """When somebody wants a look, whatever the pace."""
     strayed_at: float = 0.0
     """When it was missing from its page, if it is a stray."""
     stamp: int = 0
     """What its row looked like last: an unchanged one costs nothing."""
+
+    @property
+    def sends(self) -> int:
+        """Requests for rows of it that were as before."""
+        return self.sent if self.shown is None else self.sent + self.shown.sends
+
+    def catch_up(self) -> None:
+        """Take from its page's reads when it was looked at last."""
+        if self.shown is not None and self.shown.at > self.looked_at:
+            self.read_at = self.looked_at = self.unsettled_at = self.shown.at
+
+    def sit(self, shown: Shown) -> None:
+        """From now on its page's reads say all there is to say."""
+        self.shown, self.sent = shown, self.sent - shown.sends
+
+    def rise(self) -> None:
+        """No longer."""
+        self.catch_up()
+        self.sent, self.shown = self.sends, None
 
 
 class _Sheet(Unit):
@@ -163,10 +187,10 @@ class Planner(Generic[W]):
         mine = ask.region == self._view.region
         return tuple(self._sheet(ask.page).items.values()) if mine else ()
 
-    def unchanged(self, ask: ListPage, page: Page | Unread, now: float) -> bool:
+    def unchanged(self, ask: ListPage, page: Page | Unread, now: float, sends: int) -> bool:
         """A page came back just as it was, and nobody is awaited who was not then.
 
-        If so, all is done but to note the look at those `on_page`.
+        If so, it is noted, and that it took so many requests.
         """
         sheet = self._sheets.get(ask.page)
         if self._lost or self._strays or self._wanted or ask.region != self._view.region:
@@ -174,19 +198,27 @@ class Planner(Generic[W]):
         if sheet is None or sheet.stamp is None or sheet.stamp != page.stamp:
             return False
         self._sheet_read(sheet, now)
+        sheet.rows.seen(now, sends)
         if sheet.items and not self._dirty:
             self._reschedule(sheet, now)
         return True
 
-    def sift(self, ask: ListPage, page: Page) -> Sifted[W]:
-        """Sort the rows of a page that came back: who is as before, and what is to be looked at."""
+    def sift(self, ask: ListPage, page: Page, now: float, sends: int) -> Sequence[int]:
+        """The places of those rows of a page that came back that are to be looked at.
+
+        Of all others it is noted that they are as before, and that this took so many requests.
+        """
         sheet, stamps = self._sheets.get(ask.page), page.stamps
-        if sheet is None or stamps is None or self._wanted or ask.region != self._view.region:
-            return Sifted([], range(len(page.rows)))
-        return sheet.rows.sift(stamps, searching=bool(self._lost or self._strays or self._unlisted))
+        if sheet is None or ask.region != self._view.region:
+            return range(len(page.rows))
+        if stamps is None or self._wanted:
+            sheet.rows.clear()
+            return range(len(page.rows))
+        searching = bool(self._lost or self._strays or self._unlisted)
+        return sheet.rows.sift(stamps, now, sends, searching=searching)
 
     def page_read(
-        self, ask: ListPage, page: Page, sifted: Sifted[W], found: Mapping[int, W], now: float
+        self, ask: ListPage, page: Page, news: Sequence[int], found: Mapping[int, W], now: float
     ) -> None:
         """A page came back. At these places of its news it showed `found`, who are awaited."""
         if ask.region != self._view.region and not self._enter(ask.region, page.total):
@@ -196,12 +228,8 @@ class Planner(Generic[W]):
         if page.total is not None:  # which may lag behind what is shown
             told = -(-page.total // PAGE_SIZE)
             self._set_pages(max(1, told, ask.page if page.rows else 1))
-        sheet.stamp = None if sifted.news else page.stamp
-        here = {id for item in found.values() if (id := item.id) in sheet.items}
-        if len(here) + len(sifted.same) < len(sheet.items):  # who is the same is here
-            here.update(item.id for item in sifted.same)
-            for item in [item for id, item in sheet.items.items() if id not in here]:
-                self._stray(item, now)
+        sheet.stamp = None if news else page.stamp
+        self._miss(sheet, found, now)
         for item in found.values():
             item.read_at = item.looked_at = now
             if item.wanted_at != math.inf:
@@ -212,10 +240,8 @@ class Planner(Generic[W]):
                 item.page, item.due_at = ask.page, math.inf
                 sheet.items[item.id] = item
                 self._dirty = self._dirty or len(sheet.items) <= 2
-        if page.stamps is None:
-            sheet.rows = Rows()
-        else:
-            sheet.rows.note(ask.page, page.stamps, found, sifted.news)
+        if page.stamps is not None:
+            sheet.rows.note(ask.page, page.stamps, found, news)
         self._dirty = self._dirty or bool(self._lost or self._strays)  # the search may be over
         if sheet.items and not self._dirty:
             self._reschedule(sheet, now)
@@ -275,11 +301,17 @@ class Planner(Generic[W]):
         self._wanted[item.id] = item
         self._dirty = True
 
-    def _stray(self, item: Item, now: float) -> None:
-        self._leave(item)
-        item.strayed_at = now
-        self._strays[item.id] = item
-        self._dirty = True
+    def _miss(self, sheet: _Sheet, found: Mapping[int, Item], now: float) -> None:
+        """Who is neither shown as before nor found has strayed."""
+        here = {item.id for item in found.values() if item.shown is None} & sheet.items.keys()
+        if len(here) + sheet.rows.held >= len(sheet.items):
+            return
+        for item in tuple(sheet.items.values()):
+            if item.shown is None and item.id not in here:
+                self._leave(item)
+                item.strayed_at = now
+                self._strays[item.id] = item
+                self._dirty = True
 
     def _leave(self, item: Item) -> None:
         if item.page is not None:
@@ -310,6 +342,7 @@ class Planner(Generic[W]):
         """Sweep this list from now on: where everybody sits in it is to be found out."""
         self._view.region, self._pages, self._dirty = region, None, True
         for sheet in self._sheets.values():
+            sheet.rows.clear()
             for item in tuple(sheet.items.values()):
                 item.page = None
                 self._lost[item.id] = item
@@ -418,8 +451,9 @@ class Planner(Generic[W]):
         for sheet in self._sheets.values():
             if len(sheet.items) > 1:
                 yield sheet, self._load(sheet.items, now)
-            else:
-                yield from ((item, self._load({"": item}, now)) for item in sheet.items.values())
+            for item in sheet.items.values() if len(sheet.items) == 1 else ():
+                item.catch_up()
+                yield item, self._load({"": item}, now)
         # Strays are asked for once, soon, and set nobody's pace.
         search = self._unsearched()
         to_ask = [sheet for sheet in search if not sheet.asking]

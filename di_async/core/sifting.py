@@ -1,32 +1,32 @@
 """Which rows of a list page are worth a look: those that do not say what they said before. Pure.
 
 Of two hundred rows a page shows, three or four have changed since it was read last. Where a row's
-stamp is cheap (`Page.stamps`), the others are told by place and stamp, without a look at each.
+stamp is cheap (`Page.stamps`), the others are told by place and stamp, without a look at each; and
+what a read says of all of those alike is kept once, so that none of them is touched.
 """
 
+import math
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import compress
 from operator import ne
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from msgspec import Struct, field
 
-__all__ = ["Rows", "Sifted"]
-
-W = TypeVar("W")
+__all__ = ["Rows", "Shown"]
 
 # Stands for a row that is news whatever it says: no hash is that.
 _NEWS = -1
 
 
-class Sifted(Struct, Generic[W]):
-    """A page that came back, sorted."""
+class Shown(Struct, eq=False, gc=False):
+    """What the reads of a page say of everybody whose row is as it was."""
 
-    same: list[W]
-    """Who is shown just as before."""
-    news: Sequence[int]
-    """Places of all other rows."""
+    at: float = -math.inf
+    """When it was read last."""
+    sends: int = 0
+    """Requests, all in all."""
 
 
 class Rows(Struct):
@@ -35,41 +35,66 @@ class Rows(Struct):
     stamps: "array[int]" = field(default_factory=lambda: array("q"))
     """Side by side: objects would have to be fetched from all over the memory."""
     items: list[Any] = field(default_factory=list)
-    """None: a row about nobody awaited."""
+    """None: a row about nobody awaited, or one that is news."""
+    held: int = 0
+    """How many are somebody's."""
+    shown: Shown = field(default_factory=Shown)
 
-    def sift(self, stamps: Sequence[int], *, searching: bool) -> Sifted[Any]:
-        """Sort the rows; with `searching`, those about nobody are looked at anew."""
-        places = range(len(stamps))
+    def sift(
+        self, stamps: Sequence[int], at: float, sends: int, *, searching: bool
+    ) -> Sequence[int]:
+        """The places of all news in a page that was read; with `searching`, of all strangers too.
+
+        Who is held still, is shown as before.
+        """
         if len(stamps) != len(self.stamps):
-            return Sifted([], places)
-        news = list(compress(places, map(ne, stamps, self.stamps)))
-        same = self.items.copy()
-        for place in news:
-            same[place] = None
+            self.clear()
+            return range(len(stamps))
+        news = list(compress(range(len(stamps)), map(ne, stamps, self.stamps)))
+        for item in [item for place in news if (item := self.items[place]) is not None]:
+            self.doubt(item)
         if searching:
             new = set(news)
+            places = range(len(stamps))
             news += [place for place in places if self.items[place] is None and place not in new]
-        return Sifted([item for item in same if item is not None], news)
+        self.seen(at, sends)
+        return news
+
+    def seen(self, at: float, sends: int) -> None:
+        """A read says of all who are held what was said before."""
+        self.shown.at, self.shown.sends = at, self.shown.sends + sends
 
     def note(
         self, page: int, stamps: Sequence[int], at: Mapping[int, Any], news: Sequence[int]
     ) -> None:
         """Remember what the news said; `at` tells who of the awaited was at which place."""
         if len(stamps) != len(self.stamps):
+            self.clear()
             self.stamps = array("q", [_NEWS]) * len(stamps)
             self.items = [None] * len(stamps)
         for place in news:
             item, stamp = at.get(place), stamps[place]
             if item is None:
-                self.stamps[place], self.items[place] = stamp, None
+                self.stamps[place] = stamp
                 continue
             self.doubt(item)  # one that is shown twice is held once
             item.place = place
-            noted = item.stamp == stamp and item.page == page
-            self.stamps[place] = stamp if noted else _NEWS
-            self.items[place] = item if noted else None
+            if item.stamp == stamp and item.page == page:
+                self.stamps[place], self.items[place] = stamp, item
+                self.held += 1
+                item.sit(self.shown)
+            else:
+                self.stamps[place] = _NEWS
 
     def doubt(self, item: Any) -> None:
         """Its row is news, whatever it says, and about nobody until it is looked at."""
         if item.place < len(self.items) and self.items[item.place] is item:
             self.stamps[item.place], self.items[item.place] = _NEWS, None
+            self.held -= 1
+            item.rise()
+
+    def clear(self) -> None:
+        """All rows are news."""
+        for item in [item for item in self.items if item is not None]:
+            self.doubt(item)
+        self.stamps, self.items = array("q"), []

@@ -7,7 +7,6 @@ the policy agrees, may a row settle a wait, and the history says so.
 
 import logging
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from di_async.core.durations import Key
@@ -51,10 +50,6 @@ class Watch(Item, kw_only=True):
     joined_at: float = 0.0
     """When the last of its trackers came: a row read before says nothing to that one."""
     trackers: tuple[Tracker[Any], ...] = ()
-    sends: int = 0
-    """Requests for rows of it that were as before: told of each tracker while it is on here."""
-    unsettled_at: float | None = None
-    """The last look that found it unsettled."""
     ready_at: float | None = None
     """The first look that found it otherwise."""
     confirming: bool = False
@@ -139,6 +134,7 @@ class Desk:
         """A GET's answer: a resource, or the error of ours that stood for it."""
         now = self._clock.now()
         watch.confirming = False
+        watch.catch_up()
         self.planner.item_read(watch, now)
         if not isinstance(answer, Exception):
             answer = shared(answer, watch.trackers[0].known) if watch.trackers else answer
@@ -167,9 +163,9 @@ class Desk:
             case ListPage():
                 self.planner.page_broken_off(ask)
 
-    def read(self, ask: ListPage, page: Page | Unread) -> Page | None:
+    def read(self, ask: ListPage, page: Page | Unread, trip: Trip) -> Page | None:
         """A page that came back; None where it is just as it was. Raises `DecodeError`."""
-        unchanged = self.planner.unchanged(ask, page, self._clock.now())
+        unchanged = self.planner.unchanged(ask, page, self._clock.now(), trip.sends)
         return None if unchanged else page.read()
 
     def take_page(
@@ -181,14 +177,12 @@ class Desk:
             self._take_failed_page(ask, page, trip, now)
             return []
         if page is None:
-            self._as_before(self.planner.on_page(ask), trip.sends, now)
             return []
-        sifted = self.planner.sift(ask, page)
-        self._as_before(sifted.same, trip.sends, now)
+        news = self.planner.sift(ask, page, now, trip.sends)
         found: dict[int, Watch] = {}
         candidates = []
         find, glance, rows = self.planner.find, self.source.glance, page.rows
-        for place in sifted.news:
+        for place in news:
             id, stamp = glance(rows[place])
             awaited = find(id)
             if awaited is None:
@@ -196,18 +190,11 @@ class Desk:
             found[place] = awaited
             if stamp == awaited.stamp:
                 awaited.unsettled_at = now
-                awaited.sends += trip.sends
+                awaited.sent += trip.sends
             elif self._look(awaited, page, place, stamp, trip, trusting=trusting):
                 candidates.append(awaited)
-        self.planner.page_read(ask, page, sifted, found, now)
+        self.planner.page_read(ask, page, news, found, now)
         return candidates
-
-    @staticmethod
-    def _as_before(watches: Iterable[Watch], sends: int, now: float) -> None:
-        """Those whose rows say what they said when they were last looked at."""
-        for watch in watches:
-            watch.read_at = watch.looked_at = watch.unsettled_at = now
-            watch.sends += sends
 
     def _take_failed_page(self, ask: ListPage, error: Exception, trip: Trip, now: float) -> None:
         """A list that does not answer proves nothing of anybody; a refused one is given up."""
@@ -326,7 +313,7 @@ class Desk:
         for watch in self.planner:
             if watch.kind is not last:
                 last, ages = watch.kind, told.setdefault(watch.kind, {})
-            seen_at = watch.unsettled_at
+            seen_at = watch.shown.at if watch.shown is not None else watch.unsettled_at
             age = 0.0 if seen_at is None else (seen_at - watch.started_at) // _AGE_S
             ages[age] = ages.get(age, 0.0) + 1.0
         return {

@@ -154,6 +154,7 @@ class Poller:
         for waiter in tracker.waiters:
             if waiter.deadline is not None and waiter.deadline <= now + lag:
                 soon = min(lag, _SOON_S) if waiter.deadline <= now else lag
+                watch.catch_up()
                 desk.planner.hasten(watch, max(now, watch.looked_at + soon))
 
     def _queue(self, desk: Desk, watch: Watch) -> None:
@@ -319,7 +320,7 @@ class Poller:
         where = () if ask.region is None else (ask.region,)
 
         async def read() -> Page | None:
-            return desk.read(ask, await sweep(ask.page, trip, *where))
+            return desk.read(ask, await sweep(ask.page, trip, *where), trip)
 
         page = await self._answer(read())
         self._lists += trip.sends

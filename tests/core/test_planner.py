@@ -77,27 +77,33 @@ class Account:
             ids = [id for id in self.ids if ask.region in {None, self.where(id)}]
             rows = ids[(ask.page - 1) * PAGE_SIZE : ask.page * PAGE_SIZE]
             page = shown(rows, len(ids))
-            if self.planner.unchanged(ask, page, self.now):
+            if self.planner.unchanged(ask, page, self.now, 1):
                 self.unchanged += 1
-                for known in self.planner.on_page(ask):
-                    self.look(known)
+                assert all(item.shown is not None for item in self.planner.on_page(ask))
+                self.look_at_who_sits_there(ask)
                 return
             self.read(ask, page)
 
     def read(self, ask: ListPage, page: Page) -> None:
         """A page that came back and is not as it was."""
-        sifted = self.planner.sift(ask, page)
+        news = self.planner.sift(ask, page, self.now, 1)
         found = {
             place: item
-            for place in sifted.news
+            for place in news
             if (item := self.planner.find(page.rows[place])) is not None
         }
-        for item in sifted.same:
-            self.look(item)
+        self.look_at_who_sits_there(ask)
         for place, item in found.items():
             self.look(item)
             item.stamp = hash(page.rows[place])
-        self.planner.page_read(ask, page, sifted, found, self.now)
+        self.planner.page_read(ask, page, news, found, self.now)
+
+    def look_at_who_sits_there(self, ask: ListPage) -> None:
+        """Those whom the page shows as before: the planner knows of it."""
+        for item in sitting(self, ask):
+            item.catch_up()
+            assert item.looked_at == self.now
+            self.look(item)
 
     def look(self, item: Item) -> None:
         """Somebody was seen."""
@@ -109,6 +115,16 @@ class Account:
     def asked(self, since: float = -1.0) -> set[str]:
         """What was asked after that moment."""
         return {told for at, told in self.log if at > since}
+
+
+def sitting(account: Account, ask: ListPage) -> list[Item]:
+    """Who is shown there as before."""
+    return [item for item in account.planner.on_page(ask) if item.shown is not None]
+
+
+def news(account: Account, ask: ListPage, page: Page) -> list[int]:
+    """The places of what is to be looked at."""
+    return list(account.planner.sift(ask, page, account.now, 1))
 
 
 def shown(ids: Sequence[str], total: int) -> Page:
@@ -444,9 +460,8 @@ def test_rows_that_say_what_they_said_are_not_gone_through() -> None:
     account = located(150, named(50))
     rows = [*account.ids]
     rows[7], rows[120] = "id-7 changed", "id-120 changed"
-    sifted = account.planner.sift(PAGE_1, shown(rows, 150))
-    assert sifted.news == [7, 120]
-    assert [item.id for item in sifted.same] == [id for id in named(50) if id != "id-7"]
+    assert news(account, PAGE_1, shown(rows, 150)) == [7, 120]
+    assert [it.id for it in sitting(account, PAGE_1)] == [id for id in named(50) if id != "id-7"]
 
 
 def test_row_of_one_who_is_to_be_looked_at_again_is_news() -> None:
@@ -455,23 +470,22 @@ def test_row_of_one_who_is_to_be_looked_at_again_is_news() -> None:
     item = account.planner.find("id-9")
     assert item is not None
     account.planner.rouse(item)
-    assert account.planner.sift(PAGE_1, shown(account.ids, 150)).news == [9]
+    assert news(account, PAGE_1, shown(account.ids, 150)) == [9]
 
 
 @pytest.mark.parametrize("ask", [ListPage(1, "atl1"), ListPage(2)])
 def test_pages_of_which_nothing_is_known_are_all_news(ask: ListPage) -> None:
     """Another region's first page is another page."""
     account = located(150, named(50))
-    sifted = account.planner.sift(ask, shown(account.ids, 150))
-    assert (sifted.same, list(sifted.news)) == ([], list(range(150)))
+    assert news(account, ask, shown(account.ids, 150)) == list(range(150))
 
 
 def test_row_about_nobody_is_news_while_somebody_is_followed_by_gets() -> None:
     """It may be about that one, who is on no page."""
     account = located(150, named(50))
-    assert account.planner.sift(PAGE_1, shown(account.ids, 150)).news == []
+    assert news(account, PAGE_1, shown(account.ids, 150)) == []
     account.planner.add(Item(id="id-99", listed=False))
-    assert 99 in account.planner.sift(PAGE_1, shown(account.ids, 150)).news
+    assert 99 in news(account, PAGE_1, shown(account.ids, 150))
 
 
 def test_after_a_page_without_stamps_all_is_news() -> None:
@@ -479,7 +493,7 @@ def test_after_a_page_without_stamps_all_is_news() -> None:
     account = located(150, named(50))
     page = replace(shown(account.ids, 150), stamps=None)
     account.read(PAGE_1, page)
-    assert len(account.planner.sift(PAGE_1, shown(account.ids, 150)).news) == 150
+    assert len(news(account, PAGE_1, shown(account.ids, 150))) == 150
 
 
 def test_total_that_lags_behind_the_page_it_came_with() -> None:
@@ -500,11 +514,11 @@ def test_page_that_told_something_is_gone_through_once_more() -> None:
     page = shown([*account.ids[:-1], "id-new"], 150)
     for quiet in (False, True):
         account.read(PAGE_1, page)
-        assert account.planner.unchanged(PAGE_1, page, account.now) is quiet
+        assert account.planner.unchanged(PAGE_1, page, account.now, 1) is quiet
 
 
 @pytest.mark.parametrize(
-    ("news", "told"),
+    ("what", "told"),
     [
         (lambda account: None, True),
         (lambda account: account.wait_for(["id-99"]), False),
@@ -518,16 +532,16 @@ def test_page_that_told_something_is_gone_through_once_more() -> None:
     ids=["nothing", "newcomer", "roused", "hastened", "left", "failed", "missing", "all left"],
 )
 def test_page_as_it_was_is_gone_through_for_whom_it_may_be_new(
-    news: Callable[[Account], object], told: bool
+    what: Callable[[Account], object], told: bool
 ) -> None:
     """Only where everybody awaited was there when it was last gone through."""
     account = located(150, named(50))
     page = shown(account.ids, 150)
-    assert not account.planner.unchanged(PAGE_1, replace(page, body=None), account.now)
-    assert not account.planner.unchanged(PAGE_1, replace(page, body=b"more"), account.now)
-    assert not account.planner.unchanged(ListPage(1, "atl1"), page, account.now)
-    news(account)
-    assert account.planner.unchanged(PAGE_1, page, account.now) is told
+    assert not account.planner.unchanged(PAGE_1, replace(page, body=None), account.now, 1)
+    assert not account.planner.unchanged(PAGE_1, replace(page, body=b"more"), account.now, 1)
+    assert not account.planner.unchanged(ListPage(1, "atl1"), page, account.now, 1)
+    what(account)
+    assert account.planner.unchanged(PAGE_1, page, account.now, 1) is told
 
 
 def test_pages_are_never_read_closer_than_target_lag() -> None:

@@ -1,24 +1,33 @@
 """Rows that say what they said are skipped; whatever may be news is looked at."""
 
-from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
 
+from di_async.core.planner import Item
 from di_async.core.sifting import Rows
 
 
-@define(eq=False)
-class Awaited:
+def Awaited(stamp: int = 0, page: int | None = 1, place: int = 0) -> Item:  # noqa: N802
     """Somebody on page 1."""
-
-    stamp: int = 0
-    page: int | None = 1
-    place: int = 0
+    return Item(stamp=stamp, page=page, place=place)
 
 
-def looked_at(rows: Rows, stamps: list[int], at: dict[int, Awaited]) -> list[int]:
+def sifted(rows: Rows, stamps: list[int], at: float = 0.0, *, searching: bool = False) -> list[int]:
+    """The places of the news; the read took one request."""
+    return sorted(rows.sift(stamps, at, 1, searching=searching))
+
+
+def held(rows: Rows) -> list[Item]:
+    """Who is shown as before."""
+    told = [item for item in rows.items if item is not None]
+    assert len(told) == rows.held
+    assert all(item.shown is rows.shown for item in told)
+    return told
+
+
+def looked_at(rows: Rows, stamps: list[int], at: dict[int, Item]) -> list[int]:
     """The places of the news of a page; whoever is there has been looked at, and noted, then."""
-    news = list(rows.sift(stamps, searching=False).news)
+    news = sifted(rows, stamps)
     shown = {place: at[place] for place in news if place in at}
     for place, item in shown.items():
         item.stamp = stamps[place]
@@ -30,46 +39,69 @@ def test_all_is_news_at_first_and_nothing_the_second_time() -> None:
     """Who is awaited is told as the same, wherever the others sit."""
     rows, web = Rows(), Awaited()
     assert looked_at(rows, [7, 8, 9], {1: web}) == [0, 1, 2]
-    sifted = rows.sift([7, 8, 9], searching=False)
-    assert (sifted.same, list(sifted.news)) == ([web], [])
+    assert (sifted(rows, [7, 8, 9]), held(rows)) == ([], [web])
 
 
 def test_a_row_that_changed_is_news() -> None:
     """And whoever it is about is not as before."""
     rows, web, api = Rows(), Awaited(), Awaited()
     looked_at(rows, [7, 8, 9], {0: web, 2: api})
-    sifted = rows.sift([7, 8, 10], searching=False)
-    assert (sifted.same, list(sifted.news)) == ([web], [2])
+    assert (sifted(rows, [7, 8, 10]), held(rows)) == ([2], [web])
+
+
+def test_who_sits_there_has_been_looked_at_whenever_the_page_was() -> None:
+    """And paid for it; what comes after they have left is none of theirs."""
+    rows, web, api = Rows(), Awaited(), Awaited()
+    rows.seen(1.0, 5)
+    looked_at(rows, [7, 8], {0: web, 1: api})
+    sifted(rows, [7, 8], at=10.0)
+    sifted(rows, [7, 9], at=20.0)
+    for item, at in ((web, 20.0), (api, 10.0)):
+        item.catch_up()
+        assert (item.looked_at, item.read_at, item.unsettled_at) == (at, at, at)
+    assert (web.sends, api.sends) == (2, 1)
+    rows.doubt(web)
+    rows.seen(30.0, 1)
+    web.catch_up()
+    assert (web.looked_at, web.sends) == (20.0, 2)
+
+
+def test_a_look_of_its_own_is_not_taken_back() -> None:
+    """By what its page said before."""
+    rows, web = Rows(), Awaited()
+    looked_at(rows, [7], {0: web})
+    sifted(rows, [7], at=10.0)
+    web.looked_at = 15.0
+    web.catch_up()
+    assert web.looked_at == 15.0
 
 
 def test_another_number_of_rows_makes_all_news() -> None:
     """Rows may have moved: who sat where says nothing then."""
     rows, web = Rows(), Awaited()
     looked_at(rows, [7, 8], {0: web})
-    sifted = rows.sift([7, 8, 9], searching=False)
-    assert (sifted.same, list(sifted.news)) == ([], [0, 1, 2])
+    assert (sifted(rows, [7, 8, 9]), held(rows), web.shown) == ([0, 1, 2], [], None)
 
 
 def test_rows_about_nobody_are_looked_at_for_those_whose_page_is_not_known() -> None:
     """A newcomer may be in any of them."""
     rows, web = Rows(), Awaited()
     looked_at(rows, [7, 8, 9], {1: web})
-    sifted = rows.sift([7, 8, 9], searching=True)
-    assert (sifted.same, sorted(sifted.news)) == ([web], [0, 2])
+    assert (sifted(rows, [7, 8, 9], searching=True), held(rows)) == ([0, 2], [web])
 
 
 def test_a_row_of_which_not_all_is_known_stays_news() -> None:
     """It looked settled, say, and each look may be the one that proves it."""
     rows, web = Rows(), Awaited()
     rows.note(1, [7], {0: web}, [0])  # its own stamp says that it was not noted
-    assert list(rows.sift([7], searching=False).news) == [0]
+    assert (sifted(rows, [7]), held(rows)) == ([0], [])
 
 
 def test_a_row_of_whom_another_read_follows_stays_news() -> None:
     """Who is followed by GETs sits on no page."""
     rows, web = Rows(), Awaited(stamp=7, page=None)
     rows.note(1, [7], {0: web}, [0])
-    assert list(rows.sift([7], searching=False).news) == [0]
+    assert (sifted(rows, [7]), held(rows)) == ([0], [])
 
 
 def test_doubt_makes_a_row_news_and_forgets_whom_it_was_about() -> None:
@@ -79,8 +111,8 @@ def test_doubt_makes_a_row_news_and_forgets_whom_it_was_about() -> None:
     rows.doubt(gone)
     rows.doubt(web)
     rows.doubt(web)
-    sifted = rows.sift([7, 8], searching=False)
-    assert (sifted.same, list(sifted.news), rows.items) == ([], [1], [None, None])
+    assert (held(rows), web.shown) == ([], None)
+    assert sifted(rows, [7, 8]) == [1]
 
 
 def test_one_that_is_shown_twice_is_held_once() -> None:
@@ -90,7 +122,7 @@ def test_one_that_is_shown_twice_is_held_once() -> None:
     assert rows.items == [None, None, web]
     rows.doubt(web)
     assert rows.items == [None, None, None]
-    assert list(rows.sift([7, 8, 7], searching=False).news) == [0, 2]
+    assert sifted(rows, [7, 8, 7]) == [0, 2]
 
 
 PAGES = st.lists(
@@ -109,22 +141,22 @@ def test_nobody_misses_a_change(
     pages: list[tuple[list[int], set[int], set[int], set[int]]],
 ) -> None:
     """Whatever comes and goes: who is told as the same has seen just this row, here, before."""
-    rows, seen = Rows(), dict[Awaited, tuple[int, int]]()
-    at: dict[int, Awaited] = {}
+    rows, seen = Rows(), dict[Item, tuple[int, int]]()
+    at: dict[int, Item] = {}
     for stamps, join, unsure, leave in pages:
         searching = bool(join - at.keys())
         at |= {place: Awaited() for place in join - at.keys()}
-        sifted = rows.sift(stamps, searching=searching)
-        for item in sifted.same:
+        news = sifted(rows, stamps, searching=searching)
+        for item in held(rows):
             place = item.place
             assert at[place] is item
             assert seen[item] == (place, stamps[place])
-        shown = {place: at[place] for place in sifted.news if place in at}
+        shown = {place: at[place] for place in news if place in at}
         missed = {place for place in at if place < len(stamps)} - shown.keys()
-        assert missed == {item.place for item in sifted.same}
+        assert missed == {item.place for item in held(rows)}
         for place, item in shown.items():
             seen[item] = place, stamps[place]
             item.stamp = 0 if place in unsure else stamps[place]
-        rows.note(1, stamps, shown, sifted.news)
+        rows.note(1, stamps, shown, news)
         for place in leave & at.keys():
             rows.doubt(at.pop(place))

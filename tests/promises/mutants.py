@@ -25,6 +25,7 @@ CLIENT = "digitalocean/client.py"
 BUDGET, SCHEDULE, STAGES = "core/budget.py", "core/schedule.py", "core/stages.py"
 SENDS, MODELS = "engine/transport.py", "digitalocean/models.py"
 DESK, PLANNER, PACE = "engine/desk.py", "core/planner.py", "core/pace.py"
+SIFTING = "core/sifting.py"
 
 
 @frozen
@@ -455,8 +456,8 @@ MUTANTS = [
     Mutant(
         "07",
         "a row just as it was is no look at it",
-        DESK,
-        "        self._as_before(sifted.same, trip.sends, now)\n",
+        SIFTING,
+        "        self.seen(at, sends)\n",
         "",
     ),
     Mutant(
