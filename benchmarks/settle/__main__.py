@@ -6,8 +6,8 @@ evenly paced list and two hours of per-id polling; zero false successes, zero mi
 What is promised stands in targets.py; an exit code of 1 says that something was not kept.
 
 CPU is the client's own, without JSON, sending, world and harness. In scenario A it is counted while
-taped answers are played again in a process of their own, where no world crowds the client
-(alone.py).
+taped answers are played again in a process of their own, where no world crowds the client: the
+least of three (alone.py).
 """
 
 import argparse

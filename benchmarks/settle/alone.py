@@ -3,6 +3,9 @@
 What is promised is CPU beyond the transport's. So the same requests are sent once more with no
 client behind them, each after the answer to the one before, and what that takes is told apart.
 
+A tape plays the same each time, and whatever else goes on in the machine can only add to it (up to
+a half was seen): of a few plays the cheapest is told.
+
 `python -m benchmarks.settle.alone` is that process: it is told what to play on stdin.
 """
 
@@ -12,6 +15,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,7 @@ from di_async.core.wire import Request
 
 __all__ = ["Piece", "costs_alone"]
 
+PLAYS = 3
 TOKEN = "dop_v1_taped"  # noqa: S105 - of nobody
 HEADERS = {"accept": "application/json", "authorization": f"Bearer {TOKEN}", "user-agent": "none"}
 
@@ -48,6 +53,10 @@ class Piece:
 
 def costs_alone(piece: Piece) -> dict[str, float]:
     """CPU seconds: the client's (`cpu_s`), and what JSON and sending took (`json_s`, `send_s`)."""
+    return min((_play_apart(piece) for _ in range(PLAYS)), key=itemgetter("cpu_s"))
+
+
+def _play_apart(piece: Piece) -> dict[str, float]:
     command = [sys.executable, "-m", __name__]
     done = subprocess.run(  # noqa: S603 - ourselves
         command, input=pickle.dumps(piece), stdout=subprocess.PIPE, check=True
