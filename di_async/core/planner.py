@@ -17,13 +17,14 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct, field
 
 from di_async.core.durations import Key, Law
+from di_async.core.items import Item
 from di_async.core.pace import Load, Quota, Tempo, Unit, rest, set_tempo
 from di_async.core.paging import Page, Unread
 from di_async.core.schedule import PollPolicy
-from di_async.core.sifting import Rows, Shown
+from di_async.core.sifting import Rows
 from di_async.core.view import View
 
-__all__ = ["PAGE_SIZE", "GetOne", "Item", "ListPage", "Planner"]
+__all__ = ["PAGE_SIZE", "GetOne", "ListPage", "Planner"]
 
 PAGE_SIZE = 200
 # How long a pace holds before it is set anew, in seconds; a leisurely policy may sleep longer.
@@ -33,53 +34,6 @@ _TICK_S = 0.001
 # An id that left its page is likely on a neighbour, which is read within about a period.
 _STRAY_PERIODS = 1.2
 _GENERATION, _READ_AT = attrgetter("generation"), attrgetter("read_at")
-
-
-class Item(Unit):
-    """One resource that somebody waits for."""
-
-    id: str = ""
-    started_at: float = 0.0
-    kind: Key = ("", "", "")
-    listed: bool = True
-    """A list row may say something about it."""
-    page: int | None = None
-    place: int = 0
-    """Where its row was on that page."""
-    generation: int = 0
-    """Pages asked for before it was added need not show it."""
-    looked_at: float = -math.inf
-    """When it was really read; a unit's `read_at` is what the pace goes by. See `catch_up`."""
-    unsettled_at: float | None = None
-    """The last look that found it unsettled. See `catch_up`."""
-    shown: Shown | None = None
-    """What its page's reads say of it, while its row is as it was."""
-    sent: int = 0
-    wanted_at: float = math.inf
-    """When somebody wants a look, whatever the pace."""
-    strayed_at: float = 0.0
-    """When it was missing from its page, if it is a stray."""
-    stamp: int = 0
-    """What its row looked like last: an unchanged one costs nothing."""
-
-    @property
-    def sends(self) -> int:
-        """Requests for rows of it that were as before."""
-        return self.sent if self.shown is None else self.sent + self.shown.sends
-
-    def catch_up(self) -> None:
-        """Take from its page's reads when it was looked at last."""
-        if self.shown is not None and self.shown.at > self.looked_at:
-            self.read_at = self.looked_at = self.unsettled_at = self.shown.at
-
-    def sit(self, shown: Shown) -> None:
-        """From now on its page's reads say all there is to say."""
-        self.shown, self.sent = shown, self.sent - shown.sends
-
-    def rise(self) -> None:
-        """No longer."""
-        self.catch_up()
-        self.sent, self.shown = self.sends, None
 
 
 class _Sheet(Unit):

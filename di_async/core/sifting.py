@@ -5,28 +5,19 @@ stamp is cheap (`Page.stamps`), the others are told by place and stamp, without 
 what a read says of all of those alike is kept once, so that none of them is touched.
 """
 
-import math
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import compress
 from operator import ne
-from typing import Any
 
 from msgspec import Struct, field
 
-__all__ = ["Rows", "Shown"]
+from di_async.core.items import Item, Shown
+
+__all__ = ["Rows"]
 
 # Stands for a row that is news whatever it says: no hash is that.
 _NEWS = -1
-
-
-class Shown(Struct, eq=False, gc=False):
-    """What the reads of a page say of everybody whose row is as it was."""
-
-    at: float = -math.inf
-    """When it was read last."""
-    sends: int = 0
-    """Requests, all in all."""
 
 
 class Rows(Struct):
@@ -34,7 +25,7 @@ class Rows(Struct):
 
     stamps: "array[int]" = field(default_factory=lambda: array("q"))
     """Side by side: objects would have to be fetched from all over the memory."""
-    items: list[Any] = field(default_factory=list)
+    items: list[Item | None] = field(default_factory=list)
     """None: a row about nobody awaited, or one that is news."""
     held: int = 0
     """How many are somebody's."""
@@ -65,7 +56,7 @@ class Rows(Struct):
         self.shown.at, self.shown.sends = at, self.shown.sends + sends
 
     def note(
-        self, page: int, stamps: Sequence[int], at: Mapping[int, Any], news: Sequence[int]
+        self, page: int, stamps: Sequence[int], at: Mapping[int, Item], news: Sequence[int]
     ) -> None:
         """Remember what the news said; `at` tells who of the awaited was at which place."""
         if len(stamps) != len(self.stamps):
@@ -86,7 +77,7 @@ class Rows(Struct):
             else:
                 self.stamps[place] = _NEWS
 
-    def doubt(self, item: Any) -> None:
+    def doubt(self, item: Item) -> None:
         """Its row is news, whatever it says, and about nobody until it is looked at."""
         if item.place < len(self.items) and self.items[item.place] is item:
             self.stamps[item.place], self.items[item.place] = _NEWS, None

@@ -5,9 +5,10 @@ fewer pages than that. How many it has is told by one of them: that is the price
 """
 
 from collections.abc import Collection
-from typing import Any
 
 from msgspec import Struct, field
+
+from di_async.core.items import Item
 
 __all__ = ["View"]
 
@@ -25,7 +26,7 @@ class View(Struct, eq=False):
     _most: dict[str, int] = field(default_factory=dict)
     """How many were awaited in a region at once: it has no fewer."""
 
-    def to_try(self, items: Collection[Any], reads: int, page_size: int) -> str | None:
+    def to_try(self, items: Collection[Item], reads: int, page_size: int) -> str | None:
         """A region whose first page is worth a request; `reads` is what a round costs now."""
         if self.region is not None or reads < _WORTH:
             return None
@@ -38,7 +39,7 @@ class View(Struct, eq=False):
         self._pages[region] = reads  # until it tells
         return region
 
-    def is_better(self, region: str, pages: int, items: Collection[Any], reads: int) -> bool:
+    def is_better(self, region: str, pages: int, items: Collection[Item], reads: int) -> bool:
         """A region told how many pages it has: whether to sweep these instead."""
         self._pages[region] = pages
         return self.region is None and pages < reads and everybody_in(region, items)
@@ -48,12 +49,12 @@ class View(Struct, eq=False):
         self._pages.clear()
         self._most.clear()
 
-    def holds(self, items: Collection[Any]) -> bool:
+    def holds(self, items: Collection[Item]) -> bool:
         """Nobody is known to be elsewhere."""
         return self.region is None or everybody_in(self.region, items, or_nowhere=True)
 
 
-def everybody_in(region: str, items: Collection[Any], *, or_nowhere: bool = False) -> bool:
+def everybody_in(region: str, items: Collection[Item], *, or_nowhere: bool = False) -> bool:
     """Whether all that a list may show is there."""
     places = {region, ""} if or_nowhere else {region}
     return all(item.kind[1] in places for item in items if item.listed)

@@ -11,9 +11,10 @@ from typing import Any
 
 from di_async.core.durations import Key
 from di_async.core.errors import APIError, DIError, NotFoundError, ServerError
+from di_async.core.items import Item
 from di_async.core.laws import Laws
 from di_async.core.paging import Page, Unread
-from di_async.core.planner import GetOne, Item, ListPage, Planner
+from di_async.core.planner import GetOne, ListPage, Planner
 from di_async.core.ports import Source, Trip
 from di_async.core.schedule import PollPolicy
 from di_async.core.sharing import shared

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from di_async.core.items import Item
 from di_async.core.pace import Quota
 from di_async.core.paging import Page
-from di_async.core.planner import PAGE_SIZE, GetOne, Item, ListPage, Planner
+from di_async.core.planner import PAGE_SIZE, GetOne, ListPage, Planner
 from di_async.core.schedule import PollPolicy
 
 LAG, LATENCY = 5.0, 0.01

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di_async.core.planner import Item
+from di_async.core.items import Item
 from di_async.core.sifting import Rows
 
 
