@@ -200,9 +200,9 @@ MUTANTS = [
         "02",
         "absence from a page is deletion",
         PLANNER,
-        "            for id in [id for id in sheet.items if id not in shown]:\n",
-        "            for id in [id for id in sheet.items if id not in shown]:\n"
-        "                for tracker in getattr(sheet.items[id], 'trackers', ()):\n"
+        "            if item.shown is None and item.id not in here:\n",
+        "            if item.shown is None and item.id not in here:\n"
+        "                for tracker in getattr(item, 'trackers', ()):\n"
         "                    from di_async.core.waiter import Missing\n"
         "                    tracker.absorb(Missing(started_at=now, at=now), 0, tracker.goal)\n",
     ),
