@@ -1,12 +1,14 @@
 """What is awaited of one kind, as the laws of durations are told of it."""
 
 import asyncio
+import math
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from di_async import PollPolicy
+from di_async.core.items import Shown
 from di_async.core.laws import Laws
 from di_async.core.stages import Stage
 from di_async.engine.clock import Clock
@@ -38,6 +40,15 @@ async def test_pending_are_told_by_age(count: int) -> None:
     assert sum(told.values()) == count
     mean = sum(age * many for age, many in told.items()) / count
     assert mean == pytest.approx((count - 1) / 2, abs=5)
+
+
+@pytest.mark.parametrize(("shown_at", "bin"), [(-math.inf, 5.0), (-5.0, 5.0), (25.0, 25.0)])
+async def test_age_of_one_whose_page_speaks_for_it(shown_at: float, bin: float) -> None:
+    """The last look counts, its own or its page's, if the page has been read since at all."""
+    desk = await desk_of(1)
+    for watch in desk.planner:
+        watch.sit(Shown(at=shown_at))
+    assert desk.pending() == {KIND: {bin: 1.0}}
 
 
 async def test_those_who_left_long_ago_are_forgotten() -> None:
