@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, lru_cache, partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 import attrs
 import orjson
@@ -72,6 +72,13 @@ def _decimal(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return told if told.is_finite() else None
+
+
+def _fault(error: BaseException, of: Any) -> str:
+    """What cattrs says of it, about the type that was meant."""
+    from cattrs.v import format_exception
+
+    return format_exception(error, get_args(of)[0] if get_origin(of) is Annotated else of)
 
 
 class Codec:
@@ -169,7 +176,7 @@ class Codec:
         try:
             return self._careful.structure(value, into)
         except BaseValidationError as error:
-            faults = transform_error(error)
+            faults = transform_error(error, format_exception=_fault)
         except Exception as error:
             faults = [f"{type(error).__name__}: {error} @ $"]
         raise DecodeError(f"the answer is no {into.__name__}: {'; '.join(faults)}") from quick

@@ -40,7 +40,9 @@ class StatusChange(Struct, frozen=True, kw_only=True, eq=False, gc=False):
         return f"StatusChange({told})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, StatusChange) and self._told() == other._told()
+        if not isinstance(other, StatusChange):
+            return NotImplemented
+        return self._told() == other._told()
 
     def __hash__(self) -> int:
         return hash(tuple(self._told().values()))

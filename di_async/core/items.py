@@ -53,8 +53,9 @@ class Item(Unit):
 
     def catch_up(self) -> None:
         """Take from its page's reads when it was looked at last."""
-        if self.shown is not None and self.shown.at > self.looked_at:
-            self.read_at = self.looked_at = self.unsettled_at = self.shown.at
+        if self.shown is not None and (at := self.shown.at) > self.looked_at:
+            self.looked_at, self.read_at = at, max(at, self.read_at)
+            self.unsettled_at = at if self.unsettled_at is None else max(at, self.unsettled_at)
 
     def sit(self, shown: Shown) -> None:
         """From now on its page's reads say all there is to say."""

@@ -43,8 +43,8 @@ class _Sheet(Unit):
     items: dict[str, Any] = field(default_factory=dict)
     asked: int = 0
     stamp: int | None = None
-    """A page like this again tells nothing new. Only of one that told nothing new already: to find
-    that out of a busy page costs more than it saves."""
+    """A page like this again tells nothing new. Only of one that was quiet already: to find that
+    out of a busy page costs more than it saves."""
     searched: int = -1
     """The youngest generation that was there when it was last asked for and came back."""
     rows: Rows = field(default_factory=Rows)
@@ -149,7 +149,9 @@ class Planner(Generic[W]):
         sheet = self._sheets.get(ask.page)
         if self._lost or self._strays or self._wanted or ask.region != self._view.region:
             return False
-        if sheet is None or sheet.stamp is None or sheet.stamp != page.stamp:
+        if sheet is None or sheet.stamp is None or sheet.rows.held < len(sheet.items):
+            return False
+        if sheet.stamp != page.stamp:
             return False
         self._sheet_read(sheet, now)
         sheet.rows.seen(now, sends)
@@ -172,9 +174,19 @@ class Planner(Generic[W]):
         return sheet.rows.sift(stamps, now, sends, searching=searching)
 
     def page_read(
-        self, ask: ListPage, page: Page, news: Sequence[int], found: Mapping[int, W], now: float
+        self,
+        ask: ListPage,
+        page: Page,
+        news: Sequence[int],
+        found: Mapping[int, W],
+        now: float,
+        *,
+        quiet: bool,
     ) -> None:
-        """A page came back. At these places of its news it showed `found`, who are awaited."""
+        """A page came back. At these places of its news it showed `found`, who are awaited.
+
+        `quiet`: none of them had to be looked at, so that the very same page would tell nothing.
+        """
         if ask.region != self._view.region and not self._enter(ask.region, page.total):
             return  # of a list that is swept no more
         sheet = self._sheet(ask.page)
@@ -182,7 +194,7 @@ class Planner(Generic[W]):
         if page.total is not None:  # which may lag behind what is shown
             told = -(-page.total // PAGE_SIZE)
             self._set_pages(max(1, told, ask.page if page.rows else 1))
-        sheet.stamp = None if news else page.stamp
+        sheet.stamp = page.stamp if quiet else None
         self._miss(sheet, found, now)
         for item in found.values():
             item.read_at = item.looked_at = now

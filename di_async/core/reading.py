@@ -39,7 +39,7 @@ _WORD = "one of few: equal ones are kept once"
 Word = Annotated[str, _WORD]
 _FEW = "most are as the one before: then it is that one"
 Few = Annotated[T, _FEW]
-"""Of what cannot be changed: it is shared."""
+"""Of what cannot be changed: it is shared. Equal is what Python calls so: 1 and true are."""
 
 
 def an_object(raw: Any) -> Json:

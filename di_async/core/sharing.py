@@ -22,7 +22,8 @@ _PLAIN = frozenset({str, int, float, bool, datetime, Decimal})
 def shared(new: Any, known: Any) -> Any:
     """`new`, made of the parts of `known` that it equals; `known` itself where that is all of it.
 
-    `new` must be nobody else's yet: its parts are put in place, frozen or not.
+    `new` must be nobody else's yet: its parts are put in place, frozen or not. What it shares with
+    others (`Few`) gets equal parts only.
     """
     kind = new.__class__
     if kind is not known.__class__:

@@ -181,7 +181,7 @@ class Desk:
             return []
         news = self.planner.sift(ask, page, now, trip.sends)
         found: dict[int, Watch] = {}
-        candidates = []
+        candidates, quiet = [], True
         find, glance, rows = self.planner.find, self.source.glance, page.rows
         for place in news:
             id, stamp = glance(rows[place])
@@ -192,9 +192,11 @@ class Desk:
             if stamp == awaited.stamp:
                 awaited.unsettled_at = now
                 awaited.sent += trip.sends
-            elif self._look(awaited, page, place, stamp, trip, trusting=trusting):
-                candidates.append(awaited)
-        self.planner.page_read(ask, page, news, found, now)
+            else:
+                quiet = False
+                if self._look(awaited, page, place, stamp, trip, trusting=trusting):
+                    candidates.append(awaited)
+        self.planner.page_read(ask, page, news, found, now, quiet=quiet)
         return candidates
 
     def _take_failed_page(self, ask: ListPage, error: Exception, trip: Trip, now: float) -> None:
@@ -229,6 +231,7 @@ class Desk:
     ) -> bool:
         """A row that changed, or that may settle something; True if a GET is wanted."""
         now, candidate, idle = self._clock.now(), False, True
+        watch.catch_up()
         try:
             resource = self.source.row(page.row(place))
         except DIError as error:

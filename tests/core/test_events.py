@@ -1,6 +1,7 @@
 """How one thing learned reads."""
 
 from datetime import UTC, datetime
+from unittest import mock
 
 import pytest
 
@@ -34,5 +35,6 @@ def test_equal_changes_are_one_in_a_set() -> None:
     one, same, other = (StatusChange(id="x", status=s, at=AT) for s in ("new", "new", "active"))
     assert {one, same, other} == {one, other}
     assert one != "new"
+    assert one == mock.ANY
     with pytest.raises(AttributeError):
         one.status = "active"  # type: ignore[misc]

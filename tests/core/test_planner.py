@@ -94,10 +94,11 @@ class Account:
             if (item := self.planner.find(page.rows[place])) is not None
         }
         self.look_at_who_sits_there(ask)
+        quiet = all(item.stamp == hash(page.rows[place]) for place, item in found.items())
         for place, item in found.items():
             self.look(item)
             item.stamp = hash(page.rows[place])
-        self.planner.page_read(ask, page, news, found, self.now)
+        self.planner.page_read(ask, page, news, found, self.now, quiet=quiet)
 
     def look_at_who_sits_there(self, ask: ListPage) -> None:
         """Those whom the page shows as before: the planner knows of it."""
@@ -512,10 +513,31 @@ def test_total_that_lags_behind_the_page_it_came_with() -> None:
 def test_page_that_told_something_is_gone_through_once_more() -> None:
     """Not all of it may be noted; and its bytes need no comparing while it is busy."""
     account = located(150, named(50))
-    page = shown([*account.ids[:-1], "id-new"], 150)
+    page, item = shown(account.ids, 150), account.planner.find("id-9")
+    assert item is not None
+    account.planner.rouse(item)
     for quiet in (False, True):
         account.read(PAGE_1, page)
         assert account.planner.unchanged(PAGE_1, page, account.now, 1) is quiet
+
+
+def test_page_is_quiet_beside_one_who_is_followed_by_gets() -> None:
+    """Whose row is never noted: the page would be gone through for ever."""
+    account = located(150, named(50))
+    account.wait_for(["id-99"], listed=False)
+    page = shown(account.ids, 150)
+    for _ in range(2):  # the first tells something of it
+        account.read(PAGE_1, page)
+    assert account.planner.unchanged(PAGE_1, page, account.now, 1)
+
+
+def test_page_without_stamps_is_gone_through_each_time() -> None:
+    """Nobody is held, for whom it could be noted that all is as it was."""
+    account = located(150, named(50))
+    page = replace(shown(account.ids, 150), stamps=None)
+    for _ in range(3):
+        account.read(PAGE_1, page)
+        assert not account.planner.unchanged(PAGE_1, page, account.now, 1)
 
 
 @pytest.mark.parametrize(

@@ -193,3 +193,9 @@ def test_one_that_cannot_be_read_is_not_kept() -> None:
         else:
             with pytest.raises(DecodeError):
                 CODEC.structure(raw, Crowd)
+
+
+def test_fault_of_one_of_few_names_the_type_that_was_meant() -> None:
+    """Not how it is declared."""
+    with pytest.raises(DecodeError, match=r"expected tuple @ \$.leaves"):
+        CODEC.structure({"leaves": 7}, Crowd)

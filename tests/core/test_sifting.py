@@ -71,9 +71,12 @@ def test_a_look_of_its_own_is_not_taken_back() -> None:
     rows, web = Rows(), Awaited()
     looked_at(rows, [7], {0: web})
     sifted(rows, [7], at=10.0)
-    web.looked_at = 15.0
+    web.looked_at = web.read_at = web.unsettled_at = 15.0
     web.catch_up()
-    assert web.looked_at == 15.0
+    assert (web.looked_at, web.read_at, web.unsettled_at) == (15.0, 15.0, 15.0)
+    web.looked_at, web.read_at, web.unsettled_at = 5.0, 16.0, 17.0
+    web.catch_up()
+    assert (web.looked_at, web.read_at, web.unsettled_at) == (10.0, 16.0, 17.0)
 
 
 def test_another_number_of_rows_makes_all_news() -> None:
