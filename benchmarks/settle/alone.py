@@ -3,8 +3,8 @@
 What is promised is CPU beyond the transport's. So the same requests are sent once more with no
 client behind them, each after the answer to the one before, and what that takes is told apart.
 
-A tape plays the same each time, and whatever else goes on in the machine can only add to it (up to
-a half was seen): of a few plays the cheapest is told.
+A tape plays the same each time, and whatever else goes on in the machine can only add to it (as
+much again was seen): of a few plays the cheapest is told.
 
 `python -m benchmarks.settle.alone` is that process: it is told what to play on stdin.
 """

@@ -35,10 +35,11 @@ class Item(Unit):
     looked_at: float = -math.inf
     """When it was really read; a unit's `read_at` is what the pace goes by. See `catch_up`."""
     unsettled_at: float | None = None
-    """The last look that found it unsettled. See `catch_up`."""
+    """The last look of its own that found it unsettled: see `last_unsettled_at`."""
     shown: Shown | None = None
     """What its page's reads say of it, while its row is as it was."""
     sent: int = 0
+    """What `sends` tells, but for those of `shown`."""
     wanted_at: float = math.inf
     """When somebody wants a look, whatever the pace."""
     strayed_at: float = 0.0
@@ -51,11 +52,19 @@ class Item(Unit):
         """Requests for rows of it that were as before."""
         return self.sent if self.shown is None else self.sent + self.shown.sends
 
+    @property
+    def last_unsettled_at(self) -> float | None:
+        """The last look that found it unsettled, its own or one at its page."""
+        own, shown = self.unsettled_at, self.shown
+        if shown is None or (own is not None and own >= shown.at):
+            return own
+        return shown.at
+
     def catch_up(self) -> None:
         """Take from its page's reads when it was looked at last."""
         if self.shown is not None and (at := self.shown.at) > self.looked_at:
+            self.unsettled_at = self.last_unsettled_at
             self.looked_at, self.read_at = at, max(at, self.read_at)
-            self.unsettled_at = at if self.unsettled_at is None else max(at, self.unsettled_at)
 
     def sit(self, shown: Shown) -> None:
         """From now on its page's reads say all there is to say."""

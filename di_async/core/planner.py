@@ -417,7 +417,8 @@ class Planner(Generic[W]):
         for sheet in self._sheets.values():
             if len(sheet.items) > 1:
                 yield sheet, self._load(sheet.items, now)
-            for item in sheet.items.values() if len(sheet.items) == 1 else ():
+                continue
+            for item in sheet.items.values():
                 item.catch_up()
                 yield item, self._load({"": item}, now)
         # Strays are asked for once, soon, and set nobody's pace.

@@ -38,15 +38,15 @@ class Rows(Struct):
 
         Who is held still, is shown as before.
         """
+        places = range(len(stamps))
         if len(stamps) != len(self.stamps):
             self.clear()
-            return range(len(stamps))
-        news = list(compress(range(len(stamps)), map(ne, stamps, self.stamps)))
+            return places
+        news = list(compress(places, map(ne, stamps, self.stamps)))
         for item in [item for place in news if (item := self.items[place]) is not None]:
             self.doubt(item)
         if searching:
             new = set(news)
-            places = range(len(stamps))
             news += [place for place in places if self.items[place] is None and place not in new]
         self.seen(at, sends)
         return news

@@ -317,9 +317,7 @@ class Desk:
         for watch in self.planner:
             if watch.kind is not last:
                 last, ages = watch.kind, told.setdefault(watch.kind, {})
-            seen_at, shown = watch.unsettled_at, watch.shown
-            if shown is not None and (seen_at is None or seen_at < shown.at):
-                seen_at = shown.at  # as `catch_up` would, of ten thousand
+            seen_at = watch.last_unsettled_at
             age = 0.0 if seen_at is None else (seen_at - watch.started_at) // _AGE_S
             ages[age] = ages.get(age, 0.0) + 1.0
         return {
