@@ -17,11 +17,14 @@ import orjson
 from msgspec import Meta, Struct, field
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.stored_keys import from_keys, to_keys
 
 __all__ = ["MIN_SAMPLES", "DurationModel", "Key", "Law"]
 
 MIN_SAMPLES = 20
 _VERSION = 1
+# Stored key -> attribute. Attributes may be renamed; files of version 1 keep these keys.
+_SAMPLE = {"count": "count", "mean": "mean", "spread": "spread", "censored": "censored"}
 _SIGMA_FLOOR = 0.05
 _ROOT_2PI = math.sqrt(2 * math.pi)
 _ROUNDS = 30
@@ -173,13 +176,7 @@ class DurationModel:
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
         kinds = [
-            {
-                "key": list(key),
-                "count": sample.count,
-                "mean": sample.mean,
-                "spread": sample.spread,
-                "censored": sample.censored,
-            }
+            {"key": list(key), **to_keys(sample, _SAMPLE)}
             for key, sample in sorted(self._samples.items())
         ]
         Path(path).write_bytes(orjson.dumps({"version": _VERSION, "kinds": kinds}))
@@ -203,7 +200,7 @@ class DurationModel:
         try:
             for kind in told["kinds"]:
                 key = _key(kind.pop("key"))
-                sample = model._samples[key] = msgspec.convert(kind, _Sample)
+                sample = model._samples[key] = msgspec.convert(from_keys(kind, _SAMPLE), _Sample)
                 sample.censored = _bins(sample.censored)
         except (msgspec.ValidationError, TypeError, KeyError, ValueError, AttributeError) as error:
             raise InvalidInputError(f"{path} is a damaged duration model") from error

@@ -11,15 +11,47 @@ from typing import Any
 
 import orjson
 from msgspec import Struct, field
-from msgspec.structs import asdict
 
 from di_async.core.codec import parse_time
 from di_async.core.errors import InvalidInputError
+from di_async.core.stored_keys import from_keys, to_keys
 from di_async.core.waiter import Action, Case, Marks, Phase
 
 __all__ = ["ResumeToken", "Stage", "pack_case", "unpack_case"]
 
 _VERSION = 1
+
+# Stored key -> attribute. Attributes may be renamed; tokens of version 1 keep these keys.
+_STAGE = {"kind": "kind", "id": "id"}
+_TOKEN = {
+    "provider": "provider",
+    "base_url": "base_url",
+    "scope": "scope",
+    "stage": "stage",
+    "steps": "steps",
+    "action": "action",
+    "baseline": "baseline",
+    "started_at": "started_at",
+    "deadline_at": "deadline_at",
+    "endless": "endless",
+}
+_MARKS = {
+    "updated_at": "updated_at",
+    "version": "version",
+    "spec_id": "spec_id",
+    "pending_version": "pending_version",
+    "pending_id": "pending_id",
+}
+# Without the action, which the token holds, and `accepted_at`, which is this process's loop time.
+_CASE = {
+    "before": "before",
+    "before_phase": "before_phase",
+    "baseline": "baseline",
+    "target_version": "target_version",
+    "target_id": "target_id",
+    "sent": "sent",
+    "unlike": "unlike",
+}
 
 
 class Stage(Struct, frozen=True, gc=False):
@@ -47,7 +79,13 @@ class ResumeToken(Struct, frozen=True, kw_only=True):
 
     def encode(self) -> str:
         """The token as text that survives an environment variable, a URL and a log line."""
-        text = orjson.dumps({"v": _VERSION, **asdict(self)}, default=asdict)
+        stored = {
+            "v": _VERSION,
+            **to_keys(self, _TOKEN),
+            "stage": to_keys(self.stage, _STAGE),
+            "steps": [to_keys(step, _STAGE) for step in self.steps],
+        }
+        text = orjson.dumps(stored)
         return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
     @classmethod
@@ -69,13 +107,18 @@ class ResumeToken(Struct, frozen=True, kw_only=True):
                 f"resume token of version {version!r}: this di_async reads {_VERSION}"
             )
         try:
-            steps = tuple(Stage(**step) for step in told.pop("steps", ()))
-            token = cls(**{**told, "stage": Stage(**told["stage"]), "steps": steps})
+            told["stage"] = _stage(told["stage"])
+            told["steps"] = tuple(map(_stage, told.get("steps", ())))
+            token = cls(**from_keys(told, _TOKEN))
         except (TypeError, KeyError) as error:
             raise InvalidInputError("this resume token is damaged") from error
         if not (_is_time(token.started_at) and _is_time(token.deadline_at or 0.0)):
             raise InvalidInputError("this resume token is damaged: its times are no numbers")
         return token
+
+
+def _stage(stored: Any) -> Stage:
+    return Stage(**from_keys(stored, _STAGE))
 
 
 def _is_time(value: Any) -> bool:
@@ -84,29 +127,25 @@ def _is_time(value: Any) -> bool:
 
 def pack_case(case: Case) -> dict[str, Any]:
     """The part of a case that means the same in another process."""
-    kept = _told({**asdict(case), "before": _told(asdict(case.before))})
-    del kept["action"], kept["accepted_at"]
-    return kept
+    kept = to_keys(case, _CASE)
+    kept["before"] = _without_none(to_keys(case.before, _MARKS))
+    return _without_none(kept)
 
 
-def _told(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def unpack_case(token: ResumeToken, accepted_at: float) -> Case:
     """The case in a token, with `accepted_at` in this process's loop time."""
     try:
         told = dict(token.baseline)
-        before = {**told.pop("before", {})}
+        before = dict(told.get("before", {}))
         before["updated_at"] = parse_time(before.get("updated_at"))
-        phase = told.pop("before_phase", None)
-        return Case(
-            action=Action(token.action),
-            accepted_at=accepted_at,
-            before=Marks(**before),
-            before_phase=Phase(phase) if phase else None,
-            baseline=parse_time(told.pop("baseline", None)),
-            **told,
-        )
-    except (TypeError, ValueError) as error:
+        phase = told.get("before_phase")
+        told["before"] = Marks(**from_keys(before, _MARKS))
+        told["before_phase"] = Phase(phase) if phase else None
+        told["baseline"] = parse_time(told.get("baseline"))
+        return Case(action=Action(token.action), accepted_at=accepted_at, **from_keys(told, _CASE))
+    except (TypeError, ValueError, KeyError) as error:
         raise InvalidInputError("this resume token is damaged") from error

@@ -119,6 +119,7 @@ def differs(deployment: Deployment, sent: Fields) -> bool | None:
 
 
 def _shown(deployment: Deployment) -> Fields:
+    # Resume tokens hold what was sent under these keys: attributes may be renamed, keys may not.
     return {
         "name": deployment.name,
         "replicas": deployment.replicas,

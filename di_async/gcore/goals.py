@@ -17,6 +17,7 @@ import attrs
 import orjson
 from attrs import field, frozen
 
+from di_async.core.stored_keys import from_keys, to_keys
 from di_async.gcore.models import Inference
 
 __all__ = ["Goal", "agreement", "goal_of", "hidden", "read_goal"]
@@ -29,6 +30,8 @@ _DIGEST = "#"
 _MAY_BE_UNSHOWN = frozenset({"api_keys", "api_key_ids"})
 # Shown in one way of the several in which they may be written.
 _UUIDS = frozenset({"flavor_id", "image_registry_id", "api_key_ids"})
+# Stored key -> attribute. Attributes may be renamed; resume tokens keep these keys.
+_GOAL = {"kind": "kind", "fields": "fields", "at_rest": "at_rest"}
 
 
 @frozen
@@ -43,16 +46,15 @@ class Goal:
 
     def encode(self) -> str:
         """The goal as text without a secret."""
-        told = {"kind": self.kind, "fields": self.fields, "at_rest": self.at_rest}
-        return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
+        return orjson.dumps(to_keys(self, _GOAL), option=orjson.OPT_SORT_KEYS).decode()
 
 
 @lru_cache(maxsize=1024)
 def read_goal(text: str | None) -> Goal:
     """The goal in a case; a damaged one says nothing."""
     try:
-        return Goal(**orjson.loads(text)) if text else Goal()
-    except (orjson.JSONDecodeError, TypeError):
+        return Goal(**from_keys(orjson.loads(text), _GOAL)) if text else Goal()
+    except (orjson.JSONDecodeError, TypeError, KeyError):
         return Goal()
 
 

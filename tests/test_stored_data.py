@@ -1,0 +1,269 @@
+"""Resume tokens and duration files of earlier versions are read completely and written the same."""
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from di_async import DigitalOcean
+from di_async.core.durations import DurationModel
+from di_async.core.stages import ResumeToken, pack_case, unpack_case
+from di_async.core.waiter import Action, Case, Marks, Phase
+from di_async.exoscale import Exoscale
+from di_async.gcore import Gcore
+from di_async.gcore.goals import Goal, read_goal
+from tests.exoscale import helpers as exo
+from tests.gcore import helpers as gc
+from tests.promises import support as do
+from tests.support import ScriptTransport, answer
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+DATA = Path(__file__).parent / "data"
+TOKENS: dict[str, str] = json.loads((DATA / "resume_tokens.json").read_bytes())
+MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
+EPOCH = 1767225600.0
+every_token = pytest.mark.parametrize("name", TOKENS)
+
+
+def content(token: str) -> dict[str, Any]:
+    """Return the JSON in a token."""
+    text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    decoded: dict[str, Any] = orjson.loads(text)
+    return decoded
+
+
+def recent(name: str) -> str:
+    """Return a stored token with the start of its wait moved to now."""
+    moved = content(TOKENS[name]) | {"started_at": time.time(), "deadline_at": None}
+    return base64.urlsafe_b64encode(orjson.dumps(moved)).decode().rstrip("=")
+
+
+def expectation(name: str) -> Case:
+    """Return the case in a stored token."""
+    return unpack_case(ResumeToken.decode(TOKENS[name]), accepted_at=5.0)
+
+
+@asynccontextmanager
+async def any_client(name: str) -> AsyncIterator[Any]:
+    """Yield the API of a client, without a network, that can resume the token of this name."""
+    silent = ScriptTransport(())
+    cloud: Any
+    if name.startswith("gcore"):
+        cloud = Gcore(gc.KEY, project_id=gc.PROJECT, transport=silent)
+        api = "inference_instances" if "v2" in name else "inference_deployments"
+    elif name.startswith("exoscale"):
+        cloud = Exoscale(exo.KEY, exo.SECRET, transport=silent)
+        api = "models" if "model" in name else "deployments"
+    else:
+        cloud, api = DigitalOcean("dop_v1_secret", transport=silent), "dedicated_inferences"
+    async with cloud as client:
+        yield getattr(client, api)
+
+
+# --- nothing is dropped ----------------------------------------------------------------------
+
+
+@every_token
+def test_token_is_written_as_it_was_read(name: str) -> None:
+    """Reading a token and writing it again keeps every key and value."""
+    assert content(ResumeToken.decode(TOKENS[name]).encode()) == content(TOKENS[name])
+
+
+@every_token
+def test_baseline_is_written_as_it_was_read(name: str) -> None:
+    """Reading the case in a token and writing it again keeps every key and value."""
+    packed = orjson.loads(orjson.dumps(pack_case(expectation(name))))
+    assert packed == content(TOKENS[name])["baseline"]
+
+
+@every_token
+def test_goal_is_written_as_it_was_read(name: str) -> None:
+    """Reading what a Gcore write sent and writing it again keeps every key and value."""
+    text = expectation(name).sent
+    if name.startswith("gcore") and text is not None:
+        assert read_goal(text).encode() == text
+
+
+@every_token
+async def test_client_resumes_token(name: str) -> None:
+    """The change that a client resumes has the token's own content."""
+    async with any_client(name) as api:
+        again = content(api.resume(TOKENS[name]).resume_token)
+    stored = content(TOKENS[name])
+    assert again.pop("started_at") == pytest.approx(stored.pop("started_at"), abs=1e-3)
+    assert again == stored
+
+
+# --- every value arrives ---------------------------------------------------------------------
+
+
+def test_digitalocean_update() -> None:
+    """All marks of the instance before the update, and what the update makes, are read."""
+    assert expectation("digitalocean update observed") == Case(
+        action=Action.UPDATE,
+        accepted_at=5.0,
+        before=Marks(
+            updated_at=MIDNIGHT,
+            version=3,
+            spec_id="spec-3",
+            pending_version=4,
+            pending_id="spec-4",
+        ),
+        before_phase=Phase.WORKING,
+        baseline=MIDNIGHT.replace(minute=5),
+        target_version=5,
+        target_id="spec-5",
+        sent="b19706037a2bd676e2db361e91bf7173",
+        unlike=None,
+    )
+
+
+def test_exoscale_update() -> None:
+    """What was sent, and that it differed from what was there, are read."""
+    case = expectation("exoscale update")
+    sent = {
+        "inference-engine-parameters": "1ec4a2c2a08ed9f62b973b24",
+        "inference-engine-version": "0.19.0",
+        "name": "new",
+    }
+    assert (case.before.updated_at, case.before_phase) == (MIDNIGHT, Phase.READY)
+    assert (orjson.loads(case.sent or ""), case.unlike) == (sent, True)
+
+
+def test_gcore_update() -> None:
+    """The fields that change, with secrets as digests, and the earlier stop are read."""
+    case = expectation("gcore v3 update of DISABLED")
+    assert (case.before_phase, case.unlike) == (Phase.READY, True)
+    assert read_goal(case.sent) == Goal(
+        "update",
+        {
+            "command": {"#": "f573873c6ad0ea1e10325c9a", "text": "14add72afd2ac40af94167a4"},
+            "containers": [{"region_id": 9, "scale": {"max": 3, "min": 1}}],
+            "envs": {"#": "3a47458bea3bc55d6065c1bd"},
+            "image": "nginx:2",
+            "timeout": 60,
+        },
+        True,
+    )
+
+
+@pytest.mark.parametrize("kind", ["start", "stop"])
+def test_gcore_switch(kind: Any) -> None:
+    """A start is read as a start, a stop as a stop."""
+    assert read_goal(expectation(f"gcore v3 {kind}").sent) == Goal(kind, {}, False)
+
+
+def test_steps_and_times() -> None:
+    """The operation that has to end first, the scope, the start and the deadline are read."""
+    token = ResumeToken.decode(TOKENS["exoscale update"])
+    assert [(step.kind, step.id) for step in token.steps] == [("operation", exo.OPERATION)]
+    assert (token.stage.kind, token.stage.id) == ("deployment", exo.ID)
+    assert (token.provider, token.scope, token.action) == ("exoscale", "ch-gva-2", "update")
+    assert token.base_url == "https://api-ch-gva-2.exoscale.com"
+    assert (token.started_at, token.deadline_at, token.endless) == (EPOCH, EPOCH + 3600, False)
+    assert ResumeToken.decode(TOKENS["gcore v2 active"]).endless
+
+
+# --- the evidence is used --------------------------------------------------------------------
+
+
+async def test_digitalocean_update_goes_on() -> None:
+    """Only the spec that was sent, at the version it was to have, settles the update."""
+    old = do.instance("observed", version=4, scale=3, updated=do.LATE)
+    new = do.instance("observed", version=5, scale=2, updated=do.LATER)
+    busy = do.instance("observed", "updating", version=4, scale=3, updated=do.LATE)
+    async with do.playing(do.Play(*[busy] * 5, new)) as client:
+        change = client.dedicated_inferences.resume(recent("digitalocean update observed"))
+        assert (await change.wait()).spec.version == 5
+    async with do.playing(do.Play(old)) as client:
+        change = client.dedicated_inferences.resume(recent("digitalocean update observed"))
+        with pytest.raises(TimeoutError):
+            await change.wait(timeout=600)
+
+
+async def test_gcore_update_goes_on() -> None:
+    """A deployment that was stopped before its update settles once it shows what was sent."""
+    new = {
+        "image": "nginx:2",
+        "envs": {"TOKEN": "secret"},
+        "command": "nginx -g 'daemon off;'",
+        "containers": [gc.a_container(region_id=9)],
+        "timeout": 60,
+    }
+    old = answer(200, gc.shown("DISABLED", **{**new, "envs": {"TOKEN": "other"}}))
+    routes = {
+        f"GET {gc.TASK_PATH}": [answer(200, gc.a_task(state)) for state in ("RUNNING", "FINISHED")],
+        f"GET {gc.ONE}": [*[old] * 9, answer(200, gc.shown("DISABLED", **new))],
+    }
+    async with gc.routed(routes) as (client, network):
+        change = client.inference_deployments.resume(recent("gcore v3 update of DISABLED"))
+        assert (await change.wait()).envs == {"TOKEN": "secret"}
+        assert len(network.asked("GET", gc.TASK_PATH)) == 2
+    assert len(network.asked("GET", gc.ONE)) == 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "last"), [("stop", "ACTIVE", "DISABLED"), ("start", "DISABLED", "ACTIVE")]
+)
+async def test_gcore_switch_goes_on(kind: str, first: str, last: str) -> None:
+    """A stop ends stopped, a start ends running."""
+    routes = {
+        f"GET {gc.TASK_PATH}": answer(200, gc.a_task()),
+        f"GET {gc.ONE}": [answer(200, gc.shown(status)) for status in (first, first, last)],
+    }
+    async with gc.routed(routes) as (client, _):
+        change = client.inference_deployments.resume(recent(f"gcore v3 {kind}"))
+        assert (await change.wait()).status == last
+
+
+async def test_exoscale_update_goes_on() -> None:
+    """Only the arguments that were sent settle the update, after its operation has ended."""
+    keys = ("other", "secret")
+    shown = [exo.in_full(name="new", updated_at=exo.LATE) for _ in keys]
+    for deployment, key in zip(shown, keys, strict=True):
+        deployment["inference-engine-parameters"] = ["--key", key]
+    old, new = (answer(200, deployment) for deployment in shown)
+    steps = [answer(200, exo.operation(state)) for state in ("pending", "success")]
+    async with exo.scripted(*steps, old, old, new) as (client, network):
+        change = client.deployments.resume(recent("exoscale update"))
+        found = await change.wait(timeout=600)
+    assert found.inference_engine_parameters == ("--key", "secret")
+    assert exo.sent(network)[:2] == [f"GET /v2/operation/{exo.OPERATION}"] * 2
+
+
+# --- durations -------------------------------------------------------------------------------
+
+CREATES, UPDATES = ("create", "atl1", "gpu-mi300x1-192gb"), ("update", "ch-gva-2", "gpua5000")
+
+
+def test_durations_are_written_as_they_were_read(tmp_path: Path) -> None:
+    """Loading a file and saving it again keeps every key and value."""
+    DurationModel.load(DATA / "durations.json").save(tmp_path / "again.json")
+    stored, again = (
+        json.loads(p.read_bytes()) for p in (DATA / "durations.json", tmp_path / "again.json")
+    )
+    assert again == stored
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "median", "late"),
+    [(CREATES, 40, 588.7119981, 937.1113984), (UPDATES, 40, 135.6592731, 178.626542)],
+)
+def test_durations_teach_the_same(
+    kind: tuple[str, str, str], count: int, median: float, late: float
+) -> None:
+    """Counts, moments and unfinished changes of a file give the distribution they gave then."""
+    model = DurationModel.load(DATA / "durations.json")
+    law = model.law(kind)
+    assert law is not None
+    assert model.count(kind) == count
+    assert (law.quantile(0.5), law.quantile(0.9)) == pytest.approx((median, late), rel=1e-8)
+    assert model.count(("delete", "", "")) == 5
