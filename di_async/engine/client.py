@@ -231,14 +231,28 @@ class Engine(Struct, kw_only=True):
         *,
         steps: Sequence[Stage] = (),
         predicate: Callable[[R], object] | None = None,
-        **more: Any,
+        initial: Any = None,
+        access_token: Any = None,
+        adopted: bool = False,
+        already_gone: bool = False,
+        settled_by: str | None = None,
+        shown_at_once: bool | None = None,
     ) -> Change[Any]:
         """A handle on a write that was accepted just now, or on a wait that begins now.
 
         `steps` have to end, in their order, before the resource is judged.
         """
         tracker = Tracker(source, id, case, self.clock, predicate=predicate, steps=steps)
-        return Change(tracker, self._poller, **more)
+        return Change(
+            tracker,
+            self._poller,
+            initial=initial,
+            access_token=access_token,
+            adopted=adopted,
+            already_gone=already_gone,
+            settled_by=settled_by,
+            shown_at_once=shown_at_once,
+        )
 
     def watch(self, source: Source[Any], sweep: Sweep) -> AccountWatch:
         """A stream of what happens to all that these sweeps show."""

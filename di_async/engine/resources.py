@@ -87,7 +87,14 @@ class Resources(Generic[R]):
         """
         return self._engine.resumed(self._source, token)
 
-    def _handle(self, id: str, action: Action, **more: Any) -> Change[Any]:
+    def _handle(
+        self,
+        id: str,
+        action: Action,
+        *,
+        initial: R | None = None,
+        predicate: Callable[[R], object] | None = None,
+    ) -> Change[Any]:
         self._check(id)
         case = Case(action=action, accepted_at=self._engine.clock.now())
-        return self._engine.change(self._source, id, case, **more)
+        return self._engine.change(self._source, id, case, initial=initial, predicate=predicate)

@@ -83,8 +83,7 @@ class Writes(Generic[R]):
                 operation, made = await self._made(operation, request, name, since)
         id = _referenced(operation) or (made.id if made else "")
         logger.info("create of %s accepted: %s", name, id)
-        seen = {"initial": made, "adopted": True, "shown_at_once": True} if made else {}
-        return self._change(id, create_case(self._now()), operation, **seen)
+        return self._change(id, create_case(self._now()), operation, made=made)
 
     async def _accepted(
         self, request: Request, name: str, began: datetime, trip: Trip
@@ -192,10 +191,25 @@ class Writes(Generic[R]):
     async def _send(self, request: Request, trip: Trip | None = None) -> Operation:
         return CODEC.structure(await self.site.engine.json(request, trip), Operation)
 
-    def _change(self, id: str, case: Case, operation: Operation, **more: Any) -> Change[Any]:
-        """A handle on what was accepted as this operation."""
-        steps, told = self._steps(operation), {"initial": operation, **more}
-        return self.site.engine.change(self.source, id, case, steps=steps, **told)
+    def _change(
+        self,
+        id: str,
+        case: Case,
+        operation: Operation,
+        *,
+        made: R | None = None,
+        adopted: bool = False,
+    ) -> Change[R]:
+        """Return a handle on the write of this operation; `made` is what an adopted create made."""
+        return self.site.engine.change(
+            self.source,
+            id,
+            case,
+            steps=self._steps(operation),
+            initial=operation if made is None else made,
+            adopted=adopted or made is not None,
+            shown_at_once=None if made is None else True,
+        )
 
     def _steps(self, operation: Operation) -> Sequence[Stage]:
         """The operation has to end first, unless it has succeeded already.

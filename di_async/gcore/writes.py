@@ -89,7 +89,7 @@ class Writes(Generic[R]):
             try:
                 answer, steps = self._read(await self._engine.json(request, trip))
                 logger.info("%s of %s accepted", plan.goal.kind, id)
-                return self._change(id, plan, answer, steps=steps)
+                return self._change(id, plan, answer, steps)
             except AMBIGUOUS as error:
                 if isinstance(error, ConnectError) and lost is None:
                     raise
@@ -102,15 +102,32 @@ class Writes(Generic[R]):
             logger.warning("the answer to %s of %s was lost: reading again", request.method, id)
             live = await self._look(id, plan, lost)
             if shows(plan.goal, live):
-                return self._change(id, plan, live, adopted=True, shown_at_once=True)
+                return self._change(id, plan, live, adopted=True)
             if refused is not None:
                 break
         raise unknown_write(request, id, lost, live) from lost
 
-    def _change(self, id: str, plan: Plan[R], answer: Any, **more: Any) -> Change[R]:
+    def _change(
+        self,
+        id: str,
+        plan: Plan[R],
+        answer: Any,
+        steps: Sequence[Stage] = (),
+        *,
+        adopted: bool = False,
+    ) -> Change[R]:
+        """Return a handle on a write; `answer` is the resource itself where it was adopted."""
         now, unlike = self._engine.clock.now(), proves(plan.goal, plan.before, answer)
         case = update_case(plan.before, plan.goal, now, unlike=unlike)
-        return self._engine.change(self._source, id, case, initial=answer, **more)
+        return self._engine.change(
+            self._source,
+            id,
+            case,
+            steps=steps,
+            initial=answer,
+            adopted=adopted,
+            shown_at_once=True if adopted else None,
+        )
 
     async def _look(self, id: str, plan: Plan[R], lost: DIError) -> R:
         """The resource after a write whose answer was lost: as sent, or as it stays."""
