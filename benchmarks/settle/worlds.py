@@ -9,8 +9,7 @@ from attrs import frozen
 
 from benchmarks.settle.runs import Run
 from benchmarks.settle.virtual import EPOCH
-from di_async.emulator import Lifecycle, World
-from di_async.emulator.world import Fixed, LogNormal
+from di_async.emulator import Fixed, Lifecycle, LogNormal, World
 
 __all__ = [
     "BASE",

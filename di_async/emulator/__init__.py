@@ -13,9 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .cloud.durations import Fixed, Lifecycle, LogNormal
+    from .cloud.faults import Fault
+    from .cloud.http import Response
     from .serving import Emulator, Options, running
     from .threads import threaded
-    from .world import Fault, Fixed, Lifecycle, LogNormal, Response, Stats, World
+    from .world import Stats, World
 
 __all__ = [
     "Emulator",
@@ -31,12 +34,24 @@ __all__ = [
     "threaded",
 ]
 
-_HOMES = {"Emulator": "serving", "Options": "serving", "running": "serving", "threaded": "threads"}
+_MODULES = {
+    "Emulator": "serving",
+    "Fault": "cloud.faults",
+    "Fixed": "cloud.durations",
+    "Lifecycle": "cloud.durations",
+    "LogNormal": "cloud.durations",
+    "Options": "serving",
+    "Response": "cloud.http",
+    "Stats": "world",
+    "World": "world",
+    "running": "serving",
+    "threaded": "threads",
+}
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(f".{_HOMES.get(name, 'world')}", __name__)
-    value = globals()[name] = getattr(home, name)
+    module = import_module(f".{_MODULES[name]}", __name__)
+    value = globals()[name] = getattr(module, name)
     return value

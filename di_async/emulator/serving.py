@@ -12,14 +12,17 @@ from typing import TypedDict, Unpack
 
 from aiohttp import web
 
-from . import skin
+from . import exoscale, http_server
+from .cloud.durations import Lifecycle
+from .cloud.faults import Fault
+from .cloud.http import Response
+from .cloud.provider import Truth, WriteRecord
+from .cloud.settings import Case, Dialect
+from .digitalocean.records import Instance, Token
+from .gcore.records import ApiKey
+from .gcore.records import Deployment as GcoreDeployment
 from .tls import Authority
-from .world import Fault, Lifecycle, Response, Stats, World, exoscale
-from .world.digitalocean.records import Instance, Token
-from .world.gcore.records import ApiKey
-from .world.gcore.records import Deployment as GcoreDeployment
-from .world.provider import Past, Truth
-from .world.settings import Case, Dialect
+from .world import Stats, World
 
 
 class Options(TypedDict, total=False):
@@ -61,7 +64,7 @@ class Emulator:
         self._clock = clock
         self._anchor = clock()
         self._lock = threading.Lock()
-        world.nature.see(self._anchor)
+        world.simulation.advance_to(self._anchor)
 
     @property
     def token(self) -> str:
@@ -123,7 +126,7 @@ class Emulator:
         with self._lock:
             self.world.faults.clear()
 
-    def truth(self, id: str) -> Truth[Past]:
+    def truth(self, id: str) -> Truth[WriteRecord]:
         """What really is the matter with a resource of any vendor, faults aside."""
         with self._lock:
             return self.world.truth(id, self.now())
@@ -182,8 +185,8 @@ async def running(**options: Unpack[Options]) -> AsyncIterator[Emulator]:
     authority = Authority()
     tls = options.pop("tls", False)
     async with AsyncExitStack() as stack:
-        control = stack.enter_context(skin.listen(options.pop("port", 0)))
-        data = stack.enter_context(skin.listen(options.pop("dataplane_port", 0)))
+        control = stack.enter_context(http_server.listen(options.pop("port", 0)))
+        data = stack.enter_context(http_server.listen(options.pop("dataplane_port", 0)))
         emu = _emulator(options, authority, tls, control.getsockname()[1], data.getsockname()[1])
         scale = emu.world.time_scale
         context = authority.server_context()
@@ -191,7 +194,7 @@ async def running(**options: Unpack[Options]) -> AsyncIterator[Emulator]:
             (control, emu.ask, context if tls else None),
             (data, emu.ask_dataplane, context),
         ):
-            await stack.enter_async_context(skin.serving(sock, ask, scale, secure))
+            await stack.enter_async_context(http_server.serving(sock, ask, scale, secure))
         yield emu
 
 

@@ -11,7 +11,7 @@ import pytest
 from di_async import Change, DigitalOcean, PollPolicy
 from di_async.core.ports import Capabilities
 from di_async.emulator import Lifecycle, World
-from di_async.emulator.world.gcore.wire.catalog import FLAVORS
+from di_async.emulator.gcore.catalog import FLAVORS
 from di_async.engine.client import Client
 from di_async.engine.resources import Resources
 from di_async.exoscale import Exoscale

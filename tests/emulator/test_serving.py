@@ -13,8 +13,8 @@ import pytest
 from di_async.emulator import Emulator, Lifecycle, running
 from tests.support import AskedTime
 
+from .exoscale.helpers import signed
 from .helpers import BASE, a_spec
-from .world.exoscale.helpers import signed
 
 CREATE = f"POST {BASE}"
 
@@ -252,7 +252,7 @@ async def test_signature_expires_by_the_real_clock(emu: Emulator) -> None:
 async def test_key_of_an_exoscale_deployment_opens_the_data_plane(emu: Emulator) -> None:
     """The listener is the one that serves DigitalOcean's instances."""
     id = emu.add_exoscale_deployment().id
-    key = next(key for key, owner in emu.world.exoscale.estate.keys.items() if owner == id)
+    key = next(key for key, owner in emu.world.exoscale.store.keys.items() if owner == id)
     tls = ssl.create_default_context(cadata=emu.ca_pem)
     connector = aiohttp.TCPConnector(ssl=tls)
     async with (

@@ -23,8 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async.emulator import Emulator, Lifecycle, threaded
-from di_async.emulator.world.exoscale.signature import verify
-from di_async.emulator.world.http import Refusal, parse_request
+from di_async.emulator.cloud.http import Refusal, parse_request
+from di_async.emulator.exoscale.signature import verify
 
 MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
 ZONE = "ch-gva-2"

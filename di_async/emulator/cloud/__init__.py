@@ -1,0 +1,1 @@
+"""What the emulated vendors share: simulated time, faults, rate limits, stores, HTTP values."""

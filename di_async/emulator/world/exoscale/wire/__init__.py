@@ -1,1 +1,0 @@
-"""Exoscale's JSON: requests read, answers written."""

@@ -1,0 +1,152 @@
+"""Who may ask: EXO2-HMAC-SHA256, verified."""
+
+from typing import Any
+
+import pytest
+
+from di_async.emulator import World
+from di_async.emulator.cloud.http import Refusal, parse_request
+from di_async.emulator.exoscale.signature import verify
+
+from .helpers import DEPLOYMENTS, Zone, signed
+
+KEY = "EXO" + 24 * "x"
+SECRET = 43 * "X"
+EXPIRES = 3376684800
+ZONE_LIST = "/v2/zone"
+PATCHED = f"{DEPLOYMENTS}/00000000-0000-0000-0000-000000000001"
+
+# Published by the vendor's Go client (the first two) and made with its Python reference.
+VECTORS = [
+    ("GET", ZONE_LIST, b"", "", "Ntbq/p0HVmA3Zg1HHY+Lq1vjFGi7HeMrrgXDS5jRNlY="),
+    ("GET", f"{ZONE_LIST}?k1=v1&k2=v2", b"", "k1;k2",
+     "iqOBz13+44L5j0uJclE8hmUhQQcvtCSoPEOXYK6liqY="),
+    ("PATCH", PATCHED, b'{"name":"a"}', "", "4WJRCmxCELHnJp0egO+vo/6ze7Gd3vkjqKh+NN9izhk="),
+    ("GET", f"{DEPLOYMENTS}?visibility=a+b%26c", b"", "visibility",
+     "s+Rp4rm6o+C6r+99N19/x44p2CrE5hDrSdBs48aKz5k="),
+]  # fmt: skip
+
+
+def check(header: str, method: str, target: str, body: bytes = b"", clock: float = 0.0) -> str:
+    """The key that signed."""
+    request = parse_request(method, target, {"Authorization": header}, body)
+    return verify(request, {KEY: SECRET}, clock)
+
+
+def header(args: str, signature: str, expires: object = EXPIRES, key: str = KEY) -> str:
+    """An Authorization header, spelt out."""
+    pragma = f"signed-query-args={args}," if args else ""
+    return f"EXO2-HMAC-SHA256 credential={key},{pragma}expires={expires},signature={signature}"
+
+
+@pytest.mark.parametrize(("method", "target", "body", "args", "signature"), VECTORS)
+def test_published_vectors_verify(
+    method: str, target: str, body: bytes, args: str, signature: str
+) -> None:
+    """What the vendor's own clients sign is accepted."""
+    assert check(header(args, signature), method, target, body) == KEY
+
+
+@pytest.mark.parametrize(
+    "request_parts",
+    [
+        ("DELETE", PATCHED, b'{"name":"a"}'),
+        ("PATCH", f"{DEPLOYMENTS}/00000000-0000-0000-0000-000000000002", b'{"name":"a"}'),
+        ("PATCH", PATCHED, b'{"name": "a"}'),
+        ("PATCH", PATCHED.replace("a", "%61"), b'{"name":"a"}'),
+        ("PATCH", f"{PATCHED}?more=1", b'{"name":"a"}'),
+    ],
+)
+def test_every_part_of_the_request_is_covered(request_parts: Any) -> None:
+    """Another method, path, body, escape or argument than signed is refused."""
+    with pytest.raises(Refusal, match="Authentication failed"):
+        check(header("", VECTORS[2][4]), *request_parts)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("", "is required"),
+        ("Bearer token", "is required"),
+        ("EXO2-HMAC-SHA256 credential=x", "no expires"),
+        (header("", ""), "no signature"),
+        (header("", "AAAA", key="EXOother"), "unknown API key"),
+        (header("", "AAAA"), "does not match"),
+        (header("", VECTORS[0][4], expires=EXPIRES + 1), "does not match"),
+        (header("", VECTORS[0][4], expires="soon"), "whole number"),
+    ],
+)
+def test_refusal_says_what_is_wrong(bad: str, says: str) -> None:
+    """Without scheme, key or signature, or with wrong ones, the answer names the fault."""
+    with pytest.raises(Refusal, match=says) as caught:
+        check(bad, "GET", ZONE_LIST)
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize("args", ["k2;k1", "k1", "k1;k2;k3", ""])
+def test_query_arguments_are_named_all_and_in_order(args: str) -> None:
+    """An argument that is not signed could be changed on the way."""
+    with pytest.raises(Refusal, match="signed-query-args"):
+        check(header(args, VECTORS[1][4]), "GET", f"{ZONE_LIST}?k1=v1&k2=v2")
+
+
+def test_expired_signature_tells_the_servers_time() -> None:
+    """From the two moments a client can tell that a clock is wrong and not a secret."""
+    good = header("", VECTORS[0][4])
+    assert check(good, "GET", ZONE_LIST, clock=EXPIRES - 1) == KEY
+    with pytest.raises(Refusal, match=f"expired at {EXPIRES}, server time is {EXPIRES + 5}"):
+        check(good, "GET", ZONE_LIST, clock=EXPIRES + 5)
+
+
+def test_path_may_be_signed_without_the_emulators_zone_prefix(zone: Zone) -> None:
+    """Signers that take the path from /v2 on, and those that take all of it, both work."""
+    exo = zone.world.exoscale
+    for path in (DEPLOYMENTS, f"/zones/{zone.zone}{DEPLOYMENTS}"):
+        said = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
+        assert zone.ask("GET", "/deployment", authorization=said).status == 200
+
+
+def test_signature_of_one_zone_holds_in_no_other_if_it_covers_the_zone(zone: Zone) -> None:
+    """What is signed with its zone cannot be replayed elsewhere."""
+    exo = zone.world.exoscale
+    path = f"/zones/de-fra-1{DEPLOYMENTS}"
+    said = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
+    reply = zone.ask("GET", "/deployment", authorization=said)
+    assert (reply.status, list(reply.json)) == (403, ["message"])
+
+
+def test_expiry_keeps_real_time_in_a_fast_world() -> None:
+    """At scale 1000 a signature of ten minutes outlives six days of world time."""
+    zone = Zone(World(time_scale=1000.0))
+    exo = zone.world.exoscale
+    assert zone.ask("GET", "/deployment").status == 200
+    start = zone.now
+    path = f"/zones/{zone.zone}{DEPLOYMENTS}"
+    said = signed(exo.api_key, exo.api_secret, "GET", path, expires=start + 600)
+    zone.now = start + 599_000
+    assert zone.ask("GET", "/deployment", authorization=said).status == 200
+    zone.now = start + 601_000
+    assert "expired" in zone.ask("GET", "/deployment", authorization=said).json["message"]
+
+
+def test_zones_are_listed_unsigned(zone: Zone) -> None:
+    """The one thing that anybody may ask; each zone's address leads back to the emulator."""
+    answer = zone.world.handle(zone.now, "GET", "/v2/zone", {"Host": "127.0.0.1:1"})
+    assert answer.status == 200
+    assert b"/127.0.0.1:1/zones/at-vie-1/v2" in answer.body
+    assert zone.world.handle(zone.now, "GET", DEPLOYMENTS, {}).status == 403
+
+
+def test_restricted_key_may_look_but_not_touch(zone: Zone) -> None:
+    """A denied operation is 403, too, with a body of another shape; so is a signed zone list."""
+    exo = zone.world.exoscale
+
+    def ask(method: str, path: str) -> Any:
+        said = signed(
+            exo.restricted_key, exo.restricted_secret, method, path, expires=zone.now + 600
+        )
+        return zone.ask(method, path, authorization=said)
+
+    assert ask("GET", DEPLOYMENTS).status == 200
+    for denied in (ask("DELETE", f"{DEPLOYMENTS}/x"), ask("GET", ZONE_LIST)):
+        assert (denied.status, denied.json["code"]) == (403, "forbidden_operation")
