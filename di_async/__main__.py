@@ -1,4 +1,4 @@
-"""`python -m di_async` is `di-async`."""
+"""Run `di-async` as `python -m di_async`."""
 
 from di_async.cli import main
 

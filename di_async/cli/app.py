@@ -1,31 +1,32 @@
-"""The typer app: which commands there are, and what `--help` says of all of them."""
+"""The typer app: all commands, and the shared options before a command's name.
+
+Modules that this file imports must not import a provider, the engine, the emulator or rich: the
+commands import them when they run, so that `--help` starts at once.
+"""
 
 import inspect
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
 from di_async.cli import options
-from di_async.cli.commands import emulate, reading, scanning, tokens, writing
-from di_async.cli.demo import command as demo
+from di_async.cli.commands import emulator, reading, scanning, tokens, waiting, writing
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    name="di-async",
-    help="Dedicated inference at DigitalOcean, Exoscale and Gcore: changes that are awaited until "
-    "they are proven. "
-    "`di-async demo` shows it all without an account.",
-    epilog=options.EXIT_CODES,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+app = options.new_group(
+    "di-async",
+    "Manage dedicated inference at DigitalOcean, Exoscale and Gcore. "
+    "Write commands wait until their change is confirmed. `di-async demo` needs no account.",
+    epilog="Options from --output to --debug can also follow the command's name.\n\n"
+    + options.EXIT_CODES,
 )
 
 
-def _tell_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"di-async {version('di-async')}")
         raise typer.Exit
 
@@ -33,29 +34,23 @@ def _tell_version(wanted: bool) -> None:
 _Version = Annotated[
     bool,
     typer.Option(
-        "--version", callback=_tell_version, is_eager=True, help="Show the version and exit."
+        "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
     ),
 ]
 
 
-def _top(version: _Version = False) -> None:
-    """What `di-async` takes of its own."""
+def _own_options(version: _Version = False) -> None:
+    """Declare the options of `di-async` itself."""
 
 
-def _before_the_command(ctx: typer.Context, version: bool, **told: Any) -> None:
-    """Keep the shared options that stand before a command's name."""
-    ctx.obj = options.take_shared(ctx, **told)
+def _store_shared_options(ctx: typer.Context, version: bool, **values: Any) -> None:
+    ctx.obj = options.read_shared_options(ctx, **values)
 
 
 app.callback()(
-    options.with_shared(_before_the_command, inspect.signature(_top).parameters.values(), None)
+    options.with_shared_options(
+        _store_shared_options, inspect.signature(_own_options).parameters.values(), None
+    )
 )
-for register in (
-    demo.register,
-    reading.register,
-    scanning.register,
-    writing.register,
-    tokens.register,
-):
-    register(app)
-emulate.register(app)
+for module in (reading, scanning, writing, waiting, tokens, emulator):
+    module.register(app)

@@ -1,10 +1,10 @@
-"""Errors in the words of somebody at a shell: what happened, and what to do about it.
+"""Error messages of the command line: the library's message, then what to do about it.
 
-Rules of this file: the library's message tells what happened, so a hint only says where to look
-next. In it, `{list}` is the command line that lists at the same cloud, and so on.
+In a hint, `{list}` stands for the `list` command line of the same provider, `{get}` for `get`, ...
 """
 
 import errno
+import re
 from collections.abc import Iterator
 
 from attrs import evolve
@@ -33,63 +33,66 @@ from di_async.cli.settings import Provider, Settings
 __all__ = ["explain", "resume_line"]
 
 _Hints = dict[type[DIError], str]
-_CHOICES = "`di-async sizes` and `di-async models` show what can be chosen."
+_CHOICES = "`di-async sizes` and `di-async models` list the valid values."
 _GENERAL: _Hints = {
-    NotFoundError: "It is gone, or in another team: `{list}` shows what there is.",
-    ConflictError: "The name is taken or the spec has moved on: `{list}` and `{get}` show it.",
-    RateLimitError: "The token's quota is used up for now; other programs share it.",
-    ConnectError: ("Nobody answers there: look at --base-url (DI_ASYNC_BASE_URL) and the network."),
-    OutcomeUnknownError: "Look before you repeat it, since it may exist and bill: `{list}`",
-    RequestTimeoutError: "The API did not answer in time: try again.",
-    ServerError: "The API stumbled: try again; its status page may know more.",
-    DecodeError: "That is no answer of the API: look at --base-url and at proxies on the way.",
+    NotFoundError: "It does not exist, or belongs to another team. `{list}` lists what exists.",
+    ConflictError: "The name is taken, or the spec has changed. Check with `{list}` and `{get}`.",
+    RateLimitError: "The token's request quota is used up. Other programs may share it.",
+    ConnectError: "Cannot connect. Check --base-url (DI_ASYNC_BASE_URL) and the network.",
+    OutcomeUnknownError: "It may exist and be billed. Check before you retry: `{list}`",
+    RequestTimeoutError: "The API did not respond in time. Try again.",
+    ServerError: "The API failed. Try again, or check the provider's status page.",
+    DecodeError: "The response is not from the API. Check --base-url and any proxy.",
 }
 _DIGITALOCEAN: _Hints = {
     AuthenticationError: (
-        "The token is wrong, expired or revoked: look at DIGITALOCEAN_TOKEN or --token-file."
+        "The token is wrong, expired or revoked. Check DIGITALOCEAN_TOKEN or --token-file."
     ),
     PermissionDeniedError: (
-        "The token lacks a scope, or the team the feature, or an earlier change is under way."
+        "The token lacks a scope, the team lacks the feature, or another change is in progress. "
+        "`update` and `scale` wait for the latter with --ready-timeout SECONDS."
     ),
     UnprocessableEntityError: _CHOICES,
     BadRequestError: _CHOICES,
 }
-_ACCESS = (
-    "Look at EXOSCALE_API_KEY and EXOSCALE_API_SECRET (or the two lines of --token-file), at this "
-    "machine's clock, and at what the key's role allows: Exoscale answers all of them alike."
+_EXOSCALE_ACCESS = (
+    "Check EXOSCALE_API_KEY and EXOSCALE_API_SECRET (or the two lines of --token-file), this "
+    "machine's clock, and the role of the key. Exoscale sends the same error for all of them."
 )
+_EXOSCALE_MODEL = "A deployment needs a model that is ready in its zone: `{models}`"
 _EXOSCALE: _Hints = {
-    AuthenticationError: _ACCESS,
-    PermissionDeniedError: _ACCESS,
+    AuthenticationError: _EXOSCALE_ACCESS,
+    PermissionDeniedError: _EXOSCALE_ACCESS,
     NotFoundError: (
-        "It is gone, or in another zone (--zone, EXOSCALE_ZONE): `{scan}` looks into all of them."
+        "It does not exist, or is in another zone (--zone, EXOSCALE_ZONE). `{scan}` reads all "
+        "zones."
     ),
     ConflictError: (
-        "Nothing was begun. When what is under way is over (`{wait}`), try again; "
-        "--ready-timeout does so by itself."
+        "Nothing was changed. Try again when the change in progress has ended (`{wait}`), or use "
+        "--ready-timeout SECONDS."
     ),
     ConnectError: (
-        "Nobody answers there: is that a zone (--zone, EXOSCALE_ZONE)? Else look at --base-url "
-        "(DI_ASYNC_BASE_URL) and the network."
+        "Cannot connect. Check the zone (--zone, EXOSCALE_ZONE), --base-url (DI_ASYNC_BASE_URL) "
+        "and the network."
     ),
-    BadRequestError: "A deployment needs a model that is ready in its zone: `{models}`",
-    UnprocessableEntityError: "A deployment needs a model that is ready in its zone: `{models}`",
+    BadRequestError: _EXOSCALE_MODEL,
+    UnprocessableEntityError: _EXOSCALE_MODEL,
 }
 _GCORE: _Hints = {
     AuthenticationError: (
-        "Look at GCORE_API_KEY or --token-file. A key has a `$` in it, which a shell eats between "
-        "double quotes: use single ones."
+        "Check GCORE_API_KEY or --token-file. A key contains a `$`, which a shell expands inside "
+        "double quotes: use single quotes."
     ),
     PermissionDeniedError: (
-        "The key may not do that, or the account's quota or the region's capacity does not "
-        "allow it: the code says which."
+        "The key lacks the permission, the account lacks quota, or the region lacks capacity. The "
+        "error code states which."
     ),
     NotFoundError: (
-        "It is gone, or in another project (--project, GCORE_CLOUD_PROJECT_ID): `{list}` shows "
-        "what is in this one."
+        "It does not exist, or is in another project (--project, GCORE_CLOUD_PROJECT_ID). "
+        "`{list}` lists what is in this one."
     ),
     ConflictError: (
-        "The name is taken, or another task is under way: `{list}` and `{get}` show it."
+        "The name is taken, or another task is in progress. Check with `{list}` and `{get}`."
     ),
 }
 _OF_PROVIDER: dict[Provider, _Hints] = {
@@ -98,35 +101,35 @@ _OF_PROVIDER: dict[Provider, _Hints] = {
     Provider.GCORE: _GCORE,
     Provider.GCORE_V2: {
         **_GCORE,
-        NotFoundError: "It is gone, or another key's: `{list}` shows what there is.",
+        NotFoundError: "It does not exist, or belongs to another key. `{list}` lists what exists.",
     },
 }
 _AFTER_FAILURE = {
-    Provider.DIGITALOCEAN: "A gated model (see `di-async models`) fails so without --hf-token.",
-    Provider.EXOSCALE: "`{logs}` may tell more.",
-    Provider.GCORE: "`{logs}` may tell more.",
+    Provider.DIGITALOCEAN: "A gated model needs --hf-token (see `di-async models`).",
+    Provider.EXOSCALE: "Check the logs: `{logs}`",
+    Provider.GCORE: "Check the logs: `{logs}`",
 }
 
 
 def explain(error: BaseException, settings: Settings | None = None) -> Iterator[str]:
-    """Lines that say what went wrong and what to do now. No secrets, no Python."""
+    """Return the lines to print for an error: what happened, then what to do. No secrets."""
     settings = settings or Settings()
     if isinstance(error, WaitError):
         yield from _explain_wait(error, settings)
     elif isinstance(error, InvalidInputError) and error.problems:
-        yield "error: the input breaks these rules (nothing was sent):"
-        yield from (f"  {_at_a_shell(problem)}" for problem in error.problems)
+        yield "error: invalid input (no request was sent):"
+        yield from (f"  {_with_option_names(problem)}" for problem in error.problems)
     elif isinstance(error, DIError | ModuleNotFoundError):
-        yield f"error: {_at_a_shell(str(error))}"
+        yield f"error: {_with_option_names(str(error))}"
         yield from filter(None, [_hint(error, settings)])
     elif isinstance(error, OSError):
         yield f"error: {error.strerror or error}"
         if error.errno == errno.EADDRINUSE:
-            yield "Another program has that port: choose one with --port, or 0 for any free one."
+            yield "Another program uses that port. Choose one with --port, or 0 for any free port."
     else:
         yield f"error: {type(error).__name__}: {error}"
         if not settings.debug:
-            yield "This is a defect of di-async; --debug shows where."
+            yield "This is a bug in di-async. Run with --debug for a traceback."
 
 
 def _explain_wait(error: WaitError, settings: Settings) -> Iterator[str]:
@@ -136,45 +139,40 @@ def _explain_wait(error: WaitError, settings: Settings) -> Iterator[str]:
     if hint:
         yield hint
     if isinstance(error, DeploymentFailedError):
-        story = _AFTER_FAILURE.get(settings.provider)
-        if story:
-            yield _filled(story, settings, error.id)
-        delete = settings.line("delete", error.id)
-        yield f"It still exists and may bill. Delete it: {delete}"
+        advice = _AFTER_FAILURE.get(settings.provider)
+        if advice:
+            yield _fill(advice, settings, error.id)
+        delete = settings.command_line("delete", error.id)
+        yield f"It still exists and may be billed. Delete it: {delete}"
         return
-    yield "It was left alone, and bills for as long as it exists."
+    yield "It was left unchanged, and is billed while it exists."
     if error.resume_token:
         yield resume_line(settings, error.resume_token)
 
 
 def resume_line(settings: Settings, token: str) -> str:
-    """How to go on waiting."""
-    return f"Go on waiting with: {settings.line('wait', '--resume', token)}"
+    """Return the sentence that shows how to resume a wait."""
+    return f"Resume waiting with: {settings.command_line('wait', '--resume', token)}"
 
 
 def _hint(error: BaseException, settings: Settings) -> str | None:
     if isinstance(error, APIError) and error.status == 412:
-        return "Fewer GPUs, another --gpu or another zone may do."
+        return "Try fewer GPUs, another --gpu, or another zone."
     hints = {**_GENERAL, **_OF_PROVIDER[settings.provider]}
     found = next((hint for kind, hint in hints.items() if isinstance(error, kind)), None)
-    return found and _filled(found, settings, "ID")
+    return found and _fill(found, settings, "ID")
 
 
-def _filled(hint: str, settings: Settings, id: str) -> str:
-    """The hint with command lines for the same cloud."""
-    told = {word: settings.line(word, id) for word in ("get", "logs", "wait")}
-    told |= {word: settings.line(word) for word in ("list", "models")}
-    told["scan"] = evolve(settings, zone=None).line("scan")
-    return hint.format(**told)
+def _fill(hint: str, settings: Settings, id: str) -> str:
+    """Replace `{list}` and the like with command lines for the same provider."""
+    lines = {word: settings.command_line(word, id) for word in ("get", "logs", "wait")}
+    lines |= {word: settings.command_line(word) for word in ("list", "models")}
+    lines["scan"] = evolve(settings, zone=None).command_line("scan")
+    return hint.format(**lines)
 
 
-def _at_a_shell(text: str) -> str:
-    """The library's words, where they name what only Python has."""
-    for words, option in (
-        ("see in_zone(...)", "see --zone"),
-        ("check project_id", "check --project"),
-        ("project_id is", "--project is"),
-        ("say open_to_world=True", "say --open-to-world"),
-    ):
-        text = text.replace(words, option)
-    return text
+def _with_option_names(text: str) -> str:
+    """Replace the library's parameter names with the options that set them."""
+    text = text.replace("in_zone(...)", "--zone").replace("open_to_world=True", "--open-to-world")
+    # "project_id:" is a field of a spec file.
+    return re.sub(r"\bproject_id(?![:=])", "--project", text)

@@ -1,7 +1,7 @@
-"""What every command can be told, and how: once, here. A command is a coroutine of its own wants.
+"""Options of the commands, and the decorator that makes a typer command of a coroutine function.
 
-`command(app)` turns `async def get(cli: Cli, ref: Ref)` into a typer command that also takes the
-shared options, which may stand before the command's name as well.
+`command(app)` turns `async def get(cli: Cli, ref: Ref)` into a command that also accepts the shared
+options. These may stand before the command's name as well.
 """
 
 import inspect
@@ -12,57 +12,103 @@ from typing import Annotated, Any
 
 import attrs
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from di_async.cli.output import Format
 from di_async.cli.run import execute
-from di_async.cli.settings import Provider, Settings
-from di_async.gcore.client import PROJECT_VARIABLES
+from di_async.cli.settings import Format, Provider, Settings
 
-__all__ = ["EXIT_CODES", "Ref", "Timeout", "Wait", "command", "take_shared", "with_shared"]
+__all__ = [
+    "EXIT_CODES",
+    "CommandGroup",
+    "HFToken",
+    "OpenToWorld",
+    "ReadyTimeout",
+    "Ref",
+    "SpecFile",
+    "Timeout",
+    "TokenOut",
+    "Wait",
+    "command",
+    "new_group",
+    "read_shared_options",
+    "with_shared_options",
+]
 
 EXIT_CODES = (
-    "Exit codes: 0 settled (or done), 1 failed, 2 wrong usage (nothing was sent), "
-    "3 timed out, 130 Ctrl-C (a wait then says how to resume it)."
+    "Exit codes: 0 success, 1 failure, 2 usage error (no request was sent), 3 timeout, 130 Ctrl-C."
 )
+_SHARED_HINT = "Shared options such as --provider and --output: see `di-async --help`."
 Work = Callable[..., Coroutine[Any, Any, None]]
 
-_PANEL = "Shared options"
+# -- options of several commands --------------------------------------------------------------
 
 Ref = Annotated[
     str,
-    typer.Argument(metavar="ID|NAME", help="Which one; with --provider gcore a name is an id."),
+    typer.Argument(metavar="ID|NAME", help="ID or name of the resource (Gcore v3: its name)."),
 ]
 Wait = Annotated[
-    bool, typer.Option("--wait/--no-wait", help="Wait until it is proven settled, or only send.")
+    bool,
+    typer.Option("--wait/--no-wait", help="Wait until the change is confirmed, or only send it."),
 ]
 Timeout = Annotated[
     float | None,
     typer.Option(
         min=0,
         metavar="SECONDS",
-        help="For the whole wait; 0 takes one look.",
+        help="Limit of the whole wait; 0 checks once.",
         show_default="3600; Gcore: 7200",
     ),
 ]
+SpecFile = Annotated[
+    str | None,
+    typer.Option("--spec", metavar="FILE|-", help="Spec in JSON or YAML; '-' reads stdin."),
+]
+HFToken = Annotated[
+    bool,
+    typer.Option(
+        "--hf-token",
+        help="Send the Hugging Face token in HF_TOKEN. Gated models need it (DigitalOcean).",
+    ),
+]
+TokenOut = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write the token to a new file (mode 0600) instead of stdout."
+    ),
+]
+ReadyTimeout = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="How long to retry while another change is in progress (not Gcore).",
+        show_default="0",
+    ),
+]
+OpenToWorld = Annotated[
+    bool,
+    typer.Option(
+        "--open-to-world", help="Allow an endpoint without API keys, open to everyone (Gcore)."
+    ),
+]
+
+# -- shared options ---------------------------------------------------------------------------
 
 _Output = Annotated[
     Format | None,
     typer.Option(
         "--output",
         "-o",
-        help="What stdout gets; json and yaml are complete but for secrets. Progress goes to "
-        "stderr.",
+        help="Format of stdout; json and yaml hold every field, secrets masked.",
         show_default="table",
-        rich_help_panel=_PANEL,
     ),
 ]
 _Provider = Annotated[
     Provider | None,
     typer.Option(
         envvar="DI_ASYNC_PROVIDER",
-        help="Whose cloud; gcore is its v3, gcore-v2 the older API.",
+        help="gcore is API v3, gcore-v2 the older API.",
         show_default="digitalocean",
-        rich_help_panel=_PANEL,
     ),
 ]
 _Zone = Annotated[
@@ -70,18 +116,17 @@ _Zone = Annotated[
     typer.Option(
         metavar="NAME",
         envvar="EXOSCALE_ZONE",
-        help="Exoscale: everything is in one zone.",
+        help="Exoscale zone.",
         show_default="ch-gva-2",
-        rich_help_panel=_PANEL,
     ),
 ]
 _Project = Annotated[
     str | None,
     typer.Option(
         metavar="ID",
-        envvar=list(PROJECT_VARIABLES),
-        help="Gcore: its number; deployments (v3) live in one.",
-        rich_help_panel=_PANEL,
+        # As in `gcore.client`, whose import would slow down `--help`.
+        envvar=["GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT"],
+        help="Gcore project number.",
     ),
 ]
 _BaseUrl = Annotated[
@@ -89,18 +134,15 @@ _BaseUrl = Annotated[
     typer.Option(
         metavar="URL",
         envvar="DI_ASYNC_BASE_URL",
-        help="Another API, such as the one of `di-async emulate`; Exoscale: with {zone} in it.",
-        rich_help_panel=_PANEL,
+        help="Another API endpoint, such as `di-async emulate`; Exoscale: with {zone} in it.",
     ),
 ]
 _TokenFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Holds the token or key (Exoscale: a line for the key, one for its secret); else the "
-        "environment's DIGITALOCEAN_TOKEN, EXOSCALE_API_KEY and EXOSCALE_API_SECRET, or "
-        "GCORE_API_KEY. (As arguments they would show in the process list.)",
-        rich_help_panel=_PANEL,
+        help="File with the token or API key (Exoscale: key and secret, one per line). Without it: "
+        "DIGITALOCEAN_TOKEN; EXOSCALE_API_KEY and EXOSCALE_API_SECRET; GCORE_API_KEY.",
     ),
 ]
 _TargetLag = Annotated[
@@ -109,9 +151,8 @@ _TargetLag = Annotated[
         metavar="SECONDS",
         min=0.01,
         envvar="DI_ASYNC_TARGET_LAG",
-        help="How late a wait may notice that it is over.",
+        help="How late a wait may notice that the change is done.",
         show_default="5",
-        rich_help_panel=_PANEL,
     ),
 ]
 _Verbose = Annotated[
@@ -120,16 +161,14 @@ _Verbose = Annotated[
         "--verbose",
         "-v",
         count=True,
-        help="Log to stderr; twice (-vv) for every request.",
-        rich_help_panel=_PANEL,
+        help="Log to stderr; -vv logs every request.",
+        show_default=False,
     ),
 ]
-_Debug = Annotated[
-    bool, typer.Option("--debug", help="Tracebacks for errors.", rich_help_panel=_PANEL)
-]
+_Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 
-def take_shared(
+def read_shared_options(
     ctx: typer.Context,
     output: _Output = None,
     provider: _Provider = None,
@@ -141,9 +180,9 @@ def take_shared(
     verbose: _Verbose = 0,
     debug: _Debug = False,
 ) -> Settings:
-    """The shared options as settings, on top of those that stood before the command's name."""
-    outer: Settings | None = ctx.parent.obj if ctx.parent else None
-    told = {
+    """Return the settings; options after the command's name override those before it."""
+    before: Settings | None = ctx.parent.obj if ctx.parent else None
+    values = {
         "output": output,
         "provider": provider,
         "zone": zone,
@@ -154,13 +193,13 @@ def take_shared(
         "verbose": verbose or None,
         "debug": debug or None,
     }
-    given: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
-    by_hand = {name for name in given if not _is_from_environment(ctx, name)}
-    if outer is None:
-        return Settings(**given, by_hand=frozenset(by_hand))
-    # What the environment says was heard before the command's name: options there are stronger.
-    kept = {name: given[name] for name in by_hand}
-    return attrs.evolve(outer, **kept, by_hand=outer.by_hand | by_hand)
+    given: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
+    explicit = {name for name in given if not _is_from_environment(ctx, name)}
+    if before is None:
+        return Settings(**given, explicit_options=frozenset(explicit))
+    # The environment was read before the command's name already; an option there overrides it.
+    kept = {name: given[name] for name in explicit}
+    return attrs.evolve(before, **kept, explicit_options=before.explicit_options | explicit)
 
 
 def _is_from_environment(ctx: typer.Context, name: str) -> bool:
@@ -168,7 +207,54 @@ def _is_from_environment(ctx: typer.Context, name: str) -> bool:
     return source is not None and source.name == "ENVIRONMENT"
 
 
-_SHARED = inspect.signature(take_shared).parameters
+_SHARED = inspect.signature(read_shared_options).parameters
+
+# -- commands ---------------------------------------------------------------------------------
+
+
+class _Command(TyperCommand):
+    """A command whose help leaves out the shared options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections "Arguments" and "Options"."""
+        own = [param for param in self.get_params(ctx) if param.name not in _SHARED]
+        _write_parameters(ctx, formatter, own)
+
+
+class CommandGroup(TyperGroup):
+    """A group whose help lists the commands first."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections "Commands" and "Options"."""
+        self.format_commands(ctx, formatter)
+        _write_parameters(ctx, formatter, self.get_params(ctx))
+
+
+def _write_parameters(ctx: Any, formatter: Any, parameters: Iterable[Any]) -> None:
+    sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+    for parameter in parameters:
+        record = parameter.get_help_record(ctx)
+        if record is not None:
+            kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
+            sections[kind].append(record)
+    for title, records in sections.items():
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def new_group(name: str, help: str, epilog: str | None = None) -> typer.Typer:
+    """Return an empty group of commands. Its help is plain text, which needs no import of rich."""
+    return typer.Typer(
+        name=name,
+        cls=CommandGroup,
+        help=help,
+        epilog=epilog,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
 
 
 def command(
@@ -176,30 +262,32 @@ def command(
 ) -> Callable[[Work], None]:
     """Register a coroutine function, whose first parameter is a `Cli`, as a command of `app`.
 
-    `before` is called first, outside of the event loop, with those options that it names.
+    `before` is called first, outside the event loop, with the options that it has parameters for.
     """
 
     def register(work: Work) -> None:
         own = list(inspect.signature(work).parameters.values())[1:]
 
-        def run(**told: Any) -> None:
-            settings = take_shared(**{key: told.pop(key) for key in _SHARED})
+        def run(**values: Any) -> None:
+            settings = read_shared_options(**{key: values.pop(key) for key in _SHARED})
             names = inspect.signature(before).parameters if before else ()
             execute(
                 settings,
-                lambda cli: work(cli, **told),
-                before=partial(before, **{n: told[n] for n in names}) if before else None,
+                lambda cli: work(cli, **values),
+                before=partial(before, **{n: values[n] for n in names}) if before else None,
             )
 
-        app.command(name or work.__name__, epilog=EXIT_CODES)(with_shared(run, own, work.__doc__))
+        callback = with_shared_options(run, own, work.__doc__)
+        epilog = f"{_SHARED_HINT}\n\n{EXIT_CODES}"
+        app.command(name or work.__name__, cls=_Command, epilog=epilog)(callback)
 
     return register
 
 
-def with_shared(
+def with_shared_options(
     run: Callable[..., None], own: Iterable[inspect.Parameter], doc: str | None
 ) -> Callable[..., None]:
-    """`run`, in typer's eyes a function of these parameters and the shared options."""
+    """Return `run` with a signature that typer reads: its own parameters and the shared options."""
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *_SHARED.values())]
     run.__doc__ = doc
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -1,29 +1,38 @@
-"""What stdout gets: a table for people, or JSON or YAML that is complete, for programs.
+"""Output to stdout: a table, or a complete JSON or YAML document.
 
-On a terminal the table is rich's and fits its width; in a pipe it is plain text, nothing cut off.
+On a terminal, tables fit its width. In a pipe they are plain text that is never truncated.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 import orjson
 import typer
 from attrs import field, frozen
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from di_async.core.secret import Secret
+from di_async import Secret
+from di_async.cli.settings import Format
 
-__all__ = ["Column", "Format", "Out", "as_plain", "style_of", "when"]
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = [
+    "Column",
+    "Out",
+    "as_plain",
+    "format_duration",
+    "format_time",
+    "is_live",
+    "new_console",
+    "style_of",
+]
 
 T = TypeVar("T")
-# Below this many columns of the terminal, columns that are only nice to have are left out.
+# Columns marked `wide` are left out on terminals narrower than this.
 _WIDE = 120
 _STYLES = {
     **dict.fromkeys(("active", "running", "ready", "settled"), "green"),
@@ -32,22 +41,14 @@ _STYLES = {
     **dict.fromkeys(("creating", "preparing", "downloading", "scaling"), "cyan"),
     **dict.fromkeys(("deploying", "partiallydeployed"), "cyan"),
     "deleting": "magenta",
-    **dict.fromkeys(("disabled", "deleted", "ordered"), "dim"),
+    **dict.fromkeys(("disabled", "deleted", "planned"), "dim"),
 }
 _MASK = "**********"
 
 
-class Format(StrEnum):
-    """The forms of output."""
-
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
-
-
 @frozen
 class Column(Generic[T]):
-    """One column of a table: its title, and what stands in it."""
+    """One column of a table: its title, and the function that returns a row's value."""
 
     title: str
     value: Callable[[T], object]
@@ -56,20 +57,39 @@ class Column(Generic[T]):
     status: bool = False
 
 
+def new_console(*, stderr: bool = False) -> "Console":
+    """Return a rich console for stdout or stderr. Long lines are not wrapped."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def is_live(console: "Console") -> bool:
+    """Return whether the console can show a display that updates in place."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 def style_of(status: str) -> str:
-    """How a status word looks on a terminal; clouds differ in case."""
+    """Return the style of a status word, in any case."""
     return _STYLES.get(status.lower(), "")
 
 
-def when(time: datetime | None) -> str:
-    """A time for people; the API's 1970 for "not yet" is none."""
+def format_duration(seconds: float) -> str:
+    """Format seconds as `m:ss` or `h:mm:ss`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_time(time: datetime | None) -> str:
+    """Format a time in UTC; "-" for None and for the API's 1970, which means "not yet"."""
     if time is None or time.year <= 1970:
         return "-"
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def as_plain(value: Any) -> Any:
-    """`value` in JSON's types: decimals and times as text, what is or may be secret masked."""
+    """Convert to JSON types: decimals and times become text, and secrets are masked."""
     if attrs.has(type(value)) and not isinstance(value, Secret):
         fields = attrs.fields(type(value))
         return {a.name: as_plain(_unless_secret(a, getattr(value, a.name))) for a in fields}
@@ -83,25 +103,25 @@ def as_plain(value: Any) -> Any:
 
 
 def _unless_secret(field: "attrs.Attribute[Any]", value: Any) -> Any:
-    """What a model's own repr masks stays so: environments and headers may hold tokens."""
-    masks = callable(field.repr) and isinstance(value, Mapping)
-    return dict.fromkeys(value, _MASK) if masks else value
+    """Mask what the model's repr masks: environment variables and headers may hold tokens."""
+    masked = callable(field.repr) and isinstance(value, Mapping)
+    return dict.fromkeys(value, _MASK) if masked else value
 
 
 @frozen
 class Out:
-    """Stdout, in the form asked for."""
+    """Writer for stdout, in the selected format."""
 
     format: Format
-    console: Console = field(factory=lambda: Console(highlight=False, soft_wrap=True))
+    console: "Console" = field(factory=new_console)
 
     @property
-    def for_people(self) -> bool:
-        """Whether the reader is a person rather than a program."""
+    def is_table(self) -> bool:
+        """Whether the output is a table rather than a document."""
         return self.format is Format.TABLE
 
     def document(self, value: Any) -> None:
-        """One JSON or YAML document."""
+        """Write one JSON or YAML document."""
         plain = as_plain(value)
         if self.format is Format.YAML:
             import yaml
@@ -111,20 +131,22 @@ class Out:
             typer.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
 
     def rows(self, rows: Sequence[T], columns: Sequence[Column[T]]) -> None:
-        """Many of a kind: a table, or a document that is a list."""
-        if not self.for_people:
+        """Write a table, or a document that is a list."""
+        if not self.is_table:
             self.document(list(rows))
         elif rows:
             self._table([c for c in columns if not c.wide or self._is_wide], rows)
 
     def one(self, value: Any, fields: Iterable[tuple[str, object]]) -> None:
-        """One thing: its fields line by line, or a document."""
-        if not self.for_people:
+        """Write one value: a line per non-empty field, or a document."""
+        from rich.text import Text
+
+        if not self.is_table:
             self.document(value)
             return
-        told = [(title, str(item)) for title, item in fields if item not in (None, "")]
-        width = max((len(title) for title, _ in told), default=0)
-        for title, item in told:
+        lines = [(title, str(item)) for title, item in fields if item not in (None, "")]
+        width = max((len(title) for title, _ in lines), default=0)
+        for title, item in lines:
             line = Text(f"{title:{width}}  ", style="bold" if self.console.is_terminal else "")
             self.console.print(line.append(item, style=style_of(item) or "not bold"))
 
@@ -151,7 +173,11 @@ def _cell(value: object) -> str:
     return "-" if value in (None, "") else str(value)
 
 
-def _rich_table(columns: Sequence[Column[Any]], cells: list[list[str]]) -> Table:
+def _rich_table(columns: Sequence[Column[Any]], cells: list[list[str]]) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(

@@ -1,7 +1,7 @@
-"""How a command's coroutine runs, and how what becomes of it turns into an exit code.
+"""How a command runs: its context `Cli`, logging, and the exit code.
 
-0 settled, 1 failed, 2 usage, 3 timed out, 130 Ctrl-C. SIGINT is asyncio's own: it cancels the main
-task, so that a wait can say how to resume it.
+Exit codes: 0 success, 1 failed, 2 usage error, 3 timed out, 130 Ctrl-C. asyncio turns SIGINT into
+a cancellation of the main task, so a wait can print how to resume it.
 """
 
 import asyncio
@@ -10,81 +10,97 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from attrs import field, frozen
-from rich.console import Console
 
-from di_async import DIError, DigitalOcean, InvalidInputError, WaitTimeoutError
-from di_async.cli.clouds import ACCOUNTS, CLOUDS, AnyClient, Cloud, OnDigitalOcean
+from di_async import DIError, InvalidInputError, WaitTimeoutError
 from di_async.cli.hints import explain
-from di_async.cli.output import Out
+from di_async.cli.output import Out, new_console
 from di_async.cli.settings import Provider, Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from di_async.cli.clouds.base import AnyClient, Cloud
+    from di_async.cli.clouds.digitalocean import DigitalOceanCloud
 
 __all__ = ["FAILED", "INTERRUPTED", "TIMED_OUT", "USAGE", "Cli", "execute"]
 
 FAILED, USAGE, TIMED_OUT, INTERRUPTED = 1, 2, 3, 130
-# Shared options that only one cloud has a use for.
-_OF_ONE = {"zone": {Provider.EXOSCALE}, "project": {Provider.GCORE, Provider.GCORE_V2}}
+# Shared options that apply to some providers only.
+_PROVIDERS_OF_OPTION = {
+    "zone": {Provider.EXOSCALE},
+    "project": {Provider.GCORE, Provider.GCORE_V2},
+}
 Failures = list[tuple[str, DIError]]
 
 
 @frozen
 class Cli:
-    """What a command works with: its settings, the way to say things, and a client."""
+    """Context of a running command: settings, output, and clients."""
 
     settings: Settings
     out: Out
-    err: Console = field(factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+    err: "Console" = field(factory=lambda: new_console(stderr=True))
 
-    def say(self, text: str) -> None:
-        """One line to stderr."""
+    def message(self, text: str) -> None:
+        """Print text to stderr."""
         self.err.print(text, markup=False)
 
     @asynccontextmanager
-    async def cloud(self) -> AsyncIterator[Cloud[Any, Any]]:
-        """The cloud and account that the settings name, its client entered.
+    async def cloud(self) -> AsyncIterator["Cloud[Any, Any]"]:
+        """Connect to the selected provider.
 
         Raises:
-            InvalidInputError: a credential is missing, or an option is for another cloud.
+            InvalidInputError: a credential is missing, or an option is for another provider.
         """
+        from di_async.cli.clouds import cloud_class
+
         settings = self.settings
-        for option, providers in _OF_ONE.items():
-            if option in settings.by_hand and settings.provider not in providers:
-                told = " or ".join(sorted(providers))
-                raise InvalidInputError(f"--{option} goes with --provider {told}")
-        cloud = CLOUDS[settings.provider]
+        for option, providers in _PROVIDERS_OF_OPTION.items():
+            if option in settings.explicit_options and settings.provider not in providers:
+                names = " or ".join(sorted(providers))
+                raise InvalidInputError(f"--{option} needs --provider {names}")
+        cloud = cloud_class(settings.provider)
         async with cloud.connect(settings) as client:
             yield cloud(client, settings)
 
     @asynccontextmanager
-    async def digitalocean(self) -> AsyncIterator[DigitalOcean]:
-        """DigitalOcean's client, for the commands that only DigitalOcean has an API for.
+    async def digitalocean(self) -> AsyncIterator["DigitalOceanCloud"]:
+        """Connect to DigitalOcean, for commands that no other provider supports.
 
         Raises:
-            InvalidInputError: the settings name another cloud.
+            InvalidInputError: another provider is selected.
         """
+        from di_async.cli.clouds.digitalocean import DigitalOceanCloud
+
         provider = self.settings.provider
         if provider is not Provider.DIGITALOCEAN:
             raise InvalidInputError(
                 f"this command is only for --provider {Provider.DIGITALOCEAN}, not {provider}"
             )
-        async with OnDigitalOcean.connect(self.settings) as client:
-            yield client
+        async with DigitalOceanCloud.connect(self.settings) as client:
+            yield DigitalOceanCloud(client, self.settings)
 
     @asynccontextmanager
-    async def accounts(self) -> AsyncIterator[tuple[list[AnyClient], Failures]]:
-        """A client of every vendor whose credentials are in the environment; who failed beside.
+    async def accounts(self) -> AsyncIterator[tuple[list["AnyClient"], Failures]]:
+        """Connect to every vendor whose credentials are in the environment.
+
+        Yields the clients, and the errors of vendors that could not be connected to.
 
         Raises:
-            InvalidInputError: there is none.
+            InvalidInputError: the environment holds no credentials.
         """
+        from di_async.cli.clouds import vendor_classes
+
+        clouds = vendor_classes()
         clients: list[AnyClient] = []
         failures: Failures = []
         async with AsyncExitStack() as stack:
-            for cloud in ACCOUNTS:
-                if not any(one.found for one in cloud.credentials):
+            for cloud in clouds:
+                if not any(one.value for one in cloud.credentials):
                     continue
                 try:
                     client: AnyClient = cloud.connect(self.settings)
@@ -93,14 +109,11 @@ class Cli:
                 else:
                     clients.append(await stack.enter_async_context(client))
             if not clients and not failures:
-                raise InvalidInputError(f"no credentials: set {_all_variables()}")
+                variables = ", or ".join(
+                    " and ".join(one.variables[0] for one in cloud.credentials) for cloud in clouds
+                )
+                raise InvalidInputError(f"no credentials found: set {variables}")
             yield clients, failures
-
-
-def _all_variables() -> str:
-    return ", or ".join(
-        " and ".join(one.variables[0] for one in cloud.credentials) for cloud in ACCOUNTS
-    )
 
 
 def execute(
@@ -109,16 +122,16 @@ def execute(
     *,
     before: Callable[[], None] | None = None,
 ) -> None:
-    """Run a command to its end; `before` first, outside of the event loop.
+    """Run a command. `before` is called first, outside the event loop.
 
     Raises:
-        typer.Exit: with the code, if that is not 0.
+        typer.Exit: the exit code is not 0.
     """
     cli = Cli(settings, Out(settings.output))
     try:
         if before is not None:
             before()
-        # As asyncio.run, but the thread's current loop, which may be another's, is left alone.
+        # Unlike asyncio.run, this keeps the thread's current event loop.
         runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         with _logging(settings.verbose), runner:
             runner.run(work(cli))
@@ -128,21 +141,21 @@ def execute(
         raise
     except Exception as error:
         if settings.debug:
-            cli.say("".join(traceback.format_exception(error)).rstrip())
+            cli.message("".join(traceback.format_exception(error)).rstrip())
         for line in explain(error, settings):
-            cli.say(line)
-        raise typer.Exit(_code(error)) from None
+            cli.message(line)
+        raise typer.Exit(_exit_code(error)) from None
 
 
-def _code(error: Exception) -> int:
+def _exit_code(error: Exception) -> int:
     missing_extra = isinstance(error, ModuleNotFoundError)
     if isinstance(error, InvalidInputError) or missing_extra:
         return USAGE
     return TIMED_OUT if isinstance(error, WaitTimeoutError) else FAILED
 
 
-class _ToStderr(logging.Handler):
-    """Finds stderr anew each time: a live display stands in for it."""
+class _StderrHandler(logging.Handler):
+    """Writes to the current `sys.stderr`, which a live display may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(f"{record.levelname.lower()}: {self.format(record)}\n")
@@ -150,9 +163,9 @@ class _ToStderr(logging.Handler):
 
 @contextmanager
 def _logging(verbose: int) -> Iterator[None]:
-    """The library's log on stderr: warnings, changes (1), every request (2)."""
+    """Log to stderr: warnings, with 1 also changes, with 2 also every request."""
     logger = logging.getLogger("di_async")
-    handler, level, spreads = _ToStderr(), logger.level, logger.propagate
+    handler, level, propagate = _StderrHandler(), logger.level, logger.propagate
     logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG))
     logger.addHandler(handler)
     logger.propagate = False
@@ -161,4 +174,4 @@ def _logging(verbose: int) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-        logger.propagate = spreads
+        logger.propagate = propagate

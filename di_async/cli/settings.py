@@ -1,4 +1,4 @@
-"""The shared options as values: which cloud, with whose credentials, told how."""
+"""Shared options as values: output format, provider, location, credentials, verbosity."""
 
 import os
 import shlex
@@ -9,13 +9,20 @@ from pathlib import Path
 from attrs import field, frozen
 
 from di_async import InvalidInputError, Secret
-from di_async.cli.output import Format
 
-__all__ = ["Credential", "Provider", "Settings", "read_credentials"]
+__all__ = ["Credential", "Format", "Provider", "Settings", "read_credentials"]
+
+
+class Format(StrEnum):
+    """Output formats of stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
 
 
 class Provider(StrEnum):
-    """The clouds that `--provider` can name."""
+    """Values of `--provider`."""
 
     DIGITALOCEAN = "digitalocean"
     EXOSCALE = "exoscale"
@@ -25,7 +32,7 @@ class Provider(StrEnum):
 
 @frozen(kw_only=True)
 class Settings:
-    """The shared options; None where the cloud's own default holds."""
+    """The shared options; None selects the provider's default."""
 
     output: Format = Format.TABLE
     provider: Provider = Provider.DIGITALOCEAN
@@ -36,64 +43,68 @@ class Settings:
     target_lag: float = 5.0
     verbose: int = 0
     debug: bool = False
-    by_hand: frozenset[str] = field(factory=frozenset)
-    """Those of these that were given as options, rather than by the environment."""
+    explicit_options: frozenset[str] = field(factory=frozenset)
+    """Options given on the command line; those from the environment are not included."""
 
-    def line(self, *words: str) -> str:
-        """A command line that does this at the same cloud, to be copied."""
-        aim = [] if self.provider is Provider.DIGITALOCEAN else ["--provider", str(self.provider)]
+    def command_line(self, *words: str) -> str:
+        """Return a `di-async` command line for the same provider, zone and project."""
+        options: list[str] = []
+        if self.provider is not Provider.DIGITALOCEAN:
+            options += ["--provider", str(self.provider)]
         if self.provider is Provider.EXOSCALE and self.zone:
-            aim += ["--zone", self.zone]
+            options += ["--zone", self.zone]
         if self.provider is Provider.GCORE and self.project:
-            aim += ["--project", self.project]
-        return shlex.join(["di-async", *aim, *words])
+            options += ["--project", self.project]
+        return shlex.join(["di-async", *options, *words])
 
 
 @frozen
 class Credential:
-    """One secret that a cloud asks for, and where it may stand."""
+    """One secret that a provider requires, and the environment variables that may hold it."""
 
-    what: str
+    label: str
     variables: tuple[str, ...]
 
     @property
-    def found(self) -> str | None:
-        """Its value in the environment."""
+    def value(self) -> str | None:
+        """The value in the environment."""
         return next(filter(None, map(os.environ.get, self.variables)), None)
 
 
-def read_credentials(settings: Settings, *needed: Credential) -> list[Secret]:
-    """These, from the lines of `--token-file`, else from the environment.
+def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
+    """Read the credentials from `--token-file`, or from the environment without that option.
 
     Raises:
-        InvalidInputError: the file cannot be read or has other lines, or a variable is not set.
+        InvalidInputError: the file is unreadable or has a wrong line count, or a variable is
+            not set.
     """
     if settings.token_file is not None:
-        return _from_file(settings.token_file, needed)
-    missing = [one for one in needed if not one.found]
+        return _read_file(settings.token_file, required)
+    missing = [one for one in required if not one.value]
     if missing:
         raise InvalidInputError(
-            f"no {' and no '.join(one.what for one in missing)}: "
-            f"set {' and '.join(one.variables[0] for one in missing)}, or name with --token-file "
-            f"a file that holds {_lines(needed)}. "
-            "Without an account: `di-async demo`, or `di-async emulate`"
+            f"no {' and no '.join(one.label for one in missing)}: "
+            f"set {' and '.join(one.variables[0] for one in missing)}, or use --token-file with "
+            f"a file that holds {_expected_lines(required)}. "
+            "Without an account, try `di-async demo` or `di-async emulate`"
         )
-    return [Secret(one.found or "") for one in needed]
+    return [Secret(one.value or "") for one in required]
 
 
-def _from_file(file: Path, needed: Sequence[Credential]) -> list[Secret]:
+def _read_file(file: Path, required: Sequence[Credential]) -> list[Secret]:
     try:
         lines = file.read_text().split()
     except (OSError, UnicodeDecodeError) as error:
-        told = getattr(error, "strerror", None) or "not a text file"
-        raise InvalidInputError(f"cannot read the token file {file}: {told}") from error
-    if len(lines) != len(needed):
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise InvalidInputError(f"cannot read the token file {file}: {reason}") from error
+    if len(lines) != len(required):
         raise InvalidInputError(
-            f"the token file {file} must hold {_lines(needed)}; lines that it has: {len(lines)}"
+            f"the token file {file} must hold {_expected_lines(required)}; "
+            f"it has {len(lines)} line{'s' * (len(lines) != 1)}"
         )
     return [Secret(line) for line in lines]
 
 
-def _lines(needed: Sequence[Credential]) -> str:
-    told = ", then the ".join(one.what for one in needed)
-    return f"the {told}, a line each" if len(needed) > 1 else f"the {told}"
+def _expected_lines(required: Sequence[Credential]) -> str:
+    labels = ", then the ".join(one.label for one in required)
+    return f"the {labels}, one per line" if len(required) > 1 else f"the {labels}"

@@ -37,7 +37,7 @@ def test_what_is_missing(
         (EXO, "EXOSCALE_API_KEY", "EXOplanted", ("403", "API key or its secret is wrong")),
         (EXO, "EXOSCALE_API_SECRET", "planted", ("403", "EXOSCALE_API_SECRET", "clock", "role")),
         (GCORE, "GCORE_API_KEY", "12$planted", ("401", "wrong, expired or revoked")),
-        (GCORE, "GCORE_API_KEY", "planted", ("401", "a shell may have eaten", "use single ones")),
+        (GCORE, "GCORE_API_KEY", "planted", ("401", "a shell may have eaten", "use single quotes")),
     ],
 )
 def test_wrong_credentials(
@@ -86,9 +86,9 @@ def test_a_clock_that_is_slow(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             ("--base-url", "https://api-at-vie-1.exoscale.com", "list"),
             2,
-            ("that of one zone", "{zone}"),
+            ("names one zone", "{zone}"),
         ),
-        (("--base-url", "http://127.0.0.1:9", "list"), 1, ("is that a zone", "--base-url")),
+        (("--base-url", "http://127.0.0.1:9", "list"), 1, ("Check the zone", "--base-url")),
         (("list", "--region", "x"), 2, ("--zone",)),
     ],
 )
@@ -105,7 +105,7 @@ def test_wrong_zones(di: Di, args: tuple[str, ...], code: int, hints: tuple[str,
     [
         (("--project", "1", "list"), 1, ("404", "looked for in project 1", "--project")),
         (("--project", "abc", "list"), 2, ("--project is a project's number, not 'abc'",)),
-        (("get", "nobody"), 1, ("404", "or in another project", "--project")),
+        (("get", "nobody"), 1, ("404", "or is in another project", "--project")),
     ],
 )
 def test_wrong_projects(di: Di, args: tuple[str, ...], code: int, hints: tuple[str, ...]) -> None:
@@ -125,9 +125,9 @@ def test_a_delete_in_the_wrong_place_is_no_success_story(di: Di) -> None:
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("--zone", "at-vie-1", "list"), "--zone goes with --provider exoscale"),
-        ((*GCORE, "list", "--zone", "at-vie-1"), "--zone goes with --provider exoscale"),
-        ((*EXO, "list", "--project", "1"), "--project goes with --provider gcore or gcore-v2"),
+        (("--zone", "at-vie-1", "list"), "--zone needs --provider exoscale"),
+        ((*GCORE, "list", "--zone", "at-vie-1"), "--zone needs --provider exoscale"),
+        ((*EXO, "list", "--project", "1"), "--project needs --provider gcore or gcore-v2"),
     ],
 )
 def test_an_option_without_its_provider(di: Di, args: tuple[str, ...], told: str) -> None:

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from di_async import DigitalOcean, PollPolicy
 from di_async.cli.commands.waiting import wait_for_all
-from di_async.cli.output import Format, Out
+from di_async.cli.output import Out
 from di_async.cli.run import Cli
-from di_async.cli.settings import Settings
+from di_async.cli.settings import Format, Settings
 from di_async.emulator import Emulator
 from tests.cli.conftest import call
 from tests.cli.helpers import Di
@@ -115,7 +115,7 @@ def test_wait_for_all_of_nothing(di: Di) -> None:
     """Is done."""
     called = di("wait", "--all")
     assert (called.code, called.out) == (0, "")
-    assert "nothing is under way" in called.err
+    assert "no changes in progress" in called.err
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_a_cancelled_wait_for_all_says_that_all_goes_on(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert "goes on, and bills" in err.file.getvalue()  # type: ignore[attr-defined]
+    assert "continue, and are billed" in err.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.timeout(60)
@@ -151,5 +151,5 @@ def test_demo_of_a_fleet() -> None:
     called = call("demo", "--fleet", "30", "--speed", "300", "--seed", "3")
     assert called.code == 0, called.err
     assert "30 creates: " in called.err
-    assert "deleted: 30, each proven by a 404; the list is empty" in called.out
+    assert "deleted: 30, each confirmed by a 404; the list is empty" in called.out
     assert "; 0 refused" in called.out

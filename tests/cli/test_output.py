@@ -9,7 +9,8 @@ from rich.console import Console
 
 from di_async import Secret
 from di_async.cli.clouds.digitalocean import INSTANCES
-from di_async.cli.output import Format, Out, as_plain, when
+from di_async.cli.output import Out, as_plain, format_time
+from di_async.cli.settings import Format
 from di_async.digitalocean import AccessToken, DedicatedInference
 
 ID = "6e008c8d-505d-46ee-b011-5f7ec7595d69"
@@ -44,7 +45,7 @@ def test_one_on_a_terminal() -> None:
 @pytest.mark.parametrize("time", [None, datetime(1970, 1, 1, tzinfo=UTC)])
 def test_no_time(time: datetime | None) -> None:
     """None and 1970 are no times."""
-    assert when(time) == "-"
+    assert format_time(time) == "-"
 
 
 def test_plain_values() -> None:

@@ -72,7 +72,7 @@ def test_unknown_name_is_an_error_that_says_so(di: Di) -> None:
     """A name that nobody bears: exit code 1, and where to look."""
     called = di("get", "nobody")
     assert (called.code, called.out) == (1, "")
-    assert "nothing is called 'nobody' in this team" in called.err
+    assert "no instances named 'nobody' in this team" in called.err
 
 
 def test_unknown_id_is_an_error_with_a_hint(di: Di) -> None:
@@ -89,7 +89,7 @@ def test_accelerators(di: Di, di_emulator: Emulator) -> None:
     assert len(di("accelerators", "web").out.splitlines()) == 3
     assert len(di("accelerators", "web", "-o", "yaml").yaml) == 2
     narrowed = di("accelerators", "web", "--gpu", "gpu-h100x1-80gb")
-    assert "no accelerators like that" in narrowed.err
+    assert "no accelerators of size gpu-h100x1-80gb" in narrowed.err
 
 
 def test_ca_prints_pem(di: Di, di_emulator: Emulator) -> None:
@@ -124,7 +124,7 @@ def test_sizes(di: Di) -> None:
         for line in called.out.splitlines()
         if line.split()[1:] == ["2.59", "USD", "atl1,nyc2,tor1"]
     ]
-    assert "regions enabled: atl1, nyc2, tor1" in called.err
+    assert "enabled regions: atl1, nyc2, tor1" in called.err
     prices = {size["price_per_hour"] for size in di("sizes", "-o", "json").json["sizes"]}
     assert {Decimal(price) for price in prices} >= {Decimal("2.59")}
 

@@ -157,7 +157,7 @@ def test_a_defect_of_ours_is_told_as_such(capsys: pytest.CaptureFixture[str], de
     assert end.type.__name__ == "Exit"
     said = capsys.readouterr().err
     assert "error: ZeroDivisionError: oh" in said
-    assert ("defect of di-async" in said) is not debug
+    assert ("bug in di-async" in said) is not debug
 
 
 def test_an_error_without_a_hint() -> None:

@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from di_async import Change, DigitalOcean, PollPolicy
-from di_async.cli.live import clock, follow
-from di_async.cli.output import Format, Out
+from di_async.cli.output import Out, format_duration
+from di_async.cli.progress import follow
 from di_async.cli.run import Cli
-from di_async.cli.settings import Settings
+from di_async.cli.settings import Format, Settings
 from di_async.emulator import Emulator
 from tests.cli.helpers import ABSENT, EASY, Di
 
@@ -44,7 +44,7 @@ def test_wait_in_vain(di: Di, di_emulator: Emulator) -> None:
     di_emulator.add_instance(name="web", status="new", settles_in=1e9)
     called = di("wait", "web", "--timeout", "0")
     assert called.code == 3
-    assert "bills for as long as it exists" in called.err
+    assert "is billed while it exists" in called.err
     assert re.search(r"di-async wait --resume \S+$", called.err.strip())
     assert ".resume_token" not in called.err
 
@@ -108,7 +108,7 @@ async def test_a_cancelled_wait_tells_how_to_resume(stuck: Change[None], termina
     err = Console(file=io.StringIO(), force_terminal=terminal, width=100, soft_wrap=True)
     await cancelled(Cli(Settings(), Out(Format.TABLE), err), stuck)
     said = err.file.getvalue()  # type: ignore[attr-defined]
-    assert "goes on without us, and bills" in said
+    assert "continues, and is billed" in said
     assert f"di-async wait --resume {stuck.resume_token}" in said.replace("\n", "")
 
 
@@ -131,4 +131,4 @@ async def test_requests_of_an_open_change_are_counted(stuck: Change[None]) -> No
 
 def test_clock() -> None:
     """Seconds are told as a clock would."""
-    assert [clock(s) for s in (0, 61.9, 3600)] == ["0:00", "1:01", "1:00:00"]
+    assert [format_duration(s) for s in (0, 61.9, 3600)] == ["0:00", "1:01", "1:00:00"]

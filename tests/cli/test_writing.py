@@ -99,7 +99,7 @@ def test_create_with_too_much(di: Di, tmp_path: Path) -> None:
     """A spec file and options of a spec of their own do not go together."""
     called = di("create", "--spec", written(tmp_path / "spec", json.dumps(SPEC)), "--scale", "2")
     assert called.code == 2
-    assert "not with --spec" in called.err
+    assert "cannot be combined with --spec" in called.err
 
 
 def test_create_with_all_easy_options(di: Di, di_emulator: Emulator) -> None:

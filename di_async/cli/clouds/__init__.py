@@ -1,23 +1,34 @@
-"""The clouds behind `--provider`. Rules of this folder: a file for each, and all alike to commands.
+"""The providers behind `--provider`, one file per vendor, all with the same interface.
 
-A fourth cloud is a `Cloud` in a file of its own and a row in this table.
+To add a provider, write a subclass of `Cloud` in its own file and add a row to `_CLASSES`.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from di_async.cli.clouds.cloud import AnyClient, Cloud, Goal, Order
-from di_async.cli.clouds.digitalocean import OnDigitalOcean
-from di_async.cli.clouds.exoscale import OnExoscale
-from di_async.cli.clouds.gcore import OnGcore, OnGcoreV2
 from di_async.cli.settings import Provider
 
-__all__ = ["ACCOUNTS", "CLOUDS", "AnyClient", "Cloud", "Goal", "OnDigitalOcean", "Order"]
+if TYPE_CHECKING:
+    from di_async.cli.clouds.base import Cloud
 
-CLOUDS: dict[Provider, type[Cloud[Any, Any]]] = {
-    Provider.DIGITALOCEAN: OnDigitalOcean,
-    Provider.EXOSCALE: OnExoscale,
-    Provider.GCORE: OnGcore,
-    Provider.GCORE_V2: OnGcoreV2,
+__all__ = ["cloud_class", "vendor_classes"]
+
+_CLASSES = {
+    Provider.DIGITALOCEAN: ("digitalocean", "DigitalOceanCloud"),
+    Provider.EXOSCALE: ("exoscale", "ExoscaleCloud"),
+    Provider.GCORE: ("gcore", "GcoreCloud"),
+    Provider.GCORE_V2: ("gcore", "GcoreV2Cloud"),
 }
-ACCOUNTS: tuple[type[Cloud[Any, Any]], ...] = (OnDigitalOcean, OnExoscale, OnGcoreV2)
-"""One for each vendor, asking for no more than its credentials."""
+
+
+def cloud_class(provider: Provider) -> "type[Cloud[Any, Any]]":
+    """Import and return the class of a provider."""
+    module, name = _CLASSES[provider]
+    found: type[Cloud[Any, Any]] = getattr(import_module(f"{__name__}.{module}"), name)
+    return found
+
+
+def vendor_classes() -> "list[type[Cloud[Any, Any]]]":
+    """Return one class per vendor: the one that needs credentials only."""
+    providers = (Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE_V2)
+    return [cloud_class(provider) for provider in providers]

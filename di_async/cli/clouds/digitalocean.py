@@ -1,17 +1,25 @@
-"""DigitalOcean Dedicated Inference, for the commands."""
+"""DigitalOcean Dedicated Inference for the commands."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from di_async import Change, DigitalOcean, InvalidInputError
-from di_async.cli.clouds.cloud import Cloud, Goal, Order, Takes, common
-from di_async.cli.output import Column, when
+from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
+from di_async.cli.inputs import WaitTarget, WriteOptions
+from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
-from di_async.digitalocean import DedicatedInference, DeploymentSpec, GPUModelConfig
+from di_async.digitalocean import (
+    Accelerator,
+    AccessToken,
+    DedicatedInference,
+    DeploymentSpec,
+    GPUModelConfig,
+    Size,
+)
 from di_async.digitalocean.client import DedicatedInferences
 from di_async.digitalocean.lifecycle import is_pending
 
-__all__ = ["INSTANCES", "OnDigitalOcean"]
+__all__ = ["DigitalOceanCloud"]
 
 INSTANCES: tuple[Column[DedicatedInference], ...] = (
     Column("name", lambda di: di.name),
@@ -19,130 +27,156 @@ INSTANCES: tuple[Column[DedicatedInference], ...] = (
     Column("region", lambda di: di.region),
     Column("id", lambda di: di.id),
     Column("endpoint", lambda di: _endpoint(di), wide=True),
-    Column("created", lambda di: when(di.created_at), wide=True),
+    Column("created", lambda di: format_time(di.created_at), wide=True),
 )
 MODELS: tuple[Column[GPUModelConfig], ...] = (
     Column("model", lambda m: m.model_slug),
     Column("gated", lambda m: "yes" if m.is_gated_model else "no"),
     Column("gpus", lambda m: ",".join(m.gpu_slugs)),
 )
-_EASY = frozenset({"model", "gpu", "scale"})
+ACCELERATORS: tuple[Column[Accelerator], ...] = (
+    Column("name", lambda a: a.name),
+    Column("gpu", lambda a: a.slug),
+    Column("status", lambda a: a.status, status=True),
+    Column("id", lambda a: a.id),
+    Column("role", lambda a: a.role, wide=True),
+    Column("created", lambda a: format_time(a.created_at), wide=True),
+)
+TOKENS: tuple[Column[AccessToken], ...] = (
+    Column("name", lambda t: t.name),
+    Column("id", lambda t: t.id),
+    Column("created", lambda t: format_time(t.created_at), wide=True),
+    Column("managed", lambda t: "yes" if t.is_managed else "no", wide=True),
+)
+SIZES: tuple[Column[Size], ...] = (
+    Column("gpu", lambda s: s.gpu_slug),
+    Column("per hour", lambda s: s.price_per_hour, right=True),
+    Column("currency", lambda s: s.currency),
+    Column("regions", lambda s: ",".join(s.regions)),
+)
+# Options of `create` that describe one deployment, instead of a spec file.
+_DEPLOYMENT_OPTIONS = frozenset({"model", "gpu", "scale"})
 
 
-class OnDigitalOcean(Cloud[DigitalOcean, DedicatedInference]):
-    """Instances of a team, keyed by id; their names are unique."""
+class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
+    """The instances of a team; their names are unique."""
 
     provider = Provider.DIGITALOCEAN
     vendor = "digitalocean"
-    kind = DedicatedInference
-    plural = "instances"
-    key = "dedicated_inference"
+    resource_type = DedicatedInference
+    noun = "instances"
+    document_key = "dedicated_inference"
     columns = INSTANCES
+    accelerator_columns = ACCELERATORS
+    token_columns = TOKENS
+    size_columns = SIZES
     credentials = (
         Credential("DigitalOcean token", ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")),
     )
-    takes: ClassVar[Takes] = {
-        "create": _EASY | {"spec", "name", "region", "vpc", "public", "hf_token"},
+    supported_options: ClassVar[SupportedOptions] = {
+        "create": _DEPLOYMENT_OPTIONS | {"spec", "name", "region", "vpc", "public", "hf_token"},
         "update": frozenset({"spec", "name", "hf_token", "ready_timeout"}),
         "scale": frozenset({"scale", "model", "gpu", "type", "ready_timeout"}),
     }
 
     @staticmethod
     def connect(settings: Settings) -> DigitalOcean:
-        """A client of one API token."""
-        (token,) = read_credentials(settings, *OnDigitalOcean.credentials)
-        return DigitalOcean(token, **common(settings))
+        """Return a client of the API token."""
+        (token,) = read_credentials(settings, *DigitalOceanCloud.credentials)
+        return DigitalOcean(token, **client_options(settings))
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         """The team of the token."""
         return "in this team"
 
     @property
     def api(self) -> DedicatedInferences:
-        """The instances."""
+        """The calls for instances."""
         return self.client.dedicated_inferences
 
-    def rows(
+    def resources(
         self, *, name: str | None = None, region: str | None = None
     ) -> AsyncIterator[DedicatedInference]:
-        """The team's instances."""
+        """List the team's instances."""
         return self.api.list(name=name, region=region)
 
-    async def named(self, name: str) -> Sequence[DedicatedInference]:
-        """The instance of that name: names are unique."""
+    async def find_by_name(self, name: str) -> Sequence[DedicatedInference]:
+        """Return the instance of that name, if there is one."""
         found = await self.api.find(name)
         return [] if found is None else [found]
 
-    def under_way(self, found: DedicatedInference) -> Goal | None:
-        """A deletion, or whatever else makes it active."""
-        if not is_pending(found.status, found.pending_deployment_spec is not None):
+    def pending_target(self, resource: DedicatedInference) -> WaitTarget | None:
+        """Return "deleted" during a deletion, "active" during any other change."""
+        if not is_pending(resource.status, resource.pending_deployment_spec is not None):
             return None
-        return Goal.DELETED if found.status == "deleting" else Goal.ACTIVE
+        return WaitTarget.DELETED if resource.status == "deleting" else WaitTarget.ACTIVE
 
-    async def create(self, order: Order) -> Change[DedicatedInference]:
-        """Make an instance, of a file or of a few options."""
-        changes = _fields(
-            name=order.name,
-            region=order.region,
-            vpc=order.vpc,
-            enable_public_endpoint=order.public,
-        )
-        if order.spec is None:
-            spec = _easy_spec(changes, order)
-        elif _EASY & order.given:
-            told = ", ".join(f"--{name}" for name in ("model", "gpu", "scale"))
-            raise InvalidInputError(f"{told} make a spec of their own: not with --spec")
+    async def create(self, options: WriteOptions) -> Change[DedicatedInference]:
+        """Create an instance from a spec file or from options."""
+        changes = {
+            "name": options.name,
+            "region": options.region,
+            "vpc": options.vpc,
+            "enable_public_endpoint": options.public,
+        }
+        changes = {field: value for field, value in changes.items() if value is not None}
+        if options.spec is None:
+            spec = _spec_from_options(changes, options)
+        elif _DEPLOYMENT_OPTIONS & options.given:
+            raise InvalidInputError(
+                "--model, --gpu and --scale cannot be combined with --spec; set them in the file"
+            )
         else:
-            spec = _changed(order.spec, changes)
-        return await self.api.create(spec, access_tokens=order.hf_token)
+            spec = _merge(options.spec, changes)
+        return await self.api.create(spec, access_tokens=options.hf_token)
 
-    async def update(self, id: str, order: Order) -> Change[DedicatedInference]:
-        """Change an instance."""
-        changes = _fields(name=order.name)
-        spec = _changed(order.spec, changes) if order.spec is not None else changes or None
+    async def update(self, id: str, options: WriteOptions) -> Change[DedicatedInference]:
+        """Update an instance."""
+        changes = {} if options.name is None else {"name": options.name}
+        spec = _merge(options.spec, changes) if options.spec is not None else changes or None
         return await self.api.update(
             id,
             spec=spec,
-            access_tokens=order.hf_token,
-            ready_timeout=order.ready_timeout or 0,
+            access_tokens=options.hf_token,
+            ready_timeout=options.ready_timeout or 0,
         )
 
-    def check(self, verb: str, order: Order) -> None:
-        """The same for all, and there is no scaling to nothing."""
-        super().check(verb, order)
-        if order.scale == 0:
-            raise InvalidInputError("an instance has one GPU or more; `di-async delete` ends it")
+    def check_options(self, command: str, options: WriteOptions) -> None:
+        """Refuse a scale to 0, too."""
+        super().check_options(command, options)
+        if options.scale == 0:
+            raise InvalidInputError("the minimum is 1 GPU; use `di-async delete` to stop the cost")
 
-    async def scale(self, id: str, order: Order) -> Change[DedicatedInference]:
-        """So many GPUs."""
+    async def scale(self, id: str, options: WriteOptions) -> Change[DedicatedInference]:
+        """Set the number of GPUs."""
         return await self.api.scale(
             id,
-            order.scale or 1,
-            model=order.model,
-            accelerator_slug=order.gpu,
-            type=order.type,
-            ready_timeout=order.ready_timeout or 0,
+            options.scale or 1,
+            model=options.model,
+            accelerator_slug=options.gpu,
+            type=options.type,
+            ready_timeout=options.ready_timeout or 0,
         )
 
     async def models(self) -> tuple[Sequence[Any], tuple[Column[Any], ...]]:
-        """Which run on which GPUs."""
-        return await self.client.dedicated_inferences.gpu_model_configs(), MODELS
+        """Fetch the models and the GPUs that each runs on."""
+        return await self.api.gpu_model_configs(), MODELS
 
-    def fields(self, found: DedicatedInference) -> Iterator[tuple[str, object]]:
-        """One instance, field by field."""
-        yield "name", found.name
-        yield "id", found.id
-        yield "status", found.status
-        yield "region", found.region
-        yield "vpc", found.vpc_uuid
-        if found.endpoints:
-            yield "public endpoint", found.endpoints.public_endpoint_fqdn
-            yield "private endpoint", found.endpoints.private_endpoint_fqdn
-        yield from _spec_fields("", found.spec)
-        yield from _spec_fields("pending ", found.pending_deployment_spec)
-        yield "created", when(found.created_at)
-        yield "updated", when(found.updated_at)
+    def fields(self, resource: DedicatedInference) -> Iterator[tuple[str, object]]:
+        """Return the fields of an instance."""
+        yield "name", resource.name
+        yield "id", resource.id
+        yield "status", resource.status
+        yield "region", resource.region
+        yield "vpc", resource.vpc_uuid
+        if resource.endpoints:
+            yield "public endpoint", resource.endpoints.public_endpoint_fqdn
+            yield "private endpoint", resource.endpoints.private_endpoint_fqdn
+        yield from _spec_fields("", resource.spec)
+        yield from _spec_fields("pending ", resource.pending_deployment_spec)
+        yield "created", format_time(resource.created_at)
+        yield "updated", format_time(resource.updated_at)
 
 
 def _spec_fields(prefix: str, spec: DeploymentSpec | None) -> Iterator[tuple[str, object]]:
@@ -155,34 +189,32 @@ def _spec_fields(prefix: str, spec: DeploymentSpec | None) -> Iterator[tuple[str
 
 
 def _endpoint(di: DedicatedInference) -> str | None:
-    at = di.endpoints
-    return (at.public_endpoint_fqdn or at.private_endpoint_fqdn) if at else None
+    endpoints = di.endpoints
+    if endpoints is None:
+        return None
+    return endpoints.public_endpoint_fqdn or endpoints.private_endpoint_fqdn
 
 
-def _fields(**given: Any) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _changed(spec: Mapping[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A spec, plain or wrapped as in a request, with these fields on top."""
+def _merge(spec: Mapping[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a spec, plain or wrapped as in a request, with the changes applied."""
     inner = spec.get("spec")
     if isinstance(inner, Mapping):
         return {**spec, "spec": {**inner, **changes}}
     return {**spec, **changes}
 
 
-def _easy_spec(fields: dict[str, Any], order: Order) -> dict[str, Any]:
-    needed = {
-        "--name": order.name,
-        "--region": order.region,
-        "--model": order.model,
-        "--gpu": order.gpu,
+def _spec_from_options(fields: dict[str, Any], options: WriteOptions) -> dict[str, Any]:
+    required = {
+        "--name": options.name,
+        "--region": options.region,
+        "--model": options.model,
+        "--gpu": options.gpu,
     }
-    lacking = [option for option, value in needed.items() if not value]
-    if lacking:
+    missing = [option for option, value in required.items() if not value]
+    if missing:
         raise InvalidInputError(
-            f"give --spec FILE, or {', '.join(needed)} (missing: {', '.join(lacking)})"
+            f"use --spec FILE, or {', '.join(required)} (missing: {', '.join(missing)})"
         )
-    accelerators = [{"accelerator_slug": order.gpu, "scale": order.scale or 1}]
-    deployments = [{"model_slug": order.model, "accelerators": accelerators}]
+    accelerators = [{"accelerator_slug": options.gpu, "scale": options.scale or 1}]
+    deployments = [{"model_slug": options.model, "accelerators": accelerators}]
     return {**fields, "model_deployments": deployments}

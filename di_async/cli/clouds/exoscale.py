@@ -1,19 +1,20 @@
-"""Exoscale Dedicated Inference, for the commands."""
+"""Exoscale Dedicated Inference for the commands."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from di_async import Change, InvalidInputError
-from di_async.cli.clouds.cloud import Cloud, Goal, Order, Takes, common
-from di_async.cli.output import Column, when
+from di_async import Change, Exoscale, InvalidInputError
+from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
+from di_async.cli.inputs import WaitTarget, WriteOptions
+from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
-from di_async.exoscale import Deployment, Deployments, Exoscale, LogEntry, Model
+from di_async.exoscale import Deployment, Deployments, LogEntry, Model
 from di_async.exoscale.client import BASE_URL
 from di_async.exoscale.deployments import is_public
 from di_async.exoscale.lifecycle import is_pending
 
-__all__ = ["OnExoscale"]
+__all__ = ["ExoscaleCloud"]
 
 DEPLOYMENTS: tuple[Column[Deployment], ...] = (
     Column("name", lambda d: d.name),
@@ -22,34 +23,33 @@ DEPLOYMENTS: tuple[Column[Deployment], ...] = (
     Column("of", lambda d: _gpus(d)),
     Column("id", lambda d: d.id),
     Column("model", lambda d: _model(d), wide=True),
-    Column("created", lambda d: when(d.created_at), wide=True),
+    Column("created", lambda d: format_time(d.created_at), wide=True),
 )
 MODELS: tuple[Column[Model], ...] = (
     Column("model", lambda m: m.name),
     Column("state", lambda m: m.state, status=True),
     Column("GB", lambda m: f"{m.model_size / 1e9:.1f}" if m.model_size else None, right=True),
     Column("id", lambda m: m.id),
-    Column("created", lambda m: when(m.created_at), wide=True),
+    Column("created", lambda m: format_time(m.created_at), wide=True),
 )
 DEFAULT_ZONE = "ch-gva-2"
-# What a PATCH can change, by the names that a file may use.
-_CHANGEABLE = frozenset({"name", "inference_engine_version", "inference_engine_parameters"})
+_UPDATABLE = ("inference_engine_parameters", "inference_engine_version", "name")
 
 
-class OnExoscale(Cloud[Exoscale, Deployment]):
-    """Deployments of one zone, keyed by id. Names are not unique."""
+class ExoscaleCloud(Cloud[Exoscale, Deployment]):
+    """The deployments of one zone. Names are not unique."""
 
     provider = Provider.EXOSCALE
     vendor = "exoscale"
-    kind = Deployment
-    plural = "deployments"
-    key = "deployment"
+    resource_type = Deployment
+    noun = "deployments"
+    document_key = "deployment"
     columns = DEPLOYMENTS
     credentials = (
         Credential("Exoscale API key", ("EXOSCALE_API_KEY",)),
         Credential("Exoscale API secret", ("EXOSCALE_API_SECRET",)),
     )
-    takes: ClassVar[Takes] = {
+    supported_options: ClassVar[SupportedOptions] = {
         "create": frozenset({"spec", "name", "model", "gpu", "scale"}),
         "update": frozenset({"spec", "name", "ready_timeout"}),
         "scale": frozenset({"scale", "ready_timeout"}),
@@ -57,18 +57,18 @@ class OnExoscale(Cloud[Exoscale, Deployment]):
 
     @staticmethod
     def connect(settings: Settings) -> Exoscale:
-        """A client of one API key and zone."""
-        key, secret = read_credentials(settings, *OnExoscale.credentials)
+        """Return a client of the API key and the zone."""
+        key, secret = read_credentials(settings, *ExoscaleCloud.credentials)
         zone = settings.zone or DEFAULT_ZONE
-        return Exoscale(key, secret, zone, **common(settings, _base_url(settings)))
+        return Exoscale(key, secret, zone, **client_options(settings, _base_url(settings)))
 
     @property
     def api(self) -> Deployments:
-        """The deployments."""
+        """The calls for deployments."""
         return self.client.deployments
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         """The zone."""
         return f"in {self.client.zone}"
 
@@ -77,101 +77,114 @@ class OnExoscale(Cloud[Exoscale, Deployment]):
         """The zone."""
         return self.client.zone
 
-    async def rows(
+    async def resources(
         self, *, name: str | None = None, region: str | None = None
     ) -> AsyncIterator[Deployment]:
-        """The organisation's own deployments in the zone."""
+        """List the organisation's deployments in the zone, without Exoscale's public ones."""
         if region is not None:
-            raise InvalidInputError("--region: everything is in one zone here, see --zone")
-        async for row in self.api.list():
-            if not is_public(row) and name in (None, row.name):
-                yield row
-
-    def under_way(self, found: Deployment) -> Goal | None:
-        """No state tells a deletion: what works, works at becoming ready."""
-        return Goal.ACTIVE if is_pending(found.state) else None
-
-    async def create(self, order: Order) -> Change[Deployment]:
-        """Make a deployment, of a file with these options on top."""
-        told = {
-            "name": order.name,
-            "model": order.model,
-            "gpu-type": order.gpu,
-            "replicas": order.scale,
-        }
-        given = {key: value for key, value in told.items() if value is not None}
-        lacking = [option for option in ("name", "model", "gpu") if getattr(order, option) is None]
-        if order.spec is None and lacking:
             raise InvalidInputError(
-                "give --spec FILE, or --name, --model, --gpu "
-                f"(missing: {', '.join(f'--{option}' for option in lacking)})"
+                "--region is not supported with --provider exoscale; use --zone"
             )
-        kept = {str(k).replace("_", "-"): v for k, v in (order.spec or {}).items()}
-        return await self.api.create({**kept, **given})
+        async for deployment in self.api.list():
+            if not is_public(deployment) and name in (None, deployment.name):
+                yield deployment
 
-    async def update(self, id: str, order: Order) -> Change[Deployment]:
-        """Another name or engine."""
-        told = {str(k).replace("-", "_"): v for k, v in (order.spec or {}).items()}
-        if order.name is not None:
-            told["name"] = order.name
-        fixed = sorted(told.keys() - _CHANGEABLE)
+    def pending_target(self, resource: Deployment) -> WaitTarget | None:
+        """Return "active" while pending: no state stands for a deletion."""
+        return WaitTarget.ACTIVE if is_pending(resource.state) else None
+
+    async def create(self, options: WriteOptions) -> Change[Deployment]:
+        """Create a deployment from a spec file or from options, which override the file."""
+        required = {"--name": options.name, "--model": options.model, "--gpu": options.gpu}
+        missing = [option for option, value in required.items() if value is None]
+        if options.spec is None and missing:
+            raise InvalidInputError(
+                f"use --spec FILE, or {', '.join(required)} (missing: {', '.join(missing)})"
+            )
+        changes = {
+            "name": options.name,
+            "model": options.model,
+            "gpu-type": options.gpu,
+            "replicas": options.scale,
+        }
+        spec = {str(key).replace("_", "-"): value for key, value in (options.spec or {}).items()}
+        spec |= {key: value for key, value in changes.items() if value is not None}
+        return await self.api.create(spec)
+
+    async def update(self, id: str, options: WriteOptions) -> Change[Deployment]:
+        """Update the name or the engine."""
+        changes = {str(key).replace("-", "_"): v for key, v in (options.spec or {}).items()}
+        if options.name is not None:
+            changes["name"] = options.name
+        fixed = sorted(changes.keys() - set(_UPDATABLE))
         if fixed:
             raise InvalidInputError(
-                f"{', '.join(fixed)}: cannot change ({', '.join(sorted(_CHANGEABLE))} can; "
-                "replicas: `di-async scale`)"
+                f"{', '.join(fixed)}: cannot be updated (only {', '.join(_UPDATABLE)}; "
+                "`di-async scale` changes the replicas)"
             )
-        return await self.api.update(id, **told, ready_timeout=order.ready_timeout or 0)
+        return await self.api.update(
+            id,
+            name=changes.get("name"),
+            inference_engine_version=changes.get("inference_engine_version"),
+            inference_engine_parameters=changes.get("inference_engine_parameters"),
+            ready_timeout=options.ready_timeout or 0,
+        )
 
-    async def scale(self, id: str, order: Order) -> Change[Deployment]:
-        """So many replicas; 0 frees the GPUs."""
-        return await self.api.scale(id, order.scale or 0, ready_timeout=order.ready_timeout or 0)
+    async def scale(self, id: str, options: WriteOptions) -> Change[Deployment]:
+        """Set the number of replicas; 0 releases the GPUs."""
+        return await self.api.scale(
+            id, options.scale or 0, ready_timeout=options.ready_timeout or 0
+        )
 
     async def logs(self, ref: str, tail: int) -> Sequence[LogEntry]:
-        """What the inference engine logged."""
-        return await self.api.logs(await self.id_of(ref), tail=tail)
+        """Fetch the log of the inference engine."""
+        return await self.api.logs(await self.resolve_id(ref), tail=tail)
 
     async def models(self) -> tuple[Sequence[Any], tuple[Column[Any], ...]]:
-        """What was fetched into the zone; a deployment needs one that is ready."""
+        """Fetch the models of the zone; a deployment needs one that is ready."""
         return [model async for model in self.client.models.list()], MODELS
 
-    def fields(self, found: Deployment) -> Iterator[tuple[str, object]]:
-        """One deployment, field by field."""
-        yield "name", found.name
-        yield "id", found.id
-        yield "state", found.state
-        yield "details", found.state_details
+    def fields(self, resource: Deployment) -> Iterator[tuple[str, object]]:
+        """Return the fields of a deployment."""
+        yield "name", resource.name
+        yield "id", resource.id
+        yield "state", resource.state
+        yield "details", resource.state_details
         yield "zone", self.client.zone
-        yield "model", _model(found)
-        yield "replicas", found.replicas
-        yield "of", _gpus(found)
-        yield "endpoint", found.deployment_url
-        yield "engine", found.inference_engine_version
-        yield "parameters", " ".join(found.inference_engine_parameters or ())
-        yield "created", when(found.created_at)
-        yield "updated", when(found.updated_at)
+        yield "model", _model(resource)
+        yield "replicas", resource.replicas
+        yield "of", _gpus(resource)
+        yield "endpoint", resource.deployment_url
+        yield "engine", resource.inference_engine_version
+        yield "parameters", " ".join(resource.inference_engine_parameters or ())
+        yield "created", format_time(resource.created_at)
+        yield "updated", format_time(resource.updated_at)
 
 
 def _base_url(settings: Settings) -> str:
-    """The URL of all zones. An emulator's, which other clouds share, need not name them.
+    """Return the URL with `{zone}` in it; for the emulator's URL, add the zone's path.
 
     Raises:
-        InvalidInputError: it is that of one zone, so that `--zone` would mean nothing.
+        InvalidInputError: the URL is that of one zone, so `--zone` would have no effect.
     """
     url = settings.base_url or BASE_URL
     if "{zone}" in url:
         return url
-    told = urlsplit(url)
-    if told.hostname in {"127.0.0.1", "localhost", "::1"} and told.path in {"", "/"}:
+    parts = urlsplit(url)
+    if parts.hostname in {"127.0.0.1", "localhost", "::1"} and parts.path in {"", "/"}:
         return f"{url.rstrip('/')}/zones/{{zone}}"
     raise InvalidInputError(
-        f"the base URL {url} is that of one zone: write {{zone}} where the zone's name goes"
+        f"the base URL {url} names one zone: replace the zone's name with {{zone}}"
     )
 
 
-def _gpus(found: Deployment) -> str | None:
-    """What one replica runs on."""
-    return f"{found.gpu_count} x {found.gpu_type}" if found.gpu_count else found.gpu_type
+def _gpus(deployment: Deployment) -> str | None:
+    """Format the GPUs of one replica."""
+    if deployment.gpu_count:
+        return f"{deployment.gpu_count} x {deployment.gpu_type}"
+    return deployment.gpu_type
 
 
-def _model(found: Deployment) -> str | None:
-    return (found.model.name or found.model.id) if found.model else None
+def _model(deployment: Deployment) -> str | None:
+    model = deployment.model
+    return (model.name or model.id) if model else None

@@ -1,18 +1,18 @@
-"""Gcore Everywhere Inference, for the commands: deployments (v3), and instances (v2)."""
+"""Gcore Everywhere Inference for the commands: deployments (API v3) and instances (API v2)."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from attrs import frozen
 
-from di_async import Change, InvalidInputError
-from di_async.cli.clouds.cloud import Cloud, Goal, Order, Takes, common
-from di_async.cli.output import Column, when
+from di_async import Change, Gcore, InvalidInputError
+from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
+from di_async.cli.inputs import WaitTarget, WriteOptions
+from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
 from di_async.core.inventory import Prices
 from di_async.gcore import (
     Container,
-    Gcore,
     InferenceDeployment,
     InferenceDeployments,
     InferenceInstance,
@@ -25,7 +25,7 @@ from di_async.gcore.models import Inference
 from di_async.gcore.scanning import GcoreScanner
 from di_async.gcore.spec import plain
 
-__all__ = ["OnGcore", "OnGcoreV2"]
+__all__ = ["GcoreCloud", "GcoreV2Cloud"]
 
 G = TypeVar("G", bound=Inference)
 
@@ -34,80 +34,82 @@ _SIZE: tuple[Column[Any], ...] = (
     Column("regions", lambda i: _regions(i)),
     Column("replicas", lambda i: _replicas(i)),
 )
-_MORE: tuple[Column[Any], ...] = (
+_DETAILS: tuple[Column[Any], ...] = (
     Column("address", lambda i: i.address, wide=True),
-    Column("created", lambda i: when(i.created_at), wide=True),
+    Column("created", lambda i: format_time(i.created_at), wide=True),
 )
-_GOING = frozenset({"DELETING", "DELETED"})
+_DELETION = frozenset({"DELETING", "DELETED"})
 
 
-class _EitherGcore(Cloud[Gcore, G]):
-    """What the two kinds share."""
+class _GcoreBase(Cloud[Gcore, G]):
+    """What both APIs share."""
 
     vendor = "gcore"
     credentials = (Credential("Gcore API key", ("GCORE_API_KEY",)),)
 
     @staticmethod
     def connect(settings: Settings) -> Gcore:
-        """A client of one API key, and of a project if one is told."""
-        (key,) = read_credentials(settings, *_EitherGcore.credentials)
-        return Gcore(key, settings.project, **common(settings))
+        """Return a client of the API key, and of the project if one is set."""
+        (key,) = read_credentials(settings, *_GcoreBase.credentials)
+        return Gcore(key, settings.project, **client_options(settings))
 
-    def under_way(self, found: G) -> Goal | None:
-        """A deletion, or whatever else makes it serve."""
-        if not is_pending(found):  # type: ignore[arg-type] # it only looks at what they share
+    def pending_target(self, resource: G) -> WaitTarget | None:
+        """Return "deleted" during a deletion, "active" during any other change."""
+        if not is_pending(resource):  # type: ignore[arg-type] # reads what both classes share
             return None
-        return Goal.DELETED if found.status in _GOING else Goal.ACTIVE
+        return WaitTarget.DELETED if resource.status in _DELETION else WaitTarget.ACTIVE
 
-    def body(self, order: Order) -> dict[str, Any]:
-        """The fields of a file with the name on top."""
-        return {**(order.spec or {}), **({} if order.name is None else {"name": order.name})}
+    def fields(self, resource: G) -> Iterator[tuple[str, object]]:
+        """Return the fields of a deployment or instance."""
+        yield "name", resource.name
+        if self.id_of(resource) != resource.name:
+            yield "id", self.id_of(resource)
+        yield "status", resource.status
+        yield "image", resource.image
+        yield "flavour", getattr(resource, "flavor_name", "") or getattr(resource, "flavor_id", "")
+        yield "address", resource.address
+        for container in resource.containers:
+            yield f"region {container.region_id}", _container_status(container)
+        yield "created", format_time(resource.created_at)
 
-    def whole_body(self, order: Order) -> dict[str, Any]:
-        """The fields of a create.
+    def _update_body(self, options: WriteOptions) -> dict[str, Any]:
+        """Return the fields of the spec file, with the name that was given as an option."""
+        name = {} if options.name is None else {"name": options.name}
+        return {**(options.spec or {}), **name}
+
+    def _create_body(self, options: WriteOptions) -> dict[str, Any]:
+        """Return the fields of a create.
 
         Raises:
-            InvalidInputError: there is no file.
+            InvalidInputError: there is no spec file.
         """
-        if order.spec is None:
+        if options.spec is None:
             raise InvalidInputError(
-                "give --spec FILE: it says image, listening_port, flavour and containers"
+                "use --spec FILE with image, listening_port, flavour and containers"
             )
-        return self.body(order)
+        return self._update_body(options)
 
-    async def scaled(self, id: str, order: Order) -> list[dict[str, Any]]:
-        """All containers, that of one region with so many replicas."""
-        return _scaled((await self.get(id)).containers, order.scale or 0, order.region)
-
-    def fields(self, found: G) -> Iterator[tuple[str, object]]:
-        """One of them, field by field."""
-        yield "name", found.name
-        if self.id_in(found) != found.name:
-            yield "id", self.id_in(found)
-        yield "status", found.status
-        yield "image", found.image
-        yield "flavour", getattr(found, "flavor_name", "") or getattr(found, "flavor_id", "")
-        yield "address", found.address
-        for container in found.containers:
-            yield f"region {container.region_id}", _told(container)
-        yield "created", when(found.created_at)
+    async def _scaled_containers(self, id: str, options: WriteOptions) -> list[dict[str, Any]]:
+        """Return all containers of a resource, with one region scaled as the options say."""
+        resource = await self.get(id)
+        return _scale(resource.containers, options.scale or 0, options.region)
 
 
-class OnGcore(_EitherGcore[InferenceDeployment]):
-    """Deployments (v3) of a project. A name is an id."""
+class GcoreCloud(_GcoreBase[InferenceDeployment]):
+    """The deployments (v3) of a project. The name of a deployment is its id."""
 
     provider = Provider.GCORE
-    kind = InferenceDeployment
-    plural = "deployments"
-    key = "inference_deployment"
+    resource_type = InferenceDeployment
+    noun = "deployments"
+    document_key = "inference_deployment"
     columns = (
         Column("name", lambda d: d.name),
         _STATUS,
         *_SIZE,
         Column("flavour", lambda d: d.flavor_name),
-        *_MORE,
+        *_DETAILS,
     )
-    takes: ClassVar[Takes] = {
+    supported_options: ClassVar[SupportedOptions] = {
         "create": frozenset({"spec", "name", "open_to_world"}),
         "update": frozenset({"spec", "open_to_world"}),
         "scale": frozenset({"scale", "region"}),
@@ -115,22 +117,21 @@ class OnGcore(_EitherGcore[InferenceDeployment]):
 
     @staticmethod
     def connect(settings: Settings) -> Gcore:
-        """A client of one API key and project."""
-        client = _EitherGcore.connect(settings)
+        """Return a client of the API key and the project."""
+        client = _GcoreBase.connect(settings)
         if client.project_id is None:
             raise InvalidInputError(
-                f"deployments live in a project: name it with --project, or set "
-                f"{PROJECT_VARIABLES[0]}"
+                f"deployments belong to a project: use --project, or set {PROJECT_VARIABLES[0]}"
             )
         return client
 
     @property
     def api(self) -> InferenceDeployments:
-        """The deployments."""
+        """The calls for deployments."""
         return self.client.inference_deployments
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         """The project."""
         return f"in project {self.client.project_id}"
 
@@ -139,149 +140,150 @@ class OnGcore(_EitherGcore[InferenceDeployment]):
         """The project."""
         return str(self.client.project_id)
 
-    async def rows(
+    async def resources(
         self, *, name: str | None = None, region: str | None = None
     ) -> AsyncIterator[InferenceDeployment]:
-        """The project's deployments."""
-        async for row in self.api.list():
-            if name in (None, row.name) and _is_in(row, region):
-                yield row
+        """List the project's deployments."""
+        async for deployment in self.api.list():
+            if name in (None, deployment.name) and _is_in(deployment, region):
+                yield deployment
 
-    def id_in(self, found: Any) -> str:
-        """Its name."""
-        return str(found.name)
+    def id_of(self, resource: Any) -> str:
+        """Return the name."""
+        return str(resource.name)
 
-    async def id_of(self, ref: str) -> str:
-        """The name itself: there is nothing to look up."""
+    async def resolve_id(self, ref: str) -> str:
+        """Return the name itself; no request is needed."""
         return ref
 
-    async def create(self, order: Order) -> Change[InferenceDeployment]:
-        """Make a deployment, of a file."""
-        body = self.whole_body(order)
-        return await self.api.create(body, open_to_world=bool(order.open_to_world))
+    async def create(self, options: WriteOptions) -> Change[InferenceDeployment]:
+        """Create a deployment from a spec file."""
+        body = self._create_body(options)
+        return await self.api.create(body, open_to_world=bool(options.open_to_world))
 
-    async def update(self, id: str, order: Order) -> Change[InferenceDeployment]:
-        """Change what the file names."""
-        return await self.api.update(id, self.body(order), open_to_world=bool(order.open_to_world))
+    async def update(self, id: str, options: WriteOptions) -> Change[InferenceDeployment]:
+        """Update the fields in the spec file."""
+        body = self._update_body(options)
+        return await self.api.update(id, body, open_to_world=bool(options.open_to_world))
 
-    async def scale(self, id: str, order: Order) -> Change[InferenceDeployment]:
-        """So many replicas in a region; 0 lets it sleep while nobody asks."""
-        return await self.api.update(id, containers=await self.scaled(id, order))
+    async def scale(self, id: str, options: WriteOptions) -> Change[InferenceDeployment]:
+        """Set the replicas of one region; with 0 it scales to zero when idle."""
+        return await self.api.update(id, containers=await self._scaled_containers(id, options))
 
     async def start(self, ref: str) -> Change[InferenceDeployment]:
-        """Start a stopped one."""
+        """Start a stopped deployment."""
         return await self.api.start(ref)
 
     async def stop(self, ref: str) -> Change[InferenceDeployment]:
-        """Stop it: it costs nothing until it is started."""
+        """Stop a deployment; it costs nothing until it is started."""
         return await self.api.stop(ref)
 
     async def logs(self, ref: str, tail: int) -> Sequence[LogLine]:
-        """The last lines of all regions."""
+        """Fetch the last log lines of all regions."""
         return (await self.api.logs(ref, limit=tail))[::-1]
 
 
-class OnGcoreV2(_EitherGcore[InferenceInstance]):
-    """Instances (v2) of a key, by id. The vendor calls v2 deprecated."""
+class GcoreV2Cloud(_GcoreBase[InferenceInstance]):
+    """The instances (v2) of an API key. The vendor calls this API deprecated."""
 
     provider = Provider.GCORE_V2
-    kind = InferenceInstance
-    plural = "instances"
-    key = "inference_instance"
+    resource_type = InferenceInstance
+    noun = "instances"
+    document_key = "inference_instance"
     columns = (
         Column("name", lambda i: i.name),
         _STATUS,
         *_SIZE,
         Column("id", lambda i: i.id),
-        *_MORE,
+        *_DETAILS,
     )
-    takes: ClassVar[Takes] = {
+    supported_options: ClassVar[SupportedOptions] = {
         "create": frozenset({"spec", "name"}),
         "update": frozenset({"spec", "name"}),
         "scale": frozenset({"scale", "region"}),
     }
 
     @property
-    def where(self) -> str:
-        """All that the key sees."""
+    def location(self) -> str:
+        """The API key."""
         return "for this API key"
 
     @property
     def api(self) -> InferenceInstances:
-        """The instances."""
+        """The calls for instances."""
         return self.client.inference_instances
 
     @property
-    def scannable(self) -> "_Instances":
-        """The client as v2 sees it, whether or not a project is told."""
-        return _Instances(self.api)
+    def scan_client(self) -> "_InstanceScanClient":
+        """A scan client for v2; the client's own scans v3 if a project is set."""
+        return _InstanceScanClient(self.api)
 
-    async def rows(
+    async def resources(
         self, *, name: str | None = None, region: str | None = None
     ) -> AsyncIterator[InferenceInstance]:
-        """The key's instances."""
-        async for row in self.api.list(name=name):
-            if _is_in(row, region):
-                yield row
+        """List the key's instances."""
+        async for instance in self.api.list(name=name):
+            if _is_in(instance, region):
+                yield instance
 
-    async def create(self, order: Order) -> Change[InferenceInstance]:
-        """Make an instance, of a file."""
-        return await self.api.create(self.whole_body(order))
+    async def create(self, options: WriteOptions) -> Change[InferenceInstance]:
+        """Create an instance from a spec file."""
+        return await self.api.create(self._create_body(options))
 
-    async def update(self, id: str, order: Order) -> Change[InferenceInstance]:
-        """Change what the file names; the rest is kept."""
-        return await self.api.update(id, self.body(order))
+    async def update(self, id: str, options: WriteOptions) -> Change[InferenceInstance]:
+        """Update the fields in the spec file; the others keep their values."""
+        return await self.api.update(id, self._update_body(options))
 
-    async def scale(self, id: str, order: Order) -> Change[InferenceInstance]:
-        """So many replicas in a region; 0 lets it sleep while nobody asks."""
-        return await self.api.update(id, containers=await self.scaled(id, order))
+    async def scale(self, id: str, options: WriteOptions) -> Change[InferenceInstance]:
+        """Set the replicas of one region; with 0 it scales to zero when idle."""
+        return await self.api.update(id, containers=await self._scaled_containers(id, options))
 
 
 @frozen
-class _Instances:
-    """What a scan of v2 reads."""
+class _InstanceScanClient:
+    """Scans the instances of v2."""
 
     api: InferenceInstances
-    provider: str = _EitherGcore.vendor
+    provider: str = _GcoreBase.vendor
 
     def scanner(self, label: str, prices: Prices) -> GcoreScanner:
-        """How."""
+        """Return the scanner."""
         return GcoreScanner(self.api, label, prices)
 
 
-def _is_in(found: Inference, region: str | None) -> bool:
-    return region is None or region in (str(one.region_id) for one in found.containers)
+def _is_in(resource: Inference, region: str | None) -> bool:
+    return region is None or region in (str(one.region_id) for one in resource.containers)
 
 
-def _scaled(
+def _scale(
     containers: Sequence[Container], replicas: int, region: str | None
 ) -> list[dict[str, Any]]:
-    """These containers, as a request has them, with so many replicas in a region."""
-    there = [str(one.region_id) for one in containers]
-    chosen = region or (there[0] if len(there) == 1 else None)
-    if chosen not in there:
-        raise InvalidInputError(f"which region? Give --region, one of {', '.join(there)}")
-    most = {"max": replicas} if replicas else {}
+    """Return the containers as in a request, with the replicas of one region changed."""
+    regions = [str(one.region_id) for one in containers]
+    chosen = region or (regions[0] if len(regions) == 1 else None)
+    if chosen not in regions:
+        raise InvalidInputError(f"select the region with --region, one of {', '.join(regions)}")
+    maximum = {"max": replicas} if replicas else {}
     return [
-        {"region_id": one.region_id, "scale": {**plain(one.scale), "min": replicas, **most}}
+        {"region_id": one.region_id, "scale": {**plain(one.scale), "min": replicas, **maximum}}
         if str(one.region_id) == chosen
         else plain(one)
         for one in containers
     ]
 
 
-def _regions(found: Inference) -> str:
-    return ",".join(str(container.region_id) for container in found.containers)
+def _regions(resource: Inference) -> str:
+    return ",".join(str(container.region_id) for container in resource.containers)
 
 
-def _replicas(found: Inference) -> str:
-    """Ready and wanted, where it is told."""
-    told = [one.deploy_status for one in found.containers if one.deploy_status]
-    return f"{sum(s.ready for s in told)}/{sum(s.total for s in told)}" if told else ""
+def _replicas(resource: Inference) -> str:
+    """Format ready and wanted replicas, where the API shows them."""
+    found = [one.deploy_status for one in resource.containers if one.deploy_status]
+    return f"{sum(s.ready for s in found)}/{sum(s.total for s in found)}" if found else ""
 
 
-def _told(container: Container) -> str:
+def _container_status(container: Container) -> str:
     scale, status = container.scale, container.deploy_status
     ready = f"{status.ready} of {status.total} replicas ready, " if status else ""
-    trouble = f": {container.error_message}" if container.error_message else ""
-    return f"{ready}scale {scale.min} to {scale.max}{trouble}"
+    error = f": {container.error_message}" if container.error_message else ""
+    return f"{ready}scale {scale.min} to {scale.max}{error}"

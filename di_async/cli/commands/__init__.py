@@ -1,1 +1,1 @@
-"""The commands, by topic. Rules of this folder: ask the library, show the answer."""
+"""The commands, by topic. Each calls the library and prints the result."""

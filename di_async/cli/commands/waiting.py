@@ -1,76 +1,133 @@
-"""`di-async wait --all`: all with which something is under way."""
+"""`di-async wait`: wait for one resource, for all with a change in progress, or resume a wait."""
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from di_async import Change, WaitReport, wait_all
-from di_async.cli.clouds import Cloud, Goal
-from di_async.cli.crowd import Crowd, shown, state_of
-from di_async.cli.output import Column
+from di_async import InvalidInputError
+from di_async.cli.commands.report import Report
+from di_async.cli.inputs import WaitTarget
+from di_async.cli.options import Timeout, command
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
-from di_async.engine.change import DEFAULT, Timeout
 
-__all__ = ["wait_for_all"]
+if TYPE_CHECKING:
+    from di_async import Change, WaitReport
+    from di_async.cli.clouds.base import Cloud
 
-_COLUMNS: tuple[Column[tuple[Change[Any], str]], ...] = (
-    Column("name", lambda row: getattr(row[0].latest, "name", None)),
-    Column("state", lambda row: state_of(row[0]), status=True),
-    Column("outcome", lambda row: row[1]),
-    Column("id", lambda row: row[0].id),
-)
+__all__ = ["register", "wait_for_all"]
 
 
-async def wait_for_all(cli: Cli, region: Sequence[str], timeout: float | None) -> None:
-    """Wait for them, show it, and report each.
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    command(app, "wait")(wait_for)
+
+
+async def wait_for(
+    cli: Cli,
+    ref: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID|NAME", help="ID or name of the resource to wait for.", show_default=False
+        ),
+    ] = None,
+    target: Annotated[
+        WaitTarget | None, typer.Option("--for", help="Target state.", show_default="active")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            help="Resume the wait of this token; its deadline is kept unless --timeout is set.",
+        ),
+    ] = None,
+    all_changes: Annotated[
+        bool, typer.Option("--all", help="Wait for every resource with a change in progress.")
+    ] = False,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="With --all: only this region. Can be repeated."),
+    ] = None,
+    timeout: Timeout = None,
+) -> None:
+    """Wait for a resource, or for all changes in progress."""
+    if [ref is not None, resume is not None, all_changes].count(True) != 1:
+        raise InvalidInputError("use exactly one of: an ID or name, --all, --resume TOKEN")
+    if all_changes and target:
+        raise InvalidInputError("--for cannot be combined with --all")
+    if region and not all_changes:
+        raise InvalidInputError("--region needs --all")
+    if all_changes:
+        await wait_for_all(cli, region or [], timeout)
+        return
+    async with cli.cloud() as cloud:
+        if resume is not None:
+            change = cloud.resume(resume)
+        else:
+            id = await cloud.resolve_id(ref or "")
+            change = cloud.api.begin_wait(id, deleted=target is WaitTarget.DELETED)
+        await Report(cli, cloud, change).conclude(wait=True, timeout=timeout)
+
+
+async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) -> None:
+    """Wait for all changes in progress, with progress, and report each.
 
     Raises:
         typer.Exit: with 1 if any failed, else with 3 if any is still pending.
     """
-    again = f"Go on waiting with: {cli.settings.line('wait', '--all')}"
+    from di_async import wait_all
+    from di_async.cli.bulk_progress import BulkProgress, show_progress
+    from di_async.engine.change import DEFAULT
+
+    resume = f"Resume waiting with: {cli.settings.command_line('wait', '--all')}"
     async with cli.cloud() as cloud:
-        changes = await _under_way(cloud, region)
+        changes = await _changes_in_progress(cloud, regions)
         if not changes:
-            cli.say("nothing is under way" + (f" in {', '.join(region)}" if region else ""))
-        crowd = Crowd("waiting", cloud.client.stats, changes=changes)
+            where = f" in {', '.join(regions)}" if regions else ""
+            cli.message(f"no changes in progress{where}")
+        progress = BulkProgress("waiting", cloud.client.stats, changes=changes)
+        waiting = wait_all(changes, timeout=DEFAULT if timeout is None else timeout)
         try:
-            seconds: Timeout = DEFAULT if timeout is None else timeout
-            report = await shown(cli.err, crowd, wait_all(changes, timeout=seconds))
+            report = await show_progress(cli.err, progress, waiting)
         except asyncio.CancelledError:
-            cli.say(f"\nStopped waiting. What was under way ({len(changes)}) goes on, and bills.")
-            cli.say(again)
+            cli.message(
+                f"\nStopped waiting. The {len(changes)} changes continue, and are billed. {resume}"
+            )
             raise
-    _tell(cli, report)
+    _print_report(cli, report)
     if report.failed:
         raise typer.Exit(FAILED)
     if report.pending:
-        cli.say(f"What is pending was left alone. {again}")
+        cli.message(f"Pending changes were left unchanged. {resume}")
         raise typer.Exit(TIMED_OUT)
 
 
-async def _under_way(cloud: Cloud[Any, Any], regions: Sequence[str]) -> list[Change[Any]]:
+async def _changes_in_progress(
+    cloud: "Cloud[Any, Any]", regions: Sequence[str]
+) -> "list[Change[Any]]":
     changes: dict[str, Change[Any]] = {}
     for region in dict.fromkeys(regions) or (None,):
-        async for found in cloud.rows(region=region):
-            if goal := cloud.under_way(found):
-                id, deleted = cloud.id_in(found), goal is Goal.DELETED
-                changes[id] = cloud.api.begin_wait(id, deleted=deleted, seen=found)
+        async for resource in cloud.resources(region=region):
+            if target := cloud.pending_target(resource):
+                id, deleted = cloud.id_of(resource), target is WaitTarget.DELETED
+                changes[id] = cloud.api.begin_wait(id, deleted=deleted, seen=resource)
     return list(changes.values())
 
 
-def _tell(cli: Cli, report: WaitReport[Any]) -> None:
+def _print_report(cli: Cli, report: "WaitReport[Any]") -> None:
+    from di_async.cli.bulk_progress import REPORT_COLUMNS
+
     rows = [(change, "settled") for change in report.succeeded]
     rows += [(change, f"failed: {error}") for change, error in report.failed]
     rows += [(change, "timed_out") for change in report.pending]
-    if cli.out.for_people:
-        cli.out.rows(rows, _COLUMNS)
+    if cli.out.is_table:
+        cli.out.rows(rows, REPORT_COLUMNS)
     else:
         cli.out.document([_document(change, outcome) for change, outcome in rows])
 
 
-def _document(change: Change[Any], outcome: str) -> dict[str, Any]:
+def _document(change: "Change[Any]", outcome: str) -> dict[str, Any]:
     word, _, error = outcome.partition(": ")
     return {
         "id": change.id,

@@ -1,43 +1,30 @@
-"""Commands that change something: create, update, scale, start, stop, delete; and wait."""
+"""Commands that change a resource: create, update, scale, start, stop, delete."""
 
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from di_async import Change, InvalidInputError
-from di_async.cli.clouds import Goal, Order
-from di_async.cli.commands.files import new_file
-from di_async.cli.commands.finding import HFToken, SpecFile, provider_tokens, read_spec
-from di_async.cli.commands.settling import Report
-from di_async.cli.commands.waiting import wait_for_all
-from di_async.cli.options import Ref, Timeout, Wait, command
+from di_async import InvalidInputError
+from di_async.cli.commands.report import Report
+from di_async.cli.inputs import WriteOptions, new_file, provider_tokens, read_spec
+from di_async.cli.options import (
+    HFToken,
+    OpenToWorld,
+    ReadyTimeout,
+    Ref,
+    SpecFile,
+    Timeout,
+    TokenOut,
+    Wait,
+    command,
+)
 from di_async.cli.run import INTERRUPTED, Cli
 
-__all__ = ["TokenOut", "register"]
+if TYPE_CHECKING:
+    from di_async import Change
 
-TokenOut = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="A new file (mode 0600) for the token; it is not printed then."
-    ),
-]
-ReadyTimeout = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        metavar="SECONDS",
-        help="Ask again for so long while it is refused (not Gcore).",
-        show_default="0",
-    ),
-]
-OpenToWorld = Annotated[
-    bool,
-    typer.Option(
-        "--open-to-world", help="Gcore: yes, without API keys, so that everybody may call it."
-    ),
-]
+__all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,32 +35,47 @@ def register(app: typer.Typer) -> None:
     command(app)(start)
     command(app)(stop)
     command(app, before=confirm)(delete)
-    command(app, "wait")(wait_for)
 
 
 async def create(
     cli: Cli,
     spec: SpecFile = None,
-    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the new resource.")
+    ] = None,
     region: Annotated[
-        str | None, typer.Option(help="DigitalOcean: such as atl1, nyc2 or tor1.")
+        str | None,
+        typer.Option(metavar="NAME", help="Region such as atl1, nyc2 or tor1 (DigitalOcean)."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="SLUG", help="See `di-async models`.")
+        str | None, typer.Option(metavar="SLUG", help="Model, from `di-async models`.")
     ] = None,
     gpu: Annotated[
         str | None,
-        typer.Option(metavar="SLUG", help="See `di-async sizes`; Exoscale: such as gpua5000."),
+        typer.Option(
+            metavar="SLUG", help="GPU size, from `di-async sizes`; Exoscale: such as gpua5000."
+        ),
     ] = None,
     scale: Annotated[
         int | None,
-        typer.Option(min=1, help="GPUs; Exoscale: replicas of one GPU.", show_default="1"),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of GPUs; Exoscale: of replicas.",
+            show_default="1",
+        ),
     ] = None,
     vpc: Annotated[
-        str | None, typer.Option(metavar="UUID", help="DigitalOcean: else the region's own.")
+        str | None,
+        typer.Option(
+            metavar="UUID", help="VPC network (DigitalOcean).", show_default="the region's"
+        ),
     ] = None,
     public: Annotated[
-        bool | None, typer.Option("--public/--private", help="DigitalOcean.", show_default="public")
+        bool | None,
+        typer.Option(
+            "--public/--private", help="Public endpoint (DigitalOcean).", show_default="public"
+        ),
     ] = None,
     hf_token: HFToken = False,
     token_out: TokenOut = None,
@@ -81,16 +83,18 @@ async def create(
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
-    """Make an instance or a deployment, and wait until it is proven to serve.
+    """Create an instance or deployment.
 
-    DigitalOcean takes a spec file or the options; Exoscale a file or --name, --model, --gpu and
-    --scale; Gcore a file, and --name.
+    Waits until it is confirmed active.
 
-    DigitalOcean shows the endpoint's access token only once, and so it is on stdout only once: as
-    soon as the create is accepted (table), or in the document (json, yaml) that comes however the
-    wait ends. With --token-out it goes to a file instead.
+    DigitalOcean: use --spec, or --name, --region, --model and --gpu. Exoscale: use --spec, or
+    --name, --model and --gpu. Gcore: use --spec, and --name if the file has none.
+
+    DigitalOcean returns the endpoint's access token only once. It is printed when the create is
+    accepted; with -o json or yaml it is in the document, also if the wait fails. --token-out writes
+    it to a file instead.
     """
-    order = Order(
+    options = WriteOptions(
         spec=read_spec(spec) if spec else None,
         name=name,
         region=region,
@@ -104,53 +108,56 @@ async def create(
     )
     with new_file(token_out) as file:
         async with cli.cloud() as cloud:
-            cloud.check("create", order)
-            change = await cloud.create(order)
+            cloud.check_options("create", options)
+            change = await cloud.create(options)
             value = change.access_token and change.access_token.value
             if file and value:
                 file.write(value.reveal() + "\n")
                 file.flush()
-                cli.say(f"the access token is in {token_out}")
-            _tell_new(cli, change, show_token=file is None)
+                cli.message(f"the access token is in {token_out}")
+            _print_accepted(cli, change, show_token=file is None)
             await Report(cli, cloud, change, token_out).conclude(wait=wait, timeout=timeout)
 
 
-def _tell_new(cli: Cli, change: Change[Any], *, show_token: bool) -> None:
+def _print_accepted(cli: Cli, change: "Change[Any]", *, show_token: bool) -> None:
     token = change.access_token and change.access_token.value
-    if cli.out.for_people:
+    if cli.out.is_table:
         shown = token.reveal() if token and show_token else None
         cli.out.one(None, [("id", change.id), ("access token", shown)])
     if token and show_token:
-        cli.say("Store the access token now: the API never shows it again.")
+        cli.message("Store the access token now: the API never returns it again.")
 
 
 async def update(
     cli: Cli,
     ref: Ref,
     spec: SpecFile = None,
-    name: Annotated[str | None, typer.Option(help="The new name (not Gcore's v3).")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="New name (not Gcore v3).")
+    ] = None,
     hf_token: HFToken = False,
     open_to_world: OpenToWorld = False,
     ready_timeout: ReadyTimeout = None,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
-    """Change something, and wait until this very change is proven to be in effect.
+    """Update an instance or deployment.
 
-    The file may hold only what changes; what the API wants besides is filled in.
+    Waits until this change is confirmed. The spec file needs only the top-level fields that
+    change; the others keep their values.
     """
-    order = Order(
+    options = WriteOptions(
         spec=read_spec(spec) if spec else None,
         name=name,
         hf_token=provider_tokens(hugging_face=hf_token),
         open_to_world=open_to_world or None,
         ready_timeout=ready_timeout,
     )
-    if not order.given & {"spec", "name", "hf_token"}:
-        raise InvalidInputError("nothing to update: give --spec, --name or --hf-token")
+    if not options.given & {"spec", "name", "hf_token"}:
+        raise InvalidInputError("nothing to update: use --spec, --name or --hf-token")
     async with cli.cloud() as cloud:
-        cloud.check("update", order)
-        change = await cloud.update(await cloud.id_of(ref), order)
+        cloud.check_options("update", options)
+        change = await cloud.update(await cloud.resolve_id(ref), options)
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
@@ -160,25 +167,38 @@ async def scale(
     replicas: Annotated[
         int,
         typer.Argument(
-            min=0, help="GPUs (DigitalOcean, 1 or more), or replicas (Exoscale, Gcore; 0 is none)."
+            min=0,
+            metavar="REPLICAS",
+            help="Number of GPUs (DigitalOcean, at least 1) or replicas (Exoscale, Gcore).",
         ),
     ],
-    model: Annotated[str | None, typer.Option(metavar="SLUG", help="If there are several.")] = None,
-    gpu: Annotated[str | None, typer.Option(metavar="SLUG", help="If there are several.")] = None,
-    type: Annotated[str | None, typer.Option(help="If there are several.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="SLUG", help="Which model, if there are several (DigitalOcean)."),
+    ] = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(metavar="SLUG", help="Which GPU size, if there are several (DigitalOcean)."),
+    ] = None,
+    type: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE", help="Which accelerator type, if there are several (DigitalOcean)."
+        ),
+    ] = None,
     region: Annotated[
-        str | None, typer.Option(metavar="ID", help="Gcore: if there are several.")
+        str | None, typer.Option(metavar="ID", help="Which region, if there are several (Gcore).")
     ] = None,
     ready_timeout: ReadyTimeout = None,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
-    """Give it more or fewer GPUs or replicas, and wait until that is proven.
+    """Change the number of GPUs or replicas.
 
-    Gcore: the least and the most become the same; with 0 the least alone, so that it sleeps while
-    nobody asks.
+    Waits until the change is confirmed. Gcore: sets minimum and maximum. 0 sets only
+    the minimum, so the deployment scales to zero when idle.
     """
-    order = Order(
+    options = WriteOptions(
         scale=replicas,
         model=model,
         gpu=gpu,
@@ -187,36 +207,49 @@ async def scale(
         ready_timeout=ready_timeout,
     )
     async with cli.cloud() as cloud:
-        cloud.check("scale", order)
-        change = await cloud.scale(await cloud.id_of(ref), order)
+        cloud.check_options("scale", options)
+        change = await cloud.scale(await cloud.resolve_id(ref), options)
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
 async def start(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) -> None:
-    """Start what was stopped, and wait until it serves or sleeps (Gcore)."""
+    """Start a stopped deployment (Gcore).
+
+    Waits until it is active or scaled to zero.
+    """
     async with cli.cloud() as cloud:
         change = await cloud.start(ref)
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
 async def stop(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) -> None:
-    """Stop a deployment without deleting it, and wait until it is proven stopped (Gcore)."""
+    """Stop a deployment without deleting it (Gcore).
+
+    Waits until it is stopped.
+    """
     async with cli.cloud() as cloud:
         change = await cloud.stop(ref)
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
 def confirm(ref: str, *, force: bool) -> None:
-    """Ask before a delete. Outside the event loop, where Ctrl-C ends a prompt."""
+    """Ask for confirmation of a delete. Called outside the event loop, so Ctrl-C ends the prompt.
+
+    Raises:
+        InvalidInputError: stdin is not a terminal.
+        typer.Exit: the user declined.
+    """
     if force:
         return
     if not sys.stdin.isatty():
-        raise InvalidInputError("delete asks first and nobody can answer here: add --force")
+        raise InvalidInputError(
+            "delete asks for confirmation, and stdin is not a terminal: use --force"
+        )
     try:
-        sure = typer.confirm(f"Delete {ref}? Its endpoint ends for good.", err=True)
+        confirmed = typer.confirm(f"Delete {ref}? This cannot be undone.", err=True)
     except typer.Abort:
         raise typer.Exit(INTERRUPTED) from None
-    if not sure:
+    if not confirmed:
         typer.echo("nothing was deleted", err=True)
         raise typer.Exit(1)
 
@@ -224,56 +257,19 @@ def confirm(ref: str, *, force: bool) -> None:
 async def delete(
     cli: Cli,
     ref: Ref,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Do not ask for confirmation.")
+    ] = False,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
-    """Delete it, and wait until the API says 404: it bills until then.
+    """Delete an instance or deployment.
 
-    An id that is not there is a warning, not an error: with the token of the wrong team, in the
-    wrong zone or project it would look just so, and go on billing.
+    Waits for the API's 404; the resource is billed until then.
+
+    If no resource has that id, the command prints a warning and succeeds. Check the token, zone or
+    project then: the resource may exist elsewhere and be billed.
     """
     async with cli.cloud() as cloud:
-        change = await cloud.delete(await cloud.id_of(ref))
+        change = await cloud.delete(await cloud.resolve_id(ref))
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
-
-
-async def wait_for(
-    cli: Cli,
-    ref: Annotated[
-        str | None,
-        typer.Argument(metavar="[ID|NAME]", help="What for.", show_default=False),
-    ] = None,
-    goal: Annotated[
-        Goal | None, typer.Option("--for", help="Until it is that.", show_default="active")
-    ] = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(metavar="TOKEN", help="Go on with a wait that ended early, in its own time."),
-    ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="For all with which something is under way.")
-    ] = False,
-    region: Annotated[
-        list[str] | None,
-        typer.Option(help="With --all: only in this one; may be given several times."),
-    ] = None,
-    timeout: Timeout = None,
-) -> None:
-    """Wait for one, for all that is under way, or go on with an earlier wait."""
-    if [ref is not None, resume is not None, everything].count(True) != 1:
-        raise InvalidInputError("wait for what? Give an id, a name, --all, or --resume TOKEN")
-    if everything and goal:
-        raise InvalidInputError("--all waits for each to end as it will: not with --for")
-    if region and not everything:
-        raise InvalidInputError("--region goes with --all")
-    if everything:
-        await wait_for_all(cli, region or [], timeout)
-        return
-    async with cli.cloud() as cloud:
-        if resume is not None:
-            change = cloud.resume(resume)
-        else:
-            id = await cloud.id_of(ref or "")
-            change = cloud.api.begin_wait(id, deleted=goal is Goal.DELETED)
-        await Report(cli, cloud, change).conclude(wait=True, timeout=timeout)

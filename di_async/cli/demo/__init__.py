@@ -1,5 +1,5 @@
-"""`di-async demo`: a fleet's whole life against the embedded emulator, in some fifteen seconds.
+"""`di-async demo`: the life cycle of a fleet against the embedded emulator.
 
-fleet: what is ordered and what it costs. script: what happens. elsewhere: its end, at two other
-clouds. view: how it looks meanwhile. summary: what is said at the end. command: the typer command.
+fleet: the instances. scenario: the steps at DigitalOcean. other_clouds: the steps at Exoscale and
+Gcore. view: the display. bulk: `demo --fleet N`. run: the entry point and the summary.
 """

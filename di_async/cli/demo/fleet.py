@@ -1,4 +1,4 @@
-"""What the demo orders, and what is known of each instance; times are the emulator's."""
+"""The instances of the demo. All times are the emulator's."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -7,17 +7,17 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from di_async import Change, DIError, Secret, StatusChange
-from di_async.cli.live import clock
+from di_async.cli.output import format_duration
 from di_async.digitalocean import DedicatedInferenceSpec, Sizes
 
-__all__ = ["DOOMED", "ORDERS", "Order", "Row", "cost"]
+__all__ = ["PLANS", "WITHOUT_CAPACITY", "Plan", "Row", "cost"]
 
 _CENT = Decimal("0.01")
 
 
 @frozen
-class Order:
-    """One instance that is wanted."""
+class Plan:
+    """One instance to create."""
 
     name: str
     region: str
@@ -27,111 +27,112 @@ class Order:
 
     @property
     def spec(self) -> DedicatedInferenceSpec:
-        """What to send."""
+        """The spec to send."""
         return DedicatedInferenceSpec.of(
             self.name, region=self.region, model_slug=self.model, accelerator_slug=self.gpu
         )
 
     @property
-    def secrets(self) -> dict[str, str | Secret] | None:
-        """A gated model wants a Hugging Face token; the emulator takes any."""
+    def access_tokens(self) -> dict[str, str | Secret] | None:
+        """A Hugging Face token for a gated model; the emulator accepts any."""
         return {"hugging_face_token": Secret("hf_demo")} if self.gated else None
 
 
-def _orders() -> tuple[Order, ...]:
+def _plans() -> tuple[Plan, ...]:
     mi300x, h100 = "gpu-mi300x1-192gb", "gpu-h100x1-80gb"
-    orders = []
+    plans = []
     for region in ("atl1", "nyc2", "tor1"):
-        orders += [
-            Order(f"chat-{region}", region, "mistral/mistral-7b-instruct-v3", mi300x),
-            Order(f"code-{region}", region, "Qwen/Qwen3-32B", h100),
-            Order(f"agent-{region}", region, "openai/gpt-oss-120b", mi300x),
+        plans += [
+            Plan(f"chat-{region}", region, "mistral/mistral-7b-instruct-v3", mi300x),
+            Plan(f"code-{region}", region, "Qwen/Qwen3-32B", h100),
+            Plan(f"agent-{region}", region, "openai/gpt-oss-120b", mi300x),
         ]
-    gated = Order("llama-nyc2", "nyc2", "meta-llama/Llama-3.1-8B-Instruct", mi300x, gated=True)
-    small = (Order(f"fast-{r}", r, "openai/gpt-oss-20b", h100) for r in ("atl1", "tor1"))
-    return (*orders, gated, *small)
+    gated = Plan("llama-nyc2", "nyc2", "meta-llama/Llama-3.1-8B-Instruct", mi300x, gated=True)
+    small = (Plan(f"fast-{r}", r, "openai/gpt-oss-20b", h100) for r in ("atl1", "tor1"))
+    return (*plans, gated, *small)
 
 
-ORDERS = _orders()
-DOOMED = "agent-tor1"
-"""The one for which there is no capacity."""
+PLANS = _plans()
+WITHOUT_CAPACITY = "agent-tor1"
+"""The instance whose create fails."""
 
 
 @define(eq=False)
 class Row:
-    """One instance from its order to its end."""
+    """One instance from its create to its delete, as the demo shows it."""
 
-    order: Order
+    plan: Plan
     now: Callable[[], float]
     change: Change[Any] | None = None
-    state: str = "ordered"
+    state: str = "planned"
     note: str = ""
-    began: float = 0.0
-    ended: float | None = None
-    requests_before: int = 0
+    started_at: float = 0.0
+    ended_at: float | None = None
+    previous_requests: int = 0
     token: Secret | None = None
-    made_at: float = 0.0
+    created_at: float = 0.0
     active_after: float | None = None
-    gone_at: float | None = None
-    gpus_since: list[tuple[float, int]] = Factory(list)
+    deleted_at: float | None = None
+    gpu_history: list[tuple[float, int]] = Factory(list)
+    """Time and new number of GPUs of each change of size."""
     error: DIError | None = None
 
     @property
     def id(self) -> str:
-        """Of what was created for it."""
+        """The id; empty before the create."""
         return self.change.id if self.change else ""
 
     @property
     def elapsed(self) -> float:
-        """Emulated seconds that the present wait has lasted."""
-        return (self.now() if self.ended is None else self.ended) - self.began
+        """Duration of the current wait in emulated seconds."""
+        return (self.now() if self.ended_at is None else self.ended_at) - self.started_at
 
     @property
     def requests(self) -> int:
-        """What waiting for this one has cost so far."""
-        return self.requests_before + (self.change.requests if self.change else 0)
+        """Requests that the waits for this instance have sent."""
+        return self.previous_requests + (self.change.requests if self.change else 0)
 
-    def begin(self, change: Change[Any], began: float) -> None:
-        """A write was accepted: follow it from here."""
-        self.requests_before = self.requests
-        self.change, self.began, self.ended, self.note = change, began, None, ""
+    def begin(self, change: Change[Any], started_at: float) -> None:
+        """Follow a new change."""
+        self.previous_requests = self.requests
+        self.change, self.started_at, self.ended_at, self.note = change, started_at, None, ""
         self.state = getattr(change.latest, "status", None) or self.state
 
-    def learn(self, event: StatusChange) -> None:
-        """Take over what an event tells."""
+    def update(self, event: StatusChange) -> None:
+        """Apply an event of the current change."""
         self.state = event.status or self.state
         self.note = event.note or ""
 
     def end(self, state: str, note: str) -> None:
-        """The wait is over."""
-        self.ended, self.state, self.note = self.now(), state, note
+        """End the current wait."""
+        self.ended_at, self.state, self.note = self.now(), state, note
 
     @property
-    def story(self) -> str:
-        """Its life in short."""
+    def summary(self) -> str:
+        """What happened to the instance, in a few words."""
         if self.active_after is None:
-            return "never was active: no capacity"
-        scaled = f", scaled to {self.gpus_since[-1][1]}" if len(self.gpus_since) > 1 else ""
-        return f"was active after {clock(self.active_after)}{scaled}"
+            return "never active: no capacity"
+        scaled = f", scaled to {self.gpu_history[-1][1]}" if len(self.gpu_history) > 1 else ""
+        return f"active after {format_duration(self.active_after)}{scaled}"
 
     def gpu_seconds(self) -> float:
-        """GPU seconds from each change of its size to the next, or to its end."""
-        end = self.gone_at if self.gone_at is not None else self.now()
-        ends = [since for since, _ in self.gpus_since[1:]] + [end]
+        """Return the GPU seconds from the create to the delete."""
+        end = self.deleted_at if self.deleted_at is not None else self.now()
+        ends = [since for since, _ in self.gpu_history[1:]] + [end]
         return sum(
             (until - since) * gpus
-            for (since, gpus), until in zip(self.gpus_since, ends, strict=True)
+            for (since, gpus), until in zip(self.gpu_history, ends, strict=True)
         )
 
 
 def cost(rows: list[Row], sizes: Sizes) -> Decimal:
-    """Dollars for the emulated time that each instance existed, at the API's prices."""
+    """Return the dollars for the emulated life of the instances, at the API's prices."""
     total = Decimal(0)
     for row in rows:
         price = next(
             size.price_per_hour
             for size in sizes.sizes
-            if size.gpu_slug == row.order.gpu and row.order.region in size.regions
+            if size.gpu_slug == row.plan.gpu and row.plan.region in size.regions
         )
         total += (price or Decimal(0)) * Decimal(str(row.gpu_seconds())) / 3600
     return total.quantize(_CENT)

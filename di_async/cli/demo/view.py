@@ -1,4 +1,4 @@
-"""How the demo looks while it runs: a table that moves, or plain lines."""
+"""Display of the demo: a live table on a terminal, else plain lines."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,35 +12,34 @@ from rich.table import Table
 from rich.text import Text
 
 from di_async.cli.demo.fleet import Row
-from di_async.cli.live import clock, is_live
-from di_async.cli.output import style_of
+from di_async.cli.output import format_duration, is_live, style_of
 
-__all__ = ["View", "showing", "told"]
+__all__ = ["View", "open_view", "titled_lines"]
 
-# Narrower terminals do without the notes.
+# Narrower terminals show no notes.
 _WIDE = 100
 
 
 class View(Protocol):
-    """What the script tells its audience."""
+    """What a scenario reports."""
 
     def step(self, title: str, text: str) -> None:
-        """Something was done."""
+        """Report a step that is done."""
 
     def fleet(self, rows: Sequence[Row]) -> None:
-        """These are the instances from now on."""
+        """Set the instances to show."""
 
-    def news(self, row: Row, moved: str) -> None:
-        """A row has learned something."""
+    def event(self, row: Row, text: str) -> None:
+        """Report an event of an instance."""
 
 
 @contextmanager
-def showing(console: Console) -> Iterator[View]:
-    """A view that fits where the console writes to."""
+def open_view(console: Console) -> Iterator[View]:
+    """Yield the view that suits the console."""
     if not is_live(console):
-        yield _Plain(console)
+        yield _LineView(console)
         return
-    view = _Table(console)
+    view = _TableView(console)
     with Live(
         get_renderable=view.render, console=console, refresh_per_second=10, transient=False
     ) as live:
@@ -49,8 +48,8 @@ def showing(console: Console) -> Iterator[View]:
 
 
 @define
-class _Plain:
-    """One line for each status change, stamped with emulated time."""
+class _LineView:
+    """Prints a line per step and event, with the emulated time."""
 
     console: Console
 
@@ -60,25 +59,25 @@ class _Plain:
     def fleet(self, rows: Sequence[Row]) -> None:
         pass
 
-    def news(self, row: Row, moved: str) -> None:
-        stamp = f"  {clock(row.elapsed):>5}  {row.order.name:11} {row.order.region}"
-        self.console.print(f"{stamp}  {moved}", markup=False)
+    def event(self, row: Row, text: str) -> None:
+        name = f"  {format_duration(row.elapsed):>5}  {row.plan.name:11} {row.plan.region}"
+        self.console.print(f"{name}  {text}", markup=False)
 
 
 @define
-class _Table:
-    """Steps scroll by above one table of all instances, which stays."""
+class _TableView:
+    """Prints the steps above a live table of all instances."""
 
     console: Console
     rows: Sequence[Row] = field(factory=tuple)
 
     def step(self, title: str, text: str) -> None:
-        self.console.print(told([(title, text)], "cyan"), soft_wrap=False)
+        self.console.print(titled_lines([(title, text)], "cyan"), soft_wrap=False)
 
     def fleet(self, rows: Sequence[Row]) -> None:
         self.rows = rows
 
-    def news(self, row: Row, moved: str) -> None:
+    def event(self, row: Row, text: str) -> None:
         pass
 
     def render(self) -> Table | Text:
@@ -99,8 +98,8 @@ class _Table:
         return table
 
 
-def told(lines: Iterable[tuple[str, str]], color: str) -> Table:
-    """Titles on the left, texts on the right, which fold within their column."""
+def titled_lines(lines: Iterable[tuple[str, str]], color: str) -> Table:
+    """Return a grid with titles on the left and texts, wrapped, on the right."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", style=f"bold {color}", min_width=10, no_wrap=True)
     grid.add_column(overflow="fold")
@@ -110,14 +109,14 @@ def told(lines: Iterable[tuple[str, str]], color: str) -> Table:
 
 
 def _cells(row: Row) -> tuple[str | Text, ...]:
-    waiting = row.change is not None and row.ended is None
+    waiting = row.change is not None and row.ended_at is None
     mark = "~" if waiting else " "
     return (
-        row.order.name,
-        row.order.region,
-        row.order.model.rpartition("/")[2],
+        row.plan.name,
+        row.plan.region,
+        row.plan.model.rpartition("/")[2],
         Text(f"{mark} {row.state}", style=style_of(row.state) or "yellow"),
-        clock(row.elapsed) if row.change else "-",
+        format_duration(row.elapsed) if row.change else "-",
         str(row.requests),
         Text(row.note, style="dim"),
     )

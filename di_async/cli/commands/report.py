@@ -1,17 +1,19 @@
-"""The end of every write: wait for it, and report how it came out, whatever came."""
+"""The end of every write: wait for the change and report its outcome, also when the wait fails."""
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from di_async import Change, DIError, StatusChange
-from di_async.cli.clouds import Cloud
+from di_async import DIError
 from di_async.cli.hints import resume_line
-from di_async.cli.live import follow
 from di_async.cli.run import Cli
-from di_async.digitalocean import AccessToken
+
+if TYPE_CHECKING:
+    from di_async import Change, StatusChange
+    from di_async.cli.clouds.base import Cloud
+    from di_async.digitalocean import AccessToken
 
 __all__ = ["Report", "token_document"]
 
@@ -25,26 +27,28 @@ _OUTCOMES = {
 }
 
 
-def token_document(token: AccessToken | None, file: Path | None) -> dict[str, Any] | None:
-    """A new token for a program, its value included unless a file holds it."""
+def token_document(token: "AccessToken | None", file: Path | None) -> dict[str, Any] | None:
+    """Return a new token as a document; its value is left out if a file holds it."""
     if token is None:
         return None
     value = token.value.reveal() if token.value and file is None else None
-    kept = {} if file is None else {"file": str(file)}
-    return {"id": token.id, "name": token.name, "value": value, **kept}
+    document = {"id": token.id, "name": token.name, "value": value}
+    return document if file is None else {**document, "file": str(file)}
 
 
 @frozen
 class Report:
-    """What becomes of one change, told on stdout."""
+    """Waits for a change and reports its outcome on stdout."""
 
     cli: Cli
-    cloud: Cloud[Any, Any]
-    change: Change[Any]
+    cloud: "Cloud[Any, Any]"
+    change: "Change[Any]"
     token_file: Path | None = None
 
     async def conclude(self, *, wait: bool, timeout: float | None) -> None:
-        """Wait, if so wished, and report; the report comes even when the wait fails."""
+        """Wait if `wait` is set, then report; a failed wait is reported and raised."""
+        from di_async.cli.progress import follow
+
         outcome = self.change.outcome or "accepted"
         try:
             if wait:
@@ -54,29 +58,30 @@ class Report:
             outcome = _OUTCOMES.get(type(error).__name__, "error")
             raise
         finally:
-            self._tell(outcome)
+            self._report(outcome)
 
-    def _tell(self, outcome: str) -> None:
-        if not self.cli.out.for_people:
+    def _report(self, outcome: str) -> None:
+        if not self.cli.out.is_table:
             self.cli.out.document(self._document(outcome))
         elif outcome == "settled":
-            self._settled()
+            self._report_settled()
         elif outcome == "accepted":
             self.cli.out.one(None, [("id", self.change.id)])
             resume = resume_line(self.cli.settings, self.change.resume_token)
-            self.cli.say(f"accepted, not waited for. {resume}")
+            self.cli.message(f"Accepted; not waiting. {resume}")
 
-    def _settled(self) -> None:
+    def _report_settled(self) -> None:
         change = self.change
         if change.action == "delete":
             if not change.already_gone:
-                self.cli.say(f"{change.id} is deleted: the API answers 404")
-        elif (found := self.cloud.seen(change)) is not None:
-            self.cli.out.one(None, self.cloud.fields(found))
+                self.cli.message(f"{change.id} is deleted: the API returned 404")
+        elif (resource := self.cloud.resource_of(change)) is not None:
+            self.cli.out.one(None, self.cloud.fields(resource))
 
     def _document(self, outcome: str) -> dict[str, Any]:
         change = self.change
         last = change.history[-1] if change.history else None
+        resource = None if change.action == "delete" else self.cloud.resource_of(change)
         document = {
             "id": change.id,
             "action": change.action,
@@ -84,7 +89,7 @@ class Report:
             "evidence": _evidence(last) if outcome == "settled" else None,
             "elapsed": round(last.elapsed, 3) if last else None,
             "requests": last.requests if last else 0,
-            self.cloud.key: None if change.action == "delete" else self.cloud.seen(change),
+            self.cloud.document_key: resource,
             "resume_token": change.resume_token,
         }
         if change.action == "create":
@@ -95,5 +100,5 @@ class Report:
         return document
 
 
-def _evidence(last: StatusChange | None) -> str | None:
+def _evidence(last: "StatusChange | None") -> str | None:
     return last.note.removeprefix("settled: ") if last and last.note else None

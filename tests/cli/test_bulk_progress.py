@@ -5,7 +5,7 @@ import io
 
 from rich.console import Console
 
-from di_async.cli.crowd import Crowd, shown
+from di_async.cli.bulk_progress import BulkProgress, show_progress
 from tests.support import a_spec, virtual_client
 
 
@@ -15,7 +15,7 @@ async def test_crowd_on_a_terminal() -> None:
     console = Console(file=screen, force_terminal=True, width=80)
     async with virtual_client() as (client, _):
         made = [await client.dedicated_inferences.create(a_spec(f"n{i}")) for i in range(3)]
-        crowd = Crowd("3 creates", client.stats, changes=list(made))
-        await shown(console, crowd, asyncio.sleep(0.3))
+        progress = BulkProgress("3 creates", client.stats, changes=list(made))
+        await show_progress(console, progress, asyncio.sleep(0.3))
     assert "requests" in screen.getvalue()
     assert "3 creates" in screen.getvalue()

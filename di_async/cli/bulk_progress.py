@@ -1,0 +1,130 @@
+"""Progress of many waits: counts by state, requests, and the waits that take longest."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from attrs import define, field
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from di_async import Change
+from di_async.cli.output import Column, format_duration, is_live, style_of
+from di_async.engine.stats import Stats
+
+__all__ = ["REPORT_COLUMNS", "BulkProgress", "show_progress", "state_of"]
+
+T = TypeVar("T")
+
+_LINE_INTERVAL_S = 2.0
+_REFRESH_INTERVAL_S = 0.25
+_SLOWEST = 5
+
+
+def state_of(change: Change[Any]) -> str:
+    """Return the state of a change as one word."""
+    if change.outcome == "settled":
+        deleted = change.action == "delete"
+        return "deleted" if deleted else getattr(change.latest, "status", None) or "active"
+    unread = "deleting" if change.action == "delete" else "unknown"
+    return change.outcome or getattr(change.latest, "status", None) or unread
+
+
+REPORT_COLUMNS: tuple[Column[tuple[Change[Any], str]], ...] = (
+    Column("name", lambda row: getattr(row[0].latest, "name", None)),
+    Column("state", lambda row: state_of(row[0]), status=True),
+    Column("outcome", lambda row: row[1]),
+    Column("id", lambda row: row[0].id),
+)
+
+
+@define(eq=False)
+class BulkProgress:
+    """Changes that are waited for together."""
+
+    title: str
+    stats: Callable[[], Stats]
+    now: Callable[[], float] = time.monotonic
+    changes: list[Change[Any]] = field(factory=list)
+    speed: float = 1.0
+    """Factor from the real time of a wait to the time shown."""
+    started_at: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.started_at = self.now()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self.now() - self.started_at
+
+    def slowest(self) -> list[Change[Any]]:
+        """Return the open changes that have waited longest."""
+        pending = [change for change in self.changes if change.outcome is None]
+        return sorted(pending, key=lambda change: -change.elapsed)[:_SLOWEST]
+
+    def line(self) -> str:
+        """Render as one line."""
+        states = Counter(map(state_of, self.changes))
+        counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+        elapsed = format_duration(self.elapsed)
+        return f"{self.title}: {counts or 'none yet'}; {self._requests()}; {elapsed}"
+
+    def table(self) -> Table:
+        """Render as a small table."""
+        table = Table.grid(padding=(0, 2))
+        table.add_row(Text(self.title, style="bold cyan"), format_duration(self.elapsed))
+        for state, count in Counter(map(state_of, self.changes)).most_common():
+            table.add_row(Text(state, style=style_of(state)), str(count))
+        table.add_row("requests", self._requests())
+        for change in self.slowest():
+            name = getattr(change.latest, "name", None) or change.id
+            waited = format_duration(change.elapsed * self.speed)
+            table.add_row("slowest", f"{name} {state_of(change)} {waited}")
+        return table
+
+    def _requests(self) -> str:
+        stats = self.stats()
+        return f"{stats.lists} lists, {stats.gets} GETs, {stats.refused} refused"
+
+
+async def show_progress(console: Console, progress: BulkProgress, work: Awaitable[T]) -> T:
+    """Await `work` and return its result; show the progress meanwhile."""
+    with _display(console, progress) as refresh:
+        refreshing = asyncio.ensure_future(_refresh_often(refresh))
+        try:
+            return await work
+        finally:
+            refreshing.cancel()
+
+
+async def _refresh_often(refresh: Callable[[], None]) -> None:
+    while True:
+        refresh()
+        await asyncio.sleep(_REFRESH_INTERVAL_S)
+
+
+@contextmanager
+def _display(console: Console, progress: BulkProgress) -> Iterator[Callable[[], None]]:
+    """Show the progress; yield the function that refreshes it."""
+    if is_live(console):
+        # Not refreshed from rich's thread: the client belongs to the event loop's thread.
+        with Live(get_renderable=progress.table, console=console, auto_refresh=False) as live:
+            yield live.refresh
+            live.refresh()
+        return
+    printed_at, printed = -_LINE_INTERVAL_S, ""
+
+    def refresh() -> None:
+        nonlocal printed_at, printed
+        if time.monotonic() - printed_at >= _LINE_INTERVAL_S and progress.line() != printed:
+            printed_at, printed = time.monotonic(), progress.line()
+            console.print(printed, markup=False)
+
+    yield refresh
+    console.print(progress.line(), markup=False)

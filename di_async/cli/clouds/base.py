@@ -1,0 +1,265 @@
+"""The interface between commands and providers.
+
+A command calls a `Cloud` and never checks which provider it is. Operations that only some providers
+support are methods too; the other providers raise an error that lists who supports them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, Protocol, TypedDict, TypeVar
+from uuid import UUID
+
+from di_async import Change, DIError, InvalidInputError, PollPolicy
+from di_async.cli.inputs import WaitTarget, WriteOptions
+from di_async.cli.output import Column
+from di_async.cli.settings import Credential, Provider, Settings
+from di_async.core.stages import ResumeToken
+
+if TYPE_CHECKING:
+    from di_async import DigitalOcean, Exoscale, Gcore
+    from di_async.fleet.ports import ScanClient
+
+    AnyClient = DigitalOcean | Exoscale | Gcore
+
+__all__ = ["Cloud", "SupportedOptions", "client_options"]
+
+SupportedOptions = Mapping[str, frozenset[str]]
+C = TypeVar("C", bound="AnyClient")
+R = TypeVar("R")
+
+
+class UnknownNameError(DIError):
+    """No resource has that name."""
+
+
+class AmbiguousNameError(DIError):
+    """Several resources have that name."""
+
+
+class ResourceAPI(Protocol[R]):
+    """The calls that every provider's API object has."""
+
+    async def get(self, id: str, /) -> R:
+        """Fetch a resource."""
+        ...
+
+    async def delete(self, id: str, /) -> Change[None]:
+        """Delete a resource."""
+        ...
+
+    def begin_wait(self, id: str, *, deleted: bool = False, seen: R | None = None) -> Change[Any]:
+        """Return a wait that no write of this process started."""
+        ...
+
+    def resume(self, token: str) -> Change[Any]:
+        """Return the change of a resume token."""
+        ...
+
+
+class ClientOptions(TypedDict):
+    """Constructor arguments that every client accepts."""
+
+    polling: PollPolicy
+    user_agent: str
+    base_url: NotRequired[str]
+
+
+def client_options(settings: Settings, base_url: str | None = None) -> ClientOptions:
+    """Return the constructor arguments; `base_url` overrides that of the settings."""
+    options: ClientOptions = {
+        "polling": PollPolicy(target_lag=settings.target_lag),
+        "user_agent": "di-async-cli",
+    }
+    url = base_url or settings.base_url
+    return options if url is None else {**options, "base_url": url}
+
+
+class Cloud(ABC, Generic[C, R]):
+    """A provider with an entered client."""
+
+    provider: ClassVar[Provider]
+    vendor: ClassVar[str]
+    """Name of the vendor in scans."""
+    resource_type: ClassVar[type[Any]]
+    """Class of its resources."""
+    noun: ClassVar[str]
+    """Plural noun for its resources in messages."""
+    document_key: ClassVar[str]
+    """Key of a resource in JSON and YAML documents."""
+    columns: ClassVar[tuple[Column[Any], ...]]
+    """Columns of the list."""
+    credentials: ClassVar[tuple[Credential, ...]]
+    supported_options: ClassVar[SupportedOptions]
+    """Options of `create`, `update` and `scale` that the provider supports."""
+
+    def __init__(self, client: C, settings: Settings) -> None:
+        self.client = client
+        self.settings = settings
+
+    # -- implemented by each provider -----------------------------------------------------------
+
+    @staticmethod
+    @abstractmethod
+    def connect(settings: Settings) -> C:
+        """Return a client that is not entered yet.
+
+        Raises:
+            InvalidInputError: a credential is missing, or the settings are inconsistent.
+        """
+
+    @property
+    @abstractmethod
+    def api(self) -> ResourceAPI[R]:
+        """The object with the API calls."""
+
+    @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where names and ids are looked up, such as "in this team"."""
+
+    @property
+    def scope(self) -> str | None:
+        """The zone or project, as stored in resume tokens."""
+        return None
+
+    @property
+    def scan_client(self) -> "ScanClient":
+        """The client to scan."""
+        return self.client
+
+    @abstractmethod
+    def resources(self, *, name: str | None = None, region: str | None = None) -> AsyncIterator[R]:
+        """List resources, optionally of one name or region."""
+
+    async def get(self, id: str) -> R:
+        """Fetch a resource."""
+        return await self.api.get(id)
+
+    @abstractmethod
+    def fields(self, resource: R) -> Iterator[tuple[str, object]]:
+        """Return title and value of each field that `get` shows."""
+
+    @abstractmethod
+    def pending_target(self, resource: R) -> WaitTarget | None:
+        """Return the state that a change in progress leads to; None without such a change."""
+
+    def id_of(self, resource: Any) -> str:
+        """Return the id of a resource."""
+        return str(resource.id)
+
+    # -- writes; call `check_options` first -----------------------------------------------------
+
+    @abstractmethod
+    async def create(self, options: WriteOptions) -> Change[R]:
+        """Create a resource."""
+
+    @abstractmethod
+    async def update(self, id: str, options: WriteOptions) -> Change[R]:
+        """Update a resource."""
+
+    @abstractmethod
+    async def scale(self, id: str, options: WriteOptions) -> Change[R]:
+        """Scale a resource to `options.scale` GPUs or replicas."""
+
+    async def delete(self, id: str) -> Change[None]:
+        """Delete a resource."""
+        return await self.api.delete(id)
+
+    def check_options(self, command: str, options: WriteOptions) -> None:
+        """Check that the provider supports the given options. Sends no request.
+
+        Raises:
+            InvalidInputError: some are not supported; each is named.
+        """
+        unsupported = sorted(options.given - self.supported_options[command])
+        if unsupported:
+            # The count of `scale` is an argument, not an option.
+            supported = sorted(self.supported_options[command] - {command})
+            verb = "is" if len(unsupported) == 1 else "are"
+            raise InvalidInputError(
+                f"{_option_names(unsupported)} {verb} not supported by `{command}` with --provider "
+                f"{self.provider}; supported: {_option_names(supported) or 'no options'}"
+            )
+
+    # -- supported by some providers ------------------------------------------------------------
+
+    async def start(self, ref: str) -> Change[R]:
+        """Start a stopped resource."""
+        raise self.unsupported("start", Provider.GCORE)
+
+    async def stop(self, ref: str) -> Change[R]:
+        """Stop a resource without deleting it."""
+        raise self.unsupported("stop", Provider.GCORE)
+
+    async def logs(self, ref: str, tail: int) -> Sequence[Any]:
+        """Fetch the last log lines, newest last; each has `time` and `message`."""
+        raise self.unsupported("logs", Provider.EXOSCALE, Provider.GCORE)
+
+    async def models(self) -> tuple[Sequence[Any], tuple[Column[Any], ...]]:
+        """Fetch the models that can be deployed; return them and the columns of their list."""
+        raise self.unsupported("models", Provider.DIGITALOCEAN, Provider.EXOSCALE)
+
+    def unsupported(self, command: str, *supported_by: Provider) -> InvalidInputError:
+        """Return the error for a command that this provider does not support."""
+        providers = " or ".join(supported_by)
+        return InvalidInputError(
+            f"`di-async {command}` is only for --provider {providers}, not {self.provider}"
+        )
+
+    # -- names, ids and waits -------------------------------------------------------------------
+
+    async def find_by_name(self, name: str) -> Sequence[R]:
+        """Return all resources of that name."""
+        return [resource async for resource in self.resources(name=name)]
+
+    async def resolve_id(self, ref: str) -> str:
+        """Return the id for an id or a name.
+
+        Raises:
+            UnknownNameError: no resource has that name.
+            AmbiguousNameError: several resources have that name.
+        """
+        try:
+            return str(UUID(ref))
+        except ValueError:
+            found = await self.find_by_name(ref)
+        if not found:
+            raise UnknownNameError(
+                f"no {self.noun} named {ref!r} {self.location}, and it is not an id; "
+                f"`{self.settings.command_line('list')}` lists them"
+            )
+        if len(found) > 1:
+            ids = ", ".join(map(self.id_of, found))
+            raise AmbiguousNameError(
+                f"{len(found)} {self.noun} {self.location} are named {ref!r}; use one of their "
+                f"ids: {ids}"
+            )
+        return self.id_of(found[0])
+
+    def resource_of(self, change: Change[Any]) -> R | None:
+        """Return the last known resource; None if the API answered with an operation or a task."""
+        latest: Any = change.latest
+        return latest if isinstance(latest, self.resource_type) else None
+
+    def resume(self, text: str) -> Change[Any]:
+        """Return the change of a resume token.
+
+        Raises:
+            InvalidInputError: the token is damaged, or of another provider, zone or project; then
+                the message holds the command line to use.
+        """
+        token = ResumeToken.decode(text)
+        provider = Provider.GCORE_V2 if token.stage.kind == "inference-instance" else token.provider
+        matches = (provider, token.scope) == (self.provider, self.scope)
+        if not matches and provider in set(Provider):
+            settings = Settings(provider=Provider(provider), zone=token.scope, project=token.scope)
+            scope = f", {token.scope}" if token.scope else ""
+            raise InvalidInputError(
+                f"this resume token is for {provider}{scope}: "
+                f"{settings.command_line('wait', '--resume', text.strip())}"
+            )
+        return self.api.resume(text)
+
+
+def _option_names(names: Sequence[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)

@@ -1,0 +1,109 @@
+"""Input of write commands: option values, spec files, tokens in the environment, output files."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TextIO
+
+import attrs
+from attrs import frozen
+
+from di_async import InvalidInputError
+
+__all__ = ["WaitTarget", "WriteOptions", "new_file", "provider_tokens", "read_spec"]
+
+
+class WaitTarget(StrEnum):
+    """Values of `wait --for`."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+
+
+@frozen(kw_only=True)
+class WriteOptions:
+    """Options of `create`, `update` and `scale`, by option name; None where not given."""
+
+    spec: Mapping[str, Any] | None = None
+    """The content of the spec file."""
+    name: str | None = None
+    region: str | None = None
+    model: str | None = None
+    gpu: str | None = None
+    type: str | None = None
+    scale: int | None = None
+    vpc: str | None = None
+    public: bool | None = None
+    hf_token: Mapping[str, str] | None = None
+    """Tokens of model providers, sent with the request."""
+    open_to_world: bool | None = None
+    ready_timeout: float | None = None
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the options that have a value."""
+        fields = attrs.fields(WriteOptions)
+        return frozenset(a.name for a in fields if getattr(self, a.name) is not None)
+
+
+def read_spec(file: str) -> Mapping[str, Any]:
+    """Read the mapping in a JSON or YAML spec file, or in stdin for "-".
+
+    Raises:
+        InvalidInputError: the file is unreadable, or not a mapping.
+    """
+    from di_async.digitalocean.spec import parse_text
+
+    return parse_text(_read_bytes(file), source="stdin" if file == "-" else file)
+
+
+def _read_bytes(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the spec file {file}: {error.strerror}") from error
+
+
+def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:
+    """Return the model providers' tokens to send, from the environment.
+
+    Raises:
+        InvalidInputError: a requested token is not set.
+    """
+    if not hugging_face:
+        return None
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if not token:
+        raise InvalidInputError(
+            "--hf-token needs the environment variable HF_TOKEN, which is unset"
+        )
+    return {"hugging_face_token": token}
+
+
+@contextmanager
+def new_file(path: Path | None) -> Iterator[TextIO | None]:
+    """Create a file of mode 0600 before any request is sent; yield None without a path.
+
+    The file is removed if nothing was written to it.
+
+    Raises:
+        InvalidInputError: the file exists, or cannot be created.
+    """
+    if path is None:
+        yield None
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise InvalidInputError(f"cannot create the file {path}: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+    finally:
+        if path.stat().st_size == 0:
+            path.unlink()
