@@ -14,7 +14,7 @@ from di_async.digitalocean.models import CODEC
 from di_async.emulator import World
 from tests.support import Again, ScriptTransport, Step, WorldTransport
 
-SAMPLES = Path(__file__).parents[1] / "samples" / "digitalocean"
+SAMPLES = Path(__file__).parents[1] / "data" / "samples" / "digitalocean"
 TOKEN = "dop_v1_" + "5ec4e7" * 8
 ID = "6b5c619c-359c-44ca-87e2-47e98170c01d"
 VPC_ID = "997615ce-132d-4bae-9270-9ee21b395e5d"

@@ -1,6 +1,6 @@
-"""Every JSON example of the vendor's reference, a file each in tests/samples, reads as it should.
+"""Every JSON example of the vendor's reference page, a file each, decodes as expected.
 
-All stand in reference 002; 000 and 001 hold none. `index.json` tells where each one occurs.
+`index.json` names the operations that show each one.
 """
 
 from datetime import UTC, datetime

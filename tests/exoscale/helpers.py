@@ -13,7 +13,7 @@ from di_async.exoscale import Deployment, DeploymentSpec, Exoscale
 from di_async.exoscale.models import CODEC
 from tests.support import ScriptTransport, Step, answer
 
-SAMPLES = Path(__file__).parents[1] / "samples" / "exoscale"
+SAMPLES = Path(__file__).parents[1] / "data" / "samples" / "exoscale"
 KEY = "EXO" + "x" * 24
 SECRET = "s3cr3t" * 7
 ID = "00000000-0000-4000-8000-000000000001"

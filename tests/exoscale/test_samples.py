@@ -1,4 +1,4 @@
-"""Every JSON example of the vendor's reference (004), a file each, reads as it should.
+"""Every JSON example of the vendor's reference page, a file each, decodes as expected.
 
 They are all of one operation: `PATCH /ai/deployment/{id}`.
 """

@@ -12,7 +12,7 @@ from di_async.gcore import Gcore, InferenceDeployment, InferenceInstance
 from di_async.gcore.models import CODEC
 from tests.support import ScriptTransport, Step, answer
 
-SAMPLES = Path(__file__).parents[1] / "samples" / "gcore"
+SAMPLES = Path(__file__).parents[1] / "data" / "samples" / "gcore"
 KEY = "1234$" + "5ec4e7" * 8
 PROJECT = 42
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"

@@ -1,4 +1,4 @@
-"""Every JSON example of the vendor's reference (003, v2 update) reads, and is written, as it is."""
+"""Every JSON example of the vendor's page on updating a v2 instance decodes and encodes alike."""
 
 from datetime import UTC, datetime
 

@@ -143,7 +143,7 @@ def test_faults_have_words_of_their_own(desk: Desk, kind: str, word: str) -> Non
 
 def test_vendors_sample_is_taken_and_told_back(desk: Desk) -> None:
     """The reference's PUT is accepted, and all that it shows in its answer is what it shows."""
-    samples = Path(__file__).parents[2] / "samples" / "gcore"
+    samples = Path(__file__).parents[2] / "data" / "samples" / "gcore"
     request = orjson.loads((samples / "update_request.json").read_bytes())
     shown = orjson.loads((samples / "update_200.json").read_bytes())
     request["project_id"] = desk.world.gcore.project_id
