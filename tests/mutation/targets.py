@@ -12,6 +12,7 @@ from attrs import frozen
 ROOT = Path(__file__).parents[2]
 PACKAGE = "di_async"
 
+POLICIES = "tests/core/test_policy_limits.py"
 PROMISES = "tests/promises/test_{}*.py"
 
 
@@ -58,7 +59,9 @@ def core(name: str, *more: str, slow: tuple[str, ...] = ()) -> Target:
 # Every mutant of these is tried: they decide when to read, when a change has settled, what is
 # repeated.
 DECISIONS = (
-    core("waiter", slow=("tests/core/test_waiter_properties.py",)),
+    core(
+        "waiter", "tests/core/test_waiter_rules.py", slow=("tests/core/test_waiter_properties.py",)
+    ),
     core("planner", "tests/core/test_sifting.py", slow=("tests/engine/test_desk.py",)),
     Target("core/sifting.py", ("tests/core/test_sifting.py", "tests/core/test_planner.py")),
     Target("core/view.py", ("tests/core/test_sifting.py", "tests/core/test_planner.py")),
@@ -67,9 +70,9 @@ DECISIONS = (
     core("durations", "tests/core/test_laws.py"),
     core("laws", "tests/core/test_durations.py"),
     core("budget"),
-    core("retry"),
-    core("reconcile"),
-    core("schedule"),
+    core("retry", POLICIES),
+    core("reconcile", POLICIES),
+    core("schedule", POLICIES),
     Target("digitalocean/lifecycle.py", ("tests/digitalocean/test_lifecycle.py",)),
     Target("gcore/lifecycle.py", ("tests/gcore/test_lifecycle.py",)),
     Target("exoscale/lifecycle.py", ("tests/exoscale/test_lifecycle.py",)),
