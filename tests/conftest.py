@@ -1,6 +1,9 @@
 """What every test needs, whichever runs first."""
 
 import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,7 +12,84 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--loop`."""
+    parser.addoption(
+        "--loop",
+        choices=["asyncio", "eager", "uvloop"],
+        default="asyncio",
+        help="event loop of async tests: asyncio's, the same with its eager task factory "
+        "(Python 3.12+), or uvloop; uvloop leaves tests with a virtual clock on asyncio's",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the event loop that `--loop` names."""
+    name = config.getoption("--loop")
+    if name != "asyncio":
+        config.pluginmanager.register(LoopChoice(name, loop_factory(name)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start slow tests first."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run one file, or tests of one file, in this process; workers would start slower."""
+    files = {arg.partition("::")[0] for arg in config.args}
+    return 0 if len(files) == 1 and files.pop().endswith(".py") else None
+
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Looptime asks for the thread's loop before a synchronous test and would make one for it."""
     asyncio.set_event_loop(None)
+
+
+class LoopChoice:
+    """A plugin that sets the event loop of async tests."""
+
+    def __init__(self, name: str, factory: LoopFactory) -> None:
+        self.name = name
+        self.factory = factory
+
+    def pytest_report_header(self) -> str:
+        """Report the loop in the header."""
+        return f"event loop: {self.name}"
+
+    def pytest_asyncio_loop_factories(self, item: pytest.Item) -> Mapping[str, LoopFactory]:
+        """Return the only event loop factory of this test."""
+        if self.name == "uvloop" and has_virtual_clock(item):
+            return {"asyncio": asyncio.new_event_loop}
+        return {self.name: self.factory}
+
+
+def loop_factory(name: str) -> LoopFactory:
+    """Return what makes the event loop of this name."""
+    if name == "uvloop":
+        try:
+            import uvloop
+        except ImportError as error:
+            raise pytest.UsageError("--loop uvloop needs uvloop: pip install uvloop") from error
+        return cast("LoopFactory", uvloop.new_event_loop)
+    if sys.version_info < (3, 12):
+        raise pytest.UsageError("--loop eager needs Python 3.12 or newer")
+    return eager_loop
+
+
+def eager_loop() -> asyncio.AbstractEventLoop:
+    """Return asyncio's event loop with its eager task factory."""
+    loop = asyncio.new_event_loop()
+    if sys.version_info >= (3, 12):
+        loop.set_task_factory(asyncio.eager_task_factory)
+    return loop
+
+
+def has_virtual_clock(item: pytest.Item) -> bool:
+    """Return whether looptime drives the test's clock."""
+    marker = item.get_closest_marker("looptime")
+    return marker is not None and (not marker.args or bool(marker.args[0]))

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,11 +50,14 @@ class Di(Protocol):
     def __call__(self, *args: str, input: str | None = None) -> Called: ...
 
 
-def start(*args: str, env: Mapping[str, str] = {}, **more: Any) -> "subprocess.Popen[str]":
-    """`python -m di_async` in a process of its own, from an empty environment but for these."""
+@contextmanager
+def start(
+    *args: str, env: Mapping[str, str] = {}, **more: Any
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run `python -m di_async` with no other variables of ours; kill it if the block raises."""
     ours = ("DI_ASYNC", "DIGITALOCEAN", "EXOSCALE", "GCORE")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    return subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "di_async", *args],
         env={**kept, "PYTHONUNBUFFERED": "1", **env},
         stdin=subprocess.DEVNULL,
@@ -62,6 +66,12 @@ def start(*args: str, env: Mapping[str, str] = {}, **more: Any) -> "subprocess.P
         text=True,
         **more,
     )
+    with process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()  # leaving the block waits for the process
+            raise
 
 
 def written(path: Path, text: str) -> str:

@@ -67,8 +67,9 @@ async def test_turn_cancelled_before_it_was_used_goes_to_the_next() -> None:
     await asyncio.sleep(1)
     narrow.refund(stamp)
     newcomer = asyncio.create_task(narrow.enter(Priority.READ))
-    await asyncio.sleep(0)
-    assert budget.used(now())[1] == 1, "the newcomer's arrival gives the first one its turn"
+    if not budget.used(now())[1]:  # an eager task has entered already
+        await asyncio.sleep(0)
+    assert budget.used(now())[1] == 1, "the newcomer's arrival lets the first one through"
     waiting.cancel()
     await newcomer
     assert waiting.cancelled()
