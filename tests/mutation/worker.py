@@ -22,7 +22,7 @@ PRELOADED = (
     "orjson", "pytest_asyncio.plugin", "pytest_timeout", "rich.console", "trustme", "typer", "yaml",
 )  # fmt: skip
 OPTIONS = (
-    "-x", "-q", "--no-header", "--tb=no", "--assert=plain", "-p", "no:cacheprovider",
+    "-n", "0", "-x", "-q", "--no-header", "--tb=no", "--assert=plain", "-p", "no:cacheprovider",
     "--hypothesis-profile=mutation",
 )  # fmt: skip
 # A failing example is enough: nobody reads it, so it is not shrunk.
