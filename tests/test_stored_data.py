@@ -18,7 +18,7 @@ from di_async.core.stages import ResumeToken, pack_case, unpack_case
 from di_async.core.waiter import Action, Case, Marks, Phase
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore
-from di_async.gcore.goals import Goal, read_goal
+from di_async.gcore.desired_state import DesiredState, read_desired_state
 from tests.exoscale import helpers as exo
 from tests.gcore import helpers as gc
 from tests.promises import support as do
@@ -89,7 +89,7 @@ def test_goal_is_written_as_it_was_read(name: str) -> None:
     """Reading what a Gcore write sent and writing it again keeps every key and value."""
     text = expectation(name).sent
     if name.startswith("gcore") and text is not None:
-        assert read_goal(text).encode() == text
+        assert read_desired_state(text).encode() == text
 
 
 @every_token
@@ -142,7 +142,7 @@ def test_gcore_update() -> None:
     """The fields that change, with secrets as digests, and the earlier stop are read."""
     case = expectation("gcore v3 update of DISABLED")
     assert (case.before_phase, case.unlike) == (Phase.READY, True)
-    assert read_goal(case.sent) == Goal(
+    assert read_desired_state(case.sent) == DesiredState(
         "update",
         {
             "command": {"#": "f573873c6ad0ea1e10325c9a", "text": "14add72afd2ac40af94167a4"},
@@ -158,7 +158,7 @@ def test_gcore_update() -> None:
 @pytest.mark.parametrize("kind", ["start", "stop"])
 def test_gcore_switch(kind: Any) -> None:
     """A start is read as a start, a stop as a stop."""
-    assert read_goal(expectation(f"gcore v3 {kind}").sent) == Goal(kind, {}, False)
+    assert read_desired_state(expectation(f"gcore v3 {kind}").sent) == DesiredState(kind, {}, False)
 
 
 def test_steps_and_times() -> None:

@@ -55,18 +55,11 @@ def read_spec(file: str) -> Mapping[str, Any]:
     Raises:
         InvalidInputError: the file is unreadable, or not a mapping.
     """
-    from di_async.digitalocean.spec import parse_text
+    from di_async.engine.spec import parse_text, read_file
 
-    return parse_text(_read_bytes(file), source="stdin" if file == "-" else file)
-
-
-def _read_bytes(file: str) -> bytes:
     if file == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f"cannot read the spec file {file}: {error.strerror}") from error
+        return parse_text(sys.stdin.buffer.read(), source="stdin")
+    return parse_text(read_file(file), source=file)
 
 
 def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:

@@ -36,7 +36,7 @@ from di_async.digitalocean.models import (
     read_ca,
 )
 from di_async.digitalocean.rows import read_sweep
-from di_async.digitalocean.spec import SpecLike, spec_fields, whole_spec
+from di_async.digitalocean.spec import SpecLike, complete_spec, spec_fields
 from di_async.digitalocean.writes import Writes, unwrap
 from di_async.engine.change import DEFAULT, Change, Default
 from di_async.engine.client import Client, Engine, credential
@@ -231,7 +231,7 @@ class DedicatedInferences(Resources[DedicatedInference]):
         Cancelling while the request is in flight may leave an instance that bills; the
         `CancelledError` carries a note with its name.
         """
-        return await self._writes.create(whole_spec(spec), access_tokens)
+        return await self._writes.create(complete_spec(spec), access_tokens)
 
     async def update(
         self,

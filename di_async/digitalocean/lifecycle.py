@@ -10,7 +10,7 @@ from typing import Any
 from di_async.core.waiter import Action, Case, Marks, Phase, Sight
 from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
 from di_async.digitalocean.rows import LightRow
-from di_async.digitalocean.spec import DedicatedInferenceSpec, shown_spec, spec_digest
+from di_async.digitalocean.spec import DedicatedInferenceSpec, latest_spec, spec_digest
 
 __all__ = ["create_case", "glance", "is_pending", "place", "sight", "update_case"]
 
@@ -33,7 +33,7 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 def sight(di: DedicatedInference, case: Case) -> Sight:
     """One look at an instance, in the waiter's words."""
     phase = _PHASES.get(di.status, _WORKING)
-    lacking = _lacking(di) if phase is _READY else None
+    lacking = _not_ready_reason(di) if phase is _READY else None
     shown = di.spec
     return Sight(
         word=di.status,
@@ -97,7 +97,7 @@ def update_case(
 
 def place(di: DedicatedInference) -> tuple[str, str]:
     """Region and first GPU: what decides how long things take."""
-    shown, region = shown_spec(di) or _SILENT, di.region or ""
+    shown, region = latest_spec(di) or _SILENT, di.region or ""
     for deployment in shown.model_deployments:
         for accelerator in deployment.accelerators:
             return region, accelerator.accelerator_slug
@@ -121,7 +121,7 @@ def is_pending(status: str, changing: bool) -> bool:
     return changing if phase is _READY else phase is not _FAILED
 
 
-def _lacking(di: DedicatedInference) -> str | None:
+def _not_ready_reason(di: DedicatedInference) -> str | None:
     """What an instance that calls itself active still lacks."""
     if di.pending_deployment_spec is not None:
         return "a deployment is pending"

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import field, frozen
 
@@ -20,6 +20,17 @@ from di_async.core.codec import Codec
 from di_async.core.errors import DecodeError
 from di_async.core.reading import Few, Json, Word
 from di_async.core.secret import Secret
+from di_async.core.validation import (
+    READ_ONLY,
+    each,
+    filled_text,
+    in_request,
+    mapping,
+    nested,
+    text,
+    uuid,
+    whole_number,
+)
 
 __all__ = [
     "CODEC",
@@ -41,36 +52,59 @@ __all__ = [
 ]
 
 
+# Beside the fields marked `READ_ONLY`, under names that only one of the two shapes uses.
+READ_ONLY_KEYS = frozenset(
+    {"id", "status", "state", "created_at", "updated_at", "dedicated_inference_id", "vpc_config"}
+)
+
+
 @frozen
 class VPC:
     """The private network an instance sits in."""
 
-    uuid: str
+    uuid: str = field(metadata=in_request(uuid, required=True))
 
 
 @frozen
 class AcceleratorConfig:
     """GPUs of one kind within a model deployment."""
 
-    accelerator_slug: Word
-    scale: int = 1
-    type: Word = "prefill_decode"
-    status: Word | None = None
+    read_only: ClassVar[frozenset[str]] = READ_ONLY_KEYS
+
+    accelerator_slug: Word = field(
+        metadata=in_request(filled_text("a GPU slug such as 'gpu-mi300x1-192gb'"))
+    )
+    scale: int = field(default=1, metadata=in_request(whole_number(1)))
+    type: Word = field(
+        default="prefill_decode", metadata=in_request(filled_text("text such as 'prefill_decode'"))
+    )
+    status: Word | None = field(default=None, metadata=READ_ONLY)
     """As sent; `invalid` without an id is a placeholder while provisioning, no failure."""
-    accelerator_id: str | None = None
+    accelerator_id: str | None = field(default=None, metadata=READ_ONLY)
 
 
 @frozen
 class ModelDeployment:
     """One model and the accelerators that serve it."""
 
-    model_slug: Word = ""
-    accelerators: Few[tuple[AcceleratorConfig, ...]] = ()
-    model_provider: Word = "hugging_face"
-    model_id: str | None = None
+    read_only: ClassVar[frozenset[str]] = READ_ONLY_KEYS
+
+    model_slug: Word = field(
+        default="", metadata=in_request(text(), required_unless="model_id", omit_empty=True)
+    )
+    accelerators: Few[tuple[AcceleratorConfig, ...]] = field(
+        default=(),
+        metadata=in_request(each(nested(AcceleratorConfig), non_empty=True), required=True),
+    )
+    model_provider: Word = field(default="hugging_face", metadata=in_request(text()))
+    model_id: str | None = field(
+        default=None, metadata=in_request(text(), nullable=True, omit_empty=True)
+    )
     """Names an existing deployment in an update; none makes a new one."""
-    provider_model_id: str | None = None
-    workload_config: Json = field(factory=dict)
+    provider_model_id: str | None = field(
+        default=None, metadata=in_request(text(), nullable=True, omit_empty=True)
+    )
+    workload_config: Json = field(factory=dict, metadata=in_request(mapping))
 
 
 @frozen
@@ -83,10 +117,10 @@ class DeploymentSpec:
     vpc: Few[VPC] | None = None
     enable_public_endpoint: bool | None = None
     model_deployments: tuple[ModelDeployment, ...] = ()
-    id: str | None = None
-    status: Word | None = None
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
+    id: str | None = field(default=None, metadata=READ_ONLY)
+    status: Word | None = field(default=None, metadata=READ_ONLY)
+    created_at: datetime | None = field(default=None, metadata=READ_ONLY)
+    updated_at: datetime | None = field(default=None, metadata=READ_ONLY)
 
 
 @frozen

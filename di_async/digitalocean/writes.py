@@ -26,7 +26,7 @@ from di_async.digitalocean.models import CODEC, AccessToken, DedicatedInference
 from di_async.digitalocean.spec import (
     DedicatedInferenceSpec,
     check_name,
-    shown_spec,
+    latest_spec,
     spec_digest,
 )
 from di_async.engine.change import Change
@@ -200,9 +200,7 @@ class Writes:
         self, id: str, name: str, list_tokens: Callable[[str], Listing[AccessToken]]
     ) -> AccessToken:
         """See `DedicatedInferences.create_token`."""
-        problems = check_name(name, "name")
-        if problems:
-            raise InvalidInputError("; ".join(problems), problems=tuple(problems))
+        check_name(name)
         request = ENDPOINTS["create_token"].request(id, json={"name": name})
         try:
             body = await self._engine.json(request)
@@ -236,7 +234,7 @@ class Writes:
 
 
 def _candidate(spec: DedicatedInferenceSpec, di: DedicatedInference) -> Candidate:
-    shown = shown_spec(di)
+    shown = latest_spec(di)
     as_sent = (
         shown is not None
         and spec_digest(shown) == spec_digest(spec)

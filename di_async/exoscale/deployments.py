@@ -17,7 +17,7 @@ from di_async.engine.pages import Listing
 from di_async.exoscale.lifecycle import glance, place, sight
 from di_async.exoscale.models import CODEC, Deployment, LogEntry, RevealedKey
 from di_async.exoscale.site import OPERATION, Site, ZoneResources
-from di_async.exoscale.spec import SpecLike, checked, update_body, whole_spec
+from di_async.exoscale.spec import SpecLike, checked, complete_spec, update_body
 from di_async.exoscale.writes import DeploymentWrites
 
 __all__ = ["CAPABILITIES", "Deployments", "is_public"]
@@ -93,7 +93,7 @@ class Deployments(ZoneResources[Deployment]):
         Cancelling while the request is in flight may leave a deployment that bills; the
         `CancelledError` carries a note with its name.
         """
-        given = whole_spec(spec)
+        given = complete_spec(spec)
         request = self._site.request("create_deployment", json=given.to_dict())
         return await self._writes.create(request, given.name)
 

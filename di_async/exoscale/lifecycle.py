@@ -53,7 +53,7 @@ _OPERATION_PHASES = {
 def sight(deployment: Deployment, case: Case) -> Sight:
     """One look at a deployment, in the waiter's words."""
     phase = _PHASES.get(deployment.state, Phase.WORKING)
-    lacking = _lacking(deployment) if phase is Phase.READY else None
+    lacking = _not_ready_reason(deployment) if phase is Phase.READY else None
     other = differs(deployment, orjson.loads(case.sent)) if case.sent else None
     return Sight(
         word=deployment.state,
@@ -155,7 +155,7 @@ def is_pending(state: str) -> bool:
     return _PHASES.get(state, Phase.WORKING) is Phase.WORKING
 
 
-def _lacking(deployment: Deployment) -> str | None:
+def _not_ready_reason(deployment: Deployment) -> str | None:
     """What a deployment that calls itself ready still lacks. One scaled to 0 needs no address."""
     if deployment.deployment_url or deployment.replicas == 0:
         return None

@@ -1,6 +1,6 @@
-"""What is sent: the bodies of the writes, checked as far as the documentation is sure of itself.
+"""The bodies of writes, checked where the documentation is definite.
 
-Engine versions and GPU families grow by the fortnight, so they are never checked here.
+Engine versions and GPU families are not checked: the provider adds some every few weeks.
 https://openapi-v2.exoscale.com/operation/operation-create-deployment
 """
 
@@ -8,88 +8,104 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
-from attrs import fields, frozen
+from attrs import field, frozen
 
+from di_async.core import validation
 from di_async.core.errors import InvalidInputError
+from di_async.core.validation import each, filled_text, in_request, text, to_wire, whole_number
+from di_async.engine.spec import Spec
 from di_async.exoscale.models import Model, ModelRef
 
-__all__ = ["DeploymentSpec", "ModelLike", "SpecLike", "update_body", "whole_spec"]
+__all__ = ["DeploymentSpec", "ModelLike", "SpecLike", "checked", "complete_spec", "update_body"]
 
+Json = dict[str, Any]
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 ModelLike = str | ModelRef | Model | Mapping[str, Any]
 SpecLike = Union["DeploymentSpec", Mapping[str, Any]]
 
 
-@frozen(kw_only=True)
-class DeploymentSpec:
-    """A deployment to be. What is None is not sent.
+def _model_reference(model: Any) -> Json | None:
+    """Return the model's id, or its name if it has no id: names are not unique."""
+    if isinstance(model, str):
+        return (
+            {"id" if _UUID.fullmatch(model) else "name": model.strip()} if model.strip() else None
+        )
+    found = to_wire(model)
+    if not isinstance(found, Mapping) or not (found.get("id") or found.get("name")):
+        return None
+    return {"id": found["id"]} if found.get("id") else {"name": str(found["name"])}
 
-    The GPUs of it are `gpu_count` (of one replica) times `replicas`. Model and GPUs cannot be
-    changed later.
+
+def _has_id_or_name(_: Any, __: Any, model: Any) -> None:
+    if _model_reference(model) is None:
+        raise ValueError("expected its name, its id, or a mapping with one of the two")
+
+
+@frozen(kw_only=True)
+class DeploymentSpec(Spec):
+    """A deployment to create. Fields that are None are not sent.
+
+    It uses `gpu_count` GPUs (of one replica) times `replicas`. Model and GPUs cannot be changed
+    later.
     """
 
-    name: str
-    """Not unique: several deployments may bear it."""
-    model: ModelLike
+    name: str = field(metadata=in_request(filled_text()))
+    """Not unique: several deployments may have it."""
+    model: ModelLike = field(metadata=in_request(_has_id_or_name, immutable=True))
     """Its name (exactly as on Hugging Face), its id, or the model itself; it must be `ready`."""
-    gpu_type: str
+    gpu_type: str = field(metadata=in_request(filled_text(), name="gpu-type", immutable=True))
     """A family of `instance_types()`, such as `gpua5000`."""
-    gpu_count: int = 1
-    replicas: int = 1
-    inference_engine_version: str | None = None
-    inference_engine_parameters: Sequence[str] | None = None
+    gpu_count: int = field(
+        default=1, metadata=in_request(whole_number(1), name="gpu-count", immutable=True)
+    )
+    replicas: int = field(default=1, metadata=in_request(whole_number(0)))
+    inference_engine_version: str | None = field(
+        default=None,
+        metadata=in_request(filled_text(), name="inference-engine-version", nullable=True),
+    )
+    inference_engine_parameters: Sequence[str] | None = field(
+        default=None,
+        metadata=in_request(each(text()), name="inference-engine-parameters", nullable=True),
+    )
     """Command-line arguments of the inference engine; None leaves them out, `[]` sends none."""
-    product_name: str | None = None
+    product_name: str | None = field(
+        default=None, metadata=in_request(filled_text(), name="product-name", nullable=True)
+    )
     """Appears on the bill."""
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> "DeploymentSpec":
-        """A spec from a mapping in the documented shape (`gpu-type`); `gpu_type` will do too.
+    def documented_shape(cls, raw: Any) -> Any:
+        """Accept Python's names (`gpu_type`) too."""
+        if not isinstance(raw, Mapping):
+            return raw
+        return {str(key).replace("_", "-"): value for key, value in raw.items()}
+
+    def to_dict(self) -> Json:
+        """Return the body to send.
 
         Raises:
-            InvalidInputError: fields are missing or unknown; `.problems` lists them.
+            InvalidInputError: `.problems` lists all faults, each as `path: message`.
         """
-        told = {str(key).replace("-", "_"): value for key, value in raw.items()}
-        known = {f.name: f.default for f in fields(cls)}
-        needed = ("name", "model", "gpu_type")
-        problems = [f"{key}: there is no such field" for key in told if key not in known]
-        problems += [f"{key}: required" for key in needed if key not in told]
-        _refuse(problems)
-        return cls(**told)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The body to send.
-
-        Raises:
-            InvalidInputError: it breaks a documented rule; `.problems` lists all that do.
-        """
-        body: dict[str, Any] = {
-            "name": self.name,
-            "model": _model(self.model),
-            "gpu-type": self.gpu_type,
-            "gpu-count": self.gpu_count,
-            "replicas": self.replicas,
-            "inference-engine-version": self.inference_engine_version,
-            "inference-engine-parameters": self.inference_engine_parameters,
-            "product-name": self.product_name,
-        }
-        return checked({key: value for key, value in body.items() if value is not None})
+        body = validation.checked(DeploymentSpec, to_wire(self))
+        return {**body, "model": _model_reference(self.model)}
 
 
-def whole_spec(spec: SpecLike) -> DeploymentSpec:
-    """A spec, whichever way it was written."""
+def complete_spec(spec: SpecLike) -> DeploymentSpec:
+    """Return a spec, or a mapping in the documented shape, as a spec."""
     if isinstance(spec, DeploymentSpec):
         return spec
     if not isinstance(spec, Mapping):
-        raise InvalidInputError("a spec is a DeploymentSpec or a mapping of the documented shape")
+        raise InvalidInputError(
+            f"a spec is a DeploymentSpec or a mapping, not {type(spec).__name__}"
+        )
     return DeploymentSpec.from_dict(spec)
 
 
 def update_body(
     name: str | None, version: str | None, parameters: Sequence[str] | None
 ) -> dict[str, Any]:
-    """The body of a PATCH: what is None is left out, and left as it is."""
+    """Return the body of a PATCH; what is None is left out, and does not change."""
     body = {
         "name": name,
         "inference-engine-version": version,
@@ -98,44 +114,10 @@ def update_body(
     return checked({key: value for key, value in body.items() if value is not None})
 
 
-def checked(body: dict[str, Any]) -> dict[str, Any]:
-    """The body, if it breaks no rule that the documentation states.
+def checked(body: Json) -> Json:
+    """Return some fields of a deployment as JSON.
 
     Raises:
-        InvalidInputError: it does; `.problems` has one line for each.
+        InvalidInputError: `.problems` lists all faults, each as `path: message`.
     """
-    texts = ("name", "gpu-type", "inference-engine-version", "product-name")
-    least = {"gpu-count": 1, "replicas": 0}
-    problems = [f"{key}: a text of one letter or more" for key in texts if _is_bad_text(body, key)]
-    problems += [
-        f"{key}: a whole number, {low} or more"
-        for key, low in least.items()
-        if key in body and not (type(body[key]) is int and body[key] >= low)
-    ]
-    arguments = body.get("inference-engine-parameters", ())
-    if isinstance(arguments, str) or not all(isinstance(text, str) for text in arguments):
-        problems.append("inference-engine-parameters: a list of texts, one for each argument")
-    _refuse(problems)
-    if "inference-engine-parameters" in body:
-        body["inference-engine-parameters"] = list(arguments)
-    return body
-
-
-def _is_bad_text(body: Mapping[str, Any], key: str) -> bool:
-    return key in body and not (isinstance(body[key], str) and body[key].strip())
-
-
-def _model(model: ModelLike) -> dict[str, str]:
-    """By id where there is one: names are for people."""
-    if isinstance(model, str):
-        model = ModelRef(id=model) if _UUID.fullmatch(model) else ModelRef(name=model.strip())
-    if isinstance(model, Mapping):
-        model = ModelRef(model.get("id"), model.get("name"))
-    if not isinstance(model, ModelRef | Model) or not (model.id or model.name):
-        raise InvalidInputError("model: its name, its id, or a mapping with one of the two")
-    return {"id": model.id} if model.id else {"name": str(model.name)}
-
-
-def _refuse(problems: list[str]) -> None:
-    if problems:
-        raise InvalidInputError("; ".join(problems), problems=tuple(problems))
+    return validation.checked(DeploymentSpec, to_wire(body), update=True)

@@ -12,7 +12,7 @@ from di_async.core.reconcile import Adopt, Candidate, decide_lost_create
 from di_async.core.wire import Request
 from di_async.engine.client import Engine
 from di_async.engine.writes import AMBIGUOUS, look, told_if_cancelled, unknown_create
-from di_async.gcore.goals import agreement, hidden
+from di_async.gcore.desired_state import digest_secrets, matches
 from di_async.gcore.models import Inference, InferenceInstance
 
 __all__ = ["candidate", "create_once"]
@@ -53,4 +53,4 @@ async def create_once(
 
 def candidate(id: str, body: Mapping[str, Any], found: Inference) -> Candidate:
     """What bears the name, as it is to be judged: does it show what was sent?"""
-    return Candidate(id, found.created_at, agreement(hidden(body), found) is not False)
+    return Candidate(id, found.created_at, matches(digest_secrets(body), found) is not False)

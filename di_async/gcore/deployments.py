@@ -13,6 +13,7 @@ from di_async.core.paging import Page, rows_under
 from di_async.core.planner import PAGE_SIZE
 from di_async.core.ports import Capabilities, Source, Trip
 from di_async.core.stages import Stage
+from di_async.core.validation import checked
 from di_async.core.waiter import Action, Case
 from di_async.core.wire import Priority, Request, query
 from di_async.engine.change import Change
@@ -21,12 +22,12 @@ from di_async.engine.pages import Listing
 from di_async.engine.resources import Resources
 from di_async.engine.writes import CreateByName, Reply
 from di_async.gcore.creates import candidate
+from di_async.gcore.desired_state import DesiredState, desired_state
 from di_async.gcore.endpoints import DEPLOYMENTS, TASK
-from di_async.gcore.goals import Goal, goal_of
 from di_async.gcore.lifecycle import glance_deployment, place, sight, task_sight
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, Task
 from di_async.gcore.pages import in_region, read_page, read_rows, size_of_page
-from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, checked, given_fields
+from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
 from di_async.gcore.writes import Plan, Writes
 
 __all__ = ["InferenceDeployments"]
@@ -35,9 +36,6 @@ logger = logging.getLogger("di_async")
 
 CAPABILITIES = Capabilities(unique_names=True, shows_sent=True, busy_status=409, steps=("task",))
 DEFAULT_TIMEOUT_S = 7200.0
-
-# The vendor lets a PATCH null these too.
-_NULL_IN_PATCH = frozenset({"api_keys", "envs"})
 
 
 def _row(row: Any) -> InferenceDeployment:
@@ -124,7 +122,7 @@ class InferenceDeployments(Resources[InferenceDeployment]):
         Cancelling while the request is in flight may leave a deployment that bills; the
         `CancelledError` carries a note with its name.
         """
-        body = checked(self._fields(spec), InferenceDeploymentSpec)
+        body = checked(InferenceDeploymentSpec, self._fields(spec))
         _guard(body, open_to_world)
         name: str = body["name"]
         return await CreateByName(
@@ -192,31 +190,31 @@ class InferenceDeployments(Resources[InferenceDeployment]):
             raise InvalidInputError("nothing to update: give a field")
         if "name" in body:
             raise InvalidInputError("name: cannot change", problems=("name: cannot change",))
-        checked(body, InferenceDeploymentSpec, whole=False, nullable=_NULL_IN_PATCH)
+        checked(InferenceDeploymentSpec, body, update=True)
         _guard(body, open_to_world, updating=True)
         request = self._request("update", id, json=body)
 
         async def plan() -> Plan[InferenceDeployment]:
             before = await self.get(id)
-            return Plan(request, before, goal_of(body, before))
+            return Plan(request, before, desired_state(body, before))
 
         return await self._writes.change(id, plan, ready_timeout)
 
     async def start(self, id: str, *, ready_timeout: float = 0) -> Change[InferenceDeployment]:
         """A change that settles when it serves, or sleeps (scaled to zero), again."""
-        return await self._switch(id, Goal("start"), ready_timeout)
+        return await self._switch(id, DesiredState("start"), ready_timeout)
 
     async def stop(self, id: str, *, ready_timeout: float = 0) -> Change[InferenceDeployment]:
         """A change that settles when it is `DISABLED`: it costs nothing, until it is started."""
-        return await self._switch(id, Goal("stop"), ready_timeout)
+        return await self._switch(id, DesiredState("stop"), ready_timeout)
 
     async def _switch(
-        self, id: str, goal: Goal, ready_timeout: float
+        self, id: str, desired: DesiredState, ready_timeout: float
     ) -> Change[InferenceDeployment]:
-        request = self._request(goal.kind, id)
+        request = self._request(desired.kind, id)
 
         async def plan() -> Plan[InferenceDeployment]:
-            return Plan(request, await self.get(id), goal)
+            return Plan(request, await self.get(id), desired)
 
         return await self._writes.change(id, plan, ready_timeout)
 

@@ -10,6 +10,7 @@ from di_async.core.paging import Page
 from di_async.core.planner import PAGE_SIZE
 from di_async.core.ports import Capabilities, Source, Trip
 from di_async.core.stages import Stage
+from di_async.core.validation import checked
 from di_async.core.waiter import Action, Case
 from di_async.core.wire import Priority
 from di_async.engine.change import Change
@@ -18,13 +19,13 @@ from di_async.engine.pages import Listing
 from di_async.engine.resources import Resources
 from di_async.engine.writes import Reply
 from di_async.gcore.creates import create_once
+from di_async.gcore.desired_state import desired_state
 from di_async.gcore.endpoints import INSTANCES
-from di_async.gcore.goals import goal_of
 from di_async.gcore.lifecycle import glance_instance, place, sight
 from di_async.gcore.merge import merged_body, unknown_fields
 from di_async.gcore.models import CODEC, InferenceInstance
 from di_async.gcore.pages import in_region, read_page, size_of_page
-from di_async.gcore.spec import InferenceInstanceSpec, SpecLike, checked, given_fields
+from di_async.gcore.spec import InferenceInstanceSpec, SpecLike, given_fields
 from di_async.gcore.writes import Plan, Writes
 
 __all__ = ["InferenceInstances"]
@@ -102,7 +103,7 @@ class InferenceInstances(Resources[InferenceInstance]):
         Cancelling while the request is in flight may leave an instance that bills; the
         `CancelledError` carries a note with its name.
         """
-        body = checked({**self._default_project(), **given_fields(spec)}, InferenceInstanceSpec)
+        body = checked(InferenceInstanceSpec, {**self._default_project(), **given_fields(spec)})
         request = INSTANCES["create"].request(json=body)
         answer = await create_once(self._engine, request, body, _row, self._named)
         case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
@@ -140,14 +141,16 @@ class InferenceInstances(Resources[InferenceInstance]):
         given = {**(given_fields(spec) if spec is not None else {}), **given_fields(fields)}
         if not given:
             raise InvalidInputError("nothing to update: give a field")
-        whole = checked(given, InferenceInstanceSpec) if replace else None
+        whole = checked(InferenceInstanceSpec, given) if replace else None
 
         async def plan() -> Plan[InferenceInstance]:
             live = await self._raw(id)
             before, body = _row(live), whole or self._merged(id, live, given)
             if before.auth_enabled and not body.get("auth_enabled"):
                 logger.warning("this update of %s lets everybody call it: no auth_enabled", id)
-            return Plan(INSTANCES["update"].request(id, json=body), before, goal_of(body, before))
+            return Plan(
+                INSTANCES["update"].request(id, json=body), before, desired_state(body, before)
+            )
 
         return await self._writes.change(id, plan, ready_timeout)
 
@@ -156,7 +159,7 @@ class InferenceInstances(Resources[InferenceInstance]):
         lost = unknown_fields(live)
         if lost:
             logger.warning("an update of %s cannot keep what is not documented: %s", id, lost)
-        return checked(body, InferenceInstanceSpec)
+        return checked(InferenceInstanceSpec, body)
 
     async def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
         """A change that settles when GET answers 404. It bills until then.

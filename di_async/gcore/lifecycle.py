@@ -12,7 +12,7 @@ import orjson
 from msgspec.structs import replace
 
 from di_async.core.waiter import Action, Case, Phase, Sight
-from di_async.gcore.goals import Goal, agreement, read_goal
+from di_async.gcore.desired_state import DesiredState, matches, read_desired_state
 from di_async.gcore.models import Inference, InferenceDeployment, InferenceInstance, Task
 
 __all__ = [
@@ -53,18 +53,18 @@ _TASK_PHASES = {
 
 def sight(found: Inference, case: Case) -> Sight:
     """One look at an instance or a deployment, in the waiter's words."""
-    goal = read_goal(case.sent)
-    seen = _stopping(found) if goal.kind == "stop" else _serving(found, goal)
-    if goal.kind == "update":
-        return replace(seen, as_sent=agreement(goal.fields, found))
+    desired = read_desired_state(case.sent)
+    seen = _stopping(found) if desired.kind == "stop" else _serving(found, desired)
+    if desired.kind == "update":
+        return replace(seen, as_sent=matches(desired.fields, found))
     return replace(seen, as_sent=seen.phase is Phase.READY)
 
 
-def _serving(found: Inference, goal: Goal) -> Sight:
+def _serving(found: Inference, desired: DesiredState) -> Sight:
     """On the way to serving requests."""
     word, errors = found.status, _errors(found)
     known, phase = word in _PHASES, _PHASES.get(word, Phase.WORKING)
-    if word == "DISABLED" and goal.at_rest:
+    if word == "DISABLED" and desired.was_stopped:
         return Sight(word, Phase.READY, why="it is stopped, as it was before")
     if word == "DISABLED":
         why = "it is stopped, and does not start by itself"
@@ -126,36 +126,38 @@ def task_sight(task: Task, case: Case) -> Sight:
     )
 
 
-def update_case(before: Inference, goal: Goal, accepted_at: float, *, unlike: bool | None) -> Case:
+def update_case(
+    before: Inference, desired: DesiredState, accepted_at: float, *, unlike: bool | None
+) -> Case:
     """What must be seen before a write on something that is there is settled.
 
     Args:
         before: as a GET showed it before the write.
-        goal: where the write leads.
+        desired: what the write is meant to reach.
         accepted_at: when it was accepted, in loop time.
-        unlike: showing the goal proves the write, as `before` did not show it.
+        unlike: showing the desired state proves the write, as `before` did not show it.
     """
-    case = Case(action=Action.UPDATE, accepted_at=accepted_at, sent=goal.encode())
+    case = Case(action=Action.UPDATE, accepted_at=accepted_at, sent=desired.encode())
     return replace(case, before_phase=sight(before, case).phase, unlike=unlike)
 
 
-def shows(goal: Goal, found: Inference) -> bool:
+def shows(desired: DesiredState, found: Inference) -> bool:
     """A read shows that the write was taken: its fields, or that it runs or is stopped."""
     return (
-        sight(found, Case(action=Action.UPDATE, accepted_at=0.0, sent=goal.encode())).as_sent
+        sight(found, Case(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())).as_sent
         is True
     )
 
 
-def proves(goal: Goal, before: Inference, answer: Any) -> bool | None:
-    """Whether showing the goal proves the write: it did not show it before. None: no telling.
+def proves(desired: DesiredState, before: Inference, answer: Any) -> bool | None:
+    """Whether showing the desired state proves the write: `before` did not. None: unknown.
 
     v2 answers a PUT with the instance, which then shows the new fields from the very start: only
     where it shows as well that work has begun, what comes later is its end.
     """
-    if goal.kind != "update":
-        return not shows(goal, before)
-    if not goal.fields:
+    if desired.kind != "update":
+        return not shows(desired, before)
+    if not desired.fields:
         return None
     if isinstance(answer, Inference):
         return _PHASES.get(answer.status, Phase.WORKING) is not Phase.READY

@@ -11,10 +11,22 @@ from typing import Any
 
 import attrs
 from attrs import field, frozen
+from attrs.validators import and_
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 
 from di_async.core.codec import Codec
+from di_async.core.validation import (
+    READ_ONLY,
+    RequestField,
+    each,
+    flag,
+    in_request,
+    nested,
+    text,
+    text_map,
+    whole_number,
+)
 
 __all__ = [
     "CODEC",
@@ -54,6 +66,20 @@ def masked(values: Mapping[str, Any] | None) -> str:
     return "None" if values is None else repr(dict.fromkeys(values, "**********"))
 
 
+PORT = whole_number(1, 65535)
+
+
+def _open(cls: type) -> dict[str, RequestField]:
+    """Return the metadata of a nested value that may have unknown fields."""
+    return in_request(nested(cls, is_open=True), nullable=True)
+
+
+def _not_below_min(scale: Mapping[str, Any], _: Any, value: int) -> None:
+    least = scale.get("min")
+    if isinstance(least, int) and value < least:
+        raise ValueError(f"expected {least} (min) or more, not {value}")
+
+
 # --- where and how large ---------------------------------------------------------------------
 
 
@@ -61,7 +87,7 @@ def masked(values: Mapping[str, Any] | None) -> str:
 class Threshold:
     """Scale when usage passes this percentage."""
 
-    threshold: int
+    threshold: int = field(metadata=in_request(whole_number(0)))
 
 
 @frozen
@@ -91,23 +117,29 @@ class SQSTrigger:
 class Triggers:
     """What makes a container scale; v2 documents `cpu` and `memory`, v3 all."""
 
-    cpu: Threshold | None = None
-    memory: Threshold | None = None
-    gpu_memory: Threshold | None = None
-    gpu_utilization: Threshold | None = None
-    http: HTTPTrigger | None = None
-    sqs: SQSTrigger | None = None
+    cpu: Threshold | None = field(default=None, metadata=_open(Threshold))
+    memory: Threshold | None = field(default=None, metadata=_open(Threshold))
+    gpu_memory: Threshold | None = field(default=None, metadata=_open(Threshold))
+    gpu_utilization: Threshold | None = field(default=None, metadata=_open(Threshold))
+    http: HTTPTrigger | None = field(default=None, metadata=_open(HTTPTrigger))
+    sqs: SQSTrigger | None = field(default=None, metadata=_open(SQSTrigger))
 
 
 @frozen
 class Scale:
     """Between how many replicas; `min` 0 lets it sleep while nobody asks."""
 
-    min: int = 0
-    max: int = 0
-    cooldown_period: int | None = None
-    polling_interval: int | None = None
-    triggers: Triggers | None = None
+    min: int = field(default=0, metadata=in_request(whole_number(0), required=True))
+    max: int = field(
+        default=0, metadata=in_request(and_(whole_number(0), _not_below_min), required=True)
+    )
+    cooldown_period: int | None = field(
+        default=None, metadata=in_request(whole_number(0), nullable=True)
+    )
+    polling_interval: int | None = field(
+        default=None, metadata=in_request(whole_number(0), nullable=True)
+    )
+    triggers: Triggers | None = field(default=None, metadata=_open(Triggers))
 
 
 @frozen
@@ -122,11 +154,11 @@ class DeployStatus:
 class Container:
     """What runs in one region. `error_message` is where a failure tells its story (v3)."""
 
-    region_id: int
-    scale: Scale = Scale()
-    deploy_status: DeployStatus | None = None
-    address: str | None = None
-    error_message: str | None = None
+    region_id: int = field(metadata=in_request(whole_number(0)))
+    scale: Scale = field(default=Scale(), metadata=in_request(nested(Scale), required=True))
+    deploy_status: DeployStatus | None = field(default=None, metadata=READ_ONLY)
+    address: str | None = field(default=None, metadata=READ_ONLY)
+    error_message: str | None = field(default=None, metadata=READ_ONLY)
 
 
 # --- probes ----------------------------------------------------------------------------------
@@ -136,34 +168,38 @@ class Container:
 class ExecProbe:
     """A command run inside the container."""
 
-    command: tuple[str, ...] = ()
+    command: tuple[str, ...] = field(
+        default=(), metadata=in_request(each(text(secret=True)), required=True)
+    )
 
 
 @frozen
 class HTTPGetProbe:
     """A request to the container; its headers may hold tokens, so they are masked in the repr."""
 
-    port: int = 0
+    port: int = field(default=0, metadata=in_request(PORT, required=True))
     path: str | None = None
     host: str | None = None
     schema: str | None = None
-    headers: Texts | None = field(default=None, repr=masked)
+    headers: Texts | None = field(
+        default=None, repr=masked, metadata=in_request(text_map, nullable=True)
+    )
 
 
 @frozen
 class TCPSocketProbe:
     """A port that must accept connections."""
 
-    port: int = 0
+    port: int = field(default=0, metadata=in_request(PORT, required=True))
 
 
 @frozen
 class Probe:
     """How a probe asks, and how often (seconds)."""
 
-    exec: ExecProbe | None = None
-    http_get: HTTPGetProbe | None = None
-    tcp_socket: TCPSocketProbe | None = None
+    exec: ExecProbe | None = field(default=None, metadata=_open(ExecProbe))
+    http_get: HTTPGetProbe | None = field(default=None, metadata=_open(HTTPGetProbe))
+    tcp_socket: TCPSocketProbe | None = field(default=None, metadata=_open(TCPSocketProbe))
     initial_delay_seconds: int | None = None
     period_seconds: int | None = None
     timeout_seconds: int | None = None
@@ -175,17 +211,17 @@ class Probe:
 class ProbeConfig:
     """A probe and whether it is used."""
 
-    enabled: bool = False
-    probe: Probe | None = None
+    enabled: bool = field(default=False, metadata=in_request(flag, required=True))
+    probe: Probe | None = field(default=None, metadata=_open(Probe))
 
 
 @frozen
 class Probes:
     """The probes of all containers."""
 
-    liveness_probe: ProbeConfig | None = None
-    readiness_probe: ProbeConfig | None = None
-    startup_probe: ProbeConfig | None = None
+    liveness_probe: ProbeConfig | None = field(default=None, metadata=_open(ProbeConfig))
+    readiness_probe: ProbeConfig | None = field(default=None, metadata=_open(ProbeConfig))
+    startup_probe: ProbeConfig | None = field(default=None, metadata=_open(ProbeConfig))
 
 
 # --- v3 only ---------------------------------------------------------------------------------

@@ -1,80 +1,58 @@
-"""What a caller asks for: as a spec, or as a mapping in the documented shape. Checked when sent.
+"""The spec a caller writes: an object, or a mapping in the documented shape. Checked when sent.
 
-A field that is left out is not sent; None is sent as null, where null is documented.
+A field that is unset is not sent; None is sent as null. Environment variables, headers and commands
+may hold secrets, so messages never show them.
+https://api.gcore.com reference, v2 "Update Inference Instance" and v3 "Inference deployments"
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import Enum
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
-import attrs
 from attrs import field, frozen
+from attrs.validators import and_
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.secret import reveal
-from di_async.gcore.models import Container, masked
-from di_async.gcore.rules import READ_ONLY, check_fields
+from di_async.core.validation import (
+    UNSET,
+    Unset,
+    checked,
+    each,
+    filled_text,
+    flag,
+    in_request,
+    mapping,
+    nested,
+    text,
+    text_map,
+    to_wire,
+    uuid,
+    whole_number,
+)
+from di_async.engine.spec import Spec
+from di_async.gcore.models import PORT, Container, Probes, masked
 
 __all__ = [
-    "LEFT_OUT",
     "InferenceDeploymentSpec",
     "InferenceInstanceSpec",
-    "LeftOut",
-    "Spec",
+    "InferenceSpec",
     "SpecLike",
-    "checked",
     "given_fields",
-    "plain",
 ]
 
-
-class LeftOut(Enum):
-    """Stands for a field that was not given."""
-
-    LEFT_OUT = "left out"
-
-    def __repr__(self) -> str:
-        return "LEFT_OUT"
-
-
-LEFT_OUT = LeftOut.LEFT_OUT
 Json = dict[str, Any]
-_SHOWN_ONLY = frozenset({"id", "status", "address", "created_at", "object_references"})
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON types: models without what they leave open or only show, secrets revealed."""
-    if attrs.has(type(value)):
-        told = {a.name: getattr(value, a.name) for a in attrs.fields(type(value))}
-        return {
-            name: plain(inner)
-            for name, inner in told.items()
-            if inner is not None and name not in READ_ONLY
-        }
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(inner) for inner in value]
-    return reveal(value)
 
 
 def _containers(value: Iterable[Container | Mapping[str, Any]]) -> list[Json]:
-    """Containers in the documented shape, without what is only shown."""
-    told: Any = plain(value)
-    if not isinstance(told, list):
-        return cast("list[Json]", told)  # whatever it is, the rules will tell
-    return [
-        {k: v for k, v in one.items() if k not in READ_ONLY} if isinstance(one, dict) else one
-        for one in told
-    ]
+    containers: list[Json] = to_wire(value, Container)
+    return containers
 
 
-def _list(value: Iterable[str] | LeftOut | None) -> Any:
-    return value if isinstance(value, LeftOut) else plain(value)
+def _list(value: Iterable[str] | Unset | None) -> Any:
+    return to_wire(value)
 
 
 def _json(value: object) -> Any:
-    return value if isinstance(value, LeftOut) else plain(value)
+    return to_wire(value)
 
 
 def _masking(mask: Callable[[Mapping[str, Any]], str]) -> Callable[[Any], str]:
@@ -82,130 +60,122 @@ def _masking(mask: Callable[[Mapping[str, Any]], str]) -> Callable[[Any], str]:
 
 
 def _masked_probes(probes: Mapping[str, Any]) -> str:
-    """Which probes there are; their headers may hold tokens."""
+    """Name the probes only: their headers may hold tokens."""
     return f"{{{', '.join(f'{name!r}: ...' for name in probes)}}}"
 
 
+def _without_api_keys(spec: Mapping[str, Any], _: Any, __: Any) -> None:
+    if spec.get("api_keys") is not None:
+        raise ValueError("deprecated, and refused together with api_keys; omit it")
+
+
 @frozen(kw_only=True)
-class Spec:
+class InferenceSpec(Spec):
     """What both kinds of spec share."""
 
-    name: str
-    image: str
-    listening_port: int
-    containers: list[Json] = field(converter=_containers)
-    """Each a `Container`, or a mapping with `region_id` and `scale`."""
-    auth_enabled: bool | LeftOut = LEFT_OUT
-    command: list[str] | LeftOut | None = field(default=LEFT_OUT, converter=_list)
-    description: str | LeftOut | None = LEFT_OUT
-    envs: Json | LeftOut = field(default=LEFT_OUT, converter=_json, repr=_masking(masked))
-    probes: Json | LeftOut | None = field(
-        default=LEFT_OUT, converter=_json, repr=_masking(_masked_probes)
+    read_only: ClassVar[frozenset[str]] = frozenset(
+        {"id", "status", "address", "created_at", "object_references"}
     )
-    timeout: int | LeftOut | None = LEFT_OUT
 
-    nullable: ClassVar[frozenset[str]] = frozenset()
-    """The fields that may be null."""
+    name: str = field(metadata=in_request(text("4 to 30 characters", ".{4,30}")))
+    image: str = field(metadata=in_request(filled_text()))
+    listening_port: int = field(metadata=in_request(PORT))
+    containers: list[Json] = field(
+        converter=_containers, metadata=in_request(each(nested(Container), non_empty=True))
+    )
+    """Each a `Container`, or a mapping with `region_id` and `scale`."""
+    auth_enabled: bool | Unset = field(
+        default=UNSET, metadata=in_request(and_(flag, _without_api_keys))
+    )
+    command: list[str] | Unset | None = field(
+        default=UNSET,
+        converter=_list,
+        metadata=in_request(each(text(secret=True)), nullable=True),
+    )
+    description: str | Unset | None = field(
+        default=UNSET, metadata=in_request(text(), nullable=True)
+    )
+    envs: Json | Unset = field(
+        default=UNSET,
+        converter=_json,
+        repr=_masking(masked),
+        metadata=in_request(text_map, nullable="in update"),
+    )
+    probes: Json | Unset | None = field(
+        default=UNSET,
+        converter=_json,
+        repr=_masking(_masked_probes),
+        metadata=in_request(nested(Probes), nullable=True),
+    )
+    timeout: int | Unset | None = field(
+        default=UNSET, metadata=in_request(whole_number(0), nullable=True)
+    )
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Self:
-        """The spec in a mapping of the documented shape; what is only shown is left away.
+        """Return the spec in a mapping of the documented shape; read-only fields are dropped.
 
         Raises:
-            InvalidInputError: (a `ValueError`) all faults at once, each as `path: rule`.
+            InvalidInputError: (a `ValueError`) `.problems` lists all faults.
         """
-        return cls(**checked(given_fields(raw), cls))
-
-    def to_dict(self) -> Json:
-        """The documented request shape, of what was given."""
-        told = {a.name: getattr(self, a.name) for a in attrs.fields(type(self))}
-        return {name: value for name, value in told.items() if value is not LEFT_OUT}
-
-    def check(self) -> None:
-        """Make sure that it follows the documented rules.
-
-        Raises:
-            InvalidInputError: all faults at once, each as `path: rule`.
-        """
-        checked(self.to_dict(), type(self))
+        return cls(**checked(cls, given_fields(raw)))
 
 
 @frozen(kw_only=True)
-class InferenceInstanceSpec(Spec):
-    """A v2 instance to be: all that its PUT documents. Without `project_id` it is the client's."""
+class InferenceInstanceSpec(InferenceSpec):
+    """A v2 instance to create: all that its PUT documents.
 
-    flavor_id: str
-    api_key_ids: list[str] | LeftOut = field(default=LEFT_OUT, converter=_list)
-    image_registry_id: str | LeftOut | None = LEFT_OUT
-    project_id: int | LeftOut | None = LEFT_OUT
+    Without `project_id` the client's project is used.
+    """
 
-    nullable: ClassVar[frozenset[str]] = frozenset(
-        {"command", "description", "image_registry_id", "probes", "project_id", "timeout"}
+    flavor_id: str = field(metadata=in_request(uuid))
+    api_key_ids: list[str] | Unset = field(
+        default=UNSET, converter=_list, metadata=in_request(each(uuid))
+    )
+    image_registry_id: str | Unset | None = field(
+        default=UNSET, metadata=in_request(uuid, nullable=True)
+    )
+    project_id: int | Unset | None = field(
+        default=UNSET, metadata=in_request(whole_number(1), nullable=True)
     )
 
 
 @frozen(kw_only=True)
-class InferenceDeploymentSpec(Spec):
-    """A v3 deployment to be. `api_keys` names keys; an empty list opens it to the world."""
+class InferenceDeploymentSpec(InferenceSpec):
+    """A v3 deployment to create. `api_keys` names keys; an empty list opens it to the world."""
 
-    flavor_name: str
-    api_keys: list[str] | LeftOut = field(default=LEFT_OUT, converter=_list)
-    credentials_name: str | LeftOut | None = LEFT_OUT
-    ingress_opts: Json | LeftOut | None = field(default=LEFT_OUT, converter=_json)
-    logging: Json | LeftOut | None = field(default=LEFT_OUT, converter=_json)
-
-    nullable: ClassVar[frozenset[str]] = frozenset(
-        {
-            *("command", "credentials_name", "description", "ingress_opts", "logging"),
-            *("probes", "timeout"),
-        }
+    flavor_name: str = field(metadata=in_request(filled_text()))
+    api_keys: list[str] | Unset = field(
+        default=UNSET,
+        converter=_list,
+        metadata=in_request(each(filled_text()), nullable="in update"),
+    )
+    credentials_name: str | Unset | None = field(
+        default=UNSET, metadata=in_request(text(), nullable=True)
+    )
+    ingress_opts: Json | Unset | None = field(
+        default=UNSET, converter=_json, metadata=in_request(mapping, nullable=True)
+    )
+    logging: Json | Unset | None = field(
+        default=UNSET, converter=_json, metadata=in_request(mapping, nullable=True)
     )
 
 
-SpecLike = Spec | Mapping[str, Any]
+SpecLike = InferenceSpec | Mapping[str, Any]
 
 
 def given_fields(spec: SpecLike) -> Json:
-    """The request fields in what a caller gave, as JSON values.
+    """Return the request fields that a caller gave, as JSON values, unchecked.
 
     Raises:
         InvalidInputError: it is neither a spec nor a mapping.
     """
-    if isinstance(spec, Spec):
+    if isinstance(spec, InferenceSpec):
         return spec.to_dict()
     if not isinstance(spec, Mapping):
-        raise InvalidInputError(f"a spec is a mapping or one of our classes, not {type(spec)!r}")
-    fields = {name: plain(value) for name, value in spec.items() if name not in _SHOWN_ONLY}
-    if "containers" in fields:
-        fields["containers"] = _containers(fields["containers"])
-    return fields
-
-
-def checked(
-    fields: Json,
-    kind: type[Spec],
-    *,
-    whole: bool = True,
-    nullable: frozenset[str] = frozenset(),
-) -> Json:
-    """`fields` as they are, if they follow the documented rules of a `kind`.
-
-    Args:
-        fields: what is to be sent.
-        kind: whose rules.
-        whole: all that is required must be there.
-        nullable: what may be null beyond what `kind` says.
-
-    Raises:
-        InvalidInputError: all faults at once, each as `path: rule`.
-    """
-    known = attrs.fields(kind)
-    problems = check_fields(
-        fields,
-        known=frozenset(a.name for a in known),
-        required=frozenset(a.name for a in known if whole and a.default is attrs.NOTHING),
-        nullable=kind.nullable | nullable,
-    )
-    if problems:
-        raise InvalidInputError("; ".join(problems), problems=tuple(problems))
+        raise InvalidInputError(
+            f"a spec is an InferenceDeploymentSpec, an InferenceInstanceSpec or a mapping, "
+            f"not {type(spec).__name__}"
+        )
+    fields: Json = to_wire(spec, InferenceSpec)
     return fields

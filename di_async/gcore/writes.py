@@ -24,7 +24,7 @@ from di_async.core.wire import Request
 from di_async.engine.change import Change
 from di_async.engine.client import Engine
 from di_async.engine.writes import AMBIGUOUS, Reply, delete, look, unknown_write, when_free
-from di_async.gcore.goals import Goal
+from di_async.gcore.desired_state import DesiredState
 from di_async.gcore.lifecycle import is_going, proves, shows, update_case
 from di_async.gcore.models import Inference
 
@@ -41,7 +41,7 @@ class Plan(Generic[R]):
 
     request: Request
     before: R
-    goal: Goal
+    desired: DesiredState
 
 
 class Writes(Generic[R]):
@@ -88,7 +88,7 @@ class Writes(Generic[R]):
             refused: APIError | None = None
             try:
                 answer, steps = self._read(await self._engine.json(request, trip))
-                logger.info("%s of %s accepted", plan.goal.kind, id)
+                logger.info("%s of %s accepted", plan.desired.kind, id)
                 return self._change(id, plan, answer, steps)
             except AMBIGUOUS as error:
                 if isinstance(error, ConnectError) and lost is None:
@@ -101,7 +101,7 @@ class Writes(Generic[R]):
                 lost, refused = lost or error, error
             logger.warning("the answer to %s of %s was lost: reading again", request.method, id)
             live = await self._look(id, plan, lost)
-            if shows(plan.goal, live):
+            if shows(plan.desired, live):
                 return self._change(id, plan, live, adopted=True)
             if refused is not None:
                 break
@@ -117,8 +117,8 @@ class Writes(Generic[R]):
         adopted: bool = False,
     ) -> Change[R]:
         """Return a handle on a write; `answer` is the resource itself where it was adopted."""
-        now, unlike = self._engine.clock.now(), proves(plan.goal, plan.before, answer)
-        case = update_case(plan.before, plan.goal, now, unlike=unlike)
+        now, unlike = self._engine.clock.now(), proves(plan.desired, plan.before, answer)
+        case = update_case(plan.before, plan.desired, now, unlike=unlike)
         return self._engine.change(
             self._source,
             id,
@@ -131,7 +131,7 @@ class Writes(Generic[R]):
 
     async def _look(self, id: str, plan: Plan[R], lost: DIError) -> R:
         """The resource after a write whose answer was lost: as sent, or as it stays."""
-        live = await look(lambda: self._get(id), lambda live: shows(plan.goal, live), id)
+        live = await look(lambda: self._get(id), lambda live: shows(plan.desired, live), id)
         if live is None:
             raise unknown_write(plan.request, id, lost) from lost
         return live

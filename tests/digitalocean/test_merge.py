@@ -1,4 +1,4 @@
-"""The whole spec of a PATCH: what the caller wants, on top of what the instance is."""
+"""The complete spec of a PATCH: what the caller wants, on top of what the instance is."""
 
 from typing import Any
 
@@ -15,36 +15,36 @@ OTHER_VPC = "7e5c619c-359c-44ca-87e2-47e98170c012"
 
 
 def live(*deployments: dict[str, Any], **fields: Any) -> DedicatedInference:
-    """An active instance at version 3 with these deployments."""
+    """Return an active instance at version 3 with these deployments."""
     raw = an_instance()
     raw["spec"] = {**raw["spec"], "model_deployments": list(deployments) or [a_deployment()]}
     return read({**raw, **fields})
 
 
 def merged(di: DedicatedInference, **fields: Any) -> DedicatedInferenceSpec:
-    """The spec of an update that names these fields."""
+    """Return the spec of an update with these fields."""
     return merged_spec(di, spec_fields(fields))
 
 
 def ids(spec: DedicatedInferenceSpec) -> list[str | None]:
-    """The `model_id` of each deployment."""
+    """Return the `model_id` of each deployment."""
     return [deployment.model_id for deployment in spec.model_deployments]
 
 
 def wanted(**fields: Any) -> dict[str, Any]:
-    """A deployment as a caller writes it: no id, nothing read-only."""
+    """Return a deployment as a caller writes it, without an id or read-only fields."""
     accelerator = {"accelerator_slug": GPU, "scale": 1, "type": "prefill_decode"}
     return {"model_slug": MODEL, "accelerators": [accelerator], **fields}
 
 
 def pair(*kinds: str) -> dict[str, Any]:
-    """A deployment with one accelerator entry for each type."""
+    """Return a deployment with one accelerator entry for each type."""
     entries = [{"accelerator_slug": GPU, "scale": 1, "type": kind} for kind in kinds]
     return a_deployment(accelerators=entries)
 
 
 def test_rename_repeats_the_rest() -> None:
-    """Only the name changes; version, place, VPC, exposure and model ids are the live ones."""
+    """A rename repeats the live version, region, VPC, public endpoint and model ids."""
     spec = merged(live(), name="new-name")
     assert (spec.name, spec.version, spec.region) == ("new-name", 3, "atl1")
     assert (spec.vpc, spec.enable_public_endpoint, ids(spec)) == (VPC(VPC_ID), True, ["m-1"])
@@ -52,26 +52,26 @@ def test_rename_repeats_the_rest() -> None:
 
 @pytest.mark.parametrize("given", [1, 2, 9])
 def test_version_is_the_live_one(given: int) -> None:
-    """Whatever version a caller's spec carries, the current one is sent."""
+    """The current version is sent, whatever the caller's spec has."""
     assert merged(live(), name="x", version=given).version == 3
 
 
 def test_version_zero_is_sent_as_it_is() -> None:
-    """A live version of 0 is a version."""
+    """A live version of 0 is kept."""
     assert merged(live(spec={**an_instance()["spec"], "version": 0}), name="x").version == 0
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("region", "nyc2", "it is 'atl1', not 'nyc2'"),
         ("vpc", {"uuid": OTHER_VPC}, f"it is '{VPC_ID}', not '{OTHER_VPC}'"),
         ("enable_public_endpoint", False, "it is True, not False"),
     ],
 )
-def test_immutable_field(field: str, value: Any, told: str) -> None:
-    """Changing what cannot change is refused before anything is sent, with both values."""
-    with pytest.raises(InvalidInputError, match=rf"spec\.{field}: cannot change.*{told}"):
+def test_immutable_field(field: str, value: Any, message: str) -> None:
+    """Changing an immutable field is rejected, and the message shows both values."""
+    with pytest.raises(InvalidInputError, match=rf"spec\.{field}: cannot change.*{message}"):
         merged(live(), **{field: value})
 
 
@@ -80,69 +80,69 @@ def test_immutable_field(field: str, value: Any, told: str) -> None:
     [{"region": "atl1"}, {"vpc": {"uuid": VPC_ID}}, {"enable_public_endpoint": True}],
 )
 def test_immutable_field_repeated(same: dict[str, Any]) -> None:
-    """Repeating the value it has is no change."""
+    """An immutable field may be repeated with its current value."""
     assert merged(live(), **same).name == "web"
 
 
 def test_vpc_repeated_as_text() -> None:
-    """The same VPC as a plain uuid is the same VPC."""
+    """The current VPC may be repeated as a plain uuid."""
     assert merged(live(), vpc=VPC_ID).vpc == VPC(VPC_ID)
 
 
-def test_whole_spec_object() -> None:
-    """A `DedicatedInferenceSpec` of the same place changes what it may change."""
+def test_spec_object() -> None:
+    """A `DedicatedInferenceSpec` with the same immutable fields changes the others."""
     spec = DedicatedInferenceSpec.of(
         "web", region="atl1", model_slug=MODEL, accelerator_slug=GPU, scale=5, vpc=VPC_ID
     )
-    told = merged_spec(live(), spec_fields(spec))
-    assert (told.version, ids(told)) == (3, ["m-1"])
-    assert told.model_deployments[0].accelerators[0].scale == 5
+    updated = merged_spec(live(), spec_fields(spec))
+    assert (updated.version, ids(updated)) == (3, ["m-1"])
+    assert updated.model_deployments[0].accelerators[0].scale == 5
 
 
 # --- which deployment is meant --------------------------------------------------------------------
 
 
 def test_id_found_by_model() -> None:
-    """A deployment without id means the live one of its model."""
+    """A deployment without an id is matched to the live one with the same model."""
     di = live(a_deployment(), a_deployment(model_id="m-2", model_slug="b/b"))
     spec = merged(di, model_deployments=[wanted(model_slug="b/b"), wanted()])
     assert ids(spec) == ["m-2", "m-1"]
 
 
 def test_id_given() -> None:
-    """A deployment with the id of a live one may leave its model out."""
+    """A deployment with the id of a live one may omit its model."""
     accelerators = wanted()["accelerators"]
     spec = merged(live(), model_deployments=[{"model_id": "m-1", "accelerators": accelerators}])
     assert (ids(spec), spec.model_deployments[0].model_slug) == (["m-1"], MODEL)
 
 
 def test_new_model_has_no_id() -> None:
-    """A model that does not run yet is a new deployment."""
+    """A model that does not run yet makes a new deployment."""
     spec = merged(live(), model_deployments=[wanted(), wanted(model_slug="new/model")])
     assert ids(spec) == ["m-1", None]
 
 
-def test_model_left_out() -> None:
-    """The list is what shall be: a deployment that is left out goes."""
+def test_omitted_model() -> None:
+    """The list is complete: a deployment that it omits is removed."""
     di = live(a_deployment(), a_deployment(model_id="m-2", model_slug="b/b"))
     assert ids(merged(di, model_deployments=[wanted()])) == ["m-1"]
 
 
 def test_same_model_twice_in_order() -> None:
-    """Two deployments of one model are matched one to one, in their order."""
+    """Two deployments of one model are matched one to one, in order."""
     di = live(a_deployment(), a_deployment(model_id="m-2"))
     assert ids(merged(di, model_deployments=[wanted(), wanted()])) == ["m-1", "m-2"]
 
 
 def test_same_model_twice_one_by_id() -> None:
-    """Who names an id gets it; the other one gets what is left."""
+    """A deployment with an id is matched first; the other gets the remaining id."""
     di = live(a_deployment(), a_deployment(model_id="m-2"))
     spec = merged(di, model_deployments=[wanted(), wanted(model_id="m-1")])
     assert ids(spec) == ["m-2", "m-1"]
 
 
 def test_workload_config_is_kept() -> None:
-    """A deployment that says nothing about its workload keeps what it had."""
+    """A deployment without a workload_config keeps the live one."""
     di = live(a_deployment(workload_config={"isl": 5}))
     spec = merged(di, model_deployments=[wanted()])
     assert spec.model_deployments[0].workload_config == {"isl": 5}
@@ -164,7 +164,7 @@ OBSERVED_SPEC = {
 
 @pytest.mark.parametrize("spec", [an_instance()["spec"], OBSERVED_SPEC])
 def test_nothing_read_only_is_sent(spec: Any) -> None:
-    """Ids, states and times that the API showed do not go back to it."""
+    """Ids, states and times that the API shows are not sent back."""
     body = merged(live(name="web", spec=spec), name="x").to_dict()
     assert set(body) == SENT
     (deployment,) = body["model_deployments"]
@@ -175,25 +175,25 @@ def test_nothing_read_only_is_sent(spec: Any) -> None:
 
 
 def test_undocumented_provider_model_id_is_not_sent() -> None:
-    """A rename carries the documented fields only, whatever the API showed."""
+    """A rename sends documented fields only, whatever the API shows."""
     body = merged(live(a_deployment(provider_model_id=MODEL)), name="x").to_dict()
     assert "provider_model_id" not in body["model_deployments"][0]
 
 
 def test_provider_model_id_of_the_caller_is_sent() -> None:
-    """A caller who names it knows why."""
+    """A `provider_model_id` that the caller sets is sent."""
     spec = merged(live(), model_deployments=[wanted(provider_model_id="org/m")])
     assert spec.to_dict()["model_deployments"][0]["provider_model_id"] == "org/m"
 
 
-def test_rules_hold_for_the_merged_spec() -> None:
-    """What would break a rule is refused, with its path."""
+def test_merged_spec_is_checked() -> None:
+    """An invalid value is rejected, and the message names its path."""
     with pytest.raises(InvalidInputError, match=r"spec\.name"):
         merged(live(), name="no spaces please")
 
 
 def test_first_deployment_still_pending() -> None:
-    """Without a current spec the pending one is the start."""
+    """Without a current spec, the pending one is updated."""
     pending = {**an_instance()["spec"], "version": 1}
     di = read(an_instance(spec=None, pending_deployment_spec=pending))
     assert (merged(di, name="x").version, ids(merged(di, name="x"))) == (1, ["m-1"])
@@ -203,12 +203,12 @@ def test_first_deployment_still_pending() -> None:
 
 
 def scales(spec: DedicatedInferenceSpec) -> list[list[int]]:
-    """The scale of each entry of each deployment."""
+    """Return the scale of each entry of each deployment."""
     return [[a.scale for a in d.accelerators] for d in spec.model_deployments]
 
 
 def test_scale_the_only_entry() -> None:
-    """With one entry nothing need be named."""
+    """A single entry is scaled without naming it."""
     spec = scaled_spec(live(), 7)
     assert (scales(spec), spec.version, ids(spec)) == ([[7]], 3, ["m-1"])
 
@@ -217,10 +217,10 @@ TWO_MODELS = (a_deployment(), a_deployment(model_id="m-2", model_slug="b/b"))
 
 
 def test_ambiguous_scale_lists_the_choices() -> None:
-    """Several entries: each is told in the words that would choose it."""
+    """The message lists each entry with the arguments that select it."""
     with pytest.raises(InvalidInputError) as caught:
         scaled_spec(live(*TWO_MODELS), 2)
-    assert "2 entries fit" in str(caught.value)
+    assert "2 accelerator entries match" in str(caught.value)
     assert f"model={MODEL!r} accelerator_slug={GPU!r} type='prefill_decode' (scale 2)" in str(
         caught.value
     )
@@ -229,18 +229,18 @@ def test_ambiguous_scale_lists_the_choices() -> None:
 
 @pytest.mark.parametrize("model", ["b/b", "m-2"])
 def test_scale_by_model(model: str) -> None:
-    """A model is named by slug or id; the other keeps its scale."""
+    """A model is selected by slug or id; the other keeps its scale."""
     assert scales(scaled_spec(live(*TWO_MODELS), 9, model=model)) == [[2], [9]]
 
 
 @pytest.mark.parametrize(("type", "expected"), [("prefill", [[4, 1]]), ("decode", [[1, 4]])])
 def test_scale_of_disaggregated_serving(type: str, expected: list[list[int]]) -> None:
-    """Prefill and decode are scaled apart."""
+    """Prefill and decode are scaled separately."""
     assert scales(scaled_spec(live(pair("prefill", "decode")), 4, type=type)) == expected
 
 
 def test_disaggregated_scale_is_ambiguous() -> None:
-    """Without a type the two entries are offered."""
+    """Without a type, the message lists both entries."""
     with pytest.raises(InvalidInputError, match=r"type='prefill'.*type='decode'"):
         scaled_spec(live(pair("prefill", "decode")), 4)
 
@@ -248,20 +248,22 @@ def test_disaggregated_scale_is_ambiguous() -> None:
 @pytest.mark.parametrize(
     "choice", [{"model": "x/y"}, {"accelerator_slug": "gpu-x"}, {"type": "decode"}]
 )
-def test_scale_of_what_is_not_there(choice: dict[str, str]) -> None:
-    """A choice that fits nothing is told with what there is."""
-    with pytest.raises(InvalidInputError, match=f"nothing to scale fits.*{MODEL}"):
+def test_scale_without_match(choice: dict[str, str]) -> None:
+    """A choice that matches no entry is rejected, and the message lists the entries."""
+    with pytest.raises(InvalidInputError, match=f"no accelerator entries match.*{MODEL}"):
         scaled_spec(live(), 2, **choice)
 
 
 @pytest.mark.parametrize("replicas", [0, -1, True, "3"])
 def test_scale_to_nothing(replicas: Any) -> None:
-    """The API's least is 1; more than that is told with its path."""
-    with pytest.raises(InvalidInputError, match=r"accelerators\[0\]\.scale: a whole number of 1"):
+    """Fewer than 1 replica is rejected, and the message names the path."""
+    with pytest.raises(
+        InvalidInputError, match=r"accelerators\[0\]\.scale: expected a whole number of 1"
+    ):
         scaled_spec(live(), replicas)
 
 
-def test_scale_where_no_spec_is_shown() -> None:
-    """An instance whose spec the API does not show cannot be scaled blindly."""
+def test_scale_without_a_shown_spec() -> None:
+    """An instance whose spec the API does not show cannot be scaled."""
     with pytest.raises(InvalidInputError, match="none shown by the API"):
         scaled_spec(attrs.evolve(live(), spec=None), 2)

@@ -207,7 +207,7 @@ def test_empty_deployments_decode_but_do_not_pass(name: str) -> None:
     spec = DedicatedInferenceSpec.from_dict(body["spec"])
     assert (spec.name, spec.model_deployments) == ("new-dedicated-inference", ())
     assert body["access_tokens"] == sample("access_tokens")
-    with pytest.raises(InvalidInputError, match=r"spec\.model_deployments: at least one"):
+    with pytest.raises(InvalidInputError, match=r"spec\.model_deployments: expected at least one"):
         spec.check()
 
 

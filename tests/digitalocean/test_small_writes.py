@@ -117,7 +117,7 @@ async def test_token_that_was_never_sent() -> None:
 async def test_token_name_rule(name: str) -> None:
     """A token's name follows the rule of names; nothing is sent that breaks it."""
     async with scripted_client() as (client, network):
-        with pytest.raises(InvalidInputError, match="name: 1 to 255 letters"):
+        with pytest.raises(InvalidInputError, match="name: expected 1 to 255 letters"):
             await client.dedicated_inferences.create_token(ID, name)
     assert network.requests == []
 

@@ -1,4 +1,4 @@
-"""Bodies of writes: what is sent, what is left out, and what is refused before it is sent."""
+"""Bodies of writes: what is sent, what is omitted, and what is rejected before it is sent."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from di_async import InvalidInputError
 from di_async.exoscale import DeploymentSpec, Model, ModelRef
-from di_async.exoscale.spec import checked, update_body, whole_spec
+from di_async.exoscale.spec import checked, complete_spec, update_body
 from tests.exoscale.helpers import ID, MODEL, a_spec
 
 LEAST = {
@@ -19,12 +19,12 @@ LEAST = {
 
 
 def test_five_required_fields_are_always_sent() -> None:
-    """And nothing that was not given."""
+    """A minimal spec sends the required fields and nothing else."""
     assert a_spec().to_dict() == LEAST
 
 
 def test_all_fields() -> None:
-    """Under their documented names."""
+    """All fields are sent under their documented names."""
     spec = a_spec(
         gpu_count=4,
         replicas=2,
@@ -55,39 +55,40 @@ def test_all_fields() -> None:
     ],
 )
 def test_model_by_id_or_name(model: Any, sent: dict[str, str]) -> None:
-    """Whichever is given; an id is one of the two alone."""
+    """A model is sent by its id, or by its name if it has no id."""
     assert a_spec(model=model).to_dict()["model"] == sent
 
 
 @pytest.mark.parametrize("model", ["", {}, {"title": "x"}, 5, ModelRef()])
 def test_no_model(model: Any) -> None:
-    """Neither id nor name."""
+    """A model without id and name is rejected."""
     with pytest.raises(InvalidInputError, match="model"):
         a_spec(model=model).to_dict()
 
 
 @pytest.mark.parametrize("key", ["gpu-type", "gpu_type"])
 def test_spec_from_a_mapping(key: str) -> None:
-    """In the documented shape, or with Python's names."""
+    """Keys may be the documented names or Python's."""
     given = {"name": "web", "model": MODEL, key: "gpua5000"}
-    assert whole_spec(given) == a_spec()
+    assert complete_spec(given) == a_spec()
 
 
 def test_mapping_with_faults() -> None:
-    """All of them are told at once."""
+    """All faults are reported at once."""
     with pytest.raises(InvalidInputError) as caught:
         DeploymentSpec.from_dict({"name": "web", "gpu": 3})
-    assert caught.value.problems == (
-        "gpu: there is no such field",
+    unknown, *missing = caught.value.problems
+    assert unknown.startswith("gpu: no such field; known fields are gpu-count, gpu-type, ")
+    assert tuple(missing) == (
         "model: required",
-        "gpu_type: required",
+        "gpu-type: required",
     )
 
 
-def test_what_is_no_spec() -> None:
-    """A list, say."""
+def test_not_a_spec() -> None:
+    """A spec is a `DeploymentSpec` or a mapping."""
     with pytest.raises(InvalidInputError, match="DeploymentSpec"):
-        whole_spec([])  # type: ignore[arg-type]
+        complete_spec([])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -102,30 +103,30 @@ def test_what_is_no_spec() -> None:
         ({"replicas": 1.0}, "replicas"),
         ({"inference_engine_version": 19}, "inference-engine-version"),
         ({"inference_engine_parameters": "--dtype half"}, "inference-engine-parameters"),
-        ({"inference_engine_parameters": ["--seed", 1]}, "inference-engine-parameters"),
+        ({"inference_engine_parameters": ["--seed", 1]}, "inference-engine-parameters[1]"),
         ({"product_name": ""}, "product-name"),
     ],
 )
 def test_documented_rules(fields: dict[str, Any], at: str) -> None:
-    """What breaks one is refused, and named."""
+    """An invalid field is rejected by name."""
     with pytest.raises(InvalidInputError) as caught:
         a_spec(**fields).to_dict()
     assert [problem.split(":")[0] for problem in caught.value.problems] == [at]
 
 
-def test_unknown_versions_and_gpus_are_let_through() -> None:
-    """The lists grow by the fortnight: the API knows."""
+def test_unknown_versions_and_gpus_are_sent() -> None:
+    """Engine versions and GPU families are left to the API to check."""
     body = a_spec(gpu_type="gpu9000", inference_engine_version="99.1").to_dict()
     assert (body["gpu-type"], body["inference-engine-version"]) == ("gpu9000", "99.1")
 
 
 def test_no_parameters_differ_from_parameters_not_given() -> None:
-    """`[]` clears them, None leaves them as they are."""
+    """`[]` clears the parameters; None does not change them."""
     assert update_body(None, None, []) == {"inference-engine-parameters": []}
     assert update_body("x", None, None) == {"name": "x"}
 
 
 def test_zero_replicas_are_sent() -> None:
-    """That is how one stops paying."""
+    """Zero replicas are valid: they free the GPUs and end their cost."""
     assert checked({"replicas": 0}) == {"replicas": 0}
     assert a_spec(replicas=0).to_dict()["replicas"] == 0

@@ -339,13 +339,13 @@ async def test_update_by_whole_spec() -> None:
         ({}, "nothing to update"),
         ({"status": "ACTIVE"}, "nothing to update"),
         ({"name": "renamed"}, "cannot change"),
-        ({"image": None}, "may be left out"),
+        ({"image": None}, "may be omitted"),
         ({"listening_port": 0}, "1 to 65535"),
         ({"api_keys": []}, "open_to_world"),
         ({"api_keys": None}, "open_to_world"),
         ({"auth_enabled": False}, "open_to_world"),
         ({"api_keys": ["a"], "auth_enabled": True}, "deprecated"),
-        ({"project_id": 43}, "not a field"),
+        ({"project_id": 43}, "no such field"),
     ],
 )
 async def test_bad_update(fields: dict[str, Any], problem: str) -> None:

@@ -86,7 +86,7 @@ async def test_failed_create(word: str) -> None:
 async def test_bad_create() -> None:
     """Nothing is sent."""
     async with routed({}) as (client, network):
-        with pytest.raises(InvalidInputError, match="name: 4 to 30"):
+        with pytest.raises(InvalidInputError, match="name: expected 4 to 30"):
             await client.inference_instances.create({**REQUEST, "name": "abc"})
     assert network.requests == []
 
@@ -162,7 +162,7 @@ async def test_update_cannot_keep_what_nobody_documents(
         ({}, "nothing to update"),
         ({"image": ""}, "image"),
         ({"containers": [{"region_id": 9}]}, "scale: required"),
-        ({"flavour": "x"}, "flavour: not a field"),
+        ({"flavour": "x"}, "flavour: no such field"),
     ],
 )
 async def test_bad_update(fields: dict[str, Any], problem: str) -> None:

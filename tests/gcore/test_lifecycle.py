@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from di_async.core.waiter import Action, Case, Phase, Sight
-from di_async.gcore.goals import Goal, goal_of
+from di_async.gcore.desired_state import DesiredState, desired_state
 from di_async.gcore.lifecycle import (
     PATIENCE_S,
     glance_deployment,
@@ -38,11 +38,11 @@ WORDS = {
 }
 
 
-def seen(status: str, goal: Goal | None = None, **fields: Any) -> Sight:
+def seen(status: str, desired: DesiredState | None = None, **fields: Any) -> Sight:
     """A look at a v3 deployment."""
     case = CREATE
-    if goal is not None:
-        case = Case(action=Action.UPDATE, accepted_at=0.0, sent=goal.encode())
+    if desired is not None:
+        case = Case(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())
     return sight(deployment(shown(status, **fields)), case)
 
 
@@ -112,66 +112,66 @@ def test_progress() -> None:
 )
 def test_stopping(word: str, phase: Phase) -> None:
     """After a stop only DISABLED is the end."""
-    found = seen(word, Goal("stop"))
+    found = seen(word, DesiredState("stop"))
     assert (found.phase, found.as_sent) == (phase, phase is Phase.READY)
 
 
 @pytest.mark.parametrize("word", ["ACTIVE", "PENDING"])
 def test_starting(word: str) -> None:
     """After a start it serves or sleeps."""
-    assert seen(word, Goal("start")).as_sent is True
-    assert seen("DISABLED", Goal("start")).as_sent is False
+    assert seen(word, DesiredState("start")).as_sent is True
+    assert seen("DISABLED", DesiredState("start")).as_sent is False
 
 
 def test_update_of_what_is_stopped() -> None:
     """It may stay stopped; then DISABLED is where it settles."""
-    assert seen("DISABLED", Goal(at_rest=True)).phase is Phase.READY
-    assert seen("ACTIVE", Goal(at_rest=True)).phase is Phase.READY
+    assert seen("DISABLED", DesiredState(was_stopped=True)).phase is Phase.READY
+    assert seen("ACTIVE", DesiredState(was_stopped=True)).phase is Phase.READY
 
 
 def test_as_sent() -> None:
     """An update's sights tell whether they show it; other sights do not."""
-    goal = Goal("update", {"image": "new"})
-    assert seen("ACTIVE", goal, image="new").as_sent is True
-    assert seen("ACTIVE", goal, image="old").as_sent is False
+    desired = DesiredState("update", {"image": "new"})
+    assert seen("ACTIVE", desired, image="new").as_sent is True
+    assert seen("ACTIVE", desired, image="old").as_sent is False
     assert seen("ACTIVE").as_sent is None
 
 
 def test_update_case() -> None:
-    """It knows where the resource stood before, in the goal's own terms."""
+    """It knows where the resource stood before, in the desired's own terms."""
     before = deployment(shown("ACTIVE"))
-    case = update_case(before, Goal("stop"), 5.0, unlike=True)
+    case = update_case(before, DesiredState("stop"), 5.0, unlike=True)
     assert (case.action, case.accepted_at, case.unlike) == (Action.UPDATE, 5.0, True)
     assert case.before_phase is Phase.WORKING
-    assert update_case(before, Goal("start"), 5.0, unlike=False).before_phase is Phase.READY
+    assert update_case(before, DesiredState("start"), 5.0, unlike=False).before_phase is Phase.READY
 
 
 def test_what_proves_a_v3_update() -> None:
     """A change of what is shown, once the task is over; else nothing does by itself."""
     before = deployment(shown())
-    assert proves(goal_of({"image": "new"}, before), before, Accepted(("t",))) is True
-    assert proves(goal_of({"image": before.image}, before), before, Accepted(("t",))) is None
+    assert proves(desired_state({"image": "new"}, before), before, Accepted(("t",))) is True
+    assert proves(desired_state({"image": before.image}, before), before, Accepted(("t",))) is None
 
 
 @pytest.mark.parametrize(("status", "proof"), [("DEPLOYING", True), ("ACTIVE", False)])
 def test_what_proves_a_v2_update(status: str, proof: bool) -> None:
     """PUT's answer shows the new fields at once, so that it must show work as well."""
     before = instance(an_instance())
-    goal = goal_of({"image": "new"}, before)
-    assert proves(goal, before, instance(an_instance(status, image="new"))) is proof
+    desired = desired_state({"image": "new"}, before)
+    assert proves(desired, before, instance(an_instance(status, image="new"))) is proof
 
 
 @pytest.mark.parametrize(("status", "proof"), [("ACTIVE", True), ("DISABLED", False)])
 def test_what_proves_a_stop(status: str, proof: bool) -> None:
     """DISABLED says nothing if it was so before."""
-    assert proves(Goal("stop"), deployment(shown(status)), Accepted()) is proof
+    assert proves(DesiredState("stop"), deployment(shown(status)), Accepted()) is proof
 
 
 def test_shows() -> None:
-    """A read shows a goal, or it does not, or it cannot tell."""
-    assert shows(Goal("stop"), deployment(shown("DISABLED")))
-    assert not shows(Goal("update", {"image": "new"}), deployment(shown()))
-    assert not shows(Goal("update", {}), deployment(shown()))
+    """A read shows a desired, or it does not, or it cannot tell."""
+    assert shows(DesiredState("stop"), deployment(shown("DISABLED")))
+    assert not shows(DesiredState("update", {"image": "new"}), deployment(shown()))
+    assert not shows(DesiredState("update", {}), deployment(shown()))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A PUT replaces all, so what is not named is read and sent again."""
+"""A PUT replaces everything, so fields that do not change are read and sent again."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ TWO = [
 
 
 def merged(live: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    """The body that changes these fields."""
+    """Return the body that changes these fields."""
     return merged_body(an_instance() if live is None else live, fields)
 
 
 def test_one_field() -> None:
-    """All others stay as they are."""
+    """The other fields are kept."""
     kept = {k: v for k, v in sample("update_request").items() if k != "project_id"}
     assert merged(image="nginx:2") == {**kept, "image": "nginx:2"}
 
@@ -40,13 +40,13 @@ def test_scaling_one_region_keeps_its_triggers_and_the_other_region() -> None:
 
 
 def test_new_region() -> None:
-    """A region that is not there yet comes last."""
+    """A new region is added at the end."""
     new = {"region_id": 9, "scale": {"min": 0, "max": 1}}
     assert merged(an_instance(containers=TWO), containers=[new])["containers"] == [*TWO, new]
 
 
-def test_null_takes_a_key_away() -> None:
-    """One trigger, one variable."""
+def test_null_removes_a_key() -> None:
+    """Null removes a trigger or an environment variable."""
     body = merged(
         an_instance(containers=TWO),
         containers=[{"region_id": 7, "scale": {"triggers": {"cpu": None}}}],
@@ -58,33 +58,33 @@ def test_null_takes_a_key_away() -> None:
     assert body["description"] is None
 
 
-def test_what_we_do_not_know_stays() -> None:
-    """A trigger of tomorrow is sent back as it came."""
+def test_unknown_keys_are_kept() -> None:
+    """A trigger unknown to our models is sent back unchanged."""
     container = {"region_id": 7, "scale": {"min": 1, "max": 3, "triggers": {"fpga": {"rate": 1}}}}
     body = merged(an_instance(containers=[container]), image="nginx:2")
     assert body["containers"] == [container]
 
 
-def test_what_is_only_shown_is_not_sent() -> None:
-    """Neither on the instance nor on a container."""
+def test_read_only_fields_are_not_sent() -> None:
+    """Read-only fields of the instance and of its containers are dropped."""
     body = merged(an_instance(containers=[{**TWO[0], "error_message": "x", "address": "y"}]))
     assert body["containers"] == [TWO[0]]
     assert not {"id", "status", "address", "created_at"} & set(body)
 
 
 @pytest.mark.parametrize("name", ["envs", "api_key_ids"])
-def test_null_shown_where_none_may_be_sent(name: str) -> None:
-    """It is left out, which says the same."""
+def test_null_that_cannot_be_sent_is_omitted(name: str) -> None:
+    """A field that is shown as null but not nullable is omitted, which means the same."""
     assert name not in merged({**an_instance(), name: None})
 
 
 def test_nullable_null_is_kept() -> None:
-    """Leaving `timeout` out would make it 120."""
+    """A nullable null is sent: omitting `timeout` would make it 120."""
     assert merged(an_instance(timeout=None))["timeout"] is None
 
 
-def test_the_live_answer_is_left_alone() -> None:
-    """Merging makes new values."""
+def test_the_live_answer_is_not_changed() -> None:
+    """Merging copies values."""
     live = an_instance()
     merged(live, envs={"KEY": "x"}, containers=[{"region_id": 7, "scale": {"max": 9}}])
     assert live == an_instance()
@@ -92,12 +92,12 @@ def test_the_live_answer_is_left_alone() -> None:
 
 @pytest.mark.parametrize("odd", [None, "7", [7]])
 def test_odd_containers_shown(odd: Any) -> None:
-    """What the API should not show breaks nothing; what is given stands."""
+    """Invalid live containers are ignored; the caller's are sent."""
     given = [{"region_id": 7, "scale": {"min": 1, "max": 1}}]
     assert merged({**an_instance(), "containers": odd}, containers=given)["containers"] == given
 
 
 def test_unknown_fields() -> None:
-    """What a PUT cannot keep can be told."""
+    """Undocumented fields, which a PUT cannot keep, are listed."""
     assert unknown_fields(an_instance()) == ()
     assert unknown_fields(an_instance(region="x", nothing=None)) == ("region",)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from di_async import InvalidInputError, Secret
+from di_async.core.validation import checked
 from di_async.gcore import (
     Container,
     HTTPGetProbe,
@@ -18,7 +19,7 @@ from di_async.gcore import (
     Threshold,
     Triggers,
 )
-from di_async.gcore.spec import checked, given_fields
+from di_async.gcore.spec import given_fields
 from tests.gcore.helpers import HIDDEN, ID, a_container, a_spec, an_instance, sample
 
 V2 = InferenceInstanceSpec
@@ -26,19 +27,19 @@ V3 = InferenceDeploymentSpec
 
 
 def problems(call: Callable[[], object]) -> tuple[str, ...]:
-    """What a call complains of."""
+    """Return the faults that a call reports."""
     with pytest.raises(InvalidInputError) as caught:
         call()
     return caught.value.problems
 
 
 def scale(**fields: Any) -> dict[str, Any]:
-    """A v3 spec with this scale."""
+    """Return a v3 spec with this scale."""
     return a_spec(containers=[{"region_id": 7, "scale": {"min": 1, "max": 3, **fields}}])
 
 
 def probe(**fields: Any) -> dict[str, Any]:
-    """A v3 spec with this liveness probe."""
+    """Return a v3 spec with this liveness probe."""
     return a_spec(probes={"liveness_probe": {"enabled": True, "probe": fields}})
 
 
@@ -59,70 +60,69 @@ GOOD = [
     a_spec(probes={"liveness_probe": None, "startup_probe": {"enabled": False}}),
 ]
 BAD = {
-    "name: 4": [a_spec(name="abc"), a_spec(name="x" * 31), a_spec(name=5)],
+    "name: expected 4 to 30": [a_spec(name="abc"), a_spec(name="x" * 31), a_spec(name=5)],
     "name: required": [{k: v for k, v in a_spec().items() if k != "name"}, a_spec(name=None)],
-    "listening_port: 1 to 65535": [
+    "listening_port: expected a whole number from 1 to 65535": [
         *(a_spec(listening_port=port) for port in (0, 65536, "80", True, 80.0))
     ],
-    "containers: at least one": [a_spec(containers=[])],
+    "containers: expected at least one": [a_spec(containers=[])],
     "containers: required": [a_spec(containers=None)],
-    "containers: a list": [a_spec(containers="7"), a_spec(containers={})],
+    "containers: expected a list": [a_spec(containers="7"), a_spec(containers={})],
     "containers[0].region_id": [
         a_spec(containers=[{"scale": {"min": 1, "max": 1}}]),
         a_spec(containers=[a_container(region_id="7")]),
     ],
     "containers[0].scale: required": [a_spec(containers=[{"region_id": 7}])],
     "containers[0].scale.min": [scale(min=-1), scale(min=None)],
-    "containers[0].scale.max: 3 is less": [scale(min=4)],
+    "containers[0].scale.max: expected 4 (min) or more, not 3": [scale(min=4)],
     "containers[0].scale.cooldown": [scale(cooldown_period=-1), scale(cooldown=3)],
     "containers[0].scale.triggers.cpu.threshold": [scale(triggers={"cpu": {"threshold": "80"}})],
-    "containers[0].scale.triggers.cpu: a mapping": [scale(triggers={"cpu": 80})],
-    "containers[0].replicas: not a field": [a_spec(containers=[a_container(replicas=3)])],
-    "containers[1]: a mapping": [a_spec(containers=[a_container(), 7])],
-    "containers[0].scale.triggers: a mapping": [scale(triggers=["cpu"])],
-    "probes: a mapping": [a_spec(probes=["liveness_probe"])],
-    "probes.liveness_probe: a mapping": [a_spec(probes={"liveness_probe": True})],
-    "probes.liveness_probe.probe: a mapping": [
+    "containers[0].scale.triggers.cpu: expected a mapping": [scale(triggers={"cpu": 80})],
+    "containers[0].replicas: no such field": [a_spec(containers=[a_container(replicas=3)])],
+    "containers[1]: expected a mapping": [a_spec(containers=[a_container(), 7])],
+    "containers[0].scale.triggers: expected a mapping": [scale(triggers=["cpu"])],
+    "probes: expected a mapping": [a_spec(probes=["liveness_probe"])],
+    "probes.liveness_probe: expected a mapping": [a_spec(probes={"liveness_probe": True})],
+    "probes.liveness_probe.probe: expected a mapping": [
         a_spec(probes={"liveness_probe": {"enabled": True, "probe": "http_get"}})
     ],
-    "probes.liveness_probe.probe.http_get: a mapping": [probe(http_get=80)],
-    "probes.liveness_probe.probe.http_get.headers: a mapping": [
+    "probes.liveness_probe.probe.http_get: expected a mapping": [probe(http_get=80)],
+    "probes.liveness_probe.probe.http_get.headers: expected a mapping": [
         probe(http_get={"port": 80, "headers": ["T"]})
     ],
-    "logging: a mapping": [a_spec(logging=True)],
-    "description: text": [a_spec(description=7)],
+    "logging: expected a mapping": [a_spec(logging=True)],
+    "description: expected text": [a_spec(description=7)],
     "image": [a_spec(image=""), a_spec(image=None), a_spec(image=7)],
     "timeout": [a_spec(timeout=-1), a_spec(timeout="120")],
     "command": [a_spec(command="nginx -g"), a_spec(command=["nginx", 1])],
-    "envs: may be left out": [a_spec(envs=None)],
-    "envs: a mapping": [a_spec(envs=["A=1"])],
-    "envs['A']: text": [a_spec(envs={"A": 1})],
-    "auth_enabled: true or false": [a_spec(auth_enabled="yes")],
+    "envs: may be omitted": [a_spec(envs=None)],
+    "envs: expected a mapping": [a_spec(envs=["A=1"])],
+    "envs['A']: expected text": [a_spec(envs={"A": 1})],
+    "auth_enabled: expected true or false": [a_spec(auth_enabled="yes")],
     "auth_enabled: deprecated": [a_spec(auth_enabled=True, api_keys=["one"])],
-    "flavour: not a field": [a_spec(flavour="x")],
-    "flavor_id: not a field": [a_spec(flavor_id=ID)],
-    "probes.liveness: not a field": [a_spec(probes={"liveness": {}})],
+    "flavour: no such field": [a_spec(flavour="x")],
+    "flavor_id: no such field": [a_spec(flavor_id=ID)],
+    "probes.liveness: no such field": [a_spec(probes={"liveness": {}})],
     "probes.liveness_probe.enabled": [a_spec(probes={"liveness_probe": {}})],
-    "probes.liveness_probe.probe.http_get.port: 1": [probe(http_get={"port": 0})],
-    "probes.liveness_probe.probe.tcp_socket.port: 1": [probe(tcp_socket={})],
+    "probes.liveness_probe.probe.http_get.port: expected": [probe(http_get={"port": 0})],
+    "probes.liveness_probe.probe.tcp_socket.port: required": [probe(tcp_socket={})],
     "probes.liveness_probe.probe.exec.command[0]": [probe(exec={"command": [1]})],
 }
 
 
 @pytest.mark.parametrize("raw", GOOD)
-def test_taken(raw: dict[str, Any]) -> None:
-    """What is documented passes, and is sent as it was given."""
+def test_valid_spec(raw: dict[str, Any]) -> None:
+    """A valid spec is sent as it was given."""
     assert V3.from_dict(raw).to_dict() == raw
 
 
 @pytest.mark.parametrize(
     ("rule", "raw"), [(rule, raw) for rule, raws in BAD.items() for raw in raws]
 )
-def test_refused(rule: str, raw: dict[str, Any]) -> None:
-    """What breaks a rule is told by its path, and is all that is told."""
-    told = problems(lambda: V3.from_dict(raw))
-    assert len(told) == 1
-    assert told[0].startswith(rule)
+def test_invalid_spec(rule: str, raw: dict[str, Any]) -> None:
+    """A fault is reported once, with its path."""
+    (problem,) = problems(lambda: V3.from_dict(raw))
+    assert problem.startswith(rule)
 
 
 @pytest.mark.parametrize(
@@ -138,30 +138,30 @@ def test_refused(rule: str, raw: dict[str, Any]) -> None:
         probe(http_get={"port": 80, "headers": HIDDEN}),
     ],
 )
-def test_a_fault_tells_no_secret(raw: dict[str, Any]) -> None:
-    """What may hold one is told by its kind alone."""
+def test_a_fault_shows_no_secret(raw: dict[str, Any]) -> None:
+    """Of a value that may hold a secret, only the type is shown."""
     with pytest.raises(InvalidInputError) as caught:
         V3.from_dict(raw)
     assert HIDDEN not in f"{caught.value!r} {caught.value} {caught.value.problems}"
 
 
 def test_all_faults_at_once() -> None:
-    """One error lists everything."""
-    told = problems(lambda: V3.from_dict({"name": "x", "listening_port": 0, "containers": []}))
-    assert [problem.partition(":")[0] for problem in told] == [
-        *("flavor_name", "image", "name", "listening_port", "containers")
+    """One error lists all faults, in the order of the fields."""
+    found = problems(lambda: V3.from_dict({"name": "x", "listening_port": 0, "containers": []}))
+    assert [problem.partition(":")[0] for problem in found] == [
+        *("name", "image", "listening_port", "containers", "flavor_name")
     ]
 
 
 @pytest.mark.parametrize("name", ["flavor_id", "image_registry_id"])
 def test_uuids(name: str) -> None:
-    """v2 knows flavours and registries by UUID."""
-    told = problems(lambda: V2.from_dict({**sample("update_request"), name: "h100"}))
-    assert told == (f"{name}: a UUID, not 'h100'",)
+    """v2 identifies flavours and registries by UUID."""
+    found = problems(lambda: V2.from_dict({**sample("update_request"), name: "h100"}))
+    assert found == (f"{name}: expected a UUID, not 'h100'",)
 
 
 def test_models_make_a_spec() -> None:
-    """Our classes may stand wherever mappings may; what they leave open is not sent."""
+    """Model classes may replace mappings; their unset fields are not sent."""
     container = Container(7, Scale(0, 3, triggers=Triggers(cpu=Threshold(80))))
     get = HTTPGetProbe(80, path="/healthz", headers={"X-Token": HIDDEN})
     spec = V3(
@@ -175,51 +175,51 @@ def test_models_make_a_spec() -> None:
         probes=Probes(liveness_probe=ProbeConfig(True, Probe(http_get=get))),
     )
     spec.check()
-    told = spec.to_dict()
-    assert told["containers"] == [
+    body = spec.to_dict()
+    assert body["containers"] == [
         {"region_id": 7, "scale": {"min": 0, "max": 3, "triggers": {"cpu": {"threshold": 80}}}}
     ]
-    assert told["command"] == ["nginx", "-g"]
-    assert told["envs"] == {"KEY": HIDDEN}
-    get_probe = told["probes"]["liveness_probe"]["probe"]["http_get"]
+    assert body["command"] == ["nginx", "-g"]
+    assert body["envs"] == {"KEY": HIDDEN}
+    get_probe = body["probes"]["liveness_probe"]["probe"]["http_get"]
     assert get_probe == {"port": 80, "path": "/healthz", "headers": {"X-Token": HIDDEN}}
-    assert "timeout" not in told
+    assert "timeout" not in body
     assert HIDDEN not in repr(spec)
 
 
-def test_what_was_read_may_be_sent() -> None:
-    """A caller may start from a GET: what is only shown is left away."""
+def test_an_answer_can_be_sent() -> None:
+    """A caller may start from the answer of a GET: read-only fields are dropped."""
     spec = V2.from_dict(an_instance())
     assert spec.to_dict() == {
         k: v for k, v in sample("update_request").items() if k != "project_id"
     }
 
 
-def test_null_and_left_out_differ() -> None:
-    """None is sent; what was not given is not."""
+def test_null_differs_from_unset() -> None:
+    """None is sent as null; unset fields are not sent."""
     spec = V3(**a_spec(), description=None)
     assert spec.to_dict() == a_spec(description=None)
-    assert "LEFT_OUT" in repr(spec)
+    assert "UNSET" in repr(spec)
 
 
-def test_no_secret_in_a_complaint() -> None:
-    """A broken environment or header is told by its name alone."""
+def test_no_secret_of_a_mapping_is_shown() -> None:
+    """Of an invalid variable or header, only the name is shown."""
     raw = probe(http_get={"port": 80, "headers": {"X-Token": [HIDDEN]}})
     raw["envs"] = {"KEY": [HIDDEN]}
-    told = problems(lambda: V3.from_dict(raw))
-    assert len(told) == 2
-    assert HIDDEN not in str(told)
+    found = problems(lambda: V3.from_dict(raw))
+    assert len(found) == 2
+    assert HIDDEN not in str(found)
 
 
-def test_parts() -> None:
-    """Parts of a spec are checked as far as they go."""
+def test_update() -> None:
+    """An update may have some of the fields only; they are checked."""
     fields = {"image": "nginx:2"}
-    assert checked(fields, V3, whole=False) is fields
-    assert problems(lambda: checked({"image": ""}, V3, whole=False))
+    assert checked(V3, fields, update=True) is fields
+    assert problems(lambda: checked(V3, {"image": ""}, update=True))
 
 
 @pytest.mark.parametrize("raw", [None, 7, "name"])
-def test_no_spec(raw: Any) -> None:
-    """Neither a spec nor a mapping."""
-    with pytest.raises(InvalidInputError, match="a spec is a mapping"):
+def test_not_a_spec(raw: Any) -> None:
+    """A spec is one of the spec classes or a mapping."""
+    with pytest.raises(InvalidInputError, match="a spec is an InferenceDeploymentSpec"):
         given_fields(raw)

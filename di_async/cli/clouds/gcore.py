@@ -11,6 +11,7 @@ from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
 from di_async.core.inventory import Prices
+from di_async.core.validation import to_wire
 from di_async.gcore import (
     Container,
     InferenceDeployment,
@@ -23,7 +24,6 @@ from di_async.gcore.client import PROJECT_VARIABLES
 from di_async.gcore.lifecycle import is_pending
 from di_async.gcore.models import Inference
 from di_async.gcore.scanning import GcoreScanner
-from di_async.gcore.spec import plain
 
 __all__ = ["GcoreCloud", "GcoreV2Cloud"]
 
@@ -265,9 +265,9 @@ def _scale(
         raise InvalidInputError(f"select the region with --region, one of {', '.join(regions)}")
     maximum = {"max": replicas} if replicas else {}
     return [
-        {"region_id": one.region_id, "scale": {**plain(one.scale), "min": replicas, **maximum}}
+        {"region_id": one.region_id, "scale": {**to_wire(one.scale), "min": replicas, **maximum}}
         if str(one.region_id) == chosen
-        else plain(one)
+        else to_wire(one)
         for one in containers
     ]
 

@@ -1,11 +1,17 @@
-"""Does a read show what was sent? Compared where it can be, and never by writing a secret down."""
+"""Does a read show what was sent? Compared where possible, without storing secrets."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from di_async.gcore.goals import Goal, agreement, goal_of, hidden, read_goal
+from di_async.gcore.desired_state import (
+    DesiredState,
+    desired_state,
+    digest_secrets,
+    matches,
+    read_desired_state,
+)
 from tests.gcore.helpers import (
     HIDDEN,
     ID,
@@ -30,13 +36,13 @@ FULL_PROBE = {
 }
 
 
-def agrees(sent: dict[str, Any], **fields: Any) -> bool | None:
-    """Whether a deployment with these fields shows what was sent."""
-    return agreement(hidden(sent), deployment(shown(**fields)))
+def matched(sent: dict[str, Any], **fields: Any) -> bool | None:
+    """Return whether a deployment with these fields shows what was sent."""
+    return matches(digest_secrets(sent), deployment(shown(**fields)))
 
 
 @pytest.mark.parametrize(
-    ("sent", "there", "verdict"),
+    ("sent", "there", "expected"),
     [
         ({"image": "a"}, {"image": "a"}, True),
         ({"image": "a"}, {"image": "b"}, False),
@@ -96,61 +102,61 @@ def agrees(sent: dict[str, Any], **fields: Any) -> bool | None:
         ),
     ],
 )
-def test_agreement(sent: dict[str, Any], there: dict[str, Any], verdict: bool | None) -> None:
-    """True, False, or None where it cannot be told."""
-    assert agrees(sent, **there) is verdict
+def test_matches(sent: dict[str, Any], there: dict[str, Any], expected: bool | None) -> None:
+    """The result is True, False, or None if nothing can be compared."""
+    assert matched(sent, **there) is expected
 
 
 @pytest.mark.parametrize("name", ["flavor_id", "image_registry_id"])
 @pytest.mark.parametrize(
     "write", [str.upper, lambda uuid: uuid.replace("-", ""), "urn:uuid:{}".format]
 )
-def test_a_uuid_is_the_same_however_it_is_written(name: str, write: Callable[[str], str]) -> None:
-    """In capitals, without hyphens; another one is another."""
+def test_uuids_are_normalized(name: str, write: Callable[[str], str]) -> None:
+    """Capitals, hyphens and prefixes of a UUID do not matter."""
     found = instance(an_instance(**{name: ID}))
-    assert agreement({name: write(ID)}, found) is True
-    assert agreement({name: write(OTHER_ID)}, found) is False
+    assert matches({name: write(ID)}, found) is True
+    assert matches({name: write(OTHER_ID)}, found) is False
 
 
 def test_uuids_in_a_list() -> None:
-    """The same, in any order."""
+    """A list of UUIDs matches in any order."""
     found = instance(an_instance(api_key_ids=[ID, OTHER_ID]))
-    assert agreement({"api_key_ids": [OTHER_ID.upper(), ID]}, found) is True
-    assert agreement({"api_key_ids": [ID]}, found) is False
+    assert matches({"api_key_ids": [OTHER_ID.upper(), ID]}, found) is True
+    assert matches({"api_key_ids": [ID]}, found) is False
 
 
-def test_goal_is_what_changes() -> None:
-    """Fields that were so before prove nothing, so they are left out."""
+def test_desired_state_is_what_changes() -> None:
+    """Fields that do not change prove nothing, so they are left out."""
     before = deployment(shown(image="old", timeout=120))
-    assert goal_of({"image": "new", "timeout": 120}, before).fields == {"image": "new"}
+    assert desired_state({"image": "new", "timeout": 120}, before).fields == {"image": "new"}
 
 
-def test_goal_without_a_change() -> None:
-    """Sending what is there already changes nothing."""
-    assert goal_of(sample("update_request"), instance(sample("update_200"))).fields == {}
+def test_update_without_a_change() -> None:
+    """Sending the current values changes nothing."""
+    assert desired_state(sample("update_request"), instance(sample("update_200"))).fields == {}
 
 
-def test_goal_survives_being_written_down() -> None:
-    """What a resume token carries is the same goal."""
+def test_encode_and_read() -> None:
+    """The text in a resume token restores an equal state."""
     sent = {"image": "new", "envs": {"A": HIDDEN}, "containers": [a_container(region_id=9)]}
-    goal = goal_of(sent, deployment(shown("DISABLED")))
-    assert goal.at_rest
-    assert set(goal.fields) == set(sent)
-    assert read_goal(goal.encode()) == goal
+    desired = desired_state(sent, deployment(shown("DISABLED")))
+    assert desired.was_stopped
+    assert set(desired.fields) == set(sent)
+    assert read_desired_state(desired.encode()) == desired
 
 
-def test_goal_holds_no_secret() -> None:
-    """Environment, headers and commands stand in it as digests."""
+def test_encoded_state_has_no_secret() -> None:
+    """Environment, headers and commands are stored as digests."""
     get = {"port": 80, "headers": {"T": HIDDEN}}
     probe = {"enabled": True, "probe": {"http_get": get, "exec": {"command": [HIDDEN]}}}
     sent = {"envs": {"A": HIDDEN}, "command": [HIDDEN], "probes": {"liveness_probe": probe}}
-    goal = goal_of(sent, deployment(shown(envs={})))
-    assert set(goal.fields) == set(sent)
-    assert HIDDEN not in goal.encode()
-    assert agreement(goal.fields, deployment({**shown(), **sent})) is True
+    desired = desired_state(sent, deployment(shown(envs={})))
+    assert set(desired.fields) == set(sent)
+    assert HIDDEN not in desired.encode()
+    assert matches(desired.fields, deployment({**shown(), **sent})) is True
 
 
 @pytest.mark.parametrize("text", [None, "", "no json", "[]", '{"odd": 1}'])
-def test_damaged_goal(text: str | None) -> None:
-    """It says nothing, and breaks nothing."""
-    assert read_goal(text) == Goal()
+def test_damaged_text(text: str | None) -> None:
+    """Damaged text is read as an empty state."""
+    assert read_desired_state(text) == DesiredState()

@@ -1,0 +1,391 @@
+"""Request bodies, declared field by field. Checks, unknown keys and JSON derive from the fields.
+
+    scale: int = field(default=1, metadata=in_request(whole_number(1)))
+
+An attrs field without metadata is sent unchecked; one with `READ_ONLY` is accepted and never sent.
+Validators have the signature of attrs' own; their `instance` is the mapping that holds the value.
+They sit in the metadata because attrs would run them on construction, stop at the first fault, and
+refuse API answers, which share these classes.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Literal, NoReturn, TypeVar
+from uuid import UUID
+
+import attrs
+from attrs import frozen
+
+from di_async.core.errors import InvalidInputError
+from di_async.core.secret import reveal
+
+__all__ = [
+    "READ_ONLY",
+    "UNSET",
+    "Fault",
+    "RequestField",
+    "Unset",
+    "attribute_values",
+    "check_value",
+    "checked",
+    "each",
+    "filled_text",
+    "find_faults",
+    "flag",
+    "in_request",
+    "is_list",
+    "mapping",
+    "nested",
+    "raise_faults",
+    "request_fields",
+    "structure",
+    "text",
+    "text_map",
+    "to_wire",
+    "uuid",
+    "whole_number",
+]
+
+T = TypeVar("T")
+Json = dict[str, Any]
+Validator = Callable[[Any, Any, Any], None]
+_KEY = "di_async.request"
+
+
+class Unset(Enum):
+    """The type of `UNSET`, the default of a field whose None means null."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET = Unset.UNSET
+
+
+# --- declaring fields ------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class RequestField:
+    """One field of a request body."""
+
+    validator: Validator | None = None
+    name: str = ""
+    """Its key in JSON; the attribute's name by default."""
+    required: bool = False
+    """The body must have it, although the class has a default."""
+    required_unless: str | None = None
+    """The body must have it or the field of this name."""
+    nullable: bool | Literal["in update"] = False
+    """A mapping may have null here."""
+    immutable: bool = False
+    """It cannot change after creation."""
+    omit_empty: bool = False
+    """An empty text is not sent."""
+    attribute: Any = None
+    """The attrs field."""
+
+    @property
+    def has_default(self) -> bool:
+        """An object can be made without it."""
+        return self.attribute.default is not attrs.NOTHING
+
+    @property
+    def nested(self) -> type | None:
+        """The class that declares the value, or each item of it."""
+        inner = self.validator.item if isinstance(self.validator, _Each) else self.validator
+        return inner.cls if isinstance(inner, _Nested) else None
+
+
+def in_request(validator: Validator | None = None, **options: Any) -> dict[str, RequestField]:
+    """Return the metadata of a request field; the options are those of `RequestField`."""
+    return {_KEY: RequestField(validator=validator, **options)}
+
+
+READ_ONLY: dict[str, None] = {_KEY: None}
+"""The metadata of a field that the API shows and no request takes."""
+
+
+@lru_cache(maxsize=256)
+def request_fields(cls: type) -> Mapping[str, RequestField]:
+    """Return the request fields of a class by their keys in JSON."""
+    declared = (
+        attrs.evolve(rule, name=rule.name or attribute.name, attribute=attribute)
+        for attribute in attrs.fields(cls)
+        if (rule := attribute.metadata.get(_KEY, RequestField())) is not None
+    )
+    return {rule.name: rule for rule in declared}
+
+
+@lru_cache(maxsize=256)
+def _read_only(cls: type) -> frozenset[str]:
+    """Keys to drop from a mapping, so that a caller may start from what the API showed."""
+    shown = (a.name for a in attrs.fields(cls) if a.metadata.get(_KEY, cls) is None)
+    return frozenset(shown) | getattr(cls, "read_only", frozenset())
+
+
+# --- finding faults --------------------------------------------------------------------------
+
+
+@frozen
+class Fault:
+    """One fault of a request body."""
+
+    path: str
+    message: str
+    is_structural: bool = False
+    """No object can be made of the body. Other faults are of single values."""
+
+
+class _FaultsError(ValueError):
+    """Raised by a validator that checks several values."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        super().__init__()
+        self.faults = tuple(faults)
+
+
+def find_faults(
+    cls: type, body: Any, *, update: bool = False, is_open: bool = False
+) -> Iterator[Fault]:
+    """Yield all faults of a JSON body.
+
+    Args:
+        cls: declares the fields.
+        body: the JSON value.
+        update: fields may be missing.
+        is_open: unknown fields are allowed, and only those declared `required` must be present.
+    """
+    if not isinstance(body, Mapping):
+        yield Fault("", f"expected a mapping of fields, not {type(body).__name__}", True)
+        return
+    fields = request_fields(cls)
+    unknown = f"no such field; known fields are {', '.join(sorted(fields))}"
+    yield from (Fault(f".{k}", unknown, True) for k in body if k not in fields and not is_open)
+    for name, rule in fields.items():
+        value, path = body.get(name, UNSET), f".{name}"
+        if value is None and (rule.nullable is True or (rule.nullable and update)):
+            continue
+        if value is UNSET or value is None:
+            if not update and _is_needed(rule, body, is_open=is_open):
+                unless = f" unless {rule.required_unless} is set" if rule.required_unless else ""
+                yield Fault(path, f"required{unless}", not rule.has_default)
+            elif value is None and rule.validator is not None:
+                yield Fault(path, "may be omitted, but not null")
+        elif rule.validator is not None:
+            yield from _faults_of(rule.validator, value, path, body, rule.attribute)
+
+
+def _is_needed(rule: RequestField, body: Mapping[str, Any], *, is_open: bool) -> bool:
+    if rule.required_unless is not None:
+        return not body.get(rule.required_unless)
+    return rule.required or not (rule.has_default or is_open)
+
+
+def _faults_of(
+    validator: Validator, value: Any, path: str, body: Any = None, attribute: Any = None
+) -> Sequence[Fault]:
+    try:
+        validator(body, attribute, value)
+    except _FaultsError as error:
+        return [attrs.evolve(fault, path=path + fault.path) for fault in error.faults]
+    except (ValueError, TypeError) as error:
+        # attrs' own validators raise with the message first and details after it.
+        return [Fault(path, str(error.args[0] if error.args else error))]
+    return ()
+
+
+def raise_faults(faults: Iterable[Fault], root: str = "") -> None:
+    """Raise one error for all the faults, or do nothing if there are none.
+
+    Raises:
+        InvalidInputError: `.problems` lists each fault as `path: message`.
+    """
+    problems = tuple(f"{root}{f.path}: {f.message}".lstrip(".: ") for f in faults)
+    if problems:
+        raise InvalidInputError("; ".join(problems), problems=problems)
+
+
+def checked(cls: type, body: Json, *, update: bool = False) -> Json:
+    """Return the body as it is; see `find_faults` and `raise_faults`."""
+    raise_faults(find_faults(cls, body, update=update))
+    return body
+
+
+def check_value(validator: Validator, value: Any, name: str) -> None:
+    """Check a single value, which messages call `name`; see `raise_faults`."""
+    raise_faults(_faults_of(validator, value, name))
+
+
+# --- validators ------------------------------------------------------------------------------
+
+
+def _reject(expected: str, value: Any, *, secret: bool = False) -> NoReturn:
+    shown = type(value).__name__ if secret else repr(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    raise ValueError(f"expected {expected}, not {shown}")
+
+
+def text(expected: str = "text", pattern: str = ".*", *, secret: bool = False) -> Validator:
+    """Accept text that matches the whole pattern. Messages do not show a secret one."""
+    compiled = re.compile(pattern, re.DOTALL)
+
+    def validate(_: Any, __: Any, value: Any) -> None:
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            _reject(expected, value, secret=secret)
+
+    return validate
+
+
+def filled_text(expected: str = "text that is not blank") -> Validator:
+    """Accept text that is not blank."""
+    return text(expected, r".*\S.*")
+
+
+def whole_number(minimum: int, maximum: int | None = None) -> Validator:
+    """Accept a whole number within these bounds."""
+    bounds = f"of {minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
+
+    def validate(_: Any, __: Any, value: Any) -> None:
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if not is_number or value < minimum or (maximum is not None and value > maximum):
+            _reject(f"a whole number {bounds}", value)
+
+    return validate
+
+
+def flag(_: Any, __: Any, value: Any) -> None:
+    """Accept true or false."""
+    if not isinstance(value, bool):
+        _reject("true or false", value)
+
+
+def uuid(_: Any, __: Any, value: Any) -> None:
+    """Accept a UUID as text."""
+    try:
+        UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        _reject("a UUID", value)
+
+
+def mapping(_: Any, __: Any, value: Any) -> None:
+    """Accept any mapping."""
+    if not isinstance(value, Mapping):
+        _reject("a mapping", value, secret=True)
+
+
+def text_map(_: Any, __: Any, value: Any) -> None:
+    """Accept a mapping of texts to texts. Messages do not show its values."""
+    mapping(_, __, value)
+    message = "expected text; put numbers, true and false in quotes"
+    wrong = [k for k, v in value.items() if not isinstance(k, str) or not isinstance(v, str)]
+    if wrong:
+        raise _FaultsError(Fault(f"[{key!r}]", message) for key in wrong)
+
+
+@frozen
+class _Nested:
+    cls: type
+    is_open: bool
+
+    def __call__(self, _: Any, __: Any, value: Any) -> None:
+        if faults := list(find_faults(self.cls, value, is_open=self.is_open)):
+            raise _FaultsError(faults)
+
+
+def nested(cls: type, *, is_open: bool = False) -> Validator:
+    """Accept a mapping of the fields that `cls` declares; see `find_faults`."""
+    return _Nested(cls, is_open)
+
+
+@frozen
+class _Each:
+    item: Validator
+    non_empty: bool
+
+    def __call__(self, body: Any, attribute: Any, value: Any) -> None:
+        if not isinstance(value, list):
+            raise _FaultsError([Fault("", f"expected a list, not {type(value).__name__}", True)])
+        if self.non_empty and not value:
+            raise ValueError("expected at least one")
+        faults = [
+            fault
+            for i, item in enumerate(value)
+            for fault in _faults_of(self.item, item, f"[{i}]", body, attribute)
+        ]
+        if faults:
+            raise _FaultsError(faults)
+
+
+def each(item: Validator, *, non_empty: bool = False) -> Validator:
+    """Accept a list whose items this validator accepts."""
+    return _Each(item, non_empty)
+
+
+# --- to and from JSON ------------------------------------------------------------------------
+
+
+def to_wire(value: Any, cls: type | None = None) -> Any:
+    """Return `value` as JSON types: secrets revealed, read-only and unset fields left out.
+
+    Args:
+        value: an object, a mapping, a list of them, or a plain value.
+        cls: declares the fields of a mapping; an object's own class does it otherwise.
+    """
+    if attrs.has(type(value)):
+        cls = type(value)
+        value = _set_fields(cls, value)
+    if isinstance(value, Mapping):
+        fields = request_fields(cls) if cls else {}
+        dropped = _read_only(cls) if cls else ()
+        return {
+            key: to_wire(item, fields[key].nested if key in fields else None)
+            for key, item in value.items()
+            if key not in dropped
+        }
+    if is_list(value):
+        return [to_wire(item, cls) for item in value]
+    return reveal(value)
+
+
+def is_list(value: Any) -> bool:
+    """Return whether JSON writes the value as a list."""
+    is_text = isinstance(value, str | bytes | bytearray)
+    return isinstance(value, Sequence | Iterator) and not is_text
+
+
+def _set_fields(cls: type, found: Any) -> Json:
+    """Leave out what is unset: `UNSET`, None where that is the default, some empty texts."""
+    return {
+        name: value
+        for name, rule in request_fields(cls).items()
+        if (value := getattr(found, rule.attribute.name)) is not UNSET
+        and not (value is None and rule.attribute.default is None)
+        and not (value == "" and rule.omit_empty)
+    }
+
+
+def structure(cls: type[T], body: Mapping[str, Any]) -> T:
+    """Return the object that a JSON body without structural faults describes."""
+    return cls(**attribute_values(cls, body))
+
+
+def attribute_values(cls: type, body: Mapping[str, Any]) -> Json:
+    """Return the attributes that a JSON body without structural faults sets."""
+    return {
+        rule.attribute.name: _structured(value, rule.nested)
+        for name, rule in request_fields(cls).items()
+        if (value := body.get(name)) is not None
+    }
+
+
+def _structured(value: Any, cls: type | None) -> Any:
+    if cls is None:
+        return value
+    if isinstance(value, list):
+        return tuple(structure(cls, item) for item in value)
+    return structure(cls, value)

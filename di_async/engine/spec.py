@@ -1,0 +1,113 @@
+"""What the specs of all clouds share: reading them from mappings, texts and files, and checking."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import orjson
+from attrs import frozen
+
+from di_async.core.errors import InvalidInputError
+from di_async.core.validation import find_faults, raise_faults, structure, to_wire
+
+__all__ = ["Spec", "parse_text", "read_file"]
+
+Json = dict[str, Any]
+
+
+@frozen
+class Spec:
+    """A request body, whose fields subclasses declare (see `core/validation.py`)."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
+    """Keys that the API shows and no request takes: accepted in a mapping, and dropped."""
+    root: ClassVar[str] = ""
+    """What the paths in messages begin with."""
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Self:
+        """Return the spec in a mapping of the documented shape.
+
+        Raises:
+            InvalidInputError: (a `ValueError`) fields are missing, unknown or of the wrong type.
+                `.problems` lists all faults; those of single values alone are left to `check`.
+        """
+        return structure(cls, cls.read(raw))
+
+    @classmethod
+    def read(cls, raw: Any, *, update: bool = False) -> Json:
+        """Return a caller's mapping as JSON without structural faults; see `from_dict`.
+
+        Args:
+            raw: the mapping.
+            update: fields may be missing.
+        """
+        body: Json = to_wire(cls.documented_shape(raw), cls)
+        faults = list(find_faults(cls, body, update=update))
+        if any(fault.is_structural for fault in faults):
+            raise_faults(faults, cls.root)
+        return body
+
+    @classmethod
+    def documented_shape(cls, raw: Any) -> Any:
+        """Return a caller's mapping in the documented shape, where others are accepted too."""
+        return raw
+
+    @classmethod
+    def from_text(cls, text: str | bytes, *, source: str = "spec") -> Self:
+        """Return the spec in a JSON or YAML text, which messages call `source`."""
+        return cls.from_dict(parse_text(text, source=source))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """Return the spec in a JSON or YAML file. YAML needs `pip install 'di-async[cli]'`."""
+        return cls.from_text(read_file(path), source=str(path))
+
+    def to_dict(self) -> Json:
+        """Return the documented request body, without what is unset or read-only."""
+        body: Json = to_wire(self)
+        return body
+
+    def check(self) -> None:
+        """Check the documented rules.
+
+        Raises:
+            InvalidInputError: `.problems` lists all faults, each as `path: message`.
+        """
+        raise_faults(find_faults(type(self), self.to_dict()), self.root)
+
+
+def read_file(path: str | Path) -> bytes:
+    """Return the contents of a spec file; raise `InvalidInputError` if it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the spec file {path}: {error.strerror}") from error
+
+
+def parse_text(text: str | bytes, *, source: str) -> Mapping[str, Any]:
+    """Return the mapping in a JSON or YAML text, which messages call `source`."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as not_json:
+        value = _parse_yaml(text, source, not_json)
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(f"{source} holds {type(value).__name__}, not a mapping of fields")
+    return value
+
+
+def _parse_yaml(text: str | bytes, source: str, not_json: Exception) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise InvalidInputError(
+            f"{source} is not JSON ({not_json}); reading YAML needs `pip install 'di-async[cli]'`"
+        ) from error
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or "not valid YAML or JSON"
+        # Not chained: the parser's own error quotes the line, which may hold a token.
+        raise InvalidInputError(f"{source}{place}: {reason}") from None
