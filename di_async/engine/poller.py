@@ -43,6 +43,7 @@ _ONE_LOOK_S = 60.0
 _SOON_S = 5.0
 # How often the laws are held against what is pending.
 _REVIEW_S = 20.0
+_HOUR_S = 3600.0
 _MAX_IN_FLIGHT = 32
 # A page on its way takes the memory of many resources.
 _PAGE_WEIGHT = 2
@@ -376,7 +377,8 @@ class Poller:
 
     def _review(self, now: float) -> None:
         self._reviewed_at = now
-        self._steps.remind(self._desks.values(), self._quota(now).left, _REVIEW_S)
+        per_second = self._quota(now).left / _HOUR_S
+        self._steps.remind(self._desks.values(), per_second, _REVIEW_S)
         for desk in self._desks.values():
             if self._laws.review(desk.pending()):
                 desk.planner.kind_told()
