@@ -30,7 +30,7 @@ from benchmarks.rounds import Limit, Row, finish, options, ratio, rounds_of, tol
 from benchmarks.server import PAGE, Fleet
 from benchmarks.stainless import Listed
 from di_async.digitalocean import models
-from di_async.digitalocean.lifecycle import glance
+from di_async.digitalocean.lifecycle import row_key
 from di_async.digitalocean.models import CODEC, DedicatedInference
 from di_async.digitalocean.rows import read_sweep
 
@@ -179,7 +179,7 @@ WAYS: dict[str, Callable[[bytes], list[Any]]] = {
     "constructors": lambda body: [by_hand(row) for row in _rows(body)],
     "msgspec": lambda body: _PAGE.decode(body).dedicated_inferences,
     "stainless": lambda body: _stainless(body).dedicated_inferences,
-    "glance": lambda body: [glance(row) for row in read_sweep(body).rows],
+    "glance": lambda body: [row_key(row) for row in read_sweep(body).rows],
 }
 
 

@@ -11,8 +11,6 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from di_async.core.budget import RequestBudget
-    from di_async.core.durations import DurationModel
     from di_async.core.errors import (
         APIError,
         AuthenticationError,
@@ -38,12 +36,14 @@ if typing.TYPE_CHECKING:
         WaitRefusedError,
         WaitTimeoutError,
     )
-    from di_async.core.events import StatusChange
+    from di_async.core.rate_limit import RequestBudget
     from di_async.core.retry import RetryPolicy
-    from di_async.core.schedule import PollPolicy
     from di_async.core.secret import Secret
+    from di_async.core.waiting.durations import DurationModel
+    from di_async.core.waiting.events import StatusChange
+    from di_async.core.waiting.poll_policy import PollPolicy
     from di_async.digitalocean import DigitalOcean
-    from di_async.engine.change import Change
+    from di_async.engine.waiting.change import Change
     from di_async.exoscale import Exoscale
     from di_async.fleet.inventory import Inventory
     from di_async.fleet.scanning import scan
@@ -93,17 +93,17 @@ __all__ = [
 
 # Where the names live; the others are errors.
 _HOMES = {
-    "Change": "engine.change",
+    "Change": "engine.waiting.change",
     "DigitalOcean": "digitalocean",
-    "DurationModel": "core.durations",
+    "DurationModel": "core.waiting.durations",
     "Exoscale": "exoscale",
     "Gcore": "gcore",
     "Inventory": "fleet.inventory",
-    "PollPolicy": "core.schedule",
-    "RequestBudget": "core.budget",
+    "PollPolicy": "core.waiting.poll_policy",
+    "RequestBudget": "core.rate_limit",
     "RetryPolicy": "core.retry",
     "Secret": "core.secret",
-    "StatusChange": "core.events",
+    "StatusChange": "core.waiting.events",
     "WaitReport": "fleet.waiting",
     "as_completed": "fleet.waiting",
     "scan": "fleet.scanning",

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 
 __all__ = ["Answer", "Delayed", "FakeNetwork", "Sent", "by_route", "in_order"]
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from di_async import DigitalOcean, PollPolicy, TransportError
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from di_async.digitalocean import DedicatedInferenceSpec
 from di_async.emulator import Lifecycle, World
 

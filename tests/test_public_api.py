@@ -12,7 +12,7 @@ import pytest
 import di_async
 from di_async import DigitalOcean, PollPolicy, RequestBudget, RetryPolicy
 from di_async.digitalocean import DedicatedInferences
-from di_async.engine.change import DEFAULT, Change
+from di_async.engine.waiting.change import DEFAULT, Change
 
 ERRORS = [
     "DIError",

@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from di_async import DigitalOcean
-from di_async.core.durations import DurationModel
-from di_async.core.stages import ResumeToken, pack_case, unpack_case
-from di_async.core.waiter import Action, Case, Marks, Phase
+from di_async.core.waiting.durations import DurationModel
+from di_async.core.waiting.evidence import Action, Expectation, Phase, ResourceVersion
+from di_async.core.waiting.resume_token import ResumeToken, pack_expectation, unpack_expectation
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore
 from di_async.gcore.desired_state import DesiredState, read_desired_state
@@ -46,9 +46,9 @@ def recent(name: str) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(moved)).decode().rstrip("=")
 
 
-def expectation(name: str) -> Case:
+def expectation(name: str) -> Expectation:
     """Return the case in a stored token."""
-    return unpack_case(ResumeToken.decode(TOKENS[name]), accepted_at=5.0)
+    return unpack_expectation(ResumeToken.decode(TOKENS[name]), accepted_at=5.0)
 
 
 @asynccontextmanager
@@ -80,7 +80,7 @@ def test_token_is_written_as_it_was_read(name: str) -> None:
 @every_token
 def test_baseline_is_written_as_it_was_read(name: str) -> None:
     """Reading the case in a token and writing it again keeps every key and value."""
-    packed = orjson.loads(orjson.dumps(pack_case(expectation(name))))
+    packed = orjson.loads(orjson.dumps(pack_expectation(expectation(name))))
     assert packed == content(TOKENS[name])["baseline"]
 
 
@@ -107,22 +107,22 @@ async def test_client_resumes_token(name: str) -> None:
 
 def test_digitalocean_update() -> None:
     """All marks of the instance before the update, and what the update makes, are read."""
-    assert expectation("digitalocean update observed") == Case(
+    assert expectation("digitalocean update observed") == Expectation(
         action=Action.UPDATE,
         accepted_at=5.0,
-        before=Marks(
+        before=ResourceVersion(
             updated_at=MIDNIGHT,
-            version=3,
+            spec_version=3,
             spec_id="spec-3",
-            pending_version=4,
-            pending_id="spec-4",
+            pending_spec_version=4,
+            pending_spec_id="spec-4",
         ),
         before_phase=Phase.WORKING,
         baseline=MIDNIGHT.replace(minute=5),
-        target_version=5,
-        target_id="spec-5",
+        target_spec_version=5,
+        target_spec_id="spec-5",
         sent="b19706037a2bd676e2db361e91bf7173",
-        unlike=None,
+        differed_before=None,
     )
 
 
@@ -135,13 +135,13 @@ def test_exoscale_update() -> None:
         "name": "new",
     }
     assert (case.before.updated_at, case.before_phase) == (MIDNIGHT, Phase.READY)
-    assert (orjson.loads(case.sent or ""), case.unlike) == (sent, True)
+    assert (orjson.loads(case.sent or ""), case.differed_before) == (sent, True)
 
 
 def test_gcore_update() -> None:
     """The fields that change, with secrets as digests, and the earlier stop are read."""
     case = expectation("gcore v3 update of DISABLED")
-    assert (case.before_phase, case.unlike) == (Phase.READY, True)
+    assert (case.before_phase, case.differed_before) == (Phase.READY, True)
     assert read_desired_state(case.sent) == DesiredState(
         "update",
         {
@@ -165,7 +165,7 @@ def test_steps_and_times() -> None:
     """The operation that has to end first, the scope, the start and the deadline are read."""
     token = ResumeToken.decode(TOKENS["exoscale update"])
     assert [(step.kind, step.id) for step in token.steps] == [("operation", exo.OPERATION)]
-    assert (token.stage.kind, token.stage.id) == ("deployment", exo.ID)
+    assert (token.resource.kind, token.resource.id) == ("deployment", exo.ID)
     assert (token.provider, token.scope, token.action) == ("exoscale", "ch-gva-2", "update")
     assert token.base_url == "https://api-ch-gva-2.exoscale.com"
     assert (token.started_at, token.deadline_at, token.endless) == (EPOCH, EPOCH + 3600, False)

@@ -30,7 +30,7 @@ from benchmarks.settle.tape import Player, asked_on
 from benchmarks.settle.virtual import run_virtual
 from benchmarks.settle.wire import Latency, WorldTransport
 from di_async import DigitalOcean, RequestBudget
-from di_async.core.wire import Request
+from di_async.core.http import Request
 
 __all__ = ["Piece", "costs_alone"]
 

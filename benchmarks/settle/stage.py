@@ -28,9 +28,9 @@ from di_async import (
     TransportError,
     WaitTimeoutError,
 )
-from di_async.core.stages import ResumeToken, pack_case
-from di_async.core.stages import Stage as Reading
-from di_async.core.waiter import Action, Case
+from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.resume_token import ResourceRef as Reading
+from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
 from di_async.emulator import World
 
 __all__ = ["Actor", "Stage", "attach"]
@@ -147,13 +147,13 @@ class Stage:
 
 def attach(client: DigitalOcean, id: str) -> Change[Any]:
     """A handle on a create that another process began at second 0."""
-    case = Case(action=Action.CREATE, accepted_at=0.0, target_version=1)
+    expectation = Expectation(action=Action.CREATE, accepted_at=0.0, target_spec_version=1)
     token = ResumeToken(
         provider="digitalocean",
         base_url=client.base_url,
-        stage=Reading("dedicated-inference", id),
-        action=case.action,
-        baseline=pack_case(case),
+        resource=Reading("dedicated-inference", id),
+        action=expectation.action,
+        baseline=pack_expectation(expectation),
         started_at=EPOCH,
     )
     return client.dedicated_inferences.resume(token.encode())

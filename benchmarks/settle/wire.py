@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 
 from benchmarks.settle.virtual import EPOCH
 from di_async import TransportError
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from di_async.emulator import Response as Answer
 
 __all__ = ["Asked", "Handling", "Latency", "Stopwatch", "WorldTransport"]

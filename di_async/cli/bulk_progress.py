@@ -15,7 +15,7 @@ from rich.text import Text
 
 from di_async import Change
 from di_async.cli.output import Column, format_duration, is_live, style_of
-from di_async.engine.stats import Stats
+from di_async.engine.waiting.stats import Stats
 
 __all__ = ["REPORT_COLUMNS", "BulkProgress", "show_progress", "state_of"]
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import aiohttp
 
-from di_async.core.budget import RequestBudget
 from di_async.core.errors import InvalidInputError, NotFoundError
-from di_async.core.paging import Page, Unread, read_page, rows_under
-from di_async.core.planner import PAGE_SIZE
-from di_async.core.ports import Capabilities, Source, Transport, Trip
+from di_async.core.http import Priority
+from di_async.core.pagination import Page, RawPage, read_page, rows_under
+from di_async.core.protocols import CallRecord, Capabilities, Source, Transport
+from di_async.core.rate_limit import RequestBudget
 from di_async.core.retry import RetryPolicy
-from di_async.core.schedule import PollPolicy
 from di_async.core.secret import Secret
-from di_async.core.stages import Stage
-from di_async.core.wire import Priority
-from di_async.digitalocean.conventions import DigitalOceanConventions
+from di_async.core.waiting.planner import PAGE_SIZE
+from di_async.core.waiting.poll_policy import PollPolicy
+from di_async.core.waiting.resume_token import ResourceRef
+from di_async.digitalocean.dialect import DigitalOceanDialect
 from di_async.digitalocean.endpoints import ENDPOINTS
-from di_async.digitalocean.lifecycle import glance, place, sight
+from di_async.digitalocean.lifecycle import duration_key, observe, row_key
 from di_async.digitalocean.merge import merged_spec, scaled_spec
 from di_async.digitalocean.models import (
     CODEC,
@@ -38,11 +38,11 @@ from di_async.digitalocean.models import (
 from di_async.digitalocean.rows import read_sweep
 from di_async.digitalocean.spec import SpecLike, complete_spec, spec_fields
 from di_async.digitalocean.writes import Writes, unwrap
-from di_async.engine.change import DEFAULT, Change, Default
 from di_async.engine.client import Client, Engine, credential
-from di_async.engine.pages import Listing
-from di_async.engine.resources import Resources
+from di_async.engine.listing import Listing
+from di_async.engine.resource_api import ResourceApi
 from di_async.engine.transport import checked_base_url
+from di_async.engine.waiting.change import DEFAULT, Change, Default
 
 if TYPE_CHECKING:
     from di_async.core.inventory import Prices
@@ -109,7 +109,7 @@ class DigitalOcean(Client):
             raise InvalidInputError("secrets_key is 'access_tokens' or 'secrets'")
         engine = Engine.make(
             base_url,
-            DigitalOceanConventions(secret),
+            DigitalOceanDialect(secret),
             retry=retry,
             polling=polling,
             budget=RequestBudget() if budget is DEFAULT else budget,
@@ -161,7 +161,7 @@ def _listing(
     return Listing(fetch, read, page_size, fits)
 
 
-class DedicatedInferences(Resources[DedicatedInference]):
+class DedicatedInferences(ResourceApi[DedicatedInference]):
     """Dedicated inference instances: `client.dedicated_inferences`."""
 
     def __init__(self, engine: Engine, base_url: str, secrets_key: str) -> None:
@@ -170,13 +170,13 @@ class DedicatedInferences(Resources[DedicatedInference]):
             noun="dedicated inference",
             kind="dedicated-inference",
             base_url=base_url,
-            fetch=self._poll,
-            sight=sight,
-            place=place,
-            sweep=self._sweep,
+            get=self._get_once,
+            observe=observe,
+            duration_key=duration_key,
+            list_page=self._list_page,
             regional=True,
-            glance=glance,
-            row=_row,
+            row_key=row_key,
+            decode_row=_row,
             capabilities=Capabilities(
                 unique_names=True,
                 spec_versions=True,
@@ -186,7 +186,7 @@ class DedicatedInferences(Resources[DedicatedInference]):
             ),
         )
         super().__init__(engine, source, ENDPOINTS["get"].request)
-        self._writes = Writes(engine, source, secrets_key, get=self.get, find=self._bearing)
+        self._writes = Writes(engine, source, secrets_key, get=self.get, find=self._find_all)
 
     # -- instances ----------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class DedicatedInferences(Resources[DedicatedInference]):
 
     async def find(self, name: str) -> DedicatedInference | None:
         """The instance of that name, in full; None where there is none."""
-        found = await self._bearing(name)
+        found = await self._find_all(name)
         return found[0] if found else None
 
     async def create(
@@ -331,11 +331,11 @@ class DedicatedInferences(Resources[DedicatedInference]):
 
     async def revoke_token(self, id: str, token_id: str) -> None:
         """Revoke an endpoint token, at once and for good."""
-        trip = Trip()
+        call = CallRecord()
         try:
-            await self._engine.json(ENDPOINTS["revoke_token"].request(id, token_id), trip)
+            await self._engine.json(ENDPOINTS["revoke_token"].request(id, token_id), call)
         except NotFoundError:
-            if trip.doubtful <= 1:
+            if call.maybe_processed <= 1:
                 raise  # otherwise an earlier send of ours did it and its answer was lost
 
     async def ca_certificate(self, id: str) -> CACertificate:
@@ -356,7 +356,7 @@ class DedicatedInferences(Resources[DedicatedInference]):
 
     # -- how -----------------------------------------------------------------------------------
 
-    async def _bearing(self, name: str) -> builtins.list[DedicatedInference]:
+    async def _find_all(self, name: str) -> builtins.list[DedicatedInference]:
         """All instances of a name, in full. A row that does not show its name is looked into."""
         found = []
         async for row in self.list(name=name):
@@ -368,12 +368,14 @@ class DedicatedInferences(Resources[DedicatedInference]):
                 found.append(instance)
         return found
 
-    async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Unread:
+    async def _list_page(self, page: int, call: CallRecord, region: str | None = None) -> RawPage:
         asked = {"region": region, "page": page, "per_page": PAGE_SIZE}
         request = ENDPOINTS["list"].request(params=asked)
-        return await self._engine.unread(request, Priority.SWEEP, trip, read_sweep)
+        return await self._engine.raw_page(request, Priority.SWEEP, call, read_sweep)
 
-    async def _poll(self, stage: Stage, priority: Priority, trip: Trip) -> DedicatedInference:
+    async def _get_once(
+        self, stage: ResourceRef, priority: Priority, call: CallRecord
+    ) -> DedicatedInference:
         request = ENDPOINTS["get"].request(stage.id)
-        body = await self._engine.json_once(request, priority, trip)
+        body = await self._engine.json_once(request, priority, call)
         return CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)

@@ -3,7 +3,7 @@
 https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 """
 
-from di_async.core.wire import Endpoint
+from di_async.core.http import Endpoint
 
 __all__ = ["ENDPOINTS"]
 

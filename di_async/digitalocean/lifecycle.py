@@ -7,12 +7,19 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/ (get:
 from datetime import UTC, datetime
 from typing import Any
 
-from di_async.core.waiter import Action, Case, Marks, Phase, Sight
+from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase, ResourceVersion
 from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
 from di_async.digitalocean.rows import LightRow
 from di_async.digitalocean.spec import DedicatedInferenceSpec, latest_spec, spec_digest
 
-__all__ = ["create_case", "glance", "is_pending", "place", "sight", "update_case"]
+__all__ = [
+    "create_expectation",
+    "duration_key",
+    "is_pending",
+    "observe",
+    "row_key",
+    "update_expectation",
+]
 
 _READY, _WORKING, _FAILED = Phase.READY, Phase.WORKING, Phase.FAILED
 _PHASES = {
@@ -30,72 +37,74 @@ _SILENT = DeploymentSpec()
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def sight(di: DedicatedInference, case: Case) -> Sight:
+def observe(di: DedicatedInference, expectation: Expectation) -> Observation:
     """One look at an instance, in the waiter's words."""
     phase = _PHASES.get(di.status, _WORKING)
     lacking = _not_ready_reason(di) if phase is _READY else None
     shown = di.spec
-    return Sight(
-        word=di.status,
+    return Observation(
+        status=di.status,
         phase=phase,
         complete=lacking is None,
-        marks=marks(di),
-        as_sent=spec_digest(shown) == case.sent if shown and case.sent else None,
-        why=_failure(di) if phase is _FAILED else lacking,
-        known=di.status in _PHASES,
-        full=di.spec is not None,
+        version=resource_version(di),
+        matches_sent=spec_digest(shown) == expectation.sent if shown and expectation.sent else None,
+        reason=_failure_reason(di) if phase is _FAILED else lacking,
+        documented=di.status in _PHASES,
+        has_spec=di.spec is not None,
     )
 
 
-def marks(di: DedicatedInference) -> Marks:
+def resource_version(di: DedicatedInference) -> ResourceVersion:
     """What tells this state from an older one. Version 0 and 1970 say nothing."""
     spec, pending = di.spec or _SILENT, di.pending_deployment_spec or _SILENT
-    return Marks(
+    return ResourceVersion(
         updated_at=_real_time(di.updated_at),
-        version=spec.version or None,
+        spec_version=spec.version or None,
         spec_id=spec.id or None,
-        pending_version=pending.version or None,
-        pending_id=pending.id or None,
+        pending_spec_version=pending.version or None,
+        pending_spec_id=pending.id or None,
     )
 
 
-def create_case(
+def create_expectation(
     answer: DedicatedInference, spec: DedicatedInferenceSpec, accepted_at: float
-) -> Case:
+) -> Expectation:
     """What must be seen before a create is settled."""
-    seen = marks(answer)
-    return Case(
+    seen = resource_version(answer)
+    return Expectation(
         action=Action.CREATE,
         accepted_at=accepted_at,
-        target_version=seen.pending_version or seen.version or spec.version or None,
-        target_id=seen.pending_id,
+        target_spec_version=seen.pending_spec_version or seen.spec_version or spec.version or None,
+        target_spec_id=seen.pending_spec_id,
         sent=spec_digest(spec),
     )
 
 
-def update_case(
+def update_expectation(
     before: DedicatedInference,
     answer: DedicatedInference,
     spec: DedicatedInferenceSpec | None,
     accepted_at: float,
-) -> Case:
+) -> Expectation:
     """What must be seen before an update is settled, given the instance before it."""
-    was, answered = marks(before), marks(answer)
-    target = answered.pending_version
-    advanced = target is not None and was.version is not None and target > was.version
-    return Case(
+    was, answered = resource_version(before), resource_version(answer)
+    target = answered.pending_spec_version
+    advanced = target is not None and was.spec_version is not None and target > was.spec_version
+    return Expectation(
         action=Action.UPDATE,
         accepted_at=accepted_at,
         before=was,
         before_phase=_PHASES.get(before.status, _WORKING),
         baseline=answered.updated_at,
-        target_version=target if advanced else None,
-        target_id=answered.pending_id if answered.pending_id != was.pending_id else None,
+        target_spec_version=target if advanced else None,
+        target_spec_id=answered.pending_spec_id
+        if answered.pending_spec_id != was.pending_spec_id
+        else None,
         sent=spec_digest(spec) if spec else None,
     )
 
 
-def place(di: DedicatedInference) -> tuple[str, str]:
+def duration_key(di: DedicatedInference) -> tuple[str, str]:
     """Region and first GPU: what decides how long things take."""
     shown, region = latest_spec(di) or _SILENT, di.region or ""
     for deployment in shown.model_deployments:
@@ -104,7 +113,7 @@ def place(di: DedicatedInference) -> tuple[str, str]:
     return region, ""
 
 
-def glance(row: Any) -> tuple[str, int]:
+def row_key(row: Any) -> tuple[str, int]:
     """A list row's id, and what changes when its state does."""
     if type(row) is LightRow:
         return row.id, hash(row)
@@ -137,7 +146,7 @@ def _not_ready_reason(di: DedicatedInference) -> str | None:
     return None if wanted else "its endpoint is not there yet"
 
 
-def _failure(di: DedicatedInference) -> str:
+def _failure_reason(di: DedicatedInference) -> str:
     """The API gives no reason in any schema; broken accelerators are the nearest to one."""
     specs = [spec for spec in (di.pending_deployment_spec, di.spec) if spec]
     broken = [

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from di_async.core.codec import loads
-from di_async.core.paging import Page, read_page
+from di_async.core.pagination import Page, read_page
 
 __all__ = ["KEY", "LightRow", "read_sweep"]
 
@@ -53,7 +53,9 @@ def read_sweep(body: bytes) -> Page:
         return replace(read_page(loads(body), KEY), body=body)
     told = {KEY: light.dedicated_inferences, "links": light.links, "meta": light.meta}
     page = read_page(told, KEY)
-    return replace(page, whole=_Whole(body), body=body, stamps=list(map(hash, page.rows)))
+    return replace(
+        page, decode_full_row=_Whole(body), body=body, row_fingerprints=list(map(hash, page.rows))
+    )
 
 
 class _Whole(msgspec.Struct, dict=True):

@@ -16,12 +16,12 @@ from di_async.core.errors import (
     OutcomeUnknownError,
     PermissionDeniedError,
 )
-from di_async.core.ports import Source, Trip
-from di_async.core.reconcile import Candidate
+from di_async.core.http import Request
+from di_async.core.lost_create import Candidate
+from di_async.core.protocols import CallRecord, Source
 from di_async.core.secret import Secret, reveal
-from di_async.core.wire import Request
 from di_async.digitalocean.endpoints import ENDPOINTS
-from di_async.digitalocean.lifecycle import create_case, update_case
+from di_async.digitalocean.lifecycle import create_expectation, update_expectation
 from di_async.digitalocean.models import CODEC, AccessToken, DedicatedInference
 from di_async.digitalocean.spec import (
     DedicatedInferenceSpec,
@@ -29,18 +29,18 @@ from di_async.digitalocean.spec import (
     latest_spec,
     spec_digest,
 )
-from di_async.engine.change import Change
 from di_async.engine.client import Engine
-from di_async.engine.pages import Listing
-from di_async.engine.writes import (
-    AMBIGUOUS,
+from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import (
+    AMBIGUOUS_ERRORS,
+    AcceptedWrite,
     CreateByName,
-    Reply,
+    backoff,
     delete,
-    pause,
+    retry_while_busy,
     unknown_write,
-    when_free,
 )
+from di_async.engine.waiting.change import Change
 
 __all__ = ["Writes", "unwrap"]
 
@@ -93,7 +93,7 @@ class Writes:
             find=partial(self._find, spec.name),
             candidate=partial(_candidate, spec),
             adopt=partial(self._adopt, spec),
-            finding=f"Look with `find({spec.name!r})`",
+            lookup_hint=f"Look with `find({spec.name!r})`",
         ).send()
 
     def _created(self, spec: DedicatedInferenceSpec, answer: Any) -> Change[DedicatedInference]:
@@ -101,9 +101,9 @@ class Writes:
         initial = CODEC.structure(unwrap(answer, "dedicated_inference"), DedicatedInference)
         token = CODEC.structure(answer["token"], AccessToken) if answer.get("token") else None
         logger.info("create of %s accepted: %s", spec.name, initial.id)
-        case = create_case(initial, spec, accepted_at)
+        expectation = create_expectation(initial, spec, accepted_at)
         return self._engine.change(
-            self._source, initial.id, case, initial=initial, access_token=token
+            self._source, initial.id, expectation, initial=initial, access_token=token
         )
 
     def _adopt(
@@ -116,8 +116,8 @@ class Writes:
             found.id,
             found.id,
         )
-        case = create_case(found, spec, self._engine.clock.now())
-        return self._engine.change(self._source, found.id, case, initial=found, adopted=True)
+        expectation = create_expectation(found, spec, self._engine.clock.now())
+        return self._engine.change(self._source, found.id, expectation, initial=found, adopted=True)
 
     # -- update -------------------------------------------------------------------------------
 
@@ -136,11 +136,13 @@ class Writes:
             spec = make_spec(before)
             body = {**({"spec": spec.to_dict()} if spec else {}), **secrets}
             answer, adopted = await self._patch(before, spec, body)
-            case = update_case(before, answer, spec, self._engine.clock.now())
+            expectation = update_expectation(before, answer, spec, self._engine.clock.now())
             logger.info("update of %s accepted", id)
-            return self._engine.change(self._source, id, case, initial=answer, adopted=adopted)
+            return self._engine.change(
+                self._source, id, expectation, initial=answer, adopted=adopted
+            )
 
-        return await when_free(self._engine, write, ready_timeout, is_busy=_is_not_yet)
+        return await retry_while_busy(self._engine, write, ready_timeout, is_busy=_is_not_yet)
 
     async def _patch(
         self,
@@ -160,17 +162,17 @@ class Writes:
                 if lost is None or spec is None:
                     raise
                 live = await self._read_after(request, lost, before.id)
-                if _taken(before, live, spec):
+                if _was_accepted(before, live, spec):
                     return live, True
                 raise unknown_write(request, before.id, lost, live) from lost
-            except AMBIGUOUS as error:
+            except AMBIGUOUS_ERRORS as error:
                 if isinstance(error, ConnectError) and lost is None:
                     raise
                 lost = error
             logger.warning("the answer to the update of %s was lost: reading again", before.id)
-            await pause(self._engine, attempt)
+            await backoff(self._engine, attempt)
             live = await self._read_after(request, lost, before.id)
-            if spec is not None and _taken(before, live, spec):
+            if spec is not None and _was_accepted(before, live, spec):
                 return live, True
         raise unknown_write(request, before.id, lost, live) from lost
 
@@ -189,12 +191,12 @@ class Writes:
         """See `DedicatedInferences.delete`."""
         request = ENDPOINTS["delete"].request(id)
 
-        async def send(trip: Trip) -> Reply:
-            await self._engine.json(request, trip)
+        async def send(call: CallRecord) -> AcceptedWrite:
+            await self._engine.json(request, call)
             return None, ()
 
         elsewhere = "If the token is of another team, it still bills"
-        return await delete(self._engine, self._source, id, send, elsewhere=elsewhere)
+        return await delete(self._engine, self._source, id, send, location_hint=elsewhere)
 
     async def create_token(
         self, id: str, name: str, list_tokens: Callable[[str], Listing[AccessToken]]
@@ -207,7 +209,7 @@ class Writes:
             return CODEC.structure(unwrap(body, "token"), AccessToken)
         except ConnectError:
             raise
-        except AMBIGUOUS as lost:
+        except AMBIGUOUS_ERRORS as lost:
             try:
                 found = [token async for token in list_tokens(id) if token.name == name]
                 seen = f"{len(found)} of that name exist"
@@ -250,7 +252,7 @@ def _is_not_yet(refusal: APIError) -> bool:
     return isinstance(refusal, PermissionDeniedError) and refusal.method == "PATCH"
 
 
-def _taken(
+def _was_accepted(
     before: DedicatedInference, live: DedicatedInference, spec: DedicatedInferenceSpec
 ) -> bool:
     """The live instance shows that our update was accepted.

@@ -18,25 +18,25 @@ import aiohttp
 from msgspec import Struct
 from msgspec.structs import replace
 
-from di_async.core.budget import RequestBudget
 from di_async.core.codec import loads
 from di_async.core.errors import ClientClosedError, DecodeError, InvalidInputError
-from di_async.core.paging import Page, Unread
-from di_async.core.ports import Conventions, Source, Transport, Trip
+from di_async.core.http import Priority, Request, Response, json_bytes, query
+from di_async.core.pagination import Page, RawPage
+from di_async.core.protocols import ApiDialect, CallRecord, Source, Transport
+from di_async.core.rate_limit import RequestBudget
 from di_async.core.retry import RetryPolicy
-from di_async.core.schedule import PollPolicy
 from di_async.core.secret import Secret
-from di_async.core.stages import ResumeToken, Stage, unpack_case
-from di_async.core.waiter import Action, Case
-from di_async.core.wire import Priority, Request, Response, json_bytes, query
-from di_async.engine.change import Change
+from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.poll_policy import PollPolicy
+from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_expectation
 from di_async.engine.clock import Clock
-from di_async.engine.observe import Tracker
-from di_async.engine.poller import Poller
 from di_async.engine.session import Session
-from di_async.engine.stats import Stats
 from di_async.engine.transport import AiohttpTransport, TransportOptions
-from di_async.engine.watching import AccountWatch, Sweep
+from di_async.engine.waiting.account_watch import AccountWatch, Sweep
+from di_async.engine.waiting.change import Change
+from di_async.engine.waiting.poller import Poller
+from di_async.engine.waiting.stats import Stats
+from di_async.engine.waiting.tracker import ChangeTracker
 
 __all__ = ["Client", "ClientOptions", "Engine", "credential", "full_user_agent"]
 
@@ -113,7 +113,7 @@ class Engine(Struct, kw_only=True):
     """One client's moving parts; the provider's own methods work through this."""
 
     transport: Transport
-    conventions: Conventions
+    dialect: ApiDialect
     retry: RetryPolicy
     polling: PollPolicy
     budget: RequestBudget | None
@@ -124,7 +124,7 @@ class Engine(Struct, kw_only=True):
     def make(
         cls,
         base_url: str,
-        conventions: Conventions,
+        conventions: ApiDialect,
         *,
         retry: RetryPolicy | None = None,
         polling: PollPolicy | None = None,
@@ -145,7 +145,7 @@ class Engine(Struct, kw_only=True):
         )
         return cls(
             transport=transport or AiohttpTransport(options),
-            conventions=conventions,
+            dialect=conventions,
             retry=retry or RetryPolicy(),
             polling=polling or PollPolicy(),
             budget=budget,
@@ -157,7 +157,7 @@ class Engine(Struct, kw_only=True):
             raise RuntimeError("a client is entered once: make a new one for each `async with`")
         loop = asyncio.get_running_loop()
         clock = Clock(loop)
-        session = Session(self.transport, self.conventions, self.retry, self.budget, clock)
+        session = Session(self.transport, self.dialect, self.retry, self.budget, clock)
         poller = Poller(self.polling, self.budget, clock, contextvars.copy_context())
         self._runtime = Runtime(loop, clock, session, poller)
         await self.transport.open()
@@ -202,34 +202,34 @@ class Engine(Struct, kw_only=True):
     async def json(
         self,
         request: Request,
-        trip: Trip | None = None,
+        call: CallRecord | None = None,
         read: Callable[[bytes], Any] | None = None,
     ) -> Any:
         """The decoded answer to a request; None where there is no body.
 
         `read` makes of a body something else than the value in its JSON.
         """
-        response = await self.running.session.call(request, trip)
+        response = await self.running.session.call(request, call)
         return _decoded(request, response, read)
 
-    async def json_once(self, request: Request, priority: Priority, trip: Trip) -> Any:
+    async def json_once(self, request: Request, priority: Priority, call: CallRecord) -> Any:
         """The same in a single attempt: a poller asks again in its own time."""
-        return _decoded(request, await self.running.session.once(request, priority, trip))
+        return _decoded(request, await self.running.session.once(request, priority, call))
 
-    async def unread(
-        self, request: Request, priority: Priority, trip: Trip, read: Callable[[bytes], Page]
-    ) -> Unread:
+    async def raw_page(
+        self, request: Request, priority: Priority, call: CallRecord, read: Callable[[bytes], Page]
+    ) -> RawPage:
         """A list page in a single attempt, to be read when somebody wants it."""
-        response = await self.running.session.once(request, priority, trip)
-        return Unread(response.body, partial(_decoded, request, response, read))
+        response = await self.running.session.once(request, priority, call)
+        return RawPage(response.body, partial(_decoded, request, response, read))
 
     def change(
         self,
         source: Source[R],
         id: str,
-        case: Case,
+        expectation: Expectation,
         *,
-        steps: Sequence[Stage] = (),
+        steps: Sequence[ResourceRef] = (),
         predicate: Callable[[R], object] | None = None,
         initial: Any = None,
         access_token: Any = None,
@@ -242,7 +242,9 @@ class Engine(Struct, kw_only=True):
 
         `steps` have to end, in their order, before the resource is judged.
         """
-        tracker = Tracker(source, id, case, self.clock, predicate=predicate, steps=steps)
+        tracker = ChangeTracker(
+            source, id, expectation, self.clock, predicate=predicate, steps=steps
+        )
         return Change(
             tracker,
             self._poller,
@@ -262,10 +264,10 @@ class Engine(Struct, kw_only=True):
     def resumed(self, source: Source[R], text: str) -> Change[Any]:
         """The change that a token tells of, if it belongs to this client's API."""
         token, clock = ResumeToken.decode(text), self.clock
-        told = (token.provider, token.base_url, token.scope, token.stage.kind)
+        told = (token.provider, token.base_url, token.scope, token.resource.kind)
         if told != (source.provider, source.base_url, source.scope, source.kind):
             raise InvalidInputError(
-                f"this resume token is for a {_whose(token.stage.kind, token)}, "
+                f"this resume token is for a {_whose(token.resource.kind, token)}, "
                 f"not for a {_whose(source.kind, source)}"
             )
         if token.action == Action.PREDICATE:
@@ -273,9 +275,9 @@ class Engine(Struct, kw_only=True):
                 "a wait for a predicate cannot be resumed: no token holds the predicate"
             )
         started_at = min(clock.loop_at(token.started_at), clock.now())
-        case = unpack_case(token, accepted_at=clock.now())
-        tracker = Tracker(
-            source, token.stage.id, case, clock, started_at=started_at, steps=token.steps
+        expectation = unpack_expectation(token, accepted_at=clock.now())
+        tracker = ChangeTracker(
+            source, token.resource.id, expectation, clock, started_at=started_at, steps=token.steps
         )
         until = math.inf if token.endless else token.deadline_at
         return Change(tracker, self._poller, resumed_until=until)

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from di_async.core.budget import RateNews, RequestBudget
 from di_async.core.errors import ClientClosedError
-from di_async.core.wire import Priority
+from di_async.core.http import Priority
+from di_async.core.rate_limit import RateLimitInfo, RequestBudget
 from di_async.engine.clock import Clock
 
 __all__ = ["Gate"]
@@ -62,7 +62,7 @@ class Gate:
         """Requests in the last minute and in the last hour; None without a budget."""
         return None if self._budget is None else self._budget.used(self._clock.now())
 
-    def learn(self, news: RateNews) -> None:
+    def learn(self, news: RateLimitInfo) -> None:
         """Pass on what an answer told about the quota."""
         self.refused += news.limited
         if self._budget is not None:

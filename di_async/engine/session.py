@@ -4,11 +4,11 @@ import asyncio
 import logging
 import random
 
-from di_async.core.budget import RequestBudget
 from di_async.core.errors import ClientClosedError, ConnectError, DIError, RateLimitError
-from di_async.core.ports import Conventions, Transport, Trip
+from di_async.core.http import Priority, Request, Response
+from di_async.core.protocols import ApiDialect, CallRecord, Transport
+from di_async.core.rate_limit import RequestBudget
 from di_async.core.retry import RetryPolicy, decide_retry
-from di_async.core.wire import Priority, Request, Response
 from di_async.engine.clock import Clock
 from di_async.engine.gate import Gate
 
@@ -23,7 +23,7 @@ class Session:
     def __init__(
         self,
         transport: Transport,
-        conventions: Conventions,
+        conventions: ApiDialect,
         retry: RetryPolicy,
         budget: RequestBudget | None,
         clock: Clock,
@@ -35,14 +35,14 @@ class Session:
         self._gate = Gate(budget, clock)
         self._closed = False
 
-    async def call(self, request: Request, trip: Trip | None = None) -> Response:
+    async def call(self, request: Request, trip: CallRecord | None = None) -> Response:
         """The successful answer to a request, repeated where that does no harm.
 
         Raises:
             TransportError: no answer. APIError: an answer that says no.
             RateLimitError: also when our own pacing would hold it for over `max_delay` seconds.
         """
-        trip = trip or Trip()
+        trip = trip or CallRecord()
         attempt = 0
         while True:
             attempt += 1
@@ -62,7 +62,7 @@ class Session:
             await asyncio.sleep(delay)
 
     async def once(
-        self, request: Request, priority: Priority, trip: Trip, longest: float | None = None
+        self, request: Request, priority: Priority, trip: CallRecord, longest: float | None = None
     ) -> Response:
         """One attempt, held back for as long as the budget wants. Never repeated by us.
 
@@ -80,12 +80,12 @@ class Session:
         if sent_at < trip.started_at:
             trip.started_at = sent_at
         trip.sends += 1
-        trip.doubtful += 1
+        trip.maybe_processed += 1
 
         async def again() -> None:
             await self._gate.enter(priority)
             trip.sends += 1
-            trip.doubtful += 1
+            trip.maybe_processed += 1
 
         try:
             response = await self._transport.send(
@@ -94,7 +94,7 @@ class Session:
         except ConnectError:
             self._gate.refund(stamp)
             trip.sends -= 1
-            trip.doubtful -= 1
+            trip.maybe_processed -= 1
             self._check_open()
             raise
         except DIError:
@@ -103,10 +103,10 @@ class Session:
         if logger.isEnabledFor(logging.DEBUG):
             told = (request.method, request.path, response.status, self.clock.now() - sent_at)
             logger.debug("%s %s -> %d in %.3f s", *told)
-        self._gate.learn(self._conventions.rate(response, self.clock.wall()))
+        self._gate.learn(self._conventions.rate_limit(response, self.clock.wall()))
         if not 200 <= response.status < 300:
             error = self._conventions.error(request, response, self.clock.wall())
-            trip.doubtful -= error.never_processed
+            trip.maybe_processed -= error.never_processed
             raise error
         return response
 

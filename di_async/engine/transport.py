@@ -22,7 +22,7 @@ from di_async.core.errors import (
     RequestTimeoutError,
     TransportError,
 )
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 
 __all__ = ["AiohttpTransport", "TransportOptions", "checked_base_url"]
 
@@ -149,7 +149,7 @@ class AiohttpTransport:
             await session.close()
 
     async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
-        """Send once; see `core.ports.Transport`."""
+        """Send once; see `core.protocols.Transport`."""
         session = self._session
         if session is None or session.closed:
             raise TransportError("the aiohttp session is closed")

@@ -5,7 +5,6 @@ What its API cannot promise is told in one place: `deployments.capabilities`.
 
 from di_async.exoscale.client import Exoscale, ExoscaleZone, Operations
 from di_async.exoscale.deployments import CAPABILITIES, Deployments
-from di_async.exoscale.library import Models
 from di_async.exoscale.models import (
     Deployment,
     EngineParameter,
@@ -17,6 +16,7 @@ from di_async.exoscale.models import (
     Reference,
     Zone,
 )
+from di_async.exoscale.models_api import Models
 from di_async.exoscale.spec import DeploymentSpec
 
 __all__ = [

@@ -5,16 +5,16 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 
 from typing import Unpack
 
-from di_async.core.budget import RequestBudget
 from di_async.core.inventory import Prices
+from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
 from di_async.engine.client import Client, ClientOptions, Engine, credential
-from di_async.exoscale.conventions import ExoscaleConventions
 from di_async.exoscale.deployments import Deployments
-from di_async.exoscale.library import Models
+from di_async.exoscale.dialect import ExoscaleDialect
 from di_async.exoscale.models import EngineParameter, InstanceType, Operation, Zone
+from di_async.exoscale.models_api import Models
 from di_async.exoscale.scanning import ExoscaleScanner
-from di_async.exoscale.site import Site, zone_url
+from di_async.exoscale.zone_requests import ZoneRequests, zone_url
 
 __all__ = ["Exoscale", "ExoscaleZone", "Operations"]
 
@@ -26,7 +26,7 @@ PER_MINUTE, PER_HOUR = 120, 3600
 class Operations:
     """What writes answer with: `client.operations`."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: ZoneRequests) -> None:
         self._site = site
 
     async def get(self, id: str) -> Operation:
@@ -42,7 +42,7 @@ class ExoscaleZone:
         deployments: `Deployments`, `models`: `Models`, `operations`: `Operations`.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: ZoneRequests) -> None:
         self._site = site
         self.zone = site.zone
         self.deployments = Deployments(site)
@@ -59,7 +59,7 @@ class ExoscaleZone:
             InvalidInputError: (a `ValueError`) no zone can have that name, or `base_url` is that
                 of one zone only.
         """
-        return ExoscaleZone(self._site.elsewhere(zone))
+        return ExoscaleZone(self._site.in_zone(zone))
 
     async def instance_types(self) -> list[InstanceType]:
         """The GPU families of this zone, and whether the organisation may use them."""
@@ -106,9 +106,9 @@ class Exoscale(ExoscaleZone, Client):
         url = zone_url(base_url, zone)
         if "budget" not in options:
             options["budget"] = RequestBudget(per_minute=PER_MINUTE, per_hour=PER_HOUR)
-        engine = Engine.make(url, ExoscaleConventions(key.reveal(), secret, url), **options)
+        engine = Engine.make(url, ExoscaleDialect(key.reveal(), secret, url), **options)
         Client.__init__(self, url, engine)
-        ExoscaleZone.__init__(self, Site(engine, base_url, zone))
+        ExoscaleZone.__init__(self, ZoneRequests(engine, base_url, zone))
 
     def scanner(self, label: str, prices: Prices) -> ExoscaleScanner:
         """How `scan` reads all zones of this account. No I/O."""

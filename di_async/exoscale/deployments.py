@@ -9,16 +9,16 @@ from functools import partial
 from typing import Any
 
 from di_async.core.errors import DecodeError, InvalidInputError
-from di_async.core.ports import Capabilities
+from di_async.core.http import Request
+from di_async.core.protocols import Capabilities
 from di_async.core.secret import Secret
-from di_async.core.wire import Request
-from di_async.engine.change import Change
-from di_async.engine.pages import Listing
-from di_async.exoscale.lifecycle import glance, place, sight
+from di_async.engine.listing import Listing
+from di_async.engine.waiting.change import Change
+from di_async.exoscale.lifecycle import duration_key, observe, row_key
 from di_async.exoscale.models import CODEC, Deployment, LogEntry, RevealedKey
-from di_async.exoscale.site import OPERATION, Site, ZoneResources
 from di_async.exoscale.spec import SpecLike, checked, complete_spec, update_body
 from di_async.exoscale.writes import DeploymentWrites
+from di_async.exoscale.zone_requests import OPERATION, ZoneRequests, ZoneResources
 
 __all__ = ["CAPABILITIES", "Deployments", "is_public"]
 
@@ -28,7 +28,7 @@ CAPABILITIES = Capabilities(
     updated_at=True,
     shows_sent=True,
     busy_status=409,
-    steps=(OPERATION,),
+    operations=(OPERATION,),
 )
 
 
@@ -39,17 +39,17 @@ class Deployments(ZoneResources[Deployment]):
     succeeded and then a read shows the deployment `ready`, with what was asked for.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: ZoneRequests) -> None:
         source = site.source(
             noun="deployment",
             kind="deployment",
-            fetch=site.reader("get_deployment", Deployment),
-            sight=sight,
-            place=partial(place, site.zone),
-            sweep=site.sweeper("list_deployments", lambda row: not is_public(row)),
-            glance=glance,
-            row=partial(CODEC.structure, into=Deployment),
-            steps=(site.operations(),),
+            get=site.get_fetcher("get_deployment", Deployment),
+            observe=observe,
+            duration_key=partial(duration_key, site.zone),
+            list_page=site.list_fetcher("list_deployments", lambda row: not is_public(row)),
+            row_key=row_key,
+            decode_row=partial(CODEC.structure, into=Deployment),
+            operations=(site.operations(),),
             capabilities=CAPABILITIES,
         )
         super().__init__(site, source, "get_deployment")
@@ -63,10 +63,12 @@ class Deployments(ZoneResources[Deployment]):
                 runs for all; not given, what the API gives.
         """
 
-        def fits(row: Deployment) -> bool:
+        def predicate(row: Deployment) -> bool:
             return visibility in (None, row.visibility or visibility)
 
-        return self._site.listing("list_deployments", Deployment, {"visibility": visibility}, fits)
+        return self._site.listing(
+            "list_deployments", Deployment, {"visibility": visibility}, predicate
+        )
 
     async def get(self, id: str) -> Deployment:
         """One deployment. Raises `NotFoundError` where this zone has none of that id."""

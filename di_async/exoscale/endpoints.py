@@ -4,7 +4,7 @@ The version prefix belongs to the paths: signatures cover it.
 https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
-from di_async.core.wire import Endpoint
+from di_async.core.http import Endpoint
 
 __all__ = ["ENDPOINTS"]
 

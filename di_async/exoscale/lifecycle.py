@@ -14,19 +14,19 @@ from typing import Any
 
 import orjson
 
-from di_async.core.waiter import Action, Case, Marks, Phase, Sight
+from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase, ResourceVersion
 from di_async.exoscale.models import Deployment, Model, Operation
 
 __all__ = [
-    "create_case",
+    "create_expectation",
     "differs",
-    "glance",
+    "duration_key",
     "is_pending",
-    "model_sight",
-    "operation_sight",
-    "place",
-    "sight",
-    "update_case",
+    "observe",
+    "observe_model",
+    "observe_operation",
+    "row_key",
+    "update_expectation",
 ]
 
 Fields = Mapping[str, Any]
@@ -50,60 +50,60 @@ _OPERATION_PHASES = {
 }
 
 
-def sight(deployment: Deployment, case: Case) -> Sight:
+def observe(deployment: Deployment, expectation: Expectation) -> Observation:
     """One look at a deployment, in the waiter's words."""
     phase = _PHASES.get(deployment.state, Phase.WORKING)
     lacking = _not_ready_reason(deployment) if phase is Phase.READY else None
-    other = differs(deployment, orjson.loads(case.sent)) if case.sent else None
-    return Sight(
-        word=deployment.state,
+    other = differs(deployment, orjson.loads(expectation.sent)) if expectation.sent else None
+    return Observation(
+        status=deployment.state,
         phase=phase,
         complete=lacking is None,
-        marks=Marks(updated_at=deployment.updated_at),
-        as_sent=None if other is None else not other,
-        why=_failure(deployment) if phase is Phase.FAILED else lacking,
-        known=deployment.state in _PHASES,
-        full=_is_full(deployment),
+        version=ResourceVersion(updated_at=deployment.updated_at),
+        matches_sent=None if other is None else not other,
+        reason=_failure(deployment) if phase is Phase.FAILED else lacking,
+        documented=deployment.state in _PHASES,
+        has_spec=_is_full(deployment),
     )
 
 
-def model_sight(model: Model, case: Case) -> Sight:
+def observe_model(model: Model, expectation: Expectation) -> Observation:
     """One look at a model, in the waiter's words."""
     phase = _MODEL_PHASES.get(model.state, Phase.WORKING)
-    return Sight(
-        word=model.state,
+    return Observation(
+        status=model.state,
         phase=phase,
-        marks=Marks(updated_at=model.updated_at),
-        why="state error: the API gives no reason" if phase is Phase.FAILED else None,
-        known=model.state in _MODEL_PHASES,
+        version=ResourceVersion(updated_at=model.updated_at),
+        reason="state error: the API gives no reason" if phase is Phase.FAILED else None,
+        documented=model.state in _MODEL_PHASES,
     )
 
 
-def operation_sight(operation: Operation, case: Case) -> Sight:
+def observe_operation(operation: Operation, expectation: Expectation) -> Observation:
     """One look at an operation, in the waiter's words."""
     phase = _OPERATION_PHASES.get(operation.state, Phase.WORKING)
-    return Sight(
-        word=operation.state,
+    return Observation(
+        status=operation.state,
         phase=phase,
-        why=_operation_failure(operation) if phase is Phase.FAILED else None,
-        known=operation.state in _OPERATION_PHASES,
+        reason=_operation_failure(operation) if phase is Phase.FAILED else None,
+        documented=operation.state in _OPERATION_PHASES,
     )
 
 
-def create_case(accepted_at: float) -> Case:
+def create_expectation(accepted_at: float) -> Expectation:
     """What must be seen before a create is settled."""
-    return Case(action=Action.CREATE, accepted_at=accepted_at)
+    return Expectation(action=Action.CREATE, accepted_at=accepted_at)
 
 
-def update_case(before: Deployment, sent: Fields, accepted_at: float) -> Case:
+def update_expectation(before: Deployment, sent: Fields, accepted_at: float) -> Expectation:
     """What must be seen before an update or a scale is settled, given the deployment before it."""
-    return Case(
+    return Expectation(
         action=Action.UPDATE,
         accepted_at=accepted_at,
-        before=Marks(updated_at=before.updated_at),
+        before=ResourceVersion(updated_at=before.updated_at),
         before_phase=_PHASES.get(before.state, Phase.WORKING),
         sent=orjson.dumps(_hidden(sent), option=orjson.OPT_SORT_KEYS).decode(),
-        unlike=differs(before, sent),
+        differed_before=differs(before, sent),
     )
 
 
@@ -129,19 +129,19 @@ def _shown(deployment: Deployment) -> Fields:
 
 
 def _hidden(fields: Fields) -> Fields:
-    """The same with a digest in the place of arguments, where there is none yet."""
+    """The same with a digest in the duration_key of arguments, where there is none yet."""
     arguments = fields.get(_ARGUMENTS)
     if not isinstance(arguments, list):
         return fields
     return {**fields, _ARGUMENTS: hashlib.sha256(orjson.dumps(arguments)).hexdigest()[:24]}
 
 
-def place(zone: str, deployment: Deployment) -> tuple[str, str]:
+def duration_key(zone: str, deployment: Deployment) -> tuple[str, str]:
     """Zone and GPU family: what decides how long things take."""
     return zone, deployment.gpu_type or ""
 
 
-def glance(row: Any) -> tuple[str, int]:
+def row_key(row: Any) -> tuple[str, int]:
     """A list row's id, and what changes when its state does."""
     try:
         told = (row.get("state"), row.get("status"), row.get("updated-at"), row.get("replicas"))

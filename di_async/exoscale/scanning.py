@@ -10,7 +10,7 @@ from attrs import define, field
 from di_async.core.inventory import GPURow, InventoryRow, Prices
 from di_async.exoscale.lifecycle import is_pending
 from di_async.exoscale.models import Deployment, Zone
-from di_async.exoscale.site import Site
+from di_async.exoscale.zone_requests import ZoneRequests
 
 __all__ = ["ExoscaleScanner", "row_of"]
 
@@ -19,7 +19,7 @@ __all__ = ["ExoscaleScanner", "row_of"]
 class ExoscaleScanner:
     """What `fleet.scan` works with."""
 
-    site: Site
+    site: ZoneRequests
     label: str
     prices: Prices
     _zone_of: dict[str, str] = field(factory=dict, init=False)
@@ -33,7 +33,7 @@ class ExoscaleScanner:
         self, region: str | None, on_page: Callable[[int, int | None], object]
     ) -> Sequence[InventoryRow]:
         """The organisation's deployments in a zone."""
-        site = self.site.elsewhere(region or self.site.zone)
+        site = self.site.in_zone(region or self.site.zone)
         listed = await site.rows("list_deployments", Deployment)
         own = [row for row in listed if row.visibility != "public"]
         self._zone_of.update((row.id, site.zone) for row in own)
@@ -42,7 +42,7 @@ class ExoscaleScanner:
 
     async def get(self, id: str) -> InventoryRow:
         """One deployment, in full, from the zone that listed it."""
-        site = self.site.elsewhere(self._zone_of.get(id, self.site.zone))
+        site = self.site.in_zone(self._zone_of.get(id, self.site.zone))
         found = await site.read("get_deployment", id, Deployment)
         return row_of(found, site.zone, self.label, self.prices)
 

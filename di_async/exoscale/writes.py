@@ -22,30 +22,30 @@ from di_async.core.errors import (
     NotFoundError,
     OutcomeUnknownError,
 )
-from di_async.core.ports import Source, Trip
-from di_async.core.reconcile import CLOCK_SKEW
-from di_async.core.stages import Stage
-from di_async.core.waiter import Action, Case, Phase
-from di_async.core.wire import Priority, Request
-from di_async.engine.change import Change
-from di_async.engine.writes import (
-    AMBIGUOUS,
-    LOOKS_AFTER_S,
-    Reply,
+from di_async.core.http import Priority, Request
+from di_async.core.lost_create import CLOCK_SKEW
+from di_async.core.protocols import CallRecord, Source
+from di_async.core.waiting.evidence import Action, Expectation, Phase
+from di_async.core.waiting.resume_token import ResourceRef
+from di_async.engine.lost_writes import (
+    AMBIGUOUS_ERRORS,
+    LOOKUP_DELAYS_S,
+    AcceptedWrite,
     delete,
-    told_if_cancelled,
+    note_on_cancel,
+    retry_while_busy,
     unknown_write,
-    when_free,
 )
+from di_async.engine.waiting.change import Change
 from di_async.exoscale.lifecycle import (
-    create_case,
+    create_expectation,
     differs,
     is_pending,
-    operation_sight,
-    update_case,
+    observe_operation,
+    update_expectation,
 )
 from di_async.exoscale.models import CODEC, Deployment, Model, Operation
-from di_async.exoscale.site import OPERATION, Site
+from di_async.exoscale.zone_requests import OPERATION, ZoneRequests
 
 __all__ = ["DeploymentWrites", "Writes"]
 
@@ -56,14 +56,14 @@ R = TypeVar("R", bound=Deployment | Model)
 
 _ALLOWANCE = timedelta(seconds=5)
 """How far apart clocks may be for a row to count as made since; stamps may be whole seconds."""
-_ANY = Case(action=Action.ACTIVE, accepted_at=0.0)
+_ANY = Expectation(action=Action.ACTIVE, accepted_at=0.0)
 
 
 @frozen
 class Writes(Generic[R]):
     """The writes to one kind of resource in one zone."""
 
-    site: Site
+    site: ZoneRequests
     source: Source[R]
     named: Callable[[str], Awaitable[list[R]]]
     """All that bear a name."""
@@ -74,25 +74,25 @@ class Writes(Generic[R]):
         """What settles when that which this request makes is ready."""
         began = self.site.engine.clock.datetime()
         finding = f"Look with `find_all({name!r})` in {self.site.zone}"
-        with told_if_cancelled(f"the {self.source.noun} {name!r}", finding):
-            trip = Trip()
-            operation, made = await self._accepted(request, name, began, trip), None
+        with note_on_cancel(f"the {self.source.noun} {name!r}", finding):
+            call = CallRecord()
+            operation, made = await self._accepted(request, name, began, call), None
             if not _referenced(operation):
-                sent_at = self.site.engine.clock.wall_at(trip.started_at)
+                sent_at = self.site.engine.clock.wall_at(call.started_at)
                 since = datetime.fromtimestamp(sent_at, UTC)
                 operation, made = await self._made(operation, request, name, since)
         id = _referenced(operation) or (made.id if made else "")
         logger.info("create of %s accepted: %s", name, id)
-        return self._change(id, create_case(self._now()), operation, made=made)
+        return self._change(id, create_expectation(self._now()), operation, made=made)
 
     async def _accepted(
-        self, request: Request, name: str, began: datetime, trip: Trip
+        self, request: Request, name: str, began: datetime, call: CallRecord
     ) -> Operation:
         try:
-            return await self._send(request, trip)
+            return await self._send(request, call)
         except ConnectError:
             raise
-        except AMBIGUOUS as lost:
+        except AMBIGUOUS_ERRORS as lost:
             why = f"its answer was lost: {lost}"
             raise await self._unknown(request, name, began, why) from lost
 
@@ -100,14 +100,16 @@ class Writes(Generic[R]):
         self, operation: Operation, request: Request, name: str, began: datetime
     ) -> tuple[Operation, R | None]:
         """An operation that did not tell what it makes, as soon as it does; else what it made."""
-        for pause in LOOKS_AFTER_S:
+        for pause in LOOKUP_DELAYS_S:
             self._raise_if_failed(operation)
             await asyncio.sleep(pause)
             try:
                 if operation.id:
                     operation = await self.site.operation(operation.id)
                 told = _referenced(operation)
-                made = None if told or not _is_over(operation) else await self._sole(name, began)
+                made = (
+                    None if told or not _is_over(operation) else await self._only_match(name, began)
+                )
             except ClientClosedError:
                 raise
             except DIError as error:
@@ -120,17 +122,17 @@ class Writes(Generic[R]):
         why = f"it was accepted as operation {which}, which does not tell the id"
         raise await self._unknown(request, name, began, why)
 
-    async def _sole(self, name: str, began: datetime) -> R | None:
+    async def _only_match(self, name: str, began: datetime) -> R | None:
         """What a create that is over has made, if it alone can be meant.
 
         None where another of that name may be as young, or it itself may be somebody else's.
         """
-        young = await self._young(name, began)
+        young = await self._recent(name, began)
         if len(young) != 1 or not young[0].id or young[0].created_at is None:
             return None
         return young[0] if young[0].created_at >= began - _ALLOWANCE else None
 
-    async def _young(self, name: str, began: datetime) -> list[R]:
+    async def _recent(self, name: str, began: datetime) -> list[R]:
         """What bears the name and may have been made by this call."""
         since = began - CLOCK_SKEW
         found = await self.named(name)
@@ -140,7 +142,7 @@ class Writes(Generic[R]):
         self, request: Request, name: str, began: datetime, why: str
     ) -> OutcomeUnknownError:
         try:
-            young = await self._young(name, began)
+            young = await self._recent(name, began)
             ids = ": " + ", ".join(one.id or "(no id)" for one in young) if young else ""
             seen = f"{len(young)} of that name and age exist (`.candidates`{ids})"
         except ClientClosedError:
@@ -161,40 +163,40 @@ class Writes(Generic[R]):
     async def delete(self, request: Request, id: str, ready_timeout: float = 0) -> Change[None]:
         """What settles when GET answers 404."""
 
-        async def send(trip: Trip) -> Reply:
+        async def send(call: CallRecord) -> AcceptedWrite:
             operation = Operation()
             try:
-                operation = await when_free(
-                    self.site.engine, lambda: self._send(request, trip), ready_timeout
+                operation = await retry_while_busy(
+                    self.site.engine, lambda: self._send(request, call), ready_timeout
                 )
             except ConflictError:
                 # An earlier send of ours may be what is under way.
-                if not trip.doubtful or not await self._seems_to_go(id):
+                if not call.maybe_processed or not await self._seems_to_go(id):
                     raise
                 logger.warning("the answer to the delete of %s was lost, and one is under way", id)
             return operation, self._steps(operation)
 
         elsewhere = f"If it is in another zone than {self.site.zone}, it still bills"
-        return await delete(self.site.engine, self.source, id, send, elsewhere=elsewhere)
+        return await delete(self.site.engine, self.source, id, send, location_hint=elsewhere)
 
     async def _seems_to_go(self, id: str) -> bool:
         """It is busy and its state does not tell with what: only a deletion is like that."""
-        trip = Trip()
+        call = CallRecord()
         try:
-            found = await self.source.fetch(Stage(self.source.kind, id), Priority.READ, trip)
+            found = await self.source.get(ResourceRef(self.source.kind, id), Priority.READ, call)
         except NotFoundError as error:
             return not error.transient
         return not is_pending(found.state)
 
     # -- operations ---------------------------------------------------------------------------
 
-    async def _send(self, request: Request, trip: Trip | None = None) -> Operation:
-        return CODEC.structure(await self.site.engine.json(request, trip), Operation)
+    async def _send(self, request: Request, call: CallRecord | None = None) -> Operation:
+        return CODEC.structure(await self.site.engine.json(request, call), Operation)
 
     def _change(
         self,
         id: str,
-        case: Case,
+        expectation: Expectation,
         operation: Operation,
         *,
         made: R | None = None,
@@ -204,14 +206,14 @@ class Writes(Generic[R]):
         return self.site.engine.change(
             self.source,
             id,
-            case,
+            expectation,
             steps=self._steps(operation),
             initial=operation if made is None else made,
             adopted=adopted or made is not None,
             shown_at_once=None if made is None else True,
         )
 
-    def _steps(self, operation: Operation) -> Sequence[Stage]:
+    def _steps(self, operation: Operation) -> Sequence[ResourceRef]:
         """The operation has to end first, unless it has succeeded already.
 
         Raises:
@@ -220,13 +222,13 @@ class Writes(Generic[R]):
         if not operation.id:
             self._raise_if_failed(operation)
         pending = operation.id and not _is_over(operation)
-        return (Stage(OPERATION, operation.id),) if pending else ()
+        return (ResourceRef(OPERATION, operation.id),) if pending else ()
 
     def _raise_if_failed(self, operation: Operation) -> None:
-        seen = operation_sight(operation, _ANY)
+        seen = observe_operation(operation, _ANY)
         if seen.phase is Phase.FAILED:
             raise DeploymentFailedError(
-                f"the write to the {self.source.noun} failed: {OPERATION} {seen.why}.",
+                f"the write to the {self.source.noun} failed: {OPERATION} {seen.reason}.",
                 initial=operation,
             )
 
@@ -254,10 +256,12 @@ class DeploymentWrites(Writes[Deployment]):
             request, sent = request_of(before)
             operation = await self._sent(request, before, sent)
             logger.info("%s of %s accepted", request.method, id)
-            case = update_case(before, sent, self._now())
-            return self._change(id, case, operation or Operation(), adopted=operation is None)
+            expectation = update_expectation(before, sent, self._now())
+            return self._change(
+                id, expectation, operation or Operation(), adopted=operation is None
+            )
 
-        return await when_free(self.site.engine, write, ready_timeout)
+        return await retry_while_busy(self.site.engine, write, ready_timeout)
 
     async def _sent(self, request: Request, before: Deployment, sent: Body) -> Operation | None:
         """The operation of a write; None where that was lost and the write seen to be accepted.
@@ -269,10 +273,10 @@ class DeploymentWrites(Writes[Deployment]):
             return await self._send(request)
         except ConnectError:
             raise
-        except AMBIGUOUS as error:
+        except AMBIGUOUS_ERRORS as error:
             lost: DIError = error
         live = before
-        for pause in LOOKS_AFTER_S:
+        for pause in LOOKUP_DELAYS_S:
             logger.warning("the answer to the write to %s was lost: reading again", before.id)
             await asyncio.sleep(pause)
             try:
@@ -286,7 +290,7 @@ class DeploymentWrites(Writes[Deployment]):
                 return None  # one is under way, and none was when this write was first sent
             except ClientClosedError:
                 raise
-            except AMBIGUOUS as error:
+            except AMBIGUOUS_ERRORS as error:
                 lost = error
             except DIError as error:
                 lost = error
@@ -305,7 +309,7 @@ def _is_taken(before: Deployment, live: Deployment, sent: Body) -> bool:
 
 def _is_over(operation: Operation) -> bool:
     """It has succeeded."""
-    return operation_sight(operation, _ANY).phase is Phase.READY
+    return observe_operation(operation, _ANY).phase is Phase.READY
 
 
 def _referenced(operation: Operation) -> str:

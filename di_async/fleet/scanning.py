@@ -16,9 +16,9 @@ from attrs import define, evolve, field, frozen
 from di_async.core.errors import DIError, NotFoundError, RateLimitError
 from di_async.core.inventory import InventoryRow, Prices
 from di_async.engine.clock import Clock
-from di_async.engine.together import each
+from di_async.engine.concurrency import for_each
 from di_async.fleet.inventory import Inventory, ScanError
-from di_async.fleet.ports import ScanClient, Scanner
+from di_async.fleet.protocols import ScanClient, Scanner
 
 __all__ = ["OnProgress", "ScanProgress", "scan"]
 
@@ -78,7 +78,7 @@ async def scan(
         for client, label in _labelled(clients)
         for prices in [Prices()]
     ]
-    await each(scans, lambda one: one.run(places, accelerators=accelerators, details=details))
+    await for_each(scans, lambda one: one.run(places, accelerators=accelerators, details=details))
     return Inventory(
         tuple(row for one in scans for row in one.rows),
         tuple(error for one in scans for error in one.errors),
@@ -134,7 +134,7 @@ class _ClientScan:
             self.errors.append(ScanError(self.label, None, "list", error))
             return
         found.update((region, []) for region in regions)  # results in this order
-        await each(regions, lambda region: self._list(region, found))
+        await for_each(regions, lambda region: self._list(region, found))
 
     async def _list(self, region: str | None, found: _Found) -> None:
         def tell(done: int, total: int | None) -> None:
@@ -177,7 +177,7 @@ class _ClientScan:
             done += 1
             self.tell(ScanProgress(self.label, None, what, done, len(known)))
 
-        await each(known, work, at_once=_IN_FLIGHT)
+        await for_each(known, work, concurrency=_IN_FLIGHT)
         return [results.get(row.id, row) for row in rows if not row.id or row.id in results]
 
     async def _equipped(self, row: InventoryRow) -> InventoryRow:

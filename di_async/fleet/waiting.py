@@ -14,7 +14,7 @@ import anyio
 from attrs import define, field, frozen
 
 from di_async.core.errors import InvalidInputError, WaitTimeoutError
-from di_async.engine.change import DEFAULT, Change, Timeout
+from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
 __all__ = ["Completions", "Failure", "ReturnWhen", "WaitReport", "as_completed", "wait_all"]
 

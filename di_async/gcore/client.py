@@ -6,14 +6,14 @@ https://api.gcore.com; https://gcore.com/docs/developer-tools/rest-api
 import os
 from typing import Unpack
 
-from di_async.core.budget import RequestBudget
 from di_async.core.errors import InvalidInputError
 from di_async.core.inventory import Prices
+from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
 from di_async.engine.client import Client, ClientOptions, Engine, credential
 from di_async.engine.transport import checked_base_url
-from di_async.gcore.conventions import GcoreConventions
 from di_async.gcore.deployments import InferenceDeployments
+from di_async.gcore.dialect import GcoreDialect
 from di_async.gcore.instances import InferenceInstances
 from di_async.gcore.scanning import GcoreScanner
 
@@ -59,7 +59,7 @@ class Gcore(Client):
         base_url = checked_base_url(base_url)
         if "budget" not in options:
             options["budget"] = RequestBudget(per_minute=PER_MINUTE, per_hour=PER_HOUR)
-        engine = Engine.make(base_url, GcoreConventions(key, project), **options)
+        engine = Engine.make(base_url, GcoreDialect(key, project), **options)
         super().__init__(base_url, engine)
         self.project_id = None if project is None else int(project)
         self.inference_instances = InferenceInstances(engine, base_url, project)

@@ -9,32 +9,34 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
-from di_async.core.paging import Page, rows_under
-from di_async.core.planner import PAGE_SIZE
-from di_async.core.ports import Capabilities, Source, Trip
-from di_async.core.stages import Stage
+from di_async.core.http import Priority, Request, query
+from di_async.core.pagination import Page, rows_under
+from di_async.core.protocols import CallRecord, Capabilities, Source
 from di_async.core.validation import checked
-from di_async.core.waiter import Action, Case
-from di_async.core.wire import Priority, Request, query
-from di_async.engine.change import Change
+from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.planner import PAGE_SIZE
+from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
-from di_async.engine.pages import Listing
-from di_async.engine.resources import Resources
-from di_async.engine.writes import CreateByName, Reply
-from di_async.gcore.creates import candidate
+from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import AcceptedWrite, CreateByName
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+from di_async.gcore.create_recovery import candidate
 from di_async.gcore.desired_state import DesiredState, desired_state
 from di_async.gcore.endpoints import DEPLOYMENTS, TASK
-from di_async.gcore.lifecycle import glance_deployment, place, sight, task_sight
+from di_async.gcore.lifecycle import deployment_row_key, duration_key, observe, observe_task
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, Task
 from di_async.gcore.pages import in_region, read_page, read_rows, size_of_page
 from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
-from di_async.gcore.writes import Plan, Writes
+from di_async.gcore.writes import PlannedWrite, Writes
 
 __all__ = ["InferenceDeployments"]
 
 logger = logging.getLogger("di_async")
 
-CAPABILITIES = Capabilities(unique_names=True, shows_sent=True, busy_status=409, steps=("task",))
+CAPABILITIES = Capabilities(
+    unique_names=True, shows_sent=True, busy_status=409, operations=("task",)
+)
 DEFAULT_TIMEOUT_S = 7200.0
 
 
@@ -46,7 +48,7 @@ def _task_row(row: Any) -> Task:
     return CODEC.structure(row, Task)
 
 
-class InferenceDeployments(Resources[InferenceDeployment]):
+class InferenceDeployments(ResourceApi[InferenceDeployment]):
     """Inference deployments (v3): `client.inference_deployments`.
 
     A deployment's id is its name, unique within the project. Scaled to zero (`PENDING`) it is as
@@ -61,9 +63,9 @@ class InferenceDeployments(Resources[InferenceDeployment]):
             kind="task",
             base_url=base_url,
             scope=project,
-            fetch=self._poll_task,
-            sight=task_sight,
-            row=_task_row,
+            get=self._poll_task,
+            observe=observe_task,
+            decode_row=_task_row,
         )
         source = Source(
             provider="gcore",
@@ -72,13 +74,13 @@ class InferenceDeployments(Resources[InferenceDeployment]):
             base_url=base_url,
             scope=project,
             default_timeout=DEFAULT_TIMEOUT_S,
-            fetch=self._poll,
-            sight=sight,
-            place=place,
-            sweep=self._sweep,
-            glance=glance_deployment,
-            row=_row,
-            steps=(task,),
+            get=self._poll,
+            observe=observe,
+            duration_key=duration_key,
+            list_page=self._sweep,
+            row_key=deployment_row_key,
+            decode_row=_row,
+            operations=(task,),
             capabilities=CAPABILITIES,
         )
         super().__init__(engine, source, partial(self._request, "get"))
@@ -133,13 +135,13 @@ class InferenceDeployments(Resources[InferenceDeployment]):
             find=partial(self._named, name),
             candidate=partial(candidate, name, body),
             adopt=partial(self._adopted, name),
-            finding=f"Look with `get({name!r})`",
+            lookup_hint=f"Look with `get({name!r})`",
         ).send()
 
     def _created(self, name: str, answer: Any) -> Change[InferenceDeployment]:
         initial, steps = _reply(answer)
-        case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        return self._engine.change(self._source, name, case, steps=steps, initial=initial)
+        expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
+        return self._engine.change(self._source, name, expectation, steps=steps, initial=initial)
 
     async def _named(self, name: str) -> builtins.list[InferenceDeployment]:
         try:
@@ -152,9 +154,9 @@ class InferenceDeployments(Resources[InferenceDeployment]):
     def _adopted(self, name: str, found: InferenceDeployment) -> Change[InferenceDeployment]:
         told = "%s was made by a create whose answer was lost: adopted, without its task"
         logger.warning(told, name)
-        case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
+        expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
         return self._engine.change(
-            self._source, name, case, initial=found, adopted=True, shown_at_once=True
+            self._source, name, expectation, initial=found, adopted=True, shown_at_once=True
         )
 
     async def update(
@@ -194,9 +196,9 @@ class InferenceDeployments(Resources[InferenceDeployment]):
         _guard(body, open_to_world, updating=True)
         request = self._request("update", id, json=body)
 
-        async def plan() -> Plan[InferenceDeployment]:
+        async def plan() -> PlannedWrite[InferenceDeployment]:
             before = await self.get(id)
-            return Plan(request, before, desired_state(body, before))
+            return PlannedWrite(request, before, desired_state(body, before))
 
         return await self._writes.change(id, plan, ready_timeout)
 
@@ -213,8 +215,8 @@ class InferenceDeployments(Resources[InferenceDeployment]):
     ) -> Change[InferenceDeployment]:
         request = self._request(desired.kind, id)
 
-        async def plan() -> Plan[InferenceDeployment]:
-            return Plan(request, await self.get(id), desired)
+        async def plan() -> PlannedWrite[InferenceDeployment]:
+            return PlannedWrite(request, await self.get(id), desired)
 
         return await self._writes.change(id, plan, ready_timeout)
 
@@ -264,19 +266,21 @@ class InferenceDeployments(Resources[InferenceDeployment]):
             )
         return DEPLOYMENTS[endpoint].request(self._project, *names, json=json)
 
-    async def _poll(self, stage: Stage, priority: Priority, trip: Trip) -> InferenceDeployment:
+    async def _poll(
+        self, stage: ResourceRef, priority: Priority, call: CallRecord
+    ) -> InferenceDeployment:
         request = self._request("get", stage.id)
-        return _row(await self._engine.json_once(request, priority, trip))
+        return _row(await self._engine.json_once(request, priority, call))
 
-    async def _poll_task(self, stage: Stage, priority: Priority, trip: Trip) -> Task:
+    async def _poll_task(self, stage: ResourceRef, priority: Priority, call: CallRecord) -> Task:
         request = TASK.request(stage.id)
-        return _task_row(await self._engine.json_once(request, priority, trip))
+        return _task_row(await self._engine.json_once(request, priority, call))
 
-    async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Page:
+    async def _sweep(self, page: int, call: CallRecord, region: str | None = None) -> Page:
         request = self._request("list")
 
         async def ask(params: Mapping[str, Any]) -> Any:
-            return await self._engine.json_once(_asking(request, params), Priority.SWEEP, trip)
+            return await self._engine.json_once(_asking(request, params), Priority.SWEEP, call)
 
         return in_region(await read_page(ask, page, PAGE_SIZE, key="name"), region)
 
@@ -286,7 +290,7 @@ def _asking(request: Request, params: Mapping[str, Any]) -> Request:
     return replace(request, params=query(params))
 
 
-def _reply(body: Any) -> Reply:
+def _reply(body: Any) -> AcceptedWrite:
     """The tasks in a write's answer; `start` and `stop` answer with no body.
 
     Raises:
@@ -297,7 +301,7 @@ def _reply(body: Any) -> Reply:
     tasks = tuple(rows_under(body, "tasks"))
     if not all(isinstance(task, str) and task for task in tasks):
         raise DecodeError("the answer's tasks are no ids @ $.tasks")
-    return Accepted(tasks), tuple(Stage("task", task) for task in tasks)
+    return Accepted(tasks), tuple(ResourceRef("task", task) for task in tasks)
 
 
 def _guard(body: Mapping[str, Any], open_to_world: bool, *, updating: bool = False) -> None:

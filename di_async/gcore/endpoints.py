@@ -4,7 +4,7 @@ v2 keys an instance by its UUID, v3 a deployment by its name within a project.
 https://api.gcore.com (Everywhere Inference); stored copies of the pages are named in the tests.
 """
 
-from di_async.core.wire import Endpoint
+from di_async.core.http import Endpoint
 
 __all__ = ["DEPLOYMENTS", "INSTANCES", "TASK"]
 

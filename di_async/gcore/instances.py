@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.paging import Page
-from di_async.core.planner import PAGE_SIZE
-from di_async.core.ports import Capabilities, Source, Trip
-from di_async.core.stages import Stage
+from di_async.core.http import Priority
+from di_async.core.pagination import Page
+from di_async.core.protocols import CallRecord, Capabilities, Source
 from di_async.core.validation import checked
-from di_async.core.waiter import Action, Case
-from di_async.core.wire import Priority
-from di_async.engine.change import Change
+from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.planner import PAGE_SIZE
+from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
-from di_async.engine.pages import Listing
-from di_async.engine.resources import Resources
-from di_async.engine.writes import Reply
-from di_async.gcore.creates import create_once
+from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import AcceptedWrite
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+from di_async.gcore.create_recovery import create_once
 from di_async.gcore.desired_state import desired_state
 from di_async.gcore.endpoints import INSTANCES
-from di_async.gcore.lifecycle import glance_instance, place, sight
+from di_async.gcore.lifecycle import duration_key, instance_row_key, observe
 from di_async.gcore.merge import merged_body, unknown_fields
 from di_async.gcore.models import CODEC, InferenceInstance
 from di_async.gcore.pages import in_region, read_page, size_of_page
 from di_async.gcore.spec import InferenceInstanceSpec, SpecLike, given_fields
-from di_async.gcore.writes import Plan, Writes
+from di_async.gcore.writes import PlannedWrite, Writes
 
 __all__ = ["InferenceInstances"]
 
@@ -40,11 +40,11 @@ def _row(row: Any) -> InferenceInstance:
     return CODEC.structure(row, InferenceInstance)
 
 
-def _reply(body: Any) -> Reply:
+def _reply(body: Any) -> AcceptedWrite:
     return _row(body), ()
 
 
-class InferenceInstances(Resources[InferenceInstance]):
+class InferenceInstances(ResourceApi[InferenceInstance]):
     """Inference instances (v2): `client.inference_instances`.
 
     The vendor calls v2 deprecated, in favour of v3. It has no tasks: the status tells all.
@@ -58,12 +58,12 @@ class InferenceInstances(Resources[InferenceInstance]):
             kind="inference-instance",
             base_url=base_url,
             default_timeout=DEFAULT_TIMEOUT_S,
-            fetch=self._poll,
-            sight=sight,
-            place=place,
-            sweep=self._sweep,
-            glance=glance_instance,
-            row=_row,
+            get=self._poll,
+            observe=observe,
+            duration_key=duration_key,
+            list_page=self._sweep,
+            row_key=instance_row_key,
+            decode_row=_row,
             capabilities=CAPABILITIES,
         )
         super().__init__(engine, source, INSTANCES["get"].request)
@@ -81,8 +81,8 @@ class InferenceInstances(Resources[InferenceInstance]):
 
             return await read_page(ask, page, page_size)
 
-        fits = None if name is None else lambda instance: instance.name == name
-        return Listing(fetch, _row, page_size, fits)
+        predicate = None if name is None else lambda instance: instance.name == name
+        return Listing(fetch, _row, page_size, predicate)
 
     async def get(self, id: str) -> InferenceInstance:
         """One instance. Raises `NotFoundError` where there is none."""
@@ -106,8 +106,8 @@ class InferenceInstances(Resources[InferenceInstance]):
         body = checked(InferenceInstanceSpec, {**self._default_project(), **given_fields(spec)})
         request = INSTANCES["create"].request(json=body)
         answer = await create_once(self._engine, request, body, _row, self._named)
-        case = Case(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        return self._engine.change(self._source, answer.id, case, initial=answer)
+        expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
+        return self._engine.change(self._source, answer.id, expectation, initial=answer)
 
     async def update(
         self,
@@ -143,12 +143,12 @@ class InferenceInstances(Resources[InferenceInstance]):
             raise InvalidInputError("nothing to update: give a field")
         whole = checked(InferenceInstanceSpec, given) if replace else None
 
-        async def plan() -> Plan[InferenceInstance]:
+        async def plan() -> PlannedWrite[InferenceInstance]:
             live = await self._raw(id)
             before, body = _row(live), whole or self._merged(id, live, given)
             if before.auth_enabled and not body.get("auth_enabled"):
                 logger.warning("this update of %s lets everybody call it: no auth_enabled", id)
-            return Plan(
+            return PlannedWrite(
                 INSTANCES["update"].request(id, json=body), before, desired_state(body, before)
             )
 
@@ -181,13 +181,15 @@ class InferenceInstances(Resources[InferenceInstance]):
     async def _named(self, name: str) -> builtins.list[InferenceInstance]:
         return [instance async for instance in self.list(name=name)]
 
-    async def _poll(self, stage: Stage, priority: Priority, trip: Trip) -> InferenceInstance:
+    async def _poll(
+        self, stage: ResourceRef, priority: Priority, call: CallRecord
+    ) -> InferenceInstance:
         request = INSTANCES["get"].request(stage.id)
-        return _row(await self._engine.json_once(request, priority, trip))
+        return _row(await self._engine.json_once(request, priority, call))
 
-    async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Page:
+    async def _sweep(self, page: int, call: CallRecord, region: str | None = None) -> Page:
         async def ask(params: Mapping[str, Any]) -> Any:
             request = INSTANCES["list"].request(params=params)
-            return await self._engine.json_once(request, Priority.SWEEP, trip)
+            return await self._engine.json_once(request, Priority.SWEEP, call)
 
         return in_region(await read_page(ask, page, PAGE_SIZE), region)

@@ -11,24 +11,24 @@ from typing import Any
 import orjson
 from msgspec.structs import replace
 
-from di_async.core.waiter import Action, Case, Phase, Sight
+from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase
 from di_async.gcore.desired_state import DesiredState, matches, read_desired_state
 from di_async.gcore.models import Inference, InferenceDeployment, InferenceInstance, Task
 
 __all__ = [
-    "glance_deployment",
-    "glance_instance",
-    "is_going",
+    "deployment_row_key",
+    "desired_is_proof",
+    "duration_key",
+    "instance_row_key",
+    "is_deleting",
     "is_pending",
-    "place",
-    "proves",
-    "shows",
-    "sight",
-    "task_sight",
-    "update_case",
+    "observe",
+    "observe_task",
+    "shows_desired",
+    "update_expectation",
 ]
 
-PATIENCE_S = 600.0
+FAILURE_GRACE_S = 600.0
 """Pulling an image is tried again for minutes; a stop may be followed by somebody's start."""
 
 _PHASES = {
@@ -51,43 +51,45 @@ _TASK_PHASES = {
 }
 
 
-def sight(found: Inference, case: Case) -> Sight:
+def observe(found: Inference, expectation: Expectation) -> Observation:
     """One look at an instance or a deployment, in the waiter's words."""
-    desired = read_desired_state(case.sent)
+    desired = read_desired_state(expectation.sent)
     seen = _stopping(found) if desired.kind == "stop" else _serving(found, desired)
     if desired.kind == "update":
-        return replace(seen, as_sent=matches(desired.fields, found))
-    return replace(seen, as_sent=seen.phase is Phase.READY)
+        return replace(seen, matches_sent=matches(desired.fields, found))
+    return replace(seen, matches_sent=seen.phase is Phase.READY)
 
 
-def _serving(found: Inference, desired: DesiredState) -> Sight:
+def _serving(found: Inference, desired: DesiredState) -> Observation:
     """On the way to serving requests."""
     word, errors = found.status, _errors(found)
     known, phase = word in _PHASES, _PHASES.get(word, Phase.WORKING)
     if word == "DISABLED" and desired.was_stopped:
-        return Sight(word, Phase.READY, why="it is stopped, as it was before")
+        return Observation(word, Phase.READY, reason="it is stopped, as it was before")
     if word == "DISABLED":
         why = "it is stopped, and does not start by itself"
-        return Sight(word, phase, why=why, patience=PATIENCE_S)
+        return Observation(word, phase, reason=why, failure_grace=FAILURE_GRACE_S)
     if word == "PARTIALLYDEPLOYED" and errors:
-        return Sight(word, Phase.FAILED, why=errors, patience=PATIENCE_S)
+        return Observation(word, Phase.FAILED, reason=errors, failure_grace=FAILURE_GRACE_S)
     if phase is Phase.FAILED:
-        return Sight(word, phase, why=errors or "the API gives no reason")
+        return Observation(word, phase, reason=errors or "the API gives no reason")
     if word == "PENDING" and not _may_sleep(found):
-        return Sight(word, Phase.WORKING, why="it waits, though it is not to scale to zero")
+        return Observation(
+            word, Phase.WORKING, reason="it waits, though it is not to scale to zero"
+        )
     if word == "PENDING":
-        return Sight(word, phase, why="scaled to zero: it wakes on a request")
-    return Sight(word, phase, why=errors or _progress(found), known=known)
+        return Observation(word, phase, reason="scaled to zero: it wakes on a request")
+    return Observation(word, phase, reason=errors or _progress(found), documented=known)
 
 
-def _stopping(found: Inference) -> Sight:
+def _stopping(found: Inference) -> Observation:
     """On the way to being stopped: all that still runs is on its way."""
     word = found.status
     if word == "DISABLED":
-        return Sight(word, Phase.READY, why="stopped")
+        return Observation(word, Phase.READY, reason="stopped")
     phase = _PHASES.get(word, Phase.WORKING)
     phase = phase if phase is Phase.DELETING else Phase.WORKING
-    return Sight(word, phase, known=word in _PHASES)
+    return Observation(word, phase, documented=word in _PHASES)
 
 
 def _may_sleep(found: Inference) -> bool:
@@ -114,21 +116,21 @@ def _progress(found: Inference) -> str | None:
     return f"{sum(s.ready for s in told)} of {sum(s.total for s in told)} replicas ready"
 
 
-def task_sight(task: Task, case: Case) -> Sight:
+def observe_task(task: Task, expectation: Expectation) -> Observation:
     """One look at a task. `NEW` is no end, whatever the vendor's loop says."""
     phase = _TASK_PHASES.get(task.state, Phase.WORKING)
     failed = phase is Phase.FAILED
-    return Sight(
+    return Observation(
         task.state,
         phase,
-        why=task.error or "the API gives no reason" if failed else task.detailed_state,
-        known=task.state in _TASK_PHASES,
+        reason=task.error or "the API gives no reason" if failed else task.detailed_state,
+        documented=task.state in _TASK_PHASES,
     )
 
 
-def update_case(
+def update_expectation(
     before: Inference, desired: DesiredState, accepted_at: float, *, unlike: bool | None
-) -> Case:
+) -> Expectation:
     """What must be seen before a write on something that is there is settled.
 
     Args:
@@ -137,26 +139,30 @@ def update_case(
         accepted_at: when it was accepted, in loop time.
         unlike: showing the desired state proves the write, as `before` did not show it.
     """
-    case = Case(action=Action.UPDATE, accepted_at=accepted_at, sent=desired.encode())
-    return replace(case, before_phase=sight(before, case).phase, unlike=unlike)
+    expectation = Expectation(action=Action.UPDATE, accepted_at=accepted_at, sent=desired.encode())
+    return replace(
+        expectation, before_phase=observe(before, expectation).phase, differed_before=unlike
+    )
 
 
-def shows(desired: DesiredState, found: Inference) -> bool:
+def shows_desired(desired: DesiredState, found: Inference) -> bool:
     """A read shows that the write was taken: its fields, or that it runs or is stopped."""
     return (
-        sight(found, Case(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())).as_sent
+        observe(
+            found, Expectation(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())
+        ).matches_sent
         is True
     )
 
 
-def proves(desired: DesiredState, before: Inference, answer: Any) -> bool | None:
+def desired_is_proof(desired: DesiredState, before: Inference, answer: Any) -> bool | None:
     """Whether showing the desired state proves the write: `before` did not. None: unknown.
 
     v2 answers a PUT with the instance, which then shows the new fields from the very start: only
     where it shows as well that work has begun, what comes later is its end.
     """
     if desired.kind != "update":
-        return not shows(desired, before)
+        return not shows_desired(desired, before)
     if not desired.fields:
         return None
     if isinstance(answer, Inference):
@@ -164,19 +170,19 @@ def proves(desired: DesiredState, before: Inference, answer: Any) -> bool | None
     return True
 
 
-def place(found: Inference) -> tuple[str, str]:
+def duration_key(found: Inference) -> tuple[str, str]:
     """Regions and flavour: what decides how long things take."""
     regions = ",".join(str(container.region_id) for container in found.containers)
     flavor = getattr(found, "flavor_name", "") or getattr(found, "flavor_id", "")
     return regions, flavor
 
 
-def glance_instance(row: Any) -> tuple[str, int]:
+def instance_row_key(row: Any) -> tuple[str, int]:
     """A v2 row's id, and what changes when its state does."""
     return _glance(row, "id")
 
 
-def glance_deployment(row: Any) -> tuple[str, int]:
+def deployment_row_key(row: Any) -> tuple[str, int]:
     """A v3 row's name, which is its key, and what changes when its state does."""
     return _glance(row, "name")
 
@@ -194,6 +200,6 @@ def is_pending(found: InferenceInstance | InferenceDeployment) -> bool:
     return _PHASES.get(found.status, Phase.WORKING) in {Phase.WORKING, Phase.DELETING}
 
 
-def is_going(found: Inference) -> bool:
+def is_deleting(found: Inference) -> bool:
     """It is being deleted."""
     return _PHASES.get(found.status) is Phase.DELETING

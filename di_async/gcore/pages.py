@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.paging import Page, rows_under
+from di_async.core.pagination import Page, rows_under
 
 __all__ = ["Ask", "in_region", "read_page", "read_rows", "size_of_page"]
 

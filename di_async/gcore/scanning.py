@@ -7,7 +7,7 @@ from attrs import frozen
 from di_async.core.inventory import GPURow, InventoryRow, Prices
 from di_async.gcore.deployments import InferenceDeployments
 from di_async.gcore.instances import InferenceInstances
-from di_async.gcore.lifecycle import is_pending, place
+from di_async.gcore.lifecycle import duration_key, is_pending
 from di_async.gcore.models import Container, InferenceDeployment, InferenceInstance
 
 __all__ = ["GcoreScanner", "row_of"]
@@ -49,7 +49,7 @@ def row_of(
     found: InferenceInstance | InferenceDeployment, label: str, prices: Prices
 ) -> InventoryRow:
     """An instance or a deployment as a row. What it runs is an image, what on is a flavour."""
-    regions, flavor = place(found)
+    regions, flavor = duration_key(found)
     return InventoryRow(
         label,
         found.id if isinstance(found, InferenceInstance) else found.name,

@@ -18,17 +18,29 @@ from di_async.core.errors import (
     DIError,
     NotFoundError,
 )
-from di_async.core.ports import Source, Trip
-from di_async.core.stages import Stage
-from di_async.core.wire import Request
-from di_async.engine.change import Change
+from di_async.core.http import Request
+from di_async.core.protocols import CallRecord, Source
+from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
-from di_async.engine.writes import AMBIGUOUS, Reply, delete, look, unknown_write, when_free
+from di_async.engine.lost_writes import (
+    AMBIGUOUS_ERRORS,
+    AcceptedWrite,
+    delete,
+    read_until,
+    retry_while_busy,
+    unknown_write,
+)
+from di_async.engine.waiting.change import Change
 from di_async.gcore.desired_state import DesiredState
-from di_async.gcore.lifecycle import is_going, proves, shows, update_case
+from di_async.gcore.lifecycle import (
+    desired_is_proof,
+    is_deleting,
+    shows_desired,
+    update_expectation,
+)
 from di_async.gcore.models import Inference
 
-__all__ = ["Plan", "Writes"]
+__all__ = ["PlannedWrite", "Writes"]
 
 logger = logging.getLogger("di_async")
 
@@ -36,7 +48,7 @@ R = TypeVar("R", bound=Inference)
 
 
 @frozen
-class Plan(Generic[R]):
+class PlannedWrite(Generic[R]):
     """A write on what is there: what is sent, what it was, and where it leads."""
 
     request: Request
@@ -52,7 +64,7 @@ class Writes(Generic[R]):
         engine: Engine,
         source: Source[R],
         get: Callable[[str], Awaitable[R]],
-        read: Callable[[Any], Reply],
+        read: Callable[[Any], AcceptedWrite],
     ) -> None:
         self._engine = engine
         self._source = source
@@ -62,7 +74,7 @@ class Writes(Generic[R]):
     # -- what is there ------------------------------------------------------------------------
 
     async def change(
-        self, id: str, plan: Callable[[], Awaitable[Plan[R]]], ready_timeout: float
+        self, id: str, plan: Callable[[], Awaitable[PlannedWrite[R]]], ready_timeout: float
     ) -> Change[R]:
         """Send what `plan` makes of the resource as it is; a lost answer is settled by reading.
 
@@ -77,31 +89,31 @@ class Writes(Generic[R]):
             return await self._send(id, await plan())
 
         # A lock that refuses a PUT is met again here; one that refuses others, one floor below.
-        return await when_free(self._engine, write, ready_timeout, is_repeated=_is_put)
+        return await retry_while_busy(self._engine, write, ready_timeout, is_repeated=_is_put)
 
-    async def _send(self, id: str, plan: Plan[R]) -> Change[R]:
-        request, live, trip = plan.request, plan.before, Trip()
+    async def _send(self, id: str, plan: PlannedWrite[R]) -> Change[R]:
+        request, live, call = plan.request, plan.before, CallRecord()
         lost: DIError | None = None
         # What may be sent twice was sent again already, one floor below.
         attempts = 1 if request.repeatable else self._engine.retry.attempts
         for _ in range(attempts):
             refused: APIError | None = None
             try:
-                answer, steps = self._read(await self._engine.json(request, trip))
+                answer, steps = self._read(await self._engine.json(request, call))
                 logger.info("%s of %s accepted", plan.desired.kind, id)
                 return self._change(id, plan, answer, steps)
-            except AMBIGUOUS as error:
+            except AMBIGUOUS_ERRORS as error:
                 if isinstance(error, ConnectError) and lost is None:
                     raise
                 lost = error
             except APIError as error:
                 # After a lost answer this may be our own first try, under way.
-                if lost is None and not _unheard(trip, error):
+                if lost is None and not _unheard(call, error):
                     raise
                 lost, refused = lost or error, error
             logger.warning("the answer to %s of %s was lost: reading again", request.method, id)
             live = await self._look(id, plan, lost)
-            if shows(plan.desired, live):
+            if shows_desired(plan.desired, live):
                 return self._change(id, plan, live, adopted=True)
             if refused is not None:
                 break
@@ -110,28 +122,30 @@ class Writes(Generic[R]):
     def _change(
         self,
         id: str,
-        plan: Plan[R],
+        plan: PlannedWrite[R],
         answer: Any,
-        steps: Sequence[Stage] = (),
+        steps: Sequence[ResourceRef] = (),
         *,
         adopted: bool = False,
     ) -> Change[R]:
         """Return a handle on a write; `answer` is the resource itself where it was adopted."""
-        now, unlike = self._engine.clock.now(), proves(plan.desired, plan.before, answer)
-        case = update_case(plan.before, plan.desired, now, unlike=unlike)
+        now, unlike = self._engine.clock.now(), desired_is_proof(plan.desired, plan.before, answer)
+        expectation = update_expectation(plan.before, plan.desired, now, unlike=unlike)
         return self._engine.change(
             self._source,
             id,
-            case,
+            expectation,
             steps=steps,
             initial=answer,
             adopted=adopted,
             shown_at_once=True if adopted else None,
         )
 
-    async def _look(self, id: str, plan: Plan[R], lost: DIError) -> R:
+    async def _look(self, id: str, plan: PlannedWrite[R], lost: DIError) -> R:
         """The resource after a write whose answer was lost: as sent, or as it stays."""
-        live = await look(lambda: self._get(id), lambda live: shows(plan.desired, live), id)
+        live = await read_until(
+            lambda: self._get(id), lambda live: shows_desired(plan.desired, live), id
+        )
         if live is None:
             raise unknown_write(plan.request, id, lost) from lost
         return live
@@ -143,28 +157,28 @@ class Writes(Generic[R]):
     ) -> Change[None]:
         """Send a delete; what is not there gives a settled change."""
 
-        async def send(trip: Trip) -> Reply:
+        async def send(call: CallRecord) -> AcceptedWrite:
             async def write() -> Any:
                 try:
-                    return await self._engine.json(request, trip)
+                    return await self._engine.json(request, call)
                 except ConflictError as error:
                     # An earlier send of ours may be what is under way.
-                    if not _unheard(trip, error) or not await self._is_going(id):
+                    if not _unheard(call, error) or not await self._is_going(id):
                         raise
                     logger.warning("the answer to the delete of %s was lost: it is under way", id)
 
-            return None, self._steps(await when_free(self._engine, write, ready_timeout))
+            return None, self._steps(await retry_while_busy(self._engine, write, ready_timeout))
 
         elsewhere = f"It was looked for in {where}: elsewhere it still bills"
-        return await delete(self._engine, self._source, id, send, elsewhere=elsewhere)
+        return await delete(self._engine, self._source, id, send, location_hint=elsewhere)
 
     async def _is_going(self, id: str) -> bool:
         try:
-            return is_going(await self._get(id))
+            return is_deleting(await self._get(id))
         except NotFoundError as error:
             return not error.transient
 
-    def _steps(self, body: Any) -> Sequence[Stage]:
+    def _steps(self, body: Any) -> Sequence[ResourceRef]:
         """What a delete's answer names; a 404 proves it, whatever that answer looked like."""
         try:
             return self._read(body)[1]
@@ -172,9 +186,9 @@ class Writes(Generic[R]):
             return ()
 
 
-def _unheard(trip: Trip, refusal: APIError) -> bool:
+def _unheard(call: CallRecord, refusal: APIError) -> bool:
     """Before this refusal something was sent whose answer never came."""
-    return trip.doubtful > (0 if refusal.never_processed else 1)
+    return call.maybe_processed > (0 if refusal.never_processed else 1)
 
 
 def _is_put(error: APIError) -> bool:

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import pytest
 
 from di_async import Change, DigitalOcean, PollPolicy
-from di_async.core.ports import Capabilities
+from di_async.core.protocols import Capabilities
 from di_async.emulator import Lifecycle, World
 from di_async.emulator.gcore.catalog import FLAVORS
 from di_async.engine.client import Client
-from di_async.engine.resources import Resources
+from di_async.engine.resource_api import ResourceApi
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore
 from tests.support import WorldTransport, a_spec
@@ -80,7 +80,7 @@ class Cloud(ABC):
 
     def can(self, client: Any) -> Capabilities:
         """What this cloud's API can promise."""
-        api: Resources[Any] = self.api(client)
+        api: ResourceApi[Any] = self.api(client)
         return api.capabilities
 
     @asynccontextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from di_async import wait_all
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from di_async.emulator import World
 from tests.clouds import support
 from tests.clouds.support import CREATE_S, VIRTUAL, Cloud, a_world, everywhere, now

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from di_async.core.reconcile import Absent, Adopt, Candidate, Foreign, decide_lost_create
+from di_async.core.lost_create import Absent, Adopt, Candidate, Foreign, decide_lost_create
 from di_async.core.retry import RetryPolicy
-from di_async.core.schedule import PollPolicy
+from di_async.core.waiting.poll_policy import PollPolicy
 
 SINCE = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ def test_short_intervals_are_allowed() -> None:
 @pytest.mark.parametrize(("early", "ours"), [(120.0, True), (120.5, False), (119.5, True)])
 def test_clock_skew_is_two_minutes(early: float, ours: bool) -> None:
     """The vendor's clock may be that far behind; something older existed before the call."""
-    found = Candidate("x", SINCE - timedelta(seconds=early), as_sent=True)
+    found = Candidate("x", SINCE - timedelta(seconds=early), matches_sent=True)
     assert isinstance(decide_lost_create([found], SINCE), Adopt if ours else Foreign)
 
 
@@ -52,7 +52,7 @@ def test_clock_skew_is_two_minutes(early: float, ours: bool) -> None:
 )
 def test_dates_up_to_2000_are_placeholders(stamp: datetime, ours: bool) -> None:
     """A new resource may carry one; a real date from before the call belongs to another."""
-    found = Candidate("x", stamp, as_sent=True)
+    found = Candidate("x", stamp, matches_sent=True)
     assert isinstance(decide_lost_create([found], SINCE), Adopt if ours else Foreign)
 
 

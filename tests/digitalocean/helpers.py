@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from di_async import DIError, DigitalOcean
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from di_async.digitalocean import DedicatedInference
 from di_async.digitalocean.models import CODEC
 from di_async.emulator import World

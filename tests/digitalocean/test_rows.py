@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from di_async import DecodeError
-from di_async.core.paging import Page, read_page
-from di_async.digitalocean.lifecycle import glance
+from di_async.core.pagination import Page, read_page
+from di_async.digitalocean.lifecycle import row_key
 from di_async.digitalocean.rows import KEY, LightRow, read_sweep
 from di_async.emulator import World
 from tests.digitalocean.helpers import ROOT, an_instance
@@ -32,8 +32,8 @@ def test_light_rows_say_what_whole_ones_do(dialect: Any) -> None:
     auth = {"authorization": f"Bearer {world.token}", "host": "x"}
     light, full = both(world.handle(1.0, "GET", f"{ROOT}?per_page=2", auth).body)
     assert all(type(row) is LightRow for row in light.rows)
-    assert list(map(glance, light.rows)) == list(map(glance, full.rows))
-    assert [light.row(place) for place in range(2)] == list(full.rows)
+    assert list(map(row_key, light.rows)) == list(map(row_key, full.rows))
+    assert [light.full_row(place) for place in range(2)] == list(full.rows)
     assert (light.total, light.next, light.last) == (full.total, full.next, full.last)
     assert light.total == 3
 
@@ -44,7 +44,7 @@ def test_light_rows_say_what_whole_ones_do(dialect: Any) -> None:
 def test_odd_rows_take_the_long_way(row: Any) -> None:
     """One row of a strange shape, and the page is read as any other list is."""
     light, full = both(of(an_instance(), row))
-    assert (light.rows, light.row(1)) == (full.rows, full.rows[1])
+    assert (light.rows, light.full_row(1)) == (full.rows, full.rows[1])
 
 
 def test_null_is_an_empty_page() -> None:
@@ -69,6 +69,6 @@ def test_stamp_changes_with_the_state() -> None:
             an_instance(name="other"),
         )
     ).rows
-    stamps = [glance(row)[1] for row in (was, moved, later, named)]
+    stamps = [row_key(row)[1] for row in (was, moved, later, named)]
     assert len(set(stamps)) == 3
     assert stamps[0] == stamps[3]

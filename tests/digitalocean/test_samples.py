@@ -19,8 +19,8 @@ from di_async import (
     Secret,
     ServerError,
 )
-from di_async.core.paging import read_page
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
+from di_async.core.pagination import read_page
 from di_async.digitalocean import (
     VPC,
     Accelerator,
@@ -30,7 +30,7 @@ from di_async.digitalocean import (
     GPUModelConfig,
     Sizes,
 )
-from di_async.digitalocean.conventions import DigitalOceanConventions
+from di_async.digitalocean.dialect import DigitalOceanDialect
 from di_async.digitalocean.models import CODEC, read_ca
 from di_async.digitalocean.spec import spec_fields
 from tests.digitalocean.helpers import GPU, ID, MODEL, SAMPLES, TOKEN, VPC_ID, sample
@@ -228,7 +228,7 @@ def test_error_body(name: str) -> None:
     """Each status gives its class, with the vendor's code and message."""
     status, kind, code = ERRORS[name]
     body = sample(name)
-    error = DigitalOceanConventions(Secret(TOKEN)).error(
+    error = DigitalOceanDialect(Secret(TOKEN)).error(
         Request("GET", "/v2/x"), Response(status, {}, orjson.dumps(body)), wall=0.0
     )
     assert type(error) is kind

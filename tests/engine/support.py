@@ -9,17 +9,17 @@ from typing import Any
 from attrs import define, field
 
 from di_async import PollPolicy, RequestBudget, RetryPolicy
-from di_async.core.budget import RateNews
 from di_async.core.errors import APIError, api_error
-from di_async.core.ports import Source, Transport, Trip
-from di_async.core.stages import Stage
-from di_async.core.waiter import Action, Case, Marks, Phase, Sight
-from di_async.core.wire import Priority, Request, Response
-from di_async.engine.change import Change
+from di_async.core.http import Priority, Request, Response
+from di_async.core.protocols import CallRecord, Source, Transport
+from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase, ResourceVersion
+from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Client, Engine
 from di_async.engine.clock import Clock
-from di_async.engine.observe import Tracker
-from di_async.engine.poller import Poller
+from di_async.engine.waiting.change import Change
+from di_async.engine.waiting.poller import Poller
+from di_async.engine.waiting.tracker import ChangeTracker
 
 READ_S = 0.01
 PHASES = {"active": Phase.READY, "error": Phase.FAILED, "deleting": Phase.DELETING}
@@ -31,14 +31,14 @@ class Thing:
     """A resource of no provider."""
 
     status: str
-    marks: Marks = field(factory=Marks)
+    marks: ResourceVersion = field(factory=ResourceVersion)
     name: str | None = None
 
 
-def sight(thing: Thing, case: Case) -> Sight:
+def observation(thing: Thing, expectation: Expectation) -> Observation:
     """What one look at it means."""
     phase = PHASES.get(thing.status, Phase.WORKING)
-    return Sight(thing.status, phase, marks=thing.marks, known=thing.status in KNOWN)
+    return Observation(thing.status, phase, version=thing.marks, documented=thing.status in KNOWN)
 
 
 Answer = Thing | BaseException
@@ -70,13 +70,13 @@ class Fleet:
             kind="thing",
             base_url="https://api.test",
             default_timeout=600.0,
-            fetch=self._fetch,
-            sight=sight,
-            row=lambda row: row,
+            get=self._fetch,
+            observe=observation,
+            decode_row=lambda row: row,
         )
 
-    async def _fetch(self, stage: Stage, priority: Priority, trip: Trip) -> Thing:
-        trip.started_at, trip.sends = self.clock.now(), 1
+    async def _fetch(self, stage: ResourceRef, priority: Priority, call: CallRecord) -> Thing:
+        call.started_at, call.sends = self.clock.now(), 1
         self.asked.append((self.clock.now(), stage.id))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -96,11 +96,11 @@ class Fleet:
         *,
         predicate: Callable[[Thing], object] | None = None,
         more: Mapping[str, Any] | None = None,
-        **case: Any,
+        **expectation: Any,
     ) -> Change[Any]:
         """A handle on something under way."""
-        told = Case(action=action, **{"accepted_at": self.clock.now(), **case})
-        tracker = Tracker(self.source, id, told, self.clock, predicate=predicate)
+        told = Expectation(action=action, **{"accepted_at": self.clock.now(), **expectation})
+        tracker = ChangeTracker(self.source, id, told, self.clock, predicate=predicate)
         return Change(tracker, lambda: self.poller, **(more or {}))
 
 
@@ -120,7 +120,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-class PlainConventions:
+class PlainDialect:
     """Statuses are errors, quotas are told by plain headers."""
 
     def headers(self, request: Request, wall: float) -> Mapping[str, str]:
@@ -132,12 +132,12 @@ class PlainConventions:
             "no",
             method=request.method,
             path=request.path,
-            retry_after=self.rate(response, wall).retry_after,
+            retry_after=self.rate_limit(response, wall).retry_after,
         )
 
-    def rate(self, response: Response, wall: float) -> RateNews:
+    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
         told = response.headers.get("retry-after")
-        return RateNews(
+        return RateLimitInfo(
             limited=response.status == 429, retry_after=None if told is None else float(told)
         )
 
@@ -152,7 +152,7 @@ def plain_engine(
     """An engine that no provider owns."""
     return Engine(
         transport=transport,
-        conventions=PlainConventions(),
+        dialect=PlainDialect(),
         retry=retry or RetryPolicy(),
         polling=polling or PollPolicy(),
         budget=budget,

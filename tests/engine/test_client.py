@@ -16,10 +16,10 @@ from di_async import (
     Secret,
     WaitTimeoutError,
 )
-from di_async.core.ports import Trip
-from di_async.core.stages import ResumeToken, Stage
-from di_async.core.waiter import Action, Case
-from di_async.core.wire import Priority, Request, Response
+from di_async.core.http import Priority, Request, Response
+from di_async.core.protocols import CallRecord
+from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
 from di_async.engine.client import Client, credential, full_user_agent
 from tests.engine.support import Fleet, Thing, in_turn, plain_client, plain_engine
 from tests.support import ScriptTransport, Step, answer
@@ -132,8 +132,8 @@ async def test_leaving_ends_open_waits_and_calls() -> None:
     """With `ClientClosedError`, in the middle of whatever they do."""
     fleet = Fleet(in_turn(Thing("new")))
     async with plain_client(ScriptTransport([answer(503), answer()])) as client:
-        case = Case(action=Action.ACTIVE, accepted_at=0.0)
-        change = client._engine.change(fleet.source, "a", case)  # noqa: SLF001
+        expectation = Expectation(action=Action.ACTIVE, accepted_at=0.0)
+        change = client._engine.change(fleet.source, "a", expectation)  # noqa: SLF001
         wait = asyncio.create_task(change.wait())
         call = asyncio.create_task(client.request("GET", "/x"))
         await asyncio.sleep(0.1)
@@ -192,7 +192,7 @@ async def test_errors_of_the_api_come_through() -> None:
 async def test_poller_s_read_is_decoded_too() -> None:
     """In a single attempt."""
     async with plain_client(ScriptTransport([answer(200, {"a": 1})])) as client:
-        trip, engine = Trip(), client._engine  # noqa: SLF001
+        trip, engine = CallRecord(), client._engine  # noqa: SLF001
         told = await engine.json_once(Request("GET", "/x"), Priority.SWEEP, trip)
     assert (told, trip.sends) == ({"a": 1}, 1)
 
@@ -205,7 +205,7 @@ def token(**fields: Any) -> str:
     told: dict[str, Any] = {
         "provider": "nobody",
         "base_url": URL,
-        "stage": Stage("thing", "id-1"),
+        "resource": ResourceRef("thing", "id-1"),
         "action": "create",
         "started_at": 1e9,
     }
@@ -231,7 +231,7 @@ async def test_resumed_change_goes_on_without_asking_anything() -> None:
         {"provider": "another"},
         {"base_url": "https://evil.test"},
         {"scope": "zone"},
-        {"stage": Stage("task", "id-1")},
+        {"resource": ResourceRef("task", "id-1")},
     ],
 )
 async def test_token_of_another_api_is_refused(fields: dict[str, Any]) -> None:

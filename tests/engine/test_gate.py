@@ -7,8 +7,8 @@ from bisect import bisect_right
 import pytest
 
 from di_async import ClientClosedError, RequestBudget
-from di_async.core.budget import RateNews
-from di_async.core.wire import Priority
+from di_async.core.http import Priority
+from di_async.core.rate_limit import RateLimitInfo
 from di_async.engine.clock import Clock
 from di_async.engine.gate import Gate
 from tests.engine.support import now
@@ -25,7 +25,7 @@ async def test_without_a_budget_everything_passes() -> None:
     """At once, and nothing is ever held."""
     free = gate(None)
     await asyncio.gather(*(free.enter(Priority.SWEEP) for _ in range(1000)))
-    free.learn(RateNews(limited=True, retry_after=9.0))
+    free.learn(RateLimitInfo(limited=True, retry_after=9.0))
     free.refund(0.0)
     assert (now(), free.hold(Priority.SWEEP)) == (0, 0)
 

@@ -16,11 +16,11 @@ from di_async import (
     ServerError,
     TransportError,
 )
-from di_async.core.ports import Trip
-from di_async.core.wire import Priority, Request, Response
+from di_async.core.http import Priority, Request, Response
+from di_async.core.protocols import CallRecord
 from di_async.engine.clock import Clock
 from di_async.engine.session import Session
-from tests.engine.support import PlainConventions, now
+from tests.engine.support import PlainDialect, now
 from tests.support import ScriptTransport, Step, answer
 
 pytestmark = pytest.mark.looptime
@@ -35,7 +35,7 @@ def session(
     """A session over a script."""
     transport = ScriptTransport(steps)
     clock = Clock(asyncio.get_running_loop())
-    made = Session(transport, PlainConventions(), retry or RetryPolicy(), budget, clock)
+    made = Session(transport, PlainDialect(), retry or RetryPolicy(), budget, clock)
     return made, transport
 
 
@@ -142,7 +142,7 @@ async def test_poller_s_attempt_is_single_and_held_for_as_long_as_it_takes() -> 
     calls, transport = session(answer(), answer(503), budget=budget)
     await calls.call(GET)
     with pytest.raises(ServerError):
-        await calls.once(GET, Priority.SWEEP, Trip())
+        await calls.once(GET, Priority.SWEEP, CallRecord())
     assert now() == pytest.approx(61, abs=0.1)
     assert len(transport.requests) == 2
 
@@ -150,7 +150,7 @@ async def test_poller_s_attempt_is_single_and_held_for_as_long_as_it_takes() -> 
 async def test_trip_tells_first_send_and_all_sends() -> None:
     """Also of a call that failed on the way."""
     calls, _ = session(LOST, LOST, answer())
-    trip = Trip()
+    trip = CallRecord()
     await asyncio.sleep(5)
     await calls.call(GET, trip)
     assert (trip.started_at, trip.sends) == (5, 3)
@@ -160,7 +160,7 @@ async def test_connection_never_made_costs_nothing() -> None:
     """Neither in the budget nor in the trip."""
     budget = RequestBudget()
     calls, _ = session(ConnectError("x"), ConnectError("x"), answer(), budget=budget)
-    trip = Trip()
+    trip = CallRecord()
     await calls.call(GET, trip)
     assert (budget.used(now())[1], trip.sends) == (1, 1)
 
@@ -177,9 +177,9 @@ class Repeating(ScriptTransport):
 
 async def test_silent_repeats_are_counted_and_budgeted() -> None:
     """Every request on the wire counts."""
-    budget, trip = RequestBudget(), Trip()
+    budget, trip = RequestBudget(), CallRecord()
     clock = Clock(asyncio.get_running_loop())
-    calls = Session(Repeating([answer()]), PlainConventions(), RetryPolicy(), budget, clock)
+    calls = Session(Repeating([answer()]), PlainDialect(), RetryPolicy(), budget, clock)
     await calls.call(GET, trip)
     assert (budget.used(now())[1], trip.sends) == (2, 2)
 

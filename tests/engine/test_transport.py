@@ -26,13 +26,13 @@ from di_async import (
     RetryPolicy,
     TransportError,
 )
-from di_async.core.ports import Trip
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
+from di_async.core.protocols import CallRecord
 from di_async.engine import transport as module
 from di_async.engine.clock import Clock
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions, checked_base_url
-from tests.engine.support import PlainConventions
+from tests.engine.support import PlainDialect
 
 GET = Request("GET", "/x")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -192,12 +192,12 @@ async def test_silent_repeats_on_a_dead_connection_are_counted_and_budgeted(meth
     budget = RequestBudget()
     async with raw([OK]) as (url, asked), opened(url) as transport:
         clock = Clock(asyncio.get_running_loop())
-        session = Session(transport, PlainConventions(), RetryPolicy(attempts=1), budget, clock)
+        session = Session(transport, PlainDialect(), RetryPolicy(attempts=1), budget, clock)
         await session.call(GET)
-        trip = Trip()
-        await session.call(Request(method, "/x"), trip)
+        call = CallRecord()
+        await session.call(Request(method, "/x"), call)
     assert asked == ["GET", method, method]
-    assert trip.sends == 2
+    assert call.sends == 2
     assert budget.used(clock.now())[1] == 3
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from di_async.exoscale import Deployment, DeploymentSpec, Exoscale
 from di_async.exoscale.models import CODEC
 from tests.support import ScriptTransport, Step, answer

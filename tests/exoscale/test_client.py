@@ -13,7 +13,7 @@ from di_async import (
     Secret,
     wait_all,
 )
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from di_async.exoscale import Exoscale, ExoscaleZone
 from tests.exoscale.helpers import (
     DEPLOYMENTS,

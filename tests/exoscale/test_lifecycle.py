@@ -4,23 +4,23 @@ from typing import Any
 
 import pytest
 
-from di_async.core.waiter import Action, Case, Phase
+from di_async.core.waiting.evidence import Action, Expectation, Phase
 from di_async.exoscale import Model, Operation
 from di_async.exoscale.lifecycle import (
-    create_case,
+    create_expectation,
     differs,
-    glance,
+    duration_key,
     is_pending,
-    model_sight,
-    operation_sight,
-    place,
-    sight,
-    update_case,
+    observe,
+    observe_model,
+    observe_operation,
+    row_key,
+    update_expectation,
 )
 from tests.exoscale.helpers import ID, LATE, a_deployment, in_full, read
 
 PLANTED = "planted-PLANTED-99"
-ANY = Case(action=Action.ACTIVE, accepted_at=0.0)
+ANY = Expectation(action=Action.ACTIVE, accepted_at=0.0)
 WORKING = ("creating", "preparing", "deploying", "scaling", "updating")
 
 
@@ -30,44 +30,44 @@ WORKING = ("creating", "preparing", "deploying", "scaling", "updating")
 )
 def test_documented_states(state: str, phase: Phase) -> None:
     """All seven; only three kinds of them matter."""
-    seen = sight(read(a_deployment(state)), ANY)
-    assert (seen.phase, seen.known, seen.word) == (phase, True, state)
+    seen = observe(read(a_deployment(state)), ANY)
+    assert (seen.phase, seen.documented, seen.status) == (phase, True, state)
     assert is_pending(state) is (phase is Phase.WORKING)
 
 
 @pytest.mark.parametrize("state", ["hibernating", ""])
 def test_unknown_state_is_pending(state: str) -> None:
     """And said to be unknown."""
-    seen = sight(read(a_deployment(state)), ANY)
-    assert (seen.phase, seen.known) == (Phase.WORKING, False)
+    seen = observe(read(a_deployment(state)), ANY)
+    assert (seen.phase, seen.documented) == (Phase.WORKING, False)
 
 
 def test_failure_tells_the_details() -> None:
     """And where there may be more."""
-    seen = sight(read(in_full("error", state_details="CUDA out of memory")), ANY)
-    assert seen.why is not None
-    assert "CUDA out of memory" in seen.why
-    assert f"logs('{ID}')" in seen.why
-    bare = sight(read(a_deployment("error")), ANY)
-    assert "no details" in str(bare.why)
+    seen = observe(read(in_full("error", state_details="CUDA out of memory")), ANY)
+    assert seen.reason is not None
+    assert "CUDA out of memory" in seen.reason
+    assert f"logs('{ID}')" in seen.reason
+    bare = observe(read(a_deployment("error")), ANY)
+    assert "no details" in str(bare.reason)
 
 
 @pytest.mark.parametrize("url", [None, ""])
 def test_ready_without_an_address_is_not_usable_yet(url: str | None) -> None:
     """Nobody could ask it anything."""
-    seen = sight(read(a_deployment(deployment_url=url)), ANY)
-    assert (seen.complete, seen.why) == (False, "it has no deployment-url yet")
+    seen = observe(read(a_deployment(deployment_url=url)), ANY)
+    assert (seen.complete, seen.reason) == (False, "it has no deployment-url yet")
 
 
 def test_scaled_to_zero_needs_no_address() -> None:
     """It serves nobody, as asked."""
-    assert sight(read(a_deployment(deployment_url=None, replicas=0)), ANY).complete is True
+    assert observe(read(a_deployment(deployment_url=None, replicas=0)), ANY).complete is True
 
 
 def test_full_and_light() -> None:
     """Rows never show the engine."""
-    assert sight(read(in_full()), ANY).full is True
-    assert sight(read(a_deployment()), ANY).full is False
+    assert observe(read(in_full()), ANY).has_spec is True
+    assert observe(read(a_deployment()), ANY).has_spec is False
 
 
 # --- is it what was sent? ---------------------------------------------------------------------
@@ -99,44 +99,59 @@ def test_differs(raw: dict[str, Any], sent: dict[str, Any], expected: bool | Non
 @pytest.mark.parametrize(("replicas", "as_sent"), [(1, False), (3, True), (None, None)])
 def test_sight_compares_with_what_was_sent(replicas: int | None, as_sent: bool | None) -> None:
     """A replica that lags behind is ready with the old value."""
-    case = update_case(read(a_deployment()), {"replicas": 3}, 5.0)
-    assert sight(read(a_deployment(replicas=replicas)), case).as_sent is as_sent
+    expectation = update_expectation(read(a_deployment()), {"replicas": 3}, 5.0)
+    assert observe(read(a_deployment(replicas=replicas)), expectation).matches_sent is as_sent
 
 
 def test_update_case_knows_the_time_before() -> None:
     """Marks and phase of the live deployment; whether it differed from what is sent."""
     before = read(in_full("error"))
-    case = update_case(before, {"replicas": 3}, 5.0)
-    assert (case.action, case.accepted_at, case.unlike) == (Action.UPDATE, 5.0, True)
-    assert (case.before.updated_at, case.before_phase) == (before.updated_at, Phase.FAILED)
-    assert update_case(before, {"replicas": 1}, 5.0).unlike is False
-    assert update_case(read({}), {"replicas": 1}, 5.0).unlike is None
+    expectation = update_expectation(before, {"replicas": 3}, 5.0)
+    assert (expectation.action, expectation.accepted_at, expectation.differed_before) == (
+        Action.UPDATE,
+        5.0,
+        True,
+    )
+    assert (expectation.before.updated_at, expectation.before_phase) == (
+        before.updated_at,
+        Phase.FAILED,
+    )
+    assert update_expectation(before, {"replicas": 1}, 5.0).differed_before is False
+    assert update_expectation(read({}), {"replicas": 1}, 5.0).differed_before is None
 
 
 def test_update_case_holds_no_argument() -> None:
     """Keys stand in some, and a case goes into resume tokens: it is compared all the same."""
     sent = {"inference-engine-parameters": ["--api-key", PLANTED], "name": "web"}
-    case = update_case(read(in_full()), sent, 5.0)
-    assert PLANTED not in repr(case)
-    assert case.unlike is True
-    assert sight(read(in_full()), case).as_sent is False
+    expectation = update_expectation(read(in_full()), sent, 5.0)
+    assert PLANTED not in repr(expectation)
+    assert expectation.differed_before is True
+    assert observe(read(in_full()), expectation).matches_sent is False
     there = read(in_full(inference_engine_parameters=["--api-key", PLANTED]))
-    assert sight(there, case).as_sent is True
-    assert update_case(there, sent, 5.0).unlike is False
+    assert observe(there, expectation).matches_sent is True
+    assert update_expectation(there, sent, 5.0).differed_before is False
 
 
 def test_case_of_an_older_token() -> None:
     """One that still holds the arguments as they are is read as well."""
     text = '{"inference-engine-parameters":["--x","1"]}'
-    case = Case(action=Action.UPDATE, accepted_at=0.0, sent=text)
-    assert sight(read(in_full()), case).as_sent is True
-    assert sight(read(in_full(inference_engine_parameters=["--y"])), case).as_sent is False
+    expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent=text)
+    assert observe(read(in_full()), expectation).matches_sent is True
+    assert (
+        observe(read(in_full(inference_engine_parameters=["--y"])), expectation).matches_sent
+        is False
+    )
 
 
 def test_create_case_asks_for_no_comparison() -> None:
     """Ready is ready, whoever scales it meanwhile."""
-    case = create_case(5.0)
-    assert (case.action, case.accepted_at, case.sent, case.unlike) == (
+    expectation = create_expectation(5.0)
+    assert (
+        expectation.action,
+        expectation.accepted_at,
+        expectation.sent,
+        expectation.differed_before,
+    ) == (
         Action.CREATE,
         5.0,
         None,
@@ -159,26 +174,26 @@ def test_create_case_asks_for_no_comparison() -> None:
 )
 def test_operation(state: str, phase: Phase, known: bool) -> None:
     """Its timeout is the provider's failure, and not the caller's."""
-    seen = operation_sight(Operation("op-1", state, "busy", "try later"), ANY)
-    assert (seen.phase, seen.known) == (phase, known)
+    seen = observe_operation(Operation("op-1", state, "busy", "try later"), ANY)
+    assert (seen.phase, seen.documented) == (phase, known)
     failed = f"op-1 ended in {state}: busy: try later"
-    assert seen.why == (failed if phase is Phase.FAILED else None)
+    assert seen.reason == (failed if phase is Phase.FAILED else None)
 
 
 def test_operation_that_fails_in_silence() -> None:
     """Reason and message may be missing."""
-    seen = operation_sight(Operation("op-1", "failure"), ANY)
-    assert seen.why == "op-1 ended in failure: the API gives no reason"
+    seen = observe_operation(Operation("op-1", "failure"), ANY)
+    assert seen.reason == "op-1 ended in failure: the API gives no reason"
 
 
 @pytest.mark.parametrize("token", ["hf_" + "Ab1" * 11, "api_org_" + "Ab1" * 11])
 def test_failure_echoes_no_token(token: str) -> None:
     """The message may quote what was sent to the hub."""
     operation = Operation("op-1", "failure", f"bad {token}", f"401 for {token}!")
-    seen = operation_sight(operation, ANY)
-    assert seen.why == "op-1 ended in failure: bad **********: 401 for **********!"
+    seen = observe_operation(operation, ANY)
+    assert seen.reason == "op-1 ended in failure: bad **********: 401 for **********!"
     failed = read(in_full("error", state_details=f"401 for {token}"))
-    assert token not in f"{operation!r} {failed!r} {sight(failed, ANY).why}"
+    assert token not in f"{operation!r} {failed!r} {observe(failed, ANY).reason}"
 
 
 @pytest.mark.parametrize(
@@ -194,8 +209,8 @@ def test_failure_echoes_no_token(token: str) -> None:
 )
 def test_model(state: str, phase: Phase) -> None:
     """`created` is not the end of it."""
-    seen = model_sight(Model("m", state=state), ANY)
-    assert (seen.phase, seen.known) == (phase, state != "scanning")
+    seen = observe_model(Model("m", state=state), ANY)
+    assert (seen.phase, seen.documented) == (phase, state != "scanning")
 
 
 # --- rows -------------------------------------------------------------------------------------
@@ -204,8 +219,8 @@ def test_model(state: str, phase: Phase) -> None:
 def test_glance_changes_with_what_matters() -> None:
     """State, replicas, name, address and stamp; an unchanged row costs nothing."""
     row = a_deployment()
-    id, stamp = glance(row)
-    assert (id, glance(dict(row))) == (ID, (ID, stamp))
+    id, stamp = row_key(row)
+    assert (id, row_key(dict(row))) == (ID, (ID, stamp))
     others: list[dict[str, Any]] = [
         {"state": "scaling"},
         {"replicas": 2},
@@ -214,16 +229,16 @@ def test_glance_changes_with_what_matters() -> None:
         {"name": "x"},
     ]
     for fields in others:
-        assert glance({**row, **fields})[1] != stamp
+        assert row_key({**row, **fields})[1] != stamp
 
 
 @pytest.mark.parametrize("row", [None, 5, [], {"id": None}, {"state": []}])
 def test_odd_row_is_nobody_s(row: Any) -> None:
     """It ends no sweep."""
-    assert glance(row)[0] == ""
+    assert row_key(row)[0] == ""
 
 
 def test_place() -> None:
     """Zone and GPU family."""
-    assert place("ch-gva-2", read(a_deployment())) == ("ch-gva-2", "gpua5000")
-    assert place("ch-gva-2", read({})) == ("ch-gva-2", "")
+    assert duration_key("ch-gva-2", read(a_deployment())) == ("ch-gva-2", "gpua5000")
+    assert duration_key("ch-gva-2", read({})) == ("ch-gva-2", "")

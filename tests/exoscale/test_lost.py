@@ -16,7 +16,7 @@ from di_async import (
     RequestBudget,
     TransportError,
 )
-from di_async.core.wire import Response
+from di_async.core.http import Response
 from tests.exoscale.helpers import (
     DEPLOYMENTS,
     ID,

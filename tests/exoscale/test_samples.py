@@ -6,11 +6,11 @@ They are all of one operation: `PATCH /ai/deployment/{id}`.
 import pytest
 
 from di_async import APIError, BadRequestError, NotFoundError, PermissionDeniedError, Secret
-from di_async.core.waiter import Action, Case, Phase
-from di_async.core.wire import Request
+from di_async.core.http import Request
+from di_async.core.waiting.evidence import Action, Expectation, Phase
 from di_async.exoscale import Operation, Reference
-from di_async.exoscale.conventions import ExoscaleConventions
-from di_async.exoscale.lifecycle import operation_sight
+from di_async.exoscale.dialect import ExoscaleDialect
+from di_async.exoscale.lifecycle import observe_operation
 from di_async.exoscale.models import CODEC
 from tests.exoscale.helpers import (
     ID,
@@ -55,17 +55,17 @@ def test_operation() -> None:
 
 def test_failed_operation_tells_reason_and_message() -> None:
     """The example's operation is a failed one."""
-    case = Case(action=Action.UPDATE, accepted_at=0.0)
-    seen = operation_sight(CODEC.structure(sample("update_200"), Operation), case)
-    assert (seen.phase, seen.known) == (Phase.FAILED, True)
-    assert seen.why == "string ended in failure: incorrect: string"
+    expectation = Expectation(action=Action.UPDATE, accepted_at=0.0)
+    seen = observe_operation(CODEC.structure(sample("update_200"), Operation), expectation)
+    assert (seen.phase, seen.documented) == (Phase.FAILED, True)
+    assert seen.reason == "string ended in failure: incorrect: string"
 
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_error(name: str) -> None:
     """Of its status, with its text and no secret."""
     status, kind = ERRORS[name]
-    speaks = ExoscaleConventions(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
+    speaks = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
     error = speaks.error(Request("PATCH", ONE), answer(status, sample(name)), 0.0)
     assert type(error) is kind
     assert "string" in error.message
@@ -74,7 +74,7 @@ def test_error(name: str) -> None:
 
 def test_error_names_the_faults() -> None:
     """With where they lie."""
-    speaks = ExoscaleConventions(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
+    speaks = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
     told = {**sample("error_400"), "errors": [{"path": "name", "detail": "too short"}]}
     error = speaks.error(Request("PATCH", ONE), answer(400, told), 0.0)
     assert "name: too short" in str(error)

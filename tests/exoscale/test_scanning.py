@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from di_async import scan
+from di_async.core.http import Request, Response
 from di_async.core.inventory import InventoryRow, Prices
-from di_async.core.wire import Request, Response
 from di_async.exoscale.scanning import row_of
 from di_async.fleet.scanning import ScanProgress
 from tests.exoscale.helpers import (

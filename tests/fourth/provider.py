@@ -5,17 +5,17 @@ from typing import Any
 
 from attrs import frozen
 
-from di_async.core.budget import RateNews
 from di_async.core.codec import Codec
 from di_async.core.errors import APIError, api_error
-from di_async.core.paging import Page, rows_under
-from di_async.core.ports import Capabilities, Source, Trip
-from di_async.core.stages import Stage
-from di_async.core.waiter import Action, Case, Phase, Sight
-from di_async.core.wire import Endpoint, Priority, Request, Response
-from di_async.engine.change import Change
+from di_async.core.http import Endpoint, Priority, Request, Response
+from di_async.core.pagination import Page, rows_under
+from di_async.core.protocols import CallRecord, Capabilities, Source
+from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase
+from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Client, Engine
-from di_async.engine.resources import Resources
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
 
 LIST, CREATE = Endpoint("list", "GET", "/nodes"), Endpoint("create", "POST", "/nodes")
 GET, RESIZE = Endpoint("get", "GET", "/nodes/{id}"), Endpoint("resize", "PATCH", "/nodes/{id}")
@@ -43,20 +43,20 @@ _STATES = {"up": Phase.READY, "booting": Phase.WORKING, "down": Phase.FAILED}
 _ENDS = {"done": Phase.READY, "running": Phase.WORKING, "broken": Phase.FAILED}
 
 
-def sight(node: Node, case: Case) -> Sight:
+def observe(node: Node, expectation: Expectation) -> Observation:
     """One look at a node."""
-    as_sent = None if case.sent is None else str(node.size) == case.sent
+    as_sent = None if expectation.sent is None else str(node.size) == expectation.sent
     phase = _STATES.get(node.state, Phase.WORKING)
-    return Sight(node.state, phase, as_sent=as_sent, known=node.state in _STATES)
+    return Observation(node.state, phase, matches_sent=as_sent, documented=node.state in _STATES)
 
 
-def job_sight(job: Job, case: Case) -> Sight:
+def job_sight(job: Job, expectation: Expectation) -> Observation:
     """One look at a job."""
     phase = _ENDS.get(job.state, Phase.WORKING)
-    return Sight(job.state, phase, why=job.why or None, known=job.state in _ENDS)
+    return Observation(job.state, phase, reason=job.why or None, documented=job.state in _ENDS)
 
 
-class Conventions:
+class Dialect:
     def headers(self, request: Request, wall: float) -> Mapping[str, str]:
         return {"X-Key": "toy"}
 
@@ -64,18 +64,20 @@ class Conventions:
         told = response.body.decode()
         return api_error(response.status, told, method=request.method, path=request.path)
 
-    def rate(self, response: Response, wall: float) -> RateNews:
-        return RateNews(limited=response.status == 429)
+    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
+        return RateLimitInfo(limited=response.status == 429)
 
 
-class Nodes(Resources[Node]):
+class Nodes(ResourceApi[Node]):
     def __init__(self, engine: Engine, base_url: str) -> None:
         named: dict[str, Any] = {"provider": "fourth", "base_url": base_url}
-        job = Source[Job](**named, noun="job", kind="job", fetch=self._job, sight=job_sight)
+        job = Source[Job](**named, noun="job", kind="job", get=self._job, observe=job_sight)
         node = Source[Node](
-            **named, noun="node", kind="node", fetch=self._fetch, sight=sight, row=_node,
-            sweep=self._sweep, glance=lambda row: (row["id"], hash(row["state"])),
-            steps=(job,), capabilities=Capabilities(shows_sent=True, steps=("job",)),
+            **named, noun="node", kind="node", get=self._fetch, observe=observe,
+            decode_row=_node,
+            list_page=self._sweep,
+            row_key=lambda row: (row["id"], hash(row["state"])),
+            operations=(job,), capabilities=Capabilities(shows_sent=True, operations=("job",)),
         )  # fmt: skip
         super().__init__(engine, node, GET.request)
 
@@ -84,7 +86,10 @@ class Nodes(Resources[Node]):
 
     async def resize(self, id: str, size: int) -> Change[Node]:
         before = _node(await self._engine.json(GET.request(id)))
-        asked, told = RESIZE.request(id, json={"size": size}), {"unlike": before.size != size}
+        asked, told = (
+            RESIZE.request(id, json={"size": size}),
+            {"differed_before": before.size != size},
+        )
         return await self._write(asked, Action.UPDATE, sent=str(size), **told)
 
     async def delete(self, id: str) -> Change[None]:
@@ -92,19 +97,19 @@ class Nodes(Resources[Node]):
 
     async def _write(self, request: Request, action: Action, **told: Any) -> Change[Any]:
         job = CODEC.structure(await self._engine.json(request), Job)
-        case = Case(action=action, accepted_at=self._engine.clock.now(), **told)
-        steps = [Stage("job", job.id)]
-        return self._engine.change(self._source, job.node, case, steps=steps, initial=job)
+        expectation = Expectation(action=action, accepted_at=self._engine.clock.now(), **told)
+        steps = [ResourceRef("job", job.id)]
+        return self._engine.change(self._source, job.node, expectation, steps=steps, initial=job)
 
-    async def _fetch(self, stage: Stage, priority: Priority, trip: Trip) -> Node:
-        return _node(await self._engine.json_once(GET.request(stage.id), priority, trip))
+    async def _fetch(self, stage: ResourceRef, priority: Priority, call: CallRecord) -> Node:
+        return _node(await self._engine.json_once(GET.request(stage.id), priority, call))
 
-    async def _job(self, stage: Stage, priority: Priority, trip: Trip) -> Job:
-        body = await self._engine.json_once(JOB.request(stage.id), priority, trip)
+    async def _job(self, stage: ResourceRef, priority: Priority, call: CallRecord) -> Job:
+        body = await self._engine.json_once(JOB.request(stage.id), priority, call)
         return CODEC.structure(body, Job)
 
-    async def _sweep(self, page: int, trip: Trip, region: str | None = None) -> Page:
-        body = await self._engine.json_once(LIST.request(), Priority.SWEEP, trip)
+    async def _sweep(self, page: int, call: CallRecord, region: str | None = None) -> Page:
+        body = await self._engine.json_once(LIST.request(), Priority.SWEEP, call)
         return Page(tuple(rows_under(body, "nodes")), None, None, None)
 
 
@@ -114,5 +119,5 @@ def _node(row: Any) -> Node:
 
 class Fourth(Client):
     def __init__(self, base_url: str = "https://fourth.test", **options: Any) -> None:
-        super().__init__(base_url, Engine.make(base_url, Conventions(), **options))
+        super().__init__(base_url, Engine.make(base_url, Dialect(), **options))
         self.nodes = Nodes(self._engine, base_url)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from di_async import wait_all
-from di_async.core.wire import Request, Response
-from di_async.engine.change import Change
+from di_async.core.http import Request, Response
+from di_async.engine.waiting.change import Change
 from tests.fourth.provider import Fourth, Node
 from tests.fourth.test_stages import fourth, now, virtual
 from tests.fourth.world import Again

@@ -14,7 +14,7 @@ from di_async import (
     WaitTimeoutError,
     wait_all,
 )
-from di_async.core.stages import ResumeToken, Stage
+from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
 from tests.fourth.provider import Fourth
 from tests.fourth.world import JOB_S, NODE_S, FourthWorld
 
@@ -192,7 +192,7 @@ async def test_token_of_an_unknown_step_is_refused() -> None:
     async with fourth() as (client, _):
         change = await client.nodes.create(3)
         token = ResumeToken.decode(change.resume_token)
-        odd = replace(token, steps=(Stage("quest", "1"),))
+        odd = replace(token, steps=(ResourceRef("quest", "1"),))
         with pytest.raises(InvalidInputError, match="no step 'quest'"):
             client.nodes.resume(odd.encode())
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from attrs import define
 
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 
 Again = Callable[[], Awaitable[None]]
 JOB_S, NODE_S, LATENCY_S = 60.0, 600.0, 0.05

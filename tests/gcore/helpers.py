@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from di_async.gcore import Gcore, InferenceDeployment, InferenceInstance
 from di_async.gcore.models import CODEC
 from tests.support import ScriptTransport, Step, answer

@@ -475,7 +475,7 @@ async def test_capabilities() -> None:
     async with routed({}) as (client, _):
         v2, v3 = client.inference_instances, client.inference_deployments
         assert (v3.capabilities.unique_names, v2.capabilities.unique_names) == (True, False)
-        assert (v3.capabilities.steps, v2.capabilities.steps) == (("task",), ())
+        assert (v3.capabilities.operations, v2.capabilities.operations) == (("task",), ())
 
 
 async def test_answer_that_is_none() -> None:

@@ -17,7 +17,7 @@ from di_async import (
     RetryPolicy,
     TransportError,
 )
-from di_async.core.wire import Response
+from di_async.core.http import Response
 from tests.gcore.helpers import (
     HIDDEN,
     ID,

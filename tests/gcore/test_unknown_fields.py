@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from di_async import SupersededError, TransportError
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from tests.gcore.helpers import (
     ID,
     NAME,

@@ -63,9 +63,9 @@ DECISIONS = (
         "waiter", "tests/core/test_waiter_rules.py", slow=("tests/core/test_waiter_properties.py",)
     ),
     core("planner", "tests/core/test_sifting.py", slow=("tests/engine/test_desk.py",)),
-    Target("core/sifting.py", ("tests/core/test_sifting.py", "tests/core/test_planner.py")),
-    Target("core/view.py", ("tests/core/test_sifting.py", "tests/core/test_planner.py")),
-    Target("core/items.py", ("tests/core/test_planner.py",)),
+    Target("core/waiting/sifting.py", ("tests/core/test_sifting.py", "tests/core/test_planner.py")),
+    Target("core/waiting/view.py", ("tests/core/test_sifting.py", "tests/core/test_planner.py")),
+    Target("core/waiting/items.py", ("tests/core/test_planner.py",)),
     core("pace"),
     core("durations", "tests/core/test_laws.py"),
     core("laws", "tests/core/test_durations.py"),

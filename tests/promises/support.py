@@ -9,7 +9,7 @@ import pytest
 from attrs import frozen
 
 from di_async import Change, DigitalOcean
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from di_async.emulator import Lifecycle, World
 from tests.support import TEN_MINUTES, WorldTransport, a_spec, answer
 

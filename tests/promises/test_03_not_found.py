@@ -8,7 +8,7 @@ are `ResourceVanishedError`, and one alone is nothing.
 import pytest
 
 from di_async import NotFoundError, ResourceVanishedError
-from di_async.core.wire import Response
+from di_async.core.http import Response
 from tests.promises.support import (
     DIALECTS,
     GONE,

@@ -24,7 +24,7 @@ from di_async import (
     WaitRefusedError,
     WaitTimeoutError,
 )
-from di_async.core.wire import Response
+from di_async.core.http import Response
 from tests.promises.support import (
     DIALECTS,
     HTML,

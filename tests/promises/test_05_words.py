@@ -106,12 +106,12 @@ async def test_word_that_is_known(known: str, caplog: pytest.LogCaptureFixture) 
     assert warnings_about(known, caplog) == 0
 
 
-@pytest.mark.parametrize("case", ["lower", "upper"])
+@pytest.mark.parametrize("expectation", ["lower", "upper"])
 @pytest.mark.parametrize("active", ["active", "running"])
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_case_of_the_words(dialect: str, active: str, case: Any) -> None:
+async def test_case_of_the_words(dialect: str, active: str, expectation: Any) -> None:
     """`ACTIVE` is `active`: the whole life of an instance works in either case."""
-    land = world(dialect, status_case=case, active_word=active)
+    land = world(dialect, status_case=expectation, active_word=active)
     async with virtual_client(land) as (client, net):
         ours = client.dedicated_inferences
         change = await ours.create(a_spec())

@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from di_async import ClientClosedError, DigitalOcean, RequestBudget, RetryPolicy
-from di_async.core.wire import Request, Response
+from di_async.core.http import Request, Response
 from tests.promises.support import (
     GONE,
     ID,

@@ -13,11 +13,11 @@ from di_async import Change, DIError, InvalidInputError, PollPolicy
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column
 from di_async.cli.settings import Credential, Provider, Settings
-from di_async.core.stages import ResumeToken
+from di_async.core.waiting.resume_token import ResumeToken
 
 if TYPE_CHECKING:
     from di_async import DigitalOcean, Exoscale, Gcore
-    from di_async.fleet.ports import ScanClient
+    from di_async.fleet.protocols import ScanClient
 
     AnyClient = DigitalOcean | Exoscale | Gcore
 
@@ -249,7 +249,9 @@ class Cloud(ABC, Generic[C, R]):
                 the message holds the command line to use.
         """
         token = ResumeToken.decode(text)
-        provider = Provider.GCORE_V2 if token.stage.kind == "inference-instance" else token.provider
+        provider = (
+            Provider.GCORE_V2 if token.resource.kind == "inference-instance" else token.provider
+        )
         matches = (provider, token.scope) == (self.provider, self.scope)
         if not matches and provider in set(Provider):
             settings = Settings(provider=Provider(provider), zone=token.scope, project=token.scope)

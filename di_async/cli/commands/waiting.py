@@ -78,7 +78,7 @@ async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) 
     """
     from di_async import wait_all
     from di_async.cli.bulk_progress import BulkProgress, show_progress
-    from di_async.engine.change import DEFAULT
+    from di_async.engine.waiting.change import DEFAULT
 
     resume = f"Resume waiting with: {cli.settings.command_line('wait', '--all')}"
     async with cli.cloud() as cloud:

@@ -14,7 +14,7 @@ from di_async.cli.demo.scenario import DemoError
 from di_async.cli.run import Cli
 from di_async.digitalocean import DedicatedInference, DedicatedInferenceSpec
 from di_async.emulator import Emulator
-from di_async.engine.together import each
+from di_async.engine.concurrency import for_each
 
 __all__ = ["BulkDemo"]
 
@@ -128,7 +128,7 @@ class BulkDemo:
             await asyncio.sleep(max(0.0, started_at + next(turn) * interval - loop.time()))
             await work(item)
 
-        await each(items, run, at_once=_CONCURRENCY)
+        await for_each(items, run, concurrency=_CONCURRENCY)
 
 
 def _spec(number: int) -> DedicatedInferenceSpec:

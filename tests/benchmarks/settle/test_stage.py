@@ -14,7 +14,7 @@ from benchmarks.settle.stage import Actor, Stage
 from benchmarks.settle.virtual import EPOCH, run_virtual
 from benchmarks.settle.worlds import BASE, build_world
 from di_async import Change, PollPolicy
-from di_async.core.wire import Request
+from di_async.core.http import Request
 from di_async.emulator import World
 
 SETTLES_S = 100.0

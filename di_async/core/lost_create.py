@@ -1,0 +1,61 @@
+"""A create whose answer was lost: what is found under its unique name decides.
+
+Only what matches the spec sent and is as young as the call itself can be ours. Anything else under
+that name is somebody's, and stays theirs.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+
+__all__ = ["Absent", "Adopt", "Candidate", "Foreign", "decide_lost_create"]
+
+CLOCK_SKEW = timedelta(seconds=120)
+# Just made, it may still carry 1970 for "not yet".
+_PLACEHOLDER = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Candidate(Struct, frozen=True):
+    """Something that bears the name."""
+
+    id: str
+    created_at: datetime | None
+    matches_sent: bool
+
+
+class Adopt(Struct, frozen=True):
+    """It is ours."""
+
+    id: str
+
+
+class Foreign(Struct, frozen=True):
+    """The name belongs to something else."""
+
+    id: str
+    reason: str
+
+
+class Absent(Struct, frozen=True):
+    """Nothing bears the name (yet)."""
+
+
+def decide_lost_create(
+    candidates: Iterable[Candidate], since: datetime
+) -> Adopt | Foreign | Absent:
+    """What became of a create that began at `since`, by this machine's clock."""
+    foreign: Foreign | None = None
+    for found in candidates:
+        why = _foreign_reason(found, since)
+        if why is None:
+            return Adopt(found.id)
+        foreign = Foreign(found.id, why)
+    return foreign or Absent()
+
+
+def _foreign_reason(found: Candidate, since: datetime) -> str | None:
+    stamp = found.created_at
+    if stamp is not None and _PLACEHOLDER < stamp < since - CLOCK_SKEW:
+        return f"it was created at {stamp:%Y-%m-%d %H:%M:%S}, before this call"
+    return None if found.matches_sent else "its spec is not the one sent"

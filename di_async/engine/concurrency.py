@@ -1,0 +1,44 @@
+"""Several calls at once, of which an error comes out as itself and not in a group."""
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+import anyio
+
+__all__ = ["first_error", "for_each"]
+
+T = TypeVar("T")
+
+
+async def for_each(
+    items: Iterable[T],
+    work: Callable[[T], Coroutine[Any, Any, None]],
+    *,
+    concurrency: int | None = None,
+) -> None:
+    """`work` done on all of these, `at_once` at a time; the first error ends the others."""
+    queue = iter(items)
+
+    async def some() -> None:
+        for item in queue:
+            await work(item)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            if concurrency is None:
+                for item in queue:
+                    tasks.start_soon(work, item)
+            else:
+                for _ in range(concurrency):
+                    tasks.start_soon(some)
+    except BaseExceptionGroup as errors:
+        error = first_error(errors)
+        raise error from error.__cause__
+
+
+def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error in a group, however deep."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,1 @@
+"""Waiting: the poller, its resources, and the handles that callers await."""

@@ -1,0 +1,457 @@
+"""The request budget against a brute-force count of every window."""
+
+import math
+from bisect import bisect_right
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from di_async.core.errors import InvalidInputError
+from di_async.core.http import Priority
+from di_async.core.rate_limit import RateLimitInfo, RequestBudget
+
+ALL = settings(max_examples=80, deadline=None)
+PRIORITIES = st.sampled_from(Priority)
+
+
+def most_within(stamps: list[float], span: float) -> int:
+    """The most stamps in any half-open window of `span` seconds."""
+    return max((bisect_right(stamps, s + span - 1e-6) - i for i, s in enumerate(stamps)), default=0)
+
+
+def drive(budget: RequestBudget, wants: list[tuple[float, Priority]]) -> list[float]:
+    """Send each as soon as the budget lets it through; when they were sent."""
+    now, sent = 0.0, []
+    for gap, priority in wants:
+        now += gap
+        while (wait := budget.delay(now, priority)) > 0:
+            now += wait
+        budget.record(now)
+        sent.append(now)
+    return sent
+
+
+_wants = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.0, 0.3, 7.0, 61.0, 1800.0]), PRIORITIES), max_size=70
+)
+
+
+@ALL
+@given(per_minute=st.integers(1, 6), per_hour=st.integers(1, 12), wants=_wants)
+def test_no_window_ever_holds_too_many(
+    per_minute: int, per_hour: int, wants: list[tuple[float, Priority]]
+) -> None:
+    """Whatever the arrivals: at most per_minute in any 60 s, per_hour in any 3,600 s."""
+    sent = drive(RequestBudget(per_minute, per_hour, reserve=0.2), wants)
+    assert most_within(sent, 60.0) <= per_minute
+    assert most_within(sent, 3600.0) <= per_hour
+
+
+@ALL
+@given(per_minute=st.integers(1, 6), wants=_wants)
+def test_no_request_is_held_for_longer_than_needed(
+    per_minute: int, wants: list[tuple[float, Priority]]
+) -> None:
+    """A held request goes within a second of the moment the provider's window has room."""
+    budget, sent = RequestBudget(per_minute, 10_000, reserve=0.0), list[float]()
+    now = 0.0
+    for gap, _ in wants:
+        now += gap
+        wait = budget.delay(now, Priority.READ)
+        free_at = sent[-per_minute] + 60.0 if len(sent) >= per_minute else now
+        assert wait <= max(0.0, free_at - now) + 1.0 + 1e-6
+        now += wait
+        while budget.delay(now, Priority.READ) > 0:
+            now = math.nextafter(now, math.inf)
+        budget.record(now)
+        sent.append(now)
+
+
+@ALL
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([0.0, 5.0, 20.0, 59.0]), st.booleans(), st.integers(0, 3)),
+        max_size=40,
+    )
+)
+def test_windows_stay_exact_when_older_requests_are_taken_back(
+    steps: list[tuple[float, bool, int]],
+) -> None:
+    """A refund frees the slot of the request it is about, not of a later one."""
+    budget, sent, now = RequestBudget(3, 10_000, reserve=0.0), list[float](), 0.0
+    for gap, refund, back in steps:
+        now += gap
+        if refund and len(sent) > back:
+            budget.refund(sent.pop(-1 - back))
+        elif budget.delay(now, Priority.READ) == 0:
+            budget.record(now)
+            sent.append(now)
+    assert most_within(sent, 60.0) <= 3
+
+
+def test_refund_of_what_has_left_the_window_changes_nothing() -> None:
+    """A connect error after an hour finds nothing to take back."""
+    budget = RequestBudget(2, reserve=0)
+    budget.record(0.0)
+    budget.used(5000.0)
+    budget.refund(0.0)
+    assert budget.used(5000.0) == (0, 0)
+
+
+def test_sweeps_never_take_the_reserve() -> None:
+    """The last tenth is for what a caller does himself."""
+    budget = RequestBudget(per_minute=10, per_hour=1000, reserve=0.1)
+    for _ in range(9):
+        assert budget.delay(0.0, Priority.SWEEP) == 0
+        budget.record(0.0)
+    assert budget.delay(0.0, Priority.SWEEP) > 0
+    assert budget.delay(0.0, Priority.CONFIRM) == 0
+    assert budget.delay(0.0, Priority.MUTATION) == 0
+
+
+@pytest.mark.parametrize("arguments", [(0, 5), (5, 0), (5, 5, 1.0), (5, 5, -0.1)])
+def test_budget_that_could_never_send_is_refused(arguments: tuple[float, ...]) -> None:
+    """Zero requests, or a reserve of everything, is an input error."""
+    with pytest.raises(InvalidInputError):
+        RequestBudget(*arguments)  # type: ignore[arg-type]
+
+
+def test_repr_names_its_settings() -> None:
+    """A log line tells which budget it is."""
+    told = repr(RequestBudget(1, 2, 0.5))
+    assert told == "RequestBudget(per_minute=1, per_hour=2, reserve=0.5)"
+
+
+# --- the queue ---------------------------------------------------------------------------------
+
+
+@ALL
+@given(joins=st.lists(PRIORITIES, max_size=20), leaving=st.sets(st.integers(0, 19)))
+def test_queue_is_served_by_priority_then_arrival(joins: list[Priority], leaving: set[int]) -> None:
+    """Higher priorities first, equals in order, those who left not at all."""
+    budget = RequestBudget(1000, 1000, reserve=0)
+    tickets = [(priority, number) for number, priority in enumerate(joins)]
+    for ticket in tickets:
+        budget.join(ticket[0], ticket)
+    for number in leaving & set(range(len(tickets))):
+        budget.leave(tickets[number])
+    stayed = [t for t in tickets if t[1] not in leaving]
+    assert budget.release(0.0) == (sorted(stayed), None)
+    assert budget.used(0.0)[0] == len(stayed)
+
+
+def test_ahead_counts_equals_and_betters() -> None:
+    """A newcomer waits behind his equals and before his inferiors."""
+    budget = RequestBudget()
+    for priority in (Priority.MUTATION, Priority.READ, Priority.READ, Priority.SWEEP):
+        budget.join(priority, object())
+    assert [budget.ahead(p) for p in Priority] == [1, 3, 3, 4]
+
+
+def test_delay_counts_those_ahead() -> None:
+    """The third of three that share one slot a minute waits for two windows more."""
+    budget = RequestBudget(per_minute=1, per_hour=1000)
+    budget.record(0.0)
+    waits = [budget.delay(0.0, Priority.READ, ahead=n) for n in range(3)]
+    assert waits == [61.0, 122.0, 183.0]
+
+
+def test_release_tells_when_to_look_again() -> None:
+    """With the window full the next look is when its oldest leaves."""
+    budget = RequestBudget(per_minute=1, per_hour=1000)
+    budget.record(10.0)
+    budget.join(Priority.READ, "me")
+    assert budget.release(20.0) == ([], 51.0)
+    assert budget.release(71.0) == (["me"], None)
+
+
+# --- learning ----------------------------------------------------------------------------------
+
+
+def test_what_others_spend_is_subtracted() -> None:
+    """The provider says 100 of 5,000 remain: no more than those are sent."""
+    budget = RequestBudget(per_minute=250, per_hour=5000)
+    budget.record(0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=100))
+    sent = 0
+    while budget.delay(0.0, Priority.READ) == 0:
+        sent += 1
+        budget.record(0.0)
+    assert sent == 100
+
+
+def test_used_up_by_others_is_probed_not_given_up() -> None:
+    """Only asking tells when others' slots free: one probe in half a minute."""
+    budget = RequestBudget(per_minute=250, per_hour=5000)
+    budget.record(0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=0))
+    assert budget.delay(0.0, Priority.READ) == 30.0
+    assert budget.delay(30.0, Priority.READ) == 0.0
+
+
+@ALL
+@given(remaining=st.integers(-10, 10_000), own=st.integers(1, 20))
+def test_own_requests_are_never_taken_for_others(remaining: int, own: int) -> None:
+    """More remaining than we think clamps the others' share at none, not below."""
+    budget = RequestBudget(per_minute=1000, per_hour=5000, reserve=0)
+    for _ in range(own):
+        budget.record(0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=remaining))
+    free = max(0, min(5000 - own, remaining))
+    assert budget.remaining(0.0) <= max(free, 0.02 * 5000)
+    assert (budget.delay(0.0, Priority.READ) == 0) == (free > 0)
+
+
+def test_answer_older_than_our_own_count_frees_no_slot() -> None:
+    """More remaining than our own sends leave says nothing of others, and adds nothing to us."""
+    budget = RequestBudget(per_minute=100, per_hour=5, reserve=0)
+    for _ in range(3):
+        budget.record(0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5, remaining=5))
+    assert budget.delay(0.0, Priority.READ, ahead=1) == 0
+    assert budget.delay(0.0, Priority.READ, ahead=2) > 3000
+
+
+def test_answers_without_headers_teach_nothing() -> None:
+    """Silence is no news."""
+    budget = RequestBudget()
+    budget.record(0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=10))
+    budget.learn(1.0, RateLimitInfo())
+    assert budget.remaining(1.0) == 0.02 * 4500
+    assert budget.delay(1.0, Priority.READ, ahead=9) == 0
+    assert budget.delay(1.0, Priority.READ, ahead=10) > 0
+
+
+def test_minute_429_blocks_for_as_long_as_told() -> None:
+    """`retry-after` is obeyed, by every priority."""
+    budget = RequestBudget()
+    budget.learn(100.0, RateLimitInfo(limited=True, retry_after=17.0, remaining=0, limit=5000))
+    assert [budget.delay(100.0, p) for p in Priority] == [17.0] * 4
+    assert budget.delay(117.0, Priority.SWEEP) == 0.0
+
+
+def test_minute_429_says_nothing_about_the_hour() -> None:
+    """Its `remaining: 0` is the burst window's, and must not look like others' use."""
+    budget = RequestBudget()
+    budget.learn(0.0, RateLimitInfo(limited=True, retry_after=5.0, remaining=0, limit=5000))
+    assert budget.delay(6.0, Priority.READ) == 0.0
+    assert budget.remaining(6.0) == 4500
+
+
+@pytest.mark.parametrize(("reset_in", "block"), [(12.0, 12.0), (42.0, 30.0), (3000.0, 30.0)])
+def test_hourly_429_blocks_until_a_slot_may_be_free(reset_in: float, block: float) -> None:
+    """Its reset tells when the oldest request leaves; if that is far, a probe goes before."""
+    budget = RequestBudget()
+    budget.learn(0.0, RateLimitInfo(limited=True, remaining=0, limit=5000, reset_in=reset_in))
+    assert [budget.delay(0.0, p) for p in Priority] == [block] * 4
+
+
+def test_hourly_429s_in_a_row_are_probed_ever_less() -> None:
+    """Twice as long each time, up to five minutes; one answer that passes ends that."""
+    budget, now, blocks = RequestBudget(), 0.0, []
+    for _ in range(6):
+        budget.learn(now, RateLimitInfo(limited=True, remaining=0, reset_in=3600.0))
+        blocks.append(budget.delay(now, Priority.SWEEP))
+        now += blocks[-1]
+    assert blocks == [30, 60, 120, 240, 300, 300]
+    budget.learn(now, RateLimitInfo(limit=5000, remaining=4000))
+    budget.learn(now, RateLimitInfo(limited=True, reset_in=3600.0))
+    assert budget.delay(now, Priority.SWEEP) == 30
+
+
+def test_many_429s_of_one_storm_are_one() -> None:
+    """Thirty answers to requests that flew together do not add up to a long block."""
+    budget = RequestBudget()
+    for n in range(30):
+        budget.learn(n / 100, RateLimitInfo(limited=True, reset_in=3600.0))
+    assert budget.delay(0.3, Priority.SWEEP) <= 30
+
+
+# --- others on the same token -------------------------------------------------------------------
+
+
+def test_answers_under_way_are_not_taken_for_others() -> None:
+    """The provider's count lags behind ours by what is in flight: nobody else is invented."""
+    budget, at_provider = RequestBudget(), 0
+    for n in range(100):
+        budget.record(float(n))
+        if n % 5 == 4:  # the answer to the first of five comes when all five are sent
+            budget.learn(n + 0.5, RateLimitInfo(limit=5000, remaining=5000 - (at_provider + 1)))
+            at_provider += 5
+    assert budget.remaining(100.0) == 4500 - 100
+
+
+def test_others_are_subtracted_from_what_sweeps_may_spend() -> None:
+    """A thousand sent elsewhere leave a thousand less, until the provider says otherwise."""
+    budget = RequestBudget()
+    budget.record(0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=3999))
+    assert budget.remaining(0.0) == 4500 - 1000 - 1
+    budget.record(1.0)
+    budget.learn(1.0, RateLimitInfo(limit=5000, remaining=4998))
+    assert budget.remaining(1.0) == 4500 - 2
+
+
+def test_others_survive_an_answer_that_is_silent() -> None:
+    """Headers that are absent, or a burst 429, do not make others' requests unsent."""
+    budget = RequestBudget()
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=4000))
+    for news in (
+        RateLimitInfo(),
+        RateLimitInfo(limited=True, retry_after=1.0, remaining=0, limit=5000),
+    ):
+        budget.learn(1.0, news)
+        assert budget.remaining(1.0) == 3500
+
+
+def test_others_burst_takes_from_the_minute() -> None:
+    """Two hundred sent elsewhere within the minute leave fifty of it."""
+    budget = RequestBudget(reserve=0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=5000))
+    budget.learn(10.0, RateLimitInfo(limit=5000, remaining=4800))
+    sent = 0
+    while budget.delay(10.0, Priority.READ) == 0:
+        budget.record(10.0)
+        sent += 1
+    assert sent == 50
+    assert budget.delay(10.0, Priority.READ) <= 61
+
+
+def test_others_who_go_on_are_expected_to_go_on() -> None:
+    """Half an hour of foreign traffic at 0.4 a second is taken to fill an hour with it."""
+    budget, foreign = RequestBudget(), 0
+    for now in range(0, 1800, 10):
+        foreign += 4
+        budget.learn(float(now), RateLimitInfo(limit=5000, remaining=5000 - foreign))
+    assert budget.remaining(1790.0) == pytest.approx(4500 - 0.4 * 3600, rel=0.1)
+
+
+def test_burst_of_others_is_not_expected_again() -> None:
+    """Five hundred requests at once, and then silence, cost five hundred."""
+    budget = RequestBudget()
+    for now in range(0, 1800, 10):
+        budget.learn(float(now), RateLimitInfo(limit=5000, remaining=4500 if now > 60 else 5000))
+    assert budget.remaining(1790.0) == 4000
+
+
+def test_two_budgets_on_one_token_share_it_by_what_the_headers_say() -> None:
+    """Two processes, each with a budget of its own, together stay within the hour."""
+    both, seen = (RequestBudget(reserve=0.0), RequestBudget(reserve=0.0)), list[float]()
+    for now in range(2600):
+        for budget in both:
+            while budget.delay(float(now), Priority.READ) == 0 and len(seen) < 9000:
+                seen.append(float(now))
+                budget.record(float(now))
+                budget.learn(
+                    float(now), RateLimitInfo(limit=5000, remaining=max(0, 5000 - len(seen)))
+                )
+    assert 4990 <= len(seen) <= 5000 + 2 * 2600 / 30
+
+
+# --- what polling may plan with -----------------------------------------------------------------
+
+
+def test_burst_leaves_the_reserve_of_the_minute() -> None:
+    """Nine tenths of 250 in 61 seconds."""
+    assert RequestBudget().burst == pytest.approx(225 / 61)
+
+
+def test_left_is_never_quite_nothing() -> None:
+    """An overdrawn hour is a slow pace, not the end of polling."""
+    budget = RequestBudget()
+    for _ in range(4800):
+        budget.record(0.0)
+    assert budget.remaining(0.0) == 0.02 * 4500
+
+
+def test_own_polls_are_no_stream_of_writes() -> None:
+    """Sweeps and proofs come because somebody waits; only writes and own reads bring more."""
+    for priority, stream in ((Priority.SWEEP, False), (Priority.MUTATION, True)):
+        budget = RequestBudget()
+        for now in range(0, 1800, 10):
+            budget.record(float(now), priority)
+        assert budget.steady(1795.0) is stream
+
+
+def test_stream_of_writes_ends_when_it_ends() -> None:
+    """A lull of minutes is the end of it."""
+    budget = RequestBudget()
+    for now in range(0, 1800, 10):
+        budget.record(float(now), Priority.MUTATION)
+    assert not budget.steady(1790.0 + 100)
+
+
+@pytest.mark.parametrize(("reset_in", "block"), [(None, 30.0), (-8.0, 1.0), (0.0, 1.0)])
+def test_429_without_a_usable_date_blocks_for_a_while(reset_in: float | None, block: float) -> None:
+    """Neither not at all nor for ever."""
+    budget = RequestBudget()
+    budget.learn(0.0, RateLimitInfo(limited=True, reset_in=reset_in))
+    assert budget.delay(0.0, Priority.READ) == block
+
+
+def test_later_429_never_shortens_an_earlier_block() -> None:
+    """Two answers may arrive in either order."""
+    budget = RequestBudget()
+    budget.learn(0.0, RateLimitInfo(limited=True, retry_after=50.0))
+    budget.learn(1.0, RateLimitInfo(limited=True, retry_after=2.0))
+    assert budget.delay(1.0, Priority.READ) == 49.0
+
+
+def test_block_does_not_hide_a_longer_wait_for_the_window() -> None:
+    """The delay told is the whole one, so that a caller can refuse to be held for it."""
+    budget = RequestBudget(per_minute=2, reserve=0)
+    budget.record(0.0)
+    budget.record(0.0)
+    budget.learn(1.0, RateLimitInfo(limited=True, retry_after=1.0))
+    assert budget.delay(1.0, Priority.READ) == 60.0
+
+
+def test_lower_limit_of_the_provider_wins() -> None:
+    """A token with a smaller quota is not overdrawn; a larger one does not raise our own cap."""
+    low, high = RequestBudget(per_hour=5000, reserve=0), RequestBudget(per_hour=100, reserve=0)
+    low.learn(0.0, RateLimitInfo(limit=3, remaining=3))
+    high.learn(0.0, RateLimitInfo(limit=5000, remaining=5000))
+    for budget, cap in ((low, 3), (high, 100)):
+        for _ in range(cap):
+            assert budget.delay(0.0, Priority.READ) == 0
+            budget.record(0.0)
+        assert budget.delay(0.0, Priority.READ) > 0
+
+
+@ALL
+@given(
+    own=st.integers(0, 300),
+    news=st.builds(
+        RateLimitInfo,
+        limited=st.booleans(),
+        retry_after=st.none() | st.floats(-10, 4000),
+        limit=st.none() | st.integers(-5, 10_000),
+        remaining=st.none() | st.integers(-100, 10_000),
+        reset_in=st.none() | st.floats(-4000, 4000),
+    ),
+    now=st.floats(0, 1e6),
+)
+def test_what_is_left_is_always_positive_and_finite(
+    own: int, news: RateLimitInfo, now: float
+) -> None:
+    """Whatever was learned, polling slows down but never stops, and no delay is infinite."""
+    budget = RequestBudget()
+    for _ in range(own):
+        budget.record(0.0)
+    budget.learn(0.0, news)
+    assert 0 < budget.remaining(now) <= 4500
+    assert all(0 <= budget.delay(now, p) <= 4001 for p in Priority)
+
+
+def test_a_slot_is_taken_only_where_one_is_free() -> None:
+    """And never before those who wait already; a humbler one is not in the way."""
+    budget = RequestBudget(per_minute=2)
+    assert budget.take(0.0, Priority.READ)
+    budget.join(Priority.SWEEP, "later")
+    assert budget.take(1.0, Priority.READ)
+    assert not budget.take(2.0, Priority.READ)
+    assert budget.used(2.0) == (2, 2)
+    budget.join(Priority.MUTATION, "first")
+    assert not budget.take(70.0, Priority.READ)

@@ -1,0 +1,305 @@
+"""The waiter's thresholds and its rules on comparing specs, each checked at its edge.
+
+These complete `test_evidence.py`: every test here fails for a change to the decision that no other
+unit test notices (`python -m tests.mutation core/waiting/evidence`).
+"""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from di_async.core.waiting.evidence import (
+    Action,
+    Decision,
+    Evidence,
+    Expectation,
+    Failed,
+    Observation,
+    Pending,
+    Phase,
+    Read,
+    ReadFound,
+    ReadMissing,
+    ResourceVersion,
+    Settled,
+    Superseded,
+    Vanished,
+    fold,
+    judge,
+)
+from tests.core.waiting.evidence_model import time
+
+READY = Observation("active", Phase.READY)
+WORKING = Observation("updating", Phase.WORKING)
+CHANGED_BACK = "it has settled as something else than what this change sent"
+
+
+def found(at: float, observation: Observation = READY, **marks: Any) -> ReadFound:
+    """Return a read that found the resource."""
+    shown = replace(observation, version=ResourceVersion(**marks)) if marks else observation
+    return ReadFound(started_at=at, at=at + 0.1, observation=shown)
+
+
+def not_found(at: float) -> ReadMissing:
+    """Return a read that was answered with 404."""
+    return ReadMissing(started_at=at - 0.1, at=at, error="404")
+
+
+def update(**fields: Any) -> Expectation:
+    """Return an update, accepted at 0, of something that was ready."""
+    return Expectation(
+        action=Action.UPDATE, **{"accepted_at": 0.0, "before_phase": Phase.READY, **fields}
+    )
+
+
+def create(**fields: Any) -> Expectation:
+    """Return a create, accepted at 0."""
+    return Expectation(action=Action.CREATE, **{"accepted_at": 0.0, **fields})
+
+
+def folded(case: Expectation, *reads: Read) -> Evidence:
+    """Return the evidence after these reads."""
+    evidence = Evidence()
+    for read in reads:
+        evidence = fold(case, evidence, read)
+    return evidence
+
+
+def decision(case: Expectation, *reads: Read) -> Decision:
+    """Return what these reads prove."""
+    return judge(case, folded(case, *reads))
+
+
+def test_defaults() -> None:
+    """Evidence starts empty; an observation is documented and shows its spec unless it says no."""
+    empty = Evidence()
+    assert (empty.agreeing_reads, empty.agreeing_since, empty.agreeing_span_s) == (0, 0.0, 0.0)
+    assert (empty.reads, empty.consecutive_404s) == (0, 0)
+    flags = (empty.transitioned, empty.seen_in_progress, empty.ever_seen, empty.not_found)
+    assert flags == (False,) * 4
+    assert (READY.documented, READY.has_spec, READY.complete) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    ("phase", "idle"),
+    [
+        (Phase.READY, False),
+        (Phase.WORKING, True),
+        (Phase.FAILED, False),
+        (Phase.DELETING, True),
+    ],
+)
+def test_which_phases_are_in_progress(phase: Phase, idle: bool) -> None:
+    """Working and deleting are in progress; ready and failed may be final."""
+    assert Observation("x", phase).in_progress is idle
+
+
+@pytest.mark.parametrize(
+    ("observation", "unsettled"),
+    [
+        (READY, False),
+        (replace(READY, complete=False), True),
+        (WORKING, True),
+        (Observation("deleting", Phase.DELETING), True),
+        (Observation("error", Phase.FAILED), False),
+    ],
+)
+def test_unsettled_is_remembered(observation: Observation, unsettled: bool) -> None:
+    """A resource seen in progress or incomplete counts as seen unsettled from then on."""
+    assert folded(create(), found(1, observation)).seen_in_progress is unsettled
+    assert folded(create(), found(1, observation), found(2, READY)).seen_in_progress is unsettled
+
+
+# --- repetition --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("last", "settled"), [(30.9, False), (31.0, True)])
+def test_three_agreeing_reads_span_thirty_seconds(last: float, settled: bool) -> None:
+    """Repetition proves an update from 30 s on, not a tenth earlier."""
+    result = decision(update(), found(1.0), found(16.0), found(last))
+    assert isinstance(result, Settled) is settled
+
+
+def test_two_agreeing_reads_prove_nothing() -> None:
+    """However far apart they are."""
+    assert decision(update(), found(1), found(100)) == Pending()
+
+
+def test_404_restarts_the_span() -> None:
+    """Three reads agree after the 404, but within two seconds."""
+    reads = (found(1), not_found(5), found(31), found(32), found(33))
+    assert decision(update(), *reads) == Pending()
+    assert isinstance(decision(update(), *reads, found(61)), Settled)
+
+
+def test_404_restarts_the_count() -> None:
+    """A read from before the 404 is not one of the three."""
+    reads = (found(1), found(2), not_found(5), found(31), found(61))
+    assert decision(update(), *reads) == Pending()
+
+
+# --- 404 ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [(1119.9, Pending()), (1120.0, Vanished(never_seen=True))],
+)
+def test_create_grace_lasts_120_seconds(at: float, expected: Decision) -> None:
+    """404s count from 120 s after the write was accepted."""
+    case = create(accepted_at=1000.0)
+    assert decision(case, not_found(at), not_found(at)) == expected
+
+
+def test_404s_within_the_grace_do_not_count_later() -> None:
+    """After the grace it takes two more, and exactly two."""
+    early = [not_found(at) for at in (10, 20, 30)]
+    assert decision(create(), *early, not_found(130)) == Pending()
+    assert decision(create(), *early, not_found(130), not_found(131)) == Vanished(never_seen=True)
+
+
+# --- stale reads -------------------------------------------------------------------------------
+
+BEFORE = ResourceVersion(spec_version=2, updated_at=time(0))
+
+
+def test_stale_read_shows_that_the_resource_exists() -> None:
+    """Two 404s after it are a disappearance of something seen; one is not enough."""
+    stale = found(1, spec_version=1)
+    case = update(before=BEFORE)
+    assert decision(case, stale, not_found(2)) == Pending()
+    assert decision(case, stale, not_found(2), not_found(3)) == Vanished(never_seen=False)
+
+
+def test_stale_read_ends_a_row_of_404s() -> None:
+    """A 404 before it is forgotten."""
+    reads = (not_found(1), found(2, spec_version=1), not_found(3))
+    assert decision(update(before=BEFORE), *reads) == Pending()
+
+
+def test_stale_read_after_a_404_restores_earlier_proof() -> None:
+    """The resource is there after all, and was proven settled."""
+    proof = found(1, spec_version=3)
+    case = update(before=BEFORE)
+    assert decision(case, proof, not_found(2)) == Pending()
+    assert decision(case, proof, not_found(2), found(3, spec_version=1)) == Settled(
+        "spec version 3"
+    )
+
+
+def test_older_version_is_stale_whatever_its_date() -> None:
+    """A replica may stamp an old spec with a new time."""
+    reads = (
+        found(1, WORKING, spec_version=2, updated_at=time(5)),
+        found(2, spec_version=1, updated_at=time(9)),
+    )
+    assert decision(update(), *reads) == Pending()
+
+
+# --- evidence ----------------------------------------------------------------------------------
+
+
+def test_pending_id_is_remembered() -> None:
+    """The spec that was pending is the current one now."""
+    reads = (found(1, WORKING, pending_spec_id="new"), found(2, spec_id="new"))
+    assert decision(update(), *reads) == Settled("spec id of this update")
+
+
+@pytest.mark.parametrize(
+    ("differed_before", "as_sent", "expected"),
+    [
+        (True, True, Settled("it shows what was sent, and did not before")),
+        (True, None, Pending()),
+        (True, False, Pending()),
+        (False, True, Pending()),
+        (None, True, Pending()),
+    ],
+)
+def test_showing_what_was_sent(
+    differed_before: bool | None, as_sent: bool | None, expected: Decision
+) -> None:
+    """It proves an update only if the resource differed before the write."""
+    observation = replace(READY, matches_sent=as_sent)
+    assert decision(update(differed_before=differed_before), found(1, observation)) == expected
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        (59.5, Pending()),
+        (60.0, Failed("its status is 'error'")),
+        (61.0, Failed("its status is 'error'")),
+    ],
+)
+def test_failure_that_may_recover_must_hold(span: float, expected: Decision) -> None:
+    """It counts once it has held for the time that the provider's lifecycle names."""
+    failed = Observation("error", Phase.FAILED, failure_grace=60.0)
+    assert decision(create(), found(1.0, failed), found(1.0 + span, failed)) == expected
+
+
+# --- something else than what was sent ---------------------------------------------------------
+
+OTHER = replace(READY, matches_sent=False)
+
+
+@pytest.mark.parametrize("differed_before", [True, False])
+def test_settled_as_something_else(differed_before: bool) -> None:
+    """A transition was seen, and three agreeing reads over 30 s show another spec."""
+    case = update(differed_before=differed_before)
+    reads = (found(1, WORKING), found(10, OTHER), found(25, OTHER))
+    assert decision(case, *reads) == Pending()
+    assert decision(case, *reads, found(40, OTHER)) == Superseded(CHANGED_BACK)
+
+
+@pytest.mark.parametrize(
+    "stamps", [{"baseline": time(5)}, {"before": ResourceVersion(updated_at=time(5))}]
+)
+def test_settled_as_something_else_by_date(stamps: dict[str, Any]) -> None:
+    """`updated_at` past the baseline, or past the time before the write, is a change as well."""
+    case = update(differed_before=True, **stamps)
+    reads = [found(at, OTHER, updated_at=time(6)) for at in (1, 16, 31)]
+    assert decision(case, *reads[:2]) == Pending()
+    assert decision(case, *reads) == Superseded(CHANGED_BACK)
+
+
+def test_stale_replica_is_not_something_else() -> None:
+    """Without any sign of a change, other content may be what was there before."""
+    reads = [found(at, OTHER) for at in (1, 16, 31, 46)]
+    assert decision(update(differed_before=True), *reads) == Pending()
+
+
+def test_other_content_does_not_count_where_it_could_not_be_compared_before() -> None:
+    """Then the evidence decides, as for a provider that shows no spec."""
+    reads = (found(1, WORKING), found(2, OTHER))
+    assert decision(update(differed_before=None), *reads) == Settled("a transition was seen")
+
+
+@pytest.mark.parametrize(
+    ("case", "version", "superseded"),
+    [
+        (
+            update(before=ResourceVersion(spec_version=3)),
+            4,
+            False,
+        ),  # ours would be 4: a lagging comparison
+        (update(before=ResourceVersion(spec_version=3)), 5, True),
+        (update(before=ResourceVersion(spec_version=3), target_spec_version=6), 5, False),
+        (update(before=ResourceVersion(spec_version=3), target_spec_version=6), 7, True),
+        (update(), 9, False),
+        (create(target_spec_version=1), 2, True),
+        (create(target_spec_version=1), 1, False),
+        (
+            Expectation(
+                action=Action.ACTIVE, accepted_at=0.0, before=ResourceVersion(spec_version=3)
+            ),
+            5,
+            False,
+        ),
+    ],
+)
+def test_newer_version_than_ours(case: Expectation, version: int, superseded: bool) -> None:
+    """Another spec under a version beyond the one that this write makes is somebody else's."""
+    newer = f"spec version {version} is newer and not the one sent"
+    result = decision(case, found(1, OTHER, spec_version=version))
+    assert (result == Superseded(newer)) is superseded

@@ -1,0 +1,163 @@
+"""Resume tokens: what goes in comes out, and damage is told."""
+
+import base64
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
+
+from di_async.core.errors import InvalidInputError
+from di_async.core.waiting.evidence import Action, Expectation, Phase, ResourceVersion
+from di_async.core.waiting.resume_token import (
+    ResourceRef,
+    ResumeToken,
+    pack_expectation,
+    unpack_expectation,
+)
+from tests.core.waiting.evidence_model import time
+
+_texts = st.text(max_size=12)
+_marks = st.builds(
+    ResourceVersion,
+    updated_at=st.none() | st.integers(-(10**6), 10**6).map(time),
+    spec_version=st.none() | st.integers(0, 99),
+    spec_id=st.none() | _texts,
+    pending_spec_version=st.none() | st.integers(0, 99),
+    pending_spec_id=st.none() | _texts,
+)
+_cases = st.builds(
+    Expectation,
+    action=st.sampled_from(Action),
+    accepted_at=st.floats(0, 1e6),
+    before=_marks,
+    before_phase=st.none() | st.sampled_from(Phase),
+    baseline=st.none() | st.integers(-(10**6), 10**6).map(time),
+    target_spec_version=st.none() | st.integers(0, 99),
+    target_spec_id=st.none() | _texts,
+    sent=st.none() | _texts,
+)
+
+
+def token(expectation: Expectation | None = None, **fields: Any) -> ResumeToken:
+    """A token of some wait."""
+    expectation = expectation or Expectation(action=Action.CREATE, accepted_at=1.0)
+    told = {
+        "provider": "p",
+        "base_url": "https://api.test",
+        "resource": ResourceRef("thing", "id-1"),
+        "action": expectation.action.value,
+        "baseline": pack_expectation(expectation),
+        "started_at": 1.5e9,
+        **fields,
+    }
+    return ResumeToken(**told)
+
+
+@given(expectation=_cases, id=_texts, scope=st.none() | _texts, until=st.none() | st.floats(0, 4e9))
+def test_round_trip_keeps_everything(
+    expectation: Expectation, id: str, scope: str | None, until: float | None
+) -> None:
+    """The case of another process is this one's, but for the moment from which reads count."""
+    sent = token(expectation, resource=ResourceRef("thing", id), scope=scope, deadline_at=until)
+    back = ResumeToken.decode(sent.encode())
+    assert replace(back, baseline={}) == replace(sent, baseline={})
+    assert unpack_expectation(back, accepted_at=7.0) == replace(expectation, accepted_at=7.0)
+
+
+def test_token_is_text_for_urls_variables_and_logs() -> None:
+    """No padding, no quoting, one line; white space around it does no harm."""
+    text = token(resource=ResourceRef("thing", "ä/?&=")).encode()
+    assert text.isascii()
+    assert not set(text) & set("=+/ \n&?")
+    assert ResumeToken.decode(f" {text}\n").resource.id == "ä/?&="
+
+
+@given(text=st.text(max_size=60))
+def test_any_text_is_a_token_or_an_input_error(text: str) -> None:
+    """Never a traceback from base64 or JSON."""
+    with pytest.raises(InvalidInputError, match="resume token"):
+        ResumeToken.decode(text)
+
+
+@settings(max_examples=150, deadline=None)
+@given(at=st.integers(0, 10_000), letter=st.sampled_from("Aa0_-.é"), cut=st.booleans())
+def test_damaged_token_is_read_or_refused(at: int, letter: str, cut: bool) -> None:
+    """One letter changed, or the end cut off."""
+    text = token(
+        Expectation(action=Action.UPDATE, accepted_at=0.0, before=ResourceVersion(spec_version=3))
+    ).encode()
+    at %= len(text)
+    broken = text[:at] if cut else text[:at] + letter + text[at + 1 :]
+    try:
+        unpack_expectation(ResumeToken.decode(broken), accepted_at=0.0)
+    except InvalidInputError:
+        return
+    assert not cut
+
+
+def encoded(value: Any) -> str:
+    """A JSON value in a token's clothes."""
+    return base64.urlsafe_b64encode(orjson.dumps(value, default=asdict)).decode()
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_unknown_version_is_named(version: Any) -> None:
+    """A token of a later di_async says which version it has."""
+    told = {**asdict(token()), "v": version}
+    with pytest.raises(InvalidInputError, match=rf"version {version!r}"):
+        ResumeToken.decode(encoded(told))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"stage": None},
+        {"stage": "x"},
+        {"stage": {"kind": "k"}},
+        {"started_at": "then"},
+        {"started_at": None},
+        {"deadline_at": "later"},
+        {"more": 1},
+    ],
+)
+def test_fields_that_are_not_what_they_should_be_are_damage(damage: dict[str, Any]) -> None:
+    """The envelope is checked when it is opened."""
+    told = {**asdict(token()), "v": 1, **damage}
+    with pytest.raises(InvalidInputError, match="damaged"):
+        ResumeToken.decode(encoded(told))
+
+
+@pytest.mark.parametrize("value", [None, 5, [1], "x", {}, {"v": {}}])
+def test_json_that_is_no_token_is_refused(value: Any) -> None:
+    """Base64 of something else."""
+    with pytest.raises(InvalidInputError, match="resume token"):
+        ResumeToken.decode(encoded(value))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"baseline": 5},
+        {"baseline": [1]},
+        {"baseline": {"before": 5}},
+        {"baseline": {"before": {"color": "red"}}},
+        {"baseline": {"before_phase": "odd"}},
+        {"baseline": {"accepted_at": 1}},
+        {"baseline": {"surprise": 1}},
+        {"action": "explode"},
+    ],
+)
+def test_case_that_cannot_be_rebuilt_is_damage(fields: dict[str, Any]) -> None:
+    """Its content is checked when the case is made of it."""
+    with pytest.raises(InvalidInputError, match="damaged"):
+        unpack_expectation(token(**fields), accepted_at=0.0)
+
+
+def test_packed_case_holds_no_loop_time() -> None:
+    """Another process's loop has another clock."""
+    expectation = Expectation(action=Action.UPDATE, accepted_at=123.0, sent="digest")
+    assert "accepted_at" not in pack_expectation(expectation)
+    assert pack_expectation(expectation)["sent"] == "digest"

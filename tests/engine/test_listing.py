@@ -1,0 +1,209 @@
+"""Listings: whole, in order, bounded, and honest where they cannot be."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import define
+
+from di_async import ServerError, TransportError
+from di_async.core.pagination import Page, read_page
+from di_async.engine.listing import IN_FLIGHT, Listing
+from tests.engine.support import now
+
+pytestmark = pytest.mark.looptime
+
+
+@define
+class Server:
+    """Serves numbered rows in pages; `before` may change them before a page is read."""
+
+    rows: list[int]
+    size: int = 2
+    before: Callable[["Server", int], None] = lambda _server, _page: None
+    links: str = "last"
+    asked: int = 0
+    open: int = 0
+    most_open: int = 0
+
+    async def fetch(self, number: int) -> Page:
+        self.asked += 1
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            await asyncio.sleep(0.1 + 0.001 * (97 * number % 10))
+            self.before(self, number)
+            return read_page(self.body(number), "rows")
+        finally:
+            self.open -= 1
+
+    def body(self, number: int) -> dict[str, Any]:
+        start, last = (number - 1) * self.size, max(1, -(-len(self.rows) // self.size))
+        shown = [{"id": str(n)} for n in self.rows[start : start + self.size]]
+        pages = {} if number >= last else {"next": f"?page={number + 1}"}
+        if self.links == "last" and pages:
+            pages["last"] = f"?page={last}"
+        meta = {} if self.links == "next" else {"meta": {"total": len(self.rows)}}
+        return {"rows": shown, "links": {"pages": pages}, **meta}
+
+    def listing(self, **options: Any) -> Listing[int]:
+        return Listing(self.fetch, lambda row: int(row["id"]), self.size, **options)
+
+
+async def collected(listing: Listing[int]) -> list[int]:
+    """All rows."""
+    return [row async for row in listing]
+
+
+@pytest.mark.parametrize("links", ["last", "total", "next"])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 41, 200])
+async def test_all_rows_come_once_and_in_order(count: int, links: str) -> None:
+    """Whether the server tells the last page, the total, or only the next page."""
+    server = Server(list(range(count)), links=links)
+    listing = server.listing()
+    assert await collected(listing) == list(range(count))
+    assert server.asked == max(1, -(-count // 2))
+    assert not listing.drifted
+
+
+async def test_pages_are_fetched_at_once_but_boundedly() -> None:
+    """A hundred pages in a few round trips, never more than 32 at a time."""
+    server = Server(list(range(200)))
+    await collected(server.listing())
+    assert server.most_open == IN_FLIGHT == 32
+    assert now() < 0.7
+
+
+async def test_total_is_what_the_first_page_said() -> None:
+    """None until it was read."""
+    listing = Server([1, 2, 3]).listing()
+    assert listing.total is None
+    assert await anext(listing) == 1
+    assert listing.total == 3
+
+
+async def test_rows_that_do_not_fit_are_left_out() -> None:
+    """A filter the server does not know."""
+    assert await collected(Server(list(range(9))).listing(predicate=lambda n: n % 2)) == [
+        1,
+        3,
+        5,
+        7,
+    ]
+
+
+async def test_row_seen_on_two_pages_is_given_once() -> None:
+    """A row created in front pushes others to the next page."""
+
+    def create(server: Server, page: int) -> None:
+        if page == 2 and -1 not in server.rows:
+            server.rows.insert(0, -1)
+
+    server = Server(list(range(8)), before=create, links="next")
+    found = await collected(server.listing())
+    assert sorted(found) == sorted(set(found)) == list(range(8))
+
+
+async def test_deletion_between_pages_loses_nobody() -> None:
+    """A row that slipped to a page already read is found by the second reading."""
+
+    def delete(server: Server, page: int) -> None:
+        if page == 1 and server.asked == 1:
+            return
+        if 0 in server.rows:
+            server.rows.remove(0)
+
+    server = Server(list(range(8)), before=delete)
+    listing = server.listing()
+    assert set(await collected(listing)) >= set(range(1, 8))
+    assert not listing.drifted
+    assert server.asked > 4
+
+
+async def test_collection_that_keeps_moving_is_flagged(caplog: pytest.LogCaptureFixture) -> None:
+    """After the second reading it says that rows may be missing."""
+
+    def shrink(server: Server, _page: int) -> None:
+        server.rows.pop()
+
+    listing = Server(list(range(40)), before=shrink).listing()
+    with caplog.at_level(logging.WARNING):
+        await collected(listing)
+    assert listing.drifted
+    assert "rows may be missing" in caplog.text
+
+
+@pytest.mark.parametrize("page", [1, 2, 7])
+async def test_failing_page_fails_the_listing(page: int) -> None:
+    """Half a list would look like a whole one; the error is the page's own."""
+    error = ServerError("down", status=503)
+
+    def fail(_server: Server, number: int) -> None:
+        if number == page:
+            raise error
+
+    server = Server(list(range(20)), before=fail)
+    with pytest.raises(ServerError) as caught:
+        await collected(server.listing())
+    assert caught.value is error
+    assert server.open == 0
+
+
+async def test_error_of_a_later_page_keeps_its_cause() -> None:
+    """What the network said stays readable."""
+    error = TransportError("reset")
+    error.__cause__ = OSError("the socket's story")
+
+    def fail(_server: Server, number: int) -> None:
+        if number == 3:
+            raise error
+
+    with pytest.raises(TransportError) as caught:
+        await collected(Server(list(range(20)), before=fail).listing())
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+async def test_leaving_early_leaves_nothing_running() -> None:
+    """No page is fetched that nobody waits for."""
+    server = Server(list(range(500)))
+    async for row in server.listing():
+        if row == 70:
+            break
+    asked = server.asked
+    await asyncio.sleep(60)
+    assert (server.asked, server.open) == (asked, 0)
+
+
+async def test_cancelling_in_the_middle_cancels_the_pages_in_flight() -> None:
+    """As a bare cancellation."""
+    server = Server(list(range(500)))
+    task = asyncio.create_task(collected(server.listing()))
+    await asyncio.sleep(0.15)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert server.open == 0
+
+
+async def test_rows_without_an_id_are_all_given() -> None:
+    """They cannot be told apart, therefore none is dropped."""
+    page = Page(({"x": 1}, {"x": 1}, "odd"), 3, None, None)
+
+    async def fetch(_number: int) -> Page:
+        return page
+
+    listing: Listing[Any] = Listing(fetch, lambda row: row, 200)
+    assert [row async for row in listing] == list(page.rows)
+
+
+async def test_server_that_always_says_next_is_not_followed_past_its_rows() -> None:
+    """An empty page ends it."""
+    pages = {1: Page(({"id": "a"},), None, "?page=2", None)}
+
+    async def fetch(number: int) -> Page:
+        return pages.get(number, Page((), None, "?page=9", None))
+
+    listing: Listing[Any] = Listing(fetch, lambda row: row["id"], 1)
+    assert [row async for row in listing] == ["a"]

@@ -1,0 +1,229 @@
+"""Writes whose answer is lost, or that meet somebody else: what holds for every vendor."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from di_async import (
+    APIError,
+    BadRequestError,
+    ClientClosedError,
+    ConflictError,
+    ConnectError,
+    DIError,
+    OutcomeUnknownError,
+    RetryPolicy,
+    ServerError,
+    TransportError,
+)
+from di_async.core.errors import api_error
+from di_async.core.http import Request
+from di_async.core.lost_create import Candidate
+from di_async.engine.client import Engine
+from di_async.engine.lost_writes import CreateByName, read_until, retry_while_busy
+from tests.engine.support import plain_engine
+from tests.support import ScriptTransport, Step, answer
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+LOST = TransportError("reset")
+POST = Request("POST", "/things")
+NEW = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def now() -> float:
+    """The loop's (virtual) time."""
+    return asyncio.get_running_loop().time()
+
+
+async def created(
+    network: ScriptTransport, rows: Sequence[Any], *, matches_sent: bool = True
+) -> Any:
+    """What a create under the name `web` gives, where looking finds one of these after the other.
+
+    A list is what bears the name; an error is what the look meets. The last is met for ever.
+    """
+    left = list(rows)
+
+    async def find() -> list[str]:
+        found = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(found, Exception):
+            raise found
+        return list(found)
+
+    engine = plain_engine(network, retry=RetryPolicy(attempts=3))
+    await engine.open()
+    try:
+        return await CreateByName(
+            engine=engine,
+            request=POST,
+            name="web",
+            read=lambda body: body["id"],
+            find=find,
+            candidate=lambda row: Candidate(row, NEW, matches_sent),
+            adopt=lambda row: f"adopted {row}",
+            lookup_hint="Look with `find('web')`",
+        ).send()
+    finally:
+        await engine.close()
+
+
+TAKEN, REFUSED = answer(409), answer(400)
+
+
+@pytest.mark.parametrize("refusal", [TAKEN, REFUSED])
+async def test_refused_after_a_loss_is_looked_up_first(refusal: Step) -> None:
+    """Whatever the refusal says, our own first try may be why."""
+    network = ScriptTransport([LOST, refusal])
+    assert await created(network, [[], [], [], ["t-1"]]) == "adopted t-1"
+    assert len(network.requests) == 2
+
+
+async def test_conflict_that_shows_nothing_is_asked_again() -> None:
+    """The name may have been free again; a create under it can be no second one."""
+    network = ScriptTransport([LOST, TAKEN, answer(202, {"id": "t-2"})])
+    assert await created(network, [[]]) == "t-2"
+
+
+async def test_other_refusal_that_shows_nothing_is_final() -> None:
+    """Then nobody knows, and the refusal is told."""
+    network = ScriptTransport([LOST, REFUSED])
+    with pytest.raises(OutcomeUnknownError, match=r"Look with `find\('web'\)` before") as caught:
+        await created(network, [[]])
+    assert isinstance(caught.value.__cause__, BadRequestError)
+
+
+@pytest.mark.parametrize("failed", [LOST, ServerError("no")])
+async def test_looks_that_fail_settle_nothing(failed: DIError) -> None:
+    """Nothing is sent again where nothing could be seen."""
+    network = ScriptTransport([LOST])
+    with pytest.raises(OutcomeUnknownError):
+        await created(network, [failed])
+    assert len(network.requests) == 1
+
+
+async def test_somebody_else_s() -> None:
+    """It stays theirs, and the conflict says what it is."""
+    with pytest.raises(ConflictError, match="'web' is taken by t-3, which this call did not make"):
+        await created(ScriptTransport([LOST]), [["t-3"]], matches_sent=False)
+
+
+@pytest.mark.parametrize("refusal", [TAKEN, REFUSED])
+async def test_refused_at_once(refusal: Step) -> None:
+    """Without a lost answer there is nothing to look for."""
+    with pytest.raises(APIError):
+        await created(ScriptTransport([refusal]), [AssertionError("looked")])
+
+
+async def test_never_sent() -> None:
+    """Nor where it never left."""
+    with pytest.raises(ConnectError):
+        await created(ScriptTransport([ConnectError("no")] * 3), [AssertionError("looked")])
+
+
+# --- looking ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reads", "found", "took"),
+    [
+        ([1, 9], 9, 2.5),
+        ([LOST, 9], 9, 2.5),
+        ([1, LOST, LOST], 1, 7.5),
+        ([LOST, LOST, LOST], None, 7.5),
+    ],
+)
+async def test_look(reads: list[Any], found: int | None, took: float) -> None:
+    """The first that tells, else the last that could be had, else nothing."""
+    began, left = now(), list(reads)
+
+    async def read() -> int:
+        told = left.pop(0)
+        if isinstance(told, Exception):
+            raise told
+        return int(told)
+
+    assert await read_until(read, lambda number: number == 9, "x") == found
+    assert (now() - began, left) == (took, [])
+
+
+async def test_look_of_a_closed_client() -> None:
+    """Is over."""
+
+    async def read() -> int:
+        raise ClientClosedError("closed")
+
+    began = now()
+    with pytest.raises(ClientClosedError):
+        await read_until(read, bool, "x")
+    assert now() - began == 0.5
+
+
+# --- busy -------------------------------------------------------------------------------------
+
+
+def refusal(status: int = 409, *, begun: bool = False, method: str = "PATCH") -> APIError:
+    """A refusal; of one that is not `begun` nothing was done."""
+    error = api_error(status, "no", method=method)
+    error.never_processed = not begun
+    return error
+
+
+async def busy(engine: Engine, error: APIError, times: int, wait: float, **more: Any) -> int:
+    """How often a write is sent that is refused so many times."""
+    sent = 0
+
+    async def write() -> int:
+        nonlocal sent
+        sent += 1
+        if sent <= times:
+            raise error
+        return sent
+
+    await engine.open()
+    try:
+        return await retry_while_busy(engine, write, wait, **more)
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "times", "wait"),
+    [
+        (refusal(), 1, 0.0),
+        (refusal(), 100, 60.0),
+        (refusal(begun=True), 1, 60.0),
+        (refusal(400), 1, 60.0),
+    ],
+    ids=["no patience", "for too long", "no lock", "no conflict"],
+)
+async def test_busy_for_too_long(error: APIError, times: int, wait: float) -> None:
+    """The refusal itself comes up: at once, or when the time is over."""
+    began = now()
+    with pytest.raises(APIError) as caught:
+        await busy(plain_engine(ScriptTransport([])), error, times, wait)
+    assert caught.value is error
+    assert now() - began == (60.0 if times == 100 else 0.0)
+
+
+async def test_busy_until_free() -> None:
+    """Asked again until it is taken."""
+    assert await busy(plain_engine(ScriptTransport([])), refusal(), 3, 60.0) == 4
+
+
+async def test_met_as_often_as_the_policy_allows() -> None:
+    """Without any patience, where the vendor's refusal is one to be met again."""
+    engine = plain_engine(ScriptTransport([]), retry=RetryPolicy(attempts=3))
+    assert await busy(engine, refusal(), 2, 0.0, is_repeated=lambda _: True) == 3
+    engine = plain_engine(ScriptTransport([]), retry=RetryPolicy(attempts=2))
+    with pytest.raises(ConflictError):
+        await busy(engine, refusal(), 2, 0.0, is_repeated=lambda _: True)
+
+
+async def test_another_word_for_busy() -> None:
+    """Whatever the vendor calls it."""
+    engine, said = plain_engine(ScriptTransport([])), refusal(403)
+    assert await busy(engine, said, 1, 60.0, is_busy=lambda error: error is said) == 2

@@ -1,0 +1,360 @@
+"""Many waits of one client: read by list pages, proven by GETs, on the emulator's own world."""
+
+import asyncio
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from di_async import DigitalOcean, PollPolicy, RequestBudget, WaitRefusedError, WaitTimeoutError
+from di_async.core.waiting.durations import DurationModel
+from di_async.emulator import Lifecycle, LogNormal, World
+from tests.support import WorldTransport, a_spec, virtual_client
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+
+BASE = "/v2/dedicated-inferences"
+SPREAD = Lifecycle(create=LogNormal(759, 0.2785), update=300, delete=120)
+
+
+def a_world(dialect: Any = "documented", **options: Any) -> World:
+    """A world whose creates take 8 to 20 minutes."""
+    return World(dialect, **{"seed": 0, "lifecycle": SPREAD, **options})
+
+
+def placed(net: WorldTransport, count: int, **settings: Any) -> list[str]:
+    """Ids of so many new instances."""
+    told = {"status": "new", **settings}
+    return [net.world.add_instance(now=net.now(), **told).id for _ in range(count)]
+
+
+def kinds(net: WorldTransport) -> Counter[str]:
+    """How many requests were lists, GETs and others."""
+    names = {("GET", True): "list", ("GET", False): "get"}
+    return Counter(names.get((r.method, r.path == BASE), "other") for r in net.requests)
+
+
+async def all_active(client: DigitalOcean, ids: list[str], **options: Any) -> list[Any]:
+    """Wait for all of them at once."""
+    waits = (client.dedicated_inferences.wait_until_active(id, **options) for id in ids)
+    return await asyncio.gather(*waits)
+
+
+def begin(client: DigitalOcean, ids: list[str]) -> list["asyncio.Task[Any]"]:
+    """Waits that go on in tasks."""
+    ours = client.dedicated_inferences
+    return [asyncio.create_task(ours.wait_until_active(id, timeout=None)) for id in ids]
+
+
+async def end(tasks: list["asyncio.Task[Any]"]) -> None:
+    """Cancel them and see them end."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+# --- lists detect, GETs prove ------------------------------------------------------------------
+
+
+async def test_two_hundred_waits_cost_one_page_a_turn_and_a_get_each() -> None:
+    """One page shows them all; each settle is proven by one GET."""
+    async with virtual_client(a_world()) as (client, net):
+        found = await all_active(client, placed(net, 200))
+        told = kinds(net)
+        span = asyncio.get_running_loop().time()
+    assert {(di.status, di.spec is not None) for di in found} == {("active", True)}
+    assert told["get"] <= 205
+    assert told["list"] <= span / 5 + 2
+
+
+@pytest.mark.parametrize("dialect", ["documented", "observed"])
+async def test_thousand_waits_are_proven_in_both_dialects(dialect: str) -> None:
+    """A GET each where it can be had, soon after the settle, within the budget."""
+    async with virtual_client(a_world(dialect)) as (client, net):
+        ids = placed(net, 1000)
+        lags = []
+
+        async def one(id: str) -> None:
+            await client.dedicated_inferences.wait_until_active(id)
+            lags.append(net.now() - net.world.truth(id, net.now()).settled_at)
+
+        await asyncio.gather(*(one(id) for id in ids))
+        assert kinds(net)["get"] >= 1000
+        assert net.world.stats.refused == 0
+        assert len(net.requests) <= 2600
+    assert 0 <= min(lags) <= sorted(lags)[989] <= 6
+
+
+async def test_region_is_listed_alone_where_that_is_shorter() -> None:
+    """Five pages hold a few of them each, their region has one: a list a turn, and a GET each."""
+    async with virtual_client(a_world()) as (client, net):
+        ids = []
+        for _ in range(100):
+            placed(net, 9, status="active", region="atl1")
+            ids += placed(net, 1, region="tor1")
+        found = await all_active(client, ids)
+        told, span = kinds(net), asyncio.get_running_loop().time()
+        lags = [net.world.truth(id, net.now()).settled_at for id in ids]
+    assert {(di.status, di.region) for di in found} == {("active", "tor1")}
+    assert net.now() - max(lags) <= 6
+    assert told["list"] <= span / 5 + 12
+    assert told["get"] <= 140
+
+
+async def test_confirm_always_proves_each_by_get() -> None:
+    """Even where the budget is small."""
+    options = {"polling": PollPolicy(confirm="always"), "budget": RequestBudget(per_hour=800)}
+    async with virtual_client(a_world(), **options) as (client, net):
+        ids = placed(net, 300)
+        await all_active(client, ids, timeout=7200)
+        got = {r.path.rpartition("/")[2] for r in net.requests if r.path != BASE}
+        assert got == set(ids)
+
+
+async def test_confirm_never_takes_rows_at_their_word() -> None:
+    """Full rows settle waits without a GET, and the history says so."""
+    async with virtual_client(a_world(), polling=PollPolicy(confirm="never")) as (client, net):
+        ours = client.dedicated_inferences
+        ids = placed(net, 300)
+        streams = [ours.watch(ids[0])]
+        await all_active(client, ids)
+        assert kinds(net)["get"] <= 40
+        assert {net.world.truth(id, net.now()).settled for id in ids} == {True}
+        assert (await anext(aiter(streams[0]))).status == "active"
+
+
+async def test_auto_falls_back_to_rows_only_when_proofs_do_not_fit() -> None:
+    """Twelve hundred settles and an hour of six hundred requests: rows must do."""
+    sent = {}
+    for per_hour in (600, 5000):
+        budget = RequestBudget(per_hour=per_hour)
+        async with virtual_client(a_world(), budget=budget) as (client, net):
+            ids = placed(net, 1200)
+            await all_active(client, ids, timeout=7200)
+            sent[per_hour] = kinds(net)["get"]
+            assert all(net.world.truth(id, net.now()).settled for id in ids)
+    assert sent[600] < 600 < 1200 <= sent[5000]
+
+
+@pytest.mark.parametrize("per_hour", [500, 5000])
+@pytest.mark.parametrize("confirm", ["auto", "always"])
+async def test_row_that_a_get_refutes_settles_nothing(confirm: Any, per_hour: int) -> None:
+    """Rows read `active` for two minutes while a spec is pending: nobody ends before it is done."""
+    cycle = Lifecycle(create=LogNormal(759, 0.2785), active_early=120)
+    world, polling = a_world("observed", lifecycle=cycle), PollPolicy(confirm=confirm)
+    budget = RequestBudget(per_hour=per_hour)
+    async with virtual_client(world, polling=polling, budget=budget) as (client, net):
+        ids = placed(net, 600)
+
+        async def one(id: str) -> bool:
+            await client.dedicated_inferences.wait_until_active(id, timeout=14_400)
+            return net.world.truth(id, net.now()).settled
+
+        assert all(await asyncio.gather(*(one(id) for id in ids)))
+
+
+async def test_light_row_never_seen_unsettled_is_no_evidence() -> None:
+    """Attached after the settle, with proofs out of reach: each is got all the same."""
+    budget = RequestBudget(per_hour=300)
+    async with virtual_client(a_world("observed"), budget=budget) as (client, net):
+        ids = placed(net, 450, status="active")
+        await all_active(client, ids, timeout=14_400)
+        got = {r.path.rpartition("/")[2] for r in net.requests if r.path != BASE}
+    assert got == set(ids)
+
+
+# --- deletes, drift, trouble -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("confirm", ["auto", "always", "never"])
+async def test_deletes_end_on_get_404(confirm: Any) -> None:
+    """Whatever the rows say: each id was asked for itself, and was gone."""
+    async with virtual_client(a_world(), polling=PollPolicy(confirm=confirm)) as (client, net):
+        ids = placed(net, 60, status="active")
+        ours = client.dedicated_inferences
+        changes = [await ours.delete(id) for id in ids]
+        await asyncio.gather(*(change.wait() for change in changes))
+        gone = {
+            path.rpartition("/")[2]
+            for _, verb, path, status in net.world.requests
+            if (verb, status) == ("GET", 404)
+        }
+    assert gone == set(ids)
+    assert {change.history[-1].source for change in changes} == {"get"}
+
+
+async def test_rows_that_lists_do_not_show_are_no_deletes() -> None:
+    """Lists that never showed the instances end nobody's wait for their deletion."""
+    async with virtual_client(a_world(lifecycle=Lifecycle(create=1, delete=3000))) as (client, net):
+        net.world.fault("list_lag", on=f"POST {BASE}", seconds=1e6, times=None)
+        ours = client.dedicated_inferences
+        made = [await ours.create(a_spec(f"web-{n}")) for n in range(30)]
+        await asyncio.sleep(5)
+        waits = [asyncio.create_task((await ours.delete(change.id)).wait()) for change in made]
+        await asyncio.sleep(1500)
+        assert not any(task.done() for task in waits)
+        await end(waits)
+
+
+async def test_thousand_deletes_with_drifting_pages() -> None:
+    """Every page moves all the time; all are noticed soon, none before it is gone."""
+    cycle = Lifecycle(delete=LogNormal(300, 0.3))
+    async with virtual_client(a_world(lifecycle=cycle)) as (client, net):
+        ids = placed(net, 1000, status="active")
+        lags = []
+
+        async def one(id: str) -> None:
+            change = await client.dedicated_inferences.delete(id)
+            await change.wait(timeout=7200)
+            lags.append(net.now() - net.world.truth(id, net.now()).settled_at)
+
+        for start in range(0, 1000, 100):
+            await asyncio.gather(*(one(id) for id in ids[start : start + 100]))
+        assert net.world.stats.refused == 0
+    assert len(lags) == 1000
+    assert min(lags) >= 0
+    assert sorted(lags)[989] <= 60
+
+
+async def test_pages_that_fail_delay_and_end_nothing() -> None:
+    """Every third request meets a 503 or a reset: all settle all the same."""
+    async with virtual_client(a_world()) as (client, net):
+        net.world.fault("status", status=503, probability=0.2, times=None)
+        net.world.fault("reset", probability=0.1, times=None)
+        found = await all_active(client, placed(net, 200))
+    assert {di.status for di in found} == {"active"}
+
+
+async def test_401_on_the_list_ends_all_waits_on_it() -> None:
+    """A revoked token does not get better by asking."""
+    async with virtual_client(a_world()) as (client, net):
+        waits = begin(client, placed(net, 40))
+        await asyncio.sleep(30)
+        net.world.fault("status", status=401, times=None)
+        await asyncio.sleep(60)
+        ends = await asyncio.gather(*waits, return_exceptions=True)
+    assert {type(error) for error in ends} == {WaitRefusedError}
+
+
+async def test_nobody_awaits_nothing_is_asked() -> None:
+    """After three hundred waits have left at once, not one list more."""
+    async with virtual_client(a_world()) as (client, net):
+        waits = begin(client, placed(net, 300))
+        await asyncio.sleep(60)
+        await end(waits)
+        sent = len(net.requests)
+        await asyncio.sleep(3600)
+        assert len(net.requests) == sent > 5
+
+
+async def test_predicates_are_got_beside_waits_that_are_listed() -> None:
+    """A predicate sees whole instances by GET; its neighbours on the page go on being listed."""
+    async with virtual_client(a_world()) as (client, net):
+        ids = placed(net, 50)
+        ours = client.dedicated_inferences
+        watching = asyncio.create_task(ours.wait_until(ids[0], lambda di: di.endpoints is not None))
+        await all_active(client, ids[1:])
+        await watching
+        told = kinds(net)
+        got = Counter(r.path.rpartition("/")[2] for r in net.requests if r.path != BASE)
+    assert got[ids[0]] > 50
+    assert sum(got.values()) - got[ids[0]] <= 60
+    assert told["list"] > 100
+
+
+# --- one token, many senders -------------------------------------------------------------------
+
+
+async def test_two_clients_of_one_budget_stay_within_it_together() -> None:
+    """Two fleets, one RequestBudget: the world refuses nothing."""
+    budget, world = RequestBudget(per_hour=1500), a_world(per_hour=1500)
+    async with (
+        virtual_client(world, budget=budget) as (one, net),
+        virtual_client(world, budget=budget) as (two, _),
+    ):
+        ids = placed(net, 600)
+        await asyncio.gather(
+            all_active(one, ids[:300], timeout=7200), all_active(two, ids[300:], timeout=7200)
+        )
+    assert world.stats.refused == 0
+    assert world.stats.max_3600s <= 1500
+
+
+async def test_client_beside_a_foreign_sender_leaves_it_its_share() -> None:
+    """Somebody else sends 1,500 an hour on the same token: both get through."""
+    async with virtual_client(a_world()) as (client, net):
+        ids = placed(net, 600)
+        headers = {"authorization": f"Bearer {net.world.token}", "host": "test"}
+        refused = 0
+
+        async def stranger() -> None:
+            nonlocal refused
+            while True:
+                answer = net.world.handle(net.now(), "GET", f"{BASE}/sizes", headers)
+                refused += answer.status == 429
+                await asyncio.sleep(2.4)
+
+        strange = asyncio.create_task(stranger())
+        await all_active(client, ids, timeout=7200)
+        await end([strange])
+    assert (refused, net.world.stats.refused) == (0, 0)
+
+
+# --- what is learned ---------------------------------------------------------------------------
+
+
+async def test_model_learns_from_a_fleet_and_plans_the_next() -> None:
+    """The first fleet teaches; the second, with the model, asks less for the same end."""
+    model, sent = DurationModel(), []
+    for _ in range(2):
+        async with virtual_client(a_world(), polling=PollPolicy(durations=model)) as (client, net):
+            specs = placed(net, 300)
+            ours = client.dedicated_inferences
+            changes = [ours.resume(_create_token(client, net, id)) for id in specs]
+            await asyncio.gather(*(change.wait() for change in changes))
+            sent.append(kinds(net)["list"])
+    law = model.law(("create", "atl1", "gpu-mi300x1-192gb"))
+    assert law is not None
+    assert law.mu == pytest.approx(math.log(759), abs=0.1)
+    assert law.sigma == pytest.approx(0.2785, rel=0.25)
+    assert sent[1] < 0.95 * sent[0]
+
+
+def _create_token(client: DigitalOcean, net: WorldTransport, id: str) -> str:
+    from di_async.core.waiting.evidence import Action, Expectation
+    from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, pack_expectation
+
+    expectation = Expectation(action=Action.CREATE, accepted_at=0.0, target_spec_version=1)
+    return ResumeToken(
+        provider="digitalocean",
+        base_url=client.base_url,
+        resource=ResourceRef("dedicated-inference", id),
+        action=expectation.action,
+        baseline=pack_expectation(expectation),
+        started_at=net.now(),
+    ).encode()
+
+
+def test_model_comes_back_from_disk_as_policy(tmp_path: Path) -> None:
+    """`PollPolicy(durations=DurationModel.load(path))` plans by what was saved."""
+    model, kind = DurationModel(), ("create", "atl1", "gpu")
+    for n in range(40):
+        model.learn(kind, 600.0 + n)
+    model.save(tmp_path / "d.json")
+    policy = PollPolicy(durations=DurationModel.load(tmp_path / "d.json"))
+    assert policy.durations is not None
+    assert policy.durations.law(kind) == model.law(kind)
+
+
+async def test_stuck_one_ends_in_a_timeout_and_harms_no_neighbour() -> None:
+    """One of fifty never settles."""
+    async with virtual_client(a_world()) as (client, net):
+        ids = placed(net, 50)
+        net.world.fault("stuck", id=ids[7], now=net.now())
+        ours = client.dedicated_inferences
+        waits = (ours.wait_until_active(id, timeout=3600) for id in ids)
+        ends = await asyncio.gather(*waits, return_exceptions=True)
+    assert isinstance(ends[7], WaitTimeoutError)
+    assert sum(isinstance(end, BaseException) for end in ends) == 1
