@@ -1,10 +1,13 @@
 """The README's code does what it says: its blocks run against the emulator, its tree is true."""
 
+import ast
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -48,13 +51,66 @@ def aimed_at_the_emulator(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> 
     return di_emulator
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=range(len(SCRIPTS)))
-def test_a_script_in_the_readme(script: str, aimed_at_the_emulator: Any, capsys: Any) -> None:
-    """It runs as it stands and shows something."""
+@pytest.fixture
+def answered(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """Collect the values in the emulator's answers, by provider."""
+    values: dict[str, set[str]] = defaultdict(set)
+    handle = type(di_emulator.world).handle
+
+    def recording(world: Any, now: float, method: str, path: str, *more: Any) -> Any:
+        response = handle(world, now, method, path, *more)
+        if response.body:
+            values[_provider(path)] |= _scalars(json.loads(response.body))
+        return response
+
+    monkeypatch.setattr(type(di_emulator.world), "handle", recording)
+    return values
+
+
+def _provider(path: str) -> str:
+    if path.startswith("/cloud"):
+        return "gcore"
+    return "exoscale" if path.startswith("/zones") else "digitalocean"
+
+
+def _scalars(value: Any) -> set[str]:
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return set().union(*map(_scalars, inner))
+    return {str(value)}
+
+
+def run(script: str) -> None:
+    """Run a script in a thread, and so a loop, of its own."""
     code = compile(script, "README.md", "exec")
-    with ThreadPoolExecutor(1) as fresh:  # a script has its thread, and so its loop, to itself
+    with ThreadPoolExecutor(1) as fresh:
         fresh.submit(exec, code, {"__name__": "__main__"}).result()
-    assert "active" in capsys.readouterr().out
+
+
+def literals(script: str) -> set[str]:
+    """Return the words of all constants in a script."""
+    constants = [
+        node.value for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Constant)
+    ]
+    return {word for constant in constants for word in words(str(constant))}
+
+
+def words(text: str) -> set[str]:
+    """Return the words of a text that are long enough to mean something."""
+    return {word for word in re.findall(r"[\w./:-]+", text) if len(word) >= 4}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=range(len(SCRIPTS)))
+def test_a_script_in_the_readme(
+    script: str, aimed_at_the_emulator: Any, answered: dict[str, set[str]], capsys: Any
+) -> None:
+    """It prints values that only the API's answers hold, for each provider that it uses."""
+    run(script)
+    found = words(capsys.readouterr().out) - literals(script)
+    assert answered
+    for provider, values in answered.items():
+        of_others = set().union(*(answered[other] for other in answered if other != provider))
+        assert found & (values - of_others), provider
 
 
 @pytest.mark.parametrize("text", TESTS, ids=range(len(TESTS)))
