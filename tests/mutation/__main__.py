@@ -36,7 +36,6 @@ from tests.mutation.session import Mutant
 from tests.mutation.targets import DECISIONS, ROOT, SAMPLE_SEED, SAMPLE_SIZE, SAMPLED, Target
 
 ACCEPTED = Path(__file__).with_name("accepted.toml")
-WALL_LIMIT = 240.0
 
 
 @define
@@ -135,12 +134,13 @@ class Run:
 
     folder: Path
     workers: list[Worker]
+    _limits: dict[tuple[str, ...], int] = field(factory=dict)
 
     def module(self, path: str, target: Target, chosen: list[WorkItem] | None) -> tuple[
         list[Mutant], dict[str, bool]
     ]:  # fmt: skip
         """Return the module's mutants and whether each was killed."""
-        stages = target.stages()
+        stages = target.stages(path)
         digest = tests_digest(stages)
         with session.session(self.folder, path) as db:
             items = db.work_items if chosen is None else chosen
@@ -153,20 +153,25 @@ class Run:
             }
             pending = [mutant for mutant in all_mutants if mutant.job not in killed]
             if pending:
-                job = {"path": path, "stages": stages, "wall_limit": WALL_LIMIT}
-                job["cpu_limit"] = self._baseline(job)
+                limits = [self._limit(path, stage) for stage in stages]
+                job = {"path": path, "stages": stages, "cpu_limits": limits}
                 for mutant, answer in self._spread(pending, job):
                     killed[mutant.job] = answer["codes"][-1] != 0
                     session.record(db, mutant.job, killed=killed[mutant.job], tests=digest)
         return all_mutants, killed
 
-    def _baseline(self, job: dict[str, Any]) -> int:
-        """Return the processor seconds a mutant may take; fail if the unchanged code does."""
-        source = (ROOT / job["path"]).read_text(encoding="utf-8")
-        answer = self.workers[0].ask({**job, "source": source, "cpu_limit": 600})
-        if any(answer["codes"]):
-            raise SystemExit(f"the tests of {job['path']} fail unchanged:\n{answer['output']}")
-        return int(max(answer["seconds"]) * 4) + 10
+    def _limit(self, path: str, stage: list[str]) -> int:
+        """Return the processor seconds that a mutant may take; fail if the unchanged code does."""
+        key = tuple(stage)
+        if key not in self._limits:
+            source = (ROOT / path).read_text(encoding="utf-8")
+            job = {"path": path, "source": source, "stages": [stage], "cpu_limits": [600]}
+            answer = self.workers[0].ask(job)
+            if any(answer["codes"]):
+                tests = " ".join(stage)
+                raise SystemExit(f"these tests fail unchanged: {tests}\n{answer['output']}")
+            self._limits[key] = int(answer["seconds"][0] * 4) + 10
+        return self._limits[key]
 
     def _spread(
         self, mutants: list[Mutant], job: dict[str, Any]

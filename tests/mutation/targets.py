@@ -1,7 +1,8 @@
 """Which modules are mutated, and which tests must notice.
 
-`fast` runs first and should take about a second: the module's own unit tests. `slow` runs only for
-mutants that survive `fast`. Paths are relative to the top of the repository; globs are allowed.
+The first tests to run are a module's mirror (`tests/core/test_retry.py` for `core/retry.py`) and
+those in `also`; together they should take about a second. Each entry of `later` runs only for
+mutants that survived what ran before it. Paths are relative, globs and folders are allowed.
 """
 
 from collections.abc import Iterator
@@ -12,17 +13,14 @@ from attrs import frozen
 ROOT = Path(__file__).parents[2]
 PACKAGE = "di_async"
 
-POLICIES = "tests/core/test_policy_limits.py"
-PROMISES = "tests/promises/test_{}*.py"
-
 
 @frozen
 class Target:
     """Modules that share their tests."""
 
     modules: str
-    fast: tuple[str, ...]
-    slow: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
 
     def paths(self) -> Iterator[str]:
         """Yield the matching modules, sorted."""
@@ -33,9 +31,17 @@ class Target:
             if path.name != "__init__.py":
                 yield path.relative_to(ROOT).as_posix()
 
-    def stages(self) -> list[list[str]]:
-        """Return the test files of each stage that has any."""
-        return [expand(stage) for stage in (self.fast, self.slow) if stage]
+    def stages(self, path: str) -> list[list[str]]:
+        """Return the test files of each stage, every file in the first that names it."""
+        folder, name = path.removeprefix(f"{PACKAGE}/").rsplit("/", 1)
+        mirror = f"tests/{folder}/test_{name}"
+        first = [mirror] if (ROOT / mirror).is_file() else []
+        stages = [[*first, *expand(self.also)], *(expand((entry,)) for entry in self.later)]
+        seen: set[str] = set()
+        for stage in stages:
+            stage[:] = [file for file in dict.fromkeys(stage) if file not in seen]
+            seen.update(stage)
+        return [stage for stage in stages if stage]
 
 
 def expand(patterns: tuple[str, ...]) -> list[str]:
@@ -48,44 +54,44 @@ def expand(patterns: tuple[str, ...]) -> list[str]:
         for path in found:
             inner = sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
             files += [file.relative_to(ROOT).as_posix() for file in inner]
-    return list(dict.fromkeys(files))
+    return files
 
 
-def core(name: str, *more: str, slow: tuple[str, ...] = ()) -> Target:
-    """Return the target of a module of core and its mirror."""
-    return Target(f"core/{name}.py", (f"tests/core/test_{name}.py", *more), slow)
-
+_WAITING = "tests/core/waiting/test_{}.py"
+_POLICIES = "tests/core/test_policy_limits.py"
+_PLANNING = (_WAITING.format("planner"), _WAITING.format("sifting"))
+_POLLING = "tests/engine/waiting/test_desk.py"
 
 # Every mutant of these is tried: they decide when to read, when a change has settled, what is
 # repeated.
 DECISIONS = (
-    core(
-        "waiter", "tests/core/test_waiter_rules.py", slow=("tests/core/test_waiter_properties.py",)
+    Target(
+        "core/waiting/evidence.py",
+        also=(_WAITING.format("evidence_rules"),),
+        later=(_WAITING.format("evidence_properties"),),
     ),
-    core("planner", "tests/core/test_sifting.py", slow=("tests/engine/test_desk.py",)),
-    Target("core/waiting/sifting.py", ("tests/core/test_sifting.py", "tests/core/test_planner.py")),
-    Target("core/waiting/view.py", ("tests/core/test_sifting.py", "tests/core/test_planner.py")),
-    Target("core/waiting/items.py", ("tests/core/test_planner.py",)),
-    core("pace"),
-    core("durations", "tests/core/test_laws.py"),
-    core("laws", "tests/core/test_durations.py"),
-    core("budget"),
-    core("retry", POLICIES),
-    core("reconcile", POLICIES),
-    core("schedule", POLICIES),
-    Target("digitalocean/lifecycle.py", ("tests/digitalocean/test_lifecycle.py",)),
-    Target("gcore/lifecycle.py", ("tests/gcore/test_lifecycle.py",)),
-    Target("exoscale/lifecycle.py", ("tests/exoscale/test_lifecycle.py",)),
+    Target("core/waiting/planner.py", _PLANNING, (_POLLING,)),
+    Target("core/waiting/sifting.py", _PLANNING, (_POLLING,)),
+    Target("core/waiting/view.py", _PLANNING, (_POLLING,)),
+    Target("core/waiting/items.py", _PLANNING, (_POLLING,)),
+    Target("core/waiting/pacing.py", (_WAITING.format("pacing_rules"),)),
+    Target("core/waiting/durations.py", (_WAITING.format("laws"),)),
+    Target("core/waiting/laws.py", (_WAITING.format("durations"),)),
+    Target("core/waiting/poll_policy.py", (_POLICIES,)),
+    Target("core/rate_limit.py"),
+    Target("core/retry.py", (_POLICIES,)),
+    Target("core/lost_create.py", (_POLICIES,)),
+    Target("*/lifecycle.py"),
 )
 
-# Of all other modules a sample is tried. The emulator is test equipment and left out.
+# Of all other modules a sample is tried. The emulator is test equipment, the command line prints.
 SAMPLE_SIZE = 160
 SAMPLE_SEED = 20
 SAMPLED = (
-    Target("core/*.py", ("tests/core",), ("tests/engine/test_session.py",)),
-    Target("engine/*.py", ("tests/engine",), (PROMISES.format("0"),)),
-    Target("fleet/*.py", ("tests/fleet",)),
-    Target("digitalocean/*.py", ("tests/digitalocean",), (PROMISES.format("08"),)),
-    Target("gcore/*.py", ("tests/gcore",)),
-    Target("exoscale/*.py", ("tests/exoscale",)),
+    Target("core/**/*.py", later=("tests/core", "tests/engine/test_session.py")),
+    Target("engine/**/*.py", later=("tests/engine", "tests/promises/test_0*.py")),
+    Target("fleet/*.py", later=("tests/fleet",)),
+    Target("digitalocean/*.py", later=("tests/digitalocean", "tests/promises/test_08*.py")),
+    Target("gcore/*.py", later=("tests/gcore",)),
+    Target("exoscale/*.py", later=("tests/exoscale",)),
 )

@@ -35,6 +35,7 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 KILLED_BY_TIME = -1
+WALL_LIMIT = 600.0
 
 
 def _child(files: list[str], cpu_limit: int) -> None:
@@ -53,12 +54,12 @@ def _child(files: list[str], cpu_limit: int) -> None:
         os._exit(code)
 
 
-def run(files: list[str], cpu_limit: int, wall_limit: float) -> int:
+def run(files: list[str], cpu_limit: int) -> int:
     """Return the exit status of pytest over these files; KILLED_BY_TIME when it took too long."""
     pid = os.fork()
     if pid == 0:
         _child(files, cpu_limit)
-    deadline, pause = time.monotonic() + wall_limit, 0.01
+    deadline, pause = time.monotonic() + WALL_LIMIT, 0.01
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
@@ -80,9 +81,9 @@ def try_mutant(job: dict[str, Any]) -> dict[str, Any]:
     path.write_text(job["source"], encoding="utf-8")
     codes, seconds = [], []
     try:
-        for files in job["stages"]:
+        for files, cpu_limit in zip(job["stages"], job["cpu_limits"], strict=True):
             started = os.times()
-            codes.append(run(files, job["cpu_limit"], job["wall_limit"]))
+            codes.append(run(files, cpu_limit))
             ended = os.times()
             seconds.append(sum(ended[2:4]) - sum(started[2:4]))
             if codes[-1] != 0:
