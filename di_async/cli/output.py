@@ -3,15 +3,18 @@
 On a terminal, tables fit its width. In a pipe they are plain text that is never truncated.
 """
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 import orjson
 import typer
-from attrs import field, frozen
+from attrs import frozen
 
 from di_async import Secret
 from di_async.cli.settings import Format
@@ -32,6 +35,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+# Environment variables that make rich treat a pipe as a terminal.
+_FORCE_TERMINAL = frozenset({"FORCE_COLOR", "TTY_COMPATIBLE"})
 # Columns marked `wide` are left out on terminals narrower than this.
 _WIDE = 120
 _STYLES = {
@@ -113,7 +118,12 @@ class Out:
     """Writer for stdout, in the selected format."""
 
     format: Format
-    console: "Console" = field(factory=new_console)
+    _console: "Console | None" = None
+
+    @cached_property
+    def console(self) -> "Console":
+        """The rich console of stdout, made on first use."""
+        return self._console or new_console()
 
     @property
     def is_table(self) -> bool:
@@ -139,11 +149,11 @@ class Out:
 
     def one(self, value: Any, fields: Iterable[tuple[str, object]]) -> None:
         """Write one value: a line per non-empty field, or a document."""
-        from rich.text import Text
-
         if not self.is_table:
             self.document(value)
             return
+        from rich.text import Text
+
         lines = [(title, str(item)) for title, item in fields if item not in (None, "")]
         width = max((len(title) for title, _ in lines), default=0)
         for title, item in lines:
@@ -151,12 +161,19 @@ class Out:
             self.console.print(line.append(item, style=style_of(item) or "not bold"))
 
     @property
+    def _is_terminal(self) -> bool:
+        piped = self._console is None and not sys.stdout.isatty()
+        if piped and not _FORCE_TERMINAL & os.environ.keys():
+            return False  # without the import of rich
+        return self.console.is_terminal
+
+    @property
     def _is_wide(self) -> bool:
-        return not self.console.is_terminal or self.console.width >= _WIDE
+        return not self._is_terminal or self.console.width >= _WIDE
 
     def _table(self, columns: Sequence[Column[T]], rows: Sequence[T]) -> None:
         cells = [[_cell(c.value(row)) for c in columns] for row in rows]
-        if self.console.is_terminal:
+        if self._is_terminal:
             self.console.print(_rich_table(columns, cells), soft_wrap=False)
             return
         titles = [c.title.upper() for c in columns]

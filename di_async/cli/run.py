@@ -10,10 +10,11 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import typer
-from attrs import field, frozen
+from attrs import frozen
 
 from di_async import DIError, InvalidInputError, WaitTimeoutError
 from di_async.cli.hints import explain
@@ -43,7 +44,12 @@ class Cli:
 
     settings: Settings
     out: Out
-    err: "Console" = field(factory=lambda: new_console(stderr=True))
+    _err: "Console | None" = None
+
+    @cached_property
+    def err(self) -> "Console":
+        """The rich console of stderr, made on first use."""
+        return self._err or new_console(stderr=True)
 
     def message(self, text: str) -> None:
         """Print text to stderr."""

@@ -1,0 +1,33 @@
+"""The startup benchmark: what it measures in a fresh interpreter, and its bounds."""
+
+import subprocess
+
+import pytest
+
+from benchmarks import startup
+
+
+def test_output_of_the_measured_code_is_ignored() -> None:
+    """The figures are read from the last line; an exit with code 0 is a success."""
+    cpu_ms, peak_kb = startup.run("print('some text'); raise SystemExit(0)", {})
+    assert cpu_ms >= 0
+    assert peak_kb > 1000
+
+
+def test_failure_of_the_measured_code_is_an_error() -> None:
+    """A command that fails at once must not count as a fast one."""
+    with pytest.raises(subprocess.CalledProcessError):
+        startup.run("raise SystemExit(2)", {})
+
+
+@pytest.mark.parametrize(
+    ("metric", "way", "over", "bound"),
+    [("help_x_typer", "help", "typer", 1.25), ("list_x_library", "list", "library_list", 1.8)],
+)
+def test_commands_have_bounds(metric: str, way: str, over: str, bound: float) -> None:
+    """A command that takes twice as long as its reference misses the bound."""
+    times = {name: [10.0] for name in startup.WAYS}
+    times[way] = [20.0]
+    (row,) = [row for row in startup.rows_of(times, times) if row.metric == metric]
+    assert (row.value, row.target, row.ok) == (2.0, bound, False)
+    assert over in startup.WAYS
