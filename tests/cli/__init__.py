@@ -1,1 +1,1 @@
-"""Tests of the command line, most of them against the emulator over sockets."""
+"""Tests of the command line; most run against the emulator over sockets."""

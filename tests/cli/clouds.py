@@ -1,34 +1,33 @@
-"""Each cloud as the command line speaks to it, for tests that hold for all of them."""
+"""One wrapper per provider, for tests that run against each provider."""
 
 import json
-from typing import Any, Literal
+from typing import Any
 
 from attrs import frozen
 
 from di_async.emulator import Emulator
 from tests.cli.helpers import EASY, Di
 
-State = Literal["settled", "under way"]
 EXO_MODEL, EXO_GPU = "mistralai/Mistral-7B-Instruct-v0.3", "gpua5000"
 NEVER = 1e9
-# World seconds: three requests find it under way yet.
+# Emulated seconds; the first three requests find the change in progress.
 SOON = 35.0
 
 
 @frozen
-class OnCloud:
-    """`di-async --provider ...` with a few facts about the provider."""
+class ProviderCLI:
+    """`di-async --provider ...`, with facts about the provider."""
 
     di: Di
     emu: Emulator
     provider: str
 
     def __call__(self, *args: str, input: str | None = None) -> Any:
-        """Call `di-async` there."""
+        """Call `di-async` for this provider."""
         return self.di("--provider", self.provider, *args, input=input)
 
     def place(self, name: str, *, settles_in: float | None = None) -> str:
-        """The id of one that is there: settled, or under way to it."""
+        """Add a resource to the emulator and return its id; `settles_in` makes it pending."""
         emu = self.emu
         match self.provider:
             case "digitalocean":
@@ -44,7 +43,7 @@ class OnCloud:
         ).id
 
     def create(self, name: str, *more: str) -> Any:
-        """Call `create` with what this cloud needs."""
+        """Call `create` with the options that the provider requires."""
         match self.provider:
             case "digitalocean":
                 return self("create", *EASY, "--name", name, *more)
@@ -57,7 +56,7 @@ class OnCloud:
 
     @property
     def key(self) -> str:
-        """Under which documents tell the resource."""
+        """The key of the resource in documents."""
         return {
             "digitalocean": "dedicated_inference",
             "exoscale": "deployment",
@@ -67,17 +66,17 @@ class OnCloud:
 
     @property
     def ready(self) -> str:
-        """The word of what serves."""
+        """The status word of a resource that serves."""
         return {"digitalocean": "active", "exoscale": "ready"}.get(self.provider, "ACTIVE")
 
     def status(self, document: Any) -> str:
-        """The status word in a document."""
+        """Return the status word in a document."""
         word = document[self.key]["state" if self.provider == "exoscale" else "status"]
         assert isinstance(word, str)
         return word
 
     def replicas(self, document: Any) -> int:
-        """How many replicas a document tells."""
+        """Return the number of replicas in a document."""
         found = document[self.key]
         match self.provider:
             case "digitalocean":
@@ -91,12 +90,12 @@ class OnCloud:
 
 
 def gcore_spec(provider: str = "gcore", **more: Any) -> dict[str, Any]:
-    """A request to Gcore, but for the name."""
+    """Return a Gcore spec without a name."""
     flavor = (
         {"flavor_id": "3fa85f64-5717-4562-b3fc-2c963f66afa6"}
         if provider == "gcore-v2"
         else {"flavor_name": "inference-16vcpu-232gib-1xl40s"}
     )
     containers = [{"region_id": 7, "scale": {"min": 1, "max": 1}}]
-    told = {"image": "nginx:latest", "listening_port": 8080, "containers": containers}
-    return {**told, **flavor, **more}
+    spec = {"image": "nginx:latest", "listening_port": 8080, "containers": containers}
+    return {**spec, **flavor, **more}

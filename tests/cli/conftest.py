@@ -1,26 +1,26 @@
-"""A way to call `di-async` in this process, aimed at an emulator."""
+"""Fixtures that call `di-async` in this process, against an emulator."""
 
 import pytest
 from typer.testing import CliRunner
 
 from di_async.cli.app import app
 from di_async.emulator import Emulator, Options
-from tests.cli.helpers import HF_TOKEN, Called, Di
+from tests.cli.helpers import HF_TOKEN, Di, Result
 from tests.support import AskedTime
 
 
 @pytest.fixture
 def di_emulator_options() -> Options:
-    """Ten world seconds pass with each request: no test is a race with the machine."""
+    """Advance ten emulated seconds per request, so that no test depends on real time."""
     return {"time_scale": 100.0, "clock": AskedTime(0.1).read}
 
 
 @pytest.fixture
 def environment(di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The variables that aim `di-async` at the emulator's clouds, set; others of that kind not."""
+    """Set the variables that point `di-async` at the emulator; unset the others of their kind."""
     for name in ("DI_ASYNC_PROVIDER", "EXOSCALE_ZONE", "GCORE_CLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
-    told = {
+    variables = {
         "DI_ASYNC_BASE_URL": di_emulator.url,
         "DI_ASYNC_TARGET_LAG": "0.02",
         "DIGITALOCEAN_TOKEN": di_emulator.token,
@@ -30,18 +30,18 @@ def environment(di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[
         "GCORE_CLOUD_PROJECT_ID": str(di_emulator.gcore_project_id),
         "HF_TOKEN": HF_TOKEN,
     }
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    return told
+    return variables
 
 
 @pytest.fixture
 def di(environment: dict[str, str]) -> Di:
-    """`di-async` with these arguments."""
+    """The function that calls `di-async`."""
     return call
 
 
-def call(*args: str, input: str | None = None) -> Called:
+def call(*args: str, input: str | None = None) -> Result:
     """Call `di-async` in this process."""
     result = CliRunner().invoke(app, args, input=input)
-    return Called(result.exit_code, result.stdout, result.stderr)
+    return Result(result.exit_code, result.stdout, result.stderr)

@@ -1,4 +1,4 @@
-"""What several of these tests share."""
+"""Helpers shared by the tests of the command line."""
 
 import json
 import os
@@ -26,8 +26,8 @@ SPEC: dict[str, Any] = {
 
 
 @frozen
-class Called:
-    """How a call of `di-async` ended, and what it said."""
+class Result:
+    """The exit code and output of a call of `di-async`."""
 
     code: int
     out: str
@@ -35,26 +35,29 @@ class Called:
 
     @property
     def json(self) -> Any:
-        """Stdout as the one JSON document that it must be."""
+        """Stdout, parsed as one JSON document."""
         return json.loads(self.out)
 
     @property
     def yaml(self) -> Any:
-        """Stdout as the one YAML document that it must be."""
+        """Stdout, parsed as one YAML document."""
         return yaml.safe_load(self.out)
 
 
 class Di(Protocol):
-    """`di-async` with these arguments."""
+    """The type of the function that calls `di-async`."""
 
-    def __call__(self, *args: str, input: str | None = None) -> Called: ...
+    def __call__(self, *args: str, input: str | None = None) -> Result: ...
 
 
 @contextmanager
 def start(
     *args: str, env: Mapping[str, str] = {}, **more: Any
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Run `python -m di_async` with no other variables of ours; kill it if the block raises."""
+    """Run `python -m di_async` with `env` as its only provider variables.
+
+    The process is killed if the block raises.
+    """
     ours = ("DI_ASYNC", "DIGITALOCEAN", "EXOSCALE", "GCORE")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     process = subprocess.Popen(  # noqa: S603 - our own command
@@ -74,7 +77,7 @@ def start(
             raise
 
 
-def written(path: Path, text: str) -> str:
-    """A file with this text; its path as text."""
+def write_file(path: Path, text: str) -> str:
+    """Write a text file and return its path."""
     path.write_text(text)
     return str(path)

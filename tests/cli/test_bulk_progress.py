@@ -1,4 +1,4 @@
-"""The view of many waits, on a terminal."""
+"""The progress display of many waits, on a terminal."""
 
 import asyncio
 import io
@@ -9,8 +9,8 @@ from di_async.cli.bulk_progress import BulkProgress, show_progress
 from tests.support import a_spec, virtual_client
 
 
-async def test_crowd_on_a_terminal() -> None:
-    """It is drawn from the loop's own thread: the client answers to no other."""
+async def test_live_table_is_drawn_from_the_event_loop() -> None:
+    """The client belongs to the loop's thread, so the display is refreshed there."""
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80)
     async with virtual_client() as (client, _):

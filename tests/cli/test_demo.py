@@ -1,6 +1,7 @@
-"""The demo within this process: on a terminal, in both dialects, and when something is wrong."""
+"""The demo in this process: on a terminal, in both dialects, and with failures."""
 
 import io
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -27,7 +28,7 @@ def console() -> Console:
 
 @pytest.fixture
 async def demo(console: Console) -> AsyncIterator[FleetDemo]:
-    """A demo on a terminal, whose emulator is quick."""
+    """A demo on a terminal with a fast emulator."""
     async with (
         emulator.running(time_scale=100, seed=0, lifecycle=QUICK) as emu,
         DigitalOcean(
@@ -38,8 +39,8 @@ async def demo(console: Console) -> AsyncIterator[FleetDemo]:
             yield FleetDemo(emu, client, view, timeout=15)
 
 
-async def test_on_a_terminal_it_shows_every_instance(demo: FleetDemo, console: Console) -> None:
-    """The table has each name, its model and what became of it."""
+async def test_terminal_shows_every_instance(demo: FleetDemo, console: Console) -> None:
+    """The table has a row per instance with its result."""
     await demo.run()
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(plan.name in shown for plan in PLANS)
@@ -49,68 +50,68 @@ async def test_on_a_terminal_it_shows_every_instance(demo: FleetDemo, console: C
 
 @pytest.mark.timeout(60)
 def test_in_the_observed_dialect() -> None:
-    """Every dialect and speed plays to its end."""
-    called = call("demo", "--dialect", "observed", "--speed", "300", "--seed", "1")
-    assert called.code == 0, called.err
-    assert "300 x faster" in called.out
+    """The demo completes in the other dialect at another speed."""
+    result = call("demo", "--dialect", "observed", "--speed", "300", "--seed", "1")
+    assert result.code == 0, result.err
+    assert "300 x faster" in result.out
 
 
-async def test_an_unforeseen_failure_is_told(demo: FleetDemo) -> None:
-    """A create that fails though it must not: an error that names it."""
+async def test_unexpected_failure(demo: FleetDemo) -> None:
+    """A create that fails unexpectedly is an error that names it."""
     demo.emu.fault("error", on="POST /v2/dedicated-inferences", times=3)
     with pytest.raises(DemoError, match="expected only"):
         await demo.run()
 
 
-async def test_a_refused_create_is_told(demo: FleetDemo) -> None:
-    """An API error comes out as itself, not in a group."""
+async def test_refused_create(demo: FleetDemo) -> None:
+    """An API error is raised as itself, not in an exception group."""
     demo.emu.add_instance(name=WITHOUT_CAPACITY)
     with pytest.raises(ConflictError):
         await demo.run()
 
 
-async def test_a_failed_scale_is_told(demo: FleetDemo) -> None:
-    """A scale that fails ends the demo with the provider's story."""
+async def test_failed_scale(demo: FleetDemo) -> None:
+    """A failed scale ends the demo with the provider's reason."""
     demo.emu.fault("error", on="PATCH /v2/dedicated-inferences/{id}")
     with pytest.raises(DeploymentFailedError):
         await demo.run()
 
 
-async def test_leftovers_are_told(demo: FleetDemo) -> None:
-    """What the list still shows at the end is an error: nothing is glossed over."""
+async def test_remaining_instance(demo: FleetDemo) -> None:
+    """An instance that is still listed at the end is an error."""
     demo.emu.add_instance(name="stranger")
     with pytest.raises(DemoError, match="still listed after all deletes: stranger"):
         await demo.run()
 
 
-async def test_elsewhere_on_a_terminal(demo: FleetDemo, console: Console) -> None:
-    """Two rows more, each from create to 404; the summary tells what was measured."""
-    elsewhere = OtherCloudsDemo(demo, PollPolicy(target_lag=0.05))
-    await elsewhere.run()
+async def test_other_clouds_on_a_terminal(demo: FleetDemo, console: Console) -> None:
+    """Two rows are added, and the summary holds the measured durations."""
+    others = OtherCloudsDemo(demo, PollPolicy(target_lag=0.05))
+    await others.run()
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "ch-gva-2" in shown
     assert "region 7" in shown
-    assert [row.state for row in (elsewhere.exoscale, elsewhere.gcore)] == ["deleted", "deleted"]
-    assert elsewhere.exoscale.active_after is not None
-    assert 60 <= elsewhere.exoscale.active_after < 600
-    told = dict(elsewhere.summary())
-    assert "ready after 1:" in told["exoscale"]
-    assert "ACTIVE after 1:" in told["gcore"]
+    assert [row.state for row in (others.exoscale, others.gcore)] == ["deleted", "deleted"]
+    assert others.exoscale.active_after is not None
+    assert 60 <= others.exoscale.active_after < 600
+    summary = dict(others.summary())
+    assert re.search(r"ready after \d+:\d\d$", summary["exoscale"])
+    assert re.search(r"ACTIVE after \d+:\d\d$", summary["gcore"])
 
 
 @pytest.mark.parametrize(
     "operation", ["POST /v2/ai/deployment", "POST /cloud/v3/inference/{project_id}/deployments"]
 )
-async def test_a_failure_elsewhere_is_told(demo: FleetDemo, operation: str) -> None:
-    """A create that fails at either ends the demo with that provider's story."""
+async def test_failure_at_another_cloud(demo: FleetDemo, operation: str) -> None:
+    """A failed create ends the demo with that provider's reason."""
     demo.emu.fault("operation_failed", on=operation)
     with pytest.raises(DeploymentFailedError):
         await OtherCloudsDemo(demo, PollPolicy(target_lag=0.05)).run()
 
 
 @pytest.mark.parametrize("where", ["exoscale", "gcore"])
-async def test_leftovers_elsewhere_are_told(demo: FleetDemo, where: str) -> None:
-    """What is still there at the end is an error."""
+async def test_remaining_resource_at_another_cloud(demo: FleetDemo, where: str) -> None:
+    """A resource that is still listed at the end is an error."""
     if where == "gcore":
         demo.emu.add_gcore_deployment(name="stranger")
     else:
@@ -120,7 +121,7 @@ async def test_leftovers_elsewhere_are_told(demo: FleetDemo, where: str) -> None
 
 
 def test_cost_is_price_by_gpu_and_hour() -> None:
-    """An hour of one GPU and half an hour of two: two GPU hours."""
+    """One hour of one GPU and half an hour of two cost two GPU hours."""
     plan = PLANS[0]
     row = Row(plan, now=lambda: 5400.0)
     row.gpu_history += [(0.0, 1), (3600.0, 2)]

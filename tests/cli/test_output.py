@@ -16,40 +16,40 @@ from di_async.digitalocean import AccessToken, DedicatedInference
 ID = "6e008c8d-505d-46ee-b011-5f7ec7595d69"
 
 
-def shown(width: int) -> str:
-    """A list of one instance on a terminal of this width."""
+def table(width: int) -> str:
+    """Return the table of one instance on a terminal of this width."""
     console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
     Out(Format.TABLE, console).rows([DedicatedInference(ID, "active", "web", "atl1")], INSTANCES)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def test_a_wide_terminal_gets_all_columns() -> None:
-    """Endpoint and time are shown where there is room."""
-    assert "endpoint" in shown(160)
+def test_wide_terminal_shows_all_columns() -> None:
+    """Endpoint and time are shown."""
+    assert "endpoint" in table(160)
 
 
-def test_a_narrow_terminal_gets_whole_ids() -> None:
-    """Where room is short, columns go and ids stay whole."""
-    assert "endpoint" not in shown(80)
-    assert ID in shown(80)
+def test_narrow_terminal_shows_whole_ids() -> None:
+    """Columns are left out, and ids are not truncated."""
+    assert "endpoint" not in table(80)
+    assert ID in table(80)
 
 
-def test_one_on_a_terminal() -> None:
-    """Fields are aligned, empty ones left out."""
+def test_fields_on_a_terminal() -> None:
+    """Fields are aligned, and empty fields are left out."""
     console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
     Out(Format.TABLE, console).one(None, [("id", ID), ("status", "active"), ("vpc", None)])
-    said = console.file.getvalue()  # type: ignore[attr-defined]
-    assert said == f"id      {ID}\nstatus  active\n"
+    output = console.file.getvalue()  # type: ignore[attr-defined]
+    assert output == f"id      {ID}\nstatus  active\n"
 
 
 @pytest.mark.parametrize("time", [None, datetime(1970, 1, 1, tzinfo=UTC)])
-def test_no_time(time: datetime | None) -> None:
-    """None and 1970 are no times."""
+def test_missing_time(time: datetime | None) -> None:
+    """None and 1970 are shown as "-"."""
     assert format_time(time) == "-"
 
 
 def test_plain_values() -> None:
-    """Decimals and times become text; a secret stays masked."""
+    """Decimals and times become text; secrets stay masked."""
     token = AccessToken("1", value=Secret("planted"))
     time = datetime(2026, 1, 2, tzinfo=UTC)
     plain = as_plain({"price": Decimal("2.50"), "at": time, "token": token, "list": (1,)})

@@ -1,4 +1,4 @@
-"""`di-async` as a process of its own: signals, missing extras, nothing left behind."""
+"""`di-async` as a process: signals, missing extras, imports."""
 
 import json
 import os
@@ -28,10 +28,10 @@ def default_sigint() -> Iterator[None]:
 
 
 @POSIX
-def test_ctrl_c_ends_a_wait_and_tells_how_to_resume(
+def test_ctrl_c_ends_a_wait_and_prints_how_to_resume(
     di_emulator: Emulator, environment: dict[str, str]
 ) -> None:
-    """Exit code 130, a document that holds the token, a resume line; and resuming works."""
+    """Exit code 130, a document with the token, and a command line that works."""
     di_emulator.add_instance(name="web", status="provisioning", settles_in=1e6)
     with start("wait", "web", "-o", "json", env=environment) as waiting:
         assert waiting.stderr
@@ -47,14 +47,14 @@ def test_ctrl_c_ends_a_wait_and_tells_how_to_resume(
 
 @POSIX
 def test_ctrl_c_ends_the_emulator() -> None:
-    """`emulate` tells where it is, in a line to copy too, and goes with exit code 130."""
+    """`emulate` prints its URL and a shell line, and exits with 130."""
     with start("emulate", "--port", "0", "--seed", "1") as emulating:
         assert emulating.stdout
         assert emulating.stderr
         lines = [emulating.stdout.readline().split(maxsplit=1) for _ in range(2)]
         assert "Ctrl-C" in emulating.stderr.readline()
         emulating.send_signal(signal.SIGINT)
-        # Not `communicate`: it does not know of what the line reader has buffered.
+        # Not `communicate`, which would lose what `readline` has buffered.
         out, err = emulating.stdout.read(), emulating.stderr.read()
     assert emulating.returncode == 130
     assert (lines[0][0], lines[1][0]) == ("API", "token")
@@ -63,8 +63,8 @@ def test_ctrl_c_ends_the_emulator() -> None:
 
 
 @POSIX
-def test_the_emulator_over_tls_can_be_used_from_its_copied_line() -> None:
-    """The environment that `emulate --tls` prints is all that another `di-async` needs."""
+def test_environment_of_the_tls_emulator_is_complete() -> None:
+    """Another `di-async` needs only the printed environment."""
     with start("emulate", "--port", "0", "--tls", "-o", "json") as emulating:
         assert emulating.stdout
         document = "".join(iter(emulating.stdout.readline, "}\n")) + "}"
@@ -78,7 +78,7 @@ def test_the_emulator_over_tls_can_be_used_from_its_copied_line() -> None:
 
 @pytest.mark.timeout(60)
 def test_the_demo() -> None:
-    """In a pipe: exit code 0, a line for each change, an honest summary."""
+    """In a pipe: exit code 0, a line per change, and the summary."""
     with start("demo") as demo:
         out, err = demo.communicate(timeout=50)
     assert (demo.returncode, err) == (0, ""), err
@@ -97,14 +97,14 @@ def test_the_demo() -> None:
 
 
 def test_without_the_extra() -> None:
-    """Where typer is not installed, two lines say how to get it; exit code 2."""
+    """Without typer, two lines state how to install it; exit code 2."""
     code = "import sys; sys.modules['typer'] = None; from di_async.cli import main; main()"
-    called = subprocess.run(  # noqa: S603 - our own command
+    result = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
-    assert called.returncode == 2
-    assert "pip install 'di-async[cli]'" in called.stderr
-    assert "Traceback" not in called.stderr
+    assert result.returncode == 2
+    assert "pip install 'di-async[cli]'" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def imported(code: str) -> set[str]:
@@ -117,7 +117,7 @@ def imported(code: str) -> set[str]:
 
 
 def test_importing_the_cli_package_needs_no_extra() -> None:
-    """Typer and rich are imported only when `main` is called."""
+    """Typer and rich are imported only when `main` is result."""
     assert not {"typer", "rich"} & imported("import di_async.cli")
 
 

@@ -1,4 +1,4 @@
-"""Waits: how they end, how they look, and how they go on."""
+"""The `wait` command: results, progress and resuming."""
 
 import asyncio
 import io
@@ -18,39 +18,39 @@ from tests.cli.helpers import ABSENT, EASY, Di
 
 
 def test_wait_until_active(di: Di, di_emulator: Emulator) -> None:
-    """`wait` is done when a read shows the instance active."""
+    """`wait` ends when a read confirms the instance active."""
     di_emulator.add_instance(name="web", status="provisioning", settles_in=35)
-    called = di("wait", "web", "-o", "json")
-    assert (called.code, called.json["outcome"], called.json["action"]) == (0, "settled", "active")
-    assert called.json["dedicated_inference"]["status"] == "active"
+    result = di("wait", "web", "-o", "json")
+    assert (result.code, result.json["outcome"], result.json["action"]) == (0, "settled", "active")
+    assert result.json["dedicated_inference"]["status"] == "active"
 
 
 def test_wait_until_deleted(di: Di, di_emulator: Emulator) -> None:
-    """`--for deleted` is done at the 404, and deletes nothing itself."""
-    placed = di_emulator.add_instance(name="web", status="deleting", settles_in=5)
-    assert di("wait", placed.id, "--for", "deleted").code == 0
-    assert not di_emulator.truth(placed.id).exists
+    """`--for deleted` ends at the 404 and deletes nothing itself."""
+    instance = di_emulator.add_instance(name="web", status="deleting", settles_in=5)
+    assert di("wait", instance.id, "--for", "deleted").code == 0
+    assert not di_emulator.truth(instance.id).exists
 
 
-def test_wait_for_what_never_was(di: Di) -> None:
-    """An id that was never there is an error, not an endless wait."""
-    called = di("wait", ABSENT)
-    assert called.code == 1
-    assert "404" in called.err
+def test_wait_for_an_unknown_id(di: Di) -> None:
+    """An id that never existed is an error, not an endless wait."""
+    result = di("wait", ABSENT)
+    assert result.code == 1
+    assert "404" in result.err
 
 
-def test_wait_in_vain(di: Di, di_emulator: Emulator) -> None:
-    """Exit code 3 is a timeout; it tells how to resume, and that it bills."""
+def test_wait_that_times_out(di: Di, di_emulator: Emulator) -> None:
+    """Exit code 3; the message states how to resume, and that it is billed."""
     di_emulator.add_instance(name="web", status="new", settles_in=1e9)
-    called = di("wait", "web", "--timeout", "0")
-    assert called.code == 3
-    assert "is billed while it exists" in called.err
-    assert re.search(r"di-async wait --resume \S+$", called.err.strip())
-    assert ".resume_token" not in called.err
+    result = di("wait", "web", "--timeout", "0")
+    assert result.code == 3
+    assert "is billed while it exists" in result.err
+    assert re.search(r"di-async wait --resume \S+$", result.err.strip())
+    assert ".resume_token" not in result.err
 
 
-def test_a_timed_out_create_can_be_resumed(di: Di) -> None:
-    """The token in the document of a timed out create leads to its end."""
+def test_timed_out_create_can_be_resumed(di: Di) -> None:
+    """The resume token in its document works."""
     timed_out = di("create", *EASY, "--timeout", "0", "-o", "json")
     assert (timed_out.code, timed_out.json["outcome"]) == (3, "timed_out")
     resumed = di("wait", "--resume", timed_out.json["resume_token"], "-o", "json")
@@ -59,41 +59,41 @@ def test_a_timed_out_create_can_be_resumed(di: Di) -> None:
 
 
 @pytest.mark.parametrize("args", [(), ("web", "--resume", "x"), ("--resume", "nonsense")])
-def test_wait_for_nothing_sensible(di: Di, args: tuple[str, ...]) -> None:
-    """Neither, both, or a damaged token: a usage error."""
+def test_invalid_arguments_of_wait(di: Di, args: tuple[str, ...]) -> None:
+    """No target, two targets or a damaged token are usage errors."""
     assert di("wait", *args).code == 2
 
 
-def test_a_token_of_another_api_is_refused(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resume token is never followed to the address it names."""
+def test_resume_token_of_another_api_is_refused(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The URL in a resume token is never contacted."""
     token = di("create", *EASY, "--no-wait", "-o", "json").json["resume_token"]
-    called = di("wait", "--resume", token, "--base-url", "https://api.digitalocean.com")
-    assert called.code == 2
-    assert "this resume token is for" in called.err
+    result = di("wait", "--resume", token, "--base-url", "https://api.digitalocean.com")
+    assert result.code == 2
+    assert "this resume token is for" in result.err
 
 
 def test_revoked_token_ends_a_wait(di: Di, di_emulator: Emulator) -> None:
-    """A wait that is refused says what is the matter with the token."""
-    placed = di_emulator.add_instance(name="web", status="new", settles_in=1e9)
+    """A wait that is refused has a hint at the token."""
+    instance = di_emulator.add_instance(name="web", status="new", settles_in=1e9)
     di_emulator.fault("status", status=401, on="GET /v2/dedicated-inferences/{id}", times=None)
-    called = di("wait", placed.id)
-    assert called.code == 1
-    assert "cannot be watched" in called.err
-    assert "DIGITALOCEAN_TOKEN" in called.err
+    result = di("wait", instance.id)
+    assert result.code == 1
+    assert "cannot be watched" in result.err
+    assert "DIGITALOCEAN_TOKEN" in result.err
 
 
 @pytest.fixture
 async def stuck(di_emulator: Emulator) -> AsyncIterator[Change[None]]:
     """A delete that never ends."""
-    placed = di_emulator.add_instance(name="web")
+    instance = di_emulator.add_instance(name="web")
     di_emulator.fault("stuck", on="DELETE /v2/dedicated-inferences/{id}")
     polling = PollPolicy(target_lag=0.02)
     async with DigitalOcean(di_emulator.token, base_url=di_emulator.url, polling=polling) as client:
-        yield await client.dedicated_inferences.delete(placed.id)
+        yield await client.dedicated_inferences.delete(instance.id)
 
 
-async def cancelled(cli: Cli, change: Change[None]) -> None:
-    """Follow the change, and give up when there was something to see."""
+async def follow_and_cancel(cli: Cli, change: Change[None]) -> None:
+    """Follow the change, and cancel after the first event."""
     task = asyncio.ensure_future(follow(cli, change, timeout=None))
     async for _ in change.events():
         break
@@ -103,32 +103,32 @@ async def cancelled(cli: Cli, change: Change[None]) -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-async def test_a_cancelled_wait_tells_how_to_resume(stuck: Change[None], terminal: bool) -> None:
-    """Whoever gives up is told that it bills, and how to go on, on terminals and elsewhere."""
+async def test_cancelled_wait_prints_how_to_resume(stuck: Change[None], terminal: bool) -> None:
+    """The message states that the change continues and is billed."""
     err = Console(file=io.StringIO(), force_terminal=terminal, width=100, soft_wrap=True)
-    await cancelled(Cli(Settings(), Out(Format.TABLE), err), stuck)
-    said = err.file.getvalue()  # type: ignore[attr-defined]
-    assert "continues, and is billed" in said
-    assert f"di-async wait --resume {stuck.resume_token}" in said.replace("\n", "")
+    await follow_and_cancel(Cli(Settings(), Out(Format.TABLE), err), stuck)
+    output = err.file.getvalue()  # type: ignore[attr-defined]
+    assert "continues, and is billed" in output
+    assert f"di-async wait --resume {stuck.resume_token}" in output.replace("\n", "")
 
 
-async def test_a_terminal_gets_one_live_line(stuck: Change[None]) -> None:
-    """The line names the action, the status and the time, and is redrawn in place."""
+async def test_terminal_shows_one_live_line(stuck: Change[None]) -> None:
+    """It shows action, status and time, and is redrawn in place."""
     err = Console(file=io.StringIO(), force_terminal=True, width=100)
-    await cancelled(Cli(Settings(), Out(Format.TABLE), err), stuck)
-    said = err.file.getvalue()  # type: ignore[attr-defined]
-    assert "delete " in said
-    assert "0:00" in said
-    assert "\x1b[2K" in said
+    await follow_and_cancel(Cli(Settings(), Out(Format.TABLE), err), stuck)
+    output = err.file.getvalue()  # type: ignore[attr-defined]
+    assert "delete " in output
+    assert "0:00" in output
+    assert "\x1b[2K" in output
 
 
 async def test_requests_of_an_open_change_are_counted(stuck: Change[None]) -> None:
-    """Before a change is settled it tells what its waiting has cost so far."""
+    """A pending change reports the requests so far."""
     async for _ in stuck.events():
         break
     assert (stuck.outcome, stuck.requests >= 1) == (None, True)
 
 
-def test_clock() -> None:
-    """Seconds are told as a clock would."""
+def test_format_of_durations() -> None:
+    """Durations are m:ss or h:mm:ss."""
     assert [format_duration(s) for s in (0, 61.9, 3600)] == ["0:00", "1:01", "1:00:00"]

@@ -1,6 +1,6 @@
 """The steps of the demo at Exoscale and Gcore, against the same emulator."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from attrs import define, field
@@ -42,7 +42,7 @@ class OtherCloudsDemo:
         """
         emu = self.demo.emu
         self.demo.view.fleet([*self.demo.rows, self.exoscale, self.gcore])
-        self.demo.view.step("other clouds", "one deployment each at Exoscale and Gcore")
+        self.demo.view.step("others", "one deployment each at Exoscale and Gcore")
         async with (
             Exoscale(
                 emu.exoscale_api_key,
@@ -77,8 +77,8 @@ class OtherCloudsDemo:
         self.download_s = self.demo.emu.now() - started_at
         view.step("model", f"{_MODEL} in {_ZONE} after {format_duration(self.download_s)}")
         spec = {"name": row.plan.name, "model": {"id": model.id}, "gpu-type": row.plan.gpu}
-        await self._follow(row, await client.deployments.create(spec), "ready")
-        await self._follow(row, await client.deployments.delete(row.id), "deleted")
+        await self._follow(row, client.deployments.create(spec), "ready")
+        await self._follow(row, client.deployments.delete(row.id), "deleted")
         await (await client.models.delete(model.id)).wait(timeout=self.demo.timeout)
 
     async def _at_gcore(self, client: Gcore) -> None:
@@ -91,11 +91,12 @@ class OtherCloudsDemo:
             "flavor_name": _FLAVOR,
             "containers": [{"region_id": _REGION, "scale": {"min": 1, "max": 1}}],
         }
-        await self._follow(row, await api.create(spec), "ACTIVE")
-        await self._follow(row, await api.delete(row.id), "deleted")
+        await self._follow(row, api.create(spec), "ACTIVE")
+        await self._follow(row, api.delete(row.id), "deleted")
 
-    async def _follow(self, row: Row, change: Change[Any], state: str) -> None:
-        row.begin(change, self.demo.emu.now())
+    async def _follow(self, row: Row, write: Awaitable[Change[Any]], state: str) -> None:
+        started_at = self.demo.emu.now()
+        row.begin(await write, started_at)
         row.state = "deleting" if state == "deleted" else row.state
         await self.demo.follow(row, state)
         if row.error:

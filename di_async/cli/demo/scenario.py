@@ -91,8 +91,8 @@ class FleetDemo:
         await self._create(row)
         if _change_of(row).adopted:
             self.view.step(
-                "lost response",
-                f"the connection broke during {row.plan.name}'s create (an injected fault): "
+                "lost reply",
+                f"the connection broke after {row.plan.name}'s create (an injected fault): "
                 "found by its name, not created twice",
             )
         if all(row.change for row in self.rows):

@@ -16,7 +16,7 @@ from di_async.cli.output import format_duration, is_live, style_of
 
 __all__ = ["View", "open_view", "titled_lines"]
 
-# Narrower terminals show no notes.
+# Narrower terminals show no models and notes.
 _WIDE = 100
 
 
@@ -87,11 +87,11 @@ class _TableView:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=wide)
         table.add_column("name", no_wrap=True, min_width=10)
         table.add_column("region", no_wrap=True, min_width=6)
-        table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=24 if wide else 19)
         table.add_column("state", no_wrap=True, min_width=14)
         table.add_column("elapsed", justify="right", no_wrap=True, min_width=7)
         table.add_column("requests", justify="right", no_wrap=True, min_width=8)
         if wide:
+            table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=24)
             table.add_column("note", no_wrap=True, overflow="ellipsis", ratio=1)
         for row in self.rows:
             table.add_row(*_cells(row)[: len(table.columns)])
@@ -114,9 +114,9 @@ def _cells(row: Row) -> tuple[str | Text, ...]:
     return (
         row.plan.name,
         row.plan.region,
-        row.plan.model.rpartition("/")[2],
         Text(f"{mark} {row.state}", style=style_of(row.state) or "yellow"),
         format_duration(row.elapsed) if row.change else "-",
         str(row.requests),
+        row.plan.model.rpartition("/")[2],
         Text(row.note, style="dim"),
     )
