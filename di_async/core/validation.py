@@ -205,7 +205,7 @@ def raise_faults(faults: Iterable[Fault], root: str = "") -> None:
     Raises:
         InvalidInputError: `.problems` lists each fault as `path: message`.
     """
-    problems = tuple(f"{root}{f.path}: {f.message}".lstrip(".: ") for f in faults)
+    problems = tuple(f"{(root + f.path).lstrip('.') or 'spec'}: {f.message}" for f in faults)
     if problems:
         raise InvalidInputError("; ".join(problems), problems=problems)
 

@@ -21,7 +21,7 @@ from di_async.core.validation import (
     in_request,
     is_list,
     nested,
-    request_fields,
+    structure,
     text,
     whole_number,
 )
@@ -154,15 +154,8 @@ def spec_fields(spec: SpecLike) -> dict[str, Any]:
     Raises:
         InvalidInputError: fields are unknown or of the wrong type, or it is not a spec.
     """
-    if isinstance(spec, Mapping):
-        body = DedicatedInferenceSpec.read(spec, update=True)
-        return attribute_values(DedicatedInferenceSpec, body)
-    if isinstance(spec, DedicatedInferenceSpec | DeploymentSpec):
-        names = request_fields(DedicatedInferenceSpec)
-        return {n: v for n in names if (v := getattr(spec, n)) is not None}
-    raise InvalidInputError(
-        f"a spec is a DedicatedInferenceSpec or a mapping, not {type(spec).__name__}"
-    )
+    body = DedicatedInferenceSpec.read(spec, update=True)
+    return attribute_values(DedicatedInferenceSpec, body)
 
 
 def complete_spec(spec: SpecLike) -> DedicatedInferenceSpec:
@@ -172,8 +165,7 @@ def complete_spec(spec: SpecLike) -> DedicatedInferenceSpec:
         InvalidInputError: it has faults, or it is not a spec.
     """
     if not isinstance(spec, DedicatedInferenceSpec):
-        fields = spec if isinstance(spec, Mapping) else spec_fields(spec)
-        spec = DedicatedInferenceSpec.from_dict(fields)
+        spec = structure(DedicatedInferenceSpec, DedicatedInferenceSpec.read(spec))
     spec.check()
     return spec
 

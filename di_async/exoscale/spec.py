@@ -11,7 +11,6 @@ from typing import Any, Union
 from attrs import field, frozen
 
 from di_async.core import validation
-from di_async.core.errors import InvalidInputError
 from di_async.core.validation import each, filled_text, in_request, text, to_wire, whole_number
 from di_async.engine.spec import Spec
 from di_async.exoscale.models import Model, ModelRef
@@ -93,13 +92,7 @@ class DeploymentSpec(Spec):
 
 def complete_spec(spec: SpecLike) -> DeploymentSpec:
     """Return a spec, or a mapping in the documented shape, as a spec."""
-    if isinstance(spec, DeploymentSpec):
-        return spec
-    if not isinstance(spec, Mapping):
-        raise InvalidInputError(
-            f"a spec is a DeploymentSpec or a mapping, not {type(spec).__name__}"
-        )
-    return DeploymentSpec.from_dict(spec)
+    return spec if isinstance(spec, DeploymentSpec) else DeploymentSpec.from_dict(spec)
 
 
 def update_body(

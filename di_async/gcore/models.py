@@ -61,9 +61,10 @@ Command = tuple[str, ...] | str | None
 Texts = dict[str, str]
 
 
-def masked(values: Mapping[str, Any] | None) -> str:
-    """The names of a mapping with their values hidden: keys and passwords live in there."""
-    return "None" if values is None else repr(dict.fromkeys(values, "**********"))
+def masked(values: Any) -> str:
+    """Return the names of a mapping with masked values, which may be keys and passwords."""
+    shown = dict.fromkeys(values, "**********") if isinstance(values, Mapping) else values
+    return repr(shown)
 
 
 PORT = whole_number(1, 65535)

@@ -5,16 +5,16 @@ may hold secrets, so messages never show them.
 https://api.gcore.com reference, v2 "Update Inference Instance" and v3 "Inference deployments"
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from attrs import field, frozen
 from attrs.validators import and_
 
-from di_async.core.errors import InvalidInputError
 from di_async.core.validation import (
     UNSET,
     Unset,
+    check_value,
     checked,
     each,
     filled_text,
@@ -47,23 +47,6 @@ def _containers(value: Iterable[Container | Mapping[str, Any]]) -> list[Json]:
     return containers
 
 
-def _list(value: Iterable[str] | Unset | None) -> Any:
-    return to_wire(value)
-
-
-def _json(value: object) -> Any:
-    return to_wire(value)
-
-
-def _masking(mask: Callable[[Mapping[str, Any]], str]) -> Callable[[Any], str]:
-    return lambda value: mask(value) if isinstance(value, Mapping) else repr(value)
-
-
-def _masked_probes(probes: Mapping[str, Any]) -> str:
-    """Name the probes only: their headers may hold tokens."""
-    return f"{{{', '.join(f'{name!r}: ...' for name in probes)}}}"
-
-
 def _without_api_keys(spec: Mapping[str, Any], _: Any, __: Any) -> None:
     if spec.get("api_keys") is not None:
         raise ValueError("deprecated, and refused together with api_keys; omit it")
@@ -89,7 +72,7 @@ class InferenceSpec(Spec):
     )
     command: list[str] | Unset | None = field(
         default=UNSET,
-        converter=_list,
+        converter=to_wire,
         metadata=in_request(each(text(secret=True)), nullable=True),
     )
     description: str | Unset | None = field(
@@ -97,14 +80,14 @@ class InferenceSpec(Spec):
     )
     envs: Json | Unset = field(
         default=UNSET,
-        converter=_json,
-        repr=_masking(masked),
+        converter=to_wire,
+        repr=masked,
         metadata=in_request(text_map, nullable="in update"),
     )
     probes: Json | Unset | None = field(
         default=UNSET,
-        converter=_json,
-        repr=_masking(_masked_probes),
+        converter=to_wire,
+        repr=masked,
         metadata=in_request(nested(Probes), nullable=True),
     )
     timeout: int | Unset | None = field(
@@ -130,7 +113,7 @@ class InferenceInstanceSpec(InferenceSpec):
 
     flavor_id: str = field(metadata=in_request(uuid))
     api_key_ids: list[str] | Unset = field(
-        default=UNSET, converter=_list, metadata=in_request(each(uuid))
+        default=UNSET, converter=to_wire, metadata=in_request(each(uuid))
     )
     image_registry_id: str | Unset | None = field(
         default=UNSET, metadata=in_request(uuid, nullable=True)
@@ -147,17 +130,17 @@ class InferenceDeploymentSpec(InferenceSpec):
     flavor_name: str = field(metadata=in_request(filled_text()))
     api_keys: list[str] | Unset = field(
         default=UNSET,
-        converter=_list,
+        converter=to_wire,
         metadata=in_request(each(filled_text()), nullable="in update"),
     )
     credentials_name: str | Unset | None = field(
         default=UNSET, metadata=in_request(text(), nullable=True)
     )
     ingress_opts: Json | Unset | None = field(
-        default=UNSET, converter=_json, metadata=in_request(mapping, nullable=True)
+        default=UNSET, converter=to_wire, metadata=in_request(mapping, nullable=True)
     )
     logging: Json | Unset | None = field(
-        default=UNSET, converter=_json, metadata=in_request(mapping, nullable=True)
+        default=UNSET, converter=to_wire, metadata=in_request(mapping, nullable=True)
     )
 
 
@@ -170,12 +153,6 @@ def given_fields(spec: SpecLike) -> Json:
     Raises:
         InvalidInputError: it is neither a spec nor a mapping.
     """
-    if isinstance(spec, InferenceSpec):
-        return spec.to_dict()
-    if not isinstance(spec, Mapping):
-        raise InvalidInputError(
-            f"a spec is an InferenceDeploymentSpec, an InferenceInstanceSpec or a mapping, "
-            f"not {type(spec).__name__}"
-        )
     fields: Json = to_wire(spec, InferenceSpec)
+    check_value(mapping, fields, "spec")
     return fields

@@ -87,7 +87,7 @@ def test_mapping_with_faults() -> None:
 
 def test_not_a_spec() -> None:
     """A spec is a `DeploymentSpec` or a mapping."""
-    with pytest.raises(InvalidInputError, match="DeploymentSpec"):
+    with pytest.raises(InvalidInputError, match="spec: expected a mapping"):
         complete_spec([])  # type: ignore[arg-type]
 
 

@@ -221,5 +221,5 @@ def test_update() -> None:
 @pytest.mark.parametrize("raw", [None, 7, "name"])
 def test_not_a_spec(raw: Any) -> None:
     """A spec is one of the spec classes or a mapping."""
-    with pytest.raises(InvalidInputError, match="a spec is an InferenceDeploymentSpec"):
+    with pytest.raises(InvalidInputError, match="spec: expected a mapping"):
         given_fields(raw)
