@@ -39,7 +39,7 @@ if typing.TYPE_CHECKING:
     from di_async.core.rate_limit import RequestBudget
     from di_async.core.retry import RetryPolicy
     from di_async.core.secret import Secret
-    from di_async.core.waiting.durations import DurationModel
+    from di_async.engine.waiting.duration_model import DurationModel
     from di_async.core.waiting.events import StatusChange
     from di_async.core.waiting.poll_policy import PollPolicy
     from di_async.digitalocean import DigitalOcean
@@ -95,7 +95,7 @@ __all__ = [
 _HOMES = {
     "Change": "engine.waiting.change",
     "DigitalOcean": "digitalocean",
-    "DurationModel": "core.waiting.durations",
+    "DurationModel": "engine.waiting.duration_model",
     "Exoscale": "exoscale",
     "Gcore": "gcore",
     "Inventory": "fleet.inventory",

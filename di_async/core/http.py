@@ -1,7 +1,7 @@
-"""What goes over the wire, as values. Knows HTTP words, no client and no provider.
+"""HTTP requests and responses as values, independent of any client or provider.
 
-An endpoint is a row of data; a request is an endpoint filled in, ready to send as it stands
-(its body is bytes, because one provider signs exactly what is sent).
+An endpoint is a row of data; a request is an endpoint filled in and ready to send. Its body is
+bytes, because one provider signs exactly what is sent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from msgspec import Struct
+from attrs import frozen
 
 from di_async.core.errors import InvalidInputError
 
@@ -21,7 +21,7 @@ _REPEATABLE = frozenset({"GET", "HEAD", "DELETE", "PUT", "OPTIONS"})
 
 
 class Priority(IntEnum):
-    """Who goes first where requests are short: the lower the number, the sooner."""
+    """The order in which requests are sent when the budget is short: lower numbers first."""
 
     MUTATION = 0
     READ = 1
@@ -29,29 +29,31 @@ class Priority(IntEnum):
     SWEEP = 3
 
 
-class Request(Struct, frozen=True, gc=False):
-    """One HTTP request. `path` is quoted already; `params` keep their order."""
+@frozen
+class Request:
+    """One HTTP request. `path` is quoted; `params` keep their order."""
 
     method: str
     path: str
     params: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     base: str | None = None
-    """Where to send it, if not to the client's base URL: another zone of the same API."""
+    """Sent here instead of to the client's base URL: another zone of the same API."""
 
     @property
     def repeatable(self) -> bool:
-        """Sending it twice does no more than sending it once (RFC 9110, 9.2.2)."""
+        """Whether the method is idempotent (RFC 9110, 9.2.2)."""
         return self.method in _REPEATABLE
 
     @property
     def priority(self) -> Priority:
-        """Writes before reads; pollers choose a humbler one themselves."""
+        """Writes go before reads; polling passes its own, lower priority."""
         return Priority.READ if self.method == "GET" else Priority.MUTATION
 
 
-class Response(Struct, frozen=True, gc=False):
-    """One HTTP answer. Headers are found by lower-case names. `sends`: what went out to get it."""
+@frozen
+class Response:
+    """One HTTP response. Header names are lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -59,8 +61,9 @@ class Response(Struct, frozen=True, gc=False):
     sends: int = 1
 
 
-class Endpoint(Struct, frozen=True):
-    """A row of a provider's table: how to ask, and under which key the answer sits."""
+@frozen
+class Endpoint:
+    """One endpoint of a provider: method, path, and the key of the answer's content."""
 
     name: str
     method: str
@@ -74,11 +77,10 @@ class Endpoint(Struct, frozen=True):
         params: Mapping[str, Any] | None = None,
         json: Any = None,
     ) -> Request:
-        """This endpoint with ids, query and body filled in.
+        """Return a request to this endpoint with ids, query and body filled in.
 
         Raises:
-            InvalidInputError: an id is empty, `.`, `..` or a word that names another endpoint.
-
+            InvalidInputError: an id is empty, `.`, `..` or the name of another endpoint.
         """
         path = self.path
         if ids:
@@ -93,33 +95,33 @@ class Endpoint(Struct, frozen=True):
 
 @cache
 def _parts(path: str) -> tuple[Any, ...]:
-    """What stands before the first id, and for each its name and what stands after it."""
+    """Split a path template: the text before the first id, then each id's name and what follows."""
     before, *slots = path.split("{")
     return before, *(tuple(slot.split("}")) for slot in slots)
 
 
 def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:
-    """`id`, if it can stand in a path without meaning another endpoint."""
+    """Return `id` if it can be part of a path without addressing another endpoint."""
     if not isinstance(id, str) or not id.strip():
-        raise InvalidInputError(f"{name} is empty: it would address the whole collection")
+        raise InvalidInputError(f"{name} is empty; it would address the whole collection")
     if not id.isascii() and any("\ud800" <= letter <= "\udfff" for letter in id):
-        raise InvalidInputError(f"{name} {id!r} is not an id: it is no valid text")
+        raise InvalidInputError(f"{name} {id!r} is not valid Unicode text")
     if id in {".", ".."} or id in reserved:
-        raise InvalidInputError(f"{name} {id!r} is not an id: that path is another endpoint")
+        raise InvalidInputError(f"{name} {id!r} is not an id; that path is another endpoint")
     return id
 
 
 def json_bytes(value: Any) -> bytes | None:
-    """The JSON text of `value`; nothing for None."""
+    """Return the JSON text of `value`; None for None."""
     if value is None:
         return None
     try:
         return orjson.dumps(value)
     except TypeError as error:
-        raise InvalidInputError(f"this body cannot be written as JSON: {error}") from error
+        raise InvalidInputError(f"the body cannot be encoded as JSON: {error}") from error
 
 
 def query(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Query parameters as text, those without a value left out."""
+    """Return query parameters as text, without those that are None."""
     pairs = ((k, v) for k, v in params.items() if v is not None)
     return tuple((k, str(v).lower() if isinstance(v, bool) else str(v)) for k, v in pairs)

@@ -7,7 +7,7 @@ that name is somebody's, and stays theirs.
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from msgspec import Struct
+from attrs import frozen
 
 __all__ = ["Absent", "Adopt", "Candidate", "Foreign", "decide_lost_create"]
 
@@ -16,7 +16,8 @@ CLOCK_SKEW = timedelta(seconds=120)
 _PLACEHOLDER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class Candidate(Struct, frozen=True):
+@frozen
+class Candidate:
     """Something that bears the name."""
 
     id: str
@@ -24,20 +25,23 @@ class Candidate(Struct, frozen=True):
     matches_sent: bool
 
 
-class Adopt(Struct, frozen=True):
+@frozen
+class Adopt:
     """It is ours."""
 
     id: str
 
 
-class Foreign(Struct, frozen=True):
+@frozen
+class Foreign:
     """The name belongs to something else."""
 
     id: str
     reason: str
 
 
-class Absent(Struct, frozen=True):
+@frozen
+class Absent:
     """Nothing bears the name (yet)."""
 
 

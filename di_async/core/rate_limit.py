@@ -13,7 +13,7 @@ import math
 from collections import deque
 from typing import Any
 
-from msgspec import Struct, field
+from attrs import define, field, frozen
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority
@@ -39,7 +39,8 @@ _STREAM_RATE = 2 / 60
 _CONFIRM, _SWEEP = Priority.CONFIRM, Priority.SWEEP
 
 
-class RateLimitInfo(Struct, frozen=True, gc=False):
+@frozen
+class RateLimitInfo:
     """What one answer told about the token's quota; None where it was silent."""
 
     limited: bool = False
@@ -49,9 +50,10 @@ class RateLimitInfo(Struct, frozen=True, gc=False):
     reset_in: float | None = None
 
 
-class _Window(Struct):
+@define
+class _Window:
     span: float
-    stamps: deque[float] = field(default_factory=deque)
+    stamps: deque[float] = field(factory=deque)
 
     def used(self, now: float) -> int:
         while self.stamps and self.stamps[0] <= now - self.span:
@@ -69,10 +71,11 @@ class _Window(Struct):
         return self.stamps[index] + self.span * (rounds + 1) - now
 
 
-class TrafficEstimate(Struct):
+@define
+class TrafficEstimate:
     """What is sent beside the polling, in slots of time: is it a burst or does it go on?"""
 
-    slots: dict[int, float] = field(default_factory=dict)
+    slots: dict[int, float] = field(factory=dict)
     last_at: float = -math.inf
 
     def add(self, now: float, count: float = 1.0) -> None:

@@ -4,14 +4,15 @@ A request is repeated only where repeating is harmless: it is repeatable by its 
 provider surely did nothing (never connected, 429). Everything else is the caller's to settle.
 """
 
-from msgspec import Struct
+from attrs import frozen
 
 from di_async.core.errors import DIError, InvalidInputError, RateLimitError
 
 __all__ = ["RetryPolicy", "decide_retry"]
 
 
-class RetryPolicy(Struct, frozen=True):
+@frozen
+class RetryPolicy:
     """How often one call is sent, and how long it may be held back, in seconds.
 
     `attempts` counts all sends (1 = never repeat); delays double from `initial_delay` up to
@@ -23,7 +24,7 @@ class RetryPolicy(Struct, frozen=True):
     initial_delay: float = 0.5
     max_delay: float = 30.0
 
-    def __post_init__(self) -> None:
+    def __attrs_post_init__(self) -> None:
         if not (isinstance(self.attempts, int) and self.attempts >= 1):
             raise InvalidInputError("attempts counts all sends: 1 or more")
         seconds = self.initial_delay, self.max_delay

@@ -10,29 +10,27 @@ import math
 import os
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
-from msgspec import Struct
-from msgspec.structs import replace
+from attrs import define, evolve, field, frozen
 
 from di_async.core.codec import loads
 from di_async.core.errors import ClientClosedError, DecodeError, InvalidInputError
 from di_async.core.http import Priority, Request, Response, json_bytes, query
-from di_async.core.pagination import Page, RawPage
-from di_async.core.protocols import ApiDialect, CallRecord, Source, Transport
+from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.retry import RetryPolicy
 from di_async.core.secret import Secret
-from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.poll_policy import PollPolicy
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_expectation
 from di_async.engine.clock import Clock
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
-from di_async.engine.waiting.account_watch import AccountWatch, Sweep
+from di_async.engine.waiting.account_watch import AccountWatch
 from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.poller import Poller
 from di_async.engine.waiting.stats import Stats
@@ -41,34 +39,35 @@ from di_async.engine.waiting.tracker import ChangeTracker
 __all__ = ["Client", "ClientOptions", "Engine", "credential", "full_user_agent"]
 
 R = TypeVar("R")
-# A constant: asking the installed package's metadata costs as much as a tenth of all imports.
+# A constant: reading the installed package's metadata costs a tenth of all imports.
 VERSION = "0.1.0"
 
 
 def full_user_agent(own: str | None) -> str:
-    """The User-Agent to send; a caller's own comes first."""
+    """Return the User-Agent to send; a caller's own comes first."""
     ours = f"di_async/{VERSION}"
     return f"{own} {ours}" if own else ours
 
 
 def credential(given: str | Secret | None, what: str, *variables: str) -> Secret:
-    """A secret given, or found in one of these environment variables.
+    """Return a secret that was given or is set in one of these environment variables.
 
     Raises:
-        InvalidInputError: (a `ValueError`) it is nowhere, or cannot stand in a header.
+        InvalidInputError: (a `ValueError`) there is none, or it cannot be sent in a header.
     """
     if isinstance(given, Secret):
         given = given.reveal()
     found = given if given is not None else next(filter(None, map(os.environ.get, variables)), "")
     value = found.strip().strip("'")
     if not value:
-        raise InvalidInputError(f"no {what}: give it, or set {' or '.join(variables)}")
+        raise InvalidInputError(f"no {what}: pass it, or set {' or '.join(variables)}")
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise InvalidInputError(f"the {what} holds characters that no token has")
+        raise InvalidInputError(f"The {what} contains invalid characters.")
     return Secret(value)
 
 
-class Runtime(Struct, frozen=True):
+@frozen
+class _Runtime:
     """What exists between entering and leaving, on one loop."""
 
     loop: asyncio.AbstractEventLoop
@@ -78,24 +77,24 @@ class Runtime(Struct, frozen=True):
 
 
 class NetworkOptions(TypedDict, total=False):
-    """How a client reaches the network; all may be left out."""
+    """How a client reaches the network; all are optional."""
 
     request_timeout: float
     """Seconds for one request; default 30."""
     max_connections: int
     """At most this many at a time; default 100."""
     proxy: str | None
-    """Its URL; not given, the environment's (looked up once, on entering)."""
+    """Its URL; default: the environment's, read once when the client is entered."""
     ssl: ssl_module.SSLContext | bool | None
     """A TLS context."""
     session: aiohttp.ClientSession | None
-    """An aiohttp session of yours; it stays open, and brings its own TLS and tracing."""
+    """An aiohttp session of yours; it is not closed, and uses its own TLS and tracing."""
     trace_configs: Sequence[aiohttp.TraceConfig]
     """aiohttp trace configs for the client's own session."""
 
 
 class ClientOptions(NetworkOptions, total=False):
-    """What every provider's client takes besides its credentials; all may be left out."""
+    """What every provider's client takes besides its credentials; all are optional."""
 
     retry: RetryPolicy | None
     """How often one call is sent."""
@@ -104,27 +103,28 @@ class ClientOptions(NetworkOptions, total=False):
     budget: RequestBudget | None
     """The request quota; give several clients of one account the same object. None: no pacing."""
     user_agent: str | None
-    """Comes before ours."""
+    """Sent before the package's own."""
     transport: Transport | None
-    """A stand-in for the network, for tests."""
+    """A test double for the network."""
 
 
-class Engine(Struct, kw_only=True):
-    """One client's moving parts; the provider's own methods work through this."""
+@define(kw_only=True)
+class Engine:
+    """The parts of one client; the provider's own methods work through this."""
 
     transport: Transport
     dialect: ApiDialect
     retry: RetryPolicy
     polling: PollPolicy
     budget: RequestBudget | None
-    _runtime: Runtime | None = None
-    _closed: bool = False
+    _runtime: _Runtime | None = field(default=None, init=False)
+    _closed: bool = field(default=False, init=False)
 
     @classmethod
     def make(
         cls,
         base_url: str,
-        conventions: ApiDialect,
+        dialect: ApiDialect,
         *,
         retry: RetryPolicy | None = None,
         polling: PollPolicy | None = None,
@@ -133,19 +133,19 @@ class Engine(Struct, kw_only=True):
         transport: Transport | None = None,
         **network: Unpack[NetworkOptions],
     ) -> "Engine":
-        """The engine of a client with these `ClientOptions`.
+        """Return the engine of a client with these `ClientOptions`.
 
         Raises:
             InvalidInputError: (a `ValueError`) settings that exclude each other.
         """
         if budget is not None and not isinstance(budget, RequestBudget):
-            raise InvalidInputError("budget is a RequestBudget, or None for no pacing")
+            raise InvalidInputError("budget: expected a RequestBudget, or None for no pacing")
         options = TransportOptions(
             base_url=base_url, user_agent=full_user_agent(user_agent), **network
         )
         return cls(
             transport=transport or AiohttpTransport(options),
-            dialect=conventions,
+            dialect=dialect,
             retry=retry or RetryPolicy(),
             polling=polling or PollPolicy(),
             budget=budget,
@@ -154,16 +154,16 @@ class Engine(Struct, kw_only=True):
     async def open(self) -> None:
         """Bind to the running loop."""
         if self._runtime is not None or self._closed:
-            raise RuntimeError("a client is entered once: make a new one for each `async with`")
+            raise RuntimeError("A client is entered once; create one for each `async with`.")
         loop = asyncio.get_running_loop()
         clock = Clock(loop)
         session = Session(self.transport, self.dialect, self.retry, self.budget, clock)
         poller = Poller(self.polling, self.budget, clock, contextvars.copy_context())
-        self._runtime = Runtime(loop, clock, session, poller)
+        self._runtime = _Runtime(loop, clock, session, poller)
         await self.transport.open()
 
     async def close(self) -> None:
-        """End all that is open; twice does nothing."""
+        """End everything that is open. Closing twice does nothing."""
         if self._closed:
             return
         runtime = self._runtime and self.running
@@ -173,111 +173,124 @@ class Engine(Struct, kw_only=True):
             await runtime.session.close()
 
     @property
-    def running(self) -> Runtime:
-        """The runtime, if the caller is where it belongs.
+    def running(self) -> _Runtime:
+        """The runtime, if the caller is on its loop.
 
         Raises:
             RuntimeError: not entered, or another loop or thread. ClientClosedError: closed.
         """
         if self._closed:
-            raise ClientClosedError("this client is closed: enter a new one with `async with`")
+            raise ClientClosedError("The client is closed; create a new one.")
         if self._runtime is None:
-            raise RuntimeError("enter the client first: `async with ... as client`")
+            raise RuntimeError("Enter the client first: `async with ... as client`.")
         try:
             loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
         if loop is not self._runtime.loop:
             raise RuntimeError(
-                "this client belongs to the event loop (and thread) that entered it: "
-                "make one client for each loop"
+                "This client belongs to the event loop (and thread) that entered it; "
+                "create one client for each loop."
             )
         return self._runtime
 
     @property
     def clock(self) -> Clock:
-        """Loop time and wall time."""
+        """Loop time and wall-clock time."""
         return self.running.clock
+
+    # -- requests -----------------------------------------------------------------------------
 
     async def json(
         self,
         request: Request,
         call: CallRecord | None = None,
-        read: Callable[[bytes], Any] | None = None,
+        decode: Callable[[bytes], Any] | None = None,
     ) -> Any:
-        """The decoded answer to a request; None where there is no body.
+        """Return the decoded answer to a request; None where it has no body.
 
-        `read` makes of a body something else than the value in its JSON.
+        `decode` replaces the JSON decoder.
         """
-        response = await self.running.session.call(request, call)
-        return _decoded(request, response, read)
+        response = await self.running.session.send(request, call)
+        return _decoded(request, response, decode)
 
-    async def json_once(self, request: Request, priority: Priority, call: CallRecord) -> Any:
-        """The same in a single attempt: a poller asks again in its own time."""
-        return _decoded(request, await self.running.session.once(request, priority, call))
+    async def json_once(
+        self,
+        request: Request,
+        priority: Priority,
+        call: CallRecord,
+        decode: Callable[[bytes], Any] | None = None,
+    ) -> Any:
+        """Return the decoded answer to one attempt; polling tries again in its own time."""
+        response = await self.running.session.send_once(request, priority, call)
+        return _decoded(request, response, decode)
 
-    async def raw_page(
-        self, request: Request, priority: Priority, call: CallRecord, read: Callable[[bytes], Page]
-    ) -> RawPage:
-        """A list page in a single attempt, to be read when somebody wants it."""
-        response = await self.running.session.once(request, priority, call)
-        return RawPage(response.body, partial(_decoded, request, response, read))
+    # -- waits --------------------------------------------------------------------------------
 
     def change(
         self,
-        source: Source[R],
+        adapter: ResourceAdapter[R],
         id: str,
         expectation: Expectation,
         *,
-        steps: Sequence[ResourceRef] = (),
+        operations: Sequence[ResourceRef] = (),
         predicate: Callable[[R], object] | None = None,
         initial: Any = None,
         access_token: Any = None,
         adopted: bool = False,
         already_gone: bool = False,
         settled_by: str | None = None,
-        shown_at_once: bool | None = None,
     ) -> Change[Any]:
-        """A handle on a write that was accepted just now, or on a wait that begins now.
+        """Return a handle on a write that was accepted just now, or on a wait that begins now.
 
-        `steps` have to end, in their order, before the resource is judged.
+        `operations` must finish, in this order, before the resource is judged.
         """
         tracker = ChangeTracker(
-            source, id, expectation, self.clock, predicate=predicate, steps=steps
+            adapter,
+            id,
+            expectation,
+            self.clock,
+            initial=initial,
+            predicate=predicate,
+            operations=operations,
+            settled_by=settled_by,
         )
         return Change(
             tracker,
             self._poller,
-            initial=initial,
             access_token=access_token,
             adopted=adopted,
             already_gone=already_gone,
-            settled_by=settled_by,
-            shown_at_once=shown_at_once,
         )
 
-    def watch(self, source: Source[Any], sweep: Sweep) -> AccountWatch:
-        """A stream of what happens to all that these sweeps show."""
-        self.running  # noqa: B018 - told here, not at the first event
-        return AccountWatch(source, sweep, self.polling, self.budget, lambda: self.clock)
+    def watch(self, adapter: ResourceAdapter[Any], region: str | None) -> AccountWatch:
+        """Return a stream of what happens to all resources, or to those of a region."""
+        self.running  # noqa: B018 - raise here, not at the first event
+        return AccountWatch(adapter, region, self._poller)
 
-    def resumed(self, source: Source[R], text: str) -> Change[Any]:
-        """The change that a token tells of, if it belongs to this client's API."""
+    def resume(self, adapter: ResourceAdapter[R], text: str) -> Change[Any]:
+        """Return the change of a resume token, if it belongs to this client's API."""
         token, clock = ResumeToken.decode(text), self.clock
-        told = (token.provider, token.base_url, token.scope, token.resource.kind)
-        if told != (source.provider, source.base_url, source.scope, source.kind):
+        of_token = (token.provider, token.base_url, token.scope, token.resource.kind)
+        if of_token != (adapter.provider, adapter.base_url, adapter.scope, adapter.kind):
             raise InvalidInputError(
                 f"this resume token is for a {_whose(token.resource.kind, token)}, "
-                f"not for a {_whose(source.kind, source)}"
+                f"not for a {_whose(adapter.kind, adapter)}"
             )
         if token.action == Action.PREDICATE:
-            raise InvalidInputError(
-                "a wait for a predicate cannot be resumed: no token holds the predicate"
-            )
-        started_at = min(clock.loop_at(token.started_at), clock.now())
-        expectation = unpack_expectation(token, accepted_at=clock.now())
+            raise InvalidInputError("A wait for a predicate cannot be resumed; start a new one.")
+        for operation in token.operations:
+            if operation.kind not in adapter.capabilities.operations:
+                raise InvalidInputError(
+                    f"a wait for a {adapter.noun} has no operation of kind {operation.kind!r}"
+                )
         tracker = ChangeTracker(
-            source, token.resource.id, expectation, clock, started_at=started_at, steps=token.steps
+            adapter,
+            token.resource.id,
+            unpack_expectation(token, accepted_at=clock.now()),
+            clock,
+            started_at=min(clock.loop_at(token.started_at), clock.now()),
+            operations=token.operations,
         )
         until = math.inf if token.endless else token.deadline_at
         return Change(tracker, self._poller, resumed_until=until)
@@ -300,7 +313,7 @@ class Client:
         """Bind the client to the running loop.
 
         Raises:
-            RuntimeError: it was entered before; make a new one.
+            RuntimeError: it was entered before; create a new one.
         """
         await self._engine.open()
         return self
@@ -314,18 +327,18 @@ class Client:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End every open wait and call with `ClientClosedError` and let go of the network.
+        """End every open wait and call with `ClientClosedError`, and close the network.
 
-        What the provider has accepted goes on there, and bills. Closing twice does nothing.
+        Accepted changes continue at the provider, and bill. Closing twice does nothing.
         """
         await self._engine.close()
 
     def stats(self) -> Stats:
-        """What its waits cost and how they are paced, now. No I/O."""
+        """Return what its waits cost and how they are paced now. No I/O."""
         runtime = self._engine.running
-        used, refused = runtime.session.told()
-        minute, hour = used or (None, None)
-        return replace(runtime.poller.stats(), minute=minute, hour=hour, refused=refused)
+        minute, hour = runtime.session.used() or (None, None)
+        refused = runtime.session.refused
+        return evolve(runtime.poller.stats(), minute=minute, hour=hour, refused=refused)
 
     async def request(
         self,
@@ -335,35 +348,34 @@ class Client:
         params: Mapping[str, Any] | None = None,
         json: Any = None,
     ) -> Any:
-        """The decoded JSON answer of any other endpoint (None where there is no body).
+        """Return the decoded JSON answer of any other endpoint; None where it has no body.
 
-        The same authentication, budget, retries and errors as everywhere; a POST or PATCH is
-        never repeated unless it surely was not processed.
+        Authentication, budget, retries and errors are those of every call. A POST or PATCH is
+        sent again only if the provider cannot have processed it.
 
         Raises:
-            APIError, TransportError, DecodeError: see `core.errors`.
+            APIError, TransportError, DecodeError: see `di_async.core.errors`.
         """
         if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
-            raise InvalidInputError("path starts with one '/' and holds no query: use params=")
+            raise InvalidInputError("path: expected one leading '/' and no query; use params=")
         return await self._engine.json(
             Request(method.upper(), path, query(params or {}), json_bytes(json))
         )
 
 
 def _decoded(
-    request: Request, response: Response, read: Callable[[bytes], Any] | None = None
+    request: Request, response: Response, decode: Callable[[bytes], Any] | None
 ) -> Any:
-    if read is None and not response.body.strip():
+    if decode is None and not response.body.strip():
         return None
     try:
-        return (read or loads)(response.body)
+        return (decode or loads)(response.body)
     except DecodeError as error:
         error.method, error.path, error.status = request.method, request.path, response.status
         error.request_id = response.headers.get("x-request-id")
         raise
 
 
-def _whose(kind: str, told: "ResumeToken | Source[Any]") -> str:
-    """A kind of resource, and where it is."""
-    scope = f" ({told.scope})" if told.scope else ""
-    return f"{kind} of {told.provider}{scope} at {told.base_url}"
+def _whose(kind: str, owner: "ResumeToken | ResourceAdapter[Any]") -> str:
+    scope = f" ({owner.scope})" if owner.scope else ""
+    return f"{kind} of {owner.provider}{scope} at {owner.base_url}"

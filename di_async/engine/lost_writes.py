@@ -1,7 +1,7 @@
-"""What the writes of every provider have in common when an answer is lost or a resource is busy.
+"""Writes whose answer was lost, and writes to a resource that is busy.
 
-A write whose answer was lost may have been carried out, so it is looked at before anything is sent
-again. A create is sent again only where its name is unique and a look found nothing of that name.
+A write whose answer was lost may have been carried out. So the resource is read before anything is
+sent again, and only where sending again cannot do harm.
 """
 
 import asyncio
@@ -9,10 +9,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Any, Generic, TypeVar
-
-from msgspec import Struct
+from typing import Any, TypeVar
 
 from di_async.core.errors import (
     APIError,
@@ -28,8 +25,8 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Request
 from di_async.core.lost_create import Absent, Adopt, Candidate, Foreign, decide_lost_create
-from di_async.core.protocols import CallRecord, Source
-from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.observation import Action, Expectation
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.waiting.change import Change
@@ -38,11 +35,10 @@ __all__ = [
     "AMBIGUOUS_ERRORS",
     "LOOKUP_DELAYS_S",
     "AcceptedWrite",
-    "CreateByName",
-    "backoff",
+    "create_by_name",
     "delete",
     "note_on_cancel",
-    "read_until",
+    "recover_write",
     "retry_while_busy",
     "unknown_create",
     "unknown_write",
@@ -51,46 +47,133 @@ __all__ = [
 logger = logging.getLogger("di_async")
 
 AMBIGUOUS_ERRORS = (TransportError, ServerError, DecodeError)
-"""After these the request may have been carried out."""
+"""After these the request may have been processed."""
 LOOKUP_DELAYS_S = (0.5, 2.0, 5.0)
-"""Seconds before each look for what a lost write did: reads lag behind writes."""
+"""Seconds before each read after a lost answer: reads lag behind writes."""
 
 R = TypeVar("R")
+S = TypeVar("S")
 T = TypeVar("T")
 AcceptedWrite = tuple[Any, Sequence[ResourceRef]]
-"""A write's answer as a value, and what has to end first."""
+"""A write's answer, and the operations that must finish first."""
 
 
-# -- looking, waiting ---------------------------------------------------------------------------
+# -- lost answers -------------------------------------------------------------------------------
 
 
-async def backoff(engine: Engine, attempt: int) -> None:
-    """Hold back before the next send, as the client's retry policy wants."""
-    jitter = random.random()  # noqa: S311 - jitter, no secret
-    await asyncio.sleep(engine.retry.backoff(attempt, jitter))
+async def recover_write(
+    engine: Engine,
+    what: str,
+    *,
+    send: Callable[[], Awaitable[T]],
+    read: Callable[[], Awaitable[S]],
+    accepted: Callable[[S], T | None],
+    unknown: Callable[[DIError, S | None], OutcomeUnknownError],
+    attempts: int,
+    may_resend: Callable[[S], bool] = lambda _: True,
+    was_sent_before: Callable[[APIError], bool] = lambda _: False,
+    resend_after: Callable[[APIError], bool] = lambda _: False,
+    delays: Sequence[float] = LOOKUP_DELAYS_S,
+) -> T:
+    """Send a write and return its result; if the answer is lost, read what became of it.
+
+    The one rule for every write: after a lost answer, read until `accepted` recognises the write
+    or the delays are over. If no read succeeds, or sending again could do harm, the outcome is
+    unknown. Otherwise send again, `attempts` times in all.
+
+    Args:
+        engine: the client's engine.
+        what: what is written to, for the log.
+        send: sends the request once and returns the result.
+        read: reads what the write would have changed.
+        accepted: returns the result if a read shows that the write was carried out; raises
+            `ConflictError` if it shows another write instead.
+        unknown: returns the error for an unknown outcome, with the last read.
+        attempts: how often the write is sent at most.
+        may_resend: whether sending again does no harm after this read.
+        was_sent_before: whether a refusal comes after a send of this call whose answer was lost
+            further below.
+        resend_after: whether a refusal may be caused by our own first attempt, so that after a
+            read without a result the write is sent again.
+        delays: seconds before each read of one attempt.
+
+    Raises:
+        ConnectError: the first attempt was never sent. APIError: it was refused.
+        OutcomeUnknownError: neither sending nor reading showed the outcome.
+    """
+    lost: DIError | None = None
+    state: S | None = None
+    for attempt in range(1, attempts + 1):
+        refused: APIError | None = None
+        try:
+            return await send()
+        except AMBIGUOUS_ERRORS as error:
+            if isinstance(error, ConnectError) and lost is None:
+                raise
+            lost = error
+        except APIError as error:
+            if lost is None and not was_sent_before(error):
+                raise
+            lost, refused = lost or error, error
+        logger.warning("the answer to the write to %s was lost; reading it", what)
+        result, state = await _read_outcome(what, read, accepted, delays)
+        if result is not None:
+            return result
+        if state is None or not may_resend(state):
+            raise unknown(lost, state) from lost
+        if refused is not None and not resend_after(refused):
+            raise unknown(lost, state) from refused
+        if attempt < attempts:
+            await _backoff(engine, attempt)
+    assert lost is not None  # noqa: S101 - every attempt ended in an error
+    raise unknown(lost, state) from lost
 
 
-async def read_until(
-    read: Callable[[], Awaitable[T]], tells: Callable[[T], object], id: str
-) -> T | None:
-    """What the first read that tells shows, else the last one; None where all of them failed."""
-    found: T | None = None
-    for seconds in LOOKUP_DELAYS_S:
+async def _read_outcome(
+    what: str,
+    read: Callable[[], Awaitable[S]],
+    accepted: Callable[[S], T | None],
+    delays: Sequence[float],
+) -> tuple[T | None, S | None]:
+    """Read until `accepted` returns a result; return it, and the last read."""
+    state: S | None = None
+    for seconds in delays:
         await asyncio.sleep(seconds)
         try:
-            found = await read()
+            state = await read()
         except ClientClosedError:
             raise
         except DIError as error:
-            logger.info("looking %r up failed: %s", id, error)
+            logger.info("reading %s failed: %s", what, error)
             continue
-        if tells(found):
-            break
-    return found
+        result = accepted(state)
+        if result is not None:
+            return result, state
+    return None, state
+
+
+async def _backoff(engine: Engine, attempt: int) -> None:
+    jitter = random.random()  # noqa: S311 - jitter
+    await asyncio.sleep(engine.retry.backoff(attempt, jitter))
+
+
+@contextmanager
+def note_on_cancel(what: str, lookup_hint: str) -> Iterator[None]:
+    """Log a create that is cancelled in flight, and note on the error that it may bill."""
+    try:
+        yield
+    except asyncio.CancelledError as cancelled:
+        story = f"the create of {what} was cancelled in flight: it may exist and bill. {lookup_hint}"
+        logger.warning(story)
+        cancelled.add_note(story)
+        raise
+
+
+# -- busy resources -----------------------------------------------------------------------------
 
 
 def _is_locked(error: APIError) -> bool:
-    """Another change holds it, and this one was not begun."""
+    """Return whether another change holds the resource, so that this one did not begin."""
     return isinstance(error, ConflictError) and error.never_processed
 
 
@@ -100,16 +183,16 @@ async def retry_while_busy(
     ready_timeout: float,
     *,
     is_busy: Callable[[APIError], bool] = _is_locked,
-    is_repeated: Callable[[APIError], bool] = lambda _: False,
+    retry_anyway: Callable[[APIError], bool] = lambda _: False,
 ) -> T:
-    """What `write` gives, asked again for so many seconds while the API says that it is busy.
+    """Return what `write` returns, trying again while the API answers that it is busy.
 
     Args:
-        engine: whose policy and clock hold.
-        write: makes and sends the write anew.
-        ready_timeout: seconds to go on asking.
-        is_busy: whether a refusal means that.
-        is_repeated: whether a refusal is, besides, met as often as the retry policy allows.
+        engine: the client's engine.
+        write: prepares and sends the write.
+        ready_timeout: seconds to go on trying.
+        is_busy: whether a refusal means "busy".
+        retry_anyway: whether such a refusal is tried again as often as the retry policy allows.
     """
     give_up_at, attempt = engine.clock.now() + ready_timeout, 0
     while True:
@@ -118,159 +201,137 @@ async def retry_while_busy(
             return await write()
         except APIError as refusal:
             left = give_up_at - engine.clock.now()
-            again = left > 0 or (is_repeated(refusal) and attempt < engine.retry.attempts)
+            again = left > 0 or (retry_anyway(refusal) and attempt < engine.retry.attempts)
             if not (again and is_busy(refusal)):
                 raise
         if left > 0:
             await asyncio.sleep(min(engine.polling.target_lag, left))
         else:
-            await backoff(engine, attempt)
+            await _backoff(engine, attempt)
 
 
-# -- create -------------------------------------------------------------------------------------
+# -- create and delete --------------------------------------------------------------------------
 
 
-@contextmanager
-def note_on_cancel(what: str, finding: str) -> Iterator[None]:
-    """A create cancelled in flight may have made something: log it, and note it on the error."""
-    try:
-        yield
-    except asyncio.CancelledError as cancelled:
-        story = f"the create of {what} was cancelled in flight: it may exist and bill. {finding}"
-        logger.warning(story)
-        cancelled.add_note(story)
-        raise
+async def create_by_name(
+    engine: Engine,
+    request: Request,
+    name: str,
+    *,
+    accept: Callable[[Any], T],
+    find: Callable[[], Awaitable[Sequence[R]]],
+    candidate: Callable[[R], Candidate],
+    adopt: Callable[[R], T],
+    lookup_hint: str,
+) -> T:
+    """Create under a unique name; if the answer is lost, look the name up and adopt or resend.
 
+    Args:
+        engine: the client's engine.
+        request: the create.
+        name: the unique name.
+        accept: returns the result for the API's answer.
+        find: returns everything of that name.
+        candidate: returns one of these as `decide_lost_create` needs it.
+        adopt: returns the result for one that this create has made.
+        lookup_hint: how a user looks for it, such as "Look with `find('web')`".
 
-class CreateByName(Struct, Generic[R, T], frozen=True, kw_only=True):
-    """A create under a unique name: where its answer is lost, what bears the name decides."""
+    Raises:
+        ConflictError: the name belongs to something else.
+        OutcomeUnknownError: an instance may exist that could not be found.
+    """
+    began = engine.clock.datetime()
 
-    engine: Engine
-    request: Request
-    name: str
-    read: Callable[[Any], T]
-    """What its answer means."""
-    find: Callable[[], Awaitable[Sequence[R]]]
-    """All that bear the name."""
-    candidate: Callable[[R], Candidate]
-    """One of them, as it is to be judged."""
-    adopt: Callable[[R], T]
-    """What it means that this create has made one of them."""
-    lookup_hint: str
-    """How a user looks for it, such as "Look with `find('web')`"."""
+    async def send() -> T:
+        return accept(await engine.json(request))
 
-    async def send(self) -> T:
-        """What `read` or `adopt` gives.
-
-        Raises:
-            ConflictError: the name belongs to something else.
-            OutcomeUnknownError: it could not be settled by looking.
-        """
-        with note_on_cancel(repr(self.name), self.lookup_hint):
-            return await self._send()
-
-    async def _send(self) -> T:
-        began, lost = self.engine.clock.datetime(), None
-        for attempt in range(1, self.engine.retry.attempts + 1):
-            refused: APIError | None = None
-            try:
-                return self.read(await self.engine.json(self.request))
-            except AMBIGUOUS_ERRORS as error:
-                if isinstance(error, ConnectError) and lost is None:
-                    raise
-                lost = error
-            except APIError as error:
-                if lost is None:
-                    raise
-                refused = error  # perhaps because our own first try has taken the name
-            logger.warning("the answer to the create of %r was lost: looking it up", self.name)
-            found = await self._made(began, lost)
-            if found is not None:
-                return self.adopt(found)
-            if refused is not None and not isinstance(refused, ConflictError):
-                raise self._unknown(lost) from refused
-            await backoff(self.engine, attempt)
-        raise self._unknown(lost) from lost
-
-    async def _made(self, began: datetime, lost: DIError) -> R | None:
-        """What the lost create made, if it did; None if surely nothing bears the name."""
-        found = await read_until(self.find, len, self.name)
-        if found is None:
-            raise self._unknown(lost) from lost
-        rows = [(self.candidate(row), row) for row in found]
-        match decide_lost_create([candidate for candidate, _ in rows], began):
+    def accepted(found: Sequence[R]) -> T | None:
+        rows = [(candidate(row), row) for row in found]
+        match decide_lost_create([one for one, _ in rows], began):
             case Adopt(id=id):
-                return next(row for candidate, row in rows if candidate.id == id)
-            case Foreign(id=id, reason=why):
+                return adopt(next(row for one, row in rows if one.id == id))
+            case Foreign(id=id, reason=reason):
                 raise ConflictError(
-                    f"the name {self.name!r} is taken by {id}, which this call did not make: {why}",
-                    method=self.request.method,
-                    path=self.request.path,
+                    f"the name {name!r} is taken by {id}, which this call did not make: {reason}",
+                    method=request.method,
+                    path=request.path,
                     status=409,
-                ) from lost
+                )
             case Absent():
                 return None
 
-    def _unknown(self, lost: DIError | None) -> OutcomeUnknownError:
-        return unknown_create(self.request, self.name, lost, self.lookup_hint)
-
-
-# -- delete -------------------------------------------------------------------------------------
+    with note_on_cancel(repr(name), lookup_hint):
+        return await recover_write(
+            engine,
+            repr(name),
+            send=send,
+            read=find,
+            accepted=accepted,
+            unknown=lambda lost, _: unknown_create(request, name, lost, lookup_hint),
+            attempts=engine.retry.attempts,
+            # Our own lost attempt may have taken the name without being visible yet.
+            resend_after=lambda refusal: isinstance(refusal, ConflictError),
+        )
 
 
 async def delete(
     engine: Engine,
-    source: Source[Any],
+    adapter: ResourceAdapter[Any],
     id: str,
     send: Callable[[CallRecord], Awaitable[AcceptedWrite]],
     *,
     location_hint: str,
 ) -> Change[None]:
-    """A delete that was accepted, or a settled change where there is nothing to delete.
+    """Send a delete and return its change, which is settled if there was nothing to delete.
 
     Args:
-        engine: whose clock holds.
-        source: of what is deleted.
-        id: its id.
-        send: sends the DELETE, counting in the trip.
-        location_hint: what a user should think of where nothing was there: it may bill elsewhere.
+        engine: the client's engine.
+        adapter: of the resource's type.
+        id: the resource.
+        send: sends the DELETE, counting in the record.
+        location_hint: where the resource may exist, and bill, if it was not found.
     """
-    call, gone = CallRecord(), False
-    reply: AcceptedWrite = None, ()
+    call, found = CallRecord(), True
+    answer: AcceptedWrite = None, ()
     try:
-        reply = await send(call)
+        answer = await send(call)
     except NotFoundError as error:
         if error.transient:
             raise
-        gone = True
-    already_gone = gone and call.maybe_processed <= 1  # else an earlier send of ours did it
+        found = False
+    # A 404 to a repeated DELETE is the success of an earlier attempt.
+    already_gone = not found and call.maybe_processed <= 1
     if already_gone:
-        logger.warning("%s was not there to delete. %s", id, location_hint)
+        logger.warning("%s was not found, so nothing was deleted. %s", id, location_hint)
     else:
         logger.info("delete of %s accepted", id)
-    initial, steps = reply
+    initial, operations = answer
     return engine.change(
-        source,
+        adapter,
         id,
         Expectation(action=Action.DELETE, accepted_at=engine.clock.now()),
-        steps=steps,
+        operations=operations,
         initial=initial,
         already_gone=already_gone,
-        settled_by="DELETE answered 404" if gone else None,
+        settled_by=None if found else "DELETE answered 404",
     )
 
 
-# -- what nobody knows --------------------------------------------------------------------------
+# -- unknown outcomes ---------------------------------------------------------------------------
 
 
 def unknown_create(
-    request: Request, name: str, lost: DIError | None, finding: str, candidates: Sequence[Any] = ()
+    request: Request,
+    name: str,
+    lost: DIError | None,
+    lookup_hint: str,
+    candidates: Sequence[Any] = (),
 ) -> OutcomeUnknownError:
-    """The error for a create that could not be settled; `finding` is how a user looks for it."""
+    """Return the error for a create with an unknown outcome."""
     seen = f"; {len(candidates)} that may be it are in `.candidates`" if candidates else ""
     return OutcomeUnknownError(
         f"whether {name!r} was created is not known ({lost}){seen}. It may exist and bill. "
-        f"{finding} before creating it again",
+        f"{lookup_hint} before creating it again",
         method=request.method,
         path=request.path,
         candidates=tuple(candidates),
@@ -280,7 +341,7 @@ def unknown_create(
 def unknown_write(
     request: Request, id: str, lost: DIError | None, live: Any = None
 ) -> OutcomeUnknownError:
-    """The error for another write that could not be; `live` is what was read last, if anything."""
+    """Return the error for another write with an unknown outcome; `live` is the last read."""
     return OutcomeUnknownError(
         f"whether the {request.method} on {id} was carried out is not known ({lost}): read it "
         "before writing to it again",

@@ -1,13 +1,12 @@
-"""Waiting for one kind of resource, as every provider offers it beside its own calls."""
+"""The waits that every resource API offers beside its own calls."""
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.protocols import Capabilities, Source
 from di_async.core.waiting.events import StatusChange
-from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.observation import Action, Expectation
+from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter
 from di_async.engine.client import Engine
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
@@ -17,86 +16,86 @@ R = TypeVar("R")
 
 
 class ResourceApi(Generic[R]):
-    """The waits that need no write of ours, streams, and changes taken up again."""
+    """Waits without a write, streams of events, and resumed changes."""
 
-    def __init__(self, engine: Engine, source: Source[R], check: Callable[[str], object]) -> None:
+    def __init__(
+        self, engine: Engine, adapter: ResourceAdapter[R], check_id: Callable[[str], object]
+    ) -> None:
         self._engine = engine
-        self._source = source
-        self._check = check
-        """Raises `InvalidInputError` for an id that none can have."""
+        self._adapter = adapter
+        self._check_id = check_id
+        """Raises `InvalidInputError` for an id that cannot exist."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this API can promise."""
-        return self._source.capabilities
+        """What this API promises."""
+        return self._adapter.capabilities
 
     async def wait_until_active(self, id: str, *, timeout: Timeout = DEFAULT) -> R:
-        """The resource, once a read that starts from now on shows it active and usable.
+        """Return the resource once a read that starts from now on shows it active and usable.
 
-        Raises `NotFoundError` if it was never there, else what `Change.wait` raises.
+        Args:
+            id: the resource.
+            timeout: seconds for the whole wait; None waits for ever, 0 sends one read.
+
+        Raises:
+            NotFoundError: it never existed. WaitError: what `Change.wait` raises.
+
+        Cancelling leaves the resource alone; it bills until it is deleted.
         """
         found: R = await self.begin_wait(id).wait(timeout=timeout)
         return found
 
     async def wait_until_deleted(self, id: str, *, timeout: Timeout = DEFAULT) -> None:
-        """Comes back once GET answers 404. Deletes nothing itself."""
+        """Return once GET answers 404. This deletes nothing."""
         await self.begin_wait(id, deleted=True).wait(timeout=timeout)
 
     def begin_wait(self, id: str, *, deleted: bool = False, seen: R | None = None) -> Change[Any]:
-        """What those two wait by: a change whose events and resume token are there as well.
+        """Return the change behind `wait_until_active`, with its events and resume token. No I/O.
 
-        It settles when a read that starts from now on shows the resource active (or, `deleted`,
-        when GET answers 404). `seen` is how it looked before. No I/O.
+        It settles when a read that starts from now on shows the resource active or, with
+        `deleted`, when GET answers 404. `seen` is the resource as read before.
         """
-        return self._handle(id, Action.DELETE if deleted else Action.ACTIVE, initial=seen)
+        action = Action.DELETE if deleted else Action.ACTIVE
+        self._check_id(id)
+        expectation = Expectation(action=action, accepted_at=self._engine.clock.now())
+        return self._engine.change(self._adapter, id, expectation, initial=seen)
 
     async def wait_until(
         self, id: str, predicate: Callable[[R], object], *, timeout: Timeout = DEFAULT
     ) -> R:
-        """The resource, once `predicate(resource)` is true of a read. No status word raises."""
-        waiting = self._handle(id, Action.PREDICATE, predicate=predicate)
-        found: R = await waiting.wait(timeout=timeout)
+        """Return the resource once `predicate(resource)` is true. No status word raises."""
+        found: R = await self._predicate_wait(id, predicate).wait(timeout=timeout)
         return found
 
     def watch(
         self, id: str | None = None, *, region: str | None = None
     ) -> AsyncIterator[StatusChange]:
-        """An async iterator over what happens, beginning with how everything is now.
+        """Return an async iterator over status changes, beginning with the present state.
 
         Args:
-            id: one resource. The stream has no end but the resource's: then it raises
-                `ResourceVanishedError`.
+            id: one resource. The stream ends with `ResourceVanishedError` when it is gone.
             region: without an id: all resources there, else all of the account. New ones come
-                with `previous` None, deleted ones (proven by a 404) with `status` None, and the
-                stream has no end. A slow reader gets the latest state of each.
+                with `previous` None; deleted ones, confirmed by a 404, with `status` None. The
+                stream has no end. A slow reader gets the latest state of each resource.
         """
         if id is not None:
             if region is not None:
-                raise InvalidInputError("watch one resource, or a region: not both")
-            never = self._handle(id, Action.PREDICATE, predicate=lambda _: False)
-            return never.events(timeout=None)
-        if self._source.list_page is None:
-            raise InvalidInputError(f"no list of every {self._source.noun}: give an id")
-        return self._engine.watch(self._source, partial(self._source.list_page, region=region))
+                raise InvalidInputError("watch: pass an id or a region, not both")
+            return self._predicate_wait(id, lambda _: False).events(timeout=None)
+        if not self._adapter.has_list:
+            raise InvalidInputError(f"there is no list of every {self._adapter.noun}; pass an id")
+        return self._engine.watch(self._adapter, region)
 
     def resume(self, token: str) -> Change[Any]:
-        """The change whose `resume_token` this is, from any process. No I/O.
+        """Return the change whose `resume_token` this is, in any process. No I/O.
 
         Raises:
             InvalidInputError: (a `ValueError`) damaged, of an unknown version, or of another API.
         """
-        return self._engine.resumed(self._source, token)
+        return self._engine.resume(self._adapter, token)
 
-    def _handle(
-        self,
-        id: str,
-        action: Action,
-        *,
-        initial: R | None = None,
-        predicate: Callable[[R], object] | None = None,
-    ) -> Change[Any]:
-        self._check(id)
-        expectation = Expectation(action=action, accepted_at=self._engine.clock.now())
-        return self._engine.change(
-            self._source, id, expectation, initial=initial, predicate=predicate
-        )
+    def _predicate_wait(self, id: str, predicate: Callable[[R], object]) -> Change[Any]:
+        self._check_id(id)
+        expectation = Expectation(action=Action.PREDICATE, accepted_at=self._engine.clock.now())
+        return self._engine.change(self._adapter, id, expectation, predicate=predicate)

@@ -1,4 +1,4 @@
-"""One call: wait for the budget, send, judge the answer, perhaps send again."""
+"""One call: wait for the budget, send, read the answer, perhaps send again."""
 
 import asyncio
 import logging
@@ -6,132 +6,234 @@ import random
 
 from di_async.core.errors import ClientClosedError, ConnectError, DIError, RateLimitError
 from di_async.core.http import Priority, Request, Response
-from di_async.core.protocols import ApiDialect, CallRecord, Transport
-from di_async.core.rate_limit import RequestBudget
+from di_async.core.protocols import ApiDialect, Transport
+from di_async.core.rate_limit import RateLimitInfo, RequestBudget
 from di_async.core.retry import RetryPolicy, decide_retry
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.clock import Clock
-from di_async.engine.gate import Gate
 
-__all__ = ["Session"]
+__all__ = ["BudgetQueue", "Session"]
 
 logger = logging.getLogger("di_async.transport")
 
 
+class BudgetQueue:
+    """Holds requests back until a `RequestBudget` allows them, by priority.
+
+    Without a budget every request passes at once.
+    """
+
+    def __init__(self, budget: RequestBudget | None, clock: Clock) -> None:
+        self._budget = budget
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._queued: set[asyncio.Future[float]] = set()
+        self.refused = 0
+        """429 answers."""
+
+    def delay(self, priority: Priority) -> float:
+        """Return the seconds that a request of this priority would be held back now."""
+        if self._budget is None:
+            return 0.0
+        return self._budget.delay(self._clock.now(), priority, ahead=self._budget.ahead(priority))
+
+    def take(self, priority: Priority) -> float | None:
+        """Take a slot if one is free and return its time, which `refund` needs; else None."""
+        if self._budget is None:
+            return 0.0
+        now = self._clock.now()
+        return now if self._budget.take(now, priority) else None
+
+    async def enter(self, priority: Priority) -> float:
+        """Wait for a slot, take it and return its time, which `refund` needs.
+
+        Cancelling leaves the queue. Raises `ClientClosedError` when the client is closed.
+        """
+        slot, budget = self.take(priority), self._budget
+        if slot is not None or budget is None:
+            return slot or 0.0
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        budget.join(priority, turn)
+        self._queued.add(turn)
+        self._release()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                budget.refund(turn.result())  # the slot was granted just now
+                self._release()
+            raise
+        finally:
+            self._queued.discard(turn)
+            budget.leave(turn)
+
+    def used(self) -> tuple[int, int] | None:
+        """Return the requests of the last minute and hour; None without a budget."""
+        return None if self._budget is None else self._budget.used(self._clock.now())
+
+    def learn(self, info: RateLimitInfo) -> None:
+        """Record what a response says about the quota."""
+        self.refused += info.limited
+        if self._budget is not None:
+            self._budget.learn(self._clock.now(), info)
+
+    def refund(self, slot: float) -> None:
+        """Return a slot whose request was never sent."""
+        if self._budget is not None:
+            self._budget.refund(slot)
+
+    def close(self) -> None:
+        """Let no more requests pass; queued ones end with `ClientClosedError`."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for turn in self._queued:
+            if not turn.done():
+                turn.set_exception(ClientClosedError("the client was closed"))
+
+    def _release(self) -> None:
+        """Let the requests pass whose turn it is, and set the timer for the next one."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._budget is None:
+            return
+        now = self._clock.now()
+        ready, wait = self._budget.release(now)
+        for turn in ready:
+            if not turn.done():
+                turn.set_result(now)
+        if wait is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(wait, 0.001), self._release)
+
+
 class Session:
-    """Everything between "this request" and "its successful answer", for one client."""
+    """Sends a client's requests and returns successful answers."""
 
     def __init__(
         self,
         transport: Transport,
-        conventions: ApiDialect,
+        dialect: ApiDialect,
         retry: RetryPolicy,
         budget: RequestBudget | None,
         clock: Clock,
     ) -> None:
         self._transport = transport
-        self._conventions = conventions
-        self.retry = retry
-        self.clock = clock
-        self._gate = Gate(budget, clock)
+        self._dialect = dialect
+        self._retry = retry
+        self._clock = clock
+        self._queue = BudgetQueue(budget, clock)
         self._closed = False
 
-    async def call(self, request: Request, trip: CallRecord | None = None) -> Response:
-        """The successful answer to a request, repeated where that does no harm.
+    async def send(self, request: Request, call: CallRecord | None = None) -> Response:
+        """Return the successful answer to a request, sent again where that does no harm.
 
         Raises:
-            TransportError: no answer. APIError: an answer that says no.
-            RateLimitError: also when our own pacing would hold it for over `max_delay` seconds.
+            TransportError: there is no answer. APIError: the answer is an error.
+            RateLimitError: also when the budget would hold the request over `max_delay` seconds.
         """
-        trip = trip or CallRecord()
+        call = call or CallRecord()
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self.once(request, request.priority, trip, self.retry.max_delay)
+                return await self.send_once(
+                    request, request.priority, call, max_delay=self._retry.max_delay
+                )
             except DIError as error:
                 delay = decide_retry(
-                    self.retry,
+                    self._retry,
                     error,
                     attempt=attempt,
                     repeatable=request.repeatable,
-                    random=random.random(),  # noqa: S311 - jitter, no secret
+                    random=random.random(),  # noqa: S311 - jitter
                 )
                 if delay is None:
                     raise
-                logger.info("%s; again in %.1f s (%d sent)", error, delay, attempt)
+                logger.info("%s; trying again in %.1f s (attempt %d)", error, delay, attempt)
             await asyncio.sleep(delay)
 
-    async def once(
-        self, request: Request, priority: Priority, trip: CallRecord, longest: float | None = None
+    async def send_once(
+        self,
+        request: Request,
+        priority: Priority,
+        call: CallRecord,
+        *,
+        max_delay: float | None = None,
     ) -> Response:
-        """One attempt, held back for as long as the budget wants. Never repeated by us.
+        """Send one attempt, held back as long as the budget requires.
 
         Raises:
-            RateLimitError: also when that would be for over `longest` seconds.
+            RateLimitError: also when the budget would hold it back over `max_delay` seconds.
         """
         self._check_open()
-        stamp = self._gate.at_once(priority)
-        if stamp is None:
-            if longest is not None:
-                self._refuse_long_hold(request, priority, longest)
-            stamp = await self._gate.enter(priority)
+        slot = self._queue.take(priority)
+        if slot is None:
+            if max_delay is not None:
+                self._check_delay(request, priority, max_delay)
+            slot = await self._queue.enter(priority)
             self._check_open()
-        sent_at = self.clock.now()
-        if sent_at < trip.started_at:
-            trip.started_at = sent_at
-        trip.sends += 1
-        trip.maybe_processed += 1
+        sent_at = self._clock.now()
+        call.started_at = min(call.started_at, sent_at)
+        call.requests += 1
+        call.maybe_processed += 1
 
-        async def again() -> None:
-            await self._gate.enter(priority)
-            trip.sends += 1
-            trip.maybe_processed += 1
+        async def before_resend() -> None:
+            await self._queue.enter(priority)
+            call.requests += 1
+            call.maybe_processed += 1
 
         try:
-            response = await self._transport.send(
-                request, self._conventions.headers(request, self.clock.wall()), again
-            )
+            headers = self._dialect.headers(request, self._clock.wall())
+            response = await self._transport.send(request, headers, before_resend)
         except ConnectError:
-            self._gate.refund(stamp)
-            trip.sends -= 1
-            trip.maybe_processed -= 1
+            self._queue.refund(slot)
+            call.requests -= 1
+            call.maybe_processed -= 1
             self._check_open()
             raise
         except DIError:
             self._check_open()
             raise
         if logger.isEnabledFor(logging.DEBUG):
-            told = (request.method, request.path, response.status, self.clock.now() - sent_at)
-            logger.debug("%s %s -> %d in %.3f s", *told)
-        self._gate.learn(self._conventions.rate_limit(response, self.clock.wall()))
+            seconds = self._clock.now() - sent_at
+            logger.debug(
+                "%s %s -> %d in %.3f s", request.method, request.path, response.status, seconds
+            )
+        self._queue.learn(self._dialect.rate_limit(response, self._clock.wall()))
         if not 200 <= response.status < 300:
-            error = self._conventions.error(request, response, self.clock.wall())
-            trip.maybe_processed -= error.never_processed
+            error = self._dialect.error(request, response, self._clock.wall())
+            call.maybe_processed -= error.never_processed
             raise error
         return response
 
-    def told(self) -> tuple[tuple[int, int] | None, int]:
-        """The budget's requests in the last minute and hour (None without one), and 429s."""
-        return self._gate.used(), self._gate.refused
+    def used(self) -> tuple[int, int] | None:
+        """Return the budget's requests of the last minute and hour; None without a budget."""
+        return self._queue.used()
+
+    @property
+    def refused(self) -> int:
+        """429 answers."""
+        return self._queue.refused
 
     async def close(self) -> None:
-        """End it all: calls still open end with `ClientClosedError`."""
+        """Close the network; calls still open end with `ClientClosedError`."""
         self._closed = True
-        self._gate.close()
+        self._queue.close()
         await self._transport.close()
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ClientClosedError("this client is closed: enter a new one with `async with`")
+            raise ClientClosedError("The client is closed; create a new one.")
 
-    def _refuse_long_hold(self, request: Request, priority: Priority, longest: float) -> None:
-        hold = self._gate.hold(priority)
-        if hold > longest:
+    def _check_delay(self, request: Request, priority: Priority, max_delay: float) -> None:
+        delay = self._queue.delay(priority)
+        if delay > max_delay:
             raise RateLimitError(
-                f"not sent: the request budget is used up for another {hold:.0f} s",
+                f"not sent: the request budget is used up for another {delay:.0f} s",
                 method=request.method,
                 path=request.path,
                 status=429,
                 code="paced_by_client",
-                retry_after=hold,
+                retry_after=delay,
             )

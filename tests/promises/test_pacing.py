@@ -18,7 +18,7 @@ import pytest
 
 from di_async import Change, DigitalOcean, PollPolicy, RequestBudget
 from di_async.core.http import Request, Response
-from di_async.core.waiting.durations import DurationModel
+from di_async.engine.waiting.duration_model import DurationModel
 from di_async.exoscale import Exoscale
 from tests.fake_network import Delayed, FakeNetwork
 from tests.promises.support import BASE, EARLY, LATE, VIRTUAL, Body, instance

@@ -1,63 +1,69 @@
-"""How long changes take, learned from those that settled in this process. Pure.
+"""How long changes take, learned from those that settled. Pure.
 
-A log-normal law for each (action, region, accelerator), fitted by maximum likelihood with
-right-censoring: what is still pending at some age says as much as what has settled. A law is
-believed from `MIN_SAMPLES` on; until then, and again when reality contradicts it, there is none,
-and the pace falls back to an even one. Closed forms: waiting.md 1.1.
+The model of a kind of change (action, region, accelerator) is a log-normal distribution, fitted by
+maximum likelihood with right-censoring: a change still pending at some age counts as well as one
+that settled. A distribution is used from `MIN_SAMPLES` settles on. When what this process observes
+contradicts it, it is dropped and fitted again from this process's own observations; until then the
+pace is an even one. Why the square root of the density sets the pace: `pacing`.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, Self
 
-import msgspec
 import orjson
-from msgspec import Meta, Struct, field
+from attrs import Attribute, define, field, frozen
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.stored_keys import from_keys, to_keys
+from di_async.core.waiting.observation import DurationKey
 
-__all__ = ["MIN_SAMPLES", "DurationDistribution", "DurationModel", "Key"]
+__all__ = ["MIN_SAMPLES", "DurationDistribution", "DurationEstimator", "DurationStatistics"]
 
 MIN_SAMPLES = 20
-_VERSION = 1
+_FILE_VERSION = 1
 # Stored key -> attribute. Attributes may be renamed; files of version 1 keep these keys.
-_SAMPLE = {"count": "count", "mean": "mean", "spread": "spread", "censored": "censored"}
-_SIGMA_FLOOR = 0.05
+_SAMPLE_KEYS = {"count": "count", "mean": "mean", "spread": "spread", "censored": "censored"}
+_MIN_SIGMA = 0.05
 _ROOT_2PI = math.sqrt(2 * math.pi)
-_ROUNDS = 30
+_NEWTON_STEPS = 30
+# A distribution is fitted again when this many times as many settles are known.
+_REFIT_AT = 1.3
+# A distribution wider than this is not worth planning with.
+_MAX_SIGMA = 1.0
+# Observations this unlikely, because too many settled, contradict a distribution ...
+_SURPLUS_ODDS = 0.002
+# ... and so does an expected number of settles of which less than a quarter was seen.
+_MISSED, _MISSED_SHARE = 50.0, 0.25
 
-Key = tuple[str, str, str]
-"""Action, region, accelerator; empty text where one is not known."""
 
-
-class DurationDistribution(Struct, frozen=True, gc=False):
+@frozen
+class DurationDistribution:
     """A log-normal distribution of seconds."""
 
     mu: float
     sigma: float
 
     def z_score(self, age: float) -> float:
-        """Where an age lies, in standard deviations of its logarithm."""
+        """Return where an age lies, in standard deviations of its logarithm."""
         return (math.log(age) - self.mu) / self.sigma if age > 0 else -math.inf
 
     def survival(self, age: float) -> float:
-        """The share that takes longer than this."""
+        """Return the share that takes longer than `age`."""
         return 0.5 * math.erfc(self.z_score(age) / math.sqrt(2)) if age > 0 else 1.0
 
     def quantile(self, share: float) -> float:
-        """The age by which this share has settled."""
+        """Return the age by which this share has settled."""
         share = min(max(share, 1e-12), 1 - 1e-12)
-        return math.exp(self.mu + self.sigma * _unit_quantile()(share))
+        return math.exp(self.mu + self.sigma * _normal_quantile()(share))
 
     def cumulative_hazard(self, age: float) -> float:
-        """Cumulative hazard: how many settles one that reached this age stands for."""
+        """Return how many settles to expect from one change that reaches this age."""
         return -math.log(max(self.survival(age), 1e-12))
 
     def relative_density(self, age: float) -> float:
-        """How likely a settle is at this age, against the likeliest age: 0 to 1."""
+        """Return how likely a settle is at this age compared with the likeliest age: 0 to 1."""
         if age <= 0:
             return 0.0
         x, variance = math.log(age) - self.mu, self.sigma**2
@@ -65,24 +71,40 @@ class DurationDistribution(Struct, frozen=True, gc=False):
 
 
 @cache
-def _unit_quantile() -> Callable[[float], float]:
-    """A unit normal's; loaded when first needed, as it brings fractions and decimals along."""
+def _normal_quantile() -> Callable[[float], float]:
+    """Return the unit normal's quantile function; imported late, it costs start-up time."""
     from statistics import NormalDist
 
     return NormalDist().inv_cdf
 
 
-def _bins(raw: dict[str, int]) -> dict[str, int]:
-    return {f"{float(log):.1f}": int(count) for log, count in raw.items()}
+def _count(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{attribute.name}: expected a whole number from 0 on, not {value!r}")
 
 
-class _Sample(Struct, forbid_unknown_fields=True):
-    """What a fit needs of many durations: moments of their logarithms, and who was censored."""
+def _finite(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{attribute.name}: expected a number, not {value!r}")
+    if attribute.name == "spread" and value < 0:
+        raise ValueError("spread: expected 0 or more")
 
-    count: Annotated[int, Meta(ge=0)] = 0
-    mean: float = 0.0
-    spread: Annotated[float, Meta(ge=0.0)] = 0.0
-    censored: dict[str, int] = field(default_factory=dict)
+
+def _bins(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, dict):
+        raise TypeError(f"{attribute.name}: expected a mapping, not {value!r}")
+    for count in value.values():
+        _count(None, attribute, count)
+
+
+@define
+class _Sample:
+    """Moments of the logarithms of many durations, and the censored ones by bin."""
+
+    count: int = field(default=0, validator=_count)
+    mean: float = field(default=0.0, validator=_finite)
+    spread: float = field(default=0.0, validator=_finite)
+    censored: dict[str, int] = field(factory=dict, validator=_bins)
 
     def add(self, seconds: float) -> None:
         x = math.log(max(seconds, 1e-3))
@@ -92,23 +114,23 @@ class _Sample(Struct, forbid_unknown_fields=True):
         self.spread += step * (x - self.mean)
 
     def add_censored(self, seconds: float) -> None:
-        bin = f"{math.log(max(seconds, 1e-3)):.1f}"
-        self.censored[bin] = self.censored.get(bin, 0) + 1
+        name = f"{math.log(max(seconds, 1e-3)):.1f}"
+        self.censored[name] = self.censored.get(name, 0) + 1
 
 
 def _fit(sample: _Sample, pending: Iterable[tuple[float, float]]) -> DurationDistribution:
-    """The law of a sample, given what is pending: pairs of age and how many have reached it.
+    """Fit a sample and what is pending: pairs of age and how many have reached it.
 
     Newton's method on Olsen's parameters (1/sigma and mu/sigma), in which the likelihood of a
     censored normal is concave (Olsen 1978, Econometrica 46:1211).
     """
     centre, n = sample.mean, float(sample.count)
-    beyond = [(float(bin) - centre, float(m)) for bin, m in sample.censored.items()]
+    beyond = [(float(name) - centre, float(m)) for name, m in sample.censored.items()]
     beyond += [(math.log(age) - centre, m) for age, m in pending if age > 1e-3]
-    sigma = max(math.sqrt(sample.spread / sample.count), _SIGMA_FLOOR)
+    sigma = max(math.sqrt(sample.spread / sample.count), _MIN_SIGMA)
     delta, gamma = 0.0, 1 / sigma
-    for _ in range(_ROUNDS if beyond else 0):
-        tails = [(x, m, *_hazard(gamma * x - delta)) for x, m in beyond]
+    for _ in range(_NEWTON_STEPS if beyond else 0):
+        tails = [(x, m, *_normal_hazard(gamma * x - delta)) for x, m in beyond]
         by_delta = -n * delta + sum(m * h for _, m, h, _ in tails)
         by_gamma = n / gamma - gamma * sample.spread - sum(m * h * x for x, m, h, _ in tails)
         dd = n + sum(m * c for _, m, _, c in tails)
@@ -123,92 +145,167 @@ def _fit(sample: _Sample, pending: Iterable[tuple[float, float]]) -> DurationDis
         delta, gamma = delta + damping * step_delta, gamma + damping * step_gamma
         if abs(step_gamma) < 1e-6 * gamma and abs(step_delta) < 1e-6:
             break
-    return DurationDistribution(centre + delta / gamma, max(1 / gamma, _SIGMA_FLOOR))
+    return DurationDistribution(centre + delta / gamma, max(1 / gamma, _MIN_SIGMA))
 
 
-def _hazard(z: float) -> tuple[float, float]:
-    """A unit normal's hazard at z, and how fast it grows there."""
+def _normal_hazard(z: float) -> tuple[float, float]:
+    """Return a unit normal's hazard at z, and its derivative."""
     tail = 0.5 * math.erfc(z / math.sqrt(2))
     hazard = math.exp(-z * z / 2) / (_ROOT_2PI * tail) if tail > 1e-12 else z + 1 / max(z, 1.0)
     return hazard, hazard * (hazard - z)
 
 
-class DurationModel:
-    """What is known about durations. Give one to `PollPolicy`; load and save it as you like.
-
-    Every settle in the process teaches it. It is plain JSON on disk, versioned, without secrets.
-    """
+class DurationStatistics:
+    """What is known about durations, by kind of change. `engine` adds reading and writing files."""
 
     def __init__(self) -> None:
-        self._samples: dict[Key, _Sample] = {}
+        self._samples: dict[DurationKey, _Sample] = {}
 
     def __repr__(self) -> str:
-        told = sum(sample.count for sample in self._samples.values())
-        return f"<DurationModel of {told} settles in {len(self._samples)} kinds>"
+        settles = sum(sample.count for sample in self._samples.values())
+        return f"<{type(self).__name__} of {settles} settles in {len(self._samples)} kinds>"
 
-    def learn(self, key: Key, seconds: float, *, censored: bool = False) -> None:
-        """One more duration; `censored`: it had not settled by then, and nobody looks any more."""
-        sample = self._samples.get(key)
-        if sample is None:
-            sample = self._samples[key] = _Sample()
+    def learn(self, key: DurationKey, seconds: float, *, censored: bool = False) -> None:
+        """Add one duration; `censored`: it had not settled after `seconds`."""
+        sample = self._samples.setdefault(key, _Sample())
         if censored:
             sample.add_censored(seconds)
         else:
             sample.add(seconds)
 
-    def count(self, key: Key) -> int:
-        """How many settles of this kind are known."""
+    def count(self, key: DurationKey) -> int:
+        """Return how many settles of this kind are known."""
         sample = self._samples.get(key)
         return sample.count if sample else 0
 
     def law(
-        self, key: Key, pending: Iterable[tuple[float, float]] = ()
+        self, key: DurationKey, pending: Iterable[tuple[float, float]] = ()
     ) -> DurationDistribution | None:
-        """The law of a kind, or None while too little is known.
+        """Return the distribution of a kind, or None while fewer than 20 settles are known.
 
         Args:
             key: action, region and accelerator.
-            pending: (age in seconds, how many) of those still under way.
+            pending: (age in seconds, how many) of the changes still under way.
         """
         sample = self._samples.get(key)
         if sample is None or sample.count < MIN_SAMPLES:
             return None
         return _fit(sample, pending)
 
-    def save(self, path: str | Path) -> None:
-        """Write it as JSON."""
+    def to_json(self) -> bytes:
+        """Return the statistics as versioned JSON."""
         kinds = [
-            {"key": list(key), **to_keys(sample, _SAMPLE)}
+            {"key": list(key), **to_keys(sample, _SAMPLE_KEYS)}
             for key, sample in sorted(self._samples.items())
         ]
-        Path(path).write_bytes(orjson.dumps({"version": _VERSION, "kinds": kinds}))
+        return orjson.dumps({"version": _FILE_VERSION, "kinds": kinds})
 
     @classmethod
-    def load(cls, path: str | Path) -> "DurationModel":
-        """The model that `save` wrote; an empty one where there is no such file yet.
+    def from_json(cls, text: bytes, name: str) -> Self:
+        """Return the statistics that `to_json` wrote.
 
         Raises:
-            InvalidInputError: (a `ValueError`) it is something else, or of an unknown version.
+            InvalidInputError: (a `ValueError`) not such a file, damaged, or an unknown version.
         """
+        try:
+            stored = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise InvalidInputError(f"{name} is not a duration model: {error}") from error
+        if not isinstance(stored, dict) or stored.get("version") != _FILE_VERSION:
+            raise InvalidInputError(f"{name} is not a duration model of version {_FILE_VERSION}")
         model = cls()
         try:
-            told = orjson.loads(Path(path).read_bytes())
-        except FileNotFoundError:
-            return model
-        except orjson.JSONDecodeError as error:
-            raise InvalidInputError(f"{path} is no duration model: {error}") from error
-        if not isinstance(told, dict) or told.get("version") != _VERSION:
-            raise InvalidInputError(f"{path} is no duration model of version {_VERSION}")
-        try:
-            for kind in told["kinds"]:
-                key = _key(kind.pop("key"))
-                sample = model._samples[key] = msgspec.convert(from_keys(kind, _SAMPLE), _Sample)
-                sample.censored = _bins(sample.censored)
-        except (msgspec.ValidationError, TypeError, KeyError, ValueError, AttributeError) as error:
-            raise InvalidInputError(f"{path} is a damaged duration model") from error
+            for kind in stored["kinds"]:
+                action, region, accelerator = map(str, kind.pop("key"))
+                sample = _Sample(**from_keys(kind, _SAMPLE_KEYS))
+                sample.censored = {f"{float(x):.1f}": n for x, n in sample.censored.items()}
+                model._samples[action, region, accelerator] = sample
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise InvalidInputError(f"{name} is a damaged duration model") from error
         return model
 
 
-def _key(raw: Any) -> Key:
-    action, region, accelerator = map(str, raw)
-    return action, region, accelerator
+@define
+class _Belief:
+    """The distribution in use for one kind, and what this process has seen of that kind."""
+
+    distribution: DurationDistribution | None = None
+    fitted_count: int = -1
+    settled: int = 0
+    expected: float = 0.0
+    contradicted: bool = False
+
+
+class DurationEstimator:
+    """The distribution to plan with for each kind of change; one for each poller."""
+
+    def __init__(self, model: DurationStatistics | None = None) -> None:
+        self._model = model if model is not None else DurationStatistics()
+        self._own = DurationStatistics()
+        self._beliefs: dict[DurationKey, _Belief] = {}
+
+    def distribution(self, key: DurationKey) -> DurationDistribution | None:
+        """Return the distribution to plan with; None if unknown, or contradicted."""
+        return self._belief(key).distribution
+
+    def known(self) -> tuple[DurationKey, ...]:
+        """Return the kinds that have a distribution now."""
+        beliefs = self._beliefs.items()
+        return tuple(key for key, belief in beliefs if belief.distribution is not None)
+
+    def record(self, key: DurationKey, age: float) -> None:
+        """Add one settle at this age in seconds."""
+        belief = self._belief(key)
+        self._model.learn(key, age)
+        self._own.learn(key, age)
+        belief.settled += 1
+        if belief.distribution is not None:
+            belief.expected += belief.distribution.cumulative_hazard(age)
+
+    def review(self, pending: Mapping[DurationKey, Mapping[float, float]]) -> bool:
+        """Check the distributions against what is pending; return True if one changed.
+
+        `pending` maps a kind to how many changes have about which age.
+        """
+        changed = False
+        for key, ages in pending.items():
+            belief = self._belief(key)
+            before = belief.distribution
+            if before is not None and not belief.contradicted:
+                self._check(belief, before, ages)
+            model = self._own if belief.contradicted else self._model
+            if model.count(key) >= max(MIN_SAMPLES, _REFIT_AT * belief.fitted_count):
+                belief.fitted_count = model.count(key)
+                fitted = model.law(key, ages.items())
+                usable = fitted is not None and fitted.sigma < _MAX_SIGMA
+                belief.distribution = fitted if usable else None
+            changed = changed or belief.distribution is not before
+        return changed
+
+    @staticmethod
+    def _check(
+        belief: _Belief, distribution: DurationDistribution, ages: Mapping[float, float]
+    ) -> None:
+        """Drop a distribution that expects far fewer or far more settles than were seen."""
+        expected = belief.expected + sum(
+            count * distribution.cumulative_hazard(age) for age, count in ages.items()
+        )
+        missed = expected > _MISSED and belief.settled < _MISSED_SHARE * expected
+        if missed or _odds_of_at_least(belief.settled, expected) < _SURPLUS_ODDS:
+            belief.contradicted, belief.distribution, belief.fitted_count = True, None, 0
+
+    def _belief(self, key: DurationKey) -> _Belief:
+        belief = self._beliefs.get(key)
+        if belief is None:
+            fitted = self._model.law(key)
+            count = self._model.count(key) if fitted else 0
+            belief = self._beliefs[key] = _Belief(fitted, count)
+        return belief
+
+
+def _odds_of_at_least(seen: int, expected: float) -> float:
+    """Return how likely a Poisson count with this mean is at least `seen`."""
+    if seen == 0 or seen <= expected:
+        return 1.0
+    log_term = seen * math.log(max(expected, 1e-9)) - expected - math.lgamma(seen + 1)
+    return min(1.0, math.exp(log_term) / max(1e-9, 1 - expected / (seen + 1)))

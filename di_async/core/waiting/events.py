@@ -1,20 +1,28 @@
-"""What a wait tells while it goes on."""
+"""What a wait reports while it goes on."""
 
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import asdict
+from attrs import field, frozen
 
 __all__ = ["StatusChange"]
 
 
-class StatusChange(Struct, frozen=True, kw_only=True, eq=False, gc=False):
-    """One thing that was learned: a new status, or (`note`) why nothing could be learned.
+@frozen(kw_only=True)
+class StatusChange:
+    """One step of a change's history: a new status, or in `note` why a read had no result.
 
-    `at` is wall-clock time; `elapsed` is seconds since the wait's start; `requests` is what the
-    wait has spent on the wire so far; `times` counts equal things in a row. `resource` is neither
-    shown nor compared.
+    Attributes:
+        id: the resource's id.
+        status: the status word; None where no read has shown the resource, or it is gone.
+        previous: the status word before, where it changed.
+        at: wall-clock time.
+        elapsed: seconds since the wait's start.
+        requests: requests that the wait has sent so far.
+        source: `get` or `list`, the kind of read.
+        note: reason, evidence or error.
+        times: how many equal steps in a row this one stands for.
+        resource: the resource as read; neither printed nor compared.
     """
 
     id: str
@@ -26,28 +34,12 @@ class StatusChange(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     source: str = "get"
     note: str | None = None
     times: int = 1
-    resource: Any = None
+    resource: Any = field(default=None, repr=False, eq=False)
 
     def __str__(self) -> str:
-        status = self.status or "-"  # nothing of the resource itself was seen yet
-        moved = status if self.previous is None else f"{self.previous} -> {status}"
-        told = f"{self.elapsed:8.1f} s  {moved}"
-        told = f"{told}  {self.note}" if self.note else told
-        return f"{told} (x{self.times})" if self.times > 1 else told
-
-    def __repr__(self) -> str:
-        told = ", ".join(f"{name}={value!r}" for name, value in self._told().items())
-        return f"StatusChange({told})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, StatusChange):
-            return NotImplemented
-        return self._told() == other._told()
-
-    def __hash__(self) -> int:
-        return hash(tuple(self._told().values()))
-
-    def _told(self) -> dict[str, Any]:
-        told = asdict(self)
-        del told["resource"]
-        return told
+        status = self.status or "-"
+        if self.previous is not None:
+            status = f"{self.previous} -> {status}"
+        text = f"{self.elapsed:8.1f} s  {status}"
+        text = f"{text}  {self.note}" if self.note else text
+        return f"{text} (x{self.times})" if self.times > 1 else text

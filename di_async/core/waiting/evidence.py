@@ -1,46 +1,69 @@
-"""Is this change settled? The decision that everything else exists for, as pure functions.
+"""Decide whether a change has settled. Pure: `fold` adds a read, `judge` states what is proven.
 
-What lives here: `absorb` folds one read into a ledger, `judge` says what the ledger proves,
-`decide` adds the deadline. No clock, no network, no vendor's word: a provider's lifecycle turns
-its resource into a `Sight` first, so that one decision serves all of them.
+Theory of operation. A wait folds every read into an `Evidence` value, whatever the read returned.
+`judge` maps the evidence to a `Decision`; `check_deadline` adds the deadline. Neither depends on a
+clock, so the same functions serve single waits, batches, benchmarks and property tests.
 
-The rules (design.md 4):
-* Only a read that *started after* the write was accepted says anything about it.
-* `ready` alone proves nothing after an update: a stale replica says so too. Proof is a transition
-  seen since, marks (updated_at, spec id or version) that moved on, or - where the API shows none
-  of them - three agreeing reads over 30 s. The middle state is never required.
-* A failure needs the same proof. A read older than one already seen proves nothing at all.
-* Where what was sent can be compared with what is shown (`Case.unlike`), a resource that shows
-  something else is not settled, however ready it is.
-* A deletion is proven by a 404 on GET and by nothing else; what a 404 means depends on the action.
+Rules:
+
+* A read that started before the write was accepted proves nothing; neither does a read that shows
+  an older version of the resource than one seen before (a stale replica).
+* `READY` alone does not prove an update: a stale replica is ready, too. See the table.
+* A failure needs the same proof as a success: it may be left over from before the write.
+* Where the spec shown can be compared with the spec sent, a ready resource with another spec is
+  not settled.
+* Only a 404 answer to a GET proves a deletion. What a 404 means for other actions depends on
+  whether the resource was ever seen.
+
+Transitions, in order; the first row that applies decides:
+
+| evidence | action | decision |
+|---|---|---|
+| the last read was refused (401, 403, 422) | any | Refused |
+| the last read was a 404 | delete | Settled |
+| the last read was a 404, never seen before | active | Vanished(never_seen) |
+| two 404s in a row, outside the grace after a create | others | Vanished |
+| no fresh observation | any but delete | Pending |
+| any | predicate | Pending; the caller's predicate decides |
+| DELETING | create, update, active | Superseded |
+| a newer spec version than ours, and not the spec sent | create, update | Superseded |
+| FAILED, for at least `failure_grace`, with proof | create, update, active | Failed |
+| WORKING, or READY but not complete | create, update, active | Pending |
+| READY with another spec than the one sent, moved, three agreeing reads over 30 s | update | Superseded |
+| READY and complete, with proof | create, update, active | Settled |
+
+Proof for an update is one of: the spec version or spec id of this update; a later `updated_at`
+than the baseline; a transition seen since; the spec sent is shown and was not before; or, where
+the API shows none of these, three agreeing reads that span at least 30 s. For every other action,
+a read that started after the write was accepted is proof.
 """
 
-from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import replace
+from attrs import evolve, frozen
+
+from di_async.core.waiting.observation import (
+    Action,
+    Expectation,
+    Observation,
+    Phase,
+    Read,
+    ReadFailed,
+    ReadFound,
+    ReadMissing,
+    ResourceVersion,
+)
 
 __all__ = [
     "AGREEING_READS",
     "AGREEING_SPAN_S",
     "CREATE_GRACE_S",
-    "Action",
     "Decision",
     "Evidence",
-    "Expectation",
     "Expired",
     "Failed",
-    "Observation",
     "Pending",
-    "Phase",
-    "Read",
-    "ReadFailed",
-    "ReadFound",
-    "ReadMissing",
     "Refused",
-    "ResourceVersion",
     "Settled",
     "Superseded",
     "Vanished",
@@ -52,125 +75,15 @@ __all__ = [
 
 AGREEING_READS = 3
 AGREEING_SPAN_S = 30.0
-"""Longer than any replica lag seen in the wild (20 s); never scaled by `target_lag`."""
+"""Longer than any replica lag that was observed (20 s); never scaled by `target_lag`."""
 CREATE_GRACE_S = 120.0
 """A new object may answer 404 for this long: terraform-provider-digitalocean#1493."""
-_MISSING_IN_A_ROW = 2
+_VANISHED_AFTER_404S = 2
 
 
-class Action(StrEnum):
-    """What is being waited for."""
-
-    CREATE = "create"
-    UPDATE = "update"
-    DELETE = "delete"
-    ACTIVE = "active"
-    """No write of ours: `wait_until_active`."""
-    PREDICATE = "predicate"
-    """No write of ours, and the caller judges: `wait_until`."""
-
-
-class Phase(StrEnum):
-    """A provider's status words, boiled down. A word nobody knows is `WORKING`."""
-
-    READY = "ready"
-    WORKING = "working"
-    FAILED = "failed"
-    DELETING = "deleting"
-
-
-# Python 3.11 needs as long to find a member of an enum by its name as for all the rest of a rule.
-_CREATE, _UPDATE, _DELETE, _ACTIVE, _PREDICATE = Action
-_READY, _WORKING, _FAILED, _DELETING = Phase
-
-
-class ResourceVersion(Struct, frozen=True, gc=False):
-    """What tells one state of a resource from an older one. None where the API does not show it."""
-
-    updated_at: datetime | None = None
-    spec_version: int | None = None
-    spec_id: str | None = None
-    pending_spec_version: int | None = None
-    pending_spec_id: str | None = None
-
-
-class Observation(Struct, frozen=True, gc=False):
-    """One look at a resource, in words that no provider owns."""
-
-    status: str
-    phase: Phase
-    complete: bool = True
-    """Nothing is pending and it can be used: `ready` counts only with this."""
-    version: ResourceVersion = ResourceVersion()
-    matches_sent: bool | None = None
-    """Its spec is the one this change sent; None where that cannot be told."""
-    reason: str | None = None
-    """The failure story, where the provider tells one."""
-    documented: bool = True
-    """The status word is one that the provider documents."""
-    has_spec: bool = True
-    """It shows its spec; a light list row does not."""
-    failure_grace: float | None = None
-    """Seconds for which a failure that may yet recover must hold before it counts as one."""
-
-    @property
-    def in_progress(self) -> bool:
-        """Seeing the very same again would prove nothing."""
-        return self.phase is _WORKING or self.phase is _DELETING
-
-
-class Expectation(Struct, frozen=True, kw_only=True, gc=False):
-    """What is to be proven; fixed when the write is accepted."""
-
-    action: Action
-    accepted_at: float
-    """Reads that started before this moment prove nothing."""
-    before: ResourceVersion = ResourceVersion()
-    """The resource as a GET showed it before the write: a read older than that is stale."""
-    before_phase: Phase | None = None
-    baseline: datetime | None = None
-    """`updated_at` in the write's own answer: evidence must lie beyond. 1970 is none."""
-    target_spec_version: int | None = None
-    """The spec version this write makes, where the provider told it."""
-    target_spec_id: str | None = None
-    sent: str | None = None
-    """A digest of the spec that was sent, or whatever the provider compares with."""
-    differed_before: bool | None = None
-    """Before the write it was seen to differ from what was sent; None: that cannot be compared."""
-
-
-class ReadFound(Struct, frozen=True, kw_only=True):
-    """A read that found the resource."""
-
-    started_at: float
-    at: float
-    observation: Observation
-    resource: Any = None
-    source: str = "get"
-
-
-class ReadMissing(Struct, frozen=True, kw_only=True):
-    """A GET that answered 404."""
-
-    started_at: float
-    at: float
-    error: Any = None
-
-
-class ReadFailed(Struct, frozen=True, kw_only=True):
-    """A read that told nothing (reset, 5xx, 429, HTML) or, with `final`, was refused for good."""
-
-    started_at: float
-    at: float
-    error: Any = None
-    refused: bool = False
-
-
-Read = ReadFound | ReadMissing | ReadFailed
-
-
-class Evidence(Struct, frozen=True, kw_only=True):
-    """What all reads so far add up to. `absorb` makes the next one; nothing is ever taken back."""
+@frozen(kw_only=True)
+class Evidence:
+    """The sum of all reads so far. `fold` returns the next one."""
 
     reads: int = 0
     observation: Observation | None = None
@@ -179,115 +92,128 @@ class Evidence(Struct, frozen=True, kw_only=True):
     pending_spec_version: int | None = None
     pending_spec_id: str | None = None
     transitioned: bool = False
-    """A transition was seen since the write."""
+    """A state was seen that neither the one before the write nor the one after it can show."""
     seen_in_progress: bool = False
-    """It was seen unsettled."""
     agreeing_reads: int = 0
+    """Consecutive reads that showed the same state."""
     agreeing_since: float = 0.0
     agreeing_span_s: float = 0.0
     ever_seen: bool = False
     consecutive_404s: int = 0
-    """404s in a row that no grace excuses."""
+    """404s in a row outside the grace after a create."""
     not_found: bool = False
+    """The last answer was a 404."""
     refusal: Any = None
+    """The error of the last read, if it was refused for good."""
     last_error: Any = None
 
 
-class Pending(Struct, frozen=True, gc=False):
+@frozen
+class Pending:
     """Nothing is proven yet."""
 
 
-class Settled(Struct, frozen=True, gc=False):
-    """It is done, and this is how we know."""
+@frozen
+class Settled:
+    """The change is done; `evidence` says what proves it."""
 
     evidence: str
 
 
-class Failed(Struct, frozen=True, gc=False):
-    """The provider says that this change failed."""
+@frozen
+class Failed:
+    """The provider reports that this change failed."""
 
     reason: str
 
 
-class Vanished(Struct, frozen=True, gc=False):
-    """404 where there should be something. `never_seen`: it was not there from the start."""
+@frozen
+class Vanished:
+    """404 where a resource was expected. `never_seen`: no read ever found it."""
 
     never_seen: bool
 
 
-class Superseded(Struct, frozen=True, gc=False):
-    """Somebody else's change or deletion came after ours."""
+@frozen
+class Superseded:
+    """A later change or deletion replaced this one."""
 
     reason: str
 
 
-class Refused(Struct, frozen=True):
-    """The provider will not let us look."""
+@frozen
+class Refused:
+    """The provider refuses the reads."""
 
     error: Any
 
 
-class Expired(Struct, frozen=True, gc=False):
-    """The time given is over."""
+@frozen
+class Expired:
+    """The deadline passed."""
 
 
 Decision = Pending | Settled | Failed | Vanished | Superseded | Refused | Expired
+_PENDING = Pending()
 
 
-# --- folding ---------------------------------------------------------------------------------
+# --- fold --------------------------------------------------------------------------------------
 
 
 def fold(expectation: Expectation, evidence: Evidence, read: Read) -> Evidence:
-    """The ledger after one more read."""
+    """Return the evidence after one more read."""
     if read.started_at < expectation.accepted_at:
         return evidence
     if isinstance(read, ReadFound):
         return _fold_found(expectation, evidence, read)
-    looks = evidence.reads + 1
+    reads = evidence.reads + 1
     if isinstance(read, ReadFailed):
         refusal = read.error if read.refused else None
-        return replace(evidence, reads=looks, refusal=refusal, last_error=read.error)
-    return replace(_fold_missing(expectation, evidence, read), reads=looks, refusal=None)
+        return evolve(evidence, reads=reads, refusal=refusal, last_error=read.error)
+    return _fold_missing(expectation, evidence, read, reads)
 
 
-def _fold_missing(expectation: Expectation, evidence: Evidence, read: ReadMissing) -> Evidence:
-    young = expectation.action is _CREATE and read.at - expectation.accepted_at < CREATE_GRACE_S
-    return replace(
+def _fold_missing(
+    expectation: Expectation, evidence: Evidence, read: ReadMissing, reads: int
+) -> Evidence:
+    age = read.at - expectation.accepted_at
+    in_grace = expectation.action is Action.CREATE and age < CREATE_GRACE_S
+    return evolve(
         evidence,
+        reads=reads,
         not_found=True,
-        last_error=read.error,
-        consecutive_404s=0 if young else evidence.consecutive_404s + 1,
+        consecutive_404s=0 if in_grace else evidence.consecutive_404s + 1,
         agreeing_reads=0,
+        refusal=None,
+        last_error=read.error,
     )
 
 
 def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -> Evidence:
-    observation = read.observation
-    looks = evidence.reads + 1
-    if _is_older(observation.version, evidence.newest_version) or _is_older(
-        observation.version, expectation.before
-    ):
-        return replace(
-            evidence, reads=looks, refusal=None, ever_seen=True, not_found=False, consecutive_404s=0
+    observation, reads = read.observation, evidence.reads + 1
+    version, last = observation.version, evidence.observation
+    if _is_older(version, evidence.newest_version) or _is_older(version, expectation.before):
+        return evolve(
+            evidence,
+            reads=reads,
+            ever_seen=True,
+            not_found=False,
+            consecutive_404s=0,
+            refusal=None,
         )
-    agrees = (
-        evidence.agreeing_reads > 0
-        and evidence.observation is not None
-        and _agree(evidence.observation, observation)
-    )
+    agrees = evidence.agreeing_reads > 0 and last is not None and _agree(last, observation)
     since = evidence.agreeing_since if agrees else read.started_at
-    marks = observation.version
-    # What is not named, 404s and refusals, is forgotten.
+    # Fields that are not named here (404s, a refusal) start again.
     return Evidence(
-        reads=looks,
+        reads=reads,
         observation=observation,
-        newest_version=_newest(evidence.newest_version, marks),
-        pending_spec_version=marks.pending_spec_version or evidence.pending_spec_version,
-        pending_spec_id=marks.pending_spec_id or evidence.pending_spec_id,
+        newest_version=_newest(evidence.newest_version, version),
+        pending_spec_version=version.pending_spec_version or evidence.pending_spec_version,
+        pending_spec_id=version.pending_spec_id or evidence.pending_spec_id,
         transitioned=evidence.transitioned or _is_transition(expectation, observation),
-        seen_in_progress=evidence.seen_in_progress
-        or observation.in_progress
-        or not observation.complete,
+        seen_in_progress=(
+            evidence.seen_in_progress or observation.in_progress or not observation.complete
+        ),
         agreeing_reads=evidence.agreeing_reads + 1 if agrees else 1,
         agreeing_since=since,
         agreeing_span_s=read.started_at - since,
@@ -297,183 +223,188 @@ def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -
 
 
 def _is_transition(expectation: Expectation, observation: Observation) -> bool:
-    """A state that neither the one before the write nor the one after it can show."""
-    if observation.phase is _WORKING or (observation.phase is _READY and not observation.complete):
-        return expectation.before_phase is not _WORKING or expectation.action is not _UPDATE
-    return expectation.before_phase is _FAILED and observation.phase is _READY
+    before, phase = expectation.before_phase, observation.phase
+    if phase is Phase.WORKING or (phase is Phase.READY and not observation.complete):
+        return before is not Phase.WORKING or expectation.action is not Action.UPDATE
+    return before is Phase.FAILED and phase is Phase.READY
 
 
 def _agree(one: Observation, other: Observation) -> bool:
-    return (one.phase, one.complete, one.version) == (other.phase, other.complete, other.version)
+    return (
+        one.phase is other.phase
+        and one.complete == other.complete
+        and one.version == other.version
+    )
 
 
-def _is_older(marks: ResourceVersion, than: ResourceVersion) -> bool:
-    """It shows a state from before one that is known, so its reader lagged behind."""
-    if (
-        marks.spec_version is not None
-        and than.spec_version is not None
-        and marks.spec_version < than.spec_version
-    ):
+def _is_older(version: ResourceVersion, known: ResourceVersion) -> bool:
+    """Whether a read shows a state from before a known one."""
+    if _exceeds(known.spec_version, version.spec_version):
         return True
-    if marks.updated_at is None or than.updated_at is None:
-        return False
-    return marks.updated_at < than.updated_at
+    return _exceeds(known.updated_at, version.updated_at)
 
 
 def _newest(one: ResourceVersion, other: ResourceVersion) -> ResourceVersion:
-    """Field by field, the newer of two."""
-    stamp, version = other.updated_at, other.spec_version
-    if stamp is None or _exceeds(one.updated_at, stamp):
-        stamp = one.updated_at
-    if version is None or _exceeds(one.spec_version, version):
-        version = one.spec_version
-    if stamp is other.updated_at and version is other.spec_version:
+    """Return `other` with the later of both time stamps and spec versions."""
+    updated_at = other.updated_at
+    if updated_at is None or _exceeds(one.updated_at, updated_at):
+        updated_at = one.updated_at
+    spec_version = other.spec_version
+    if spec_version is None or _exceeds(one.spec_version, spec_version):
+        spec_version = one.spec_version
+    if updated_at is other.updated_at and spec_version is other.spec_version:
         return other
-    return replace(other, updated_at=stamp, spec_version=version)
+    return evolve(other, updated_at=updated_at, spec_version=spec_version)
 
 
-# --- judging ---------------------------------------------------------------------------------
+def _exceeds(value: Any, bound: Any) -> bool:
+    """Whether both are known and `value` is greater."""
+    return value is not None and bound is not None and bool(value > bound)
+
+
+# --- judge -------------------------------------------------------------------------------------
 
 
 def judge(expectation: Expectation, evidence: Evidence) -> Decision:
-    """What the reads so far prove, whatever the time is."""
+    """Return what the reads so far prove, regardless of any deadline."""
     if evidence.refusal is not None:
         return Refused(evidence.refusal)
-    if expectation.action is _DELETE:
-        return Settled("GET answered 404") if evidence.not_found else Pending()
+    if expectation.action is Action.DELETE:
+        return Settled("GET answered 404") if evidence.not_found else _PENDING
     if evidence.not_found:
         return _judge_not_found(expectation, evidence)
-    if evidence.observation is None or expectation.action is _PREDICATE:
-        return Pending()
+    if evidence.observation is None or expectation.action is Action.PREDICATE:
+        return _PENDING
     return _judge_observation(expectation, evidence, evidence.observation)
 
 
 def _judge_not_found(expectation: Expectation, evidence: Evidence) -> Decision:
-    if expectation.action is _ACTIVE and not evidence.ever_seen:
+    if expectation.action is Action.ACTIVE and not evidence.ever_seen:
         return Vanished(never_seen=True)
-    if evidence.consecutive_404s >= _MISSING_IN_A_ROW:
+    if evidence.consecutive_404s >= _VANISHED_AFTER_404S:
         return Vanished(never_seen=not evidence.ever_seen)
-    return Pending()
+    return _PENDING
 
 
 def _judge_observation(
     expectation: Expectation, evidence: Evidence, observation: Observation
 ) -> Decision:
-    if observation.phase is _DELETING:
+    if observation.phase is Phase.DELETING:
         return Superseded("it is being deleted")
     if _is_superseded(expectation, evidence, observation):
-        return Superseded(
-            f"spec version {observation.version.spec_version} is newer and not the one sent"
-        )
-    if observation.phase is _FAILED:
+        newer = observation.version.spec_version
+        return Superseded(f"spec version {newer} is newer and not the one sent")
+    if observation.phase is Phase.FAILED:
         return _judge_failure(expectation, evidence, observation)
-    if observation.phase is not _READY or not observation.complete:
-        return Pending()
+    if observation.phase is not Phase.READY or not observation.complete:
+        return _PENDING
     if expectation.differed_before is not None and observation.matches_sent is False:
         return _judge_different_spec(expectation, evidence, observation)
     proof = _proof(expectation, evidence, observation)
-    return Settled(proof) if proof else Pending()
+    return Settled(proof) if proof else _PENDING
 
 
 def _judge_failure(
     expectation: Expectation, evidence: Evidence, observation: Observation
 ) -> Decision:
-    patient = (
-        observation.failure_grace is not None
-        and evidence.agreeing_span_s < observation.failure_grace
-    )
-    if patient or not _proof(expectation, evidence, observation):
-        return Pending()
+    grace = observation.failure_grace
+    if grace is not None and evidence.agreeing_span_s < grace:
+        return _PENDING
+    if not _proof(expectation, evidence, observation):
+        return _PENDING
     return Failed(observation.reason or f"its status is {observation.status!r}")
 
 
 def _judge_different_spec(
     expectation: Expectation, evidence: Evidence, observation: Observation
 ) -> Decision:
-    """Ready, but not as sent: a stale replica, or somebody changed it again."""
+    """Ready with another spec: a stale replica, or a later change by someone else."""
     moved = evidence.transitioned or _exceeds(
-        observation.version.updated_at, expectation.baseline or expectation.before.updated_at
+        observation.version.updated_at, _baseline(expectation)
     )
     if moved and _agreed(evidence):
-        return Superseded("it has settled as something else than what this change sent")
-    return Pending()
+        return Superseded("it settled with another spec than the one that this change sent")
+    return _PENDING
 
 
-def _target(expectation: Expectation, evidence: Evidence) -> int | None:
-    """The spec version that our write makes, from its answer or from a pending spec seen since."""
-    if expectation.target_spec_version is not None:
-        return expectation.target_spec_version
-    return (
-        evidence.pending_spec_version
-        if _exceeds(evidence.pending_spec_version, expectation.before.spec_version)
-        else None
-    )
-
-
-def _exceeds(value: Any, bound: Any) -> bool:
-    return value is not None and bound is not None and bool(value > bound)
-
-
-def _is_superseded(expectation: Expectation, evidence: Evidence, observation: Observation) -> bool:
+def _is_superseded(
+    expectation: Expectation, evidence: Evidence, observation: Observation
+) -> bool:
     if observation.matches_sent is not False:
         return False
-    target = _target(expectation, evidence)
+    if expectation.action is not Action.CREATE and expectation.action is not Action.UPDATE:
+        return False
+    target = _target_version(expectation, evidence)
     if target is None and expectation.before.spec_version is not None:
         target = expectation.before.spec_version + 1
-    ours = expectation.action is _CREATE or expectation.action is _UPDATE
-    return ours and _exceeds(observation.version.spec_version, target)
+    return _exceeds(observation.version.spec_version, target)
+
+
+def _target_version(expectation: Expectation, evidence: Evidence) -> int | None:
+    """The spec version of our write, from its answer or from a pending spec seen since."""
+    if expectation.target_spec_version is not None:
+        return expectation.target_spec_version
+    pending = evidence.pending_spec_version
+    return pending if _exceeds(pending, expectation.before.spec_version) else None
 
 
 def _proof(expectation: Expectation, evidence: Evidence, observation: Observation) -> str | None:
-    """Why this sight is about our write and not about the time before it; None: it may not be."""
-    if expectation.action is not _UPDATE:
+    """Why this observation is about our write and not older; None without proof."""
+    if expectation.action is not Action.UPDATE:
         return "read after the write was accepted"
-    if observation.phase is _READY:
-        target, version = _target(expectation, evidence), observation.version.spec_version
+    if observation.phase is Phase.READY:
+        target = _target_version(expectation, evidence)
+        version = observation.version.spec_version
         if target is not None and version is not None:
-            # The API shows versions: nothing less than ours will do, and no repetition either.
+            # The API shows versions, so neither an older one nor repetition is proof.
             return f"spec version {version}" if version >= target else None
         if _exceeds(version, expectation.before.spec_version):
             return f"spec version {version}"
-        if _is_ours(expectation, evidence, observation):
+        if _has_our_spec_id(expectation, evidence, observation):
             return "spec id of this update"
         if expectation.differed_before and observation.matches_sent:
             return "it shows what was sent, and did not before"
-    return _circumstantial_proof(expectation, evidence, observation)
+    return _proof_of_either_outcome(expectation, evidence, observation)
 
 
-def _circumstantial_proof(
+def _proof_of_either_outcome(
     expectation: Expectation, evidence: Evidence, observation: Observation
 ) -> str | None:
-    """Evidence that success and failure share: what moved, or how long it has held still."""
-    stamp, baseline = (
-        observation.version.updated_at,
-        expectation.baseline or expectation.before.updated_at,
-    )
-    if _exceeds(baseline, stamp):
-        return None  # it shows a time before the write
-    if _exceeds(stamp, baseline):
+    """Proof that a success and a failure have in common: movement, or lasting agreement."""
+    updated_at, baseline = observation.version.updated_at, _baseline(expectation)
+    if _exceeds(baseline, updated_at):
+        return None
+    if _exceeds(updated_at, baseline):
         return "updated_at moved on"
     if evidence.transitioned:
         return "a transition was seen"
-    if observation.phase is _FAILED and expectation.before_phase in (_READY, _WORKING):
-        return "it was well before"
+    was_healthy = expectation.before_phase in (Phase.READY, Phase.WORKING)
+    if observation.phase is Phase.FAILED and was_healthy:
+        return "it was healthy before"
     if _agreed(evidence):
         span = f"{evidence.agreeing_span_s:.0f} s"
         return f"repeated: {evidence.agreeing_reads} agreeing reads over {span}"
     return None
 
 
+def _baseline(expectation: Expectation) -> Any:
+    return expectation.baseline or expectation.before.updated_at
+
+
 def _agreed(evidence: Evidence) -> bool:
-    return evidence.agreeing_reads >= AGREEING_READS and evidence.agreeing_span_s >= AGREEING_SPAN_S
+    enough = evidence.agreeing_reads >= AGREEING_READS
+    return enough and evidence.agreeing_span_s >= AGREEING_SPAN_S
 
 
-def _is_ours(expectation: Expectation, evidence: Evidence, observation: Observation) -> bool:
-    ours = {expectation.target_spec_id, evidence.pending_spec_id} - {
-        None,
-        expectation.before.spec_id,
-    }
-    return observation.version.spec_id is not None and observation.version.spec_id in ours
+def _has_our_spec_id(
+    expectation: Expectation, evidence: Evidence, observation: Observation
+) -> bool:
+    ours = {expectation.target_spec_id, evidence.pending_spec_id}
+    ours -= {None, expectation.before.spec_id}
+    return observation.version.spec_id in ours
+
+
+# --- deadline ----------------------------------------------------------------------------------
 
 
 def decide(
@@ -484,13 +415,13 @@ def decide(
     deadline: float | None,
     in_flight: bool = False,
 ) -> Decision:
-    """The verdict at `now`. A read still in flight at the deadline may win: then it is pending."""
+    """Return the decision at `now`; with a read in flight at the deadline it stays pending."""
     decision = judge(expectation, evidence)
     return decision if in_flight else check_deadline(decision, now=now, deadline=deadline)
 
 
 def check_deadline(decision: Decision, *, now: float, deadline: float | None) -> Decision:
-    """The verdict at `now`: what is still pending at the deadline has expired."""
+    """Return `Expired` for what is pending at the deadline, else the decision itself."""
     if not isinstance(decision, Pending) or deadline is None or now < deadline:
         return decision
     return Expired()

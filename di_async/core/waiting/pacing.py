@@ -1,170 +1,173 @@
-"""How often to read each unit (a list page, or one resource), so that the hour's quota lasts. Pure.
+"""How often to read, so that the hour's quota lasts. Pure.
 
-The hour is a bank: what is left of it is spread over the time that the pending changes still need,
-and never faster than the burst limit or `target_lag` allow. Within that, the optimal density of
-reads follows the square root of how likely a settle is (Keller 1974, doi 10.1287/mnsc.21.3.256);
-where the quota binds, unlikely moments are read up to `_STRETCH` times more seldom. Before a law's
-support there is next to nothing to see: a rotating sample of units guards against a wrong law.
+One request reads a list page or a single resource; both are called a unit here. The hour's quota is
+treated as a bank: what is left of it is spread over the time that the pending changes still need,
+never faster than the burst limit or `target_lag` allow. Within that, the optimal density of reads
+follows the square root of the density of settles (Keller 1974, doi 10.1287/mnsc.21.3.256): where
+the quota binds, units at unlikely ages are read up to `_MAX_STRETCH` times less often. Before the
+expected window opens, a rotating sample of units guards against a wrong distribution.
 """
 
 import math
 from collections.abc import Sequence
 
-from msgspec import Struct
+from attrs import frozen
 
 from di_async.core.waiting.durations import DurationDistribution
+from di_async.core.waiting.observation import DurationKey
 from di_async.core.waiting.poll_policy import PollPolicy
 
-__all__ = ["PendingLoad", "PollPace", "PollQuota", "ReadSchedule", "plan_pace"]
+__all__ = ["PendingLoad", "PollPace", "PollQuota", "expected_window", "plan_pace", "read_interval"]
 
-# Without a law a change is thought to need up to an hour: the providers' own limit for a wait.
+# Without a distribution a change may need up to an hour: the providers' own limit for a wait.
 COLD_HORIZON_S = 3600.0
-# ... and a stream of writes keeps every unit in need for ever; half an hour is planned for.
-_STREAM_HORIZON_S = 1800.0
-# The support of a law begins where this share has settled ...
+# A steady stream of writes keeps every unit in need for ever; plan for half an hour.
+_STEADY_HORIZON_S = 1800.0
+# The expected window opens when this share has settled ...
 _FIRST_SHARE = 0.0001
-# ... and a unit is thought done when this many of its settles are expected to be missing.
+# ... and closes when this many of the unit's settles are expected to be missing.
 _LAST_COUNT = 0.7
-# Reads at unlikely moments may be this much rarer, where the quota binds; a p99 goal wants no more.
-_STRETCH = 1.8
-# A unit that is late may be late for this much longer than it has been: the bank lasts for it.
-_TAIL = 1.5
-# Stretching saves about this much, which the bank may spend on the likely moments.
-_SAVED = 0.78
-# Proofs and sweeps compete: sweeps this much slower than wanted are a fair price for proofs ...
-_FAIR = 1.5
-# ... and where proofs are insisted on, sweeps keep this share of the quota.
-_LEAST_LEFT = 0.4
-# From which likeliness on a moment is not stretched any more.
+# At unlikely ages a unit is read at most this much less often; a low p99 allows no more.
+_MAX_STRETCH = 1.8
+# A unit that is overdue may stay so for this much longer than it has been.
+_OVERDUE_FACTOR = 1.5
+# Stretching saves about this share, which likely ages may use.
+_SAVED_SHARE = 0.78
+# Confirming GETs may slow list reads down by this much ...
+_MAX_SLOWDOWN = 1.5
+# ... and with confirm="always", list reads keep this share of the quota.
+_LIST_SHARE = 0.4
+# From this square root of the relative density on, an age is not stretched.
 _LIKELY = 0.8
-# Guarding reads before the support: one unit of each kind at every tenth of its age, and all
-# of them every `max_interval` if that takes no more than this share of the quota.
+# Guard reads before the window: one unit of each kind at every tenth of its age; all of them
+# every `max_interval` if that takes at most this share of the quota.
 _SAMPLE_OF_AGE = 0.1
 _GUARD_SHARE = 0.01
-# No law is trusted to let a unit rest for longer than this share of its age.
+# No distribution stretches an interval beyond this share of the age.
 _MAX_OF_AGE = 0.2
 
 
-class PollQuota(Struct, frozen=True, gc=False):
-    """What polling may spend: requests a second at once, and what is left of the hour's."""
+@frozen
+class PollQuota:
+    """What polling may spend: requests a second at most, and how many of the hour are left."""
 
     burst: float
     remaining: float
     confirms: int = 0
-    """How many GETs will be wanted to prove what is found."""
+    """How many GETs will be needed to confirm what list pages show."""
     steady_writes: bool = False
-    """More to wait for keeps coming: the bank must not be spent on what is here now."""
+    """More changes keep coming, so the bank must not be spent on the present ones."""
 
 
-class PendingLoad(Struct, frozen=True, gc=False):
-    """What one unit holds: how many are pending, between which ages, and their law."""
+@frozen
+class PendingLoad:
+    """What one unit shows: how many pending changes, their ages and their distribution."""
 
     count: int
     oldest: float
     youngest: float
     distribution: DurationDistribution | None
-    kind: object = None
-
-
-class ReadSchedule(Struct, eq=False):
-    """Something that one request reads."""
-
+    kind: DurationKey | None = None
     read_at: float = -math.inf
-    sent_at: float = -math.inf
-    due_at: float = 0.0
-    in_flight: bool = False
+    """When the unit was read last."""
 
 
-class PollPace(Struct, frozen=True, gc=False):
-    """The pace that was set: seconds between reads of an active unit, and what it is made of."""
+@frozen
+class PollPace:
+    """The pace of all units together."""
 
     interval: float
+    """Seconds between two reads of a unit inside its expected window."""
     target_interval: float = math.inf
-    """What it would be with no end of quota."""
+    """What the interval would be with an unlimited quota."""
     confirms_fit: bool = True
-    """A GET for each settle can be had beside it."""
+    """A GET for each settle fits the quota, too."""
 
     @property
     def quota_bound(self) -> bool:
-        """The hour's quota, or the burst limit, allows less than the policy wants."""
+        """Whether the quota or the burst limit allows less than the policy wants."""
         return self.interval > self.target_interval
 
 
 def plan_pace(
-    units: Sequence[tuple[ReadSchedule, PendingLoad]],
-    policy: PollPolicy,
-    quota: PollQuota,
-    now: float,
-) -> PollPace:
-    """Give every unit its `due_at`, and say what the pace is."""
-    active, early, need = [], [], 0.0
-    for unit, load in units:
-        begins, ends = expected_window(load)
-        wait = min(ends - max(begins, load.oldest), max(COLD_HORIZON_S, load.oldest))
-        need += max(wait, _STREAM_HORIZON_S) if quota.steady_writes else wait
-        if load.oldest < begins:
-            early.append((unit, load, begins - load.oldest))
+    loads: Sequence[PendingLoad], policy: PollPolicy, quota: PollQuota, now: float
+) -> tuple[PollPace, list[float]]:
+    """Return the pace, and for each unit when it is due."""
+    windows = [expected_window(load) for load in loads]
+    need = 0.0
+    for load, (opens, closes) in zip(loads, windows, strict=True):
+        wait = min(closes - max(opens, load.oldest), max(COLD_HORIZON_S, load.oldest))
+        need += max(wait, _STEADY_HORIZON_S) if quota.steady_writes else wait
+    open_now = [load.oldest >= opens for load, (opens, _) in zip(loads, windows, strict=True)]
+    fastest = max(policy.target_lag, sum(open_now) / quota.burst)
+    left = quota.remaining - quota.confirms
+    fits = fastest <= policy.target_lag and need < _MAX_SLOWDOWN * fastest * left
+    if not fits and policy.confirm != "always":
+        left = quota.remaining
+    banked = min(need / max(left, _LIST_SHARE * quota.remaining), COLD_HORIZON_S)
+    interval = fastest if banked <= policy.target_lag else max(fastest, banked * _SAVED_SHARE)
+    pace = PollPace(interval, policy.target_lag, fits)
+    due = [0.0] * len(loads)
+    early: list[tuple[int, float]] = []
+    for i, load in enumerate(loads):
+        if open_now[i]:
+            due[i] = load.read_at + read_interval(load, pace)
         else:
-            active.append((unit, load))
-    fastest = max(policy.target_lag, len(active) / quota.burst)
-    proofs = fastest <= policy.target_lag and need < _FAIR * fastest * (
-        quota.remaining - quota.confirms
-    )
-    left = (
-        quota.remaining - quota.confirms
-        if proofs or policy.confirm == "always"
-        else quota.remaining
-    )
-    banked = min(need / max(left, _LEAST_LEFT * quota.remaining), COLD_HORIZON_S)
-    period = fastest if banked <= policy.target_lag else max(fastest, banked * _SAVED)
-    tempo = PollPace(period, policy.target_lag, proofs)
-    for unit, load in active:
-        unit.due_at = unit.read_at + read_interval(load, tempo, policy)
-    _guard(early, policy, quota, now)
-    return tempo
+            early.append((i, windows[i][0] - load.oldest))
+    for i, at in _guard_reads(loads, early, policy, quota, now):
+        due[i] = at
+    return pace, due
 
 
 def expected_window(load: PendingLoad) -> tuple[float, float]:
-    """From which age on settles are to be expected, and by which age the unit should be done."""
-    if load.distribution is None:
+    """Return the ages between which a unit's changes are expected to settle."""
+    distribution = load.distribution
+    if distribution is None:
         return 0.0, max(COLD_HORIZON_S, 1.5 * load.oldest)
     age = load.youngest
-    missing = load.distribution.survival(age) * _LAST_COUNT / max(load.count, 1)
-    ends = max(load.distribution.quantile(1 - missing), _TAIL * age) + load.oldest - age
-    return load.distribution.quantile(_FIRST_SHARE), ends
+    missing = distribution.survival(age) * _LAST_COUNT / max(load.count, 1)
+    closes = max(distribution.quantile(1 - missing), _OVERDUE_FACTOR * age) + load.oldest - age
+    return distribution.quantile(_FIRST_SHARE), closes
 
 
-def read_interval(load: PendingLoad, tempo: PollPace, policy: PollPolicy) -> float:
-    """Seconds between two reads of an active unit."""
-    if not tempo.quota_bound or load.distribution is None:
-        return tempo.interval
-    likeness = load.distribution.relative_density(load.oldest)
+def read_interval(load: PendingLoad, pace: PollPace) -> float:
+    """Return the seconds between two reads of a unit inside its expected window."""
+    if not pace.quota_bound or load.distribution is None:
+        return pace.interval
+    density = load.distribution.relative_density(load.oldest)
     if load.youngest != load.oldest:
-        likeness = max(likeness, load.distribution.relative_density(load.youngest))
-    likely = math.sqrt(likeness) / _LIKELY
-    stretched = tempo.interval * min(max(1.0, 1.0 / max(likely, 1e-6)), _STRETCH)
-    return max(min(stretched, _MAX_OF_AGE * load.oldest), tempo.interval)
+        density = max(density, load.distribution.relative_density(load.youngest))
+    likely = math.sqrt(density) / _LIKELY
+    stretched = pace.interval * min(max(1.0, 1.0 / max(likely, 1e-6)), _MAX_STRETCH)
+    return max(min(stretched, _MAX_OF_AGE * load.oldest), pace.interval)
 
 
-def _guard(
-    early: list[tuple[ReadSchedule, PendingLoad, float]],
+def _guard_reads(
+    loads: Sequence[PendingLoad],
+    early: Sequence[tuple[int, float]],
     policy: PollPolicy,
     quota: PollQuota,
     now: float,
-) -> None:
-    """Reads before the support: all units now and then where that is cheap, else a sample."""
-    every_unit = (
-        sum(wait for _, _, wait in early) <= _GUARD_SHARE * quota.remaining * policy.max_interval
-    )
-    newest: dict[object, float] = {}
-    for unit, load, _ in early:
-        newest[load.kind] = max(newest.get(load.kind, -math.inf), unit.read_at)
-    sampled: set[object] = set()
-    for unit, load, wait in sorted(early, key=lambda item: item[0].read_at):
+) -> list[tuple[int, float]]:
+    """Return when to read units whose window opens in so many seconds.
+
+    All of them now and then where that is cheap, otherwise one of each kind.
+    """
+    affordable = _GUARD_SHARE * quota.remaining * policy.max_interval
+    every_unit = sum(wait for _, wait in early) <= affordable
+    newest: dict[DurationKey | None, float] = {}
+    for i, _ in early:
+        load = loads[i]
+        newest[load.kind] = max(newest.get(load.kind, -math.inf), load.read_at)
+    due, sampled = [], set[DurationKey | None]()
+    for i, wait in sorted(early, key=lambda one: loads[one[0]].read_at):
+        load = loads[i]
         pause = max(policy.target_lag, _SAMPLE_OF_AGE * load.oldest)
-        unit.due_at = max(now + wait, unit.read_at + policy.target_lag)
+        at = max(now + wait, load.read_at + policy.target_lag)
         if every_unit:
-            unit.due_at = min(unit.due_at, unit.read_at + max(pause, policy.max_interval))
+            at = min(at, load.read_at + max(pause, policy.max_interval))
         if load.kind not in sampled:  # the one that was read longest ago stands for its kind
             sampled.add(load.kind)
-            unit.due_at = min(unit.due_at, newest[load.kind] + pause)
+            at = min(at, newest[load.kind] + pause)
+        due.append((i, at))
+    return due

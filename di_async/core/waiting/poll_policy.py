@@ -1,39 +1,47 @@
-"""When to ask again. Pure: ages, counts and rates in, seconds out."""
+"""How closely a client follows its waits."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from msgspec import Struct
+from attrs import Attribute, field, frozen, validators
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.waiting.durations import DurationModel
+from di_async.core.waiting.durations import DurationStatistics
 
 __all__ = ["PollPolicy"]
 
-_CONFIRM = ("auto", "always", "never")
+
+def _seconds(_: Any, attribute: "Attribute[float]", value: Any) -> None:
+    if not (isinstance(value, int | float) and value > 0):
+        raise InvalidInputError(f"{attribute.name}: expected seconds above 0, not {value!r}")
 
 
-class PollPolicy(Struct, frozen=True):
-    """How closely waits are followed, in seconds.
+def _mode(_: Any, attribute: "Attribute[str]", value: Any) -> None:
+    if value not in ("auto", "always", "never"):
+        raise InvalidInputError(f"confirm: expected 'auto', 'always' or 'never', not {value!r}")
+
+
+@frozen
+class PollPolicy:
+    """How closely waits are followed. `attrs.evolve(policy, ...)` makes a changed copy.
 
     Args:
-        target_lag: how late a settle may be noticed when the budget allows; polls of one resource
-            are never closer than this.
-        max_interval: the longest silence when the budget allows (the budget wins).
-        confirm: whether a list row needs a GET to prove it: "always", "never" (take its word), or
-            "auto": while the proofs fit `target_lag` and the hour's quota. A row's word is taken
-            only if it shows its spec or was seen unsettled before, and the history says so.
-        durations: a `DurationModel` to plan by and to teach; without one, what this client learns
-            is forgotten with it.
+        target_lag: seconds; how late a settled change may be noticed while the budget allows it.
+            One resource is never read more often than this.
+        max_interval: seconds; the longest time between two reads while the budget allows it.
+        confirm: whether a list row needs a GET to confirm it. "always": each one. "never": rows
+            settle waits by themselves. "auto": a GET as long as the GETs fit `target_lag` and the
+            hour's quota; beyond that only rows that show the spec, or that this wait saw in
+            progress before, settle a wait, and the history says so.
+        durations: a `DurationModel` to plan with and to record durations in. Without one, what
+            this client learns is lost when it closes.
+
+    Raises:
+        InvalidInputError: (a `ValueError`) a value is out of range.
     """
 
-    target_lag: float = 5.0
-    max_interval: float = 60.0
-    confirm: Literal["auto", "always", "never"] = "auto"
-    durations: DurationModel | None = None
-
-    def __post_init__(self) -> None:
-        seconds = self.target_lag, self.max_interval
-        if not all(isinstance(value, int | float) and value > 0 for value in seconds):
-            raise InvalidInputError("target_lag and max_interval are in seconds: above 0")
-        if self.confirm not in _CONFIRM:
-            raise InvalidInputError(f"confirm is one of {', '.join(_CONFIRM)}")
+    target_lag: float = field(default=5.0, validator=_seconds)
+    max_interval: float = field(default=60.0, validator=_seconds)
+    confirm: Literal["auto", "always", "never"] = field(default="auto", validator=_mode)
+    durations: DurationStatistics | None = field(
+        default=None, validator=validators.optional(validators.instance_of(DurationStatistics))
+    )

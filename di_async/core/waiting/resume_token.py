@@ -1,21 +1,21 @@
-"""What a wait is made of: stages, each with its own read; and the token to resume one elsewhere.
+"""Resume tokens: what another process needs to go on with a wait.
 
-A token is plain JSON in URL-safe base64, without a secret in it. It names the base URL it belongs
-to so that a client can compare; nobody ever contacts a URL out of a token.
+A token is JSON in URL-safe base64 and holds no secret. It names the base URL it belongs to so that
+a client can compare it with its own; a client never contacts a URL from a token.
 """
 
 import base64
 import binascii
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from msgspec import Struct, field
+from attrs import field, frozen
 
-from di_async.core.codec import parse_time
 from di_async.core.errors import InvalidInputError
 from di_async.core.stored_keys import from_keys, to_keys
-from di_async.core.waiting.evidence import Action, Expectation, Phase, ResourceVersion
+from di_async.core.waiting.observation import Action, Expectation, Phase, ResourceVersion
 
 __all__ = ["ResourceRef", "ResumeToken", "pack_expectation", "unpack_expectation"]
 
@@ -28,7 +28,7 @@ _TOKEN_KEYS = {
     "base_url": "base_url",
     "scope": "scope",
     "stage": "resource",
-    "steps": "steps",
+    "steps": "operations",
     "action": "action",
     "baseline": "baseline",
     "started_at": "started_at",
@@ -54,52 +54,53 @@ _EXPECTATION_KEYS = {
 }
 
 
-class ResourceRef(Struct, frozen=True, gc=False):
-    """One thing to be read until it is judged done: `kind` names the endpoint, `id` the object."""
+@frozen
+class ResourceRef:
+    """Something that can be read: `kind` names the endpoint, `id` the object."""
 
     kind: str
     id: str
 
 
-class ResumeToken(Struct, frozen=True, kw_only=True):
-    """All that another process needs to go on with a wait. Times are wall-clock epoch seconds."""
+@frozen(kw_only=True)
+class ResumeToken:
+    """A wait, as another process can go on with it. Times are wall-clock epoch seconds."""
 
     provider: str
     base_url: str
     scope: str | None = None
     resource: ResourceRef
-    steps: tuple[ResourceRef, ...] = ()
-    """What has to end before it and, as far as was seen, has not yet."""
+    operations: tuple[ResourceRef, ...] = ()
+    """Operations that must finish before the resource is judged, without those that did."""
     action: str
-    baseline: dict[str, Any] = field(default_factory=dict)
+    baseline: dict[str, Any] = field(factory=dict)
     started_at: float
     deadline_at: float | None = None
     endless: bool = False
-    """Its wait was to go on for ever; without a deadline and this, none was given yet."""
+    """The wait has no deadline. Without `deadline_at` and this, no wait was started yet."""
 
     def encode(self) -> str:
-        """The token as text that survives an environment variable, a URL and a log line."""
+        """Return the token as text that is safe in environment variables, URLs and log lines."""
         stored = {
             "v": _VERSION,
             **to_keys(self, _TOKEN_KEYS),
             "stage": to_keys(self.resource, _REF_KEYS),
-            "steps": [to_keys(step, _REF_KEYS) for step in self.steps],
+            "steps": [to_keys(operation, _REF_KEYS) for operation in self.operations],
         }
         text = orjson.dumps(stored)
         return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> "ResumeToken":
-        """The token that `encode` wrote.
+        """Return the token that `encode` wrote.
 
         Raises:
-            InvalidInputError: (a `ValueError`) not a token, or of a version not known here.
-
+            InvalidInputError: (a `ValueError`) not a token, damaged, or of an unknown version.
         """
         try:
             padded = text.strip() + "=" * (-len(text.strip()) % 4)
-            told = orjson.loads(base64.urlsafe_b64decode(padded))
-            version = told.pop("v")
+            stored = orjson.loads(base64.urlsafe_b64decode(padded))
+            version = stored.pop("v")
         except (binascii.Error, ValueError, AttributeError, KeyError, TypeError) as error:
             raise InvalidInputError("this is not a di_async resume token") from error
         if version != _VERSION:
@@ -107,17 +108,26 @@ class ResumeToken(Struct, frozen=True, kw_only=True):
                 f"resume token of version {version!r}: this di_async reads {_VERSION}"
             )
         try:
-            told["stage"] = _stage(told["stage"])
-            told["steps"] = tuple(map(_stage, told.get("steps", ())))
-            token = cls(**from_keys(told, _TOKEN_KEYS))
+            stored["stage"] = _ref(stored["stage"])
+            stored["steps"] = tuple(map(_ref, stored.get("steps", ())))
+            token = cls(**from_keys(stored, _TOKEN_KEYS))
         except (TypeError, KeyError) as error:
             raise InvalidInputError("this resume token is damaged") from error
         if not (_is_time(token.started_at) and _is_time(token.deadline_at or 0.0)):
-            raise InvalidInputError("this resume token is damaged: its times are no numbers")
+            raise InvalidInputError("this resume token is damaged: its times are not numbers")
         return token
 
 
-def _stage(stored: Any) -> ResourceRef:
+def _time(value: Any) -> datetime | None:
+    """Return an aware datetime; naive ones are UTC; None for what is not a time."""
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def _ref(stored: Any) -> ResourceRef:
     return ResourceRef(**from_keys(stored, _REF_KEYS))
 
 
@@ -126,7 +136,7 @@ def _is_time(value: Any) -> bool:
 
 
 def pack_expectation(expectation: Expectation) -> dict[str, Any]:
-    """The part of a case that means the same in another process."""
+    """Return the part of an expectation that means the same in another process."""
     kept = to_keys(expectation, _EXPECTATION_KEYS)
     kept["before"] = _without_none(to_keys(expectation.before, _VERSION_KEYS))
     return _without_none(kept)
@@ -137,19 +147,19 @@ def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpack_expectation(token: ResumeToken, accepted_at: float) -> Expectation:
-    """The case in a token, with `accepted_at` in this process's loop time."""
+    """Return the expectation in a token; `accepted_at` is this process's loop time."""
     try:
-        told = dict(token.baseline)
-        before = dict(told.get("before", {}))
-        before["updated_at"] = parse_time(before.get("updated_at"))
-        phase = told.get("before_phase")
-        told["before"] = ResourceVersion(**from_keys(before, _VERSION_KEYS))
-        told["before_phase"] = Phase(phase) if phase else None
-        told["baseline"] = parse_time(told.get("baseline"))
+        stored = dict(token.baseline)
+        before = dict(stored.get("before", {}))
+        before["updated_at"] = _time(before.get("updated_at"))
+        phase = stored.get("before_phase")
+        stored["before"] = ResourceVersion(**from_keys(before, _VERSION_KEYS))
+        stored["before_phase"] = Phase(phase) if phase else None
+        stored["baseline"] = _time(stored.get("baseline"))
         return Expectation(
             action=Action(token.action),
             accepted_at=accepted_at,
-            **from_keys(told, _EXPECTATION_KEYS),
+            **from_keys(stored, _EXPECTATION_KEYS),
         )
     except (TypeError, ValueError, KeyError) as error:
         raise InvalidInputError("this resume token is damaged") from error

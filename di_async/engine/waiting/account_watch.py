@@ -1,180 +1,233 @@
-"""What happens in a whole account, or in a region of it, as a stream: `watch()` without an id.
+"""Watch a whole account, or one region of it: `watch()` without an id.
 
-Lists are swept only while somebody asks for the next event, at a pace that leaves most of the
-budget to others. What was found and not yet taken waits in a buffer of one event an id: a newer
-one takes its place, so that a slow reader sees the latest state and the memory stays bounded.
+An `AccountSweep` subscribes to the client's poller, which reads its list pages only while someone
+awaits the next event. Events wait in a buffer of one per id: a newer one replaces it, so a slow
+reader gets the latest state and the memory stays bounded.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-from msgspec.structs import replace
+from attrs import evolve, frozen
 
 from di_async.core.errors import APIError, ClientClosedError, DIError, NotFoundError, ServerError
-from di_async.core.http import Priority
-from di_async.core.pagination import Page, RawPage, page_count
-from di_async.core.protocols import CallRecord, Source
+from di_async.core.pagination import Page, page_count
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.waiting.events import StatusChange
-from di_async.core.waiting.evidence import Action, Expectation
-from di_async.core.waiting.planner import PAGE_SIZE
+from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.poll_policy import PollPolicy
-from di_async.core.waiting.resume_token import ResourceRef
+from di_async.core.waiting.poll_schedule import PAGE_SIZE
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.engine.clock import Clock
-from di_async.engine.concurrency import for_each
 
-__all__ = ["AccountWatch"]
+if TYPE_CHECKING:
+    from di_async.engine.waiting.poller import Poller
+
+__all__ = ["AccountSweep", "AccountWatch", "SweepRead"]
 
 logger = logging.getLogger("di_async.poller")
 
-_IN_FLIGHT = 8
-# Of what sweeps may spend in an hour, what one stream takes at the most.
-_SHARE = 0.5
+_MAX_IN_FLIGHT = 8
+# One sweep takes at most this share of what polling may spend in an hour.
+_QUOTA_SHARE = 0.5
+_NO_EXPECTATION = Expectation(action=Action.PREDICATE, accepted_at=0.0)
 
-Sweep = Callable[[int, CallRecord], Awaitable[Page | RawPage]]
+
+@frozen
+class SweepRead:
+    """A read for a sweep: a list page, or the GET of an id that no page showed."""
+
+    sweep: "AccountSweep"
+    page: int | None = None
+    id: str | None = None
 
 
-class _Known(Struct, eq=False):
-    """What was told last of one resource."""
+@frozen
+class _Known:
+    """What was reported last about one resource."""
 
-    stamp: int
+    fingerprint: int
     status: str | None
     note: str | None
 
 
-class AccountWatch(AsyncIterator[StatusChange]):
-    """An async iterator over status changes: first how everything is, then what happens.
-
-    What is new comes with `previous` None; what is gone, which a GET has proven, with `status`
-    None. It has no end. Nothing is asked between two steps, and leaving it leaves nothing running.
-    """
+class AccountSweep:
+    """Rounds over all list pages, and a GET for each known id that they did not show."""
 
     def __init__(
         self,
-        source: Source[Any],
-        sweep: Sweep,
+        adapter: ResourceAdapter[Any],
+        region: str | None,
         policy: PollPolicy,
         budget: RequestBudget | None,
-        clock: Callable[[], Clock],
+        clock: Clock,
     ) -> None:
-        self._source = source
-        self._sweep = sweep
+        self.adapter = adapter
+        self.region = region
+        self.started_at = clock.now()
         self._policy = policy
         self._budget = budget
-        self._clock_of = clock
-        self._case = Expectation(action=Action.PREDICATE, accepted_at=0.0)
+        self._clock = clock
         self._known: dict[str, _Known] = {}
         self._buffer: dict[str, StatusChange] = {}
-        self._failures = 0
+        self._reader: asyncio.Future[None] | None = None
+        self._error: Exception | None = None
         self._requests = 0
-        self._began: float | None = None
+        self._failures = 0
+        self._in_round = False
+        self._failed = False
+        self._seen: set[str] = set()
+        self._page_count = 1
+        self._to_read: deque[SweepRead] = deque()
+        self._in_flight = 0
         self._next_at = -math.inf
 
-    def __aiter__(self) -> "AccountWatch":
-        return self
+    # -- the reader ---------------------------------------------------------------------------
 
-    async def __anext__(self) -> StatusChange:
-        clock = self._clock_of()
-        if self._began is None:
-            self._began = clock.now()
-        while True:
-            if clock.now() >= self._next_at:
-                await self._look(clock)
-            if self._buffer:
-                return self._buffer.pop(next(iter(self._buffer)))
-            await asyncio.sleep(max(0.0, self._next_at - clock.now()))
-            self._clock_of()  # raises if the client was closed meanwhile
+    @property
+    def is_awaited(self) -> bool:
+        """Whether someone awaits the next event."""
+        return self._reader is not None
 
-    # -- looking ------------------------------------------------------------------------------
+    def wait(self) -> asyncio.Future[None]:
+        """Return a future that is done when `take` has an event or an error."""
+        self._reader = asyncio.get_running_loop().create_future()
+        self._wake()
+        return self._reader
 
-    async def _look(self, clock: Clock) -> None:
-        """One sweep over all pages, and a GET for each id that it did not show."""
-        seen: set[str] = set()
-        pages = 1
-        try:
-            first = await self._page(1, seen, clock)
-            pages = page_count(first, PAGE_SIZE) or 1
-            rest = range(2, pages + 1)
-            await for_each(
-                rest, lambda number: self._rows(number, seen, clock), concurrency=_IN_FLIGHT
-            )
-            missing = [id for id in self._known if id not in seen]
-            await for_each(missing, lambda one: self._find(one, clock), concurrency=_IN_FLIGHT)
-        except DIError as error:
-            if _final(error):
-                raise
-            self._failures += 1
-            logger.info("watch: %s; the next sweep will tell", error)
-        else:
-            self._failures = 0
-        self._next_at = clock.now() + self._pause(pages, clock.now())
+    def stop_waiting(self) -> None:
+        """Send no more requests until `wait` is called again."""
+        self._reader = None
 
-    async def _rows(self, number: int, seen: set[str], clock: Clock) -> None:
-        await self._page(number, seen, clock)
+    def take(self) -> StatusChange | None:
+        """Return the next event, or None. Raises the error that ended the sweep."""
+        if self._buffer:
+            return self._buffer.pop(next(iter(self._buffer)))
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return None
 
-    async def _page(self, number: int, seen: set[str], clock: Clock) -> Page:
-        call = CallRecord()
-        try:
-            page = (await self._sweep(number, call)).read()
-        finally:
-            self._requests += call.sends
-        for place, row in enumerate(page.rows):
-            id, stamp = self._source.row_key(row)
-            seen.add(id)
+    def abort(self, error: Exception) -> None:
+        """End the watch with this error."""
+        self._error = error
+        self._wake()
+
+    def _wake(self) -> None:
+        ready = self._buffer or self._error is not None
+        if ready and self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    # -- rounds -------------------------------------------------------------------------------
+
+    def next_read(self, now: float) -> SweepRead | float:
+        """Return what to read now (the caller must), or the seconds until the next call."""
+        if self._reader is None:
+            return math.inf
+        if not self._in_round:
+            if now < self._next_at:
+                return self._next_at - now
+            self._in_round, self._failed = True, False
+            self._seen = set()
+            self._to_read = deque([SweepRead(self, page=1)])
+        if not self._to_read or self._in_flight >= _MAX_IN_FLIGHT:
+            return math.inf
+        self._in_flight += 1
+        return self._to_read.popleft()
+
+    def page_done(self, read: SweepRead, page: Page, call: CallRecord) -> None:
+        """Record a list page."""
+        self._requests += call.requests
+        if read.page == 1:
+            self._page_count = page_count(page, PAGE_SIZE) or 1
+            pages = range(2, self._page_count + 1)
+            self._to_read.extend(SweepRead(self, page=number) for number in pages)
+        for position, row in enumerate(page.rows):
+            id, fingerprint = self.adapter.row_key(row)
+            self._seen.add(id)
             known = self._known.get(id)
-            if known is None or known.stamp != stamp:
-                self._read(id, page, place, stamp, clock)
-        return page
+            if known is None or known.fingerprint != fingerprint:
+                self._decode(id, page, position, fingerprint)
+        self._read_done()
+        if not self._in_flight and not self._to_read and read.page is not None:
+            missing = [id for id in self._known if id not in self._seen]
+            self._to_read.extend(SweepRead(self, id=id) for id in missing)
+        self._finish_round()
 
-    def _read(self, id: str, page: Page, place: int, stamp: int, clock: Clock) -> None:
-        try:
-            resource = self._source.decode_row(page.full_row(place))
-        except DIError as error:
-            logger.warning("watch: a list row is left out: %s", error)
-        else:
-            self._learn(id, resource, stamp, "list", clock)
-
-    async def _find(self, id: str, clock: Clock) -> None:
-        """Absence from a list is no proof: pages drift. A 404 is."""
-        call = CallRecord()
-        try:
-            stage = ResourceRef(self._source.kind, id)
-            resource = await self._source.get(stage, Priority.CONFIRM, call)
-        except NotFoundError:
+    def get_done(self, read: SweepRead, answer: Any, call: CallRecord) -> None:
+        """Record the GET of an id that no page showed: absence from a list proves nothing."""
+        self._requests += call.requests
+        id = str(read.id)
+        if isinstance(answer, NotFoundError) and not answer.transient:
             last = self._known.pop(id).status
-            self._tell(id, None, last, "gone: GET answered 404", None, "get", clock)
+            self._report(id, None, last, "gone: GET answered 404", None, "get")
         else:
-            self._learn(id, resource, 0, "get", clock)
-        finally:
-            self._requests += call.sends
+            self._learn(id, answer, 0, "get")
+        self._read_done()
+        self._finish_round()
 
-    def _pause(self, pages: int, now: float) -> float:
-        """Seconds until the next sweep: as the policy wants, and as the hour's quota allows."""
+    def failed(self, error: Exception, call: CallRecord) -> None:
+        """Record a read that failed: the round ends, and the next one comes later."""
+        self._requests += call.requests
+        self._to_read.clear()
+        self._failed = True
+        if not isinstance(error, DIError) or _is_final(error):
+            self.abort(error)
+        else:
+            logger.info("watch: %s; trying again with the next round", error)
+        self._read_done()
+        self._finish_round()
+
+    def cancelled(self) -> None:
+        """Record a read that was cancelled."""
+        self._to_read.clear()
+        self._failed = True
+        self._read_done()
+        self._finish_round()
+
+    def _read_done(self) -> None:
+        self._in_flight -= 1
+
+    def _finish_round(self) -> None:
+        if self._in_round and not self._in_flight and not self._to_read:
+            self._in_round = False
+            self._failures = self._failures + 1 if self._failed else 0
+            self._next_at = self._clock.now() + self._pause()
+        self._wake()
+
+    def _pause(self) -> float:
+        """Return the seconds until the next round, as policy and quota allow."""
         pause = self._policy.target_lag * 2.0 ** min(self._failures, 30)
         if self._failures:
             pause = min(pause, self._policy.max_interval)
         if self._budget is not None:
-            pause = max(pause, pages * 3600.0 / (_SHARE * self._budget.remaining(now)))
+            remaining = self._budget.remaining(self._clock.now())
+            pause = max(pause, self._page_count * 3600.0 / (_QUOTA_SHARE * remaining))
         return pause
 
-    # -- telling ------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------
 
-    def _learn(self, id: str, resource: Any, stamp: int, source: str, clock: Clock) -> None:
-        observation = self._source.observe(resource, self._case)
+    def _decode(self, id: str, page: Page, position: int, fingerprint: int) -> None:
+        try:
+            resource = self.adapter.decode_row(page.full_row(position))
+        except DIError as error:
+            logger.warning("watch: a list row is left out: %s", error)
+        else:
+            self._learn(id, resource, fingerprint, "list")
+
+    def _learn(self, id: str, resource: Any, fingerprint: int, source: str) -> None:
+        seen = self.adapter.observe(resource, _NO_EXPECTATION)
         before = self._known.get(id)
-        self._known[id] = _Known(stamp, observation.status, observation.reason)
-        if before is None or (before.status, before.note) != (
-            observation.status,
-            observation.reason,
-        ):
+        self._known[id] = _Known(fingerprint, seen.status, seen.reason)
+        if before is None or (before.status, before.note) != (seen.status, seen.reason):
             last = before.status if before else None
-            self._tell(id, observation.status, last, observation.reason, resource, source, clock)
+            self._report(id, seen.status, last, seen.reason, resource, source)
 
-    def _tell(
+    def _report(
         self,
         id: str,
         status: str | None,
@@ -182,26 +235,59 @@ class AccountWatch(AsyncIterator[StatusChange]):
         note: str | None,
         resource: Any,
         source: str,
-        clock: Clock,
     ) -> None:
         event = StatusChange(
             id=id,
             status=status,
             previous=previous if previous != status else None,
-            at=clock.datetime(),
-            elapsed=clock.now() - (self._began or 0.0),
+            at=self._clock.datetime(),
+            elapsed=self._clock.now() - self.started_at,
             requests=self._requests,
             source=source,
             note=note,
             resource=resource,
         )
         waiting = self._buffer.get(id)
-        if waiting is not None:  # the latest wins, and tells the way from what was taken last
-            event = replace(event, previous=waiting.previous)
+        if waiting is not None:  # the latest event counts, from the status reported last
+            event = evolve(event, previous=waiting.previous)
         self._buffer[id] = event
 
 
-def _final(error: DIError) -> bool:
-    """Asking again would not help."""
+class AccountWatch(AsyncIterator[StatusChange]):
+    """An async iterator over status changes: first the present state, then what happens.
+
+    New resources come with `previous` None; deleted ones, confirmed by a 404, with `status` None.
+    It has no end. No requests are sent between two steps, and leaving it leaves nothing running.
+    """
+
+    def __init__(
+        self, adapter: ResourceAdapter[Any], region: str | None, poller: "Callable[[], Poller]"
+    ) -> None:
+        self._adapter = adapter
+        self._region = region
+        self._poller = poller
+        self._sweep: AccountSweep | None = None
+
+    def __aiter__(self) -> "AccountWatch":
+        return self
+
+    async def __anext__(self) -> StatusChange:
+        poller = self._poller()
+        if self._sweep is None:
+            self._sweep = poller.sweep(self._adapter, self._region)
+        sweep = self._sweep
+        while (event := sweep.take()) is None:
+            news = sweep.wait()
+            poller.subscribe(sweep)
+            try:
+                await news
+            finally:
+                sweep.stop_waiting()
+                poller.unsubscribe(sweep)
+        return event
+
+
+def _is_final(error: DIError) -> bool:
+    """Return whether trying again would not help."""
     refused = isinstance(error, APIError) and not isinstance(error, ServerError)
     return isinstance(error, ClientClosedError) or (refused and not error.transient)

@@ -1,11 +1,11 @@
-"""What a write returns: a handle on something that the provider accepted and has yet to do."""
+"""What a write returns: a handle on a change that the provider accepted and has yet to make."""
 
 import asyncio
 import functools
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from di_async.core.errors import (
     DeploymentFailedError,
@@ -18,7 +18,6 @@ from di_async.core.errors import (
 )
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
-    Action,
     Decision,
     Expired,
     Failed,
@@ -28,19 +27,17 @@ from di_async.core.waiting.evidence import (
     Superseded,
     Vanished,
 )
+from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
-from di_async.engine.waiting.tracker import ChangeTracker
+from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
-if TYPE_CHECKING:
-    from di_async.engine.waiting.poller import Poller
-
-__all__ = ["DEFAULT", "Change", "Default", "EventStream"]
+__all__ = ["DEFAULT", "Change", "Default", "EventStream", "Timeout"]
 
 R = TypeVar("R")
 
 
 class Default(Enum):
-    """Stands for a timeout that was not given."""
+    """Stands for an argument that was not given."""
 
     DEFAULT = "the provider's default"
 
@@ -49,49 +46,53 @@ DEFAULT = Default.DEFAULT
 Timeout = float | None | Default
 
 
+class _Waits(Protocol):
+    """The part of the poller that a change uses."""
+
+    def join(
+        self, tracker: ChangeTracker[Any], *, timeout: float | None, any_news: bool = False
+    ) -> Waiter: ...
+
+    def leave(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None: ...
+
+
 class Change(Generic[R]):
-    """A write that was accepted. Nothing polls unless somebody awaits `wait` or `events`.
+    """An accepted write. Nothing is polled unless someone awaits `wait` or `events`.
+
+    `await change` is `await change.wait()`.
 
     Attributes:
-        id: what it is about.
-        access_token: the one-time token of a create; its value is shown by the API only once.
-        adopted: the write's answer was lost and its doing found by looking.
-        already_gone: a delete found nothing to delete (or nothing in this team).
+        access_token: the one-time token of a create; the API shows its value only once.
+        adopted: the answer to the write was lost, and its effect was found by reading.
+        already_gone: a delete found nothing to delete.
     """
 
     def __init__(
         self,
         tracker: ChangeTracker[Any],
-        poller: "Callable[[], Poller]",
+        waits: Callable[[], _Waits],
         *,
-        initial: Any = None,
         access_token: Any = None,
         adopted: bool = False,
         already_gone: bool = False,
-        settled_by: str | None = None,
-        shown_at_once: bool | None = None,
         resumed_until: float | None = None,
     ) -> None:
         self._tracker = tracker
-        self._poller = poller
+        self._waits = waits
         self._resumed_until = self._deadline_at = resumed_until
-        tracker.initial = initial
-        self._shown_at_once = (
-            not tracker.source.operations if shown_at_once is None else shown_at_once
-        )
         self.access_token = access_token
         self.adopted = adopted
         self.already_gone = already_gone
-        if settled_by is not None:
-            tracker.decision = Settled(settled_by)
 
     def __repr__(self) -> str:
-        told = self.outcome or "not known to be settled"
-        return f"<Change {self.action} {self.id}: {told}>"
+        return f"<Change {self.action} {self.id}: {self.outcome or 'not known to be settled'}>"
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.wait().__await__()
 
     @property
     def id(self) -> str:
-        """The id of what is being changed."""
+        """The id of the resource that changes."""
         return self._tracker.target.id
 
     @property
@@ -101,14 +102,16 @@ class Change(Generic[R]):
 
     @property
     def initial(self) -> Any:
-        """The write's own answer, structured; None after `resume`."""
+        """The answer to the write, structured; None after `resume`."""
         return self._tracker.initial
 
     @property
     def latest(self) -> R | None:
-        """As last seen: by a read, or in the write's answer where that shows it."""
+        """The resource as read last, or as the write's answer shows it."""
         seen = self._tracker.latest
-        return cast("R | None", self.initial if seen is None and self._shown_at_once else seen)
+        if seen is None and isinstance(self.initial, self._tracker.adapter.resource_type):
+            seen = self.initial
+        return cast("R | None", seen)
 
     @property
     def outcome(self) -> str | None:
@@ -118,12 +121,12 @@ class Change(Generic[R]):
 
     @property
     def history(self) -> tuple[StatusChange, ...]:
-        """All that was learned so far, oldest first."""
+        """Every step so far, oldest first."""
         return tuple(self._tracker.history)
 
     @property
     def requests(self) -> int:
-        """Requests that this wait has cost on the wire so far."""
+        """Requests that this wait has sent so far."""
         return self._tracker.requests
 
     @property
@@ -133,32 +136,38 @@ class Change(Generic[R]):
 
     @property
     def resume_token(self) -> str:
-        """Text from which `resume` makes this change again, in any process. Holds no secret."""
-        tracker, source = self._tracker, self._tracker.source
+        """Text from which `resume` restores this change in any process. It holds no secret."""
+        tracker, adapter = self._tracker, self._tracker.adapter
+        endless = self._deadline_at == math.inf
         return ResumeToken(
-            provider=source.provider,
-            base_url=source.base_url,
-            scope=source.scope,
+            provider=adapter.provider,
+            base_url=adapter.base_url,
+            scope=adapter.scope,
             resource=tracker.target,
-            steps=tracker.operations,
+            operations=tracker.operations,
             action=self.action,
             baseline=pack_expectation(tracker.expectation),
             started_at=tracker.clock.wall_at(tracker.started_at),
-            deadline_at=None if self._deadline_at == math.inf else self._deadline_at,
-            endless=self._deadline_at == math.inf,
+            deadline_at=None if endless else self._deadline_at,
+            endless=endless,
         ).encode()
 
     async def wait(self, *, timeout: Timeout = DEFAULT) -> R:
-        """The resource, proven settled (None after a delete). Any number may wait, any often.
+        """Return the resource once it is proven settled, or None after a delete.
+
+        Safe to call concurrently and repeatedly.
 
         Args:
-            timeout: seconds for the whole wait; None waits for ever, 0 takes one look. Not given:
+            timeout: seconds for the whole wait; None waits for ever, 0 sends one read. Default:
                 what a resumed token has left, else the provider's default.
 
         Raises:
-            WaitTimeoutError: not settled in time. DeploymentFailedError: the provider says so.
-            ResourceVanishedError, SupersededError, WaitRefusedError: see their own words.
-            ClientClosedError: the client was closed meanwhile.
+            WaitTimeoutError: not settled in time.
+            DeploymentFailedError: the provider reports a failure.
+            ResourceVanishedError: GET answers 404 where a resource was expected.
+            SupersededError: a later change or deletion replaced this one.
+            WaitRefusedError: the provider refuses the reads (401, 403, 422).
+            ClientClosedError: the client was closed.
 
         A timeout, an error or a cancellation leaves the resource alone: it exists, and bills,
         until it is deleted.
@@ -166,72 +175,61 @@ class Change(Generic[R]):
         seconds = self._seconds(timeout)
         decision = self._tracker.decision
         if isinstance(decision, Pending):
-            # As in `_next_news`, but not through it: a wait is one frame, not two.
-            poller = self._poller()
-            waiter = poller.join(self._tracker, timeout=seconds)
-            try:
-                decision = await waiter.future
-            except asyncio.CancelledError as cancelled:
-                cancelled.add_note(self._left_alone())
-                raise
-            finally:
-                poller.leave(waiter)
+            decision = await self._next_decision(seconds, any_news=False)
         return self._result(decision)
 
     def events(self, *, timeout: Timeout = DEFAULT) -> "EventStream[R]":
-        """An async iterator over the history, past and to come; it drives the polling.
+        """Return an async iterator over the history, past and to come; it drives the polling.
 
-        It ends when the change is settled and raises, as `wait` does, when it is not. Leaving the
-        loop early leaves nothing running here, and the resource alone.
+        It ends when the change has settled, and raises what `wait` raises. Leaving the loop early
+        leaves nothing running here, and leaves the resource alone.
         """
+        follow = functools.partial(self._next_decision, any_news=True)
         seconds = functools.partial(self._seconds, timeout)
-        return EventStream(self._tracker, self._next_news, self._result, seconds)
+        return EventStream(self._tracker, follow, self._result, seconds)
 
-    async def _next_news(self, seconds: float | None) -> Decision:
-        poller = self._poller()
-        waiter = poller.join(self._tracker, timeout=seconds, any_news=True)
+    async def _next_decision(self, seconds: float | None, *, any_news: bool) -> Decision:
+        waits = self._waits()
+        waiter = waits.join(self._tracker, timeout=seconds, any_news=any_news)
         try:
             return await waiter.future
         except asyncio.CancelledError as cancelled:
-            cancelled.add_note(self._left_alone())
+            cancelled.add_note(self._advice())
             raise
         finally:
-            poller.leave(waiter)
-
-    # -- how it ends --------------------------------------------------------------------------
+            waits.leave(self._tracker, waiter)
 
     def _seconds(self, timeout: Timeout) -> float | None:
         clock = self._tracker.clock
         if isinstance(timeout, Default):
             left = (self._resumed_until or 0.0) - clock.wall()
-            timeout = left if left > 0 else self._tracker.source.default_timeout
+            timeout = left if left > 0 else self._tracker.adapter.default_timeout
             timeout = None if timeout == math.inf else timeout
         elif timeout is not None and timeout < 0:
-            raise InvalidInputError("timeout is in seconds: 0 or more, or None for no end")
+            raise InvalidInputError("timeout: expected 0 seconds or more, or None to wait for ever")
         self._deadline_at = math.inf if timeout is None else clock.wall() + timeout
         return timeout
 
+    # -- outcome ------------------------------------------------------------------------------
+
     def _result(self, decision: Decision) -> R:
+        tracker = self._tracker
         if isinstance(decision, Settled):
-            gone = self._tracker.expectation.action is Action.DELETE
-            return cast("R", None if gone else self._tracker.latest)
-        never_there = isinstance(decision, Vanished) and decision.never_seen
-        missing = self._tracker.evidence.last_error
-        if (
-            never_there
-            and self._tracker.expectation.action is Action.ACTIVE
-            and missing is not None
-        ):
+            deleted = tracker.expectation.action is Action.DELETE
+            return cast("R", None if deleted else tracker.latest)
+        never_seen = isinstance(decision, Vanished) and decision.never_seen
+        missing = tracker.evidence.last_error
+        if never_seen and tracker.expectation.action is Action.ACTIVE and missing is not None:
             raise missing
         raise self._failure(decision)
 
     def _failure(self, decision: Decision) -> WaitError:
         tracker = self._tracker
-        kind, story = _story(decision, self._goal)
+        kind, story = _story(decision, _goal(tracker.expectation.action))
         error = kind(
-            f"{tracker.source.noun} {self._name()} {story}. Last status: {tracker.status}; "
+            f"{tracker.adapter.noun} {self._name()} {story}. Last status: {tracker.status}; "
             f"{tracker.elapsed:.1f} s, {tracker.requests} requests.",
-            advice=self._left_alone(),
+            advice=self._advice(),
             id=self.id,
             resource=self.latest,
             initial=self.initial,
@@ -245,13 +243,6 @@ class Change(Generic[R]):
             error.__cause__ = tracker.last_error
         return error
 
-    @property
-    def _goal(self) -> str:
-        action = self._tracker.expectation.action
-        return {Action.DELETE: "gone", Action.PREDICATE: "as the predicate wants it"}.get(
-            action, "active"
-        )
-
     def _name(self) -> str:
         name = getattr(self.latest, "name", None)
         return f"{name} ({self.id})" if name else self.id
@@ -260,34 +251,40 @@ class Change(Generic[R]):
     def _resumable(self) -> bool:
         return self._tracker.expectation.action is not Action.PREDICATE
 
-    def _left_alone(self) -> str:
-        resume = "`.resume_token` goes on waiting, " if self._resumable else ""
+    def _advice(self) -> str:
+        resume = "`.resume_token` continues the wait, " if self._resumable else ""
         return (
-            "It was left alone and bills for as long as it exists; "
+            "The resource was left alone and bills as long as it exists; "
             f"{resume}`delete(id)` ends the cost."
         )
+
+
+def _goal(action: Action) -> str:
+    if action is Action.DELETE:
+        return "gone"
+    return "as the predicate requires" if action is Action.PREDICATE else "active"
 
 
 def _story(decision: Decision, goal: str) -> tuple[type[WaitError], str]:
     match decision:
         case Expired():
-            return WaitTimeoutError, f"is not {goal} in the time given"
-        case Failed(reason=why):
-            return DeploymentFailedError, f"failed: {why}"
-        case Superseded(reason=why):
-            return SupersededError, f"was overtaken: {why}"
+            return WaitTimeoutError, f"is not {goal} within the timeout"
+        case Failed(reason=reason):
+            return DeploymentFailedError, f"failed: {reason}"
+        case Superseded(reason=reason):
+            return SupersededError, f"was superseded: {reason}"
         case Refused(error=error):
-            return WaitRefusedError, f"cannot be watched: {error}"
+            return WaitRefusedError, f"cannot be read: {error}"
         case Vanished(never_seen=True):
             return ResourceVanishedError, "never appeared: GET answers 404"
         case Vanished():
             return ResourceVanishedError, "vanished: GET answers 404"
-        case Settled() | Pending():  # pragma: no cover - these are no failures
+        case Settled() | Pending():  # pragma: no cover - these are not failures
             raise AssertionError(decision)
 
 
 class EventStream(AsyncIterator[StatusChange], Generic[R]):
-    """What `events()` gives. Between two steps nobody awaits, so nothing is asked."""
+    """The iterator that `events()` returns. Between two steps no requests are sent."""
 
     def __init__(
         self,
@@ -302,7 +299,7 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
         self._seconds = seconds
         self._until: float | None = None
         self._next = 0
-        self._verdict: Decision = Pending()
+        self._decision: Decision = Pending()
 
     def __aiter__(self) -> "EventStream[R]":
         return self
@@ -310,17 +307,17 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
     async def __anext__(self) -> StatusChange:
         tracker = self._tracker
         while self._next >= len(tracker.history):
-            if isinstance(self._verdict, Pending):
-                self._verdict = tracker.decision
-            if not isinstance(self._verdict, Pending):
-                self._result(self._verdict)
+            if isinstance(self._decision, Pending):
+                self._decision = tracker.decision
+            if not isinstance(self._decision, Pending):
+                self._result(self._decision)
                 raise StopAsyncIteration
-            self._verdict = await self._follow(self._left())
+            self._decision = await self._follow(self._left())
         self._next += 1
         return tracker.history[self._next - 1]
 
     def _left(self) -> float | None:
-        """What remains of the time given: the limit is one for the whole stream."""
+        """Return the seconds left: the timeout is one for the whole stream."""
         now = self._tracker.clock.now()
         if self._until is None:
             seconds = self._seconds()

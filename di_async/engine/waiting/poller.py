@@ -1,64 +1,115 @@
-"""One poller a client: the one place where it is decided what is asked, and when.
+"""One poller for each client: the task that sends all reads for waits and account watches.
 
-Waits register here; two for one id cost one read, and many are read a list page at a time. What is
-asked next is `core.waiting.planner`'s word, how often `core.waiting.pacing`'s, what an answer
-means `engine.waiting.desk`'s; this file does the asking. Its task lives only while somebody
-waits, belongs to the client, and runs
-everybody's polls.
+Waits register here. `ResourcePoller` decides which read is due and what an answer means; this
+module owns the task, the share of the request budget, the pause after failures, and the deadlines.
+The task lives only while someone waits. It runs in the context that was captured when the client
+was entered, so that the polls do not end up in one caller's trace span.
 """
 
 import asyncio
 import contextvars
+import heapq
+import itertools
 import math
 import random
-from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from di_async.core.errors import ClientClosedError, NotFoundError, RateLimitError
 from di_async.core.http import Priority
 from di_async.core.pagination import Page
-from di_async.core.protocols import CallRecord, Source
 from di_async.core.rate_limit import RequestBudget
-from di_async.core.waiting.evidence import Expired, Pending
-from di_async.core.waiting.laws import Laws
+from di_async.core.waiting.durations import DurationEstimator
+from di_async.core.waiting.evidence import Expired
 from di_async.core.waiting.pacing import PollQuota
-from di_async.core.waiting.planner import ReadOne, ReadPage
 from di_async.core.waiting.poll_policy import PollPolicy
+from di_async.core.waiting.poll_schedule import ReadOne, ReadPage
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
+from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
-from di_async.engine.waiting.deadlines import Deadlines
-from di_async.engine.waiting.desk import Desk, Watch
+from di_async.engine.waiting.account_watch import AccountSweep, SweepRead
+from di_async.engine.waiting.resource_poller import ResourcePoller
 from di_async.engine.waiting.stats import Stats
-from di_async.engine.waiting.steps import Steps
 from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
-__all__ = ["Poller"]
+__all__ = ["Deadlines", "Poller"]
 
-# A read that is in flight when the time is up may still win for this long.
+# A read that is in flight at the deadline may still settle the wait for this long.
 _IN_FLIGHT_GRACE_S = 5.0
-# `timeout=0` promises one look; a provider that does not answer cannot draw it out for longer,
-_ONE_LOOK_S = 60.0
-# and a turn that is far away, by a slow policy or a small budget, is brought forward to this.
-_SOON_S = 5.0
-# How often the laws are held against what is pending.
+# `timeout=0` promises one read; a provider that does not answer cannot prolong it further.
+_ONE_READ_S = 60.0
+# How often the duration model is checked against what is pending.
 _REVIEW_S = 20.0
-_HOUR_S = 3600.0
 _MAX_IN_FLIGHT = 32
-# A page on its way takes the memory of many resources.
+# A list page in flight takes as much memory as this many resources.
 _PAGE_WEIGHT = 2
-# A pause that is shorter than a clock can tell would never end.
+# A pause shorter than the clock's resolution would never end.
 _TICK_S = 0.001
 _JITTER = 0.1
-# Of the burst limit, what sweeps plan with: the rest is for jitter.
+# List reads plan with this share of the burst limit; the rest absorbs jitter.
 _BURST_SHARE = 0.95
-# After so many failures in a row the provider is left alone for a while.
+# After this many failures in a row, no requests are sent for a while.
 _FAILURES = 3
 _UNLIMITED = PollQuota(burst=1e9, remaining=1e9)
 
+PollerRead = ReadOne[ChangeTracker[Any]] | ReadPage | SweepRead
+_Deadline = tuple[float, int, ChangeTracker[Any], Waiter]
+
+
+class Deadlines:
+    """One timer for the deadlines of all waits: one each would cost half of an idle wait."""
+
+    # Entries of waits that ended are removed when they are more than this and half of all.
+    _FEW = 64
+
+    def __init__(self, on_due: Callable[[ChangeTracker[Any], Waiter], None]) -> None:
+        self._on_due = on_due
+        self._heap: list[_Deadline] = []
+        self._tie_breaker = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = 0
+
+    def add(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None:
+        """Call back at the waiter's deadline, if it has one, unless its wait ended by then."""
+        if waiter.deadline is not None:
+            entry = (waiter.deadline, next(self._tie_breaker), tracker, waiter)
+            heapq.heappush(self._heap, entry)
+            if self._heap[0] is entry:
+                self._arm()
+
+    def wait_ended(self) -> None:
+        """Note that one of the waits ended, so that its entry can be removed."""
+        self._ended += 1
+        many = self._ended > self._FEW and 2 * self._ended > len(self._heap)
+        if many or self._ended >= len(self._heap):
+            self._heap = [entry for entry in self._heap if not entry[3].future.done()]
+            heapq.heapify(self._heap)
+            self._ended = 0
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._heap:
+            at = self._heap[0][0]
+            self._timer = asyncio.get_running_loop().call_at(at, self._ring, at)
+
+    def _ring(self, at: float) -> None:
+        self._timer = None
+        until = max(at, asyncio.get_running_loop().time())
+        due: list[_Deadline] = []
+        while self._heap and self._heap[0][0] <= until:
+            due.append(heapq.heappop(self._heap))
+        self._arm()
+        for _, _, tracker, waiter in due:
+            if not waiter.future.done():
+                self._on_due(tracker, waiter)
+
 
 class Poller:
-    """Reads what is awaited, as often as policy and budget allow, and nothing else."""
+    """Sends the reads that waits need, as often as policy and budget allow, and no others."""
 
     def __init__(
         self,
@@ -71,69 +122,89 @@ class Poller:
         self._budget = budget
         self._clock = clock
         self._context = context
-        self._laws = Laws(policy.durations)
-        self._desks: dict[tuple[str, str | None], Desk] = {}
-        self._confirms: deque[tuple[Desk, Watch]] = deque()
+        self._durations = DurationEstimator(policy.durations)
+        self._resources: dict[tuple[str, str | None], ResourcePoller] = {}
+        self._sweeps: list[AccountSweep] = []
         self._deadlines = Deadlines(self._on_deadline)
-        self._steps = Steps(policy, clock, self._desk, self._queue)
+        self._grace: dict[Waiter, asyncio.TimerHandle] = {}
+        self._awaiting_page: list[tuple[ChangeTracker[Any], Waiter]] = []
         self._reads: set[asyncio.Task[None]] = set()
-        self._late: list[Waiter] = []
         self._in_flight = 0
         self._gets = self._lists = 0
         self._failures = 0
-        self._calm_until = -math.inf
+        self._paused_until = -math.inf
         self._reviewed_at = clock.now()
         self._wake = asyncio.Event()
         self._next_at = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
+    # -- waits and watches --------------------------------------------------------------------
+
     def join(
         self, tracker: ChangeTracker[Any], *, timeout: float | None, any_news: bool = False
     ) -> Waiter:
-        """Somebody more who waits; the caller awaits its `future`, and then must let it `leave`.
+        """Start a wait; the caller awaits `future` and must then call `leave`.
 
-        What comes of it is the verdict on a change: final, or `Expired` after `timeout` seconds
-        (None: never). With `any_news` it also comes, `Pending`, as soon as the history grew.
+        The future's result is the decision on the change: final, or `Expired` after `timeout`
+        seconds (None: never). With `any_news` it is also resolved, as `Pending`, when the history
+        has grown. Raises `ClientClosedError` after `close`.
         """
-        if self._closed:
-            raise ClientClosedError("this client is closed: enter a new one with `async with`")
+        self._check_open()
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else self._clock.now() + timeout
-        looks = tracker.reads if timeout == 0 else None
-        waiter = Waiter(loop.create_future(), deadline, any_news, tracker, looks)
-        self._register(tracker, waiter)
-        self._deadlines.add(waiter)
+        reads = tracker.reads if timeout == 0 else None
+        waiter = Waiter(loop.create_future(), deadline, any_news, reads)
+        tracker.add_waiter(waiter)
+        self._resource_poller(tracker.adapter).watch(tracker)
+        self._deadlines.add(tracker, waiter)
+        self._start()
         return waiter
 
-    def leave(self, waiter: Waiter) -> None:
-        """It waits no longer. The asking stops if nobody else does; the resource is left alone."""
-        self._deadlines.leave(waiter)
-        if waiter.grace is not None:
-            waiter.grace.cancel()
-        tracker = waiter.tracker
-        tracker.waiters.remove(waiter)
+    def leave(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None:
+        """End a wait. Polling stops if it was the last one; the resource is left alone."""
+        tracker.remove_waiter(waiter)
+        grace = self._grace.pop(waiter, None)
+        if grace is not None:
+            grace.cancel()
+        if waiter.deadline is not None:
+            waiter.future.cancel()  # if it is not done, the wait was abandoned
+            self._deadlines.wait_ended()
         if not tracker.waiters:
-            self._steps.leave(tracker)
-            if not self._awaited:
+            self._resource_poller(tracker.adapter).unwatch(tracker)
+            if not self._watching:
                 self._wake.set()
 
+    def sweep(self, adapter: ResourceAdapter[Any], region: str | None) -> AccountSweep:
+        """Return a sweep over an account; it is read while it is subscribed and awaited."""
+        return AccountSweep(adapter, region, self._policy, self._budget, self._clock)
+
+    def subscribe(self, sweep: AccountSweep) -> None:
+        """Read a sweep's pages from now on."""
+        self._check_open()
+        self._sweeps.append(sweep)
+        self._start()
+
+    def unsubscribe(self, sweep: AccountSweep) -> None:
+        """Stop reading a sweep's pages."""
+        self._sweeps.remove(sweep)
+
     def stats(self) -> Stats:
-        """How it stands. The budget's part and the refusals are the session's to tell."""
-        planners = [desk.planner for desk in self._desks.values()]
-        known = [planner.pages for planner in planners if planner.pages is not None]
+        """Return the state of the polling, without the session's counters."""
+        schedules = [poller.schedule for poller in self._resources.values()]
+        counts = [one.page_count for one in schedules if one.page_count is not None]
         return Stats(
-            awaited=self._awaited,
-            pages=sum(known) if known else None,
+            awaited=self._watching,
+            pages=sum(counts) if counts else None,
             gets=self._gets,
             lists=self._lists,
-            confirms=len(self._confirms),
-            period=max((planner.pace.interval for planner in planners), default=None),
-            laws=self._laws.believed(),
+            confirms=sum(schedule.confirms for schedule in schedules),
+            period=max((schedule.pace.interval for schedule in schedules), default=None),
+            laws=self._durations.known(),
         )
 
     async def close(self) -> None:
-        """Stop asking; every open wait ends with `ClientClosedError`."""
+        """Stop polling; every open wait ends with `ClientClosedError`."""
         self._closed = True
         self._abort(ClientClosedError("the client was closed while this wait was open"))
         task = self._task
@@ -141,89 +212,79 @@ class Poller:
             task.cancel()
             await asyncio.wait([task])
 
-    def _register(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None:
-        tracker.waiters.append(waiter)
-        self._seat(tracker)
-        self._wake.set()
-        if self._task is None:
-            self._start()
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClientClosedError("The client is closed; create a new one.")
 
-    def _seat(self, tracker: ChangeTracker[Any]) -> None:
-        """Give a tracker its place, and those in a hurry the front of it."""
-        desk, watch = self._steps.seat(tracker)
-        now, lag = self._clock.now(), self._policy.target_lag
-        for waiter in tracker.waiters:
-            if waiter.deadline is not None and waiter.deadline <= now + lag:
-                soon = min(lag, _SOON_S) if waiter.deadline <= now else lag
-                watch.catch_up()
-                desk.planner.due_by(watch, max(now, watch.looked_at + soon))
-
-    def _queue(self, desk: Desk, watch: Watch) -> None:
-        """A GET wanted before all sweeps."""
-        self._confirms.append((desk, watch))
-
-    def _desk(self, source: Source[Any]) -> Desk:
-        key = source.kind, source.scope
-        if key not in self._desks:
-            self._desks[key] = Desk(source, self._policy, self._laws, self._clock)
-        return self._desks[key]
-
-    def _on_deadline(self, waiter: Waiter) -> None:
-        (desk, watch), looks = waiter.tracker.seat, waiter.looks
-        owed = looks is not None and waiter.tracker.reads == looks
-        by_page = desk.planner.page_under_way(watch)
-        if watch.in_flight or watch.confirming or owed or by_page:
-            grace = _IN_FLIGHT_GRACE_S if looks is None else _ONE_LOOK_S
-            loop = asyncio.get_running_loop()
-            waiter.grace = loop.call_later(grace, waiter.resolve, Expired())
-            if by_page and looks is None:
-                self._late.append(waiter)
-        else:
-            waiter.resolve(Expired())
-
-    def _let_go(self) -> None:
-        """A read is over: those who hoped for a page that did not show them settled may go."""
-        late, self._late = self._late, []
-        for waiter in late:
-            if waiter.future.done():
-                continue
-            desk, watch = waiter.tracker.seat
-            if watch.in_flight or watch.confirming or desk.planner.page_under_way(watch):
-                self._late.append(waiter)
-            else:
-                waiter.resolve(Expired())
+    def _resource_poller(self, adapter: ResourceAdapter[Any]) -> ResourcePoller:
+        key = adapter.kind, adapter.scope
+        found = self._resources.get(key)
+        if found is None:
+            found = ResourcePoller(adapter, self._policy, self._durations, self._clock)
+            self._resources[key] = found
+        return found
 
     @property
-    def _awaited(self) -> int:
-        return sum(len(desk.planner) for desk in self._desks.values())
+    def _watching(self) -> int:
+        return sum(len(poller) for poller in self._resources.values())
 
-    def _abort(self, error: BaseException) -> None:
-        for desk in self._desks.values():
-            for watch in desk.planner:
-                for tracker in watch.trackers:
-                    tracker.abort(error)
+    def _abort(self, error: Exception) -> None:
+        for poller in self._resources.values():
+            poller.abort(error)
+        for sweep in self._sweeps:
+            sweep.abort(error)
+
+    # -- deadlines ----------------------------------------------------------------------------
+
+    def _on_deadline(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None:
+        """End a wait at its deadline, or give a read that may settle it a short grace."""
+        by_get, by_page = self._resource_poller(tracker.adapter).awaits_read(tracker)
+        first_read_due = waiter.reads_at_start == tracker.reads
+        if not (by_get or by_page or first_read_due):
+            waiter.resolve(Expired())
+            return
+        one_read = waiter.reads_at_start is not None
+        grace = _ONE_READ_S if one_read else _IN_FLIGHT_GRACE_S
+        loop = asyncio.get_running_loop()
+        self._grace[waiter] = loop.call_later(grace, waiter.resolve, Expired())
+        if by_page and not one_read:
+            self._awaiting_page.append((tracker, waiter))
+
+    def _release_overdue(self) -> None:
+        """End overdue waits whose page was read and did not settle them."""
+        overdue, self._awaiting_page = self._awaiting_page, []
+        for tracker, waiter in overdue:
+            if waiter.future.done():
+                continue
+            if any(self._resource_poller(tracker.adapter).awaits_read(tracker)):
+                self._awaiting_page.append((tracker, waiter))
+            else:
+                waiter.resolve(Expired())
 
     # -- the task -----------------------------------------------------------------------------
 
     def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._run(), name="di_async poller", context=self._context)
-        self._task.add_done_callback(self._ended)
+        self._wake.set()
+        if self._task is None:
+            loop = asyncio.get_running_loop()
+            name = "di_async poller"
+            self._task = loop.create_task(self._run(), name=name, context=self._context)
+            self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._task = None
         error = None if task.cancelled() else task.exception()
-        if error is not None:  # a defect of ours, which must not leave anybody waiting for ever
+        if isinstance(error, Exception):  # a defect of ours must not leave waits open for ever
             self._abort(error)
-        elif self._awaited and not self._closed:
+        elif (self._watching or self._sweeps) and not self._closed:
             self._start()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
-            while self._awaited:
+            while self._watching or self._sweeps:
                 self._wake.clear()
-                pause = self._ask_what_is_due(group)
+                pause = self._send_due_reads(group)
                 self._next_at = self._clock.now() + pause
                 alarm = loop.call_later(min(max(pause, _TICK_S), _REVIEW_S), self._wake.set)
                 try:
@@ -233,156 +294,188 @@ class Poller:
             for read in self._reads:
                 read.cancel()
 
-    def _ask_what_is_due(self, readers: asyncio.TaskGroup) -> float:
-        """Start the reads whose time has come; seconds until the next."""
+    def _send_due_reads(self, group: asyncio.TaskGroup) -> float:
+        """Start the reads that are due; return the seconds until the next one."""
         now = self._clock.now()
-        if now < self._calm_until:
-            return self._calm_until - now
+        if now < self._paused_until:
+            return self._paused_until - now
         if now - self._reviewed_at >= _REVIEW_S:
             self._review(now)
-        pause = self._confirm(readers, now)
-        for desk in self._desks.values():
-            pause = min(pause, self._sweep(desk, readers, now))
+        pause = self._send_confirms(group, now)
+        for poller in self._resources.values():
+            pause = min(pause, self._send_scheduled(poller, group, now))
+        for sweep in self._sweeps:
+            pause = min(pause, self._send_sweep(sweep, group, now))
         return pause
 
-    def _confirm(self, readers: asyncio.TaskGroup, now: float) -> float:
-        """GETs for those whose rows look settled: before all sweeps."""
-        while self._confirms:
-            hold = self._hold(now, Priority.CONFIRM)
-            if hold > 0:
-                return hold
-            desk, watch = self._confirms.popleft()
-            if not watch.in_flight and any(tracker.waiters for tracker in watch.trackers):
-                watch.in_flight = True
-                self._begin(readers, desk, ReadOne(watch), Priority.CONFIRM)
-            else:
-                watch.confirming = False
+    def _send_confirms(self, group: asyncio.TaskGroup, now: float) -> float:
+        """Start confirming GETs; they go before all scheduled reads."""
+        for poller in self._resources.values():
+            while poller.schedule.confirms:
+                hold = self._hold(now, Priority.CONFIRM)
+                if hold > 0:
+                    return hold
+                read = poller.schedule.next_confirm(now, poller.is_wanted)
+                if read is not None:
+                    self._begin(group, poller, read)
         return math.inf
 
-    def _sweep(self, desk: Desk, readers: asyncio.TaskGroup, now: float) -> float:
-        while self._in_flight < _MAX_IN_FLIGHT and len(desk.planner):
+    def _send_scheduled(
+        self, poller: ResourcePoller, group: asyncio.TaskGroup, now: float
+    ) -> float:
+        while self._in_flight < _MAX_IN_FLIGHT and len(poller):
             hold = self._hold(now, Priority.SWEEP)
             if hold > 0:
                 return hold
-            ask = desk.planner.next_read(now, lambda: self._quota(now))
-            if isinstance(ask, int | float):
-                return ask
-            self._begin(readers, desk, ask, Priority.SWEEP)
+            read = poller.schedule.next_read(now, lambda: self._quota(now))
+            if isinstance(read, int | float):
+                return read
+            self._begin(group, poller, read)
+        return math.inf
+
+    def _send_sweep(self, sweep: AccountSweep, group: asyncio.TaskGroup, now: float) -> float:
+        while self._in_flight < _MAX_IN_FLIGHT:
+            hold = self._hold(now, Priority.SWEEP)
+            if hold > 0:
+                return hold
+            read = sweep.next_read(now)
+            if isinstance(read, int | float):
+                return read
+            self._begin(group, self._resource_poller(sweep.adapter), read)
         return math.inf
 
     def _begin(
-        self,
-        readers: asyncio.TaskGroup,
-        desk: Desk,
-        ask: ReadOne[Watch] | ReadPage,
-        priority: Priority,
+        self, group: asyncio.TaskGroup, poller: ResourcePoller, read: PollerRead
     ) -> None:
-        # Counted when decided, not when the task gets to run: the next decision is made before.
-        if isinstance(ask, ReadPage):
-            task = readers.create_task(self._list(desk, ask))
-        else:
-            task = readers.create_task(self._get(desk, ask.entry, priority))
+        # Counted here and not when the task runs: the next decision comes before that.
+        self._in_flight += _weight(read)
+        match read:
+            case ReadOne():
+                task = group.create_task(self._get(poller, read))
+            case ReadPage():
+                task = group.create_task(self._list(poller, read))
+            case SweepRead():
+                task = group.create_task(self._read_for_sweep(poller, read))
         self._reads.add(task)
-        self._in_flight += _weight(ask)
-        task.add_done_callback(partial(self._read_over, desk, ask))
+        task.add_done_callback(partial(self._read_over, poller, read))
 
     def _read_over(
-        self, desk: Desk, ask: ReadOne[Watch] | ReadPage, task: asyncio.Task[None]
+        self, poller: ResourcePoller, read: PollerRead, task: asyncio.Task[None]
     ) -> None:
-        """Look again, if there may be something to ask before it was time to."""
+        """Free the read's place, and wake the task if something may be due earlier."""
         if task.cancelled() or task.exception() is not None:
-            desk.forget(ask)
-        if self._late:
-            self._let_go()
+            if isinstance(read, SweepRead):
+                read.sweep.cancelled()
+            else:
+                poller.schedule.read_cancelled(read)
+        if self._awaiting_page:
+            self._release_overdue()
         full = self._in_flight >= _MAX_IN_FLIGHT
         self._reads.discard(task)
-        self._in_flight -= _weight(ask)
+        self._in_flight -= _weight(read)
         sooner = self._next_at - _TICK_S
-        if full or self._confirms or any(d.planner.due_at < sooner for d in self._desks.values()):
+        schedules = [one.schedule for one in self._resources.values()]
+        due = any(one.confirms or one.due_at < sooner for one in schedules)
+        if full or due or self._sweeps:
             self._wake.set()
 
-    async def _get(self, desk: Desk, watch: Watch, priority: Priority) -> None:
+    # -- reads --------------------------------------------------------------------------------
+
+    async def _get(self, poller: ResourcePoller, read: ReadOne[ChangeTracker[Any]]) -> None:
+        call, priority = CallRecord(), Priority.CONFIRM if read.confirms else Priority.SWEEP
+        answer = await self._answer(poller.adapter.get(read.entry.ref, priority, call))
+        self._gets += call.requests
+        poller.get_done(read, answer, call)
+
+    async def _list(self, poller: ResourcePoller, read: ReadPage) -> None:
         call = CallRecord()
-        answer = await self._answer(desk.source.get(watch.stage, priority, call))
-        self._gets += call.sends
-        trackers = tuple(watch.trackers)
-        desk.take(watch, answer, call, priority)
-        for tracker in trackers:
-            if tracker.waiters and isinstance(tracker.decision, Pending):
-                before = tracker.seat
-                self._steps.go_on(tracker, watch)
-                if tracker.seat is not before:
-                    self._seat(tracker)
+        page = await self._answer(poller.adapter.list_page(read.number, call, read.region))
+        self._lists += call.requests
+        if isinstance(page, Page):
+            trust_rows = self._trusts_rows(self._clock.now())
+            poller.page_done(read, page, call, trust_rows=trust_rows)
+        else:
+            poller.page_failed(read, page, call)
 
-    async def _list(self, desk: Desk, ask: ReadPage) -> None:
-        sweep = desk.source.list_page
-        assert sweep is not None  # noqa: S101 - else nothing would be listed
-        call = CallRecord()
-        where = () if ask.region is None else (ask.region,)
-
-        async def read() -> Page | None:
-            return desk.read(ask, await sweep(ask.page, call, *where), call)
-
-        page = await self._answer(read())
-        self._lists += call.sends
-        trusting = self._trusts_lists(self._clock.now())
-        for watch in desk.take_page(ask, page, call, trusting=trusting):
-            self._steps.prove(desk, watch)
+    async def _read_for_sweep(self, poller: ResourcePoller, read: SweepRead) -> None:
+        call, sweep = CallRecord(), read.sweep
+        if read.page is not None:
+            answer = await self._answer(
+                poller.adapter.list_page(read.page, call, sweep.region)
+            )
+            self._lists += call.requests
+        else:
+            ref = ResourceRef(poller.adapter.kind, str(read.id))
+            answer = await self._answer(poller.adapter.get(ref, Priority.CONFIRM, call))
+            self._gets += call.requests
+        gone = isinstance(answer, NotFoundError) and read.page is None
+        if isinstance(answer, Exception) and not gone:
+            sweep.failed(answer, call)
+        elif isinstance(answer, Page):
+            sweep.page_done(read, answer, call)
+        else:
+            sweep.get_done(read, answer, call)
 
     async def _answer(self, reading: Awaitable[Any]) -> Any:
-        """What was read, or the error that stood for it."""
+        """Return what was read, or the error in its place; pause after repeated failures."""
         try:
             answer = await reading
         except ClientClosedError:
             raise
         except Exception as error:
             answer = error
-        broken = isinstance(answer, Exception) and not isinstance(
+        failed = isinstance(answer, Exception) and not isinstance(
             answer, NotFoundError | RateLimitError
         )
-        self._failures = self._failures + 1 if broken else 0
+        self._failures = self._failures + 1 if failed else 0
         now = self._clock.now()
         if self._failures >= _FAILURES:
             pause = self._policy.target_lag * 2.0 ** min(self._failures - _FAILURES, 30)
-            self._calm_until = now + min(pause, self._policy.max_interval)
+            self._paused_until = now + min(pause, self._policy.max_interval)
         if isinstance(answer, RateLimitError) and answer.retry_after and self._budget is None:
-            self._calm_until = max(self._calm_until, now + answer.retry_after)
+            self._paused_until = max(self._paused_until, now + answer.retry_after)
         return answer
 
-    # -- what may be spent --------------------------------------------------------------------
+    # -- the budget ---------------------------------------------------------------------------
 
     def _hold(self, now: float, priority: Priority) -> float:
+        """Return the seconds until the budget allows a request of this priority."""
         if self._budget is None:
             return 0.0
         return self._budget.delay(now, priority, ahead=self._budget.ahead(priority))
 
     def _quota(self, now: float) -> PollQuota:
-        """What sweeps may plan with, and the GETs that will prove what they find."""
+        """Return what list reads may plan with."""
         if self._budget is None:
             return _UNLIMITED
-        proofs = 0 if self._policy.confirm == "never" else self._awaited
-        # Others on the same token plan as we do: a little chance keeps us from doing it in step.
-        room = 1 - _JITTER * random.random() if self._budget.foreign else 1.0  # noqa: S311
-        burst, left = self._budget.burst * _BURST_SHARE, self._budget.remaining(now)
-        return PollQuota(burst * room, left * room, proofs, steady_writes=self._budget.steady(now))
+        confirms = 0 if self._policy.confirm == "never" else self._watching
+        # Other processes on the same token plan alike; jitter keeps them out of step.
+        share = 1 - _JITTER * random.random() if self._budget.foreign else 1.0  # noqa: S311
+        burst, remaining = self._budget.burst * _BURST_SHARE, self._budget.remaining(now)
+        steady = self._budget.steady(now)
+        return PollQuota(burst * share, remaining * share, confirms, steady_writes=steady)
 
-    def _trusts_lists(self, now: float) -> bool:
-        """Whether a list row may settle a wait: proofs would come too late, or eat the hour."""
+    def _trusts_rows(self, now: float) -> bool:
+        """Return whether list rows may settle waits: GETs would come too late, or cost too much."""
         if self._policy.confirm != "auto" or self._budget is None:
             return self._policy.confirm == "never"
-        if not all(desk.planner.pace.confirms_fit for desk in self._desks.values()):
+        schedules = [poller.schedule for poller in self._resources.values()]
+        if not all(schedule.pace.confirms_fit for schedule in schedules):
             return True
-        queue = len(self._confirms)
-        return self._budget.delay(now, Priority.CONFIRM, ahead=queue) > self._policy.target_lag
+        queued = sum(schedule.confirms for schedule in schedules)
+        return self._budget.delay(now, Priority.CONFIRM, ahead=queued) > self._policy.target_lag
 
     def _review(self, now: float) -> None:
+        """Check the duration model against what is pending, and read overdue operations."""
         self._reviewed_at = now
-        per_second = self._quota(now).remaining / _HOUR_S
-        self._steps.remind(self._desks.values(), per_second, _REVIEW_S)
-        for desk in self._desks.values():
-            if self._laws.review(desk.pending()):
-                desk.planner.kind_told()
+        quota = self._quota(now)
+        for poller in self._resources.values():
+            poller.remind(quota, _REVIEW_S)
+            if self._durations.review(poller.pending_ages()):
+                poller.schedule.distributions_changed()
 
 
-def _weight(ask: ReadOne[Watch] | ReadPage) -> int:
-    return _PAGE_WEIGHT if isinstance(ask, ReadPage) else 1
+def _weight(read: PollerRead) -> int:
+    """Return how much of `_MAX_IN_FLIGHT` a read takes."""
+    is_page = isinstance(read, ReadPage) or (isinstance(read, SweepRead) and read.page is not None)
+    return _PAGE_WEIGHT if is_page else 1

@@ -1,25 +1,26 @@
-"""What a client is doing about its waits, as one value."""
+"""A client's polling at one moment, as a value."""
 
-from msgspec import Struct
+from attrs import frozen
 
-from di_async.core.waiting.durations import Key
+from di_async.core.waiting.observation import DurationKey
 
 __all__ = ["Stats"]
 
 
-class Stats(Struct, frozen=True, kw_only=True):
-    """A moment of a client's polling; `str()` is one line.
+@frozen(kw_only=True)
+class Stats:
+    """A client's polling at one moment; `str()` returns one line.
 
     Attributes:
-        awaited: resources that somebody waits for.
-        pages: list pages known; None where no list was read yet.
+        awaited: resources that are being waited for.
+        pages: list pages known; None before the first list was read.
         gets, lists: reads that polling has sent so far, silent repeats included.
-        confirms: resources whose row looks settled and whose proof is still to be asked for.
-        period: seconds between two reads of a page or a resource, at the pace that holds.
+        confirms: confirming GETs that are queued.
+        period: seconds between two reads of a page or a resource, at the present pace.
         laws: the kinds (action, region, accelerator) whose durations are known well enough.
-        minute, hour: requests of this client's budget in the last minute and hour, whoever sent
-            them; None without a budget.
-        refused: answers 429.
+        minute, hour: requests counted by this client's budget in the last minute and hour; None
+            without a budget.
+        refused: 429 answers.
     """
 
     awaited: int = 0
@@ -28,7 +29,7 @@ class Stats(Struct, frozen=True, kw_only=True):
     lists: int = 0
     confirms: int = 0
     period: float | None = None
-    laws: tuple[Key, ...] = ()
+    laws: tuple[DurationKey, ...] = ()
     minute: int | None = None
     hour: int | None = None
     refused: int = 0

@@ -1,35 +1,24 @@
-"""Follows one change: folds each read into its ledger, keeps its history, wakes who waits.
+"""Follow one change: fold each read into its evidence, keep its history, wake its waiters.
 
-No I/O here; the poller feeds `absorb`. Idle waits cost a future each: a read that decides nothing
-wakes nobody but those who stream events.
+No I/O: the poller delivers reads. An idle wait costs one future; a read that decides nothing wakes
+only waiters that stream events.
 """
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from msgspec import Struct, field
-from msgspec.structs import replace
+from attrs import define, evolve, field
 
 from di_async.core.errors import APIError
-from di_async.core.protocols import Source
-from di_async.core.waiting.durations import Key
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
-    Action,
     Decision,
     Evidence,
-    Expectation,
     Expired,
     Failed,
-    Observation,
     Pending,
-    Read,
-    ReadFailed,
-    ReadFound,
-    ReadMissing,
     Refused,
     Settled,
     Superseded,
@@ -38,6 +27,16 @@ from di_async.core.waiting.evidence import (
     fold,
     judge,
 )
+from di_async.core.waiting.observation import (
+    Action,
+    Expectation,
+    Observation,
+    Read,
+    ReadFailed,
+    ReadFound,
+    ReadMissing,
+)
+from di_async.core.waiting.resource_adapter import ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
 
@@ -45,50 +44,33 @@ __all__ = ["ChangeTracker", "PendingOperation", "Waiter"]
 
 logger = logging.getLogger("di_async.poller")
 
-# Enough for any story; a provider that flaps for days must not eat the memory.
+# Bounds the memory of a wait on a resource that flaps for days.
 _MAX_HISTORY = 1000
 
 R = TypeVar("R")
 
 
-class PendingOperation(Struct, eq=False):
-    """Something that has to end before the resource can be judged."""
+@define(eq=False)
+class PendingOperation:
+    """An operation or task that must finish before the resource can be judged."""
 
-    source: Source[Any]
-    resource: ResourceRef
+    ref: ResourceRef
     expectation: Expectation
-    evidence: Evidence = field(default_factory=Evidence)
-    sent_at: float = -math.inf
-    aside: Any = None
-    """The poller's read of it while the resource is looked at."""
-    pause: float = 0.0
-    """While the resource is looked at instead: seconds before it is asked again."""
+    evidence: Evidence = field(factory=Evidence)
 
 
-class Waiter(Struct, eq=False):
-    """Somebody who waits: for the verdict, or (`any_news`) for the next thing learned."""
+@define(eq=False)
+class Waiter:
+    """One caller that awaits a decision, or with `any_news` the next history entry."""
 
     future: asyncio.Future[Decision]
     deadline: float | None = None
     any_news: bool = False
-    tracker: Any = None
-    looks: int | None = None
-    """With `timeout=0`: how many looks there were before the one that is owed."""
-    due: bool = False
-    """Its deadline has passed, or does not matter any more."""
-    grace: asyncio.TimerHandle | None = None
-    """Ends what it was given beyond its deadline."""
-
-    @property
-    def until(self) -> float:
-        """The deadline; infinite where there is none."""
-        return math.inf if self.deadline is None else self.deadline
-
-    def __lt__(self, other: "Waiter") -> bool:
-        return self.until < other.until
+    reads_at_start: int | None = None
+    """With `timeout=0`: the tracker's read count; one more read is due before it may end."""
 
     def resolve(self, decision: Decision) -> None:
-        """Let it go on with this verdict."""
+        """End the wait with this decision."""
         if not self.future.done():
             self.future.set_result(decision)
 
@@ -98,63 +80,49 @@ class ChangeTracker(Generic[R]):
 
     def __init__(
         self,
-        source: Source[R],
+        adapter: ResourceAdapter[R],
         id: str,
         expectation: Expectation,
         clock: Clock,
         *,
+        initial: Any = None,
         started_at: float | None = None,
         predicate: Callable[[R], object] | None = None,
-        steps: Sequence[ResourceRef] = (),
+        operations: Sequence[ResourceRef] = (),
+        settled_by: str | None = None,
     ) -> None:
         started = expectation.accepted_at if started_at is None else started_at
-        self.source = source
-        self.target = ResourceRef(source.kind, id)
-        self._steps = tuple(
-            # The write has made it, so a young one may not be seen everywhere yet.
-            PendingOperation(
-                source.operation(stage),
-                stage,
-                Expectation(action=Action.CREATE, accepted_at=started),
-            )
-            for stage in steps
-        )
-        self.seat: Any = None
-        """Where the poller has put it while somebody waits."""
-        self.confirm_requested = False
-        """Its step was asked for because the resource looked over."""
-        self.resource_first = False
-        """The resource is looked at although steps have not been seen to end: one of a crowd."""
-        self.expectation = expectation
+        self.adapter = adapter
         self.clock = clock
+        self.target = ResourceRef(adapter.kind, id)
+        self.expectation = expectation
         self.started_at = started
-        self.initial: Any = None
-        """What the write's answer showed."""
+        self.initial = initial
+        """The answer to the write."""
         self.latest: R | None = None
+        """The resource as read last."""
         self.evidence = Evidence()
+        self.decision: Decision = Settled(settled_by) if settled_by else Pending()
         self.history: list[StatusChange] = []
-        self.spent = 0
-        """Requests, without those that its watch counts for all who are on it."""
-        self.decision: Decision = Pending()
+        self.requests = 0
+        """Requests that this wait has cost so far, silent repeats included."""
         self.waiters: list[Waiter] = []
-        self.duration_key: Key = (expectation.action.value, "", "")
-        self.duration_recorded = False
-        """The duration model knows of it."""
-        self._step_looks = 0
         self.looks_settled = False
-        """So the resource says, while a step may still be going on."""
+        """The resource looks settled while an operation is still pending."""
+        # Created just now, an operation may not be visible everywhere yet.
+        created = Expectation(action=Action.CREATE, accepted_at=started)
+        self._operations = tuple(PendingOperation(ref, created) for ref in operations)
+        self._duration_recorded = False
+        self._operation_reads = 0
         self._predicate = predicate
         self._status: str | None = None
-        self._unknown_told: set[str] = set()
+        self._warned: set[str] = set()
+
+    # -- what is known ------------------------------------------------------------------------
 
     @property
-    def requests(self) -> int:
-        """What it has cost on the wire so far."""
-        return self.spent if self.seat is None else self.spent + int(self.seat[1].sends)
-
-    @property
-    def known(self) -> Any:
-        """As last seen, or as the write's answer showed it."""
+    def last_seen(self) -> Any:
+        """The resource as read last, or as the write's answer showed it."""
         return self.initial if self.latest is None else self.latest
 
     @property
@@ -163,146 +131,51 @@ class ChangeTracker(Generic[R]):
         return self.clock.now() - self.started_at
 
     @property
-    def operation(self) -> PendingOperation | None:
-        """The first of the steps that have not been seen to end; None: the resource decides."""
-        return self._steps[0] if self._steps else None
+    def operation(self) -> ResourceRef | None:
+        """The first operation that has not finished; None: the resource decides."""
+        return self._operations[0].ref if self._operations else None
 
     @property
     def operations(self) -> tuple[ResourceRef, ...]:
-        """Those steps."""
-        return tuple(step.resource for step in self._steps)
-
-    @property
-    def next_resource(self) -> ResourceRef:
-        """What is to be read next."""
-        return self._steps[0].resource if self._steps and not self.resource_first else self.target
+        """All operations that have not finished."""
+        return tuple(operation.ref for operation in self._operations)
 
     @property
     def status(self) -> str:
-        """The last word known: the resource's, or while it was not looked at, its step's."""
-        if self.evidence.observation is None and self.operation is not None:
-            seen = self.operation.evidence.observation
-            return f"{self.operation.source.noun} {seen.status if seen else 'never seen'}"
-        return self.evidence.observation.status if self.evidence.observation else "never seen"
+        """The last status word: the resource's or, before it was read, the operation's."""
+        if self.evidence.observation is not None:
+            return self.evidence.observation.status
+        if self._operations:
+            seen = self._operations[0].evidence.observation
+            return f"{self._operations[0].ref.kind} {seen.status if seen else 'never seen'}"
+        return "never seen"
 
     @property
     def last_error(self) -> Any:
-        """The last read's error, if it told nothing."""
-        of_step = self.operation.evidence.last_error if self.operation else None
-        return of_step or self.evidence.last_error
+        """The error of the last read that failed."""
+        of_operation = self._operations[0].evidence.last_error if self._operations else None
+        return of_operation or self.evidence.last_error
 
     @property
     def reads(self) -> int:
-        """Reads that told something, of whatever stage."""
-        return self._step_looks + self.evidence.reads
+        """How many reads counted, of the resource and its operations."""
+        return self._operation_reads + self.evidence.reads
 
-    def case_of(self, stage: ResourceRef) -> Expectation:
-        """What a read of this stage is held against."""
-        return (
-            self.expectation
-            if stage == self.target or not self._steps
-            else self._steps[0].expectation
-        )
+    def expectation_of(self, ref: ResourceRef) -> Expectation:
+        """Return what a read of the resource, or of the first operation, is judged by."""
+        if ref == self.target or not self._operations:
+            return self.expectation
+        return self._operations[0].expectation
 
-    def record_read(self, read: Read, sends: int, stage: ResourceRef) -> None:
-        """Learn from one more read that cost `sends` requests, and wake those whom it concerns."""
-        self.spent += sends
-        if not isinstance(self.decision, Pending):
-            return
-        if stage == self.target:
-            evidence = fold(self.expectation, self.evidence, read)
-            self._advance(read, evidence, self._judged(evidence))
-        elif self._steps and stage == self._steps[0].resource:
-            self._absorb_step(self._steps[0], read)
+    # -- waiters ------------------------------------------------------------------------------
 
-    def _judged(self, evidence: Evidence) -> Decision:
-        """What the reads prove; nothing but a refusal while a step may still be going on."""
-        decision = judge(self.expectation, evidence)
-        self.looks_settled = bool(self._steps) and not isinstance(decision, Pending | Refused)
-        return Pending() if self.looks_settled else decision
+    def add_waiter(self, waiter: Waiter) -> None:
+        """Wake this waiter from now on."""
+        self.waiters.append(waiter)
 
-    def _absorb_step(self, step: PendingOperation, read: Read) -> None:
-        step.evidence = fold(step.expectation, step.evidence, read)
-        self._step_looks += 1
-        decision, noun = judge(step.expectation, step.evidence), step.source.noun
-        told = len(self.history)
-        match read:
-            case ReadFound(observation=observation):
-                self._add(f"{noun} {observation.status}", self._status)
-                self._warn_unknown(observation)
-            case ReadMissing():
-                self._add(f"{noun}: GET answered 404", self._status)
-            case ReadFailed(error=error):
-                self._add(f"{noun}: {_trouble(error)}", self._status)
-        if isinstance(decision, Settled | Vanished):
-            # One that its provider has forgotten tells nothing: the resource has to.
-            self._steps = self._steps[1:]
-            self._begin_anew(read.started_at)
-            return  # nobody is woken: the next stage is read at once
-        if isinstance(decision, Failed):
-            decision = Failed(f"{noun}: {decision.reason}")
-            self._conclude(decision, "get")
-        elif not isinstance(decision, Refused):
-            decision = Pending()
-        self._wake(decision, news=len(self.history) > told)
-
-    def _begin_anew(self, at: float) -> None:
-        """A step has ended: what was seen of the resource before proves nothing."""
-        before = self.evidence
-        self.expectation = replace(
-            self.expectation, accepted_at=max(self.expectation.accepted_at, at)
-        )
-        self.evidence = Evidence(
-            reads=before.reads, newest_version=before.newest_version, ever_seen=before.ever_seen
-        )
-        self.looks_settled = False
-
-    def lapse(self) -> None:
-        """Let go of those whose time is over."""
-        self._wake(Pending(), news=False)
-
-    def record_row(self, read: ReadFound, sends: int, *, trusting: bool) -> bool:
-        """Learn from a list row; True if it may be over, which a GET must prove.
-
-        With `trusting` its word is taken, if it shows its spec or this wait saw it unsettled.
-        """
-        self.spent += sends
-        if not isinstance(self.decision, Pending):
-            return False
-        evidence = fold(self.expectation, self.evidence, read)
-        decision = judge(self.expectation, evidence)
-        trusted = (
-            trusting
-            and not self._steps
-            and (read.observation.has_spec or self.evidence.seen_in_progress)
-        )
-        if not isinstance(decision, Pending) and not trusted:
-            return evidence is not self.evidence
-        self._advance(read, evidence, decision)
-        return False
-
-    def _advance(self, read: Read, evidence: Evidence, decision: Decision) -> None:
-        """Take the next ledger on, tell what is new in it, and wake whom it concerns."""
-        before, told = self.evidence, len(self.history)
-        if evidence is before:
-            return
-        self.evidence = evidence
-        stale = evidence.observation is before.observation
-        self._tell(read, stale=stale)
-        if self._predicate is not None and isinstance(read, ReadFound) and not stale:
-            decision = (
-                Settled("the predicate holds") if self._predicate(read.resource) else decision
-            )
-        if not isinstance(decision, Pending | Refused):
-            self._conclude(decision, read.source if isinstance(read, ReadFound) else "get")
-        if not self.looks_settled:  # else its step is read first
-            self._wake(decision, news=len(self.history) > told)
-
-    def _conclude(self, decision: Decision, source: str) -> None:
-        self.decision = decision
-        ending = _ending(decision) + (" (list evidence)" if source == "list" else "")
-        self._add(ending, self._status, source=source)
-        logger.info("%s %s: %s", *self._who, ending)
+    def remove_waiter(self, waiter: Waiter) -> None:
+        """Stop waking this waiter."""
+        self.waiters.remove(waiter)
 
     def abort(self, error: BaseException) -> None:
         """End every wait with this error."""
@@ -310,42 +183,150 @@ class ChangeTracker(Generic[R]):
             if not waiter.future.done():
                 waiter.future.set_exception(error)
 
+    def release_expired(self) -> None:
+        """End the waits whose deadline has passed."""
+        self._wake(Pending(), news=False)
+
     def _wake(self, decision: Decision, *, news: bool) -> None:
         now = self.clock.now()
         for waiter in tuple(self.waiters):
-            mine = check_deadline(decision, now=now, deadline=waiter.deadline)
-            if not isinstance(mine, Pending) or (news and waiter.any_news):
-                waiter.resolve(mine)
+            own = check_deadline(decision, now=now, deadline=waiter.deadline)
+            if not isinstance(own, Pending) or (news and waiter.any_news):
+                waiter.resolve(own)
 
-    # -- the story ----------------------------------------------------------------------------
+    # -- reads --------------------------------------------------------------------------------
 
-    def _tell(self, read: Read, *, stale: bool) -> None:
+    def record_read(self, read: Read, requests: int, ref: ResourceRef) -> None:
+        """Record a GET of the resource or of an operation, and wake waiters it concerns."""
+        self.requests += requests
+        if not isinstance(self.decision, Pending):
+            return
+        if ref == self.target:
+            evidence = fold(self.expectation, self.evidence, read)
+            decision = judge(self.expectation, evidence)
+            undecided = isinstance(decision, Pending | Refused)
+            self.looks_settled = bool(self._operations) and not undecided
+            self._advance(read, evidence, Pending() if self.looks_settled else decision)
+        elif self._operations and ref == self._operations[0].ref:
+            self._record_operation(self._operations[0], read)
+
+    def record_row(self, read: ReadFound, requests: int, *, trusted: bool) -> bool:
+        """Record a list row; return True if it looks settled and needs a GET to confirm it.
+
+        With `trusted` the row may settle the wait if it shows the spec, or if this wait saw the
+        resource in progress before.
+        """
+        self.requests += requests
+        if not isinstance(self.decision, Pending):
+            return False
+        evidence = fold(self.expectation, self.evidence, read)
+        decision = judge(self.expectation, evidence)
+        conclusive = read.observation.has_spec or self.evidence.seen_in_progress
+        if not isinstance(decision, Pending) and not (
+            trusted and conclusive and not self._operations
+        ):
+            return evidence is not self.evidence
+        self._advance(read, evidence, decision)
+        return False
+
+    def record_settled(self) -> bool:
+        """Return True the first time: one change counts once for the duration model."""
+        first, self._duration_recorded = not self._duration_recorded, True
+        return first
+
+    def record_unchanged_row(self, requests: int) -> None:
+        """Record a list row that shows what the last one showed."""
+        self.requests += requests
+
+    def _record_operation(self, operation: PendingOperation, read: Read) -> None:
+        operation.evidence = fold(operation.expectation, operation.evidence, read)
+        self._operation_reads += 1
+        decision, noun = judge(operation.expectation, operation.evidence), operation.ref.kind
+        entries = len(self.history)
+        match read:
+            case ReadFound(observation=observation):
+                self._add(f"{noun} {observation.status}", self._status)
+                self._warn_if_undocumented(observation)
+            case ReadMissing():
+                self._add(f"{noun}: GET answered 404", self._status)
+            case ReadFailed(error=error):
+                self._add(f"{noun}: {_error_text(error)}", self._status)
+        if isinstance(decision, Settled | Vanished):
+            # An operation that its provider no longer knows has ended; the resource decides.
+            self._finish_operation(read.started_at)
+            return
+        if isinstance(decision, Failed):
+            decision = Failed(f"{noun}: {decision.reason}")
+            self._conclude(decision, "get")
+        elif not isinstance(decision, Refused):
+            decision = Pending()
+        self._wake(decision, news=len(self.history) > entries)
+
+    def _finish_operation(self, at: float) -> None:
+        """Drop the first operation; reads of the resource from before its end prove nothing."""
+        self._operations = self._operations[1:]
+        before, accepted_at = self.evidence, self.expectation.accepted_at
+        self.expectation = evolve(self.expectation, accepted_at=max(accepted_at, at))
+        self.evidence = Evidence(
+            reads=before.reads,
+            newest_version=before.newest_version,
+            ever_seen=before.ever_seen,
+        )
+        self.looks_settled = False
+
+    def _advance(self, read: Read, evidence: Evidence, decision: Decision) -> None:
+        """Adopt the next evidence, add what is new to the history, wake waiters."""
+        before, entries = self.evidence, len(self.history)
+        if evidence is before:
+            return
+        self.evidence = evidence
+        stale = evidence.observation is before.observation
+        self._add_read(read, stale=stale)
+        if self._predicate is not None and isinstance(read, ReadFound) and not stale:
+            holds = self._predicate(read.resource)
+            decision = Settled("the predicate holds") if holds else decision
+        if not isinstance(decision, Pending | Refused):
+            self._conclude(decision, read.source if isinstance(read, ReadFound) else "get")
+        if not self.looks_settled:  # else the operation is read first
+            self._wake(decision, news=len(self.history) > entries)
+
+    def _conclude(self, decision: Decision, source: str) -> None:
+        self.decision = decision
+        ending = _ending(decision) + (" (list evidence)" if source == "list" else "")
+        self._add(ending, self._status, source=source)
+        logger.info("%s %s: %s", self.adapter.noun, self.target.id, ending)
+
+    # -- history ------------------------------------------------------------------------------
+
+    def _add_read(self, read: Read, *, stale: bool) -> None:
         match read:
             case ReadFound(observation=observation) if stale:
-                self._add(
-                    f"stale read: {observation.status!r} is older than what is known", self._status
-                )
+                note = f"stale read: {observation.status!r} is older than what is known"
+                self._add(note, self._status)
             case ReadFound(observation=observation):
                 self.latest = read.resource
                 self._add(observation.reason, observation.status, source=read.source)
-                self._warn_unknown(observation)
+                self._warn_if_undocumented(observation)
                 self._status = observation.status
             case ReadMissing():
                 self._add("GET answered 404", self._status)
             case ReadFailed(error=error):
-                self._add(_trouble(error), self._status)
+                self._add(_error_text(error), self._status)
 
-    def _warn_unknown(self, observation: Observation) -> None:
-        if not observation.documented and observation.status not in self._unknown_told:
-            self._unknown_told.add(observation.status)
+    def _warn_if_undocumented(self, observation: Observation) -> None:
+        if not observation.documented and observation.status not in self._warned:
+            self._warned.add(observation.status)
             logger.warning(
-                "%s %s: unknown status %r counts as pending", *self._who, observation.status
+                "%s %s: unknown status %r counts as pending",
+                self.adapter.noun,
+                self.target.id,
+                observation.status,
             )
 
     def _add(self, note: str | None, status: str | None, source: str = "get") -> None:
         last = self.history[-1] if self.history else None
         if last is not None and (last.status, last.note) == (status, note):
-            self.history[-1] = replace(last, times=last.times + 1)
+            self.history[-1] = evolve(last, times=last.times + 1)
         elif len(self.history) < _MAX_HISTORY or not isinstance(self.decision, Pending):
             self.history.append(
                 StatusChange(
@@ -361,13 +342,9 @@ class ChangeTracker(Generic[R]):
                 )
             )
 
-    @property
-    def _who(self) -> tuple[str, str]:
-        return self.source.noun, self.target.id
 
-
-def _trouble(error: Any) -> str:
-    """An error's story without its request id, so that equal ones count up instead of piling up."""
+def _error_text(error: Any) -> str:
+    """Return an error's text without its request id, so that equal errors are counted."""
     if isinstance(error, APIError):
         return f"{type(error).__name__}: {error.status} {error.code or ''} {error.message}"
     return f"{type(error).__name__}: {error}"
@@ -377,15 +354,15 @@ def _ending(decision: Decision) -> str:
     match decision:
         case Settled(evidence=evidence):
             return f"settled: {evidence}"
-        case Failed(reason=why):
-            return f"failed: {why}"
-        case Superseded(reason=why):
-            return f"superseded: {why}"
+        case Failed(reason=reason):
+            return f"failed: {reason}"
+        case Superseded(reason=reason):
+            return f"superseded: {reason}"
         case Vanished():
             return "vanished: GET answers 404"
         case Refused(error=error):
             return f"refused: {error}"
         case Expired():
-            return "the time given is over"
+            return "the deadline passed"
         case Pending():
             return "pending"

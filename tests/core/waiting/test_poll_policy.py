@@ -2,7 +2,7 @@
 
 import pytest
 
-from di_async.core.waiting.durations import DurationModel
+from di_async.engine.waiting.duration_model import DurationModel
 from di_async.core.waiting.poll_policy import PollPolicy
 
 

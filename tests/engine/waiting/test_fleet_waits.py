@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from di_async import DigitalOcean, PollPolicy, RequestBudget, WaitRefusedError, WaitTimeoutError
-from di_async.core.waiting.durations import DurationModel
+from di_async.engine.waiting.duration_model import DurationModel
 from di_async.emulator import Lifecycle, LogNormal, World
 from tests.support import WorldTransport, a_spec, virtual_client
 

@@ -1,0 +1,140 @@
+"""What a read shows of a resource, and what a wait expects, in terms that no provider owns.
+
+A provider's lifecycle module turns its resource into an `Observation`; `evidence` decides what the
+observations of one wait prove. Values only: no clock, no network, no provider's status word.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+__all__ = [
+    "Action",
+    "DurationKey",
+    "Expectation",
+    "Observation",
+    "Phase",
+    "Read",
+    "ReadFailed",
+    "ReadFound",
+    "ReadMissing",
+    "ResourceVersion",
+]
+
+DurationKey = tuple[str, str, str]
+"""Action, region and accelerator, which decide how long a change takes; "" where unknown."""
+
+
+class Action(StrEnum):
+    """What a wait is about."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    ACTIVE = "active"
+    """No write: `wait_until_active`."""
+    PREDICATE = "predicate"
+    """No write, and the caller decides: `wait_until`."""
+
+
+class Phase(StrEnum):
+    """The four meanings that a provider's status words have. An unknown word is `WORKING`."""
+
+    READY = "ready"
+    WORKING = "working"
+    FAILED = "failed"
+    DELETING = "deleting"
+
+
+@frozen
+class ResourceVersion:
+    """What distinguishes one state of a resource from an older one; None where it is not shown."""
+
+    updated_at: datetime | None = None
+    spec_version: int | None = None
+    spec_id: str | None = None
+    pending_spec_version: int | None = None
+    pending_spec_id: str | None = None
+
+
+@frozen
+class Observation:
+    """One resource as one read shows it."""
+
+    status: str
+    phase: Phase
+    complete: bool = True
+    """Nothing is pending and the resource can be used. `READY` counts only with this."""
+    version: ResourceVersion = ResourceVersion()
+    matches_sent: bool | None = None
+    """The spec shown is the one that this change sent; None where they cannot be compared."""
+    reason: str | None = None
+    """Why it failed, or what it still lacks, as far as the provider shows it."""
+    documented: bool = True
+    """The provider documents this status word."""
+    has_spec: bool = True
+    """The read shows the spec; a light list row does not."""
+    failure_grace: float | None = None
+    """Seconds that a failure must last before it counts, for failures that may recover."""
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether an identical observation would prove nothing."""
+        return self.phase is Phase.WORKING or self.phase is Phase.DELETING
+
+
+@frozen(kw_only=True)
+class Expectation:
+    """What has to be proven; fixed when the provider accepts the write."""
+
+    action: Action
+    accepted_at: float
+    """Loop time in seconds. Reads that started earlier prove nothing."""
+    before: ResourceVersion = ResourceVersion()
+    """The resource as a GET showed it before the write. A read older than that is stale."""
+    before_phase: Phase | None = None
+    baseline: datetime | None = None
+    """`updated_at` in the answer to the write; proof has to be later."""
+    target_spec_version: int | None = None
+    """The spec version that this write makes, where the provider returned it."""
+    target_spec_id: str | None = None
+    sent: str | None = None
+    """What was sent, in the form that the provider's `observe` compares with (no secrets)."""
+    differed_before: bool | None = None
+    """Whether the resource differed from what was sent before the write; None: not comparable."""
+
+
+@frozen(kw_only=True)
+class ReadFound:
+    """A read that returned the resource."""
+
+    started_at: float
+    at: float
+    observation: Observation
+    resource: Any = None
+    source: str = "get"
+    """`get`, or `list` for a list row."""
+
+
+@frozen(kw_only=True)
+class ReadMissing:
+    """A GET that was answered with the API's own 404."""
+
+    started_at: float
+    at: float
+    error: Any = None
+
+
+@frozen(kw_only=True)
+class ReadFailed:
+    """A read without a usable answer: a transient error or, with `refused`, a final one."""
+
+    started_at: float
+    at: float
+    error: Any = None
+    refused: bool = False
+
+
+Read = ReadFound | ReadMissing | ReadFailed

@@ -1,0 +1,181 @@
+"""Which list page shows which watched id, and which rows changed since they were read last. Pure.
+
+Positions are learned from every page read and never assumed: pages shift while other resources are
+created and deleted. An id that is no longer on its page is `missing`; absence from a list proves
+nothing, so the schedule reads a missing id by GET.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from attrs import define, field, frozen
+
+__all__ = ["PageIndex", "PageUpdate", "RowKey"]
+
+RowKey = tuple[str, int]
+"""A row's id, and a fingerprint that differs when what the row shows differs."""
+
+
+@define(eq=False)
+class _Page:
+    """One list page as it was read last."""
+
+    ids: list[str] = field(factory=list)
+    """Watched ids, in row order."""
+    sent_after: int = 0
+    """How many ids had been added when the page was requested ..."""
+    searched_for: int = 0
+    """... and the same for its last answer: it could show every id added before."""
+
+
+@frozen
+class PageUpdate:
+    """What one page read says about the watched ids on it."""
+
+    changed: list[tuple[int, str]]
+    """Position and id of each row that is new on this page or shows something else."""
+    unchanged: list[str]
+    moved: bool
+    """An id came from another page, or was located."""
+
+
+class PageIndex:
+    """The watched ids of one list, by page."""
+
+    def __init__(self) -> None:
+        self.page_count: int | None = None
+        """How many pages the list has; None before the first read."""
+        self._pages: dict[int, _Page] = {}
+        self._page_of: dict[str, int | None] = {}
+        self._fingerprints: dict[str, int] = {}
+        self._unlocated: dict[str, int] = {}
+        self._missing: dict[str, float] = {}
+        self._added = 0
+
+    # -- which ids are watched ----------------------------------------------------------------
+
+    def add(self, id: str) -> None:
+        """Watch an id; its page has to be found."""
+        self._added += 1
+        self._page_of[id] = None
+        self._unlocated[id] = self._added
+
+    def remove(self, id: str) -> None:
+        """Stop watching an id."""
+        page = self._page_of.pop(id, None)
+        if page is not None:
+            self._pages[page].ids.remove(id)
+        self._fingerprints.pop(id, None)
+        self._unlocated.pop(id, None)
+        self._missing.pop(id, None)
+
+    def mark_dirty(self, id: str) -> None:
+        """Report the id's row as changed when it is read next."""
+        self._fingerprints.pop(id, None)
+
+    def reset(self) -> None:
+        """Forget all positions: another list is read from now on."""
+        self.page_count = None
+        self._pages.clear()
+        self._fingerprints.clear()
+        self._missing.clear()
+        for id in self._page_of:
+            self.relocate(id)
+
+    def relocate(self, id: str) -> None:
+        """Search an id that is missing from its page."""
+        self._missing.pop(id, None)
+        self._page_of[id] = None
+        self._unlocated.setdefault(id, 0)
+
+    # -- where they are -----------------------------------------------------------------------
+
+    def page_of(self, id: str) -> int | None:
+        """Return the page that showed the id last; None if unknown."""
+        return self._page_of.get(id)
+
+    def ids_on(self, number: int) -> Sequence[str]:
+        """Return the watched ids that a page showed last."""
+        page = self._pages.get(number)
+        return page.ids if page is not None else ()
+
+    def occupied(self) -> Iterable[tuple[int, Sequence[str]]]:
+        """Return the pages that show watched ids, with those ids."""
+        return [(number, page.ids) for number, page in self._pages.items() if page.ids]
+
+    @property
+    def unlocated(self) -> Collection[str]:
+        """Ids whose page is unknown."""
+        return self._unlocated
+
+    @property
+    def missing(self) -> dict[str, float]:
+        """Ids that were not on their page any more, and when."""
+        return self._missing
+
+    def unsearched(self) -> list[int]:
+        """Return the pages that may show an unlocated id, likely ones first."""
+        if not self._unlocated:
+            return []
+        newest = max(self._unlocated.values())
+        last = self.page_count or 1
+        order = dict.fromkeys((last, 1, *range(last - 1, 1, -1)))
+        return [n for n in order if n not in self._pages or self._pages[n].searched_for < newest]
+
+    # -- reads --------------------------------------------------------------------------------
+
+    def page_sent(self, number: int) -> None:
+        """Note that a page was requested: it need not show ids that are added later."""
+        self._page(number).sent_after = self._added
+
+    def update(
+        self, number: int, rows: Sequence[RowKey], page_count: int | None, now: float
+    ) -> PageUpdate:
+        """Record a page that was read and return which watched rows changed.
+
+        `page_count` is None where the answer does not show it.
+        """
+        page = self._page(number)
+        page.searched_for = max(page.searched_for, page.sent_after)
+        if page_count is not None:
+            self._set_page_count(page_count)
+        changed: list[tuple[int, str]] = []
+        unchanged: list[str] = []
+        moved = False
+        shown: dict[str, None] = {}
+        page_of, fingerprints = self._page_of, self._fingerprints
+        for position, (id, fingerprint) in enumerate(rows):
+            if id not in page_of or id in shown:
+                continue
+            shown[id] = None
+            known = page_of[id] == number
+            if known and fingerprints.get(id) == fingerprint:
+                unchanged.append(id)
+                continue
+            changed.append((position, id))
+            fingerprints[id] = fingerprint
+            if not known:
+                self._move(id, number)
+                moved = True
+        for id in page.ids:
+            if id not in shown and page_of.get(id) == number:
+                page_of[id] = None
+                self._missing[id] = now
+        page.ids = list(shown)
+        return PageUpdate(changed, unchanged, moved)
+
+    def _move(self, id: str, number: int) -> None:
+        before = self._page_of[id]
+        if before is not None and before in self._pages:
+            self._pages[before].ids.remove(id)
+        self._unlocated.pop(id, None)
+        self._missing.pop(id, None)
+        self._page_of[id] = number
+
+    def _set_page_count(self, count: int) -> None:
+        self.page_count = count
+        for number in [number for number in self._pages if number > count]:
+            for id in self._pages.pop(number).ids:
+                self.relocate(id)
+
+    def _page(self, number: int) -> _Page:
+        return self._pages.setdefault(number, _Page())

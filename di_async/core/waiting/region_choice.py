@@ -1,0 +1,65 @@
+"""Whether to read the whole account's list or the list of one region. Pure.
+
+Where everything watched is in one region, that region's list may have fewer pages than the account
+list has pages with watched resources. One of its pages shows how many it has: the price of a try.
+"""
+
+from collections.abc import Collection, Iterable
+
+from attrs import define, field
+
+__all__ = ["RegionChoice"]
+
+# From this many reads a round on, a region is worth a try.
+_MIN_READS = 3
+
+
+@define(eq=False)
+class RegionChoice:
+    """The region whose list is read; None for the account's list."""
+
+    region: str | None = None
+    _page_counts: dict[str, int] = field(factory=dict)
+    _largest: dict[str, int] = field(factory=dict)
+    """How many resources were watched in a region at once: its list has no fewer rows."""
+
+    def to_try(self, regions: Collection[str], reads: int, page_size: int) -> str | None:
+        """Return a region whose first page is worth a request.
+
+        `regions` are those of the watched resources; `reads` is what a round costs now.
+        """
+        if self.region is not None or reads < _MIN_READS:
+            return None
+        region = next(iter(regions))
+        largest = self._largest[region] = max(self._largest.get(region, 0), len(regions))
+        if largest > (reads - 1) * page_size or self._page_counts.get(region, 0) >= reads:
+            return None
+        if not region or not _all_in(region, regions):
+            return None
+        self._page_counts[region] = reads  # until its list shows the real number
+        return region
+
+    def enter(self, region: str, page_count: int, regions: Collection[str], reads: int) -> bool:
+        """Read this region's list from now on, if that takes fewer reads."""
+        self._page_counts[region] = page_count
+        if self.region is not None or page_count >= reads or not _all_in(region, regions):
+            return False
+        self.region = region
+        return True
+
+    def leave_if_outside(self, regions: Iterable[str]) -> bool:
+        """Return to the account's list if something watched is known to be elsewhere."""
+        if self.region is None or _all_in(self.region, regions, or_unknown=True):
+            return False
+        self.region = None
+        return True
+
+    def forget(self) -> None:
+        """Drop what was learned: nothing is watched any more."""
+        self._page_counts.clear()
+        self._largest.clear()
+
+
+def _all_in(region: str, regions: Iterable[str], *, or_unknown: bool = False) -> bool:
+    allowed = {region, ""} if or_unknown else {region}
+    return all(one in allowed for one in regions)

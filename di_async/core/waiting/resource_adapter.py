@@ -1,0 +1,96 @@
+"""What waiting needs to know about one provider's type of resource, as a protocol."""
+
+import math
+from typing import Any, Protocol, TypeVar
+
+from attrs import define, frozen
+
+from di_async.core.http import Priority
+from di_async.core.pagination import Page
+from di_async.core.waiting.observation import Expectation, Observation
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.resume_token import ResourceRef
+
+__all__ = ["CallRecord", "Capabilities", "ResourceAdapter"]
+
+R = TypeVar("R")
+
+
+@define
+class CallRecord:
+    """Request counters of one call, filled in even if it fails."""
+
+    started_at: float = math.inf
+    """Loop time of the first request: a read proves nothing about what happened later."""
+    requests: int = 0
+    """Requests sent, silent repeats included."""
+    maybe_processed: int = 0
+    """Those of them that the provider may have acted on."""
+
+
+@frozen(kw_only=True)
+class Capabilities:
+    """What a provider's API promises. The providers' docs say what holds instead."""
+
+    unique_names: bool = False
+    """A name belongs to one resource at a time, so a lost create can be looked up."""
+    spec_versions: bool = False
+    """A resource shows which version of its spec runs."""
+    updated_at: bool = False
+    """A resource shows when it last changed."""
+    shows_sent: bool = False
+    """A resource shows what an update sent, so that the two can be compared."""
+    busy_status: int | None = None
+    """The HTTP status that refuses a write only for now."""
+    operations: tuple[str, ...] = ()
+    """Kinds of what must finish before the resource is judged, such as a task."""
+
+
+class ResourceAdapter(Protocol[R]):
+    """One type of resource. Providers subclass this and set the attributes."""
+
+    provider: str
+    noun: str
+    """What messages call a resource."""
+    kind: str
+    """The `kind` of its references."""
+    resource_type: type
+    """The class of `get`'s and `decode_row`'s results."""
+    base_url: str
+    scope: str | None = None
+    """The zone or project that ids belong to."""
+    default_timeout: float = 3600.0
+    """Seconds that a wait without a timeout takes at most."""
+    capabilities: Capabilities = Capabilities()
+    has_list: bool = True
+    """`list_page` returns rows; without, each resource is read by GET."""
+    by_region: bool = False
+    """`list_page` can list one region."""
+
+    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
+        """GET a resource, or an operation of one of the capabilities' kinds, once.
+
+        Raises:
+            NotFoundError: the API's own 404. DIError: every other failure.
+        """
+        ...
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        """GET a list page of `poll_schedule.PAGE_SIZE` rows, once. Raises `DIError`."""
+        ...
+
+    def row_key(self, row: Any) -> RowKey:
+        """Return a row's id and a fingerprint that changes when its state does; ("", 0) if odd."""
+        ...
+
+    def decode_row(self, row: Any) -> R:
+        """Return a full list row as a resource. Raises `DecodeError`."""
+        ...
+
+    def observe(self, resource: Any, expectation: Expectation) -> Observation:
+        """Return what a read of a resource, or of an operation, shows."""
+        ...
+
+    def duration_key(self, resource: R) -> tuple[str, str]:
+        """Return region and accelerator, which decide how long changes take."""
+        return "", ""

@@ -1,0 +1,433 @@
+"""Poll the resources of one type: deliver each read to the waits it concerns. No I/O here.
+
+`poll_schedule` decides what to read and when, `evidence` what a read proves, and the `Poller`
+sends the requests. A list row is a hint and a GET confirms it; only where confirming GETs would
+come too late, and the policy allows it, a row settles a wait, and the history says so.
+
+Where a write is followed by an operation (or task), up to `_FEW_OPERATIONS` operations are each
+read to their end before the resource. Of more, the resources are read by list pages, and an
+operation is read when its resource looks settled, and every few minutes besides.
+"""
+
+import heapq
+import logging
+import math
+from typing import Any
+
+from attrs import define
+
+from di_async.core.errors import APIError, DIError, NotFoundError, ServerError
+from di_async.core.pagination import Page
+from di_async.core.waiting.durations import DurationEstimator
+from di_async.core.waiting.evidence import Pending, Settled
+from di_async.core.waiting.observation import (
+    Action,
+    DurationKey,
+    Read,
+    ReadFailed,
+    ReadFound,
+    ReadMissing,
+)
+from di_async.core.waiting.pacing import PollQuota
+from di_async.core.waiting.poll_policy import PollPolicy
+from di_async.core.waiting.poll_schedule import PollEntry, PollSchedule, ReadOne, ReadPage
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
+from di_async.core.waiting.resume_token import ResourceRef
+from di_async.engine.clock import Clock
+from di_async.engine.waiting.tracker import ChangeTracker
+
+__all__ = ["ResourcePoller"]
+
+logger = logging.getLogger("di_async.poller")
+
+Entry = PollEntry[ChangeTracker[Any]]
+
+# A resource younger than this was created by this process: its first read can wait its turn.
+_JUST_CREATED_S = 1.0
+# Light rows settle waits only after GETs have confirmed this many rows and refuted none.
+_ROWS_TO_CONFIRM = 20
+# Time stamps come in whole seconds.
+_STAMP_S = 1.0
+# A settle noticed after a long silence is placed within this last share of its age.
+_MIDPOINT_SHARE = 0.2
+# How many resources that are no longer watched are remembered before old ones are dropped.
+_REMEMBERED = 1000
+# Ages of pending changes are grouped in bins of this many seconds.
+_AGE_BIN_S = 10.0
+# How long a wait with an expired deadline may hold up its one read.
+_SOON_S = 5.0
+# So many operations are each followed by GETs; of more, their resources are.
+_FEW_OPERATIONS = 8
+# An operation is read at least this often, within this share of the quota: one that failed may
+# leave no trace at its resource.
+_REMIND_S = 300.0
+_REMIND_SHARE = 0.2
+_HOUR_S = 3600.0
+_WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
+
+
+@define(eq=False)
+class _OperationRead:
+    """Reads of an operation whose resource is watched by list pages."""
+
+    ref: ResourceRef
+    sent_at: float = -math.inf
+    pause: float = 0.0
+    """Seconds before the operation may be read again."""
+    entry: Entry | None = None
+    resource_looks_settled: bool = False
+
+
+class ResourcePoller:
+    """The watched resources of one adapter."""
+
+    def __init__(
+        self,
+        adapter: ResourceAdapter[Any],
+        policy: PollPolicy,
+        durations: DurationEstimator,
+        clock: Clock,
+    ) -> None:
+        self.adapter = adapter
+        self.schedule: PollSchedule[ChangeTracker[Any]] = PollSchedule(
+            policy, durations.distribution, by_region=adapter.by_region
+        )
+        self._policy = policy
+        self._durations = durations
+        self._clock = clock
+        self._use_list = adapter.has_list
+        self._entries: dict[ChangeTracker[Any], Entry] = {}
+        self._operation_reads: dict[ChangeTracker[Any], _OperationRead] = {}
+        self._operations_watched = 0
+        self._rows_confirmed = 0.0
+        self._keys: dict[DurationKey, DurationKey] = {}
+        self._last_reads: dict[ResourceRef, float] = {}
+        self._last_reads_limit = _REMEMBERED
+
+    def __len__(self) -> int:
+        return len(self.schedule)
+
+    # -- waits --------------------------------------------------------------------------------
+
+    def watch(self, tracker: ChangeTracker[Any]) -> None:
+        """Read what a tracker has to see next; soon, if one of its deadlines is near."""
+        entry = self._place(tracker)
+        now, lag = self._clock.now(), self._policy.target_lag
+        for waiter in tracker.waiters:
+            if waiter.deadline is not None and waiter.deadline <= now + lag:
+                pause = min(lag, _SOON_S) if waiter.deadline <= now else lag
+                self.schedule.request_by(entry, max(now, entry.read_at + pause))
+
+    def unwatch(self, tracker: ChangeTracker[Any]) -> None:
+        """Stop reading for a tracker that nobody awaits."""
+        entry = self._entries.pop(tracker, None)
+        self._operation_reads.pop(tracker, None)
+        if entry is not None:
+            self._remove_watcher(tracker, entry)
+
+    def abort(self, error: BaseException) -> None:
+        """End every wait with this error."""
+        for tracker in tuple(self._entries):
+            tracker.abort(error)
+
+    def awaits_read(self, tracker: ChangeTracker[Any]) -> tuple[bool, bool]:
+        """Return whether a GET, and whether a page, that may settle the wait is under way."""
+        entry = self._entries[tracker]
+        by_get = entry.in_flight or entry.confirm_requested
+        return by_get, self.schedule.page_in_flight(entry)
+
+    def is_wanted(self, entry: Entry) -> bool:
+        """Return whether anyone awaits the entry."""
+        return any(tracker.waiters for tracker in entry.watchers)
+
+    def _place(self, tracker: ChangeTracker[Any]) -> Entry:
+        ref = self._next_ref(tracker)
+        entry = self._entries.get(tracker)
+        if entry is not None:
+            if entry.ref == ref:
+                return entry
+            self._remove_watcher(tracker, entry)
+        is_target = ref == tracker.target
+        listed = self._use_list and is_target and tracker.expectation.action is not Action.PREDICATE
+        entry = self.schedule.find(ref)
+        if entry is None:
+            entry = self._new_entry(tracker, ref, listed=listed)
+            self.schedule.add(entry)
+            self._operations_watched += not is_target
+        elif not listed:
+            self.schedule.read_by_get(entry)
+        entry.watchers += (tracker,)
+        entry.joined_at = self._clock.now()
+        self.schedule.mark_dirty(entry)
+        self._entries[tracker] = entry
+        return entry
+
+    def _next_ref(self, tracker: ChangeTracker[Any]) -> ResourceRef:
+        """Return what is read for a tracker: its first operation or its resource."""
+        operation = tracker.operation
+        if operation is None or tracker in self._operation_reads:
+            return tracker.target
+        entry = self._entries.get(tracker)
+        reads_it = entry is not None and entry.ref == operation
+        if self._use_list and not reads_it and self._operations_watched >= _FEW_OPERATIONS:
+            self._operation_reads[tracker] = _OperationRead(operation)
+            return tracker.target
+        return operation
+
+    def _new_entry(self, tracker: ChangeTracker[Any], ref: ResourceRef, *, listed: bool) -> Entry:
+        now, action = self._clock.now(), tracker.expectation.action
+        just_created = action is Action.CREATE and now - tracker.started_at < _JUST_CREATED_S
+        last_read = self._last_reads.pop(ref, -math.inf)
+        return PollEntry(
+            ref=ref,
+            started_at=tracker.started_at,
+            duration_key=self._key(action.value, "", ""),
+            listed=listed,
+            paced_from=now if just_created else last_read,
+            read_at=last_read,
+            last_pending_at=now if just_created else None,
+        )
+
+    def _remove_watcher(self, tracker: ChangeTracker[Any], entry: Entry) -> None:
+        entry.watchers = tuple(one for one in entry.watchers if one is not tracker)
+        if not entry.watchers:
+            self.schedule.remove(entry)
+            self._operations_watched -= entry.ref != tracker.target
+            self._remember(entry)
+
+    def _remember(self, entry: Entry) -> None:
+        """Keep when a resource was read: the next wait for it must not read it sooner."""
+        if len(self._last_reads) >= self._last_reads_limit:
+            recent = self._clock.now() - self._policy.target_lag
+            self._last_reads = {ref: at for ref, at in self._last_reads.items() if at > recent}
+            self._last_reads_limit = max(_REMEMBERED, 2 * len(self._last_reads))
+        self._last_reads[entry.ref] = max(entry.read_at, entry.sent_at)
+
+    # -- GETs ---------------------------------------------------------------------------------
+
+    def get_done(self, read: ReadOne[ChangeTracker[Any]], answer: Any, call: CallRecord) -> None:
+        """Deliver a GET's answer: a resource, an operation, or the error in its place."""
+        entry, now, watchers = read.entry, self._clock.now(), read.entry.watchers
+        is_resource = entry.ref.kind == self.adapter.kind
+        found = not isinstance(answer, Exception)
+        if found and is_resource:
+            self._learn_key(entry, answer)
+        for tracker in watchers:
+            self._deliver(tracker, answer, call, entry.ref)
+            self._record_duration(tracker, entry, now)
+        pending = any(isinstance(tracker.decision, Pending) for tracker in watchers)
+        confirms = read.confirms and found and is_resource
+        if confirms:
+            self._rows_confirmed = -math.inf if pending else self._rows_confirmed + 1
+        self.schedule.get_finished(entry, now, pending=found and pending, refuted=confirms)
+        for tracker in watchers:
+            if tracker.waiters and isinstance(tracker.decision, Pending):
+                self._continue(tracker, entry)
+
+    def _deliver(
+        self, tracker: ChangeTracker[Any], answer: Any, call: CallRecord, ref: ResourceRef
+    ) -> None:
+        try:
+            if isinstance(answer, Exception) and not isinstance(answer, DIError):
+                raise answer
+            tracker.record_read(self._as_read(tracker, answer, call, ref), call.requests, ref)
+        except Exception as error:  # a defect, or raised by the caller's predicate
+            tracker.abort(error)
+
+    def _as_read(
+        self, tracker: ChangeTracker[Any], answer: Any, call: CallRecord, ref: ResourceRef
+    ) -> Read:
+        started_at, at = call.started_at, self._clock.now()
+        match answer:
+            case NotFoundError(transient=False):
+                return ReadMissing(started_at=started_at, at=at, error=answer)
+            case DIError():
+                refused = _is_refusal(answer)
+                return ReadFailed(started_at=started_at, at=at, error=answer, refused=refused)
+            case _:
+                seen = self.adapter.observe(answer, tracker.expectation_of(ref))
+                return ReadFound(started_at=started_at, at=at, observation=seen, resource=answer)
+
+    # -- list pages ---------------------------------------------------------------------------
+
+    def page_done(
+        self, read: ReadPage, page: Page, call: CallRecord, *, trust_rows: bool
+    ) -> None:
+        """Deliver a list page; rows that look settled are queued for a confirming GET."""
+        now, row_key = self._clock.now(), self.adapter.row_key
+        keys = [row_key(row) for row in page.rows]
+        rows = self.schedule.page_finished(read, keys, page.total, now)
+        for entry in rows.unchanged:
+            for tracker in entry.watchers:
+                tracker.record_unchanged_row(call.requests)
+        for position, entry in rows.changed:
+            fingerprint = keys[position][1]
+            if self._examine(entry, page, position, fingerprint, call, trust_rows=trust_rows):
+                self._confirm(entry)
+
+    def page_failed(self, read: ReadPage, error: Exception, call: CallRecord) -> None:
+        """Record a page that could not be read; a refused list is not read again."""
+        now = self._clock.now()
+        for entry in self.schedule.entries_on(read):
+            for tracker in entry.watchers:
+                if isinstance(error, DIError):
+                    failed = ReadFailed(started_at=call.started_at, at=now, error=error)
+                    tracker.record_read(failed, call.requests, entry.ref)
+                else:
+                    tracker.abort(error)
+        self.schedule.page_failed(read, now)
+        if self._use_list and _is_refusal(error):
+            logger.warning(
+                "cannot list every %s (%s): each wait sends its own GETs", self.adapter.noun, error
+            )
+            self._use_list = False
+            for entry in tuple(self.schedule):
+                self.schedule.read_by_get(entry)
+
+    def _examine(
+        self,
+        entry: Entry,
+        page: Page,
+        position: int,
+        fingerprint: int,
+        call: CallRecord,
+        *,
+        trust_rows: bool,
+    ) -> bool:
+        """Deliver a changed row; return True if a GET should confirm it."""
+        now = self._clock.now()
+        try:
+            resource = self.adapter.decode_row(page.full_row(position))
+        except DIError as error:
+            self.schedule.mark_dirty(entry)
+            for tracker in entry.watchers:
+                self._deliver(tracker, error, call, entry.ref)
+            return False
+        self._learn_key(entry, resource)
+        trust_rows = trust_rows and not entry.confirm_pause  # a GET has refuted this one before
+        settled, in_progress = False, True
+        for tracker in entry.watchers:
+            seen = self.adapter.observe(resource, tracker.expectation)
+            trusted = trust_rows and (seen.has_spec or self._rows_confirmed >= _ROWS_TO_CONFIRM)
+            read = ReadFound(
+                started_at=call.started_at,
+                at=now,
+                observation=seen,
+                resource=resource,
+                source="list",
+            )
+            needs_confirm = tracker.record_row(read, call.requests, trusted=trusted)
+            settled, in_progress = settled or needs_confirm, in_progress and seen.in_progress
+            self._record_duration(tracker, entry, now)
+        again = not in_progress or call.started_at < entry.joined_at
+        return self.schedule.row_examined(entry, fingerprint, now, settled=settled, again=again)
+
+    def _confirm(self, entry: Entry) -> None:
+        """Queue a GET for a row that looks settled; pending operations are read first."""
+        waiting = [tracker for tracker in entry.watchers if tracker.operation is not None]
+        for tracker in waiting:
+            self._read_operation(tracker, looks_settled=True)
+        if len(waiting) < len(entry.watchers):
+            self.schedule.request_confirm(entry)
+
+    # -- operations ---------------------------------------------------------------------------
+
+    def remind(self, quota: PollQuota, seconds: float) -> None:
+        """Read the operations that were not read for long, within a share of the quota."""
+        now = self._clock.now()
+        due = [
+            (read.sent_at, tracker)
+            for tracker, read in self._operation_reads.items()
+            if now - max(read.sent_at, tracker.started_at) >= _REMIND_S
+        ]
+        allowed = quota.remaining / _HOUR_S * _REMIND_SHARE * seconds
+        most = max(1, int(min(allowed, len(due))))
+        for _, tracker in heapq.nsmallest(most, due, key=lambda one: one[0]):
+            self._read_operation(tracker, looks_settled=False)
+
+    def _continue(self, tracker: ChangeTracker[Any], read: Entry) -> None:
+        """Decide what a pending wait reads after a GET of this entry."""
+        entry, operation = self._entries[tracker], self._operation_reads.get(tracker)
+        if entry is read:
+            if self._next_ref(tracker) != read.ref:
+                self.watch(tracker)
+            elif tracker.looks_settled and not self._read_operation(tracker, looks_settled=True):
+                tracker.release_expired()
+        elif tracker.operation is None:
+            self._operation_reads.pop(tracker, None)
+            if operation is not None and operation.resource_looks_settled:
+                self.schedule.request_confirm(entry)
+        elif tracker.operation != read.ref and operation is not None:
+            looks_settled = operation.resource_looks_settled
+            self._operation_reads[tracker] = _OperationRead(tracker.operation)
+            self._read_operation(tracker, looks_settled=looks_settled)
+
+    def _read_operation(self, tracker: ChangeTracker[Any], *, looks_settled: bool) -> bool:
+        """Queue a read of a tracker's first operation; return False if it was read just now."""
+        operation, now = self._operation_reads.get(tracker), self._clock.now()
+        if operation is None:
+            return False
+        operation.resource_looks_settled |= looks_settled
+        if operation.entry is not None and operation.entry.confirm_requested:
+            return True
+        if now < operation.sent_at + operation.pause:
+            return False
+        pause = max(2 * operation.pause, self._policy.target_lag)
+        operation.pause = min(pause, self._policy.max_interval)
+        operation.sent_at, operation.resource_looks_settled = now, looks_settled
+        operation.entry = PollEntry(ref=operation.ref, listed=False, watchers=(tracker,))
+        self.schedule.request_confirm(operation.entry)
+        return True
+
+    # -- durations ----------------------------------------------------------------------------
+
+    def pending_ages(self) -> dict[DurationKey, dict[float, float]]:
+        """Return by kind how many changes are pending at about which age in seconds."""
+        bins: dict[DurationKey, dict[float, float]] = {}
+        for entry in self.schedule:
+            seen_at = entry.last_pending_at
+            age = 0.0 if seen_at is None else (seen_at - entry.started_at) // _AGE_BIN_S
+            ages = bins.setdefault(entry.duration_key, {})
+            ages[age] = ages.get(age, 0.0) + 1.0
+        return {
+            key: {(age + 0.5) * _AGE_BIN_S: count for age, count in ages.items()}
+            for key, ages in bins.items()
+        }
+
+    def _learn_key(self, entry: Entry, resource: Any) -> None:
+        """Take region and accelerator from a read where they are not known yet."""
+        action, region, accelerator = entry.duration_key
+        if not accelerator:
+            shown = self.adapter.duration_key(resource)
+            if shown != (region, accelerator):
+                self.schedule.set_duration_key(entry, self._key(action, *shown))
+
+    def _key(self, action: str, region: str, accelerator: str) -> DurationKey:
+        key = (action, region, accelerator)
+        return self._keys.setdefault(key, key)
+
+    def _record_duration(self, tracker: ChangeTracker[Any], entry: Entry, now: float) -> None:
+        if not isinstance(tracker.decision, Settled) or entry.last_pending_at is None:
+            return
+        if tracker.expectation.action in _WRITES and tracker.record_settled():
+            latest = now if entry.first_ready_at is None else entry.first_ready_at
+            at = self._settled_at(tracker, entry.last_pending_at, latest)
+            self._durations.record(entry.duration_key, max(at - entry.started_at, 0.1))
+
+    def _settled_at(self, tracker: ChangeTracker[Any], after: float, before: float) -> float:
+        """Return when a change settled: its own stamp if plausible, else an estimate."""
+        observation = tracker.evidence.observation
+        stamp = observation.version.updated_at if observation is not None else None
+        if stamp is not None and tracker.expectation.action is not Action.DELETE:
+            at = self._clock.loop_at(stamp.timestamp())
+            if after - _STAMP_S <= at <= before:
+                return at
+        earliest = max(after, before - _MIDPOINT_SHARE * (before - tracker.started_at))
+        return (earliest + before) / 2
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return whether the API refuses for good, so that trying again would not help."""
+    if isinstance(error, ServerError) or not isinstance(error, APIError):
+        return False
+    return not error.transient
