@@ -14,7 +14,7 @@ import pytest
 
 from di_async import DigitalOcean
 from di_async.engine.waiting.duration_model import DurationModel
-from di_async.core.waiting.evidence import Action, Expectation, Phase, ResourceVersion
+from di_async.core.waiting.observation import Action, Expectation, Phase, ResourceVersion
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation, unpack_expectation
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore

@@ -28,7 +28,7 @@ from di_async import (
     TransportError,
     WaitTimeoutError,
 )
-from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resume_token import ResourceRef as Reading
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
 from di_async.emulator import World

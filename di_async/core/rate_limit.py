@@ -35,10 +35,6 @@ _LULL_S = 90.0
 _STREAM_RATE = 2 / 60
 
 
-# Members of an enum are looked up anew each time: these two are on every request's way.
-_CONFIRM, _SWEEP = Priority.CONFIRM, Priority.SWEEP
-
-
 @frozen
 class RateLimitInfo:
     """What one answer told about the token's quota; None where it was silent."""
@@ -107,7 +103,8 @@ class RequestBudget:
     Args:
         per_minute: requests in any 60 seconds (the provider's burst limit).
         per_hour: requests in any 3,600 seconds.
-        reserve: the share of both that polling never takes, so that a delete always gets through.
+        reserve: the share of both that polling, confirming GETs included, never takes, so that a
+            delete always gets through.
 
     What other processes send on the same token is learned from `ratelimit-remaining`.
 
@@ -141,7 +138,7 @@ class RequestBudget:
     def delay(self, now: float, priority: Priority, *, ahead: int = 0) -> float:
         """Seconds until a request of this priority may go; 0 means now."""
         per_minute, per_hour = self.per_minute, self._hour_limit
-        if priority is _SWEEP:
+        if priority >= Priority.CONFIRM:
             per_minute, per_hour = self._share(per_minute), self._share(per_hour)
         # Nearly always: even with those that have left the windows since there are few enough.
         few = len(self._minute.stamps) + ahead < per_minute
@@ -163,7 +160,7 @@ class RequestBudget:
 
     def record(self, now: float, priority: Priority = Priority.READ) -> None:
         """Count one request as sent now."""
-        if priority < _CONFIRM:
+        if priority < Priority.CONFIRM:
             self._own_flow.add(now)
         self._last_spent = now
         self._minute.stamps.append(now)

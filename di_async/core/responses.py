@@ -10,12 +10,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from di_async.core.codec import loads
-from di_async.core.errors import DecodeError
+from di_async.core.errors import APIError, DecodeError, NotFoundError
 from di_async.core.http import Response
 
 __all__ = [
     "error_body",
     "is_html",
+    "mark_foreign_404",
     "parse_http_date",
     "parse_integer",
     "parse_number",
@@ -31,6 +32,17 @@ _MAX_LENGTH = 500
 def is_html(response: Response) -> bool:
     """A page for people: a gateway's, not the API's word, so no proof that anything is gone."""
     return response.body.lstrip()[:1] == b"<" or "html" in response.headers.get("content-type", "")
+
+
+def mark_foreign_404(error: APIError, *, has_api_shape: bool) -> APIError:
+    """Return `error`; a 404 without the API's own error shape becomes transient.
+
+    The one rule for all providers: a gateway's text, HTML, empty or foreign-JSON 404 does not
+    prove that anything is gone.
+    """
+    if isinstance(error, NotFoundError) and not has_api_shape:
+        error.transient = True
+    return error
 
 
 def error_body(response: Response) -> Any:

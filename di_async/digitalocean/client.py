@@ -14,7 +14,8 @@ import aiohttp
 from di_async.core.errors import InvalidInputError, NotFoundError
 from di_async.core.http import Priority
 from di_async.core.pagination import Page, RawPage, read_page, rows_under
-from di_async.core.protocols import CallRecord, Capabilities, Source, Transport
+from di_async.core.protocols import Source, Transport
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.retry import RetryPolicy
 from di_async.core.secret import Secret

@@ -18,7 +18,8 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Request
 from di_async.core.lost_create import Candidate
-from di_async.core.protocols import CallRecord, Source
+from di_async.core.protocols import Source
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.secret import Secret, reveal
 from di_async.digitalocean.endpoints import ENDPOINTS
 from di_async.digitalocean.lifecycle import create_expectation, update_expectation

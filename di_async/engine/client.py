@@ -363,9 +363,7 @@ class Client:
         )
 
 
-def _decoded(
-    request: Request, response: Response, decode: Callable[[bytes], Any] | None
-) -> Any:
+def _decoded(request: Request, response: Response, decode: Callable[[bytes], Any] | None) -> Any:
     if decode is None and not response.body.strip():
         return None
     try:

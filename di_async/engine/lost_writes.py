@@ -116,10 +116,12 @@ async def recover_write(
                 raise
             lost, refused = lost or error, error
         logger.warning("the answer to the write to %s was lost; reading it", what)
-        result, state = await _read_outcome(what, read, accepted, delays)
+        outcome = await _read_outcome(what, read, accepted, delays)
+        result, seen = outcome
+        state = seen if seen is not None else state
         if result is not None:
             return result
-        if state is None or not may_resend(state):
+        if seen is None or not may_resend(seen):
             raise unknown(lost, state) from lost
         if refused is not None and not resend_after(refused):
             raise unknown(lost, state) from refused
@@ -163,7 +165,9 @@ def note_on_cancel(what: str, lookup_hint: str) -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError as cancelled:
-        story = f"the create of {what} was cancelled in flight: it may exist and bill. {lookup_hint}"
+        story = (
+            f"the create of {what} was cancelled in flight: it may exist and bill. {lookup_hint}"
+        )
         logger.warning(story)
         cancelled.add_note(story)
         raise

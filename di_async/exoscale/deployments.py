@@ -10,7 +10,7 @@ from typing import Any
 
 from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.http import Request
-from di_async.core.protocols import Capabilities
+from di_async.core.waiting.resource_adapter import Capabilities
 from di_async.core.secret import Secret
 from di_async.engine.listing import Listing
 from di_async.engine.waiting.change import Change

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase, ResourceVersion
+from di_async.core.waiting.observation import Action, Expectation, Observation, Phase, ResourceVersion
 from di_async.exoscale.models import Deployment, Model, Operation
 
 __all__ = [

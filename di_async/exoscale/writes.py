@@ -24,8 +24,9 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Priority, Request
 from di_async.core.lost_create import CLOCK_SKEW
-from di_async.core.protocols import CallRecord, Source
-from di_async.core.waiting.evidence import Action, Expectation, Phase
+from di_async.core.protocols import Source
+from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.lost_writes import (
     AMBIGUOUS_ERRORS,

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority, Request
 from di_async.core.pagination import Page, read_page, rows_under
-from di_async.core.protocols import CallRecord, Source
+from di_async.core.protocols import Source
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine

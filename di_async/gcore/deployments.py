@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Priority, Request, query
 from di_async.core.pagination import Page, rows_under
-from di_async.core.protocols import CallRecord, Capabilities, Source
+from di_async.core.protocols import Source
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.validation import checked
-from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.planner import PAGE_SIZE
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from msgspec.structs import replace
 
-from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase
+from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.gcore.desired_state import DesiredState, matches, read_desired_state
 from di_async.gcore.models import Inference, InferenceDeployment, InferenceInstance, Task
 

@@ -19,7 +19,8 @@ from di_async.core.errors import (
     NotFoundError,
 )
 from di_async.core.http import Request
-from di_async.core.protocols import CallRecord, Source
+from di_async.core.protocols import Source
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.lost_writes import (

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from di_async import Change, DigitalOcean, PollPolicy
-from di_async.core.protocols import Capabilities
+from di_async.core.waiting.resource_adapter import Capabilities
 from di_async.emulator import Lifecycle, World
 from di_async.emulator.gcore.catalog import FLAVORS
 from di_async.engine.client import Client

@@ -99,14 +99,15 @@ def test_refund_of_what_has_left_the_window_changes_nothing() -> None:
     assert budget.used(5000.0) == (0, 0)
 
 
-def test_sweeps_never_take_the_reserve() -> None:
-    """The last tenth is for what a caller does himself."""
+@pytest.mark.parametrize("polling", [Priority.SWEEP, Priority.CONFIRM])
+def test_polling_never_takes_the_reserve(polling: Priority) -> None:
+    """Neither list reads nor confirming GETs use the last tenth; the caller's requests do."""
     budget = RequestBudget(per_minute=10, per_hour=1000, reserve=0.1)
     for _ in range(9):
-        assert budget.delay(0.0, Priority.SWEEP) == 0
+        assert budget.delay(0.0, polling) == 0
         budget.record(0.0)
-    assert budget.delay(0.0, Priority.SWEEP) > 0
-    assert budget.delay(0.0, Priority.CONFIRM) == 0
+    assert budget.delay(0.0, polling) > 0
+    assert budget.delay(0.0, Priority.READ) == 0
     assert budget.delay(0.0, Priority.MUTATION) == 0
 
 

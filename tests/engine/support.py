@@ -11,9 +11,18 @@ from attrs import define, field
 from di_async import PollPolicy, RequestBudget, RetryPolicy
 from di_async.core.errors import APIError, api_error
 from di_async.core.http import Priority, Request, Response
-from di_async.core.protocols import CallRecord, Source, Transport
+from di_async.core.pagination import Page
+from di_async.core.protocols import Transport
 from di_async.core.rate_limit import RateLimitInfo
-from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase, ResourceVersion
+from di_async.core.waiting.observation import (
+    Action,
+    Expectation,
+    Observation,
+    Phase,
+    ResourceVersion,
+)
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Client, Engine
 from di_async.engine.clock import Clock
@@ -35,12 +44,6 @@ class Thing:
     name: str | None = None
 
 
-def observation(thing: Thing, expectation: Expectation) -> Observation:
-    """What one look at it means."""
-    phase = PHASES.get(thing.status, Phase.WORKING)
-    return Observation(thing.status, phase, version=thing.marks, documented=thing.status in KNOWN)
-
-
 Answer = Thing | BaseException
 Show = Callable[[str, float], Answer]
 
@@ -59,35 +62,12 @@ class Fleet:
     read_s: float = READ_S
     clock: Clock = field(init=False)
     poller: Poller = field(init=False)
-    source: Source[Thing] = field(init=False)
+    adapter: "ThingAdapter" = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.clock = Clock(asyncio.get_running_loop())
         self.poller = Poller(self.policy, self.budget, self.clock, self.context)
-        self.source = Source(
-            provider="nobody",
-            noun="thing",
-            kind="thing",
-            base_url="https://api.test",
-            default_timeout=600.0,
-            get=self._fetch,
-            observe=observation,
-            decode_row=lambda row: row,
-        )
-
-    async def _fetch(self, stage: ResourceRef, priority: Priority, call: CallRecord) -> Thing:
-        call.started_at, call.sends = self.clock.now(), 1
-        self.asked.append((self.clock.now(), stage.id))
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            await asyncio.sleep(self.read_s)
-            answer = self.show(stage.id, self.clock.now())
-        finally:
-            self.in_flight -= 1
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+        self.adapter = ThingAdapter(self)
 
     def change(
         self,
@@ -95,13 +75,65 @@ class Fleet:
         action: Action = Action.ACTIVE,
         *,
         predicate: Callable[[Thing], object] | None = None,
-        more: Mapping[str, Any] | None = None,
+        initial: Any = None,
+        settled_by: str | None = None,
+        resumed_until: float | None = None,
         **expectation: Any,
     ) -> Change[Any]:
-        """A handle on something under way."""
-        told = Expectation(action=action, **{"accepted_at": self.clock.now(), **expectation})
-        tracker = ChangeTracker(self.source, id, told, self.clock, predicate=predicate)
-        return Change(tracker, lambda: self.poller, **(more or {}))
+        """Return a handle on something under way."""
+        expected = Expectation(action=action, **{"accepted_at": self.clock.now(), **expectation})
+        tracker = ChangeTracker(
+            self.adapter,
+            id,
+            expected,
+            self.clock,
+            predicate=predicate,
+            initial=initial,
+            settled_by=settled_by,
+        )
+        return Change(tracker, lambda: self.poller, resumed_until=resumed_until)
+
+
+class ThingAdapter(ResourceAdapter[Thing]):
+    """Things have no list: each is read by GET."""
+
+    provider, noun, kind, base_url = "none", "thing", "thing", "https://api.test"
+    resource_type = Thing
+    default_timeout = 600.0
+    has_list = False
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Thing:
+        fleet = self._fleet
+        call.started_at, call.requests = fleet.clock.now(), 1
+        fleet.asked.append((fleet.clock.now(), ref.id))
+        fleet.in_flight += 1
+        fleet.most_in_flight = max(fleet.most_in_flight, fleet.in_flight)
+        try:
+            await asyncio.sleep(fleet.read_s)
+            answer = fleet.show(ref.id, fleet.clock.now())
+        finally:
+            fleet.in_flight -= 1
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        raise AssertionError("things have no list")
+
+    def row_key(self, row: Any) -> RowKey:
+        raise AssertionError("things have no list")
+
+    def decode_row(self, row: Any) -> Thing:
+        raise AssertionError("things have no list")
+
+    def observe(self, resource: Thing, expectation: Expectation) -> Observation:
+        phase = PHASES.get(resource.status, Phase.WORKING)
+        return Observation(
+            resource.status, phase, version=resource.marks, documented=resource.status in KNOWN
+        )
 
 
 def in_turn(*answers: Answer) -> Show:

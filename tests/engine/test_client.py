@@ -17,8 +17,8 @@ from di_async import (
     WaitTimeoutError,
 )
 from di_async.core.http import Priority, Request, Response
-from di_async.core.protocols import CallRecord
-from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.observation import Action, Expectation
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
 from di_async.engine.client import Client, credential, full_user_agent
 from tests.engine.support import Fleet, Thing, in_turn, plain_client, plain_engine
@@ -133,7 +133,7 @@ async def test_leaving_ends_open_waits_and_calls() -> None:
     fleet = Fleet(in_turn(Thing("new")))
     async with plain_client(ScriptTransport([answer(503), answer()])) as client:
         expectation = Expectation(action=Action.ACTIVE, accepted_at=0.0)
-        change = client._engine.change(fleet.source, "a", expectation)  # noqa: SLF001
+        change = client._engine.change(fleet.adapter, "a", expectation)  # noqa: SLF001
         wait = asyncio.create_task(change.wait())
         call = asyncio.create_task(client.request("GET", "/x"))
         await asyncio.sleep(0.1)
@@ -194,7 +194,7 @@ async def test_poller_s_read_is_decoded_too() -> None:
     async with plain_client(ScriptTransport([answer(200, {"a": 1})])) as client:
         trip, engine = CallRecord(), client._engine  # noqa: SLF001
         told = await engine.json_once(Request("GET", "/x"), Priority.SWEEP, trip)
-    assert (told, trip.sends) == ({"a": 1}, 1)
+    assert (told, trip.requests) == ({"a": 1}, 1)
 
 
 # --- resuming ----------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ async def test_resumed_change_goes_on_without_asking_anything() -> None:
     """No I/O until somebody waits; `elapsed` counts from the first start."""
     fleet = Fleet(in_turn(Thing("new")))
     async with plain_client(ScriptTransport([])) as client:
-        change = client._engine.resumed(fleet.source, token())  # noqa: SLF001
+        change = client._engine.resume(fleet.adapter, token())  # noqa: SLF001
         assert (change.id, change.action, change.initial) == ("id-1", "create", None)
         assert fleet.asked == []
         with pytest.raises(WaitTimeoutError) as caught:
@@ -239,7 +239,7 @@ async def test_token_of_another_api_is_refused(fields: dict[str, Any]) -> None:
     fleet = Fleet(in_turn(Thing("new")))
     async with plain_client(ScriptTransport([])) as client:
         with pytest.raises(InvalidInputError, match="this resume token is for"):
-            client._engine.resumed(fleet.source, token(**fields))  # noqa: SLF001
+            client._engine.resume(fleet.adapter, token(**fields))  # noqa: SLF001
 
 
 # --- credentials -------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from di_async.core.errors import api_error
 from di_async.core.http import Request
 from di_async.core.lost_create import Candidate
 from di_async.engine.client import Engine
-from di_async.engine.lost_writes import CreateByName, read_until, retry_while_busy
+from di_async.engine.lost_writes import create_by_name, recover_write, retry_while_busy
 from tests.engine.support import plain_engine
 from tests.support import ScriptTransport, Step, answer
 
@@ -57,16 +57,16 @@ async def created(
     engine = plain_engine(network, retry=RetryPolicy(attempts=3))
     await engine.open()
     try:
-        return await CreateByName(
-            engine=engine,
-            request=POST,
-            name="web",
-            read=lambda body: body["id"],
+        return await create_by_name(
+            engine,
+            POST,
+            "web",
+            accept=lambda body: body["id"],
             find=find,
             candidate=lambda row: Candidate(row, NEW, matches_sent),
             adopt=lambda row: f"adopted {row}",
             lookup_hint="Look with `find('web')`",
-        ).send()
+        )
     finally:
         await engine.close()
 
@@ -124,42 +124,94 @@ async def test_never_sent() -> None:
         await created(ScriptTransport([ConnectError("no")] * 3), [AssertionError("looked")])
 
 
-# --- looking ----------------------------------------------------------------------------------
+# --- reading after a lost answer ----------------------------------------------------------------
+
+
+async def recovered(reads: Sequence[Any], **options: Any) -> tuple[Any, float]:
+    """Lose the answer to one write, then read; return the result or the error, and the seconds."""
+    left, began = list(reads), now()
+
+    async def send() -> str:
+        raise LOST
+
+    async def read() -> int:
+        seen = left.pop(0)
+        if isinstance(seen, Exception):
+            raise seen
+        return int(seen)
+
+    try:
+        result: Any = await recover_write(
+            plain_engine(ScriptTransport([])),
+            "thing a",
+            send=send,
+            read=read,
+            accepted=lambda number: "accepted" if number == 9 else None,
+            unknown=lambda lost, seen: OutcomeUnknownError(f"{lost}; last read: {seen}"),
+            attempts=1,
+            **options,
+        )
+    except DIError as error:
+        result = error
+    assert left == []
+    return result, now() - began
+
+
+@pytest.mark.parametrize("reads", [[1, 9], [LOST, 9]])
+async def test_read_that_shows_the_write(reads: list[Any]) -> None:
+    """It ends the reading, and is the result; a read that fails is followed by the next."""
+    assert await recovered(reads) == ("accepted", 2.5)
 
 
 @pytest.mark.parametrize(
-    ("reads", "found", "took"),
-    [
-        ([1, 9], 9, 2.5),
-        ([LOST, 9], 9, 2.5),
-        ([1, LOST, LOST], 1, 7.5),
-        ([LOST, LOST, LOST], None, 7.5),
-    ],
+    ("reads", "last"), [([1, LOST, LOST], "1"), ([LOST, LOST, LOST], "None"), ([1, 2, 3], "3")]
 )
-async def test_look(reads: list[Any], found: int | None, took: float) -> None:
-    """The first that tells, else the last that could be had, else nothing."""
-    began, left = now(), list(reads)
+async def test_reads_that_show_nothing(reads: list[Any], last: str) -> None:
+    """The outcome is unknown after three reads, and the error gets the last one that succeeded."""
+    error, seconds = await recovered(reads)
+    assert isinstance(error, OutcomeUnknownError)
+    assert str(error).endswith(f"last read: {last}")
+    assert seconds == 7.5
+
+
+async def test_reads_at_given_delays() -> None:
+    """A provider chooses how often one attempt is looked up."""
+    assert (await recovered([1], delays=(3.0,)))[1] == 3.0
+
+
+async def test_closed_client_ends_the_reading() -> None:
+    """Its error is raised at once."""
+    error, seconds = await recovered([ClientClosedError("closed")])
+    assert isinstance(error, ClientClosedError)
+    assert seconds == 0.5
+
+
+async def test_write_is_not_repeated_where_that_could_do_harm() -> None:
+    """`may_resend` decides, whatever the attempts left."""
+    sends = 0
+
+    async def send() -> str:
+        nonlocal sends
+        sends += 1
+        raise LOST
 
     async def read() -> int:
-        told = left.pop(0)
-        if isinstance(told, Exception):
-            raise told
-        return int(told)
+        return 1
 
-    assert await read_until(read, lambda number: number == 9, "x") == found
-    assert (now() - began, left) == (took, [])
-
-
-async def test_look_of_a_closed_client() -> None:
-    """Is over."""
-
-    async def read() -> int:
-        raise ClientClosedError("closed")
-
-    began = now()
-    with pytest.raises(ClientClosedError):
-        await read_until(read, bool, "x")
-    assert now() - began == 0.5
+    for may_resend, expected in ((True, 3), (False, 1)):
+        sends = 0
+        with pytest.raises(OutcomeUnknownError):
+            await recover_write(
+                plain_engine(ScriptTransport([])),
+                "thing a",
+                send=send,
+                read=read,
+                accepted=lambda _: None,
+                unknown=lambda lost, seen: OutcomeUnknownError("unknown"),
+                attempts=3,
+                may_resend=lambda _, allowed=may_resend: allowed,  # type: ignore[misc]
+            )
+        assert sends == expected
 
 
 # --- busy -------------------------------------------------------------------------------------
@@ -217,10 +269,10 @@ async def test_busy_until_free() -> None:
 async def test_met_as_often_as_the_policy_allows() -> None:
     """Without any patience, where the vendor's refusal is one to be met again."""
     engine = plain_engine(ScriptTransport([]), retry=RetryPolicy(attempts=3))
-    assert await busy(engine, refusal(), 2, 0.0, is_repeated=lambda _: True) == 3
+    assert await busy(engine, refusal(), 2, 0.0, retry_anyway=lambda _: True) == 3
     engine = plain_engine(ScriptTransport([]), retry=RetryPolicy(attempts=2))
     with pytest.raises(ConflictError):
-        await busy(engine, refusal(), 2, 0.0, is_repeated=lambda _: True)
+        await busy(engine, refusal(), 2, 0.0, retry_anyway=lambda _: True)
 
 
 async def test_another_word_for_busy() -> None:

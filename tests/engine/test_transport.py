@@ -27,7 +27,7 @@ from di_async import (
     TransportError,
 )
 from di_async.core.http import Request, Response
-from di_async.core.protocols import CallRecord
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine import transport as module
 from di_async.engine.clock import Clock
 from di_async.engine.session import Session
@@ -193,11 +193,11 @@ async def test_silent_repeats_on_a_dead_connection_are_counted_and_budgeted(meth
     async with raw([OK]) as (url, asked), opened(url) as transport:
         clock = Clock(asyncio.get_running_loop())
         session = Session(transport, PlainDialect(), RetryPolicy(attempts=1), budget, clock)
-        await session.call(GET)
+        await session.send(GET)
         call = CallRecord()
-        await session.call(Request(method, "/x"), call)
+        await session.send(Request(method, "/x"), call)
     assert asked == ["GET", method, method]
-    assert call.sends == 2
+    assert call.requests == 2
     assert budget.used(clock.now())[1] == 3
 
 

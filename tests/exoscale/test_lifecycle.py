@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from di_async.core.waiting.evidence import Action, Expectation, Phase
+from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.exoscale import Model, Operation
 from di_async.exoscale.lifecycle import (
     create_expectation,

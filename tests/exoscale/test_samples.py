@@ -7,7 +7,7 @@ import pytest
 
 from di_async import APIError, BadRequestError, NotFoundError, PermissionDeniedError, Secret
 from di_async.core.http import Request
-from di_async.core.waiting.evidence import Action, Expectation, Phase
+from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.exoscale import Operation, Reference
 from di_async.exoscale.dialect import ExoscaleDialect
 from di_async.exoscale.lifecycle import observe_operation

@@ -9,9 +9,10 @@ from di_async.core.codec import Codec
 from di_async.core.errors import APIError, api_error
 from di_async.core.http import Endpoint, Priority, Request, Response
 from di_async.core.pagination import Page, rows_under
-from di_async.core.protocols import CallRecord, Capabilities, Source
+from di_async.core.protocols import Source
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.rate_limit import RateLimitInfo
-from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase
+from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Client, Engine
 from di_async.engine.resource_api import ResourceApi

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from di_async.core.waiting.evidence import Action, Expectation, Observation, Phase
+from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.gcore.desired_state import DesiredState, desired_state
 from di_async.gcore.lifecycle import (
     FAILURE_GRACE_S,

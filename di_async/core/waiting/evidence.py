@@ -29,7 +29,7 @@ Transitions, in order; the first row that applies decides:
 | a newer spec version than ours, and not the spec sent | create, update | Superseded |
 | FAILED, for at least `failure_grace`, with proof | create, update, active | Failed |
 | WORKING, or READY but not complete | create, update, active | Pending |
-| READY with another spec than the one sent, moved, three agreeing reads over 30 s | update | Superseded |
+| READY with another spec than sent, moved, three agreeing reads over 30 s | update | Superseded |
 | READY and complete, with proof | create, update, active | Settled |
 
 Proof for an update is one of: the spec version or spec id of this update; a later `updated_at`
@@ -43,6 +43,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from di_async.core.waiting.observation import (
+    NO_VERSION,
     Action,
     Expectation,
     Observation,
@@ -88,7 +89,7 @@ class Evidence:
     reads: int = 0
     observation: Observation | None = None
     """The last one that was not stale."""
-    newest_version: ResourceVersion = ResourceVersion()
+    newest_version: ResourceVersion = NO_VERSION
     pending_spec_version: int | None = None
     pending_spec_id: str | None = None
     transitioned: bool = False
@@ -231,9 +232,7 @@ def _is_transition(expectation: Expectation, observation: Observation) -> bool:
 
 def _agree(one: Observation, other: Observation) -> bool:
     return (
-        one.phase is other.phase
-        and one.complete == other.complete
-        and one.version == other.version
+        one.phase is other.phase and one.complete == other.complete and one.version == other.version
     )
 
 
@@ -327,9 +326,7 @@ def _judge_different_spec(
     return _PENDING
 
 
-def _is_superseded(
-    expectation: Expectation, evidence: Evidence, observation: Observation
-) -> bool:
+def _is_superseded(expectation: Expectation, evidence: Evidence, observation: Observation) -> bool:
     if observation.matches_sent is not False:
         return False
     if expectation.action is not Action.CREATE and expectation.action is not Action.UPDATE:

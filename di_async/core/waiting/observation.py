@@ -11,6 +11,7 @@ from typing import Any
 from attrs import frozen
 
 __all__ = [
+    "NO_VERSION",
     "Action",
     "DurationKey",
     "Expectation",
@@ -59,6 +60,9 @@ class ResourceVersion:
     pending_spec_id: str | None = None
 
 
+NO_VERSION = ResourceVersion()
+
+
 @frozen
 class Observation:
     """One resource as one read shows it."""
@@ -67,7 +71,7 @@ class Observation:
     phase: Phase
     complete: bool = True
     """Nothing is pending and the resource can be used. `READY` counts only with this."""
-    version: ResourceVersion = ResourceVersion()
+    version: ResourceVersion = NO_VERSION
     matches_sent: bool | None = None
     """The spec shown is the one that this change sent; None where they cannot be compared."""
     reason: str | None = None
@@ -92,7 +96,7 @@ class Expectation:
     action: Action
     accepted_at: float
     """Loop time in seconds. Reads that started earlier prove nothing."""
-    before: ResourceVersion = ResourceVersion()
+    before: ResourceVersion = NO_VERSION
     """The resource as a GET showed it before the write. A read older than that is stale."""
     before_phase: Phase | None = None
     baseline: datetime | None = None

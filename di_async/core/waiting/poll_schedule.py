@@ -516,9 +516,9 @@ class PollSchedule(Generic[T]):
     ) -> PendingLoad:
         """Return a unit's load, estimated from its first and its last entry."""
         distribution = self._distribution(first.duration_key)
-        if last.duration_key != first.duration_key:
-            if self._distribution(last.duration_key) is None:
-                distribution = None
+        same = last.duration_key == first.duration_key
+        if not same and self._distribution(last.duration_key) is None:
+            distribution = None
         ages = (now - first.started_at, now - last.started_at)
         return PendingLoad(
             count,

@@ -344,9 +344,7 @@ class Poller:
             self._begin(group, self._resource_poller(sweep.adapter), read)
         return math.inf
 
-    def _begin(
-        self, group: asyncio.TaskGroup, poller: ResourcePoller, read: PollerRead
-    ) -> None:
+    def _begin(self, group: asyncio.TaskGroup, poller: ResourcePoller, read: PollerRead) -> None:
         # Counted here and not when the task runs: the next decision comes before that.
         self._in_flight += _weight(read)
         match read:
@@ -400,9 +398,7 @@ class Poller:
     async def _read_for_sweep(self, poller: ResourcePoller, read: SweepRead) -> None:
         call, sweep = CallRecord(), read.sweep
         if read.page is not None:
-            answer = await self._answer(
-                poller.adapter.list_page(read.page, call, sweep.region)
-            )
+            answer = await self._answer(poller.adapter.list_page(read.page, call, sweep.region))
             self._lists += call.requests
         else:
             ref = ResourceRef(poller.adapter.kind, str(read.id))

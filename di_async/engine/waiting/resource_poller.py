@@ -250,9 +250,7 @@ class ResourcePoller:
 
     # -- list pages ---------------------------------------------------------------------------
 
-    def page_done(
-        self, read: ReadPage, page: Page, call: CallRecord, *, trust_rows: bool
-    ) -> None:
+    def page_done(self, read: ReadPage, page: Page, call: CallRecord, *, trust_rows: bool) -> None:
         """Deliver a list page; rows that look settled are queued for a confirming GET."""
         now, row_key = self._clock.now(), self.adapter.row_key
         keys = [row_key(row) for row in page.rows]

@@ -11,10 +11,9 @@ from itertools import chain
 from attrs import frozen
 from hypothesis import strategies as st
 
-from di_async.core.waiting.evidence import (
+from di_async.core.waiting.evidence import Decision, Evidence, fold, judge
+from di_async.core.waiting.observation import (
     Action,
-    Decision,
-    Evidence,
     Expectation,
     Observation,
     Phase,
@@ -23,8 +22,6 @@ from di_async.core.waiting.evidence import (
     ReadFound,
     ReadMissing,
     ResourceVersion,
-    fold,
-    judge,
 )
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.waiting.durations import MIN_SAMPLES, DurationDistribution, DurationModel
+from di_async.core.waiting.durations import MIN_SAMPLES, DurationDistribution
+from di_async.engine.waiting.duration_model import DurationModel
 
 KIND = ("create", "atl1", "gpu")
 ALL = settings(max_examples=25, deadline=None)

@@ -3,31 +3,33 @@
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from attrs import evolve
 
 from di_async.core.waiting.evidence import (
     CREATE_GRACE_S,
-    Action,
     Decision,
     Evidence,
-    Expectation,
     Expired,
     Failed,
-    Observation,
     Pending,
-    Phase,
-    Read,
-    ReadFailed,
-    ReadFound,
-    ReadMissing,
     Refused,
-    ResourceVersion,
     Settled,
     Superseded,
     Vanished,
     decide,
     fold,
     judge,
+)
+from di_async.core.waiting.observation import (
+    Action,
+    Expectation,
+    Observation,
+    Phase,
+    Read,
+    ReadFailed,
+    ReadFound,
+    ReadMissing,
+    ResourceVersion,
 )
 from tests.core.waiting.evidence_model import time
 
@@ -38,7 +40,7 @@ BROKEN = Observation("error", Phase.FAILED, reason="no capacity")
 
 def seen(at: float, observation: Observation = READY, **marks: Any) -> ReadFound:
     """A read that found this."""
-    shown = replace(observation, version=ResourceVersion(**marks)) if marks else observation
+    shown = evolve(observation, version=ResourceVersion(**marks)) if marks else observation
     return ReadFound(started_at=at, at=at + 0.1, observation=shown)
 
 
@@ -108,7 +110,7 @@ def test_read_that_started_before_the_write_does_not_settle_a_create() -> None:
 
 def test_ready_with_something_pending_is_not_settled() -> None:
     """The status says active while a deployment is still pending."""
-    incomplete = replace(READY, complete=False)
+    incomplete = evolve(READY, complete=False)
     assert decision(expectation(Action.CREATE), seen(1, incomplete)) == Pending()
 
 
@@ -124,7 +126,7 @@ def test_update_settles_after_a_transition() -> None:
 
 def test_pending_spec_under_an_active_status_is_a_transition() -> None:
     """Active with a pending spec is neither the state before nor the one after."""
-    told = decision(expectation(), seen(1, replace(READY, complete=False)), seen(6))
+    told = decision(expectation(), seen(1, evolve(READY, complete=False)), seen(6))
     assert isinstance(told, Settled)
 
 
@@ -207,7 +209,7 @@ def test_repetition_settles_where_the_api_shows_nothing_and_says_so() -> None:
 
 def test_disagreeing_read_starts_the_repetition_anew() -> None:
     """Two agreeing, another, two agreeing are not three."""
-    other = replace(READY, version=ResourceVersion(spec_id="x"))
+    other = evolve(READY, version=ResourceVersion(spec_id="x"))
     assert (
         decision(expectation(), seen(1), seen(16), seen(20, other), seen(31), seen(46)) == Pending()
     )
@@ -286,21 +288,21 @@ def test_deleting_supersedes(action: Action) -> None:
 def test_newer_spec_that_is_not_ours_supersedes() -> None:
     """Somebody updated it after us."""
     about = expectation(before=ResourceVersion(spec_version=4), target_spec_version=5, sent="ours")
-    theirs = replace(READY, matches_sent=False)
+    theirs = evolve(READY, matches_sent=False)
     assert isinstance(decision(about, seen(1, theirs, spec_version=6)), Superseded)
 
 
 def test_newer_version_with_our_spec_is_ours() -> None:
     """A version that moved twice but runs what was sent is as good."""
     about = expectation(before=ResourceVersion(spec_version=4), target_spec_version=5, sent="ours")
-    ours = replace(READY, matches_sent=True)
+    ours = evolve(READY, matches_sent=True)
     assert isinstance(decision(about, seen(1, ours, spec_version=6)), Settled)
 
 
 def test_another_spec_at_an_older_version_supersedes_nothing() -> None:
     """Before ours is in place another spec is shown, naturally."""
     about = expectation(before=ResourceVersion(spec_version=4), target_spec_version=5, sent="ours")
-    old = replace(READY, matches_sent=False)
+    old = evolve(READY, matches_sent=False)
     assert decision(about, seen(1, old, spec_version=4)) == Pending()
 
 

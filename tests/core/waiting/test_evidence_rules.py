@@ -7,37 +7,39 @@ unit test notices (`python -m tests.mutation core/waiting/evidence`).
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from attrs import evolve
 
 from di_async.core.waiting.evidence import (
-    Action,
     Decision,
     Evidence,
-    Expectation,
     Failed,
-    Observation,
     Pending,
-    Phase,
-    Read,
-    ReadFound,
-    ReadMissing,
-    ResourceVersion,
     Settled,
     Superseded,
     Vanished,
     fold,
     judge,
 )
+from di_async.core.waiting.observation import (
+    Action,
+    Expectation,
+    Observation,
+    Phase,
+    Read,
+    ReadFound,
+    ReadMissing,
+    ResourceVersion,
+)
 from tests.core.waiting.evidence_model import time
 
 READY = Observation("active", Phase.READY)
 WORKING = Observation("updating", Phase.WORKING)
-CHANGED_BACK = "it has settled as something else than what this change sent"
+CHANGED_BACK = "it settled with another spec than the one that this change sent"
 
 
 def found(at: float, observation: Observation = READY, **marks: Any) -> ReadFound:
     """Return a read that found the resource."""
-    shown = replace(observation, version=ResourceVersion(**marks)) if marks else observation
+    shown = evolve(observation, version=ResourceVersion(**marks)) if marks else observation
     return ReadFound(started_at=at, at=at + 0.1, observation=shown)
 
 
@@ -99,7 +101,7 @@ def test_which_phases_are_in_progress(phase: Phase, idle: bool) -> None:
     ("observation", "unsettled"),
     [
         (READY, False),
-        (replace(READY, complete=False), True),
+        (evolve(READY, complete=False), True),
         (WORKING, True),
         (Observation("deleting", Phase.DELETING), True),
         (Observation("error", Phase.FAILED), False),
@@ -220,7 +222,7 @@ def test_showing_what_was_sent(
     differed_before: bool | None, as_sent: bool | None, expected: Decision
 ) -> None:
     """It proves an update only if the resource differed before the write."""
-    observation = replace(READY, matches_sent=as_sent)
+    observation = evolve(READY, matches_sent=as_sent)
     assert decision(update(differed_before=differed_before), found(1, observation)) == expected
 
 
@@ -240,7 +242,7 @@ def test_failure_that_may_recover_must_hold(span: float, expected: Decision) -> 
 
 # --- something else than what was sent ---------------------------------------------------------
 
-OTHER = replace(READY, matches_sent=False)
+OTHER = evolve(READY, matches_sent=False)
 
 
 @pytest.mark.parametrize("differed_before", [True, False])

@@ -9,7 +9,6 @@ from di_async.core.waiting.pacing import (
     PendingLoad,
     PollPace,
     PollQuota,
-    ReadSchedule,
     expected_window,
     plan_pace,
     read_interval,
@@ -21,31 +20,33 @@ POLICY = PollPolicy()
 BEGINS = LAW.quantile(0.0001)
 
 
-def load(count: int, age: float, law: DurationDistribution | None = LAW) -> PendingLoad:
+def load(
+    count: int, age: float, law: DurationDistribution | None = LAW, read_at: float = 0.0
+) -> PendingLoad:
     """Return the load of pending changes that all have the same age."""
-    return PendingLoad(count=count, oldest=age, youngest=age, distribution=law)
+    return PendingLoad(count=count, oldest=age, youngest=age, distribution=law, read_at=read_at)
 
 
 def test_defaults() -> None:
     """Nothing was read yet, and nothing is under way."""
-    unit, quota = ReadSchedule(), PollQuota(burst=3.5, remaining=100.0)
-    assert (unit.read_at, unit.sent_at, unit.due_at) == (-math.inf, -math.inf, 0.0)
-    assert unit.in_flight is False
+    quota = PollQuota(burst=3.5, remaining=100.0)
+    assert load(1, 0.0, read_at=-math.inf) == PendingLoad(1, 0.0, 0.0, LAW)
     assert (quota.confirms, quota.steady_writes, PollPace(5.0).confirms_fit) == (0, False, True)
 
 
 def test_stream_plans_for_half_an_hour() -> None:
     """Fifty pages that need 1,800 s each share 2,000 requests: one in 45 s, less what is saved."""
-    units = [(ReadSchedule(read_at=0.0), load(200, 1100.0)) for _ in range(50)]
-    tempo = plan_pace(units, POLICY, PollQuota(3.5, 2000.0, steady_writes=True), 0.0)
+    units = [load(200, 1100.0) for _ in range(50)]
+    tempo, _ = plan_pace(units, POLICY, PollQuota(3.5, 2000.0, steady_writes=True), 0.0)
     assert tempo.interval == pytest.approx(0.78 * 50 * 1800 / 2000, abs=1e-9)
 
 
 @pytest.mark.parametrize(("left", "confirmed"), [(480.0, False), (480.1, True)])
 def test_when_confirming_reads_are_affordable(left: float, confirmed: bool) -> None:
     """An hour of one page, read every 5 s, may take 1.5 times as long for them and no more."""
-    units = [(ReadSchedule(read_at=0.0), load(1, 0.0, None))]
-    tempo = plan_pace(units, POLICY, PollQuota(3.5, left + 20.0, confirms=20), 0.0)
+    tempo, _ = plan_pace(
+        [load(1, 0.0, None)], POLICY, PollQuota(3.5, left + 20.0, confirms=20), 0.0
+    )
     assert tempo.confirms_fit is confirmed
 
 
@@ -62,23 +63,21 @@ def test_support_of_a_single_change(count: int) -> None:
 
 def test_support_begins_inclusively() -> None:
     """From the first moment of the support on, a unit is read at the pace."""
-    unit = ReadSchedule(read_at=0.0)
-    plan_pace([(unit, load(200, BEGINS))], POLICY, PollQuota(3.5, 4500.0), 100.0)
-    assert unit.due_at == 5.0
+    _, due = plan_pace([load(200, BEGINS)], POLICY, PollQuota(3.5, 4500.0), 100.0)
+    assert due == [5.0]
 
 
 def test_new_change_is_not_stretched() -> None:
     """Nothing settles at age 0; a share of the age would be no interval at all."""
-    assert read_interval(load(1, 0.0), PollPace(20.0, target_interval=5.0), POLICY) == 20.0
+    assert read_interval(load(1, 0.0), PollPace(20.0, target_interval=5.0)) == 20.0
 
 
-@pytest.mark.parametrize(("left", "due"), [(800.0, 51.0), (799.0, 200.0)])
-def test_guarding_reads_take_a_hundredth_of_the_quota(left: float, due: float) -> None:
+@pytest.mark.parametrize(("left", "at"), [(800.0, 51.0), (799.0, 200.0)])
+def test_guarding_reads_take_a_hundredth_of_the_quota(left: float, at: float) -> None:
     """All units are read every `max_interval` while that costs no more; else only a sample."""
     law = DurationDistribution(math.log(800), 0.2)
     age = law.quantile(0.0001) - 200.0
-    sampled, other = ReadSchedule(read_at=0.0), ReadSchedule(read_at=1.0)
     policy = PollPolicy(max_interval=50.0)
-    loads = [(sampled, load(200, age, law)), (other, load(200, age, law))]
-    plan_pace(loads, policy, PollQuota(3.5, left), 0.0)
-    assert other.due_at == pytest.approx(due)
+    loads = [load(200, age, law), load(200, age, law, read_at=1.0)]
+    _, due = plan_pace(loads, policy, PollQuota(3.5, left), 0.0)
+    assert due[1] == pytest.approx(at)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from di_async.engine.waiting.duration_model import DurationModel
 from di_async.core.waiting.poll_policy import PollPolicy
+from di_async.engine.waiting.duration_model import DurationModel
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
+from attrs import asdict, evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import asdict, replace
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.waiting.evidence import Action, Expectation, Phase, ResourceVersion
+from di_async.core.waiting.observation import Action, Expectation, Phase, ResourceVersion
 from di_async.core.waiting.resume_token import (
     ResourceRef,
     ResumeToken,
@@ -63,8 +63,8 @@ def test_round_trip_keeps_everything(
     """The case of another process is this one's, but for the moment from which reads count."""
     sent = token(expectation, resource=ResourceRef("thing", id), scope=scope, deadline_at=until)
     back = ResumeToken.decode(sent.encode())
-    assert replace(back, baseline={}) == replace(sent, baseline={})
-    assert unpack_expectation(back, accepted_at=7.0) == replace(expectation, accepted_at=7.0)
+    assert evolve(back, baseline={}) == evolve(sent, baseline={})
+    assert unpack_expectation(back, accepted_at=7.0) == evolve(expectation, accepted_at=7.0)
 
 
 def test_token_is_text_for_urls_variables_and_logs() -> None:

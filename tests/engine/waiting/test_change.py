@@ -22,7 +22,7 @@ from di_async import (
     WaitRefusedError,
     WaitTimeoutError,
 )
-from di_async.core.waiting.evidence import Action, Expectation, ResourceVersion
+from di_async.core.waiting.observation import Action, Expectation, ResourceVersion
 from di_async.core.waiting.resume_token import ResumeToken
 from di_async.engine.waiting.change import Change
 from tests.core.waiting.evidence_model import time
@@ -109,7 +109,7 @@ async def test_negative_timeout_is_an_input_error() -> None:
 async def test_timeout_is_a_timeout_error_with_the_whole_story() -> None:
     """Nothing is lost: id, resource, history, cost, and how to go on."""
     fleet = Fleet(in_turn(Thing("new", name="web"), ServerError("x", status=500), Thing("new")))
-    change = fleet.change("id-1", more={"initial": Thing("first")})
+    change = fleet.change("id-1", initial=Thing("first"))
     with pytest.raises(TimeoutError) as caught:
         await change.wait(timeout=13)
     error = caught.value
@@ -125,7 +125,7 @@ async def test_timeout_is_a_timeout_error_with_the_whole_story() -> None:
 async def test_timeout_says_that_it_keeps_billing() -> None:
     """And under which name and id."""
     error = await failure(Fleet(in_turn(Thing("new", name="web"))), id="id-1")
-    assert "web (id-1) is not active in the time given. Last status: new" in str(error)
+    assert "web (id-1) is not active within the timeout. Last status: new" in str(error)
     assert "bills for as long as it exists" in str(error)
 
 
@@ -180,7 +180,7 @@ async def test_delete_gives_none_on_404() -> None:
 async def test_delete_that_times_out_says_that_it_is_not_gone() -> None:
     """The goal of a delete is another one."""
     error = await failure(Fleet(in_turn(Thing("deleting"))), action=Action.DELETE)
-    assert "is not gone in the time given" in str(error)
+    assert "is not gone within the timeout" in str(error)
 
 
 async def test_unknown_id_is_not_found_for_wait_until_active() -> None:
@@ -216,7 +216,7 @@ async def test_refusal_tells_what_the_api_said() -> None:
     """409 while polling is nothing to wait for."""
     error = await failure(Fleet(in_turn(ConflictError("no", status=409))))
     assert isinstance(error, WaitRefusedError)
-    assert "cannot be watched" in str(error)
+    assert "cannot be read" in str(error)
 
 
 async def test_cancelled_wait_carries_a_note_and_leaves_the_change_usable() -> None:
@@ -234,15 +234,14 @@ async def test_cancelled_wait_carries_a_note_and_leaves_the_change_usable() -> N
 async def test_change_known_to_be_settled_asks_nothing() -> None:
     """A delete of what was not there."""
     fleet = Fleet(WORKING)
-    more = {"settled_by": "DELETE answered 404", "already_gone": True}
-    change = fleet.change(action=Action.DELETE, more=more)
+    change = fleet.change(action=Action.DELETE, settled_by="DELETE answered 404")
     assert await change.wait() is None
     assert (change.already_gone, change.outcome, fleet.asked) == (True, "settled", [])
 
 
 async def test_latest_is_the_write_s_answer_until_something_was_read() -> None:
     """And repr tells what is known."""
-    change = Fleet(active_at(0)).change("x", more={"initial": Thing("first")})
+    change = Fleet(active_at(0)).change("x", initial=Thing("first"))
     assert change.latest == Thing("first")
     assert repr(change) == "<Change active x: not known to be settled>"
     await change.wait()
@@ -452,7 +451,7 @@ async def test_resume_token_tells_a_wait_without_end_from_one_with_a_deadline(
 
 async def test_resumed_wait_without_end_has_none() -> None:
     """It outlives the provider's default."""
-    change = Fleet(active_at(2_000)).change(more={"resumed_until": math.inf})
+    change = Fleet(active_at(2_000)).change(resumed_until=math.inf)
     assert (await change.wait()).status == "active"
 
 
@@ -460,7 +459,7 @@ async def test_resumed_wait_without_end_has_none() -> None:
 async def test_resumed_wait_has_what_the_token_has_left(left: float, waits: float) -> None:
     """Without a timeout of its own; one that is used up gives way to the default."""
     fleet = Fleet(WORKING)
-    change = fleet.change(more={"resumed_until": fleet.clock.wall() + left})
+    change = fleet.change(resumed_until=fleet.clock.wall() + left)
     with pytest.raises(WaitTimeoutError):
         await change.wait()
     assert now() == pytest.approx(waits, abs=0.2)

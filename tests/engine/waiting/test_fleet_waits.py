@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from di_async import DigitalOcean, PollPolicy, RequestBudget, WaitRefusedError, WaitTimeoutError
-from di_async.engine.waiting.duration_model import DurationModel
 from di_async.emulator import Lifecycle, LogNormal, World
+from di_async.engine.waiting.duration_model import DurationModel
 from tests.support import WorldTransport, a_spec, virtual_client
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
@@ -323,7 +323,7 @@ async def test_model_learns_from_a_fleet_and_plans_the_next() -> None:
 
 
 def _create_token(client: DigitalOcean, net: WorldTransport, id: str) -> str:
-    from di_async.core.waiting.evidence import Action, Expectation
+    from di_async.core.waiting.observation import Action, Expectation
     from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, pack_expectation
 
     expectation = Expectation(action=Action.CREATE, accepted_at=0.0, target_spec_version=1)

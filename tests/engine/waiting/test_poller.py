@@ -18,7 +18,7 @@ from di_async import (
     WaitTimeoutError,
 )
 from di_async.core.errors import AuthenticationError, DecodeError, TransportError
-from di_async.core.waiting.evidence import Action
+from di_async.core.waiting.observation import Action
 from tests.engine.support import READ_S, Fleet, Thing, active_at, in_turn, now
 
 pytestmark = pytest.mark.looptime
