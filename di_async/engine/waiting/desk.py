@@ -13,7 +13,6 @@ from di_async.core.errors import APIError, DIError, NotFoundError, ServerError
 from di_async.core.http import Priority
 from di_async.core.pagination import Page, RawPage
 from di_async.core.protocols import CallRecord, Source
-from di_async.core.sharing import shared
 from di_async.core.waiting.durations import Key
 from di_async.core.waiting.evidence import (
     Action,
@@ -148,7 +147,6 @@ class Desk:
         watch.catch_up()
         self.planner.item_read(watch, now)
         if not isinstance(answer, Exception):
-            answer = shared(answer, watch.trackers[0].known) if watch.trackers else answer
             self._place(watch, answer)
         for tracker in watch.trackers:
             self._deliver(tracker, answer, call, watch.stage)
@@ -254,8 +252,6 @@ class Desk:
         trusting = trusting and not watch.doubt_pause  # a GET has refuted this one before
         for tracker in watch.trackers:
             observation = self.source.observe(resource, tracker.expectation)
-            if observation.in_progress:  # else this look may be the last one
-                resource = shared(resource, tracker.known)
             read = ReadFound(
                 started_at=call.started_at,
                 at=now,
