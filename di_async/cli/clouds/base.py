@@ -1,7 +1,7 @@
 """The interface between commands and providers.
 
 A command calls a `Cloud` and never checks which provider it is. Operations that only some providers
-support are methods too; the other providers raise an error that lists who supports them.
+support are methods too; for the others, they raise an error that lists the providers that do.
 """
 
 from abc import ABC, abstractmethod
