@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, Protocol, TypedDict, TypeVar
 from uuid import UUID
 
+from attrs import frozen
+
 from di_async import Change, DIError, InvalidInputError, PollPolicy
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column
@@ -74,6 +76,7 @@ def client_options(settings: Settings, base_url: str | None = None) -> ClientOpt
     return options if url is None else {**options, "base_url": url}
 
 
+@frozen
 class Cloud(ABC, Generic[C, R]):
     """A provider with an entered client."""
 
@@ -92,9 +95,8 @@ class Cloud(ABC, Generic[C, R]):
     supported_options: ClassVar[SupportedOptions]
     """Options of `create`, `update` and `scale` that the provider supports."""
 
-    def __init__(self, client: C, settings: Settings) -> None:
-        self.client = client
-        self.settings = settings
+    client: C
+    settings: Settings
 
     # -- implemented by each provider -----------------------------------------------------------
 
