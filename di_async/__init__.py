@@ -1,10 +1,12 @@
-"""Await what dedicated-inference clouds only accept.
+"""Async client for dedicated LLM inference at DigitalOcean, Gcore and Exoscale.
+
+Every write returns a change that you can await until it is confirmed:
 
 async with DigitalOcean() as do:
     change = await do.dedicated_inferences.create(spec)
     di = await change.wait(timeout=3600)
 
-The names come on first use: who imports the errors alone loads no network.
+Each name is imported on first use, so importing an error class does not import aiohttp.
 """
 
 import importlib
@@ -91,8 +93,8 @@ __all__ = [
     "wait_all",
 ]
 
-# Where the names live; the others are errors.
-_HOMES = {
+# The module of each name that is not in core.errors.
+_MODULES = {
     "Change": "engine.waiting.change",
     "DigitalOcean": "digitalocean",
     "DurationModel": "engine.waiting.duration_model",
@@ -110,13 +112,13 @@ _HOMES = {
     "wait_all": "fleet.waiting",
 }
 
-if not typing.TYPE_CHECKING:  # a checker would take any name for one of ours
+if not typing.TYPE_CHECKING:  # a type checker would accept any name
 
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home = importlib.import_module(f"di_async.{_HOMES.get(name, 'core.errors')}")
-        value = globals()[name] = getattr(home, name)
+        module = importlib.import_module(f"di_async.{_MODULES.get(name, 'core.errors')}")
+        value = globals()[name] = getattr(module, name)
         return value
 
 

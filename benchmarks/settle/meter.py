@@ -14,12 +14,16 @@ import orjson
 from attrs import define, field
 
 from benchmarks.settle.wire import Stopwatch
-from di_async.digitalocean import rows
+from di_async.digitalocean import list_rows
 
 __all__ = ["Meter"]
 
 # Where answers are parsed. Anything else that parses JSON counts as the client's own CPU.
-_PARSERS: tuple[tuple[Any, str], ...] = ((orjson, "loads"), (rows, "_light"), (rows, "_raw"))
+_PARSERS: tuple[tuple[Any, str], ...] = (
+    (orjson, "loads"),
+    (list_rows, "_decode_summaries"),
+    (list_rows, "_decode_raw"),
+)
 
 
 @define

@@ -236,7 +236,8 @@ def _write_parameters(ctx: Any, formatter: Any, parameters: Iterable[Any]) -> No
         record = parameter.get_help_record(ctx)
         if record is not None:
             kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
-            sections[kind].append(record)
+            # Older versions of typer escape brackets for rich, in plain text too.
+            sections[kind].append((record[0], record[1].replace("\\[", "[")))
     for title, records in sections.items():
         if records:
             with formatter.section(title):
@@ -253,7 +254,7 @@ def new_group(name: str, help: str, epilog: str | None = None) -> typer.Typer:
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
     )
 
 

@@ -113,7 +113,7 @@ def _unless_secret(field: "attrs.Attribute[Any]", value: Any) -> Any:
     return dict.fromkeys(value, _MASK) if masked else value
 
 
-@frozen
+@frozen(slots=False)
 class Out:
     """Writer for stdout, in the selected format."""
 

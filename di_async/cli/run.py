@@ -38,7 +38,7 @@ _PROVIDERS_OF_OPTION = {
 Failures = list[tuple[str, DIError]]
 
 
-@frozen
+@frozen(slots=False)
 class Cli:
     """Context of a running command: settings, output, and clients."""
 

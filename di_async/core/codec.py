@@ -1,44 +1,58 @@
-"""JSON to attrs classes, tolerant where APIs drift and strict where nothing could go on.
+"""Decode JSON into attrs classes with cattrs: tolerant of drift, strict about required fields.
 
-Tolerated: unknown fields, null for what may be left out, odd or 1970 timestamps, prices as text or
-number. Not tolerated: what is no JSON, an object that is none, a required field missing or null.
-The quick pass (core/reading.py) decodes; only where it fails does a careful one run, which decides
-and names the path.
+Tolerated: unknown fields, null for an optional field, unreadable timestamps and prices. An error
+names the JSON path of every field that cannot be decoded. See https://catt.rs.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from functools import cached_property, lru_cache, partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
+from functools import cached_property, partial
+from operator import eq
+from types import MappingProxyType, NoneType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import attrs
 import orjson
 
 from di_async.core.errors import DecodeError
-from di_async.core.reading import Hook, Names, Shape, an_object, one_name, reader
 from di_async.core.secret import Secret
 
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Codec", "loads", "parse_time"]
+__all__ = ["Codec", "Json", "json_field", "loads", "parse_time"]
 
 T = TypeVar("T")
-Setup = Callable[["Converter"], None]
+Json = dict[str, Any]
+Hook = Callable[[Any, Any], Any]
+Normalize = Callable[[Json], Json]
+
+_ALIASES = "di_async.json_aliases"
+_DECODE = "di_async.json_decode"
+
+
+def json_field(*, aliases: tuple[str, ...] = (), decode: Hook | None = None) -> dict[str, Any]:
+    """Return attrs metadata for a field that JSON has in more than one form.
+
+    Args:
+        aliases: Other names of the field; the first name whose value is not null counts.
+        decode: A cattrs structure hook, called with the JSON value and the type of the field.
+    """
+    return {_ALIASES: aliases, _DECODE: decode}
 
 
 def loads(body: bytes) -> Any:
-    """The value in a JSON text.
+    """Return the value in a JSON text.
 
     Raises:
-        DecodeError: it is not JSON; the message says what it looks like instead.
+        DecodeError: The text is not JSON; the message says what it looks like.
     """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise DecodeError(f"the answer is {_looks_like(body)}, not JSON ({error})") from error
+        message = f"The response body is {_looks_like(body)}, not JSON ({error})"
+        raise DecodeError(message) from error
 
 
 def _looks_like(body: bytes) -> str:
@@ -51,136 +65,122 @@ def _looks_like(body: bytes) -> str:
 
 
 def parse_time(value: Any, _: object = None) -> datetime | None:
-    """An aware datetime; naive ones are UTC; None for what is empty or no time."""
+    """Return an aware datetime (UTC if no zone is given), or None for anything unreadable."""
     try:
-        return _parsed(value)
+        time = datetime.fromisoformat(value)
     except (ValueError, TypeError):
         return None
-
-
-@lru_cache(maxsize=1024)
-def _parsed(value: Any) -> datetime:
-    """What was made or changed together shows the same stamps: one copy is kept of each."""
-    time = datetime.fromisoformat(value)
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
-def _decimal(value: Any) -> Decimal | None:
-    """None for what is empty or no number: NaN and infinity are no prices."""
+def _price(value: Any, _: object) -> Decimal | None:
     try:
-        told = Decimal(str(value))
+        price = Decimal(str(value))
     except InvalidOperation:
         return None
-    return told if told.is_finite() else None
+    return price if price.is_finite() else None
 
 
-def _fault(error: BaseException, of: Any) -> str:
-    """What cattrs says of it, about the type that was meant."""
-    from cattrs.v import format_exception
+def _integer(value: Any, _: object) -> int:
+    return 0 if value == "" else int(value)
 
-    return format_exception(error, get_args(of)[0] if get_origin(of) is Annotated else of)
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _texts(values: Any, _: object) -> tuple[str, ...]:
+    return tuple(map(_text, values))
+
+
+def _text_map(value: Any, _: object) -> dict[str, str]:
+    return {str(key): _text(each) for key, each in value.items()}
+
+
+def _json_object(value: Any, _: object) -> Json:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
 
 
 class Codec:
-    """One provider's reading and writing of attrs classes.
+    """Decodes the attrs classes of one provider.
 
     Args:
-        setup: registers hooks of its own; called once for each of the two passes.
-        shapes: for a class, what brings an object into the shape that its fields name; it may give
-            back what it got, but not change it.
-        names: what a field is called in JSON; of several names the first that is not null counts.
+        normalize: For a class, brings a JSON object into the form that its fields describe. It
+            may return its argument, but must not change it.
+        rename: Returns the JSON name of a field.
     """
 
     def __init__(
         self,
-        setup: Setup = lambda _: None,
         *,
-        shapes: Mapping[type, Shape] = MappingProxyType({}),
-        names: Names = one_name,
+        normalize: Mapping[type, Normalize] = MappingProxyType({}),
+        rename: Callable[[str], str] = lambda name: name,
     ) -> None:
-        self._setup = setup
-        self._shapes = shapes
-        self._names = names
-        self._readers: dict[type, Hook] = {}
-
-    @cached_property
-    def _quick(self) -> "Converter":
-        return self._tolerant(careful=False)
-
-    @cached_property
-    def _careful(self) -> "Converter":
-        return self._tolerant(careful=True)
-
-    def _tolerant(self, *, careful: bool) -> "Converter":
-        from cattrs import Converter  # here: whoever never reads an answer need not load it
-
-        converter = Converter(detailed_validation=careful)
-        hook = converter.register_structure_hook
-        hook(str, lambda v, _: "" if v is None else str(v))
-        hook(int, lambda v, _: 0 if v in (None, "") else int(v))
-        hook(bool, lambda v, _: bool(v))
-        hook(datetime | None, parse_time)
-        hook(Decimal | None, lambda v, _: _decimal(v))
-        hook(Secret | None, lambda v, _: Secret(str(v)) if v else None)
-        converter.register_unstructure_hook(datetime, lambda v: v.isoformat())
-        converter.register_unstructure_hook(Decimal, str)
-        converter.register_unstructure_hook(Secret, str)
-        of_class = self._explaining_reader if careful else self._quick_reader
-        converter.register_structure_hook_factory(attrs.has, partial(of_class, converter))
-        self._setup(converter)
-        return converter
-
-    def _quick_reader(self, converter: "Converter", cls: type) -> Hook:
-        attrs.resolve_types(cls, include_extras=True)
-        hook_of = converter.get_structure_hook
-        return reader(cls, hook_of, self._shapes, self._names)
-
-    def _explaining_reader(self, converter: "Converter", cls: type) -> Hook:
-        from cattrs.gen import make_dict_structure_fn
-
-        names = {field.name: self._names(field.name) for field in attrs.fields(cls)}
-        build: Hook = make_dict_structure_fn(cls, converter)
-        shape = self._shapes.get(cls, dict)
-
-        def read(raw: Any, _: Any) -> Any:
-            told = shape(an_object(raw))
-            found = {
-                field: next((told[name] for name in of if told.get(name) is not None), None)
-                for field, of in names.items()
-            }
-            return build({field: v for field, v in found.items() if v is not None}, cls)
-
-        return read
+        self._normalize = normalize
+        self._rename = rename
 
     def structure(self, value: Any, into: type[T]) -> T:
-        """`value` as an `into`.
+        """Return `value` as an `into`.
 
         Raises:
-            DecodeError: naming each path at which the value is not what it should be.
+            DecodeError: The message lists each path that could not be decoded.
         """
-        found: T
         try:
-            found = (self._readers.get(into) or self._reader_of(into))(value, into)
-        except Exception as quick:
-            found = self._carefully(value, into, quick)
-        return found
-
-    def _reader_of(self, into: type[Any]) -> Hook:
-        hook: Hook = self._readers.setdefault(into, self._quick.get_structure_hook(into))
-        return hook
-
-    def _carefully(self, value: Any, into: type[T], quick: Exception) -> T:
-        from cattrs import transform_error
-        from cattrs.errors import BaseValidationError
-
-        try:
-            return self._careful.structure(value, into)
-        except BaseValidationError as error:
-            faults = transform_error(error, format_exception=_fault)
+            return self._converter.structure(value, into)
         except Exception as error:
-            faults = [f"{type(error).__name__}: {error} @ $"]
-        raise DecodeError(f"the answer is no {into.__name__}: {'; '.join(faults)}") from quick
+            from cattrs import transform_error
 
-    def unstructure(self, value: Any) -> Any:
-        """`value` as plain JSON types; secrets come out masked."""
-        return self._quick.unstructure(value)
+            name, faults = getattr(into, "__name__", into), "; ".join(transform_error(error))
+            raise DecodeError(f"Unexpected response body for {name}: {faults}") from error
+
+    @cached_property
+    def _converter(self) -> "Converter":
+        from cattrs import Converter  # slow to import, and many commands decode nothing
+
+        converter = Converter()
+        converter.register_structure_hook(int, _integer)
+        converter.register_structure_hook(bool, lambda value, _: bool(value))
+        converter.register_structure_hook(datetime, parse_time)
+        converter.register_structure_hook(Decimal, _price)
+        converter.register_structure_hook(Secret, lambda v, _: Secret(str(v)) if v else None)
+        generics = {Json: _json_object, dict[str, str]: _text_map, tuple[str, ...]: _texts}
+        for generic, hook in generics.items():
+            converter.register_structure_hook_func(partial(eq, generic), hook)
+        converter.register_structure_hook_factory(attrs.has, self._class_hook)
+        return converter
+
+    def _class_hook(self, cls: type) -> Hook:
+        """Return the decoder of an attrs class. Nulls are removed first, so defaults apply."""
+        from cattrs.gen import make_dict_structure_fn_from_attrs, override
+
+        attrs.resolve_types(cls)
+        fields, aliases = [], []
+        overrides: dict[str, Any] = {}
+        for field in attrs.fields(cls):
+            name, decode = self._rename(field.name), field.metadata.get(_DECODE)
+            fields.append(field.evolve(type=_not_none(field.type)))
+            overrides[field.name] = override(rename=name, struct_hook=decode)
+            aliases += [(name, alias) for alias in field.metadata.get(_ALIASES, ())]
+        build: Hook = make_dict_structure_fn_from_attrs(fields, cls, self._converter, **overrides)
+        normalize = self._normalize.get(cls)
+
+        def decode_object(raw: Any, _: object) -> Any:
+            if not isinstance(raw, dict):
+                raise TypeError(f"expected an object, got {type(raw).__name__}")
+            present = raw if normalize is None else normalize(raw)
+            if None in present.values():
+                present = {key: value for key, value in present.items() if value is not None}
+            for name, alias in aliases:
+                if alias in present and name not in present:
+                    present = {**present, name: present[alias]}
+            return build(present, cls)
+
+        return decode_object
+
+
+def _not_none(of: Any) -> Any:
+    """Return the type without None."""
+    inner = [each for each in get_args(of) if each is not NoneType]
+    return inner[0] if NoneType in get_args(of) and len(inner) == 1 else of

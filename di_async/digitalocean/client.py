@@ -25,6 +25,7 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.digitalocean.dialect import DigitalOceanDialect
 from di_async.digitalocean.endpoints import ENDPOINTS
 from di_async.digitalocean.lifecycle import duration_key, observe, row_key
+from di_async.digitalocean.list_rows import read_summaries
 from di_async.digitalocean.merge import merged_spec, scaled_spec
 from di_async.digitalocean.models import (
     CODEC,
@@ -36,7 +37,6 @@ from di_async.digitalocean.models import (
     Sizes,
     read_ca,
 )
-from di_async.digitalocean.rows import read_sweep
 from di_async.digitalocean.spec import SpecLike, complete_spec, spec_fields
 from di_async.digitalocean.writes import Writes, unwrap
 from di_async.engine.client import Client, Engine, credential
@@ -372,7 +372,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
     async def _list_page(self, page: int, call: CallRecord, region: str | None = None) -> RawPage:
         asked = {"region": region, "page": page, "per_page": PAGE_SIZE}
         request = ENDPOINTS["list"].request(params=asked)
-        return await self._engine.raw_page(request, Priority.SWEEP, call, read_sweep)
+        return await self._engine.raw_page(request, Priority.SWEEP, call, read_summaries)
 
     async def _get_once(
         self, stage: ResourceRef, priority: Priority, call: CallRecord

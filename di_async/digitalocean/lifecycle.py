@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase, ResourceVersion
+from di_async.digitalocean.list_rows import RowSummary
 from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
-from di_async.digitalocean.rows import LightRow
 from di_async.digitalocean.spec import DedicatedInferenceSpec, latest_spec, spec_digest
 
 __all__ = [
@@ -115,10 +115,10 @@ def duration_key(di: DedicatedInference) -> tuple[str, str]:
 
 def row_key(row: Any) -> tuple[str, int]:
     """A list row's id, and what changes when its state does."""
-    if type(row) is LightRow:
+    if type(row) is RowSummary:
         return row.id, hash(row)
     try:
-        told = LightRow(row.get("id", ""), row.get("status"), row.get("updated_at"))
+        told = RowSummary(row.get("id", ""), row.get("status"), row.get("updated_at"))
         return told.id, hash(told)
     except (AttributeError, TypeError):
         return "", 0  # no object, or no text where there should be some: nobody's row

@@ -1,13 +1,11 @@
-"""What DigitalOcean's dedicated-inference API speaks of, under its documented field names.
+"""Models of DigitalOcean's dedicated-inference API, under its documented field names.
 
-The API is read in two shapes: as its reference documents it, and as its own Go client decodes it.
-This file is where the two become one; nobody else knows that there are two. Requests carry the
-documented shape only.
+Responses come in two forms: as the API reference documents them, and as the vendor's Go client
+decodes them. The models accept both; this module alone knows the differences.
 https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 """
 
 import base64
-import re
 import ssl
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,9 +14,8 @@ from typing import Any, ClassVar
 
 from attrs import field, frozen
 
-from di_async.core.codec import Codec
+from di_async.core.codec import Codec, Json, json_field
 from di_async.core.errors import DecodeError
-from di_async.core.reading import Few, Json, Word
 from di_async.core.secret import Secret
 from di_async.core.validation import (
     READ_ONLY,
@@ -51,6 +48,12 @@ __all__ = [
     "Sizes",
 ]
 
+_ALSO_STATE = json_field(aliases=("state",))
+
+
+def _status_word(value: Any, _: object) -> str:
+    return str(value).strip().lower()
+
 
 # Beside the fields marked `READ_ONLY`, under names that only one of the two shapes uses.
 READ_ONLY_KEYS = frozenset(
@@ -60,7 +63,7 @@ READ_ONLY_KEYS = frozenset(
 
 @frozen
 class VPC:
-    """The private network an instance sits in."""
+    """The private network of an instance."""
 
     uuid: str = field(metadata=in_request(uuid, required=True))
 
@@ -71,15 +74,15 @@ class AcceleratorConfig:
 
     read_only: ClassVar[frozenset[str]] = READ_ONLY_KEYS
 
-    accelerator_slug: Word = field(
+    accelerator_slug: str = field(
         metadata=in_request(filled_text("a GPU slug such as 'gpu-mi300x1-192gb'"))
     )
     scale: int = field(default=1, metadata=in_request(whole_number(1)))
-    type: Word = field(
+    type: str = field(
         default="prefill_decode", metadata=in_request(filled_text("text such as 'prefill_decode'"))
     )
-    status: Word | None = field(default=None, metadata=READ_ONLY)
-    """As sent; `invalid` without an id is a placeholder while provisioning, no failure."""
+    status: str | None = field(default=None, metadata={**READ_ONLY, **_ALSO_STATE})
+    """As sent; `invalid` without an id is a placeholder while provisioning, not a failure."""
     accelerator_id: str | None = field(default=None, metadata=READ_ONLY)
 
 
@@ -89,18 +92,18 @@ class ModelDeployment:
 
     read_only: ClassVar[frozenset[str]] = READ_ONLY_KEYS
 
-    model_slug: Word = field(
+    model_slug: str = field(
         default="", metadata=in_request(text(), required_unless="model_id", omit_empty=True)
     )
-    accelerators: Few[tuple[AcceleratorConfig, ...]] = field(
+    accelerators: tuple[AcceleratorConfig, ...] = field(
         default=(),
         metadata=in_request(each(nested(AcceleratorConfig), non_empty=True), required=True),
     )
-    model_provider: Word = field(default="hugging_face", metadata=in_request(text()))
+    model_provider: str = field(default="hugging_face", metadata=in_request(text()))
     model_id: str | None = field(
         default=None, metadata=in_request(text(), nullable=True, omit_empty=True)
     )
-    """Names an existing deployment in an update; none makes a new one."""
+    """In an update: the existing deployment; None adds a new one."""
     provider_model_id: str | None = field(
         default=None, metadata=in_request(text(), nullable=True, omit_empty=True)
     )
@@ -109,23 +112,23 @@ class ModelDeployment:
 
 @frozen
 class DeploymentSpec:
-    """A spec as the API shows it, current or pending."""
+    """A current or pending spec, as the API returns it."""
 
     name: str | None = None
     version: int | None = None
-    region: Word | None = None
-    vpc: Few[VPC] | None = None
+    region: str | None = None
+    vpc: VPC | None = None
     enable_public_endpoint: bool | None = None
     model_deployments: tuple[ModelDeployment, ...] = ()
     id: str | None = field(default=None, metadata=READ_ONLY)
-    status: Word | None = field(default=None, metadata=READ_ONLY)
+    status: str | None = field(default=None, metadata={**READ_ONLY, **_ALSO_STATE})
     created_at: datetime | None = field(default=None, metadata=READ_ONLY)
     updated_at: datetime | None = field(default=None, metadata=READ_ONLY)
 
 
 @frozen
 class Endpoints:
-    """Where to send inference requests; None while there is none."""
+    """Host names of the inference endpoints, once they exist."""
 
     public_endpoint_fqdn: str | None = None
     private_endpoint_fqdn: str | None = None
@@ -136,14 +139,14 @@ class DedicatedInference:
     """One dedicated inference instance.
 
     `status` is the documented lower-case word (`active`, `new`, `provisioning`, `updating`,
-    `deleting`, `error`); a word that is not documented is kept as it came, in lower case.
-    `spec` and `pending_deployment_spec` are None where the API leaves them out.
+    `deleting`, `error`). An undocumented word is kept, in lower case.
+    `spec` and `pending_deployment_spec` are None if the response has none.
     """
 
     id: str
-    status: Word = ""
+    status: str = field(default="", metadata=json_field(decode=_status_word))
     name: str | None = None
-    region: Word | None = None
+    region: str | None = None
     vpc_uuid: str | None = None
     endpoints: Endpoints | None = None
     spec: DeploymentSpec | None = None
@@ -162,18 +165,18 @@ class AccessToken:
     value: Secret | None = None
     created_at: datetime | None = None
     is_managed: bool = False
-    """Made by DigitalOcean, not by a caller."""
+    """Created by DigitalOcean, not by a caller."""
 
 
 @frozen
 class Accelerator:
-    """One GPU (or group of them) in use by an instance."""
+    """A GPU, or group of GPUs, in use by an instance."""
 
     id: str
     name: str | None = None
     slug: str | None = None
     role: str | None = None
-    status: str | None = None
+    status: str | None = field(default=None, metadata=_ALSO_STATE)
     created_at: datetime | None = None
 
 
@@ -184,16 +187,16 @@ class CACertificate:
     pem: str
 
     def ssl_context(self) -> ssl.SSLContext:
-        """A TLS context that trusts this CA alone.
+        """Return a TLS context that trusts only this CA.
 
         Raises:
-            DecodeError: what the API gave is no certificate.
+            DecodeError: The API did not return a certificate.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             context.load_verify_locations(cadata=self.pem)
         except (ssl.SSLError, ValueError) as error:
-            raise DecodeError(f"the CA certificate cannot be read: {error}") from error
+            raise DecodeError(f"Invalid CA certificate: {error}") from error
         return context
 
 
@@ -208,7 +211,7 @@ class GPU:
 
 @frozen
 class SizeCategory:
-    """The family a size is sold in."""
+    """The product family of a size."""
 
     name: str | None = None
     fleet_name: str | None = None
@@ -224,7 +227,7 @@ class Disk:
 
 @frozen
 class Size:
-    """A GPU size and its price. `regions` is filled whichever shape it came in."""
+    """A GPU size and its price."""
 
     gpu_slug: str
     price_per_hour: Decimal | None = None
@@ -240,7 +243,7 @@ class Size:
 
 @frozen
 class Sizes:
-    """Where instances can be had, and at what price."""
+    """Regions and GPU sizes on offer, with prices."""
 
     enabled_regions: tuple[str, ...] = ()
     sizes: tuple[Size, ...] = ()
@@ -248,53 +251,51 @@ class Sizes:
 
 @frozen
 class GPUModelConfig:
-    """Which GPUs serve a model, and whether it needs a Hugging Face token."""
+    """The GPUs that can serve a model. A gated model needs a Hugging Face token."""
 
     model_slug: str
     model_name: str | None = None
     gpu_slugs: tuple[str, ...] = ()
-    is_gated_model: bool = False
+    is_gated_model: bool = field(default=False, metadata=json_field(aliases=("is_model_gated",)))
 
 
-# --- from the wire: two shapes into one; what is as documented is given back as it came -------
+# --- decoding --------------------------------------------------------------------------------
 
 
 def _instance(raw: Json) -> Json:
-    """Name, region and VPC stand on the instance, in its spec, or both: fill either side."""
-    get, told = raw.get, {**raw, "status": str(raw.get("status") or "").strip().lower()}
-    spec, pending = get("spec"), get("pending_deployment_spec")
-    if not spec:
-        spec = told["spec"] = get("deployment_spec") or get("current_deployment_spec") or None
+    """Copy name, region and VPC between the instance and its specs, so that all have them."""
+    get = raw.get
+    spec = get("spec") or get("deployment_spec") or get("current_deployment_spec")
+    pending = get("pending_deployment_spec")
     name, region, vpc_uuid = get("name"), get("region"), get("vpc_uuid")
-    for shown in (spec, pending):
-        if shown and not (name and region and vpc_uuid):
-            name = told["name"] = name or shown.get("name")
-            region = told["region"] = region or shown.get("region")
-            vpc_uuid = told["vpc_uuid"] = vpc_uuid or _vpc_of(shown)
-    if spec and not _is_whole(spec):
-        told["spec"] = _filled(spec, name, region, vpc_uuid)
-    if not pending:
-        told["pending_deployment_spec"] = None
-    elif not _is_whole(pending):  # it may bring another name: that of the instance says nothing
-        told["pending_deployment_spec"] = _filled(pending, None, region, vpc_uuid)
-    at, models = get("endpoints"), get("provider_model_id")
-    if not (at and (at.get("public_endpoint_fqdn") or at.get("private_endpoint_fqdn"))):
-        told["endpoints"] = None
+    for source in (spec, pending):
+        if source and not (name and region and vpc_uuid):
+            name = name or source.get("name")
+            region = region or source.get("region")
+            vpc_uuid = vpc_uuid or _vpc_uuid(source)
+    filled = {**raw, "name": name, "region": region, "vpc_uuid": vpc_uuid}
+    filled["spec"] = _filled_spec(spec, name, region, vpc_uuid)
+    if pending is not None:  # it may rename the instance, so the current name does not apply
+        filled["pending_deployment_spec"] = _filled_spec(pending, None, region, vpc_uuid)
+    endpoints, models = get("endpoints"), get("provider_model_id")
+    if endpoints is not None and not (
+        endpoints.get("public_endpoint_fqdn") or endpoints.get("private_endpoint_fqdn")
+    ):
+        filled["endpoints"] = None
     if isinstance(models, str):
-        told["provider_model_id"] = [models] if models else None
-    return told
+        filled["provider_model_id"] = [models] if models else None
+    return filled
 
 
-def _is_whole(spec: Json) -> bool:
-    """A spec as documented, which says all itself."""
-    vpc = spec.get("vpc")
-    return bool(vpc and vpc.get("uuid") and spec.get("name") and spec.get("region"))
-
-
-def _filled(spec: Json, name: Any, region: Any, vpc_uuid: Any) -> Json:
-    """A spec, and what its instance says where it is silent itself."""
+def _filled_spec(spec: Json | None, name: Any, region: Any, vpc_uuid: Any) -> Json | None:
+    """Return a spec with the instance's values in place of missing ones."""
+    if not spec:
+        return None
     get = spec.get
-    uuid = _vpc_of(spec) or vpc_uuid
+    vpc = get("vpc")
+    if vpc and vpc.get("uuid") and get("name") and get("region"):
+        return spec
+    uuid = _vpc_uuid(spec) or vpc_uuid
     return {
         **spec,
         "name": name if get("name") is None else get("name"),
@@ -303,8 +304,8 @@ def _filled(spec: Json, name: Any, region: Any, vpc_uuid: Any) -> Json:
     }
 
 
-def _vpc_of(spec: Json) -> Any:
-    """`vpc.uuid` or `vpc_config.vpc_uuid`."""
+def _vpc_uuid(spec: Json) -> Any:
+    """Return `vpc.uuid` or `vpc_config.vpc_uuid`."""
     vpc = spec.get("vpc")
     return (vpc and vpc.get("uuid")) or (spec.get("vpc_config") or {}).get("vpc_uuid")
 
@@ -316,24 +317,19 @@ def _size(raw: Json) -> Json:
     return raw if region or len(regions) > 1 else {**raw, "region": regions[0]}
 
 
-_ALSO = {"status": ("status", "state"), "is_gated_model": ("is_gated_model", "is_model_gated")}
-
-CODEC = Codec(
-    shapes={DedicatedInference: _instance, Size: _size},
-    names=lambda field: _ALSO.get(field, (field,)),
-)
+CODEC = Codec(normalize={DedicatedInference: _instance, Size: _size})
 
 
 def read_ca(body: Any) -> CACertificate:
-    """The certificate in a CA answer: base64 of PEM, as documented; plain PEM is taken too."""
+    """Return the certificate in a CA response: PEM, in base64 (as documented) or plain."""
     cert = body.get("cert") if isinstance(body, Mapping) else None
     if not isinstance(cert, str) or not cert:
-        raise DecodeError("the answer is no CA certificate: 'cert' is missing @ $.cert")
-    letters = re.sub(r"[^A-Za-z0-9+/]", "", cert)
-    decoded = (
-        base64.b64decode(letters + "=" * (-len(letters) % 4)) if len(letters) % 4 != 1 else b""
-    )
-    for pem in (cert.lstrip(), decoded.decode(errors="replace")):
+        raise DecodeError("The response has no CA certificate: required field missing @ $.cert")
+    try:
+        decoded = base64.b64decode(f"{cert}==").decode(errors="replace")
+    except ValueError:
+        decoded = ""
+    for pem in (cert.lstrip(), decoded):
         if pem.startswith("-----BEGIN"):
             return CACertificate(pem)
-    raise DecodeError("the CA certificate is not base64 of PEM @ $.cert")
+    raise DecodeError("The CA certificate is neither PEM nor base64 of PEM @ $.cert")

@@ -17,8 +17,8 @@ from di_async.core.codec import loads
 from di_async.core.inventory import Accelerators, GPURow, InventoryRow, Prices
 from di_async.core.pagination import Page, read_page
 from di_async.digitalocean.lifecycle import is_pending
+from di_async.digitalocean.list_rows import KEY
 from di_async.digitalocean.models import CODEC, DedicatedInference, DeploymentSpec
-from di_async.digitalocean.rows import KEY
 from di_async.engine.listing import Listing
 
 if TYPE_CHECKING:

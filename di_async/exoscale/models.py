@@ -1,20 +1,17 @@
-"""What Exoscale's inference API speaks of, under its documented field names (`-` as `_`).
+"""Models of Exoscale's inference API, under its documented field names (`-` as `_`).
 
-One class each for a list row and the full object: what a row does not show is None. Third-party
-pages and older answers say `status` where the API says `state` now; both are read.
+A list row and the full object share one class; a field that a row lacks is None. Older responses
+say `status` where the API now says `state`; both are accepted.
 https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
 import re
-from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from attrs import field, frozen
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn
 
-from di_async.core.codec import Codec
+from di_async.core.codec import Codec, json_field
 from di_async.core.secret import Secret
 
 __all__ = [
@@ -33,11 +30,18 @@ __all__ = [
 ]
 
 TOKENS = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{6,}|(?<=signature=)[A-Za-z0-9+/=]+")
-"""What looks like a token of Hugging Face, or is a signature of ours."""
+"""Matches Hugging Face tokens and request signatures."""
 
 
 def _without_tokens(text: str | None) -> str | None:
     return text and TOKENS.sub("**********", text)
+
+
+def _lower(word: Any, _: object) -> str:
+    return str(word).strip().lower()
+
+
+_STATE = json_field(aliases=("status",), decode=_lower)
 
 
 @frozen
@@ -53,22 +57,22 @@ class Deployment:
     """One deployment, private to the organisation or (`visibility`) run by Exoscale for all.
 
     `state` is the documented lower-case word (`creating`, `preparing`, `deploying`, `ready`,
-    `scaling`, `updating`, `error`); one that is not documented is kept, in lower case.
+    `scaling`, `updating`, `error`). An undocumented word is kept, in lower case.
     """
 
     id: str = ""
-    """Empty where a row does not tell it (the schema does not require it)."""
+    """Empty if the row has none (the schema does not require it)."""
     name: str = ""
-    state: str = ""
+    state: str = field(default="", metadata=_STATE)
     state_details: str | None = field(default=None, converter=_without_tokens)
-    """The failure story, if there is one; tokens in it are masked. Not in list rows."""
+    """Why it failed, if known; tokens are masked. Not in list rows."""
     gpu_type: str | None = None
     gpu_count: int | None = None
-    """GPUs of one replica."""
+    """GPUs per replica."""
     replicas: int | None = None
     service_level: str | None = None
     deployment_url: str | None = None
-    """Where to send inference requests."""
+    """Base URL of the inference endpoint."""
     model: ModelRef | None = None
     inference_engine_version: str | None = None
     """Not in list rows."""
@@ -80,20 +84,20 @@ class Deployment:
 
     @property
     def status(self) -> str:
-        """The same as `state`: what other providers call it."""
+        """Same as `state`, under the name that other providers use."""
         return self.state
 
 
 @frozen
 class Model:
-    """A model that was fetched from Hugging Face into one zone.
+    """A model downloaded from Hugging Face into one zone.
 
     `state` is `created`, `creating`, `downloading`, `ready` or `error`.
     """
 
     id: str
     name: str = ""
-    state: str = ""
+    state: str = field(default="", metadata=_STATE)
     model_size: int | None = None
     """Bytes."""
     created_at: datetime | None = None
@@ -101,13 +105,13 @@ class Model:
 
     @property
     def status(self) -> str:
-        """The same as `state`: what other providers call it."""
+        """Same as `state`, under the name that other providers use."""
         return self.state
 
 
 @frozen
 class Reference:
-    """What an operation is about."""
+    """The resource that an operation acts on."""
 
     id: str | None = None
     link: str | None = None
@@ -116,23 +120,23 @@ class Reference:
 
 @frozen
 class Operation:
-    """What every write answers with. The API requires none of its fields.
+    """The response to every write. The API requires none of its fields.
 
-    `state` is `pending`, `success`, `failure` or `timeout`: the last is the provider's own failure.
+    `state` is `pending`, `success`, `failure` or `timeout`; a `timeout` is a failure at Exoscale.
     """
 
     id: str = ""
-    state: str = "pending"
+    state: str = field(default="pending", metadata=_STATE)
     reason: str | None = field(default=None, converter=_without_tokens)
-    """`busy`, `conflict`, `fault`, ..., where it failed."""
+    """`busy`, `conflict`, `fault` and so on, if it failed."""
     message: str | None = field(default=None, converter=_without_tokens)
-    """The failure story, if there is one; tokens in it are masked."""
+    """Why it failed, if known; tokens are masked."""
     reference: Reference | None = None
 
 
 @frozen
 class InstanceType:
-    """A GPU family, and whether this organisation may use it in the zone."""
+    """A GPU family, and whether the organisation may use it in the zone."""
 
     family: str
     authorized: bool = False
@@ -140,7 +144,7 @@ class InstanceType:
 
 @frozen
 class EngineParameter:
-    """One argument of the inference engine."""
+    """One command-line argument of the inference engine."""
 
     name: str = ""
     flags: tuple[str, ...] = ()
@@ -153,7 +157,7 @@ class EngineParameter:
 
 @frozen
 class LogEntry:
-    """A line that a deployment logged."""
+    """One log line of a deployment."""
 
     time: datetime | None = None
     node: str = ""
@@ -162,7 +166,7 @@ class LogEntry:
 
 @frozen
 class Zone:
-    """A zone and where its API is."""
+    """A zone and its API endpoints."""
 
     name: str
     api_endpoint: str | None = None
@@ -171,45 +175,9 @@ class Zone:
 
 @frozen
 class RevealedKey:
-    """The key of a deployment's inference endpoint."""
+    """The API key of a deployment's inference endpoint."""
 
     api_key: Secret | None = field(default=None, repr=False)
 
 
-# From the inside out: a class comes after those that it holds.
-_CLASSES = (
-    ModelRef,
-    Deployment,
-    Model,
-    Reference,
-    Operation,
-    InstanceType,
-    EngineParameter,
-    LogEntry,
-    Zone,
-    RevealedKey,
-)
-
-
-def _setup(converter: Converter) -> None:
-    for cls in _CLASSES:
-        converter.register_structure_hook(cls, _reader(converter, cls))
-
-
-def _reader(converter: Converter, cls: type) -> Callable[[Any, Any], Any]:
-    build: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter)
-    return lambda raw, _: build(_tidied(raw), cls)
-
-
-def _tidied(raw: Any) -> dict[str, Any]:
-    """Without nulls, keys as names; `state` in lower case, whatever it was called."""
-    if not isinstance(raw, Mapping):
-        raise TypeError(f"expected an object, got {type(raw).__name__}")
-    told = {str(k).replace("-", "_"): value for k, value in raw.items() if value is not None}
-    state = told.get("state", told.get("status"))
-    if state is not None:
-        told["state"] = str(state).strip().lower()
-    return told
-
-
-CODEC = Codec(_setup)
+CODEC = Codec(rename=lambda name: name.replace("_", "-"))

@@ -1,21 +1,18 @@
-"""What Gcore's inference API speaks of, under its documented field names.
+"""Models of Gcore's inference API, under its documented field names.
 
-v2 (instances, keyed by id) and v3 (deployments, keyed by name) show nearly the same thing; what
-they share stands in `Inference`. The API drifts: `command` is a list or a text, a retention policy
-a number or an object, times come with and without a zone (naive ones are UTC). All of it is taken.
+v2 (instances, keyed by id) and v3 (deployments, keyed by name) share most fields; these are in
+`Inference`. The API varies: `command` is a list or a string, a retention policy is a number or an
+object, times have a zone or none (then UTC). All of these are accepted.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import attrs
 from attrs import field, frozen
 from attrs.validators import and_
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn
 
-from di_async.core.codec import Codec
+from di_async.core.codec import Codec, Json, json_field
 from di_async.core.validation import (
     READ_ONLY,
     RequestField,
@@ -81,6 +78,14 @@ def _not_below_min(scale: Mapping[str, Any], _: Any, value: int) -> None:
         raise ValueError(f"expected {least} (min) or more, not {value}")
 
 
+def _upper(word: Any, _: object) -> str:
+    return str(word).strip().upper()
+
+
+def _command(raw: Any, _: object) -> Command:
+    return raw or None if isinstance(raw, str) else tuple(map(str, raw))
+
+
 # --- where and how large ---------------------------------------------------------------------
 
 
@@ -101,14 +106,14 @@ class HTTPTrigger:
 
 @frozen
 class SQSTrigger:
-    """Scale with the length of a queue."""
+    """Scale with the length of an SQS queue."""
 
     queue_url: str
     queue_length: int = 0
     activation_queue_length: int = 0
     aws_region: str = ""
     secret_name: str = ""
-    """The name of a secret kept at Gcore, not the secret."""
+    """The name of a secret stored at Gcore, not its value."""
     aws_endpoint: str | None = None
     scale_on_delayed: bool | None = None
     scale_on_flight: bool | None = None
@@ -116,7 +121,7 @@ class SQSTrigger:
 
 @frozen
 class Triggers:
-    """What makes a container scale; v2 documents `cpu` and `memory`, v3 all."""
+    """Scaling triggers of a container; v2 documents only `cpu` and `memory`."""
 
     cpu: Threshold | None = field(default=None, metadata=_open(Threshold))
     memory: Threshold | None = field(default=None, metadata=_open(Threshold))
@@ -128,7 +133,7 @@ class Triggers:
 
 @frozen
 class Scale:
-    """Between how many replicas; `min` 0 lets it sleep while nobody asks."""
+    """Replica limits; with `min` 0 it scales to zero while idle."""
 
     min: int = field(default=0, metadata=in_request(whole_number(0), required=True))
     max: int = field(
@@ -145,7 +150,7 @@ class Scale:
 
 @frozen
 class DeployStatus:
-    """How many replicas of a container are ready."""
+    """Replica counts of a container."""
 
     ready: int = 0
     total: int = 0
@@ -153,7 +158,7 @@ class DeployStatus:
 
 @frozen
 class Container:
-    """What runs in one region. `error_message` is where a failure tells its story (v3)."""
+    """The workload in one region. `error_message` explains a failure (v3)."""
 
     region_id: int = field(metadata=in_request(whole_number(0)))
     scale: Scale = field(default=Scale(), metadata=in_request(nested(Scale), required=True))
@@ -176,7 +181,7 @@ class ExecProbe:
 
 @frozen
 class HTTPGetProbe:
-    """A request to the container; its headers may hold tokens, so they are masked in the repr."""
+    """An HTTP request to the container. Headers may hold tokens, so the repr masks them."""
 
     port: int = field(default=0, metadata=in_request(PORT, required=True))
     path: str | None = None
@@ -196,7 +201,7 @@ class TCPSocketProbe:
 
 @frozen
 class Probe:
-    """How a probe asks, and how often (seconds)."""
+    """A probe and its timing in seconds."""
 
     exec: ExecProbe | None = field(default=None, metadata=_open(ExecProbe))
     http_get: HTTPGetProbe | None = field(default=None, metadata=_open(HTTPGetProbe))
@@ -210,7 +215,7 @@ class Probe:
 
 @frozen
 class ProbeConfig:
-    """A probe and whether it is used."""
+    """A probe and whether it is enabled."""
 
     enabled: bool = field(default=False, metadata=in_request(flag, required=True))
     probe: Probe | None = field(default=None, metadata=_open(Probe))
@@ -230,21 +235,21 @@ class Probes:
 
 @frozen
 class IngressOpts:
-    """How answers travel."""
+    """Options of the ingress."""
 
     disable_response_buffering: bool | None = None
 
 
 @frozen
 class RetentionPolicy:
-    """How many days logs are kept."""
+    """Log retention in days."""
 
     period: int | None = None
 
 
 @frozen
 class Logging:
-    """Where logs go."""
+    """Where logs are sent."""
 
     enabled: bool = False
     destination_region_id: int | None = None
@@ -254,7 +259,7 @@ class Logging:
 
 @frozen
 class ObjectReference:
-    """What a deployment belongs to."""
+    """A resource that the deployment belongs to."""
 
     kind: str = ""
     name: str = ""
@@ -265,30 +270,30 @@ class ObjectReference:
 
 @frozen(kw_only=True)
 class Inference:
-    """What instances and deployments share.
+    """Fields that instances and deployments share.
 
     `status` is the documented upper-case word; one that is not documented is kept.
     """
 
     name: str
-    status: str = ""
+    status: str = field(default="", metadata=json_field(decode=_upper))
     image: str = ""
     listening_port: int = 0
     containers: tuple[Container, ...] = ()
     address: str | None = None
     auth_enabled: bool | None = None
-    command: Command = None
+    command: Command = field(default=None, metadata=json_field(decode=_command))
     created_at: datetime | None = None
     description: str | None = None
     envs: Texts | None = field(default=None, repr=masked)
     probes: Probes | None = None
     timeout: int | None = None
-    """Seconds without a request after which it shrinks to `scale.min`."""
+    """Idle seconds until it scales down to `scale.min`."""
 
 
 @frozen(kw_only=True)
 class InferenceInstance(Inference):
-    """An inference instance, as v2 shows it."""
+    """An inference instance of API v2."""
 
     id: str
     flavor_id: str = ""
@@ -298,13 +303,13 @@ class InferenceInstance(Inference):
 
 @frozen(kw_only=True)
 class InferenceDeployment(Inference):
-    """An inference deployment, as v3 shows it. Its key is its name."""
+    """An inference deployment of API v3, identified by its name."""
 
     flavor_name: str = ""
     credentials_name: str | None = None
     project_id: int | None = None
     api_keys: tuple[str, ...] | None = None
-    """Names of keys; None where the API does not show them."""
+    """Names of API keys; None if the response has none."""
     ingress_opts: IngressOpts | None = None
     logging: Logging | None = None
     object_references: tuple[ObjectReference, ...] = ()
@@ -315,24 +320,24 @@ class InferenceDeployment(Inference):
 
 @frozen
 class Accepted:
-    """A v3 write's own answer: the tasks that carry it out (`start` and `stop` name none)."""
+    """The response to a v3 write: ids of its tasks (none for `start` and `stop`)."""
 
     tasks: tuple[str, ...] = ()
 
 
 @frozen
 class CreatedResources:
-    """What a task made: deployments by their names."""
+    """Names of the deployments that a task created."""
 
     inference_instances: tuple[str, ...] = ()
 
 
 @frozen
 class Task:
-    """One task. `state` is NEW, RUNNING, FINISHED or ERROR; the last two are its ends."""
+    """A task. `state` is NEW, RUNNING, FINISHED or ERROR; the last two are final."""
 
     id: str
-    state: str = ""
+    state: str = field(default="", metadata=json_field(decode=_upper))
     task_type: str = ""
     error: str | None = None
     created_resources: CreatedResources | None = None
@@ -347,7 +352,7 @@ class Task:
 
 @frozen
 class LogLine:
-    """One line that a deployment wrote."""
+    """One log line of a deployment."""
 
     message: str = ""
     pod: str | None = None
@@ -355,47 +360,12 @@ class LogLine:
     time: datetime | None = None
 
 
-# --- from the wire ---------------------------------------------------------------------------
+# --- decoding --------------------------------------------------------------------------------
 
 
-def _command(raw: Any, _: Any) -> Command:
-    if raw is None or isinstance(raw, str):
-        return raw or None
-    return tuple(str(word) for word in raw)
+def _logging(raw: Json) -> Json:
+    days = raw.get("retention_policy")
+    return {**raw, "retention_policy": {"period": days}} if isinstance(days, int) else raw
 
 
-def _retention(raw: Any) -> Any:
-    return {"period": raw} if isinstance(raw, int) else raw
-
-
-# Fields that come in more than one shape, and how they are brought into one.
-_REPAIRS: dict[type, dict[str, Callable[[Any], Any]]] = {
-    InferenceInstance: {"status": lambda word: str(word).strip().upper()},
-    InferenceDeployment: {"status": lambda word: str(word).strip().upper()},
-    Task: {"state": lambda word: str(word).strip().upper()},
-    Logging: {"retention_policy": _retention},
-}
-
-
-def _factory(converter: Converter, cls: type) -> Callable[[Any, Any], Any]:
-    build: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter)
-    repairs = _REPAIRS.get(cls, {})
-
-    def structure(raw: Any, _: Any) -> Any:
-        if not isinstance(raw, Mapping):
-            raise TypeError(f"expected an object, got {type(raw).__name__}")
-        told = {key: value for key, value in raw.items() if value is not None}
-        for key, repair in repairs.items():
-            if key in told:
-                told[key] = repair(told[key])
-        return build(told, cls)
-
-    return structure
-
-
-def _setup(converter: Converter) -> None:
-    converter.register_structure_hook(Command, _command)
-    converter.register_structure_hook_factory(attrs.has, lambda cls: _factory(converter, cls))
-
-
-CODEC = Codec(_setup)
+CODEC = Codec(normalize={Logging: _logging})

@@ -1,7 +1,7 @@
-"""Lists by `limit` and `offset`: `{count, results}`, read as numbered pages.
+"""Read lists with `limit` and `offset` (`{count, results}`) as numbered pages.
 
-A server may serve fewer rows than it was asked for; the rest of a page is then asked for, as else
-rows would fall between two pages.
+A server may return fewer rows than requested. The rest of a page is then requested as well;
+otherwise rows would be skipped between two pages.
 https://gcore.com/docs/developer-tools/rest-api (pagination)
 """
 
@@ -21,18 +21,18 @@ Ask = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 
 def size_of_page(size: int) -> int:
-    """A page size that the API takes.
+    """Return the page size, if the API accepts it.
 
     Raises:
-        InvalidInputError: it is none.
+        InvalidInputError: The size is out of range.
     """
     if not 1 <= size <= MAX_PAGE:
-        raise InvalidInputError(f"page_size is 1 to {MAX_PAGE}")
+        raise InvalidInputError(f"Invalid page_size {size} (expected 1 to {MAX_PAGE})")
     return size
 
 
 async def read_rows(ask: Ask, offset: int, limit: int) -> tuple[list[Any], int | None]:
-    """Up to `limit` rows from `offset` on, and how many there are (None: not told)."""
+    """Return up to `limit` rows from `offset` on, and the total (None if unknown)."""
     rows: list[Any] = []
     while True:
         body = await ask({"limit": limit - len(rows), "offset": offset + len(rows)})
@@ -44,7 +44,7 @@ async def read_rows(ask: Ask, offset: int, limit: int) -> tuple[list[Any], int |
 
 
 async def read_page(ask: Ask, number: int, size: int, *, key: str = "id") -> Page:
-    """Page `number` of `size` rows. Each row bears its key as `id`, as lists expect it."""
+    """Return page `number` of `size` rows, with the value of `key` as each row's `id`."""
     rows, count = await read_rows(ask, (number - 1) * size, size)
     if key != "id":
         rows = [{**row, "id": row.get(key)} if isinstance(row, dict) else row for row in rows]
@@ -54,7 +54,7 @@ async def read_page(ask: Ask, number: int, size: int, *, key: str = "id") -> Pag
 
 
 def in_region(page: Page, region: str | None) -> Page:
-    """The page's rows with a container in that region; the API has no such filter itself."""
+    """Return the page with only the rows of a region; the API has no such filter."""
     if region is None:
         return page
     return replace(page, rows=tuple(row for row in page.rows if region in _regions(row)))

@@ -1,5 +1,6 @@
 """Wrong credentials, zones, projects and clocks: the messages and exit codes."""
 
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,7 +38,7 @@ def test_missing_credentials(
         (EXO, "EXOSCALE_API_KEY", "EXOplanted", ("403", "API key or its secret is wrong")),
         (EXO, "EXOSCALE_API_SECRET", "planted", ("403", "EXOSCALE_API_SECRET", "clock", "role")),
         (GCORE, "GCORE_API_KEY", "12$planted", ("401", "wrong, expired or revoked")),
-        (GCORE, "GCORE_API_KEY", "planted", ("401", "a shell may have eaten", "use single quotes")),
+        (GCORE, "GCORE_API_KEY", "planted", ("401", "shell", "use single quotes")),
     ],
 )
 def test_wrong_credentials(
@@ -72,14 +73,14 @@ def test_slow_clock(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("di_async.engine.clock.time", slow)
     result = di(*EXO, "list")
     assert result.code == 1
-    assert "this machine's clock is 1200 s behind" in result.err.replace("1199 s", "1200 s")
+    assert re.search(r"clock .*\b(1199|1200) s behind", result.err)
 
 
 @pytest.mark.parametrize(
     ("args", "code", "hints"),
     [
         (("--zone", "mars-1", "list"), 1, ("404", "Zone not found", "--zone")),
-        (("--zone", "Mars!", "list"), 2, ("'Mars!' is no zone",)),
+        (("--zone", "Mars!", "list"), 2, ("'Mars!'", "zone")),
         (("--zone", "at-vie-1", "get", ABSENT), 1, ("zones/at-vie-1", "--zone", "scan`")),
         (
             ("--base-url", "https://api-at-vie-1.exoscale.com", "list"),
@@ -101,8 +102,15 @@ def test_wrong_zones(di: Di, args: tuple[str, ...], code: int, hints: tuple[str,
 @pytest.mark.parametrize(
     ("args", "code", "hints"),
     [
-        (("--project", "1", "list"), 1, ("404", "looked for in project 1", "--project")),
-        (("--project", "abc", "list"), 2, ("--project is a project's number, not 'abc'",)),
+        (("--project", "1", "list"), 1, ("404", "in project 1", "--project")),
+        (
+            ("--project", "abc", "list"),
+            2,
+            (
+                "--project",
+                "'abc'",
+            ),
+        ),
         (("get", "unknown"), 1, ("404", "or is in another project", "--project")),
     ],
 )
@@ -116,8 +124,8 @@ def test_wrong_projects(di: Di, args: tuple[str, ...], code: int, hints: tuple[s
 
 def test_delete_in_the_wrong_place_warns(di: Di) -> None:
     """The resource may exist elsewhere and be billed there."""
-    assert "another zone than ch-gva-2, it still bills" in di(*EXO, "delete", ABSENT, "-f").err
-    assert "elsewhere it still bills" in di(*GCORE, "delete", "unknown", "-f").err
+    assert "another zone than ch-gva-2" in di(*EXO, "delete", ABSENT, "-f").err
+    assert "elsewhere" in di(*GCORE, "delete", "unknown", "-f").err
 
 
 @pytest.mark.parametrize(
@@ -138,7 +146,7 @@ def test_option_without_its_provider(di: Di, args: tuple[str, ...], expected: st
 def test_zone_in_the_environment_is_ignored_elsewhere(
     di: Di, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """EXOSCALE_ZONE is no error with another provider."""
+    """With another provider, EXOSCALE_ZONE has no effect."""
     monkeypatch.setenv("EXOSCALE_ZONE", "at-vie-1")
     assert di("list").code == 0
 

@@ -1,23 +1,24 @@
-"""JSON in: tolerant where APIs drift, and errors that name the path."""
+"""Decoding JSON: tolerant where APIs drift, and errors that name the path."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import orjson
 import pytest
 from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di_async.core.codec import Codec, loads, parse_time
+from di_async.core.codec import Codec, Json, json_field, loads, parse_time
 from di_async.core.errors import DecodeError
 from di_async.core.secret import Secret
 
 
 @frozen
 class Part:
-    """Something inside."""
+    """A nested object."""
 
     slug: str
     count: int = 0
@@ -25,7 +26,7 @@ class Part:
 
 @frozen
 class Thing:
-    """A resource of no provider."""
+    """A resource."""
 
     id: str
     ok: bool = False
@@ -35,12 +36,68 @@ class Thing:
     parts: list[Part] = field(factory=list)
 
 
-CODEC = Codec()
-CODEC.structure({"id": "x"}, Thing)
+def shout(text: str) -> str:
+    """Return the text in capitals."""
+    return text.upper()
+
+
+@frozen
+class Every:
+    """One field of every kind, with defaults other than zero."""
+
+    id: str
+    kind: str | None = field(default=None, metadata=json_field(aliases=("type", "sort")))
+    on: bool = True
+    size_gb: int = 3
+    part: Part | None = None
+    parts: tuple[Part, ...] = ()
+    words: tuple[str, ...] = ("a",)
+    labels: dict[str, str] | None = None
+    more: Json = field(factory=dict)
+    at: datetime | None = None
+    price: Decimal | None = None
+    any: Any = None
+    word: str = field(
+        default="none", metadata=json_field(decode=lambda value, _: str(value).lower())
+    )
+
+
+@attrs.define(kw_only=True, slots=False)
+class Particular:
+    """A class with a converter, a validator and a post-init hook."""
+
+    id: str = field(converter=shout)
+    size: int = field(default=1, validator=attrs.validators.ge(1))
+    twice: int = field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        self.twice = 2 * self.size
+
+
+CODEC = Codec(
+    normalize={Part: lambda raw: {**raw, "slug": raw.get("slug") or raw.get("name")}},
+    rename=lambda name: name.replace("_", "-"),
+)
+PLAIN = Codec()
+EVERY = {
+    "id": "x",
+    "type": "t",
+    "on": False,
+    "size-gb": "7",
+    "part": {"name": "l", "count": None},
+    "parts": [{"slug": "m", "count": 4}],
+    "words": ["b", 5, None],
+    "labels": {"a": "b", "n": None},
+    "more": {"a": 1, "n": None},
+    "at": "2026-01-02T03:04:05",
+    "price": 1.5,
+    "any": [1],
+    "word": "UP",
+}
 
 
 @pytest.mark.parametrize(
-    ("body", "story"),
+    ("body", "description"),
     [
         (b"", "empty"),
         (b" \n", "empty"),
@@ -55,15 +112,15 @@ CODEC.structure({"id": "x"}, Thing)
         (b"[" * 5000, "cut off"),
     ],
 )
-def test_what_is_no_json_is_told_by_its_looks(body: bytes, story: str) -> None:
-    """HTML, cut, empty and plain answers read differently."""
-    with pytest.raises(DecodeError, match=story):
+def test_body_that_is_not_json_is_described(body: bytes, description: str) -> None:
+    """HTML, truncated, empty and plain text bodies have different messages."""
+    with pytest.raises(DecodeError, match=description):
         loads(body)
 
 
 @given(body=st.binary(max_size=40))
 def test_any_bytes_are_json_or_a_decode_error(body: bytes) -> None:
-    """Nothing else comes out of it."""
+    """No other error is raised."""
     try:
         assert orjson.dumps(loads(body))
     except DecodeError:
@@ -86,37 +143,100 @@ def test_any_bytes_are_json_or_a_decode_error(body: bytes) -> None:
     ],
 )
 def test_times_are_aware_or_none(text: Any, time: datetime | None) -> None:
-    """Zones, no zones, nanoseconds, the zero times, and what is no time."""
+    """With and without zones, nanoseconds, zero times, and values that are not a time."""
     assert parse_time(text) == time
 
 
 @given(st.text() | st.integers() | st.none() | st.datetimes().map(str))
-def test_no_value_breaks_the_reading_of_times(value: Any) -> None:
-    """An aware datetime or None."""
+def test_any_value_is_a_time_or_none(value: Any) -> None:
+    """The result is an aware datetime or None."""
     time = parse_time(value)
     assert time is None or isinstance(time.utcoffset(), timedelta)
 
 
-def test_nulls_and_unknown_fields_are_tolerated() -> None:
-    """Go writes null for nothing, and new fields come every month."""
-    told = {"id": "x", "ok": None, "price": "", "made_at": None, "token": None, "new": [1]}
-    assert CODEC.structure(told, Thing) == Thing("x")
+def test_every_kind_of_field() -> None:
+    """Strings, numbers, flags, objects, tuples, free JSON, times and prices are decoded."""
+    assert CODEC.structure(EVERY, Every) == Every(
+        "x",
+        "t",
+        False,
+        7,
+        Part("l"),
+        (Part("m", 4),),
+        ("b", "5", ""),
+        {"a": "b", "n": ""},
+        {"a": 1, "n": None},
+        datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        Decimal("1.5"),
+        [1],
+        "up",
+    )
 
 
-@pytest.mark.parametrize("price", ["3.39", 3.39, "3.390"])
-def test_prices_are_exact_however_they_come(price: Any) -> None:
-    """As text or as a number."""
-    assert CODEC.structure({"id": "x", "price": price}, Thing).price == Decimal("3.39")
+def test_missing_and_null_fields_take_their_defaults() -> None:
+    """Null equals missing, and a mutable default is not shared."""
+    null = CODEC.structure({**dict.fromkeys(EVERY), "id": "x"}, Every)
+    missing = CODEC.structure({"id": "x"}, Every)
+    assert null == missing == Every("x")
+    assert null.more is not missing.more
 
 
-@pytest.mark.parametrize("price", ["n/a", "NaN", "-Infinity", float("inf"), True])
-def test_price_that_is_none_is_none(price: Any) -> None:
-    """What is no number costs nothing but the price."""
-    assert CODEC.structure({"id": "x", "price": price}, Thing).price is None
+def test_decoding_leaves_its_input_unchanged() -> None:
+    """Callers may use the JSON value afterwards."""
+    before = orjson.dumps(EVERY)
+    CODEC.structure(EVERY, Every)
+    assert orjson.dumps(EVERY) == before
 
 
 @pytest.mark.parametrize(
-    ("told", "path"),
+    ("names", "kind"),
+    [
+        ({"kind": "a", "type": "b"}, "a"),
+        ({"kind": None, "type": "b", "sort": "c"}, "b"),
+        ({"sort": "c"}, "c"),
+        ({}, None),
+    ],
+)
+def test_first_alias_that_is_not_null_counts(names: dict[str, Any], kind: str | None) -> None:
+    """A field may have several names in JSON, tried in order."""
+    assert CODEC.structure({"id": "x", **names}, Every).kind == kind
+
+
+@pytest.mark.parametrize("raw", [{}, {"id": None}])
+def test_required_field_missing_or_null(raw: Any) -> None:
+    """Both are the same error."""
+    with pytest.raises(DecodeError, match=r"required field missing @ \$\.id"):
+        CODEC.structure(raw, Every)
+
+
+def test_converters_and_validators_of_a_class_run() -> None:
+    """Decoding calls the constructor, with all that it does."""
+    assert CODEC.structure({"id": "x", "size": 2}, Particular).twice == 4
+    assert CODEC.structure({"id": "x"}, Particular).id == "X"
+    with pytest.raises(DecodeError):
+        CODEC.structure({"id": "x", "size": 0}, Particular)
+
+
+def test_nulls_and_unknown_fields_are_tolerated() -> None:
+    """Go writes null for nothing, and APIs add fields."""
+    raw = {"id": "x", "ok": None, "price": "", "made_at": None, "token": None, "new": [1]}
+    assert PLAIN.structure(raw, Thing) == Thing("x")
+
+
+@pytest.mark.parametrize("price", ["3.39", 3.39, "3.390"])
+def test_prices_are_exact(price: Any) -> None:
+    """As a string or a number."""
+    assert PLAIN.structure({"id": "x", "price": price}, Thing).price == Decimal("3.39")
+
+
+@pytest.mark.parametrize("price", ["n/a", "NaN", "-Infinity", float("inf"), True])
+def test_unreadable_price_is_none(price: Any) -> None:
+    """The rest of the object is still decoded."""
+    assert PLAIN.structure({"id": "x", "price": price}, Thing).price is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
     [
         ({}, r"required field missing @ \$\.id"),
         ({"id": "x", "parts": [{"slug": "a"}, {}]}, r"\$\.parts\[1\]\.slug"),
@@ -127,24 +247,24 @@ def test_price_that_is_none_is_none(price: Any) -> None:
         ([1], r"\$"),
     ],
 )
-def test_error_names_the_path(told: Any, path: str) -> None:
-    """What is wrong, and where."""
-    with pytest.raises(DecodeError, match=f"the answer is no Thing: .*{path}"):
-        CODEC.structure(told, Thing)
+def test_error_names_the_path(raw: Any, path: str) -> None:
+    """The message says what is wrong, and where."""
+    with pytest.raises(DecodeError, match=f"Unexpected response body for Thing: .*{path}"):
+        PLAIN.structure(raw, Thing)
 
 
-def test_every_fault_is_named() -> None:
-    """Not only the first."""
+def test_error_names_every_path() -> None:
+    """Not only the first fault is reported."""
     with pytest.raises(DecodeError) as caught:
-        CODEC.structure({"parts": [{}]}, Thing)
+        PLAIN.structure({"parts": [{}]}, Thing)
     assert "$.id" in caught.value.message
     assert "$.parts[0].slug" in caught.value.message
 
 
 def test_error_holds_no_value() -> None:
-    """What could not be read may be a secret that moved to another field."""
+    """A field that cannot be decoded may hold a secret."""
     with pytest.raises(DecodeError) as caught:
-        CODEC.structure({"id": "x", "parts": [{"slug": "a", "count": "hf_secret"}]}, Thing)
+        PLAIN.structure({"id": "x", "parts": [{"slug": "a", "count": "hf_secret"}]}, Thing)
     assert "hf_secret" not in str(caught.value)
 
 
@@ -156,57 +276,17 @@ _json = st.recursive(
 
 
 @given(
-    told=_json
+    raw=_json
     | st.fixed_dictionaries(
         {},
         optional=dict.fromkeys(("id", "ok", "price", "made_at", "token", "parts"), _json),
     )
 )
-def test_any_value_is_a_thing_or_a_decode_error(told: Any) -> None:
+def test_any_value_is_a_thing_or_a_decode_error(raw: Any) -> None:
     """No raw TypeError, OverflowError or AttributeError reaches a caller."""
     try:
-        thing = CODEC.structure(told, Thing)
+        thing = PLAIN.structure(raw, Thing)
     except DecodeError:
         return
     assert isinstance(thing.id, str)
     assert thing.made_at is None or thing.made_at.tzinfo
-
-
-@given(
-    told=_json
-    | st.fixed_dictionaries(
-        {"id": st.text(max_size=3)},
-        optional=dict.fromkeys(("ok", "price", "made_at", "token", "parts"), _json),
-    )
-)
-def test_quick_pass_reads_what_the_careful_one_reads(told: Any) -> None:
-    """They are two ways to the same thing: what one of them makes of a value the other does."""
-    try:
-        quick = CODEC._readers[Thing](told, Thing)  # noqa: SLF001
-    except Exception:  # its own kind of trouble: the careful pass decides then
-        return
-    assert quick == CODEC._careful.structure(told, Thing)  # noqa: SLF001
-
-
-def test_what_the_quick_pass_cannot_read_the_careful_one_may(monkeypatch: Any) -> None:
-    """A failure of the first is no verdict."""
-
-    def broken(_value: Any, _into: Any) -> Any:
-        raise RuntimeError
-
-    codec = Codec()
-    monkeypatch.setitem(codec._readers, Thing, broken)  # noqa: SLF001
-    assert codec.structure({"id": "x", "parts": [{"slug": "a"}]}, Thing) == Thing(
-        "x", parts=[Part("a")]
-    )
-
-
-def test_unstructured_secrets_are_masked() -> None:
-    """What is printed as JSON shows no token, exact prices, and times with a zone."""
-    thing = Thing(
-        "x", price=Decimal("1.10"), token=Secret("hf_abc"), made_at=parse_time("2026-01-02")
-    )
-    told = CODEC.unstructure(thing)
-    assert told["price"] == "1.10"
-    assert told["made_at"] == "2026-01-02T00:00:00+00:00"
-    assert "hf_abc" not in repr(told)

@@ -1,6 +1,5 @@
 """The client's surface: every request exactly as documented, and what it refuses to send."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -319,20 +318,3 @@ async def test_watch_left_early_asks_no_more() -> None:
         asked_so_far = len(asked(network, "GET"))
         await drain(client.dedicated_inferences.sizes())
     assert len(asked(network, "GET")) == asked_so_far + 1
-
-
-@pytest.mark.parametrize("others", [0, 2])
-async def test_what_did_not_change_is_kept_once(others: int) -> None:
-    """By whatever it was read: ten thousand waits do not each keep their spec twice."""
-    async with virtual_client(World("observed", seed=0, lifecycle=TEN_MINUTES)) as (client, _):
-        changes = [
-            await client.dedicated_inferences.create(a_spec(f"web-{n}")) for n in range(others + 1)
-        ]
-        waits = [asyncio.ensure_future(change.wait()) for change in changes]
-        await asyncio.sleep(60)
-        told, latest = changes[0].initial, changes[0].latest
-        assert latest is not None
-        assert (told.status, latest.status) == ("new", "provisioning")
-        assert latest.id is told.id
-        assert latest.vpc_uuid is told.vpc_uuid
-        await asyncio.gather(*waits)

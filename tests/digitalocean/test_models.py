@@ -1,7 +1,7 @@
-"""One model, whichever of the two wire shapes it came in; one test for each known difference.
+"""One model for both response forms; one test for each known difference.
 
-The numbers are those of the list of wire differences (api-facts 1.2). Those that concern requests
-and listings (1, 9, 12) are shown on a client with a scripted network.
+Differences 1, 9 and 12 concern requests and listings: their tests use a client with a scripted
+network.
 """
 
 import base64
@@ -52,26 +52,26 @@ PENDING = {"id": "s-4", "version": 4, "model_deployments": [a_deployment()]}
 
 
 def spec_of(raw: dict[str, Any]) -> DeploymentSpec:
-    """The current spec of an instance."""
+    """Return the current spec of an instance."""
     spec = read(raw).spec
     assert spec is not None
     return spec
 
 
 def pending_of(**fields: Any) -> DeploymentSpec:
-    """The pending spec of an instance, with these fields in it."""
+    """Return the pending spec of an instance, with these fields in it."""
     spec = read(an_instance(pending_deployment_spec={**PENDING, **fields})).pending_deployment_spec
     assert spec is not None
     return spec
 
 
 def accelerator_of(raw: dict[str, Any]) -> AcceleratorConfig:
-    """The one accelerator of an instance's spec."""
+    """Return the only accelerator of an instance's spec."""
     return spec_of(raw).model_deployments[0].accelerators[0]
 
 
 def with_spec(**fields: Any) -> dict[str, Any]:
-    """An instance with these fields in its spec; None takes one away."""
+    """Return an instance with these fields in its spec; None removes one."""
     raw = an_instance()
     raw["spec"] = {k: v for k, v in {**raw["spec"], **fields}.items() if v is not None}
     return raw
@@ -83,7 +83,7 @@ def with_spec(**fields: Any) -> dict[str, Any]:
 @pytest.mark.looptime
 @pytest.mark.parametrize("key", ["access_tokens", "secrets"])
 async def test_1_provider_tokens_go_under_either_key(key: Any) -> None:
-    """`secrets_key` decides under which name they are sent, and only that name is."""
+    """`secrets_key` is the name under which they are sent, and the only one."""
     accepted = answer(202, one(an_instance()))
     async with scripted_client(accepted, secrets_key=key) as (client, network):
         await client.dedicated_inferences.create(
@@ -141,7 +141,7 @@ def test_4_accelerator_state_is_its_status() -> None:
 
 @pytest.mark.parametrize("key", ["name", "region"])
 def test_5_name_and_region_on_the_instance(key: str) -> None:
-    """They are filled on the instance where only the spec has them."""
+    """The instance takes them from the spec if it has none."""
     raw = an_instance()
     raw.pop(key, None)
     assert getattr(read(raw), key) == raw["spec"][key]
@@ -149,36 +149,36 @@ def test_5_name_and_region_on_the_instance(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["name", "region"])
 def test_5_name_and_region_in_the_spec(key: str) -> None:
-    """They are filled in the spec where only the instance has them."""
-    raw = with_spec(**{key: None}) | {key: "told-above"}
-    assert getattr(spec_of(raw), key) == "told-above"
+    """The spec takes them from the instance if it has none."""
+    raw = with_spec(**{key: None}) | {key: "of-the-instance"}
+    assert getattr(spec_of(raw), key) == "of-the-instance"
 
 
-def test_5_both_shapes_give_one_model() -> None:
-    """A documented and an observed instance that say the same are equal."""
+def test_5_both_forms_decode_to_equal_models() -> None:
+    """A documented and an observed response with the same content are equal."""
     observed = with_spec(name=None, region=None, vpc=None, vpc_config={"vpc_uuid": VPC_ID})
     observed["name"] = "web"
     assert read(observed) == read(an_instance())
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("sent", "decoded"),
     [(["a/b", "c"], ("a/b", "c")), ("a/b", ("a/b",)), (None, ()), ("", ())],
 )
-def test_6_provider_model_id_of_an_instance(told: Any, kept: tuple[str, ...]) -> None:
-    """A list, a single text, nothing: always a tuple."""
-    assert read(an_instance(provider_model_id=told)).provider_model_id == kept
+def test_6_provider_model_id_of_an_instance(sent: Any, decoded: tuple[str, ...]) -> None:
+    """A list, a string and a missing value all become a tuple."""
+    assert read(an_instance(provider_model_id=sent)).provider_model_id == decoded
 
 
 def test_6_provider_model_id_of_a_deployment() -> None:
-    """There it is a text, or None where the API leaves it out."""
+    """In a deployment it is a string, or None if missing."""
     deployments = [a_deployment(provider_model_id="org/m"), a_deployment()]
-    told = spec_of(with_spec(model_deployments=deployments)).model_deployments
-    assert [d.provider_model_id for d in told] == ["org/m", None]
+    found = spec_of(with_spec(model_deployments=deployments)).model_deployments
+    assert [d.provider_model_id for d in found] == ["org/m", None]
 
 
 def test_7_region_and_regions_of_a_size() -> None:
-    """One region in either field fills both."""
+    """A single region in either field fills both."""
     documented, observed = CODEC.structure(
         {"sizes": [{"gpu_slug": "g", "region": "nyc2"}, {"gpu_slug": "g", "regions": ["nyc2"]}]},
         Sizes,
@@ -188,13 +188,13 @@ def test_7_region_and_regions_of_a_size() -> None:
 
 
 def test_7_several_regions_of_a_size() -> None:
-    """With several there is no single one to name."""
+    """With several regions, `region` is None."""
     (size,) = CODEC.structure({"sizes": [{"gpu_slug": "g", "regions": ["a", "b"]}]}, Sizes).sizes
     assert (size.region, size.regions) == (None, ("a", "b"))
 
 
 def test_7_hardware_of_a_size() -> None:
-    """CPU, memory, GPU, disks and category are read where they are told."""
+    """CPU, memory, GPU, disks and category are decoded."""
     raw = {
         "gpu_slug": "g",
         "cpu": 20,
@@ -208,8 +208,8 @@ def test_7_hardware_of_a_size() -> None:
     assert (size.size_category, size.disks) == (SizeCategory("GPU", "mi300"), (Disk("Local", 720),))
 
 
-def test_8_light_list_row() -> None:
-    """A row without specs is an instance whose specs are None."""
+def test_8_list_row_without_specs() -> None:
+    """It decodes to an instance whose specs are None."""
     light = {
         "id": ID, "name": "web", "region": "atl1", "status": "active", "vpc_uuid": VPC_ID,
         "provider_model_id": [MODEL], "created_at": STAMP, "updated_at": STAMP,
@@ -221,7 +221,7 @@ def test_8_light_list_row() -> None:
 
 @pytest.mark.looptime
 async def test_9_name_filter_that_a_server_ignores() -> None:
-    """`name` is sent, and rows of another name are dropped should the server not know it."""
+    """`name` is sent, and rows of another name are dropped."""
     rows = [an_instance(), an_instance(id="2", name="other")]
     async with scripted_client(answer(200, {"dedicated_inferences": rows})) as (client, network):
         found = [di.id async for di in client.dedicated_inferences.list(name="web")]
@@ -231,20 +231,20 @@ async def test_9_name_filter_that_a_server_ignores() -> None:
 
 @pytest.mark.parametrize("word", ["active", "ACTIVE", "Active", " active "])
 def test_10_status_case(word: str) -> None:
-    """Status compares equal to the documented lower-case word."""
+    """The status equals the documented lower-case word."""
     assert read(an_instance(status=word)).status == "active"
 
 
 def test_10_running_is_kept() -> None:
-    """The undocumented `running` stays what it is; the waiter knows it."""
+    """The undocumented `running` is kept; the waiter accepts it."""
     assert read(an_instance(status="RUNNING")).status == "running"
 
 
 @pytest.mark.parametrize("fqdn", ["https://x.do-infra.ai", "x.do-infra.ai"])
 def test_11_endpoint_with_and_without_scheme(fqdn: str) -> None:
-    """An endpoint is kept as the API names it."""
-    told = {"public_endpoint_fqdn": fqdn, "private_endpoint_fqdn": ""}
-    assert read(an_instance(endpoints=told)).endpoints == Endpoints(fqdn, "")
+    """An endpoint is kept as sent."""
+    sent = {"public_endpoint_fqdn": fqdn, "private_endpoint_fqdn": ""}
+    assert read(an_instance(endpoints=sent)).endpoints == Endpoints(fqdn, "")
 
 
 @pytest.mark.looptime
@@ -252,7 +252,7 @@ def test_11_endpoint_with_and_without_scheme(fqdn: str) -> None:
     "links", [{"links": {}}, {"links": {"pages": {"next": ""}}}, {}, {"links": None}]
 )
 async def test_12_links_that_end_a_listing(links: dict[str, Any]) -> None:
-    """`links: {}`, `next: ""` and no links at all: one page, one request."""
+    """`links: {}`, `next: ""` and no links mean one page and one request."""
     page = answer(200, {"dedicated_inferences": [an_instance()], "meta": {"total": 1}, **links})
     async with scripted_client(page) as (client, network):
         assert [di.id async for di in client.dedicated_inferences.list()] == [ID]
@@ -262,7 +262,7 @@ async def test_12_links_that_end_a_listing(links: dict[str, Any]) -> None:
 @pytest.mark.looptime
 @pytest.mark.parametrize("status", [200, 201, 202])
 async def test_13_token_create_status(status: int) -> None:
-    """202 as documented, 201 and 200 as seen: all give the token."""
+    """The documented 202 and the observed 201 and 200 all return the token."""
     made = answer(status, {"token": {"id": "t", "name": "a", "value": "di_x"}})
     async with scripted_client(made) as (client, _):
         token = await client.dedicated_inferences.create_token(ID, "a")
@@ -272,23 +272,23 @@ async def test_13_token_create_status(status: int) -> None:
 @pytest.mark.looptime
 @pytest.mark.parametrize("wrapped", [True, False])
 async def test_14_accelerator_bare_or_wrapped(wrapped: bool) -> None:
-    """A bare object as documented, or one under `accelerator`."""
+    """A bare object (as documented) and one under `accelerator` are equal."""
     raw = {"id": "a", "slug": GPU_SLUG}
     async with scripted_client(answer(200, {"accelerator": raw} if wrapped else raw)) as (c, _):
-        told = await c.dedicated_inferences.get_accelerator(ID, "a")
-    assert told == Accelerator("a", slug=GPU_SLUG)
+        found = await c.dedicated_inferences.get_accelerator(ID, "a")
+    assert found == Accelerator("a", slug=GPU_SLUG)
 
 
 @pytest.mark.parametrize("key", ["deployment_spec", "current_deployment_spec"])
 def test_15_other_names_of_the_spec(key: str) -> None:
-    """A spec under a name seen in the wild is the spec."""
+    """A spec under another observed name is the spec."""
     raw = an_instance()
     raw[key] = raw.pop("spec")
     assert read(raw) == read(an_instance())
 
 
 def test_16_version_zero() -> None:
-    """A spec of version 0 and Go's zero values parse."""
+    """A spec of version 0 with Go's zero values is decoded."""
     zero = {"version": 0, "name": "", "region": "", "model_deployments": None}
     spec = spec_of(with_spec(**zero))
     assert spec.version == 0
@@ -299,19 +299,19 @@ def test_16_version_zero() -> None:
 
 
 def test_unknown_fields_are_ignored() -> None:
-    """What tomorrow's API adds, at any depth, changes nothing today."""
+    """Fields that the API adds, at any depth, change nothing."""
     raw = with_spec(new_thing={"a": 1}, model_deployments=[a_deployment(new_thing=[1])])
     assert read({**raw, "new_thing": 5}) == read(an_instance())
 
 
 @pytest.mark.parametrize("word", ["migrating", "CREATING", "weird-word"])
 def test_unknown_status_is_kept(word: str) -> None:
-    """A status word nobody documents is kept, in lower case."""
+    """An undocumented status word is kept, in lower case."""
     assert read(an_instance(status=word)).status == word.lower()
 
 
 def test_1970_is_a_time_like_any_other() -> None:
-    """The placeholder for "not yet" parses."""
+    """1970, a placeholder for "not yet", is decoded."""
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert read(an_instance(created_at="1970-01-01T00:00:00Z")).created_at == epoch
 
@@ -320,40 +320,40 @@ def test_1970_is_a_time_like_any_other() -> None:
     ("text", "offset"), [(STAMP, 0), ("2024-01-09T20:44:32+02:00", 2), ("2024-01-09T20:44:32", 0)]
 )
 def test_times_are_aware(text: str, offset: int) -> None:
-    """Whatever offset a time came with, or none, it knows its own."""
+    """A time keeps its offset; without one it is UTC."""
     time = read(an_instance(updated_at=text)).updated_at
     assert time is not None
     assert time.utcoffset() == timedelta(hours=offset)
 
 
 @pytest.mark.parametrize("text", ["", None, "yesterday", 5])
-def test_no_time_at_all(text: Any) -> None:
-    """What is no time is None, and breaks nothing."""
+def test_unreadable_time_is_none(text: Any) -> None:
+    """The rest of the instance is still decoded."""
     assert read(an_instance(updated_at=text)).updated_at is None
 
 
 def test_nanoseconds() -> None:
-    """Go's nine digits are a time, too."""
+    """Go's nine fractional digits are cut to six."""
     time = read(an_instance(updated_at="2024-01-09T20:44:32.123456789Z")).updated_at
     assert time == datetime(2024, 1, 9, 20, 44, 32, 123456, UTC)
 
 
 def test_empty_ids() -> None:
-    """Unassigned accelerators come with an empty id and `invalid`: read as they are."""
+    """An unassigned accelerator has an empty id and `invalid`; both are kept."""
     accelerator = {"accelerator_slug": GPU_SLUG, "accelerator_id": "", "state": "invalid"}
-    told = accelerator_of(with_spec(model_deployments=[a_deployment(accelerators=[accelerator])]))
-    assert (told.accelerator_id, told.status) == ("", "invalid")
+    found = accelerator_of(with_spec(model_deployments=[a_deployment(accelerators=[accelerator])]))
+    assert (found.accelerator_id, found.status) == ("", "invalid")
 
 
-@pytest.mark.parametrize("told", ["1.99", 1.99])
-def test_prices_are_exact(told: Any) -> None:
-    """Text or number, a price is the decimal that was written."""
-    (size,) = CODEC.structure({"sizes": [{"gpu_slug": "g", "price_per_hour": told}]}, Sizes).sizes
+@pytest.mark.parametrize("price", ["1.99", 1.99])
+def test_prices_are_exact(price: Any) -> None:
+    """A price is an exact decimal, sent as a string or a number."""
+    (size,) = CODEC.structure({"sizes": [{"gpu_slug": "g", "price_per_hour": price}]}, Sizes).sizes
     assert size.price_per_hour == Decimal("1.99")
 
 
 def test_managed_token() -> None:
-    """`is_managed` tells DigitalOcean's own tokens; absent it is False."""
+    """`is_managed` marks DigitalOcean's own tokens; missing means False."""
     managed = CODEC.structure({"id": "t", "is_managed": True}, AccessToken)
     assert (managed.is_managed, managed.value) == (True, None)
     assert CODEC.structure({"id": "t"}, AccessToken).is_managed is False
@@ -361,18 +361,18 @@ def test_managed_token() -> None:
 
 @pytest.mark.parametrize("endpoints", [{}, None, {"public_endpoint_fqdn": ""}])
 def test_no_endpoint_yet(endpoints: Any) -> None:
-    """Absent, empty or blank endpoints are no endpoints."""
+    """Missing, empty and blank endpoints decode to None."""
     assert read(an_instance(endpoints=endpoints)).endpoints is None
 
 
-def test_missing_id_is_told_with_its_path() -> None:
-    """What nothing could go on without is an error that names it."""
+def test_missing_id_is_reported_with_its_path() -> None:
+    """A missing required field is an error that names it."""
     with pytest.raises(DecodeError, match=r"DedicatedInference.*id"):
         read({"status": "active"})
 
 
-def test_path_of_a_fault_deep_inside() -> None:
-    """The error names where in the answer the fault is."""
+def test_path_of_a_nested_fault() -> None:
+    """The error names the full path."""
     raw = with_spec(model_deployments=[a_deployment(accelerators=[{"scale": "many"}])])
     with pytest.raises(DecodeError, match=r"spec\.model_deployments\[0\]\.accelerators\[0\]"):
         read(raw)
@@ -385,33 +385,33 @@ PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 @pytest.mark.parametrize("cert", [base64.b64encode(PEM.encode()).decode(), PEM])
 def test_certificate(cert: str) -> None:
-    """Base64 of PEM as documented, or PEM as it is."""
+    """Base64 of PEM (as documented) and plain PEM are accepted."""
     assert read_ca({"cert": cert}).pem == PEM
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"cert": None}, {"cert": 5}, {"cert": ""}])
 def test_no_certificate(body: Any) -> None:
-    """An answer without one is told as such."""
+    """A response without a certificate is a DecodeError."""
     with pytest.raises(DecodeError, match=r"\$\.cert"):
         read_ca(body)
 
 
 @pytest.mark.parametrize("cert", ["AAA", "gICAgA=="])
-def test_certificate_that_is_no_base64_of_text(cert: str) -> None:
-    """Neither base64 nor text: an error of ours."""
+def test_certificate_that_is_not_base64_of_text(cert: str) -> None:
+    """It is a DecodeError."""
     with pytest.raises(DecodeError, match="base64 of PEM"):
         read_ca({"cert": cert})
 
 
 def test_certificate_beyond_ascii() -> None:
-    """Letters that base64 does not have are an error of ours, not Python's."""
+    """Non-ASCII characters are a DecodeError."""
     with pytest.raises(DecodeError, match="base64 of PEM"):
         read_ca({"cert": "é"})
 
 
 @pytest.mark.parametrize("cert", ["!", base64.b64encode(b"hello").decode()])
-def test_certificate_that_is_no_pem(cert: str) -> None:
-    """What is no certificate is told on reading, not at the TLS handshake."""
+def test_certificate_that_is_not_pem(cert: str) -> None:
+    """It is reported while decoding, not at the TLS handshake."""
     with pytest.raises(DecodeError, match="PEM"):
         read_ca({"cert": cert})
 
@@ -436,16 +436,16 @@ MODELS = (DedicatedInference, AccessToken, Accelerator, Sizes, GPUModelConfig)
 @pytest.mark.parametrize("model", MODELS)
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(junk=JUNK)
-def test_junk_is_read_or_refused(model: type, junk: Any) -> None:
-    """Whatever JSON comes, it is a model or a DecodeError."""
+def test_junk_is_a_model_or_a_decode_error(model: type, junk: Any) -> None:
+    """No JSON value raises any other error."""
     with suppress(DecodeError):
         assert isinstance(CODEC.structure(junk, model), model)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(where=KEYS, junk=JUNK)
-def test_junk_in_an_instance_is_read_or_refused(where: str, junk: Any) -> None:
-    """One field of a good instance replaced by junk, at the top or in its spec: the same."""
+def test_junk_in_an_instance_is_a_model_or_a_decode_error(where: str, junk: Any) -> None:
+    """The same holds for junk in one field of an instance or its spec."""
     for raw in (an_instance(**{where: junk}), with_spec(**{where: junk})):
         with suppress(DecodeError):
             assert isinstance(read(raw), DedicatedInference)
@@ -453,8 +453,8 @@ def test_junk_in_an_instance_is_read_or_refused(where: str, junk: Any) -> None:
 
 @pytest.mark.looptime
 @pytest.mark.parametrize("rows", [5, True, {"a": 1}, "abc"])
-async def test_listing_whose_rows_are_no_list(rows: Any) -> None:
-    """Rows that are not a list are an answer nobody can read."""
+async def test_listing_whose_rows_are_not_a_list(rows: Any) -> None:
+    """Rows that are not a list are a DecodeError."""
     async with scripted_client(answer(200, {"dedicated_inferences": rows})) as (client, _):
         with pytest.raises(DecodeError):
             [di async for di in client.dedicated_inferences.list()]
@@ -463,7 +463,7 @@ async def test_listing_whose_rows_are_no_list(rows: Any) -> None:
 @pytest.mark.looptime
 @pytest.mark.parametrize("body", [[], {}, {"message": "hello"}, None])
 async def test_listing_without_its_key(body: Any) -> None:
-    """A 200 that is no listing is not an empty one: a lost create would be taken for absent."""
+    """A 200 without rows is not an empty list: a lost create would look absent."""
     async with scripted_client(answer(200, body)) as (client, _):
         with pytest.raises(DecodeError, match="dedicated_inferences"):
             [di async for di in client.dedicated_inferences.list()]
@@ -471,8 +471,8 @@ async def test_listing_without_its_key(body: Any) -> None:
 
 @pytest.mark.looptime
 @pytest.mark.parametrize("rows", [5, True, {"a": 1}, "abc"])
-async def test_model_configs_that_are_no_list(rows: Any) -> None:
-    """The same for the models on offer."""
+async def test_model_configs_that_are_not_a_list(rows: Any) -> None:
+    """The same holds for the model configurations."""
     async with scripted_client(answer(200, {"gpu_model_configs": rows})) as (client, _):
         with pytest.raises(DecodeError):
             await client.dedicated_inferences.gpu_model_configs()
@@ -481,7 +481,7 @@ async def test_model_configs_that_are_no_list(rows: Any) -> None:
 @pytest.mark.looptime
 @pytest.mark.parametrize("total", ["7", -1, 2.5, {}, 2**60])
 async def test_odd_totals(total: Any) -> None:
-    """A total that is no count does not stop a listing."""
+    """An unreadable total does not stop a listing."""
     page = answer(200, {"dedicated_inferences": [an_instance()], "meta": {"total": total}})
     async with scripted_client(page) as (client, network):
         assert len([di async for di in client.dedicated_inferences.list()]) == 1

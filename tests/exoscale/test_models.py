@@ -1,4 +1,4 @@
-"""What comes over the wire as values: kebab-case, light rows, old names, what is missing."""
+"""Models: kebab-case names, list rows, old names and missing fields."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_full_deployment() -> None:
-    """Each documented field under its own name."""
+    """Each documented field has an attribute of its name."""
     assert read(in_full(state_details="all is well")) == Deployment(
         id=ID,
         name="web",
@@ -43,65 +43,65 @@ def test_full_deployment() -> None:
     )
 
 
-def test_row_lacks_the_engine() -> None:
-    """None is "not shown", and never "none"."""
+def test_list_row_lacks_the_engine() -> None:
+    """None means that the response lacks the field."""
     row = read(a_deployment())
     assert (row.inference_engine_version, row.inference_engine_parameters) == (None, None)
     assert row.state_details is None
 
 
-def test_no_parameters_are_shown_as_none_at_all() -> None:
-    """An empty list is a list."""
+def test_no_parameters_are_an_empty_tuple() -> None:
+    """An empty list is not a missing field."""
     assert read(in_full(inference_engine_parameters=[])).inference_engine_parameters == ()
 
 
 @pytest.mark.parametrize("key", ["state", "status"])
 def test_status_is_an_alias_of_state(key: str) -> None:
-    """Third-party pages and older answers say `status`; case does not matter."""
+    """Older responses say `status`; case does not matter."""
     deployment = read({"id": ID, "name": "web", key: " Ready "})
     assert (deployment.state, deployment.status) == ("ready", "ready")
 
 
 def test_state_wins_over_status() -> None:
-    """Where both are told."""
+    """If a response has both, `state` counts."""
     assert read({"state": "ready", "status": "old"}).state == "ready"
 
 
 def test_nothing_is_required_of_a_deployment() -> None:
-    """Fields became optional before, and nulls stand for what is missing."""
+    """The schema requires no field, and null means missing."""
     bare = read(dict.fromkeys(in_full()))
     assert bare == read({}) == Deployment()
     assert (bare.id, bare.deployment_url, bare.replicas) == ("", None, None)
 
 
 def test_zero_replicas_are_zero() -> None:
-    """And not "unknown"."""
+    """Zero is not a missing value."""
     assert read(a_deployment(replicas=0)).replicas == 0
 
 
 @pytest.mark.parametrize("raw", [[], "text", None, 5])
-def test_what_is_no_object_is_told(raw: Any) -> None:
-    """Nothing could go on with it."""
-    with pytest.raises(DecodeError, match="no Deployment"):
+def test_value_that_is_not_an_object(raw: Any) -> None:
+    """It is a DecodeError that names the type."""
+    with pytest.raises(DecodeError, match=r"body for Deployment: .*expected an object"):
         read(raw)
 
 
 def test_model() -> None:
-    """With its size in bytes; null while it is not known."""
-    told = {"id": "m", "name": MODEL, "state": "ready", "model-size": 65_000_000_000}
-    model = CODEC.structure(told, Model)
+    """The size is in bytes, or None while it is unknown."""
+    raw = {"id": "m", "name": MODEL, "state": "ready", "model-size": 65_000_000_000}
+    model = CODEC.structure(raw, Model)
     assert (model.model_size, model.status) == (65_000_000_000, "ready")
-    assert CODEC.structure({**told, "model-size": None}, Model).model_size is None
+    assert CODEC.structure({**raw, "model-size": None}, Model).model_size is None
 
 
-def test_operation_needs_none_of_its_fields() -> None:
-    """The schema requires none: without a state it is not over."""
+def test_operation_requires_no_field() -> None:
+    """An operation without a state is pending."""
     assert CODEC.structure({}, Operation) == Operation()
     assert Operation().state == "pending"
 
 
-def test_small_things() -> None:
-    """GPU families, engine arguments, log lines and zones."""
+def test_other_models() -> None:
+    """GPU families, engine arguments, log lines and zones are decoded."""
     family = CODEC.structure({"family": "gpua5000", "authorized": True}, InstanceType)
     assert family == InstanceType("gpua5000", authorized=True)
     argument = {"name": "dtype", "flags": ["--dtype"], "allowed-values": ["auto", "half"]}
@@ -113,7 +113,7 @@ def test_small_things() -> None:
 
 
 def test_revealed_key_is_masked() -> None:
-    """In every repr."""
+    """No repr shows the key."""
     key = CODEC.structure({"api-key": "k3y-0f-endpoint"}, RevealedKey)
     assert key.api_key is not None
     assert key.api_key.reveal() == "k3y-0f-endpoint"

@@ -22,7 +22,7 @@ LIST, CREATE = Endpoint("list", "GET", "/nodes"), Endpoint("create", "POST", "/n
 GET, RESIZE = Endpoint("get", "GET", "/nodes/{id}"), Endpoint("resize", "PATCH", "/nodes/{id}")
 DELETE, JOB = Endpoint("delete", "DELETE", "/nodes/{id}"), Endpoint("job", "GET", "/jobs/{id}")
 
-CODEC = Codec(lambda converter: None)
+CODEC = Codec()
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""What v3 shows, in all the shapes in which it was seen."""
+"""Models of v3 and v2 responses, in all forms that the API uses."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from tests.gcore.helpers import HIDDEN, a_container, a_task, deployment, instanc
 
 
 def test_deployment() -> None:
-    """The whole of it, under the documented names."""
+    """Fields have their documented names."""
     found = deployment(
         shown(
             api_keys=["key-1"],
@@ -33,7 +33,7 @@ def test_deployment() -> None:
     "text", ["2025-12-28T19:14:44", "2025-12-28T19:14:44Z", "2025-12-28T20:14:44+01:00"]
 )
 def test_times(text: str) -> None:
-    """Naive ones are UTC."""
+    """A time without a zone is UTC."""
     assert deployment(shown(created_at=text)).created_at == datetime(
         2025, 12, 28, 19, 14, 44, tzinfo=UTC
     )
@@ -49,13 +49,13 @@ def test_times(text: str) -> None:
     ],
 )
 def test_command(sent: Any, read: Any) -> None:
-    """A list and a text are both kept as they come."""
+    """A list becomes a tuple, a string stays a string, empty becomes None."""
     assert deployment(shown(command=sent)).command == read
 
 
 @pytest.mark.parametrize("sent", [45, {"period": 45}])
 def test_retention(sent: Any) -> None:
-    """A number of days, bare or in an object."""
+    """A number of days is accepted, bare or in an object."""
     logging = deployment(shown(logging={"enabled": True, "retention_policy": sent})).logging
     assert logging is not None
     assert logging.retention_policy == RetentionPolicy(45)
@@ -63,17 +63,17 @@ def test_retention(sent: Any) -> None:
 
 @pytest.mark.parametrize("word", ["active", " Active ", "ACTIVE"])
 def test_status_case(word: str) -> None:
-    """The status compares equal to the documented word."""
+    """The status equals the documented upper-case word."""
     assert deployment(shown(word)).status == "ACTIVE"
 
 
 def test_unknown_status_and_fields() -> None:
-    """What nobody documents crashes nothing, and the word is kept."""
+    """Undocumented fields are ignored, an undocumented status is kept."""
     assert deployment(shown("HIBERNATED", mood="sleepy")).status == "HIBERNATED"
 
 
 def test_nulls() -> None:
-    """Null where something should be says nothing."""
+    """A null field takes its default."""
     found = deployment({"name": "n", "containers": None, "envs": None, "probes": None})
     assert (found.containers, found.envs, found.status, found.api_keys) == ((), None, "", None)
 
@@ -81,14 +81,14 @@ def test_nulls() -> None:
 @pytest.mark.parametrize(
     "raw", [None, [], "x", {}, {"name": "n", "containers": [{"scale": {}}]}, {"id": 1}]
 )
-def test_no_deployment(raw: Any) -> None:
-    """What is none is told, with the path."""
-    with pytest.raises(DecodeError, match="is no InferenceDeployment"):
+def test_value_that_is_not_a_deployment(raw: Any) -> None:
+    """It is a DecodeError with the path."""
+    with pytest.raises(DecodeError, match=r"body for InferenceDeployment: .* @ \$"):
         CODEC.structure(raw, InferenceDeployment)
 
 
 def test_secrets_are_masked() -> None:
-    """Environment and probe headers are in no repr; they can be read."""
+    """Environment and probe headers are readable, but masked in every repr."""
     probe = {"http_get": {"port": 80, "headers": {"Authorization": HIDDEN}}}
     found = deployment(shown(probes={"liveness_probe": {"enabled": True, "probe": probe}}))
     assert found.envs == {"KEY": HIDDEN}
@@ -97,13 +97,13 @@ def test_secrets_are_masked() -> None:
 
 
 def test_secrets_are_masked_in_v2() -> None:
-    """The same for instances."""
+    """The same holds for instances."""
     found = instance({"id": "x", "name": "n", "envs": {"KEY": HIDDEN}})
     assert HIDDEN not in repr(found)
 
 
 def test_task() -> None:
-    """Its state, what it made, and naive times in UTC."""
+    """A task has a state, created resources and times in UTC."""
     task = CODEC.structure(a_task("finished", error=""), Task)
     assert task.state == "FINISHED"
     assert task.created_resources is not None

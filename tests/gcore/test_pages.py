@@ -1,4 +1,4 @@
-"""Lists by limit and offset."""
+"""Lists with limit and offset."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,27 +10,27 @@ from di_async.gcore.pages import Ask, in_region, read_page, size_of_page
 from tests.gcore.helpers import a_container
 
 
-def server(count: int, *, most: int = 1000, told: bool = True) -> tuple[Ask, list[Any]]:
-    """A list of `count` rows, never more than `most` at a time; and what it was asked."""
+def server(count: int, *, most: int = 1000, with_count: bool = True) -> tuple[Ask, list[Any]]:
+    """Return a list of `count` rows, at most `most` a request, and the requests it got."""
     asked: list[Any] = []
 
     async def ask(params: Mapping[str, Any]) -> Any:
         asked.append((params["limit"], params["offset"]))
         rows = range(params["offset"], min(count, params["offset"] + min(most, params["limit"])))
         body = {"results": [{"name": f"n{i}"} for i in rows]}
-        return body | ({"count": count} if told else {})
+        return body | ({"count": count} if with_count else {})
 
     return ask, asked
 
 
 async def names(ask: Ask, number: int, size: int) -> list[Any]:
-    """The names on a page."""
+    """Return the names on a page."""
     page = await read_page(ask, number, size, key="name")
     return [row["id"] for row in page.rows]
 
 
 async def test_pages() -> None:
-    """Each begins where the one before ends; the first tells how many there are."""
+    """Each page begins where the last one ended; the first has the total."""
     ask, asked = server(5)
     page = await read_page(ask, 1, 2, key="name")
     assert (page.total, page.last, page.next) == (5, 3, None)
@@ -39,29 +39,29 @@ async def test_pages() -> None:
 
 
 async def test_server_that_serves_less() -> None:
-    """No row falls between two pages."""
+    """No row is skipped between two pages."""
     ask, asked = server(5, most=2)
     assert await names(ask, 1, 3) == ["n0", "n1", "n2"]
     assert await names(ask, 2, 3) == ["n3", "n4"]
     assert asked == [(3, 0), (1, 2), (3, 3)]
 
 
-async def test_count_untold() -> None:
-    """Then a full page says that there may be another."""
-    ask, _ = server(3, told=False)
+async def test_missing_count() -> None:
+    """Without a count, a full page may have a successor."""
+    ask, _ = server(3, with_count=False)
     assert (await read_page(ask, 1, 2)).next is not None
     assert (await read_page(ask, 2, 2)).next is None
 
 
-async def test_nothing() -> None:
+async def test_empty_list() -> None:
     """An empty list is one page."""
     ask, _ = server(0)
     page = await read_page(ask, 1, 2)
     assert (page.rows, page.last) == ((), 1)
 
 
-async def test_no_list() -> None:
-    """What has no rows is no empty list."""
+async def test_response_without_rows() -> None:
+    """A response without rows is not an empty list."""
 
     async def ask(params: Mapping[str, Any]) -> Any:
         return {"count": 3}
@@ -72,13 +72,13 @@ async def test_no_list() -> None:
 
 @pytest.mark.parametrize("size", [0, 1001])
 def test_sizes(size: int) -> None:
-    """Only sizes that the API takes."""
+    """Sizes outside the API's limits are refused."""
     with pytest.raises(InvalidInputError, match="1 to 1000"):
         size_of_page(size)
 
 
 async def test_region() -> None:
-    """Rows with a container there; odd rows are nowhere."""
+    """Only rows with a container in the region are left."""
     rows = [{"containers": [a_container(), a_container(region_id=8)]}, {"containers": None}, 7]
 
     async def ask(params: Mapping[str, Any]) -> Any:

@@ -46,12 +46,11 @@ def test_answer() -> None:
     assert found.probes.readiness_probe.probe.http_get.schema == "HTTP"
 
 
-def test_nothing_of_the_answer_is_lost() -> None:
-    """Back as JSON the model says what the answer said."""
+def test_every_field_of_the_response_is_decoded() -> None:
+    """The model as JSON equals the response."""
     raw = sample("update_200")
-    told = {**CODEC.unstructure(instance(raw)), "created_at": raw["created_at"]}
-    told["containers"][0] = {k: v for k, v in told["containers"][0].items() if v is not None}
-    assert _without_nulls(told) == raw
+    found = {**attrs.asdict(instance(raw)), "created_at": raw["created_at"]}
+    assert _without_nulls(found) == raw
 
 
 def _without_nulls(value: object) -> object:

@@ -1,13 +1,15 @@
 """The interface between commands and providers.
 
 A command calls a `Cloud` and never checks which provider it is. Operations that only some providers
-support are methods too; the other providers raise an error that lists who supports them.
+support are methods too; for the others, they raise an error that lists the providers that do.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, Protocol, TypedDict, TypeVar
 from uuid import UUID
+
+from attrs import frozen
 
 from di_async import Change, DIError, InvalidInputError, PollPolicy
 from di_async.cli.inputs import WaitTarget, WriteOptions
@@ -74,6 +76,7 @@ def client_options(settings: Settings, base_url: str | None = None) -> ClientOpt
     return options if url is None else {**options, "base_url": url}
 
 
+@frozen
 class Cloud(ABC, Generic[C, R]):
     """A provider with an entered client."""
 
@@ -92,9 +95,8 @@ class Cloud(ABC, Generic[C, R]):
     supported_options: ClassVar[SupportedOptions]
     """Options of `create`, `update` and `scale` that the provider supports."""
 
-    def __init__(self, client: C, settings: Settings) -> None:
-        self.client = client
-        self.settings = settings
+    client: C
+    settings: Settings
 
     # -- implemented by each provider -----------------------------------------------------------
 

@@ -90,7 +90,7 @@ class _GcoreBase(Cloud[Gcore, G]):
         return self._update_body(options)
 
     async def _scaled_containers(self, id: str, options: WriteOptions) -> list[dict[str, Any]]:
-        """Return all containers of a resource, with one region scaled as the options say."""
+        """Return all containers of a resource, with the replicas of one region changed."""
         resource = await self.get(id)
         return _scale(resource.containers, options.scale or 0, options.region)
 
