@@ -13,14 +13,16 @@ import aiohttp
 
 from di_async.core.errors import InvalidInputError, NotFoundError
 from di_async.core.http import Priority
-from di_async.core.pagination import Page, RawPage, read_page, rows_under
-from di_async.core.protocols import Source, Transport
-from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
+from di_async.core.pagination import Page, read_page, rows_under
+from di_async.core.protocols import Transport
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.retry import RetryPolicy
 from di_async.core.secret import Secret
-from di_async.core.waiting.planner import PAGE_SIZE
+from di_async.core.waiting.observation import Expectation, Observation
+from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_policy import PollPolicy
+from di_async.core.waiting.poll_schedule import PAGE_SIZE
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.digitalocean.dialect import DigitalOceanDialect
 from di_async.digitalocean.endpoints import ENDPOINTS
@@ -156,38 +158,68 @@ def _listing(
 
     async def fetch(page: int) -> Page:
         asked = {**params, "page": page, "per_page": page_size}
-        told = await engine.json(endpoint.request(*ids, params=asked), read=body)
+        told = await engine.json(endpoint.request(*ids, params=asked), decode=body)
         return told if body is not None else read_page(told, str(endpoint.key))
 
     return Listing(fetch, read, page_size, fits)
+
+
+class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
+    """How waiting reads dedicated inference instances."""
+
+    provider, noun, kind = "digitalocean", "dedicated inference", "dedicated-inference"
+    resource_type = DedicatedInference
+    by_region = True
+    capabilities = Capabilities(
+        unique_names=True,
+        spec_versions=True,
+        updated_at=True,
+        shows_sent=True,
+        busy_status=403,
+    )
+
+    def __init__(self, engine: Engine, base_url: str) -> None:
+        self._engine = engine
+        self.base_url = base_url
+
+    async def get(
+        self, ref: ResourceRef, priority: Priority, call: CallRecord
+    ) -> DedicatedInference:
+        """GET an instance once."""
+        body = await self._engine.json_once(ENDPOINTS["get"].request(ref.id), priority, call)
+        return CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        """GET a list page once; its rows are summaries."""
+        params = {"region": region, "page": number, "per_page": PAGE_SIZE}
+        request = ENDPOINTS["list"].request(params=params)
+        page: Page = await self._engine.json_once(request, Priority.SWEEP, call, read_summaries)
+        return page
+
+    def row_key(self, row: Any) -> RowKey:
+        """Return a row's id and fingerprint."""
+        return row_key(row)
+
+    def decode_row(self, row: Any) -> DedicatedInference:
+        """Return a full list row as an instance."""
+        return _row(row)
+
+    def observe(self, resource: DedicatedInference, expectation: Expectation) -> Observation:
+        """Return what a read shows."""
+        return observe(resource, expectation)
+
+    def duration_key(self, resource: DedicatedInference) -> tuple[str, str]:
+        """Return region and first GPU."""
+        return duration_key(resource)
 
 
 class DedicatedInferences(ResourceApi[DedicatedInference]):
     """Dedicated inference instances: `client.dedicated_inferences`."""
 
     def __init__(self, engine: Engine, base_url: str, secrets_key: str) -> None:
-        source = Source(
-            provider="digitalocean",
-            noun="dedicated inference",
-            kind="dedicated-inference",
-            base_url=base_url,
-            get=self._get_once,
-            observe=observe,
-            duration_key=duration_key,
-            list_page=self._list_page,
-            regional=True,
-            row_key=row_key,
-            decode_row=_row,
-            capabilities=Capabilities(
-                unique_names=True,
-                spec_versions=True,
-                updated_at=True,
-                shows_sent=True,
-                busy_status=403,
-            ),
-        )
-        super().__init__(engine, source, ENDPOINTS["get"].request)
-        self._writes = Writes(engine, source, secrets_key, get=self.get, find=self._find_all)
+        adapter = DedicatedInferenceAdapter(engine, base_url)
+        super().__init__(engine, adapter, ENDPOINTS["get"].request)
+        self._writes = Writes(engine, adapter, secrets_key, get=self.get, find=self._find_all)
 
     # -- instances ----------------------------------------------------------------------------
 
@@ -368,15 +400,3 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
             if name in (instance.name, row.name):
                 found.append(instance)
         return found
-
-    async def _list_page(self, page: int, call: CallRecord, region: str | None = None) -> RawPage:
-        asked = {"region": region, "page": page, "per_page": PAGE_SIZE}
-        request = ENDPOINTS["list"].request(params=asked)
-        return await self._engine.raw_page(request, Priority.SWEEP, call, read_summaries)
-
-    async def _get_once(
-        self, stage: ResourceRef, priority: Priority, call: CallRecord
-    ) -> DedicatedInference:
-        request = ENDPOINTS["get"].request(stage.id)
-        body = await self._engine.json_once(request, priority, call)
-        return CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)

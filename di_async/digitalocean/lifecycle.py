@@ -7,7 +7,13 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/ (get:
 from datetime import UTC, datetime
 from typing import Any
 
-from di_async.core.waiting.observation import Action, Expectation, Observation, Phase, ResourceVersion
+from di_async.core.waiting.observation import (
+    Action,
+    Expectation,
+    Observation,
+    Phase,
+    ResourceVersion,
+)
 from di_async.digitalocean.list_rows import RowSummary
 from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
 from di_async.digitalocean.spec import DedicatedInferenceSpec, latest_spec, spec_digest

@@ -10,8 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from attrs import frozen
-from msgspec.structs import replace
+from attrs import evolve, frozen
 
 from di_async.core.codec import loads
 from di_async.core.inventory import Accelerators, GPURow, InventoryRow, Prices
@@ -150,7 +149,7 @@ def read_rows(body: bytes, label: str, prices: Prices) -> Page:
     except (msgspec.MsgspecError, _OddError):
         page = read_page(loads(body), KEY)
         models = (CODEC.structure(raw, DedicatedInference) for raw in page.rows)
-        return replace(page, rows=tuple(row_of(model, label, prices) for model in models))
+        return evolve(page, rows=tuple(row_of(model, label, prices) for model in models))
 
 
 def _plain_row(row: _Row, label: str, prices: Prices) -> InventoryRow:

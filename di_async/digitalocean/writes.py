@@ -7,7 +7,6 @@ from typing import Any
 
 from di_async.core.errors import (
     APIError,
-    ClientClosedError,
     ConflictError,
     ConnectError,
     DecodeError,
@@ -16,11 +15,9 @@ from di_async.core.errors import (
     OutcomeUnknownError,
     PermissionDeniedError,
 )
-from di_async.core.http import Request
 from di_async.core.lost_create import Candidate
-from di_async.core.protocols import Source
-from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.secret import Secret, reveal
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.digitalocean.endpoints import ENDPOINTS
 from di_async.digitalocean.lifecycle import create_expectation, update_expectation
 from di_async.digitalocean.models import CODEC, AccessToken, DedicatedInference
@@ -34,10 +31,11 @@ from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import (
     AMBIGUOUS_ERRORS,
+    LOOKUP_DELAYS_S,
     AcceptedWrite,
-    CreateByName,
-    backoff,
+    create_by_name,
     delete,
+    recover_write,
     retry_while_busy,
     unknown_write,
 )
@@ -67,14 +65,14 @@ class Writes:
     def __init__(
         self,
         engine: Engine,
-        source: Source[DedicatedInference],
+        adapter: ResourceAdapter[DedicatedInference],
         secrets_key: str,
         *,
         get: Callable[[str], Awaitable[DedicatedInference]],
         find: Callable[[str], Awaitable[list[DedicatedInference]]],
     ) -> None:
         self._engine = engine
-        self._source = source
+        self._adapter = adapter
         self._secrets_key = secrets_key
         self._get = get
         self._find = find
@@ -86,16 +84,16 @@ class Writes:
     ) -> Change[DedicatedInference]:
         """See `DedicatedInferences.create`."""
         body = {"spec": spec.to_dict(), **self._secrets(access_tokens)}
-        return await CreateByName(
-            engine=self._engine,
-            request=ENDPOINTS["create"].request(json=body),
-            name=spec.name,
-            read=partial(self._created, spec),
+        return await create_by_name(
+            self._engine,
+            ENDPOINTS["create"].request(json=body),
+            spec.name,
+            accept=partial(self._created, spec),
             find=partial(self._find, spec.name),
             candidate=partial(_candidate, spec),
             adopt=partial(self._adopt, spec),
             lookup_hint=f"Look with `find({spec.name!r})`",
-        ).send()
+        )
 
     def _created(self, spec: DedicatedInferenceSpec, answer: Any) -> Change[DedicatedInference]:
         accepted_at = self._engine.clock.now()
@@ -104,7 +102,7 @@ class Writes:
         logger.info("create of %s accepted: %s", spec.name, initial.id)
         expectation = create_expectation(initial, spec, accepted_at)
         return self._engine.change(
-            self._source, initial.id, expectation, initial=initial, access_token=token
+            self._adapter, initial.id, expectation, initial=initial, access_token=token
         )
 
     def _adopt(
@@ -118,7 +116,9 @@ class Writes:
             found.id,
         )
         expectation = create_expectation(found, spec, self._engine.clock.now())
-        return self._engine.change(self._source, found.id, expectation, initial=found, adopted=True)
+        return self._engine.change(
+            self._adapter, found.id, expectation, initial=found, adopted=True
+        )
 
     # -- update -------------------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class Writes:
             expectation = update_expectation(before, answer, spec, self._engine.clock.now())
             logger.info("update of %s accepted", id)
             return self._engine.change(
-                self._source, id, expectation, initial=answer, adopted=adopted
+                self._adapter, id, expectation, initial=answer, adopted=adopted
             )
 
         return await retry_while_busy(self._engine, write, ready_timeout, is_busy=_is_not_yet)
@@ -152,39 +152,24 @@ class Writes:
         body: dict[str, Any],
     ) -> tuple[DedicatedInference, bool]:
         request = ENDPOINTS["update"].request(before.id, json=body)
-        live, lost = before, None
-        for attempt in range(1, self._engine.retry.attempts + 1):
-            try:
-                answer = await self._engine.json(request)
-                found = unwrap(answer, "dedicated_inference")
-                return CODEC.structure(found, DedicatedInference), False
-            except (ConflictError, PermissionDeniedError):
-                # After a lost answer this may be our own first try, under way.
-                if lost is None or spec is None:
-                    raise
-                live = await self._read_after(request, lost, before.id)
-                if _was_accepted(before, live, spec):
-                    return live, True
-                raise unknown_write(request, before.id, lost, live) from lost
-            except AMBIGUOUS_ERRORS as error:
-                if isinstance(error, ConnectError) and lost is None:
-                    raise
-                lost = error
-            logger.warning("the answer to the update of %s was lost: reading again", before.id)
-            await backoff(self._engine, attempt)
-            live = await self._read_after(request, lost, before.id)
-            if spec is not None and _was_accepted(before, live, spec):
-                return live, True
-        raise unknown_write(request, before.id, lost, live) from lost
 
-    async def _read_after(self, request: Request, lost: DIError, id: str) -> DedicatedInference:
-        """The instance after a PATCH whose answer was lost: what became of it is to be seen."""
-        try:
-            return await self._get(id)
-        except ClientClosedError:
-            raise
-        except DIError as error:
-            raise unknown_write(request, id, lost) from error
+        async def send() -> tuple[DedicatedInference, bool]:
+            answer = unwrap(await self._engine.json(request), "dedicated_inference")
+            return CODEC.structure(answer, DedicatedInference), False
+
+        def accepted(live: DedicatedInference) -> tuple[DedicatedInference, bool] | None:
+            return (live, True) if spec and _was_accepted(before, live, spec) else None
+
+        return await recover_write(
+            self._engine,
+            before.id,
+            send=send,
+            read=lambda: self._get(before.id),
+            accepted=accepted,
+            unknown=partial(unknown_write, request, before.id),
+            attempts=self._engine.retry.attempts,
+            delays=LOOKUP_DELAYS_S[:1],
+        )
 
     # -- delete, tokens -----------------------------------------------------------------------
 
@@ -197,7 +182,7 @@ class Writes:
             return None, ()
 
         elsewhere = "If the token is of another team, it still bills"
-        return await delete(self._engine, self._source, id, send, location_hint=elsewhere)
+        return await delete(self._engine, self._adapter, id, send, location_hint=elsewhere)
 
     async def create_token(
         self, id: str, name: str, list_tokens: Callable[[str], Listing[AccessToken]]
