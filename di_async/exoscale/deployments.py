@@ -5,20 +5,20 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 
 import builtins
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.http import Request
-from di_async.core.waiting.resource_adapter import Capabilities
 from di_async.core.secret import Secret
+from di_async.core.waiting.observation import Expectation, Observation
+from di_async.core.waiting.resource_adapter import Capabilities
 from di_async.engine.listing import Listing
 from di_async.engine.waiting.change import Change
-from di_async.exoscale.lifecycle import duration_key, observe, row_key
-from di_async.exoscale.models import CODEC, Deployment, LogEntry, RevealedKey
+from di_async.exoscale.lifecycle import duration_key, is_public, observe, observe_operation
+from di_async.exoscale.models import CODEC, Deployment, LogEntry, Operation, RevealedKey
 from di_async.exoscale.spec import SpecLike, checked, complete_spec, update_body
 from di_async.exoscale.writes import DeploymentWrites
-from di_async.exoscale.zone_requests import OPERATION, ZoneRequests, ZoneResources
+from di_async.exoscale.zone_requests import OPERATION, ZoneAdapter, ZoneRequests, ZoneResources
 
 __all__ = ["CAPABILITIES", "Deployments", "is_public"]
 
@@ -32,6 +32,25 @@ CAPABILITIES = Capabilities(
 )
 
 
+class DeploymentAdapter(ZoneAdapter[Deployment]):
+    """How waiting reads deployments."""
+
+    noun = kind = "deployment"
+    resource_type = Deployment
+    endpoints = ("get_deployment", "list_deployments")
+    capabilities = CAPABILITIES
+
+    def observe(self, resource: Any, expectation: Expectation) -> Observation:
+        """Return what a read of a deployment or an operation shows."""
+        if isinstance(resource, Operation):
+            return observe_operation(resource, expectation)
+        return observe(resource, expectation)
+
+    def duration_key(self, resource: Deployment) -> tuple[str, str]:
+        """Return zone and GPU family."""
+        return duration_key(self._zone.zone, resource)
+
+
 class Deployments(ZoneResources[Deployment]):
     """Deployments of one zone. Nothing here sees another zone.
 
@@ -40,20 +59,9 @@ class Deployments(ZoneResources[Deployment]):
     """
 
     def __init__(self, site: ZoneRequests) -> None:
-        source = site.source(
-            noun="deployment",
-            kind="deployment",
-            get=site.get_fetcher("get_deployment", Deployment),
-            observe=observe,
-            duration_key=partial(duration_key, site.zone),
-            list_page=site.list_fetcher("list_deployments", lambda row: not is_public(row)),
-            row_key=row_key,
-            decode_row=partial(CODEC.structure, into=Deployment),
-            operations=(site.operations(),),
-            capabilities=CAPABILITIES,
-        )
-        super().__init__(site, source, "get_deployment")
-        self._writes = DeploymentWrites(site, source, self.find_all)
+        adapter = DeploymentAdapter(site)
+        super().__init__(site, adapter, "get_deployment")
+        self._writes = DeploymentWrites(site, adapter, self.find_all)
 
     def list(self, *, visibility: str | None = None) -> Listing[Deployment]:
         """An async iterator over the zone's deployments. Rows lack the engine's fields.
@@ -175,9 +183,3 @@ class Deployments(ZoneResources[Deployment]):
     async def logs(self, id: str, *, tail: int | None = None) -> builtins.list[LogEntry]:
         """What the inference engine logged, or the last `tail` lines of it."""
         return await self._site.rows("logs", LogEntry, id, tail=tail)
-
-
-def is_public(row: Any) -> bool:
-    """It is not the organisation's own: Exoscale runs it for all."""
-    told = row.get("visibility") if isinstance(row, Mapping) else getattr(row, "visibility", None)
-    return told == "public"

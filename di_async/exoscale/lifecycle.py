@@ -14,7 +14,13 @@ from typing import Any
 
 import orjson
 
-from di_async.core.waiting.observation import Action, Expectation, Observation, Phase, ResourceVersion
+from di_async.core.waiting.observation import (
+    Action,
+    Expectation,
+    Observation,
+    Phase,
+    ResourceVersion,
+)
 from di_async.exoscale.models import Deployment, Model, Operation
 
 __all__ = [
@@ -22,6 +28,7 @@ __all__ = [
     "differs",
     "duration_key",
     "is_pending",
+    "is_public",
     "observe",
     "observe_model",
     "observe_operation",
@@ -148,6 +155,12 @@ def row_key(row: Any) -> tuple[str, int]:
         return row.get("id") or "", hash((*told, row.get("name"), row.get("deployment-url")))
     except (AttributeError, TypeError):
         return "", 0  # no object, or no text where there should be some: nobody's row
+
+
+def is_public(row: Any) -> bool:
+    """Return whether Exoscale runs a deployment for everyone; such rows are not the account's."""
+    shown = row.get("visibility") if isinstance(row, Mapping) else getattr(row, "visibility", None)
+    return shown == "public"
 
 
 def is_pending(state: str) -> bool:

@@ -4,41 +4,50 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
 import builtins
-from functools import partial
+from typing import Any
 
-from msgspec.structs import replace
+from attrs import evolve
 
 from di_async.core.secret import Secret, reveal
+from di_async.core.waiting.observation import Expectation, Observation
 from di_async.engine.listing import Listing
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.deployments import CAPABILITIES
-from di_async.exoscale.lifecycle import observe_model, row_key
-from di_async.exoscale.models import CODEC, Model
+from di_async.exoscale.lifecycle import observe_model, observe_operation
+from di_async.exoscale.models import Model, Operation
 from di_async.exoscale.spec import checked
 from di_async.exoscale.writes import Writes
-from di_async.exoscale.zone_requests import ZoneRequests, ZoneResources
+from di_async.exoscale.zone_requests import ZoneAdapter, ZoneRequests, ZoneResources
 
 __all__ = ["Models"]
+
+
+class ModelAdapter(ZoneAdapter[Model]):
+    """How waiting reads models."""
+
+    noun = kind = "model"
+    resource_type = Model
+    endpoints = ("get_model", "list_models")
+    capabilities = evolve(CAPABILITIES, shows_sent=False)
+
+    def observe(self, resource: Any, expectation: Expectation) -> Observation:
+        """Return what a read of a model or an operation shows."""
+        if isinstance(resource, Operation):
+            return observe_operation(resource, expectation)
+        return observe_model(resource, expectation)
+
+    def duration_key(self, resource: Model) -> tuple[str, str]:
+        """Return the zone."""
+        return self._zone.zone, ""
 
 
 class Models(ZoneResources[Model]):
     """Models of one zone. A deployment needs one that is `ready` in its own zone."""
 
     def __init__(self, site: ZoneRequests) -> None:
-        source = site.source(
-            noun="model",
-            kind="model",
-            get=site.get_fetcher("get_model", Model),
-            observe=observe_model,
-            duration_key=lambda _: (site.zone, ""),
-            list_page=site.list_fetcher("list_models"),
-            row_key=row_key,
-            decode_row=partial(CODEC.structure, into=Model),
-            operations=(site.operations(),),
-            capabilities=replace(CAPABILITIES, shows_sent=False),
-        )
-        super().__init__(site, source, "get_model")
-        self._writes: Writes[Model] = Writes(site, source, self.find_all)
+        adapter = ModelAdapter(site)
+        super().__init__(site, adapter, "get_model")
+        self._writes: Writes[Model] = Writes(site, adapter, self.find_all)
 
     def list(self) -> Listing[Model]:
         """An async iterator over the zone's models."""

@@ -24,9 +24,8 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Priority, Request
 from di_async.core.lost_create import CLOCK_SKEW
-from di_async.core.protocols import Source
-from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.observation import Action, Expectation, Phase
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.lost_writes import (
     AMBIGUOUS_ERRORS,
@@ -65,7 +64,7 @@ class Writes(Generic[R]):
     """The writes to one kind of resource in one zone."""
 
     site: ZoneRequests
-    source: Source[R]
+    adapter: ResourceAdapter[R]
     named: Callable[[str], Awaitable[list[R]]]
     """All that bear a name."""
 
@@ -75,7 +74,7 @@ class Writes(Generic[R]):
         """What settles when that which this request makes is ready."""
         began = self.site.engine.clock.datetime()
         finding = f"Look with `find_all({name!r})` in {self.site.zone}"
-        with note_on_cancel(f"the {self.source.noun} {name!r}", finding):
+        with note_on_cancel(f"the {self.adapter.noun} {name!r}", finding):
             call = CallRecord()
             operation, made = await self._accepted(request, name, began, call), None
             if not _referenced(operation):
@@ -151,7 +150,7 @@ class Writes(Generic[R]):
         except DIError as error:
             young, seen = [], f"looking for it failed too ({error})"
         return OutcomeUnknownError(
-            f"what became of the create of the {self.source.noun} {name!r} is not known: {why}. "
+            f"what became of the create of the {self.adapter.noun} {name!r} is not known: {why}. "
             f"{seen}. Names are not unique here, so nothing was adopted, and nothing repeated: "
             "what exists bills",
             method=request.method,
@@ -175,16 +174,16 @@ class Writes(Generic[R]):
                 if not call.maybe_processed or not await self._seems_to_go(id):
                     raise
                 logger.warning("the answer to the delete of %s was lost, and one is under way", id)
-            return operation, self._steps(operation)
+            return operation, self._operations(operation)
 
         elsewhere = f"If it is in another zone than {self.site.zone}, it still bills"
-        return await delete(self.site.engine, self.source, id, send, location_hint=elsewhere)
+        return await delete(self.site.engine, self.adapter, id, send, location_hint=elsewhere)
 
     async def _seems_to_go(self, id: str) -> bool:
         """It is busy and its state does not tell with what: only a deletion is like that."""
         call = CallRecord()
         try:
-            found = await self.source.get(ResourceRef(self.source.kind, id), Priority.READ, call)
+            found = await self.adapter.get(ResourceRef(self.adapter.kind, id), Priority.READ, call)
         except NotFoundError as error:
             return not error.transient
         return not is_pending(found.state)
@@ -205,16 +204,15 @@ class Writes(Generic[R]):
     ) -> Change[R]:
         """Return a handle on the write of this operation; `made` is what an adopted create made."""
         return self.site.engine.change(
-            self.source,
+            self.adapter,
             id,
             expectation,
-            steps=self._steps(operation),
+            operations=self._operations(operation),
             initial=operation if made is None else made,
             adopted=adopted or made is not None,
-            shown_at_once=None if made is None else True,
         )
 
-    def _steps(self, operation: Operation) -> Sequence[ResourceRef]:
+    def _operations(self, operation: Operation) -> Sequence[ResourceRef]:
         """The operation has to end first, unless it has succeeded already.
 
         Raises:
@@ -229,7 +227,7 @@ class Writes(Generic[R]):
         seen = observe_operation(operation, _ANY)
         if seen.phase is Phase.FAILED:
             raise DeploymentFailedError(
-                f"the write to the {self.source.noun} failed: {OPERATION} {seen.reason}.",
+                f"the write to the {self.adapter.noun} failed: {OPERATION} {seen.reason}.",
                 initial=operation,
             )
 

@@ -1,28 +1,27 @@
 """One zone of the API, as requests see it. All zones of a client share its engine."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import Factory, evolve, field, frozen
-from msgspec.structs import replace
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority, Request
 from di_async.core.pagination import Page, read_page, rows_under
-from di_async.core.protocols import Source
-from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.events import StatusChange
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.transport import checked_base_url
 from di_async.exoscale.endpoints import ENDPOINTS
-from di_async.exoscale.lifecycle import observe_operation
+from di_async.exoscale.lifecycle import is_public, row_key
 from di_async.exoscale.models import CODEC, Deployment, Model, Operation
 
-__all__ = ["OPERATION", "ZoneRequests", "ZoneResources", "zone_url"]
+__all__ = ["OPERATION", "ZoneAdapter", "ZoneRequests", "ZoneResources", "zone_url"]
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -73,7 +72,7 @@ class ZoneRequests:
         self, name: str, *ids: str, params: Mapping[str, Any] | None = None, json: Any = None
     ) -> Request:
         """A request to one of the endpoints, for this zone."""
-        return replace(ENDPOINTS[name].request(*ids, params=params, json=json), base=self.base_url)
+        return evolve(ENDPOINTS[name].request(*ids, params=params, json=json), base=self.base_url)
 
     async def json(self, name: str, *ids: str, params: Mapping[str, Any] | None = None) -> Any:
         """The decoded answer to a reading endpoint."""
@@ -106,54 +105,49 @@ class ZoneRequests:
         """An operation of this zone."""
         return await self.read("get_operation", id, Operation)
 
-    def source(self, **more: Any) -> Source[Any]:
-        """What waiting needs to know about a kind of resource; `more` is what is its own."""
-        return Source(
-            provider="exoscale",
-            base_url=self.base_url,
-            scope=self.zone,
-            **more,
-        )
 
-    def operations(self) -> Source[Operation]:
-        """Operations as steps of waits."""
-        return self.source(
-            noun=OPERATION,
-            kind=OPERATION,
-            get=self.get_fetcher("get_operation", Operation),
-            observe=observe_operation,
-            decode_row=lambda row: CODEC.structure(row, Operation),
-        )
+class ZoneAdapter(ResourceAdapter[T]):
+    """How waiting reads one type of resource of one zone, and the operations that change it."""
 
-    def get_fetcher(
-        self, name: str, into: type[T]
-    ) -> Callable[[ResourceRef, Priority, CallRecord], Awaitable[T]]:
-        """How a poller reads one object, once."""
+    provider = "exoscale"
+    endpoints: tuple[str, str]
+    """Names of the get and the list endpoint."""
 
-        async def fetch(stage: ResourceRef, priority: Priority, call: CallRecord) -> T:
-            body = await self.engine.json_once(self.request(name, stage.id), priority, call)
-            return _read(body, stage.id, into)
+    def __init__(self, zone: ZoneRequests) -> None:
+        self._zone = zone
+        self.base_url = zone.base_url
+        self.scope = zone.zone
 
-        return fetch
+    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
+        """GET a resource or an operation once."""
+        is_operation = ref.kind == OPERATION
+        name = "get_operation" if is_operation else self.endpoints[0]
+        into = Operation if is_operation else self.resource_type
+        request = self._zone.request(name, ref.id)
+        return _read(await self._zone.engine.json_once(request, priority, call), ref.id, into)
 
-    def list_fetcher(
-        self, name: str, fits: Callable[[Any], object] = lambda _: True
-    ) -> Callable[..., Awaitable[Page]]:
-        """How a poller reads a list, once."""
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        """GET the list once; it has one page."""
+        name = self.endpoints[1]
+        request = self._zone.request(name)
+        body = await self._zone.engine.json_once(request, Priority.SWEEP, call)
+        page = read_page(body, str(ENDPOINTS[name].key))
+        return evolve(page, rows=tuple(row for row in page.rows if not is_public(row)))
 
-        async def sweep(page: int, call: CallRecord, region: str | None = None) -> Page:
-            body = await self.engine.json_once(self.request(name), Priority.SWEEP, call)
-            found = read_page(body, str(ENDPOINTS[name].key))
-            return replace(found, rows=tuple(row for row in found.rows if fits(row)))
+    def row_key(self, row: Any) -> RowKey:
+        """Return a row's id and fingerprint."""
+        return row_key(row)
 
-        return sweep
+    def decode_row(self, row: Any) -> T:
+        """Return a list row as a resource."""
+        return cast("T", CODEC.structure(row, self.resource_type))
 
 
 class ZoneResources(ResourceApi[R]):
     """Waits for resources of one zone."""
 
-    def __init__(self, site: ZoneRequests, source: Source[R], endpoint: str) -> None:
-        super().__init__(site.engine, source, ENDPOINTS[endpoint].request)
+    def __init__(self, site: ZoneRequests, adapter: ResourceAdapter[R], endpoint: str) -> None:
+        super().__init__(site.engine, adapter, ENDPOINTS[endpoint].request)
         self._site = site
 
     def watch(
