@@ -41,11 +41,11 @@ if typing.TYPE_CHECKING:
     from di_async.core.rate_limit import RequestBudget
     from di_async.core.retry import RetryPolicy
     from di_async.core.secret import Secret
-    from di_async.engine.waiting.duration_model import DurationModel
     from di_async.core.waiting.events import StatusChange
     from di_async.core.waiting.poll_policy import PollPolicy
     from di_async.digitalocean import DigitalOcean
     from di_async.engine.waiting.change import Change
+    from di_async.engine.waiting.duration_model import DurationModel
     from di_async.exoscale import Exoscale
     from di_async.fleet.inventory import Inventory
     from di_async.fleet.scanning import scan

@@ -7,11 +7,10 @@ and matches is told as a candidate, and nothing is sent again.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from di_async.core.errors import ConnectError, DIError
 from di_async.core.http import Request
 from di_async.core.lost_create import Adopt, Candidate, decide_lost_create
 from di_async.engine.client import Engine
-from di_async.engine.lost_writes import AMBIGUOUS_ERRORS, note_on_cancel, read_until, unknown_create
+from di_async.engine.lost_writes import note_on_cancel, recover_write, unknown_create
 from di_async.gcore.desired_state import digest_secrets, matches
 from di_async.gcore.models import Inference, InferenceInstance
 
@@ -34,21 +33,27 @@ async def create_once(
     finding = f"Look with `list(name={name!r})`"
     found: dict[str, InferenceInstance] = {}
 
+    async def send() -> InferenceInstance:
+        return read(await engine.json(request))
+
     async def collect() -> None:
         for row in await named(name):
-            told = decide_lost_create([candidate(row.id, body, row)], began)
-            if isinstance(told, Adopt):
+            decision = decide_lost_create([candidate(row.id, body, row)], began)
+            if isinstance(decision, Adopt):
                 found[row.id] = row
 
     with note_on_cancel(repr(name), finding):
-        try:
-            return read(await engine.json(request))
-        except ConnectError:
-            raise
-        except AMBIGUOUS_ERRORS as error:
-            lost: DIError = error
-        await read_until(collect, bool, name)
-    raise unknown_create(request, name, lost, finding, tuple(found.values())) from lost
+        return await recover_write(
+            engine,
+            repr(name),
+            send=send,
+            read=collect,
+            accepted=lambda _: None,
+            unknown=lambda lost, _: unknown_create(
+                request, name, lost, finding, tuple(found.values())
+            ),
+            attempts=1,
+        )
 
 
 def candidate(id: str, body: Mapping[str, Any], found: Inference) -> Candidate:

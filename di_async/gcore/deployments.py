@@ -2,24 +2,24 @@
 
 import builtins
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
-from msgspec.structs import replace
+from attrs import evolve
 
 from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Priority, Request, query
 from di_async.core.pagination import Page, rows_under
-from di_async.core.protocols import Source
-from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.validation import checked
-from di_async.core.waiting.observation import Action, Expectation
-from di_async.core.waiting.planner import PAGE_SIZE
+from di_async.core.waiting.observation import Action, Expectation, Observation
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.poll_schedule import PAGE_SIZE
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
-from di_async.engine.lost_writes import AcceptedWrite, CreateByName
+from di_async.engine.lost_writes import AcceptedWrite, create_by_name
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 from di_async.gcore.create_recovery import candidate
@@ -49,6 +49,61 @@ def _task_row(row: Any) -> Task:
     return CODEC.structure(row, Task)
 
 
+class DeploymentAdapter(ResourceAdapter[InferenceDeployment]):
+    """How waiting reads v3 deployments and the tasks that change them."""
+
+    provider, noun, kind = "gcore", "inference deployment", "inference-deployment"
+    resource_type = InferenceDeployment
+    default_timeout = DEFAULT_TIMEOUT_S
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self,
+        engine: Engine,
+        base_url: str,
+        project: str | None,
+        request: Callable[..., Request],
+    ) -> None:
+        self._engine = engine
+        self.base_url = base_url
+        self.scope = project
+        self._request = request
+
+    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
+        """GET a deployment or a task once."""
+        if ref.kind == "task":
+            request = TASK.request(ref.id)
+            return _task_row(await self._engine.json_once(request, priority, call))
+        return _row(await self._engine.json_once(self._request("get", ref.id), priority, call))
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        """GET a list page."""
+        request = self._request("list")
+
+        async def ask(params: Mapping[str, Any]) -> Any:
+            return await self._engine.json_once(_asking(request, params), Priority.SWEEP, call)
+
+        return in_region(await read_page(ask, number, PAGE_SIZE, key="name"), region)
+
+    def row_key(self, row: Any) -> RowKey:
+        """Return a row's name and fingerprint."""
+        return deployment_row_key(row)
+
+    def decode_row(self, row: Any) -> InferenceDeployment:
+        """Return a list row as a resource."""
+        return _row(row)
+
+    def observe(self, resource: Any, expectation: Expectation) -> Observation:
+        """Return what a read of a deployment or a task shows."""
+        if isinstance(resource, Task):
+            return observe_task(resource, expectation)
+        return observe(resource, expectation)
+
+    def duration_key(self, resource: InferenceDeployment) -> tuple[str, str]:
+        """Return regions and flavour."""
+        return duration_key(resource)
+
+
 class InferenceDeployments(ResourceApi[InferenceDeployment]):
     """Inference deployments (v3): `client.inference_deployments`.
 
@@ -58,34 +113,9 @@ class InferenceDeployments(ResourceApi[InferenceDeployment]):
 
     def __init__(self, engine: Engine, base_url: str, project: str | None) -> None:
         self._project = project
-        task: Source[Task] = Source(
-            provider="gcore",
-            noun="task",
-            kind="task",
-            base_url=base_url,
-            scope=project,
-            get=self._poll_task,
-            observe=observe_task,
-            decode_row=_task_row,
-        )
-        source = Source(
-            provider="gcore",
-            noun="inference deployment",
-            kind="inference-deployment",
-            base_url=base_url,
-            scope=project,
-            default_timeout=DEFAULT_TIMEOUT_S,
-            get=self._poll,
-            observe=observe,
-            duration_key=duration_key,
-            list_page=self._sweep,
-            row_key=deployment_row_key,
-            decode_row=_row,
-            operations=(task,),
-            capabilities=CAPABILITIES,
-        )
-        super().__init__(engine, source, partial(self._request, "get"))
-        self._writes = Writes(engine, source, self.get, _reply)
+        adapter = DeploymentAdapter(engine, base_url, project, self._request)
+        super().__init__(engine, adapter, partial(self._request, "get"))
+        self._writes = Writes(engine, adapter, self.get, _reply)
 
     def list(self, *, page_size: int = PAGE_SIZE) -> Listing[InferenceDeployment]:
         """An async iterator over the project's deployments, in order. See `Listing.drifted`."""
@@ -128,21 +158,23 @@ class InferenceDeployments(ResourceApi[InferenceDeployment]):
         body = checked(InferenceDeploymentSpec, self._fields(spec))
         _guard(body, open_to_world)
         name: str = body["name"]
-        return await CreateByName(
-            engine=self._engine,
-            request=self._request("create", json=body),
-            name=name,
-            read=partial(self._created, name),
+        return await create_by_name(
+            self._engine,
+            self._request("create", json=body),
+            name,
+            accept=partial(self._created, name),
             find=partial(self._named, name),
             candidate=partial(candidate, name, body),
             adopt=partial(self._adopted, name),
             lookup_hint=f"Look with `get({name!r})`",
-        ).send()
+        )
 
     def _created(self, name: str, answer: Any) -> Change[InferenceDeployment]:
         initial, steps = _reply(answer)
         expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        return self._engine.change(self._source, name, expectation, steps=steps, initial=initial)
+        return self._engine.change(
+            self._adapter, name, expectation, operations=steps, initial=initial
+        )
 
     async def _named(self, name: str) -> builtins.list[InferenceDeployment]:
         try:
@@ -156,9 +188,7 @@ class InferenceDeployments(ResourceApi[InferenceDeployment]):
         told = "%s was made by a create whose answer was lost: adopted, without its task"
         logger.warning(told, name)
         expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        return self._engine.change(
-            self._source, name, expectation, initial=found, adopted=True, shown_at_once=True
-        )
+        return self._engine.change(self._adapter, name, expectation, initial=found, adopted=True)
 
     async def update(
         self,
@@ -267,28 +297,10 @@ class InferenceDeployments(ResourceApi[InferenceDeployment]):
             )
         return DEPLOYMENTS[endpoint].request(self._project, *names, json=json)
 
-    async def _poll(
-        self, stage: ResourceRef, priority: Priority, call: CallRecord
-    ) -> InferenceDeployment:
-        request = self._request("get", stage.id)
-        return _row(await self._engine.json_once(request, priority, call))
-
-    async def _poll_task(self, stage: ResourceRef, priority: Priority, call: CallRecord) -> Task:
-        request = TASK.request(stage.id)
-        return _task_row(await self._engine.json_once(request, priority, call))
-
-    async def _sweep(self, page: int, call: CallRecord, region: str | None = None) -> Page:
-        request = self._request("list")
-
-        async def ask(params: Mapping[str, Any]) -> Any:
-            return await self._engine.json_once(_asking(request, params), Priority.SWEEP, call)
-
-        return in_region(await read_page(ask, page, PAGE_SIZE, key="name"), region)
-
 
 def _asking(request: Request, params: Mapping[str, Any]) -> Request:
     """The request with these parameters; those without a value are left out."""
-    return replace(request, params=query(params))
+    return evolve(request, params=query(params))
 
 
 def _reply(body: Any) -> AcceptedWrite:

@@ -8,11 +8,11 @@ from typing import Any
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority
 from di_async.core.pagination import Page
-from di_async.core.protocols import Source
-from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.validation import checked
-from di_async.core.waiting.observation import Action, Expectation
-from di_async.core.waiting.planner import PAGE_SIZE
+from di_async.core.waiting.observation import Action, Expectation, Observation
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.poll_schedule import PAGE_SIZE
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
@@ -45,6 +45,51 @@ def _reply(body: Any) -> AcceptedWrite:
     return _row(body), ()
 
 
+class InstanceAdapter(ResourceAdapter[InferenceInstance]):
+    """How waiting reads v2 instances."""
+
+    provider, noun, kind = "gcore", "inference instance", "inference-instance"
+    resource_type = InferenceInstance
+    default_timeout = DEFAULT_TIMEOUT_S
+    capabilities = CAPABILITIES
+
+    def __init__(self, engine: Engine, base_url: str) -> None:
+        self._engine = engine
+        self.base_url = base_url
+
+    async def get(
+        self, ref: ResourceRef, priority: Priority, call: CallRecord
+    ) -> InferenceInstance:
+        """GET an instance once."""
+        request = INSTANCES["get"].request(ref.id)
+        return _row(await self._engine.json_once(request, priority, call))
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        """GET a list page."""
+
+        async def ask(params: Mapping[str, Any]) -> Any:
+            request = INSTANCES["list"].request(params=params)
+            return await self._engine.json_once(request, Priority.SWEEP, call)
+
+        return in_region(await read_page(ask, number, PAGE_SIZE), region)
+
+    def row_key(self, row: Any) -> RowKey:
+        """Return a row's id and fingerprint."""
+        return instance_row_key(row)
+
+    def decode_row(self, row: Any) -> InferenceInstance:
+        """Return a list row as a resource."""
+        return _row(row)
+
+    def observe(self, resource: InferenceInstance, expectation: Expectation) -> Observation:
+        """Return what a read shows."""
+        return observe(resource, expectation)
+
+    def duration_key(self, resource: InferenceInstance) -> tuple[str, str]:
+        """Return regions and flavour."""
+        return duration_key(resource)
+
+
 class InferenceInstances(ResourceApi[InferenceInstance]):
     """Inference instances (v2): `client.inference_instances`.
 
@@ -53,22 +98,9 @@ class InferenceInstances(ResourceApi[InferenceInstance]):
 
     def __init__(self, engine: Engine, base_url: str, project: str | None) -> None:
         self._project = project
-        source = Source(
-            provider="gcore",
-            noun="inference instance",
-            kind="inference-instance",
-            base_url=base_url,
-            default_timeout=DEFAULT_TIMEOUT_S,
-            get=self._poll,
-            observe=observe,
-            duration_key=duration_key,
-            list_page=self._sweep,
-            row_key=instance_row_key,
-            decode_row=_row,
-            capabilities=CAPABILITIES,
-        )
-        super().__init__(engine, source, INSTANCES["get"].request)
-        self._writes = Writes(engine, source, self.get, _reply)
+        adapter = InstanceAdapter(engine, base_url)
+        super().__init__(engine, adapter, INSTANCES["get"].request)
+        self._writes = Writes(engine, adapter, self.get, _reply)
 
     def list(
         self, *, name: str | None = None, page_size: int = PAGE_SIZE
@@ -108,7 +140,7 @@ class InferenceInstances(ResourceApi[InferenceInstance]):
         request = INSTANCES["create"].request(json=body)
         answer = await create_once(self._engine, request, body, _row, self._named)
         expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        return self._engine.change(self._source, answer.id, expectation, initial=answer)
+        return self._engine.change(self._adapter, answer.id, expectation, initial=answer)
 
     async def update(
         self,
@@ -181,16 +213,3 @@ class InferenceInstances(ResourceApi[InferenceInstance]):
 
     async def _named(self, name: str) -> builtins.list[InferenceInstance]:
         return [instance async for instance in self.list(name=name)]
-
-    async def _poll(
-        self, stage: ResourceRef, priority: Priority, call: CallRecord
-    ) -> InferenceInstance:
-        request = INSTANCES["get"].request(stage.id)
-        return _row(await self._engine.json_once(request, priority, call))
-
-    async def _sweep(self, page: int, call: CallRecord, region: str | None = None) -> Page:
-        async def ask(params: Mapping[str, Any]) -> Any:
-            request = INSTANCES["list"].request(params=params)
-            return await self._engine.json_once(request, Priority.SWEEP, call)
-
-        return in_region(await read_page(ask, page, PAGE_SIZE), region)

@@ -9,7 +9,7 @@ container tells an `error_message`, and only time tells whether it gets over it.
 from typing import Any
 
 import orjson
-from msgspec.structs import replace
+from attrs import evolve
 
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.gcore.desired_state import DesiredState, matches, read_desired_state
@@ -56,8 +56,8 @@ def observe(found: Inference, expectation: Expectation) -> Observation:
     desired = read_desired_state(expectation.sent)
     seen = _stopping(found) if desired.kind == "stop" else _serving(found, desired)
     if desired.kind == "update":
-        return replace(seen, matches_sent=matches(desired.fields, found))
-    return replace(seen, matches_sent=seen.phase is Phase.READY)
+        return evolve(seen, matches_sent=matches(desired.fields, found))
+    return evolve(seen, matches_sent=seen.phase is Phase.READY)
 
 
 def _serving(found: Inference, desired: DesiredState) -> Observation:
@@ -140,7 +140,7 @@ def update_expectation(
         unlike: showing the desired state proves the write, as `before` did not show it.
     """
     expectation = Expectation(action=Action.UPDATE, accepted_at=accepted_at, sent=desired.encode())
-    return replace(
+    return evolve(
         expectation, before_phase=observe(before, expectation).phase, differed_before=unlike
     )
 

@@ -8,7 +8,7 @@ https://gcore.com/docs/developer-tools/rest-api (pagination)
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from msgspec.structs import replace
+from attrs import evolve
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.pagination import Page, rows_under
@@ -57,7 +57,7 @@ def in_region(page: Page, region: str | None) -> Page:
     """Return the page with only the rows of a region; the API has no such filter."""
     if region is None:
         return page
-    return replace(page, rows=tuple(row for row in page.rows if region in _regions(row)))
+    return evolve(page, rows=tuple(row for row in page.rows if region in _regions(row)))
 
 
 def _regions(row: Any) -> set[str]:

@@ -6,6 +6,7 @@ kind of resource settles it in its own way.
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -13,21 +14,17 @@ from attrs import frozen
 from di_async.core.errors import (
     APIError,
     ConflictError,
-    ConnectError,
     DecodeError,
-    DIError,
     NotFoundError,
 )
 from di_async.core.http import Request
-from di_async.core.protocols import Source
-from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.lost_writes import (
-    AMBIGUOUS_ERRORS,
     AcceptedWrite,
     delete,
-    read_until,
+    recover_write,
     retry_while_busy,
     unknown_write,
 )
@@ -63,12 +60,12 @@ class Writes(Generic[R]):
     def __init__(
         self,
         engine: Engine,
-        source: Source[R],
+        adapter: ResourceAdapter[R],
         get: Callable[[str], Awaitable[R]],
         read: Callable[[Any], AcceptedWrite],
     ) -> None:
         self._engine = engine
-        self._source = source
+        self._adapter = adapter
         self._get = get
         self._read = read
 
@@ -90,42 +87,39 @@ class Writes(Generic[R]):
             return await self._send(id, await plan())
 
         # A lock that refuses a PUT is met again here; one that refuses others, one floor below.
-        return await retry_while_busy(self._engine, write, ready_timeout, is_repeated=_is_put)
+        return await retry_while_busy(self._engine, write, ready_timeout, retry_anyway=_is_put)
 
     async def _send(self, id: str, plan: PlannedWrite[R]) -> Change[R]:
-        request, live, call = plan.request, plan.before, CallRecord()
-        lost: DIError | None = None
-        # What may be sent twice was sent again already, one floor below.
-        attempts = 1 if request.repeatable else self._engine.retry.attempts
-        for _ in range(attempts):
-            refused: APIError | None = None
-            try:
-                answer, steps = self._read(await self._engine.json(request, call))
-                logger.info("%s of %s accepted", plan.desired.kind, id)
-                return self._change(id, plan, answer, steps)
-            except AMBIGUOUS_ERRORS as error:
-                if isinstance(error, ConnectError) and lost is None:
-                    raise
-                lost = error
-            except APIError as error:
-                # After a lost answer this may be our own first try, under way.
-                if lost is None and not _unheard(call, error):
-                    raise
-                lost, refused = lost or error, error
-            logger.warning("the answer to %s of %s was lost: reading again", request.method, id)
-            live = await self._look(id, plan, lost)
-            if shows_desired(plan.desired, live):
-                return self._change(id, plan, live, adopted=True)
-            if refused is not None:
-                break
-        raise unknown_write(request, id, lost, live) from lost
+        request, call = plan.request, CallRecord()
+
+        async def send() -> Change[R]:
+            answer, operations = self._read(await self._engine.json(request, call))
+            logger.info("%s of %s accepted", plan.desired.kind, id)
+            return self._change(id, plan, answer, operations)
+
+        def accepted(live: R) -> Change[R] | None:
+            if not shows_desired(plan.desired, live):
+                return None
+            return self._change(id, plan, live, adopted=True)
+
+        return await recover_write(
+            self._engine,
+            id,
+            send=send,
+            read=lambda: self._get(id),
+            accepted=accepted,
+            unknown=partial(unknown_write, request, id),
+            # An idempotent request was repeated by the session already.
+            attempts=1 if request.repeatable else self._engine.retry.attempts,
+            was_sent_before=partial(_answer_was_lost, call),
+        )
 
     def _change(
         self,
         id: str,
         plan: PlannedWrite[R],
         answer: Any,
-        steps: Sequence[ResourceRef] = (),
+        operations: Sequence[ResourceRef] = (),
         *,
         adopted: bool = False,
     ) -> Change[R]:
@@ -133,23 +127,13 @@ class Writes(Generic[R]):
         now, unlike = self._engine.clock.now(), desired_is_proof(plan.desired, plan.before, answer)
         expectation = update_expectation(plan.before, plan.desired, now, unlike=unlike)
         return self._engine.change(
-            self._source,
+            self._adapter,
             id,
             expectation,
-            steps=steps,
+            operations=operations,
             initial=answer,
             adopted=adopted,
-            shown_at_once=True if adopted else None,
         )
-
-    async def _look(self, id: str, plan: PlannedWrite[R], lost: DIError) -> R:
-        """The resource after a write whose answer was lost: as sent, or as it stays."""
-        live = await read_until(
-            lambda: self._get(id), lambda live: shows_desired(plan.desired, live), id
-        )
-        if live is None:
-            raise unknown_write(plan.request, id, lost) from lost
-        return live
 
     # -- going --------------------------------------------------------------------------------
 
@@ -164,14 +148,14 @@ class Writes(Generic[R]):
                     return await self._engine.json(request, call)
                 except ConflictError as error:
                     # An earlier send of ours may be what is under way.
-                    if not _unheard(call, error) or not await self._is_going(id):
+                    if not _answer_was_lost(call, error) or not await self._is_going(id):
                         raise
                     logger.warning("the answer to the delete of %s was lost: it is under way", id)
 
             return None, self._steps(await retry_while_busy(self._engine, write, ready_timeout))
 
         elsewhere = f"It was looked for in {where}: elsewhere it still bills"
-        return await delete(self._engine, self._source, id, send, location_hint=elsewhere)
+        return await delete(self._engine, self._adapter, id, send, location_hint=elsewhere)
 
     async def _is_going(self, id: str) -> bool:
         try:
@@ -187,7 +171,7 @@ class Writes(Generic[R]):
             return ()
 
 
-def _unheard(call: CallRecord, refusal: APIError) -> bool:
+def _answer_was_lost(call: CallRecord, refusal: APIError) -> bool:
     """Before this refusal something was sent whose answer never came."""
     return call.maybe_processed > (0 if refusal.never_processed else 1)
 
