@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async.emulator import Emulator, Lifecycle, threaded
-from di_async.emulator.cloud.http import Refusal, parse_request
+from di_async.emulator.cloud.http import ApiError, parse_request
 from di_async.emulator.exoscale.signature import verify
 
 MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
@@ -210,5 +210,5 @@ def test_whatever_the_vendors_signer_signs_verifies(
         return verify(arrived, {"EXOkey": "secret"}, clock=time.time())
 
     assert key(body) == "EXOkey"
-    with pytest.raises(Refusal, match="does not match"):
+    with pytest.raises(ApiError, match="does not match"):
         key(body + b"x")

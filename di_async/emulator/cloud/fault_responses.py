@@ -1,7 +1,4 @@
-"""What a struck request gets instead of, or along with, its answer.
-
-Rules of this file: from a fault and the honest answer to the answer given; no state.
-"""
+"""The responses of requests that a fault applies to. Pure functions."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +6,7 @@ from collections.abc import Callable
 from attrs import evolve
 
 from .faults import Fault
-from .http import Refusal, Response
+from .http import ApiError, Response
 
 _HTML = (
     b"<html><head><title>502 Bad Gateway</title></head>"
@@ -18,29 +15,32 @@ _HTML = (
 
 
 def faulty_response(
-    fault: Fault, honest: Response, refused: Callable[[Refusal], Response]
+    fault: Fault, response: Response, render: Callable[[ApiError], Response]
 ) -> Response:
-    """The answer of a request that this fault struck."""
+    """Return what this fault makes of a response."""
     match fault.kind:
         case "reset":
             return Response(0, drop=True)
         case "html":
             return Response(fault.status or 502, {"content-type": "text/html"}, _HTML)
         case "slow":
-            return evolve(honest, delay_s=fault.delay_s)
+            return evolve(response, delay_s=fault.delay_s)
         case "cut":
-            return evolve(honest, cut=True)
+            return evolve(response, cut=True)
         case "redirect":
             return Response(fault.status or 307, {"location": fault.location})
         case _:
             status = fault.status or 500
-            return refused(Refusal(status, fault.message or _sentence(status)))
+            default = "Unexpected server-side error" if status >= 500 else "some error message"
+            return render(ApiError(status, fault.message or default))
 
 
-def storm(fault: Fault, now: float, scale: float, refused: Response, *, windowed: bool) -> Response:
-    """The 429 of a storm; only the minute window's tells when to come back."""
+def rate_limit_response(
+    fault: Fault, now: float, scale: float, refused: Response, *, has_limits: bool
+) -> Response:
+    """Return the 429 of a `rate_limit` fault; only the minute window sends `retry-after`."""
     headers = dict(refused.headers)
-    if windowed:
+    if has_limits:
         headers["ratelimit-remaining"] = "0"
     if fault.window == "minute":
         wait = fault.retry_after if fault.until is None else fault.until - now
@@ -48,15 +48,11 @@ def storm(fault: Fault, now: float, scale: float, refused: Response, *, windowed
     return evolve(refused, headers=headers)
 
 
-def works_first(fault: Fault) -> bool:
-    """Whether the request does its work although the answer is spoiled."""
+def is_executed(fault: Fault) -> bool:
+    """Return whether the request is executed although its response is altered."""
     return fault.after_commit or fault.kind in ("slow", "cut")
 
 
 def whole_seconds(seconds: float) -> str:
-    """A header's whole seconds: never too few, never none."""
+    """Return whole seconds for a header: rounded up, at least 1."""
     return str(max(1, math.ceil(seconds)))
-
-
-def _sentence(status: int) -> str:
-    return "Unexpected server-side error" if status >= 500 else "some error message"

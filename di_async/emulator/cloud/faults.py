@@ -1,7 +1,6 @@
-"""What can be made to go wrong, and when.
+"""Faults, which requests they apply to, and the registry of armed faults.
 
-Rules of this file: a fault says *which* requests it strikes and carries its settings; what a
-struck request then looks like is said in answers.py and by the providers.
+`fault_responses` and the providers implement the effects.
 """
 
 import random
@@ -18,23 +17,23 @@ Kind = Literal[
 ]  # fmt: skip
 
 KINDS: tuple[str, ...] = get_args(Kind)
-# Replace or spoil an answer; any operation.
-ANSWER_KINDS = ("reset", "status", "html", "slow", "cut", "redirect", "rate_limit")
-# Bend how a write goes on; strike when a write is accepted, or at once an instance named by id.
+# Replace or alter a response; any operation.
+RESPONSE_KINDS = ("reset", "status", "html", "slow", "cut", "redirect", "rate_limit")
+# Change how a write proceeds: when it is accepted, or at once for a resource named by id.
 OUTCOME_KINDS = ("stuck", "error", "regress")
-# Bend the operation or task that a write answers with, where a vendor has such a thing.
+# Change the operation or task that a write answers with, where a vendor has one.
 OPERATION_KINDS = ("operation_failed", "operation_timeout", "operation_stuck", "no_reference")
-# A state of the world rather than an accident: on until cleared unless `times` says otherwise.
+# Active until cleared unless `times` is set.
 _LASTING = ("no_capacity",)
 
 
 @define
 class Fault:
-    """One armed fault. `hits` counts the requests it has struck.
+    """One armed fault. `hits` counts the requests it was applied to.
 
-    `times=None` means until cleared. `seconds` is how long the bent view lasts (stale, list_lag,
-    not_found), how long after settling an instance fails (regress), or how long the fault itself
-    lasts (all others), in world seconds.
+    `times=None` means until cleared. `seconds` is how long the changed view lasts (stale,
+    list_lag, not_found), how long after settling a resource fails (regress), or how long the fault
+    itself lasts (all others), in world seconds.
     """
 
     kind: str = field(validator=validators.in_(KINDS))
@@ -57,22 +56,22 @@ class Fault:
     hits: int = 0
 
     def spent(self, now: float) -> bool:
-        """Whether it will strike no more."""
+        """Return whether it no longer applies to any request."""
         used_up = self.times is not None and self.hits >= self.times
         return used_up or (self.until is not None and now >= self.until)
 
-    def strikes(self, operation: str, id: str | None, region: str | None) -> bool:
-        """Whether a request is among those it is meant for, chance aside."""
+    def strikes(self, operation: str, id: str, region: str) -> bool:
+        """Return whether it applies to such a request, apart from its probability."""
         return (
             self.on in (None, operation) and self.id in (None, id) and self.region in (None, region)
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Its settings, for the control endpoint."""
+        """Return its settings, for the control endpoint."""
         return asdict(self)
 
 
-class FaultBook:
+class FaultRegistry:
     """The armed faults, in the order they were armed."""
 
     def __init__(self, rng: random.Random) -> None:
@@ -80,18 +79,18 @@ class FaultBook:
         self._operations: dict[str, str] = {}
         self._armed: list[Fault] = []
 
-    def learn(self, operations: tuple[str, ...]) -> None:
-        """Take note of operations that faults may be armed on."""
-        self._operations |= {_normal(name): name for name in operations}
+    def register_operations(self, operations: tuple[str, ...]) -> None:
+        """Add operations that faults may be armed on."""
+        self._operations |= {_normalized(name): name for name in operations}
 
     def arm(self, kind: str, now: float, **settings: object) -> Fault:
-        """A new fault, armed; ValueError for an unknown kind, setting or operation."""
-        fault = self.make(kind, now, **settings)
+        """Create and arm a fault; raise ValueError for an unknown kind, setting or operation."""
+        fault = self.create(kind, now, **settings)
         self._armed.append(fault)
         return fault
 
-    def make(self, kind: str, now: float, **settings: object) -> Fault:
-        """A new fault that is not armed yet."""
+    def create(self, kind: str, now: float, **settings: object) -> Fault:
+        """Create a fault without arming it."""
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; there are: {', '.join(KINDS)}")
         try:
@@ -99,10 +98,10 @@ class FaultBook:
         except TypeError as error:
             raise ValueError(f"fault {kind!r}: {error}") from error
         fault.on = self._operation(fault.on)
-        lasts = kind in (*ANSWER_KINDS, "unknown_status", "no_capacity") and fault.seconds
-        if lasts:
+        expires = kind in (*RESPONSE_KINDS, "unknown_status", "no_capacity") and fault.seconds
+        if expires:
             fault.until = now + (fault.seconds or 0)
-        if "times" not in settings and kind not in _LASTING and not lasts:
+        if "times" not in settings and kind not in _LASTING and not expires:
             fault.times = 1
         return fault
 
@@ -110,21 +109,15 @@ class FaultBook:
         if on is None:
             return None
         try:
-            return self._operations[_normal(on)]
+            return self._operations[_normalized(on)]
         except KeyError:
             known = "; ".join(self._operations.values())
             raise ValueError(f"no operation {on!r}; there are: {known}") from None
 
     def take(
-        self,
-        kinds: tuple[str, ...],
-        now: float,
-        operation: str,
-        *,
-        id: str | None = None,
-        region: str | None = None,
+        self, kinds: tuple[str, ...], now: float, operation: str, *, id: str = "", region: str = ""
     ) -> Fault | None:
-        """The first armed fault of these kinds that strikes this request, counted as a hit."""
+        """Return the first armed fault of these kinds that applies, and count the hit."""
         for fault in self._armed:
             if (
                 fault.kind in kinds
@@ -137,15 +130,15 @@ class FaultBook:
         return None
 
     def all(self) -> list[Fault]:
-        """The armed faults, spent ones included."""
+        """Return the armed faults, including spent ones."""
         return list(self._armed)
 
     def clear(self) -> None:
-        """Disarm all of them; what already struck stays as it is."""
+        """Disarm all faults; effects that have begun stay."""
         self._armed.clear()
 
 
-def _normal(on: str) -> str:
+def _normalized(on: str) -> str:
     method, _, path = on.strip().partition(" ")
     parts = ("{}" if part.startswith("{") else part for part in path.strip().split("/"))
     return f"{method.upper()} {'/'.join(parts)}"

@@ -24,15 +24,15 @@ def test_scaled_time_is_told_as_an_unscaled_clock_would() -> None:
     """A thousand world seconds at scale 100 are ten seconds on the client's clock."""
     simulation = Simulation(0, 100.0)
     simulation.advance_to(5000.0)
-    assert simulation.told(6000.0) == 5010.0
+    assert simulation.real_time(6000.0) == 5010.0
 
 
 def test_stamps_of_one_thing_always_move_on() -> None:
     """Two changes within one told second still have different stamps."""
     simulation = Simulation(0, 1000.0)
     simulation.advance_to(5000.0)
-    assert simulation.stamp(5100.0) == 5000
-    assert simulation.stamp(5100.0, after=5000) == 5001
+    assert simulation.timestamp(5100.0) == 5000
+    assert simulation.timestamp(5100.0, after=5000) == 5001
 
 
 def test_equal_seeds_give_equal_chance() -> None:

@@ -69,7 +69,7 @@ class Zone:
         self.world.simulation.advance_to(
             self.now
         )  # the first moment seen is where real time begins
-        told = self.world.simulation.told(self.now)
+        told = self.world.simulation.real_time(self.now)
         sent = {
             "authorization": signed(
                 exo.api_key, exo.api_secret, method, target, body, expires=told + 600

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from di_async.emulator import World
-from di_async.emulator.cloud.http import Refusal, parse_request
+from di_async.emulator.cloud.http import ApiError, parse_request
 from di_async.emulator.exoscale.signature import verify
 
 from .helpers import DEPLOYMENTS, Zone, signed
@@ -59,7 +59,7 @@ def test_published_vectors_verify(
 )
 def test_every_part_of_the_request_is_covered(request_parts: Any) -> None:
     """Another method, path, body, escape or argument than signed is refused."""
-    with pytest.raises(Refusal, match="Authentication failed"):
+    with pytest.raises(ApiError, match="Authentication failed"):
         check(header("", VECTORS[2][4]), *request_parts)
 
 
@@ -78,7 +78,7 @@ def test_every_part_of_the_request_is_covered(request_parts: Any) -> None:
 )
 def test_refusal_says_what_is_wrong(bad: str, says: str) -> None:
     """Without scheme, key or signature, or with wrong ones, the answer names the fault."""
-    with pytest.raises(Refusal, match=says) as caught:
+    with pytest.raises(ApiError, match=says) as caught:
         check(bad, "GET", ZONE_LIST)
     assert caught.value.status == 403
 
@@ -86,7 +86,7 @@ def test_refusal_says_what_is_wrong(bad: str, says: str) -> None:
 @pytest.mark.parametrize("args", ["k2;k1", "k1", "k1;k2;k3", ""])
 def test_query_arguments_are_named_all_and_in_order(args: str) -> None:
     """An argument that is not signed could be changed on the way."""
-    with pytest.raises(Refusal, match="signed-query-args"):
+    with pytest.raises(ApiError, match="signed-query-args"):
         check(header(args, VECTORS[1][4]), "GET", f"{ZONE_LIST}?k1=v1&k2=v2")
 
 
@@ -94,7 +94,7 @@ def test_expired_signature_tells_the_servers_time() -> None:
     """From the two moments a client can tell that a clock is wrong and not a secret."""
     good = header("", VECTORS[0][4])
     assert check(good, "GET", ZONE_LIST, clock=EXPIRES - 1) == KEY
-    with pytest.raises(Refusal, match=f"expired at {EXPIRES}, server time is {EXPIRES + 5}"):
+    with pytest.raises(ApiError, match=f"expired at {EXPIRES}, server time is {EXPIRES + 5}"):
         check(good, "GET", ZONE_LIST, clock=EXPIRES + 5)
 
 

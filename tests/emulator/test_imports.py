@@ -6,14 +6,14 @@ import sys
 import pytest
 
 from di_async import emulator
-from di_async.emulator.tls import Authority
+from di_async.emulator.http_server import CertificateAuthority
 
 
 def test_missing_trustme_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra the error names it."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'di-async\[emulator\]'"):
-        Authority()
+        CertificateAuthority()
 
 
 def test_import_needs_neither_pytest_nor_trustme() -> None:
