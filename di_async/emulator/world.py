@@ -6,7 +6,6 @@ State advances when something is read; nothing runs by itself.
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from attrs import asdict, evolve, frozen
 
@@ -99,7 +98,7 @@ class World:
         request = parse_request(method, path, headers, body)
         if request.segments[:1] == ("_emulator",):
             return control.answer(request, self.faults, self.fault, lambda: self._state(now))
-        provider: Provider[Any] = next(one for one in self.providers if one.owns(request))
+        provider: Provider = next(one for one in self.providers if one.owns(request))
         call = provider.route(now, request)
         request_id = self.simulation.new_uuid()
         response, status = self._respond(
@@ -122,7 +121,7 @@ class World:
         return next((answer for answer in answers if answer), Response(404))
 
     def _respond(
-        self, provider: Provider[Any], call: Call, render: Callable[[ApiError], Response]
+        self, provider: Provider, call: Call, render: Callable[[ApiError], Response]
     ) -> tuple[Response, RateLimitStatus | None]:
         try:
             account = provider.authorize(call)
@@ -143,7 +142,7 @@ class World:
         return refused, status
 
     def _execute(
-        self, provider: Provider[Any], call: Call, render: Callable[[ApiError], Response]
+        self, provider: Provider, call: Call, render: Callable[[ApiError], Response]
     ) -> Response:
         def execute() -> Response:
             try:
@@ -269,7 +268,7 @@ class World:
             provider.store.advance(moment)
         return moment
 
-    def _provider_of(self, id: str) -> Provider[Any]:
+    def _provider_of(self, id: str) -> Provider:
         owners = (provider for provider in self.providers if provider.store.knows(id))
         return next(owners, self.digitalocean)
 

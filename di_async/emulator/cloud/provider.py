@@ -5,8 +5,8 @@ never change another's.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import ClassVar, Generic, TypeVar
 
 from attrs import frozen
 
@@ -14,9 +14,11 @@ from .faults import Fault, FaultRegistry
 from .http import ApiError, Json, Request, Response
 from .rate_limit import RateLimits, RateLimitStatus
 from .simulation import IdGenerator, Settings, Simulation
-from .store import Store, Truth
+from .store import StaleView, Store, Truth
 
 S = TypeVar("S", bound=Store)
+T = TypeVar("T")
+_STALE_S = 30.0
 
 
 @frozen
@@ -36,6 +38,9 @@ class Call:
     path_exists: bool = True
 
 
+Handler = Callable[[Call], Response]
+
+
 @frozen
 class ProviderContext(Generic[S]):
     """What the handlers of one vendor share."""
@@ -46,18 +51,29 @@ class ProviderContext(Generic[S]):
     settings: Settings
     store: S
 
+    def take_fault(self, call: Call, *kinds: str, id: str = "", region: str = "") -> Fault | None:
+        """Return the fault that applies to a call's resource (by default the call's own)."""
+        id, region = id or call.id, region or call.region
+        return self.faults.take(kinds, call.now, call.operation, id=id, region=region)
 
-C = TypeVar("C", bound=ProviderContext[Any])
-Handler = Callable[[C, Call], Response]
+    def stale_views(
+        self, call: Call, before: T | None, id: str, region: str = "", since: float | None = None
+    ) -> Iterator[StaleView[T]]:
+        """Yield the views that hide a write from reads (from `since` on), if faults say so."""
+        for kind in ("not_found" if before is None else "stale", "list_lag"):
+            if fault := self.take_fault(call, kind, id=id, region=region):
+                lasts = _STALE_S if fault.seconds is None else fault.seconds
+                until = (call.now if since is None else since) + lasts
+                yield StaleView(until, before, kind != "list_lag", kind != "not_found")
 
 
-class Routes(Generic[C]):
+class Routes:
     """A table of handlers by `METHOD /path/{param}`; the first matching entry wins.
 
     A parameter matches any one segment except those in `reserved`.
     """
 
-    def __init__(self, handlers: Mapping[str, Handler[C]], reserved: Iterable[str] = ()) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], reserved: Iterable[str] = ()) -> None:
         self.handlers = handlers
         self._reserved = frozenset(reserved)
         self._by_length: dict[int, list[tuple[str, str, tuple[str, ...]]]] = {}
@@ -88,20 +104,16 @@ class Routes(Generic[C]):
         return params
 
 
-class Provider(ABC, Generic[C]):
+class Provider(ABC):
     """One vendor's API in a world. The world calls it in the order of these methods."""
 
-    routes: ClassVar[Routes[Any]]
+    routes: Routes
     store: Store
     limits: RateLimits | None = None
     """The rate limits of each account; None has none."""
     id_params: ClassVar[tuple[str, ...]] = ("id",)
     """The path parameters that hold a resource's id."""
     method_not_allowed = "{method} is not allowed here"
-
-    def __init__(self, context: C) -> None:
-        self.context = context
-        self.store = context.store
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -126,7 +138,7 @@ class Provider(ABC, Generic[C]):
     def answer(self, call: Call) -> Response:
         """Execute a call; raise `ApiError` for an error response."""
         if call.operation:
-            return self.routes.handlers[call.operation](self.context, call)
+            return self.routes.handlers[call.operation](call)
         if call.path_exists:
             method = call.request.method
             raise ApiError(405, self.method_not_allowed.format(method=method))

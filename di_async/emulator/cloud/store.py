@@ -13,11 +13,10 @@ from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from attrs import evolve, frozen
 
-from .faults import Fault, FaultRegistry
+from .faults import Fault
 
 T = TypeVar("T")
 Event = Literal["settle", "regress"]
-_STALE_S = 30.0
 
 
 @frozen
@@ -130,25 +129,6 @@ class StaleView(Generic[T]):
     hides_list: bool
 
 
-def stale_views_for(
-    faults: FaultRegistry,
-    now: float,
-    operation: str,
-    before: T | None,
-    *,
-    id: str,
-    region: str = "",
-    since: float | None = None,
-) -> Iterator[StaleView[T]]:
-    """Yield the views that hide a write from reads (from `since` on), if faults say so."""
-    for kind in ("not_found" if before is None else "stale", "list_lag"):
-        fault = faults.take((kind,), now, operation, id=id, region=region)
-        if fault:
-            lasts = _STALE_S if fault.seconds is None else fault.seconds
-            until = (now if since is None else since) + lasts
-            yield StaleView(until, before, kind != "list_lag", kind != "not_found")
-
-
 def seen_through(
     views: Iterable[StaleView[T]], now: float, current: T | None, *, in_list: bool = False
 ) -> T | None:
@@ -201,15 +181,15 @@ class EventStore(Store, Generic[R]):
         """Return the vendor's status word of an existing resource."""
 
     @abstractmethod
-    def version(self, item: R) -> int:
+    def _version(self, item: R) -> int:
         """Return how many specs of a resource were deployed."""
 
     @abstractmethod
-    def settle(self, item: R, at: float) -> None:
+    def _settle(self, item: R, at: float) -> None:
         """Apply the end of the latest write."""
 
     @abstractmethod
-    def fail(self, item: R, at: float) -> None:
+    def _fail(self, item: R, at: float) -> None:
         """Let a settled resource fail."""
 
     def save(self, item: R) -> None:
@@ -226,9 +206,9 @@ class EventStore(Store, Generic[R]):
                 continue
             if event == "regress":
                 if not item.in_flight:
-                    self.fail(item, at)
+                    self._fail(item, at)
             elif item.in_flight and item.last_write.settles_at == at:
-                self.settle(item, at)
+                self._settle(item, at)
 
     def get(self, id: str, now: float) -> R | None:
         """Return the resource as a GET sees it; None is 404."""
@@ -254,7 +234,7 @@ class EventStore(Store, Generic[R]):
             status=self.status(item, now) if exists else self.deleted_status,
             settled=not item.in_flight,
             settled_at=item.last_write.settles_at,
-            version=self.version(item),
+            version=self._version(item),
             writes=item.writes,
         )
 

@@ -20,33 +20,30 @@ _OPERATIONS = {
 
 @frozen
 class Context(ProviderContext[Store]):
-    """What DigitalOcean's handlers share."""
+    """What DigitalOcean's handlers share, and how their writes end."""
 
     shapes: Shapes
     default_vpc: str
 
+    def begin_write(self, action: str, now: float, instance: Instance, ends: str) -> Write:
+        """Return a write accepted now; it ends as given unless a fault applies."""
+        lifecycle = self.settings.lifecycle
+        lasts = self.simulation.draw(getattr(lifecycle, action))
+        provisions_at = now + lifecycle.new_share * lasts
+        write = Write(action, now, now + lasts, ends, provisions_at=provisions_at)
+        kinds = (*OUTCOME_KINDS, "no_capacity") if action == "create" else OUTCOME_KINDS
+        operation, region = _OPERATIONS[action], instance.region
+        fault = self.faults.take(kinds, now, operation, id=instance.id, region=region)
+        return _with_fault(write, fault) if fault else write
 
-def begin_write(context: Context, action: str, now: float, instance: Instance, ends: str) -> Write:
-    """Return a write accepted now; it ends as given unless a fault applies."""
-    lifecycle = context.settings.lifecycle
-    lasts = context.simulation.draw(getattr(lifecycle, action))
-    provisions_at = now + lifecycle.new_share * lasts
-    write = Write(action, now, now + lasts, ends, provisions_at=provisions_at)
-    kinds = (*OUTCOME_KINDS, "no_capacity") if action == "create" else OUTCOME_KINDS
-    fault = context.faults.take(
-        kinds, now, _OPERATIONS[action], id=instance.id, region=instance.region
-    )
-    return _with_fault(write, fault) if fault else write
-
-
-def inject_outcome_fault(store: Store, fault: Fault, now: float) -> None:
-    """Apply an outcome fault to an instance now; raise ValueError if it cannot apply."""
-    instance = store.take_fault_target(fault)
-    if instance.in_flight:
-        store.save(instance.with_last_write(_with_fault(instance.last_write, fault)))
-    else:
-        store.events.add(now + (fault.seconds or 0.0), instance.id, "regress")
-        store.advance(now)
+    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
+        """Apply an outcome fault to an instance now; raise ValueError if it cannot apply."""
+        instance = self.store.take_fault_target(fault)
+        if instance.in_flight:
+            self.store.save(instance.with_last_write(_with_fault(instance.last_write, fault)))
+        else:
+            self.store.events.add(now + (fault.seconds or 0.0), instance.id, "regress")
+            self.store.advance(now)
 
 
 def _with_fault(write: Write, fault: Fault) -> Write:

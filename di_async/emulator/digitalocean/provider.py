@@ -1,7 +1,6 @@
 """DigitalOcean's part of a world: routes, authorization, error bodies, data plane."""
 
 import math
-from typing import ClassVar
 
 from attrs import asdict
 
@@ -12,8 +11,8 @@ from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.rate_limit import RateLimits, RateLimitStatus
 from di_async.emulator.cloud.simulation import Settings, Simulation
 
-from . import operations, outcomes
-from .outcomes import BASE, Context
+from .operations import LIST, Operations, not_found
+from .outcomes import BASE
 from .seeding import SeedInstance, add_instance
 from .shapes import DocumentedShapes, ObservedShapes
 from .store import Instance, Store
@@ -31,27 +30,9 @@ _SLUGS = {
 }
 
 
-class DigitalOcean(Provider[Context]):
+class DigitalOcean(Provider):
     """DigitalOcean's API; it answers all paths that no other vendor owns."""
 
-    routes: ClassVar = Routes(
-        {
-            operations.LIST: operations.list_instances,
-            f"POST {BASE}": operations.create,
-            f"GET {BASE}/sizes": operations.get_sizes,
-            f"GET {BASE}/gpu-model-config": operations.get_gpu_model_config,
-            f"GET {BASE}/{{id}}": operations.get_instance,
-            f"PATCH {BASE}/{{id}}": operations.update,
-            f"DELETE {BASE}/{{id}}": operations.delete,
-            f"GET {BASE}/{{id}}/accelerators": operations.list_accelerators,
-            f"GET {BASE}/{{id}}/accelerators/{{accelerator_id}}": operations.get_accelerator,
-            f"GET {BASE}/{{id}}/ca": operations.get_ca,
-            f"GET {BASE}/{{id}}/tokens": operations.list_tokens,
-            f"POST {BASE}/{{id}}/tokens": operations.create_token,
-            f"DELETE {BASE}/{{id}}/tokens/{{token_id}}": operations.revoke_token,
-        },
-        reserved=("sizes", "gpu-model-config"),
-    )
     method_not_allowed = "{method} is not allowed here."
     limits: RateLimits
     store: Store
@@ -72,7 +53,26 @@ class DigitalOcean(Provider[Context]):
         )
         vpc = simulation.new_uuid()
         # Its ids come from the world's own stream: that keeps the ids of earlier seeds.
-        super().__init__(Context(simulation, simulation, faults, settings, store, shapes, vpc))
+        api = Operations(simulation, simulation, faults, settings, store, shapes, vpc)
+        self.context, self.store = api, store
+        self.routes = Routes(
+            {
+                LIST: api.list_instances,
+                f"POST {BASE}": api.create,
+                f"GET {BASE}/sizes": api.get_sizes,
+                f"GET {BASE}/gpu-model-config": api.get_gpu_model_config,
+                f"GET {BASE}/{{id}}": api.get_instance,
+                f"PATCH {BASE}/{{id}}": api.update,
+                f"DELETE {BASE}/{{id}}": api.delete,
+                f"GET {BASE}/{{id}}/accelerators": api.list_accelerators,
+                f"GET {BASE}/{{id}}/accelerators/{{accelerator_id}}": api.get_accelerator,
+                f"GET {BASE}/{{id}}/ca": api.get_ca,
+                f"GET {BASE}/{{id}}/tokens": api.list_tokens,
+                f"POST {BASE}/{{id}}/tokens": api.create_token,
+                f"DELETE {BASE}/{{id}}/tokens/{{token_id}}": api.revoke_token,
+            },
+            reserved=("sizes", "gpu-model-config"),
+        )
 
     def owns(self, request: Request) -> bool:
         """Return True: it answers what no other vendor owns."""
@@ -93,7 +93,7 @@ class DigitalOcean(Provider[Context]):
 
     def unknown_path(self, call: Call) -> ApiError:
         """Return the vendor's 404."""
-        return operations.not_found()
+        return not_found()
 
     def error_response(self, error: ApiError, request_id: str) -> Response:
         """Render an error: `id` (a slug of the status), `message`, `request_id`."""
@@ -134,7 +134,7 @@ class DigitalOcean(Provider[Context]):
 
     def inject_outcome_fault(self, fault: Fault, now: float) -> None:
         """Apply an outcome fault to one instance now."""
-        outcomes.inject_outcome_fault(self.store, fault, now)
+        self.context.inject_outcome_fault(fault, now)
 
     def state_rows(self, now: float) -> list[Json]:
         """Return the existing instances."""

@@ -4,8 +4,7 @@ import math
 
 from attrs import evolve, field, frozen, validators
 
-from .operations import new_instance
-from .outcomes import Context, begin_write
+from .operations import Operations
 from .store import Accelerator, Instance, Model, Write
 from .validation import SpecRequest
 
@@ -53,18 +52,18 @@ class SeedInstance:
         )
 
 
-def add_instance(context: Context, now: float, seed: SeedInstance) -> Instance:
+def add_instance(api: Operations, now: float, seed: SeedInstance) -> Instance:
     """Add an instance in the requested status."""
-    spec = seed.spec(f"placed-{len(context.store.created)}")
-    instance = new_instance(context, now, spec, has_secret=True)
+    spec = seed.spec(f"placed-{len(api.store.created)}")
+    instance = api.new_instance(now, spec, has_secret=True)
     if seed.created is not None:
         instance = evolve(instance, created=seed.created, updated=seed.created)
-    instance = _in_status(context, now, instance, seed)
-    context.store.add(instance)
+    instance = _in_status(api, now, instance, seed)
+    api.store.add(instance)
     return instance
 
 
-def _in_status(context: Context, now: float, instance: Instance, seed: SeedInstance) -> Instance:
+def _in_status(api: Operations, now: float, instance: Instance, seed: SeedInstance) -> Instance:
     write = instance.last_write
     match seed.status:
         case "new" | "provisioning":
@@ -76,17 +75,17 @@ def _in_status(context: Context, now: float, instance: Instance, seed: SeedInsta
             write = evolve(write, settles_at=now, ends="error", outcome="error")
             return evolve(instance.with_last_write(write), failed=True)
     done = evolve(write, settles_at=now, ends="active", outcome="active")
-    running = context.store.deployed(instance.with_last_write(done))
-    return running if seed.status == "active" else _changing(context, now, running, seed)
+    running = api.store.deployed(instance.with_last_write(done))
+    return running if seed.status == "active" else _changing(api, now, running, seed)
 
 
-def _changing(context: Context, now: float, instance: Instance, seed: SeedInstance) -> Instance:
+def _changing(api: Operations, now: float, instance: Instance, seed: SeedInstance) -> Instance:
     action, ends = ("update", "active") if seed.status == "updating" else ("delete", "deleted")
-    write = begin_write(context, action, now, instance, ends)
+    write = api.begin_write(action, now, instance, ends)
     write = evolve(write, settles_at=seed.end_of(write, now))
     # Draws an id for a delete, too: seeds of before must keep their ids.
     pending = instance.current and evolve(
-        instance.current, id=context.ids.new_uuid(), version=instance.current.version + 1
+        instance.current, id=api.ids.new_uuid(), version=instance.current.version + 1
     )
     return evolve(
         instance,

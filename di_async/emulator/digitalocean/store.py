@@ -121,13 +121,11 @@ class Store(EventStore[Instance]):
         self.save(changed)
         return changed
 
-    def fail(self, item: Instance, at: float) -> None:
-        """Let a settled instance fail."""
+    def _fail(self, item: Instance, at: float) -> None:
         updated = self._simulation.timestamp(at, item.updated)
         self.items[item.id] = evolve(item, failed=True, updated=updated)
 
-    def settle(self, item: Instance, at: float) -> None:
-        """Apply the end of the latest write."""
+    def _settle(self, item: Instance, at: float) -> None:
         write = evolve(item.last_write, outcome=item.last_write.ends)
         updated = self._simulation.timestamp(at, item.updated)
         settled = evolve(item.with_last_write(write), updated=updated)
@@ -174,8 +172,7 @@ class Store(EventStore[Instance]):
             return "updating"
         return "new" if now < write.provisions_at else "provisioning"
 
-    def version(self, item: Instance) -> int:
-        """Return the version of the current deployment; 0 without one."""
+    def _version(self, item: Instance) -> int:
         return item.current.version if item.current else 0
 
     # -- tokens --------------------------------------------------------------------------------

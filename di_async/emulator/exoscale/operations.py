@@ -1,6 +1,6 @@
 """The operations of Exoscale's API; each write answers with an operation.
 
-A handler takes (context, call). A choice that the vendor's documentation leaves open is explained
+A choice that the vendor's documentation leaves open is explained
 where it is made.
 """
 
@@ -11,7 +11,7 @@ from di_async.emulator.cloud.provider import Call
 
 from . import shapes
 from .catalog import GATED, GPUS, MODEL_SIZE, PARAMETERS, ZONES
-from .outcomes import Context, PlannedWrite, begin_write
+from .outcomes import Context, PlannedWrite
 from .store import Deployment, Model, R, Resource, Timeline, list_zone
 from .validation import (
     DeploymentRequest,
@@ -34,224 +34,255 @@ _RUNNING_LINES = ("Loading the weights", "Application startup complete.")
 # The order of the states is our reading of their names.
 _CREATE_STAGES = ((0.0, "preparing"), (0.4, "deploying"))
 
-# -- reads -------------------------------------------------------------------------------------
 
+class Operations(Context):
+    """The handlers of Exoscale's operations."""
 
-def list_zones(context: Context, call: Call) -> Response:
-    """Return the zones, each with a base URL of this emulator."""
-    host = call.request.headers.get("host", "api-ch-gva-2.exoscale.com")
-    base = f"{context.settings.scheme}://{host}/zones"
-    zones = [
-        {
-            "name": zone,
-            "api-endpoint": f"{base}/{zone}/v2",
-            "sos-endpoint": f"https://sos-{zone}.exo.io",
-        }
-        for zone in ZONES
-    ]
-    return json_response(200, {"zones": zones})
+    # -- reads ------------------------------------------------------------------------------------
 
+    def list_zones(self, call: Call) -> Response:
+        """Return the zones, each with a base URL of this emulator."""
+        host = call.request.headers.get("host", "api-ch-gva-2.exoscale.com")
+        base = f"{self.settings.scheme}://{host}/zones"
+        zones = [
+            {
+                "name": zone,
+                "api-endpoint": f"{base}/{zone}/v2",
+                "sos-endpoint": f"https://sos-{zone}.exo.io",
+            }
+            for zone in ZONES
+        ]
+        return json_response(200, {"zones": zones})
 
-def list_deployments(context: Context, call: Call) -> Response:
-    """Return the zone's deployments, by default including the vendor's own ones."""
-    visibility = parse_visibility(call.request.query)
-    rows = [
-        _with_faults(context, call, one, shapes.row(context.settings, one))
-        for one in list_zone(context.store.deployments, call.region, call.now)
-        if visibility in (None, one.visibility)
-    ]
-    return json_response(200, {"deployments": rows})
+    def list_deployments(self, call: Call) -> Response:
+        """Return the zone's deployments, by default including the vendor's own ones."""
+        visibility = parse_visibility(call.request.query)
+        rows = [
+            self._with_faults(call, one, shapes.row(self.settings, one))
+            for one in list_zone(self.store.deployments, call.region, call.now)
+            if visibility in (None, one.visibility)
+        ]
+        return json_response(200, {"deployments": rows})
 
+    def get_deployment(self, call: Call) -> Response:
+        """Return one deployment; the vendor does not wrap it."""
+        deployment = _read(self.store.deployments, call, "Deployment")
+        fields = shapes.deployment(self.settings, deployment)
+        return json_response(200, self._with_faults(call, deployment, fields))
 
-def get_deployment(context: Context, call: Call) -> Response:
-    """Return one deployment; the vendor does not wrap it."""
-    deployment = _read(context.store.deployments, call, "Deployment")
-    fields = shapes.deployment(context.settings, deployment)
-    return json_response(200, _with_faults(context, call, deployment, fields))
+    def reveal_api_key(self, call: Call) -> Response:
+        """Return the API key of the deployment's own endpoint."""
+        _check_own(_read(self.store.deployments, call, "Deployment"))
+        key = next(key for key, id in self.store.keys.items() if id == call.id)
+        return json_response(200, {"api-key": key})
 
+    def get_logs(self, call: Call) -> Response:
+        """Return the last log lines of the engine."""
+        deployment = _read(self.store.deployments, call, "Deployment")
+        _check_own(deployment)
+        tail = parse_tail(call.request.query)
+        lines = list(_LINES.get(deployment.state, _RUNNING_LINES))
+        if deployment.state_details:
+            lines.append(deployment.state_details)
+        kept = lines if tail is None else lines[max(0, len(lines) - tail) :]
+        at = shapes.timestamp_text(deployment.updated)
+        node = f"{deployment.id[:8]}-0"
+        logs = [{"time": at, "node": node, "message": message} for message in kept]
+        return json_response(200, {"logs": logs})
 
-def reveal_api_key(context: Context, call: Call) -> Response:
-    """Return the API key of the deployment's own endpoint."""
-    _check_own(_read(context.store.deployments, call, "Deployment"))
-    key = next(key for key, id in context.store.keys.items() if id == call.id)
-    return json_response(200, {"api-key": key})
+    def list_models(self, call: Call) -> Response:
+        """Return the zone's models."""
+        rows = [
+            self._with_faults(call, one, shapes.model(self.settings, one))
+            for one in list_zone(self.store.models, call.region, call.now)
+        ]
+        return json_response(200, {"models": rows})
 
+    def get_model(self, call: Call) -> Response:
+        """Return one model."""
+        model = _read(self.store.models, call, "Model")
+        fields = shapes.model(self.settings, model)
+        return json_response(200, self._with_faults(call, model, fields))
 
-def get_logs(context: Context, call: Call) -> Response:
-    """Return the last log lines of the engine."""
-    deployment = _read(context.store.deployments, call, "Deployment")
-    _check_own(deployment)
-    tail = parse_tail(call.request.query)
-    lines = list(_LINES.get(deployment.state, _RUNNING_LINES))
-    if deployment.state_details:
-        lines.append(deployment.state_details)
-    kept = lines if tail is None else lines[max(0, len(lines) - tail) :]
-    at = shapes.timestamp_text(deployment.updated)
-    node = f"{deployment.id[:8]}-0"
-    logs = [{"time": at, "node": node, "message": message} for message in kept]
-    return json_response(200, {"logs": logs})
+    def get_operation(self, call: Call) -> Response:
+        """Return one operation of the zone, or 404, which the vendor does not document."""
+        operation = self.store.operations.get(call.id)
+        if operation is None or operation.zone != call.region:
+            raise not_found("Operation")
+        return json_response(200, shapes.operation(operation, call.now))
 
+    def list_instance_types(self, call: Call) -> Response:
+        """Return the GPU families of the zone."""
+        types = [{"family": name, "authorized": may} for name, may in GPUS[call.region].items()]
+        return json_response(200, {"instance-types": types})
 
-def list_models(context: Context, call: Call) -> Response:
-    """Return the zone's models."""
-    rows = [
-        _with_faults(context, call, one, shapes.model(context.settings, one))
-        for one in list_zone(context.store.models, call.region, call.now)
-    ]
-    return json_response(200, {"models": rows})
+    def get_engine_help(self, call: Call) -> Response:
+        """Return the engine's parameters."""
+        return json_response(200, {"parameters": list(PARAMETERS)})
 
+    def get_quota(self, call: Call) -> Response:
+        """Return that there is no quota."""
+        return json_response(200, {"quota-uom-per-minute": None})
 
-def get_model(context: Context, call: Call) -> Response:
-    """Return one model."""
-    model = _read(context.store.models, call, "Model")
-    fields = shapes.model(context.settings, model)
-    return json_response(200, _with_faults(context, call, model, fields))
+    # -- writes -----------------------------------------------------------------------------------
 
+    def create_deployment(self, call: Call) -> Response:
+        """Create a deployment; names need not be unique."""
+        request = parse_deployment(call.request.body)
+        model = self._model_of(call, request)
+        _check_gpu(call, request.gpu_type)
+        self._check_capacity(call)
+        stamp = self.simulation.timestamp(call.now)
+        deployment = Deployment(
+            id=self.ids.new_uuid(),
+            zone=call.region,
+            name=request.name,
+            state="creating",
+            model_id=model.id,
+            model_name=model.name,
+            gpu_type=request.gpu_type,
+            gpu_count=request.gpu_count,
+            replicas=request.replicas,
+            version=request.version,
+            parameters=request.parameters,
+            created=stamp,
+            updated=stamp,
+        )
+        planned = PlannedWrite(
+            action="create",
+            duration=self.settings.lifecycle.create,
+            command="get-deployment",
+            after=deployment,
+            stages=_CREATE_STAGES,
+        )
+        timeline = self.store.add_deployment(deployment, self.new_api_key())
+        return self._accept(call, timeline, planned)
 
-def get_operation(context: Context, call: Call) -> Response:
-    """Return one operation of the zone, or 404, which the vendor does not document."""
-    operation = context.store.operations.get(call.id)
-    if operation is None or operation.zone != call.region:
-        raise not_found("Operation")
-    return json_response(200, shapes.operation(operation, call.now))
+    def update_deployment(self, call: Call) -> Response:
+        """Change the name, engine or parameters; omitted fields stay as they are.
 
+        The schema has a default version here, too. No page says that omitting it resets the
+        version, so it does not.
+        """
+        timeline, before = self._writable_deployment(call)
+        request = parse_update(call.request.body)
+        after = evolve(
+            before,
+            name=request.name or before.name,
+            version=request.version or before.version,
+            parameters=before.parameters if request.parameters is None else request.parameters,
+        )
+        planned = self._planned_change("update", "updating", before, after)
+        return self._accept(call, timeline, planned)
 
-def list_instance_types(context: Context, call: Call) -> Response:
-    """Return the GPU families of the zone."""
-    types = [{"family": name, "authorized": may} for name, may in GPUS[call.region].items()]
-    return json_response(200, {"instance-types": types})
+    def scale_deployment(self, call: Call) -> Response:
+        """Change the number of replicas; at 0 the state is `ready` (no page has another word)."""
+        timeline, before = self._writable_deployment(call)
+        replicas = parse_replicas(call.request.body)
+        if replicas > before.replicas:
+            self._check_capacity(call)
+        after = evolve(before, replicas=replicas)
+        planned = self._planned_change("scale", "scaling", before, after)
+        return self._accept(call, timeline, planned)
 
+    def delete_deployment(self, call: Call) -> Response:
+        """Delete a deployment; no state shows it, a GET is 404 once the operation has ended."""
+        timeline, before = self._writable_deployment(call)
+        return self._delete(call, timeline, before, "get-deployment")
 
-def get_engine_help(context: Context, call: Call) -> Response:
-    """Return the engine's parameters."""
-    return json_response(200, {"parameters": list(PARAMETERS)})
+    def create_model(self, call: Call) -> Response:
+        """Create a model: its download takes as long as an update of a deployment."""
+        request = parse_model(call.request.body)
+        stamp = self.simulation.timestamp(call.now)
+        model = Model(
+            id=self.ids.new_uuid(),
+            zone=call.region,
+            name=request.name,
+            state="creating",
+            created=stamp,
+            updated=stamp,
+            size=MODEL_SIZE,
+        )
+        planned = PlannedWrite(
+            action="create",
+            duration=self.settings.lifecycle.update,
+            command="get-model",
+            after=model,
+            stages=((0.0, "downloading"),),
+            # A 200 promises nothing: whether the weights are accessible shows in the download.
+            ends_well=request.has_token or not request.name.startswith(GATED),
+        )
+        return self._accept(call, self.store.add_model(model), planned)
 
+    def delete_model(self, call: Call) -> Response:
+        """Delete a model that no deployment uses."""
+        timeline, before = _existing(self.store.models, call, "Model")
+        used_by = [
+            other.id
+            for other in (one.at(call.now) for one in self.store.deployments.values())
+            if other is not None and other.model_id == before.id
+        ]
+        if used_by:
+            raise ApiError(412, "The model is in use", body={"deployments": used_by})
+        return self._delete(call, timeline, before, "get-model")
 
-def get_quota(context: Context, call: Call) -> Response:
-    """Return that there is no quota."""
-    return json_response(200, {"quota-uom-per-minute": None})
+    # -- helpers ----------------------------------------------------------------------------------
 
+    def _writable_deployment(self, call: Call) -> tuple[Timeline[Deployment], Deployment]:
+        """Return a deployment of the account's own without a pending operation."""
+        timeline, current = _existing(self.store.deployments, call, "Deployment")
+        _check_own(current)
+        if timeline.has_pending_operation(call.now):
+            raise ApiError(409, "Another operation is pending on this deployment")
+        return timeline, current
 
-# -- writes ------------------------------------------------------------------------------------
+    def _with_faults(self, call: Call, resource: Resource, fields: Json) -> Json:
+        """Return the fields, altered by faults."""
+        unknown = self.take_fault(call, "unknown_status", id=resource.id)
+        if unknown:
+            fields = {**fields, "state": unknown.word}
+        renamed = self.take_fault(call, "old_names", id=resource.id)
+        return shapes.old_names(fields) if renamed else fields
 
+    def _planned_change(
+        self, action: str, word: str, before: Deployment, after: Deployment
+    ) -> PlannedWrite[Deployment]:
+        return PlannedWrite(
+            action=action,
+            duration=self.settings.lifecycle.update,
+            command="get-deployment",
+            before=before,
+            after=after,
+            stages=((0.0, word),),
+        )
 
-def create_deployment(context: Context, call: Call) -> Response:
-    """Create a deployment; names need not be unique."""
-    request = parse_deployment(call.request.body)
-    model = _model_of(context, call, request)
-    _check_gpu(call, request.gpu_type)
-    _check_capacity(context, call)
-    stamp = context.simulation.timestamp(call.now)
-    deployment = Deployment(
-        id=context.ids.new_uuid(),
-        zone=call.region,
-        name=request.name,
-        state="creating",
-        model_id=model.id,
-        model_name=model.name,
-        gpu_type=request.gpu_type,
-        gpu_count=request.gpu_count,
-        replicas=request.replicas,
-        version=request.version,
-        parameters=request.parameters,
-        created=stamp,
-        updated=stamp,
-    )
-    planned = PlannedWrite(
-        action="create",
-        duration=context.settings.lifecycle.create,
-        command="get-deployment",
-        after=deployment,
-        stages=_CREATE_STAGES,
-    )
-    timeline = context.store.add_deployment(deployment, new_api_key(context))
-    return _accept(context, call, timeline, planned)
+    def _delete(self, call: Call, timeline: Timeline[R], before: R, command: str) -> Response:
+        duration = self.settings.lifecycle.delete
+        planned = PlannedWrite(action="delete", duration=duration, command=command, before=before)
+        return self._accept(call, timeline, planned)
 
+    def _accept(self, call: Call, timeline: Timeline[R], planned: PlannedWrite[R]) -> Response:
+        operation = self.begin_write(call, timeline, planned)
+        return json_response(200, shapes.operation(operation, call.now))
 
-def update_deployment(context: Context, call: Call) -> Response:
-    """Change the name, engine or parameters; omitted fields stay as they are.
+    def _model_of(self, call: Call, request: DeploymentRequest) -> Model:
+        for model in list_zone(self.store.models, call.region, call.now):
+            if request.model_id in (None, model.id) and request.model_name in (None, model.name):
+                # 412 means too few GPUs, so a model that is not ready is the request's error.
+                if model.state != "ready":
+                    raise invalid("model", f"is not ready: it is {model.state}")
+                return model
+        raise invalid("model", "does not exist in this zone")
 
-    The schema has a default version here, too. No page says that omitting it resets the version, so
-    it does not.
-    """
-    timeline, before = _writable_deployment(context, call)
-    request = parse_update(call.request.body)
-    after = evolve(
-        before,
-        name=request.name or before.name,
-        version=request.version or before.version,
-        parameters=before.parameters if request.parameters is None else request.parameters,
-    )
-    planned = _planned_change(context, "update", "updating", before, after)
-    return _accept(context, call, timeline, planned)
-
-
-def scale_deployment(context: Context, call: Call) -> Response:
-    """Change the number of replicas; at 0 the state is `ready` (no page has another word)."""
-    timeline, before = _writable_deployment(context, call)
-    replicas = parse_replicas(call.request.body)
-    if replicas > before.replicas:
-        _check_capacity(context, call)
-    after = evolve(before, replicas=replicas)
-    planned = _planned_change(context, "scale", "scaling", before, after)
-    return _accept(context, call, timeline, planned)
-
-
-def delete_deployment(context: Context, call: Call) -> Response:
-    """Delete a deployment; no state shows it, a GET is 404 once the operation has ended."""
-    timeline, before = _writable_deployment(context, call)
-    return _delete(context, call, timeline, before, "get-deployment")
-
-
-def create_model(context: Context, call: Call) -> Response:
-    """Create a model: its download takes as long as an update of a deployment."""
-    request = parse_model(call.request.body)
-    stamp = context.simulation.timestamp(call.now)
-    model = Model(
-        id=context.ids.new_uuid(),
-        zone=call.region,
-        name=request.name,
-        state="creating",
-        created=stamp,
-        updated=stamp,
-        size=MODEL_SIZE,
-    )
-    planned = PlannedWrite(
-        action="create",
-        duration=context.settings.lifecycle.update,
-        command="get-model",
-        after=model,
-        stages=((0.0, "downloading"),),
-        # A 200 promises nothing: whether the weights are accessible shows in the download.
-        ends_well=request.has_token or not request.name.startswith(GATED),
-    )
-    return _accept(context, call, context.store.add_model(model), planned)
-
-
-def delete_model(context: Context, call: Call) -> Response:
-    """Delete a model that no deployment uses."""
-    timeline, before = _existing(context.store.models, call, "Model")
-    used_by = [
-        other.id
-        for other in (one.at(call.now) for one in context.store.deployments.values())
-        if other is not None and other.model_id == before.id
-    ]
-    if used_by:
-        raise ApiError(412, "The model is in use", body={"deployments": used_by})
-    return _delete(context, call, timeline, before, "get-model")
-
-
-def new_api_key(context: Context) -> str:
-    """Return a new API key of a deployment."""
-    return f"exo_{context.ids.new_hex(40)}"
+    def _check_capacity(self, call: Call) -> None:
+        fault = self.take_fault(call, "no_capacity")
+        if fault:
+            raise ApiError(412, fault.message or "Insufficient GPUs")
 
 
 def not_found(what: str) -> ApiError:
     """Return the vendor's 404; the same for what is in another zone."""
     return ApiError(404, f"{what} not found")
-
-
-# -- helpers -----------------------------------------------------------------------------------
 
 
 def _read(timelines: dict[str, Timeline[R]], call: Call, what: str) -> R:
@@ -272,68 +303,6 @@ def _existing(timelines: dict[str, Timeline[R]], call: Call, what: str) -> tuple
     return timeline, current
 
 
-def _writable_deployment(context: Context, call: Call) -> tuple[Timeline[Deployment], Deployment]:
-    """Return a deployment of the account's own without a pending operation."""
-    timeline, current = _existing(context.store.deployments, call, "Deployment")
-    _check_own(current)
-    if timeline.has_pending_operation(call.now):
-        raise ApiError(409, "Another operation is pending on this deployment")
-    return timeline, current
-
-
-def _with_faults(context: Context, call: Call, resource: Resource, fields: Json) -> Json:
-    """Return the fields, altered by faults."""
-
-    def take(kind: str) -> str | None:
-        fault = context.faults.take(
-            (kind,), call.now, call.operation, id=resource.id, region=resource.zone
-        )
-        return fault.word if fault else None
-
-    word = take("unknown_status")
-    if word is not None:
-        fields = {**fields, "state": word}
-    return shapes.old_names(fields) if take("old_names") is not None else fields
-
-
-def _planned_change(
-    context: Context, action: str, word: str, before: Deployment, after: Deployment
-) -> PlannedWrite[Deployment]:
-    return PlannedWrite(
-        action=action,
-        duration=context.settings.lifecycle.update,
-        command="get-deployment",
-        before=before,
-        after=after,
-        stages=((0.0, word),),
-    )
-
-
-def _delete(
-    context: Context, call: Call, timeline: Timeline[R], before: R, command: str
-) -> Response:
-    duration = context.settings.lifecycle.delete
-    planned = PlannedWrite(action="delete", duration=duration, command=command, before=before)
-    return _accept(context, call, timeline, planned)
-
-
-def _accept(
-    context: Context, call: Call, timeline: Timeline[R], planned: PlannedWrite[R]
-) -> Response:
-    operation = begin_write(context, call, timeline, planned)
-    return json_response(200, shapes.operation(operation, call.now))
-
-
-def _model_of(context: Context, call: Call, request: DeploymentRequest) -> Model:
-    for model in list_zone(context.store.models, call.region, call.now):
-        if request.model_id in (None, model.id) and request.model_name in (None, model.name):
-            # 412 means too few GPUs, so a model that is not ready is the request's error.
-            if model.state != "ready":
-                raise invalid("model", f"is not ready: it is {model.state}")
-            return model
-    raise invalid("model", "does not exist in this zone")
-
-
 def _check_own(deployment: Deployment) -> None:
     if deployment.visibility == "public":
         raise ApiError(403, "This deployment is managed by Exoscale")
@@ -345,11 +314,3 @@ def _check_gpu(call: Call, family: str) -> None:
         raise invalid("gpu-type", f"must be one of: {', '.join(offered) or 'none in this zone'}")
     if not offered[family]:
         raise ApiError(403, f"Your organization may not use {family}")
-
-
-def _check_capacity(context: Context, call: Call) -> None:
-    fault = context.faults.take(
-        ("no_capacity",), call.now, call.operation, id=call.id, region=call.region
-    )
-    if fault:
-        raise ApiError(412, fault.message or "Insufficient GPUs")

@@ -12,11 +12,8 @@ from attrs import evolve, frozen
 from di_async.emulator.cloud.durations import Duration
 from di_async.emulator.cloud.faults import OUTCOME_KINDS, Fault
 from di_async.emulator.cloud.provider import Call, ProviderContext
-from di_async.emulator.cloud.store import stale_views_for
 
 from .store import Operation, R, States, Store, Timeline, Write
-
-Context = ProviderContext[Store]
 
 _OPERATION_ENDS = {"operation_failed": "failure", "operation_timeout": "timeout"}
 
@@ -47,75 +44,105 @@ class PlannedWrite(Generic[R]):
         return subject
 
 
-def begin_write(
-    context: Context, call: Call, timeline: Timeline[R], planned: PlannedWrite[R]
-) -> Operation:
-    """Begin a write accepted now, as planned or with a fault, and return its operation."""
-    write, fault = _accepted(context, call, planned)
-    timeline.begin(write, _states(context, planned, write, fault))
-    context.store.operations[write.operation.id] = write.operation
-    # Nothing changes before the operation ends, so a view begins to lag then.
-    since = call.now if planned.before is None else write.operation.ends_at
-    timeline.views += stale_views_for(
-        context.faults,
-        call.now,
-        call.operation,
-        planned.before,
-        id=timeline.id,
-        region=timeline.zone,
-        since=since,
-    )
-    return write.operation
+class Context(ProviderContext[Store]):
+    """What Exoscale's handlers share, and how their writes end."""
 
+    def new_api_key(self) -> str:
+        """Return a new API key of a deployment."""
+        return f"exo_{self.ids.new_hex(40)}"
 
-def inject_outcome_fault(context: Context, timeline: Timeline[R], fault: Fault, now: float) -> None:
-    """Apply an outcome fault now; raise ValueError if it cannot apply."""
-    resource, write = timeline.at(now), timeline.writes[-1]
-    if resource is None:
-        raise ValueError(f"{fault.id!r} is gone")
-    in_flight = now < write.settles_at
-    if fault.kind == "stuck" and not in_flight:
-        raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
-    fault.hits = 1
-    if fault.kind == "stuck":
-        timeline.reschedule(evolve(write, settles_at=math.inf), [])
-    elif fault.kind == "error" and in_flight:
-        failed = _failed(context, resource, write.settles_at, fault)
-        timeline.reschedule(evolve(write, ends="error"), [failed])
-    else:
-        start = max(now, write.settles_at if in_flight else now)
-        last = timeline.states[-1][1] or resource
-        timeline.states.append(_failed(context, last, start + (fault.seconds or 0.0), fault))
+    def begin_write(self, call: Call, timeline: Timeline[R], planned: PlannedWrite[R]) -> Operation:
+        """Begin a write accepted now, as planned or with a fault, and return its operation."""
+        write, fault = self._accepted(call, planned)
+        timeline.begin(write, self._states(planned, write, fault))
+        self.store.operations[write.operation.id] = write.operation
+        # Nothing changes before the operation ends, so a view begins to lag then.
+        since = call.now if planned.before is None else write.operation.ends_at
+        timeline.views += self.stale_views(call, planned.before, timeline.id, timeline.zone, since)
+        return write.operation
 
+    def inject_outcome_fault(self, timeline: Timeline[R], fault: Fault, now: float) -> None:
+        """Apply an outcome fault now; raise ValueError if it cannot apply."""
+        resource, write = timeline.at(now), timeline.writes[-1]
+        if resource is None:
+            raise ValueError(f"{fault.id!r} is gone")
+        in_flight = now < write.settles_at
+        if fault.kind == "stuck" and not in_flight:
+            raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
+        fault.hits = 1
+        if fault.kind == "stuck":
+            timeline.reschedule(evolve(write, settles_at=math.inf), [])
+        elif fault.kind == "error" and in_flight:
+            failed = self._failed(resource, write.settles_at, fault)
+            timeline.reschedule(evolve(write, ends="error"), [failed])
+        else:
+            start = max(now, write.settles_at if in_flight else now)
+            last = timeline.states[-1][1] or resource
+            timeline.states.append(self._failed(last, start + (fault.seconds or 0.0), fault))
 
-def _accepted(context: Context, call: Call, planned: PlannedWrite[R]) -> tuple[Write, Fault | None]:
-    now, subject = call.now, planned.subject
-    lasts = context.simulation.draw(planned.duration)
-    is_delete = planned.after is None
-    share = 1.0 if is_delete else context.settings.lifecycle.operation_share
-    path = call.operation.partition(" ")[2].partition("/{")[0]
-    operation = Operation(
-        id=context.ids.new_uuid(),
-        zone=subject.zone,
-        target=subject.id,
-        link=f"{path}/{subject.id}",
-        command=planned.command,
-        ends_at=now + share * lasts,
-        referenced=_take_fault(context, call, planned, "no_reference") is None,
-    )
-    ends = "deleted" if is_delete else "ready" if planned.ends_well else "error"
-    write = Write(planned.action, now, operation, now + lasts, ends)
-    if fault := _take_fault(context, call, planned, *_OPERATION_ENDS, "operation_stuck"):
-        return _with_failing_operation(write, fault), None
-    fault = _take_fault(context, call, planned, *OUTCOME_KINDS)
-    return (_with_fault(write, fault, is_delete=is_delete), fault) if fault else (write, None)
+    def _accepted(self, call: Call, planned: PlannedWrite[R]) -> tuple[Write, Fault | None]:
+        now, subject = call.now, planned.subject
+        lasts = self.simulation.draw(planned.duration)
+        is_delete = planned.after is None
+        share = 1.0 if is_delete else self.settings.lifecycle.operation_share
+        path = call.operation.partition(" ")[2].partition("/{")[0]
+        operation = Operation(
+            id=self.ids.new_uuid(),
+            zone=subject.zone,
+            target=subject.id,
+            link=f"{path}/{subject.id}",
+            command=planned.command,
+            ends_at=now + share * lasts,
+            referenced=self.take_fault(call, "no_reference", id=subject.id) is None,
+        )
+        ends = "deleted" if is_delete else "ready" if planned.ends_well else "error"
+        write = Write(planned.action, now, operation, now + lasts, ends)
+        if fault := self.take_fault(call, *_OPERATION_ENDS, "operation_stuck", id=subject.id):
+            return _with_failing_operation(write, fault), None
+        fault = self.take_fault(call, *OUTCOME_KINDS, id=subject.id)
+        return (_with_fault(write, fault, is_delete=is_delete), fault) if fault else (write, None)
 
+    def _states(self, planned: PlannedWrite[R], write: Write, fault: Fault | None) -> States[R]:
+        """Return the states that a write leads to."""
+        operation, after = write.operation, planned.after
+        states: States[R] = [(write.accepted_at, after)] if planned.before is None else []
+        if operation.ends_at == math.inf:
+            return states
+        if after is None:
+            return [(operation.ends_at, None)] if operation.ends == "success" else []
+        if operation.ends == "success":
+            return states + self._successive_states(planned, write, after, fault)
+        if planned.before is None:
+            # A failed create leaves its deployment behind, to be inspected and deleted.
+            details = operation.message or ""
+            states.append(self._changed(after, "error", operation.ends_at, details))
+        return states
 
-def _take_fault(
-    context: Context, call: Call, planned: PlannedWrite[R], *kinds: str
-) -> Fault | None:
-    subject = planned.subject
-    return context.faults.take(kinds, call.now, call.operation, id=subject.id, region=subject.zone)
+    def _successive_states(
+        self, planned: PlannedWrite[R], write: Write, resource: R, fault: Fault | None
+    ) -> States[R]:
+        ended, settles_at = write.operation.ends_at, write.settles_at
+        remaining = 1.0 if settles_at == math.inf else settles_at - ended
+        steps = [(ended + share * remaining, word) for share, word in planned.stages]
+        if settles_at < math.inf:
+            steps.append((settles_at, write.ends))
+        states: States[R] = []
+        for at, word in steps:
+            details = write.details if word == "error" else ""
+            at, resource = self._changed(resource, word, at, details)
+            states.append((at, resource))
+        if fault is not None and fault.kind == "regress":
+            failed_at = settles_at + (fault.seconds or 0.0)
+            states.append(self._failed(resource, failed_at, fault))
+        return states
+
+    def _changed(self, resource: R, word: str, at: float, details: str = "") -> tuple[float, R]:
+        updated = self.simulation.timestamp(at, resource.updated)
+        return at, resource.with_state(word, updated, details)
+
+    def _failed(self, resource: R, at: float, fault: Fault) -> tuple[float, R]:
+        details = fault.message or "The inference engine stopped"
+        return self._changed(resource, "error", at, details)
 
 
 def _with_failing_operation(write: Write, fault: Fault) -> Write:
@@ -145,53 +172,3 @@ def _with_fault(write: Write, fault: Fault, *, is_delete: bool) -> Write:
             return evolve(write, ends="error", details=fault.message or "No GPU became free")
         case _:
             return write
-
-
-def _states(
-    context: Context, planned: PlannedWrite[R], write: Write, fault: Fault | None
-) -> States[R]:
-    """Return the states that a write leads to."""
-    operation, after = write.operation, planned.after
-    states: States[R] = [(write.accepted_at, after)] if planned.before is None else []
-    if operation.ends_at == math.inf:
-        return states
-    if after is None:
-        return [(operation.ends_at, None)] if operation.ends == "success" else []
-    if operation.ends == "success":
-        return states + _successive_states(context, planned, write, after, fault)
-    if planned.before is None:
-        # A failed create leaves its deployment behind, to be inspected and deleted.
-        details = operation.message or ""
-        states.append(_changed(context, after, "error", operation.ends_at, details))
-    return states
-
-
-def _successive_states(
-    context: Context, planned: PlannedWrite[R], write: Write, resource: R, fault: Fault | None
-) -> States[R]:
-    ended, settles_at = write.operation.ends_at, write.settles_at
-    remaining = 1.0 if settles_at == math.inf else settles_at - ended
-    steps = [(ended + share * remaining, word) for share, word in planned.stages]
-    if settles_at < math.inf:
-        steps.append((settles_at, write.ends))
-    states: States[R] = []
-    for at, word in steps:
-        details = write.details if word == "error" else ""
-        at, resource = _changed(context, resource, word, at, details)
-        states.append((at, resource))
-    if fault is not None and fault.kind == "regress":
-        failed_at = settles_at + (fault.seconds or 0.0)
-        states.append(_failed(context, resource, failed_at, fault))
-    return states
-
-
-def _changed(
-    context: Context, resource: R, word: str, at: float, details: str = ""
-) -> tuple[float, R]:
-    updated = context.simulation.timestamp(at, resource.updated)
-    return at, resource.with_state(word, updated, details)
-
-
-def _failed(context: Context, resource: R, at: float, fault: Fault) -> tuple[float, R]:
-    details = fault.message or "The inference engine stopped"
-    return _changed(context, resource, "error", at, details)

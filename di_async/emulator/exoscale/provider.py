@@ -1,7 +1,5 @@
 """Exoscale's part of a world: routes, zones, authorization, data plane."""
 
-from typing import ClassVar
-
 from attrs import asdict
 
 from di_async.emulator.cloud import openai
@@ -10,9 +8,9 @@ from di_async.emulator.cloud.http import ApiError, Json, Request, Response
 from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.simulation import Settings, Simulation
 
-from . import operations, outcomes, seeding, shapes, signature
+from . import seeding, shapes, signature
 from .catalog import DEFAULT_ZONE, ZONES
-from .outcomes import Context
+from .operations import Operations, not_found
 from .store import Deployment, Model, Store, Timeline
 
 DEPLOYMENTS = "/v2/ai/deployment"
@@ -23,30 +21,9 @@ _OWN_PATHS = {("v2", "ai"), ("v2", "operation"), ("v2", "zone")}
 _SERVING_STATES = ("ready", "scaling", "updating")
 
 
-class Exoscale(Provider[Context]):
+class Exoscale(Provider):
     """Exoscale's API: every zone of one organisation. The vendor documents no rate limits."""
 
-    routes: ClassVar = Routes(
-        {
-            _LIST_ZONES: operations.list_zones,
-            "GET /v2/operation/{id}": operations.get_operation,
-            f"GET {DEPLOYMENTS}": operations.list_deployments,
-            f"POST {DEPLOYMENTS}": operations.create_deployment,
-            f"GET {DEPLOYMENTS}/{{id}}": operations.get_deployment,
-            f"PATCH {DEPLOYMENTS}/{{id}}": operations.update_deployment,
-            f"DELETE {DEPLOYMENTS}/{{id}}": operations.delete_deployment,
-            f"POST {DEPLOYMENTS}/{{id}}/scale": operations.scale_deployment,
-            f"GET {DEPLOYMENTS}/{{id}}/api-key": operations.reveal_api_key,
-            f"GET {DEPLOYMENTS}/{{id}}/logs": operations.get_logs,
-            f"GET {MODELS}": operations.list_models,
-            f"POST {MODELS}": operations.create_model,
-            f"GET {MODELS}/{{id}}": operations.get_model,
-            f"DELETE {MODELS}/{{id}}": operations.delete_model,
-            "GET /v2/ai/instance-type": operations.list_instance_types,
-            "GET /v2/ai/help/inference-engine-parameters": operations.get_engine_help,
-            "GET /v2/ai/quota": operations.get_quota,
-        }
-    )
     store: Store
 
     def __init__(self, simulation: Simulation, faults: FaultRegistry, settings: Settings) -> None:
@@ -54,7 +31,29 @@ class Exoscale(Provider[Context]):
         self.api_key, self.api_secret = "EXO" + ids.new_hex(24), ids.new_hex(43)
         # A key whose role allows reads alone.
         self.restricted_key, self.restricted_secret = "EXO" + ids.new_hex(24), ids.new_hex(43)
-        super().__init__(Context(simulation, ids, faults, settings, Store()))
+        api = Operations(simulation, ids, faults, settings, Store())
+        self.context, self.store = api, api.store
+        self.routes = Routes(
+            {
+                _LIST_ZONES: api.list_zones,
+                "GET /v2/operation/{id}": api.get_operation,
+                f"GET {DEPLOYMENTS}": api.list_deployments,
+                f"POST {DEPLOYMENTS}": api.create_deployment,
+                f"GET {DEPLOYMENTS}/{{id}}": api.get_deployment,
+                f"PATCH {DEPLOYMENTS}/{{id}}": api.update_deployment,
+                f"DELETE {DEPLOYMENTS}/{{id}}": api.delete_deployment,
+                f"POST {DEPLOYMENTS}/{{id}}/scale": api.scale_deployment,
+                f"GET {DEPLOYMENTS}/{{id}}/api-key": api.reveal_api_key,
+                f"GET {DEPLOYMENTS}/{{id}}/logs": api.get_logs,
+                f"GET {MODELS}": api.list_models,
+                f"POST {MODELS}": api.create_model,
+                f"GET {MODELS}/{{id}}": api.get_model,
+                f"DELETE {MODELS}/{{id}}": api.delete_model,
+                "GET /v2/ai/instance-type": api.list_instance_types,
+                "GET /v2/ai/help/inference-engine-parameters": api.get_engine_help,
+                "GET /v2/ai/quota": api.get_quota,
+            }
+        )
 
     def owns(self, request: Request) -> bool:
         """Return whether the path is one of a zone, or of the default zone."""
@@ -86,12 +85,12 @@ class Exoscale(Provider[Context]):
     def answer(self, call: Call) -> Response:
         """Execute a call in an existing zone."""
         if call.region not in ZONES:
-            raise operations.not_found("Zone")
+            raise not_found("Zone")
         return super().answer(call)
 
     def unknown_path(self, call: Call) -> ApiError:
         """Return the vendor's 404."""
-        return operations.not_found("Resource")
+        return not_found("Resource")
 
     def error_response(self, error: ApiError, request_id: str) -> Response:
         """Render an error in one of the vendor's formats."""
@@ -121,9 +120,9 @@ class Exoscale(Provider[Context]):
         """Apply an outcome fault to a model or deployment now."""
         id = fault.id or ""
         if id in self.store.deployments:
-            outcomes.inject_outcome_fault(self.context, self.store.deployments[id], fault, now)
+            self.context.inject_outcome_fault(self.store.deployments[id], fault, now)
         else:
-            outcomes.inject_outcome_fault(self.context, self.store.models[id], fault, now)
+            self.context.inject_outcome_fault(self.store.models[id], fault, now)
 
     def state_rows(self, now: float) -> list[Json]:
         """Return the existing models and deployments."""

@@ -9,7 +9,6 @@ import math
 from attrs import field, frozen, validators
 
 from .catalog import DEFAULT_ZONE, ENGINE_VERSION, MODEL_SIZE, ZONES
-from .operations import new_api_key
 from .outcomes import Context
 from .store import Deployment, Model, Operation, R, States, Write
 
@@ -95,7 +94,7 @@ def add_deployment(context: Context, now: float, seed: SeedDeployment) -> Deploy
         reachable=seed.state in ("ready", "scaling", "updating"),
     )
     write, states = _create(context, now, deployment, seed, "get-deployment")
-    context.store.add_deployment(deployment, new_api_key(context)).begin(write, states)
+    context.store.add_deployment(deployment, context.new_api_key()).begin(write, states)
     return deployment
 
 

@@ -6,7 +6,6 @@ from attrs import evolve, frozen
 
 from di_async.emulator.cloud.faults import OPERATION_KINDS, OUTCOME_KINDS, Fault
 from di_async.emulator.cloud.provider import Call, ProviderContext
-from di_async.emulator.cloud.store import stale_views_for
 
 from .shapes import Shapes
 from .store import Deployment, Spec, Store, Task, Write
@@ -24,60 +23,81 @@ _ENDS = {"delete": "deleted", "stop": "stopped"}
 
 @frozen
 class Context(ProviderContext[Store]):
-    """What Gcore's handlers share."""
+    """What Gcore's handlers share, and how their writes end."""
 
     shapes: Shapes
     project_id: int
 
+    def begin_write(self, call: Call, action: str, deployment: Deployment) -> Write:
+        """Return a write accepted now; it ends well unless a fault applies."""
+        write = self.planned_write(call.now, action, deployment)
+        has_task = deployment.generation == 3 and action in ("create", "update", "delete")
+        kinds = (*OUTCOME_KINDS, *_TASK_KINDS) if has_task else OUTCOME_KINDS
+        for region in deployment.regions:
+            fault = self.take_fault(call, *kinds, id=deployment.id, region=str(region))
+            if fault:
+                return _with_fault(write, fault, call.now)
+        return write
 
-def begin_write(context: Context, call: Call, action: str, deployment: Deployment) -> Write:
-    """Return a write accepted now; it ends well unless a fault applies."""
-    write = planned_write(context, call.now, action, deployment)
-    has_task = deployment.generation == 3 and action in ("create", "update", "delete")
-    kinds = (*OUTCOME_KINDS, *_TASK_KINDS) if has_task else OUTCOME_KINDS
-    for region in deployment.regions:
-        fault = context.faults.take(
-            kinds, call.now, call.operation, id=deployment.id, region=str(region)
+    def planned_write(self, now: float, action: str, deployment: Deployment) -> Write:
+        """Return a write as the lifecycle plans it."""
+        lifecycle = self.settings.lifecycle
+        planned = {"create": lifecycle.create, "delete": lifecycle.delete}
+        lasts = self.simulation.draw(planned.get(action, lifecycle.update))
+        if action == "stop":
+            lasts *= _STOP_SHARE
+        task_lasts = lasts if action == "delete" else lifecycle.operation_share * lasts
+        if action in ("start", "stop"):
+            task_lasts = 0.0
+        ends = _ENDS.get(action, "running")
+        if action == "update" and deployment.stopped:
+            # It stays stopped: there are no containers to wait for.
+            ends, lasts = "stopped", task_lasts
+        return Write(
+            action,
+            now,
+            now + lasts,
+            ends,
+            runs_at=now + _NEW_SHARE * task_lasts,
+            task_ends_at=now + task_lasts,
+            containers_at=now + max(task_lasts, _CONTAINERS_SHARE * lasts),
         )
-        if fault:
-            return _with_fault(write, fault, call.now)
-    return write
 
+    def add_tasks(self, call: Call, deployment: Deployment, request: Spec) -> list[str]:
+        """Add the tasks of a v3 write and return their ids: one, unless a fault applies."""
+        if self.take_fault(call, "no_reference", id=deployment.id):
+            return []
+        write = deployment.last_write
+        ends = [write.task_ends_at]
+        if self.take_fault(call, "many_tasks", id=deployment.id):
+            # The second one ends later: a client that waits for the first alone stops too early.
+            ends.append((write.task_ends_at + write.settles_at) / 2)
+        tasks = [
+            Task(
+                id=self.ids.new_uuid(),
+                number=len(self.store.tasks) + place,
+                type=f"{write.action}_inference_instance",
+                deployment=deployment.id,
+                created_at=call.now,
+                runs_at=write.runs_at,
+                ends_at=ends_at,
+                request=request,
+                error=write.message if write.ends == "task_failed" else None,
+            )
+            for place, ends_at in enumerate(ends)
+        ]
+        self.store.add_tasks(deployment.id, tasks)
+        return [task.id for task in tasks]
 
-def planned_write(context: Context, now: float, action: str, deployment: Deployment) -> Write:
-    """Return a write as the lifecycle plans it."""
-    lifecycle = context.settings.lifecycle
-    planned = {"create": lifecycle.create, "delete": lifecycle.delete}
-    lasts = context.simulation.draw(planned.get(action, lifecycle.update))
-    if action == "stop":
-        lasts *= _STOP_SHARE
-    task_lasts = lasts if action == "delete" else lifecycle.operation_share * lasts
-    if action in ("start", "stop"):
-        task_lasts = 0.0
-    ends = _ENDS.get(action, "running")
-    if action == "update" and deployment.stopped:
-        # It stays stopped: there are no containers to wait for.
-        ends, lasts = "stopped", task_lasts
-    return Write(
-        action,
-        now,
-        now + lasts,
-        ends,
-        runs_at=now + _NEW_SHARE * task_lasts,
-        task_ends_at=now + task_lasts,
-        containers_at=now + max(task_lasts, _CONTAINERS_SHARE * lasts),
-    )
-
-
-def inject_outcome_fault(store: Store, fault: Fault, now: float) -> None:
-    """Apply an outcome fault to a deployment now; raise ValueError if it cannot apply."""
-    deployment = store.take_fault_target(fault)
-    if deployment.in_flight:
-        store.reschedule(deployment, _with_fault(deployment.last_write, fault, now))
-    else:
-        at = now + (fault.seconds or 0.0)
-        store.schedule_failure(deployment, at, fault.message or _CONTAINER_MESSAGE)
-        store.advance(now)
+    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
+        """Apply an outcome fault to a deployment now; raise ValueError if it cannot apply."""
+        deployment = self.store.take_fault_target(fault)
+        if deployment.in_flight:
+            self.store.reschedule(deployment, _with_fault(deployment.last_write, fault, now))
+        else:
+            at = now + (fault.seconds or 0.0)
+            self.store.schedule_failure(deployment, at, fault.message or _CONTAINER_MESSAGE)
+            self.store.advance(now)
 
 
 def _with_fault(write: Write, fault: Fault, now: float) -> Write:
@@ -109,38 +129,3 @@ def _with_failing_containers(write: Write, fault: Fault, now: float) -> Write:
     until = at + fault.seconds
     settles_at = max(write.settles_at, until)
     return evolve(write, message=message, message_until=until, settles_at=settles_at)
-
-
-def add_tasks(context: Context, call: Call, deployment: Deployment, request: Spec) -> list[str]:
-    """Add the tasks of a v3 write and return their ids: one, unless a fault applies."""
-    if context.faults.take(("no_reference",), call.now, call.operation, id=deployment.id):
-        return []
-    store, write = context.store, deployment.last_write
-    ends = [write.task_ends_at]
-    if context.faults.take(("many_tasks",), call.now, call.operation, id=deployment.id):
-        # The second one ends later: a client that waits for the first alone stops too early.
-        ends.append((write.task_ends_at + write.settles_at) / 2)
-    tasks = [
-        Task(
-            id=context.ids.new_uuid(),
-            number=len(store.tasks) + place,
-            type=f"{write.action}_inference_instance",
-            deployment=deployment.id,
-            created_at=call.now,
-            runs_at=write.runs_at,
-            ends_at=ends_at,
-            request=request,
-            error=write.message if write.ends == "task_failed" else None,
-        )
-        for place, ends_at in enumerate(ends)
-    ]
-    store.add_tasks(deployment.id, tasks)
-    return [task.id for task in tasks]
-
-
-def add_stale_views(
-    context: Context, call: Call, after: Deployment, before: Deployment | None
-) -> None:
-    """Hide a write from reads for a while, if a fault says so."""
-    views = stale_views_for(context.faults, call.now, call.operation, before, id=after.id)
-    context.store.views.add(after.id, views)

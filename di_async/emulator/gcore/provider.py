@@ -1,6 +1,6 @@
 """Gcore's part of a world: routes, authorization, error bodies, data plane."""
 
-from typing import ClassVar
+from functools import partial
 
 from attrs import asdict, evolve
 
@@ -10,9 +10,9 @@ from di_async.emulator.cloud.http import ApiError, Json, Request, Response, json
 from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.simulation import Settings, Simulation
 
-from . import account, deployments, outcomes
+from .account import AccountOperations
 from .catalog import QUOTA
-from .outcomes import Context
+from .deployments import DeploymentOperations
 from .seeding import SeedDeployment, add_deployment
 from .shapes import Shapes
 from .store import ApiKey, Deployment, Store, status
@@ -40,38 +40,9 @@ _ERROR_CLASSES = {
 }
 
 
-class Gcore(Provider[Context]):
+class Gcore(Provider):
     """Gcore's API: one key, one project. The vendor documents no rate limits."""
 
-    routes: ClassVar = Routes(
-        {
-            f"GET {V2}": deployments.list_handler(2),
-            f"POST {V2}": deployments.create_instance,
-            f"GET {V2_ONE}": deployments.get_handler(2),
-            f"PUT {V2_ONE}": deployments.replace_instance,
-            f"DELETE {V2_ONE}": deployments.delete_instance,
-            "GET /cloud/v3/inference/flavors": account.list_flavors,
-            "GET /cloud/v3/inference/flavors/{flavor_name}": account.get_flavor,
-            "GET /cloud/v3/inference/capacity": account.get_capacity,
-            f"GET {V3}": deployments.list_handler(3),
-            f"POST {V3}": deployments.create_deployment,
-            f"POST {V3}/check_limits": deployments.check_limits,
-            f"GET {V3_ONE}": deployments.get_handler(3),
-            f"PATCH {V3_ONE}": deployments.update_deployment,
-            f"DELETE {V3_ONE}": deployments.delete_deployment,
-            f"POST {V3_ONE}/start": deployments.start_deployment,
-            f"POST {V3_ONE}/stop": deployments.stop_deployment,
-            f"GET {V3_ONE}/logs": deployments.get_logs,
-            f"GET {KEYS}": account.list_keys,
-            f"POST {KEYS}": account.create_key,
-            f"GET {KEY}": account.get_key,
-            f"PATCH {KEY}": account.update_key,
-            f"DELETE {KEY}": account.delete_key,
-            f"GET {TASKS}": account.list_tasks,
-            f"GET {TASKS}/{{task_id}}": account.get_task,
-            f"POST {TASKS}/{{task_id}}/acknowledge": account.acknowledge_task,
-        }
-    )
     id_params = ("deployment_name", "instance_id")
     method_not_allowed = "The method {method} is not allowed for this URL"
     store: Store
@@ -84,7 +55,38 @@ class Gcore(Provider[Context]):
         shapes = Shapes(settings, simulation, self.project_id)
         ids = simulation.id_stream("gcore/things")
         store = Store(dict(QUOTA))
-        super().__init__(Context(simulation, ids, faults, settings, store, shapes, self.project_id))
+        shared = simulation, ids, faults, settings, store, shapes, self.project_id
+        api, account = DeploymentOperations(*shared), AccountOperations(*shared)
+        self.context, self.account, self.store = api, account, store
+        self.routes = Routes(
+            {
+                f"GET {V2}": partial(api.list_generation, 2),
+                f"POST {V2}": api.create_instance,
+                f"GET {V2_ONE}": partial(api.get, 2),
+                f"PUT {V2_ONE}": api.replace_instance,
+                f"DELETE {V2_ONE}": api.delete_instance,
+                "GET /cloud/v3/inference/flavors": account.list_flavors,
+                "GET /cloud/v3/inference/flavors/{flavor_name}": account.get_flavor,
+                "GET /cloud/v3/inference/capacity": account.get_capacity,
+                f"GET {V3}": partial(api.list_generation, 3),
+                f"POST {V3}": api.create_deployment,
+                f"POST {V3}/check_limits": api.check_limits,
+                f"GET {V3_ONE}": partial(api.get, 3),
+                f"PATCH {V3_ONE}": api.update_deployment,
+                f"DELETE {V3_ONE}": api.delete_deployment,
+                f"POST {V3_ONE}/start": api.start_deployment,
+                f"POST {V3_ONE}/stop": api.stop_deployment,
+                f"GET {V3_ONE}/logs": api.get_logs,
+                f"GET {KEYS}": account.list_keys,
+                f"POST {KEYS}": account.create_key,
+                f"GET {KEY}": account.get_key,
+                f"PATCH {KEY}": account.update_key,
+                f"DELETE {KEY}": account.delete_key,
+                f"GET {TASKS}": account.list_tasks,
+                f"GET {TASKS}/{{task_id}}": account.get_task,
+                f"POST {TASKS}/{{task_id}}/acknowledge": account.acknowledge_task,
+            }
+        )
 
     @property
     def quota(self) -> dict[str, int]:
@@ -151,7 +153,7 @@ class Gcore(Provider[Context]):
 
     def inject_outcome_fault(self, fault: Fault, now: float) -> None:
         """Apply an outcome fault to one deployment now."""
-        outcomes.inject_outcome_fault(self.store, fault, now)
+        self.context.inject_outcome_fault(fault, now)
 
     def state_rows(self, now: float) -> list[Json]:
         """Return all existing deployments and instances."""
@@ -174,7 +176,7 @@ class Gcore(Provider[Context]):
 
     def add_key(self, now: float, name: str) -> ApiKey:
         """Add a key for the endpoints of deployments."""
-        return account.add_key(self.context, now, name)
+        return self.account.add_key(now, name)
 
 
 def _is_short(attribute: object, value: object) -> bool:

@@ -4,7 +4,7 @@ from attrs import evolve, field, frozen, validators
 
 from . import validation
 from .catalog import FLAVORS
-from .outcomes import Context, planned_write
+from .outcomes import Context
 from .store import Deployment, Generation, Spec, Write
 
 _STATUSES = ("DEPLOYING", "PARTIALLYDEPLOYED", "ACTIVE", "DISABLED", "DELETING", "FAILED")
@@ -62,7 +62,7 @@ def add_deployment(context: Context, now: float, seed: SeedDeployment) -> Deploy
 
 def _in_status(context: Context, now: float, blank: Deployment, seed: SeedDeployment) -> Deployment:
     def written(action: str, deployment: Deployment) -> Write:
-        write = planned_write(context, now, action, deployment)
+        write = context.planned_write(now, action, deployment)
         if seed.settles_in is None:
             return write
         return evolve(write, settles_at=now + seed.settles_in)

@@ -63,6 +63,11 @@ class Deployment(Resource[Write]):
         """Whether it scales to zero without requests."""
         return all(container["scale"]["min"] == 0 for container in self.spec["containers"])
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop is pending."""
+        return self.in_flight and self.last_write.action == "stop"
+
 
 @frozen
 class Task:
@@ -148,13 +153,11 @@ class Store(EventStore[Deployment]):
         awake_until = max(deployment.awake_until, until)
         self.items[deployment.id] = evolve(deployment, awake_until=awake_until)
 
-    def fail(self, item: Deployment, at: float) -> None:
-        """Let a settled deployment fail, unless it is stopped."""
+    def _fail(self, item: Deployment, at: float) -> None:
         if not item.stopped:
             self.items[item.id] = evolve(item, failed=item.last_write.message)
 
-    def settle(self, item: Deployment, at: float) -> None:
-        """Apply the end of the latest write."""
+    def _settle(self, item: Deployment, at: float) -> None:
         before = item.last_write.before
         write = evolve(item.last_write, outcome=item.last_write.ends, before=None)
         settled = evolve(item.with_last_write(write), version=item.version + 1)
@@ -207,8 +210,7 @@ class Store(EventStore[Deployment]):
         """Return the status word."""
         return status(item, now)
 
-    def version(self, item: Deployment) -> int:
-        """Return how many writes have settled."""
+    def _version(self, item: Deployment) -> int:
         return item.version
 
 
