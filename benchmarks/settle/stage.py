@@ -139,7 +139,7 @@ class Stage:
         for wait in self.waits:
             now = self.world.now
             assert now is not None
-            write = self.world.digitalocean.truth(wait.id, now).writes[wait.write]
+            write = self.world.digitalocean.store.truth(wait.id, now).writes[wait.write]
             wait.ends_at = write.settles_at - EPOCH
             wait.ends_well = write.ends != "error"
             assert isinstance(write, Write)

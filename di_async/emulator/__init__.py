@@ -13,9 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .cloud.durations import Fixed, Lifecycle, LogNormal
     from .cloud.faults import Fault
     from .cloud.http import Response
+    from .cloud.simulation import Fixed, Lifecycle, LogNormal
     from .emulator import Emulator, Options, running, threaded
     from .world import Stats, World
 
@@ -36,9 +36,9 @@ __all__ = [
 _MODULES = {
     "Emulator": "emulator",
     "Fault": "cloud.faults",
-    "Fixed": "cloud.durations",
-    "Lifecycle": "cloud.durations",
-    "LogNormal": "cloud.durations",
+    "Fixed": "cloud.simulation",
+    "Lifecycle": "cloud.simulation",
+    "LogNormal": "cloud.simulation",
     "Options": "emulator",
     "Response": "cloud.http",
     "Stats": "world",

@@ -15,10 +15,7 @@ from .cloud.http import Json, Request, Response, json_response
 
 
 def answer(
-    request: Request,
-    faults: FaultRegistry,
-    arm: Callable[..., Fault],
-    state: Callable[[], Json],
+    request: Request, faults: FaultRegistry, arm: Callable[..., Fault], state: Callable[[], Json]
 ) -> Response:
     """Answer a control request; `arm` arms a fault and `state` returns the world's state."""
     match request.method, request.segments[1:]:

@@ -15,10 +15,9 @@ from typing import TypedDict, Unpack
 from aiohttp import web
 
 from . import http_server
-from .cloud.durations import Lifecycle
 from .cloud.faults import Fault
 from .cloud.http import Response
-from .cloud.simulation import Case, Dialect
+from .cloud.simulation import Case, Dialect, Lifecycle
 from .cloud.store import Truth
 from .digitalocean.store import Instance, Token
 from .exoscale.store import Deployment as ExoscaleDeployment

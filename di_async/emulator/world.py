@@ -10,21 +10,23 @@ from collections.abc import Callable, Mapping
 from attrs import asdict, evolve, frozen
 
 from . import control
-from .cloud import fault_responses
-from .cloud.durations import Lifecycle
+from .cloud import faults
 from .cloud.faults import OUTCOME_KINDS, RESPONSE_KINDS, Fault, FaultRegistry
 from .cloud.http import ApiError, Json, Response, parse_request
 from .cloud.provider import Call, Provider
 from .cloud.rate_limit import RateLimiter, RateLimits, RateLimitStatus, RequestCounter
-from .cloud.simulation import Case, Dialect, Settings, Simulation
+from .cloud.simulation import Case, Dialect, Lifecycle, Settings, Simulation
 from .cloud.store import Truth
 from .digitalocean.catalog import CA_PEM
 from .digitalocean.provider import DigitalOcean
+from .digitalocean.seeding import add_instance
 from .digitalocean.store import Instance, Token
+from .exoscale import seeding as exoscale_seeding
 from .exoscale.provider import Exoscale
 from .exoscale.store import Deployment as ExoscaleDeployment
 from .exoscale.store import Model as ExoscaleModel
 from .gcore.provider import Gcore
+from .gcore.seeding import add_deployment as add_gcore_deployment
 from .gcore.store import ApiKey
 from .gcore.store import Deployment as GcoreDeployment
 
@@ -137,7 +139,7 @@ class World:
             return self._execute(provider, call, render), status
         refused = render(_rate_limit_error())
         if status.refused_by == "minute":
-            seconds = fault_responses.whole_seconds(status.retry_in / self.time_scale)
+            seconds = faults.whole_seconds(status.retry_in / self.time_scale)
             refused.headers["retry-after"] = seconds
         return refused, status
 
@@ -157,11 +159,11 @@ class World:
             return execute()
         if fault.kind == "rate_limit":
             refused, has_limits = render(_rate_limit_error()), provider.limits is not None
-            return fault_responses.rate_limit_response(
+            return faults.rate_limit_response(
                 fault, call.now, self.time_scale, refused, has_limits=has_limits
             )
-        response = execute() if fault_responses.is_executed(fault) else Response(200)
-        return fault_responses.faulty_response(fault, response, render)
+        response = execute() if faults.is_executed(fault) else Response(200)
+        return faults.faulty_response(fault, response, render)
 
     # -- tests ---------------------------------------------------------------------------------
 
@@ -173,18 +175,18 @@ class World:
         moment = self._advance(now)
         if kind in OUTCOME_KINDS and settings.get("id") and not settings.get("on"):
             fault = self.faults.create(kind, moment, **settings)
-            self._provider_of(fault.id or "").inject_outcome_fault(fault, moment)
+            self._provider_of(fault.id or "").context.inject_outcome_fault(fault, moment)
             return fault
         return self.faults.arm(kind, moment, **settings)
 
     def truth(self, id: str, now: float | None = None) -> Truth:
         """Return the real state of any vendor's resource, regardless of faults."""
         moment = self._advance(now)
-        return self._provider_of(id).truth(id, moment)
+        return self._provider_of(id).store.truth(id, moment)
 
     def add_instance(self, *, now: float | None = None, **settings: object) -> Instance:
         """Add a DigitalOcean instance without a request; see `SeedInstance` for the settings."""
-        return self.digitalocean.add_instance(self._advance(now), **settings)
+        return add_instance(self.digitalocean.context, self._advance(now), **settings)
 
     def add_token(self, id: str, name: str = "placed", *, now: float | None = None) -> Token:
         """Add an access token of a DigitalOcean instance without a request."""
@@ -195,21 +197,23 @@ class World:
         self, *, now: float | None = None, **settings: object
     ) -> GcoreDeployment:
         """Add a Gcore deployment or instance; see `SeedDeployment` of `gcore`."""
-        return self.gcore.add_deployment(self._advance(now), **settings)
+        return add_gcore_deployment(self.gcore.context, self._advance(now), **settings)
 
     def add_gcore_key(self, name: str = "placed", *, now: float | None = None) -> ApiKey:
         """Add a key for the endpoints of Gcore deployments, without a request."""
-        return self.gcore.add_key(self._advance(now), name)
+        return self.gcore.account.add_key(self._advance(now), name)
 
     def add_exoscale_deployment(
         self, *, now: float | None = None, **settings: object
     ) -> ExoscaleDeployment:
         """Add a deployment, and its model, without a request; see `SeedDeployment`."""
-        return self.exoscale.add_deployment(self._advance(now), **settings)
+        return exoscale_seeding.add_deployment(
+            self.exoscale.context, self._advance(now), **settings
+        )
 
     def add_exoscale_model(self, *, now: float | None = None, **settings: object) -> ExoscaleModel:
         """Add a model without a request; see `SeedModel` for the settings."""
-        return self.exoscale.add_model(self._advance(now), **settings)
+        return exoscale_seeding.add_model(self.exoscale.context, self._advance(now), **settings)
 
     @property
     def token(self) -> str:

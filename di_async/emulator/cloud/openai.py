@@ -28,12 +28,7 @@ def serve(find: Callable[[], ServedModels], created: int, request: Request) -> R
     try:
         return _answer(find(), created, request)
     except ApiError as failure:
-        error = {
-            "message": failure.message,
-            "type": "error",
-            "param": None,
-            "code": failure.status,
-        }
+        error = {"message": failure.message, "type": "error", "param": None, "code": failure.status}
         return json_response(failure.status, {"error": error})
 
 

@@ -6,7 +6,7 @@ never change another's.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from attrs import frozen
 
@@ -14,7 +14,7 @@ from .faults import Fault, FaultRegistry
 from .http import ApiError, Json, Request, Response
 from .rate_limit import RateLimits, RateLimitStatus
 from .simulation import IdGenerator, Settings, Simulation
-from .store import StaleView, Store, Truth
+from .store import StaleView, Store
 
 S = TypeVar("S", bound=Store)
 T = TypeVar("T")
@@ -42,7 +42,7 @@ Handler = Callable[[Call], Response]
 
 
 @frozen
-class ProviderContext(Generic[S]):
+class ProviderContext(ABC, Generic[S]):
     """What the handlers of one vendor share."""
 
     simulation: Simulation
@@ -50,6 +50,10 @@ class ProviderContext(Generic[S]):
     faults: FaultRegistry
     settings: Settings
     store: S
+
+    @abstractmethod
+    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
+        """Apply an outcome fault to the resource `fault.id` now; ValueError if it cannot."""
 
     def take_fault(self, call: Call, *kinds: str, id: str = "", region: str = "") -> Fault | None:
         """Return the fault that applies to a call's resource (by default the call's own)."""
@@ -107,8 +111,9 @@ class Routes:
 class Provider(ABC):
     """One vendor's API in a world. The world calls it in the order of these methods."""
 
-    routes: Routes
+    context: ProviderContext[Any]
     store: Store
+    routes: Routes
     limits: RateLimits | None = None
     """The rate limits of each account; None has none."""
     id_params: ClassVar[tuple[str, ...]] = ("id",)
@@ -121,12 +126,13 @@ class Provider(ABC):
     def owns(self, request: Request) -> bool:
         """Return whether the path belongs to this vendor."""
 
+    def locate(self, request: Request) -> tuple[str, tuple[str, ...]]:
+        """Return the region of a request, and the path to look up."""
+        return "", request.segments
+
     def route(self, now: float, request: Request) -> Call:
         """Return the call that a request makes."""
-        return self.call(now, request, request.segments)
-
-    def call(self, now: float, request: Request, path: tuple[str, ...], region: str = "") -> Call:
-        """Look up a path in the routes."""
+        region, path = self.locate(request)
         operation, params, path_exists = self.routes.match(request.method, path)
         id = next((params[name] for name in self.id_params if name in params), "")
         return Call(now, request, operation, params, id, region, path_exists)
@@ -163,14 +169,6 @@ class Provider(ABC):
         """Answer a data-plane request; None if the key is not of this vendor."""
 
     # -- tests -----------------------------------------------------------------------------------
-
-    def truth(self, id: str, now: float) -> Truth:
-        """Return the real state of a resource."""
-        return self.store.truth(id, now)
-
-    @abstractmethod
-    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
-        """Apply an outcome fault to the resource `fault.id` now; ValueError if it cannot."""
 
     @abstractmethod
     def state_rows(self, now: float) -> list[Json]:

@@ -7,7 +7,7 @@ import heapq
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -139,31 +139,6 @@ def seen_through(
     return current
 
 
-class StaleViews(Generic[T]):
-    """The stale views of many resources, by id."""
-
-    def __init__(self) -> None:
-        self._views: dict[str, list[StaleView[T]]] = {}
-
-    def add(self, id: str, views: Iterable[StaleView[T]]) -> None:
-        """Add views of a resource."""
-        if more := list(views):
-            self._views.setdefault(id, []).extend(more)
-
-    def get(self, id: str, items: Mapping[str, T], now: float) -> T | None:
-        """Return the resource as a GET sees it; None is 404."""
-        return seen_through(self._views.get(id, ()), now, items.get(id))
-
-    def list(self, items: Mapping[str, T], now: float) -> list[T]:
-        """Return the resources as a list sees them, oldest first."""
-        if not self._views:
-            return list(items.values())
-        rows: dict[str, T | None] = dict(items)
-        for id, views in self._views.items():
-            rows[id] = seen_through(views, now, items.get(id), in_list=True)
-        return [row for row in rows.values() if row is not None]
-
-
 class EventStore(Store, Generic[R]):
     """A store whose resources change when an event is due; `advance` applies the events."""
 
@@ -173,7 +148,7 @@ class EventStore(Store, Generic[R]):
         self.items: dict[str, R] = {}
         self.deleted: dict[str, R] = {}
         self.created = Counter()
-        self.views: StaleViews[R] = StaleViews()
+        self._views: dict[str, list[StaleView[R]]] = {}
         self.events = EventQueue()
 
     @abstractmethod
@@ -210,13 +185,23 @@ class EventStore(Store, Generic[R]):
             elif item.in_flight and item.last_write.settles_at == at:
                 self._settle(item, at)
 
+    def add_views(self, id: str, views: Iterable[StaleView[R]]) -> None:
+        """Add stale views of a resource."""
+        if more := list(views):
+            self._views.setdefault(id, []).extend(more)
+
     def get(self, id: str, now: float) -> R | None:
         """Return the resource as a GET sees it; None is 404."""
-        return self.views.get(id, self.items, now)
+        return seen_through(self._views.get(id, ()), now, self.items.get(id))
 
-    def list(self, now: float) -> list[R]:
+    def read_all(self, now: float) -> list[R]:
         """Return the resources as a list sees them, oldest first."""
-        return self.views.list(self.items, now)
+        if not self._views:
+            return list(self.items.values())
+        rows: dict[str, R | None] = dict(self.items)
+        for id, views in self._views.items():
+            rows[id] = seen_through(views, now, self.items.get(id), in_list=True)
+        return [row for row in rows.values() if row is not None]
 
     def knows(self, id: str) -> bool:
         """Return whether a resource with this id exists or existed."""

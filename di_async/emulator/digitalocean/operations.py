@@ -4,28 +4,23 @@ A choice that the vendor's documentation leaves open is explained
 where it is made.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import orjson
 from attrs import evolve, frozen
 
-from di_async.emulator.cloud.http import (
-    JSON_HEADERS,
-    ApiError,
-    Json,
-    Response,
-    json_response,
-    parse_json_object,
-)
+from di_async.emulator.cloud.http import ApiError, Json, Response, json_response, parse_json_object
 from di_async.emulator.cloud.provider import Call
 
 from .catalog import MODELS_BY_SLUG
 from .outcomes import BASE, Context
-from .shapes import page_slice
 from .store import Deployment, Instance, Model
 from .validation import SpecRequest, parse_name, parse_page, parse_secrets, parse_spec
 
 LIST = f"GET {BASE}"
+
+T = TypeVar("T")
 
 
 @frozen
@@ -35,14 +30,14 @@ class Operations(Context):
     def list_instances(self, call: Call) -> Response:
         """Return the instances, filtered by region and name; `name` is undocumented but works."""
         region, name = call.request.query.get("region"), call.request.query.get("name")
-        rows = self.store.list(call.now)
+        rows = self.store.read_all(call.now)
         if region:
             rows = [instance for instance in rows if instance.region == region]
         if name:
             rows = [instance for instance in rows if instance.name == name]
-        on_page = page_slice(rows, *parse_page(call.request.query))
-        rendered = [self._rendered(call, instance) for instance in on_page]
-        return self._page_response(call, "dedicated_inferences", rendered, len(rows))
+        return self._page_response(
+            call, "dedicated_inferences", rows, lambda instance: self._rendered(call, instance)
+        )
 
     def get_instance(self, call: Call) -> Response:
         """Return one instance."""
@@ -54,8 +49,7 @@ class Operations(Context):
         slug = call.request.query.get("slug")
         gpus = self._gpus(self._read(call))
         rows = [gpu for gpu in gpus if slug in (None, "", gpu["slug"])]
-        on_page = page_slice(rows, *parse_page(call.request.query))
-        return self._page_response(call, "accelerators", on_page, len(rows))
+        return self._page_response(call, "accelerators", rows, lambda gpu: gpu)
 
     def get_accelerator(self, call: Call) -> Response:
         """Return one GPU; the vendor does not wrap it."""
@@ -73,9 +67,9 @@ class Operations(Context):
         """Return the access tokens, without their values."""
         self._read(call)
         tokens = list(self.store.tokens.get(call.id, {}).values())
-        on_page = page_slice(tokens, *parse_page(call.request.query))
-        rendered = [self.shapes.token(token, value=False) for token in on_page]
-        return self._page_response(call, "tokens", rendered, len(tokens))
+        return self._page_response(
+            call, "tokens", tokens, lambda token: self.shapes.token(token, value=False)
+        )
 
     def get_sizes(self, call: Call) -> Response:
         """Return regions and prices."""
@@ -184,15 +178,21 @@ class Operations(Context):
         status = fault.word if fault else self.store.status(instance, call.now)
         return self.shapes.rendered(instance, status, row=call.operation == LIST)
 
-    def _page_response(self, call: Call, key: str, rows: Iterable[object], total: int) -> Response:
-        """Return one page of a list, with links and the total."""
+    def _page_response(
+        self, call: Call, key: str, rows: Sequence[T], render: Callable[[T], object]
+    ) -> Response:
+        """Return the requested page of a list, with links and the total."""
         request = call.request
         page, per_page = parse_page(request.query)
         host = request.headers.get("host", "api.digitalocean.com")
         url = f"{self.settings.scheme}://{host}{request.path}"
-        links = self.shapes.links(url, request.query, page, per_page, total)
-        body = {key: list(rows), "links": links, "meta": {"total": total}}
-        return Response(200, dict(JSON_HEADERS), orjson.dumps(body))
+        on_page = rows[(page - 1) * per_page : page * per_page]
+        body = {
+            key: [render(row) for row in on_page],
+            "links": self.shapes.links(url, request.query, page, per_page, len(rows)),
+            "meta": {"total": len(rows)},
+        }
+        return json_response(200, body)
 
     def _gpus(self, instance: Instance) -> Iterator[Json]:
         # Only running ones: a GPU that is not assigned yet has no id.
@@ -243,7 +243,7 @@ class Operations(Context):
 
     def _add_stale_views(self, call: Call, after: Instance, before: Instance | None) -> None:
         views = self.stale_views(call, before, after.id, after.region)
-        self.store.views.add(after.id, views)
+        self.store.add_views(after.id, views)
 
 
 def not_found() -> ApiError:

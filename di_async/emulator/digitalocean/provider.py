@@ -5,7 +5,7 @@ import math
 from attrs import asdict
 
 from di_async.emulator.cloud import openai
-from di_async.emulator.cloud.faults import Fault, FaultRegistry
+from di_async.emulator.cloud.faults import FaultRegistry
 from di_async.emulator.cloud.http import ApiError, Json, Request, Response, json_response
 from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.rate_limit import RateLimits, RateLimitStatus
@@ -13,9 +13,8 @@ from di_async.emulator.cloud.simulation import Settings, Simulation
 
 from .operations import LIST, Operations, not_found
 from .outcomes import BASE
-from .seeding import SeedInstance, add_instance
-from .shapes import DocumentedShapes, ObservedShapes
-from .store import Instance, Store
+from .shapes import ObservedShapes, Shapes
+from .store import Store
 
 # https://docs.digitalocean.com/reference/api/reference/#http-statuses: the body's `id` is a slug.
 _SLUGS = {
@@ -35,22 +34,17 @@ class DigitalOcean(Provider):
 
     method_not_allowed = "{method} is not allowed here."
     limits: RateLimits
+    context: Operations
     store: Store
 
     def __init__(
-        self,
-        simulation: Simulation,
-        faults: FaultRegistry,
-        settings: Settings,
-        limits: RateLimits,
+        self, simulation: Simulation, faults: FaultRegistry, settings: Settings, limits: RateLimits
     ) -> None:
         self.limits = limits
         self.token = "dop_v1_" + simulation.new_hex(64)
         self.read_only_token = "dop_v1_" + simulation.new_hex(64)
         store = Store(simulation, settings)
-        shapes = (DocumentedShapes if settings.dialect == "documented" else ObservedShapes)(
-            settings
-        )
+        shapes = (Shapes if settings.dialect == "documented" else ObservedShapes)(settings)
         vpc = simulation.new_uuid()
         # Its ids come from the world's own stream: that keeps the ids of earlier seeds.
         api = Operations(simulation, simulation, faults, settings, store, shapes, vpc)
@@ -132,17 +126,9 @@ class DigitalOcean(Provider):
         slugs = tuple(model.slug for model in instance.current.models)
         return openai.ServedModels(instance.id, slugs)
 
-    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
-        """Apply an outcome fault to one instance now."""
-        self.context.inject_outcome_fault(fault, now)
-
     def state_rows(self, now: float) -> list[Json]:
         """Return the existing instances."""
         return [
-            {"name": one.name, "region": one.region, **asdict(self.truth(one.id, now))}
+            {"name": one.name, "region": one.region, **asdict(self.store.truth(one.id, now))}
             for one in self.store.items.values()
         ]
-
-    def add_instance(self, now: float, **settings: object) -> Instance:
-        """Add an instance; see `SeedInstance` for the settings."""
-        return add_instance(self.context, now, SeedInstance(**settings))  # type: ignore[arg-type]

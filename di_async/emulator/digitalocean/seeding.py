@@ -52,8 +52,9 @@ class SeedInstance:
         )
 
 
-def add_instance(api: Operations, now: float, seed: SeedInstance) -> Instance:
-    """Add an instance in the requested status."""
+def add_instance(api: Operations, now: float, **settings: object) -> Instance:
+    """Add an instance in the requested status; see `SeedInstance` for the settings."""
+    seed = SeedInstance(**settings)  # type: ignore[arg-type]
     spec = seed.spec(f"placed-{len(api.store.created)}")
     instance = api.new_instance(now, spec, has_secret=True)
     if seed.created is not None:
@@ -88,7 +89,5 @@ def _changing(api: Operations, now: float, instance: Instance, seed: SeedInstanc
         instance.current, id=api.ids.new_uuid(), version=instance.current.version + 1
     )
     return evolve(
-        instance,
-        writes=(*instance.writes, write),
-        pending=pending if action == "update" else None,
+        instance, writes=(*instance.writes, write), pending=pending if action == "update" else None
     )

@@ -12,65 +12,29 @@ import base64
 import math
 import string
 import uuid
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import ClassVar, TypeVar
 from urllib.parse import urlencode
 
 import orjson
 from attrs import evolve
 
 from di_async.emulator.cloud.http import Json
-from di_async.emulator.cloud.simulation import Settings
+from di_async.emulator.cloud.simulation import Settings, timestamp_text
 
 from .catalog import MODELS, REGIONS, SIZES
 from .store import Accelerator, Deployment, Instance, Model, Token, accelerator_id
 
-T = TypeVar("T")
-
 _DIGITS = string.digits + string.ascii_lowercase
 
 
-class Shapes(ABC):
-    """The JSON of one dialect."""
+class Shapes:
+    """The JSON of the reference page."""
 
-    token_created_status: ClassVar[int]
-    gated_field: ClassVar[str]
+    token_created_status = 202
+    gated_field = "is_gated_model"
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._rendered: dict[tuple[str, bool], tuple[Instance, str, bytes]] = {}
-
-    @abstractmethod
-    def created(self, instance: Instance, status: str, token: Token) -> Json:
-        """Return the response to a create."""
-
-    @abstractmethod
-    def instance(self, instance: Instance, status: str) -> Json:
-        """Return one instance, not wrapped."""
-
-    @abstractmethod
-    def row(self, instance: Instance, status: str) -> Json:
-        """Return one row of a list of instances."""
-
-    @abstractmethod
-    def token(self, token: Token, *, value: bool) -> Json:
-        """Return one access token."""
-
-    @abstractmethod
-    def accelerator(
-        self, instance: Instance, model: Model, entry: Accelerator, number: int
-    ) -> Json:
-        """Return one GPU in use."""
-
-    @abstractmethod
-    def sizes(self) -> Json:
-        """Return regions and prices."""
-
-    @abstractmethod
-    def links(self, url: str, query: dict[str, str], page: int, per_page: int, total: int) -> Json:
-        """Return the links of a page."""
 
     def rendered(self, instance: Instance, status: str, *, row: bool) -> orjson.Fragment:
         """Return a row or a whole instance as JSON text, cached until it changes."""
@@ -113,13 +77,6 @@ class Shapes(ABC):
         if self.settings.dataplane_url:
             return self.settings.dataplane_url
         return f"https://{_base36(instance.id)}-{kind}-dedicated-inference.do-infra.ai"
-
-
-class DocumentedShapes(Shapes):
-    """The JSON of the vendor's reference page."""
-
-    token_created_status = 202
-    gated_field = "is_gated_model"
 
     def created(self, instance: Instance, status: str, token: Token) -> Json:
         """Return the response to a create."""
@@ -328,13 +285,9 @@ class ObservedShapes(Shapes):
         self, instance: Instance, model: Model, entry: Accelerator, number: int
     ) -> Json:
         """Return one GPU in use."""
-        return {
-            "id": accelerator_id(model, entry, number),
-            "name": gpu_name(model, entry, number),
-            "slug": entry.slug,
-            "status": self.cased("active"),
-            "created_at": timestamp_text(instance.created),
-        }
+        gpu = super().accelerator(instance, model, entry, number)
+        del gpu["role"]
+        return gpu
 
     def sizes(self) -> Json:
         """Return regions and prices, one row per size, with its hardware."""
@@ -361,11 +314,6 @@ class ObservedShapes(Shapes):
         return {"pages": {"next": ""} | page_links(url, query, page, per_page, total)}
 
 
-def timestamp_text(stamp: int) -> str:
-    """Return a timestamp as RFC 3339 text."""
-    return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def gpu_name(model: Model, entry: Accelerator, number: int) -> str:
     """Return a GPU's name, like the vendor's `mi300x1-ghfpsf`."""
     letters = uuid.UUID(accelerator_id(model, entry, number)).int
@@ -389,11 +337,6 @@ def page_links(
     if page < last:
         links["next"] = link(page + 1)
     return {**links, "last": link(last)}
-
-
-def page_slice(rows: Sequence[T], page: int, per_page: int) -> Sequence[T]:
-    """Return the rows of one page."""
-    return rows[(page - 1) * per_page : page * per_page]
 
 
 def _token(token: Token) -> Json:

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from di_async.emulator.cloud.http import ApiError, Json, Response, json_response
 from di_async.emulator.cloud.provider import Call
+from di_async.emulator.cloud.simulation import timestamp_text
 
 from . import shapes
 from .catalog import GATED, GPUS, MODEL_SIZE, PARAMETERS, ZONES
@@ -85,7 +86,7 @@ class Operations(Context):
         if deployment.state_details:
             lines.append(deployment.state_details)
         kept = lines if tail is None else lines[max(0, len(lines) - tail) :]
-        at = shapes.timestamp_text(deployment.updated)
+        at = timestamp_text(deployment.updated)
         node = f"{deployment.id[:8]}-0"
         logs = [{"time": at, "node": node, "message": message} for message in kept]
         return json_response(200, {"logs": logs})
@@ -151,7 +152,6 @@ class Operations(Context):
         planned = PlannedWrite(
             action="create",
             duration=self.settings.lifecycle.create,
-            command="get-deployment",
             after=deployment,
             stages=_CREATE_STAGES,
         )
@@ -165,13 +165,7 @@ class Operations(Context):
         version, so it does not.
         """
         timeline, before = self._writable_deployment(call)
-        request = parse_update(call.request.body)
-        after = evolve(
-            before,
-            name=request.name or before.name,
-            version=request.version or before.version,
-            parameters=before.parameters if request.parameters is None else request.parameters,
-        )
+        after = evolve(before, **parse_update(call.request.body))  # type: ignore[arg-type]
         planned = self._planned_change("update", "updating", before, after)
         return self._accept(call, timeline, planned)
 
@@ -188,16 +182,16 @@ class Operations(Context):
     def delete_deployment(self, call: Call) -> Response:
         """Delete a deployment; no state shows it, a GET is 404 once the operation has ended."""
         timeline, before = self._writable_deployment(call)
-        return self._delete(call, timeline, before, "get-deployment")
+        return self._delete(call, timeline, before)
 
     def create_model(self, call: Call) -> Response:
         """Create a model: its download takes as long as an update of a deployment."""
-        request = parse_model(call.request.body)
+        name, has_token = parse_model(call.request.body)
         stamp = self.simulation.timestamp(call.now)
         model = Model(
             id=self.ids.new_uuid(),
             zone=call.region,
-            name=request.name,
+            name=name,
             state="creating",
             created=stamp,
             updated=stamp,
@@ -206,11 +200,10 @@ class Operations(Context):
         planned = PlannedWrite(
             action="create",
             duration=self.settings.lifecycle.update,
-            command="get-model",
             after=model,
             stages=((0.0, "downloading"),),
             # A 200 promises nothing: whether the weights are accessible shows in the download.
-            ends_well=request.has_token or not request.name.startswith(GATED),
+            ends_well=has_token or not name.startswith(GATED),
         )
         return self._accept(call, self.store.add_model(model), planned)
 
@@ -224,7 +217,7 @@ class Operations(Context):
         ]
         if used_by:
             raise ApiError(412, "The model is in use", body={"deployments": used_by})
-        return self._delete(call, timeline, before, "get-model")
+        return self._delete(call, timeline, before)
 
     # -- helpers ----------------------------------------------------------------------------------
 
@@ -250,15 +243,14 @@ class Operations(Context):
         return PlannedWrite(
             action=action,
             duration=self.settings.lifecycle.update,
-            command="get-deployment",
             before=before,
             after=after,
             stages=((0.0, word),),
         )
 
-    def _delete(self, call: Call, timeline: Timeline[R], before: R, command: str) -> Response:
+    def _delete(self, call: Call, timeline: Timeline[R], before: R) -> Response:
         duration = self.settings.lifecycle.delete
-        planned = PlannedWrite(action="delete", duration=duration, command=command, before=before)
+        planned = PlannedWrite(action="delete", duration=duration, before=before)
         return self._accept(call, timeline, planned)
 
     def _accept(self, call: Call, timeline: Timeline[R], planned: PlannedWrite[R]) -> Response:

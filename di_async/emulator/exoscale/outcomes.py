@@ -9,9 +9,9 @@ from typing import Generic
 
 from attrs import evolve, frozen
 
-from di_async.emulator.cloud.durations import Duration
 from di_async.emulator.cloud.faults import OUTCOME_KINDS, Fault
 from di_async.emulator.cloud.provider import Call, ProviderContext
+from di_async.emulator.cloud.simulation import Duration
 
 from .store import Operation, R, States, Store, Timeline, Write
 
@@ -29,7 +29,6 @@ class PlannedWrite(Generic[R]):
 
     action: str
     duration: Duration
-    command: str
     before: R | None = None
     after: R | None = None
     stages: tuple[tuple[float, str], ...] = ()
@@ -61,8 +60,15 @@ class Context(ProviderContext[Store]):
         timeline.views += self.stale_views(call, planned.before, timeline.id, timeline.zone, since)
         return write.operation
 
-    def inject_outcome_fault(self, timeline: Timeline[R], fault: Fault, now: float) -> None:
-        """Apply an outcome fault now; raise ValueError if it cannot apply."""
+    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
+        """Apply an outcome fault to a model or deployment now; ValueError if it cannot apply."""
+        id = fault.id or ""
+        if id in self.store.deployments:
+            self._inject(self.store.deployments[id], fault, now)
+        else:
+            self._inject(self.store.models[id], fault, now)
+
+    def _inject(self, timeline: Timeline[R], fault: Fault, now: float) -> None:
         resource, write = timeline.at(now), timeline.writes[-1]
         if resource is None:
             raise ValueError(f"{fault.id!r} is gone")
@@ -85,13 +91,9 @@ class Context(ProviderContext[Store]):
         lasts = self.simulation.draw(planned.duration)
         is_delete = planned.after is None
         share = 1.0 if is_delete else self.settings.lifecycle.operation_share
-        path = call.operation.partition(" ")[2].partition("/{")[0]
-        operation = Operation(
+        operation = Operation.on(
+            subject,
             id=self.ids.new_uuid(),
-            zone=subject.zone,
-            target=subject.id,
-            link=f"{path}/{subject.id}",
-            command=planned.command,
             ends_at=now + share * lasts,
             referenced=self.take_fault(call, "no_reference", id=subject.id) is None,
         )

@@ -3,12 +3,12 @@
 from attrs import asdict
 
 from di_async.emulator.cloud import openai
-from di_async.emulator.cloud.faults import Fault, FaultRegistry
+from di_async.emulator.cloud.faults import FaultRegistry
 from di_async.emulator.cloud.http import ApiError, Json, Request, Response
 from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.simulation import Settings, Simulation
 
-from . import seeding, shapes, signature
+from . import shapes, signature
 from .catalog import DEFAULT_ZONE, ZONES
 from .operations import Operations, not_found
 from .store import Deployment, Model, Store, Timeline
@@ -24,6 +24,7 @@ _SERVING_STATES = ("ready", "scaling", "updating")
 class Exoscale(Provider):
     """Exoscale's API: every zone of one organisation. The vendor documents no rate limits."""
 
+    context: Operations
     store: Store
 
     def __init__(self, simulation: Simulation, faults: FaultRegistry, settings: Settings) -> None:
@@ -59,12 +60,12 @@ class Exoscale(Provider):
         """Return whether the path is one of a zone, or of the default zone."""
         return request.segments[:1] == ("zones",) or request.segments[:2] in _OWN_PATHS
 
-    def route(self, now: float, request: Request) -> Call:
-        """Return the call that a request makes, in its zone."""
-        zone, path = DEFAULT_ZONE, request.segments
+    def locate(self, request: Request) -> tuple[str, tuple[str, ...]]:
+        """Return the zone of a request, and the path without it."""
+        path = request.segments
         if path[:1] == ("zones",):
-            zone, path = path[1] if len(path) > 1 else "", path[2:]
-        return self.call(now, request, path, zone)
+            return path[1] if len(path) > 1 else "", path[2:]
+        return DEFAULT_ZONE, path
 
     def authorize(self, call: Call) -> str:
         """Return the key that signed the request; the list of zones needs none."""
@@ -72,10 +73,7 @@ class Exoscale(Provider):
         if lists_zones and "authorization" not in request.headers:
             return ""
         clock = self.context.simulation.real_time(call.now)
-        secrets = {
-            self.api_key: self.api_secret,
-            self.restricted_key: self.restricted_secret,
-        }
+        secrets = {self.api_key: self.api_secret, self.restricted_key: self.restricted_secret}
         key = signature.verify(request, secrets, clock)
         # Signed, the list of zones needs the key's permission, and the role has none for zones.
         if key == self.restricted_key and (request.method != "GET" or lists_zones):
@@ -116,14 +114,6 @@ class Exoscale(Provider):
             raise ApiError(503, "The model is still warming up")
         return openai.ServedModels(deployment.id, (deployment.model_name,))
 
-    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
-        """Apply an outcome fault to a model or deployment now."""
-        id = fault.id or ""
-        if id in self.store.deployments:
-            self.context.inject_outcome_fault(self.store.deployments[id], fault, now)
-        else:
-            self.context.inject_outcome_fault(self.store.models[id], fault, now)
-
     def state_rows(self, now: float) -> list[Json]:
         """Return the existing models and deployments."""
         found: list[Model | Deployment | None] = [
@@ -131,17 +121,7 @@ class Exoscale(Provider):
             *(timeline.at(now) for timeline in self.store.deployments.values()),
         ]
         return [
-            {"name": one.name, "region": one.zone, **asdict(self.truth(one.id, now))}
+            {"name": one.name, "region": one.zone, **asdict(self.store.truth(one.id, now))}
             for one in found
             if one is not None
         ]
-
-    def add_deployment(self, now: float, **settings: object) -> Deployment:
-        """Add a deployment; see `SeedDeployment` for the settings."""
-        seed = seeding.SeedDeployment(**settings)  # type: ignore[arg-type]
-        return seeding.add_deployment(self.context, now, seed)
-
-    def add_model(self, now: float, **settings: object) -> Model:
-        """Add a model; see `SeedModel` for the settings."""
-        seed = seeding.SeedModel(**settings)  # type: ignore[arg-type]
-        return seeding.add_model(self.context, now, seed)

@@ -54,8 +54,9 @@ class SeedDeployment(Seed):
     visibility: str = field(default="private", validator=validators.in_(("private", "public")))
 
 
-def add_model(context: Context, now: float, seed: SeedModel) -> Model:
-    """Add a model in the requested state."""
+def add_model(context: Context, now: float, **settings: object) -> Model:
+    """Add a model in the requested state; see `SeedModel` for the settings."""
+    seed = SeedModel(**settings)  # type: ignore[arg-type]
     stamp = context.simulation.timestamp(now) if seed.created is None else seed.created
     model = Model(
         id=context.ids.new_uuid(),
@@ -66,13 +67,14 @@ def add_model(context: Context, now: float, seed: SeedModel) -> Model:
         updated=stamp,
         size=MODEL_SIZE,
     )
-    write, states = _create(context, now, model, seed, "get-model")
+    write, states = _create(context, now, model, seed)
     context.store.add_model(model).begin(write, states)
     return model
 
 
-def add_deployment(context: Context, now: float, seed: SeedDeployment) -> Deployment:
-    """Add a deployment in the requested state."""
+def add_deployment(context: Context, now: float, **settings: object) -> Deployment:
+    """Add a deployment in the requested state; see `SeedDeployment` for the settings."""
+    seed = SeedDeployment(**settings)  # type: ignore[arg-type]
     model = _model(context, now, seed)
     stamp = context.simulation.timestamp(now) if seed.created is None else seed.created
     deployment = Deployment(
@@ -93,7 +95,7 @@ def add_deployment(context: Context, now: float, seed: SeedDeployment) -> Deploy
         visibility=seed.visibility,
         reachable=seed.state in ("ready", "scaling", "updating"),
     )
-    write, states = _create(context, now, deployment, seed, "get-deployment")
+    write, states = _create(context, now, deployment, seed)
     context.store.add_deployment(deployment, context.new_api_key()).begin(write, states)
     return deployment
 
@@ -103,12 +105,10 @@ def _model(context: Context, now: float, seed: SeedDeployment) -> Model:
         model = timeline.at(now)
         if model and (model.zone, model.name) == (seed.zone, seed.model_name):
             return model
-    return add_model(context, now, SeedModel(zone=seed.zone, name=seed.model_name))
+    return add_model(context, now, zone=seed.zone, name=seed.model_name)
 
 
-def _create(
-    context: Context, now: float, resource: R, seed: Seed, command: str
-) -> tuple[Write, States[R]]:
+def _create(context: Context, now: float, resource: R, seed: Seed) -> tuple[Write, States[R]]:
     """Return the write that leads to a seeded resource, and its states."""
     done = resource.state in ("ready", "error")
     lasts = 0.0 if done else seed.settles_in
@@ -119,14 +119,8 @@ def _create(
     if not done and settles_at < math.inf:
         updated = context.simulation.timestamp(settles_at, resource.updated)
         states.append((settles_at, resource.with_state("ready", updated)))
-    operation = Operation(
-        id=context.ids.new_uuid(),
-        zone=resource.zone,
-        target=resource.id,
-        link=f"/v2/ai/{command.removeprefix('get-')}/{resource.id}",
-        command=command,
-        ends_at=settles_at if resource.state == "creating" else now,
-    )
+    ends_at = settles_at if resource.state == "creating" else now
+    operation = Operation.on(resource, context.ids.new_uuid(), ends_at)
     action = _ACTIONS.get(resource.state, "create")
     ends = "error" if resource.state == "error" else "ready"
     return Write(action, now, operation, settles_at, ends), states

@@ -4,11 +4,10 @@ The dialect decides what is shown for unknown values: the published schema has s
 everywhere (`documented`), earlier pages had nulls (`observed`).
 """
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 
 from di_async.emulator.cloud.http import ApiError, Json, Response, json_response
-from di_async.emulator.cloud.simulation import Settings
+from di_async.emulator.cloud.simulation import Settings, timestamp_text
 
 from .catalog import SERVICE_LEVEL
 from .store import Deployment, Model, Operation
@@ -86,11 +85,6 @@ def old_names(fields: Json) -> Json:
     """Return the fields named as before February 2026: `status` for `state`."""
     old = {"state": "status", "state-details": "status-details"}
     return {old.get(name, name): value for name, value in fields.items()}
-
-
-def timestamp_text(stamp: int) -> str:
-    """Return a timestamp as RFC 3339 text."""
-    return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def error_response(error: ApiError) -> Response:

@@ -7,7 +7,7 @@ timestamps in real time.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 from attrs import Factory, define, evolve, frozen
 
@@ -19,6 +19,8 @@ from di_async.emulator.cloud.store import Store as BaseStore
 class Resource:
     """A model or deployment at one moment; `state` is the vendor's word."""
 
+    kind: ClassVar[str]
+    """The word for it in paths."""
     id: str
     zone: str
     name: str
@@ -35,6 +37,7 @@ class Resource:
 class Model(Resource):
     """A model at one moment; `size` is in bytes."""
 
+    kind = "model"
     size: int
 
 
@@ -42,6 +45,7 @@ class Model(Resource):
 class Deployment(Resource):
     """A deployment at one moment; `reachable` is whether its URL is known."""
 
+    kind = "deployment"
     model_id: str
     model_name: str
     gpu_type: str
@@ -71,10 +75,16 @@ class Operation:
     link: str
     command: str
     ends_at: float
+    referenced: bool = True
     ends: str = "success"
     reason: str | None = None
     message: str | None = None
-    referenced: bool = True
+
+    @staticmethod
+    def on(resource: Resource, id: str, ends_at: float, *, referenced: bool = True) -> "Operation":
+        """Return an operation on a resource."""
+        link, command = f"/v2/ai/{resource.kind}/{resource.id}", f"get-{resource.kind}"
+        return Operation(id, resource.zone, resource.id, link, command, ends_at, referenced)
 
     def state(self, now: float) -> str:
         """Return `pending`, `success`, `failure` or `timeout`."""

@@ -28,23 +28,6 @@ class DeploymentRequest:
     parameters: tuple[str, ...]
 
 
-@frozen
-class UpdateRequest:
-    """The body of an update request; None is an omitted field."""
-
-    name: str | None
-    version: str | None
-    parameters: tuple[str, ...] | None
-
-
-@frozen
-class ModelRequest:
-    """The body of a model's create request."""
-
-    name: str
-    has_token: bool
-
-
 def parse_deployment(raw: bytes) -> DeploymentRequest:
     """Parse the body of a create request."""
     body = parse_json_object(raw)
@@ -64,11 +47,15 @@ def parse_deployment(raw: bytes) -> DeploymentRequest:
     )
 
 
-def parse_update(raw: bytes) -> UpdateRequest:
-    """Parse the body of an update request; an empty list of parameters is not an omitted one."""
+def parse_update(raw: bytes) -> dict[str, object]:
+    """Parse the body of an update request into the changed fields."""
     body = parse_json_object(raw)
-    name = _text(body, "name") if "name" in body else None
-    return UpdateRequest(name, _version(body), _parameters(body))
+    changes = {
+        "name": _text(body, "name") if "name" in body else None,
+        "version": _version(body),
+        "parameters": _parameters(body),
+    }
+    return {name: value for name, value in changes.items() if value is not None}
 
 
 def parse_replicas(raw: bytes) -> int:
@@ -76,10 +63,10 @@ def parse_replicas(raw: bytes) -> int:
     return _integer(parse_json_object(raw), "replicas", 0)
 
 
-def parse_model(raw: bytes) -> ModelRequest:
-    """Parse the body of a model's create request."""
+def parse_model(raw: bytes) -> tuple[str, bool]:
+    """Parse the body of a model's create request: its name, and whether it has a token."""
     body = parse_json_object(raw)
-    return ModelRequest(_text(body, "name"), bool(body.get("huggingface-token")))
+    return _text(body, "name"), bool(body.get("huggingface-token"))
 
 
 def parse_tail(query: dict[str, str]) -> int | None:

@@ -80,11 +80,7 @@ class AccountOperations(Context):
         return json_response(200, self.shapes.key(key, [], secret=True))
 
     def add_key(
-        self,
-        now: float,
-        name: str,
-        description: str | None = None,
-        expires_at: str | None = None,
+        self, now: float, name: str, description: str | None = None, expires_at: str | None = None
     ) -> ApiKey:
         """Add a key."""
         key = ApiKey(name, description, expires_at, now, self.ids.new_hex(48))
@@ -94,7 +90,7 @@ class AccountOperations(Context):
     def update_key(self, call: Call) -> Response:
         """Change the description of a key."""
         key = self._key(call)
-        raw = validation.parse_key_patch(parse_json_object(call.request.body))
+        raw = validation.parse_key(parse_json_object(call.request.body), patch=True)
         key = evolve(key, description=raw.get("description", key.description))
         self.store.keys[key.name] = key
         return self._key_response(key)

@@ -14,7 +14,7 @@ from . import validation
 from .catalog import FLAVORS_BY_ID, FLAVORS_BY_NAME, Flavor, capacity, demand
 from .outcomes import Context
 from .shapes import list_response, page_response
-from .store import Deployment, Generation, Spec, status
+from .store import Deployment, Generation, Spec
 from .validation import not_found, parse_page
 
 
@@ -26,7 +26,7 @@ class DeploymentOperations(Context):
 
     def list_generation(self, generation: Generation, call: Call) -> Response:
         """Return one page of a generation's deployments."""
-        rows = [one for one in self.store.list(call.now) if one.generation == generation]
+        rows = [one for one in self.store.read_all(call.now) if one.generation == generation]
         limit, offset = parse_page(call.request)
         on_page = rows[offset : offset + limit]
         return list_response([self._rendered(call, one) for one in on_page], len(rows))
@@ -149,7 +149,7 @@ class DeploymentOperations(Context):
     def _rendered(self, call: Call, deployment: Deployment) -> dict[str, object]:
         value = self.shapes.deployment(deployment, call.now)
         fault = self.take_fault(call, "unknown_status", id=deployment.id)
-        return value | {"status": fault.word if fault else status(deployment, call.now)}
+        return value | {"status": fault.word if fault else deployment.status(call.now)}
 
     def _create(self, call: Call, generation: Generation, spec: Spec) -> Deployment:
         name: str = spec["name"]
@@ -164,7 +164,7 @@ class DeploymentOperations(Context):
         self._check_capacity(call, blank, None)
         created = evolve(blank, writes=(self.begin_write(call, "create", blank),))
         self.store.put(created)
-        self.store.views.add(created.id, self.stale_views(call, None, created.id))
+        self.store.add_views(created.id, self.stale_views(call, None, created.id))
         return created
 
     def _change(self, call: Call, action: str, before: Deployment, **changes: object) -> Deployment:
@@ -177,7 +177,7 @@ class DeploymentOperations(Context):
         failed = before.failed if action in ("delete", "stop") else ""
         after = evolve(after, writes=(*before.writes, write), failed=failed)
         self.store.put(after)
-        self.store.views.add(after.id, self.stale_views(call, before, after.id))
+        self.store.add_views(after.id, self.stale_views(call, before, after.id))
         return after
 
     def _check_name(self, generation: Generation, name: str, owner: str | None = None) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from attrs import asdict, evolve
 
 from di_async.emulator.cloud import openai
-from di_async.emulator.cloud.faults import Fault, FaultRegistry
+from di_async.emulator.cloud.faults import FaultRegistry
 from di_async.emulator.cloud.http import ApiError, Json, Request, Response, json_response
 from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.simulation import Settings, Simulation
@@ -13,9 +13,8 @@ from di_async.emulator.cloud.simulation import Settings, Simulation
 from .account import AccountOperations
 from .catalog import QUOTA
 from .deployments import DeploymentOperations
-from .seeding import SeedDeployment, add_deployment
 from .shapes import Shapes
-from .store import ApiKey, Deployment, Store, status
+from .store import Deployment, Store
 from .validation import not_found
 
 V2 = "/cloud/v2/inference/deployments"
@@ -45,6 +44,7 @@ class Gcore(Provider):
 
     id_params = ("deployment_name", "instance_id")
     method_not_allowed = "The method {method} is not allowed for this URL"
+    context: DeploymentOperations
     store: Store
 
     def __init__(self, simulation: Simulation, faults: FaultRegistry, settings: Settings) -> None:
@@ -57,7 +57,7 @@ class Gcore(Provider):
         store = Store(dict(QUOTA))
         shared = simulation, ids, faults, settings, store, shapes, self.project_id
         api, account = DeploymentOperations(*shared), AccountOperations(*shared)
-        self.context, self.account, self.store = api, account, store
+        self.context, self.account, self.store, self.quota = api, account, store, store.quota
         self.routes = Routes(
             {
                 f"GET {V2}": partial(api.list_generation, 2),
@@ -87,11 +87,6 @@ class Gcore(Provider):
                 f"POST {TASKS}/{{task_id}}/acknowledge": account.acknowledge_task,
             }
         )
-
-    @property
-    def quota(self) -> dict[str, int]:
-        """The project's quota, which tests may change."""
-        return self.store.quota
 
     def owns(self, request: Request) -> bool:
         """Return whether the path belongs to this vendor."""
@@ -140,7 +135,7 @@ class Gcore(Provider):
             raise ApiError(404, "Not Found")
         if deployment.spec["auth_enabled"] and not self._has_access(deployment, request):
             raise ApiError(401, "Unauthorized")
-        if status(deployment, now) not in ("ACTIVE", "PENDING"):
+        if deployment.status(now) not in ("ACTIVE", "PENDING"):
             raise ApiError(503, "The deployment is not ready")
         if deployment.scales_to_zero:
             self.store.wake(deployment, now + deployment.spec["timeout"])
@@ -151,32 +146,19 @@ class Gcore(Provider):
         keys = (self.store.keys.get(name) for name in deployment.spec.get("api_keys", ()))
         return any(key is not None and key.secret == secret for key in keys)
 
-    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
-        """Apply an outcome fault to one deployment now."""
-        self.context.inject_outcome_fault(fault, now)
-
     def state_rows(self, now: float) -> list[Json]:
         """Return all existing deployments and instances."""
         return [
             {
                 "id": one.id,
                 "name": one.name,
-                "status": status(one, now),
+                "status": one.status(now),
                 "settled": not one.in_flight,
                 "version": one.version,
                 "writes": [asdict(write, filter=_is_short) for write in one.writes],
             }
             for one in self.store.items.values()
         ]
-
-    def add_deployment(self, now: float, **settings: object) -> Deployment:
-        """Add a deployment; see `SeedDeployment` for the settings."""
-        seed = SeedDeployment(**settings)  # type: ignore[arg-type]
-        return add_deployment(self.context, now, seed)
-
-    def add_key(self, now: float, name: str) -> ApiKey:
-        """Add a key for the endpoints of deployments."""
-        return self.account.add_key(now, name)
 
 
 def _is_short(attribute: object, value: object) -> bool:

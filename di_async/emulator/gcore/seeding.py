@@ -43,8 +43,9 @@ class SeedDeployment:
         return validation.parse_instance(raw | {"flavor_id": FLAVORS[0].id})
 
 
-def add_deployment(context: Context, now: float, seed: SeedDeployment) -> Deployment:
-    """Add a deployment in the requested status."""
+def add_deployment(context: Context, now: float, **settings: object) -> Deployment:
+    """Add a deployment in the requested status; see `SeedDeployment` for the settings."""
+    seed = SeedDeployment(**settings)  # type: ignore[arg-type]
     name = seed.name or f"placed-{len(context.store.created)}"
     if context.store.find(seed.generation, name):
         raise ValueError(f"a deployment named {name!r} already exists")

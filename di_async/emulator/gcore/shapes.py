@@ -13,7 +13,7 @@ from di_async.emulator.cloud.http import Json, Request, Response, json_response
 from di_async.emulator.cloud.simulation import Settings, Simulation
 
 from .catalog import FLAVORS, REGIONS, Flavor, capacity
-from .store import ApiKey, Deployment, Spec, Task, error_message, replicas
+from .store import ApiKey, Deployment, Spec, Task
 from .validation import parse_page
 
 _USER_ID = 1
@@ -56,11 +56,11 @@ class Shapes:
         return f"https://{deployment.name}-{tail}.inference.example"
 
     def _container(self, deployment: Deployment, container: Spec, now: float) -> Json:
-        ready, total = replicas(deployment, container, now)
+        ready, total = deployment.replicas(container, now)
         value: Json = {**container, "deploy_status": {"ready": ready, "total": total}}
         if deployment.generation == 3:
             value["address"] = self._address(deployment)
-            value["error_message"] = error_message(deployment, now)
+            value["error_message"] = deployment.error_message(now)
         return value
 
     def task(self, task: Task, now: float) -> Json:

@@ -68,6 +68,54 @@ class Deployment(Resource[Write]):
         """Whether a stop is pending."""
         return self.in_flight and self.last_write.action == "stop"
 
+    def status(self, now: float) -> str:
+        """Return the status word; v3 has six and none is an error, v2 documents four more."""
+        return self._pending_status(now) if self.in_flight else self._idle_status(now)
+
+    def _pending_status(self, now: float) -> str:
+        write = self.last_write
+        match write.action:
+            case "delete":
+                lasts = write.settles_at - write.accepted_at
+                over = now >= write.settles_at - _DELETED_SHARE * lasts
+                return "DELETED" if self.generation == 2 and over else "DELETING"
+            case "stop":
+                return self._idle_status(now)
+            case "update" if self.stopped:
+                return "DISABLED"
+            case "create" if self.generation == 2 and now < write.task_ends_at:
+                return "NEW"
+        return "DEPLOYING" if now < write.containers_at else "PARTIALLYDEPLOYED"
+
+    def _idle_status(self, now: float) -> str:
+        if self.failed and self.generation == 3:
+            return "PARTIALLYDEPLOYED"
+        if self.failed:
+            return "ERROR" if self.last_write.outcome == "failed" else "FAILED"
+        if self.stopped:
+            return "DISABLED"
+        asleep = self.scales_to_zero and now >= self.awake_until
+        return "PENDING" if asleep else "ACTIVE"
+
+    def error_message(self, now: float) -> str | None:
+        """Return why its containers do not start; a pending write may recover."""
+        write = self.last_write
+        if self.in_flight and write.message and write.containers_at <= now < write.message_until:
+            return write.message
+        return self.failed or None
+
+    def replicas(self, container: Spec, now: float) -> tuple[int, int]:
+        """Return how many replicas of a container are ready, and how many exist."""
+        count = max(1, container["scale"]["min"])
+        match self.status(now):
+            case "DISABLED" | "PENDING" | "DELETED":
+                return 0, 0
+            case "ACTIVE":
+                return count, count
+            case "DELETING" if not self.failed and self.has_run and not self.stopped:
+                return count, count
+        return 0, count
+
 
 @frozen
 class Task:
@@ -208,62 +256,7 @@ class Store(EventStore[Deployment]):
 
     def status(self, item: Deployment, now: float) -> str:
         """Return the status word."""
-        return status(item, now)
+        return item.status(now)
 
     def _version(self, item: Deployment) -> int:
         return item.version
-
-
-def status(deployment: Deployment, now: float) -> str:
-    """Return the status word; v3 has six and none is an error, v2 documents four more."""
-    return (
-        _pending_status(deployment, now) if deployment.in_flight else _idle_status(deployment, now)
-    )
-
-
-def _pending_status(deployment: Deployment, now: float) -> str:
-    write = deployment.last_write
-    match write.action:
-        case "delete":
-            lasts = write.settles_at - write.accepted_at
-            over = now >= write.settles_at - _DELETED_SHARE * lasts
-            return "DELETED" if deployment.generation == 2 and over else "DELETING"
-        case "stop":
-            return _idle_status(deployment, now)
-        case "update" if deployment.stopped:
-            return "DISABLED"
-        case "create" if deployment.generation == 2 and now < write.task_ends_at:
-            return "NEW"
-    return "DEPLOYING" if now < write.containers_at else "PARTIALLYDEPLOYED"
-
-
-def _idle_status(deployment: Deployment, now: float) -> str:
-    if deployment.failed and deployment.generation == 3:
-        return "PARTIALLYDEPLOYED"
-    if deployment.failed:
-        return "ERROR" if deployment.last_write.outcome == "failed" else "FAILED"
-    if deployment.stopped:
-        return "DISABLED"
-    asleep = deployment.scales_to_zero and now >= deployment.awake_until
-    return "PENDING" if asleep else "ACTIVE"
-
-
-def error_message(deployment: Deployment, now: float) -> str | None:
-    """Return why its containers do not start; a pending write may recover."""
-    write = deployment.last_write
-    if deployment.in_flight and write.message and write.containers_at <= now < write.message_until:
-        return write.message
-    return deployment.failed or None
-
-
-def replicas(deployment: Deployment, container: Spec, now: float) -> tuple[int, int]:
-    """Return how many replicas of a container are ready, and how many exist."""
-    count = max(1, container["scale"]["min"])
-    match status(deployment, now):
-        case "DISABLED" | "PENDING" | "DELETED":
-            return 0, 0
-        case "ACTIVE":
-            return count, count
-        case "DELETING" if not deployment.failed and deployment.has_run and not deployment.stopped:
-            return count, count
-    return 0, count

@@ -57,10 +57,6 @@ def _uuid(value: object) -> Problems:
         yield "", "Input should be a valid UUID"
 
 
-def _anything(value: object) -> Problems:
-    yield from ()
-
-
 def _nullable(check: Check) -> Check:
     return lambda value: iter(()) if value is None else check(value)
 
@@ -164,7 +160,7 @@ _LOGGING = _record(
         "enabled": _boolean,
         "destination_region_id": _nullable(_integer(1)),
         "topic_name": _nullable(_text()),
-        "retention_policy": _anything,
+        "retention_policy": lambda value: iter(()),
     },
 )
 _REQUIRED: dict[str, Check] = {
@@ -256,15 +252,9 @@ def parse_limits(raw: Spec) -> Spec:
     return raw
 
 
-def parse_key(raw: Spec) -> Spec:
-    """Return the body that creates an API key."""
-    _check(_KEY, raw)
-    return raw
-
-
-def parse_key_patch(raw: Spec) -> Spec:
-    """Return the body that changes an API key."""
-    _check(_KEY_PATCH, raw)
+def parse_key(raw: Spec, *, patch: bool = False) -> Spec:
+    """Return the body that creates or changes an API key."""
+    _check(_KEY_PATCH if patch else _KEY, raw)
     return raw
 
 
