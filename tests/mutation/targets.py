@@ -75,8 +75,10 @@ DECISIONS = (
     Target("core/waiting/view.py", _PLANNING, (_POLLING,)),
     Target("core/waiting/items.py", _PLANNING, (_POLLING,)),
     Target("core/waiting/pacing.py", (_WAITING.format("pacing_rules"),)),
-    Target("core/waiting/durations.py", (_WAITING.format("laws"),)),
-    Target("core/waiting/laws.py", (_WAITING.format("durations"),)),
+    Target(
+        "core/waiting/durations.py", (_WAITING.format("durations_fit"), _WAITING.format("laws"))
+    ),
+    Target("core/waiting/laws.py", (_WAITING.format("laws_rules"),)),
     Target("core/waiting/poll_policy.py", (_POLICIES,)),
     Target("core/rate_limit.py"),
     Target("core/retry.py", (_POLICIES,)),
