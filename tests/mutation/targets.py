@@ -80,10 +80,10 @@ DECISIONS = (
     ),
     Target("core/waiting/laws.py", (_WAITING.format("laws_rules"),)),
     Target("core/waiting/poll_policy.py", (_POLICIES,)),
-    Target("core/rate_limit.py"),
+    Target("core/rate_limit.py", ("tests/core/test_rate_limit_rules.py",)),
     Target("core/retry.py", (_POLICIES,)),
     Target("core/lost_create.py", (_POLICIES,)),
-    Target("*/lifecycle.py"),
+    Target("*/lifecycle.py", ("tests/clouds/test_lifecycle_rules.py",)),
 )
 
 # Of all other modules a sample is tried. The emulator is test equipment, the command line prints.
