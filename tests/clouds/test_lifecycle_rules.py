@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from di_async.core.waiting.evidence import Action, Expectation
+from di_async.core.waiting.observation import Action, Expectation
 from di_async.digitalocean import lifecycle as digitalocean
 from di_async.digitalocean.list_rows import RowSummary
 from di_async.exoscale import Model

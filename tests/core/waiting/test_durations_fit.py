@@ -9,7 +9,8 @@ from statistics import NormalDist
 import pytest
 
 from di_async.core.waiting import durations
-from di_async.core.waiting.durations import DurationDistribution, DurationModel
+from di_async.core.waiting.durations import DurationDistribution
+from di_async.engine.waiting.duration_model import DurationModel
 
 KEY = ("create", "atl1", "gpu")
 Pairs = tuple[tuple[float, float], ...]
@@ -69,13 +70,13 @@ def test_fit_converges_in_a_few_rounds(
 ) -> None:
     """Newton's method gets there at once; the fit runs at every review of the pace."""
     seconds, pending = CASES[name]
-    calls, hazard = [], durations._hazard  # noqa: SLF001 - its calls count the rounds
+    calls, hazard = [], durations._normal_hazard  # noqa: SLF001 - its calls count the rounds
 
     def counted(z: float) -> tuple[float, float]:
         calls.append(z)
         return hazard(z)
 
-    monkeypatch.setattr(durations, "_hazard", counted)
+    monkeypatch.setattr(durations, "_normal_hazard", counted)
     fitted(model(seconds), pending)
     assert 1 < len(calls) / len(pending) <= rounds
 
@@ -116,7 +117,7 @@ def test_what_has_just_begun_says_nothing(age: float) -> None:
 def test_hazard_far_in_the_tail() -> None:
     """Where the tail underflows, the asymptote z + 1/z takes over without a step."""
     for z in (6.0, 7.0, 7.1, 10.0):
-        hazard, growth = durations._hazard(z)  # noqa: SLF001
+        hazard, growth = durations._normal_hazard(z)  # noqa: SLF001
         assert hazard == pytest.approx(z + 1 / z, rel=2e-3)
         assert growth == pytest.approx(hazard * (hazard - z))
 

@@ -4,8 +4,12 @@ import math
 
 import pytest
 
-from di_async.core.waiting.durations import DurationDistribution, DurationModel
-from di_async.core.waiting.laws import Laws, _odds_of_at_least
+from di_async.core.waiting.durations import (
+    DurationDistribution,
+    DurationEstimator,
+    _odds_of_at_least,
+)
+from di_async.engine.waiting.duration_model import DurationModel
 
 KIND = ("create", "atl1", "gpu")
 EARLY = 1e-3
@@ -20,9 +24,13 @@ def learned(count: int = 500) -> DurationModel:
     return model
 
 
-def pending(laws: Laws, expected: float) -> dict[tuple[str, str, str], dict[float, float]]:
+def pending(
+    estimator: DurationEstimator, expected: float
+) -> dict[tuple[str, str, str], dict[float, float]]:
+    estimator: DurationEstimator, expected: float
+) -> dict[tuple[str, str, str], dict[float, float]]:
     """Return pending changes of which so many should have settled."""
-    believed = laws.law(KIND)
+    believed = estimator.distribution(KIND)
     assert believed is not None
     return {KIND: {900.0: expected / believed.cumulative_hazard(900.0)}}
 
@@ -30,40 +38,40 @@ def pending(laws: Laws, expected: float) -> dict[tuple[str, str, str], dict[floa
 @pytest.mark.parametrize(("expected", "refuted"), [(49.5, False), (50.5, True)])
 def test_fifty_missing_settles_refute(expected: float, refuted: bool) -> None:
     """None settled though fifty should have."""
-    laws = Laws(learned())
-    assert laws.review(pending(laws, expected)) is refuted
-    assert (laws.law(KIND) is None) is refuted
+    estimator = DurationEstimator(learned())
+    assert estimator.review(pending(estimator, expected)) is refuted
+    assert (estimator.distribution(KIND) is None) is refuted
 
 
 @pytest.mark.parametrize(("expected", "refuted"), [(78.0, False), (82.0, True)])
 def test_a_quarter_of_the_expected_settles_is_enough(expected: float, refuted: bool) -> None:
     """Twenty of eighty."""
-    laws = Laws(learned())
-    laws.law(KIND)
+    estimator = DurationEstimator(learned())
+    estimator.distribution(KIND)
     for _ in range(20):
-        laws.settled(KIND, EARLY)
-    assert laws.review(pending(laws, expected)) is refuted
+        estimator.record(KIND, EARLY)
+    assert estimator.review(pending(estimator, expected)) is refuted
 
 
 @pytest.mark.parametrize(("more", "again"), [(149, False), (150, True)])
 def test_fitted_again_when_a_third_more_is_known(more: int, again: bool) -> None:
     """From 1.3 times as many samples on."""
-    laws = Laws(learned(500))
-    before = laws.law(KIND)
+    estimator = DurationEstimator(learned(500))
+    before = estimator.distribution(KIND)
     assert before is not None
     for number in range(more):
-        laws.settled(KIND, before.quantile((number + 0.5) / more))
-    assert laws.review({KIND: {1.0: 1.0}}) is again
-    assert (laws.law(KIND) is not before) is again
+        estimator.record(KIND, before.quantile((number + 0.5) / more))
+    assert estimator.review({KIND: {1.0: 1.0}}) is again
+    assert (estimator.distribution(KIND) is not before) is again
 
 
 def test_believed_kinds() -> None:
     """Only those that have a distribution."""
-    laws = Laws(learned())
-    assert laws.law(("delete", "", "")) is None
-    assert laws.believed() == ()
-    assert laws.law(KIND) is not None
-    assert laws.believed() == (KIND,)
+    estimator = DurationEstimator(learned())
+    assert estimator.distribution(("delete", "", "")) is None
+    assert estimator.known() == ()
+    assert estimator.distribution(KIND) is not None
+    assert estimator.known() == (KIND,)
 
 
 @pytest.mark.parametrize(("seen", "expected"), [(10, 5.0), (30, 10.0), (3, 0.2), (1, 0.1)])
