@@ -17,8 +17,9 @@ from di_async import (
 )
 from di_async.core.http import Request, Response, json_bytes
 from di_async.gcore.dialect import GcoreDialect
-from tests.gcore.helpers import HIDDEN, KEY, V3, a_spec
-from tests.support import answer
+from tests.builders.gcore import HIDDEN, a_spec
+from tests.fake_network import answer
+from tests.gcore.helpers import KEY, V3
 
 WALL = 1_760_000_000.0
 GET = Request("GET", V3)

@@ -19,7 +19,14 @@ from di_async.gcore.lifecycle import (
     update_expectation,
 )
 from di_async.gcore.models import CODEC, Accepted, Task
-from tests.gcore.helpers import a_container, a_task, an_instance, deployment, instance, shown
+from tests.builders.gcore import (
+    a_container,
+    a_deployment,
+    a_task,
+    an_instance,
+    read_deployment,
+    read_instance,
+)
 
 CREATE = Expectation(action=Action.CREATE, accepted_at=0.0)
 ASLEEP = [a_container(scale={"min": 0, "max": 3})]
@@ -43,14 +50,14 @@ def seen(status: str, desired: DesiredState | None = None, **fields: Any) -> Obs
     expectation = CREATE
     if desired is not None:
         expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())
-    return observe(deployment(shown(status, **fields)), expectation)
+    return observe(read_deployment(a_deployment(status, **fields)), expectation)
 
 
 @pytest.mark.parametrize(("word", "phase"), WORDS.items())
 def test_ten_words(word: str, phase: Phase) -> None:
     """Each documented word, in v3 and (scaled to zero) in v2."""
     assert (seen(word).phase, seen(word).documented) == (phase, True)
-    assert observe(instance(an_instance(word, containers=ASLEEP)), CREATE).phase is phase
+    assert observe(read_instance(an_instance(word, containers=ASLEEP)), CREATE).phase is phase
 
 
 @pytest.mark.parametrize("word", ["", "HIBERNATED"])
@@ -68,7 +75,7 @@ def test_scaled_to_zero_says_so() -> None:
 
 def test_v2_pending_without_leave_to_sleep() -> None:
     """v2 does not say what PENDING means: with a least of one replica it is not settled."""
-    assert observe(instance(an_instance("PENDING")), CREATE).phase is Phase.WORKING
+    assert observe(read_instance(an_instance("PENDING")), CREATE).phase is Phase.WORKING
 
 
 def test_error_message_is_a_failure_for_the_patient() -> None:
@@ -87,7 +94,7 @@ def test_stopped_does_not_start_by_itself() -> None:
 @pytest.mark.parametrize("word", ["ERROR", "FAILED"])
 def test_failure_story(word: str) -> None:
     """The containers' messages, or that there are none; no patience."""
-    found = observe(instance(an_instance(word, containers=BROKEN)), CREATE)
+    found = observe(read_instance(an_instance(word, containers=BROKEN)), CREATE)
     assert (found.reason, found.failure_grace) == ("region 7: ImagePullBackOff", None)
     assert seen(word).reason == "the API gives no reason"
 
@@ -139,7 +146,7 @@ def test_as_sent() -> None:
 
 def test_update_case() -> None:
     """It knows where the resource stood before, in the desired's own terms."""
-    before = deployment(shown("ACTIVE"))
+    before = read_deployment(a_deployment("ACTIVE"))
     expectation = update_expectation(before, DesiredState("stop"), 5.0, unlike=True)
     assert (expectation.action, expectation.accepted_at, expectation.differed_before) == (
         Action.UPDATE,
@@ -155,7 +162,7 @@ def test_update_case() -> None:
 
 def test_what_proves_a_v3_update() -> None:
     """A change of what is shown, once the task is over; else nothing does by itself."""
-    before = deployment(shown())
+    before = read_deployment(a_deployment())
     assert (
         desired_is_proof(desired_state({"image": "new"}, before), before, Accepted(("t",))) is True
     )
@@ -168,22 +175,29 @@ def test_what_proves_a_v3_update() -> None:
 @pytest.mark.parametrize(("status", "proof"), [("DEPLOYING", True), ("ACTIVE", False)])
 def test_what_proves_a_v2_update(status: str, proof: bool) -> None:
     """PUT's answer shows the new fields at once, so that it must show work as well."""
-    before = instance(an_instance())
+    before = read_instance(an_instance())
     desired = desired_state({"image": "new"}, before)
-    assert desired_is_proof(desired, before, instance(an_instance(status, image="new"))) is proof
+    assert (
+        desired_is_proof(desired, before, read_instance(an_instance(status, image="new"))) is proof
+    )
 
 
 @pytest.mark.parametrize(("status", "proof"), [("ACTIVE", True), ("DISABLED", False)])
 def test_what_proves_a_stop(status: str, proof: bool) -> None:
     """DISABLED says nothing if it was so before."""
-    assert desired_is_proof(DesiredState("stop"), deployment(shown(status)), Accepted()) is proof
+    assert (
+        desired_is_proof(DesiredState("stop"), read_deployment(a_deployment(status)), Accepted())
+        is proof
+    )
 
 
 def test_shows() -> None:
     """A read shows a desired, or it does not, or it cannot tell."""
-    assert shows_desired(DesiredState("stop"), deployment(shown("DISABLED")))
-    assert not shows_desired(DesiredState("update", {"image": "new"}), deployment(shown()))
-    assert not shows_desired(DesiredState("update", {}), deployment(shown()))
+    assert shows_desired(DesiredState("stop"), read_deployment(a_deployment("DISABLED")))
+    assert not shows_desired(
+        DesiredState("update", {"image": "new"}), read_deployment(a_deployment())
+    )
+    assert not shows_desired(DesiredState("update", {}), read_deployment(a_deployment()))
 
 
 @pytest.mark.parametrize(
@@ -212,17 +226,17 @@ def test_failed_task_tells_why(error: str | None, why: str) -> None:
 
 def test_place() -> None:
     """Regions and flavour."""
-    found = deployment(shown(containers=BROKEN))
+    found = read_deployment(a_deployment(containers=BROKEN))
     assert duration_key(found) == ("7,8", "inference-16vcpu-232gib-1xh100-80gb")
-    assert duration_key(instance(an_instance()))[1] == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+    assert duration_key(read_instance(an_instance()))[1] == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
 def test_glances() -> None:
     """The key, and a stamp that moves with anything in the row."""
-    assert deployment_row_key(shown())[0] == "my-instance"
+    assert deployment_row_key(a_deployment())[0] == "my-instance"
     assert instance_row_key(an_instance())[0] == an_instance()["id"]
-    assert deployment_row_key(shown()) == deployment_row_key(shown())
-    assert deployment_row_key(shown()) != deployment_row_key(shown(timeout=1))
+    assert deployment_row_key(a_deployment()) == deployment_row_key(a_deployment())
+    assert deployment_row_key(a_deployment()) != deployment_row_key(a_deployment(timeout=1))
 
 
 @pytest.mark.parametrize("row", [None, [], "x", {}])
@@ -237,4 +251,4 @@ def test_glance_at_nothing(row: Any) -> None:
 )
 def test_is_pending(status: str, pending: bool) -> None:
     """What will end by itself."""
-    assert is_pending(deployment(shown(status))) is pending
+    assert is_pending(read_deployment(a_deployment(status))) is pending

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from di_async.gcore.merge import merged_body, unknown_fields
-from tests.gcore.helpers import an_instance, sample
+from tests.builders.gcore import an_instance, sample
 
 TWO = [
     {"region_id": 7, "scale": {"min": 1, "max": 3, "triggers": {"cpu": {"threshold": 80}}}},

@@ -7,7 +7,7 @@ import pytest
 
 from di_async import DecodeError, InvalidInputError
 from di_async.gcore.pages import Ask, in_region, read_page, size_of_page
-from tests.gcore.helpers import a_container
+from tests.builders.gcore import a_container
 
 
 def server(count: int, *, most: int = 1000, with_count: bool = True) -> tuple[Ask, list[Any]]:
