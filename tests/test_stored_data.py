@@ -167,8 +167,6 @@ def test_steps_and_times() -> None:
     token = ResumeToken.decode(TOKENS["exoscale update"])
     operations = [(one.kind, one.id) for one in token.operations]
     assert operations == [("operation", exoscale.OPERATION)]
-        ("operation", exoscale.OPERATION)
-    ]
     assert (token.resource.kind, token.resource.id) == ("deployment", exoscale.ID)
     assert (token.provider, token.scope, token.action) == ("exoscale", "ch-gva-2", "update")
     assert token.base_url == "https://api-ch-gva-2.exoscale.com"
