@@ -8,13 +8,12 @@ from di_async.core.waiting.observation import Action, Expectation, Observation, 
 from di_async.gcore.desired_state import DesiredState, desired_state
 from di_async.gcore.lifecycle import (
     FAILURE_GRACE_S,
-    deployment_row_key,
     desired_is_proof,
     duration_key,
-    instance_row_key,
     is_pending,
     observe,
     observe_task,
+    row_key,
     shows_desired,
     update_expectation,
 )
@@ -140,7 +139,7 @@ def test_as_sent() -> None:
 def test_update_case() -> None:
     """It knows where the resource stood before, in the desired's own terms."""
     before = deployment(shown("ACTIVE"))
-    expectation = update_expectation(before, DesiredState("stop"), 5.0, unlike=True)
+    expectation = update_expectation(before, DesiredState("stop"), 5.0, differed_before=True)
     assert (expectation.action, expectation.accepted_at, expectation.differed_before) == (
         Action.UPDATE,
         5.0,
@@ -148,7 +147,7 @@ def test_update_case() -> None:
     )
     assert expectation.before_phase is Phase.WORKING
     assert (
-        update_expectation(before, DesiredState("start"), 5.0, unlike=False).before_phase
+        update_expectation(before, DesiredState("start"), 5.0, differed_before=False).before_phase
         is Phase.READY
     )
 
@@ -198,7 +197,7 @@ def test_shows() -> None:
 )
 def test_task(state: str, phase: Phase, known: bool) -> None:
     """NEW is no end; a word nobody knows is none either."""
-    found = observe_task(CODEC.structure(a_task(state), Task), CREATE)
+    found = observe_task(CODEC.structure(a_task(state), Task))
     assert (found.phase, found.documented) == (phase, known)
 
 
@@ -207,7 +206,7 @@ def test_task(state: str, phase: Phase, known: bool) -> None:
 )
 def test_failed_task_tells_why(error: str | None, why: str) -> None:
     """Its error is the story."""
-    assert observe_task(CODEC.structure(a_task("ERROR", error=error), Task), CREATE).reason == why
+    assert observe_task(CODEC.structure(a_task("ERROR", error=error), Task)).reason == why
 
 
 def test_place() -> None:
@@ -217,18 +216,18 @@ def test_place() -> None:
     assert duration_key(instance(an_instance()))[1] == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
-def test_glances() -> None:
-    """The key, and a stamp that moves with anything in the row."""
-    assert deployment_row_key(shown())[0] == "my-instance"
-    assert instance_row_key(an_instance())[0] == an_instance()["id"]
-    assert deployment_row_key(shown()) == deployment_row_key(shown())
-    assert deployment_row_key(shown()) != deployment_row_key(shown(timeout=1))
+def test_row_key() -> None:
+    """A row's id, and a fingerprint that changes with any field."""
+    assert row_key(shown(), "name")[0] == "my-instance"
+    assert row_key(an_instance(), "id")[0] == an_instance()["id"]
+    assert row_key(shown(), "name") == row_key(shown(), "name")
+    assert row_key(shown(), "name") != row_key(shown(timeout=1), "name")
 
 
 @pytest.mark.parametrize("row", [None, [], "x", {}])
-def test_glance_at_nothing(row: Any) -> None:
-    """No row, nobody's."""
-    assert deployment_row_key(row)[0] == ""
+def test_row_key_of_an_odd_row(row: Any) -> None:
+    """A row that is not an object, or has no id, has the key ""."""
+    assert row_key(row, "name")[0] == ""
 
 
 @pytest.mark.parametrize(

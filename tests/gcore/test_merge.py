@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from di_async.gcore.merge import merged_body, unknown_fields
+from di_async.gcore.spec import merged_body, unknown_fields
 from tests.gcore.helpers import an_instance, sample
 
 TWO = [

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from di_async import DecodeError, InvalidInputError
-from di_async.gcore.pages import Ask, in_region, read_page, size_of_page
+from di_async.gcore.api import FetchRows, check_page_size, in_region, read_page
 from tests.gcore.helpers import a_container
 
 
-def server(count: int, *, most: int = 1000, with_count: bool = True) -> tuple[Ask, list[Any]]:
+def server(count: int, *, most: int = 1000, with_count: bool = True) -> tuple[FetchRows, list[Any]]:
     """Return a list of `count` rows, at most `most` a request, and the requests it got."""
     asked: list[Any] = []
 
@@ -23,7 +23,7 @@ def server(count: int, *, most: int = 1000, with_count: bool = True) -> tuple[As
     return ask, asked
 
 
-async def names(ask: Ask, number: int, size: int) -> list[Any]:
+async def names(ask: FetchRows, number: int, size: int) -> list[Any]:
     """Return the names on a page."""
     page = await read_page(ask, number, size, key="name")
     return [row["id"] for row in page.rows]
@@ -74,7 +74,7 @@ async def test_response_without_rows() -> None:
 def test_sizes(size: int) -> None:
     """Sizes outside the API's limits are refused."""
     with pytest.raises(InvalidInputError, match="1 to 1000"):
-        size_of_page(size)
+        check_page_size(size)
 
 
 async def test_region() -> None:

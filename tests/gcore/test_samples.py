@@ -8,8 +8,8 @@ import pytest
 from di_async.core.validation import to_wire
 from di_async.gcore import InferenceInstance, InferenceInstanceSpec
 from di_async.gcore.desired_state import digest_secrets, matches
-from di_async.gcore.merge import NEVER_SHOWN, merged_body
 from di_async.gcore.models import CODEC, Container
+from di_async.gcore.spec import NEVER_SHOWN, merged_body
 from tests.gcore.helpers import ID, SAMPLES, V2, a_container, instance, routed, sample, sent
 from tests.support import answer
 

@@ -140,9 +140,9 @@ async def test_update_that_lets_everybody_in(caplog: pytest.LogCaptureFixture) -
     spec = {k: v for k, v in REQUEST.items() if k != "auth_enabled"}
     async with routed(routes) as (client, _):
         await client.inference_instances.update(ID, image="nginx:2")
-        assert "everybody" not in caplog.text
+        assert "anyone" not in caplog.text
         await client.inference_instances.update(ID, spec, replace=True)
-    assert "everybody" in caplog.text
+    assert "anyone" in caplog.text
 
 
 async def test_update_cannot_keep_what_nobody_documents(

@@ -16,7 +16,7 @@ from di_async import (
     ServerError,
 )
 from di_async.core.http import Request, Response, json_bytes
-from di_async.gcore.dialect import GcoreDialect
+from di_async.gcore.api import GcoreDialect
 from tests.gcore.helpers import HIDDEN, KEY, V3, a_spec
 from tests.support import answer
 
@@ -97,11 +97,21 @@ def test_not_found_names_the_project() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "transient"), [(b"<html>nginx</html>", True), (b"", False), (b"not here", False)]
+    "text",
+    [
+        b"<html>nginx</html>",
+        b"",
+        b"not here",
+        b"null",
+        b'{"error": "no route"}',
+        b'{"message": "no route"}',
+        b'{"exception_class": "NotFoundError", "message": null}',
+        b'{"id": "not_found", "message": "another API\'s shape"}',
+    ],
 )
-def test_not_found_by_a_gateway(text: bytes, transient: bool) -> None:
-    """A page for people is no proof that anything is gone."""
-    assert error(Response(404, {}, text)).transient is transient
+def test_404_without_the_documented_shape_is_transient(text: bytes) -> None:
+    """Only the API's own 404 proves that something does not exist."""
+    assert error(Response(404, {}, text)).transient
 
 
 def test_conflict_is_a_lock() -> None:
