@@ -18,7 +18,7 @@ import orjson
 from attrs import field, frozen
 
 from di_async.emulator import Response, World
-from di_async.emulator.cloud.settings import Dialect
+from di_async.emulator.cloud.simulation import Dialect
 
 __all__ = ["GCORE_NAME", "LIST", "PAGE", "TOKEN", "Fleet", "gcore_deployment", "serving"]
 

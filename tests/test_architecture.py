@@ -39,7 +39,7 @@ AIOHTTP_ROOMS = {
 
 
 # The only files of the emulator that use sockets, threads and real time.
-EMULATOR_SERVER = {"http_server", "serving", "threads", "tls", "pytest_plugin"}
+EMULATOR_SERVER = {"emulator", "http_server", "pytest_plugin"}
 
 
 def room(path: Path) -> str:

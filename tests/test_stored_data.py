@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from di_async import DigitalOcean
-from di_async.engine.waiting.duration_model import DurationModel
 from di_async.core.waiting.observation import Action, Expectation, Phase, ResourceVersion
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation, unpack_expectation
+from di_async.engine.waiting.duration_model import DurationModel
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore
 from di_async.gcore.desired_state import DesiredState, read_desired_state
@@ -164,7 +164,7 @@ def test_gcore_switch(kind: Any) -> None:
 def test_steps_and_times() -> None:
     """The operation that has to end first, the scope, the start and the deadline are read."""
     token = ResumeToken.decode(TOKENS["exoscale update"])
-    assert [(step.kind, step.id) for step in token.steps] == [("operation", exo.OPERATION)]
+    assert [(step.kind, step.id) for step in token.operations] == [("operation", exo.OPERATION)]
     assert (token.resource.kind, token.resource.id) == ("deployment", exo.ID)
     assert (token.provider, token.scope, token.action) == ("exoscale", "ch-gva-2", "update")
     assert token.base_url == "https://api-ch-gva-2.exoscale.com"

@@ -32,6 +32,7 @@ from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resume_token import ResourceRef as Reading
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
 from di_async.emulator import World
+from di_async.emulator.digitalocean.store import Write
 
 __all__ = ["Actor", "Stage", "attach"]
 
@@ -138,9 +139,10 @@ class Stage:
         for wait in self.waits:
             now = self.world.now
             assert now is not None
-            write = self.world.digitalocean.truth(wait.id, now).writes[wait.write]
+            write = self.world.digitalocean.store.truth(wait.id, now).writes[wait.write]
             wait.ends_at = write.settles_at - EPOCH
             wait.ends_well = write.ends != "error"
+            assert isinstance(write, Write)
             if write.regress_after is not None:
                 wait.fails_at = wait.ends_at + write.regress_after
 

@@ -1,4 +1,4 @@
-"""Progress of many waits: counts by state, requests, and the waits that take longest."""
+"""Progress of many waits (counts by state, requests, the slowest waits) and of scans."""
 
 import asyncio
 import time
@@ -10,14 +10,16 @@ from typing import Any, TypeVar
 from attrs import define, field
 from rich.console import Console
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from di_async import Change
 from di_async.cli.output import Column, format_duration, is_live, style_of
 from di_async.engine.waiting.stats import Stats
+from di_async.fleet.scanning import OnProgress, ScanProgress
 
-__all__ = ["REPORT_COLUMNS", "BulkProgress", "show_progress", "state_of"]
+__all__ = ["REPORT_COLUMNS", "BulkProgress", "scan_progress", "show_progress", "state_of"]
 
 T = TypeVar("T")
 
@@ -128,3 +130,40 @@ def _display(console: Console, progress: BulkProgress) -> Iterator[Callable[[], 
 
     yield refresh
     console.print(progress.line(), markup=False)
+
+
+@contextmanager
+def scan_progress(console: Console) -> Iterator[OnProgress]:
+    """Yield the callback that shows a scan's progress."""
+    if not is_live(console):
+        yield _RequestLines(console).update
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield _Bars(bars).update
+
+
+@define
+class _RequestLines:
+    """Prints how many requests a part of the scan needs, before they are sent."""
+
+    console: Console
+
+    def update(self, progress: ScanProgress) -> None:
+        if progress.what != "list" and progress.done == 0 and progress.total:
+            self.console.print(f"{progress.what}: {progress.total} requests", markup=False)
+
+
+@define
+class _Bars:
+    """Shows a bar for each part of the scan."""
+
+    bars: Progress
+    tasks: dict[tuple[str, str | None], TaskID] = field(factory=dict)
+
+    def update(self, progress: ScanProgress) -> None:
+        key = (progress.what, progress.region)
+        if key not in self.tasks:
+            title = " ".join(filter(None, key))
+            self.tasks[key] = self.bars.add_task(title, total=progress.total)
+        self.bars.update(self.tasks[key], completed=progress.done, total=progress.total)

@@ -1,4 +1,4 @@
-"""Progress of one wait or one scan: a live display on a terminal, else a line per change."""
+"""Progress of one wait: a live line on a terminal, else a line per event."""
 
 import asyncio
 import time
@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 from attrs import define, field
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.spinner import Spinner
 from rich.text import Text
 
@@ -17,9 +16,8 @@ from di_async import Change, StatusChange
 from di_async.cli.hints import resume_line
 from di_async.cli.output import format_duration, is_live
 from di_async.cli.run import Cli
-from di_async.fleet.scanning import OnProgress, ScanProgress
 
-__all__ = ["follow", "scan_progress"]
+__all__ = ["follow"]
 
 R = TypeVar("R")
 _UUID_LENGTH = 36
@@ -97,40 +95,3 @@ class _LiveLine:
             text.append(f"  {self.event.note}", style="dim")
         self.spinner.update(text=text)
         return self.spinner
-
-
-@contextmanager
-def scan_progress(console: Console) -> Iterator[OnProgress]:
-    """Yield the callback that shows a scan's progress."""
-    if not is_live(console):
-        yield _RequestLines(console).update
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        yield _Bars(bars).update
-
-
-@define
-class _RequestLines:
-    """Prints how many requests a part of the scan needs, before they are sent."""
-
-    console: Console
-
-    def update(self, progress: ScanProgress) -> None:
-        if progress.what != "list" and progress.done == 0 and progress.total:
-            self.console.print(f"{progress.what}: {progress.total} requests", markup=False)
-
-
-@define
-class _Bars:
-    """Shows a bar for each part of the scan."""
-
-    bars: Progress
-    tasks: dict[tuple[str, str | None], TaskID] = field(factory=dict)
-
-    def update(self, progress: ScanProgress) -> None:
-        key = (progress.what, progress.region)
-        if key not in self.tasks:
-            title = " ".join(filter(None, key))
-            self.tasks[key] = self.bars.add_task(title, total=progress.total)
-        self.bars.update(self.tasks[key], completed=progress.done, total=progress.total)

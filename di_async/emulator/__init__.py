@@ -1,23 +1,22 @@
-"""Fakes of the vendors' APIs that behave as the real ones do, quirks included.
+"""Fakes of the vendors' APIs, with their known peculiarities.
 
     async with emulator.running() as emu: ...      # in a running loop
     with emulator.threaded() as emu: ...           # from plain code, in a thread of its own
-    World().handle(now, method, path, headers, body)   # no sockets, no clock
+    World().handle(now, method, path, headers, body)   # without sockets and clock
 
-Rules of this folder: nothing of the client is imported, so that no mistake can be shared; every
-socket is on loopback; pytest and trustme are imported only by who needs them. The names below
-come on first use, since pytest passes through here in every run where the package is installed.
+Nothing of the client is imported here, so that no mistake is shared. All sockets are on loopback.
+pytest and trustme are imported only where they are needed. The names below load on first use,
+since every pytest run imports this module where the package is installed.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .cloud.durations import Fixed, Lifecycle, LogNormal
     from .cloud.faults import Fault
     from .cloud.http import Response
-    from .serving import Emulator, Options, running
-    from .threads import threaded
+    from .cloud.simulation import Fixed, Lifecycle, LogNormal
+    from .emulator import Emulator, Options, running, threaded
     from .world import Stats, World
 
 __all__ = [
@@ -35,17 +34,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Emulator": "serving",
+    "Emulator": "emulator",
     "Fault": "cloud.faults",
-    "Fixed": "cloud.durations",
-    "Lifecycle": "cloud.durations",
-    "LogNormal": "cloud.durations",
-    "Options": "serving",
+    "Fixed": "cloud.simulation",
+    "Lifecycle": "cloud.simulation",
+    "LogNormal": "cloud.simulation",
+    "Options": "emulator",
     "Response": "cloud.http",
     "Stats": "world",
     "World": "world",
-    "running": "serving",
-    "threaded": "threads",
+    "running": "emulator",
+    "threaded": "emulator",
 }
 
 

@@ -1,7 +1,7 @@
-"""The sockets: aiohttp.web over a world.
+"""The HTTP server: aiohttp.web over a function that answers requests, and its certificates.
 
-Rules of this file: no decision about any API. It reads requests, asks the world, and does to the
-connection what the answer says: write, delay, cut, reset.
+It knows no API. It reads requests and does to the connection what a response asks for: write,
+delay, cut, reset.
 """
 
 import asyncio
@@ -15,12 +15,32 @@ from aiohttp import web
 
 from .cloud.http import Response
 
-Ask = Callable[[web.BaseRequest, bytes], Response]
+HOSTS = ("localhost", "127.0.0.1")
+Answer = Callable[[web.BaseRequest, bytes], Response]
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
+class CertificateAuthority:
+    """A new CA, and server contexts with certificates signed by it."""
+
+    def __init__(self) -> None:
+        try:
+            import trustme  # only those who use sockets need it
+        except ModuleNotFoundError as error:
+            msg = "the emulator's TLS needs trustme: pip install 'di-async[emulator]'"
+            raise ModuleNotFoundError(msg, name="trustme") from error
+        self._ca: trustme.CA = trustme.CA(organization_name="di-async emulator")
+        self.pem: str = self._ca.cert_pem.bytes().decode()
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return a server's context for loopback names."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._ca.issue_cert(*HOSTS).configure_cert(context)
+        return context
+
+
 def listen(port: int) -> socket.socket:
-    """A listening socket on loopback; OSError if the port is taken."""
+    """Return a listening socket on loopback; raise OSError if the port is taken."""
     try:
         return socket.create_server(("127.0.0.1", port), backlog=512)
     except OSError as error:
@@ -30,12 +50,13 @@ def listen(port: int) -> socket.socket:
 
 @asynccontextmanager
 async def serving(
-    sock: socket.socket, ask: Ask, time_scale: float, tls: ssl.SSLContext | None
+    sock: socket.socket, answer: Answer, time_scale: float, tls: ssl.SSLContext | None
 ) -> AsyncIterator[None]:
-    """A server that answers on the socket for as long as the block lasts."""
+    """Serve on the socket during the block."""
     closing = asyncio.Event()
-    # Polls may be a minute apart and must find their connection open.
-    server = web.Server(_handler(ask, time_scale, closing), keepalive_timeout=120, access_log=None)
+    handler = _handler(answer, time_scale, closing)
+    # Polls may be a minute apart, and must still find their connection open.
+    server = web.Server(handler, keepalive_timeout=120, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -47,45 +68,41 @@ async def serving(
 
 
 def _handler(
-    ask: Ask, time_scale: float, closing: asyncio.Event
+    answer: Answer, time_scale: float, closing: asyncio.Event
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        answer = ask(request, await request.read())
-        if answer.delay_s:
-            await _delay(answer.delay_s / time_scale, closing)
-        if answer.drop or closing.is_set():
+        response = answer(request, await request.read())
+        if response.delay_s:
+            # Not beyond the end of the server.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(response.delay_s / time_scale):
+                    await closing.wait()
+        if response.drop or closing.is_set():
             _reset(request)
             return web.Response()
-        if answer.cut or answer.chunks:
-            return await _piecewise(request, answer)
-        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+        if response.cut or response.chunks:
+            return await _send_in_pieces(request, response)
+        return web.Response(status=response.status, headers=response.headers, body=response.body)
 
     return handle
 
 
-async def _delay(seconds: float, closing: asyncio.Event) -> None:
-    """Wait, but not beyond the end of the server: nobody should wait for a late answer then."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await closing.wait()
-
-
 def _reset(request: web.BaseRequest) -> None:
-    if request.transport is None:  # the client has left already
+    if request.transport is None:  # the client has disconnected
         return
-    # Without lingering the close is a TCP reset: what a crashed proxy looks like.
+    # Without lingering, closing sends a TCP reset, as a crashed proxy does.
     sock = request.transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     request.transport.abort()
 
 
-async def _piecewise(request: web.BaseRequest, answer: Response) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
-    if answer.cut:
-        response.content_length = len(answer.body)
-    await response.prepare(request)
-    for chunk in answer.chunks or (answer.body[: len(answer.body) // 2],):
-        await response.write(chunk)
-    if answer.cut and request.transport is not None:
+async def _send_in_pieces(request: web.BaseRequest, response: Response) -> web.StreamResponse:
+    stream = web.StreamResponse(status=response.status, headers=response.headers)
+    if response.cut:
+        stream.content_length = len(response.body)
+    await stream.prepare(request)
+    for chunk in response.chunks or (response.body[: len(response.body) // 2],):
+        await stream.write(chunk)
+    if response.cut and request.transport is not None:
         request.transport.close()
-    return response
+    return stream

@@ -1,7 +1,7 @@
 """The pytest fixture `di_emulator`: an emulator in a thread, for tests of any kind.
 
-Rules of this file: plain synchronous fixtures, so that every async plugin and none will do;
-pytest loads it into every test run where the package is installed, so all else comes late.
+The fixtures are synchronous, so they work with every async plugin and with none. pytest imports
+this module in every run where the package is installed, so other imports are deferred.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def di_emulator_options() -> "Options":
-    """Options of `di_emulator`, laid over its fast defaults; override it in your tests."""
+    """Return options that override the fast defaults of `di_emulator`; redefine it in tests."""
     return {}
 
 
 @pytest.fixture
 def di_emulator(di_emulator_options: "Options") -> "Iterator[Emulator]":
-    """A running emulator whose creates settle in about a tenth of a second.
+    """Run an emulator whose creates settle in about a tenth of a second.
 
-    Its rate windows run equally fast; give `time_scale` and `lifecycle` to change that.
+    Its rate limits run equally fast; set `time_scale` and `lifecycle` to change that.
     """
     from di_async.emulator import Lifecycle, threaded
 

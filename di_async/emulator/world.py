@@ -1,34 +1,39 @@
-"""The world: one account at the vendors', from the outside a function of time and a request.
+"""An account at all emulated vendors, as a function of time and request.
 
-Rules of this file: the order of a request's fate (authority, rate windows, faults, work, faults)
-and nothing that only one vendor does. State moves when somebody looks; nothing runs by itself.
+No sockets, no clock. A request is authorized, rate limited, checked for faults, then executed.
+State advances when something is read; nothing runs by itself.
 """
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
-from . import control, exoscale
-from .cloud import fault_responses
-from .cloud.durations import Lifecycle
-from .cloud.faults import ANSWER_KINDS, OUTCOME_KINDS, Fault, FaultBook
-from .cloud.http import Refusal, Request, Response, parse_request
-from .cloud.provider import Provider, Truth, WriteRecord
-from .cloud.rate_limit import Limits, RateLimitStatus, RequestCounter, Windows
-from .cloud.settings import Case, Dialect, Settings
-from .cloud.simulation import Simulation
-from .digitalocean import DigitalOcean
+from . import control
+from .cloud import faults
+from .cloud.faults import OUTCOME_KINDS, RESPONSE_KINDS, Fault, FaultRegistry
+from .cloud.http import ApiError, Json, Response, parse_request
+from .cloud.provider import Call, Provider
+from .cloud.rate_limit import RateLimiter, RateLimits, RateLimitStatus, RequestCounter
+from .cloud.simulation import Case, Dialect, Lifecycle, Settings, Simulation
+from .cloud.store import Truth
 from .digitalocean.catalog import CA_PEM
-from .digitalocean.records import Instance, Token
-from .gcore import Gcore
-from .gcore.records import ApiKey
-from .gcore.records import Deployment as GcoreDeployment
+from .digitalocean.provider import DigitalOcean
+from .digitalocean.seeding import add_instance
+from .digitalocean.store import Instance, Token
+from .exoscale import seeding as exoscale_seeding
+from .exoscale.provider import Exoscale
+from .exoscale.store import Deployment as ExoscaleDeployment
+from .exoscale.store import Model as ExoscaleModel
+from .gcore.provider import Gcore
+from .gcore.seeding import add_deployment as add_gcore_deployment
+from .gcore.store import ApiKey
+from .gcore.store import Deployment as GcoreDeployment
 
 
 @frozen
 class Stats:
-    """What came in so far; `max_60s` and `max_3600s` count refused requests too."""
+    """Request statistics; `max_60s` and `max_3600s` include refused requests."""
 
     total: int
     by_operation: dict[str, int]
@@ -40,8 +45,8 @@ class Stats:
 class World:
     """One account at the emulated vendors.
 
-    `handle` is the whole of the control plane, `serve` the data plane; `truth` is what really
-    is, faults or not. Equal arguments and equal calls give equal fault_responses.
+    `handle` is the whole control plane, `serve` the data plane. `truth` returns the real state,
+    regardless of faults. Equal arguments and equal calls return equal answers.
     """
 
     def __init__(
@@ -70,98 +75,149 @@ class World:
             dataplane_url,
             "https" if secure else "http",
         )
-        self.limits = Limits(per_minute, per_hour, rate_limits, count_refused)
+        self.limits = RateLimits(per_minute, per_hour, rate_limits, count_refused)
         self.simulation = Simulation(seed, time_scale)
         self.requests: deque[tuple[float, str, str, int]] = deque(maxlen=200_000)
-        self.faults = FaultBook(self.simulation.fault_rng)
-        told = (self.simulation, self.faults, self.settings)
-        self.digitalocean = DigitalOcean(*told, self.limits)
-        self.gcore = Gcore(*told)
-        self.exoscale = exoscale.Exoscale(*told)
+        self.faults = FaultRegistry(self.simulation.fault_rng)
+        shared = (self.simulation, self.faults, self.settings)
+        self.digitalocean = DigitalOcean(*shared, self.limits)
+        self.gcore = Gcore(*shared)
+        self.exoscale = Exoscale(*shared)
         # The first that owns a path answers; DigitalOcean owns the rest.
-        self.providers: tuple[Provider, ...] = (self.gcore, self.exoscale, self.digitalocean)
+        self.providers = (self.gcore, self.exoscale, self.digitalocean)
         for provider in reversed(self.providers):
-            self.faults.learn(provider.operations)
-        self._windows: dict[str, Windows] = {}
+            self.faults.register_operations(tuple(provider.routes.handlers))
+        self._limiters: dict[str, RateLimiter] = {}
         self._counter = RequestCounter()
 
-    # -- what clients see ----------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------
 
     def handle(
         self, now: float, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Response:
-        """The answer to a control-plane request that arrives at world time `now`."""
-        now = self._advance_to(now)
+        """Answer a control-plane request that arrives at world time `now`."""
+        now = self._advance(now)
         request = parse_request(method, path, headers, body)
         if request.segments[:1] == ("_emulator",):
-            return control.answer(self, now, request)
-        visit = self._visit(now, request)
-        response = self._judged(visit)
-        operation = visit.operation
-        self._counter.add(now, operation or f"{request.method} (unknown)", response.status)
+            return control.answer(request, self.faults, self.fault, lambda: self._state(now))
+        provider: Provider = next(one for one in self.providers if one.owns(request))
+        call = provider.route(now, request)
+        request_id = self.simulation.new_uuid()
+        response, status = self._respond(
+            provider, call, lambda error: provider.error_response(error, request_id)
+        )
+        usual = provider.headers(now, status, request_id)
+        response = evolve(response, headers={**usual, **response.headers})
+        operation = call.operation or f"{request.method} (unknown)"
+        self._counter.add(now, operation, response.status)
         self.requests.append((now, request.method, path, response.status))
         return response
 
     def serve(
         self, now: float, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Response:
-        """The answer of a deployment's own endpoint; no rate windows, no faults."""
-        now = self._advance_to(now)
+        """Answer a data-plane request; without rate limits and faults."""
+        now = self._advance(now)
         request = parse_request(method, path, headers, body)
-        served = (provider.serve(now, request) for provider in self.providers)
-        return next((answer for answer in served if answer), Response(404))
+        answers = (provider.serve(now, request) for provider in self.providers)
+        return next((answer for answer in answers if answer), Response(404))
 
-    # -- what tests may know and do ------------------------------------------------------------
+    def _respond(
+        self, provider: Provider, call: Call, render: Callable[[ApiError], Response]
+    ) -> tuple[Response, RateLimitStatus | None]:
+        try:
+            account = provider.authorize(call)
+        except ApiError as error:
+            return render(error), None
+        if provider.limits is None:
+            return self._execute(provider, call, render), None
+        limiter = self._limiters.get(account)
+        if limiter is None:
+            limiter = self._limiters[account] = RateLimiter(provider.limits)
+        status = limiter.admit(call.now)
+        if status.refused_by is None:
+            return self._execute(provider, call, render), status
+        refused = render(_rate_limit_error())
+        if status.refused_by == "minute":
+            seconds = faults.whole_seconds(status.retry_in / self.time_scale)
+            refused.headers["retry-after"] = seconds
+        return refused, status
+
+    def _execute(
+        self, provider: Provider, call: Call, render: Callable[[ApiError], Response]
+    ) -> Response:
+        def execute() -> Response:
+            try:
+                return provider.answer(call)
+            except ApiError as error:
+                return render(error)
+
+        fault = self.faults.take(
+            RESPONSE_KINDS, call.now, call.operation, id=call.id, region=call.region
+        )
+        if fault is None:
+            return execute()
+        if fault.kind == "rate_limit":
+            refused, has_limits = render(_rate_limit_error()), provider.limits is not None
+            return faults.rate_limit_response(
+                fault, call.now, self.time_scale, refused, has_limits=has_limits
+            )
+        response = execute() if faults.is_executed(fault) else Response(200)
+        return faults.faulty_response(fault, response, render)
+
+    # -- tests ---------------------------------------------------------------------------------
 
     def fault(self, kind: str, *, now: float | None = None, **settings: object) -> Fault:
-        """Arm a fault (see `Fault` for the settings); ValueError if it makes no sense.
+        """Arm a fault (see `Fault` for the settings); raise ValueError if it is invalid.
 
-        `stuck`, `error` and `regress` with an `id` and no `on` strike that instance at once.
+        `stuck`, `error` and `regress` with an `id` and no `on` apply to that resource at once.
         """
-        moment = self._advance_to(now)
+        moment = self._advance(now)
         if kind in OUTCOME_KINDS and settings.get("id") and not settings.get("on"):
-            fault = self.faults.make(kind, moment, **settings)
-            self._home_of(fault.id or "").inject_outcome_fault(fault, moment)
+            fault = self.faults.create(kind, moment, **settings)
+            self._provider_of(fault.id or "").context.inject_outcome_fault(fault, moment)
             return fault
         return self.faults.arm(kind, moment, **settings)
 
-    def truth(self, id: str, now: float | None = None) -> Truth[WriteRecord]:
-        """What really is the matter with a resource of any vendor, faults and stale views aside."""
-        moment = self._advance_to(now)
-        return self._home_of(id).truth(id, moment)
+    def truth(self, id: str, now: float | None = None) -> Truth:
+        """Return the real state of any vendor's resource, regardless of faults."""
+        moment = self._advance(now)
+        return self._provider_of(id).store.truth(id, moment)
 
     def add_instance(self, *, now: float | None = None, **settings: object) -> Instance:
-        """Place an instance without a request; see `Placing` for the settings."""
-        return self.digitalocean.place(self._advance_to(now), **settings)
+        """Add a DigitalOcean instance without a request; see `SeedInstance` for the settings."""
+        return add_instance(self.digitalocean.context, self._advance(now), **settings)
 
     def add_token(self, id: str, name: str = "placed", *, now: float | None = None) -> Token:
-        """Give an instance an access token without a request."""
-        stamp = self.simulation.stamp(self._advance_to(now))
+        """Add an access token of a DigitalOcean instance without a request."""
+        stamp = self.simulation.timestamp(self._advance(now))
         return self.digitalocean.store.add_token(id, name, stamp)
 
     def add_gcore_deployment(
         self, *, now: float | None = None, **settings: object
     ) -> GcoreDeployment:
-        """Place a Gcore deployment or instance; see `Placing` of `gcore` for the settings."""
-        return self.gcore.place(self._advance_to(now), **settings)
+        """Add a Gcore deployment or instance; see `SeedDeployment` of `gcore`."""
+        return add_gcore_deployment(self.gcore.context, self._advance(now), **settings)
 
     def add_gcore_key(self, name: str = "placed", *, now: float | None = None) -> ApiKey:
-        """A key for Gcore deployments' own endpoints, without a request."""
-        return self.gcore.add_key(self._advance_to(now), name)
+        """Add a key for the endpoints of Gcore deployments, without a request."""
+        return self.gcore.account.add_key(self._advance(now), name)
 
     def add_exoscale_deployment(
         self, *, now: float | None = None, **settings: object
-    ) -> exoscale.Deployment:
-        """Place a deployment without a request; see `PlacedDeployment` for the settings."""
-        return self.exoscale.place_deployment(self._advance_to(now), **settings)
+    ) -> ExoscaleDeployment:
+        """Add a deployment, and its model, without a request; see `SeedDeployment`."""
+        return exoscale_seeding.add_deployment(
+            self.exoscale.context, self._advance(now), **settings
+        )
 
-    def add_exoscale_model(self, *, now: float | None = None, **settings: object) -> exoscale.Model:
-        """Place a model without a request; see `PlacedModel` for the settings."""
-        return self.exoscale.place_model(self._advance_to(now), **settings)
+    def add_exoscale_model(self, *, now: float | None = None, **settings: object) -> ExoscaleModel:
+        """Add a model without a request; see `SeedModel` for the settings."""
+        return exoscale_seeding.add_model(self.exoscale.context, self._advance(now), **settings)
 
     @property
     def token(self) -> str:
-        """A DigitalOcean token that works."""
+        """A valid DigitalOcean token."""
         return self.digitalocean.token
 
     @property
@@ -171,7 +227,7 @@ class World:
 
     @property
     def now(self) -> float | None:
-        """The latest moment anybody has mentioned."""
+        """The latest world time passed in."""
         return self.simulation.now
 
     @property
@@ -181,17 +237,17 @@ class World:
 
     @property
     def instances(self) -> Mapping[str, Instance]:
-        """DigitalOcean's instances that exist, by id, as of the last look."""
-        return self.digitalocean.store.instances
+        """The existing DigitalOcean instances by id, as of the latest call."""
+        return self.digitalocean.store.items
 
     @property
     def created(self) -> Mapping[str, int]:
-        """How many were ever created under each name: more than 1 is a double create."""
-        return sum((Counter(provider.created) for provider in self.providers), Counter())
+        """How many resources were ever created under each name: above 1 is a duplicate."""
+        return sum((provider.store.created for provider in self.providers), Counter())
 
     @property
     def stats(self) -> Stats:
-        """What came in so far."""
+        """Request statistics so far."""
         counter = self._counter
         return Stats(
             sum(counter.by_operation.values()),
@@ -201,82 +257,25 @@ class World:
             counter.hour.most,
         )
 
-    # -- a request's fate ----------------------------------------------------------------------
+    def _state(self, now: float) -> Json:
+        return {
+            "now": now,
+            "dialect": self.settings.dialect,
+            "time_scale": self.time_scale,
+            "stats": asdict(self.stats),
+            "instances": [row for one in self.providers for row in one.state_rows(now)],
+        }
 
-    def _advance_to(self, now: float | None) -> float:
+    def _advance(self, now: float | None) -> float:
         moment = self.simulation.advance_to(now)
         for provider in self.providers:
-            provider.advance(moment)
+            provider.store.advance(moment)
         return moment
 
-    def _home_of(self, id: str) -> Provider:
-        homes = (provider for provider in self.providers if provider.knows(id))
-        return next(homes, self.digitalocean)
-
-    def _visit(self, now: float, request: Request) -> "_Visit":
-        provider = next(provider for provider in self.providers if provider.owns(request))
-        return _Visit(
-            now, request, provider, provider.operation(request), self.simulation.new_uuid()
-        )
-
-    def _judged(self, visit: "_Visit") -> Response:
-        now, provider = visit.now, visit.provider
-        try:
-            account = provider.authorize(now, visit.request, visit.operation)
-        except Refusal as refusal:
-            return visit.headed(visit.refused(refusal), None)
-        if provider.limits is None:
-            return visit.headed(self._faulted(visit), None)
-        rate_limit_status = self._windows.setdefault(account, Windows(provider.limits)).admit(now)
-        if rate_limit_status.refused_by is None:
-            return visit.headed(self._faulted(visit), rate_limit_status)
-        refused = visit.headed(
-            visit.refused(Refusal(429, "API rate limit exceeded.")), rate_limit_status
-        )
-        if rate_limit_status.refused_by == "minute":
-            seconds = fault_responses.whole_seconds(rate_limit_status.retry_in / self.time_scale)
-            refused.headers["retry-after"] = seconds
-        return refused
-
-    def _faulted(self, visit: "_Visit") -> Response:
-        about = visit.provider.target(visit.request, visit.operation)
-        fault = self.faults.take(
-            ANSWER_KINDS, visit.now, visit.operation or "", id=about.id, region=about.region
-        )
-        if fault is None:
-            return visit.worked()
-        if fault.kind == "rate_limit":
-            refused = visit.refused(Refusal(429, "API rate limit exceeded."))
-            windowed = visit.provider.limits is not None
-            return fault_responses.storm(
-                fault, visit.now, self.time_scale, refused, windowed=windowed
-            )
-        honest = visit.worked() if fault_responses.works_first(fault) else Response(200)
-        return fault_responses.faulty_response(fault, honest, visit.refused)
+    def _provider_of(self, id: str) -> Provider:
+        owners = (provider for provider in self.providers if provider.store.knows(id))
+        return next(owners, self.digitalocean)
 
 
-@frozen
-class _Visit:
-    """A request on its way through the world."""
-
-    now: float
-    request: Request
-    provider: Provider
-    operation: str | None
-    id: str
-
-    def worked(self) -> Response:
-        """The honest answer."""
-        try:
-            return self.provider.answer(self.now, self.request, self.operation)
-        except Refusal as refusal:
-            return self.refused(refusal)
-
-    def refused(self, refusal: Refusal) -> Response:
-        """A no, in the vendor's shape."""
-        return self.provider.error(refusal, self.id)
-
-    def headed(self, response: Response, rate_limit_status: RateLimitStatus | None) -> Response:
-        """With the headers that every answer of the vendor has; the answer's own win."""
-        headers = self.provider.headers(self.now, rate_limit_status, self.id)
-        return evolve(response, headers={**headers, **response.headers})
+def _rate_limit_error() -> ApiError:
+    return ApiError(429, "API rate limit exceeded.")

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from di_async.core.waiting.observation import Action, Expectation, Observation, Phase, ResourceVersion
+from di_async.core.waiting.observation import (
+    Action,
+    Expectation,
+    Observation,
+    Phase,
+    ResourceVersion,
+)
 from di_async.digitalocean.lifecycle import (
     create_expectation,
     observe,

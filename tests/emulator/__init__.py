@@ -1,1 +1,1 @@
-"""The emulator's tests, folder for folder as the package."""
+"""Tests of the emulator; folders mirror the package."""

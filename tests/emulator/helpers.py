@@ -1,4 +1,4 @@
-"""What the emulator's tests share: a spec, and a world with a clock in hand."""
+"""A sample spec, and a client of a world with a clock."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ GPU = "gpu-mi300x1-192gb"
 
 
 def a_spec(**changes: object) -> dict[str, Any]:
-    """The vendor's sample spec, with changes."""
+    """Return the vendor's sample spec, with changes."""
     spec: dict[str, Any] = {
         "version": 1,
         "name": "new-dedicated-inference",
@@ -29,7 +29,7 @@ def a_spec(**changes: object) -> dict[str, Any]:
 
 
 def a_model(**changes: object) -> dict[str, Any]:
-    """The vendor's sample model deployment, with changes."""
+    """Return the vendor's sample model deployment, with changes."""
     model: dict[str, Any] = {
         "model_slug": MODEL,
         "model_provider": "hugging_face",
@@ -41,7 +41,7 @@ def a_model(**changes: object) -> dict[str, Any]:
 
 @frozen
 class Reply:
-    """An answer with its body read."""
+    """A response with its parsed body."""
 
     status: int
     json: Any
@@ -55,50 +55,50 @@ class Reply:
 
 
 @define
-class Desk:
-    """A world, and the clock and token it is asked with."""
+class ApiClient:
+    """A client of a world, the time of its requests, and its token."""
 
     world: World
     now: float = NOW
     token: str = ""
 
-    def ask(self, method: str, path: str, json: object = None, **headers: str) -> Reply:
-        """Ask the control plane; `path` may leave out the base."""
+    def request(self, method: str, path: str, json: object = None, **headers: str) -> Reply:
+        """Send a control-plane request; `path` may omit the base."""
         target = path if path.startswith(("/v2", "/_", "/cloud", "/zones")) else BASE + path
         sent = {"Authorization": f"Bearer {self.token or self.world.token}", **headers}
         body = b"" if json is None else orjson.dumps(json)
         return _reply(self.world.handle(self.now, method, target, sent, body))
 
-    def ask_model(self, method: str, path: str, token: str, json: object = None) -> Reply:
-        """Ask the data plane."""
+    def request_dataplane(self, method: str, path: str, token: str, json: object = None) -> Reply:
+        """Send a data-plane request."""
         body = b"" if json is None else orjson.dumps(json)
         sent = {"Authorization": f"Bearer {token}"}
         return _reply(self.world.serve(self.now, method, path, sent, body))
 
     def create(self, **changes: object) -> str:
-        """The id of a new instance."""
-        reply = self.ask("POST", "", {"spec": a_spec(**changes)})
+        """Return the id of a new instance."""
+        reply = self.request("POST", "", {"spec": a_spec(**changes)})
         assert reply.status == 202, reply.json
         return str(reply.one["id"])
 
     def update(self, id: str, **changes: object) -> Reply:
         """Patch the spec."""
-        return self.ask("PATCH", f"/{id}", {"spec": a_spec(**changes)})
+        return self.request("PATCH", f"/{id}", {"spec": a_spec(**changes)})
 
     def active(self, **changes: object) -> str:
-        """The id of an instance whose create has settled."""
+        """Return the id of an instance whose create has settled."""
         id = self.create(**changes)
         self.now += 3600
         return id
 
     def status(self, id: str) -> str:
-        """The status a GET tells, or `404`."""
-        reply = self.ask("GET", f"/{id}")
+        """Return the status that a GET shows, or `404`."""
+        reply = self.request("GET", f"/{id}")
         return str(reply.one["status"]) if reply.status == 200 else str(reply.status)
 
-    def listed(self, query: str = "") -> list[Any]:
-        """The rows of a list."""
-        rows: list[Any] = self.ask("GET", query).json["dedicated_inferences"]
+    def rows(self, query: str = "") -> list[Any]:
+        """Return the rows of a list."""
+        rows: list[Any] = self.request("GET", query).json["dedicated_inferences"]
         return rows
 
 

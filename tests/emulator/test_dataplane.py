@@ -1,4 +1,4 @@
-"""The data plane over sockets, as the vendor's users reach it: with the OpenAI SDK."""
+"""The data plane over sockets, used with the OpenAI SDK."""
 
 import base64
 import ssl
@@ -16,7 +16,7 @@ HELLO = "Hello from the emulator."
 
 
 def openai(emu: Emulator, token: str) -> AsyncOpenAI:
-    """The SDK, trusting the emulator's CA."""
+    """Return an SDK client that trusts the emulator's CA."""
     tls = ssl.create_default_context(cadata=emu.ca_pem)
     return AsyncOpenAI(
         api_key=token,
@@ -28,13 +28,13 @@ def openai(emu: Emulator, token: str) -> AsyncOpenAI:
 
 @pytest.fixture
 async def sdk(emu: Emulator) -> AsyncIterator[AsyncOpenAI]:
-    """The SDK with a token of an active instance."""
+    """Return an SDK client with a token of an active instance."""
     async with openai(emu, emu.add_token(emu.add_instance().id).value) as sdk:
         yield sdk
 
 
 async def test_sdk_lists_the_models_of_its_instance(sdk: AsyncOpenAI) -> None:
-    """The token says which instance, the instance which models."""
+    """The token identifies the instance and its models."""
     assert [model.id async for model in sdk.models.list()] == [MODEL]
 
 
@@ -49,7 +49,7 @@ async def test_sdk_gets_a_completion_with_usage(sdk: AsyncOpenAI) -> None:
 
 
 async def test_sdk_streams_a_completion(sdk: AsyncOpenAI) -> None:
-    """The stream comes in pieces that make up the same text."""
+    """The chunks of a stream add up to the same text."""
     stream = await sdk.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": "Hello?"}], stream=True
     )
@@ -58,7 +58,7 @@ async def test_sdk_streams_a_completion(sdk: AsyncOpenAI) -> None:
 
 
 async def test_sdk_gets_and_streams_plain_completions(sdk: AsyncOpenAI) -> None:
-    """The older endpoint works likewise."""
+    """The older completions endpoint works likewise."""
     whole = await sdk.completions.create(model=MODEL, prompt="Hello?")
     stream = await sdk.completions.create(model=MODEL, prompt="Hello?", stream=True)
     streamed = "".join([chunk.choices[0].text async for chunk in stream])
@@ -72,8 +72,8 @@ async def test_sdk_with_the_account_token_is_refused(emu: Emulator) -> None:
             await stranger.models.list()
 
 
-async def test_ca_endpoint_is_what_a_client_must_trust(emu: Emulator) -> None:
-    """The certificate of GET .../ca, decoded, opens the TLS of the endpoint."""
+async def test_ca_endpoint_returns_the_ca_of_the_data_plane(emu: Emulator) -> None:
+    """A client that trusts the certificate of GET .../ca can connect."""
     instance = emu.add_instance()
     token = emu.add_token(instance.id).value
     account = {"Authorization": f"Bearer {emu.token}"}

@@ -10,7 +10,7 @@ import pytest
 
 from di_async.emulator import Lifecycle, World
 
-from .helpers import Desk, a_model, a_spec
+from .helpers import ApiClient, a_model, a_spec
 
 ROW = {"id", "name", "region", "status", "vpc_uuid", "endpoints", "created_at", "updated_at"}
 SPEC = {
@@ -29,9 +29,9 @@ ACCELERATOR = {"accelerator_id", "accelerator_slug", "state", "type", "scale"}
 
 
 @pytest.fixture
-def desk() -> Desk:
-    """Return a world in the observed dialect and the clock it is asked with."""
-    return Desk(World("observed", lifecycle=Lifecycle(create=600, update=300, delete=60)))
+def api() -> ApiClient:
+    """Return a client of a world in the observed dialect."""
+    return ApiClient(World("observed", lifecycle=Lifecycle(create=600, update=300, delete=60)))
 
 
 def check_spec(spec: dict[str, Any]) -> None:
@@ -43,9 +43,9 @@ def check_spec(spec: dict[str, Any]) -> None:
     assert [one.keys() for one in model["accelerators"]] == [ACCELERATOR]
 
 
-def test_create(desk: Desk) -> None:
+def test_create(api: ApiClient) -> None:
     """A new instance has a pending spec alone, and placeholders where nothing exists yet."""
-    answer = desk.ask("POST", "", {"spec": a_spec()}).json
+    answer = api.request("POST", "", {"spec": a_spec()}).json
     instance = answer["dedicated_inference"]
     assert instance.keys() == ROW - {"endpoints"} | {"pending_deployment_spec"}
     assert instance["created_at"] == instance["updated_at"] == "1970-01-01T00:00:00Z"
@@ -58,45 +58,45 @@ def test_create(desk: Desk) -> None:
     assert answer["token"]["name"] == "auto-generated-during-provisioning"
 
 
-def test_get_and_update(desk: Desk) -> None:
+def test_get_and_update(api: ApiClient) -> None:
     """An active instance has a spec and bare host names; an update adds a pending spec."""
-    id = desk.active()
-    active = desk.ask("GET", f"/{id}").one
+    id = api.active()
+    active = api.request("GET", f"/{id}").one
     assert active.keys() == ROW | {"spec"}
     assert not any(host.startswith("http") for host in active["endpoints"].values())
     check_spec(active["spec"])
     model = a_model(model_id=active["spec"]["model_deployments"][0]["model_id"])
     model["accelerators"][0]["scale"] = 3
-    updated = desk.update(id, model_deployments=[model]).one
+    updated = api.update(id, model_deployments=[model]).one
     assert updated.keys() == ROW | {"spec", "pending_deployment_spec"}
     check_spec(updated["pending_deployment_spec"])
     assert updated["pending_deployment_spec"]["version"] == 2
 
 
-def test_list(desk: Desk) -> None:
+def test_list(api: ApiClient) -> None:
     """A row has no spec, and names the models in a list."""
-    desk.active()
-    (row,) = desk.listed()
+    api.active()
+    (row,) = api.rows()
     assert row.keys() == ROW | {"provider_model_id"}
     assert row["provider_model_id"] == ["mistral/mistral-7b-instruct-v3"]
 
 
-def test_small_answers(desk: Desk) -> None:
+def test_small_answers(api: ApiClient) -> None:
     """Accelerators, tokens, sizes and model configurations have the client's fields."""
-    id = desk.active()
-    accelerators = desk.ask("GET", f"/{id}/accelerators").json["accelerators"]
+    id = api.active()
+    accelerators = api.request("GET", f"/{id}/accelerators").json["accelerators"]
     assert accelerators[0].keys() == {"id", "name", "slug", "status", "created_at"}
-    created = desk.ask("POST", f"/{id}/tokens", {"name": "mine"})
+    created = api.request("POST", f"/{id}/tokens", {"name": "mine"})
     assert (created.status, created.json["token"].keys()) == (
         201,
         {"id", "name", "value", "created_at"},
     )
-    tokens = desk.ask("GET", f"/{id}/tokens").json["tokens"]
+    tokens = api.request("GET", f"/{id}/tokens").json["tokens"]
     assert {token["name"]: token["is_managed"] for token in tokens} == {
         "auto-generated-during-provisioning": True,
         "mine": False,
     }
-    size = desk.ask("GET", "/sizes").json["sizes"][0]
+    size = api.request("GET", "/sizes").json["sizes"][0]
     assert size.keys() == {
         "gpu_slug",
         "price_per_hour",
@@ -109,5 +109,5 @@ def test_small_answers(desk: Desk) -> None:
         "disks",
     }
     assert size["gpu"].keys() == {"count", "vram_gb", "slug"}
-    config = desk.ask("GET", "/gpu-model-config").json["gpu_model_configs"][0]
+    config = api.request("GET", "/gpu-model-config").json["gpu_model_configs"][0]
     assert config.keys() == {"gpu_slugs", "model_slug", "model_name", "is_model_gated"}

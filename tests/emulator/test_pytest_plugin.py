@@ -1,4 +1,4 @@
-"""The fixture `di_emulator`, under every kind of test."""
+"""The fixture `di_emulator`, in every kind of test."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from .test_threads import get
 PLAIN = """
 import http.client
 
-def ask(emu):
+def get_status(emu):
     connection = http.client.HTTPConnection(emu.url.removeprefix("http://"))
     connection.request("GET", "/v2/dedicated-inferences",
                        headers={"Authorization": f"Bearer {emu.token}"})
@@ -24,7 +24,7 @@ def ask(emu):
     return status
 
 def test_plain(di_emulator):
-    assert ask(di_emulator) == 200
+    assert get_status(di_emulator) == 200
 """
 OVERRIDE = """
 import pytest
@@ -76,7 +76,7 @@ NO_ASYNCIO = ["-p", "no:looptime_plugin", "-p", "no:asyncio"]
     ],
 )
 def test_fixture_works_in_a_users_suite(tmp_path: Path, source: str, flags: list[str]) -> None:
-    """Installed, the fixture is there without an import, whatever plugin runs the test."""
+    """The installed fixture needs no import, whatever plugin runs the test."""
     (tmp_path / "test_user.py").write_text(source)
     command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     scope = ["-o", "asyncio_default_fixture_loop_scope=function"]
@@ -91,14 +91,14 @@ def test_fixture_works_in_a_users_suite(tmp_path: Path, source: str, flags: list
 
 
 def test_fixture_serves_a_plain_test(di_emulator: Emulator) -> None:
-    """Here, too, without any loop."""
+    """A test without an event loop can use it."""
     assert get(di_emulator) == 200
 
 
 async def test_fixture_settles_a_create_in_well_under_a_second(di_emulator: Emulator) -> None:
-    """With its defaults a create is over within 0.2 s of real time."""
-    asked = {"spec": a_spec()}
-    async with client(di_emulator) as session, session.post(BASE, json=asked) as made:
+    """With its defaults a create settles within 0.2 s of real time."""
+    body = {"spec": a_spec()}
+    async with client(di_emulator) as session, session.post(BASE, json=body) as made:
         id = (await made.json())["dedicated_inference"]["id"]
     truth = di_emulator.truth(id)
     lasts = truth.settled_at - truth.writes[0].accepted_at

@@ -20,32 +20,32 @@ CREATE = f"POST {BASE}"
 
 
 class Clock:
-    """A clock that only moves when told."""
+    """A clock that advances only when it is set."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
 
     def read(self) -> float:
-        """The moment it shows."""
+        """Return the current time."""
         return self.now
 
 
 @pytest.fixture
 async def session(emu: Emulator) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client with the emulator's token."""
+    """Return a session with the emulator's token."""
     async with client(emu) as session:
         yield session
 
 
 def client(emu: Emulator, tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
-    """A client of the control plane."""
+    """Return a client of the control plane."""
     headers = {"Authorization": f"Bearer {emu.token}"}
     connector = aiohttp.TCPConnector(ssl=tls or True)
     return aiohttp.ClientSession(emu.url, headers=headers, connector=connector)
 
 
 async def raw_get(emu: Emulator) -> asyncio.StreamReader:
-    """The answer to a GET, as bytes off the wire: no client that repeats or hides anything."""
+    """Return the raw response to a GET, from a plain socket."""
     url = urlsplit(emu.url)
     tls = ssl.create_default_context(cadata=emu.ca_pem) if url.scheme == "https" else None
     reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=tls)
@@ -60,8 +60,8 @@ async def raw_get(emu: Emulator) -> asyncio.StreamReader:
     return reader
 
 
-async def test_life_of_an_instance_over_http() -> None:
-    """Created, active when the clock says so, deleted; the truth agrees with the wire."""
+async def test_lifecycle_of_an_instance_over_http() -> None:
+    """Created, active at its time, deleted; `truth` agrees with the responses."""
     clock = Clock()
     lifecycle = Lifecycle(create=600, delete=60)
     async with running(clock=clock.read, lifecycle=lifecycle) as emu, client(emu) as session:
@@ -90,8 +90,8 @@ async def test_tls_control_plane_is_signed_by_its_own_ca() -> None:
                 await stranger.get(BASE)
 
 
-async def test_rate_headers_are_real_time_and_date_too() -> None:
-    """At scale 1000 the windows are fast; Date and ratelimit-reset stay near the real clock."""
+async def test_rate_headers_and_date_are_real_time() -> None:
+    """At scale 1000 Date and ratelimit-reset stay near the real clock."""
     passing = AskedTime(0.001)  # a world second a request: the window is not over by the second
     async with (
         running(time_scale=1000, per_minute=1, clock=passing.read) as emu,
@@ -107,22 +107,24 @@ async def test_rate_headers_are_real_time_and_date_too() -> None:
 
 @pytest.mark.parametrize("tls", [False, True])
 async def test_reset_is_a_reset_on_the_wire(tls: bool) -> None:
-    """The client's read fails with a connection reset, not with an orderly end."""
+    """The client's read fails with a connection reset."""
     async with running(tls=tls) as emu:
         emu.fault("reset")
         with pytest.raises(ConnectionResetError):
             await raw_get(emu)
 
 
-async def test_cut_answer_ends_in_the_middle(emu: Emulator, session: aiohttp.ClientSession) -> None:
-    """The body is shorter than its content-length says."""
+async def test_cut_response_ends_in_the_middle(
+    emu: Emulator, session: aiohttp.ClientSession
+) -> None:
+    """The body is shorter than its content-length."""
     emu.fault("cut")
     async with session.get(f"{BASE}/sizes") as reply:
         with pytest.raises(aiohttp.ClientPayloadError):
             await reply.read()
 
 
-async def test_slow_answer_is_late_by_scaled_seconds(
+async def test_slow_response_is_late_by_scaled_seconds(
     emu: Emulator, session: aiohttp.ClientSession
 ) -> None:
     """Fifty world seconds at scale 1000 are 50 ms."""
@@ -133,8 +135,10 @@ async def test_slow_answer_is_late_by_scaled_seconds(
     assert time.perf_counter() - start >= 0.05
 
 
-async def test_cleared_faults_strike_no_more(emu: Emulator, session: aiohttp.ClientSession) -> None:
-    """The handle clears what it armed."""
+async def test_cleared_faults_no_longer_apply(
+    emu: Emulator, session: aiohttp.ClientSession
+) -> None:
+    """`clear_faults` disarms what `fault` armed."""
     emu.fault("status", times=None)
     emu.clear_faults()
     async with session.get(BASE) as reply:
@@ -144,7 +148,7 @@ async def test_cleared_faults_strike_no_more(emu: Emulator, session: aiohttp.Cli
 async def test_connection_stays_open_between_requests(
     emu: Emulator, session: aiohttp.ClientSession
 ) -> None:
-    """Polls reuse their connection: nothing in the answer closes it."""
+    """Polls reuse their connection."""
     async with session.get(BASE) as one:
         await one.read()
     assert session.connector is not None
@@ -153,7 +157,7 @@ async def test_connection_stays_open_between_requests(
 
 
 async def test_taken_port_is_a_clear_os_error() -> None:
-    """Two emulators cannot share a port, and the second says which."""
+    """The error names the port."""
     async with running() as emu:
         port = urlsplit(emu.url).port or 0
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
@@ -161,8 +165,8 @@ async def test_taken_port_is_a_clear_os_error() -> None:
                 pass
 
 
-async def test_leaving_does_not_wait_for_open_connections_or_slow_answers() -> None:
-    """The end does not wait for an answer that would take an hour."""
+async def test_exit_does_not_wait_for_open_connections_or_slow_responses() -> None:
+    """The block ends at once despite a response with a delay of an hour."""
     async with running() as emu, client(emu) as session:
         await session.get(BASE)
         emu.fault("slow", delay_s=3600)
@@ -172,8 +176,8 @@ async def test_leaving_does_not_wait_for_open_connections_or_slow_answers() -> N
     assert time.perf_counter() - start < 10
 
 
-async def test_answer_that_is_late_when_the_emulator_ends_is_a_reset() -> None:
-    """A client that still waits is told at once that nothing will come."""
+async def test_pending_response_is_reset_when_the_emulator_ends() -> None:
+    """A client that still waits receives a reset."""
     async with asyncio.TaskGroup() as group:
         async with running() as emu:
             fault = emu.fault("slow", delay_s=3600)
@@ -195,8 +199,8 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-async def test_seed_is_told_and_repeats_the_world() -> None:
-    """A drawn seed can be read, and given again."""
+async def test_drawn_seed_can_be_read_and_repeats_the_world() -> None:
+    """A drawn seed can be read and used again."""
     async with running() as emu:
         first = emu.token
     async with running(seed=emu.seed) as again:
@@ -205,21 +209,21 @@ async def test_seed_is_told_and_repeats_the_world() -> None:
 
 
 async def test_unknown_option_is_a_type_error() -> None:
-    """A misspelt option does not go unnoticed, and leaves nothing open."""
+    """It raises TypeError, and leaves nothing open."""
     with pytest.raises(TypeError, match="colour"):
         async with running(colour="red"):  # type: ignore[call-arg]
             pass
 
 
 async def test_three_clouds_answer_on_one_port(emu: Emulator) -> None:
-    """Each with its own credentials; what is placed is there, and the truth knows it."""
+    """Each has its own credentials; added resources exist, and `truth` has them."""
     deployment = emu.add_exoscale_deployment(name="exo", zone="de-fra-1")
     emu.add_instance(name="do")
     path = "/zones/de-fra-1/v2/ai/deployment"
     key, secret = emu.exoscale_api_key, emu.exoscale_api_secret
     signature = signed(key, secret, "GET", path, expires=time.time() + 600)
     gcore = f"/cloud/v3/inference/{emu.gcore_project_id}/deployments"
-    asked = (
+    requests = (
         (path, signature, 200),
         (BASE, f"Bearer {emu.token}", 200),
         (gcore, f"APIKey {emu.gcore_api_key}", 200),
@@ -227,7 +231,7 @@ async def test_three_clouds_answer_on_one_port(emu: Emulator) -> None:
         (path, f"Bearer {emu.token}", 403),
     )
     async with aiohttp.ClientSession(emu.url) as session:
-        for target, authorization, status in asked:
+        for target, authorization, status in requests:
             async with session.get(target, headers={"Authorization": authorization}) as reply:
                 assert reply.status == status, target
     assert emu.truth(deployment.id).status == "ready"
@@ -236,7 +240,7 @@ async def test_three_clouds_answer_on_one_port(emu: Emulator) -> None:
 
 
 async def test_signature_expires_by_the_real_clock(emu: Emulator) -> None:
-    """At scale 1000, too: a skewed client is told the server's time, which is ours."""
+    """At scale 1000, too, the error shows the server's real time."""
     path = "/v2/ai/model"
     key, secret = emu.exoscale_api_key, emu.exoscale_api_secret
     late = signed(key, secret, "GET", path, expires=time.time() - 60)
@@ -245,12 +249,12 @@ async def test_signature_expires_by_the_real_clock(emu: Emulator) -> None:
         session.get(path, headers={"Authorization": late}) as reply,
     ):
         assert reply.status == 403
-        told = (await reply.json())["message"]
-    assert abs(int(told.rpartition(" ")[2]) - time.time()) < 5
+        message = (await reply.json())["message"]
+    assert abs(int(message.rpartition(" ")[2]) - time.time()) < 5
 
 
-async def test_key_of_an_exoscale_deployment_opens_the_data_plane(emu: Emulator) -> None:
-    """The listener is the one that serves DigitalOcean's instances."""
+async def test_key_of_an_exoscale_deployment_is_valid_on_the_data_plane(emu: Emulator) -> None:
+    """One data plane serves all vendors."""
     id = emu.add_exoscale_deployment().id
     key = next(key for key, owner in emu.world.exoscale.store.keys.items() if owner == id)
     tls = ssl.create_default_context(cadata=emu.ca_pem)

@@ -12,7 +12,7 @@ from .helpers import BASE
 
 
 def get(emu: Emulator, path: str = BASE) -> int:
-    """The status of a GET by the standard library's blocking client."""
+    """Return the status of a GET by the standard library's blocking client."""
     connection = http.client.HTTPConnection(urlsplit(emu.url).netloc, timeout=10)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {emu.token}"})
@@ -22,20 +22,20 @@ def get(emu: Emulator, path: str = BASE) -> int:
 
 
 def names() -> list[str]:
-    """The names of all living threads."""
+    """Return the names of all running threads."""
     return [thread.name for thread in threading.enumerate()]
 
 
-def test_plain_code_can_ask_and_arm() -> None:
-    """No loop is needed on this side; faults are armed from another thread."""
+def test_plain_code_can_send_requests_and_arm_faults() -> None:
+    """No loop is needed; faults are armed from another thread."""
     with threaded() as emu:
         emu.fault("status", status=503)
         assert [get(emu), get(emu)] == [503, 200]
         assert emu.stats.total == 2
 
 
-def test_thread_is_gone_afterwards() -> None:
-    """Nothing of it is left when the block ends, not even after an error."""
+def test_thread_ends_with_the_block() -> None:
+    """The thread ends with the block, even after an error."""
     with pytest.raises(KeyError), threaded() as emu:  # noqa: PT012
         assert "di-async-emulator" in names()
         assert get(emu) == 200
@@ -43,16 +43,16 @@ def test_thread_is_gone_afterwards() -> None:
     assert "di-async-emulator" not in names()
 
 
-def test_failure_to_start_is_raised_here() -> None:
-    """A taken port is the caller's error, not the thread's."""
+def test_failure_to_start_is_raised_to_the_caller() -> None:
+    """A taken port raises in the calling thread."""
     with threaded() as emu:
         port = urlsplit(emu.url).port or 0
         with pytest.raises(OSError, match="cannot listen"), threaded(port=port):
             pass
 
 
-def test_many_threads_may_ask_at_once() -> None:
-    """Concurrent blocking clients are all counted, none lost."""
+def test_many_threads_may_send_requests_at_once() -> None:
+    """Concurrent requests of blocking clients are all counted."""
     with threaded(rate_limits=False) as emu:
         askers = [threading.Thread(target=get, args=(emu,)) for _ in range(20)]
         for asker in askers:

@@ -13,11 +13,11 @@ import pytest
 
 from di_async.emulator import Lifecycle, World
 
-from .exoscale.helpers import Zone, a_zone
+from .exoscale.helpers import ZoneClient, a_zone
 from .gcore.helpers import V2
-from .gcore.helpers import Desk as Project
+from .gcore.helpers import ApiClient as Project
 from .gcore.helpers import an_instance as a_gcore_instance
-from .helpers import Desk
+from .helpers import ApiClient
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 LIFECYCLE = Lifecycle(create=600, update=300, delete=60)
@@ -78,35 +78,35 @@ DETAILS = frozenset(
 
 
 @pytest.fixture
-def digitalocean() -> Desk:
-    """Return a world in the documented dialect and the clock it is asked with."""
-    return Desk(World("documented", lifecycle=LIFECYCLE, rate_limits=False, seed=0))
+def digitalocean() -> ApiClient:
+    """Return a client of a world in the documented dialect."""
+    return ApiClient(World("documented", lifecycle=LIFECYCLE, rate_limits=False, seed=0))
 
 
-def digitalocean_answers(desk: Desk) -> dict[str, Any]:
+def digitalocean_answers(api: ApiClient) -> dict[str, Any]:
     """Return the answer to each operation that the page has a sample of."""
     request = sample("digitalocean", "create_curl")
-    got = {"create_202": desk.ask("POST", "", request).json}
+    got = {"create_202": api.request("POST", "", request).json}
     id = got["create_202"]["dedicated_inference"]["id"]
-    desk.now += 600
+    api.now += 600
     got |= {
-        "get_200": desk.ask("GET", f"/{id}").json,
-        "list_200": desk.ask("GET", "").json,
-        "list_accelerators_200": desk.ask("GET", f"/{id}/accelerators").json,
-        "ca_certificate_200": desk.ask("GET", f"/{id}/ca").json,
-        "create_token_202": desk.ask(
+        "get_200": api.request("GET", f"/{id}").json,
+        "list_200": api.request("GET", "").json,
+        "list_accelerators_200": api.request("GET", f"/{id}/accelerators").json,
+        "ca_certificate_200": api.request("GET", f"/{id}/ca").json,
+        "create_token_202": api.request(
             "POST", f"/{id}/tokens", sample("digitalocean", "create_token_request")
         ).json,
-        "sizes_200": desk.ask("GET", "/sizes").json,
-        "gpu_model_configs_200": desk.ask("GET", "/gpu-model-config").json,
+        "sizes_200": api.request("GET", "/sizes").json,
+        "gpu_model_configs_200": api.request("GET", "/gpu-model-config").json,
     }
     gpu = got["list_accelerators_200"]["accelerators"][0]["id"]
-    got["get_accelerator_200"] = desk.ask("GET", f"/{id}/accelerators/{gpu}").json
-    got["list_tokens_200"] = desk.ask("GET", f"/{id}/tokens").json
+    got["get_accelerator_200"] = api.request("GET", f"/{id}/accelerators/{gpu}").json
+    got["list_tokens_200"] = api.request("GET", f"/{id}/tokens").json
     model = got["get_200"]["dedicated_inference"]["spec"]["model_deployments"][0]
     model["accelerators"][0]["scale"] = 3
     changed = request["spec"] | {"model_deployments": [model]}
-    got["update_202"] = desk.ask("PATCH", f"/{id}", {"spec": changed}).json
+    got["update_202"] = api.request("PATCH", f"/{id}", {"spec": changed}).json
     return got
 
 
@@ -116,7 +116,7 @@ RESPONSES = sorted(
 
 
 @pytest.mark.parametrize("name", RESPONSES)
-def test_digitalocean_answers_like_the_sample(digitalocean: Desk, name: str) -> None:
+def test_digitalocean_answers_like_the_sample(digitalocean: ApiClient, name: str) -> None:
     """Each operation's answer has the keys, types and text formats of the page's sample."""
     answers = digitalocean_answers(digitalocean)
     assert answers.keys() == set(RESPONSES)
@@ -124,14 +124,14 @@ def test_digitalocean_answers_like_the_sample(digitalocean: Desk, name: str) -> 
     assert differences(answers[name], sample("digitalocean", name), optional) == []
 
 
-def test_digitalocean_answers_with_both_specs_to_a_write(digitalocean: Desk) -> None:
+def test_digitalocean_answers_with_both_specs_to_a_write(digitalocean: ApiClient) -> None:
     """Create and update show the spec and the pending one, as both samples do."""
     answers = digitalocean_answers(digitalocean)
     for name in ("create_202", "update_202"):
         assert differences(answers[name], sample("digitalocean", name), DETAILS) == []
 
 
-def test_digitalocean_shows_model_deployments_like_the_request(digitalocean: Desk) -> None:
+def test_digitalocean_shows_model_deployments_like_the_request(digitalocean: ApiClient) -> None:
     """The samples of answers leave model deployments empty; the request's sample has one."""
     (requested,) = sample("digitalocean", "create_curl")["spec"]["model_deployments"]
     # The page documents both as optional parts of an answer.
@@ -150,11 +150,11 @@ def test_digitalocean_shows_model_deployments_like_the_request(digitalocean: Des
     ],
 )
 def test_digitalocean_errors_like_the_sample(
-    digitalocean: Desk, name: str, status: int, path: str, token: str
+    digitalocean: ApiClient, name: str, status: int, path: str, token: str
 ) -> None:
     """An error has the body of the sample: the same id, a message."""
     digitalocean.token = token
-    reply = digitalocean.ask("GET", path)
+    reply = digitalocean.request("GET", path)
     shown = sample("digitalocean", name)
     assert reply.status == status
     assert differences(reply.json, shown, frozenset({"request_id"})) == []
@@ -166,11 +166,11 @@ def test_digitalocean_errors_like_the_sample(
     [("error_429", {"kind": "rate_limit"}), ("error_500", {"kind": "status", "status": 500})],
 )
 def test_digitalocean_faults_like_the_sample(
-    digitalocean: Desk, name: str, fault: dict[str, Any]
+    digitalocean: ApiClient, name: str, fault: dict[str, Any]
 ) -> None:
     """An injected failure has the body of the sample."""
     digitalocean.world.fault(**fault, on="GET /v2/dedicated-inferences", now=digitalocean.now)
-    reply = digitalocean.ask("GET", "")
+    reply = digitalocean.request("GET", "")
     assert reply.status == int(name.removeprefix("error_"))
     shown = sample("digitalocean", name)
     assert differences(reply.json, shown, frozenset({"request_id"})) == []
@@ -182,17 +182,17 @@ def test_gcore_answers_like_the_sample() -> None:
     project = Project(World("documented", lifecycle=LIFECYCLE))
     request = sample("gcore", "update_request")
     request["project_id"] = project.world.gcore.project_id
-    id = project.ask("POST", V2, a_gcore_instance()).json["id"]
+    id = project.request("POST", V2, a_gcore_instance()).json["id"]
     project.now += 1000
-    answer = project.ask("PUT", f"{V2}/{id}", request).json
-    later = project.after(1000).ask("GET", f"{V2}/{id}").json
+    answer = project.request("PUT", f"{V2}/{id}", request).json
+    later = project.after(1000).request("GET", f"{V2}/{id}").json
     for found in (answer, later):
         assert differences(found, sample("gcore", "update_200")) == []
         assert differences(found["containers"], sample("gcore", "containers_200")) == []
 
 
 @pytest.fixture
-def zone() -> Zone:
+def zone() -> ZoneClient:
     """Return a zone with fixed durations."""
     return a_zone()
 
@@ -201,7 +201,7 @@ def zone() -> Zone:
 OPERATION = frozenset({"reason", "message", "reference.link", "reference.command"})
 
 
-def test_exoscale_answers_like_the_sample(zone: Zone) -> None:
+def test_exoscale_answers_like_the_sample(zone: ZoneClient) -> None:
     """The sample's PATCH is accepted with an operation of the sample's keys and types."""
     id = zone.ready()
     request = sample("exoscale", "update_request")
@@ -212,7 +212,7 @@ def test_exoscale_answers_like_the_sample(zone: Zone) -> None:
 @pytest.mark.parametrize(
     ("name", "body"), [("error_400", {"name": ""}), ("error_403", {}), ("error_404", {"name": "x"})]
 )
-def test_exoscale_errors_like_the_sample(zone: Zone, name: str, body: dict[str, str]) -> None:
+def test_exoscale_errors_like_the_sample(zone: ZoneClient, name: str, body: dict[str, str]) -> None:
     """An error has only keys of the sample, and its types."""
     status = int(name.removeprefix("error_"))
     id = zone.ready()
@@ -220,7 +220,7 @@ def test_exoscale_errors_like_the_sample(zone: Zone, name: str, body: dict[str, 
         zone.world.fault("status", status=403, on="PATCH /v2/ai/deployment/{id}", now=zone.now)
     if status == 404:
         id = "00000000-0000-4000-8000-000000000000"
-    reply = zone.ask("PATCH", f"/deployment/{id}", body)
+    reply = zone.request("PATCH", f"/deployment/{id}", body)
     shown = sample("exoscale", name)
     assert reply.status == status
     assert reply.json.keys() & shown.keys()

@@ -42,7 +42,7 @@ def test_client_is_built_without_a_loop() -> None:
 
 async def test_client_that_was_not_entered_says_so() -> None:
     """What to do is in the message."""
-    with pytest.raises(RuntimeError, match="enter the client first"):
+    with pytest.raises(RuntimeError, match="Enter the client first"):
         await a_client().request("GET", "/x")
 
 
@@ -115,7 +115,7 @@ async def test_client_is_refused_in_another_thread() -> None:
 async def test_engine_without_a_running_loop_is_refused() -> None:
     """A plain function in a thread gets a clear error as well."""
     async with plain_client(ScriptTransport([])) as client:
-        with pytest.raises(RuntimeError, match="make one client for each loop"):
+        with pytest.raises(RuntimeError, match="create one client for each loop"):
             await asyncio.to_thread(lambda: client._engine.running)  # noqa: SLF001
 
 
@@ -203,7 +203,7 @@ async def test_poller_s_read_is_decoded_too() -> None:
 def token(**fields: Any) -> str:
     """A token for things of nobody."""
     told: dict[str, Any] = {
-        "provider": "nobody",
+        "provider": "none",
         "base_url": URL,
         "resource": ResourceRef("thing", "id-1"),
         "action": "create",
@@ -263,7 +263,7 @@ def test_environment_is_looked_through_in_order(monkeypatch: pytest.MonkeyPatch)
 def test_missing_token_names_the_variables(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A `ValueError` that says what to do; an empty one is never looked up elsewhere."""
     monkeypatch.delenv("FIRST", raising=False)
-    with pytest.raises(ValueError, match="no token: give it, or set FIRST or SECOND"):
+    with pytest.raises(ValueError, match="no token: pass it, or set FIRST or SECOND"):
         credential(given, "token", "FIRST", "SECOND")
 
 

@@ -163,5 +163,5 @@ async def test_accelerators_are_listed_for_each() -> None:
 
 async def test_a_client_that_was_never_entered_is_the_caller_s_mistake() -> None:
     """That is raised as it is, and not told as an account's failure."""
-    with pytest.raises(RuntimeError, match="enter the client first"):
+    with pytest.raises(RuntimeError, match="Enter the client first"):
         await scan(DigitalOcean("dop_v1_x"))

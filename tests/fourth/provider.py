@@ -9,10 +9,10 @@ from di_async.core.codec import Codec
 from di_async.core.errors import APIError, api_error
 from di_async.core.http import Endpoint, Priority, Request, Response
 from di_async.core.pagination import Page, rows_under
-from di_async.core.protocols import Source
-from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Client, Engine
 from di_async.engine.resource_api import ResourceApi
@@ -44,14 +44,14 @@ _STATES = {"up": Phase.READY, "booting": Phase.WORKING, "down": Phase.FAILED}
 _ENDS = {"done": Phase.READY, "running": Phase.WORKING, "broken": Phase.FAILED}
 
 
-def observe(node: Node, expectation: Expectation) -> Observation:
+def observe_node(node: Node, expectation: Expectation) -> Observation:
     """One look at a node."""
     as_sent = None if expectation.sent is None else str(node.size) == expectation.sent
     phase = _STATES.get(node.state, Phase.WORKING)
     return Observation(node.state, phase, matches_sent=as_sent, documented=node.state in _STATES)
 
 
-def job_sight(job: Job, expectation: Expectation) -> Observation:
+def observe_job(job: Job, expectation: Expectation) -> Observation:
     """One look at a job."""
     phase = _ENDS.get(job.state, Phase.WORKING)
     return Observation(job.state, phase, reason=job.why or None, documented=job.state in _ENDS)
@@ -69,18 +69,38 @@ class Dialect:
         return RateLimitInfo(limited=response.status == 429)
 
 
+class NodeAdapter(ResourceAdapter[Node]):
+    """How waiting reads nodes, and the jobs that change them."""
+
+    provider, noun, kind, resource_type = "fourth", "node", "node", Node
+    capabilities = Capabilities(shows_sent=True, operations=("job",))
+
+    def __init__(self, engine: Engine, base_url: str) -> None:
+        self._engine, self.base_url = engine, base_url
+
+    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
+        request, into = (JOB, Job) if ref.kind == "job" else (GET, Node)
+        body = await self._engine.json_once(request.request(ref.id), priority, call)
+        return CODEC.structure(body, into)
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        body = await self._engine.json_once(LIST.request(), Priority.SWEEP, call)
+        return Page(tuple(rows_under(body, "nodes")), None, None, None)
+
+    def row_key(self, row: Any) -> RowKey:
+        return row["id"], hash(row["state"])
+
+    def decode_row(self, row: Any) -> Node:
+        return CODEC.structure(row, Node)
+
+    def observe(self, resource: Any, expectation: Expectation) -> Observation:
+        observe = observe_job if isinstance(resource, Job) else observe_node
+        return observe(resource, expectation)
+
+
 class Nodes(ResourceApi[Node]):
     def __init__(self, engine: Engine, base_url: str) -> None:
-        named: dict[str, Any] = {"provider": "fourth", "base_url": base_url}
-        job = Source[Job](**named, noun="job", kind="job", get=self._job, observe=job_sight)
-        node = Source[Node](
-            **named, noun="node", kind="node", get=self._fetch, observe=observe,
-            decode_row=_node,
-            list_page=self._sweep,
-            row_key=lambda row: (row["id"], hash(row["state"])),
-            operations=(job,), capabilities=Capabilities(shows_sent=True, operations=("job",)),
-        )  # fmt: skip
-        super().__init__(engine, node, GET.request)
+        super().__init__(engine, NodeAdapter(engine, base_url), GET.request)
 
     async def create(self, size: int) -> Change[Node]:
         return await self._write(CREATE.request(json={"size": size}), Action.CREATE)
@@ -99,19 +119,10 @@ class Nodes(ResourceApi[Node]):
     async def _write(self, request: Request, action: Action, **told: Any) -> Change[Any]:
         job = CODEC.structure(await self._engine.json(request), Job)
         expectation = Expectation(action=action, accepted_at=self._engine.clock.now(), **told)
-        steps = [ResourceRef("job", job.id)]
-        return self._engine.change(self._source, job.node, expectation, steps=steps, initial=job)
-
-    async def _fetch(self, stage: ResourceRef, priority: Priority, call: CallRecord) -> Node:
-        return _node(await self._engine.json_once(GET.request(stage.id), priority, call))
-
-    async def _job(self, stage: ResourceRef, priority: Priority, call: CallRecord) -> Job:
-        body = await self._engine.json_once(JOB.request(stage.id), priority, call)
-        return CODEC.structure(body, Job)
-
-    async def _sweep(self, page: int, call: CallRecord, region: str | None = None) -> Page:
-        body = await self._engine.json_once(LIST.request(), Priority.SWEEP, call)
-        return Page(tuple(rows_under(body, "nodes")), None, None, None)
+        operations = [ResourceRef("job", job.id)]
+        return self._engine.change(
+            self._adapter, job.node, expectation, operations=operations, initial=job
+        )
 
 
 def _node(row: Any) -> Node:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from attrs import evolve
 
 from di_async import (
     DeploymentFailedError,
@@ -107,8 +107,8 @@ async def test_resume_goes_on_with_the_stage_that_was_reached() -> None:
         with pytest.raises(WaitTimeoutError) as caught:
             await change.wait(timeout=2 * JOB_S)
         late = caught.value.resume_token or ""
-        assert [s.kind for s in ResumeToken.decode(early).steps] == ["job"]
-        assert ResumeToken.decode(late).steps == ()
+        assert [s.kind for s in ResumeToken.decode(early).operations] == ["job"]
+        assert ResumeToken.decode(late).operations == ()
         asked = world.count("/jobs")
         await client.nodes.resume(late).wait()
         assert world.count("/jobs") == asked
@@ -192,8 +192,8 @@ async def test_token_of_an_unknown_step_is_refused() -> None:
     async with fourth() as (client, _):
         change = await client.nodes.create(3)
         token = ResumeToken.decode(change.resume_token)
-        odd = replace(token, steps=(ResourceRef("quest", "1"),))
-        with pytest.raises(InvalidInputError, match="no step 'quest'"):
+        odd = evolve(token, operations=(ResourceRef("quest", "1"),))
+        with pytest.raises(InvalidInputError, match="no operation of kind 'quest'"):
             client.nodes.resume(odd.encode())
 
 

@@ -13,7 +13,7 @@ LIFECYCLE = Lifecycle(create=10, update=5, delete=3)
 
 @pytest.fixture(params=["documented", "observed"])
 def tls_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    """A fast emulator, once a dialect, whose control plane speaks TLS."""
+    """Run a fast emulator for each dialect, with a TLS control plane."""
     options = {"dialect": request.param, "time_scale": SPEED, "lifecycle": LIFECYCLE}
     with threaded(**options, tls=True, seed=0, rate_limits=False) as emulator:
         yield emulator
@@ -21,7 +21,7 @@ def tls_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 @pytest.fixture
 def ca_file(tls_emulator: Emulator, tmp_path: Path) -> str:
-    """The emulator's CA as a file, which is how azure-core wants it."""
+    """Return the emulator's CA as a file, as azure-core needs it."""
     path = tmp_path / "ca.pem"
     path.write_text(tls_emulator.ca_pem)
     return str(path)

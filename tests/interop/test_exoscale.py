@@ -1,6 +1,6 @@
 """Exoscale's own Python client and its waits, against the emulator.
 
-It has no setting for how often it polls, so its pause between two polls (3 s at first) moves the
+It has no setting for its poll interval, so its pause between two polls (3 s at first) advances the
 emulator's clock instead.
 """
 
@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async.emulator import Emulator, Lifecycle, threaded
-from di_async.emulator.cloud.http import Refusal, parse_request
+from di_async.emulator.cloud.http import ApiError, parse_request
 from di_async.emulator.exoscale.signature import verify
 
 MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
@@ -32,28 +32,28 @@ ZONE = "ch-gva-2"
 
 @define
 class Clock:
-    """A clock that moves when somebody pauses."""
+    """A clock that advances with each pause."""
 
     now: float = Factory(time.time)  # signatures expire by the real time
 
     def read(self) -> float:
-        """The moment it shows."""
+        """Return the current time."""
         return self.now
 
     def pause(self, *_: object) -> None:
-        """As long as the vendor's client would sleep at first."""
+        """Advance by the vendor client's first pause."""
         self.now += 3
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """The emulator's clock."""
+    """Return the emulator's clock."""
     return Clock()
 
 
 @pytest.fixture
 def emu(clock: Clock) -> Iterator[Emulator]:
-    """An emulator in which two polls settle a create."""
+    """Run an emulator in which a create settles within two polls."""
     lifecycle = Lifecycle(create=600, update=400, delete=300)
     with threaded(time_scale=100.0, clock=clock.read, lifecycle=lifecycle, seed=0) as emulator:
         yield emulator
@@ -61,7 +61,7 @@ def emu(clock: Clock) -> Iterator[Emulator]:
 
 @pytest.fixture
 def client(emu: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The vendor's client of the default zone."""
+    """Return the vendor's client of the default zone."""
     monkeypatch.setattr(sdk, "_sleep", clock.pause)
     vendors = connect(emu)
     yield vendors
@@ -69,13 +69,13 @@ def client(emu: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def connect(emu: Emulator, zone: str = ZONE, secret: str | None = None) -> Any:
-    """The vendor's client of a zone."""
+    """Return the vendor's client of a zone."""
     url = f"{emu.exoscale_url.format(zone=zone)}/v2"
     return sdk.Client(emu.exoscale_api_key, secret or emu.exoscale_api_secret, url=url)
 
 
 def until_ready(clock: Clock, get: Callable[..., dict[str, Any]], id: str) -> dict[str, Any]:
-    """The thing, once it is ready: the vendor's client waits for operations alone."""
+    """Return the resource once it is ready: the vendor's client only waits for operations."""
     for _ in range(5):
         if (found := get(id=id))["state"] == "ready":
             return found
@@ -84,7 +84,7 @@ def until_ready(clock: Clock, get: Callable[..., dict[str, Any]], id: str) -> di
 
 
 def done(client: Any, operation: dict[str, Any]) -> str:
-    """The id that a successful operation was about."""
+    """Return the id of a successful operation's resource."""
     assert operation["state"] == "pending"
     finished = client.wait(operation["id"])
     assert finished["state"] == "success"
@@ -92,16 +92,16 @@ def done(client: Any, operation: dict[str, Any]) -> str:
 
 
 def deployed(client: Any, clock: Clock) -> str:
-    """The id of a deployment that is ready, of a model that was created for it."""
+    """Return the id of a ready deployment and of the model created for it."""
     model = done(client, client.create_model(name=MODEL))
     until_ready(clock, client.get_model, model)
-    asked = {"name": "web", "gpu_type": "gpua5000", "gpu_count": 1, "replicas": 1}
-    id = done(client, client.create_deployment(model={"id": model}, **asked))
+    spec = {"name": "web", "gpu_type": "gpua5000", "gpu_count": 1, "replicas": 1}
+    id = done(client, client.create_deployment(model={"id": model}, **spec))
     until_ready(clock, client.get_deployment, id)
     return id
 
 
-def test_life_of_a_deployment(client: Any, clock: Clock, emu: Emulator) -> None:
+def test_lifecycle_of_a_deployment(client: Any, clock: Clock, emu: Emulator) -> None:
     """Model, deployment, scale to zero, update, delete: each operation waited for."""
     id = deployed(client, clock)
     (row,) = client.list_deployments(visibility="private")["deployments"]
@@ -119,8 +119,8 @@ def test_life_of_a_deployment(client: Any, clock: Clock, emu: Emulator) -> None:
     assert (client.list_models(), emu.truth(id).exists) == ({"models": []}, False)
 
 
-def test_everything_else_that_it_can_ask(client: Any, clock: Clock) -> None:
-    """Key, logs, zones, catalogue."""
+def test_other_operations(client: Any, clock: Clock) -> None:
+    """Key, logs, zones, catalog."""
     id = deployed(client, clock)
     assert client.reveal_deployment_api_key(id=id)["api-key"]
     assert len(client.get_deployment_logs(id=id, tail=1)["logs"]) == 1
@@ -134,7 +134,7 @@ def test_everything_else_that_it_can_ask(client: Any, clock: Clock) -> None:
 def test_failed_operation_is_raised_with_its_reason(
     client: Any, clock: Clock, emu: Emulator
 ) -> None:
-    """The client reads `reason` without asking whether it is there: it is."""
+    """The client reads `reason` without checking that it exists."""
     id = deployed(client, clock)
     for kind, says in (
         ("operation_failed", "failure, unavailable"),
@@ -146,8 +146,8 @@ def test_failed_operation_is_raised_with_its_reason(
             client.wait(operation["id"])
 
 
-def test_refusals_become_its_errors(client: Any, clock: Clock, emu: Emulator) -> None:
-    """409 while busy, 412 without GPUs or in use, 400, 404, 5xx: each as the vendor's error."""
+def test_errors_become_its_exceptions(client: Any, clock: Clock, emu: Emulator) -> None:
+    """409, 412, 400, 404 and 5xx raise the vendor's exceptions."""
     id = deployed(client, clock)
     (model,) = client.list_models()["models"]
     with pytest.raises(ExoscaleAPIClientException, match=rf"412.*{id}"):
@@ -171,7 +171,7 @@ def test_refusals_become_its_errors(client: Any, clock: Clock, emu: Emulator) ->
 
 
 def test_wrong_secret_is_its_authentication_error(emu: Emulator) -> None:
-    """403, and the list of zones all the same, which it asks for unsigned."""
+    """It is a 403; the list of zones, which is unsigned, still works."""
     stranger = connect(emu, secret="wrong")
     with pytest.raises(ExoscaleAPIAuthException, match="signature does not match"):
         stranger.list_deployments()
@@ -180,7 +180,7 @@ def test_wrong_secret_is_its_authentication_error(emu: Emulator) -> None:
 
 
 def test_wait_survives_a_few_server_errors(client: Any, emu: Emulator) -> None:
-    """Four in a row are borne, as the client promises."""
+    """The client tolerates four server errors in a row, as it promises."""
     operation = client.create_model(name=MODEL)
     emu.fault("status", status=500, on="GET /v2/operation/{id}", times=4)
     assert client.wait(operation["id"])["state"] == "success"
@@ -196,10 +196,10 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_siz
     query=st.dictionaries(WORDS.filter(lambda name: not set(name) & set(",;=")), WORDS, max_size=3),
     body=st.binary(max_size=50),
 )
-def test_whatever_the_vendors_signer_signs_verifies(
+def test_signatures_of_the_vendors_signer_verify(
     method: str, parts: list[str], query: dict[str, str], body: bytes
 ) -> None:
-    """Any path, arguments and body; with another byte in the body, none of it does."""
+    """Any path, arguments and body verify; with a changed body none does."""
     path = "/".join(["/v2", *(quote(part, safe="") for part in parts)])
     url = f"https://api-{ZONE}.exoscale.com{path}"
     prepared = requests.Request(method, url, params=query, data=body).prepare()
@@ -210,5 +210,5 @@ def test_whatever_the_vendors_signer_signs_verifies(
         return verify(arrived, {"EXOkey": "secret"}, clock=time.time())
 
     assert key(body) == "EXOkey"
-    with pytest.raises(Refusal, match="does not match"):
+    with pytest.raises(ApiError, match="does not match"):
         key(body + b"x")

@@ -1,7 +1,7 @@
-"""gcore, the vendor's generated SDK, against the emulator: it reads all that we wrote.
+"""gcore, the vendor's generated SDK, against the emulator.
 
 Its models are built leniently, so each is validated once more, strictly, where the vendor's own
-types leave room for it: `command` is a text there and a list in the vendor's reference.
+types allow it: `command` is a string there and a list in the vendor's reference.
 """
 
 import ssl
@@ -48,20 +48,20 @@ both_dialects = pytest.mark.parametrize("dialect", ["documented", "observed"])
 
 @pytest.fixture
 def dialect() -> str:
-    """The dialect of tests to which it makes no difference."""
+    """Return the dialect of tests that do not depend on it."""
     return "observed"
 
 
 @pytest.fixture
 def emulator(dialect: Any) -> Iterator[Emulator]:
-    """A fast emulator: a create takes 1 ms, its task a tenth of that."""
+    """Run a fast emulator: a create takes 1 ms, its task a tenth of that."""
     lifecycle = Lifecycle(create=10, update=5, delete=3)
     with threaded(dialect=dialect, time_scale=10_000.0, seed=0, lifecycle=lifecycle) as emu:
         yield emu
 
 
 def options_of(emu: Emulator) -> dict[str, Any]:
-    """What both clients are made with; no retries, so that errors come at once."""
+    """Return the options of both clients; without retries, so that errors are raised at once."""
     return {
         "api_key": emu.gcore_api_key,
         "cloud_project_id": emu.gcore_project_id,
@@ -74,20 +74,20 @@ def options_of(emu: Emulator) -> dict[str, Any]:
 
 @pytest.fixture
 def sdk(emulator: Emulator) -> Iterator[Gcore]:
-    """The synchronous SDK."""
+    """Return the synchronous SDK."""
     with Gcore(**options_of(emulator)) as client:
         yield client
 
 
 @pytest.fixture
 async def async_sdk(emulator: Emulator) -> AsyncIterator[AsyncGcore]:
-    """The asynchronous SDK."""
+    """Return the asynchronous SDK."""
     async with AsyncGcore(**options_of(emulator)) as client:
         yield client
 
 
 def check_deployment(it: InferenceDeployment, emu: Emulator) -> None:
-    """Every field that was asked for is there, in the SDK's own types."""
+    """Check that every requested field is present, in the SDK's own types."""
     if it.command is None or isinstance(it.command, str):
         InferenceDeployment.model_validate(it.to_dict(), strict=True)
     assert it.status in WORDS
@@ -117,7 +117,7 @@ def check_deployment(it: InferenceDeployment, emu: Emulator) -> None:
 
 
 async def settled(client: AsyncGcore, name: str = "my-instance") -> InferenceDeployment:
-    """A deployment once it serves: `*_and_poll` does not wait for that."""
+    """Return a deployment once it serves: `*_and_poll` does not wait for that."""
     while True:
         it = await client.cloud.inference.deployments.get(name)
         if it.status in ("ACTIVE", "PENDING"):
@@ -142,7 +142,7 @@ def test_synchronous_lifecycle(emulator: Emulator, sdk: Gcore) -> None:
 
 @both_dialects
 async def test_asynchronous_lifecycle(emulator: Emulator, async_sdk: AsyncGcore) -> None:
-    """The same without blocking; a deployment that serves has an address and ready replicas."""
+    """The same without blocking; a serving deployment has an address and ready replicas."""
     deployments = async_sdk.cloud.inference.deployments
     check_deployment(await deployments.create_and_poll(**ASKED), emulator)
     served = await settled(async_sdk)
@@ -162,17 +162,17 @@ async def test_asynchronous_lifecycle(emulator: Emulator, async_sdk: AsyncGcore)
 
 @both_dialects
 async def test_command_in_both_dialects(emulator: Emulator, async_sdk: AsyncGcore) -> None:
-    """The SDK takes a list and declares a text; the reference shows a list."""
-    asked = {**ASKED, "command": ["nginx", "-g", "daemon off;"]}
-    made = await async_sdk.cloud.inference.deployments.create_and_poll(**asked)
-    told: Any = made.command
+    """The SDK sends a list and declares a string; the reference shows a list."""
+    spec = {**ASKED, "command": ["nginx", "-g", "daemon off;"]}
+    made = await async_sdk.cloud.inference.deployments.create_and_poll(**spec)
+    found: Any = made.command
     documented = emulator.world.settings.dialect == "documented"
-    assert told == (asked["command"] if documented else "nginx -g daemon off;")
+    assert found == (spec["command"] if documented else "nginx -g daemon off;")
     check_deployment(made, emulator)
 
 
 async def test_stop_and_start(async_sdk: AsyncGcore) -> None:
-    """Neither has a task; DISABLED, and ACTIVE again."""
+    """Neither has a task; DISABLED, then ACTIVE again."""
     deployments = async_sdk.cloud.inference.deployments
     await deployments.create_and_poll(**ASKED)
     await settled(async_sdk)
@@ -185,7 +185,7 @@ async def test_stop_and_start(async_sdk: AsyncGcore) -> None:
 
 
 async def test_scaled_to_zero_is_pending(async_sdk: AsyncGcore) -> None:
-    """The SDK's word for it, too."""
+    """PENDING is the SDK's word for it, too."""
     asleep = {"region_id": 7, "scale": {"min": 0, "max": 1}}
     await async_sdk.cloud.inference.deployments.create_and_poll(**ASKED | {"containers": [asleep]})
     assert (await settled(async_sdk)).status == "PENDING"
@@ -204,8 +204,8 @@ def test_list_follows_the_pages(emulator: Emulator, sdk: Gcore) -> None:
         InferenceDeployment.model_validate(it.to_dict(), strict=True)
 
 
-def test_every_word_is_the_sdks(emulator: Emulator, sdk: Gcore) -> None:
-    """What we tell is in the SDK's enumeration, and all of that is told."""
+def test_status_words_equal_the_sdks(emulator: Emulator, sdk: Gcore) -> None:
+    """The emulator's status words are those of the SDK's enumeration."""
     for word in ("DEPLOYING", "PARTIALLYDEPLOYED", "ACTIVE", "DISABLED", "DELETING"):
         emulator.add_gcore_deployment(name=word, status=word, settles_in=1e6)
     emulator.add_gcore_deployment(name="PENDING", scale_min=0)
@@ -216,8 +216,8 @@ def test_every_word_is_the_sdks(emulator: Emulator, sdk: Gcore) -> None:
         InferenceDeployment.model_validate(it.to_dict(), strict=True)
 
 
-def test_story_of_a_failure(emulator: Emulator, sdk: Gcore) -> None:
-    """PARTIALLYDEPLOYED, and the container tells why."""
+def test_error_message_of_a_failure(emulator: Emulator, sdk: Gcore) -> None:
+    """It is PARTIALLYDEPLOYED, and the container has the error message."""
     emulator.add_gcore_deployment(name="mine", status="FAILED", message="no such image")
     it = sdk.cloud.inference.deployments.get("mine")
     assert it.status == "PARTIALLYDEPLOYED"
@@ -227,13 +227,13 @@ def test_story_of_a_failure(emulator: Emulator, sdk: Gcore) -> None:
 async def test_failed_task_is_raised_with_its_error(
     emulator: Emulator, async_sdk: AsyncGcore
 ) -> None:
-    """The SDK's poller raises the task's own words."""
+    """The SDK's poller raises the task's own message."""
     emulator.fault("operation_failed", message="out of nodes")
     with pytest.raises(ValueError, match="out of nodes"):
         await async_sdk.cloud.inference.deployments.create_and_poll(**ASKED)
 
 
-def test_answers_with_no_task_or_several(emulator: Emulator, sdk: Gcore) -> None:
+def test_responses_with_no_task_or_several(emulator: Emulator, sdk: Gcore) -> None:
     """An update polls the first task, if any, and reads; a create insists on exactly one."""
     deployments = sdk.cloud.inference.deployments
     emulator.add_gcore_deployment(name="mine")
@@ -245,7 +245,7 @@ def test_answers_with_no_task_or_several(emulator: Emulator, sdk: Gcore) -> None
 
 
 def test_task_is_polled_through_new_and_running() -> None:
-    """A task that takes its time is asked for once a second, and reads in all of its states."""
+    """The SDK polls a task once a second, and parses all of its states."""
     lifecycle = Lifecycle(create=12, operation_share=0.5)
     passing = AskedTime(1.0)
     with (
@@ -261,14 +261,14 @@ def test_task_is_polled_through_new_and_running() -> None:
 
 
 def test_tasks(emulator: Emulator, sdk: Gcore) -> None:
-    """Get, list with filters, acknowledge: the SDK's model takes them strictly."""
+    """Get, list with filters, acknowledge: the SDK's strict model accepts them."""
     id = sdk.cloud.inference.deployments.create(**ASKED).tasks[0]
     sdk.cloud.tasks.poll(id)
     rows = list(sdk.cloud.tasks.list(state=["FINISHED", "ERROR"], limit=1))
     assert [task.id for task in rows] == [id]
-    told = sdk.cloud.tasks.acknowledge_one(id)
-    assert told.acknowledged_at is not None
-    for task in (*rows, told):
+    found = sdk.cloud.tasks.acknowledge_one(id)
+    assert found.acknowledged_at is not None
+    for task in (*rows, found):
         Task.model_validate(task.to_dict(), strict=True)
         assert task.state in STATES
         assert task.task_type == "create_inference_instance"
@@ -277,7 +277,7 @@ def test_tasks(emulator: Emulator, sdk: Gcore) -> None:
 
 @both_dialects
 async def test_logs(async_sdk: AsyncGcore) -> None:
-    """With their times as times, in either order."""
+    """Log times are parsed as times, in either order."""
     deployments = async_sdk.cloud.inference.deployments
     await deployments.create_and_poll(**ASKED)
     await settled(async_sdk)
@@ -290,28 +290,28 @@ async def test_logs(async_sdk: AsyncGcore) -> None:
 
 
 def test_flavors_and_capacities(sdk: Gcore) -> None:
-    """Every flavour can be had by its name, and regions tell what is left."""
+    """Every flavor can be read by name, and regions have capacities."""
     inference = sdk.cloud.inference
     flavors = list(inference.flavors.list())
     for flavor in flavors:
         InferenceFlavor.model_validate(flavor.to_dict(), strict=True)
         assert inference.flavors.get(flavor.name) == flavor
-    told = inference.get_capacity_by_region()
-    InferenceRegionCapacityList.model_validate(told.to_dict(), strict=True)
-    assert told.count == len(told.results) > 1
-    names = {row.flavor_name for region in told.results for row in region.capacity}
+    found = inference.get_capacity_by_region()
+    InferenceRegionCapacityList.model_validate(found.to_dict(), strict=True)
+    assert found.count == len(found.results) > 1
+    names = {row.flavor_name for region in found.results for row in region.capacity}
     assert names == {flavor.name for flavor in flavors}
 
 
 @both_dialects
 def test_api_keys(sdk: Gcore) -> None:
-    """The secret comes once; keys open deployments, and `[]` opens them to the world."""
+    """The secret is shown once; keys protect deployments, and `[]` removes the protection."""
     keys, deployments = sdk.cloud.inference.api_keys, sdk.cloud.inference.deployments
     made = keys.create(name="mine", description="d")
     assert made.secret
-    told = keys.get("mine")
-    InferenceAPIKey.model_validate(told.to_dict(), strict=True)
-    assert "secret" not in told.to_dict()
+    found = keys.get("mine")
+    InferenceAPIKey.model_validate(found.to_dict(), strict=True)
+    assert "secret" not in found.to_dict()
     assert deployments.create_and_poll(**ASKED, api_keys=["mine"]).auth_enabled is True
     assert [key.deployment_names for key in keys.list()] == [["my-instance"]]
     assert keys.update("mine", description="new").description == "new"
@@ -324,7 +324,7 @@ def test_api_keys(sdk: Gcore) -> None:
 
 @pytest.mark.parametrize("header", ["X-Api-Key", "Authorization"])
 def test_address_is_where_it_serves(emulator: Emulator, sdk: Gcore, header: str) -> None:
-    """Over TLS, opened by the key's secret, in the header that either page names."""
+    """The address serves over TLS, with the key's secret in either documented header."""
     secret = sdk.cloud.inference.api_keys.create(name="mine").secret
     sdk.cloud.inference.deployments.create_and_poll(**ASKED, api_keys=["mine"])
     while (address := sdk.cloud.inference.deployments.get("my-instance").address) is None:
@@ -332,14 +332,14 @@ def test_address_is_where_it_serves(emulator: Emulator, sdk: Gcore, header: str)
     trusting = ssl.create_default_context(cadata=emulator.ca_pem)
     sent = {header: secret if header == "X-Api-Key" else f"Bearer {secret}"}
     with httpx.Client(verify=trusting) as client:
-        told = client.get(f"{address}/v1/models", headers=sent)
+        found = client.get(f"{address}/v1/models", headers=sent)
         refused = client.get(f"{address}/v1/models")
-    assert told.json()["data"][0]["id"] == "nginx"
+    assert found.json()["data"][0]["id"] == "nginx"
     assert refused.status_code == 401
 
 
 def test_errors_are_the_sdks(emulator: Emulator, sdk: Gcore) -> None:
-    """Each status is the SDK's own class, with the vendor's body."""
+    """Each status raises the SDK's own class, with the vendor's body."""
     deployments = sdk.cloud.inference.deployments
     with pytest.raises(gcore.NotFoundError) as missing:
         deployments.get("nobody")
@@ -364,8 +364,8 @@ def test_errors_are_the_sdks(emulator: Emulator, sdk: Gcore) -> None:
         sdk.with_options(api_key="1234").cloud.inference.deployments.list()
 
 
-def test_sdk_gets_over_a_reset(emulator: Emulator, sdk: Gcore) -> None:
-    """Without the caller's help."""
+def test_sdk_retries_after_a_reset(emulator: Emulator, sdk: Gcore) -> None:
+    """The SDK retries by itself."""
     emulator.fault("reset")
     patient = sdk.with_options(max_retries=1)
     assert patient.cloud.inference.deployments.list().count == 0

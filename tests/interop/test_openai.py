@@ -1,4 +1,4 @@
-"""The openai SDK against an instance's endpoint: the CA we read, the token we were given."""
+"""The openai SDK against an instance's endpoint, with its CA and token."""
 
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +20,7 @@ HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
 
 @pytest.fixture
 def di_emulator_options() -> dict[str, Any]:
-    """The fixture's own defaults, ten times as fast."""
+    """Return options ten times as fast as the fixture's defaults."""
     return {"time_scale": 1000.0}
 
 
@@ -28,7 +28,7 @@ def di_emulator_options() -> dict[str, Any]:
 async def deployed(
     emu: Emulator,
 ) -> AsyncIterator[tuple[DigitalOcean, DedicatedInference, str, ssl.SSLContext]]:
-    """A client, an active instance, its token, and a TLS context of its CA alone."""
+    """Yield a client, an active instance, its token, and a TLS context of its CA alone."""
     async with DigitalOcean(
         emu.token, base_url=emu.url, polling=PollPolicy(target_lag=0.02)
     ) as client:
@@ -39,7 +39,7 @@ async def deployed(
 
 
 def base_url(emu: Emulator, di: DedicatedInference) -> str:
-    """Where the SDK shall go: what the API names, be it with a scheme or without."""
+    """Return the SDK's base URL: the API's endpoint, with or without a scheme."""
     assert di.endpoints is not None
     host = di.endpoints.public_endpoint_fqdn or ""
     url = host if host.startswith("https://") else f"https://{host}"
@@ -49,7 +49,7 @@ def base_url(emu: Emulator, di: DedicatedInference) -> str:
 
 @asynccontextmanager
 async def sdk(emu: Emulator, token: str | None = None) -> AsyncIterator[openai.AsyncOpenAI]:
-    """The asynchronous SDK, talking to a fresh instance."""
+    """Return the asynchronous SDK for a new instance."""
     async with (
         deployed(emu) as (_, di, own, context),
         openai.DefaultAsyncHttpxClient(verify=context) as network,
@@ -61,22 +61,25 @@ async def sdk(emu: Emulator, token: str | None = None) -> AsyncIterator[openai.A
 
 
 async def test_models(di_emulator: Emulator) -> None:
-    """The model on offer is the one deployed."""
+    """The SDK lists the deployed model."""
     async with sdk(di_emulator) as client:
         assert [model.id async for model in client.models.list()] == [MODEL]
 
 
 async def test_chat_completion(di_emulator: Emulator) -> None:
-    """A question is answered, and what it cost is told."""
+    """A completion has a message and its usage."""
     async with sdk(di_emulator) as client:
-        told = await client.chat.completions.create(model=MODEL, messages=HELLO)
-    assert told.choices[0].message.content
-    assert told.usage is not None
-    assert told.usage.total_tokens == told.usage.prompt_tokens + told.usage.completion_tokens
+        completion = await client.chat.completions.create(model=MODEL, messages=HELLO)
+    assert completion.choices[0].message.content
+    assert completion.usage is not None
+    assert (
+        completion.usage.total_tokens
+        == completion.usage.prompt_tokens + completion.usage.completion_tokens
+    )
 
 
 async def test_streaming(di_emulator: Emulator) -> None:
-    """Streamed, the answer comes in parts that add up to the same."""
+    """The chunks of a stream add up to the same text."""
     async with sdk(di_emulator) as client:
         whole = await client.chat.completions.create(model=MODEL, messages=HELLO)
         stream = await client.chat.completions.create(model=MODEL, messages=HELLO, stream=True)
@@ -86,14 +89,14 @@ async def test_streaming(di_emulator: Emulator) -> None:
 
 
 async def test_wrong_token(di_emulator: Emulator) -> None:
-    """The account's token is none of the endpoint's: 401."""
+    """The account's token is 401 at the endpoint."""
     async with sdk(di_emulator, token=di_emulator.token) as client:
         with pytest.raises(openai.AuthenticationError):
             await client.chat.completions.create(model=MODEL, messages=HELLO)
 
 
 async def test_revoked_token(di_emulator: Emulator) -> None:
-    """A token that we create works; once we revoke it, it does not."""
+    """A created token is valid until it is revoked."""
     async with (
         deployed(di_emulator) as (client, di, _, context),
         openai.DefaultAsyncHttpxClient(verify=context) as network,
@@ -101,17 +104,17 @@ async def test_revoked_token(di_emulator: Emulator) -> None:
         token = await client.dedicated_inferences.create_token(di.id, "mine")
         assert token.value is not None
         options: dict[str, Any] = {"http_client": network, "max_retries": 0}
-        asks = openai.AsyncOpenAI(
+        sdk_client = openai.AsyncOpenAI(
             api_key=token.value.reveal(), base_url=base_url(di_emulator, di), **options
         )
-        assert (await asks.chat.completions.create(model=MODEL, messages=HELLO)).choices
+        assert (await sdk_client.chat.completions.create(model=MODEL, messages=HELLO)).choices
         await client.dedicated_inferences.revoke_token(di.id, token.id)
         with pytest.raises(openai.AuthenticationError):
-            await asks.chat.completions.create(model=MODEL, messages=HELLO)
+            await sdk_client.chat.completions.create(model=MODEL, messages=HELLO)
 
 
 async def test_untrusted_without_the_ca(di_emulator: Emulator) -> None:
-    """Without the instance's CA the endpoint is not trusted: it is the CA that opens the door."""
+    """Without the instance's CA the endpoint is not trusted."""
     async with deployed(di_emulator) as (_, di, token, _context):
         with pytest.raises(openai.APIConnectionError):
             await openai.AsyncOpenAI(
@@ -121,7 +124,7 @@ async def test_untrusted_without_the_ca(di_emulator: Emulator) -> None:
 
 @contextmanager
 def sync_sdk(emu: Emulator) -> Iterator[openai.OpenAI]:
-    """The synchronous SDK, talking to an instance that is simply there."""
+    """Return the synchronous SDK for an added instance."""
     token = emu.add_token(emu.add_instance().id)
     context = ssl.create_default_context(cadata=emu.ca_pem)
     with (
@@ -137,14 +140,14 @@ def sync_sdk(emu: Emulator) -> Iterator[openai.OpenAI]:
 
 
 def test_synchronous_chat(di_emulator: Emulator) -> None:
-    """The synchronous SDK gets the same."""
+    """The synchronous SDK receives the same completion."""
     with sync_sdk(di_emulator) as client:
-        told = client.chat.completions.create(model=MODEL, messages=HELLO)
-    assert told.choices[0].message.content
+        completion = client.chat.completions.create(model=MODEL, messages=HELLO)
+    assert completion.choices[0].message.content
 
 
 def test_synchronous_streaming(di_emulator: Emulator) -> None:
-    """And in parts."""
+    """The synchronous SDK receives the same chunks."""
     with sync_sdk(di_emulator) as client:
         stream = client.chat.completions.create(model=MODEL, messages=HELLO, stream=True)
         parts = [part.choices[0].delta.content for part in stream if part.choices]

@@ -1,6 +1,6 @@
 """pydo, the vendor's generated client, and ours read the same from one emulator.
 
-azure-core takes a CA as a file (`connection_verify`), and refuses bearer tokens over http.
+azure-core needs a CA as a file (`connection_verify`), and refuses bearer tokens over http.
 """
 
 import base64
@@ -25,19 +25,19 @@ GONE = "not_found"
 
 
 def body(name: str = "web", **fields: Any) -> dict[str, Any]:
-    """A create's or an update's body."""
+    """Return the body of a create or an update."""
     return {"spec": {**SPEC, "name": name, **fields}}
 
 
 @pytest.fixture
 def theirs(tls_emulator: Emulator, ca_file: str) -> Iterator[Any]:
-    """Pydo's synchronous client."""
+    """Return pydo's synchronous client."""
     with pydo.Client(tls_emulator.token, endpoint=tls_emulator.url, connection_verify=ca_file) as c:
         yield c.dedicated_inferences
 
 
 def ours(emu: Emulator) -> DigitalOcean:
-    """Our client of the same emulator."""
+    """Return our client of the same emulator."""
     context = ssl.create_default_context(cadata=emu.ca_pem)
     options: dict[str, Any] = {"base_url": emu.url, "ssl": context, "budget": None}
     return DigitalOcean(emu.token, polling=PollPolicy(target_lag=0.02), **options)
@@ -51,22 +51,22 @@ RENAMED = {"state": "status", "is_model_gated": "is_gated_model"}
 UNREAD = {"dedicated_inference_id"}
 
 
-def same(told: Any, read: Any) -> bool:
-    """Pydo's JSON value and our attribute say the same."""
+def same(pydos: Any, read: Any) -> bool:
+    """Return whether pydo's JSON value and our attribute are equal."""
     if isinstance(read, Secret):
-        return bool(told == read.reveal())
+        return bool(pydos == read.reveal())
     if isinstance(read, datetime):
-        return datetime.fromisoformat(told) == read
+        return datetime.fromisoformat(pydos) == read
     if isinstance(read, Decimal):
-        return Decimal(told) == read
-    if isinstance(told, str) and isinstance(read, str):
-        return told.lower() == read.lower()
-    return bool(told == read) or (not told and not read)
+        return Decimal(pydos) == read
+    if isinstance(pydos, str) and isinstance(read, str):
+        return pydos.lower() == read.lower()
+    return bool(pydos == read) or (not pydos and not read)
 
 
-def compare(told: Mapping[str, Any], read: Any, path: str = "$") -> Iterator[str]:
-    """What differs: every key of pydo's dict against the attribute of our model."""
-    for key, value in told.items():
+def compare(pydos: Mapping[str, Any], read: Any, path: str = "$") -> Iterator[str]:
+    """Return the differences between pydo's dict and the attributes of our model."""
+    for key, value in pydos.items():
         if key in UNREAD:
             continue
         if key == "vpc_config":
@@ -76,7 +76,7 @@ def compare(told: Mapping[str, Any], read: Any, path: str = "$") -> Iterator[str
 
 
 def compare_value(value: Any, attribute: Any, path: str) -> Iterator[str]:
-    """The same of one value, whatever it is."""
+    """Return the differences between two values."""
     if isinstance(value, Mapping) and not isinstance(attribute, Mapping | None):
         yield from compare(value, attribute, path)
     elif isinstance(value, list) and isinstance(attribute, tuple):
@@ -88,51 +88,51 @@ def compare_value(value: Any, attribute: Any, path: str) -> Iterator[str]:
         yield f"{path}: {value!r} is read as {attribute!r}"
 
 
-def assert_same(told: Any, read: Any) -> None:
-    """Nothing differs, and something was compared."""
-    assert told
-    assert list(compare_value(told, read, "$")) == []
+def assert_same(pydos: Any, read: Any) -> None:
+    """Check that nothing differs, and that something was compared."""
+    assert pydos
+    assert list(compare_value(pydos, read, "$")) == []
 
 
 def settle(theirs: Any, id: str) -> dict[str, Any]:
-    """The instance once it is active, by asking over and over as pydo's users must."""
+    """Return the instance once it is active, by polling as pydo's users must."""
     while True:
-        told: dict[str, Any] = theirs.get(id)["dedicated_inference"]
-        if told["status"].lower() == "active" and not told.get("pending_deployment_spec"):
-            return told
+        pydos: dict[str, Any] = theirs.get(id)["dedicated_inference"]
+        if pydos["status"].lower() == "active" and not pydos.get("pending_deployment_spec"):
+            return pydos
 
 
 Pair = tuple[Callable[[Any, str], Any], Callable[[DedicatedInferences, str], Awaitable[Any]]]
 
 
 async def rows(listing: Any) -> tuple[Any, ...]:
-    """All rows of a listing."""
+    """Return all rows of a list."""
     return tuple([row async for row in listing])
 
 
 async def first_accelerator(c: DedicatedInferences, id: str) -> str:
-    """The id of an instance's first accelerator."""
+    """Return the id of an instance's first accelerator."""
     found = await anext(c.list_accelerators(id))
     return found.id
 
 
 def their_first_accelerator(c: Any, id: str) -> str:
-    """The same as pydo reads it."""
+    """Return the first accelerator as pydo reads it."""
     return str(c.list_accelerators(id)["accelerators"][0]["id"])
 
 
 async def our_first(c: DedicatedInferences, id: str) -> Any:
-    """Our read of the first accelerator alone."""
+    """Return the first accelerator as we read it."""
     return await c.get_accelerator(id, await first_accelerator(c, id))
 
 
 async def our_configs(c: DedicatedInferences) -> tuple[Any, ...]:
-    """The models on offer."""
+    """Return the GPU model configurations as we read them."""
     return tuple(await c.gpu_model_configs())
 
 
 async def our_ca(c: DedicatedInferences, id: str) -> str:
-    """Our read of the CA, as the wire has it."""
+    """Return the CA as we read it, in the format of the response."""
     return base64.b64encode((await c.ca_certificate(id)).pem.encode()).decode()
 
 
@@ -162,16 +162,16 @@ READS: dict[str, Pair] = {
 
 @pytest.mark.parametrize("name", sorted(READS))
 async def test_both_read_the_same(tls_emulator: Emulator, theirs: Any, name: str) -> None:
-    """Each key that pydo shows has the same value on our model."""
+    """Each key of pydo's response has the same value on our model."""
     id = theirs.create(body())["dedicated_inference"]["id"]
     settle(theirs, id)
-    told, read = READS[name]
+    pydos, read = READS[name]
     async with ours(tls_emulator) as client:
-        assert_same(told(theirs, id), await read(client.dedicated_inferences, id))
+        assert_same(pydos(theirs, id), await read(client.dedicated_inferences, id))
 
 
 @pytest.mark.parametrize("status", ["new", "provisioning", "updating", "deleting", "error"])
-async def test_both_read_the_same_in_between(
+async def test_both_read_the_same_while_pending(
     tls_emulator: Emulator, theirs: Any, status: str
 ) -> None:
     """Pending specs, missing endpoints and unassigned accelerators included."""
@@ -181,15 +181,15 @@ async def test_both_read_the_same_in_between(
     assert_same(theirs.get(id)["dedicated_inference"], read)
 
 
-async def test_ours_waits_for_what_theirs_made(tls_emulator: Emulator, theirs: Any) -> None:
-    """Created with pydo, awaited by us, and seen to be so by pydo."""
+async def test_ours_waits_for_a_create_by_pydo(tls_emulator: Emulator, theirs: Any) -> None:
+    """Created with pydo, awaited by us, and read as active by pydo."""
     id = theirs.create(body())["dedicated_inference"]["id"]
     async with ours(tls_emulator) as client:
         di = await client.dedicated_inferences.wait_until_active(id, timeout=10)
     assert_same(theirs.get(id)["dedicated_inference"], di)
 
 
-async def test_theirs_reads_what_ours_made(tls_emulator: Emulator, theirs: Any) -> None:
+async def test_pydo_reads_a_create_by_ours(tls_emulator: Emulator, theirs: Any) -> None:
     """Created and awaited by us, read by pydo."""
     async with ours(tls_emulator) as client:
         di = await (await client.dedicated_inferences.create(SPEC)).wait()
@@ -199,8 +199,8 @@ async def test_theirs_reads_what_ours_made(tls_emulator: Emulator, theirs: Any) 
 # --- all 13 operations, by their synchronous and their asynchronous client -------------------
 
 
-def test_a_life_with_the_synchronous_client(tls_emulator: Emulator, theirs: Any) -> None:
-    """All 13 operations are answered as pydo insists on."""
+def test_lifecycle_with_the_synchronous_client(tls_emulator: Emulator, theirs: Any) -> None:
+    """All 13 operations have the status codes that pydo insists on."""
     made = theirs.create(body())
     id = made["dedicated_inference"]["id"]
     assert made["token"]["value"]
@@ -220,7 +220,7 @@ def test_a_life_with_the_synchronous_client(tls_emulator: Emulator, theirs: Any)
 
 
 def test_tokens_with_the_synchronous_client(tls_emulator: Emulator, theirs: Any) -> None:
-    """Pydo insists on 202 for a token: what the observed shape answers, it refuses."""
+    """Pydo insists on 202 for a token and rejects the 201 of the observed dialect."""
     id = tls_emulator.add_instance().id
     if tls_emulator.world.settings.dialect == "observed":
         with pytest.raises(HttpResponseError, match="invalid status"):
@@ -232,8 +232,8 @@ def test_tokens_with_the_synchronous_client(tls_emulator: Emulator, theirs: Any)
     assert token["id"] not in [t["id"] for t in theirs.list_tokens(id)["tokens"]]
 
 
-async def test_a_life_with_the_asynchronous_client(tls_emulator: Emulator, ca_file: str) -> None:
-    """The same 13 by `pydo.aio`, awaited by us where pydo has no waiter."""
+async def test_lifecycle_with_the_asynchronous_client(tls_emulator: Emulator, ca_file: str) -> None:
+    """All 13 operations by `pydo.aio`, awaited by us where pydo has no waiter."""
     options: dict[str, Any] = {"endpoint": tls_emulator.url, "connection_verify": ca_file}
     async with ours(tls_emulator) as client, pydo.aio.Client(tls_emulator.token, **options) as c:
         di, api = c.dedicated_inferences, client.dedicated_inferences

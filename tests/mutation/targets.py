@@ -75,13 +75,15 @@ DECISIONS = (
     Target("core/waiting/view.py", _PLANNING, (_POLLING,)),
     Target("core/waiting/items.py", _PLANNING, (_POLLING,)),
     Target("core/waiting/pacing.py", (_WAITING.format("pacing_rules"),)),
-    Target("core/waiting/durations.py", (_WAITING.format("laws"),)),
-    Target("core/waiting/laws.py", (_WAITING.format("durations"),)),
+    Target(
+        "core/waiting/durations.py", (_WAITING.format("durations_fit"), _WAITING.format("laws"))
+    ),
+    Target("core/waiting/laws.py", (_WAITING.format("laws_rules"),)),
     Target("core/waiting/poll_policy.py", (_POLICIES,)),
-    Target("core/rate_limit.py"),
+    Target("core/rate_limit.py", ("tests/core/test_rate_limit_rules.py",)),
     Target("core/retry.py", (_POLICIES,)),
     Target("core/lost_create.py", (_POLICIES,)),
-    Target("*/lifecycle.py"),
+    Target("*/lifecycle.py", ("tests/clouds/test_lifecycle_rules.py",)),
 )
 
 # Of all other modules a sample is tried. The emulator is test equipment, the command line prints.

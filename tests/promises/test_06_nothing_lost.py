@@ -165,7 +165,7 @@ async def test_timeout_leaves_it_alone(dialect: str) -> None:
     """A timeout changes nothing at the provider, and says that it keeps billing."""
     async with virtual_client(world(dialect)) as (client, net):
         change = await client.dedicated_inferences.create(a_spec())
-        with pytest.raises(WaitTimeoutError, match="bills for as long as it exists"):
+        with pytest.raises(WaitTimeoutError, match="bills as long as it exists"):
             await change.wait(timeout=60)
         assert net.world.truth(change.id, net.now()).exists
         assert [r.method for r in net.requests].count("DELETE") == 0
@@ -186,7 +186,7 @@ async def test_cancelled_wait_leaves_it_alone() -> None:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await waiting
-        assert "bills for as long as it exists" in "".join(caught.value.__notes__)
+        assert "bills as long as it exists" in "".join(caught.value.__notes__)
         assert net.world.truth(change.id, net.now()).exists
         assert [r.method for r in net.requests].count("DELETE") == 0
 

@@ -108,7 +108,7 @@ async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> 
         change = await client.dedicated_inferences.delete(ID)
         await change.wait()
     assert (change.outcome, change.already_gone) == ("settled", True)
-    assert "not there to delete" in caplog.text
+    assert "nothing was deleted" in caplog.text
 
 
 async def test_delete_of_what_is_not_there_after_a_429() -> None:

@@ -227,8 +227,8 @@ class Cloud(ABC, Generic[C, R]):
             found = await self.find_by_name(ref)
         if not found:
             raise UnknownNameError(
-                f"no {self.noun} named {ref!r} {self.location}, and it is not an id; "
-                f"`{self.settings.command_line('list')}` lists them"
+                f"no {self.noun} named {ref!r} {self.location}, and {ref!r} is not an id; "
+                f"`{self.settings.command_line('list')}` lists all"
             )
         if len(found) > 1:
             ids = ", ".join(map(self.id_of, found))

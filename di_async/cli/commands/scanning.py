@@ -62,7 +62,7 @@ async def scan_fleet(
     rest is printed, and the exit code is 1.
     """
     from di_async import scan
-    from di_async.cli.progress import scan_progress
+    from di_async.cli.bulk_progress import scan_progress
     from di_async.fleet.inventory import ScanError
 
     if all_providers:

@@ -1,40 +1,45 @@
-"""What can be made to go wrong, and when.
+"""Faults: which requests they apply to, the registry of armed ones, and altered responses.
 
-Rules of this file: a fault says *which* requests it strikes and carries its settings; what a
-struck request then looks like is said in answers.py and by the providers.
+The providers implement the effects on writes and reads.
 """
 
+import math
 import random
-from typing import Literal, get_args
+from collections.abc import Callable
 
-from attrs import asdict, define, field, validators
+from attrs import asdict, define, evolve, field, validators
 
-Kind = Literal[
+from .http import ApiError, Response
+
+KINDS = (
     "reset", "status", "html", "slow", "cut", "redirect", "rate_limit",
     "stale", "list_lag", "not_found",
     "regress", "stuck", "error", "no_capacity", "unknown_status",
     "operation_failed", "operation_timeout", "operation_stuck", "no_reference", "many_tasks",
     "old_names",
-]  # fmt: skip
-
-KINDS: tuple[str, ...] = get_args(Kind)
-# Replace or spoil an answer; any operation.
-ANSWER_KINDS = ("reset", "status", "html", "slow", "cut", "redirect", "rate_limit")
-# Bend how a write goes on; strike when a write is accepted, or at once an instance named by id.
+)  # fmt: skip
+# Replace or alter a response; any operation.
+RESPONSE_KINDS = ("reset", "status", "html", "slow", "cut", "redirect", "rate_limit")
+# Change how a write proceeds: when it is accepted, or at once for a resource named by id.
 OUTCOME_KINDS = ("stuck", "error", "regress")
-# Bend the operation or task that a write answers with, where a vendor has such a thing.
+# Change the operation or task that a write answers with, where a vendor has one.
 OPERATION_KINDS = ("operation_failed", "operation_timeout", "operation_stuck", "no_reference")
-# A state of the world rather than an accident: on until cleared unless `times` says otherwise.
+# Active until cleared unless `times` is set.
 _LASTING = ("no_capacity",)
+
+_HTML = (
+    b"<html><head><title>502 Bad Gateway</title></head>"
+    b"<body><center><h1>502 Bad Gateway</h1></center></body></html>"
+)
 
 
 @define
 class Fault:
-    """One armed fault. `hits` counts the requests it has struck.
+    """One armed fault. `hits` counts the requests it was applied to.
 
-    `times=None` means until cleared. `seconds` is how long the bent view lasts (stale, list_lag,
-    not_found), how long after settling an instance fails (regress), or how long the fault itself
-    lasts (all others), in world seconds.
+    `times=None` means until cleared. `seconds` is how long the changed view lasts (stale,
+    list_lag, not_found), how long after settling a resource fails (regress), or how long the fault
+    itself lasts (all others), in world seconds.
     """
 
     kind: str = field(validator=validators.in_(KINDS))
@@ -57,22 +62,22 @@ class Fault:
     hits: int = 0
 
     def spent(self, now: float) -> bool:
-        """Whether it will strike no more."""
+        """Return whether it no longer applies to any request."""
         used_up = self.times is not None and self.hits >= self.times
         return used_up or (self.until is not None and now >= self.until)
 
-    def strikes(self, operation: str, id: str | None, region: str | None) -> bool:
-        """Whether a request is among those it is meant for, chance aside."""
+    def strikes(self, operation: str, id: str, region: str) -> bool:
+        """Return whether it applies to such a request, apart from its probability."""
         return (
             self.on in (None, operation) and self.id in (None, id) and self.region in (None, region)
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Its settings, for the control endpoint."""
+        """Return its settings, for the control endpoint."""
         return asdict(self)
 
 
-class FaultBook:
+class FaultRegistry:
     """The armed faults, in the order they were armed."""
 
     def __init__(self, rng: random.Random) -> None:
@@ -80,18 +85,18 @@ class FaultBook:
         self._operations: dict[str, str] = {}
         self._armed: list[Fault] = []
 
-    def learn(self, operations: tuple[str, ...]) -> None:
-        """Take note of operations that faults may be armed on."""
-        self._operations |= {_normal(name): name for name in operations}
+    def register_operations(self, operations: tuple[str, ...]) -> None:
+        """Add operations that faults may be armed on."""
+        self._operations |= {_normalized(name): name for name in operations}
 
     def arm(self, kind: str, now: float, **settings: object) -> Fault:
-        """A new fault, armed; ValueError for an unknown kind, setting or operation."""
-        fault = self.make(kind, now, **settings)
+        """Create and arm a fault; raise ValueError for an unknown kind, setting or operation."""
+        fault = self.create(kind, now, **settings)
         self._armed.append(fault)
         return fault
 
-    def make(self, kind: str, now: float, **settings: object) -> Fault:
-        """A new fault that is not armed yet."""
+    def create(self, kind: str, now: float, **settings: object) -> Fault:
+        """Create a fault without arming it."""
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; there are: {', '.join(KINDS)}")
         try:
@@ -99,10 +104,10 @@ class FaultBook:
         except TypeError as error:
             raise ValueError(f"fault {kind!r}: {error}") from error
         fault.on = self._operation(fault.on)
-        lasts = kind in (*ANSWER_KINDS, "unknown_status", "no_capacity") and fault.seconds
-        if lasts:
+        expires = kind in (*RESPONSE_KINDS, "unknown_status", "no_capacity") and fault.seconds
+        if expires:
             fault.until = now + (fault.seconds or 0)
-        if "times" not in settings and kind not in _LASTING and not lasts:
+        if "times" not in settings and kind not in _LASTING and not expires:
             fault.times = 1
         return fault
 
@@ -110,21 +115,15 @@ class FaultBook:
         if on is None:
             return None
         try:
-            return self._operations[_normal(on)]
+            return self._operations[_normalized(on)]
         except KeyError:
             known = "; ".join(self._operations.values())
             raise ValueError(f"no operation {on!r}; there are: {known}") from None
 
     def take(
-        self,
-        kinds: tuple[str, ...],
-        now: float,
-        operation: str,
-        *,
-        id: str | None = None,
-        region: str | None = None,
+        self, kinds: tuple[str, ...], now: float, operation: str, *, id: str = "", region: str = ""
     ) -> Fault | None:
-        """The first armed fault of these kinds that strikes this request, counted as a hit."""
+        """Return the first armed fault of these kinds that applies, and count the hit."""
         for fault in self._armed:
             if (
                 fault.kind in kinds
@@ -137,15 +136,59 @@ class FaultBook:
         return None
 
     def all(self) -> list[Fault]:
-        """The armed faults, spent ones included."""
+        """Return the armed faults, including spent ones."""
         return list(self._armed)
 
     def clear(self) -> None:
-        """Disarm all of them; what already struck stays as it is."""
+        """Disarm all faults; effects that have begun stay."""
         self._armed.clear()
 
 
-def _normal(on: str) -> str:
+def faulty_response(
+    fault: Fault, response: Response, render: Callable[[ApiError], Response]
+) -> Response:
+    """Return what this fault makes of a response."""
+    match fault.kind:
+        case "reset":
+            return Response(0, drop=True)
+        case "html":
+            return Response(fault.status or 502, {"content-type": "text/html"}, _HTML)
+        case "slow":
+            return evolve(response, delay_s=fault.delay_s)
+        case "cut":
+            return evolve(response, cut=True)
+        case "redirect":
+            return Response(fault.status or 307, {"location": fault.location})
+        case _:
+            status = fault.status or 500
+            default = "Unexpected server-side error" if status >= 500 else "some error message"
+            return render(ApiError(status, fault.message or default))
+
+
+def rate_limit_response(
+    fault: Fault, now: float, scale: float, refused: Response, *, has_limits: bool
+) -> Response:
+    """Return the 429 of a `rate_limit` fault; only the minute window sends `retry-after`."""
+    headers = dict(refused.headers)
+    if has_limits:
+        headers["ratelimit-remaining"] = "0"
+    if fault.window == "minute":
+        wait = fault.retry_after if fault.until is None else fault.until - now
+        headers["retry-after"] = whole_seconds(wait / scale)
+    return evolve(refused, headers=headers)
+
+
+def is_executed(fault: Fault) -> bool:
+    """Return whether the request is executed although its response is altered."""
+    return fault.after_commit or fault.kind in ("slow", "cut")
+
+
+def whole_seconds(seconds: float) -> str:
+    """Return whole seconds for a header: rounded up, at least 1."""
+    return str(max(1, math.ceil(seconds)))
+
+
+def _normalized(on: str) -> str:
     method, _, path = on.strip().partition(" ")
     parts = ("{}" if part.startswith("{") else part for part in path.strip().split("/"))
     return f"{method.upper()} {'/'.join(parts)}"

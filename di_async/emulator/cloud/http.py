@@ -1,8 +1,4 @@
-"""The values that cross the world's border: a parsed request, an answer, a refusal.
-
-Rules of this file: values only. A `Refusal` is how a handler says no; its provider turns it into
-the vendor's error body.
-"""
+"""HTTP values: parsed requests, responses, and the error that a handler raises."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -10,27 +6,29 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import orjson
 from attrs import Factory, frozen
 
-JSON = {"content-type": "application/json; charset=utf-8"}
+Json = dict[str, object]
+
+JSON_HEADERS = {"content-type": "application/json; charset=utf-8"}
 
 
 @frozen
 class Response:
-    """An answer, and what the skin must do to the connection while it gives it."""
+    """A response, and what the HTTP server does to the connection while sending it."""
 
     status: int
     headers: dict[str, str] = Factory(dict)
     body: bytes = b""
     chunks: tuple[bytes, ...] = ()  # a streamed body, in place of `body`
-    drop: bool = False  # reset the connection, answer nothing
+    drop: bool = False  # reset the connection without a response
     cut: bool = False  # send the first half of the body, then close
-    delay_s: float = 0.0  # answer late by so many world seconds
+    delay_s: float = 0.0  # send it this many world seconds late
 
 
 @frozen
 class Request:
-    """A request as handlers like to read it: header names in lower case, path segments decoded.
+    """A parsed request: header names in lower case, path segments decoded.
 
-    `path` and `raw_query` are as they came, percent-encoded.
+    `path` and `raw_query` are as received, percent-encoded.
     """
 
     method: str
@@ -43,13 +41,16 @@ class Request:
 
     @property
     def bearer(self) -> str:
-        """The bearer token, or an empty text."""
+        """The bearer token, or an empty string."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
 
-class Refusal(Exception):  # noqa: N818 - a decision, not a defect
-    """A handler's no: a status, the text of the error body, and what else that body says."""
+class ApiError(Exception):
+    """An error response: its status, its message, and other fields of its body.
+
+    The provider renders it in the vendor's format.
+    """
 
     def __init__(self, status: int, message: str, **details: object) -> None:
         super().__init__(message)
@@ -59,7 +60,7 @@ class Refusal(Exception):  # noqa: N818 - a decision, not a defect
 
 
 def parse_request(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:
-    """The parsed request; a trailing slash is no path segment of its own."""
+    """Parse a request; a trailing slash adds no path segment."""
     url = urlsplit(target)
     return Request(
         method=method.upper(),
@@ -73,16 +74,16 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], body: by
 
 
 def json_response(status: int, value: object) -> Response:
-    """An answer with a JSON body."""
-    return Response(status, dict(JSON), orjson.dumps(value))
+    """Return a response with a JSON body."""
+    return Response(status, dict(JSON_HEADERS), orjson.dumps(value))
 
 
-def parse_object(body: bytes) -> dict[str, object]:
-    """The JSON object of a request body; `Refusal` 400 if it is none."""
+def parse_json_object(body: bytes) -> Json:
+    """Parse a request body; raise `ApiError` 400 unless it is a JSON object."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise Refusal(400, "Request body is not valid JSON.") from None
+        raise ApiError(400, "Request body is not valid JSON.") from None
     if not isinstance(value, dict):
-        raise Refusal(400, "Request body must be an object.")
+        raise ApiError(400, "Request body must be an object.")
     return value

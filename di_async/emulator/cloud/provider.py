@@ -1,150 +1,175 @@
-"""What a world asks of each vendor's API that it holds.
+"""The interface of a vendor's API in a world, and the routing that all vendors share.
 
-Rules of this file: protocols and values only. A provider is a folder beside this file; the world
-calls it in the order of these methods and knows nothing else of it. Its ids, tokens and keys come
-from `Nature.ids_of(its name)`, so that it never shifts another's.
+A provider draws ids and keys from `Simulation.id_stream(its name)`, so that one vendor's draws
+never change another's.
 """
 
-from collections.abc import Mapping
-from typing import Generic, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
 from attrs import frozen
 
-from .faults import Fault
-from .http import Refusal, Request, Response
-from .rate_limit import Limits, RateLimitStatus
+from .faults import Fault, FaultRegistry
+from .http import ApiError, Json, Request, Response
+from .rate_limit import RateLimits, RateLimitStatus
+from .simulation import IdGenerator, Settings, Simulation
+from .store import StaleView, Store
+
+S = TypeVar("S", bound=Store)
+T = TypeVar("T")
+_STALE_S = 30.0
 
 
 @frozen
-class Target:
-    """What a request is about, as far as faults narrow down: an id, and a region or zone."""
+class Call:
+    """A routed request, as handlers take it.
 
-    id: str | None = None
-    region: str | None = None
+    `operation` is empty if the path or the method is unknown. `id` and `region` (or zone) are
+    empty unless the request names one; faults can be limited to them.
+    """
 
-
-class WriteRecord(Protocol):
-    """A write that was accepted; times are world time."""
-
-    @property
-    def action(self) -> str:
-        """What was asked for: create, update, delete, or a word of the vendor's own."""
-        ...
-
-    @property
-    def accepted_at(self) -> float:
-        """When its request was accepted."""
-        ...
-
-    @property
-    def settles_at(self) -> float:
-        """When it settles; infinite if never."""
-        ...
-
-    @property
-    def ends(self) -> str:
-        """How it will end."""
-        ...
-
-    @property
-    def outcome(self) -> str:
-        """How it ended; `pending` until then."""
-        ...
+    now: float
+    request: Request
+    operation: str
+    params: dict[str, str]
+    id: str = ""
+    region: str = ""
+    path_exists: bool = True
 
 
-P = TypeVar("P", bound=WriteRecord, covariant=True)
+Handler = Callable[[Call], Response]
 
 
 @frozen
-class Truth(Generic[P]):
-    """What really is the matter with a resource, whatever reads may say."""
+class ProviderContext(ABC, Generic[S]):
+    """What the handlers of one vendor share."""
 
-    id: str
-    exists: bool
-    status: str
-    """The vendor's own word for its state."""
-    settled: bool
-    """Whether its latest write has settled."""
-    settled_at: float
-    """When that settles; infinite if never."""
-    version: int
-    """How many specs came to run; the vendor's own count where it has one."""
-    writes: tuple[P, ...]
-    """All writes it has taken, oldest first."""
+    simulation: Simulation
+    ids: IdGenerator
+    faults: FaultRegistry
+    settings: Settings
+    store: S
+
+    @abstractmethod
+    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
+        """Apply an outcome fault to the resource `fault.id` now; ValueError if it cannot."""
+
+    def take_fault(self, call: Call, *kinds: str, id: str = "", region: str = "") -> Fault | None:
+        """Return the fault that applies to a call's resource (by default the call's own)."""
+        id, region = id or call.id, region or call.region
+        return self.faults.take(kinds, call.now, call.operation, id=id, region=region)
+
+    def stale_views(
+        self, call: Call, before: T | None, id: str, region: str = "", since: float | None = None
+    ) -> Iterator[StaleView[T]]:
+        """Yield the views that hide a write from reads (from `since` on), if faults say so."""
+        for kind in ("not_found" if before is None else "stale", "list_lag"):
+            if fault := self.take_fault(call, kind, id=id, region=region):
+                lasts = _STALE_S if fault.seconds is None else fault.seconds
+                until = (call.now if since is None else since) + lasts
+                yield StaleView(until, before, kind != "list_lag", kind != "not_found")
 
 
-class Provider(Protocol):
-    """One vendor's API in a world."""
+class Routes:
+    """A table of handlers by `METHOD /path/{param}`; the first matching entry wins.
 
-    @property
-    def operations(self) -> tuple[str, ...]:
-        """All it can be asked, as `METHOD /path/{id}`; no two providers share one."""
-        ...
+    A parameter matches any one segment except those in `reserved`.
+    """
 
-    @property
-    def limits(self) -> Limits | None:
-        """Its rate windows, of each account; None has none."""
-        ...
+    def __init__(self, handlers: Mapping[str, Handler], reserved: Iterable[str] = ()) -> None:
+        self.handlers = handlers
+        self._reserved = frozenset(reserved)
+        self._by_length: dict[int, list[tuple[str, str, tuple[str, ...]]]] = {}
+        for operation in handlers:
+            method, _, path = operation.partition(" ")
+            parts = tuple(path.strip("/").split("/"))
+            self._by_length.setdefault(len(parts), []).append((operation, method, parts))
 
-    @property
-    def created(self) -> Mapping[str, int]:
-        """How many resources were ever created under each name."""
-        ...
+    def match(self, method: str, path: tuple[str, ...]) -> tuple[str, dict[str, str], bool]:
+        """Return the operation (or ""), its path parameters, and whether the path exists."""
+        path_exists = False
+        for operation, allowed, parts in self._by_length.get(len(path), ()):
+            params = self._params(parts, path)
+            if params is None:
+                continue
+            if method == allowed:
+                return operation, params, True
+            path_exists = True
+        return "", {}, path_exists
 
-    def advance(self, now: float) -> None:
-        """Apply what has become due by now."""
-        ...
+    def _params(self, parts: tuple[str, ...], path: tuple[str, ...]) -> dict[str, str] | None:
+        params = {}
+        for part, segment in zip(parts, path, strict=True):
+            if part.startswith("{") and segment not in self._reserved:
+                params[part[1:-1]] = segment
+            elif part != segment:
+                return None
+        return params
 
-    # -- a request's fate, in this order ---------------------------------------------------------
 
+class Provider(ABC):
+    """One vendor's API in a world. The world calls it in the order of these methods."""
+
+    context: ProviderContext[Any]
+    store: Store
+    routes: Routes
+    limits: RateLimits | None = None
+    """The rate limits of each account; None has none."""
+    id_params: ClassVar[tuple[str, ...]] = ("id",)
+    """The path parameters that hold a resource's id."""
+    method_not_allowed = "{method} is not allowed here"
+
+    # -- requests --------------------------------------------------------------------------------
+
+    @abstractmethod
     def owns(self, request: Request) -> bool:
-        """Whether the path is one of this vendor's."""
-        ...
+        """Return whether the path belongs to this vendor."""
 
-    def operation(self, request: Request) -> str | None:
-        """The operation a request asks for, one of `operations`."""
-        ...
+    def locate(self, request: Request) -> tuple[str, tuple[str, ...]]:
+        """Return the region of a request, and the path to look up."""
+        return "", request.segments
 
-    def authorize(self, now: float, request: Request, operation: str | None) -> str:
-        """The account that asks, by any name; `Refusal` for a stranger."""
-        ...
+    def route(self, now: float, request: Request) -> Call:
+        """Return the call that a request makes."""
+        region, path = self.locate(request)
+        operation, params, path_exists = self.routes.match(request.method, path)
+        id = next((params[name] for name in self.id_params if name in params), "")
+        return Call(now, request, operation, params, id, region, path_exists)
 
-    def target(self, request: Request, operation: str | None) -> Target:
-        """What the request is about."""
-        ...
+    @abstractmethod
+    def authorize(self, call: Call) -> str:
+        """Return the calling account, by any name; raise `ApiError` if it is unknown."""
 
-    def answer(self, now: float, request: Request, operation: str | None) -> Response:
-        """Do what is asked; `Refusal` says no. An operation of None is 404 or 405."""
-        ...
+    def answer(self, call: Call) -> Response:
+        """Execute a call; raise `ApiError` for an error response."""
+        if call.operation:
+            return self.routes.handlers[call.operation](call)
+        if call.path_exists:
+            method = call.request.method
+            raise ApiError(405, self.method_not_allowed.format(method=method))
+        raise self.unknown_path(call)
 
-    def error(self, refusal: Refusal, request_id: str) -> Response:
-        """A refusal in the vendor's shape; any status may come, those of faults included."""
-        ...
+    @abstractmethod
+    def unknown_path(self, call: Call) -> ApiError:
+        """Return the 404 of a path without operations."""
+
+    @abstractmethod
+    def error_response(self, error: ApiError, request_id: str) -> Response:
+        """Render an error in the vendor's format; any status may come, those of faults too."""
 
     def headers(
-        self, now: float, rate_limit_status: RateLimitStatus | None, request_id: str
+        self, now: float, status: RateLimitStatus | None, request_id: str
     ) -> dict[str, str]:
-        """What every answer carries; `standing` is None without windows."""
-        ...
+        """Return the headers of every response; `status` is None without rate limits."""
+        return {}
 
+    @abstractmethod
     def serve(self, now: float, request: Request) -> Response | None:
-        """The answer of a deployment's own endpoint; None if the key is none of its own."""
-        ...
+        """Answer a data-plane request; None if the key is not of this vendor."""
 
-    # -- what tests may know and do --------------------------------------------------------------
+    # -- tests -----------------------------------------------------------------------------------
 
-    def knows(self, id: str) -> bool:
-        """Whether it has, or once had, a resource with this id."""
-        ...
-
-    def truth(self, id: str, now: float) -> Truth[WriteRecord]:
-        """What really is the matter with a resource."""
-        ...
-
-    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
-        """Let an outcome fault strike the resource `fault.id` at once; ValueError if none."""
-        ...
-
-    def rows(self, now: float) -> list[dict[str, object]]:
-        """All that exists, for `/_emulator/state`."""
-        ...
+    @abstractmethod
+    def state_rows(self, now: float) -> list[Json]:
+        """Return all existing resources, for `/_emulator/state`."""

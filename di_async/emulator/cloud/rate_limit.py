@@ -1,8 +1,7 @@
-"""The sliding request windows of one token, and the tally of everything that came in.
+"""Sliding rate-limit windows of one token, and counters of all requests.
 
-Rules of this file: pure counting on world time; nothing here knows HTTP.
-https://docs.digitalocean.com/reference/api/reference/#rate-limit : 5000 an hour and 250 a minute,
-and "reset" is when the *oldest* counted request expires, not when the quota refills.
+https://docs.digitalocean.com/reference/api/reference/#rate-limit : 5000 an hour and 250 a minute.
+"reset" is when the *oldest* counted request expires, not when the quota refills.
 """
 
 from collections import Counter, deque
@@ -17,11 +16,11 @@ Window = Literal["minute", "hour"]
 
 
 @frozen
-class Limits:
-    """The two windows' sizes, and whether they bite.
+class RateLimits:
+    """The sizes of both windows, and whether they are enforced.
 
-    Refused requests do not count by default: the vendor does not say, and if they did, each
-    refused retry would make the `retry-after` of the refusals before it untrue.
+    Refused requests do not count by default. The vendor does not say; if they counted, each
+    refused retry would falsify the `retry-after` of the refusals before it.
     """
 
     per_minute: int = 250
@@ -32,7 +31,7 @@ class Limits:
 
 @frozen
 class RateLimitStatus:
-    """Where a token stands after a request: refused by which window, and what the headers tell."""
+    """The state of a token after a request: which window refused it, and the header values."""
 
     refused_by: Window | None
     remaining: int
@@ -40,55 +39,55 @@ class RateLimitStatus:
     retry_in: float = 0.0
 
     @staticmethod
-    def untouched(limits: Limits, now: float) -> "RateLimitStatus":
-        """Where a token stands of which nothing was counted."""
+    def unused(limits: RateLimits, now: float) -> "RateLimitStatus":
+        """Return the status of a token without counted requests."""
         return RateLimitStatus(None, limits.per_hour, now + HOUR)
 
 
 @define
-class Windows:
-    """One token's counted requests, newest last."""
+class RateLimiter:
+    """The counted requests of one token, newest last."""
 
-    limits: Limits
+    limits: RateLimits
     minute: deque[float] = Factory(deque)
     hour: deque[float] = Factory(deque)
 
     def admit(self, now: float) -> RateLimitStatus:
-        """Count a request if there is room for it, and say where the token stands."""
+        """Count a request if there is room for it, and return the token's status."""
         _expire(self.minute, now - MINUTE)
         _expire(self.hour, now - HOUR)
-        refused_by = self._full() if self.limits.enforced else None
+        refused_by = self._full_window() if self.limits.enforced else None
         if refused_by is None or self.limits.count_refused:
             self.minute.append(now)
             self.hour.append(now)
-        return self._standing(now, refused_by)
+        return self._status(now, refused_by)
 
-    def _full(self) -> Window | None:
+    def _full_window(self) -> Window | None:
         if len(self.hour) >= self.limits.per_hour:
             return "hour"
         return "minute" if len(self.minute) >= self.limits.per_minute else None
 
-    def _standing(self, now: float, refused_by: Window | None) -> RateLimitStatus:
+    def _status(self, now: float, refused_by: Window | None) -> RateLimitStatus:
         remaining = max(0, self.limits.per_hour - len(self.hour))
         reset_at = (self.hour[0] if self.hour else now) + HOUR
         if refused_by != "minute":
             return RateLimitStatus(refused_by, remaining, reset_at)
-        # The per_minute-th newest frees room; it is the oldest unless refusals count, too.
-        frees = self.minute[len(self.minute) - self.limits.per_minute] + MINUTE
-        # A burst refusal says 0 remaining even when the hour has room: the vendor does.
-        return RateLimitStatus("minute", 0, reset_at, frees - now)
+        # The per_minute-th newest frees a slot; it is the oldest unless refusals count, too.
+        frees_at = self.minute[len(self.minute) - self.limits.per_minute] + MINUTE
+        # As with the vendor, a burst refusal shows 0 remaining even when the hour has room.
+        return RateLimitStatus("minute", 0, reset_at, frees_at - now)
 
 
 @define
 class PeakWindow:
-    """The most arrivals that any window of `span` seconds has held."""
+    """The largest number of requests within any window of `span` seconds."""
 
     span: float
     most: int = 0
     _times: deque[float] = field(factory=deque)
 
     def add(self, now: float) -> None:
-        """Take note of an arrival."""
+        """Count a request."""
         _expire(self._times, now - self.span)
         self._times.append(now)
         self.most = max(self.most, len(self._times))
@@ -96,7 +95,7 @@ class PeakWindow:
 
 @define
 class RequestCounter:
-    """Everything that came in, refused or not."""
+    """Counts of all requests, refused or not."""
 
     by_operation: Counter[str] = Factory(Counter)
     refused: int = 0
@@ -104,7 +103,7 @@ class RequestCounter:
     hour: PeakWindow = Factory(lambda: PeakWindow(HOUR))
 
     def add(self, now: float, operation: str, status: int) -> None:
-        """Take note of an answered request."""
+        """Count an answered request."""
         self.by_operation[operation] += 1
         self.refused += status == 429
         self.minute.add(now)

@@ -1,35 +1,111 @@
-"""Time and chance, as a world has them.
+"""Simulated time, seeded randomness, durations of writes, and the settings of a world.
 
-Rules of this file: no clock and no entropy; both come in as arguments. `now` and every `*_at` are
-world time; what headers and stamps tell is real time, so a client's own clock agrees with them.
+`now` and every `*_at` are world time. Headers and timestamps show real time, so that they agree
+with the client's own clock. No vendor publishes how long a write takes. The default of a create is
+that of our benchmark (5 % settle within 8 minutes, 95 % within 20); the others have its spread.
 """
 
+import math
 import random
 import uuid
+from datetime import UTC, datetime
+from typing import Literal, Protocol
 
-from .durations import Duration
+from attrs import field, frozen, validators
 
-_SAMPLE_MOMENT = 1704833072.0  # 2024-01-09T20:44:32Z, the moment of all the vendor's samples
+Dialect = Literal["documented", "observed"]
+Case = Literal["lower", "upper"]
+
+_SAMPLE_TIME = 1704833072.0  # 2024-01-09T20:44:32Z, used in all samples of DigitalOcean
 
 
-class Ids:
-    """A stream of ids; equal seeds give equal streams."""
+class Duration(Protocol):
+    """A distribution of durations."""
+
+    def draw(self, rng: random.Random) -> float:
+        """Draw one duration in world seconds."""
+        ...
+
+
+@frozen
+class Fixed:
+    """Always the same duration."""
+
+    seconds: float = field(validator=validators.ge(0))
+
+    def draw(self, rng: random.Random) -> float:
+        """Return the fixed duration."""
+        return self.seconds
+
+
+@frozen
+class LogNormal:
+    """A log-normal duration: its median in seconds, and the sigma of its logarithm."""
+
+    median: float = field(validator=validators.gt(0))
+    sigma: float = field(default=0.2785, validator=validators.ge(0))
+
+    def draw(self, rng: random.Random) -> float:
+        """Draw one duration: the median times a random factor."""
+        return self.median * math.exp(self.sigma * rng.gauss(0.0, 1.0))
+
+
+def _duration(value: Duration | float) -> Duration:
+    return Fixed(float(value)) if isinstance(value, int | float) else value
+
+
+@frozen
+class Lifecycle:
+    """How long each action takes, and its irregularities; a plain number is fixed seconds.
+
+    A create is `new` for `new_share` of its duration. A create or update reads `active` already
+    `active_early` seconds before it settles, with its pending spec still present (as in the
+    vendor's own 202 sample). The data plane answers 503 for `ready_lag` seconds after settling.
+
+    Where a write answers with an operation or a task (Gcore, Exoscale), that operation takes
+    `operation_share` of a create or update, and all of a delete.
+    """
+
+    create: Duration = field(default=LogNormal(12.65 * 60), converter=_duration)
+    update: Duration = field(default=LogNormal(6 * 60), converter=_duration)
+    delete: Duration = field(default=LogNormal(90), converter=_duration)
+    new_share: float = 0.02
+    active_early: float = 0.0
+    ready_lag: float = 0.0
+    operation_share: float = field(default=0.1, validator=[validators.ge(0), validators.le(1)])
+
+
+@frozen
+class Settings:
+    """How a world answers."""
+
+    dialect: Dialect = field(validator=validators.in_(("documented", "observed")))
+    lifecycle: Lifecycle
+    status_case: Case = field(validator=validators.in_(("lower", "upper")))
+    active_word: str
+    ca_pem: str
+    dataplane_url: str | None
+    scheme: Literal["https", "http"]
+
+
+class IdGenerator:
+    """A stream of ids; equal seeds return equal streams."""
 
     def __init__(self, seed: str) -> None:
-        # Repeatable is what they are for.
-        self._ids = random.Random(seed)  # noqa: S311
+        # Not for secrets: ids must repeat with the seed.
+        self._rng = random.Random(seed)  # noqa: S311
 
     def new_uuid(self) -> str:
-        """A fresh random UUID."""
-        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
+        """Return a new random UUID."""
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
     def new_hex(self, digits: int) -> str:
-        """Fresh hexadecimal digits."""
-        return f"{self._ids.getrandbits(digits * 4):0{digits}x}"
+        """Return new hexadecimal digits."""
+        return f"{self._rng.getrandbits(digits * 4):0{digits}x}"
 
 
-class Simulation(Ids):
-    """The moment a world has reached, how fast it runs, and its seeded chance."""
+class Simulation(IdGenerator):
+    """World time, its speed, and the seeded randomness of a world."""
 
     def __init__(self, seed: int, time_scale: float) -> None:
         super().__init__(f"{seed}/ids")
@@ -39,35 +115,40 @@ class Simulation(Ids):
         self.now: float | None = None
         self._anchor = 0.0
         self._seed = seed
-        # Streams of their own keep ids, durations and mishaps apart.
-        self._laws = random.Random(f"{seed}/laws")  # noqa: S311
+        # Separate streams, so that a fault does not change later ids or durations.
+        self._duration_rng = random.Random(f"{seed}/laws")  # noqa: S311
         self.fault_rng = random.Random(f"{seed}/faults")  # noqa: S311
 
     def advance_to(self, now: float | None) -> float:
-        """Move on to `now`, or stay; time never runs backwards, however calls are ordered."""
+        """Advance to `now` and return the time; an earlier `now`, or None, changes nothing."""
         if self.now is None:
-            self._anchor = self.now = _SAMPLE_MOMENT if now is None else now
+            self._anchor = self.now = _SAMPLE_TIME if now is None else now
         elif now is not None:
             self.now = max(self.now, now)
         return self.now
 
-    def told(self, at: float) -> float:
-        """World time as an unscaled clock beside the client would tell it."""
+    def real_time(self, at: float) -> float:
+        """Convert world time to the time on an unscaled clock beside the client."""
         return self._anchor + (at - self._anchor) / self.time_scale
 
-    def stamp(self, at: float, after: int | None = None) -> int:
-        """A whole-second stamp of `at`, later than the stamp `after`.
+    def timestamp(self, at: float, after: int | None = None) -> int:
+        """Return the whole-second timestamp of `at`, later than the timestamp `after`.
 
-        Scaled, a whole update fits into one second; the vendor's never does, so stamps of one
-        instance always move on.
+        With a time scale a whole update fits into one second. The vendors' updates never do, so
+        the timestamps of one resource always increase.
         """
-        told = int(self.told(at))
-        return told if after is None else max(told, after + 1)
+        stamp = int(self.real_time(at))
+        return stamp if after is None else max(stamp, after + 1)
 
-    def draw(self, law: Duration) -> float:
-        """A duration in world seconds."""
-        return law.draw(self._laws)
+    def draw(self, duration: Duration) -> float:
+        """Draw a duration in world seconds."""
+        return duration.draw(self._duration_rng)
 
-    def ids_of(self, name: str) -> Ids:
-        """A stream of ids apart from all others: one vendor's draws leave another's alone."""
-        return Ids(f"{self._seed}/{name}/ids")
+    def id_stream(self, name: str) -> IdGenerator:
+        """Return an independent stream of ids, so that one vendor does not affect another."""
+        return IdGenerator(f"{self._seed}/{name}/ids")
+
+
+def timestamp_text(stamp: int) -> str:
+    """Return a timestamp as RFC 3339 text."""
+    return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

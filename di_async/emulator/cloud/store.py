@@ -1,65 +1,127 @@
-"""What the estates of vendors are made of: what is due, and veils over what reads see.
+"""Stored resources: the writes they accepted, pending events, and stale views of them.
 
-Rules of this file: no vendor, and no state of a thing. A veil bends what reads see of it, never
-the thing itself.
+A stale view changes what reads return, never the stored resource.
 """
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from .faults import FaultBook
-from .provider import WriteRecord
+from .faults import Fault
 
 T = TypeVar("T")
+Event = Literal["settle", "regress"]
+
+
+@frozen
+class WriteRecord:
+    """An accepted write; times are world time.
+
+    `settles_at` is infinite if it never settles. `ends` is how it will end, `outcome` how it
+    ended: `pending` until then.
+    """
+
+    action: str
+    accepted_at: float
+    settles_at: float
+    ends: str
+    outcome: str = "pending"
+
+
 W = TypeVar("W", bound=WriteRecord)
-Step = Literal["settle", "regress"]
-_VEIL_S = 30.0
 
 
-class Written(Generic[W]):
-    """What takes one write after another."""
+@frozen
+class Truth:
+    """The real state of a resource, whatever reads may show."""
 
-    __slots__ = ()
-    writes: tuple[W, ...]
+    id: str
+    exists: bool
+    status: str
+    """The vendor's own status word."""
+    settled: bool
+    """Whether its latest write has settled."""
+    settled_at: float
+    """When that write settles; infinite if never."""
+    version: int
+    """How many specs were deployed; the vendor's own count where it has one."""
+    writes: tuple[WriteRecord, ...]
+    """All accepted writes, oldest first."""
+
+
+@frozen(kw_only=True)
+class Resource(Generic[W]):
+    """A resource and the writes it accepted."""
+
+    id: str
+    name: str
+    writes: tuple[W, ...] = ()
 
     @property
-    def change(self) -> W:
+    def last_write(self) -> W:
         """The latest write."""
         return self.writes[-1]
 
     @property
     def in_flight(self) -> bool:
         """Whether the latest write has not settled yet."""
-        return self.change.outcome == "pending"
+        return self.last_write.outcome == "pending"
+
+    def with_last_write(self, write: W) -> Self:
+        """Return a copy whose latest write is replaced."""
+        return evolve(self, writes=(*self.writes[:-1], write))
+
+
+R = TypeVar("R", bound=Resource[Any])
+
+
+class Store(ABC):
+    """What a world needs from the store of any vendor."""
+
+    created: Counter[str]
+    """How many resources were ever created under each name."""
+
+    @abstractmethod
+    def advance(self, now: float) -> None:
+        """Apply what has become due by now."""
+
+    @abstractmethod
+    def knows(self, id: str) -> bool:
+        """Return whether a resource with this id exists or existed."""
+
+    @abstractmethod
+    def truth(self, id: str, now: float) -> Truth:
+        """Return the real state of a resource that exists or existed."""
 
 
 class EventQueue:
-    """What is due, and when, in world time; at one moment in the order in which it was put down."""
+    """Pending events in world time; events of the same moment keep their order."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[float, int, str, Step]] = []
+        self._heap: list[tuple[float, int, str, Event]] = []
         self._numbers = count()
 
-    def add(self, at: float, id: str, step: Step) -> None:
-        """A step of a thing; one at infinity never comes."""
+    def add(self, at: float, id: str, event: Event) -> None:
+        """Add an event of a resource; one at infinity never happens."""
         if at < math.inf:
-            heapq.heappush(self._due, (at, next(self._numbers), id, step))
+            heapq.heappush(self._heap, (at, next(self._numbers), id, event))
 
-    def due(self, now: float) -> Iterator[tuple[float, str, Step]]:
-        """When, which thing, which step: all that is due by now, added meanwhile or before."""
-        while self._due and self._due[0][0] <= now:
-            at, _, id, step = heapq.heappop(self._due)
-            yield at, id, step
+    def due(self, now: float) -> Iterator[tuple[float, str, Event]]:
+        """Remove and yield the events due by now, including those added meanwhile."""
+        while self._heap and self._heap[0][0] <= now:
+            at, _, id, event = heapq.heappop(self._heap)
+            yield at, id, event
 
 
 @frozen
 class StaleView(Generic[T]):
-    """Until then reads see a thing as it was (None: not there)."""
+    """Until `until`, reads see a resource as it was before (None: not found)."""
 
     until: float
     before: T | None
@@ -67,55 +129,109 @@ class StaleView(Generic[T]):
     hides_list: bool
 
 
-def stale_views_for(
-    faults: FaultBook,
-    now: float,
-    operation: str,
-    before: T | None,
-    *,
-    id: str,
-    region: str | None = None,
-    since: float | None = None,
-) -> Iterator[StaleView[T]]:
-    """What hides a write from reads for a while (from `since` on), if a fault says so."""
-    for kind in ("not_found" if before is None else "stale", "list_lag"):
-        fault = faults.take((kind,), now, operation, id=id, region=region)
-        if fault:
-            lasts = _VEIL_S if fault.seconds is None else fault.seconds
-            until = (now if since is None else since) + lasts
-            yield StaleView(until, before, kind != "list_lag", kind != "not_found")
-
-
 def seen_through(
-    stale_views: Iterable[StaleView[T]], now: float, thing: T | None, *, in_list: bool = False
+    views: Iterable[StaleView[T]], now: float, current: T | None, *, in_list: bool = False
 ) -> T | None:
-    """How a GET, or a list, sees a thing."""
-    for stale_view in stale_views:
-        if now < stale_view.until and (stale_view.hides_list if in_list else stale_view.hides_get):
-            return stale_view.before
-    return thing
+    """Return a resource as a GET, or a list, sees it."""
+    for view in views:
+        if now < view.until and (view.hides_list if in_list else view.hides_get):
+            return view.before
+    return current
 
 
-class StaleViews(Generic[T]):
-    """The veils over many things, by id."""
+class EventStore(Store, Generic[R]):
+    """A store whose resources change when an event is due; `advance` applies the events."""
+
+    deleted_status: ClassVar[str] = "deleted"
 
     def __init__(self) -> None:
-        self._over: dict[str, list[StaleView[T]]] = {}
+        self.items: dict[str, R] = {}
+        self.deleted: dict[str, R] = {}
+        self.created = Counter()
+        self._views: dict[str, list[StaleView[R]]] = {}
+        self.events = EventQueue()
 
-    def add(self, id: str, stale_views: Iterable[StaleView[T]]) -> None:
-        """Let reads of a thing see what was."""
-        if more := list(stale_views):
-            self._over.setdefault(id, []).extend(more)
+    @abstractmethod
+    def status(self, item: R, now: float) -> str:
+        """Return the vendor's status word of an existing resource."""
 
-    def seen(self, id: str, things: Mapping[str, T], now: float) -> T | None:
-        """The thing as a GET sees it; None is 404."""
-        return seen_through(self._over.get(id, ()), now, things.get(id))
+    @abstractmethod
+    def _version(self, item: R) -> int:
+        """Return how many specs of a resource were deployed."""
 
-    def seen_all(self, things: Mapping[str, T], now: float) -> list[T]:
-        """The things as a list sees them, oldest first."""
-        if not self._over:
-            return list(things.values())
-        rows: dict[str, T | None] = dict(things)
-        for id, stale_views in self._over.items():
-            rows[id] = seen_through(stale_views, now, things.get(id), in_list=True)
+    @abstractmethod
+    def _settle(self, item: R, at: float) -> None:
+        """Apply the end of the latest write."""
+
+    @abstractmethod
+    def _fail(self, item: R, at: float) -> None:
+        """Let a settled resource fail."""
+
+    def save(self, item: R) -> None:
+        """Store a new or changed resource, and schedule the end of its latest write."""
+        self.items[item.id] = item
+        if item.in_flight:
+            self.events.add(item.last_write.settles_at, item.id, "settle")
+
+    def advance(self, now: float) -> None:
+        """Apply all events due by now, in order."""
+        for at, id, event in self.events.due(now):
+            item = self.items.get(id)
+            if item is None:
+                continue
+            if event == "regress":
+                if not item.in_flight:
+                    self._fail(item, at)
+            elif item.in_flight and item.last_write.settles_at == at:
+                self._settle(item, at)
+
+    def add_views(self, id: str, views: Iterable[StaleView[R]]) -> None:
+        """Add stale views of a resource."""
+        if more := list(views):
+            self._views.setdefault(id, []).extend(more)
+
+    def get(self, id: str, now: float) -> R | None:
+        """Return the resource as a GET sees it; None is 404."""
+        return seen_through(self._views.get(id, ()), now, self.items.get(id))
+
+    def read_all(self, now: float) -> list[R]:
+        """Return the resources as a list sees them, oldest first."""
+        if not self._views:
+            return list(self.items.values())
+        rows: dict[str, R | None] = dict(self.items)
+        for id, views in self._views.items():
+            rows[id] = seen_through(views, now, self.items.get(id), in_list=True)
         return [row for row in rows.values() if row is not None]
+
+    def knows(self, id: str) -> bool:
+        """Return whether a resource with this id exists or existed."""
+        return id in self.items or id in self.deleted
+
+    def truth(self, id: str, now: float) -> Truth:
+        """Return the real state of a resource; `unknown` if it never existed."""
+        item = self.items.get(id) or self.deleted.get(id)
+        if item is None:
+            return Truth(id, False, "unknown", False, math.inf, 0, ())
+        exists = id in self.items
+        return Truth(
+            id=id,
+            exists=exists,
+            status=self.status(item, now) if exists else self.deleted_status,
+            settled=not item.in_flight,
+            settled_at=item.last_write.settles_at,
+            version=self._version(item),
+            writes=item.writes,
+        )
+
+    def take_fault_target(self, fault: Fault) -> R:
+        """Return the resource that an outcome fault names, and count the hit.
+
+        Raise ValueError if the resource does not exist or the fault cannot apply.
+        """
+        item = self.items.get(fault.id or "")
+        if item is None:
+            raise ValueError(f"fault {fault.kind!r}: resource {fault.id!r} does not exist")
+        if fault.kind == "stuck" and not item.in_flight:
+            raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
+        fault.hits = 1
+        return item

@@ -1,7 +1,7 @@
-"""What the emulated vendor sells: regions, GPU sizes, models.
+"""What the emulated DigitalOcean offers: regions, GPU sizes, models.
 
-Rules of this file: data. Field values are ours where no vendor page gives one; prices are those
-of https://docs.digitalocean.com/products/inference/details/pricing/ as once quoted.
+Field values are ours where no vendor page has one; prices are those of
+https://docs.digitalocean.com/products/inference/details/pricing/ as once quoted.
 """
 
 from attrs import frozen
@@ -11,7 +11,7 @@ REGIONS = ("atl1", "nyc2", "tor1")
 
 @frozen
 class Size:
-    """A GPU size for sale."""
+    """A GPU size."""
 
     slug: str
     price: str
@@ -25,7 +25,7 @@ class Size:
 
 @frozen
 class OfferedModel:
-    """A model that may be deployed, and on which GPUs."""
+    """A supported model, and the GPUs it runs on."""
 
     slug: str
     name: str
@@ -53,7 +53,7 @@ MODELS = (
 SIZES_BY_SLUG = {size.slug: size for size in SIZES}
 MODELS_BY_SLUG = {model.slug: model for model in MODELS}
 
-# What /ca answers where no skin brings a CA of its own; nobody has its key.
+# Returned by /ca unless the HTTP server sets its own CA; its key does not exist any more.
 CA_PEM = """\
 -----BEGIN CERTIFICATE-----
 MIIBzzCCAXWgAwIBAgIUK6XQP3gyxJOJDyw/hOmmLdR8EiEwCgYIKoZIzj0EAwIw

@@ -1,56 +1,52 @@
-"""How long a write takes and how it ends, faults included.
-
-Rules of this file: decides at the moment a write is accepted, or when a test strikes an instance;
-the estate then carries it out.
-"""
+"""How long DigitalOcean's writes take and how they end, including faults."""
 
 import math
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from di_async.emulator.cloud.faults import OUTCOME_KINDS, Fault
+from di_async.emulator.cloud.provider import ProviderContext
 
-from .context import BASE, ProviderContext
-from .records import Action, Ending, Instance, Write
+from .shapes import Shapes
+from .store import Instance, Store, Write
 
-_OPERATIONS: dict[Action, str] = {
+BASE = "/v2/dedicated-inferences"
+_OPERATIONS = {
     "create": f"POST {BASE}",
     "update": f"PATCH {BASE}/{{id}}",
     "delete": f"DELETE {BASE}/{{id}}",
 }
 
 
-def begin_write(
-    context: ProviderContext, action: Action, now: float, instance: Instance, ends: Ending
-) -> Write:
-    """A write accepted now: it takes what its law draws, and ends well unless a fault strikes."""
-    lifecycle = context.settings.lifecycle
-    lasts = context.simulation.draw(getattr(lifecycle, action))
-    provisions_at = now + lifecycle.new_share * lasts
-    write = Write(action, now, now + lasts, ends, provisions_at=provisions_at)
-    kinds = (*OUTCOME_KINDS, "no_capacity") if action == "create" else OUTCOME_KINDS
-    fault = context.faults.take(
-        kinds, now, _OPERATIONS[action], id=instance.id, region=instance.region
-    )
-    return _bent(write, fault) if fault else write
+@frozen
+class Context(ProviderContext[Store]):
+    """What DigitalOcean's handlers share, and how their writes end."""
+
+    shapes: Shapes
+    default_vpc: str
+
+    def begin_write(self, action: str, now: float, instance: Instance, ends: str) -> Write:
+        """Return a write accepted now; it ends as given unless a fault applies."""
+        lifecycle = self.settings.lifecycle
+        lasts = self.simulation.draw(getattr(lifecycle, action))
+        provisions_at = now + lifecycle.new_share * lasts
+        write = Write(action, now, now + lasts, ends, provisions_at=provisions_at)
+        kinds = (*OUTCOME_KINDS, "no_capacity") if action == "create" else OUTCOME_KINDS
+        operation, region = _OPERATIONS[action], instance.region
+        fault = self.faults.take(kinds, now, operation, id=instance.id, region=region)
+        return _with_fault(write, fault) if fault else write
+
+    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
+        """Apply an outcome fault to an instance now; raise ValueError if it cannot apply."""
+        instance = self.store.take_fault_target(fault)
+        if instance.in_flight:
+            self.store.save(instance.with_last_write(_with_fault(instance.last_write, fault)))
+        else:
+            self.store.events.add(now + (fault.seconds or 0.0), instance.id, "regress")
+            self.store.advance(now)
 
 
-def inject_outcome_fault(context: ProviderContext, fault: Fault, now: float) -> None:
-    """Let an outcome fault strike an instance at once; ValueError if nothing can be struck."""
-    instance = context.store.instances.get(fault.id or "")
-    if instance is None:
-        raise ValueError(f"no instance {fault.id!r} to strike")
-    if fault.kind == "stuck" and not instance.in_flight:
-        raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
-    fault.hits = 1
-    if instance.in_flight:
-        context.store.reschedule(instance, _bent(instance.change, fault))
-    else:
-        context.store.regress(instance, now + (fault.seconds or 0.0))
-        context.store.advance(now)
-
-
-def _bent(write: Write, fault: Fault) -> Write:
+def _with_fault(write: Write, fault: Fault) -> Write:
     match fault.kind:
         case "stuck":
             return evolve(write, settles_at=math.inf)

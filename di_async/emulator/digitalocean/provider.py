@@ -1,44 +1,21 @@
-"""The table of the thirteen operations, and the way from a request to its handler.
-
-Rules of this file: routing only.
-"""
+"""DigitalOcean's part of a world: routes, authorization, error bodies, data plane."""
 
 import math
-from collections.abc import Callable, Mapping
 
 from attrs import asdict
 
 from di_async.emulator.cloud import openai
-from di_async.emulator.cloud.faults import Fault, FaultBook
-from di_async.emulator.cloud.http import Refusal, Request, Response, json_response
-from di_async.emulator.cloud.provider import Target, Truth
-from di_async.emulator.cloud.rate_limit import Limits, RateLimitStatus
-from di_async.emulator.cloud.settings import Settings
-from di_async.emulator.cloud.simulation import Simulation
+from di_async.emulator.cloud.faults import FaultRegistry
+from di_async.emulator.cloud.http import ApiError, Json, Request, Response, json_response
+from di_async.emulator.cloud.provider import Call, Provider, Routes
+from di_async.emulator.cloud.rate_limit import RateLimits, RateLimitStatus
+from di_async.emulator.cloud.simulation import Settings, Simulation
 
-from . import dataplane, outcomes, reads, writes
-from .context import BASE, GET, LIST, ProviderContext, missing
-from .records import Instance, Write
-from .seeding import Placing, place
+from .operations import LIST, Operations, not_found
+from .outcomes import BASE
+from .shapes import ObservedShapes, Shapes
+from .store import Store
 
-Handler = Callable[[ProviderContext, float, Request, str], Response]
-
-_LITERALS = ("sizes", "gpu-model-config")
-_HANDLERS: dict[str, Handler] = {
-    LIST: reads.list_instances,
-    writes.CREATE: writes.create,
-    f"GET {BASE}/sizes": reads.get_sizes,
-    f"GET {BASE}/gpu-model-config": reads.get_gpu_model_config,
-    GET: reads.get_instance,
-    writes.UPDATE: writes.update,
-    writes.DELETE: writes.delete,
-    f"GET {BASE}/{{id}}/accelerators": reads.list_accelerators,
-    f"GET {BASE}/{{id}}/accelerators/{{accelerator_id}}": reads.get_accelerator,
-    f"GET {BASE}/{{id}}/ca": reads.get_ca,
-    f"GET {BASE}/{{id}}/tokens": reads.list_tokens,
-    f"POST {BASE}/{{id}}/tokens": writes.create_token,
-    f"DELETE {BASE}/{{id}}/tokens/{{token_id}}": writes.revoke_token,
-}
 # https://docs.digitalocean.com/reference/api/reference/#http-statuses: the body's `id` is a slug.
 _SLUGS = {
     400: "bad_request",
@@ -52,118 +29,106 @@ _SLUGS = {
 }
 
 
-class DigitalOcean:
-    """The DigitalOcean part of a world; it answers for all paths that are nobody else's."""
+class DigitalOcean(Provider):
+    """DigitalOcean's API; it answers all paths that no other vendor owns."""
 
-    operations = tuple(_HANDLERS)
+    method_not_allowed = "{method} is not allowed here."
+    limits: RateLimits
+    context: Operations
+    store: Store
 
     def __init__(
-        self, simulation: Simulation, faults: FaultBook, settings: Settings, limits: Limits
+        self, simulation: Simulation, faults: FaultRegistry, settings: Settings, limits: RateLimits
     ) -> None:
         self.limits = limits
         self.token = "dop_v1_" + simulation.new_hex(64)
         self.read_only_token = "dop_v1_" + simulation.new_hex(64)
-        self._simulation = simulation
-        self._context = ProviderContext.build(simulation, faults, settings)
-        self.store = self._context.store
-
-    @property
-    def created(self) -> Mapping[str, int]:
-        """How many instances were ever created under each name."""
-        return self.store.created
-
-    def advance(self, now: float) -> None:
-        """Apply what has become due by now."""
-        self.store.advance(now)
+        store = Store(simulation, settings)
+        shapes = (Shapes if settings.dialect == "documented" else ObservedShapes)(settings)
+        vpc = simulation.new_uuid()
+        # Its ids come from the world's own stream: that keeps the ids of earlier seeds.
+        api = Operations(simulation, simulation, faults, settings, store, shapes, vpc)
+        self.context, self.store = api, store
+        self.routes = Routes(
+            {
+                LIST: api.list_instances,
+                f"POST {BASE}": api.create,
+                f"GET {BASE}/sizes": api.get_sizes,
+                f"GET {BASE}/gpu-model-config": api.get_gpu_model_config,
+                f"GET {BASE}/{{id}}": api.get_instance,
+                f"PATCH {BASE}/{{id}}": api.update,
+                f"DELETE {BASE}/{{id}}": api.delete,
+                f"GET {BASE}/{{id}}/accelerators": api.list_accelerators,
+                f"GET {BASE}/{{id}}/accelerators/{{accelerator_id}}": api.get_accelerator,
+                f"GET {BASE}/{{id}}/ca": api.get_ca,
+                f"GET {BASE}/{{id}}/tokens": api.list_tokens,
+                f"POST {BASE}/{{id}}/tokens": api.create_token,
+                f"DELETE {BASE}/{{id}}/tokens/{{token_id}}": api.revoke_token,
+            },
+            reserved=("sizes", "gpu-model-config"),
+        )
 
     def owns(self, request: Request) -> bool:
-        """Whatever nobody else owns."""
+        """Return True: it answers what no other vendor owns."""
         return True
 
-    def operation(self, request: Request) -> str | None:
-        """The operation a request asks for, as `METHOD /path/{id}`."""
-        return _BY_SHAPE.get((request.method, _shape(request.segments)))
+    def authorize(self, call: Call) -> str:
+        """Return the token if it is valid."""
+        token = call.request.bearer
+        if token not in (self.token, self.read_only_token):
+            raise ApiError(401, "Unable to authenticate you.")
+        return token
 
-    def authorize(self, now: float, request: Request, operation: str | None) -> str:
-        """The token, if it is one of the account's."""
-        if request.bearer not in (self.token, self.read_only_token):
-            raise Refusal(401, "Unable to authenticate you.")
-        return request.bearer
+    def answer(self, call: Call) -> Response:
+        """Execute a call, if its token may write or it only reads."""
+        if call.request.method != "GET" and call.request.bearer == self.read_only_token:
+            raise ApiError(403, "You are not authorized to perform this operation")
+        return super().answer(call)
 
-    def target(self, request: Request, operation: str | None) -> Target:
-        """The instance a request is about."""
-        return Target(request.segments[2] if operation and "{id}" in operation else None)
+    def unknown_path(self, call: Call) -> ApiError:
+        """Return the vendor's 404."""
+        return not_found()
 
-    def answer(self, now: float, request: Request, operation: str | None) -> Response:
-        """Do what the request asks for."""
-        if request.bearer == self.read_only_token and request.method != "GET":
-            raise Refusal(403, "You are not authorized to perform this operation")
-        if operation is None:
-            if any(path == _shape(request.segments) for _, path in _BY_SHAPE):
-                raise Refusal(405, f"{request.method} is not allowed here.")
-            raise missing()
-        handler = _HANDLERS[operation]
-        return handler(self._context, now, request, self.target(request, operation).id or "")
-
-    def error(self, refusal: Refusal, request_id: str) -> Response:
-        """The vendor's error body: `id` (a slug of the status), `message`, `request_id`."""
-        status = refusal.status
+    def error_response(self, error: ApiError, request_id: str) -> Response:
+        """Render an error: `id` (a slug of the status), `message`, `request_id`."""
+        status = error.status
         slug = _SLUGS.get(status, "server_error" if status >= 500 else "bad_request")
-        body = {"id": slug, "message": refusal.message, "request_id": request_id}
+        body = {"id": slug, "message": error.message, "request_id": request_id}
         return json_response(status, body)
 
     def headers(
-        self, now: float, rate_limit_status: RateLimitStatus | None, request_id: str
+        self, now: float, status: RateLimitStatus | None, request_id: str
     ) -> dict[str, str]:
-        """Where the token stands in the hour's window, and the request's id."""
-        rate_limit_status = rate_limit_status or RateLimitStatus.untouched(self.limits, now)
+        """Return the state of the hour window, and the request id."""
+        status = status or RateLimitStatus.unused(self.limits, now)
+        reset_at = math.ceil(self.context.simulation.real_time(status.reset_at))
         return {
             "ratelimit-limit": str(self.limits.per_hour),
-            "ratelimit-remaining": str(rate_limit_status.remaining),
-            "ratelimit-reset": str(math.ceil(self._simulation.told(rate_limit_status.reset_at))),
+            "ratelimit-remaining": str(status.remaining),
+            "ratelimit-reset": str(reset_at),
             "x-request-id": request_id,
         }
 
     def serve(self, now: float, request: Request) -> Response:
-        """The data plane's answer."""
-        lag = self._context.settings.lifecycle.ready_lag
-        return openai.serve(
-            lambda: dataplane.find(self.store, now, lag, request), int(now), request
-        )
+        """Answer a data-plane request; the bearer token identifies the instance."""
+        return openai.serve(lambda: self._served(now, request), int(now), request)
 
-    def knows(self, id: str) -> bool:
-        """Whether there is, or was, such an instance."""
-        return id in self.store.instances or id in self.store.gone
+    def _served(self, now: float, request: Request) -> openai.ServedModels:
+        id = self.store.token_owners.get(request.bearer)
+        if id is None:
+            raise ApiError(401, "Unauthorized")
+        instance = self.store.items[id]
+        first = next((write for write in instance.writes if write.outcome == "active"), None)
+        if instance.current is None or instance.failed or first is None:
+            raise ApiError(503, "The model is not ready yet")
+        if now < first.settles_at + self.context.settings.lifecycle.ready_lag:
+            raise ApiError(503, "The model is still warming up")
+        slugs = tuple(model.slug for model in instance.current.models)
+        return openai.ServedModels(instance.id, slugs)
 
-    def truth(self, id: str, now: float) -> Truth[Write]:
-        """What really is the matter with an instance."""
-        return self.store.truth(id, lambda instance: self._context.word(instance, now))
-
-    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
-        """Let an outcome fault strike one instance at once."""
-        outcomes.inject_outcome_fault(self._context, fault, now)
-
-    def rows(self, now: float) -> list[dict[str, object]]:
-        """The instances that exist."""
+    def state_rows(self, now: float) -> list[Json]:
+        """Return the existing instances."""
         return [
-            {"name": instance.name, "region": instance.region, **asdict(self.truth(id, now))}
-            for id, instance in self.store.instances.items()
+            {"name": one.name, "region": one.region, **asdict(self.store.truth(one.id, now))}
+            for one in self.store.items.values()
         ]
-
-    def place(self, now: float, **settings: object) -> Instance:
-        """Place an instance; see `Placing` for the settings."""
-        return place(self._context, now, Placing(**settings))  # type: ignore[arg-type]
-
-
-def _shape(segments: tuple[str, ...]) -> tuple[str, ...]:
-    """The path with ids left out: they stand third and fifth."""
-    return tuple(
-        "{}" if place in (2, 4) and part not in _LITERALS else part
-        for place, part in enumerate(segments)
-    )
-
-
-_BY_SHAPE = {
-    (method, _shape(tuple(path.strip("/").split("/")))): f"{method} {path}"
-    for method, _, path in (name.partition(" ") for name in _HANDLERS)
-}

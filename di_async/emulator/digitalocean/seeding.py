@@ -1,29 +1,22 @@
-"""Instances that are simply there: a fleet to list, something half provisioned to wait for.
-
-Rules of this file: for tests only; no request leads here.
-"""
+"""Instances that tests add without a request, in any status."""
 
 import math
-from typing import Literal
 
 from attrs import evolve, field, frozen, validators
 
-from .context import ProviderContext
-from .outcomes import begin_write
-from .records import Accelerator, Action, Ending, Instance, Model, Write
-from .validation import AskedSpec
-from .writes import new_instance
+from .operations import Operations
+from .store import Accelerator, Instance, Model, Write
+from .validation import SpecRequest
 
-Status = Literal["new", "provisioning", "active", "updating", "deleting", "error"]
 _STATUSES = ("new", "provisioning", "active", "updating", "deleting", "error")
 
 
 @frozen(kw_only=True)
-class Placing:
-    """What to place.
+class SeedInstance:
+    """An instance to add.
 
-    What is under way ends `settles_in` world seconds from now or at `settles_at` (world time),
-    else after a duration drawn from the lifecycle. `created` is an epoch stamp.
+    A pending write ends `settles_in` world seconds from now or at `settles_at` (world time), else
+    after a duration drawn from the lifecycle. `created` is an epoch timestamp.
     """
 
     name: str | None = None
@@ -39,71 +32,62 @@ class Placing:
     version: int = 1
     created: int | None = None
 
-    def end(self, now: float, write: Write) -> float:
-        """When what is under way ends."""
+    def end_of(self, write: Write, now: float) -> float:
+        """Return when a pending write ends."""
         if self.settles_in is not None:
             return now + self.settles_in
         return write.settles_at if self.settles_at is None else self.settles_at
 
-
-def place(context: ProviderContext, now: float, placing: Placing) -> Instance:
-    """A new instance in the state asked for."""
-    asked = _asked(placing, f"placed-{len(context.store.created)}")
-    instance = new_instance(context, now, asked, has_secret=True)
-    if placing.created is not None:
-        instance = evolve(instance, created=placing.created, updated=placing.created)
-    placed = _in_status(context, now, instance, placing)
-    context.store.add(placed)
-    return placed
-
-
-def _asked(placing: Placing, name: str) -> AskedSpec:
-    gpus = Accelerator(placing.accelerator_slug, "prefill_decode", placing.scale)
-    slug = placing.model_slug
-    model = Model(slug, "hugging_face", (gpus,), provider_model_id=slug)
-    return AskedSpec(
-        version=placing.version,
-        name=placing.name or name,
-        region=placing.region,
-        vpc_uuid=placing.vpc_uuid,
-        public=placing.public,
-        models=(model,),
-    )
+    def spec(self, default_name: str) -> SpecRequest:
+        """Return the spec of the request that would have created it."""
+        gpus = Accelerator(self.accelerator_slug, "prefill_decode", self.scale)
+        slug = self.model_slug
+        return SpecRequest(
+            version=self.version,
+            name=self.name or default_name,
+            region=self.region,
+            vpc_uuid=self.vpc_uuid,
+            public=self.public,
+            models=(Model(slug, "hugging_face", (gpus,), provider_model_id=slug),),
+        )
 
 
-def _in_status(
-    context: ProviderContext, now: float, instance: Instance, placing: Placing
-) -> Instance:
-    write = instance.change
-    match placing.status:
+def add_instance(api: Operations, now: float, **settings: object) -> Instance:
+    """Add an instance in the requested status; see `SeedInstance` for the settings."""
+    seed = SeedInstance(**settings)  # type: ignore[arg-type]
+    spec = seed.spec(f"placed-{len(api.store.created)}")
+    instance = api.new_instance(now, spec, has_secret=True)
+    if seed.created is not None:
+        instance = evolve(instance, created=seed.created, updated=seed.created)
+    instance = _in_status(api, now, instance, seed)
+    api.store.add(instance)
+    return instance
+
+
+def _in_status(api: Operations, now: float, instance: Instance, seed: SeedInstance) -> Instance:
+    write = instance.last_write
+    match seed.status:
         case "new" | "provisioning":
-            provisions_at = math.inf if placing.status == "new" else now
-            ends_at = placing.end(now, write)
+            provisions_at = math.inf if seed.status == "new" else now
+            ends_at = seed.end_of(write, now)
             write = evolve(write, settles_at=ends_at, provisions_at=provisions_at)
-            return evolve(instance, writes=(write,))
+            return instance.with_last_write(write)
         case "error":
             write = evolve(write, settles_at=now, ends="error", outcome="error")
-            return evolve(instance, writes=(write,), failed=True)
+            return evolve(instance.with_last_write(write), failed=True)
     done = evolve(write, settles_at=now, ends="active", outcome="active")
-    running = _running(context, evolve(instance, writes=(done,)))
-    return running if placing.status == "active" else _changing(context, now, running, placing)
+    running = api.store.deployed(instance.with_last_write(done))
+    return running if seed.status == "active" else _changing(api, now, running, seed)
 
 
-def _running(context: ProviderContext, instance: Instance) -> Instance:
-    pending = instance.pending
-    current = context.store.deployed(pending, instance.updated) if pending else None
-    return evolve(instance, current=current, pending=None)
-
-
-def _changing(
-    context: ProviderContext, now: float, instance: Instance, placing: Placing
-) -> Instance:
-    updating = placing.status == "updating"
-    action: Action = "update" if updating else "delete"
-    ends: Ending = "active" if updating else "deleted"
-    write = begin_write(context, action, now, instance, ends)
-    write = evolve(write, settles_at=placing.end(now, write))
+def _changing(api: Operations, now: float, instance: Instance, seed: SeedInstance) -> Instance:
+    action, ends = ("update", "active") if seed.status == "updating" else ("delete", "deleted")
+    write = api.begin_write(action, now, instance, ends)
+    write = evolve(write, settles_at=seed.end_of(write, now))
+    # Draws an id for a delete, too: seeds of before must keep their ids.
     pending = instance.current and evolve(
-        instance.current, id=context.simulation.new_uuid(), version=instance.current.version + 1
+        instance.current, id=api.ids.new_uuid(), version=instance.current.version + 1
     )
-    return evolve(instance, writes=(*instance.writes, write), pending=pending if updating else None)
+    return evolve(
+        instance, writes=(*instance.writes, write), pending=pending if action == "update" else None
+    )

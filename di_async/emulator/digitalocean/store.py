@@ -1,54 +1,116 @@
-"""The instances, their names, tokens and endings.
+"""DigitalOcean's instances, their deployments and tokens.
 
-Rules of this file: every change of state goes through here and is due at a moment in world
-time; `advance` applies what has become due. Views (stale, lagging) never touch the state.
+Values are frozen: a change stores a new value. `created` and `updated` are whole-second
+timestamps in real time; names ending in `_at` are world time.
 """
 
-import math
-from collections import Counter
-from collections.abc import Callable
+import uuid
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
-from di_async.emulator.cloud.provider import Truth
-from di_async.emulator.cloud.simulation import Simulation
-from di_async.emulator.cloud.store import EventQueue, StaleViews
-
-from .records import Deployment, Instance, Model, Token, Write
+from di_async.emulator.cloud.simulation import Settings, Simulation
+from di_async.emulator.cloud.store import EventStore, Resource, WriteRecord
 
 
-class Store:
-    """All instances of the account, past ones included."""
+@frozen
+class Accelerator:
+    """One accelerator entry of a model deployment."""
 
-    def __init__(self, simulation: Simulation) -> None:
-        self.instances: dict[str, Instance] = {}
-        self.gone: dict[str, Instance] = {}
+    slug: str
+    type: str
+    scale: int
+
+
+@frozen
+class Model:
+    """One model deployment; `model_id` is empty until it has been deployed once."""
+
+    slug: str
+    provider: str
+    accelerators: tuple[Accelerator, ...]
+    model_id: str = ""
+    provider_model_id: str = ""
+
+
+@frozen
+class Deployment:
+    """One version of what an instance runs, or will run."""
+
+    id: str
+    version: int
+    name: str
+    models: tuple[Model, ...]
+    created: int
+    updated: int
+
+
+@frozen
+class Write(WriteRecord):
+    """A create, update or delete; it ends `active`, `error` or `deleted`."""
+
+    provisions_at: float = 0.0
+    regress_after: float | None = None
+
+
+@frozen(kw_only=True)
+class Instance(Resource[Write]):
+    """A Dedicated Inference: its current and pending deployment, and its writes."""
+
+    region: str
+    vpc_uuid: str
+    public: bool
+    created: int
+    updated: int
+    current: Deployment | None = None
+    pending: Deployment | None = None
+    failed: bool = False
+    has_secret: bool = field(default=False, repr=False)
+
+
+@frozen
+class Token:
+    """An access token of an instance's data plane."""
+
+    id: str
+    name: str
+    created: int
+    managed: bool
+    value: str = field(repr=False)
+
+
+def accelerator_id(model: Model, entry: Accelerator, number: int) -> str:
+    """Return the id of one GPU; a change of scale keeps it, since the model keeps its id."""
+    return str(uuid.uuid5(uuid.UUID(model.model_id), f"{entry.slug}/{entry.type}/{number}"))
+
+
+class Store(EventStore[Instance]):
+    """All instances of the account, their names and tokens."""
+
+    def __init__(self, simulation: Simulation, settings: Settings) -> None:
+        super().__init__()
         self.names: dict[str, str] = {}
-        self.created: Counter[str] = Counter()
         self.tokens: dict[str, dict[str, Token]] = {}
-        self.owners: dict[str, str] = {}
-        self.stale_views: StaleViews[Instance] = StaleViews()
-        self._events = EventQueue()
+        self.token_owners: dict[str, str] = {}
         self._simulation = simulation
+        self._active_early = settings.lifecycle.active_early
 
     # -- writes --------------------------------------------------------------------------------
 
     def add(self, instance: Instance) -> None:
-        """A new instance; its name is taken from now until its deletion has finished."""
+        """Add an instance; its name is taken until its deletion has settled."""
         self.names[instance.name] = instance.id
         self.created[instance.name] += 1
         self.tokens[instance.id] = {}
-        self._put(instance)
+        self.save(instance)
 
-    def change(self, instance: Instance, write: Write, **changes: object) -> Instance:
-        """The instance with one more write under way; a write before it is superseded."""
-        last = instance.change
+    def add_write(self, instance: Instance, write: Write, **changes: object) -> Instance:
+        """Store a new write of an instance; it supersedes a pending one."""
+        last = instance.last_write
         if last.outcome == "pending":
             last = evolve(last, outcome="superseded")
-        updated = self._simulation.stamp(write.accepted_at, instance.updated)
         changed = evolve(
             instance,
-            updated=updated,
+            updated=self._simulation.timestamp(write.accepted_at, instance.updated),
             failed=False,
             writes=(*instance.writes[:-1], last, write),
             **changes,  # type: ignore[arg-type]
@@ -56,112 +118,77 @@ class Store:
         if changed.name != instance.name:
             del self.names[instance.name]
             self.names[changed.name] = changed.id
-        self._put(changed)
+        self.save(changed)
         return changed
 
-    def reschedule(self, instance: Instance, write: Write) -> None:
-        """Make the latest write go on differently."""
-        self._put(evolve(instance, writes=(*instance.writes[:-1], write)))
+    def _fail(self, item: Instance, at: float) -> None:
+        updated = self._simulation.timestamp(at, item.updated)
+        self.items[item.id] = evolve(item, failed=True, updated=updated)
 
-    def regress(self, instance: Instance, at: float) -> None:
-        """Let a settled instance fail at that moment."""
-        self._events.add(at, instance.id, "regress")
-
-    def _put(self, instance: Instance) -> None:
-        self.instances[instance.id] = instance
-        if instance.in_flight:
-            self._events.add(instance.change.settles_at, instance.id, "settle")
-
-    # -- time ----------------------------------------------------------------------------------
-
-    def advance(self, now: float) -> None:
-        """Apply all that has become due by now, in order."""
-        for at, id, step in self._events.due(now):
-            instance = self.instances.get(id)
-            if instance is None:
-                continue
-            if step == "regress":
-                self._fail(instance, at)
-            elif instance.in_flight and instance.change.settles_at == at:
-                self._settle(instance, at)
-
-    def _fail(self, instance: Instance, at: float) -> None:
-        if not instance.in_flight:
-            updated = self._simulation.stamp(at, instance.updated)
-            self.instances[instance.id] = evolve(instance, failed=True, updated=updated)
-
-    def _settle(self, instance: Instance, at: float) -> None:
-        write = evolve(instance.change, outcome=instance.change.ends)
-        settled = evolve(
-            instance,
-            updated=self._simulation.stamp(at, instance.updated),
-            writes=(*instance.writes[:-1], write),
-        )
+    def _settle(self, item: Instance, at: float) -> None:
+        write = evolve(item.last_write, outcome=item.last_write.ends)
+        updated = self._simulation.timestamp(at, item.updated)
+        settled = evolve(item.with_last_write(write), updated=updated)
         if write.outcome == "deleted":
-            self._bury(settled)
+            self._delete(settled)
         elif write.outcome == "error":
-            self.instances[instance.id] = evolve(settled, failed=True)
+            self.items[item.id] = evolve(settled, failed=True)
         else:
-            self._activate(settled, at)
+            self.items[item.id] = self.deployed(settled)
+            if write.regress_after is not None:
+                self.events.add(at + write.regress_after, item.id, "regress")
 
-    def _activate(self, instance: Instance, at: float) -> None:
-        deployed = self.deployed(instance.pending, instance.updated) if instance.pending else None
-        self.instances[instance.id] = evolve(instance, current=deployed, pending=None)
-        if instance.change.regress_after is not None:
-            self.regress(instance, at + instance.change.regress_after)
-
-    def _bury(self, instance: Instance) -> None:
-        del self.instances[instance.id]
+    def _delete(self, instance: Instance) -> None:
+        del self.items[instance.id]
         del self.names[instance.name]
         for token in self.tokens.pop(instance.id).values():
-            del self.owners[token.value]
-        self.gone[instance.id] = instance
+            del self.token_owners[token.value]
+        self.deleted[instance.id] = instance
 
-    def deployed(self, pending: Deployment, updated: int) -> Deployment:
-        """A deployment once it runs: its models have ids."""
-        return evolve(pending, models=tuple(map(self._named, pending.models)), updated=updated)
-
-    def _named(self, model: Model) -> Model:
-        return model if model.model_id else evolve(model, model_id=self._simulation.new_uuid())
+    def deployed(self, instance: Instance) -> Instance:
+        """Return the instance running its pending deployment, whose models now have ids."""
+        pending = instance.pending
+        if pending is None:
+            return evolve(instance, current=None)
+        models = tuple(
+            model if model.model_id else evolve(model, model_id=self._simulation.new_uuid())
+            for model in pending.models
+        )
+        current = evolve(pending, models=models, updated=instance.updated)
+        return evolve(instance, current=current, pending=None)
 
     # -- reads ---------------------------------------------------------------------------------
 
-    def seen(self, id: str, now: float) -> Instance | None:
-        """The instance as a GET sees it; None is 404."""
-        return self.stale_views.seen(id, self.instances, now)
+    def status(self, item: Instance, now: float) -> str:
+        """Return the status word."""
+        write = item.last_write
+        if not item.in_flight:
+            return "error" if item.failed else "active"
+        if write.action == "delete":
+            return "deleting"
+        if now >= write.settles_at - self._active_early:
+            return "active"
+        if write.action == "update":
+            return "updating"
+        return "new" if now < write.provisions_at else "provisioning"
 
-    def seen_all(self, now: float) -> list[Instance]:
-        """The instances as a list sees them, oldest first."""
-        return self.stale_views.seen_all(self.instances, now)
+    def _version(self, item: Instance) -> int:
+        return item.current.version if item.current else 0
 
     # -- tokens --------------------------------------------------------------------------------
 
     def add_token(self, id: str, name: str, created: int, *, managed: bool = False) -> Token:
-        """A new access token of an instance."""
+        """Add an access token of an instance."""
         value = "di_" + self._simulation.new_hex(40)
         token = Token(self._simulation.new_uuid(), name, created, managed, value)
         self.tokens[id][token.id] = token
-        self.owners[value] = id
+        self.token_owners[value] = id
         return token
 
-    def revoke(self, id: str, token_id: str) -> bool:
-        """Take a token away; False if there is none."""
+    def revoke_token(self, id: str, token_id: str) -> bool:
+        """Remove a token; return False if it does not exist."""
         token = self.tokens[id].pop(token_id, None)
         if token is None:
             return False
-        del self.owners[token.value]
+        del self.token_owners[token.value]
         return True
-
-    # -- truth ---------------------------------------------------------------------------------
-
-    def truth(self, id: str, status: Callable[[Instance], str]) -> Truth[Write]:
-        """What really is the matter with an instance that exists, or once did."""
-        instance = self.instances.get(id) or self.gone.get(id)
-        if instance is None:
-            return Truth(id, False, "unknown", False, math.inf, 0, ())
-        exists = id in self.instances
-        version = instance.current.version if instance.current else 0
-        write = instance.change
-        word = status(instance) if exists else "deleted"
-        settled = write.outcome != "pending"
-        return Truth(id, exists, word, settled, write.settles_at, version, instance.writes)

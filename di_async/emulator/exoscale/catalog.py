@@ -1,6 +1,6 @@
-"""What the emulated vendor sells: zones, GPU families, engine parameters.
+"""What the emulated Exoscale offers: zones, GPU families, engine parameters.
 
-Rules of this file: data. Zones are the vendor's; which GPU is where, and sizes, are ours.
+Zones are the vendor's; which GPU is where, and sizes, are ours.
 """
 
 ZONES = (
@@ -13,11 +13,10 @@ _USUAL = {"gpua5000": True, "gpu3080ti": True, "gpurtx6000pro": False}
 GPUS = dict.fromkeys(ZONES, _USUAL) | {"bg-sof-1": {}}
 
 ENGINE_VERSION = "0.26.0"
-ENGINE_VERSIONS = ("0.19.0", ENGINE_VERSION, "0.28.0")
 SERVICE_LEVEL = "standard"
 MODEL_SIZE = 14_483_464_192
 
-# Weights behind a licence: without a Hugging Face token their download fails.
+# Gated weights: without a Hugging Face token their download fails.
 GATED = ("meta-llama/", "google/gemma")
 
 PARAMETERS = (

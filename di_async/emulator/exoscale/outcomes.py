@@ -1,126 +1,154 @@
-"""How long a write takes and how it ends, faults included.
+"""How long Exoscale's writes take and how they end, including faults.
 
-Rules of this file: decides at the moment a write is accepted, or when a test strikes a thing; the
-estate then carries it out. The operation ends first, the thing settles later: no page says that
-an operation's success means ready.
+The operation ends first, the resource settles later: no page says that an operation's success means
+`ready`.
 """
 
 import math
-from typing import Generic, Literal
+from typing import Generic
 
 from attrs import evolve, frozen
 
-from di_async.emulator.cloud.durations import Duration
 from di_async.emulator.cloud.faults import OUTCOME_KINDS, Fault
-from di_async.emulator.cloud.store import stale_views_for
+from di_async.emulator.cloud.provider import Call, ProviderContext
+from di_async.emulator.cloud.simulation import Duration
 
-from .context import Ask, ProviderContext
-from .records import Operation, OperationState, Thing, Write
-from .store import Timeline
+from .store import Operation, R, States, Store, Timeline, Write
 
-_OPERATION_ENDS: dict[str, OperationState] = {
-    "operation_failed": "failure",
-    "operation_timeout": "timeout",
-}
+_OPERATION_ENDS = {"operation_failed": "failure", "operation_timeout": "timeout"}
 
 
-Marks = list[tuple[float, Thing | None]]
-Action = Literal["create", "update", "scale", "delete"]
-Stages = tuple[tuple[float, str], ...]
+@frozen(kw_only=True)
+class PlannedWrite(Generic[R]):
+    """What a write is to do.
 
-
-@frozen
-class Plan(Generic[Thing]):
-    """What a write sets out to do.
-
-    `before` is what was (None: nothing), `after` what is to be (None: nothing). `stages` are the
-    state words between the operation's end and settling, and how far on the way they begin.
+    `before` is the resource as it was (None: a create), `after` as it will be (None: a delete).
+    `stages` are the states between the operation's end and settling: the share of the way where
+    each begins, and its word.
     """
 
-    action: Action
-    law: Duration
-    command: str
-    before: Thing | None
-    after: Thing | None
-    stages: Stages = ()
-    good: bool = True
-    details: str = ""
+    action: str
+    duration: Duration
+    before: R | None = None
+    after: R | None = None
+    stages: tuple[tuple[float, str], ...] = ()
+    ends_well: bool = True
 
     @property
-    def subject(self) -> Thing:
-        """The thing itself."""
+    def subject(self) -> R:
+        """The resource."""
         subject = self.after or self.before
-        if subject is None:  # pragma: no cover - nobody plans nothing
-            raise ValueError("a plan is about something")
+        if subject is None:  # pragma: no cover - every write has a subject
+            raise ValueError("a planned write needs `before` or `after`")
         return subject
 
 
-def begin(
-    context: ProviderContext, ask: Ask, story: Timeline[Thing], plan: Plan[Thing]
-) -> Operation:
-    """The operation of a write that is accepted now; the story goes on as planned or worse."""
-    write, fault = _accepted(context, ask, plan)
-    story.begin(write, _marks(context, plan, write, fault))
-    context.store.operations[write.operation.id] = write.operation
-    _add_stale_view(context, ask, story, plan.before, write)
-    return write.operation
+class Context(ProviderContext[Store]):
+    """What Exoscale's handlers share, and how their writes end."""
 
+    def new_api_key(self) -> str:
+        """Return a new API key of a deployment."""
+        return f"exo_{self.ids.new_hex(40)}"
 
-def inject_outcome_fault(
-    context: ProviderContext, story: Timeline[Thing], fault: Fault, now: float
-) -> None:
-    """Let an outcome fault strike at once; ValueError if nothing is under way to get stuck."""
-    thing, write = story.at(now), story.writes[-1]
-    if thing is None:
-        raise ValueError(f"{fault.id!r} is gone")
-    under_way = now < write.settles_at
-    if fault.kind == "stuck" and not under_way:
-        raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
-    fault.hits = 1
-    if fault.kind == "stuck":
-        story.reschedule(evolve(write, settles_at=math.inf), [])
-        return
-    last = story.marks[-1]
-    if fault.kind == "error" and under_way:
-        failed = _failed(context, thing, write.settles_at, fault)
-        story.reschedule(evolve(write, ends="error"), [failed])
-    else:
-        start = max(now, write.settles_at if under_way else now)
-        story.marks.append(
-            _failed(context, last[1] or thing, start + (fault.seconds or 0.0), fault)
+    def begin_write(self, call: Call, timeline: Timeline[R], planned: PlannedWrite[R]) -> Operation:
+        """Begin a write accepted now, as planned or with a fault, and return its operation."""
+        write, fault = self._accepted(call, planned)
+        timeline.begin(write, self._states(planned, write, fault))
+        self.store.operations[write.operation.id] = write.operation
+        # Nothing changes before the operation ends, so a view begins to lag then.
+        since = call.now if planned.before is None else write.operation.ends_at
+        timeline.views += self.stale_views(call, planned.before, timeline.id, timeline.zone, since)
+        return write.operation
+
+    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
+        """Apply an outcome fault to a model or deployment now; ValueError if it cannot apply."""
+        id = fault.id or ""
+        if id in self.store.deployments:
+            self._inject(self.store.deployments[id], fault, now)
+        else:
+            self._inject(self.store.models[id], fault, now)
+
+    def _inject(self, timeline: Timeline[R], fault: Fault, now: float) -> None:
+        resource, write = timeline.at(now), timeline.writes[-1]
+        if resource is None:
+            raise ValueError(f"{fault.id!r} is gone")
+        in_flight = now < write.settles_at
+        if fault.kind == "stuck" and not in_flight:
+            raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
+        fault.hits = 1
+        if fault.kind == "stuck":
+            timeline.reschedule(evolve(write, settles_at=math.inf), [])
+        elif fault.kind == "error" and in_flight:
+            failed = self._failed(resource, write.settles_at, fault)
+            timeline.reschedule(evolve(write, ends="error"), [failed])
+        else:
+            start = max(now, write.settles_at if in_flight else now)
+            last = timeline.states[-1][1] or resource
+            timeline.states.append(self._failed(last, start + (fault.seconds or 0.0), fault))
+
+    def _accepted(self, call: Call, planned: PlannedWrite[R]) -> tuple[Write, Fault | None]:
+        now, subject = call.now, planned.subject
+        lasts = self.simulation.draw(planned.duration)
+        is_delete = planned.after is None
+        share = 1.0 if is_delete else self.settings.lifecycle.operation_share
+        operation = Operation.on(
+            subject,
+            id=self.ids.new_uuid(),
+            ends_at=now + share * lasts,
+            referenced=self.take_fault(call, "no_reference", id=subject.id) is None,
         )
+        ends = "deleted" if is_delete else "ready" if planned.ends_well else "error"
+        write = Write(planned.action, now, operation, now + lasts, ends)
+        if fault := self.take_fault(call, *_OPERATION_ENDS, "operation_stuck", id=subject.id):
+            return _with_failing_operation(write, fault), None
+        fault = self.take_fault(call, *OUTCOME_KINDS, id=subject.id)
+        return (_with_fault(write, fault, is_delete=is_delete), fault) if fault else (write, None)
+
+    def _states(self, planned: PlannedWrite[R], write: Write, fault: Fault | None) -> States[R]:
+        """Return the states that a write leads to."""
+        operation, after = write.operation, planned.after
+        states: States[R] = [(write.accepted_at, after)] if planned.before is None else []
+        if operation.ends_at == math.inf:
+            return states
+        if after is None:
+            return [(operation.ends_at, None)] if operation.ends == "success" else []
+        if operation.ends == "success":
+            return states + self._successive_states(planned, write, after, fault)
+        if planned.before is None:
+            # A failed create leaves its deployment behind, to be inspected and deleted.
+            details = operation.message or ""
+            states.append(self._changed(after, "error", operation.ends_at, details))
+        return states
+
+    def _successive_states(
+        self, planned: PlannedWrite[R], write: Write, resource: R, fault: Fault | None
+    ) -> States[R]:
+        ended, settles_at = write.operation.ends_at, write.settles_at
+        remaining = 1.0 if settles_at == math.inf else settles_at - ended
+        steps = [(ended + share * remaining, word) for share, word in planned.stages]
+        if settles_at < math.inf:
+            steps.append((settles_at, write.ends))
+        states: States[R] = []
+        for at, word in steps:
+            details = write.details if word == "error" else ""
+            at, resource = self._changed(resource, word, at, details)
+            states.append((at, resource))
+        if fault is not None and fault.kind == "regress":
+            failed_at = settles_at + (fault.seconds or 0.0)
+            states.append(self._failed(resource, failed_at, fault))
+        return states
+
+    def _changed(self, resource: R, word: str, at: float, details: str = "") -> tuple[float, R]:
+        updated = self.simulation.timestamp(at, resource.updated)
+        return at, resource.with_state(word, updated, details)
+
+    def _failed(self, resource: R, at: float, fault: Fault) -> tuple[float, R]:
+        details = fault.message or "The inference engine stopped"
+        return self._changed(resource, "error", at, details)
 
 
-def _accepted(context: ProviderContext, ask: Ask, plan: Plan[Thing]) -> tuple[Write, Fault | None]:
-    now = ask.now
-    lasts = context.simulation.draw(plan.law)
-    share = 1.0 if plan.after is None else context.settings.lifecycle.operation_share
-    subject = plan.subject
-    link = f"{ask.operation.partition(' ')[2].partition('/{')[0]}/{subject.id}"
-    operation = Operation(
-        id=context.ids.new_uuid(),
-        zone=subject.zone,
-        target=subject.id,
-        link=link,
-        command=plan.command,
-        ends_at=now + share * lasts,
-        referenced=_fault(context, ask, plan, "no_reference") is None,
-    )
-    ends = "deleted" if plan.after is None else "ready" if plan.good else "error"
-    write = Write(plan.action, now, operation, now + lasts, ends, plan.details)
-    if fault := _fault(context, ask, plan, *_OPERATION_ENDS, "operation_stuck"):
-        return _broken(write, fault), None
-    fault = _fault(context, ask, plan, *OUTCOME_KINDS)
-    return (_bent(write, plan, fault), fault) if fault else (write, None)
-
-
-def _fault(context: ProviderContext, ask: Ask, plan: Plan[Thing], *kinds: str) -> Fault | None:
-    subject = plan.subject
-    return context.faults.take(kinds, ask.now, ask.operation, id=subject.id, region=subject.zone)
-
-
-def _broken(write: Write, fault: Fault) -> Write:
-    """The operation itself never ends, or ends badly: nothing of what was asked for happens."""
+def _with_failing_operation(write: Write, fault: Fault) -> Write:
+    """Let the operation never end, or fail: nothing that was requested happens."""
     if fault.kind == "operation_stuck":
         stuck = evolve(write.operation, ends_at=math.inf)
         return evolve(write, operation=stuck, settles_at=math.inf)
@@ -134,11 +162,11 @@ def _broken(write: Write, fault: Fault) -> Write:
     return evolve(write, operation=operation, settles_at=operation.ends_at, ends=ends)
 
 
-def _bent(write: Write, plan: Plan[Thing], fault: Fault) -> Write:
-    """The operation does its part and the thing goes wrong; a delete has no such part."""
-    if plan.after is None and fault.kind != "regress":
+def _with_fault(write: Write, fault: Fault, *, is_delete: bool) -> Write:
+    """Let the operation succeed and the resource fail; a delete has only its operation."""
+    if is_delete and fault.kind != "regress":
         kind = "operation_stuck" if fault.kind == "stuck" else "operation_failed"
-        return _broken(write, evolve(fault, kind=kind))
+        return _with_failing_operation(write, evolve(fault, kind=kind))
     match fault.kind:
         case "stuck":
             return evolve(write, settles_at=math.inf)
@@ -146,65 +174,3 @@ def _bent(write: Write, plan: Plan[Thing], fault: Fault) -> Write:
             return evolve(write, ends="error", details=fault.message or "No GPU became free")
         case _:
             return write
-
-
-def _marks(
-    context: ProviderContext, plan: Plan[Thing], write: Write, fault: Fault | None
-) -> Marks[Thing]:
-    operation = write.operation
-    marks: Marks[Thing] = [(write.accepted_at, plan.after)] if plan.before is None else []
-    if operation.ends_at == math.inf:
-        return marks
-    if plan.after is None:
-        return [(operation.ends_at, None)] if operation.ends == "success" else []
-    if operation.ends == "success":
-        return marks + _course(context, plan.after, plan.stages, write, fault)
-    if plan.before is None:
-        # A failed create leaves its deployment behind, to be looked at and deleted.
-        details = operation.message or ""
-        marks.append(_turned(context, plan.after, "error", operation.ends_at, details))
-    return marks
-
-
-def _course(
-    context: ProviderContext, thing: Thing, stages: Stages, write: Write, fault: Fault | None
-) -> Marks[Thing]:
-    ended, settles_at = write.operation.ends_at, write.settles_at
-    rest = 1.0 if settles_at == math.inf else settles_at - ended
-    steps = [(ended + share * rest, word) for share, word in stages]
-    if settles_at < math.inf:
-        steps.append((settles_at, write.ends))
-    marks: Marks[Thing] = []
-    for at, word in steps:
-        at, thing = _turned(context, thing, word, at, write.details if word == "error" else "")
-        marks.append((at, thing))
-    if fault is not None and fault.kind == "regress":
-        marks.append(_failed(context, thing, settles_at + (fault.seconds or 0.0), fault))
-    return marks
-
-
-def _turned(
-    context: ProviderContext, thing: Thing, word: str, at: float, details: str = ""
-) -> tuple[float, Thing]:
-    return at, thing.turned(word, context.simulation.stamp(at, thing.updated), details)
-
-
-def _failed(context: ProviderContext, thing: Thing, at: float, fault: Fault) -> tuple[float, Thing]:
-    details = fault.message or "The inference engine stopped"
-    return _turned(context, thing, "error", at, details)
-
-
-def _add_stale_view(
-    context: ProviderContext, ask: Ask, story: Timeline[Thing], before: Thing | None, write: Write
-) -> None:
-    # Nothing changes before the operation ends, so that is when a view begins to lag.
-    since = ask.now if before is None else write.operation.ends_at
-    story.stale_views += stale_views_for(
-        context.faults,
-        ask.now,
-        ask.operation,
-        before,
-        id=story.id,
-        region=story.zone,
-        since=since,
-    )

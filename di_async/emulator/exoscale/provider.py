@@ -1,194 +1,127 @@
-"""The table of the operations, and the way from a request to its handler.
-
-Rules of this file: routing, and who may ask.
-"""
-
-from collections.abc import Callable, Mapping
+"""Exoscale's part of a world: routes, zones, authorization, data plane."""
 
 from attrs import asdict
 
 from di_async.emulator.cloud import openai
-from di_async.emulator.cloud.faults import Fault, FaultBook
-from di_async.emulator.cloud.http import Refusal, Request, Response
-from di_async.emulator.cloud.provider import Target, Truth
-from di_async.emulator.cloud.rate_limit import Limits, RateLimitStatus
-from di_async.emulator.cloud.settings import Settings
-from di_async.emulator.cloud.simulation import Simulation
+from di_async.emulator.cloud.faults import FaultRegistry
+from di_async.emulator.cloud.http import ApiError, Json, Request, Response
+from di_async.emulator.cloud.provider import Call, Provider, Routes
+from di_async.emulator.cloud.simulation import Settings, Simulation
 
-from . import outcomes, reads, signature, writes
+from . import shapes, signature
 from .catalog import DEFAULT_ZONE, ZONES
-from .context import DEPLOYMENTS, MODELS, Ask, ProviderContext, missing
-from .dataplane import find
-from .problems import problem
-from .records import Deployment, Model, WriteRecord
-from .seeding import PlacedDeployment, PlacedModel, place_deployment, place_model
-from .store import Store
+from .operations import Operations, not_found
+from .store import Deployment, Model, Store, Timeline
 
-Handler = Callable[[ProviderContext, Ask], Response]
+DEPLOYMENTS = "/v2/ai/deployment"
+MODELS = "/v2/ai/model"
 
-_ZONES = "GET /v2/zone"
-_HANDLERS: dict[str, Handler] = {
-    _ZONES: reads.list_zones,
-    "GET /v2/operation/{id}": reads.get_operation,
-    f"GET {DEPLOYMENTS}": reads.list_deployments,
-    writes.CREATE: writes.create_deployment,
-    f"GET {DEPLOYMENTS}/{{id}}": reads.get_deployment,
-    writes.UPDATE: writes.update_deployment,
-    writes.DELETE: writes.delete_deployment,
-    writes.SCALE: writes.scale_deployment,
-    f"GET {DEPLOYMENTS}/{{id}}/api-key": reads.reveal_api_key,
-    f"GET {DEPLOYMENTS}/{{id}}/logs": reads.get_logs,
-    f"GET {MODELS}": reads.list_models,
-    writes.CREATE_MODEL: writes.create_model,
-    f"GET {MODELS}/{{id}}": reads.get_model,
-    writes.DELETE_MODEL: writes.delete_model,
-    "GET /v2/ai/instance-type": reads.list_instance_types,
-    "GET /v2/ai/help/inference-engine-parameters": reads.get_engine_help,
-    "GET /v2/ai/quota": reads.get_quota,
-}
-_OWN = {("v2", "ai"), ("v2", "operation"), ("v2", "zone")}
+_LIST_ZONES = "GET /v2/zone"
+_OWN_PATHS = {("v2", "ai"), ("v2", "operation"), ("v2", "zone")}
+_SERVING_STATES = ("ready", "scaling", "updating")
 
 
-class Exoscale:
-    """The Exoscale part of a world: every zone of one organisation."""
+class Exoscale(Provider):
+    """Exoscale's API: every zone of one organisation. The vendor documents no rate limits."""
 
-    operations = tuple(_HANDLERS)
-    limits: Limits | None = None  # the vendor documents none
+    context: Operations
+    store: Store
 
-    def __init__(self, simulation: Simulation, faults: FaultBook, settings: Settings) -> None:
-        ids = simulation.ids_of("exoscale")
+    def __init__(self, simulation: Simulation, faults: FaultRegistry, settings: Settings) -> None:
+        ids = simulation.id_stream("exoscale")
         self.api_key, self.api_secret = "EXO" + ids.new_hex(24), ids.new_hex(43)
         # A key whose role allows reads alone.
         self.restricted_key, self.restricted_secret = "EXO" + ids.new_hex(24), ids.new_hex(43)
-        self.store = Store()
-        self._context = ProviderContext(simulation, ids, faults, settings, self.store)
-
-    @property
-    def created(self) -> Mapping[str, int]:
-        """How many models and deployments were ever created under each name."""
-        return self.store.created
-
-    def advance(self, now: float) -> None:
-        """Nothing: what will be is planned when it is asked for."""
+        api = Operations(simulation, ids, faults, settings, Store())
+        self.context, self.store = api, api.store
+        self.routes = Routes(
+            {
+                _LIST_ZONES: api.list_zones,
+                "GET /v2/operation/{id}": api.get_operation,
+                f"GET {DEPLOYMENTS}": api.list_deployments,
+                f"POST {DEPLOYMENTS}": api.create_deployment,
+                f"GET {DEPLOYMENTS}/{{id}}": api.get_deployment,
+                f"PATCH {DEPLOYMENTS}/{{id}}": api.update_deployment,
+                f"DELETE {DEPLOYMENTS}/{{id}}": api.delete_deployment,
+                f"POST {DEPLOYMENTS}/{{id}}/scale": api.scale_deployment,
+                f"GET {DEPLOYMENTS}/{{id}}/api-key": api.reveal_api_key,
+                f"GET {DEPLOYMENTS}/{{id}}/logs": api.get_logs,
+                f"GET {MODELS}": api.list_models,
+                f"POST {MODELS}": api.create_model,
+                f"GET {MODELS}/{{id}}": api.get_model,
+                f"DELETE {MODELS}/{{id}}": api.delete_model,
+                "GET /v2/ai/instance-type": api.list_instance_types,
+                "GET /v2/ai/help/inference-engine-parameters": api.get_engine_help,
+                "GET /v2/ai/quota": api.get_quota,
+            }
+        )
 
     def owns(self, request: Request) -> bool:
-        """Zones' paths, and those that stand for the default zone."""
-        return request.segments[:1] == ("zones",) or request.segments[:2] in _OWN
+        """Return whether the path is one of a zone, or of the default zone."""
+        return request.segments[:1] == ("zones",) or request.segments[:2] in _OWN_PATHS
 
-    def operation(self, request: Request) -> str | None:
-        """The operation a request asks for, whatever its zone."""
-        _, path = _located(request)
-        return _BY_SHAPE.get((request.method, _shape(path)))
+    def locate(self, request: Request) -> tuple[str, tuple[str, ...]]:
+        """Return the zone of a request, and the path without it."""
+        path = request.segments
+        if path[:1] == ("zones",):
+            return path[1] if len(path) > 1 else "", path[2:]
+        return DEFAULT_ZONE, path
 
-    def authorize(self, now: float, request: Request, operation: str | None) -> str:
-        """The key that signed; the list of zones needs none."""
-        if operation == _ZONES and "authorization" not in request.headers:
+    def authorize(self, call: Call) -> str:
+        """Return the key that signed the request; the list of zones needs none."""
+        request, lists_zones = call.request, call.operation == _LIST_ZONES
+        if lists_zones and "authorization" not in request.headers:
             return ""
-        clock = self._context.simulation.told(now)
-        secrets = {
-            self.api_key: self.api_secret,
-            self.restricted_key: self.restricted_secret,
-        }
+        clock = self.context.simulation.real_time(call.now)
+        secrets = {self.api_key: self.api_secret, self.restricted_key: self.restricted_secret}
         key = signature.verify(request, secrets, clock)
-        # Signed, the list of zones is subject to the key's role, which has no word about zones.
-        if key == self.restricted_key and (request.method != "GET" or operation == _ZONES):
-            raise Refusal(403, "Operation not allowed by the IAM policy of this key")
+        # Signed, the list of zones needs the key's permission, and the role has none for zones.
+        if key == self.restricted_key and (request.method != "GET" or lists_zones):
+            raise ApiError(403, "Operation not allowed by the IAM policy of this key")
         return key
 
-    def target(self, request: Request, operation: str | None) -> Target:
-        """The id and zone a request is about."""
-        zone, path = _located(request)
-        has_id = operation is not None and "{id}" in operation
-        return Target(path[_place_of_id(path)] if has_id else None, zone)
+    def answer(self, call: Call) -> Response:
+        """Execute a call in an existing zone."""
+        if call.region not in ZONES:
+            raise not_found("Zone")
+        return super().answer(call)
 
-    def answer(self, now: float, request: Request, operation: str | None) -> Response:
-        """Do what the request asks for."""
-        zone, path = _located(request)
-        if zone not in ZONES:
-            raise missing("Zone")
-        if operation is None:
-            if any(shape == _shape(path) for _, shape in _BY_SHAPE):
-                raise Refusal(405, f"{request.method} is not allowed here")
-            raise missing("Resource")
-        id = self.target(request, operation).id or ""
-        return _HANDLERS[operation](self._context, Ask(now, zone, id, operation, request))
+    def unknown_path(self, call: Call) -> ApiError:
+        """Return the vendor's 404."""
+        return not_found("Resource")
 
-    def error(self, refusal: Refusal, request_id: str) -> Response:
-        """A refusal in one of the vendor's shapes."""
-        return problem(refusal)
-
-    def headers(
-        self, now: float, rate_limit_status: RateLimitStatus | None, request_id: str
-    ) -> dict[str, str]:
-        """None."""
-        return {}
+    def error_response(self, error: ApiError, request_id: str) -> Response:
+        """Render an error in one of the vendor's formats."""
+        return shapes.error_response(error)
 
     def serve(self, now: float, request: Request) -> Response | None:
-        """The answer of a deployment's own endpoint."""
+        """Answer a data-plane request; return None unless the key is a deployment's."""
         id = self.store.keys.get(request.bearer)
         if id is None:
             return None
-        story, lag = self.store.deployments[id], self._context.settings.lifecycle.ready_lag
-        return openai.serve(lambda: find(story, now, lag), int(now), request)
+        timeline = self.store.deployments[id]
+        return openai.serve(lambda: self._served(timeline, now), int(now), request)
 
-    def knows(self, id: str) -> bool:
-        """Whether there is, or was, such a model or deployment."""
-        return self.store.knows(id)
+    def _served(self, timeline: Timeline[Deployment], now: float) -> openai.ServedModels:
+        deployment = timeline.at(now)
+        if deployment is None:
+            raise ApiError(401, "Unauthorized")
+        serves = deployment.state in _SERVING_STATES and deployment.replicas
+        if not deployment.reachable or not serves:
+            raise ApiError(503, "The model is not ready yet")
+        first = next(at for at, state in timeline.states if state and state.reachable)
+        if now < first + self.context.settings.lifecycle.ready_lag:
+            raise ApiError(503, "The model is still warming up")
+        return openai.ServedModels(deployment.id, (deployment.model_name,))
 
-    def truth(self, id: str, now: float) -> Truth[WriteRecord]:
-        """What really is the matter with a model or deployment."""
-        return self.store.truth(id, now)
-
-    def inject_outcome_fault(self, fault: Fault, now: float) -> None:
-        """Let an outcome fault strike a model or deployment at once."""
-        if story := self.store.deployments.get(fault.id or ""):
-            outcomes.inject_outcome_fault(self._context, story, fault, now)
-        else:
-            outcomes.inject_outcome_fault(
-                self._context, self.store.models[fault.id or ""], fault, now
-            )
-
-    def rows(self, now: float) -> list[dict[str, object]]:
-        """The models and deployments that exist."""
-        things: list[Model | Deployment | None] = [
-            *(story.at(now) for story in self.store.models.values()),
-            *(story.at(now) for story in self.store.deployments.values()),
+    def state_rows(self, now: float) -> list[Json]:
+        """Return the existing models and deployments."""
+        found: list[Model | Deployment | None] = [
+            *(timeline.at(now) for timeline in self.store.models.values()),
+            *(timeline.at(now) for timeline in self.store.deployments.values()),
         ]
         return [
-            {"name": thing.name, "region": thing.zone, **asdict(self.truth(thing.id, now))}
-            for thing in things
-            if thing is not None
+            {"name": one.name, "region": one.zone, **asdict(self.store.truth(one.id, now))}
+            for one in found
+            if one is not None
         ]
-
-    def place_deployment(self, now: float, **settings: object) -> Deployment:
-        """Place a deployment; see `PlacedDeployment` for the settings."""
-        return place_deployment(self._context, now, PlacedDeployment(**settings))  # type: ignore[arg-type]
-
-    def place_model(self, now: float, **settings: object) -> Model:
-        """Place a model; see `PlacedModel` for the settings."""
-        return place_model(self._context, now, PlacedModel(**settings))  # type: ignore[arg-type]
-
-
-def _located(request: Request) -> tuple[str, tuple[str, ...]]:
-    """The zone, and the path without it."""
-    if request.segments[:1] == ("zones",):
-        return request.segments[1] if len(request.segments) > 1 else "", request.segments[2:]
-    return DEFAULT_ZONE, request.segments
-
-
-def _place_of_id(path: tuple[str, ...]) -> int:
-    """In /v2/operation/{id} or /v2/ai/deployment/{id}."""
-    return 2 if path[:2] == ("v2", "operation") else 3
-
-
-def _shape(path: tuple[str, ...]) -> tuple[str, ...]:
-    """The path with its id left out."""
-    if path[:3] == ("v2", "ai", "help"):
-        return path
-    return tuple("{}" if at == _place_of_id(path) else part for at, part in enumerate(path))
-
-
-_BY_SHAPE = {
-    (method, _shape(tuple(path.strip("/").split("/")))): f"{method} {path}"
-    for method, _, path in (name.partition(" ") for name in _HANDLERS)
-}

@@ -1,7 +1,7 @@
-"""Models and deployments that are simply there: a fleet to list, something to wait for.
+"""Models and deployments that tests add without a request, in any state.
 
-Rules of this file: for tests only; no request leads here. What is under way has no operation that
-anybody could ask for, and blocks no write unless it is `creating`.
+A pending write has no operation that a request could read, and blocks no write unless the
+deployment is `creating`.
 """
 
 import math
@@ -9,9 +9,8 @@ import math
 from attrs import field, frozen, validators
 
 from .catalog import DEFAULT_ZONE, ENGINE_VERSION, MODEL_SIZE, ZONES
-from .context import DEPLOYMENTS, MODELS, ProviderContext
-from .records import Deployment, Model, Operation, Thing, Write
-from .writes import add_deployment, add_model
+from .outcomes import Context
+from .store import Deployment, Model, Operation, R, States, Write
 
 _STATES = ("creating", "preparing", "deploying", "ready", "scaling", "updating", "error")
 _MODEL_STATES = ("created", "creating", "downloading", "ready", "error")
@@ -20,11 +19,11 @@ MODEL_NAME = "mistralai/Mistral-7B-Instruct-v0.3"
 
 
 @frozen(kw_only=True)
-class Placing:
-    """What both can be placed with.
+class Seed:
+    """The settings of both models and deployments.
 
-    What is under way becomes `ready` in `settles_in` world seconds, else after a duration drawn
-    from the lifecycle; infinite is never. `created` is an epoch stamp.
+    A pending write becomes `ready` in `settles_in` world seconds, else after a duration drawn from
+    the lifecycle; infinite is never. `created` is an epoch timestamp.
     """
 
     zone: str = field(default=DEFAULT_ZONE, validator=validators.in_(ZONES))
@@ -33,16 +32,16 @@ class Placing:
 
 
 @frozen(kw_only=True)
-class PlacedModel(Placing):
-    """A model to place."""
+class SeedModel(Seed):
+    """A model to add."""
 
     name: str = MODEL_NAME
     state: str = field(default="ready", validator=validators.in_(_MODEL_STATES))
 
 
 @frozen(kw_only=True)
-class PlacedDeployment(Placing):
-    """A deployment to place; its model is placed, too, unless the zone has one of that name."""
+class SeedDeployment(Seed):
+    """A deployment to add; its model is added, too, unless the zone has one of that name."""
 
     name: str | None = None
     state: str = field(default="ready", validator=validators.in_(_STATES))
@@ -55,72 +54,73 @@ class PlacedDeployment(Placing):
     visibility: str = field(default="private", validator=validators.in_(("private", "public")))
 
 
-def place_model(context: ProviderContext, now: float, placing: PlacedModel) -> Model:
-    """A new model in the state asked for."""
-    stamp = context.simulation.stamp(now) if placing.created is None else placing.created
-    id, state = context.ids.new_uuid(), placing.state
-    made = Model(id, placing.zone, placing.name, state, stamp, stamp, MODEL_SIZE)
-    write, marks = _course(context, now, made, placing, MODELS)
-    add_model(context, made).begin(write, marks)
-    return made
-
-
-def place_deployment(context: ProviderContext, now: float, placing: PlacedDeployment) -> Deployment:
-    """A new deployment in the state asked for."""
-    model = _model(context, now, placing)
-    stamp = context.simulation.stamp(now) if placing.created is None else placing.created
-    made = Deployment(
+def add_model(context: Context, now: float, **settings: object) -> Model:
+    """Add a model in the requested state; see `SeedModel` for the settings."""
+    seed = SeedModel(**settings)  # type: ignore[arg-type]
+    stamp = context.simulation.timestamp(now) if seed.created is None else seed.created
+    model = Model(
         id=context.ids.new_uuid(),
-        zone=placing.zone,
-        name=placing.name or f"placed-{len(context.store.deployments)}",
-        state=placing.state,
-        model_id=model.id,
-        model_name=model.name,
-        gpu_type=placing.gpu_type,
-        gpu_count=placing.gpu_count,
-        replicas=placing.replicas,
-        version=placing.version,
-        parameters=placing.parameters,
+        zone=seed.zone,
+        name=seed.name,
+        state=seed.state,
         created=stamp,
         updated=stamp,
-        state_details="No GPU became free" if placing.state == "error" else "",
-        visibility=placing.visibility,
-        reachable=placing.state in ("ready", "scaling", "updating"),
+        size=MODEL_SIZE,
     )
-    write, marks = _course(context, now, made, placing, DEPLOYMENTS)
-    add_deployment(context, made).begin(write, marks)
-    return made
+    write, states = _create(context, now, model, seed)
+    context.store.add_model(model).begin(write, states)
+    return model
 
 
-def _model(context: ProviderContext, now: float, placing: PlacedDeployment) -> Model:
-    for story in context.store.models.values():
-        model = story.at(now)
-        if model and (model.zone, model.name) == (placing.zone, placing.model_name):
+def add_deployment(context: Context, now: float, **settings: object) -> Deployment:
+    """Add a deployment in the requested state; see `SeedDeployment` for the settings."""
+    seed = SeedDeployment(**settings)  # type: ignore[arg-type]
+    model = _model(context, now, seed)
+    stamp = context.simulation.timestamp(now) if seed.created is None else seed.created
+    deployment = Deployment(
+        id=context.ids.new_uuid(),
+        zone=seed.zone,
+        name=seed.name or f"placed-{len(context.store.deployments)}",
+        state=seed.state,
+        model_id=model.id,
+        model_name=model.name,
+        gpu_type=seed.gpu_type,
+        gpu_count=seed.gpu_count,
+        replicas=seed.replicas,
+        version=seed.version,
+        parameters=seed.parameters,
+        created=stamp,
+        updated=stamp,
+        state_details="No GPU became free" if seed.state == "error" else "",
+        visibility=seed.visibility,
+        reachable=seed.state in ("ready", "scaling", "updating"),
+    )
+    write, states = _create(context, now, deployment, seed)
+    context.store.add_deployment(deployment, context.new_api_key()).begin(write, states)
+    return deployment
+
+
+def _model(context: Context, now: float, seed: SeedDeployment) -> Model:
+    for timeline in context.store.models.values():
+        model = timeline.at(now)
+        if model and (model.zone, model.name) == (seed.zone, seed.model_name):
             return model
-    return place_model(context, now, PlacedModel(zone=placing.zone, name=placing.model_name))
+    return add_model(context, now, zone=seed.zone, name=seed.model_name)
 
 
-def _course(
-    context: ProviderContext, now: float, made: Thing, placing: Placing, path: str
-) -> tuple[Write, list[tuple[float, Thing | None]]]:
-    done = made.state in ("ready", "error")
-    lasts = 0.0 if done else placing.settles_in
+def _create(context: Context, now: float, resource: R, seed: Seed) -> tuple[Write, States[R]]:
+    """Return the write that leads to a seeded resource, and its states."""
+    done = resource.state in ("ready", "error")
+    lasts = 0.0 if done else seed.settles_in
     if lasts is None:
         lasts = context.simulation.draw(context.settings.lifecycle.create)
     settles_at = now + lasts
-    marks: list[tuple[float, Thing | None]] = [(now, made)]
+    states: States[R] = [(now, resource)]
     if not done and settles_at < math.inf:
-        marks.append(
-            (settles_at, made.turned("ready", context.simulation.stamp(settles_at, made.updated)))
-        )
-    operation = Operation(
-        id=context.ids.new_uuid(),
-        zone=made.zone,
-        target=made.id,
-        link=f"{path}/{made.id}",
-        command="get-model" if path == MODELS else "get-deployment",
-        ends_at=settles_at if made.state == "creating" else now,
-    )
-    action = _ACTIONS.get(made.state, "create")
-    write = Write(action, now, operation, settles_at, "error" if made.state == "error" else "ready")
-    return write, marks
+        updated = context.simulation.timestamp(settles_at, resource.updated)
+        states.append((settles_at, resource.with_state("ready", updated)))
+    ends_at = settles_at if resource.state == "creating" else now
+    operation = Operation.on(resource, context.ids.new_uuid(), ends_at)
+    action = _ACTIONS.get(resource.state, "create")
+    ends = "error" if resource.state == "error" else "ready"
+    return Write(action, now, operation, settles_at, ends), states

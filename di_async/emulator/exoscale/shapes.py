@@ -1,90 +1,106 @@
-"""Models, deployments and operations on the wire: kebab-case, bare objects.
+"""Exoscale's resources, operations and errors as JSON: kebab-case, not wrapped.
 
-Rules of this file: values in, JSON out. The dialect decides what is not known yet: the published
-schema wants texts and numbers everywhere (`documented`), earlier pages had nulls (`observed`).
+The dialect decides what is shown for unknown values: the published schema has strings and numbers
+everywhere (`documented`), earlier pages had nulls (`observed`).
 """
 
-from datetime import UTC, datetime
+from http import HTTPStatus
 
-from di_async.emulator.cloud.settings import Settings
-from di_async.emulator.exoscale.records import Deployment, Model, Operation
+from di_async.emulator.cloud.http import ApiError, Json, Response, json_response
+from di_async.emulator.cloud.simulation import Settings, timestamp_text
 
 from .catalog import SERVICE_LEVEL
+from .store import Deployment, Model, Operation
 
-Json = dict[str, object]
 
-
-def operation(shown: Operation, now: float) -> Json:
-    """An operation; what there is nothing to say about is missing."""
-    fields: Json = {"id": shown.id, "state": shown.state(now)}
-    if shown.state(now) in ("failure", "timeout"):
-        told = {"reason": shown.reason, "message": shown.message}
-        fields |= {name: value for name, value in told.items() if value}
-    if shown.referenced:
-        fields["reference"] = {"id": shown.target, "link": shown.link, "command": shown.command}
+def operation(operation: Operation, now: float) -> Json:
+    """Return an operation without its empty fields."""
+    state = operation.state(now)
+    fields: Json = {"id": operation.id, "state": state}
+    if state in ("failure", "timeout"):
+        details = {"reason": operation.reason, "message": operation.message}
+        fields |= {name: value for name, value in details.items() if value}
+    if operation.referenced:
+        fields["reference"] = {
+            "id": operation.target,
+            "link": operation.link,
+            "command": operation.command,
+        }
     return fields
 
 
-def model(settings: Settings, shown: Model) -> Json:
-    """A model."""
-    # Known once the weights are here.
+def model(settings: Settings, model: Model) -> Json:
+    """Return a model; its size is known once it is downloaded."""
     unknown = 0 if settings.dialect == "documented" else None
     return {
-        "id": shown.id,
-        "name": shown.name,
-        "state": shown.state,
-        "model-size": shown.size if shown.state == "ready" else unknown,
-        "created-at": stamp(shown.created),
-        "updated-at": stamp(shown.updated),
+        "id": model.id,
+        "name": model.name,
+        "state": model.state,
+        "model-size": model.size if model.state == "ready" else unknown,
+        "created-at": timestamp_text(model.created),
+        "updated-at": timestamp_text(model.updated),
     }
 
 
-def row(settings: Settings, shown: Deployment) -> Json:
-    """A deployment in a list; of the vendor's own ones only the required fields are told."""
+def row(settings: Settings, deployment: Deployment) -> Json:
+    """Return a row of a list; the vendor's own deployments have only the required fields."""
+    url: str | None = settings.dataplane_url
+    if not deployment.reachable:
+        url = "" if settings.dialect == "documented" else None
+    elif not url:
+        url = f"https://{deployment.id}.inference.{deployment.zone}.exoscale-cloud.com"
     fields: Json = {
-        "name": shown.name,
-        "state": shown.state,
-        "deployment-url": _url(settings, shown),
-        "model": {"id": shown.model_id, "name": shown.model_name},
-        "visibility": shown.visibility,
+        "name": deployment.name,
+        "state": deployment.state,
+        "deployment-url": url,
+        "model": {"id": deployment.model_id, "name": deployment.model_name},
+        "visibility": deployment.visibility,
     }
-    if shown.visibility == "public":
+    if deployment.visibility == "public":
         return fields
     return fields | {
-        "id": shown.id,
-        "gpu-type": shown.gpu_type,
-        "gpu-count": shown.gpu_count,
-        "replicas": shown.replicas,
+        "id": deployment.id,
+        "gpu-type": deployment.gpu_type,
+        "gpu-count": deployment.gpu_count,
+        "replicas": deployment.replicas,
         "service-level": SERVICE_LEVEL,
-        "created-at": stamp(shown.created),
-        "updated-at": stamp(shown.updated),
+        "created-at": timestamp_text(deployment.created),
+        "updated-at": timestamp_text(deployment.updated),
     }
 
 
-def deployment(settings: Settings, shown: Deployment) -> Json:
-    """A deployment as GET tells it: the row and what rows lack."""
-    details: Json = {"state-details": shown.state_details} if shown.state_details else {}
+def deployment(settings: Settings, deployment: Deployment) -> Json:
+    """Return a whole deployment: the row, and the fields that rows lack."""
+    details = deployment.state_details
     return {
-        **row(settings, shown),
-        "id": shown.id,
-        **details,
-        "inference-engine-version": shown.version,
-        "inference-engine-parameters": list(shown.parameters),
+        **row(settings, deployment),
+        "id": deployment.id,
+        **({"state-details": details} if details else {}),
+        "inference-engine-version": deployment.version,
+        "inference-engine-parameters": list(deployment.parameters),
     }
 
 
 def old_names(fields: Json) -> Json:
-    """As before February 2026: `status` for `state`."""
+    """Return the fields named as before February 2026: `status` for `state`."""
     old = {"state": "status", "state-details": "status-details"}
     return {old.get(name, name): value for name, value in fields.items()}
 
 
-def stamp(at: float) -> str:
-    """A moment, as JSON has it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _url(settings: Settings, shown: Deployment) -> str | None:
-    if not shown.reachable:
-        return "" if settings.dialect == "documented" else None
-    return settings.dataplane_url or f"https://{shown.id}.inference.{shown.zone}.exoscale-cloud.com"
+def error_response(error: ApiError) -> Response:
+    """Return an error as RFC 9457 fields, or in one of the older formats still in use."""
+    status = error.status
+    if "body" in error.details:
+        return json_response(status, error.details["body"])
+    if "authentication" in error.details:
+        return json_response(status, {"message": error.message})
+    if status == 403:
+        return json_response(status, {"code": "forbidden_operation", "error": error.message})
+    if status == 429 or status >= 500:
+        return json_response(status, {"error": error.message})
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:
+        title = "Error"
+    fields = {"type": "about:blank", "title": title, "status": status, "detail": error.message}
+    return json_response(status, fields | error.details)

@@ -1,7 +1,6 @@
-"""EXO2-HMAC-SHA256: who signed a request, if anybody did.
+"""EXO2-HMAC-SHA256: verify who signed a request.
 
-Rules of this file: written from the published description alone, so that no mistake is shared
-with any client; the clock is an argument.
+Written from the published description alone, so that it shares no mistake with a client.
 """
 
 import base64
@@ -10,41 +9,41 @@ import hmac
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl
 
-from di_async.emulator.cloud.http import Refusal, Request
+from di_async.emulator.cloud.http import ApiError, Request
 
 _SCHEME = "EXO2-HMAC-SHA256"
 
 
 def verify(request: Request, secrets: Mapping[str, str], clock: float) -> str:
-    """The key that signed; `Refusal` 403 says what is wrong. `clock` is in epoch seconds."""
-    said = _pragmas(request.headers.get("authorization", ""))
-    key = said["credential"]
+    """Return the key that signed; raise `ApiError` 403 otherwise. `clock` is in epoch seconds."""
+    fields = _pragmas(request.headers.get("authorization", ""))
+    key = fields["credential"]
     if key not in secrets:
-        raise _refusal("unknown API key")
-    signed = [name for name in said.get("signed-query-args", "").split(";") if name]
+        raise _error("unknown API key")
+    signed = [name for name in fields.get("signed-query-args", "").split(";") if name]
     values = _signed_values(request.raw_query, signed)
-    messages = _messages(request, values, said["expires"])
-    if said["signature"] not in {_signature(secrets[key], message) for message in messages}:
-        raise _refusal("the signature does not match the request")
-    # Told last, and with the server's time, so that skew can be told from a bad secret.
-    if clock >= int(said["expires"]):
-        raise _refusal(f"request expired at {said['expires']}, server time is {int(clock)}")
+    messages = _messages(request, values, fields["expires"])
+    if fields["signature"] not in {_signature(secrets[key], message) for message in messages}:
+        raise _error("the signature does not match the request")
+    # Checked last, and with the server's time, so that skew is distinguishable from a bad secret.
+    if clock >= int(fields["expires"]):
+        raise _error(f"request expired at {fields['expires']}, server time is {int(clock)}")
     return key
 
 
 def _pragmas(header: str) -> dict[str, str]:
     scheme, _, rest = header.partition(" ")
     if scheme != _SCHEME:
-        raise _refusal(f"{_SCHEME} authorization is required")
+        raise _error(f"{_SCHEME} authorization is required")
     # A signature may end in "=", so only the first one divides.
     halves = (part.partition("=") for part in rest.split(","))
-    said = {name: value for name, _, value in halves}
-    missing = [name for name in ("credential", "expires", "signature") if not said.get(name)]
+    fields = {name: value for name, _, value in halves}
+    missing = [name for name in ("credential", "expires", "signature") if not fields.get(name)]
     if missing:
-        raise _refusal(f"no {missing[0]} in the Authorization header")
-    if not (said["expires"].isascii() and said["expires"].isdigit()):
-        raise _refusal("expires must be a whole number of seconds")
-    return said
+        raise _error(f"no {missing[0]} in the Authorization header")
+    if not (fields["expires"].isascii() and fields["expires"].isdigit()):
+        raise _error("expires must be a whole number of seconds")
+    return fields
 
 
 def _signed_values(raw_query: str, signed: list[str]) -> str:
@@ -52,15 +51,15 @@ def _signed_values(raw_query: str, signed: list[str]) -> str:
     for name, value in parse_qsl(raw_query, keep_blank_values=True):
         found.setdefault(name, []).append(value)
     single = {name: values[0] for name, values in found.items() if len(values) == 1}
-    # One vendor client signs blank values, the other leaves them out.
-    due = {name for name, value in single.items() if value}
-    if signed != sorted(signed) or due - set(signed) or set(signed) - set(found):
-        raise _refusal("signed-query-args must name the query arguments in order")
+    # One vendor client signs blank values, the other omits them.
+    expected = {name for name, value in single.items() if value}
+    if signed != sorted(signed) or expected - set(signed) or set(signed) - set(found):
+        raise _error("signed-query-args must name the query arguments in order")
     return "".join(single.get(name, "") for name in signed)
 
 
 def _messages(request: Request, values: str, expires: str) -> Iterator[bytes]:
-    """What may have been signed: the path as sent, or without the emulator's zone prefix."""
+    """Yield the signable messages: the path as sent, and without the emulator's zone prefix."""
     paths = {request.path, request.path[max(0, request.path.find("/v2/")) :]}
     for path in paths:
         head = f"{request.method} {path}".encode()
@@ -71,5 +70,5 @@ def _signature(secret: str, message: bytes) -> str:
     return base64.b64encode(hmac.digest(secret.encode(), message, hashlib.sha256)).decode()
 
 
-def _refusal(why: str) -> Refusal:
-    return Refusal(403, f"Authentication failed: {why}", authentication=True)
+def _error(reason: str) -> ApiError:
+    return ApiError(403, f"Authentication failed: {reason}", authentication=True)

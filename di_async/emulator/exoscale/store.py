@@ -1,86 +1,202 @@
-"""What was, is and will be in every zone, unless something else happens.
+"""Exoscale's models, deployments and operations, in every zone.
 
-Rules of this file: a thing's whole course is planned when a write is accepted and looked up
-afterwards, so that nothing runs and nothing has to be advanced. Views (stale, lagging) never touch
-the plan.
+The states of a resource are planned when a write is accepted and looked up afterwards, so nothing
+has to be advanced. Names ending in `_at` are world time; `created` and `updated` are whole-second
+timestamps in real time.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Generic
+from typing import ClassVar, Generic, Self, TypeVar
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define, evolve, frozen
 
-from di_async.emulator.cloud.provider import Truth
-from di_async.emulator.cloud.store import StaleView, seen_through
-
-from .records import Deployment, Model, Operation, Thing, Write, WriteRecord
+from di_async.emulator.cloud.store import StaleView, Truth, WriteRecord, seen_through
+from di_async.emulator.cloud.store import Store as BaseStore
 
 
-@define
-class Timeline(Generic[Thing]):
-    """One thing's course: (from when on, how it is; None: gone), in order."""
+@frozen(kw_only=True)
+class Resource:
+    """A model or deployment at one moment; `state` is the vendor's word."""
+
+    kind: ClassVar[str]
+    """The word for it in paths."""
+    id: str
+    zone: str
+    name: str
+    state: str
+    created: int
+    updated: int
+
+    def with_state(self, state: str, updated: int, details: str = "") -> Self:
+        """Return a copy in another state; `details` are kept where there is a field for them."""
+        return evolve(self, state=state, updated=updated)
+
+
+@frozen(kw_only=True)
+class Model(Resource):
+    """A model at one moment; `size` is in bytes."""
+
+    kind = "model"
+    size: int
+
+
+@frozen(kw_only=True)
+class Deployment(Resource):
+    """A deployment at one moment; `reachable` is whether its URL is known."""
+
+    kind = "deployment"
+    model_id: str
+    model_name: str
+    gpu_type: str
+    gpu_count: int
+    replicas: int
+    version: str
+    parameters: tuple[str, ...]
+    state_details: str = ""
+    visibility: str = "private"
+    reachable: bool = False
+
+    def with_state(self, state: str, updated: int, details: str = "") -> "Deployment":
+        """Return a copy in another state."""
+        reachable = self.reachable or state == "ready"
+        return evolve(
+            self, state=state, updated=updated, state_details=details, reachable=reachable
+        )
+
+
+@frozen
+class Operation:
+    """The operation that a write answers with; it is pending until `ends_at`."""
 
     id: str
     zone: str
-    marks: list[tuple[float, Thing | None]] = Factory(list)
-    writes: list[Write] = Factory(list)
-    stale_views: list[StaleView[Thing]] = Factory(list)
+    target: str
+    link: str
+    command: str
+    ends_at: float
+    referenced: bool = True
+    ends: str = "success"
+    reason: str | None = None
+    message: str | None = None
 
-    def at(self, now: float) -> Thing | None:
-        """How it is."""
-        return next((thing for at, thing in reversed(self.marks) if at <= now), None)
+    @staticmethod
+    def on(resource: Resource, id: str, ends_at: float, *, referenced: bool = True) -> "Operation":
+        """Return an operation on a resource."""
+        link, command = f"/v2/ai/{resource.kind}/{resource.id}", f"get-{resource.kind}"
+        return Operation(id, resource.zone, resource.id, link, command, ends_at, referenced)
 
-    def begin(self, write: Write, marks: Sequence[tuple[float, Thing | None]]) -> None:
-        """Another write: what was planned before and is still to come will not happen."""
-        now = write.accepted_at
-        if self.writes and now < self.writes[-1].settles_at:
-            self.writes[-1] = evolve(self.writes[-1], superseded_at=now)
-        self.marks = [mark for mark in self.marks if mark[0] <= now] + list(marks)
-        self.writes.append(write)
+    def state(self, now: float) -> str:
+        """Return `pending`, `success`, `failure` or `timeout`."""
+        return "pending" if now < self.ends_at else self.ends
 
-    def reschedule(self, write: Write, marks: Sequence[tuple[float, Thing | None]]) -> None:
-        """The latest write goes on differently: these marks in place of its last one's."""
-        ends_at = self.writes[-1].settles_at
-        self.marks = [mark for mark in self.marks if mark[0] < ends_at] + list(marks)
-        self.writes[-1] = write
 
-    def busy(self, now: float) -> bool:
-        """Whether an operation on it is pending."""
-        return any(write.operation.state(now) == "pending" for write in self.writes[-1:])
+@frozen
+class Write:
+    """An accepted write; it ends `ready`, `error`, `deleted`, `failure` or `timeout`."""
 
-    def seen(self, now: float, *, in_list: bool = False) -> Thing | None:
-        """How a GET, or a list, sees it."""
-        return seen_through(self.stale_views, now, self.at(now), in_list=in_list)
+    action: str
+    accepted_at: float
+    operation: Operation
+    settles_at: float
+    ends: str
+    details: str = ""
+    superseded_at: float | None = None
+
+    def record(self, now: float) -> WriteRecord:
+        """Return the write as it stands now."""
+        superseded = self.superseded_at is not None and self.superseded_at < self.settles_at
+        outcome = "superseded" if superseded else "pending" if now < self.settles_at else self.ends
+        return WriteRecord(self.action, self.accepted_at, self.settles_at, self.ends, outcome)
+
+
+R = TypeVar("R", bound=Resource)
+States = list[tuple[float, R | None]]
+"""From when on a resource is how (None: deleted), in order."""
 
 
 @define
-class Store:
-    """All zones' models, deployments and operations, past ones included."""
+class Timeline(Generic[R]):
+    """The states of one resource, past and planned, and its writes."""
 
-    models: dict[str, Timeline[Model]] = Factory(dict)
-    deployments: dict[str, Timeline[Deployment]] = Factory(dict)
-    operations: dict[str, Operation] = Factory(dict)
-    created: Counter[str] = Factory(Counter)
-    keys: dict[str, str] = Factory(dict)
+    id: str
+    zone: str
+    states: States[R] = Factory(list)
+    writes: list[Write] = Factory(list)
+    views: list[StaleView[R]] = Factory(list)
+
+    def at(self, now: float) -> R | None:
+        """Return the resource at a moment."""
+        return next((state for at, state in reversed(self.states) if at <= now), None)
+
+    def begin(self, write: Write, states: Sequence[tuple[float, R | None]]) -> None:
+        """Add a write; the states planned by earlier ones no longer happen."""
+        now = write.accepted_at
+        if self.writes and now < self.writes[-1].settles_at:
+            self.writes[-1] = evolve(self.writes[-1], superseded_at=now)
+        self.states = [state for state in self.states if state[0] <= now] + list(states)
+        self.writes.append(write)
+
+    def reschedule(self, write: Write, states: Sequence[tuple[float, R | None]]) -> None:
+        """Replace the latest write, and its last state by these."""
+        ends_at = self.writes[-1].settles_at
+        self.states = [state for state in self.states if state[0] < ends_at] + list(states)
+        self.writes[-1] = write
+
+    def has_pending_operation(self, now: float) -> bool:
+        """Return whether an operation on it is pending."""
+        return any(write.operation.state(now) == "pending" for write in self.writes[-1:])
+
+    def read(self, now: float, *, in_list: bool = False) -> R | None:
+        """Return the resource as a GET, or a list, sees it."""
+        return seen_through(self.views, now, self.at(now), in_list=in_list)
+
+
+class Store(BaseStore):
+    """All zones' models, deployments and operations, including past ones."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, Timeline[Model]] = {}
+        self.deployments: dict[str, Timeline[Deployment]] = {}
+        self.operations: dict[str, Operation] = {}
+        self.keys: dict[str, str] = {}
+        """The ids of deployments, by API key."""
+        self.created = Counter()
+
+    def advance(self, now: float) -> None:
+        """Do nothing: states are planned."""
+
+    def add_deployment(self, deployment: Deployment, api_key: str) -> Timeline[Deployment]:
+        """Return the timeline of a new deployment, which has a key from the start."""
+        timeline = Timeline[Deployment](deployment.id, deployment.zone)
+        self.deployments[deployment.id] = timeline
+        self.created[deployment.name] += 1
+        self.keys[api_key] = deployment.id
+        return timeline
+
+    def add_model(self, model: Model) -> Timeline[Model]:
+        """Return the timeline of a new model."""
+        timeline = self.models[model.id] = Timeline[Model](model.id, model.zone)
+        self.created[model.name] += 1
+        return timeline
 
     def knows(self, id: str) -> bool:
-        """Whether there is, or was, such a model or deployment."""
+        """Return whether such a model or deployment exists or existed."""
         return id in self.deployments or id in self.models
 
-    def story(self, id: str) -> Timeline[Model] | Timeline[Deployment]:
-        """The course of a model or deployment; KeyError if there never was one."""
+    def timeline(self, id: str) -> Timeline[Model] | Timeline[Deployment]:
+        """Return the timeline of a model or deployment; raise KeyError if it never existed."""
         return self.deployments.get(id) or self.models[id]
 
-    def truth(self, id: str, now: float) -> Truth[WriteRecord]:
-        """What really is the matter with a model or deployment that exists, or once did."""
-        story = self.story(id)
-        thing = story.at(now)
-        writes = tuple(write.past(now) for write in story.writes)
+    def truth(self, id: str, now: float) -> Truth:
+        """Return the real state of a model or deployment that exists or existed."""
+        timeline = self.timeline(id)
+        resource = timeline.at(now)
+        writes = tuple(write.record(now) for write in timeline.writes)
         return Truth(
             id=id,
-            exists=thing is not None,
-            status="deleted" if thing is None else thing.state,
+            exists=resource is not None,
+            status="deleted" if resource is None else resource.state,
             settled=now >= writes[-1].settles_at,
             settled_at=writes[-1].settles_at,
             version=sum(write.outcome == "ready" for write in writes),
@@ -88,9 +204,9 @@ class Store:
         )
 
 
-def listed(stories: dict[str, Timeline[Thing]], zone: str, now: float) -> Iterator[Thing]:
-    """The things of a zone as a list sees them, oldest first."""
-    for story in stories.values():
-        thing = story.seen(now, in_list=True) if story.zone == zone else None
-        if thing is not None:
-            yield thing
+def list_zone(timelines: dict[str, Timeline[R]], zone: str, now: float) -> Iterator[R]:
+    """Yield the resources of a zone as a list sees them, oldest first."""
+    for timeline in timelines.values():
+        resource = timeline.read(now, in_list=True) if timeline.zone == zone else None
+        if resource is not None:
+            yield resource

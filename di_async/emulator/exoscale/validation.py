@@ -1,14 +1,13 @@
-"""Which requests the vendor takes, as far as is known.
+"""Validation of Exoscale's requests, as far as the rules are known.
 
-Rules of this file: from raw JSON to values, or a `Refusal` 400 that points at the field. Unknown
-fields are ignored.
+An error is a 400 that points at the field. Unknown fields are ignored.
 """
 
 import re
 
 from attrs import frozen
 
-from di_async.emulator.cloud.http import Refusal, parse_object
+from di_async.emulator.cloud.http import ApiError, Json, parse_json_object
 
 from .catalog import ENGINE_VERSION
 
@@ -16,7 +15,7 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 @frozen
-class AskedDeployment:
+class DeploymentRequest:
     """The body of a create request."""
 
     name: str
@@ -29,118 +28,103 @@ class AskedDeployment:
     parameters: tuple[str, ...]
 
 
-@frozen
-class AskedUpdate:
-    """The body of an update request; None was left out."""
-
-    name: str | None
-    version: str | None
-    parameters: tuple[str, ...] | None
-
-
-@frozen
-class AskedModel:
-    """The body of a model's create request."""
-
-    name: str
-    has_token: bool
-
-
-def parse_deployment(raw: bytes) -> AskedDeployment:
-    """A create request's body, all of its required fields there."""
-    body = parse_object(raw)
+def parse_deployment(raw: bytes) -> DeploymentRequest:
+    """Parse the body of a create request."""
+    body = parse_json_object(raw)
     name = _text(body, "name")
     model = body.get("model")
     if not isinstance(model, dict) or not (model.get("id") or model.get("name")):
-        raise wrong("model", "needs an id or a name")
-    return AskedDeployment(
+        raise invalid("model", "needs an id or a name")
+    return DeploymentRequest(
         name=name,
         model_id=_text(model, "id") if model.get("id") else None,
         model_name=_text(model, "name") if model.get("name") else None,
         gpu_type=_text(body, "gpu-type"),
-        gpu_count=_whole(body, "gpu-count", 1, 8),
-        replicas=_whole(body, "replicas", 1),
+        gpu_count=_integer(body, "gpu-count", 1, 8),
+        replicas=_integer(body, "replicas", 1),
         version=_version(body) or ENGINE_VERSION,
         parameters=_parameters(body) or (),
     )
 
 
-def parse_update(raw: bytes) -> AskedUpdate:
-    """An update request's body; an empty list of parameters is not the same as none."""
-    body = parse_object(raw)
-    name = _text(body, "name") if "name" in body else None
-    return AskedUpdate(name, _version(body), _parameters(body))
+def parse_update(raw: bytes) -> dict[str, object]:
+    """Parse the body of an update request into the changed fields."""
+    body = parse_json_object(raw)
+    changes = {
+        "name": _text(body, "name") if "name" in body else None,
+        "version": _version(body),
+        "parameters": _parameters(body),
+    }
+    return {name: value for name, value in changes.items() if value is not None}
 
 
 def parse_replicas(raw: bytes) -> int:
-    """A scale request's body; 0 is a number of replicas."""
-    return _whole(parse_object(raw), "replicas", 0)
+    """Parse the body of a scale request; 0 replicas are allowed."""
+    return _integer(parse_json_object(raw), "replicas", 0)
 
 
-def parse_model(raw: bytes) -> AskedModel:
-    """A model's create request's body."""
-    body = parse_object(raw)
-    return AskedModel(_text(body, "name"), bool(body.get("huggingface-token")))
+def parse_model(raw: bytes) -> tuple[str, bool]:
+    """Parse the body of a model's create request: its name, and whether it has a token."""
+    body = parse_json_object(raw)
+    return _text(body, "name"), bool(body.get("huggingface-token"))
 
 
 def parse_tail(query: dict[str, str]) -> int | None:
-    """How many of the last log lines."""
+    """Return how many of the last log lines are requested."""
     tail = query.get("tail")
     if tail is None:
         return None
     if not tail.isdecimal():
-        raise wrong("tail", "must be a whole number", location="query")
+        raise invalid("tail", "must be a whole number", location="query")
     return int(tail)
 
 
 def parse_visibility(query: dict[str, str]) -> str | None:
-    """Which deployments to list."""
-    asked = query.get("visibility")
-    if asked not in (None, "private", "public"):
-        raise wrong("visibility", "must be private or public", location="query")
-    return asked
+    """Return which deployments to list."""
+    visibility = query.get("visibility")
+    if visibility not in (None, "private", "public"):
+        raise invalid("visibility", "must be private or public", location="query")
+    return visibility
 
 
-def wrong(field: str, why: str, location: str = "body") -> Refusal:
-    """A 400 that points at a field."""
+def invalid(field: str, problem: str, location: str = "body") -> ApiError:
+    """Return a 400 that points at a field."""
     pointer = {"pointer": f"/{field}"} if location == "body" else {}
-    entry = {"path": field, "detail": why, "location": location, **pointer}
-    return Refusal(400, f"{field} {why}", errors=[entry])
+    entry = {"path": field, "detail": problem, "location": location, **pointer}
+    return ApiError(400, f"{field} {problem}", errors=[entry])
 
 
-def _text(body: dict[str, object], field: str) -> str:
+def _text(body: Json, field: str) -> str:
     value = body.get(field)
     if not isinstance(value, str) or not value:
-        raise wrong(field, "must be a text of at least one character")
+        raise invalid(field, "must be a text of at least one character")
     return value
 
 
-def _whole(body: dict[str, object], field: str, least: int, most: int | None = None) -> int:
+def _integer(body: Json, field: str, minimum: int, maximum: int | None = None) -> int:
     value = body.get(field)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise wrong(field, "must be a whole number")
-    if value < least or (most is not None and value > most):
-        raise wrong(field, f"must be at least {least}" + (f" and at most {most}" if most else ""))
+        raise invalid(field, "must be a whole number")
+    if value < minimum or (maximum is not None and value > maximum):
+        upper = f" and at most {maximum}" if maximum else ""
+        raise invalid(field, f"must be at least {minimum}{upper}")
     return value
 
 
-def _version(body: dict[str, object]) -> str | None:
-    # The vendor adds versions every fortnight, so any that looks like one will do.
+def _version(body: Json) -> str | None:
+    # The vendor adds versions every fortnight, so anything that looks like one is accepted.
     if "inference-engine-version" not in body:
         return None
     version = _text(body, "inference-engine-version")
     if not _VERSION.fullmatch(version):
-        raise wrong("inference-engine-version", "is not a known version")
+        raise invalid("inference-engine-version", "is not a known version")
     return version
 
 
-def _parameters(body: dict[str, object]) -> tuple[str, ...] | None:
+def _parameters(body: Json) -> tuple[str, ...] | None:
     if "inference-engine-parameters" not in body:
         return None
-    given = body["inference-engine-parameters"]
-    if not isinstance(given, list):
-        raise wrong("inference-engine-parameters", "must be a list of texts")
-    texts = tuple(item for item in given if isinstance(item, str))
-    if len(texts) != len(given):
-        raise wrong("inference-engine-parameters", "must be a list of texts")
-    return texts
+    values = body["inference-engine-parameters"]
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise invalid("inference-engine-parameters", "must be a list of texts")
+    return tuple(values)

@@ -1,163 +1,129 @@
-"""What belongs to the project or to nobody: tasks, keys, flavours, capacity.
-
-Rules of this file: handlers take (site, now, request, values of the path).
-"""
+"""Gcore's operations on tasks, API keys, flavors and capacity."""
 
 from urllib.parse import parse_qsl
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from di_async.emulator.cloud.http import (
-    Refusal,
-    Request,
-    Response,
-    json_response,
-    parse_object,
-)
+from di_async.emulator.cloud.http import ApiError, Response, json_response, parse_json_object
+from di_async.emulator.cloud.provider import Call
 
 from . import validation
-from .catalog import BY_NAME, FLAVORS
-from .context import ProviderContext, list_response, missing, page_of, page_response
-from .records import ApiKey, Task
+from .catalog import FLAVORS, FLAVORS_BY_NAME
+from .outcomes import Context
+from .shapes import list_response, page_response
+from .store import ApiKey, Task
+from .validation import not_found, parse_page
 
-KEYS = "/cloud/v3/inference/{project_id}/api_keys"
-KEY = f"{KEYS}/{{api_key_name}}"
 _TASKS_PER_PAGE = 10
 
-Values = dict[str, str]
 
+@frozen
+class AccountOperations(Context):
+    """The handlers of tasks, API keys, flavors and capacity."""
 
-def get_task(context: ProviderContext, now: float, request: Request, values: Values) -> Response:
-    """One task."""
-    return json_response(200, context.shapes.task(_task(context, values), now))
+    def get_task(self, call: Call) -> Response:
+        """Return one task."""
+        return json_response(200, self.shapes.task(self._task(call), call.now))
 
+    def list_tasks(self, call: Call) -> Response:
+        """Return the tasks, by default the newest 10."""
+        filters: dict[str, set[str]] = {}  # a parameter may be repeated
+        for name, value in parse_qsl(call.request.raw_query):
+            filters.setdefault(name.removesuffix("[]"), set()).add(value.lower())
+        rows = [task for task in self.store.tasks.values() if self._matches(call, task, filters)]
+        query = call.request.query
+        order = query.get("order_by") or query.get("sorting") or "desc"
+        rows.sort(key=lambda task: task.number, reverse=order != "asc")
+        limit, offset = parse_page(call.request, _TASKS_PER_PAGE)
+        on_page = rows[offset : offset + limit]
+        return list_response([self.shapes.task(task, call.now) for task in on_page], len(rows))
 
-def list_tasks(context: ProviderContext, now: float, request: Request, values: Values) -> Response:
-    """The tasks, the newest first unless asked otherwise; 10 of them unless asked."""
-    asked = _Filter(request)
-    rows = [task for task in context.store.tasks.values() if asked.lets_through(context, task, now)]
-    order = request.query.get("order_by") or request.query.get("sorting") or "desc"
-    rows.sort(key=lambda task: task.number, reverse=order != "asc")
-    limit, offset = page_of(request, _TASKS_PER_PAGE)
-    shown = [context.shapes.task(task, now) for task in rows[offset : offset + limit]]
-    return list_response(shown, len(rows))
+    def acknowledge_task(self, call: Call) -> Response:
+        """Mark a task as acknowledged."""
+        task = evolve(self._task(call), acknowledged_at=call.now)
+        self.store.tasks[task.id] = task
+        return json_response(200, self.shapes.task(task, call.now))
 
-
-def acknowledge(context: ProviderContext, now: float, request: Request, values: Values) -> Response:
-    """A task that somebody has taken note of."""
-    task = evolve(_task(context, values), acknowledged_at=now)
-    context.store.tasks[task.id] = task
-    return json_response(200, context.shapes.task(task, now))
-
-
-class _Filter:
-    """Which tasks a list asks for; a parameter may be given several times."""
-
-    def __init__(self, request: Request) -> None:
-        self._asked: dict[str, set[str]] = {}
-        for name, value in parse_qsl(request.raw_query):
-            self._asked.setdefault(name.removesuffix("[]"), set()).add(value.lower())
-
-    def lets_through(self, context: ProviderContext, task: Task, now: float) -> bool:
-        """Whether a task is among them."""
-        facts = {
-            "state": task.state(now),
+    def _matches(self, call: Call, task: Task, filters: dict[str, set[str]]) -> bool:
+        values = {
+            "state": task.state(call.now),
             "task_type": task.type,
-            "project_id": str(context.project_id),
+            "project_id": str(self.project_id),
             "is_acknowledged": str(task.acknowledged_at is not None),
         }
         return all(
-            fact.lower() in self._asked[name] for name, fact in facts.items() if name in self._asked
+            value.lower() in filters[name] for name, value in values.items() if name in filters
         )
 
+    def _task(self, call: Call) -> Task:
+        id = call.params["task_id"]
+        if id not in self.store.tasks:
+            raise not_found(f"task {id}")
+        return self.store.tasks[id]
 
-def _task(context: ProviderContext, values: Values) -> Task:
-    try:
-        return context.store.tasks[values["task_id"]]
-    except KeyError:
-        raise missing(f"task {values['task_id']}") from None
+    def list_keys(self, call: Call) -> Response:
+        """Return the keys, without their secrets."""
+        store = self.store
+        rows = [self.shapes.key(key, store.users_of(key.name)) for key in store.keys.values()]
+        return page_response(call.request, rows)
 
+    def get_key(self, call: Call) -> Response:
+        """Return one key, without its secret."""
+        return self._key_response(self._key(call))
 
-def list_keys(context: ProviderContext, now: float, request: Request, values: Values) -> Response:
-    """The keys, without their secrets."""
-    rows = [
-        context.shapes.key(key, context.store.users_of(key.name))
-        for key in context.store.keys.values()
-    ]
-    return page_response(request, rows)
+    def create_key(self, call: Call) -> Response:
+        """Create a key; no other response includes its secret."""
+        raw = validation.parse_key(parse_json_object(call.request.body))
+        if raw["name"] in self.store.keys:
+            raise ApiError(409, f"API key with name {raw['name']} already exists")
+        key = self.add_key(call.now, raw["name"], raw.get("description"), raw.get("expires_at"))
+        return json_response(200, self.shapes.key(key, [], secret=True))
 
+    def add_key(
+        self, now: float, name: str, description: str | None = None, expires_at: str | None = None
+    ) -> ApiKey:
+        """Add a key."""
+        key = ApiKey(name, description, expires_at, now, self.ids.new_hex(48))
+        self.store.keys[name] = key
+        return key
 
-def get_key(context: ProviderContext, now: float, request: Request, values: Values) -> Response:
-    """One key, without its secret."""
-    key = _key(context, values)
-    return json_response(200, context.shapes.key(key, context.store.users_of(key.name)))
+    def update_key(self, call: Call) -> Response:
+        """Change the description of a key."""
+        key = self._key(call)
+        raw = validation.parse_key(parse_json_object(call.request.body), patch=True)
+        key = evolve(key, description=raw.get("description", key.description))
+        self.store.keys[key.name] = key
+        return self._key_response(key)
 
+    def delete_key(self, call: Call) -> Response:
+        """Delete a key; one in use is refused, since no page says what its deployments would do."""
+        key = self._key(call)
+        if self.store.users_of(key.name):
+            raise ApiError(409, f"API key {key.name} is in use")
+        del self.store.keys[key.name]
+        return Response(204)
 
-def create_key(context: ProviderContext, now: float, request: Request, values: Values) -> Response:
-    """A new key; the only answer with its secret."""
-    raw = validation.key(parse_object(request.body))
-    if raw["name"] in context.store.keys:
-        raise Refusal(409, f"API key with name {raw['name']} already exists")
-    key = new_key(context, now, raw["name"], raw.get("description"), raw.get("expires_at"))
-    return json_response(200, context.shapes.key(key, [], secret=True))
+    def _key(self, call: Call) -> ApiKey:
+        name = call.params["api_key_name"]
+        if name not in self.store.keys:
+            raise not_found(f"API key {name}")
+        return self.store.keys[name]
 
+    def _key_response(self, key: ApiKey) -> Response:
+        return json_response(200, self.shapes.key(key, self.store.users_of(key.name)))
 
-def new_key(
-    context: ProviderContext,
-    now: float,
-    name: str,
-    description: str | None = None,
-    expires_at: str | None = None,
-) -> ApiKey:
-    """A key that is there from now on."""
-    key = ApiKey(name, description, expires_at, now, context.ids.new_hex(48))
-    context.store.keys[name] = key
-    return key
+    def list_flavors(self, call: Call) -> Response:
+        """Return the flavors."""
+        return page_response(call.request, [self.shapes.flavor(flavor) for flavor in FLAVORS])
 
+    def get_flavor(self, call: Call) -> Response:
+        """Return one flavor."""
+        flavor = FLAVORS_BY_NAME.get(call.params["flavor_name"])
+        if flavor is None:
+            raise not_found(f"flavor {call.params['flavor_name']}")
+        return json_response(200, self.shapes.flavor(flavor))
 
-def update_key(context: ProviderContext, now: float, request: Request, values: Values) -> Response:
-    """Another description for a key."""
-    key = _key(context, values)
-    raw = validation.key_patch(parse_object(request.body))
-    key = evolve(key, description=raw.get("description", key.description))
-    context.store.keys[key.name] = key
-    return json_response(200, context.shapes.key(key, context.store.users_of(key.name)))
-
-
-def delete_key(context: ProviderContext, now: float, request: Request, values: Values) -> Response:
-    """The end of a key. One in use is refused: no page tells what became of its deployments."""
-    key = _key(context, values)
-    if context.store.users_of(key.name):
-        raise Refusal(409, f"API key {key.name} is in use")
-    del context.store.keys[key.name]
-    return Response(204)
-
-
-def _key(context: ProviderContext, values: Values) -> ApiKey:
-    try:
-        return context.store.keys[values["api_key_name"]]
-    except KeyError:
-        raise missing(f"API key {values['api_key_name']}") from None
-
-
-def list_flavors(
-    context: ProviderContext, now: float, request: Request, values: Values
-) -> Response:
-    """The sizes for sale."""
-    return page_response(request, [context.shapes.flavor(flavor) for flavor in FLAVORS])
-
-
-def get_flavor(context: ProviderContext, now: float, request: Request, values: Values) -> Response:
-    """One size."""
-    flavor = BY_NAME.get(values["flavor_name"])
-    if flavor is None:
-        raise missing(f"flavor {values['flavor_name']}")
-    return json_response(200, context.shapes.flavor(flavor))
-
-
-def get_capacity(
-    context: ProviderContext, now: float, request: Request, values: Values
-) -> Response:
-    """What each region has left of each size."""
-    rows = context.shapes.capacity()
-    return list_response(rows, len(rows))
+    def get_capacity(self, call: Call) -> Response:
+        """Return how many of each flavor each region has left."""
+        rows = self.shapes.capacity()
+        return list_response(rows, len(rows))

@@ -1,6 +1,6 @@
-"""What the emulated vendor sells: regions, flavours, how much of them is left, and quotas.
+"""What the emulated Gcore offers: regions, flavors and their capacity, quotas.
 
-Rules of this file: data. Names look like the vendor's; figures are ours where no page gives one.
+Names look like the vendor's; figures are ours where no page has one.
 """
 
 import uuid
@@ -13,7 +13,7 @@ REGIONS = (1, 7, 26)
 
 @frozen
 class Flavor:
-    """A size for sale; `id` is what v2 calls it."""
+    """A GPU size; v2 refers to it by `id`."""
 
     name: str
     cpu: float
@@ -27,12 +27,12 @@ class Flavor:
 
     @property
     def id(self) -> str:
-        """The UUID, the same for ever."""
+        """The UUID, derived from the name."""
         return self.sample_id or str(uuid.uuid5(uuid.NAMESPACE_DNS, self.name))
 
     @property
     def description(self) -> str:
-        """A line for people."""
+        """A description for people."""
         gpus = f" / {self.gpus}x {self.gpu_model} {self.gpu_memory_gib:g} GiB" if self.gpus else ""
         return f"{self.cpu:g} vCPU / {self.memory_gib:g} GiB RAM{gpus}"
 
@@ -49,12 +49,12 @@ FLAVORS = (
     Flavor("inference-1vcpu-1gib", 1, 1),
 )
 
-BY_NAME = {flavor.name: flavor for flavor in FLAVORS}
-BY_ID = {flavor.id: flavor for flavor in FLAVORS}
+FLAVORS_BY_NAME = {flavor.name: flavor for flavor in FLAVORS}
+FLAVORS_BY_ID = {flavor.id: flavor for flavor in FLAVORS}
 
-LEFT_PER_REGION = 64
+_CAPACITY_PER_REGION = 64
 
-# New accounts have none of it; the emulated one has asked.
+# New accounts have no quota; the emulated one has a large one.
 QUOTA = {
     "inference_cpu_millicore_count": 100_000_000,
     "inference_gpu_a100_count": 100_000,
@@ -65,15 +65,15 @@ QUOTA = {
 
 
 def capacity(region: int, flavor: Flavor) -> int:
-    """How many of a flavour a region has left; taking some does not make it fewer here."""
-    return 0 if region in flavor.sold_out_in else LEFT_PER_REGION
+    """Return how many of a flavor a region has left; deployments do not reduce it."""
+    return 0 if region in flavor.sold_out_in else _CAPACITY_PER_REGION
 
 
 def demand(flavor: Flavor, replicas: int) -> dict[str, int]:
-    """What so many replicas count for, by quota."""
-    asked = dict.fromkeys(QUOTA, 0)
-    asked["inference_cpu_millicore_count"] = int(flavor.cpu * 1000) * replicas
-    asked["inference_instance_count"] = 1
+    """Return what that many replicas count for, by quota."""
+    needed = dict.fromkeys(QUOTA, 0)
+    needed["inference_cpu_millicore_count"] = int(flavor.cpu * 1000) * replicas
+    needed["inference_instance_count"] = 1
     if flavor.gpus:
-        asked[f"inference_gpu_{flavor.gpu_model.lower()}_count"] = flavor.gpus * replicas
-    return asked
+        needed[f"inference_gpu_{flavor.gpu_model.lower()}_count"] = flavor.gpus * replicas
+    return needed

@@ -1,28 +1,27 @@
-"""How values look on Gcore's wire.
+"""Gcore's resources as JSON.
 
-Rules of this file: from values to JSON-able values. The dialects differ where the vendor's
-reference and what its clients were seen to decode differ: `command` (a list; one text), stamps
-(with a Z; naive, with microseconds), `retention_policy` (an object; a number of days).
+The dialects differ where the vendor's reference and what its clients decode differ: `command` (a
+list; one string), timestamps (with a Z; naive, with microseconds), `retention_policy` (an object; a
+number of days).
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from di_async.emulator.cloud.settings import Settings
-from di_async.emulator.cloud.simulation import Simulation
-from di_async.emulator.gcore.records import ApiKey, Deployment, Spec, Task
-from di_async.emulator.gcore.status import replicas, story
+from di_async.emulator.cloud.http import Json, Request, Response, json_response
+from di_async.emulator.cloud.simulation import Settings, Simulation
 
 from .catalog import FLAVORS, REGIONS, Flavor, capacity
-
-Json = dict[str, object]
+from .store import ApiKey, Deployment, Spec, Task
+from .validation import parse_page
 
 _USER_ID = 1
 _CLIENT_ID = 1
 
 
 class Shapes:
-    """A dialect of Gcore's."""
+    """The JSON of one dialect."""
 
     def __init__(self, settings: Settings, simulation: Simulation, project_id: int) -> None:
         self._settings = settings
@@ -30,43 +29,45 @@ class Shapes:
         self._simulation = simulation
         self._project_id = project_id
 
-    def deployment(self, it: Deployment, now: float) -> Json:
-        """A v3 deployment or a v2 instance, its status word left out."""
-        value: Json = dict(it.spec)
-        value["address"] = self.address(it)
+    def deployment(self, deployment: Deployment, now: float) -> Json:
+        """Return a v3 deployment or a v2 instance, without its status."""
+        spec = deployment.spec
+        value: Json = dict(spec)
+        value["address"] = self._address(deployment)
         value["containers"] = [
-            self._container(it, number, container, now)
-            for number, container in enumerate(it.spec["containers"])
+            self._container(deployment, container, now) for container in spec["containers"]
         ]
-        value["created_at"] = self._stamp(it.created_at)
-        if it.generation == 2:
-            return value | {"id": it.id}
+        value["created_at"] = self._timestamp(deployment.created_at)
+        if deployment.generation == 2:
+            return value | {"id": deployment.id}
         if self._observed:
-            value["command"] = None if it.spec["command"] is None else " ".join(it.spec["command"])
-            value["logging"] = _days_alone(it.spec["logging"])
+            value["command"] = None if spec["command"] is None else " ".join(spec["command"])
+            value["logging"] = _with_days(spec["logging"])
         return value | {"object_references": [], "project_id": self._project_id}
 
-    def address(self, it: Deployment) -> str | None:
-        """Where its endpoint is: nowhere until it has run once."""
-        if not it.has_run:
+    def _address(self, deployment: Deployment) -> str | None:
+        """Return the URL of its endpoint; None until it has run once."""
+        if not deployment.has_run:
             return None
         if self._settings.dataplane_url:
-            return f"{self._settings.dataplane_url}/gcore/{it.id}"
-        tail = uuid.uuid5(uuid.NAMESPACE_DNS, f"{self._project_id}/{it.id}").hex[:10]
-        return f"https://{it.name}-{tail}.inference.example"
+            return f"{self._settings.dataplane_url}/gcore/{deployment.id}"
+        unique = f"{self._project_id}/{deployment.id}"
+        tail = uuid.uuid5(uuid.NAMESPACE_DNS, unique).hex[:10]
+        return f"https://{deployment.name}-{tail}.inference.example"
 
-    def _container(self, it: Deployment, number: int, container: Spec, now: float) -> Json:
-        ready, total = replicas(it, number, now)
+    def _container(self, deployment: Deployment, container: Spec, now: float) -> Json:
+        ready, total = deployment.replicas(container, now)
         value: Json = {**container, "deploy_status": {"ready": ready, "total": total}}
-        if it.generation == 3:
-            value |= {"address": self.address(it), "error_message": story(it, now)}
+        if deployment.generation == 3:
+            value["address"] = self._address(deployment)
+            value["error_message"] = deployment.error_message(now)
         return value
 
     def task(self, task: Task, now: float) -> Json:
-        """A task."""
+        """Return a task."""
         state = task.state(now)
         over = now >= task.ends_at
-        made = task.type.startswith("create") and state == "FINISHED"
+        created = task.type.startswith("create") and state == "FINISHED"
         acknowledged = task.acknowledged_at
         return {
             "id": task.id,
@@ -77,7 +78,7 @@ class Shapes:
             "created_on": self._naive(task.created_at),
             "updated_on": self._naive(max(task.created_at, min(now, task.ends_at))),
             "finished_on": self._naive(task.ends_at) if over else None,
-            "created_resources": {"inference_instances": [task.deployment]} if made else None,
+            "created_resources": {"inference_instances": [task.deployment]} if created else None,
             "data": task.request,
             "project_id": self._project_id,
             "region_id": None,
@@ -93,18 +94,18 @@ class Shapes:
         }
 
     def key(self, key: ApiKey, users: list[str], *, secret: bool = False) -> Json:
-        """A key, with its secret at its making alone."""
+        """Return a key and the deployments that use it."""
         value: Json = {
             "name": key.name,
             "description": key.description,
             "expires_at": key.expires_at,
-            "created_at": self._stamp(key.created_at),
+            "created_at": self._timestamp(key.created_at),
             "deployment_names": users,
         }
         return value | {"secret": key.secret} if secret else value
 
     def flavor(self, flavor: Flavor) -> Json:
-        """A size for sale."""
+        """Return a flavor."""
         return {
             "name": flavor.name,
             "description": flavor.description,
@@ -118,7 +119,7 @@ class Shapes:
         }
 
     def capacity(self) -> list[Json]:
-        """What each region has left."""
+        """Return how many of each flavor each region has left."""
         return [
             {
                 "region_id": region,
@@ -130,16 +131,18 @@ class Shapes:
             for region in REGIONS
         ]
 
-    def logs(self, it: Deployment, now: float) -> list[tuple[float, Json]]:
-        """What its containers have said so far, with when."""
-        return [
-            (at, {"message": message, "pod": pod, "region_id": region, "time": self._stamp(at)})
-            for number, region in enumerate(it.regions)
-            for pod in [f"{it.name}-{number}-0"]
-            for at, message in _said(it, now)
-        ]
+    def logs(self, deployment: Deployment, now: float) -> list[tuple[float, Json]]:
+        """Return the log lines of its containers so far, with their times."""
+        lines: list[tuple[float, Json]] = []
+        for number, region in enumerate(deployment.regions):
+            pod = f"{deployment.name}-{number}-0"
+            for at, message in _messages(deployment, now):
+                time = self._timestamp(at)
+                line: Json = {"message": message, "pod": pod, "region_id": region, "time": time}
+                lines.append((at, line))
+        return lines
 
-    def _stamp(self, at: float) -> str:
+    def _timestamp(self, at: float) -> str:
         moment = self._moment(at)
         if self._observed:
             return moment.isoformat(timespec="microseconds")
@@ -149,23 +152,31 @@ class Shapes:
         return self._moment(at).isoformat(timespec="seconds")
 
     def _moment(self, at: float) -> datetime:
-        return datetime.fromtimestamp(self._simulation.told(at), UTC).replace(tzinfo=None)
+        return datetime.fromtimestamp(self._simulation.real_time(at), UTC).replace(tzinfo=None)
 
 
-def _said(it: Deployment, now: float) -> list[tuple[float, str]]:
-    said: list[tuple[float, str]] = []
-    for write in it.writes:
-        if write.outcome in ("running", "pending") and write.action in (
-            "create",
-            "update",
-            "start",
-        ):
-            said.append((write.containers_at, f"Pulling image {it.spec['image']}"))
-            said.append((write.settles_at, f"Listening on port {it.spec['listening_port']}"))
-    return [(at, message) for at, message in said if at <= now]
+def list_response(rows: Sequence[object], count: int) -> Response:
+    """Return one page of a list of `count` items."""
+    return json_response(200, {"count": count, "results": rows})
 
 
-def _days_alone(logging: Spec | None) -> Spec | None:
+def page_response(request: Request, rows: Sequence[object]) -> Response:
+    """Return the page of a list that a request asks for."""
+    limit, offset = parse_page(request)
+    return list_response(rows[offset : offset + limit], len(rows))
+
+
+def _messages(deployment: Deployment, now: float) -> list[tuple[float, str]]:
+    spec, messages = deployment.spec, []
+    for write in deployment.writes:
+        runs = write.action in ("create", "update", "start")
+        if runs and write.outcome in ("running", "pending"):
+            messages.append((write.containers_at, f"Pulling image {spec['image']}"))
+            messages.append((write.settles_at, f"Listening on port {spec['listening_port']}"))
+    return [(at, message) for at, message in messages if at <= now]
+
+
+def _with_days(logging: Spec | None) -> Spec | None:
     policy = logging and logging["retention_policy"]
     if not logging or not isinstance(policy, dict):
         return logging

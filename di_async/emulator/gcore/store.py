@@ -1,148 +1,262 @@
-"""The deployments, tasks and keys of one project, and the endings of writes.
+"""Gcore's deployments, tasks and API keys of one project.
 
-Rules of this file: every change of state goes through here and is due at a moment in world
-time; `advance` applies what has become due. Veils bend what reads see, never the state.
+Values are frozen: a change stores a new value. All times are world time. v2 calls a deployment an
+instance and identifies it by a UUID, v3 by its name. These are two separate collections, told
+apart by `generation`.
 """
 
-from collections import Counter
+import math
+from typing import Any, Literal
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
-from di_async.emulator.cloud.provider import Truth
-from di_async.emulator.cloud.store import EventQueue, StaleViews
+from di_async.emulator.cloud.store import EventStore, Resource, WriteRecord
 
-from .records import ApiKey, Deployment, Generation, Task, Write
-from .status import word
+Generation = Literal[2, 3]
+Spec = dict[str, Any]
+"""The fields of a request, validated and completed with defaults."""
+
+# At the end of a v2 delete its status is DELETED before a GET is 404.
+_DELETED_SHARE = 0.1
 
 
-class Store:
-    """All of a project, past deployments included; v2 and v3 do not see each other's."""
+@frozen
+class Write(WriteRecord):
+    """A create, update, delete, start or stop, and its stages.
 
-    def __init__(self) -> None:
-        self.deployments: dict[str, Deployment] = {}
-        self.gone: dict[str, Deployment] = {}
-        self.created: Counter[str] = Counter()
+    It ends `running`, `stopped`, `deleted`, `failed` or `task_failed`. Its task is NEW from
+    `accepted_at`, RUNNING from `runs_at`, and over from `task_ends_at`. The containers exist from
+    `containers_at`, and all are ready at `settles_at`. `message` is an error message, shown
+    until `message_until` if the write recovers.
+    """
+
+    runs_at: float = 0.0
+    task_ends_at: float = 0.0
+    containers_at: float = 0.0
+    message: str = ""
+    message_until: float = 0.0
+    regress_after: float | None = None
+    task_ids: tuple[str, ...] = ()
+    before: "Deployment | None" = field(default=None, repr=False)
+
+
+@frozen(kw_only=True)
+class Deployment(Resource[Write]):
+    """A deployment (v3) or an instance (v2); `failed` is its error message."""
+
+    generation: Generation
+    spec: Spec = field(repr=False)
+    created_at: float
+    version: int = 0
+    stopped: bool = False
+    has_run: bool = False
+    failed: str = ""
+    awake_until: float = -math.inf
+
+    @property
+    def regions(self) -> tuple[int, ...]:
+        """The regions it runs in."""
+        return tuple(container["region_id"] for container in self.spec["containers"])
+
+    @property
+    def scales_to_zero(self) -> bool:
+        """Whether it scales to zero without requests."""
+        return all(container["scale"]["min"] == 0 for container in self.spec["containers"])
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop is pending."""
+        return self.in_flight and self.last_write.action == "stop"
+
+    def status(self, now: float) -> str:
+        """Return the status word; v3 has six and none is an error, v2 documents four more."""
+        return self._pending_status(now) if self.in_flight else self._idle_status(now)
+
+    def _pending_status(self, now: float) -> str:
+        write = self.last_write
+        match write.action:
+            case "delete":
+                lasts = write.settles_at - write.accepted_at
+                over = now >= write.settles_at - _DELETED_SHARE * lasts
+                return "DELETED" if self.generation == 2 and over else "DELETING"
+            case "stop":
+                return self._idle_status(now)
+            case "update" if self.stopped:
+                return "DISABLED"
+            case "create" if self.generation == 2 and now < write.task_ends_at:
+                return "NEW"
+        return "DEPLOYING" if now < write.containers_at else "PARTIALLYDEPLOYED"
+
+    def _idle_status(self, now: float) -> str:
+        if self.failed and self.generation == 3:
+            return "PARTIALLYDEPLOYED"
+        if self.failed:
+            return "ERROR" if self.last_write.outcome == "failed" else "FAILED"
+        if self.stopped:
+            return "DISABLED"
+        asleep = self.scales_to_zero and now >= self.awake_until
+        return "PENDING" if asleep else "ACTIVE"
+
+    def error_message(self, now: float) -> str | None:
+        """Return why its containers do not start; a pending write may recover."""
+        write = self.last_write
+        if self.in_flight and write.message and write.containers_at <= now < write.message_until:
+            return write.message
+        return self.failed or None
+
+    def replicas(self, container: Spec, now: float) -> tuple[int, int]:
+        """Return how many replicas of a container are ready, and how many exist."""
+        count = max(1, container["scale"]["min"])
+        match self.status(now):
+            case "DISABLED" | "PENDING" | "DELETED":
+                return 0, 0
+            case "ACTIVE":
+                return count, count
+            case "DELETING" if not self.failed and self.has_run and not self.stopped:
+                return count, count
+        return 0, count
+
+
+@frozen
+class Task:
+    """The task of a v3 write."""
+
+    id: str
+    number: int
+    type: str
+    deployment: str
+    created_at: float
+    runs_at: float
+    ends_at: float
+    request: Spec = field(repr=False)
+    error: str | None = None
+    acknowledged_at: float | None = None
+
+    def state(self, now: float) -> str:
+        """Return NEW, RUNNING, FINISHED or ERROR."""
+        if now < self.runs_at:
+            return "NEW"
+        if now < self.ends_at:
+            return "RUNNING"
+        return "FINISHED" if self.error is None else "ERROR"
+
+
+@frozen
+class ApiKey:
+    """A key for the endpoints of deployments."""
+
+    name: str
+    description: str | None
+    expires_at: str | None
+    created_at: float
+    secret: str = field(repr=False)
+
+
+class Store(EventStore[Deployment]):
+    """All of a project; v2 and v3 do not see each other's deployments."""
+
+    deleted_status = "DELETED"
+
+    def __init__(self, quota: dict[str, int]) -> None:
+        super().__init__()
+        self.quota = quota
         self.tasks: dict[str, Task] = {}
         self.keys: dict[str, ApiKey] = {}
-        self.stale_views: StaleViews[Deployment] = StaleViews()
-        self._events = EventQueue()
 
     # -- writes --------------------------------------------------------------------------------
 
-    def put(self, it: Deployment) -> None:
-        """A new deployment, or one with a new write; a write before it is superseded."""
-        if it.id not in self.deployments:
-            self.created[it.name] += 1
-            self.gone.pop(it.id, None)
-        if len(it.writes) > 1 and it.writes[-2].outcome == "pending":
-            last = evolve(it.writes[-2], outcome="superseded")
-            it = evolve(it, writes=(*it.writes[:-2], last, it.writes[-1]))
-        self._keep(it)
+    def put(self, deployment: Deployment) -> None:
+        """Store a new deployment or a new write, which supersedes a pending one."""
+        if deployment.id not in self.items:
+            self.created[deployment.name] += 1
+            self.deleted.pop(deployment.id, None)
+        writes = deployment.writes
+        if len(writes) > 1 and writes[-2].outcome == "pending":
+            last = evolve(writes[-2], outcome="superseded")
+            deployment = evolve(deployment, writes=(*writes[:-2], last, writes[-1]))
+        self.save(deployment)
 
-    def reschedule(self, it: Deployment, write: Write) -> None:
-        """Make the latest write go on differently, and its tasks with it."""
-        self._keep(it.with_write(write))
+    def reschedule(self, deployment: Deployment, write: Write) -> None:
+        """Replace the latest write, and change its task accordingly."""
+        self.save(deployment.with_last_write(write))
         for id in write.task_ids[:1]:
-            error = write.story if write.ends == "task_failed" else None
+            error = write.message if write.ends == "task_failed" else None
             self.tasks[id] = evolve(self.tasks[id], ends_at=write.task_ends_at, error=error)
 
     def add_tasks(self, id: str, tasks: list[Task]) -> None:
-        """Tasks of a deployment's latest write."""
+        """Add the tasks of a deployment's latest write."""
         self.tasks |= {task.id: task for task in tasks}
-        it = self.deployments[id]
-        write = evolve(it.change, task_ids=tuple(task.id for task in tasks))
-        self.deployments[id] = it.with_write(write)
+        deployment = self.items[id]
+        write = evolve(deployment.last_write, task_ids=tuple(task.id for task in tasks))
+        self.items[id] = deployment.with_last_write(write)
 
-    def regress(self, it: Deployment, at: float, story: str) -> None:
-        """Let a deployment that has settled fail at that moment."""
-        self.deployments[it.id] = it.with_write(evolve(it.change, story=story))
-        self._events.add(at, it.id, "regress")
+    def schedule_failure(self, deployment: Deployment, at: float, message: str) -> None:
+        """Let a settled deployment fail at that time."""
+        write = evolve(deployment.last_write, message=message)
+        self.items[deployment.id] = deployment.with_last_write(write)
+        self.events.add(at, deployment.id, "regress")
 
-    def wake(self, it: Deployment, until: float) -> None:
+    def wake(self, deployment: Deployment, until: float) -> None:
         """Let a deployment that is scaled to zero run until then."""
-        self.deployments[it.id] = evolve(it, awake_until=max(it.awake_until, until))
+        awake_until = max(deployment.awake_until, until)
+        self.items[deployment.id] = evolve(deployment, awake_until=awake_until)
 
-    def _keep(self, it: Deployment) -> None:
-        self.deployments[it.id] = it
-        if it.in_flight:
-            self._events.add(it.change.settles_at, it.id, "settle")
+    def _fail(self, item: Deployment, at: float) -> None:
+        if not item.stopped:
+            self.items[item.id] = evolve(item, failed=item.last_write.message)
 
-    # -- time ----------------------------------------------------------------------------------
-
-    def advance(self, now: float) -> None:
-        """Apply all that has become due by now, in order."""
-        for at, id, step in self._events.due(now):
-            it = self.deployments.get(id)
-            if it is None:
-                continue
-            if step == "regress" and not it.in_flight and not it.stopped:
-                self.deployments[it.id] = evolve(it, failed=it.change.story)
-            elif step == "settle" and it.in_flight and it.change.settles_at == at:
-                self._settle(it, at)
-
-    def _settle(self, it: Deployment, at: float) -> None:
-        before = it.change.before
-        write = evolve(it.change, outcome=it.change.ends, before=None)
-        settled = evolve(it.with_write(write), version=it.version + 1)
+    def _settle(self, item: Deployment, at: float) -> None:
+        before = item.last_write.before
+        write = evolve(item.last_write, outcome=item.last_write.ends, before=None)
+        settled = evolve(item.with_last_write(write), version=item.version + 1)
         match write.outcome:
             case "deleted":
-                self._bury(settled)
+                self._delete(settled)
             case "task_failed":
-                self._undo(it.with_write(write), before)
+                self._undo(item.with_last_write(write), before)
             case "failed":
-                self.deployments[it.id] = evolve(settled, failed=write.story)
+                self.items[item.id] = evolve(settled, failed=write.message)
             case "stopped":
-                self.deployments[it.id] = evolve(settled, stopped=True)
+                self.items[item.id] = evolve(settled, stopped=True)
             case _:
                 running = evolve(settled, has_run=True, failed="")
-                self.deployments[it.id] = running
+                self.items[item.id] = running
                 if write.regress_after is not None:
-                    self.regress(running, at + write.regress_after, write.story)
+                    self.schedule_failure(running, at + write.regress_after, write.message)
 
-    def _undo(self, it: Deployment, before: Deployment | None) -> None:
-        """A task that failed has changed nothing; in v2, where none is seen, the word tells."""
-        if it.generation == 2 and it.change.action != "delete":
-            self.deployments[it.id] = evolve(it, failed=it.change.story)
+    def _undo(self, item: Deployment, before: Deployment | None) -> None:
+        """Undo a write whose task failed; v2 has no visible tasks, so the status shows it."""
+        if item.generation == 2 and item.last_write.action != "delete":
+            self.items[item.id] = evolve(item, failed=item.last_write.message)
         elif before is None:
-            self._bury(it)
+            self._delete(item)
         elif before.in_flight:
-            # What it interrupted goes on, as the latest write again.
-            self._keep(evolve(before, writes=(*before.writes[:-1], it.change, before.change)))
+            # The interrupted write continues, as the latest write again.
+            writes = (*before.writes[:-1], item.last_write, before.last_write)
+            self.save(evolve(before, writes=writes))
         else:
-            self.deployments[it.id] = evolve(before, writes=it.writes)
+            self.items[item.id] = evolve(before, writes=item.writes)
 
-    def _bury(self, it: Deployment) -> None:
-        del self.deployments[it.id]
-        self.gone[it.id] = it
+    def _delete(self, item: Deployment) -> None:
+        del self.items[item.id]
+        self.deleted[item.id] = item
 
     # -- reads ---------------------------------------------------------------------------------
 
-    def named(self, generation: Generation, name: str) -> Deployment | None:
-        """The deployment of that name as it is."""
+    def find(self, generation: Generation, name: str) -> Deployment | None:
+        """Return the deployment of that name."""
         if generation == 3:
-            return self.deployments.get(name)
-        found = (it for it in self.deployments.values() if (it.generation, it.name) == (2, name))
+            return self.items.get(name)
+        found = (one for one in self.items.values() if (one.generation, one.name) == (2, name))
         return next(found, None)
 
-    def seen(self, id: str, now: float) -> Deployment | None:
-        """The deployment as a GET sees it; None is 404."""
-        return self.stale_views.seen(id, self.deployments, now)
-
-    def seen_all(self, generation: Generation, now: float) -> list[Deployment]:
-        """The deployments as a list sees them, oldest first."""
-        rows = self.stale_views.seen_all(self.deployments, now)
-        return [it for it in rows if it.generation == generation]
-
     def users_of(self, key: str) -> list[str]:
-        """The names of the v3 deployments that a key opens."""
-        return [
-            it.name for it in self.deployments.values() if key in (it.spec.get("api_keys") or ())
-        ]
+        """Return the names of the v3 deployments that use a key."""
+        return [one.name for one in self.items.values() if key in (one.spec.get("api_keys") or ())]
 
-    def truth(self, id: str, now: float) -> Truth[Write]:
-        """What really is the matter with a deployment that exists, or once did."""
-        it = self.deployments.get(id) or self.gone[id]
-        exists = id in self.deployments
-        told = word(it, now) if exists else "DELETED"
-        write = it.change
-        return Truth(id, exists, told, not it.in_flight, write.settles_at, it.version, it.writes)
+    def status(self, item: Deployment, now: float) -> str:
+        """Return the status word."""
+        return item.status(now)
+
+    def _version(self, item: Deployment) -> int:
+        return item.version

@@ -96,7 +96,6 @@ class AccountSweep:
     def wait(self) -> asyncio.Future[None]:
         """Return a future that is done when `take` has an event or an error."""
         self._reader = asyncio.get_running_loop().create_future()
-        self._wake()
         return self._reader
 
     def stop_waiting(self) -> None:
@@ -104,12 +103,15 @@ class AccountSweep:
         self._reader = None
 
     def take(self) -> StatusChange | None:
-        """Return the next event, or None. Raises the error that ended the sweep."""
-        if self._buffer:
-            return self._buffer.pop(next(iter(self._buffer)))
+        """Return the next event; None if a round has to end first, or nothing happened.
+
+        Raises the error that ended the sweep.
+        """
         if self._error is not None:
             error, self._error = self._error, None
             raise error
+        if self._buffer and not self._in_round and self._clock.now() < self._next_at:
+            return self._buffer.pop(next(iter(self._buffer)))
         return None
 
     def abort(self, error: Exception) -> None:
@@ -118,7 +120,7 @@ class AccountSweep:
         self._wake()
 
     def _wake(self) -> None:
-        ready = self._buffer or self._error is not None
+        ready = (self._buffer and not self._in_round) or self._error is not None
         if ready and self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 

@@ -8,11 +8,9 @@ was entered, so that the polls do not end up in one caller's trace span.
 
 import asyncio
 import contextvars
-import heapq
-import itertools
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
@@ -33,7 +31,7 @@ from di_async.engine.waiting.resource_poller import ResourcePoller
 from di_async.engine.waiting.stats import Stats
 from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
-__all__ = ["Deadlines", "Poller"]
+__all__ = ["Poller"]
 
 # A read that is in flight at the deadline may still settle the wait for this long.
 _IN_FLIGHT_GRACE_S = 5.0
@@ -54,58 +52,6 @@ _FAILURES = 3
 _UNLIMITED = PollQuota(burst=1e9, remaining=1e9)
 
 PollerRead = ReadOne[ChangeTracker[Any]] | ReadPage | SweepRead
-_Deadline = tuple[float, int, ChangeTracker[Any], Waiter]
-
-
-class Deadlines:
-    """One timer for the deadlines of all waits: one each would cost half of an idle wait."""
-
-    # Entries of waits that ended are removed when they are more than this and half of all.
-    _FEW = 64
-
-    def __init__(self, on_due: Callable[[ChangeTracker[Any], Waiter], None]) -> None:
-        self._on_due = on_due
-        self._heap: list[_Deadline] = []
-        self._tie_breaker = itertools.count()
-        self._timer: asyncio.TimerHandle | None = None
-        self._ended = 0
-
-    def add(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None:
-        """Call back at the waiter's deadline, if it has one, unless its wait ended by then."""
-        if waiter.deadline is not None:
-            entry = (waiter.deadline, next(self._tie_breaker), tracker, waiter)
-            heapq.heappush(self._heap, entry)
-            if self._heap[0] is entry:
-                self._arm()
-
-    def wait_ended(self) -> None:
-        """Note that one of the waits ended, so that its entry can be removed."""
-        self._ended += 1
-        many = self._ended > self._FEW and 2 * self._ended > len(self._heap)
-        if many or self._ended >= len(self._heap):
-            self._heap = [entry for entry in self._heap if not entry[3].future.done()]
-            heapq.heapify(self._heap)
-            self._ended = 0
-            self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._heap:
-            at = self._heap[0][0]
-            self._timer = asyncio.get_running_loop().call_at(at, self._ring, at)
-
-    def _ring(self, at: float) -> None:
-        self._timer = None
-        until = max(at, asyncio.get_running_loop().time())
-        due: list[_Deadline] = []
-        while self._heap and self._heap[0][0] <= until:
-            due.append(heapq.heappop(self._heap))
-        self._arm()
-        for _, _, tracker, waiter in due:
-            if not waiter.future.done():
-                self._on_due(tracker, waiter)
 
 
 class Poller:
@@ -125,8 +71,7 @@ class Poller:
         self._durations = DurationEstimator(policy.durations)
         self._resources: dict[tuple[str, str | None], ResourcePoller] = {}
         self._sweeps: list[AccountSweep] = []
-        self._deadlines = Deadlines(self._on_deadline)
-        self._grace: dict[Waiter, asyncio.TimerHandle] = {}
+        self._timers: dict[Waiter, asyncio.TimerHandle] = {}
         self._awaiting_page: list[tuple[ChangeTracker[Any], Waiter]] = []
         self._reads: set[asyncio.Task[None]] = set()
         self._in_flight = 0
@@ -157,19 +102,18 @@ class Poller:
         waiter = Waiter(loop.create_future(), deadline, any_news, reads)
         tracker.add_waiter(waiter)
         self._resource_poller(tracker.adapter).watch(tracker)
-        self._deadlines.add(tracker, waiter)
+        if deadline is not None:
+            timer = loop.call_at(deadline, self._on_deadline, tracker, waiter)
+            self._timers[waiter] = timer
         self._start()
         return waiter
 
     def leave(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None:
         """End a wait. Polling stops if it was the last one; the resource is left alone."""
         tracker.remove_waiter(waiter)
-        grace = self._grace.pop(waiter, None)
-        if grace is not None:
-            grace.cancel()
-        if waiter.deadline is not None:
-            waiter.future.cancel()  # if it is not done, the wait was abandoned
-            self._deadlines.wait_ended()
+        timer = self._timers.pop(waiter, None)
+        if timer is not None:
+            timer.cancel()
         if not tracker.waiters:
             self._resource_poller(tracker.adapter).unwatch(tracker)
             if not self._watching:
@@ -246,7 +190,7 @@ class Poller:
         one_read = waiter.reads_at_start is not None
         grace = _ONE_READ_S if one_read else _IN_FLIGHT_GRACE_S
         loop = asyncio.get_running_loop()
-        self._grace[waiter] = loop.call_later(grace, waiter.resolve, Expired())
+        self._timers[waiter] = loop.call_later(grace, waiter.resolve, Expired())
         if by_page and not one_read:
             self._awaiting_page.append((tracker, waiter))
 

@@ -58,7 +58,7 @@ def test_model_given_is_believed_from_the_start() -> None:
 def test_model_given_too_small_is_not_believed() -> None:
     """Nor is a kind that it does not know."""
     assert DurationEstimator(model(count=MIN_SAMPLES - 1)).distribution(KIND) is None
-    assert DurationEstimator(model()).law(("create", "fra1", "gpu")) is None
+    assert DurationEstimator(model()).distribution(("create", "fra1", "gpu")) is None
 
 
 @pytest.mark.parametrize("seed", range(8))

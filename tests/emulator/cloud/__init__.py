@@ -1,1 +1,1 @@
-"""The pure world's tests."""
+"""Tests of what the emulated vendors share."""

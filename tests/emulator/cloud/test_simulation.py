@@ -1,4 +1,4 @@
-"""Time and chance."""
+"""Simulated time and seeded randomness."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from di_async.emulator.cloud.simulation import Simulation
 
 
 def test_time_never_runs_backwards() -> None:
-    """Of calls out of order the latest moment stands."""
+    """Calls out of order leave the latest time in place."""
     simulation = Simulation(0, 1.0)
     assert [
         simulation.advance_to(10.0),
@@ -15,33 +15,33 @@ def test_time_never_runs_backwards() -> None:
     ] == [10.0, 10.0, 10.0]
 
 
-def test_world_without_a_moment_starts_at_the_vendors_sample() -> None:
-    """Nobody having said when it is, it is the moment of the vendor's samples."""
+def test_default_time_is_that_of_the_vendors_samples() -> None:
+    """Without a time, it is the time of the vendor's samples."""
     assert Simulation(0, 1.0).advance_to(None) == 1704833072.0
 
 
-def test_scaled_time_is_told_as_an_unscaled_clock_would() -> None:
-    """A thousand world seconds at scale 100 are ten seconds on the client's clock."""
+def test_scaled_time_converts_to_real_time() -> None:
+    """A thousand world seconds at scale 100 are ten real seconds."""
     simulation = Simulation(0, 100.0)
     simulation.advance_to(5000.0)
-    assert simulation.told(6000.0) == 5010.0
+    assert simulation.real_time(6000.0) == 5010.0
 
 
-def test_stamps_of_one_thing_always_move_on() -> None:
-    """Two changes within one told second still have different stamps."""
+def test_timestamps_of_one_resource_always_increase() -> None:
+    """Two changes within one real second have different timestamps."""
     simulation = Simulation(0, 1000.0)
     simulation.advance_to(5000.0)
-    assert simulation.stamp(5100.0) == 5000
-    assert simulation.stamp(5100.0, after=5000) == 5001
+    assert simulation.timestamp(5100.0) == 5000
+    assert simulation.timestamp(5100.0, after=5000) == 5001
 
 
-def test_equal_seeds_give_equal_chance() -> None:
-    """Ids repeat with the seed and differ without it."""
+def test_equal_seeds_return_equal_ids() -> None:
+    """Ids repeat with the seed and differ with another one."""
     assert Simulation(1, 1.0).new_uuid() == Simulation(1, 1.0).new_uuid()
     assert Simulation(1, 1.0).new_uuid() != Simulation(2, 1.0).new_uuid()
 
 
-def test_time_scale_of_zero_is_refused() -> None:
-    """A world that stands still would never settle anything."""
+def test_time_scale_of_zero_is_rejected() -> None:
+    """With a time scale of 0 nothing would settle."""
     with pytest.raises(ValueError, match="time_scale"):
         Simulation(0, 0.0)

@@ -1,1 +1,1 @@
-"""The tests of the DigitalOcean part of the world."""
+"""Tests of the emulated DigitalOcean."""

@@ -8,22 +8,22 @@ import pytest
 
 from di_async.emulator import World
 
-from ..helpers import NOW, Desk, a_model  # noqa: TID252
+from ..helpers import NOW, ApiClient, a_model  # noqa: TID252
 
-Make = Callable[..., Desk]
+Make = Callable[..., ApiClient]
 
 
 @pytest.fixture
-def fleet(desk: Desk) -> Desk:
-    """Five instances: a to e, c and d in nyc2."""
+def fleet(api: ApiClient) -> ApiClient:
+    """Return a client with five instances: a to e, c and d in nyc2."""
     for name in "abcde":
-        desk.world.add_instance(now=NOW, name=name, region="nyc2" if name in "cd" else "atl1")
-    return desk
+        api.world.add_instance(now=NOW, name=name, region="nyc2" if name in "cd" else "atl1")
+    return api
 
 
-def names(desk: Desk, query: str) -> list[str]:
-    """The names of a list's rows, whatever the dialect."""
-    rows = desk.listed(query)
+def names(api: ApiClient, query: str) -> list[str]:
+    """Return the names of a list's rows, in either dialect."""
+    rows = api.rows(query)
     return [row["name"] if "name" in row else row["spec"]["name"] for row in rows]
 
 
@@ -40,16 +40,16 @@ def names(desk: Desk, query: str) -> list[str]:
         ("?per_page=2&page=9", ""),
     ],
 )
-def test_list_filters_and_pages(fleet: Desk, query: str, expected: str) -> None:
-    """Region and the undocumented name filter, and pages past the end are empty."""
+def test_list_filters_and_pages(fleet: ApiClient, query: str, expected: str) -> None:
+    """Lists filter by region and (undocumented) name; pages past the end are empty."""
     assert names(fleet, query) == list(expected)
 
 
-def test_links_lead_through_all_pages_and_keep_the_filters(fleet: Desk) -> None:
-    """Following next from the first page visits every row once."""
+def test_links_lead_through_all_pages_and_keep_the_filters(fleet: ApiClient) -> None:
+    """Following `next` from the first page visits every row once."""
     query, seen = "?per_page=2&region=atl1", ""
     while query:
-        reply = fleet.ask("GET", query, Host="127.0.0.1:8080")
+        reply = fleet.request("GET", query, Host="127.0.0.1:8080")
         seen += "".join(names(fleet, query))
         following = reply.json["links"]["pages"].get("next")
         assert reply.json["links"]["pages"]["last"].startswith("https://127.0.0.1:8080/v2/")
@@ -57,21 +57,21 @@ def test_links_lead_through_all_pages_and_keep_the_filters(fleet: Desk) -> None:
     assert (seen, reply.json["meta"]["total"]) == ("abe", 3)
 
 
-def test_links_of_a_single_page_differ_by_dialect(make_desk: Make) -> None:
+def test_links_of_a_single_page_differ_by_dialect(make_api: Make) -> None:
     """Documented: first and last. Observed: an empty object."""
-    links = [make_desk(dialect).ask("GET", "").json["links"] for dialect in DIALECTS]
+    links = [make_api(dialect).request("GET", "").json["links"] for dialect in DIALECTS]
     assert links[0]["pages"].keys() == {"first", "last"}
     assert links[1] == {}
 
 
-def test_next_of_the_last_page_differs_by_dialect(make_desk: Make) -> None:
-    """Documented: no next. Observed: an empty text (godo fixture)."""
+def test_next_of_the_last_page_differs_by_dialect(make_api: Make) -> None:
+    """Documented: no `next`. Observed: an empty string (godo fixture)."""
     following = []
     for dialect in DIALECTS:
-        desk = make_desk(dialect)
+        api = make_api(dialect)
         for _ in range(2):
-            desk.world.add_instance()
-        reply = desk.ask("GET", "?per_page=1&page=2")
+            api.world.add_instance()
+        reply = api.request("GET", "?per_page=1&page=2")
         following.append(reply.json["links"]["pages"].get("next", "absent"))
     assert following == ["absent", ""]
 
@@ -79,56 +79,56 @@ def test_next_of_the_last_page_differs_by_dialect(make_desk: Make) -> None:
 DIALECTS = ("documented", "observed")
 
 
-def test_page_past_the_end_leads_back(fleet: Desk) -> None:
-    """`prev` of a page that does not exist is the last that does."""
-    pages = fleet.ask("GET", "?per_page=2&page=9").json["links"]["pages"]
+def test_prev_of_a_page_past_the_end_is_the_last_page(fleet: ApiClient) -> None:
+    """`prev` of a page that does not exist is the last one that does."""
+    pages = fleet.request("GET", "?per_page=2&page=9").json["links"]["pages"]
     assert pages["prev"] == pages["last"]
 
 
-def test_one_accelerator_a_gpu_once_it_runs(desk: Desk) -> None:
-    """Scale 2 is two GPUs; while they are being sought there are none."""
-    id = desk.create()
-    assert desk.ask("GET", f"/{id}/accelerators").json["meta"]["total"] == 0
-    desk.now += 600
-    gpus = desk.ask("GET", f"/{id}/accelerators").json["accelerators"]
+def test_each_running_gpu_is_an_accelerator(api: ApiClient) -> None:
+    """Scale 2 is two GPUs; while they are not assigned there are none."""
+    id = api.create()
+    assert api.request("GET", f"/{id}/accelerators").json["meta"]["total"] == 0
+    api.now += 600
+    gpus = api.request("GET", f"/{id}/accelerators").json["accelerators"]
     assert len({gpu["id"] for gpu in gpus}) == 2
-    one = desk.ask("GET", f"/{id}/accelerators/{gpus[1]['id']}")
+    one = api.request("GET", f"/{id}/accelerators/{gpus[1]['id']}")
     assert one.json == gpus[1]
 
 
-def test_accelerators_are_filtered_by_slug_and_paged(desk: Desk) -> None:
-    """Two kinds of GPU, one asked for."""
+def test_accelerators_are_filtered_by_slug_and_paged(api: ApiClient) -> None:
+    """A list of two kinds of GPU can be limited to one."""
     kinds = ("gpu-mi300x1-192gb", "gpu-h100x1-80gb")
     entries = [{"scale": 2, "type": "decode", "accelerator_slug": slug} for slug in kinds]
-    id = desk.active(model_deployments=[a_model(accelerators=entries)])
-    reply = desk.ask("GET", f"/{id}/accelerators?slug={kinds[1]}&per_page=1")
+    id = api.active(model_deployments=[a_model(accelerators=entries)])
+    reply = api.request("GET", f"/{id}/accelerators?slug={kinds[1]}&per_page=1")
     assert reply.json["meta"]["total"] == 2
     assert [gpu["slug"] for gpu in reply.json["accelerators"]] == [kinds[1]]
 
 
 def test_ca_is_base64_of_the_worlds_pem() -> None:
-    """Decoded it is the PEM of the CA that the world was given."""
-    desk = Desk(World(ca_pem="-----BEGIN CERTIFICATE-----\n"))
-    cert = desk.ask("GET", f"/{desk.create()}/ca").json["cert"]
+    """The decoded certificate is the PEM of the world's CA."""
+    api = ApiClient(World(ca_pem="-----BEGIN CERTIFICATE-----\n"))
+    cert = api.request("GET", f"/{api.create()}/ca").json["cert"]
     assert base64.b64decode(cert) == b"-----BEGIN CERTIFICATE-----\n"
 
 
-def test_token_value_is_shown_once(desk: Desk) -> None:
-    """The create answers have it, the list does not."""
-    id = desk.create()
-    made = desk.ask("POST", f"/{id}/tokens", {"name": "mine"}).json["token"]
-    listed = desk.ask("GET", f"/{id}/tokens").json["tokens"]
+def test_token_value_is_shown_once(api: ApiClient) -> None:
+    """Only the responses to the creates have it."""
+    id = api.create()
+    made = api.request("POST", f"/{id}/tokens", {"name": "mine"}).json["token"]
+    listed = api.request("GET", f"/{id}/tokens").json["tokens"]
     assert made["value"].startswith("di_")
     assert [token["name"] for token in listed][1:] == ["mine"]
     assert not any("value" in token for token in listed)
 
 
-def test_revoked_token_is_gone_at_once(desk: Desk) -> None:
-    """Revoking answers 204; the second time 404."""
-    id = desk.create()
-    (token,) = desk.ask("GET", f"/{id}/tokens").json["tokens"]
+def test_revoked_token_is_gone_at_once(api: ApiClient) -> None:
+    """The first revocation is 204, the second 404."""
+    id = api.create()
+    (token,) = api.request("GET", f"/{id}/tokens").json["tokens"]
     path = f"/{id}/tokens/{token['id']}"
-    assert [desk.ask("DELETE", path).status for _ in range(2)] == [204, 404]
+    assert [api.request("DELETE", path).status for _ in range(2)] == [204, 404]
 
 
 @pytest.mark.parametrize(
@@ -145,22 +145,22 @@ def test_revoked_token_is_gone_at_once(desk: Desk) -> None:
         ("DELETE", "/nobody/tokens/x"),
     ],
 )
-def test_unknown_instance_is_404_everywhere(desk: Desk, method: str, path: str) -> None:
+def test_unknown_instance_is_404_everywhere(api: ApiClient, method: str, path: str) -> None:
     """Every operation with an id answers 404 with the vendor's body."""
-    reply = desk.ask(method, path, {"name": "x"})
+    reply = api.request(method, path, {"name": "x"})
     assert (reply.status, reply.json["id"]) == (404, "not_found")
     assert reply.json["message"] == "The resource you requested could not be found."
 
 
-def test_unknown_accelerator_is_404(desk: Desk) -> None:
-    """So is a GPU that the instance does not have."""
-    assert desk.ask("GET", f"/{desk.active()}/accelerators/x").status == 404
+def test_unknown_accelerator_is_404(api: ApiClient) -> None:
+    """A GPU that the instance does not have is 404."""
+    assert api.request("GET", f"/{api.active()}/accelerators/x").status == 404
 
 
-def test_tokens_of_a_stale_view_are_empty(desk: Desk) -> None:
-    """A stale read of what is gone still answers, without tokens."""
-    id = desk.active()
-    desk.world.fault("stale", seconds=100)
-    desk.ask("DELETE", f"/{id}")
-    desk.now += 70
-    assert desk.ask("GET", f"/{id}/tokens").json["tokens"] == []
+def test_tokens_of_a_stale_view_are_empty(api: ApiClient) -> None:
+    """A stale read of a deleted instance still answers, without tokens."""
+    id = api.active()
+    api.world.fault("stale", seconds=100)
+    api.request("DELETE", f"/{id}")
+    api.now += 70
+    assert api.request("GET", f"/{id}/tokens").json["tokens"] == []

@@ -1,10 +1,10 @@
-"""Instances placed without a request."""
+"""Instances that are added without a request."""
 
 from typing import Any
 
 import pytest
 
-from ..helpers import NOW, Desk  # noqa: TID252
+from ..helpers import NOW, ApiClient  # noqa: TID252
 
 
 @pytest.mark.parametrize(
@@ -18,38 +18,36 @@ from ..helpers import NOW, Desk  # noqa: TID252
         ("error", "error"),
     ],
 )
-def test_placed_instance_is_in_its_state_and_goes_on_from_it(
-    desk: Desk, status: str, then: str
-) -> None:
-    """What is under way ends when told, what is settled stays."""
-    id = desk.world.add_instance(now=NOW, status=status, settles_in=50).id
-    desk.now += 49
-    assert desk.status(id) == status
-    desk.now += 1
-    assert desk.status(id) == then
+def test_added_instance_continues_from_its_status(api: ApiClient, status: str, then: str) -> None:
+    """A pending write ends at the given time; a settled one stays settled."""
+    id = api.world.add_instance(now=NOW, status=status, settles_in=50).id
+    api.now += 49
+    assert api.status(id) == status
+    api.now += 1
+    assert api.status(id) == then
 
 
-def test_placed_end_may_be_a_moment_or_the_lifecycles(desk: Desk) -> None:
-    """`settles_at` is world time; without either the create law decides."""
-    told = desk.world.add_instance(now=NOW, status="provisioning", settles_at=NOW + 5).id
-    drawn = desk.world.add_instance(now=NOW, status="provisioning").id
-    moments = [desk.world.truth(id, NOW).settled_at for id in (told, drawn)]
+def test_end_of_an_added_instance_may_be_a_time_or_the_lifecycles(api: ApiClient) -> None:
+    """`settles_at` is world time; without a setting the lifecycle decides."""
+    timed = api.world.add_instance(now=NOW, status="provisioning", settles_at=NOW + 5).id
+    drawn = api.world.add_instance(now=NOW, status="provisioning").id
+    moments = [api.world.truth(id, NOW).settled_at for id in (timed, drawn)]
     assert moments == [NOW + 5, NOW + 600]
 
 
-def test_placed_instance_is_as_told(desk: Desk) -> None:
-    """Name, region, version, GPUs and creation can be chosen."""
-    placed = desk.world.add_instance(
+def test_added_instance_has_the_given_fields(api: ApiClient) -> None:
+    """Name, region, version, GPUs and creation time can be set."""
+    placed = api.world.add_instance(
         now=NOW, name="mine", region="tor1", version=4, scale=3, created=1_600_000_000
     )
-    one = desk.ask("GET", f"/{placed.id}").one
+    one = api.request("GET", f"/{placed.id}").one
     assert (one["region"], one["spec"]["version"]) == ("tor1", 4)
     assert one["created_at"] == "2020-09-13T12:26:40Z"
-    assert desk.ask("GET", f"/{placed.id}/accelerators").json["meta"]["total"] == 3
+    assert api.request("GET", f"/{placed.id}/accelerators").json["meta"]["total"] == 3
 
 
 @pytest.mark.parametrize("bad", [{"status": "asleep"}, {"colour": "red"}])
-def test_senseless_placing_is_refused(desk: Desk, bad: Any) -> None:
+def test_invalid_settings_of_an_added_instance_are_rejected(api: ApiClient, bad: Any) -> None:
     """An unknown status or setting is an error at once."""
     with pytest.raises((ValueError, TypeError)):
-        desk.world.add_instance(**bad)
+        api.world.add_instance(**bad)

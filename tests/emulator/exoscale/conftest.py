@@ -1,11 +1,11 @@
-"""A zone to ask."""
+"""A zone of the emulated Exoscale."""
 
 import pytest
 
-from .helpers import Zone, a_zone
+from .helpers import ZoneClient, a_zone
 
 
 @pytest.fixture
-def zone() -> Zone:
-    """A zone with fixed durations: create 600 s, update 300 s, delete 60 s."""
+def zone() -> ZoneClient:
+    """Return a client of a zone: create 600 s, update 300 s, delete 60 s."""
     return a_zone()

@@ -1,4 +1,4 @@
-"""A world, a clock in hand, and a signer written apart from both the client and the emulator."""
+"""A client of a zone, and a signer that shares no code with the client and the emulator."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 def a_deployment(**changes: object) -> dict[str, Any]:
-    """A create request's body; underscores in changes stand for hyphens."""
+    """Return a create request's body; underscores in changes stand for hyphens."""
     body: dict[str, Any] = {
         "name": "web",
         "model": {"name": MODEL},
@@ -33,14 +33,14 @@ def a_deployment(**changes: object) -> dict[str, Any]:
 
 
 def kebab(fields: dict[str, object]) -> dict[str, object]:
-    """The fields with hyphens."""
+    """Return the fields with hyphens."""
     return {name.replace("_", "-"): value for name, value in fields.items()}
 
 
 def signed(
     key: str, secret: str, method: str, target: str, body: bytes = b"", *, expires: float
 ) -> str:
-    """An Authorization header that holds for this request."""
+    """Return a valid Authorization header for this request."""
     url = urlsplit(target)
     args = sorted(parse_qsl(url.query))
     names = ";".join(name for name, _ in args)
@@ -49,82 +49,82 @@ def signed(
     mac = hmac.new(secret.encode(), b"\n".join(parts), hashlib.sha256).digest()
     pragma = f"signed-query-args={names}," if names else ""
     signature = base64.b64encode(mac).decode()
-    said = f"credential={key},{pragma}expires={int(expires)},signature={signature}"
-    return f"EXO2-HMAC-SHA256 {said}"
+    pragmas = f"credential={key},{pragma}expires={int(expires)},signature={signature}"
+    return f"EXO2-HMAC-SHA256 {pragmas}"
 
 
 @define
-class Zone:
-    """A world's zone, asked with a key that works."""
+class ZoneClient:
+    """A client of a world's zone with a valid key."""
 
     world: World
     zone: str = ZONE
     now: float = NOW
 
     def raw(self, method: str, path: str, json: object = None, **headers: str) -> Response:
-        """The answer as the skin would get it; `authorization` replaces the signature."""
+        """Return the raw response; `authorization` replaces the signature."""
         target = f"/zones/{self.zone}{path}"
         body = b"" if json is None else orjson.dumps(json)
         exo = self.world.exoscale
         self.world.simulation.advance_to(
             self.now
         )  # the first moment seen is where real time begins
-        told = self.world.simulation.told(self.now)
+        real_time = self.world.simulation.real_time(self.now)
         sent = {
             "authorization": signed(
-                exo.api_key, exo.api_secret, method, target, body, expires=told + 600
+                exo.api_key, exo.api_secret, method, target, body, expires=real_time + 600
             )
         }
         return self.world.handle(self.now, method, target, sent | headers, body)
 
-    def ask(self, method: str, path: str, json: object = None, **headers: str) -> Reply:
-        """Ask, and read the answer; `path` may leave out /v2/ai."""
+    def request(self, method: str, path: str, json: object = None, **headers: str) -> Reply:
+        """Send a request and parse the response; `path` may omit /v2/ai."""
         target = path if path.startswith("/v2") else f"/v2/ai{path}"
         raw = self.raw(method, target, json, **headers)
         is_json = "json" in raw.headers.get("content-type", "")
         return Reply(raw.status, orjson.loads(raw.body) if is_json else None, raw.headers, raw)
 
     def accepted(self, method: str, path: str, json: object = None) -> dict[str, Any]:
-        """The operation of a write that is accepted."""
-        reply = self.ask(method, path, json)
+        """Return the operation of an accepted write."""
+        reply = self.request(method, path, json)
         assert reply.status == 200, reply.json
         operation: dict[str, Any] = reply.json
         return operation
 
     def create(self, **changes: object) -> str:
-        """The id of a new deployment, of a model that is placed for it."""
-        if not self.listed("models"):
+        """Return the id of a new deployment; its model is added first."""
+        if not self.rows("models"):
             self.world.add_exoscale_model(zone=self.zone, name=MODEL, now=self.now)
         operation = self.accepted("POST", "/deployment", a_deployment(**changes))
         return str(self.world.exoscale.store.operations[operation["id"]].target)
 
     def ready(self, **changes: object) -> str:
-        """The id of a deployment whose create has settled."""
+        """Return the id of a deployment whose create has settled."""
         id = self.create(**changes)
         self.now += 600
         return id
 
     def get(self, id: str) -> dict[str, Any]:
-        """A deployment as GET tells it."""
-        fields: dict[str, Any] = self.ask("GET", f"/deployment/{id}").json
+        """Return a deployment."""
+        fields: dict[str, Any] = self.request("GET", f"/deployment/{id}").json
         return fields
 
     def state(self, id: str) -> str:
-        """The state a GET tells, or `404`."""
-        reply = self.ask("GET", f"/deployment/{id}")
+        """Return the state that a GET shows, or `404`."""
+        reply = self.request("GET", f"/deployment/{id}")
         return str(reply.json["state"]) if reply.status == 200 else str(reply.status)
 
     def operation(self, id: str) -> dict[str, Any]:
-        """An operation as it stands."""
-        fields: dict[str, Any] = self.ask("GET", f"/v2/operation/{id}").json
+        """Return an operation."""
+        fields: dict[str, Any] = self.request("GET", f"/v2/operation/{id}").json
         return fields
 
-    def listed(self, what: str = "deployments", query: str = "") -> list[Any]:
-        """The rows of a list."""
-        rows: list[Any] = self.ask("GET", f"/{what[:-1]}{query}").json[what]
+    def rows(self, what: str = "deployments", query: str = "") -> list[Any]:
+        """Return the rows of a list."""
+        rows: list[Any] = self.request("GET", f"/{what[:-1]}{query}").json[what]
         return rows
 
 
-def a_zone(**options: Any) -> Zone:
-    """A zone in a world with fixed durations: create 600 s, update 300 s, delete 60 s."""
-    return Zone(World(**{"lifecycle": LIFECYCLE, **options}))
+def a_zone(**options: Any) -> ZoneClient:
+    """Return a client of a zone: create 600 s, update 300 s, delete 60 s."""
+    return ZoneClient(World(**{"lifecycle": LIFECYCLE, **options}))

@@ -1,4 +1,4 @@
-"""Shapes, lists, keys, logs, and who is refused how."""
+"""Response formats, lists, keys, logs, and errors."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ import pytest
 
 from di_async.emulator import Lifecycle
 
-from .helpers import DEPLOYMENTS, MODEL, NOBODY, Zone, a_deployment, a_zone, signed
+from .helpers import DEPLOYMENTS, MODEL, NOBODY, ZoneClient, a_deployment, a_zone, signed
 
 DETAILS = {"inference-engine-version", "inference-engine-parameters"}
 REQUIRED = {"name", "state", "deployment-url", "model", "visibility"}
 
 
-def test_rows_lack_what_only_get_tells(zone: Zone) -> None:
-    """A row is no deployment: engine and state details are missing."""
+def test_rows_lack_fields_of_a_get(zone: ZoneClient) -> None:
+    """Rows have no engine fields and no state details."""
     id = zone.ready()
-    (row,), whole = zone.listed(), zone.get(id)
+    (row,), whole = zone.rows(), zone.get(id)
     assert set(whole) - set(row) == DETAILS
     assert whole == {
         **row,
@@ -28,54 +28,54 @@ def test_rows_lack_what_only_get_tells(zone: Zone) -> None:
         "inference-engine-version": "0.26.0",
         "inference-engine-parameters": [],
     }
-    assert whole["model"] == {"id": zone.listed("models")[0]["id"], "name": MODEL}
+    assert whole["model"] == {"id": zone.rows("models")[0]["id"], "name": MODEL}
     assert whole["deployment-url"].startswith("https://")
 
 
 @pytest.mark.parametrize(
     ("dialect", "unknown"), [("documented", ("", 0)), ("observed", (None,) * 2)]
 )
-def test_what_is_not_known_yet_is_empty_or_null(dialect: str, unknown: tuple[Any, Any]) -> None:
+def test_unknown_values_are_empty_or_null(dialect: str, unknown: tuple[Any, Any]) -> None:
     """The published schema allows no null; earlier pages did."""
     zone = a_zone(dialect=dialect)
     id = zone.create()
     model = zone.accepted("POST", "/model", {"name": "other/model"})["reference"]["id"]
-    told = zone.ask("GET", f"/model/{model}").json
-    assert (zone.get(id)["deployment-url"], told["model-size"]) == unknown
+    shown = zone.request("GET", f"/model/{model}").json
+    assert (zone.get(id)["deployment-url"], shown["model-size"]) == unknown
 
 
-def test_visibility_tells_ones_own_from_the_vendors(zone: Zone) -> None:
-    """Both are listed unless asked; the vendor's have only the required fields."""
+def test_visibility_separates_own_deployments_from_the_vendors(zone: ZoneClient) -> None:
+    """Lists include both by default; the vendor's have only the required fields."""
     mine = zone.ready()
     theirs = zone.world.add_exoscale_deployment(visibility="public", name="them", now=zone.now).id
-    assert len(zone.listed()) == 2
-    assert [row["id"] for row in zone.listed(query="?visibility=private")] == [mine]
-    (row,) = zone.listed(query="?visibility=public")
+    assert len(zone.rows()) == 2
+    assert [row["id"] for row in zone.rows(query="?visibility=private")] == [mine]
+    (row,) = zone.rows(query="?visibility=public")
     assert set(row) == REQUIRED
-    assert zone.ask("GET", "/deployment?visibility=secret").status == 400
+    assert zone.request("GET", "/deployment?visibility=secret").status == 400
     assert zone.get(theirs)["id"] == theirs
-    denied = zone.ask("DELETE", f"/deployment/{theirs}")
+    denied = zone.request("DELETE", f"/deployment/{theirs}")
     assert (denied.status, denied.json["code"]) == (403, "forbidden_operation")
-    assert zone.ask("GET", f"/deployment/{theirs}/api-key").status == 403
+    assert zone.request("GET", f"/deployment/{theirs}/api-key").status == 403
 
 
-def test_catalogue_answers(zone: Zone) -> None:
+def test_catalog_responses(zone: ZoneClient) -> None:
     """GPU families, engine parameters, quota."""
-    families = zone.ask("GET", "/instance-type").json["instance-types"]
+    families = zone.request("GET", "/instance-type").json["instance-types"]
     assert {"family": "gpua5000", "authorized": True} in families
-    help_ = zone.ask("GET", "/help/inference-engine-parameters?version=0.26.0").json
+    help_ = zone.request("GET", "/help/inference-engine-parameters?version=0.26.0").json
     assert "--dtype" in [flag for entry in help_["parameters"] for flag in entry["flags"]]
-    assert zone.ask("GET", "/quota").json == {"quota-uom-per-minute": None}
+    assert zone.request("GET", "/quota").json == {"quota-uom-per-minute": None}
 
 
-def test_logs_have_a_tail(zone: Zone) -> None:
-    """The last lines are had alone; a tail that is no number is 400."""
+def test_logs_have_a_tail(zone: ZoneClient) -> None:
+    """`tail` limits the lines; a tail that is not a number is 400."""
     id = zone.ready()
-    logs = zone.ask("GET", f"/deployment/{id}/logs").json["logs"]
+    logs = zone.request("GET", f"/deployment/{id}/logs").json["logs"]
     assert logs[-1]["message"] == "Application startup complete."
-    assert zone.ask("GET", f"/deployment/{id}/logs?tail=1").json["logs"] == logs[-1:]
-    assert zone.ask("GET", f"/deployment/{id}/logs?tail=0").json["logs"] == []
-    assert zone.ask("GET", f"/deployment/{id}/logs?tail=x").status == 400
+    assert zone.request("GET", f"/deployment/{id}/logs?tail=1").json["logs"] == logs[-1:]
+    assert zone.request("GET", f"/deployment/{id}/logs?tail=0").json["logs"] == []
+    assert zone.request("GET", f"/deployment/{id}/logs?tail=x").status == 400
 
 
 @pytest.mark.parametrize(
@@ -96,22 +96,22 @@ def test_logs_have_a_tail(zone: Zone) -> None:
         ({"inference_engine_parameters": [1]}, "inference-engine-parameters"),
     ],
 )
-def test_senseless_create_is_a_problem_that_points_at_the_field(
-    zone: Zone, changes: dict[str, Any], field: str
+def test_invalid_create_is_a_problem_that_points_at_the_field(
+    zone: ZoneClient, changes: dict[str, Any], field: str
 ) -> None:
-    """400 with the four required fields, and an error that names what is wrong."""
+    """400 with the four required fields, and an error that names the invalid field."""
     zone.world.add_exoscale_model(name=MODEL, now=zone.now)
-    reply = zone.ask("POST", "/deployment", a_deployment(**changes))
+    reply = zone.request("POST", "/deployment", a_deployment(**changes))
     assert reply.status == 400
     assert {"type", "title", "status", "detail"} <= set(reply.json)
     assert reply.json["errors"][0]["path"] == field
     assert not zone.world.created["web"]
 
 
-def test_family_that_is_not_authorized_is_forbidden(zone: Zone) -> None:
-    """It is offered in the zone, but not to us."""
+def test_family_that_is_not_authorized_is_forbidden(zone: ZoneClient) -> None:
+    """A GPU family of the zone may be forbidden to the organisation."""
     zone.world.add_exoscale_model(name=MODEL, now=zone.now)
-    reply = zone.ask("POST", "/deployment", a_deployment(gpu_type="gpurtx6000pro"))
+    reply = zone.request("POST", "/deployment", a_deployment(gpu_type="gpurtx6000pro"))
     assert (reply.status, reply.json["code"]) == (403, "forbidden_operation")
 
 
@@ -128,43 +128,45 @@ def test_family_that_is_not_authorized_is_forbidden(zone: Zone) -> None:
         ("GET", "/help/inference-engine-parameters/more", 404),
     ],
 )
-def test_what_is_not_there_is_a_problem(zone: Zone, method: str, path: str, status: int) -> None:
-    """404 and 405 in the vendor's shape, no matter what is missing."""
-    reply = zone.ask(method, path)
+def test_missing_resources_and_paths_are_problems(
+    zone: ZoneClient, method: str, path: str, status: int
+) -> None:
+    """404 and 405 have the vendor's format."""
+    reply = zone.request(method, path)
     assert (reply.status, reply.json["status"]) == (status, status)
 
 
-def test_unknown_zone_is_404(zone: Zone) -> None:
-    """Even signed well."""
+def test_unknown_zone_is_404(zone: ZoneClient) -> None:
+    """An unknown zone is 404 with a valid signature, too."""
     zone.zone = "moon-1"
-    assert zone.ask("GET", "/deployment").status == 404
+    assert zone.request("GET", "/deployment").status == 404
 
 
-def test_plain_paths_are_the_default_zones(zone: Zone) -> None:
+def test_plain_paths_are_the_default_zones(zone: ZoneClient) -> None:
     """/v2/ai without a zone is ch-gva-2."""
     id = zone.ready()
     exo = zone.world.exoscale
     path = f"{DEPLOYMENTS}/{id}"
-    said = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
-    assert zone.world.handle(zone.now, "GET", path, {"Authorization": said}).status == 200
+    authorization = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
+    assert zone.world.handle(zone.now, "GET", path, {"Authorization": authorization}).status == 200
 
 
-def test_no_rate_is_limited_and_none_is_told(zone: Zone) -> None:
-    """The vendor documents no limit and sends no header about one."""
-    replies = [zone.ask("GET", "/deployment") for _ in range(300)]
+def test_no_rate_limit_and_no_rate_headers(zone: ZoneClient) -> None:
+    """The vendor documents no limit and sends no headers about one."""
+    replies = [zone.request("GET", "/deployment") for _ in range(300)]
     assert {reply.status for reply in replies} == {200}
     assert not [name for name in replies[0].headers if "rate" in name.lower()]
 
 
-def test_revealed_key_opens_the_deployments_own_endpoint(zone: Zone) -> None:
-    """401 for a stranger, 503 until ready and at no replicas, then the model's name; then 401."""
+def test_revealed_key_is_valid_on_the_data_plane(zone: ZoneClient) -> None:
+    """Other keys are 401; 503 until ready and at 0 replicas; then the model's name."""
 
     def models(key: str) -> Any:
         head = {"Authorization": f"Bearer {key}"}
         return zone.world.serve(zone.now, "GET", "/v1/models", head)
 
     id = zone.create()
-    key = zone.ask("GET", f"/deployment/{id}/api-key").json["api-key"]
+    key = zone.request("GET", f"/deployment/{id}/api-key").json["api-key"]
     assert (models("stranger").status, models(key).status) == (401, 503)
     zone.now += 600
     assert models(key).status == 200
@@ -178,10 +180,10 @@ def test_revealed_key_opens_the_deployments_own_endpoint(zone: Zone) -> None:
 
 
 def test_endpoint_warms_up_after_ready() -> None:
-    """With a lag the data plane is late once, not after every write."""
+    """With `ready_lag` the data plane is late once, not after every write."""
     zone = a_zone(lifecycle=Lifecycle(create=600, update=300, ready_lag=20))
     id = zone.ready()
-    key = zone.ask("GET", f"/deployment/{id}/api-key").json["api-key"]
+    key = zone.request("GET", f"/deployment/{id}/api-key").json["api-key"]
 
     def status() -> int:
         head = {"Authorization": f"Bearer {key}"}

@@ -1,14 +1,14 @@
-"""Who may ask: EXO2-HMAC-SHA256, verified."""
+"""Verification of EXO2-HMAC-SHA256 signatures."""
 
 from typing import Any
 
 import pytest
 
 from di_async.emulator import World
-from di_async.emulator.cloud.http import Refusal, parse_request
+from di_async.emulator.cloud.http import ApiError, parse_request
 from di_async.emulator.exoscale.signature import verify
 
-from .helpers import DEPLOYMENTS, Zone, signed
+from .helpers import DEPLOYMENTS, ZoneClient, signed
 
 KEY = "EXO" + 24 * "x"
 SECRET = 43 * "X"
@@ -28,13 +28,13 @@ VECTORS = [
 
 
 def check(header: str, method: str, target: str, body: bytes = b"", clock: float = 0.0) -> str:
-    """The key that signed."""
+    """Return the key that signed."""
     request = parse_request(method, target, {"Authorization": header}, body)
     return verify(request, {KEY: SECRET}, clock)
 
 
 def header(args: str, signature: str, expires: object = EXPIRES, key: str = KEY) -> str:
-    """An Authorization header, spelt out."""
+    """Return an Authorization header built from its parts."""
     pragma = f"signed-query-args={args}," if args else ""
     return f"EXO2-HMAC-SHA256 credential={key},{pragma}expires={expires},signature={signature}"
 
@@ -43,7 +43,7 @@ def header(args: str, signature: str, expires: object = EXPIRES, key: str = KEY)
 def test_published_vectors_verify(
     method: str, target: str, body: bytes, args: str, signature: str
 ) -> None:
-    """What the vendor's own clients sign is accepted."""
+    """Signatures of the vendor's own clients are accepted."""
     assert check(header(args, signature), method, target, body) == KEY
 
 
@@ -58,8 +58,8 @@ def test_published_vectors_verify(
     ],
 )
 def test_every_part_of_the_request_is_covered(request_parts: Any) -> None:
-    """Another method, path, body, escape or argument than signed is refused."""
-    with pytest.raises(Refusal, match="Authentication failed"):
+    """A different method, path, body, escape or argument is rejected."""
+    with pytest.raises(ApiError, match="Authentication failed"):
         check(header("", VECTORS[2][4]), *request_parts)
 
 
@@ -76,77 +76,77 @@ def test_every_part_of_the_request_is_covered(request_parts: Any) -> None:
         (header("", VECTORS[0][4], expires="soon"), "whole number"),
     ],
 )
-def test_refusal_says_what_is_wrong(bad: str, says: str) -> None:
-    """Without scheme, key or signature, or with wrong ones, the answer names the fault."""
-    with pytest.raises(Refusal, match=says) as caught:
+def test_rejection_has_the_reason(bad: str, says: str) -> None:
+    """Without scheme, key or signature, or with wrong ones, the error names the cause."""
+    with pytest.raises(ApiError, match=says) as caught:
         check(bad, "GET", ZONE_LIST)
     assert caught.value.status == 403
 
 
 @pytest.mark.parametrize("args", ["k2;k1", "k1", "k1;k2;k3", ""])
 def test_query_arguments_are_named_all_and_in_order(args: str) -> None:
-    """An argument that is not signed could be changed on the way."""
-    with pytest.raises(Refusal, match="signed-query-args"):
+    """Unsigned or unordered query arguments are rejected."""
+    with pytest.raises(ApiError, match="signed-query-args"):
         check(header(args, VECTORS[1][4]), "GET", f"{ZONE_LIST}?k1=v1&k2=v2")
 
 
-def test_expired_signature_tells_the_servers_time() -> None:
-    """From the two moments a client can tell that a clock is wrong and not a secret."""
+def test_expired_signature_shows_the_servers_time() -> None:
+    """A client can tell a wrong clock from a wrong secret."""
     good = header("", VECTORS[0][4])
     assert check(good, "GET", ZONE_LIST, clock=EXPIRES - 1) == KEY
-    with pytest.raises(Refusal, match=f"expired at {EXPIRES}, server time is {EXPIRES + 5}"):
+    with pytest.raises(ApiError, match=f"expired at {EXPIRES}, server time is {EXPIRES + 5}"):
         check(good, "GET", ZONE_LIST, clock=EXPIRES + 5)
 
 
-def test_path_may_be_signed_without_the_emulators_zone_prefix(zone: Zone) -> None:
-    """Signers that take the path from /v2 on, and those that take all of it, both work."""
+def test_path_may_be_signed_without_the_emulators_zone_prefix(zone: ZoneClient) -> None:
+    """Signatures of the whole path, and of the path from /v2 on, are accepted."""
     exo = zone.world.exoscale
     for path in (DEPLOYMENTS, f"/zones/{zone.zone}{DEPLOYMENTS}"):
-        said = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
-        assert zone.ask("GET", "/deployment", authorization=said).status == 200
+        signature = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
+        assert zone.request("GET", "/deployment", authorization=signature).status == 200
 
 
-def test_signature_of_one_zone_holds_in_no_other_if_it_covers_the_zone(zone: Zone) -> None:
-    """What is signed with its zone cannot be replayed elsewhere."""
+def test_signature_that_covers_the_zone_is_invalid_in_another(zone: ZoneClient) -> None:
+    """A signature that covers its zone cannot be replayed in another."""
     exo = zone.world.exoscale
     path = f"/zones/de-fra-1{DEPLOYMENTS}"
-    said = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
-    reply = zone.ask("GET", "/deployment", authorization=said)
+    signature = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
+    reply = zone.request("GET", "/deployment", authorization=signature)
     assert (reply.status, list(reply.json)) == (403, ["message"])
 
 
-def test_expiry_keeps_real_time_in_a_fast_world() -> None:
-    """At scale 1000 a signature of ten minutes outlives six days of world time."""
-    zone = Zone(World(time_scale=1000.0))
+def test_expiry_is_real_time_in_a_fast_world() -> None:
+    """At scale 1000 a signature of ten minutes is valid for six days of world time."""
+    zone = ZoneClient(World(time_scale=1000.0))
     exo = zone.world.exoscale
-    assert zone.ask("GET", "/deployment").status == 200
+    assert zone.request("GET", "/deployment").status == 200
     start = zone.now
     path = f"/zones/{zone.zone}{DEPLOYMENTS}"
-    said = signed(exo.api_key, exo.api_secret, "GET", path, expires=start + 600)
+    signature = signed(exo.api_key, exo.api_secret, "GET", path, expires=start + 600)
     zone.now = start + 599_000
-    assert zone.ask("GET", "/deployment", authorization=said).status == 200
+    assert zone.request("GET", "/deployment", authorization=signature).status == 200
     zone.now = start + 601_000
-    assert "expired" in zone.ask("GET", "/deployment", authorization=said).json["message"]
+    assert "expired" in zone.request("GET", "/deployment", authorization=signature).json["message"]
 
 
-def test_zones_are_listed_unsigned(zone: Zone) -> None:
-    """The one thing that anybody may ask; each zone's address leads back to the emulator."""
+def test_zones_are_listed_unsigned(zone: ZoneClient) -> None:
+    """The list of zones needs no key; each zone's address is one of the emulator."""
     answer = zone.world.handle(zone.now, "GET", "/v2/zone", {"Host": "127.0.0.1:1"})
     assert answer.status == 200
     assert b"/127.0.0.1:1/zones/at-vie-1/v2" in answer.body
     assert zone.world.handle(zone.now, "GET", DEPLOYMENTS, {}).status == 403
 
 
-def test_restricted_key_may_look_but_not_touch(zone: Zone) -> None:
-    """A denied operation is 403, too, with a body of another shape; so is a signed zone list."""
+def test_restricted_key_may_only_read(zone: ZoneClient) -> None:
+    """A write is 403 with another body; so is a signed list of zones."""
     exo = zone.world.exoscale
 
-    def ask(method: str, path: str) -> Any:
-        said = signed(
+    def request(method: str, path: str) -> Any:
+        signature = signed(
             exo.restricted_key, exo.restricted_secret, method, path, expires=zone.now + 600
         )
-        return zone.ask(method, path, authorization=said)
+        return zone.request(method, path, authorization=signature)
 
-    assert ask("GET", DEPLOYMENTS).status == 200
-    for denied in (ask("DELETE", f"{DEPLOYMENTS}/x"), ask("GET", ZONE_LIST)):
+    assert request("GET", DEPLOYMENTS).status == 200
+    for denied in (request("DELETE", f"{DEPLOYMENTS}/x"), request("GET", ZONE_LIST)):
         assert (denied.status, denied.json["code"]) == (403, "forbidden_operation")

@@ -7,20 +7,20 @@ import pytest
 
 from di_async.emulator import World
 
-from .helpers import LIFECYCLE, Desk
+from .helpers import LIFECYCLE, ApiClient
 
 
 @pytest.fixture
-def make_desk() -> Callable[..., Desk]:
-    """Makes a desk over a world with fixed durations: create 1000 s, update 500 s, delete 100 s."""
+def make_api() -> Callable[..., ApiClient]:
+    """Return a function that creates a client: create 1000 s, update 500 s, delete 100 s."""
 
-    def make(dialect: Any = "documented", **options: Any) -> Desk:
-        return Desk(World(dialect, **{"lifecycle": LIFECYCLE, **options}))
+    def make(dialect: Any = "documented", **options: Any) -> ApiClient:
+        return ApiClient(World(dialect, **{"lifecycle": LIFECYCLE, **options}))
 
     return make
 
 
 @pytest.fixture(params=["documented", "observed"])
-def desk(request: pytest.FixtureRequest, make_desk: Callable[..., Desk]) -> Desk:
-    """A desk, once a dialect."""
-    return make_desk(request.param)
+def api(request: pytest.FixtureRequest, make_api: Callable[..., ApiClient]) -> ApiClient:
+    """Return a client for each dialect."""
+    return make_api(request.param)

@@ -1,4 +1,4 @@
-"""A Gcore project with a clock in hand, and the vendor's sample requests."""
+"""A client of the emulated Gcore, and the vendor's sample requests."""
 
 from typing import Any
 from urllib.parse import quote
@@ -21,12 +21,12 @@ LIFECYCLE = Lifecycle(create=1000, update=500, delete=100)
 
 
 def a_container(**scale: object) -> dict[str, Any]:
-    """One container, in region 7."""
+    """Return one container, in region 7."""
     return {"region_id": 7, "scale": {"min": 1, "max": 3, **scale}}
 
 
 def a_deployment(**changes: object) -> dict[str, Any]:
-    """A v3 request, with changes."""
+    """Return a v3 request, with changes."""
     request: dict[str, Any] = {
         "name": "my-instance",
         "image": "nginx:latest",
@@ -38,7 +38,7 @@ def a_deployment(**changes: object) -> dict[str, Any]:
 
 
 def an_instance(**changes: object) -> dict[str, Any]:
-    """A v2 request, with changes."""
+    """Return a v2 request, with changes."""
     request = a_deployment()
     del request["flavor_name"]
     return request | {"flavor_id": FLAVOR_ID} | changes
@@ -46,7 +46,7 @@ def an_instance(**changes: object) -> dict[str, Any]:
 
 @frozen
 class Reply:
-    """An answer with its body read."""
+    """A response with its parsed body."""
 
     status: int
     json: Any
@@ -54,64 +54,64 @@ class Reply:
 
 
 @define
-class Desk:
-    """A world's Gcore, and the moment it is asked at."""
+class ApiClient:
+    """A client of a world's Gcore, and the time of its requests."""
 
     world: World
     now: float = NOW
     scheme: str = "APIKey"
     key: str = ""
 
-    def ask(self, method: str, path: str, json: object = None) -> Reply:
-        """Ask the control plane; `{project_id}` in a path is filled in."""
+    def request(self, method: str, path: str, json: object = None) -> Reply:
+        """Send a control-plane request; `{project_id}` in a path is filled in."""
         target = path.replace("{project_id}", str(self.world.gcore.project_id))
         sent = {"Authorization": f"{self.scheme} {self.key or self.world.gcore.api_key}"}
         body = b"" if json is None else orjson.dumps(json)
         return _reply(self.world.handle(self.now, method, target, sent, body))
 
-    def ask_model(self, name: str, path: str, json: object = None, **headers: str) -> Reply:
-        """Ask a deployment's own endpoint."""
+    def request_dataplane(self, name: str, path: str, json: object = None, **headers: str) -> Reply:
+        """Send a request to a deployment's own endpoint."""
         sent = {key.replace("_", "-"): value for key, value in headers.items()}
         body = b"" if json is None else orjson.dumps(json)
         method = "GET" if json is None else "POST"
         return _reply(self.world.serve(self.now, method, f"/gcore/{quote(name)}{path}", sent, body))
 
     def task_of(self, reply: Reply) -> str:
-        """The one task that a write answered with."""
+        """Return the only task of a write's response."""
         assert reply.status == 200, reply.json
         (task,) = reply.json["tasks"]
         return str(task)
 
     def create(self, **changes: object) -> str:
-        """The task of a new deployment."""
-        return self.task_of(self.ask("POST", V3, a_deployment(**changes)))
+        """Return the task of a new deployment."""
+        return self.task_of(self.request("POST", V3, a_deployment(**changes)))
 
     def active(self, **changes: object) -> None:
-        """A deployment whose create has settled."""
+        """Create a deployment and let it settle."""
         self.create(**changes)
         self.now += 1000
 
     def update(self, **changes: object) -> Reply:
         """Patch `my-instance`."""
-        return self.ask("PATCH", f"{V3}/my-instance", changes)
+        return self.request("PATCH", f"{V3}/my-instance", changes)
 
     def get(self, name: str = "my-instance") -> Any:
-        """A deployment."""
-        reply = self.ask("GET", f"{V3}/{name}")
+        """Return a deployment."""
+        reply = self.request("GET", f"{V3}/{name}")
         assert reply.status == 200, reply.json
         return reply.json
 
     def status(self, name: str = "my-instance") -> str:
-        """The status word that a GET tells, or `404`."""
-        reply = self.ask("GET", f"{V3}/{name}")
+        """Return the status that a GET shows, or `404`."""
+        reply = self.request("GET", f"{V3}/{name}")
         return str(reply.json["status"]) if reply.status == 200 else str(reply.status)
 
     def task(self, id: str) -> Any:
-        """A task."""
-        return self.ask("GET", f"{TASKS}/{id}").json
+        """Return a task."""
+        return self.request("GET", f"{TASKS}/{id}").json
 
-    def after(self, seconds: float) -> "Desk":
-        """The same, later."""
+    def after(self, seconds: float) -> "ApiClient":
+        """Advance the time and return the client."""
         self.now += seconds
         return self
 

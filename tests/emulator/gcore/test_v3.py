@@ -1,19 +1,19 @@
-"""Deployments (v3): the ways of a write, and what is told on them."""
+"""Deployments (v3): writes, and what reads show."""
 
 from collections.abc import Callable
 
 import pytest
 
-from .helpers import V3, Desk, a_container, a_deployment
+from .helpers import V3, ApiClient, a_container, a_deployment
 
 
-def test_create_goes_through_its_task_and_its_containers(desk: Desk) -> None:
-    """NEW, RUNNING, FINISHED; and DEPLOYING, PARTIALLYDEPLOYED, ACTIVE: FINISHED is not serving."""
-    task = desk.create()
+def test_create_goes_through_its_task_and_its_containers(api: ApiClient) -> None:
+    """Its task is FINISHED before the deployment is ACTIVE."""
+    task = api.create()
     seen = []
     for seconds in (0, 21, 80, 200, 698, 2):
-        desk.after(seconds)
-        seen.append((desk.task(task)["state"], desk.status()))
+        api.after(seconds)
+        seen.append((api.task(task)["state"], api.status()))
     assert seen == [
         ("NEW", "DEPLOYING"),
         ("RUNNING", "DEPLOYING"),
@@ -24,165 +24,165 @@ def test_create_goes_through_its_task_and_its_containers(desk: Desk) -> None:
     ]
 
 
-def test_replicas_and_address_come_with_serving(desk: Desk) -> None:
-    """Until it serves there is no address and nothing ready; afterwards both are there."""
-    desk.create(containers=[a_container(min=2)])
-    before = desk.get()
+def test_replicas_and_address_come_with_serving(api: ApiClient) -> None:
+    """Before it serves it has no address and no ready replicas."""
+    api.create(containers=[a_container(min=2)])
+    before = api.get()
     assert before["address"] is None
     assert before["containers"][0]["address"] is None
     assert before["containers"][0]["deploy_status"] == {"ready": 0, "total": 2}
-    after = desk.after(1000).get()
+    after = api.after(1000).get()
     assert after["address"].startswith("https://")
     assert after["containers"][0]["deploy_status"] == {"ready": 2, "total": 2}
 
 
-def test_scaled_to_zero_settles_as_pending(desk: Desk) -> None:
-    """A deployment that may have no replica is PENDING once it is healthy."""
-    desk.active(containers=[a_container(min=0)])
-    it = desk.get()
+def test_scaled_to_zero_settles_as_pending(api: ApiClient) -> None:
+    """A deployment that may have 0 replicas settles as PENDING."""
+    api.active(containers=[a_container(min=0)])
+    it = api.get()
     assert it["status"] == "PENDING"
     assert it["address"]
     assert it["containers"][0]["deploy_status"] == {"ready": 0, "total": 0}
 
 
-def test_one_region_that_never_sleeps_keeps_it_active(desk: Desk) -> None:
+def test_one_region_that_never_scales_to_zero_keeps_it_active(api: ApiClient) -> None:
     """PENDING needs every container to scale to zero."""
-    desk.active(containers=[a_container(min=0), a_container(min=1) | {"region_id": 26}])
-    assert desk.status() == "ACTIVE"
+    api.active(containers=[a_container(min=0), a_container(min=1) | {"region_id": 26}])
+    assert api.status() == "ACTIVE"
 
 
-def test_update_goes_back_to_deploying_and_keeps_what_it_does_not_name(desk: Desk) -> None:
+def test_update_goes_back_to_deploying_and_keeps_omitted_fields(api: ApiClient) -> None:
     """A PATCH is partial, answers with a task, and the deployment rolls out again."""
-    desk.active(description="first", envs={"A": "1"})
-    task = desk.task_of(desk.update(description="second"))
-    assert desk.status() == "DEPLOYING"
-    it = desk.after(500).get()
+    api.active(description="first", envs={"A": "1"})
+    task = api.task_of(api.update(description="second"))
+    assert api.status() == "DEPLOYING"
+    it = api.after(500).get()
     assert (it["status"], it["description"], it["envs"]) == ("ACTIVE", "second", {"A": "1"})
-    assert desk.task(task)["task_type"] == "update_inference_instance"
+    assert api.task(task)["task_type"] == "update_inference_instance"
 
 
-def test_update_to_scale_to_zero_and_back(desk: Desk) -> None:
-    """The word follows the scale."""
-    desk.active()
-    desk.update(containers=[a_container(min=0)])
-    assert desk.after(500).status() == "PENDING"
-    desk.update(containers=[a_container(min=1)])
-    assert desk.after(500).status() == "ACTIVE"
+def test_update_to_scale_to_zero_and_back(api: ApiClient) -> None:
+    """The status follows the scale."""
+    api.active()
+    api.update(containers=[a_container(min=0)])
+    assert api.after(500).status() == "PENDING"
+    api.update(containers=[a_container(min=1)])
+    assert api.after(500).status() == "ACTIVE"
 
 
-def test_null_in_an_update_resets_what_has_a_null(desk: Desk) -> None:
-    """Null takes a description or a command away, and leaves what must be there alone."""
-    desk.active(description="first", command=["serve"], timeout=7)
-    desk.update(description=None, command=None, timeout=None, image=None, containers=None)
-    it = desk.after(500).get()
+def test_null_in_an_update_resets_nullable_fields(api: ApiClient) -> None:
+    """Null removes a description or a command, and leaves required fields unchanged."""
+    api.active(description="first", command=["serve"], timeout=7)
+    api.update(description=None, command=None, timeout=None, image=None, containers=None)
+    it = api.after(500).get()
     assert (it["description"], it["command"], it["timeout"]) == ("", None, 120)
     assert it["image"] == "nginx:latest"
     assert len(it["containers"]) == 1
 
 
-def test_delete_is_404_once_its_task_is_over(desk: Desk) -> None:
-    """DELETING until then; the name is free afterwards."""
-    desk.active()
-    task = desk.task_of(desk.ask("DELETE", f"{V3}/my-instance"))
-    assert desk.status() == "DELETING"
-    assert desk.after(99).status() == "DELETING"
-    assert desk.task(task)["state"] == "RUNNING"
-    assert desk.after(2).status() == "404"
-    assert desk.task(task)["state"] == "FINISHED"
-    assert desk.create()
+def test_delete_is_404_once_its_task_is_over(api: ApiClient) -> None:
+    """It is DELETING until then; afterwards the name is free."""
+    api.active()
+    task = api.task_of(api.request("DELETE", f"{V3}/my-instance"))
+    assert api.status() == "DELETING"
+    assert api.after(99).status() == "DELETING"
+    assert api.task(task)["state"] == "RUNNING"
+    assert api.after(2).status() == "404"
+    assert api.task(task)["state"] == "FINISHED"
+    assert api.create()
 
 
-def test_stop_and_start_have_no_task(desk: Desk) -> None:
-    """204 and nothing else; DISABLED in seconds, then all of the way to ACTIVE again."""
-    desk.active()
-    assert desk.ask("POST", f"{V3}/my-instance/stop").status == 204
-    assert desk.status() == "ACTIVE"
-    assert desk.after(30).status() == "DISABLED"
-    assert desk.get()["containers"][0]["deploy_status"] == {"ready": 0, "total": 0}
-    assert desk.ask("POST", f"{V3}/my-instance/start").raw.body == b""
-    words = [desk.after(seconds).status() for seconds in (0, 200, 300)]
+def test_stop_and_start_have_no_task(api: ApiClient) -> None:
+    """Both are 204; DISABLED within seconds, then ACTIVE again."""
+    api.active()
+    assert api.request("POST", f"{V3}/my-instance/stop").status == 204
+    assert api.status() == "ACTIVE"
+    assert api.after(30).status() == "DISABLED"
+    assert api.get()["containers"][0]["deploy_status"] == {"ready": 0, "total": 0}
+    assert api.request("POST", f"{V3}/my-instance/start").raw.body == b""
+    words = [api.after(seconds).status() for seconds in (0, 200, 300)]
     assert words == ["DEPLOYING", "PARTIALLYDEPLOYED", "ACTIVE"]
-    assert desk.ask("GET", "/cloud/v1/tasks").json["count"] == 1
+    assert api.request("GET", "/cloud/v1/tasks").json["count"] == 1
 
 
-def test_start_of_what_sleeps_ends_pending(desk: Desk) -> None:
-    """Started with a least scale of zero it is PENDING."""
-    desk.active(containers=[a_container(min=0)])
-    desk.ask("POST", f"{V3}/my-instance/stop")
-    desk.after(30).ask("POST", f"{V3}/my-instance/start")
-    assert desk.after(500).status() == "PENDING"
+def test_start_with_scale_to_zero_ends_pending(api: ApiClient) -> None:
+    """A started deployment with a minimum scale of 0 is PENDING."""
+    api.active(containers=[a_container(min=0)])
+    api.request("POST", f"{V3}/my-instance/stop")
+    api.after(30).request("POST", f"{V3}/my-instance/start")
+    assert api.after(500).status() == "PENDING"
 
 
 @pytest.mark.parametrize("action", ["start", "stop"])
-def test_start_and_stop_twice_change_nothing_more(desk: Desk, action: str) -> None:
-    """What runs goes on, what is stopped stays so."""
-    desk.active()
-    desk.ask("POST", f"{V3}/my-instance/{action}")
-    word = desk.after(500).status()
-    assert desk.ask("POST", f"{V3}/my-instance/{action}").status == 204
-    assert desk.status() == word == ("ACTIVE" if action == "start" else "DISABLED")
+def test_start_and_stop_twice_change_nothing_more(api: ApiClient, action: str) -> None:
+    """A second start or stop changes nothing."""
+    api.active()
+    api.request("POST", f"{V3}/my-instance/{action}")
+    word = api.after(500).status()
+    assert api.request("POST", f"{V3}/my-instance/{action}").status == 204
+    assert api.status() == word == ("ACTIVE" if action == "start" else "DISABLED")
 
 
-def test_update_of_a_stopped_one_leaves_it_stopped(desk: Desk) -> None:
-    """The new fields are there, and it costs nothing."""
-    desk.active()
-    desk.ask("POST", f"{V3}/my-instance/stop")
-    task = desk.task_of(desk.after(30).update(description="new"))
-    assert desk.status() == "DISABLED"
-    it = desk.after(60).get()
+def test_update_of_a_stopped_deployment_leaves_it_stopped(api: ApiClient) -> None:
+    """It has the new fields and stays DISABLED."""
+    api.active()
+    api.request("POST", f"{V3}/my-instance/stop")
+    task = api.task_of(api.after(30).update(description="new"))
+    assert api.status() == "DISABLED"
+    it = api.after(60).get()
     assert (it["status"], it["description"]) == ("DISABLED", "new")
-    assert desk.task(task)["state"] == "FINISHED"
+    assert api.task(task)["state"] == "FINISHED"
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [("PATCH", ""), ("DELETE", ""), ("POST", "/start"), ("POST", "/stop")],
 )
-def test_task_locks_its_deployment(desk: Desk, method: str, path: str) -> None:
-    """409 while a task runs; once it is over the next write is taken, settled or not."""
-    desk.create()
-    refused = desk.after(99).ask(method, f"{V3}/my-instance{path}", {})
+def test_task_locks_its_deployment(api: ApiClient, method: str, path: str) -> None:
+    """Writes are 409 while a task runs, and accepted afterwards, settled or not."""
+    api.create()
+    refused = api.after(99).request(method, f"{V3}/my-instance{path}", {})
     assert (refused.status, refused.json["exception_class"]) == (409, "ConflictError")
     assert "exists" not in refused.json["message"]
-    assert desk.after(2).ask(method, f"{V3}/my-instance{path}", {}).status in (200, 204)
+    assert api.after(2).request(method, f"{V3}/my-instance{path}", {}).status in (200, 204)
 
 
-def test_update_while_deploying_supersedes(desk: Desk) -> None:
+def test_update_while_deploying_supersedes(api: ApiClient) -> None:
     """The deployment settles when the later write does."""
-    desk.create()
-    desk.after(600)
-    desk.update(description="later")
-    assert desk.after(399).status() == "PARTIALLYDEPLOYED"
-    assert desk.after(101).status() == "ACTIVE"
-    outcomes = [write.outcome for write in desk.world.truth("my-instance", desk.now).writes]
+    api.create()
+    api.after(600)
+    api.update(description="later")
+    assert api.after(399).status() == "PARTIALLYDEPLOYED"
+    assert api.after(101).status() == "ACTIVE"
+    outcomes = [write.outcome for write in api.world.truth("my-instance", api.now).writes]
     assert outcomes == ["superseded", "running"]
 
 
-def test_name_is_taken_until_the_delete_is_over(desk: Desk) -> None:
-    """A second create of a name is refused, and says that it exists."""
-    desk.active()
-    desk.ask("DELETE", f"{V3}/my-instance")
-    refused = desk.ask("POST", V3, a_deployment())
+def test_name_is_taken_until_the_delete_is_over(api: ApiClient) -> None:
+    """A second create of the name is refused until then."""
+    api.active()
+    api.request("DELETE", f"{V3}/my-instance")
+    refused = api.request("POST", V3, a_deployment())
     assert refused.status == 409
     assert "already exists" in refused.json["message"]
-    assert desk.world.created["my-instance"] == 1
+    assert api.world.created["my-instance"] == 1
 
 
-def test_list_pages_by_limit_and_offset(desk: Desk) -> None:
-    """`count` is of all; rows come oldest first, and beyond the end there are none."""
+def test_list_pages_by_limit_and_offset(api: ApiClient) -> None:
+    """`count` is the total; rows are oldest first; pages past the end are empty."""
     for number in range(5):
-        desk.create(name=f"number-{number}")
-    page = desk.ask("GET", f"{V3}?limit=2&offset=2").json
+        api.create(name=f"number-{number}")
+    page = api.request("GET", f"{V3}?limit=2&offset=2").json
     assert page["count"] == 5
     assert [row["name"] for row in page["results"]] == ["number-2", "number-3"]
-    assert desk.ask("GET", f"{V3}?offset=5").json["results"] == []
-    assert desk.ask("GET", f"{V3}?limit=two").json["invalid_fields"].keys() == {"limit"}
+    assert api.request("GET", f"{V3}?offset=5").json["results"] == []
+    assert api.request("GET", f"{V3}?limit=two").json["invalid_fields"].keys() == {"limit"}
 
 
-def test_list_row_is_what_a_get_shows(desk: Desk) -> None:
-    """There are no light rows here."""
-    desk.active()
-    assert desk.ask("GET", V3).json["results"] == [desk.get()]
+def test_list_row_equals_a_get(api: ApiClient) -> None:
+    """Rows have all fields."""
+    api.active()
+    assert api.request("GET", V3).json["results"] == [api.get()]
 
 
 @pytest.mark.parametrize(
@@ -193,27 +193,31 @@ def test_list_row_is_what_a_get_shows(desk: Desk) -> None:
     ],
 )
 def test_dialects(
-    make_desk: Callable[..., Desk], dialect: str, command: object, created_at: str, policy: object
+    make_api: Callable[..., ApiClient],
+    dialect: str,
+    command: object,
+    created_at: str,
+    policy: object,
 ) -> None:
-    """A command is a list or one text, a stamp has a Z or is naive, a policy is told two ways."""
-    desk = make_desk(dialect)
+    """The dialects differ in command, timestamps and retention policy."""
+    api = make_api(dialect)
     logging = {"enabled": True, "retention_policy": {"period": 45}}
-    desk.create(command=["nginx", "-g", "daemon off;"], logging=logging)
-    it = desk.get()
+    api.create(command=["nginx", "-g", "daemon off;"], logging=logging)
+    it = api.get()
     assert (it["command"], it["created_at"]) == (command, created_at)
     assert it["logging"]["retention_policy"] == policy
 
 
-def test_logs_tell_what_has_happened_so_far(desk: Desk) -> None:
-    """Nothing before the containers are there; in either order, of one region if asked."""
-    desk.create(containers=[a_container(), a_container() | {"region_id": 26}])
+def test_logs_have_the_events_so_far(api: ApiClient) -> None:
+    """Empty before the containers exist; sorted either way, filtered by region."""
+    api.create(containers=[a_container(), a_container() | {"region_id": 26}])
     path = f"{V3}/my-instance/logs"
-    assert desk.ask("GET", path).json == {"count": 0, "results": []}
-    desk.after(1000)
-    told = desk.ask("GET", f"{path}?region_id=26").json["results"]
-    assert [(line["region_id"], line["pod"]) for line in told] == [(26, "my-instance-1-0")] * 2
-    assert "Pulling image nginx:latest" in told[0]["message"]
-    newest = desk.ask("GET", f"{path}?order_by=time.desc&limit=1").json
+    assert api.request("GET", path).json == {"count": 0, "results": []}
+    api.after(1000)
+    found = api.request("GET", f"{path}?region_id=26").json["results"]
+    assert [(line["region_id"], line["pod"]) for line in found] == [(26, "my-instance-1-0")] * 2
+    assert "Pulling image nginx:latest" in found[0]["message"]
+    newest = api.request("GET", f"{path}?order_by=time.desc&limit=1").json
     assert newest["count"] == 4
     assert "Listening on port 80" in newest["results"][0]["message"]
-    assert desk.ask("GET", f"{path}?order_by=pod").status == 400
+    assert api.request("GET", f"{path}?order_by=pod").status == 400

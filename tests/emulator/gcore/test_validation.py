@@ -1,10 +1,10 @@
-"""Which requests are refused, and how the refusal names the fields."""
+"""Which requests are rejected, and how errors name the fields."""
 
 from typing import Any
 
 import pytest
 
-from .helpers import V2, V3, Desk, a_container, a_deployment, an_instance
+from .helpers import V2, V3, ApiClient, a_container, a_deployment, an_instance
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"name": "abc"}, "name"),
@@ -37,15 +37,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "field"), BAD)
 @pytest.mark.parametrize("path", [V2, V3])
-def test_field_is_named(desk: Desk, path: str, changes: dict[str, Any], field: str) -> None:
-    """400, ValidationError, the path of the field and why; nothing is made."""
+def test_error_names_the_field(
+    api: ApiClient, path: str, changes: dict[str, Any], field: str
+) -> None:
+    """400, ValidationError, the path of the field and the problem; nothing is created."""
     request = a_deployment(**changes) if path == V3 else an_instance(**changes)
-    refused = desk.ask("POST", path, request)
+    refused = api.request("POST", path, request)
     assert refused.status == 400
     assert refused.json["exception_class"] == "ValidationError"
     assert refused.json["invalid_fields"].keys() == {field}
     assert field in refused.json["message"]
-    assert desk.ask("GET", path).json["count"] == 0
+    assert api.request("GET", path).json["count"] == 0
 
 
 @pytest.mark.parametrize(
@@ -61,19 +63,19 @@ def test_field_is_named(desk: Desk, path: str, changes: dict[str, Any], field: s
     ],
 )
 def test_fields_of_one_generation(
-    desk: Desk, path: str, changes: dict[str, Any], field: str
+    api: ApiClient, path: str, changes: dict[str, Any], field: str
 ) -> None:
-    """Flavours, keys and registries are named or known by UUID."""
+    """v2 and v3 refer to flavors, keys and registries differently."""
     request = a_deployment(**changes) if path == V3 else an_instance(**changes)
-    refused = desk.ask("POST", path, request)
+    refused = api.request("POST", path, request)
     assert (refused.status, refused.json["invalid_fields"].keys()) == (400, {field})
 
 
-def test_every_invalid_field_at_once(desk: Desk) -> None:
-    """An empty request is told all that it lacks."""
-    told = desk.ask("POST", V3, {}).json["invalid_fields"]
+def test_error_lists_every_invalid_field(api: ApiClient) -> None:
+    """The error of an empty request lists all missing fields."""
+    shown = api.request("POST", V3, {}).json["invalid_fields"]
     missing = ("name", "image", "listening_port", "containers", "flavor_name")
-    assert told == {name: ["Field required"] for name in missing}
+    assert shown == {name: ["Field required"] for name in missing}
 
 
 @pytest.mark.parametrize(
@@ -86,28 +88,28 @@ def test_every_invalid_field_at_once(desk: Desk) -> None:
         {"auth_enabled": True, "api_keys": []},
     ],
 )
-def test_update_is_checked_before_it_is_taken(desk: Desk, changes: dict[str, Any]) -> None:
-    """A refused PATCH has changed nothing."""
-    desk.active()
-    before = desk.get()
-    assert desk.update(**changes).status == 400
-    assert desk.get() == before
+def test_update_is_checked_before_it_is_applied(api: ApiClient, changes: dict[str, Any]) -> None:
+    """A rejected PATCH changes nothing."""
+    api.active()
+    before = api.get()
+    assert api.update(**changes).status == 400
+    assert api.get() == before
 
 
-def test_defaults_are_filled_in(desk: Desk) -> None:
-    """What a request leaves out is told with its default, so that clients find each key."""
+def test_defaults_are_filled_in(api: ApiClient) -> None:
+    """Omitted fields have their defaults, so that responses have every key."""
     probe = {"enabled": True, "probe": {"http_get": {"port": 80}}}
-    desk.create(probes={"readiness_probe": probe}, ingress_opts={}, logging={"enabled": True})
-    it = desk.get()
-    told = it["probes"]["readiness_probe"]["probe"]
-    assert told["http_get"] == {
+    api.create(probes={"readiness_probe": probe}, ingress_opts={}, logging={"enabled": True})
+    it = api.get()
+    shown = it["probes"]["readiness_probe"]["probe"]
+    assert shown["http_get"] == {
         "headers": {},
         "host": None,
         "path": "/",
         "port": 80,
         "schema": "HTTP",
     }
-    assert (told["period_seconds"], told["exec"], told["tcp_socket"]) == (5, None, None)
+    assert (shown["period_seconds"], shown["exec"], shown["tcp_socket"]) == (5, None, None)
     assert it["ingress_opts"] == {"disable_response_buffering": False}
     assert it["logging"]["topic_name"] is None
     scale = it["containers"][0]["scale"]
@@ -115,8 +117,8 @@ def test_defaults_are_filled_in(desk: Desk) -> None:
     assert set(scale["triggers"].values()) == {None}
 
 
-def test_triggers_come_back_as_sent(desk: Desk) -> None:
-    """All six of them."""
+def test_triggers_come_back_as_sent(api: ApiClient) -> None:
+    """All six triggers are returned unchanged."""
     sqs = {
         "activation_queue_length": 1,
         "aws_region": "eu-west-1",
@@ -132,18 +134,18 @@ def test_triggers_come_back_as_sent(desk: Desk) -> None:
         "http": {"rate": 10, "window": 60},
         "sqs": sqs,
     }
-    desk.create(containers=[a_container(triggers=triggers, cooldown_period=1)])
-    scale = desk.get()["containers"][0]["scale"]
+    api.create(containers=[a_container(triggers=triggers, cooldown_period=1)])
+    scale = api.get()["containers"][0]["scale"]
     more = {"aws_endpoint": None, "scale_on_delayed": False, "scale_on_flight": False}
     assert scale["triggers"] == triggers | {"sqs": sqs | more}
     assert scale["cooldown_period"] == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{"])
-def test_body_must_be_an_object(desk: Desk, body: bytes) -> None:
-    """Anything else is a 400 in the vendor's shape."""
-    path = V3.replace("{project_id}", str(desk.world.gcore.project_id))
-    headers = {"Authorization": f"APIKey {desk.world.gcore.api_key}"}
-    raw = desk.world.handle(desk.now, "POST", path, headers, body)
+def test_body_must_be_an_object(api: ApiClient, body: bytes) -> None:
+    """Any other body is a 400 in the vendor's format."""
+    path = V3.replace("{project_id}", str(api.world.gcore.project_id))
+    headers = {"Authorization": f"APIKey {api.world.gcore.api_key}"}
+    raw = api.world.handle(api.now, "POST", path, headers, body)
     assert raw.status == 400
     assert b"ValidationError" in raw.body

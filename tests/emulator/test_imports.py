@@ -1,4 +1,4 @@
-"""The certificate authority, and what an import of the emulator costs."""
+"""What importing the emulator needs."""
 
 import subprocess
 import sys
@@ -6,18 +6,18 @@ import sys
 import pytest
 
 from di_async import emulator
-from di_async.emulator.tls import Authority
+from di_async.emulator.http_server import CertificateAuthority
 
 
-def test_missing_trustme_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_trustme_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra the error names it."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'di-async\[emulator\]'"):
-        Authority()
+        CertificateAuthority()
 
 
 def test_import_needs_neither_pytest_nor_trustme() -> None:
-    """Who uses the pure world pays for neither."""
+    """The pure world imports neither."""
     code = (
         "from di_async.emulator import *; import sys; print({'pytest', 'trustme'} & {*sys.modules})"
     )
@@ -28,6 +28,6 @@ def test_import_needs_neither_pytest_nor_trustme() -> None:
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
-    """The door has the promised names and no others."""
+    """The package has the promised names only."""
     with pytest.raises(AttributeError, match="no attribute 'colour'"):
         _ = emulator.colour

@@ -1,0 +1,172 @@
+"""Small rules of the three lifecycles that no wait shows, each at its edge."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from di_async.core.waiting.observation import Action, Expectation
+from di_async.digitalocean import lifecycle as digitalocean
+from di_async.digitalocean.list_rows import RowSummary
+from di_async.exoscale import Model
+from di_async.exoscale import lifecycle as exoscale
+from di_async.exoscale.models import CODEC as EXOSCALE
+from di_async.gcore import lifecycle as gcore
+from di_async.gcore.desired_state import DesiredState
+from tests.digitalocean import helpers as do
+from tests.exoscale import helpers as exo
+from tests.gcore import helpers as gc
+from tests.support import a_spec
+
+ANY = Expectation(action=Action.ACTIVE, accepted_at=0.0)
+
+# --- DigitalOcean ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stamp", "real"),
+    [
+        ("1999-06-01T00:00:00Z", False),
+        ("2000-01-01T00:00:00Z", False),
+        ("2000-01-01T12:00:00Z", True),
+        ("2000-01-15T00:00:00Z", True),
+        ("2000-06-01T00:00:00Z", True),
+    ],
+)
+def test_times_up_to_2000_are_placeholders(stamp: str, real: bool) -> None:
+    """The vendor shows 1970 where there is no time yet."""
+    version = digitalocean.resource_version(do.read(do.an_instance(updated_at=stamp)))
+    assert (version.updated_at == datetime.fromisoformat(stamp)) is real
+    assert (version.updated_at is None) is not real
+
+
+def test_list_row_without_spec_says_so() -> None:
+    """An observation tells whether it shows the spec."""
+    assert digitalocean.observe(do.read(do.an_instance()), ANY).has_spec is True
+    assert digitalocean.observe(do.read(do.an_instance(spec=None)), ANY).has_spec is False
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"),
+    [
+        ({"pending_deployment_spec": {"version": 7}}, 7),
+        ({}, 3),
+        ({"spec": None}, 1),
+        ({"spec": None, "pending_deployment_spec": {"version": 0}}, 1),
+    ],
+)
+def test_spec_version_that_a_create_makes(answer: dict[str, Any], version: int) -> None:
+    """The pending one, else the shown one, else the one that was sent."""
+    spec = a_spec()
+    assert spec.version == 1
+    made = digitalocean.create_expectation(do.read(do.an_instance(**answer)), spec, 0.0)
+    assert made.target_spec_version == version
+
+
+def test_duration_key() -> None:
+    """Region and first GPU; empty text where one is not shown."""
+    assert digitalocean.duration_key(do.read(do.an_instance())) == ("atl1", do.GPU)
+    bare = do.an_instance(spec=None, region=None)
+    assert digitalocean.duration_key(do.read(bare)) == ("", "")
+    empty = do.an_instance(spec={**do.an_instance()["spec"], "model_deployments": []})
+    assert digitalocean.duration_key(do.read(empty)) == ("atl1", "")
+
+
+def test_row_key_is_the_same_for_both_forms_of_a_row() -> None:
+    """A row that was read from bytes and one that is a mapping."""
+    row = {"id": "x", "status": "active", "updated_at": "2024-01-09T20:44:32Z", "name": "web"}
+    short = RowSummary("x", "active", "2024-01-09T20:44:32Z")
+    assert digitalocean.row_key(row) == digitalocean.row_key(short)
+    assert digitalocean.row_key(short)[0] == "x"
+    assert digitalocean.row_key(row) != digitalocean.row_key({**row, "status": "error"})
+
+
+@pytest.mark.parametrize(
+    ("status", "changing", "pending"),
+    [
+        ("active", False, False),
+        ("active", True, True),
+        ("provisioning", False, True),
+        ("deleting", False, True),
+        ("error", True, False),
+        ("hibernating", False, True),
+    ],
+)
+def test_what_is_pending(status: str, changing: bool, pending: bool) -> None:
+    """All that ends by itself; a failure does not, whatever else is under way."""
+    assert digitalocean.is_pending(status, changing) is pending
+
+
+@pytest.mark.parametrize(
+    "row_key",
+    [
+        digitalocean.row_key,
+        exoscale.row_key,
+        gcore.instance_row_key,
+        gcore.deployment_row_key,
+    ],
+)
+@pytest.mark.parametrize("row", [None, [], "x"])
+def test_what_is_no_object_has_no_key(row_key: Any, row: Any) -> None:
+    """Such a row belongs to no resource."""
+    assert row_key(row) == ("", 0)
+
+
+# --- Gcore -------------------------------------------------------------------------------------
+
+
+def test_failure_grace_is_ten_minutes() -> None:
+    """An image is pulled again for that long."""
+    broken = gc.shown("PARTIALLYDEPLOYED", containers=[gc.a_container(error_message="no image")])
+    assert gcore.observe(gc.deployment(broken), ANY).failure_grace == 600.0
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("PARTIALLYDEPLOYED", "1 of 3 replicas ready"), ("DEPLOYING", None)]
+)
+def test_replicas_are_counted_while_some_are_ready(status: str, reason: str | None) -> None:
+    """In other states the count says nothing."""
+    counted = gc.a_container(deploy_status={"ready": 1, "total": 3})
+    found = gc.deployment(gc.shown(status, containers=[counted]))
+    assert gcore.observe(found, ANY).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("status", "deleting"),
+    [("DELETING", True), ("DELETED", True), ("ACTIVE", False), ("HIBERNATED", False)],
+)
+def test_what_is_being_deleted(status: str, deleting: bool) -> None:
+    """Two documented words say so, no other does."""
+    assert gcore.is_deleting(gc.deployment(gc.shown(status))) is deleting
+
+
+def test_shown_state_is_compared_whenever_it_was_read() -> None:
+    """A stopped deployment shows that it was stopped."""
+    assert gcore.shows_desired(DesiredState("stop"), gc.deployment(gc.shown("DISABLED")))
+    assert not gcore.shows_desired(DesiredState("stop"), gc.deployment(gc.shown("ACTIVE")))
+
+
+# --- Exoscale ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [("error", "state error: the API gives no reason"), ("downloading", None), ("ready", None)],
+)
+def test_model_failure_has_a_reason(state: str, reason: str | None) -> None:
+    """Only a failure has one."""
+    model = EXOSCALE.structure({"id": "m", "name": "web", "state": state}, Model)
+    assert exoscale.observe_model(model, ANY).reason == reason
+
+
+def test_digest_of_arguments_is_24_digits_of_sha256() -> None:
+    """Resume tokens of earlier versions hold it: it must not change."""
+    arguments = ["--api-key", "secret"]
+    digest = hashlib.sha256(orjson.dumps(arguments)).hexdigest()[:24]
+    before = exo.read(exo.in_full())
+    made = exoscale.update_expectation(before, {"inference-engine-parameters": arguments}, 0.0)
+    assert made.sent is not None
+    assert orjson.loads(made.sent) == {"inference-engine-parameters": digest}
+    assert len(digest) == 24

@@ -1,0 +1,250 @@
+"""The request budget at its edges: windows, other senders on the same token, streams of writes."""
+
+import math
+
+import pytest
+
+from di_async.core.http import Priority
+from di_async.core.rate_limit import RateLimitInfo, RequestBudget, TrafficEstimate
+
+
+def info(foreign: int, budget: RequestBudget, now: float) -> RateLimitInfo:
+    """Return the answer's headers when others have sent this many in the last hour."""
+    limit = budget.per_hour
+    return RateLimitInfo(limit=limit, remaining=limit - foreign - budget.used(now)[1])
+
+
+def told(budget: RequestBudget, *counts: tuple[float, int]) -> None:
+    """Let answers tell how many requests others have sent, each at its time."""
+    for now, foreign in counts:
+        budget.learn(now, info(foreign, budget, now))
+
+
+# --- windows -----------------------------------------------------------------------------------
+
+
+def test_defaults() -> None:
+    """DigitalOcean's documented limits, and a tenth in reserve."""
+    budget = RequestBudget()
+    assert (budget.per_minute, budget.per_hour, budget.reserve) == (250, 5000, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("now", "used"),
+    [
+        (60.9, (2, 2)),
+        (61.0, (1, 2)),
+        (91.0, (0, 2)),
+        (3600.9, (0, 2)),
+        (3601.0, (0, 1)),
+        (3631.0, (0, 0)),
+    ],
+)
+def test_a_slot_frees_a_second_after_the_providers(now: float, used: tuple[int, int]) -> None:
+    """A request may reach the provider later than it was counted here."""
+    budget = RequestBudget()
+    budget.record(0.0)
+    budget.record(30.0)
+    assert budget.used(now) == used
+
+
+def test_half_a_second_too_early_is_too_early() -> None:
+    """No slot is taken before it is free."""
+    budget = RequestBudget(per_minute=1)
+    budget.record(0.0)
+    assert not budget.take(60.5, Priority.READ)
+    assert budget.take(61.0, Priority.READ)
+
+
+@pytest.mark.parametrize(("limit", "free"), [(0, True), (1, False), (2, True)])
+def test_limit_from_headers(limit: int, free: bool) -> None:
+    """A limit of one request is taken seriously; zero is not a limit."""
+    budget = RequestBudget()
+    budget.learn(0.0, RateLimitInfo(limit=limit))
+    assert budget.take(0.0, Priority.READ)
+    assert (budget.delay(1.0, Priority.READ) == 0.0) is free
+
+
+# --- requests of others ------------------------------------------------------------------------
+
+
+def test_minute_full_of_others_leaves_one_request() -> None:
+    """Otherwise nobody would ever learn that they have stopped."""
+    budget = RequestBudget(per_minute=10)
+    told(budget, (0.0, 0), (30.0, 50))
+    assert budget.delay(31.0, Priority.READ) == 0.0
+    budget.record(31.0)
+    assert budget.delay(31.0, Priority.READ) > 0.0
+
+
+def test_what_others_sent_leaves_the_minute_after_a_minute() -> None:
+    """Their ten of a minute ago do not narrow this one."""
+    budget = RequestBudget(per_minute=12)
+    told(budget, (0.0, 10), (39.0, 20))
+    for _ in range(5):
+        budget.record(95.0)
+    assert budget.delay(99.9, Priority.READ) > 0.0
+    told(budget, (100.0, 20))
+    assert budget.delay(100.0, Priority.READ) == 0.0
+
+
+def test_count_of_others_may_fall_and_rise_again() -> None:
+    """What they send after a fall counts from there."""
+    budget = RequestBudget(per_minute=6)
+    told(budget, (0.0, 10), (10.0, 20), (20.0, 10))
+    for _ in range(3):
+        budget.record(89.0)
+    told(budget, (90.0, 15))
+    assert budget.delay(90.0, Priority.READ) > 0.0
+
+
+def test_probe_even_when_a_slot_frees_soon() -> None:
+    """Half a minute after the last request another may go, though the hour is used up."""
+    budget = RequestBudget(per_hour=2)
+    budget.record(0.0)
+    told(budget, (1.0, 1))
+    assert budget.delay(3600.5, Priority.READ) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("counts", "left"),
+    [
+        # 30 in each slot of 300 s: 360 in the next hour instead of 120.
+        ([(0.0, 30), (300.0, 60), (600.0, 90), (900.0, 120)], 4500 - 120 - 240),
+        # A count that falls adds nothing; it is compared again from there.
+        ([(0.0, 30), (100.0, 20), (300.0, 50), (600.0, 80), (900.0, 110)], 4500 - 110 - 240),
+        # Counts are compared a minute and a second apart at the closest.
+        ([(239.0, 30), (300.0, 60), (600.0, 90), (900.0, 120)], 4500 - 120 - 240),
+    ],
+)
+def test_others_are_expected_to_go_on(counts: list[tuple[float, int]], left: int) -> None:
+    """What they have sent in three slots in a row is subtracted for the coming hour."""
+    budget = RequestBudget()
+    told(budget, *counts)
+    assert budget.remaining(901.0) == pytest.approx(left)
+
+
+# --- streams -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("each", "priority", "steady"),
+    [
+        (10, Priority.MUTATION, False),
+        (11, Priority.MUTATION, True),
+        (60, Priority.CONFIRM, False),
+        (60, Priority.SWEEP, False),
+    ],
+)
+def test_stream_is_more_than_two_writes_a_minute(
+    each: int, priority: Priority, steady: bool
+) -> None:
+    """In three slots of five minutes; the polling's own requests are no writes."""
+    budget = RequestBudget(per_minute=1000)
+    for slot in range(4):
+        for number in range(each):
+            budget.record(slot * 300.0 + number, priority)
+    assert budget.steady(910.0) is steady
+
+
+def traffic(*counts: float) -> TrafficEstimate:
+    """Return an estimate of so many requests in each slot of 300 s."""
+    estimate = TrafficEstimate()
+    for slot, count in enumerate(counts):
+        estimate.add(300.0 * slot + 295.0, count)
+    return estimate
+
+
+def test_traffic_is_counted_in_slots_of_five_minutes() -> None:
+    """Each request once."""
+    estimate = TrafficEstimate()
+    assert (estimate.slots, estimate.last_at) == ({}, -math.inf)
+    estimate.add(299.9)
+    estimate.add(300.0)
+    estimate.add(301.0)
+    assert estimate.slots == {0: 1.0, 1: 2.0}
+
+
+def test_traffic_of_an_hour_is_twelve_slots() -> None:
+    """The current one included; older ones are forgotten, two later."""
+    estimate = traffic(*[1.0] * 21)
+    assert estimate.in_hour(20 * 300.0 + 1) == 12
+    assert (min(estimate.slots), max(estimate.slots)) == (7, 20)
+
+
+@pytest.mark.parametrize(
+    ("counts", "rate"),
+    [
+        ((1, 30, 60, 90, 1), 0.1),
+        ((1, 60, 30, 90, 1), 0.1),
+        ((1, 60, 90, 30, 1), 0.1),
+        ((90, 90, 0, 90, 90), 0.0),
+    ],
+)
+def test_steady_traffic_is_the_least_of_three_full_slots(
+    counts: tuple[float, ...], rate: float
+) -> None:
+    """Neither the current slot nor older ones matter."""
+    assert traffic(*counts).steady(4 * 300.0 + 296) == pytest.approx(rate)
+
+
+def test_missing_slot_is_no_traffic() -> None:
+    """Two slots are too few."""
+    assert traffic(30, 30).steady(600.0) == 0.0
+
+
+@pytest.mark.parametrize(("later", "rate"), [(90.0, 0.1), (90.1, 0.0)])
+def test_steady_traffic_ends_after_a_lull(later: float, rate: float) -> None:
+    """Nothing for more than 90 seconds."""
+    assert traffic(30, 30, 30, 30).steady(3 * 300.0 + 295 + later) == rate
+
+
+def test_growth_is_what_an_hour_will_hold_beyond_the_last() -> None:
+    """A burst does not grow."""
+    assert traffic(30, 30, 30).expected_growth(900.0) == pytest.approx(360 - 90)
+    assert traffic(0, 0, 500).expected_growth(900.0) == 0.0
+
+
+# --- the queue and refunds ---------------------------------------------------------------------
+
+
+def test_refund_frees_the_slot_in_both_windows() -> None:
+    """The request never reached the provider."""
+    budget = RequestBudget(per_minute=1, per_hour=1)
+    budget.record(5.0)
+    assert budget.used(6.0) == (1, 1)
+    budget.refund(5.0)
+    assert budget.used(6.0) == (0, 0)
+    assert budget.take(6.0, Priority.READ)
+
+
+def test_falling_count_of_others_leaves_the_minute_whole() -> None:
+    """Neither narrower nor wider than its limit."""
+    budget = RequestBudget(per_minute=3)
+    told(budget, (0.0, 10), (30.0, 5))
+    for _ in range(3):
+        assert budget.delay(31.0, Priority.READ) == 0.0
+        budget.record(31.0)
+    assert budget.delay(31.0, Priority.READ) > 0.0
+
+
+def test_mutation_is_released_though_a_sweep_behind_it_must_wait() -> None:
+    """The reserve is for it."""
+    budget = RequestBudget(per_minute=2, reserve=0.5)
+    budget.record(0.0)
+    budget.join(Priority.SWEEP, "sweep")
+    budget.join(Priority.MUTATION, "mutation")
+    ready, wait = budget.release(1.0)
+    assert ready == ["mutation"]
+    assert wait is not None
+    assert wait > 0
+
+
+def test_sweep_alone_in_the_queue_does_not_take_the_reserve() -> None:
+    """It waits until the first request has left the window."""
+    budget = RequestBudget(per_minute=2, reserve=0.5)
+    budget.record(0.0)
+    budget.join(Priority.SWEEP, "sweep")
+    assert budget.release(1.0) == ([], 60.0)
+    assert budget.release(60.5) == ([], 0.5)
+    assert budget.release(61.0) == (["sweep"], None)
