@@ -146,15 +146,14 @@ class InferenceApi(ResourceApi[R]):
         """Return a write's decoded answer and its tasks. Raises `DecodeError`."""
         raise NotImplementedError
 
-    def _created(
-        self,
-        id: str,
-        initial: Any,
-        operations: Sequence[ResourceRef] = (),
-        *,
-        adopted: bool = False,
-    ) -> Change[R]:
+    def _created(self, id: str, answer: AcceptedWrite, *, adopted: bool = False) -> Change[R]:
         expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
+        return self._change(id, expectation, answer, adopted)
+
+    def _change(
+        self, id: str, expectation: Expectation, answer: AcceptedWrite, adopted: bool
+    ) -> Change[R]:
+        initial, operations = answer
         return self._engine.change(
             self._adapter,
             id,
@@ -187,14 +186,14 @@ class InferenceApi(ResourceApi[R]):
         request, call = plan.request, CallRecord()
 
         async def send() -> Change[R]:
-            answer, operations = self._accepted(await self._engine.json(request, call))
+            answer = self._accepted(await self._engine.json(request, call))
             logger.info("%s of %s accepted", plan.desired.kind, id)
-            return self._modified(id, plan, answer, operations)
+            return self._modified(id, plan, answer)
 
         def accepted(live: R) -> Change[R] | None:
             if not shows_desired(plan.desired, live):
                 return None
-            return self._modified(id, plan, live, adopted=True)
+            return self._modified(id, plan, (live, ()), adopted=True)
 
         return await recover_write(
             self._engine,
@@ -209,28 +208,12 @@ class InferenceApi(ResourceApi[R]):
         )
 
     def _modified(
-        self,
-        id: str,
-        plan: PlannedWrite[R],
-        answer: Any,
-        operations: Sequence[ResourceRef] = (),
-        *,
-        adopted: bool = False,
+        self, id: str, plan: PlannedWrite[R], answer: AcceptedWrite, *, adopted: bool = False
     ) -> Change[R]:
-        expectation = update_expectation(
-            plan.before,
-            plan.desired,
-            self._engine.clock.now(),
-            differed_before=desired_is_proof(plan.desired, plan.before, answer),
-        )
-        return self._engine.change(
-            self._adapter,
-            id,
-            expectation,
-            operations=operations,
-            initial=answer,
-            adopted=adopted,
-        )
+        proof = desired_is_proof(plan.desired, plan.before, answer[0])
+        now = self._engine.clock.now()
+        expectation = update_expectation(plan.before, plan.desired, now, differed_before=proof)
+        return self._change(id, expectation, answer, adopted)
 
     async def _delete(self, id: str, location: str, ready_timeout: float) -> Change[None]:
         request = self._request("delete", id)

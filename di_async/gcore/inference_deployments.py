@@ -99,7 +99,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
             self._engine,
             self._request("create", json=body),
             name,
-            accept=lambda answer: self._created(name, *self._accepted(answer)),
+            accept=lambda answer: self._created(name, self._accepted(answer)),
             find=partial(self._find, name),
             candidate=partial(candidate, name, body),
             adopt=partial(self._adopted, name),
@@ -118,7 +118,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         logger.warning(
             "%s was created by a request whose answer was lost; waiting without its task", name
         )
-        return self._created(name, found, adopted=True)
+        return self._created(name, (found, ()), adopted=True)
 
     async def update(
         self,

@@ -108,7 +108,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
                 ),
                 attempts=1,
             )
-        return self._created(created.id, created)
+        return self._created(created.id, (created, ()))
 
     async def update(
         self,

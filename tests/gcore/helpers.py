@@ -1,4 +1,4 @@
-"""What the tests of Gcore share: answers as the API gives them, and a client on them."""
+"""Responses as the API returns them, and clients that receive them."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,21 +23,21 @@ V3 = f"/cloud/v3/inference/{PROJECT}/deployments"
 ONE = f"{V3}/{NAME}"
 TASK_PATH = f"/cloud/v1/tasks/{TASK}"
 HIDDEN = "planted-PLANTED-99"
-"""A secret that must be seen nowhere."""
+"""A secret that must not appear in any output."""
 
 
 def sample(name: str) -> Any:
-    """The vendor's example of that name."""
+    """Return the vendor's example of this name."""
     return orjson.loads((SAMPLES / f"{name}.json").read_bytes())
 
 
 def a_container(**fields: Any) -> dict[str, Any]:
-    """One region, one to three replicas."""
+    """Return a container in one region with one to three replicas."""
     return {"region_id": 7, "scale": {"min": 1, "max": 3}, **fields}
 
 
 def a_spec(**fields: Any) -> dict[str, Any]:
-    """The least that makes a v3 deployment."""
+    """Return the smallest valid v3 deployment."""
     return {
         "name": NAME,
         "flavor_name": "inference-16vcpu-232gib-1xh100-80gb",
@@ -49,7 +49,7 @@ def a_spec(**fields: Any) -> dict[str, Any]:
 
 
 def shown(status: str = "ACTIVE", **fields: Any) -> dict[str, Any]:
-    """A v3 deployment as GET shows it."""
+    """Return a v3 deployment as GET shows it."""
     return {
         **a_spec(),
         "project_id": PROJECT,
@@ -68,12 +68,12 @@ def shown(status: str = "ACTIVE", **fields: Any) -> dict[str, Any]:
 
 
 def an_instance(status: str = "ACTIVE", **fields: Any) -> dict[str, Any]:
-    """A v2 instance as GET shows it: the vendor's example."""
+    """Return a v2 instance as GET shows it: the vendor's example."""
     return {**sample("update_200"), "status": status, **fields}
 
 
 def a_task(state: str = "FINISHED", **fields: Any) -> dict[str, Any]:
-    """A task as GET shows it."""
+    """Return a task as GET shows it."""
     return {
         "id": TASK,
         "state": state,
@@ -86,31 +86,31 @@ def a_task(state: str = "FINISHED", **fields: Any) -> dict[str, Any]:
 
 
 def deployment(raw: Mapping[str, Any]) -> InferenceDeployment:
-    """The model of what v3 shows."""
+    """Return the model of a v3 deployment."""
     return CODEC.structure(raw, InferenceDeployment)
 
 
 def instance(raw: Mapping[str, Any]) -> InferenceInstance:
-    """The model of what v2 shows."""
+    """Return the model of a v2 instance."""
     return CODEC.structure(raw, InferenceInstance)
 
 
 AnyRoutes = Mapping[str, Any]
-"""What answers each route: a step, or a list of them."""
+"""The response to each route, or a list of responses."""
 
 
 def no_such(what: str = "Inference instance") -> Response:
-    """The API's 404."""
+    """Return the API's own 404."""
     return answer(404, {"exception_class": "NotFoundError", "message": f"{what} not found"})
 
 
 def accepted() -> Response:
-    """A v3 write's answer."""
+    """Return the response to a v3 write."""
     return answer(200, {"tasks": [TASK]})
 
 
 class Routes(ScriptTransport):
-    """Answers by `METHOD path`, one after the other; the last of a route is given for ever."""
+    """Returns responses by `METHOD path` in order; the last one of a route is repeated."""
 
     def __init__(self, routes: AnyRoutes) -> None:
         super().__init__((), latency_s=0.05)
@@ -120,18 +120,18 @@ class Routes(ScriptTransport):
         }
 
     def step_for(self, request: Request) -> Step:
-        """What comes next on its route."""
+        """Return the next response of the route."""
         steps = self.routes[f"{request.method} {request.path}"]
         return steps.pop(0) if len(steps) > 1 else steps[0]
 
     def asked(self, method: str, path: str | None = None) -> list[Request]:
-        """The requests of one method, of all paths or of one."""
+        """Return the requests with this method, to all paths or to one."""
         return [r for r in self.requests if r.method == method and path in (None, r.path)]
 
 
 @asynccontextmanager
 async def routed(routes: AnyRoutes, **options: Any) -> AsyncIterator[tuple[Gcore, Routes]]:
-    """A client whose requests are answered by route."""
+    """Yield a client that receives responses by route."""
     network = Routes(routes)
     options = {"project_id": PROJECT, **options}
     async with Gcore(KEY, transport=network, **options) as client:
@@ -140,7 +140,7 @@ async def routed(routes: AnyRoutes, **options: Any) -> AsyncIterator[tuple[Gcore
 
 @asynccontextmanager
 async def scripted(*steps: Step, **options: Any) -> AsyncIterator[tuple[Gcore, ScriptTransport]]:
-    """A client whose requests are answered from one list."""
+    """Yield a client that receives these responses in order."""
     network = ScriptTransport(steps)
     options = {"project_id": PROJECT, **options}
     async with Gcore(KEY, transport=network, **options) as client:
@@ -148,6 +148,6 @@ async def scripted(*steps: Step, **options: Any) -> AsyncIterator[tuple[Gcore, S
 
 
 def sent(request: Request) -> Any:
-    """A request's body."""
+    """Return the decoded body of a request."""
     assert request.body is not None
     return orjson.loads(request.body)
