@@ -198,6 +198,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_each_module_is_importable_alone(tmp_path: Path) -> None:
     """In a process that has imported nothing of ours; of what only programs import, each folder."""

@@ -106,8 +106,8 @@ class World:
         response, status = self._respond(
             provider, call, lambda error: provider.error_response(error, request_id)
         )
-        usual = provider.headers(now, status, request_id)
-        response = evolve(response, headers={**usual, **response.headers})
+        defaults = provider.headers(now, status, request_id)
+        response = evolve(response, headers={**defaults, **response.headers})
         operation = call.operation or f"{request.method} (unknown)"
         self._counter.add(now, operation, response.status)
         self.requests.append((now, request.method, path, response.status))

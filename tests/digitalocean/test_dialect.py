@@ -22,12 +22,13 @@ from di_async import (
 )
 from di_async.core.http import Request, Response
 from di_async.digitalocean.dialect import DigitalOceanDialect
-from tests.digitalocean.helpers import ROOT, TOKEN
-from tests.support import answer, plain
+from tests.builders.digitalocean import BASE
+from tests.digitalocean.helpers import TOKEN
+from tests.fake_network import answer, plain
 
 WALL = 1_704_833_072.0
 SPEAKS = DigitalOceanDialect(Secret(TOKEN))
-ASKED = Request("GET", f"{ROOT}/x")
+ASKED = Request("GET", f"{BASE}/x")
 HTML = "<html><body>Bad Gateway dop_v1_abcdef123456</body></html>"
 
 
@@ -54,7 +55,7 @@ def test_headers_without_a_body() -> None:
 
 def test_headers_with_a_body() -> None:
     """A body is JSON, and says so."""
-    told = SPEAKS.headers(Request("POST", ROOT, body=b"{}"), WALL)
+    told = SPEAKS.headers(Request("POST", BASE, body=b"{}"), WALL)
     assert told["Content-Type"] == "application/json"
 
 
@@ -87,7 +88,7 @@ def test_documented_body() -> None:
     """`id`, `message` and `request_id` are read, and told in one line with the request."""
     error = refusal(409, id="conflict", message="name is taken", request_id="r-1")
     assert (error.code, error.message, error.request_id) == ("conflict", "name is taken", "r-1")
-    assert str(error) == f"GET {ROOT}/x: 409 conflict: name is taken (request id r-1)"
+    assert str(error) == f"GET {BASE}/x: 409 conflict: name is taken (request id r-1)"
 
 
 def test_request_id_in_the_header() -> None:

@@ -27,6 +27,7 @@ from di_async import (
 )
 from di_async.digitalocean import DedicatedInferences, DedicatedInferenceSpec
 from di_async.emulator import Emulator, running
+from tests.builders.digitalocean import a_spec
 from tests.functional.helpers import (
     ACCOUNT_TOKEN,
     FAST,
@@ -36,7 +37,6 @@ from tests.functional.helpers import (
     server,
     told,
 )
-from tests.support import a_spec
 
 ONCE = RetryPolicy(attempts=1)
 ECHO = f'{{"id": "bad", "message": "no {ACCOUNT_TOKEN} nor {HF_TOKEN}"}}'.encode()

@@ -26,8 +26,9 @@ from di_async.gcore.api import (
     in_region,
     read_page,
 )
-from tests.gcore.helpers import HIDDEN, KEY, V3, a_container, a_spec
-from tests.support import answer
+from tests.builders.gcore import HIDDEN, a_container, a_spec
+from tests.fake_network import answer
+from tests.gcore.helpers import KEY, V3
 
 WALL = 1_760_000_000.0
 GET = Request("GET", V3)

@@ -7,8 +7,9 @@ import pytest
 
 from di_async import InvalidInputError, NotFoundError, RequestBudget, Secret
 from di_async.gcore import Gcore
-from tests.gcore.helpers import HIDDEN, ID, KEY, V3, Routes, an_instance, routed, shown
-from tests.support import answer
+from tests.builders.gcore import HIDDEN, ID, a_deployment, an_instance
+from tests.fake_network import FakeNetwork, answer
+from tests.gcore.helpers import KEY, V3, routed
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -72,7 +73,7 @@ def test_default_budget() -> None:
 
 async def test_v3_without_a_project() -> None:
     """v3 calls without a project raise before anything is sent; v2 works."""
-    network = Routes({f"GET /cloud/v2/inference/deployments/{ID}": answer(200, an_instance())})
+    network = FakeNetwork({f"GET /cloud/v2/inference/deployments/{ID}": answer(200, an_instance())})
     async with Gcore(KEY, transport=network) as client:
         with pytest.raises(InvalidInputError, match="GCORE_CLOUD_PROJECT_ID"):
             await client.inference_deployments.get("web")
@@ -93,7 +94,7 @@ async def test_reserved_names(name: str) -> None:
 
 async def test_names_are_quoted() -> None:
     """A name with a slash stays one path segment."""
-    async with routed({f"GET {V3}/a%2Fb": answer(200, shown(name="a/b"))}) as (client, _):
+    async with routed({f"GET {V3}/a%2Fb": answer(200, a_deployment(name="a/b"))}) as (client, _):
         assert (await client.inference_deployments.get("a/b")).name == "a/b"
 
 
@@ -102,7 +103,7 @@ async def test_key_is_masked(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     key = f"77${HIDDEN}"
     echo = answer(404, {"exception_class": "NotFoundError", "message": f"APIKey {key}"})
-    network = Routes({f"GET {V3}/web": echo})
+    network = FakeNetwork({f"GET {V3}/web": echo})
     async with Gcore(Secret(key), 42, transport=network) as client:
         with pytest.raises(NotFoundError) as caught:
             await client.inference_deployments.get("web")

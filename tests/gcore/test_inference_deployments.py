@@ -14,27 +14,21 @@ from di_async import (
     WaitTimeoutError,
 )
 from di_async.gcore import Accepted, InferenceDeploymentSpec
-from tests.gcore.helpers import (
+from tests.builders.gcore import (
     HIDDEN,
     NAME,
-    ONE,
     PROJECT,
     TASK,
-    TASK_PATH,
-    V3,
-    Routes,
     a_container,
+    a_deployment,
     a_spec,
     a_task,
     accepted,
-    deployment,
     no_such,
-    routed,
-    scripted,
-    sent,
-    shown,
+    read_deployment,
 )
-from tests.support import Step, answer
+from tests.fake_network import FakeNetwork, Step, answer
+from tests.gcore.helpers import ONE, TASK_PATH, V3, routed, scripted, sent
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -44,7 +38,7 @@ POST, PATCH, DELETE = f"POST {V3}", f"PATCH {ONE}", f"DELETE {ONE}"
 
 def reads(*statuses: str, **fields: Any) -> list[Step]:
     """Return one response to GET for each status."""
-    return [answer(200, shown(status, **fields)) for status in statuses]
+    return [answer(200, a_deployment(status, **fields)) for status in statuses]
 
 
 def tasks(*states: str, **fields: Any) -> list[Step]:
@@ -52,7 +46,7 @@ def tasks(*states: str, **fields: Any) -> list[Step]:
     return [answer(200, a_task(state, **fields)) for state in states]
 
 
-def routes_of(network: Routes) -> list[str]:
+def routes_of(network: FakeNetwork) -> list[str]:
     """Return the requests in order, without repetitions."""
     routes = [f"{request.method} {request.path}" for request in network.requests]
     return [one for i, one in enumerate(routes) if i == 0 or routes[i - 1] != one]
@@ -63,7 +57,7 @@ def routes_of(network: Routes) -> list[str]:
 
 async def test_list() -> None:
     """A listing reads all pages and returns each row once."""
-    rows = [shown(name=f"web-{i}") for i in range(3)]
+    rows = [a_deployment(name=f"web-{i}") for i in range(3)]
 
     def page(request: Any) -> Any:
         params = dict(request.params)
@@ -80,8 +74,8 @@ async def test_list() -> None:
 
 async def test_get() -> None:
     """`get` returns a deployment, or raises an error that names the project."""
-    async with scripted(answer(200, shown()), no_such()) as (client, _):
-        assert await client.inference_deployments.get(NAME) == deployment(shown())
+    async with scripted(answer(200, a_deployment()), no_such()) as (client, _):
+        assert await client.inference_deployments.get(NAME) == read_deployment(a_deployment())
         with pytest.raises(NotFoundError, match=f"project {PROJECT}"):
             await client.inference_deployments.get("other")
 
@@ -243,7 +237,7 @@ async def test_resume_in_another_project() -> None:
 @pytest.mark.parametrize("body", [{"tasks": [7]}, {"tasks": [""]}, {"tasks": {}}])
 async def test_odd_tasks(body: Any) -> None:
     """An unreadable answer counts as lost, so the name is looked up."""
-    routes = {POST: answer(200, body), GET: answer(200, shown(created_at=None, envs=None))}
+    routes = {POST: answer(200, body), GET: answer(200, a_deployment(created_at=None, envs=None))}
     async with routed(routes) as (client, _):
         assert (await client.inference_deployments.create(a_spec())).adopted
 

@@ -6,20 +6,17 @@ import pytest
 
 from di_async import DeploymentFailedError, InvalidInputError, NotFoundError, SupersededError
 from di_async.gcore import InferenceInstanceSpec
-from tests.gcore.helpers import (
+from tests.builders.gcore import (
     ID,
     PROJECT,
-    V2,
     a_container,
     an_instance,
-    instance,
     no_such,
-    routed,
+    read_instance,
     sample,
-    scripted,
-    sent,
 )
-from tests.support import Step, answer
+from tests.fake_network import Step, answer
+from tests.gcore.helpers import V2, routed, scripted, sent
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -38,7 +35,7 @@ async def test_get_and_list() -> None:
     rows = answer(200, {"count": 2, "results": [an_instance(), an_instance(id="b", name="other")]})
     async with routed({GET: reads("ACTIVE"), LIST: rows}) as (client, _):
         api = client.inference_instances
-        assert await api.get(ID) == instance(an_instance())
+        assert await api.get(ID) == read_instance(an_instance())
         assert [one.id async for one in api.list()] == [ID, "b"]
         assert [one.id async for one in api.list(name="other")] == ["b"]
 
@@ -60,7 +57,7 @@ async def test_create(spec: Any) -> None:
     async with routed(routes) as (client, network):
         change = await client.inference_instances.create(spec)
         found = await change.wait()
-    assert (change.id, change.initial) == (ID, instance(an_instance("NEW")))
+    assert (change.id, change.initial) == (ID, read_instance(an_instance("NEW")))
     assert found.status == "ACTIVE"
     assert sent(network.requests[0]) == REQUEST
 

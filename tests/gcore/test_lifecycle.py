@@ -18,7 +18,14 @@ from di_async.gcore.lifecycle import (
     update_expectation,
 )
 from di_async.gcore.models import CODEC, Accepted, Task
-from tests.gcore.helpers import a_container, a_task, an_instance, deployment, instance, shown
+from tests.builders.gcore import (
+    a_container,
+    a_deployment,
+    a_task,
+    an_instance,
+    read_deployment,
+    read_instance,
+)
 
 CREATE = Expectation(action=Action.CREATE, accepted_at=0.0)
 ASLEEP = [a_container(scale={"min": 0, "max": 3})]
@@ -42,14 +49,14 @@ def observed(status: str, desired: DesiredState | None = None, **fields: Any) ->
     expectation = CREATE
     if desired is not None:
         expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())
-    return observe(deployment(shown(status, **fields)), expectation)
+    return observe(read_deployment(a_deployment(status, **fields)), expectation)
 
 
 @pytest.mark.parametrize(("status", "phase"), PHASES.items())
 def test_phases(status: str, phase: Phase) -> None:
     """Each documented word has a phase, in v3 and in v2."""
     assert (observed(status).phase, observed(status).documented) == (phase, True)
-    assert observe(instance(an_instance(status, containers=ASLEEP)), CREATE).phase is phase
+    assert observe(read_instance(an_instance(status, containers=ASLEEP)), CREATE).phase is phase
 
 
 @pytest.mark.parametrize("status", ["", "HIBERNATED"])
@@ -67,7 +74,7 @@ def test_scaled_to_zero() -> None:
 
 def test_v2_pending_that_may_not_scale_to_zero() -> None:
     """In v2, PENDING with a minimum of one replica is not ready."""
-    assert observe(instance(an_instance("PENDING")), CREATE).phase is Phase.WORKING
+    assert observe(read_instance(an_instance("PENDING")), CREATE).phase is Phase.WORKING
 
 
 def test_error_message_fails_after_a_grace() -> None:
@@ -86,7 +93,7 @@ def test_stopped_fails_after_a_grace() -> None:
 @pytest.mark.parametrize("status", ["ERROR", "FAILED"])
 def test_failure_reason(status: str) -> None:
     """ERROR and FAILED fail at once, with the containers' messages."""
-    found = observe(instance(an_instance(status, containers=BROKEN)), CREATE)
+    found = observe(read_instance(an_instance(status, containers=BROKEN)), CREATE)
     assert (found.reason, found.failure_grace) == ("region 7: ImagePullBackOff", None)
     assert observed(status).reason == "the API gives no reason"
 
@@ -138,7 +145,7 @@ def test_matches_sent() -> None:
 
 def test_update_expectation() -> None:
     """The phase before the write depends on the desired state."""
-    before = deployment(shown("ACTIVE"))
+    before = read_deployment(a_deployment("ACTIVE"))
     expectation = update_expectation(before, DesiredState("stop"), 5.0, differed_before=True)
     assert (expectation.action, expectation.accepted_at, expectation.differed_before) == (
         Action.UPDATE,
@@ -154,7 +161,7 @@ def test_update_expectation() -> None:
 
 def test_proof_of_a_v3_update() -> None:
     """The new fields prove an update; one that changes nothing has no proof."""
-    before = deployment(shown())
+    before = read_deployment(a_deployment())
     assert (
         desired_is_proof(desired_state({"image": "new"}, before), before, Accepted(("t",))) is True
     )
@@ -167,22 +174,29 @@ def test_proof_of_a_v3_update() -> None:
 @pytest.mark.parametrize(("status", "proof"), [("DEPLOYING", True), ("ACTIVE", False)])
 def test_proof_of_a_v2_update(status: str, proof: bool) -> None:
     """The PUT's answer shows the new fields, so it must show progress as well."""
-    before = instance(an_instance())
+    before = read_instance(an_instance())
     desired = desired_state({"image": "new"}, before)
-    assert desired_is_proof(desired, before, instance(an_instance(status, image="new"))) is proof
+    assert (
+        desired_is_proof(desired, before, read_instance(an_instance(status, image="new"))) is proof
+    )
 
 
 @pytest.mark.parametrize(("status", "proof"), [("ACTIVE", True), ("DISABLED", False)])
 def test_proof_of_a_stop(status: str, proof: bool) -> None:
     """DISABLED proves nothing if it was shown before the stop."""
-    assert desired_is_proof(DesiredState("stop"), deployment(shown(status)), Accepted()) is proof
+    assert (
+        desired_is_proof(DesiredState("stop"), read_deployment(a_deployment(status)), Accepted())
+        is proof
+    )
 
 
 def test_shows_desired() -> None:
     """A desired state is shown only if it can be compared and matches."""
-    assert shows_desired(DesiredState("stop"), deployment(shown("DISABLED")))
-    assert not shows_desired(DesiredState("update", {"image": "new"}), deployment(shown()))
-    assert not shows_desired(DesiredState("update", {}), deployment(shown()))
+    assert shows_desired(DesiredState("stop"), read_deployment(a_deployment("DISABLED")))
+    assert not shows_desired(
+        DesiredState("update", {"image": "new"}), read_deployment(a_deployment())
+    )
+    assert not shows_desired(DesiredState("update", {}), read_deployment(a_deployment()))
 
 
 @pytest.mark.parametrize(
@@ -211,17 +225,17 @@ def test_reason_of_a_failed_task(error: str | None, reason: str) -> None:
 
 def test_duration_key() -> None:
     """Regions and flavor decide how long changes take."""
-    found = deployment(shown(containers=BROKEN))
+    found = read_deployment(a_deployment(containers=BROKEN))
     assert duration_key(found) == ("7,8", "inference-16vcpu-232gib-1xh100-80gb")
-    assert duration_key(instance(an_instance()))[1] == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+    assert duration_key(read_instance(an_instance()))[1] == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
 def test_row_key() -> None:
     """A row's id, and a fingerprint that changes with any field."""
-    assert row_key(shown(), "name")[0] == "my-instance"
+    assert row_key(a_deployment(), "name")[0] == "my-instance"
     assert row_key(an_instance(), "id")[0] == an_instance()["id"]
-    assert row_key(shown(), "name") == row_key(shown(), "name")
-    assert row_key(shown(), "name") != row_key(shown(timeout=1), "name")
+    assert row_key(a_deployment(), "name") == row_key(a_deployment(), "name")
+    assert row_key(a_deployment(), "name") != row_key(a_deployment(timeout=1), "name")
 
 
 @pytest.mark.parametrize("row", [None, [], "x", {}])
@@ -236,4 +250,4 @@ def test_row_key_of_an_odd_row(row: Any) -> None:
 )
 def test_is_pending(status: str, pending: bool) -> None:
     """Only changes that end by themselves are pending."""
-    assert is_pending(deployment(shown(status))) is pending
+    assert is_pending(read_deployment(a_deployment(status))) is pending

@@ -18,25 +18,20 @@ from di_async import (
     TransportError,
 )
 from di_async.core.http import Response
-from tests.gcore.helpers import (
+from tests.builders.gcore import (
     HIDDEN,
     ID,
     NAME,
-    ONE,
-    TASK_PATH,
-    V2,
-    V3,
+    a_deployment,
     a_spec,
     a_task,
     accepted,
     an_instance,
     no_such,
-    routed,
     sample,
-    sent,
-    shown,
 )
-from tests.support import Step, answer
+from tests.fake_network import Step, answer
+from tests.gcore.helpers import ONE, TASK_PATH, V2, V3, routed, sent
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -55,7 +50,7 @@ LOST: list[Step] = [
 
 def ours(status: str = "ACTIVE", **fields: Any) -> Any:
     """Return the deployment that our create made just now."""
-    return answer(200, shown(status, **{"created_at": None, "envs": None, **fields}))
+    return answer(200, a_deployment(status, **{"created_at": None, "envs": None, **fields}))
 
 
 # --- v3: names are unique --------------------------------------------------------------------

@@ -10,8 +10,9 @@ from di_async.gcore import InferenceInstance, InferenceInstanceSpec
 from di_async.gcore.desired_state import digest_secrets, matches
 from di_async.gcore.models import CODEC, Container
 from di_async.gcore.spec import NEVER_SHOWN, merged_body
-from tests.gcore.helpers import ID, SAMPLES, V2, a_container, instance, routed, sample, sent
-from tests.support import answer
+from tests.builders.gcore import ID, SAMPLES, a_container, read_instance, sample
+from tests.fake_network import answer
+from tests.gcore.helpers import V2, routed, sent
 
 USED = {
     *("update_request", "update_200", "containers_request", "containers_200"),
@@ -28,7 +29,7 @@ def test_every_sample_is_used() -> None:
 
 def test_answer() -> None:
     """The model has the documented field names."""
-    found = instance(sample("update_200"))
+    found = read_instance(sample("update_200"))
     assert (found.id, found.name, found.status) == (ID, "my-instance", "ACTIVE")
     assert (found.image, found.listening_port, found.flavor_id) == ("nginx:latest", 8080, ID)
     assert (found.address, found.auth_enabled, found.timeout) == (
@@ -49,7 +50,7 @@ def test_answer() -> None:
 def test_every_field_of_the_response_is_decoded() -> None:
     """The model as JSON equals the response."""
     raw = sample("update_200")
-    found = {**attrs.asdict(instance(raw)), "created_at": raw["created_at"]}
+    found = {**attrs.asdict(read_instance(raw)), "created_at": raw["created_at"]}
     assert _without_nulls(found) == raw
 
 
@@ -74,7 +75,7 @@ def test_containers(name: str) -> None:
 @pytest.mark.parametrize("name", ["api_key_ids", "command", "envs"])
 def test_fields(name: str) -> None:
     """The examples of single fields match the whole answer."""
-    assert to_wire(getattr(instance(sample("update_200")), name)) == sample(name)
+    assert to_wire(getattr(read_instance(sample("update_200")), name)) == sample(name)
 
 
 def test_request_as_spec() -> None:
@@ -102,7 +103,7 @@ def test_which_fields_are_never_shown() -> None:
 
 def test_the_answer_shows_what_the_request_sent() -> None:
     """The response example shows the fields of the request example."""
-    found = instance(sample("update_200"))
+    found = read_instance(sample("update_200"))
     assert matches(digest_secrets(sample("update_request")), found) is True
 
 
@@ -126,4 +127,4 @@ async def test_update_on_the_wire(replace: bool) -> None:
         )
     (request,) = network.asked("PUT")
     assert sent(request) == sample("update_request")
-    assert change.initial == instance(sample("update_200"))
+    assert change.initial == read_instance(sample("update_200"))

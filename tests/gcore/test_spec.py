@@ -20,7 +20,7 @@ from di_async.gcore import (
     Triggers,
 )
 from di_async.gcore.spec import given_fields, merged_body, unknown_fields
-from tests.gcore.helpers import HIDDEN, ID, a_container, a_spec, an_instance, sample
+from tests.builders.gcore import HIDDEN, ID, a_container, a_spec, an_instance, sample
 
 V2 = InferenceInstanceSpec
 V3 = InferenceDeploymentSpec

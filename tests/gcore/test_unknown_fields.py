@@ -7,23 +7,18 @@ import pytest
 
 from di_async import SupersededError, TransportError
 from di_async.core.http import Request, Response
-from tests.gcore.helpers import (
+from tests.builders.gcore import (
     ID,
     NAME,
-    ONE,
-    TASK_PATH,
-    V2,
-    V3,
     a_container,
+    a_deployment,
     a_spec,
     a_task,
     accepted,
     an_instance,
-    routed,
-    sent,
-    shown,
 )
-from tests.support import answer
+from tests.fake_network import answer
+from tests.gcore.helpers import ONE, TASK_PATH, V2, V3, routed, sent
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -89,7 +84,7 @@ class Server:
 )
 async def test_v3_update_with_an_unknown_key_settles(fields: dict[str, Any]) -> None:
     """The update settles when its rollout ends."""
-    async with routed(Server(shown()).routes()) as (client, _):
+    async with routed(Server(a_deployment()).routes()) as (client, _):
         change = await client.inference_deployments.update(NAME, **fields)
         assert (await change.wait()).status == "ACTIVE"
     assert change.elapsed >= ROLLOUT_S
@@ -113,7 +108,7 @@ async def test_update_with_a_uuid_in_capitals_settles() -> None:
 
 async def test_known_fields_beside_an_unknown_key_are_compared() -> None:
     """A different value of a known field means that the update was superseded."""
-    server = Server(shown())
+    server = Server(a_deployment())
     routes = server.routes()
 
     def patch(request: Request) -> Response:
@@ -130,7 +125,7 @@ async def test_known_fields_beside_an_unknown_key_are_compared() -> None:
 async def test_lost_create_with_an_unknown_key_is_adopted() -> None:
     """A deployment that shows the fields sent is adopted."""
     spec = a_spec(containers=scaled())
-    live = {**shown("DEPLOYING"), **spec, "created_at": None}
+    live = {**a_deployment("DEPLOYING"), **spec, "created_at": None}
     routes = {f"POST {V3}": TransportError("reset"), f"GET {ONE}": answer(200, live)}
     async with routed(routes) as (client, network):
         assert (await client.inference_deployments.create(spec)).adopted

@@ -16,8 +16,8 @@ from di_async import (
 )
 from di_async.emulator import World
 from di_async.gcore import Gcore, InferenceDeployments
-from tests.gcore.helpers import HIDDEN, PROJECT, a_spec, sample
-from tests.support import TEN_MINUTES, WorldTransport
+from tests.builders.gcore import HIDDEN, PROJECT, a_spec, sample
+from tests.fake_network import TEN_MINUTES, EmulatorNetwork
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -34,7 +34,7 @@ def a_world() -> World:
 async def client_of(world: World, **options: Any) -> AsyncIterator[Gcore]:
     """Yield a client with the world's credentials, unless others are given."""
     options = {"api_key": world.gcore.api_key, "project_id": world.gcore.project_id, **options}
-    async with Gcore(transport=WorldTransport(world), **options) as client:
+    async with Gcore(transport=EmulatorNetwork(world), **options) as client:
         yield client
 
 

@@ -91,7 +91,10 @@ SAMPLE_SIZE = 160
 SAMPLE_SEED = 20
 SAMPLED = (
     Target("core/**/*.py", later=("tests/core", "tests/engine/test_session.py")),
-    Target("engine/**/*.py", later=("tests/engine", "tests/promises/test_0*.py")),
+    Target(
+        "engine/**/*.py",
+        later=("tests/engine", "tests/promises/test_0*.py", "tests/promises/test_pacing.py"),
+    ),
     Target("fleet/*.py", later=("tests/fleet",)),
     Target("digitalocean/*.py", later=("tests/digitalocean", "tests/promises/test_08*.py")),
     Target("gcore/*.py", later=("tests/gcore",)),

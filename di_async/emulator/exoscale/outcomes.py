@@ -24,7 +24,7 @@ class PlannedWrite(Generic[R]):
 
     `before` is the resource as it was (None: a create), `after` as it will be (None: a delete).
     `stages` are the states between the operation's end and settling: the share of the way where
-    each begins, and its word.
+    each begins, and its name.
     """
 
     action: str

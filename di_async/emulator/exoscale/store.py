@@ -17,10 +17,10 @@ from di_async.emulator.cloud.store import Store as BaseStore
 
 @frozen(kw_only=True)
 class Resource:
-    """A model or deployment at one moment; `state` is the vendor's word."""
+    """A model or deployment at one moment."""
 
     kind: ClassVar[str]
-    """The word for it in paths."""
+    """The name of the type in paths."""
     id: str
     zone: str
     name: str

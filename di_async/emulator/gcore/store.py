@@ -1,8 +1,8 @@
 """Gcore's deployments, tasks and API keys of one project.
 
 Values are frozen: a change stores a new value. All times are world time. v2 calls a deployment an
-instance and identifies it by a UUID, v3 by its name. These are two separate collections, told
-apart by `generation`.
+instance and identifies it by a UUID, v3 by its name. These are two separate collections,
+distinguished by `generation`.
 """
 
 import math
