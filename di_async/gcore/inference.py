@@ -59,7 +59,7 @@ class InferenceAdapter(ResourceAdapter[R]):
     default_timeout = 7200.0
     endpoints: Mapping[str, Endpoint]
     id_field: str
-    """The field of a list row that holds its id."""
+    """The field whose value is the id; list pages copy it to `id`."""
 
     def __init__(self, engine: Engine, base_url: str, project: str | None = None) -> None:
         self.engine = engine
@@ -91,7 +91,7 @@ class InferenceAdapter(ResourceAdapter[R]):
 
     def row_key(self, row: Any) -> RowKey:
         """Return a list row's id and fingerprint."""
-        return row_key(row, self.id_field)
+        return row_key(row)
 
     def decode_row(self, row: Any) -> R:
         """Return the resource in a JSON object."""

@@ -176,13 +176,13 @@ def duration_key(found: Inference) -> tuple[str, str]:
     return regions, flavor
 
 
-def row_key(row: Any, id_field: str) -> tuple[str, int]:
+def row_key(row: Any) -> tuple[str, int]:
     """Return a list row's id and fingerprint, or ("", 0) if the row is not an object.
 
     No time of change is shown, so the fingerprint covers the whole row.
     """
     try:
-        return row.get(id_field) or "", hash(orjson.dumps(row))
+        return row.get("id") or "", hash(orjson.dumps(row))
     except (AttributeError, TypeError):
         return "", 0
 

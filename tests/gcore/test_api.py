@@ -212,62 +212,62 @@ def test_long_messages_are_cut() -> None:
 
 def server(count: int, *, most: int = 1000, with_count: bool = True) -> tuple[FetchRows, list[Any]]:
     """Return a list of `count` rows, at most `most` a request, and the requests it got."""
-    asked: list[Any] = []
+    requests: list[Any] = []
 
-    async def ask(params: Mapping[str, Any]) -> Any:
-        asked.append((params["limit"], params["offset"]))
+    async def fetch(params: Mapping[str, Any]) -> Any:
+        requests.append((params["limit"], params["offset"]))
         rows = range(params["offset"], min(count, params["offset"] + min(most, params["limit"])))
         body = {"results": [{"name": f"n{i}"} for i in rows]}
         return body | ({"count": count} if with_count else {})
 
-    return ask, asked
+    return fetch, requests
 
 
-async def names(ask: FetchRows, number: int, size: int) -> list[Any]:
+async def names(fetch: FetchRows, number: int, size: int) -> list[Any]:
     """Return the names on a page."""
-    page = await read_page(ask, number, size, key="name")
+    page = await read_page(fetch, number, size, key="name")
     return [row["id"] for row in page.rows]
 
 
 async def test_pages() -> None:
     """Each page begins where the last one ended; the first has the total."""
-    ask, asked = server(5)
-    page = await read_page(ask, 1, 2, key="name")
+    fetch, requests = server(5)
+    page = await read_page(fetch, 1, 2, key="name")
     assert (page.total, page.last, page.next) == (5, 3, None)
-    assert await names(ask, 3, 2) == ["n4"]
-    assert asked == [(2, 0), (2, 4)]
+    assert await names(fetch, 3, 2) == ["n4"]
+    assert requests == [(2, 0), (2, 4)]
 
 
 async def test_server_that_serves_less() -> None:
     """No row is skipped between two pages."""
-    ask, asked = server(5, most=2)
-    assert await names(ask, 1, 3) == ["n0", "n1", "n2"]
-    assert await names(ask, 2, 3) == ["n3", "n4"]
-    assert asked == [(3, 0), (1, 2), (3, 3)]
+    fetch, requests = server(5, most=2)
+    assert await names(fetch, 1, 3) == ["n0", "n1", "n2"]
+    assert await names(fetch, 2, 3) == ["n3", "n4"]
+    assert requests == [(3, 0), (1, 2), (3, 3)]
 
 
 async def test_missing_count() -> None:
     """Without a count, a full page may have a successor."""
-    ask, _ = server(3, with_count=False)
-    assert (await read_page(ask, 1, 2)).next is not None
-    assert (await read_page(ask, 2, 2)).next is None
+    fetch, _ = server(3, with_count=False)
+    assert (await read_page(fetch, 1, 2)).next is not None
+    assert (await read_page(fetch, 2, 2)).next is None
 
 
 async def test_empty_list() -> None:
     """An empty list is one page."""
-    ask, _ = server(0)
-    page = await read_page(ask, 1, 2)
+    fetch, _ = server(0)
+    page = await read_page(fetch, 1, 2)
     assert (page.rows, page.last) == ((), 1)
 
 
 async def test_response_without_rows() -> None:
     """A response without rows is not an empty list."""
 
-    async def ask(params: Mapping[str, Any]) -> Any:
+    async def fetch(params: Mapping[str, Any]) -> Any:
         return {"count": 3}
 
     with pytest.raises(DecodeError, match="results"):
-        await read_page(ask, 1, 2)
+        await read_page(fetch, 1, 2)
 
 
 @pytest.mark.parametrize("size", [0, 1001])
@@ -281,10 +281,10 @@ async def test_region() -> None:
     """Only rows with a container in the region are left."""
     rows = [{"containers": [a_container(), a_container(region_id=8)]}, {"containers": None}, 7]
 
-    async def ask(params: Mapping[str, Any]) -> Any:
+    async def fetch(params: Mapping[str, Any]) -> Any:
         return {"count": 3, "results": rows}
 
-    page = await read_page(ask, 1, 3)
+    page = await read_page(fetch, 1, 3)
     assert in_region(page, None).rows == tuple(rows)
     assert in_region(page, "8").rows == (rows[0],)
     assert in_region(page, "9").rows == ()
