@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source (design.md 2), and what each room must not know."""
+"""Who may import whom, read from the source (docs/architecture.md), and what each room must not know."""
 
 import ast
 import os
