@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source (docs/architecture.md), and what each room must not know."""
+"""The layers of docs/architecture.md, read from the source, and what each must not use."""
 
 import ast
 import os
