@@ -1,1 +1,1 @@
-"""The async half: what drives the decisions."""
+"""Tests of `di_async.engine`."""

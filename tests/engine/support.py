@@ -1,4 +1,4 @@
-"""A provider of no name: sources, conventions and clients for testing the engine alone."""
+"""A minimal provider: an adapter, a dialect and clients for testing the engine alone."""
 
 import asyncio
 import contextvars
@@ -37,7 +37,7 @@ KNOWN = {*PHASES, "new", "updating"}
 
 @define
 class Thing:
-    """A resource of no provider."""
+    """A resource of the minimal provider."""
 
     status: str
     marks: ResourceVersion = field(factory=ResourceVersion)
@@ -56,7 +56,7 @@ class Fleet:
     policy: PollPolicy = field(factory=PollPolicy)
     budget: RequestBudget | None = None
     context: contextvars.Context = field(factory=contextvars.copy_context)
-    asked: list[tuple[float, str]] = field(factory=list)
+    reads: list[tuple[float, str]] = field(factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
     read_s: float = READ_S
@@ -80,7 +80,7 @@ class Fleet:
         resumed_until: float | None = None,
         **expectation: Any,
     ) -> Change[Any]:
-        """Return a handle on something under way."""
+        """Return a change in progress."""
         expected = Expectation(action=action, **{"accepted_at": self.clock.now(), **expectation})
         tracker = ChangeTracker(
             self.adapter,
@@ -95,7 +95,7 @@ class Fleet:
 
 
 class ThingAdapter(ResourceAdapter[Thing]):
-    """Things have no list: each is read by GET."""
+    """An adapter without lists: each thing is read by GET."""
 
     provider, noun, kind, base_url = "none", "thing", "thing", "https://api.test"
     resource_type = Thing
@@ -108,7 +108,7 @@ class ThingAdapter(ResourceAdapter[Thing]):
     async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Thing:
         fleet = self._fleet
         call.started_at, call.requests = fleet.clock.now(), 1
-        fleet.asked.append((fleet.clock.now(), ref.id))
+        fleet.reads.append((fleet.clock.now(), ref.id))
         fleet.in_flight += 1
         fleet.most_in_flight = max(fleet.most_in_flight, fleet.in_flight)
         try:
@@ -137,23 +137,23 @@ class ThingAdapter(ResourceAdapter[Thing]):
 
 
 def in_turn(*answers: Answer) -> Show:
-    """These answers, one a read; the last one for ever."""
+    """Return these responses in turn; the last one repeats."""
     left = list(answers)
     return lambda _id, _now: left.pop(0) if len(left) > 1 else left[0]
 
 
 def active_at(moment: float, before: str = "new") -> Show:
-    """Active from this loop time on."""
+    """Return responses that are active from this loop time on."""
     return lambda _id, now: Thing("active" if now >= moment else before)
 
 
 def now() -> float:
-    """The loop's time."""
+    """Return the loop's time."""
     return asyncio.get_running_loop().time()
 
 
 class PlainDialect:
-    """Statuses are errors, quotas are told by plain headers."""
+    """A dialect that maps statuses to errors and reads `retry-after`."""
 
     def headers(self, request: Request, wall: float) -> Mapping[str, str]:
         return {"authorization": "Bearer t"}
@@ -168,9 +168,10 @@ class PlainDialect:
         )
 
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
-        told = response.headers.get("retry-after")
+        retry_after = response.headers.get("retry-after")
         return RateLimitInfo(
-            limited=response.status == 429, retry_after=None if told is None else float(told)
+            limited=response.status == 429,
+            retry_after=None if retry_after is None else float(retry_after),
         )
 
 
@@ -181,7 +182,7 @@ def plain_engine(
     polling: PollPolicy | None = None,
     budget: RequestBudget | None = None,
 ) -> Engine:
-    """An engine that no provider owns."""
+    """Return an engine of the minimal provider."""
     return Engine(
         transport=transport,
         dialect=PlainDialect(),
@@ -193,6 +194,6 @@ def plain_engine(
 
 @asynccontextmanager
 async def plain_client(transport: Transport, **options: Any) -> AsyncIterator[Client]:
-    """A client of no provider, entered."""
+    """Yield an entered client of the minimal provider."""
     async with Client("https://api.test", plain_engine(transport, **options)) as client:
         yield client

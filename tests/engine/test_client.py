@@ -1,4 +1,4 @@
-"""A client is entered once, belongs to a loop and a thread, and ends all it began."""
+"""Tests of the client: entered once, bound to a loop and a thread, and closed completely."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ URL = "https://api.test"
 
 
 def a_client(*steps: Step) -> Client:
-    """A client of no provider, not entered."""
+    """Return a client of the minimal provider, not entered."""
     return Client(URL, plain_engine(FakeNetwork(steps)))
 
 
@@ -36,18 +36,18 @@ def a_client(*steps: Step) -> Client:
 
 
 def test_client_is_built_without_a_loop() -> None:
-    """At import time, in a synchronous function, anywhere."""
+    """A client can be constructed without a running loop."""
     assert repr(a_client()) == f"<Client {URL}>"
 
 
-async def test_client_that_was_not_entered_says_so() -> None:
-    """What to do is in the message."""
+async def test_client_that_was_not_entered() -> None:
+    """A client that was not entered raises an error that says how to enter it."""
     with pytest.raises(RuntimeError, match="Enter the client first"):
         await a_client().request("GET", "/x")
 
 
 async def test_client_is_entered_once() -> None:
-    """Neither twice at a time nor again after leaving."""
+    """A client can be entered neither twice at a time nor again after leaving."""
     client = a_client()
     async with client:
         with pytest.raises(RuntimeError, match="entered once"):
@@ -56,8 +56,8 @@ async def test_client_is_entered_once() -> None:
         await client.__aenter__()
 
 
-async def test_closed_client_says_so() -> None:
-    """With an error of ours; closing twice does nothing."""
+async def test_closed_client_raises() -> None:
+    """A closed client raises `ClientClosedError`; closing twice does nothing."""
     async with plain_client(FakeNetwork([])) as client:
         await client.aclose()
         with pytest.raises(ClientClosedError):
@@ -66,7 +66,7 @@ async def test_closed_client_says_so() -> None:
 
 
 async def test_client_closed_before_it_was_entered_stays_closed() -> None:
-    """Closing needs no entering."""
+    """A client can be closed without having been entered, and stays closed."""
     client = a_client()
     await client.aclose()
     with pytest.raises(ClientClosedError):
@@ -74,7 +74,7 @@ async def test_client_closed_before_it_was_entered_stays_closed() -> None:
 
 
 def test_client_of_one_asyncio_run_is_refused_in_a_second() -> None:
-    """Each loop needs a client of its own; a new one works."""
+    """A client is rejected in a second loop; a new client works there."""
     client = a_client(answer())
 
     async def enter() -> None:
@@ -84,7 +84,7 @@ def test_client_of_one_asyncio_run_is_refused_in_a_second() -> None:
         with pytest.raises(RuntimeError, match="event loop"):
             await client.request("GET", "/x")
 
-    async def anew() -> Any:
+    async def enter_new_client() -> Any:
         async with plain_client(FakeNetwork([answer(200, {"ok": 1})])) as client:
             return await client.request("GET", "/x")
 
@@ -92,35 +92,35 @@ def test_client_of_one_asyncio_run_is_refused_in_a_second() -> None:
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, enter()).result()
         thread.submit(asyncio.run, use()).result()
-        assert thread.submit(asyncio.run, anew()).result() == {"ok": 1}
+        assert thread.submit(asyncio.run, enter_new_client()).result() == {"ok": 1}
 
 
 async def test_client_is_refused_in_another_thread() -> None:
-    """With or without a loop of its own there."""
+    """A client is rejected in another thread, with or without a loop there."""
     async with plain_client(FakeNetwork([answer()])) as client:
         found: list[BaseException] = []
 
-        def elsewhere() -> None:
+        def use_in_thread() -> None:
             try:
                 asyncio.run(client.request("GET", "/x"))
             except RuntimeError as error:
                 found.append(error)
 
-        thread = threading.Thread(target=elsewhere)
+        thread = threading.Thread(target=use_in_thread)
         thread.start()
         await asyncio.to_thread(thread.join)
         assert "event loop (and thread)" in str(found[0])
 
 
 async def test_engine_without_a_running_loop_is_refused() -> None:
-    """A plain function in a thread gets a clear error as well."""
+    """An engine without a running loop raises a clear error."""
     async with plain_client(FakeNetwork([])) as client:
         with pytest.raises(RuntimeError, match="create one client for each loop"):
             await asyncio.to_thread(lambda: client._engine.running)  # noqa: SLF001
 
 
 async def test_entering_and_leaving_may_happen_in_different_tasks() -> None:
-    """As pytest fixtures and web frameworks do."""
+    """A client may be entered and left in different tasks, as pytest fixtures do."""
     client = a_client(answer(200, {"ok": 1}))
     await asyncio.create_task(client.__aenter__())
     assert await asyncio.create_task(client.request("GET", "/x")) == {"ok": 1}
@@ -129,7 +129,7 @@ async def test_entering_and_leaving_may_happen_in_different_tasks() -> None:
 
 @pytest.mark.looptime
 async def test_leaving_ends_open_waits_and_calls() -> None:
-    """With `ClientClosedError`, in the middle of whatever they do."""
+    """Leaving ends open waits and calls with `ClientClosedError`."""
     fleet = Fleet(in_turn(Thing("new")))
     async with plain_client(FakeNetwork([answer(503), answer()])) as client:
         expectation = Expectation(action=Action.ACTIVE, accepted_at=0.0)
@@ -146,8 +146,8 @@ async def test_leaving_ends_open_waits_and_calls() -> None:
 
 
 @pytest.mark.parametrize("path", ["x", "//host/x", "/x?a=1", "/x#a", "", "https://else.test/x"])
-async def test_path_that_would_lead_elsewhere_is_refused(path: str) -> None:
-    """It starts with one slash and holds no query."""
+async def test_invalid_path_is_rejected(path: str) -> None:
+    """A path starts with one slash and holds no query."""
     transport = FakeNetwork([answer()])
     async with plain_client(transport) as client:
         with pytest.raises(InvalidInputError, match="path"):
@@ -156,70 +156,70 @@ async def test_path_that_would_lead_elsewhere_is_refused(path: str) -> None:
 
 
 async def test_request_reaches_any_endpoint() -> None:
-    """Method, query and body as given, the answer decoded."""
+    """`request` sends method, query and body unchanged and decodes the response."""
     transport = FakeNetwork([answer(200, [1])])
     async with plain_client(transport) as client:
-        told = await client.request("post", "/v2/tags", params={"a": True}, json={"name": "x"})
-    assert told == [1]
+        payload = await client.request("post", "/v2/tags", params={"a": True}, json={"name": "x"})
+    assert payload == [1]
     assert transport.requests == [Request("POST", "/v2/tags", (("a", "true"),), b'{"name":"x"}')]
 
 
 @pytest.mark.parametrize("body", [b"", b" \n"])
 async def test_answer_without_a_body_is_none(body: bytes) -> None:
-    """A 204, or a 200 with nothing in it."""
+    """A response without a body is None."""
     async with plain_client(FakeNetwork([Response(204, {}, body)])) as client:
         assert await client.request("DELETE", "/x") is None
 
 
-async def test_answer_that_nobody_can_read_tells_whose_it_was() -> None:
-    """Method, path, status and request id are on the error."""
+async def test_decode_error_has_the_request() -> None:
+    """A decode error has method, path, status and request id."""
     html = Response(200, {"x-request-id": "r1"}, b"<html>")
     async with plain_client(FakeNetwork([html])) as client:
         with pytest.raises(DecodeError) as caught:
             await client.request("GET", "/x")
     error = caught.value
-    told = (error.method, error.path, error.status, error.request_id)
-    assert told == ("GET", "/x", 200, "r1")
+    attributes = (error.method, error.path, error.status, error.request_id)
+    assert attributes == ("GET", "/x", 200, "r1")
 
 
 async def test_errors_of_the_api_come_through() -> None:
-    """The same errors as everywhere."""
+    """`request` raises the same API errors as other calls."""
     async with plain_client(FakeNetwork([answer(404)])) as client:
         with pytest.raises(NotFoundError):
             await client.request("GET", "/x")
 
 
-async def test_poller_s_read_is_decoded_too() -> None:
-    """In a single attempt."""
+async def test_read_of_the_poller_is_decoded() -> None:
+    """A poller's read is decoded and sent in a single attempt."""
     async with plain_client(FakeNetwork([answer(200, {"a": 1})])) as client:
-        trip, engine = CallRecord(), client._engine  # noqa: SLF001
-        told = await engine.json_once(Request("GET", "/x"), Priority.SWEEP, trip)
-    assert (told, trip.requests) == ({"a": 1}, 1)
+        call, engine = CallRecord(), client._engine  # noqa: SLF001
+        payload = await engine.json_once(Request("GET", "/x"), Priority.SWEEP, call)
+    assert (payload, call.requests) == ({"a": 1}, 1)
 
 
 # --- resuming ----------------------------------------------------------------------------------
 
 
 def token(**fields: Any) -> str:
-    """A token for things of nobody."""
-    told: dict[str, Any] = {
+    """Return a resume token of the minimal provider."""
+    payload: dict[str, Any] = {
         "provider": "none",
         "base_url": URL,
         "resource": ResourceRef("thing", "id-1"),
         "action": "create",
         "started_at": 1e9,
     }
-    return ResumeToken(**{**told, **fields}).encode()
+    return ResumeToken(**{**payload, **fields}).encode()
 
 
 @pytest.mark.looptime
-async def test_resumed_change_goes_on_without_asking_anything() -> None:
-    """No I/O until somebody waits; `elapsed` counts from the first start."""
+async def test_resumed_change_sends_no_request_until_awaited() -> None:
+    """A resumed change sends no request until it is awaited; `elapsed` counts from the write."""
     fleet = Fleet(in_turn(Thing("new")))
     async with plain_client(FakeNetwork([])) as client:
         change = client._engine.resume(fleet.adapter, token())  # noqa: SLF001
         assert (change.id, change.action, change.initial) == ("id-1", "create", None)
-        assert fleet.asked == []
+        assert fleet.reads == []
         with pytest.raises(WaitTimeoutError) as caught:
             await change.wait(timeout=1)
     assert caught.value.elapsed > 1e6
@@ -235,7 +235,7 @@ async def test_resumed_change_goes_on_without_asking_anything() -> None:
     ],
 )
 async def test_token_of_another_api_is_refused(fields: dict[str, Any]) -> None:
-    """A token's URL is compared and never contacted."""
+    """A token of another URL is rejected, and that URL is never contacted."""
     fleet = Fleet(in_turn(Thing("new")))
     async with plain_client(FakeNetwork([])) as client:
         with pytest.raises(InvalidInputError, match="this resume token is for"):
@@ -245,38 +245,38 @@ async def test_token_of_another_api_is_refused(fields: dict[str, Any]) -> None:
 # --- credentials -------------------------------------------------------------------------------
 
 
-def test_given_token_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As text or as a secret."""
+def test_explicit_token_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An explicit token, as text or as a secret, overrides the environment."""
     monkeypatch.setenv("FIRST", "env")
     assert credential("given", "token", "FIRST").reveal() == "given"
-    assert credential(Secret("given"), "token", "FIRST").reveal() == "given"
+    assert credential(Secret("token"), "token", "FIRST").reveal() == "given"
 
 
-def test_environment_is_looked_through_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty variable is none; white space and quotes around the value go."""
+def test_environment_variables_are_tried_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables are tried in order; empty ones are skipped, white space and quotes stripped."""
     monkeypatch.setenv("FIRST", "")
     monkeypatch.setenv("SECOND", " 'second' \n")
     assert credential(None, "token", "FIRST", "SECOND").reveal() == "second"
 
 
-@pytest.mark.parametrize("given", [None, "", "  ", Secret("")])
-def test_missing_token_names_the_variables(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `ValueError` that says what to do; an empty one is never looked up elsewhere."""
+@pytest.mark.parametrize("token", [None, "", "  ", Secret("")])
+def test_missing_token_names_the_variables(token: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing or empty token raises a `ValueError` that names the variables."""
     monkeypatch.delenv("FIRST", raising=False)
     with pytest.raises(ValueError, match="no token: pass it, or set FIRST or SECOND"):
-        credential(given, "token", "FIRST", "SECOND")
+        credential(token, "token", "FIRST", "SECOND")
 
 
-@pytest.mark.parametrize("given", ["a b", "a\nb", "tökén", "a\x00"])
-def test_token_that_cannot_stand_in_a_header_is_refused_unseen(given: str) -> None:
-    """The message does not show it."""
+@pytest.mark.parametrize("token", ["a b", "a\nb", "tökén", "a\x00"])
+def test_token_with_invalid_characters_is_rejected(token: str) -> None:
+    """A token with invalid characters is rejected by a message that does not show it."""
     with pytest.raises(InvalidInputError) as caught:
-        credential(given, "token")
-    assert given not in str(caught.value)
+        credential(token, "token")
+    assert token not in str(caught.value)
 
 
-def test_user_agent_ends_with_ours() -> None:
-    """A caller's own comes first."""
+def test_user_agent_ends_with_di_async() -> None:
+    """The user agent ends with di_async's, after the caller's."""
     ours = full_user_agent(None)
     assert ours == f"di_async/{version('di-async')}"
     assert full_user_agent("mine/1") == f"mine/1 {ours}"

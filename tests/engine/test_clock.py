@@ -1,4 +1,4 @@
-"""Time is the loop's; wall time goes along with it."""
+"""Tests of the clock: loop time, and wall-clock time derived from it."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from di_async.engine.clock import Clock
 
 @pytest.mark.looptime
 async def test_wall_time_follows_the_loop() -> None:
-    """An hour of a virtual loop is an hour on the wall."""
+    """An hour of a virtual loop is an hour of wall-clock time."""
     clock = Clock(asyncio.get_running_loop())
     began, wall, date = clock.now(), clock.wall(), clock.datetime()
     await asyncio.sleep(3600)
@@ -20,14 +20,14 @@ async def test_wall_time_follows_the_loop() -> None:
     assert (clock.datetime() - date).total_seconds() == pytest.approx(3600)
 
 
-async def test_wall_time_is_the_machine_s() -> None:
-    """Anchored once, as an aware datetime in UTC."""
+async def test_wall_time_starts_at_the_machine_time() -> None:
+    """Wall-clock time starts at the machine's time, as an aware datetime in UTC."""
     clock = Clock(asyncio.get_running_loop())
     assert abs(clock.wall() - time.time()) < 1
     assert clock.datetime().tzinfo is UTC
 
 
 async def test_loop_and_wall_times_convert_both_ways() -> None:
-    """There and back again."""
+    """Converting loop time to wall-clock time and back returns the same time."""
     clock = Clock(asyncio.get_running_loop())
     assert clock.loop_at(clock.wall_at(123.0)) == pytest.approx(123.0, abs=1e-3)

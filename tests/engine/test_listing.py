@@ -1,4 +1,4 @@
-"""Listings: whole, in order, bounded, and honest where they cannot be."""
+"""Tests of listings: complete, in order, bounded, and flagged where they may be incomplete."""
 
 import asyncio
 import logging
@@ -18,18 +18,18 @@ pytestmark = pytest.mark.looptime
 
 @define
 class Server:
-    """Serves numbered rows in pages; `before` may change them before a page is read."""
+    """A server of numbered rows; `before` may change them before a page is read."""
 
     rows: list[int]
     size: int = 2
     before: Callable[["Server", int], None] = lambda _server, _page: None
     links: str = "last"
-    asked: int = 0
+    requests: int = 0
     open: int = 0
     most_open: int = 0
 
     async def fetch(self, number: int) -> Page:
-        self.asked += 1
+        self.requests += 1
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         try:
@@ -53,31 +53,31 @@ class Server:
 
 
 async def collected(listing: Listing[int]) -> list[int]:
-    """All rows."""
+    """Return all rows of a listing."""
     return [row async for row in listing]
 
 
 @pytest.mark.parametrize("links", ["last", "total", "next"])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 41, 200])
 async def test_all_rows_come_once_and_in_order(count: int, links: str) -> None:
-    """Whether the server tells the last page, the total, or only the next page."""
+    """All rows are returned once and in order, with a last page, a total or only a next link."""
     server = Server(list(range(count)), links=links)
     listing = server.listing()
     assert await collected(listing) == list(range(count))
-    assert server.asked == max(1, -(-count // 2))
+    assert server.requests == max(1, -(-count // 2))
     assert not listing.drifted
 
 
-async def test_pages_are_fetched_at_once_but_boundedly() -> None:
-    """A hundred pages in a few round trips, never more than 32 at a time."""
+async def test_pages_are_fetched_concurrently_up_to_a_limit() -> None:
+    """A hundred pages are fetched in a few round trips, at most 32 at a time."""
     server = Server(list(range(200)))
     await collected(server.listing())
     assert server.most_open == IN_FLIGHT == 32
     assert now() < 0.7
 
 
-async def test_total_is_what_the_first_page_said() -> None:
-    """None until it was read."""
+async def test_total_is_known_after_the_first_page() -> None:
+    """`total` is None until the first page was read."""
     listing = Server([1, 2, 3]).listing()
     assert listing.total is None
     assert await anext(listing) == 1
@@ -85,7 +85,7 @@ async def test_total_is_what_the_first_page_said() -> None:
 
 
 async def test_rows_that_do_not_fit_are_left_out() -> None:
-    """A filter the server does not know."""
+    """Rows that do not match a filter unknown to the server are left out."""
     assert await collected(Server(list(range(9))).listing(predicate=lambda n: n % 2)) == [
         1,
         3,
@@ -94,8 +94,8 @@ async def test_rows_that_do_not_fit_are_left_out() -> None:
     ]
 
 
-async def test_row_seen_on_two_pages_is_given_once() -> None:
-    """A row created in front pushes others to the next page."""
+async def test_row_seen_on_two_pages_is_returned_once() -> None:
+    """A row that a create pushed to the next page is returned once."""
 
     def create(server: Server, page: int) -> None:
         if page == 2 and -1 not in server.rows:
@@ -106,11 +106,11 @@ async def test_row_seen_on_two_pages_is_given_once() -> None:
     assert sorted(found) == sorted(set(found)) == list(range(8))
 
 
-async def test_deletion_between_pages_loses_nobody() -> None:
-    """A row that slipped to a page already read is found by the second reading."""
+async def test_deletion_between_pages_loses_no_row() -> None:
+    """A row that moved to a page already read is found by the second reading."""
 
     def delete(server: Server, page: int) -> None:
-        if page == 1 and server.asked == 1:
+        if page == 1 and server.requests == 1:
             return
         if 0 in server.rows:
             server.rows.remove(0)
@@ -119,11 +119,11 @@ async def test_deletion_between_pages_loses_nobody() -> None:
     listing = server.listing()
     assert set(await collected(listing)) >= set(range(1, 8))
     assert not listing.drifted
-    assert server.asked > 4
+    assert server.requests > 4
 
 
-async def test_collection_that_keeps_moving_is_flagged(caplog: pytest.LogCaptureFixture) -> None:
-    """After the second reading it says that rows may be missing."""
+async def test_list_that_keeps_moving_is_flagged(caplog: pytest.LogCaptureFixture) -> None:
+    """A collection that still moves in the second reading is reported as possibly incomplete."""
 
     def shrink(server: Server, _page: int) -> None:
         server.rows.pop()
@@ -137,7 +137,7 @@ async def test_collection_that_keeps_moving_is_flagged(caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("page", [1, 2, 7])
 async def test_failing_page_fails_the_listing(page: int) -> None:
-    """Half a list would look like a whole one; the error is the page's own."""
+    """A failing page fails the listing with the page's own error."""
     error = ServerError("down", status=503)
 
     def fail(_server: Server, number: int) -> None:
@@ -152,7 +152,7 @@ async def test_failing_page_fails_the_listing(page: int) -> None:
 
 
 async def test_error_of_a_later_page_keeps_its_cause() -> None:
-    """What the network said stays readable."""
+    """The error of a later page keeps its cause."""
     error = TransportError("reset")
     error.__cause__ = OSError("the socket's story")
 
@@ -166,18 +166,18 @@ async def test_error_of_a_later_page_keeps_its_cause() -> None:
 
 
 async def test_leaving_early_leaves_nothing_running() -> None:
-    """No page is fetched that nobody waits for."""
+    """Leaving a listing early cancels its fetches and starts none."""
     server = Server(list(range(500)))
     async for row in server.listing():
         if row == 70:
             break
-    asked = server.asked
+    requests = server.requests
     await asyncio.sleep(60)
-    assert (server.asked, server.open) == (asked, 0)
+    assert (server.requests, server.open) == (requests, 0)
 
 
 async def test_cancelling_in_the_middle_cancels_the_pages_in_flight() -> None:
-    """As a bare cancellation."""
+    """Cancelling a listing cancels its fetches and raises a bare `CancelledError`."""
     server = Server(list(range(500)))
     task = asyncio.create_task(collected(server.listing()))
     await asyncio.sleep(0.15)
@@ -187,8 +187,8 @@ async def test_cancelling_in_the_middle_cancels_the_pages_in_flight() -> None:
     assert server.open == 0
 
 
-async def test_rows_without_an_id_are_all_given() -> None:
-    """They cannot be told apart, therefore none is dropped."""
+async def test_rows_without_an_id_are_all_returned() -> None:
+    """Rows without an id are all returned."""
     page = Page(({"x": 1}, {"x": 1}, "odd"), 3, None, None)
 
     async def fetch(_number: int) -> Page:
@@ -198,8 +198,8 @@ async def test_rows_without_an_id_are_all_given() -> None:
     assert [row async for row in listing] == list(page.rows)
 
 
-async def test_server_that_always_says_next_is_not_followed_past_its_rows() -> None:
-    """An empty page ends it."""
+async def test_endless_next_links_end_at_an_empty_page() -> None:
+    """An empty page ends a listing whose server always has a next link."""
     pages = {1: Page(({"id": "a"},), None, "?page=2", None)}
 
     async def fetch(number: int) -> Page:

@@ -1,4 +1,4 @@
-"""Writes whose answer is lost, or that meet somebody else: what holds for every vendor."""
+"""Tests of writes whose answer is lost or that conflict, common to all providers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ NEW = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def now() -> float:
-    """The loop's (virtual) time."""
+    """Return the loop's (virtual) time."""
     return asyncio.get_running_loop().time()
 
 
 async def created(network: FakeNetwork, rows: Sequence[Any], *, matches_sent: bool = True) -> Any:
-    """What a create under the name `web` gives, where looking finds one of these after the other.
+    """Create `web`; each lookup returns the next of these rows. Return the result or the error.
 
-    A list is what bears the name; an error is what the look meets. The last is met for ever.
+    A list holds the resources of that name; an error fails the lookup. The last entry repeats.
     """
     left = list(rows)
 
@@ -74,20 +74,20 @@ TAKEN, REFUSED = answer(409), answer(400)
 
 @pytest.mark.parametrize("refusal", [TAKEN, REFUSED])
 async def test_refused_after_a_loss_is_looked_up_first(refusal: Step) -> None:
-    """Whatever the refusal says, our own first try may be why."""
+    """A refusal after a lost create leads to a lookup: the first try may be the reason."""
     network = FakeNetwork([LOST, refusal])
     assert await created(network, [[], [], [], ["t-1"]]) == "adopted t-1"
     assert len(network.requests) == 2
 
 
-async def test_conflict_that_shows_nothing_is_asked_again() -> None:
-    """The name may have been free again; a create under it can be no second one."""
+async def test_conflict_without_a_match_is_retried() -> None:
+    """A conflict whose lookup finds nothing is retried: the name may be free again."""
     network = FakeNetwork([LOST, TAKEN, answer(202, {"id": "t-2"})])
     assert await created(network, [[]]) == "t-2"
 
 
-async def test_other_refusal_that_shows_nothing_is_final() -> None:
-    """Then nobody knows, and the refusal is told."""
+async def test_other_refusal_without_a_match_is_final() -> None:
+    """Another refusal whose lookup finds nothing raises `OutcomeUnknownError` with the refusal."""
     network = FakeNetwork([LOST, REFUSED])
     with pytest.raises(OutcomeUnknownError, match=r"Look with `find\('web'\)` before") as caught:
         await created(network, [[]])
@@ -95,29 +95,29 @@ async def test_other_refusal_that_shows_nothing_is_final() -> None:
 
 
 @pytest.mark.parametrize("failed", [LOST, ServerError("no")])
-async def test_looks_that_fail_settle_nothing(failed: DIError) -> None:
-    """Nothing is sent again where nothing could be seen."""
+async def test_failed_lookups_settle_nothing(failed: DIError) -> None:
+    """A create whose lookups fail is not sent again."""
     network = FakeNetwork([LOST])
     with pytest.raises(OutcomeUnknownError):
         await created(network, [failed])
     assert len(network.requests) == 1
 
 
-async def test_somebody_else_s() -> None:
-    """It stays theirs, and the conflict says what it is."""
+async def test_resource_of_another_caller() -> None:
+    """A resource of another caller is not adopted; the conflict names it."""
     with pytest.raises(ConflictError, match="'web' is taken by t-3, which this call did not make"):
         await created(FakeNetwork([LOST]), [["t-3"]], matches_sent=False)
 
 
 @pytest.mark.parametrize("refusal", [TAKEN, REFUSED])
-async def test_refused_at_once(refusal: Step) -> None:
-    """Without a lost answer there is nothing to look for."""
+async def test_refused_without_a_loss(refusal: Step) -> None:
+    """A refusal without a lost answer is raised without a lookup."""
     with pytest.raises(APIError):
         await created(FakeNetwork([refusal]), [AssertionError("looked")])
 
 
 async def test_never_sent() -> None:
-    """Nor where it never left."""
+    """A create that was never sent is not looked up."""
     with pytest.raises(ConnectError):
         await created(FakeNetwork([ConnectError("no")] * 3), [AssertionError("looked")])
 
@@ -157,7 +157,7 @@ async def recovered(reads: Sequence[Any], **options: Any) -> tuple[Any, float]:
 
 @pytest.mark.parametrize("reads", [[1, 9], [LOST, 9]])
 async def test_read_that_shows_the_write(reads: list[Any]) -> None:
-    """It ends the reading, and is the result; a read that fails is followed by the next."""
+    """A read that shows the write is the result; a failed read is followed by the next."""
     assert await recovered(reads) == ("accepted", 2.5)
 
 
@@ -165,27 +165,27 @@ async def test_read_that_shows_the_write(reads: list[Any]) -> None:
     ("reads", "last"), [([1, LOST, LOST], "1"), ([LOST, LOST, LOST], "None"), ([1, 2, 3], "3")]
 )
 async def test_reads_that_show_nothing(reads: list[Any], last: str) -> None:
-    """The outcome is unknown after three reads, and the error gets the last one that succeeded."""
+    """Three reads that show nothing raise `OutcomeUnknownError`, with the last successful one."""
     error, seconds = await recovered(reads)
     assert isinstance(error, OutcomeUnknownError)
     assert str(error).endswith(f"last read: {last}")
     assert seconds == 7.5
 
 
-async def test_reads_at_given_delays() -> None:
-    """A provider chooses how often one attempt is looked up."""
+async def test_delays_of_the_reads() -> None:
+    """Reads follow the delays that the provider sets for each attempt."""
     assert (await recovered([1], delays=(3.0,)))[1] == 3.0
 
 
-async def test_closed_client_ends_the_reading() -> None:
-    """Its error is raised at once."""
+async def test_closed_client_ends_the_reads() -> None:
+    """A closed client's error ends the reads immediately."""
     error, seconds = await recovered([ClientClosedError("closed")])
     assert isinstance(error, ClientClosedError)
     assert seconds == 0.5
 
 
-async def test_write_is_not_repeated_where_that_could_do_harm() -> None:
-    """`may_resend` decides, whatever the attempts left."""
+async def test_write_is_not_resent_where_may_resend_forbids_it() -> None:
+    """A write is not resent where `may_resend` forbids it, whatever attempts are left."""
     sends = 0
 
     async def send() -> str:
@@ -212,18 +212,18 @@ async def test_write_is_not_repeated_where_that_could_do_harm() -> None:
         assert sends == expected
 
 
-# --- busy -------------------------------------------------------------------------------------
+# --- busy resources ---------------------------------------------------------------------------
 
 
 def refusal(status: int = 409, *, begun: bool = False, method: str = "PATCH") -> APIError:
-    """A refusal; of one that is not `begun` nothing was done."""
+    """Return a refusal; one that is not `begun` changed nothing."""
     error = api_error(status, "no", method=method)
     error.never_processed = not begun
     return error
 
 
 async def busy(engine: Engine, error: APIError, times: int, wait: float, **more: Any) -> int:
-    """How often a write is sent that is refused so many times."""
+    """Return how often a write is sent that is refused this many times."""
     sent = 0
 
     async def write() -> int:
@@ -251,7 +251,7 @@ async def busy(engine: Engine, error: APIError, times: int, wait: float, **more:
     ids=["no patience", "for too long", "no lock", "no conflict"],
 )
 async def test_busy_for_too_long(error: APIError, times: int, wait: float) -> None:
-    """The refusal itself comes up: at once, or when the time is over."""
+    """The refusal is raised immediately, or once the time is over."""
     began = now()
     with pytest.raises(APIError) as caught:
         await busy(plain_engine(FakeNetwork([])), error, times, wait)
@@ -260,12 +260,12 @@ async def test_busy_for_too_long(error: APIError, times: int, wait: float) -> No
 
 
 async def test_busy_until_free() -> None:
-    """Asked again until it is taken."""
+    """A busy write is retried until it is accepted."""
     assert await busy(plain_engine(FakeNetwork([])), refusal(), 3, 60.0) == 4
 
 
-async def test_met_as_often_as_the_policy_allows() -> None:
-    """Without any patience, where the vendor's refusal is one to be met again."""
+async def test_refusal_retried_by_the_policy() -> None:
+    """A refusal that the policy retries is retried even without a wait."""
     engine = plain_engine(FakeNetwork([]), retry=RetryPolicy(attempts=3))
     assert await busy(engine, refusal(), 2, 0.0, retry_anyway=lambda _: True) == 3
     engine = plain_engine(FakeNetwork([]), retry=RetryPolicy(attempts=2))
@@ -273,7 +273,7 @@ async def test_met_as_often_as_the_policy_allows() -> None:
         await busy(engine, refusal(), 2, 0.0, retry_anyway=lambda _: True)
 
 
-async def test_another_word_for_busy() -> None:
-    """Whatever the vendor calls it."""
+async def test_busy_status_of_a_provider() -> None:
+    """A provider may name its own busy statuses."""
     engine, said = plain_engine(FakeNetwork([])), refusal(403)
     assert await busy(engine, said, 1, 60.0, is_busy=lambda error: error is said) == 2

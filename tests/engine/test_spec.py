@@ -1,4 +1,4 @@
-"""What the specs of all clouds share, on a spec of no cloud."""
+"""Tests of what all clouds' specs share, on a minimal spec."""
 
 import sys
 from pathlib import Path

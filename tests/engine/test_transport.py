@@ -1,4 +1,4 @@
-"""The network for real: sockets on 127.0.0.1, what aiohttp does by itself, and its errors."""
+"""Tests of the transport over sockets on 127.0.0.1: aiohttp's own behaviour, and its errors."""
 
 import asyncio
 import gzip
@@ -39,13 +39,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def never(*_: Any) -> None:
-    """`again`, where no repeat is expected."""
+    """Fail: a hook for resends that must not happen."""
     raise AssertionError("sent twice")
 
 
 @asynccontextmanager
 async def serving(handler: Handler, **options: Any) -> AsyncIterator[str]:
-    """A server on 127.0.0.1; its base URL."""
+    """Run a server on 127.0.0.1; yield its base URL."""
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -59,11 +59,11 @@ async def serving(handler: Handler, **options: Any) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def raw(answers: list[bytes]) -> AsyncIterator[tuple[str, list[str]]]:
-    """A server of bytes: one list item for each request on one connection; what was asked.
+    """Run a server of raw bytes, one item for each request; yield its URL and the methods received.
 
-    After its last answer it keeps the connection open until the next request, then drops it.
+    After its last response it keeps the connection open until the next request, then drops it.
     """
-    asked: list[str] = []
+    received: list[str] = []
     open_: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,7 +71,7 @@ async def raw(answers: list[bytes]) -> AsyncIterator[tuple[str, list[str]]]:
         try:
             for reply in [*answers, b""]:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                asked.append(head.split(" ", 1)[0])
+                received.append(head.split(" ", 1)[0])
                 writer.write(reply)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -81,7 +81,7 @@ async def raw(answers: list[bytes]) -> AsyncIterator[tuple[str, list[str]]]:
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", received
     server.close()
     for writer in open_:
         writer.close()
@@ -93,16 +93,16 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 @asynccontextmanager
 async def opened(base_url: str, **options: Any) -> AsyncIterator[AiohttpTransport]:
-    """A transport to that server."""
-    told = {"base_url": base_url, "user_agent": "test/1", "request_timeout": 5.0, **options}
-    transport = AiohttpTransport(TransportOptions(**told))
+    """Yield a transport to that server."""
+    values = {"base_url": base_url, "user_agent": "test/1", "request_timeout": 5.0, **options}
+    transport = AiohttpTransport(TransportOptions(**values))
     await transport.open()
     yield transport
     await transport.close()
 
 
 async def echo(request: web.Request) -> web.Response:
-    """What arrived."""
+    """Return the request as JSON."""
     return web.json_response(
         {
             "method": request.method,
@@ -114,20 +114,20 @@ async def echo(request: web.Request) -> web.Response:
     )
 
 
-def told(response: Response) -> Any:
-    """The echo."""
+def echoed(response: Response) -> Any:
+    """Return the echoed request."""
     return orjson.loads(response.body)
 
 
-# --- what goes out and comes back --------------------------------------------------------------
+# --- requests and responses --------------------------------------------------------------------
 
 
 async def test_request_arrives_as_it_was_written() -> None:
-    """Quoted path, query in order, body bytes, headers; the answer's names in lower case."""
+    """A request arrives unchanged; header names of the response are in lower case."""
     request = Request("POST", "/v2/a%2Fb%20c", (("q", "ä &"), ("b", "1")), b'{"x":1}')
     async with serving(echo) as url, opened(url) as transport:
         response = await transport.send(request, {"Authorization": "Bearer t"}, never)
-    got = told(response)
+    got = echoed(response)
     assert (got["method"], got["body"]) == ("POST", '{"x":1}')
     assert got["path"] in {"/v2/a%2Fb%20c?q=%C3%A4+%26&b=1", "/v2/a%2Fb%20c?q=%C3%A4%20%26&b=1"}
     assert got["headers"]["authorization"] == "Bearer t"
@@ -136,27 +136,27 @@ async def test_request_arrives_as_it_was_written() -> None:
 
 
 async def test_base_url_with_a_path_keeps_it() -> None:
-    """An API behind a gateway's prefix."""
+    """A base URL's path is kept, as for an API behind a gateway."""
     async with serving(echo) as url, opened(f"{url}/prefix") as transport:
-        assert told(await transport.send(GET, {}, never))["path"] == "/prefix/x"
+        assert echoed(await transport.send(GET, {}, never))["path"] == "/prefix/x"
 
 
 @pytest.mark.parametrize("status", [204, 301, 307, 404, 500])
-async def test_any_status_is_an_answer_and_no_redirect_is_followed(status: int) -> None:
-    """A redirect would carry the token to whoever it names."""
-    asked: list[str] = []
+async def test_any_status_is_a_response_and_no_redirect_is_followed(status: int) -> None:
+    """Any status is a response; no redirect is followed, since it would forward the token."""
+    received: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
-        asked.append(request.path)
+        received.append(request.path)
         return web.Response(status=status, headers={"Location": "/elsewhere"})
 
     async with serving(answer) as url, opened(url) as transport:
         assert (await transport.send(GET, {}, never)).status == status
-    assert asked == ["/x"]
+    assert received == ["/x"]
 
 
 async def test_connection_is_reused() -> None:
-    """Two requests, one handshake."""
+    """Two requests use one connection."""
     peers = set()
 
     async def answer(request: web.Request) -> web.Response:
@@ -171,7 +171,7 @@ async def test_connection_is_reused() -> None:
 
 
 async def test_cookies_are_not_kept() -> None:
-    """One answer's cookie is not sent with the next request."""
+    """A cookie is not sent with the next request."""
 
     async def answer(request: web.Request) -> web.Response:
         response = web.json_response(dict(request.cookies))
@@ -180,44 +180,44 @@ async def test_cookies_are_not_kept() -> None:
 
     async with serving(answer) as url, opened(url) as transport:
         await transport.send(GET, {}, never)
-        assert told(await transport.send(GET, {}, never)) == {}
+        assert echoed(await transport.send(GET, {}, never)) == {}
 
 
-# --- silent repeats ----------------------------------------------------------------------------
+# --- silent retries ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_silent_repeats_on_a_dead_connection_are_counted_and_budgeted(method: str) -> None:
-    """These are sent twice by aiohttp itself; both sends are known, on the wire and here."""
+async def test_silent_retries_on_a_dead_connection_are_counted(method: str) -> None:
+    """These methods are resent by aiohttp on a dead connection; both sends are counted."""
     budget = RequestBudget()
-    async with raw([OK]) as (url, asked), opened(url) as transport:
+    async with raw([OK]) as (url, received), opened(url) as transport:
         clock = Clock(asyncio.get_running_loop())
         session = Session(transport, PlainDialect(), RetryPolicy(attempts=1), budget, clock)
         await session.send(GET)
         call = CallRecord()
         await session.send(Request(method, "/x"), call)
-    assert asked == ["GET", method, method]
+    assert received == ["GET", method, method]
     assert call.requests == 2
     assert budget.used(clock.now())[1] == 3
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-async def test_writes_are_not_repeated_on_a_dead_connection(method: str) -> None:
-    """They fail, and whoever made them looks what became of them."""
-    async with raw([OK]) as (url, asked), opened(url) as transport:
+async def test_writes_are_not_resent_on_a_dead_connection(method: str) -> None:
+    """Writes are not resent by aiohttp on a dead connection; they fail."""
+    async with raw([OK]) as (url, received), opened(url) as transport:
         await transport.send(GET, {}, never)
         with pytest.raises(TransportError) as caught:
             await transport.send(Request(method, "/x", body=b"{}"), {}, never)
     assert not caught.value.never_processed
-    assert asked == ["GET", method]
+    assert received == ["GET", method]
 
 
 # --- bodies ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["length", "chunked", "gzip"])
-async def test_huge_body_is_given_up(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However it comes: told, chunked, or small on the wire and large in memory."""
+async def test_huge_body_is_rejected(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A huge body is rejected: announced, chunked, or small on the wire and large in memory."""
     monkeypatch.setattr(module, "MAX_BODY", 100_000)
     body = b"x" * 3_000_000
 
@@ -239,7 +239,7 @@ async def test_huge_body_is_given_up(how: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_compressed_and_chunked_bodies_are_read() -> None:
-    """Within the bound they are as good as any."""
+    """Compressed and chunked bodies within the limit are read."""
 
     async def answer(_: web.Request) -> web.Response:
         headers = {"Content-Encoding": "gzip"}
@@ -262,8 +262,8 @@ async def test_compressed_and_chunked_bodies_are_read() -> None:
         b"",
     ],
 )
-async def test_answer_that_breaks_off_or_is_no_http_is_a_transport_error(reply: bytes) -> None:
-    """Cut bodies, cut chunks, false compression, other protocols, silence."""
+async def test_truncated_or_invalid_response_is_a_transport_error(reply: bytes) -> None:
+    """A truncated or invalid response is a transport error."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -279,26 +279,26 @@ async def test_answer_that_breaks_off_or_is_no_http_is_a_transport_error(reply: 
     assert not caught.value.never_processed
 
 
-# --- no connection, no time, no trust ----------------------------------------------------------
+# --- connections, timeouts, certificates -------------------------------------------------------
 
 
-async def test_nobody_listening_is_a_connect_error(unused_tcp_port: int) -> None:
-    """The request never left: even a write may be repeated."""
+async def test_refused_connection_is_a_connect_error(unused_tcp_port: int) -> None:
+    """A refused connection is a `ConnectError`: even a write may be retried."""
     async with opened(f"http://127.0.0.1:{unused_tcp_port}") as transport:
         with pytest.raises(ConnectError, match="no connection") as caught:
             await transport.send(GET, {}, never)
     assert caught.value.never_processed
 
 
-async def test_name_that_does_not_exist_is_a_connect_error() -> None:
-    """`.invalid` never resolves (RFC 6761)."""
+async def test_unknown_host_is_a_connect_error() -> None:
+    """A host name that does not resolve is a `ConnectError` (`.invalid`, RFC 6761)."""
     async with opened("https://nowhere.invalid") as transport:
         with pytest.raises(ConnectError, match=r"cannot be resolved|no connection"):
             await transport.send(GET, {}, never)
 
 
-async def test_silent_server_is_a_timeout_of_ours() -> None:
-    """After `request_timeout` seconds, and it is a `TimeoutError`."""
+async def test_silent_server_is_a_timeout() -> None:
+    """A silent server raises a `TimeoutError` after `request_timeout` seconds."""
     release = asyncio.Event()
 
     async def answer(_: web.Request) -> web.Response:
@@ -315,7 +315,7 @@ async def test_silent_server_is_a_timeout_of_ours() -> None:
 
 @asynccontextmanager
 async def tls_server() -> AsyncIterator[tuple[str, trustme.CA]]:
-    """An https server whose CA nobody knows."""
+    """Run an https server with a private CA."""
     ca, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("127.0.0.1").configure_cert(context)
     async with serving(echo, ssl_context=context) as url:
@@ -323,14 +323,14 @@ async def tls_server() -> AsyncIterator[tuple[str, trustme.CA]]:
 
 
 async def test_untrusted_certificate_is_a_connect_error() -> None:
-    """Nothing was sent to whoever that is."""
+    """An untrusted certificate is a `ConnectError`: nothing was sent."""
     async with tls_server() as (url, _), opened(url) as transport:
         with pytest.raises(ConnectError, match="certificate is not trusted"):
             await transport.send(GET, {}, never)
 
 
-async def test_certificate_of_a_given_context_is_trusted() -> None:
-    """`ssl=` reaches the connector."""
+async def test_certificate_trusted_by_the_ssl_argument() -> None:
+    """A certificate trusted by the `ssl` argument is accepted."""
     async with tls_server() as (url, ca):
         context = ssl.create_default_context()
         ca.configure_trust(context)
@@ -339,24 +339,24 @@ async def test_certificate_of_a_given_context_is_trusted() -> None:
 
 
 async def test_tls_to_a_plain_server_is_a_connect_error() -> None:
-    """The handshake fails before anything is sent."""
+    """TLS to a plain server is a `ConnectError`: the handshake fails first."""
     async with serving(echo) as url, opened(url.replace("http:", "https:")) as transport:
         with pytest.raises(ConnectError):
             await transport.send(GET, {}, never)
 
 
-# --- foreign errors ----------------------------------------------------------------------------
+# --- errors of aiohttp -------------------------------------------------------------------------
 
 
 def foreign_errors() -> list[type[BaseException]]:
-    """Every client error class that aiohttp exports."""
+    """Return every client error class that aiohttp exports."""
     found = (getattr(aiohttp, name) for name in aiohttp.__all__)
     return [c for c in found if inspect.isclass(c) and issubclass(c, aiohttp.ClientError)]
 
 
 @pytest.mark.parametrize("kind", foreign_errors(), ids=lambda c: c.__name__)
-def test_every_client_error_of_aiohttp_is_one_of_ours(kind: type[BaseException]) -> None:
-    """The first row of the table that fits says which; one that never sent is a ConnectError."""
+def test_every_client_error_of_aiohttp_is_mapped(kind: type[BaseException]) -> None:
+    """The first matching row of the table maps each error of aiohttp."""
     error = kind.__new__(kind)
     table = module._ERRORS  # noqa: SLF001 - the table is what is tested
     ours = next(mine for theirs, mine, _ in table if isinstance(error, theirs))
@@ -377,8 +377,8 @@ def test_every_client_error_of_aiohttp_is_one_of_ours(kind: type[BaseException])
         assert ours is TransportError
 
 
-def test_no_row_of_the_table_hides_a_later_one() -> None:
-    """A more general class above a special one would never let it through."""
+def test_no_row_of_the_error_table_is_unreachable() -> None:
+    """No row of the table is unreachable behind a more general one."""
     kinds = [kind for kind, _, _ in module._ERRORS]  # noqa: SLF001
     hidden = [(b, a) for i, a in enumerate(kinds) for b in kinds[i + 1 :] if issubclass(b, a)]
     assert hidden == []
@@ -388,7 +388,7 @@ def test_no_row_of_the_table_hides_a_later_one() -> None:
 
 
 async def test_own_session_keeps_its_middlewares_and_stays_open() -> None:
-    """Ours is added, not put in their place; closing is its owner's."""
+    """A caller's session keeps its middlewares and stays open after closing."""
     seen: list[str] = []
 
     async def middleware(
@@ -400,13 +400,13 @@ async def test_own_session_keeps_its_middlewares_and_stays_open() -> None:
 
     async with serving(echo) as url, aiohttp.ClientSession(middlewares=[middleware]) as session:
         async with opened(url, session=session) as transport:
-            got = told(await transport.send(GET, {}, never))
+            got = echoed(await transport.send(GET, {}, never))
         assert not session.closed
     assert (seen, got["headers"]["x-mine"]) == (["GET"], "1")
 
 
 async def test_own_session_that_was_closed_is_a_transport_error() -> None:
-    """Not a RuntimeError out of aiohttp, which would end everybody's waits."""
+    """A closed session of the caller's is a transport error, not a RuntimeError."""
     session = aiohttp.ClientSession()
     await session.close()
     async with opened("http://127.0.0.1:9", session=session) as transport:
@@ -415,7 +415,7 @@ async def test_own_session_that_was_closed_is_a_transport_error() -> None:
 
 
 async def test_send_after_close_is_a_transport_error() -> None:
-    """The session above makes a `ClientClosedError` of it."""
+    """A send after closing is a transport error; the session makes it a `ClientClosedError`."""
     async with opened("http://127.0.0.1:9") as transport:
         await transport.close()
         with pytest.raises(TransportError, match="closed"):
@@ -424,21 +424,21 @@ async def test_send_after_close_is_a_transport_error() -> None:
 
 @pytest.mark.parametrize("more", [{"ssl": False}, {"trace_configs": (aiohttp.TraceConfig(),)}])
 async def test_own_session_excludes_tls_and_trace_settings(more: dict[str, Any]) -> None:
-    """They would be ignored silently."""
+    """A caller's session excludes TLS and trace settings, which would be ignored."""
     async with aiohttp.ClientSession() as session:
         with pytest.raises(ValueError, match="a session uses its own"):
             TransportOptions(base_url="https://x.test", user_agent="t", session=session, **more)
 
 
 @pytest.mark.parametrize("more", [{"request_timeout": 0}, {"max_connections": 0}])
-def test_settings_that_could_never_send_are_refused(more: dict[str, Any]) -> None:
-    """At construction."""
+def test_invalid_settings_are_rejected(more: dict[str, Any]) -> None:
+    """Invalid settings are rejected at construction."""
     with pytest.raises(InvalidInputError, match="above 0"):
         TransportOptions(base_url="https://x.test", user_agent="t", **more)
 
 
 async def test_trace_configs_are_passed_through() -> None:
-    """Each request is traced by aiohttp's own hooks."""
+    """`trace_configs` reach aiohttp: each request is traced."""
     traced: list[str] = []
     config = aiohttp.TraceConfig()
 
@@ -457,11 +457,11 @@ async def test_trace_configs_are_passed_through() -> None:
 async def test_proxy_of_the_environment_is_used_and_looked_up_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not per request, and without `trust_env`."""
-    asked: list[str] = []
+    """The environment's proxy is used with `trust_env`, and looked up once."""
+    received: list[str] = []
 
     async def proxy(request: web.Request) -> web.Response:
-        asked.append(str(request.url))
+        received.append(str(request.url))
         return web.Response()
 
     for name in ("NO_PROXY", "no_proxy", "http_proxy"):
@@ -471,11 +471,11 @@ async def test_proxy_of_the_environment_is_used_and_looked_up_once(
         async with opened("http://api.test") as transport:
             monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
             await transport.send(GET, {}, never)
-    assert asked == ["http://api.test/x"]
+    assert received == ["http://api.test/x"]
 
 
-async def test_given_proxy_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over the environment's, and also for this machine."""
+async def test_explicit_proxy_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An explicit proxy overrides the environment's, also for this machine."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     async with serving(echo) as url, opened("http://127.0.0.1:9", proxy=url) as transport:
         assert (await transport.send(GET, {}, never)).status == 200
@@ -485,7 +485,7 @@ async def test_given_proxy_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_loopback_never_goes_through_the_environment_s_proxy(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor what NO_PROXY names."""
+    """Loopback and hosts in NO_PROXY bypass the environment's proxy."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with serving(echo) as url, opened(url.replace("127.0.0.1", host)) as transport:
@@ -493,7 +493,7 @@ async def test_loopback_never_goes_through_the_environment_s_proxy(
 
 
 async def test_proxy_that_cannot_be_reached_is_a_connect_error(unused_tcp_port: int) -> None:
-    """Never sent."""
+    """An unreachable proxy is a `ConnectError`."""
     proxy = f"http://127.0.0.1:{unused_tcp_port}"
     async with opened("http://api.test", proxy=proxy) as transport:
         with pytest.raises(ConnectError, match="proxy"):
@@ -501,7 +501,7 @@ async def test_proxy_that_cannot_be_reached_is_a_connect_error(unused_tcp_port: 
 
 
 async def test_proxy_that_refuses_is_a_connect_error() -> None:
-    """A CONNECT that is answered with 407 never reached the API."""
+    """A proxy that refuses CONNECT is a `ConnectError`: the request never reached the API."""
 
     async def refuse(_: web.Request) -> web.Response:
         return web.Response(status=407)
@@ -520,7 +520,7 @@ async def test_proxy_that_refuses_is_a_connect_error() -> None:
      "http://LOCALHOST:1", "http://[::1]:8080"],
 )  # fmt: skip
 def test_base_url_is_taken_without_its_slash(url: str) -> None:
-    """Any host by https, by http this machine."""
+    """URLs with https, or http to this machine, are accepted without their trailing slash."""
     assert checked_base_url(url) == str(URL(url)).rstrip("/")
 
 
@@ -530,8 +530,8 @@ def test_base_url_is_taken_without_its_slash(url: str) -> None:
      "https://", "https://u:p@api.test", "https://api.test?x=1", "https://api.test#x",
      "http://localhost.evil.test", "https://[", "http://0.0.0.0"],
 )  # fmt: skip
-def test_base_url_that_is_none_or_would_leak_the_token_is_refused(url: Any) -> None:
-    """Unencrypted to another machine, with credentials, with a query, or no URL at all."""
+def test_invalid_or_insecure_base_url_is_rejected(url: Any) -> None:
+    """Invalid URLs, http to another machine, credentials and queries are rejected."""
     with pytest.raises(InvalidInputError, match="base_url"):
         checked_base_url(url)
 
@@ -540,27 +540,27 @@ def test_base_url_that_is_none_or_would_leak_the_token_is_refused(url: Any) -> N
 
 
 class MockedResponse(aiohttp.ClientResponse):
-    """What aioresponses makes lacks a stream writer for aiohttp >= 3.14 (aioresponses#289)."""
+    """A response for aioresponses, which lacks a stream writer (aioresponses#289)."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         options.setdefault("stream_writer", Mock(output_size=0))
         super().__init__(*args, **options)
 
 
-async def test_users_of_aioresponses_can_mock_us() -> None:
-    """The third-party mock sees our requests and its answers come through."""
+async def test_aioresponses_can_mock_the_transport() -> None:
+    """The aioresponses package can mock the transport."""
     with aioresponses() as mocked:
         mocked.get("https://api.test/x?a=1", payload={"ok": 1}, response_class=MockedResponse)
         async with opened("https://api.test") as transport:
             response = await transport.send(Request("GET", "/x", (("a", "1"),)), {}, never)
-    assert told(response) == {"ok": 1}
+    assert echoed(response) == {"ok": 1}
 
 
 @pytest.mark.parametrize(
     "error", [aiohttp.ServerDisconnectedError(), OSError(5, "io"), TimeoutError()]
 )
-async def test_error_raised_by_a_mock_becomes_ours(error: Exception) -> None:
-    """With the original as its cause and the host in its message."""
+async def test_error_raised_by_a_mock_is_mapped(error: Exception) -> None:
+    """An error raised by a mock becomes a transport error with its cause and host."""
     with aioresponses() as mocked:
         mocked.get("https://api.test/x", exception=cast("Any", error))
         async with opened("https://api.test") as transport:

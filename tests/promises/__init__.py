@@ -1,1 +1,1 @@
-"""A module for each of the ten promises in docs/waiting.md."""
+"""Tests of the ten promises in docs/waiting.md, one module each."""

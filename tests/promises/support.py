@@ -1,4 +1,4 @@
-"""Routes, clients on scripted or emulated networks, and the usual writes."""
+"""Request routes, clients on scripted or emulated networks, and common writes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -21,19 +21,19 @@ DELETE = f"DELETE {BASE}/{{id}}"
 NEVER = "1970-01-01T00:00:00Z"
 HTML = Response(502, {"content-type": "text/html"}, b"<html>502 Bad Gateway</html>")
 
-# Time jumps as soon as nothing is ready: no test here has threads to give a chance to.
+# No test here uses threads, so virtual time can advance as soon as no callback is ready.
 VIRTUAL = pytest.mark.looptime(noop_cycles=1)
 
 Step = Body | Answer
 
 
 def fake_api(*reads: Step, **writes: Iterable[Step]) -> FakeNetwork:
-    """Return a network with one step for each request of a method, the last of which repeats.
+    """Return a network with a list of responses for each request method; the last one repeats.
 
-    A mapping stands for an answer that holds this instance.
+    A mapping stands for a response that holds this instance.
     """
     steps = {"GET": reads, **{method.upper(): steps for method, steps in writes.items()}}
-    return FakeNetwork({method: list(map(_answer, given)) for method, given in steps.items()})
+    return FakeNetwork({method: list(map(_answer, group)) for method, group in steps.items()})
 
 
 def _answer(step: Step) -> Answer:
@@ -51,7 +51,7 @@ async def client_on(network: FakeNetwork, **options: Any) -> AsyncIterator[Digit
 async def serving(
     handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> AsyncIterator[str]:
-    """The URL of a real server; on leaving, all its connections have ended."""
+    """Yield the URL of a real server; on exit, wait until all its connections have ended."""
     open_: set[asyncio.Future[Any]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,41 +70,41 @@ async def serving(
 
 
 def now() -> float:
-    """The loop's (virtual) time."""
+    """Return the loop's (virtual) time."""
     return asyncio.get_running_loop().time()
 
 
 async def created(client: DigitalOcean) -> Change[Any]:
-    """A create that was accepted."""
+    """Send a create and return its change."""
     return await client.dedicated_inferences.create(a_spec())
 
 
 async def scaled(client: DigitalOcean) -> Change[Any]:
-    """An update to two replicas that was accepted."""
+    """Send an update to two replicas and return its change."""
     return await client.dedicated_inferences.scale(ID, 2)
 
 
 def world(dialect: Any = "documented", **options: Any) -> World:
-    """The emulator's world: create 600 s, update 300 s, delete 120 s unless told otherwise."""
+    """Return an emulator world: create 600 s, update 300 s, delete 120 s by default."""
     return World(dialect, **{"seed": 0, "lifecycle": TEN_MINUTES, **options})
 
 
 def lasting(create: float = 600, update: float = 300, delete: float = 120) -> Lifecycle:
-    """How long each action takes."""
+    """Return a lifecycle with these durations of the actions."""
     return Lifecycle(create=create, update=update, delete=delete)
 
 
 def delay(
     net: EmulatorNetwork, seconds: Callable[[], float], monkeypatch: pytest.MonkeyPatch
 ) -> list[float]:
-    """Let every answer take that much longer; gives when they came."""
-    send, came = net.send, list[float]()
+    """Delay every response by `seconds()`; return the times of the responses."""
+    send, received_at = net.send, list[float]()
 
-    async def late(*sent: Any) -> Response:
+    async def send_late(*args: Any) -> Response:
         await asyncio.sleep(seconds())
-        response = await send(*sent)
-        came.append(now())
+        response = await send(*args)
+        received_at.append(now())
         return response
 
-    monkeypatch.setattr(net, "send", late)
-    return came
+    monkeypatch.setattr(net, "send", send_late)
+    return received_at

@@ -1,12 +1,12 @@
 """Promise 1: a wait ends on proof, never on a status word alone.
 
-Only a read that began after the write was accepted counts. A create is done when the instance is
-active (or running), nothing is pending and the endpoint that it is to have is there. An update
-needs, on top, a sign that it is about this update: a transition, a later `updated_at` than the
-write's own answer (1970 is no time), an advanced spec version or id; where the API shows none of
-these, three equal reads over 30 s, whatever `target_lag` is, and the history says so. No middle
-state is required. A delete is done when GET answers 404. Failures need the same signs. Being
-deleted, or a newer foreign spec, is `SupersededError`.
+Only a read that started after the write was accepted counts. A create is done when the instance is
+active (or running), no spec is pending and the expected endpoint exists. An update also needs
+proof that the read shows this update: a transition, an `updated_at` later than in the response to
+the write (1970 is ignored), a newer spec version or a new spec id. Where the API shows none of
+these, three equal reads over 30 s count, at any `target_lag`, and the history says so. No
+intermediate state is required. A delete is done when GET answers 404. Failures need the same proof.
+A deletion or a newer foreign spec raises `SupersededError`.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ both_dialects = pytest.mark.parametrize("dialect", DIALECTS)
 
 @both_dialects
 async def test_read_in_flight_when_the_update_is_accepted(dialect: str) -> None:
-    """A read that began before the write was accepted proves nothing, whatever it shows."""
+    """A read that started before the write was accepted proves nothing."""
     before, done = an_instance(dialect), an_instance(dialect, version=2, scale=2, updated=LATE)
     updating = an_instance(dialect, "updating", pending_deployment_spec=shown_spec(dialect, 2, 2))
     reads = Delayed(10, instance_answer(done)), before, updating, done
@@ -74,7 +74,7 @@ async def test_read_in_flight_when_the_update_is_accepted(dialect: str) -> None:
 
 @both_dialects
 async def test_create_of_ten_minutes(dialect: str) -> None:
-    """A create's wait ends after the instance is really active, and soon after."""
+    """A create's wait ends within 6 s after the instance is active."""
     async with virtual_client(world(dialect)) as (client, net):
         change = await client.dedicated_inferences.create(a_spec())
         found = await change.wait()
@@ -85,7 +85,7 @@ async def test_create_of_ten_minutes(dialect: str) -> None:
 
 @both_dialects
 async def test_running_counts_as_active(dialect: str) -> None:
-    """`running`, which the vendor's own tools know, is `active` by another name."""
+    """`running`, which the vendor's own tools use, counts as `active`."""
     async with client_on(
         fake_api(an_instance(dialect, "running"), post=[creation(dialect)])
     ) as client:
@@ -94,7 +94,7 @@ async def test_running_counts_as_active(dialect: str) -> None:
 
 @both_dialects
 async def test_active_while_a_spec_is_pending(dialect: str) -> None:
-    """An instance that calls itself active with a spec pending is not done."""
+    """An active instance with a pending spec does not settle a create."""
     early = an_instance(dialect, pending_deployment_spec=shown_spec(dialect, 1))
     network = fake_api(early, early, an_instance(dialect), post=[creation(dialect)])
     async with client_on(network) as client:
@@ -109,7 +109,7 @@ async def test_active_while_a_spec_is_pending(dialect: str) -> None:
 )
 @both_dialects
 async def test_active_without_its_endpoint(dialect: str, public: bool, shown: list[str]) -> None:
-    """Without the endpoint it is to have (public if enabled, else private) it is not done."""
+    """A create waits for the expected endpoint: public if enabled, otherwise private."""
     lacking = an_instance(dialect, public=public, endpoints=shown)
     network = fake_api(lacking, an_instance(dialect, public=public), post=[creation(dialect)])
     async with client_on(network) as client:
@@ -120,7 +120,7 @@ async def test_active_without_its_endpoint(dialect: str, public: bool, shown: li
 
 @both_dialects
 async def test_private_instance_with_its_private_endpoint(dialect: str) -> None:
-    """Where no public endpoint was asked for, the private one is all that it needs."""
+    """A create without a public endpoint needs only the private one."""
     private = an_instance(dialect, public=False, endpoints=["private"])
     network = fake_api(private, post=[creation(dialect)])
     async with client_on(network) as client:
@@ -133,7 +133,7 @@ async def test_private_instance_with_its_private_endpoint(dialect: str) -> None:
 
 @both_dialects
 async def test_stale_active_for_20_s_after_the_patch(dialect: str) -> None:
-    """A replica that still shows the old active state does not end an update's wait."""
+    """A stale replica that still shows the old active state does not settle an update."""
     land = world(dialect, lifecycle=lasting(update=5))
     async with virtual_client(land, polling=PollPolicy(target_lag=1)) as (client, net):
         id = land.add_instance(now=net.now(), name="web").id
@@ -146,8 +146,8 @@ async def test_stale_active_for_20_s_after_the_patch(dialect: str) -> None:
 
 
 @both_dialects
-async def test_stale_active_that_agrees_with_itself_for_a_minute(dialect: str) -> None:
-    """Where the API shows versions, no repetition of the old one is proof."""
+async def test_stale_active_repeated_for_a_minute(dialect: str) -> None:
+    """Repeated reads of the old version prove nothing where the API shows versions."""
     stale = [an_instance(dialect)] * 14
     network = fake_api(
         *stale, an_instance(dialect, version=2, scale=2), patch=[acceptance(dialect)]
@@ -158,8 +158,8 @@ async def test_stale_active_that_agrees_with_itself_for_a_minute(dialect: str) -
 
 
 @both_dialects
-async def test_update_that_completes_at_once(dialect: str) -> None:
-    """The middle state is never required: the advanced version is proof on the first read."""
+async def test_update_without_an_intermediate_state(dialect: str) -> None:
+    """An update without an intermediate state settles on the first read of the new version."""
     land = world(dialect, lifecycle=lasting(update=0))
     async with virtual_client(land) as (client, net):
         id = land.add_instance(now=net.now(), name="web").id
@@ -168,8 +168,8 @@ async def test_update_that_completes_at_once(dialect: str) -> None:
     assert {event.status for event in change.history} == {"active"}
 
 
-async def test_update_shown_by_its_spec_id_alone() -> None:
-    """A spec id that is this update's pending one is proof where no versions are shown."""
+async def test_update_proven_by_its_spec_id() -> None:
+    """The id of the pending spec proves an update where no versions are shown."""
     old, new = shown_spec("observed", None, id="old"), shown_spec("observed", None, 2, id="new")
     reads = [an_instance("observed", spec=spec) for spec in (old, old, new)]
     accepted = instance_answer(
@@ -184,7 +184,7 @@ async def test_update_shown_by_its_spec_id_alone() -> None:
 
 @both_dialects
 async def test_updated_at_past_the_baseline(dialect: str) -> None:
-    """`updated_at` beyond that of the write's own answer is proof; equal to it is none."""
+    """Only an `updated_at` later than in the response to the write proves an update."""
     reads = [an_instance(dialect, version=None, updated=at) for at in (EARLY, LATE, LATE, LATER)]
     accepted = acceptance(dialect, version=None, updated_at=LATE)
     network = fake_api(*reads, patch=[accepted])
@@ -196,7 +196,7 @@ async def test_updated_at_past_the_baseline(dialect: str) -> None:
 
 @both_dialects
 async def test_baseline_of_1970(dialect: str) -> None:
-    """A 1970 in the write's answer is no baseline: an unmoved `updated_at` stays no proof."""
+    """A baseline of 1970 is ignored: an unchanged `updated_at` does not prove an update."""
     reads = [an_instance(dialect, version=None, updated=EARLY)]
     accepted = acceptance(dialect, version=None, updated_at=NEVER)
     async with client_on(fake_api(*reads, patch=[accepted])) as client:
@@ -206,8 +206,8 @@ async def test_baseline_of_1970(dialect: str) -> None:
 
 
 @both_dialects
-async def test_transition_seen_since(dialect: str) -> None:
-    """A middle state seen since the write makes the active state after it this update's."""
+async def test_update_proven_by_a_transition(dialect: str) -> None:
+    """An active state after an intermediate one proves an update."""
     kept: Any = {"version": None, "updated": EARLY}
     middle = an_instance(dialect, "updating", **kept)
     reads = an_instance(dialect, **kept), middle, an_instance(dialect, **kept)
@@ -219,8 +219,8 @@ async def test_transition_seen_since(dialect: str) -> None:
 
 
 @pytest.mark.parametrize(("target_lag", "ends_s"), [(0.5, 30), (5, 30), (15, 30), (40, 80)])
-async def test_repetition_where_nothing_else_is_shown(target_lag: float, ends_s: float) -> None:
-    """Then three equal reads over 30 s are proof, at any `target_lag`; the history says so."""
+async def test_equal_reads_where_no_other_proof_is_shown(target_lag: float, ends_s: float) -> None:
+    """Three equal reads over 30 s prove an update at any `target_lag`; the history says so."""
     silent = an_instance(version=None)
     network = fake_api(silent, patch=[acceptance(version=None)])
     async with client_on(network, polling=PollPolicy(target_lag=target_lag)) as client:
@@ -232,8 +232,8 @@ async def test_repetition_where_nothing_else_is_shown(target_lag: float, ends_s:
     assert (change.history[-1].note or "").startswith("settled: repeated:")
 
 
-async def test_repetition_that_is_interrupted() -> None:
-    """Reads agree only in a row: one that differs starts the 30 s anew."""
+async def test_equal_reads_interrupted() -> None:
+    """A read that differs restarts the 30 s of equal reads."""
     silent = an_instance(version=None)
     reads = [silent] * 6, GONE, silent
     network = fake_api(*reads[0], *reads[1:], patch=[acceptance(version=None)])
@@ -246,8 +246,8 @@ async def test_repetition_that_is_interrupted() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 @both_dialects
-async def test_replicas_that_lag_by_chance(dialect: str, seed: int) -> None:
-    """Whatever the order in which old and new states are read, only the new one settles."""
+async def test_replicas_that_lag_at_random(dialect: str, seed: int) -> None:
+    """Old and new states read in any order settle an update only with the new state."""
     chance = random.Random(seed)
     old, done = an_instance(dialect), an_instance(dialect, version=2, scale=2, updated=LATER)
     middle = an_instance(
@@ -265,7 +265,7 @@ async def test_replicas_that_lag_by_chance(dialect: str, seed: int) -> None:
 
 @both_dialects
 async def test_delete_ends_on_404(dialect: str) -> None:
-    """A delete's wait ends when GET answers 404, not when the API accepted it."""
+    """A delete's wait ends when GET answers 404, not when the API accepted the delete."""
     async with virtual_client(world(dialect)) as (client, net):
         id = net.world.add_instance(now=net.now()).id
         began = now()
@@ -273,8 +273,8 @@ async def test_delete_ends_on_404(dialect: str) -> None:
         assert 120 <= now() - began < 126
 
 
-async def test_absence_from_a_list_proves_no_deletion() -> None:
-    """A list without the row is no proof: the wait goes on until GET itself answers 404."""
+async def test_row_missing_from_a_list_does_not_settle_a_delete() -> None:
+    """A list without the row does not settle a delete; a GET with 404 does."""
     land = world(lifecycle=lasting(delete=120))
     async with virtual_client(land) as (client, net):
         id = land.add_instance(now=net.now(), name="web", region="atl1").id
@@ -290,8 +290,8 @@ async def test_absence_from_a_list_proves_no_deletion() -> None:
 
 @both_dialects
 async def test_error_during_a_delete(dialect: str) -> None:
-    """While deleting, `error` is pending, and so is `active`: only 404 ends it."""
-    reads = [an_instance(dialect, word) for word in ("error", "active", "deleting", "error")]
+    """`error` and `active` are pending during a delete; only a 404 settles it."""
+    reads = [an_instance(dialect, status) for status in ("error", "active", "deleting", "error")]
     network = fake_api(*reads, GONE, delete=[answer(202)])
     async with client_on(network) as client:
         await (await client.dedicated_inferences.delete(ID)).wait()
@@ -303,7 +303,7 @@ async def test_error_during_a_delete(dialect: str) -> None:
 
 @both_dialects
 async def test_create_without_capacity(dialect: str) -> None:
-    """A create that ends in `error` is a failure, told when it is known."""
+    """A create that ends in `error` raises `DeploymentFailedError` with the known reason."""
     async with virtual_client(world(dialect)) as (client, net):
         net.world.fault("no_capacity", region="atl1")
         change = await client.dedicated_inferences.create(a_spec())
@@ -314,7 +314,7 @@ async def test_create_without_capacity(dialect: str) -> None:
 
 @both_dialects
 async def test_update_that_fails(dialect: str) -> None:
-    """An `error` after an update of a healthy instance is this update's failure."""
+    """An `error` after an update of a healthy instance fails the update."""
     land = world(dialect)
     async with virtual_client(land) as (client, net):
         id = land.add_instance(now=net.now(), name="web").id
@@ -326,25 +326,25 @@ async def test_update_that_fails(dialect: str) -> None:
 
 
 @both_dialects
-async def test_error_left_over_from_before(dialect: str) -> None:
-    """An `error` that was there before the write is not this write's failure."""
-    left_over = an_instance(dialect, "error", version=None)
+async def test_error_from_before_the_write(dialect: str) -> None:
+    """An `error` from before the write does not fail the update."""
+    old_error = an_instance(dialect, "error", version=None)
     middle = an_instance(dialect, "updating", version=None, updated=LATE)
     done = an_instance(dialect, version=None, updated=LATER)
-    reads = [left_over, left_over, left_over, middle, done]
+    reads = [old_error, old_error, old_error, middle, done]
     network = fake_api(*reads, patch=[acceptance(dialect, version=None, updated_at=NEVER)])
     async with client_on(network) as client:
         assert (await (await scaled(client)).wait()).status == "active"
 
 
 @both_dialects
-async def test_error_anew_after_one_left_over(dialect: str) -> None:
-    """An `error` that comes after a transition is this write's, whatever was there before."""
-    left_over = an_instance(dialect, "error", version=None)
+async def test_new_error_after_an_old_one(dialect: str) -> None:
+    """An `error` after a transition fails the update, even if an older one came before."""
+    old_error = an_instance(dialect, "error", version=None)
     middle = an_instance(dialect, "updating", version=None, updated=LATE)
-    anew = an_instance(dialect, "error", version=None, updated=LATER)
+    new_error = an_instance(dialect, "error", version=None, updated=LATER)
     network = fake_api(
-        left_over, left_over, middle, anew, patch=[acceptance(dialect, version=None)]
+        old_error, old_error, middle, new_error, patch=[acceptance(dialect, version=None)]
     )
     async with client_on(network) as client:
         change = await scaled(client)
@@ -353,10 +353,10 @@ async def test_error_anew_after_one_left_over(dialect: str) -> None:
     assert [e.status for e in change.history[:3]] == ["error", "updating", "error"]
 
 
-async def test_error_left_over_that_stays() -> None:
-    """Where nothing else is shown a failure too is proven by three equal reads over 30 s."""
-    left_over = an_instance(status="error", version=None)
-    network = fake_api(left_over, patch=[acceptance(version=None)])
+async def test_old_error_that_stays() -> None:
+    """Three equal reads of `error` over 30 s prove a failure where nothing else is shown."""
+    old_error = an_instance(status="error", version=None)
+    network = fake_api(old_error, patch=[acceptance(version=None)])
     async with client_on(network) as client:
         change = await scaled(client)
         began = now()
@@ -366,8 +366,8 @@ async def test_error_left_over_that_stays() -> None:
 
 
 @both_dialects
-async def test_error_shown_by_a_replica_that_lags(dialect: str) -> None:
-    """An `error` older than what was known before the write is no failure of this write."""
+async def test_error_shown_by_a_stale_replica(dialect: str) -> None:
+    """An `error` older than the state before the write does not fail the update."""
     before = an_instance(dialect, updated=LATE)
     older = an_instance(dialect, "error", updated=EARLY)
     done = an_instance(dialect, version=2, scale=2, updated=LATER)
@@ -375,13 +375,13 @@ async def test_error_shown_by_a_replica_that_lags(dialect: str) -> None:
         assert (await (await scaled(client)).wait()).status == "active"
 
 
-# --- overtaken -------------------------------------------------------------------------------
+# --- superseded changes ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("write", [POST, PATCH])
 @both_dialects
-async def test_deleted_by_somebody_else(dialect: str, write: str) -> None:
-    """`deleting` seen by a create's or update's wait is `SupersededError`."""
+async def test_deleted_by_another_client(dialect: str, write: str) -> None:
+    """`deleting` raises `SupersededError` in a create's or an update's wait."""
     async with virtual_client(world(dialect)) as (client, net):
         ours = client.dedicated_inferences
         if write == POST:
@@ -390,15 +390,15 @@ async def test_deleted_by_somebody_else(dialect: str, write: str) -> None:
             change = await ours.scale(net.world.add_instance(now=net.now()).id, 2)
         waiting = asyncio.create_task(change.wait())
         await asyncio.sleep(60)
-        async with virtual_client(net.world) as (somebody, _):
-            await somebody.dedicated_inferences.delete(change.id)
+        async with virtual_client(net.world) as (other_client, _):
+            await other_client.dedicated_inferences.delete(change.id)
         with pytest.raises(SupersededError):
             await waiting
 
 
 @both_dialects
-async def test_newer_spec_of_somebody_else(dialect: str) -> None:
-    """A spec newer than ours that is not the one sent is `SupersededError`, not success."""
+async def test_newer_spec_of_another_client(dialect: str) -> None:
+    """A newer spec that differs from the one sent raises `SupersededError`."""
     theirs = an_instance(dialect, version=3, scale=7, updated=LATER)
     network = fake_api(an_instance(dialect), theirs, patch=[acceptance(dialect)])
     async with client_on(network) as client:
@@ -408,8 +408,8 @@ async def test_newer_spec_of_somebody_else(dialect: str) -> None:
 
 
 @both_dialects
-async def test_newer_spec_of_somebody_else_after_a_create(dialect: str) -> None:
-    """A create whose spec was replaced before it was seen active is `SupersededError` too."""
+async def test_newer_spec_of_another_client_after_a_create(dialect: str) -> None:
+    """A spec that was replaced before the create settled raises `SupersededError`."""
     theirs = an_instance(dialect, version=2, scale=7, updated=LATER)
     async with client_on(fake_api(theirs, post=[creation(dialect)])) as client:
         change = await created(client)

@@ -1,7 +1,7 @@
-"""Promise 2: a row of a list is a candidate; the GET of that one instance is the proof.
+"""Promise 2: list rows are hints; a GET confirms.
 
-`always` insists on it; `never` takes full rows, and those seen unsettled before, at their word;
-`auto` does so only where the proofs do not fit the budget. A single wait asks by GET anyway.
+`always` requires the GET. `never` accepts full rows, and rows seen in progress before. `auto` does
+so only while the GETs do not fit the budget. A single wait is read by GET in any mode.
 """
 
 import asyncio
@@ -26,27 +26,27 @@ each_mode = pytest.mark.parametrize("confirm", MODES)
 
 
 @each_mode
-async def test_mode_that_is_known(confirm: Any) -> None:
-    """`auto`, `always` and `never` are accepted and kept."""
+async def test_known_mode(confirm: Any) -> None:
+    """`auto`, `always` and `never` are accepted and stored."""
     assert PollPolicy(confirm=confirm).confirm == confirm
 
 
 @pytest.mark.parametrize("confirm", ["", "Always", None, True])
-async def test_mode_that_is_unknown(confirm: Any) -> None:
-    """Any other mode is a `ValueError` at once, not at the first poll."""
+async def test_unknown_mode(confirm: Any) -> None:
+    """Any other mode raises `ValueError` at construction, not at the first poll."""
     with pytest.raises(ValueError, match="confirm"):
         PollPolicy(confirm=confirm)
 
 
-async def test_mode_that_is_not_given() -> None:
-    """`auto` is the default."""
+async def test_default_mode() -> None:
+    """`auto` is the default mode."""
     assert PollPolicy().confirm == "auto"
 
 
 @each_mode
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_proof_of_a_create(confirm: Any, dialect: str) -> None:
-    """In each mode the request that ends a create's wait is a GET of that one instance."""
+    """A GET of the instance ends a create's wait in each mode."""
     options = {"polling": PollPolicy(confirm=confirm)}
     async with virtual_client(world(dialect), **options) as (client, net):
         change = await client.dedicated_inferences.create(a_spec())
@@ -58,7 +58,7 @@ async def test_proof_of_a_create(confirm: Any, dialect: str) -> None:
 
 @each_mode
 async def test_row_gone_from_the_list_while_deleting(confirm: Any) -> None:
-    """In each mode a delete ends on GET 404, not on what lists show or do not show."""
+    """A GET with 404 ends a delete's wait in each mode, whatever lists show."""
     land = world(lifecycle=lasting(delete=120))
     async with virtual_client(land, polling=PollPolicy(confirm=confirm)) as (client, net):
         land.fault("list_lag", on=DELETE, seconds=600)
@@ -70,8 +70,8 @@ async def test_row_gone_from_the_list_while_deleting(confirm: Any) -> None:
 
 
 @each_mode
-async def test_row_that_lags_behind_a_create(confirm: Any) -> None:
-    """A list that does not show the new instance yet harms no wait, one or many."""
+async def test_list_that_lags_behind_a_create(confirm: Any) -> None:
+    """A list that does not show the new instance yet affects neither one wait nor many."""
     async with virtual_client(polling=PollPolicy(confirm=confirm)) as (client, net):
         net.world.fault("list_lag", on=POST, seconds=3000, times=None)
         ours = client.dedicated_inferences
@@ -84,7 +84,7 @@ async def test_row_that_lags_behind_a_create(confirm: Any) -> None:
 
 @each_mode
 async def test_list_read_by_the_caller_during_a_wait(confirm: Any) -> None:
-    """What a caller's own listing shows ends no wait, full rows of active instances included."""
+    """Rows that the caller lists, full rows of active instances included, end no wait."""
     land = world(lifecycle=lasting(create=30))
     polling = PollPolicy(confirm=confirm, target_lag=60)
     async with virtual_client(land, polling=polling) as (client, _):
@@ -103,7 +103,7 @@ async def test_list_read_by_the_caller_during_a_wait(confirm: Any) -> None:
 async def fleet(
     net: EmulatorNetwork, client: DigitalOcean, count: int, **settings: Any
 ) -> tuple[list[str], int]:
-    """Wait for so many instances; ids that were got, and how many there were."""
+    """Wait for this many instances; return the ids read by GET, and their number."""
     place = partial(net.world.add_instance, now=net.now(), **{"status": "new", **settings})
     ids = [place(**({} if settings else {"settles_in": 300 + i})).id for i in range(count)]
     ours = client.dedicated_inferences
@@ -112,7 +112,7 @@ async def fleet(
 
 
 async def test_rows_under_always() -> None:
-    """Each is got, and be it that the budget is far too small for that."""
+    """`always` sends a GET for each instance, even if the budget is far too small."""
     polling, budget = PollPolicy(confirm="always"), RequestBudget(per_hour=150)
     async with virtual_client(polling=polling, budget=budget) as (client, net):
         got, count = await fleet(net, client, 120)
@@ -120,36 +120,36 @@ async def test_rows_under_always() -> None:
 
 
 async def test_rows_under_never() -> None:
-    """Hardly any is got where the budget and the rows would do without."""
+    """`never` sends a GET for almost no instance whose row is enough."""
     async with virtual_client(polling=PollPolicy(confirm="never")) as (client, net):
         got, _ = await fleet(net, client, 60)
     assert len(got) < 30
 
 
-async def test_rows_under_auto_with_budget_enough() -> None:
-    """Each is got."""
+async def test_rows_under_auto_with_a_large_budget() -> None:
+    """`auto` sends a GET for each instance while the budget allows it."""
     async with virtual_client() as (client, net):
         got, count = await fleet(net, client, 100)
     assert len(set(got)) == count
 
 
-async def test_rows_under_auto_with_too_small_a_budget() -> None:
-    """Full rows that were seen unsettled must do."""
+async def test_rows_under_auto_with_a_small_budget() -> None:
+    """`auto` accepts full rows seen in progress before when the budget is too small."""
     async with virtual_client(budget=RequestBudget(per_hour=150)) as (client, net):
         got, count = await fleet(net, client, 400)
     assert len(set(got)) < count / 2
 
 
-async def test_light_rows_never_seen_unsettled() -> None:
-    """No budget is so small that such a row is taken at its word."""
+async def test_light_rows_never_seen_in_progress() -> None:
+    """A light row that was never seen in progress is not accepted at any budget."""
     budget = RequestBudget(per_hour=150)
     async with virtual_client(world("observed"), budget=budget) as (client, net):
         got, count = await fleet(net, client, 250, status="active")
     assert len(set(got)) == count
 
 
-async def test_history_of_a_row_that_was_taken() -> None:
-    """It says that a list's word was taken."""
+async def test_history_of_a_wait_settled_by_a_row() -> None:
+    """The history of a wait settled by a row says that the row was not confirmed."""
     polling = PollPolicy(confirm="never")
     async with virtual_client(polling=polling) as (client, _):
         ours = client.dedicated_inferences
@@ -161,8 +161,8 @@ async def test_history_of_a_row_that_was_taken() -> None:
 
 
 @each_mode
-async def test_rows_that_move_to_other_pages_are_no_deletes(confirm: Any) -> None:
-    """Three pages that empty in no order: nobody's delete ends before GET says 404."""
+async def test_rows_that_move_to_other_pages_settle_no_delete(confirm: Any) -> None:
+    """Rows moving between three shrinking pages settle no delete before GET answers 404."""
     land = world(lifecycle=Lifecycle(delete=LogNormal(300, 0.5)))
     async with virtual_client(land, polling=PollPolicy(confirm=confirm)) as (client, net):
         ours = client.dedicated_inferences
@@ -179,10 +179,8 @@ async def test_rows_that_move_to_other_pages_are_no_deletes(confirm: Any) -> Non
 
 
 @each_mode
-async def test_rows_that_vanish_are_no_deletes(
-    confirm: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Lists that lose half the rows for ten minutes end no delete."""
+async def test_missing_rows_settle_no_delete(confirm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists that omit half the rows for ten minutes settle no delete."""
     land, hidden, handle = world(lifecycle=lasting(delete=900)), set[str](), World.handle
 
     def without_hidden(self: World, at: float, method: str, path: str, *more: Any) -> Answer:

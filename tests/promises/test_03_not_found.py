@@ -1,8 +1,8 @@
-"""Promise 3: what a 404 means depends on what is being waited for.
+"""Promise 3: the meaning of a 404 depends on the action.
 
-After a create it is excused for 120 s; after a delete it is the proof of success; for an id that
-`wait_until_active` never saw it is `NotFoundError` at once; everywhere else two of them in a row
-are `ResourceVanishedError`, and one alone is nothing.
+After a create it is tolerated for 120 s. It settles a delete. For an id that `wait_until_active`
+never saw it raises `NotFoundError` immediately. Otherwise two in a row raise
+`ResourceVanishedError`, and a single one is ignored.
 """
 
 import pytest
@@ -33,13 +33,13 @@ from tests.promises.support import (
 
 pytestmark = VIRTUAL
 
-# A gateway's 404: no word of the API about the instance.
+# A 404 from a gateway, not from the API itself.
 HTML_404 = Response(404, {"content-type": "text/html"}, b"<html>404 Not Found</html>")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_new_instance_not_found_for_a_while(dialect: str) -> None:
-    """404 after a create is excused within 120 s, however many they are."""
+    """Any number of 404s within 120 s after a create is tolerated."""
     async with virtual_client(world(dialect)) as (client, net):
         net.world.fault("not_found", on=POST, seconds=115)
         change = await client.dedicated_inferences.create(a_spec())
@@ -49,7 +49,7 @@ async def test_new_instance_not_found_for_a_while(dialect: str) -> None:
 
 
 async def test_new_instance_that_never_appears() -> None:
-    """After 120 s the grace is over: two more 404s in a row and the instance has vanished."""
+    """Two 404s in a row after the 120 s raise `ResourceVanishedError`."""
     network = fake_api(GONE, post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -59,8 +59,8 @@ async def test_new_instance_that_never_appears() -> None:
     assert 120 + 5 <= now() - began < 120 + 12
 
 
-async def test_new_instance_that_was_seen_and_is_gone_early() -> None:
-    """Within the grace a 404 after a sighting is excused too: replicas lag."""
+async def test_404_after_a_new_instance_was_seen() -> None:
+    """A 404 within the 120 s is tolerated even after the instance was seen."""
     network = fake_api(
         an_instance(status="new"), GONE, GONE, GONE, an_instance(), post=[creation()]
     )
@@ -69,7 +69,7 @@ async def test_new_instance_that_was_seen_and_is_gone_early() -> None:
 
 
 async def test_deleted_instance() -> None:
-    """After a delete the first 404 is success."""
+    """The first 404 after a delete settles it."""
     network = fake_api(an_instance(status="deleting"), GONE, delete=[answer(202)])
     async with client_on(network) as client:
         change = await client.dedicated_inferences.delete(ID)
@@ -77,8 +77,8 @@ async def test_deleted_instance() -> None:
     assert (network.count("GET"), change.outcome) == (2, "settled")
 
 
-async def test_deletion_waited_for_without_a_delete_of_ours() -> None:
-    """`wait_until_deleted` of what is not there is done after one look."""
+async def test_wait_until_deleted_of_a_missing_instance() -> None:
+    """`wait_until_deleted` of a missing instance ends after one read."""
     network = fake_api(GONE)
     async with client_on(network) as client:
         await client.dedicated_inferences.wait_until_deleted(ID)
@@ -86,7 +86,7 @@ async def test_deletion_waited_for_without_a_delete_of_ours() -> None:
 
 
 async def test_404_of_a_gateway_while_deleting() -> None:
-    """An HTML page with a 404 is a gateway's word, no proof of a deletion."""
+    """An HTML page with status 404 does not settle a delete."""
     network = fake_api(HTML_404, HTML_404, HTML_404, an_instance(status="deleting"), GONE)
     async with client_on(network) as client:
         await client.dedicated_inferences.wait_until_deleted(ID)
@@ -94,7 +94,7 @@ async def test_404_of_a_gateway_while_deleting() -> None:
 
 
 async def test_404_of_a_gateway_while_updating() -> None:
-    """Nor do such pages make anything vanish."""
+    """HTML pages with status 404 do not raise `ResourceVanishedError`."""
     network = fake_api(
         an_instance(), *[HTML_404] * 5, an_instance(version=2, scale=2), patch=[acceptance()]
     )
@@ -103,7 +103,7 @@ async def test_404_of_a_gateway_while_updating() -> None:
 
 
 async def test_id_never_seen_by_wait_until_active() -> None:
-    """`wait_until_active` of an id that is not there raises the API's `NotFoundError` at once."""
+    """`wait_until_active` of a missing id raises the API's `NotFoundError` immediately."""
     network = fake_api(GONE)
     async with client_on(network) as client:
         with pytest.raises(NotFoundError) as caught:
@@ -111,22 +111,22 @@ async def test_id_never_seen_by_wait_until_active() -> None:
     assert (network.count("GET"), caught.value.request_id) == (1, "req-1")
 
 
-async def test_id_never_seen_after_answers_that_told_nothing() -> None:
-    """A 5xx is no sighting: the 404 after it is still `NotFoundError`."""
+async def test_id_never_seen_after_server_errors() -> None:
+    """A 404 after a 5xx still raises `NotFoundError`: the instance was never seen."""
     async with client_on(fake_api(answer(503), GONE)) as client:
         with pytest.raises(NotFoundError):
             await client.dedicated_inferences.wait_until_active(ID)
 
 
-async def test_one_404_between_sightings() -> None:
-    """One 404 of something that was seen is a lagging replica, however often it happens."""
+async def test_one_404_between_successful_reads() -> None:
+    """A single 404 between successful reads is ignored, however often it happens."""
     reads: list[Step] = [an_instance(status="provisioning"), GONE] * 3
     async with client_on(fake_api(*reads, an_instance())) as client:
         assert (await client.dedicated_inferences.wait_until_active(ID)).status == "active"
 
 
-async def test_two_404s_in_a_row_of_what_wait_until_active_saw() -> None:
-    """Two in a row of something that was seen are `ResourceVanishedError`."""
+async def test_two_404s_in_a_row_in_wait_until_active() -> None:
+    """Two 404s in a row after the instance was seen raise `ResourceVanishedError`."""
     network = fake_api(an_instance(status="provisioning"), GONE)
     async with client_on(network) as client:
         with pytest.raises(ResourceVanishedError):
@@ -135,7 +135,7 @@ async def test_two_404s_in_a_row_of_what_wait_until_active_saw() -> None:
 
 
 async def test_one_404_after_an_update() -> None:
-    """One 404 does not end an update's wait."""
+    """A single 404 does not end an update's wait."""
     done = an_instance(version=2, scale=2)
     network = fake_api(an_instance(), GONE, done, patch=[acceptance()])
     async with client_on(network) as client:
@@ -143,7 +143,7 @@ async def test_one_404_after_an_update() -> None:
 
 
 async def test_two_404s_in_a_row_after_an_update() -> None:
-    """There is no grace after an update: two in a row are `ResourceVanishedError`."""
+    """Two 404s in a row after an update raise `ResourceVanishedError`, without a grace period."""
     network = fake_api(an_instance(), GONE, patch=[acceptance()])
     async with client_on(network) as client:
         change = await scaled(client)
@@ -152,8 +152,8 @@ async def test_two_404s_in_a_row_after_an_update() -> None:
     assert network.count("GET") == 1 + 2
 
 
-async def test_two_404s_in_a_row_of_a_predicate() -> None:
-    """`wait_until` ends in the same way when what it looks at is gone."""
+async def test_two_404s_in_a_row_in_wait_until() -> None:
+    """Two 404s in a row end `wait_until` with `ResourceVanishedError`."""
     network = fake_api(GONE)
     async with client_on(network) as client:
         with pytest.raises(ResourceVanishedError):

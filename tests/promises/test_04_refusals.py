@@ -1,9 +1,9 @@
-"""Promise 4: which answers end a wait, and which only delay it.
+"""Promise 4: 401, 403 and 422 end a wait; transient errors do not.
 
-403 is asked again on PATCH alone, for `ready_timeout` at most. 401, any other 403 and 422 end a
-wait at once: `WaitRefusedError` with the API's own error as `.last_error` and cause, and all that
-is needed to go on later. 429 only moves the next look, and is no attempt. 5xx, resets, HTML bodies
-and timeouts are borne until the deadline, and written down.
+403 is retried on PATCH alone, for at most `ready_timeout`. 401, any other 403 and 422 end a wait
+immediately with `WaitRefusedError`. It has the API's error as `.last_error` and cause, and all that
+is needed to resume. 429 only delays the next read and is not an attempt. 5xx, resets, HTML bodies
+and timeouts are recorded, and polling goes on until the deadline.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ pytestmark = VIRTUAL
 
 NO_UPDATES_YET = refusal(403)
 DONE = an_instance(version=2, scale=2)
-TROUBLES: dict[str, tuple[Callable[[], Step], type[Exception]]] = {
+ERRORS: dict[str, tuple[Callable[[], Step], type[Exception]]] = {
     "500": (lambda: refusal(500), ServerError),
     "503": (lambda: refusal(503), ServerError),
     "504 without a body": (lambda: answer(504), ServerError),
@@ -63,14 +63,14 @@ TROUBLES: dict[str, tuple[Callable[[], Step], type[Exception]]] = {
     "cut JSON": (lambda: Response(200, {}, b'{"dedicated_inf'), DecodeError),
     "other JSON": (lambda: answer(200, {"unexpected": 1}), DecodeError),
 }
-each_trouble = pytest.mark.parametrize("trouble", TROUBLES)
+each_error = pytest.mark.parametrize("error", ERRORS)
 
 
 # --- 403 on PATCH ----------------------------------------------------------------------------
 
 
 async def test_403_on_patch_while_it_may_be_retried() -> None:
-    """Within `ready_timeout` a PATCH is tried again after 403, from a fresh read."""
+    """A PATCH is retried after a 403 within `ready_timeout`, from a fresh read."""
     network = fake_api(an_instance(), an_instance(), DONE, patch=[NO_UPDATES_YET, acceptance()])
     async with client_on(network) as client:
         change = await client.dedicated_inferences.scale(ID, 2, ready_timeout=60)
@@ -79,7 +79,7 @@ async def test_403_on_patch_while_it_may_be_retried() -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_403_on_patch_until_an_earlier_update_has_settled(dialect: str) -> None:
-    """An update given time to get ready goes through once the earlier change has settled."""
+    """An update with a `ready_timeout` succeeds once the earlier change has settled."""
     async with virtual_client(world(dialect)) as (client, net):
         ours = client.dedicated_inferences
         id = net.world.add_instance(now=net.now(), status="updating", settles_in=100).id
@@ -92,7 +92,7 @@ async def test_403_on_patch_until_an_earlier_update_has_settled(dialect: str) ->
 
 @pytest.mark.parametrize("ready_timeout", [0, 40])
 async def test_403_on_patch_that_goes_on(ready_timeout: float) -> None:
-    """When `ready_timeout` (0 by default) is over, the API's 403 is raised as it is."""
+    """A 403 that outlasts `ready_timeout` (0 by default) is raised unchanged."""
     network = fake_api(an_instance(), patch=[NO_UPDATES_YET])
     async with client_on(network) as client:
         with pytest.raises(PermissionDeniedError):
@@ -113,7 +113,7 @@ async def test_403_on_anything_else() -> None:
 
 
 async def test_403_on_the_read_before_a_patch() -> None:
-    """`ready_timeout` is about the PATCH alone: a 403 on its read is raised at once."""
+    """A 403 on the read before a PATCH is raised immediately, whatever `ready_timeout` is."""
     network = fake_api(refusal(403), patch=[acceptance()])
     async with client_on(network) as client:
         with pytest.raises(PermissionDeniedError):
@@ -132,7 +132,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("status", "kind"), REFUSALS)
 async def test_refusal_while_waiting(status: int, kind: type[APIError]) -> None:
-    """401, 403 and 422 end a wait at once, with the API's error as `.last_error` and cause."""
+    """401, 403 and 422 end a wait immediately, with the API's error as `.last_error` and cause."""
     network = fake_api(an_instance(status="provisioning"), refusal(status), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -145,7 +145,7 @@ async def test_refusal_while_waiting(status: int, kind: type[APIError]) -> None:
 
 @pytest.mark.parametrize(("status", "kind"), REFUSALS)
 async def test_refusal_of_a_wait_without_a_write(status: int, kind: type[APIError]) -> None:
-    """`wait_until_active`, `wait_until_deleted` and `wait_until` are refused in the same way."""
+    """`wait_until_active`, `wait_until_deleted` and `wait_until` raise `WaitRefusedError` too."""
     network = fake_api(refusal(status))
     async with client_on(network) as client:
         ours = client.dedicated_inferences
@@ -159,8 +159,8 @@ async def test_refusal_of_a_wait_without_a_write(status: int, kind: type[APIErro
             assert isinstance(caught.value.last_error, kind)
 
 
-async def test_refusal_that_is_mended() -> None:
-    """The resume token in the refusal goes on waiting once the API lets us look again."""
+async def test_resume_after_a_refusal() -> None:
+    """The resume token of a refused wait can be resumed once the API accepts requests again."""
     network = fake_api(refusal(401), an_instance(), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -171,8 +171,8 @@ async def test_refusal_that_is_mended() -> None:
         assert (await resumed.wait()).status == "active"
 
 
-async def test_change_waited_for_again_after_a_refusal() -> None:
-    """A refusal settles nothing: the same change can be waited for again."""
+async def test_change_awaited_again_after_a_refusal() -> None:
+    """A change can be awaited again after a refusal."""
     network = fake_api(refusal(403), an_instance(), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -185,25 +185,25 @@ async def test_change_waited_for_again_after_a_refusal() -> None:
 # --- what only delays ------------------------------------------------------------------------
 
 
-async def test_429_tells_when_to_look_again() -> None:
-    """After a 429 the next look comes when the API said, and the wait goes on."""
+async def test_429_delays_the_next_read() -> None:
+    """A 429 delays the next read by the time that the API requests; the wait goes on."""
     network = fake_api(refusal(429, retry_after="45"), an_instance(), post=[creation()])
     async with client_on(network) as client:
         await (await created(client)).wait()
-    looks = [sent.at for sent in network.sent if sent.request.method == "GET"]
-    assert 45 <= looks[1] - looks[0] < 51
+    reads = [sent.at for sent in network.sent if sent.request.method == "GET"]
+    assert 45 <= reads[1] - reads[0] < 51
 
 
-async def test_429_is_no_attempt() -> None:
-    """No number of 429s uses up the attempts of a retry policy or ends a wait."""
+async def test_429_is_not_an_attempt() -> None:
+    """Any number of 429s neither uses up the retry attempts nor ends a wait."""
     network = fake_api(*[refusal(429, retry_after="1")] * 40, an_instance(), post=[creation()])
     async with client_on(network, retry=RetryPolicy(attempts=1)) as client:
         assert (await (await created(client)).wait()).status == "active"
     assert network.count("GET") == 41
 
 
-async def test_429_does_not_ease_the_polling() -> None:
-    """A 429 is no failure: the pauses after it stay as they were."""
+async def test_429_does_not_lengthen_intervals() -> None:
+    """A 429 does not lengthen later poll intervals."""
     network = fake_api(*[refusal(429, retry_after="1")] * 6, an_instance(), post=[creation()])
     async with client_on(network) as client:
         await (await created(client)).wait()
@@ -211,7 +211,7 @@ async def test_429_does_not_ease_the_polling() -> None:
 
 
 async def test_429_until_the_deadline() -> None:
-    """A 429 that asks for more patience than there is ends in a timeout that tells of it."""
+    """A 429 that delays beyond the deadline raises `WaitTimeoutError` with it as `.last_error`."""
     network = fake_api(refusal(429, retry_after="3000"), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -221,10 +221,10 @@ async def test_429_until_the_deadline() -> None:
     assert isinstance(caught.value.last_error, RateLimitError)
 
 
-@each_trouble
-async def test_trouble_while_polling(trouble: str) -> None:
-    """5xx, resets, HTML bodies and timeouts are borne, and kept in the history."""
-    make, kind = TROUBLES[trouble]
+@each_error
+async def test_error_while_polling(error: str) -> None:
+    """5xx, resets, HTML bodies and timeouts do not end a wait and are kept in the history."""
+    make, kind = ERRORS[error]
     network = fake_api(*[make() for _ in range(8)], an_instance(), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -233,10 +233,10 @@ async def test_trouble_while_polling(trouble: str) -> None:
     assert (change.history[0].note or "").startswith(kind.__name__)
 
 
-@each_trouble
-async def test_trouble_until_the_deadline(trouble: str) -> None:
-    """When they do not end, the deadline does, and the error carries the last of them."""
-    make, kind = TROUBLES[trouble]
+@each_error
+async def test_errors_until_the_deadline(error: str) -> None:
+    """A wait with nothing but errors ends at the deadline; the error carries the last of them."""
+    make, kind = ERRORS[error]
     async with client_on(fake_api(make(), post=[creation()])) as client:
         change = await created(client)
         with pytest.raises(WaitTimeoutError) as caught:
@@ -246,16 +246,16 @@ async def test_trouble_until_the_deadline(trouble: str) -> None:
 
 
 @pytest.mark.parametrize("status", [501, 505])
-async def test_5xx_that_no_call_would_repeat(status: int) -> None:
-    """Every 5xx is borne while polling, 501 and 505 of a gateway included."""
+async def test_5xx_that_calls_do_not_retry(status: int) -> None:
+    """Every 5xx is tolerated while polling, including a gateway's 501 and 505."""
     async with client_on(fake_api(refusal(status), an_instance(), post=[creation()])) as client:
         assert (await (await created(client)).wait()).status == "active"
 
 
 @pytest.mark.parametrize("kind", ["reset", "html", "status", "cut"])
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_provider_that_stumbles_for_minutes(dialect: str, kind: str) -> None:
-    """Five minutes of one trouble in the midst of a create cost nothing but those minutes."""
+async def test_errors_for_minutes(dialect: str, kind: str) -> None:
+    """Five minutes of errors during a create delay its wait by no more than that."""
     async with virtual_client(world(dialect)) as (client, net):
         change = await client.dedicated_inferences.create(a_spec())
         net.world.fault(kind, on=ONE, seconds=300)
@@ -264,7 +264,7 @@ async def test_provider_that_stumbles_for_minutes(dialect: str, kind: str) -> No
 
 
 async def test_update_whose_polls_are_refused_once() -> None:
-    """A refusal ends an update's wait as well: 403 is retried on the PATCH, not on its polls."""
+    """A 403 on a read ends an update's wait: 403 is retried on the PATCH only."""
     network = fake_api(an_instance(), refusal(403), DONE, patch=[acceptance()])
     async with client_on(network) as client:
         change = await scaled(client)

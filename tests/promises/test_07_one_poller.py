@@ -1,10 +1,9 @@
-"""Promise 7: one poller a client decides what is asked, and when.
+"""Promise 7: one poller for each client decides what is read, and when.
 
-Two waits for one id cost one read; cancelling one does not harm the other; what nobody awaits is
-not asked for. The request rate comes from the budget: writes and the caller's own reads go before
-the poller's, which never touch the reserve. Every request on the wire counts, aiohttp's own silent
-repeats included. From two on one
-page, waits are read by the page.
+Two waits for one id share their reads, and cancelling one does not affect the other. No requests
+are sent while nothing is waiting. The request rate follows the budget: writes and the caller's own
+reads go before polls, which never use the reserve. Every request on the wire counts, aiohttp's own
+silent retries included. Two or more waits on one page are read by list pages.
 """
 
 import asyncio
@@ -49,22 +48,22 @@ FOR_EVER = lasting(create=1e9)
 
 
 def busiest(net: EmulatorNetwork, span: float, method: str = "GET") -> int:
-    """The most requests of a method that the world saw within any `span` seconds."""
+    """Return the most requests of a method within any `span` seconds."""
     stamps = [at for at, verb, _, _ in net.world.requests if verb == method]
     return max(sum(start <= at < start + span for at in stamps) for start in stamps)
 
 
 async def until_next_request(net: EmulatorNetwork) -> None:
-    """Until one more is on its way."""
+    """Wait for the next request."""
     seen = len(net.requests)
-    while len(net.requests) == seen:  # noqa: ASYNC110 - the world has no event for it
+    while len(net.requests) == seen:  # noqa: ASYNC110 - the world has no event for this
         await asyncio.sleep(0.01)
 
 
 async def being_read(
     client: DigitalOcean, net: EmulatorNetwork, count: int = 3
 ) -> tuple[list[Change[Any]], list[asyncio.Task[Any]]]:
-    """So many creates that are waited for, at a moment at which a read of them is on its way."""
+    """Start this many waits for creates; yield while a read of them is in flight."""
     ours = client.dedicated_inferences
     changes = [await ours.create(a_spec(f"web-{n}")) for n in range(count)]
     waits = [asyncio.create_task(change.wait()) for change in changes]
@@ -74,18 +73,18 @@ async def being_read(
 
 
 async def settle(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel them all and see them end."""
+    """Cancel these tasks and wait until they end."""
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
 
 
-# --- one question, asked once ----------------------------------------------------------------
+# --- shared reads ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_many_waits_for_one_id(dialect: str) -> None:
-    """Ten waits of four kinds for one id cost the requests of one."""
+    """Ten waits of four kinds for one id send the requests of one."""
     async with virtual_client(world(dialect)) as (client, net):
         ours = client.dedicated_inferences
         change = await ours.create(a_spec())
@@ -96,8 +95,8 @@ async def test_many_waits_for_one_id(dialect: str) -> None:
         assert len(net.requests) - 1 == pytest.approx(600 / 5.1, abs=4)
 
 
-async def test_waits_left_while_their_list_is_read_and_taken_up_again() -> None:
-    """They are asked for as before; what was broken off taught nothing and blocks nothing."""
+async def test_waits_restarted_after_a_cancelled_list_read() -> None:
+    """Waits restarted after their list read was cancelled poll again and settle."""
     async with virtual_client(world("documented")) as (client, net):
         changes, waits = await being_read(client, net)
         await settle(*waits)
@@ -107,10 +106,10 @@ async def test_waits_left_while_their_list_is_read_and_taken_up_again() -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-async def test_waits_that_follow_on_waits_whose_list_was_under_way(
+async def test_waits_that_replace_others_during_a_list_read(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Answers come late: waits end while a page is on its way, and nobody after them is lost."""
+    """Waits that replace others while a page is in flight settle, also with slow responses."""
     dice = random.Random(seed)
     async with virtual_client(world(lifecycle=lasting(60, 30, 20))) as (client, net):
         delay(net, partial(dice.uniform, 0, 20), monkeypatch)
@@ -126,7 +125,7 @@ async def test_waits_that_follow_on_waits_whose_list_was_under_way(
 async def test_short_waits_in_a_loop(
     latency: float, timeout: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page that each of them breaks off is read all the same: they settle as one wait does."""
+    """Short waits that each cancel a page read settle as soon as one wait does."""
     async with virtual_client(world()) as (client, net):
         ours = client.dedicated_inferences
         changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
@@ -137,10 +136,10 @@ async def test_short_waits_in_a_loop(
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize(("latency", "patience"), [(1, 0.3), (3, 2), (0.05, 1)])
-async def test_waits_cancelled_again_and_again(
+async def test_waits_cancelled_repeatedly(
     count: int, latency: float, patience: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Never asked for more often than `target_lag` allows, however impatient the caller is."""
+    """Waits cancelled repeatedly never read more often than `target_lag` allows."""
     async with virtual_client(world()) as (client, net):
         ours = client.dedicated_inferences
         changes = [await ours.create(a_spec(f"web-{n}")) for n in range(count)]
@@ -155,8 +154,8 @@ async def test_waits_cancelled_again_and_again(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_read_that_a_stranger_cancels(count: int) -> None:
-    """Whoever cancels every task it finds does not leave a wait that is never served."""
+async def test_read_cancelled_by_other_code(count: int) -> None:
+    """A wait whose tasks were all cancelled by other code does not hang."""
     async with virtual_client(world("documented")) as (client, net):
         _, waits = await being_read(client, net, count)
         for task in asyncio.all_tasks() - {asyncio.current_task(), *waits}:
@@ -166,12 +165,12 @@ async def test_read_that_a_stranger_cancels(count: int) -> None:
 
 
 @pytest.mark.parametrize("others", [0, 30])
-async def test_a_page_is_a_look_at_each_of_its_rows(others: int) -> None:
-    """What it cost is told of everybody on it, also of those whose row says what it said before."""
+async def test_page_counts_as_a_read_of_each_row(others: int) -> None:
+    """A page counts as one read and one request of each wait on it, unchanged rows included."""
     async with virtual_client(world(lifecycle=FOR_EVER)) as (client, net):
         ours = client.dedicated_inferences
         changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
-        for n in range(others):  # something on the page is new whenever it is read
+        for n in range(others):  # one row on the page changes at every read
             net.world.add_instance(now=net.now(), status="provisioning", settles_in=10 * n)
         await wait_all(changes, timeout=300)
         lists = [request for request in net.requests if request.method == "GET"]
@@ -180,8 +179,8 @@ async def test_a_page_is_a_look_at_each_of_its_rows(others: int) -> None:
 
 
 @pytest.mark.parametrize("others", [0, 30])
-async def test_a_row_that_has_not_changed_is_a_look_for_who_joins(others: int) -> None:
-    """It was looked at before, but not for this one; whatever else the page shows."""
+async def test_unchanged_row_counts_as_a_read_for_a_wait_that_joins(others: int) -> None:
+    """An unchanged row counts as a read for a wait that joins, whatever else the page shows."""
     async with virtual_client(world(lifecycle=FOR_EVER)) as (client, net):
         ours = client.dedicated_inferences
         changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
@@ -195,8 +194,8 @@ async def test_a_row_that_has_not_changed_is_a_look_for_who_joins(others: int) -
         await waits
 
 
-async def test_one_left_on_a_page_is_not_asked_about_sooner() -> None:
-    """A page just as it was is a look at each of its rows: nobody is due before `target_lag`."""
+async def test_last_wait_on_a_page_is_not_read_sooner() -> None:
+    """An unchanged page counts as a read of each row: the next read is `target_lag` later."""
     async with virtual_client(world("documented")) as (client, net):
         _, waits = await being_read(client, net)
         listed = now()
@@ -208,10 +207,10 @@ async def test_one_left_on_a_page_is_not_asked_about_sooner() -> None:
 
 
 @pytest.mark.parametrize(("timeout", "closed_after"), [(None, 130), (121, 121.5)])
-async def test_no_timer_is_left_after_close(
+async def test_close_cancels_timers(
     timeout: float | None, closed_after: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However far the next look was, and also while a read may still win beyond the deadline."""
+    """`close` cancels the poll timer, and the timer of a read in flight at the deadline."""
     loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
     call_later = loop.call_later
 
@@ -233,7 +232,7 @@ async def test_no_timer_is_left_after_close(
 
 
 async def test_wait_that_joins_later() -> None:
-    """A wait that joins another is served by the reads that come anyway."""
+    """A wait that joins another sends no reads of its own."""
     network = fake_api(BUSY)
     async with client_on(network) as client:
         first = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
@@ -246,7 +245,7 @@ async def test_wait_that_joins_later() -> None:
 
 @pytest.mark.parametrize("ticks", range(8))
 async def test_cancelling_the_first_of_two(ticks: int) -> None:
-    """Cancelling the wait that began the polling leaves the other one unharmed, at any moment."""
+    """Cancelling the wait that started the polling does not affect the other one."""
     network = fake_api(BUSY, BUSY, an_instance())
     async with client_on(network) as client:
         ours = client.dedicated_inferences
@@ -259,8 +258,8 @@ async def test_cancelling_the_first_of_two(ticks: int) -> None:
     assert network.count("GET") == 3
 
 
-async def test_cancelling_one_of_two_that_wait_for_the_same_change() -> None:
-    """The same holds for two who wait for one and the same change."""
+async def test_cancelling_one_of_two_waits_for_the_same_change() -> None:
+    """Cancelling one of two waits for the same change does not affect the other one."""
     network = fake_api(BUSY, BUSY, an_instance(), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -274,7 +273,7 @@ async def test_cancelling_one_of_two_that_wait_for_the_same_change() -> None:
 @pytest.mark.parametrize("after_s", [0, 5, 5.01])
 @pytest.mark.parametrize("ticks", range(8))
 async def test_cancelling_beside_another_id(after_s: float, ticks: int) -> None:
-    """Nor does it harm a wait for another id, in the very tick in which a read starts."""
+    """Cancelling a wait does not affect a wait for another id, even as a read starts."""
     async with virtual_client() as (client, net):
         ours = client.dedicated_inferences
         here = net.world.add_instance(now=net.now(), status="provisioning", settles_in=20)
@@ -288,8 +287,8 @@ async def test_cancelling_beside_another_id(after_s: float, ticks: int) -> None:
         assert (await other).status == "active"
 
 
-async def test_two_waits_of_different_patience() -> None:
-    """A wait that times out leaves the other one to its end."""
+async def test_two_waits_with_different_timeouts() -> None:
+    """A wait that times out does not affect the other one."""
     async with client_on(fake_api(BUSY, BUSY, BUSY, an_instance())) as client:
         ours = client.dedicated_inferences
         patient = asyncio.create_task(ours.wait_until_active(ID))
@@ -298,11 +297,11 @@ async def test_two_waits_of_different_patience() -> None:
         assert (await patient).status == "active"
 
 
-# --- nothing for nobody ----------------------------------------------------------------------
+# --- no requests while nothing waits ---------------------------------------------------------
 
 
-async def test_change_that_nobody_awaits() -> None:
-    """A write that nobody awaits causes no reads."""
+async def test_change_that_is_not_awaited() -> None:
+    """A change that is not awaited sends no reads."""
     network = fake_api(BUSY, post=[creation()])
     async with client_on(network) as client:
         await created(client)
@@ -311,7 +310,7 @@ async def test_change_that_nobody_awaits() -> None:
 
 
 async def test_wait_that_was_cancelled() -> None:
-    """When the last wait for it is gone, an instance is asked for no more."""
+    """An instance is not read after its last wait was cancelled."""
     network = fake_api(BUSY)
     async with client_on(network) as client:
         waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
@@ -323,7 +322,7 @@ async def test_wait_that_was_cancelled() -> None:
 
 
 async def test_one_of_two_ids_no_longer_awaited() -> None:
-    """An instance is asked for no more although the poller goes on for another."""
+    """An instance is not read after its last wait, even while another one is polled."""
     async with virtual_client(world(lifecycle=FOR_EVER)) as (client, net):
         ours = client.dedicated_inferences
         ids = [net.world.add_instance(now=net.now(), status="new").id for _ in range(2)]
@@ -336,8 +335,8 @@ async def test_one_of_two_ids_no_longer_awaited() -> None:
         await settle(waits[1])
 
 
-async def test_events_that_nobody_asks_for() -> None:
-    """Between two steps of a stream of events nobody awaits, so nothing is asked."""
+async def test_no_reads_between_events() -> None:
+    """A stream of events sends no reads between two steps."""
     network = fake_api(an_instance(status="new"), BUSY, an_instance(), post=[creation()])
     async with client_on(network) as client:
         events = (await created(client)).events()
@@ -352,18 +351,18 @@ async def test_events_that_nobody_asks_for() -> None:
 
 @pytest.mark.parametrize("target_lag", [0.5, 5, 50])
 async def test_pace_when_the_budget_allows(target_lag: float) -> None:
-    """One resource is looked at every `target_lag` seconds, never more often."""
+    """One resource is read every `target_lag` seconds, never more often."""
     network = fake_api(BUSY)
     async with client_on(network, polling=PollPolicy(target_lag=target_lag), budget=None) as client:
         with pytest.raises(WaitTimeoutError):
             await client.dedicated_inferences.wait_until_active(ID, timeout=target_lag * 20.5)
-    looks = [sent.at for sent in network.sent]
-    assert len(looks) == 21
-    assert min(b - a for a, b in itertools.pairwise(looks)) >= target_lag - 1e-6
+    reads = [sent.at for sent in network.sent]
+    assert len(reads) == 21
+    assert min(b - a for a, b in itertools.pairwise(reads)) >= target_lag - 1e-6
 
 
 async def test_polls_never_touch_the_reserve() -> None:
-    """However many wait, polling stays below the budget less its reserve, and is used well."""
+    """Polling uses the budget well, without its reserve, however many waits there are."""
     budget = RequestBudget(per_minute=20, per_hour=100_000, reserve=0.5)
     async with virtual_client(world(lifecycle=FOR_EVER), budget=budget) as (client, net):
         ids = [net.world.add_instance(now=net.now(), status="new").id for _ in range(40)]
@@ -375,7 +374,7 @@ async def test_polls_never_touch_the_reserve() -> None:
 
 
 async def test_writes_and_own_reads_go_before_polls() -> None:
-    """With a hundred polls queued for the budget a delete and a get go at once."""
+    """A delete and a get are sent immediately while a hundred polls queue for the budget."""
     budget = RequestBudget(per_minute=20, per_hour=100_000, reserve=0.5)
     async with virtual_client(world(lifecycle=FOR_EVER), budget=budget) as (client, net):
         ids = [net.world.add_instance(now=net.now(), status="new").id for _ in range(100)]
@@ -389,8 +388,8 @@ async def test_writes_and_own_reads_go_before_polls() -> None:
         await settle(*waits)
 
 
-async def test_write_before_reads_when_nothing_is_left() -> None:
-    """When the budget is spent, a write that comes last is sent first as soon as it may."""
+async def test_write_before_reads_on_a_spent_budget() -> None:
+    """A write is sent before queued reads when the budget is spent."""
     network = fake_api(BUSY, delete=[answer(202)])
     budget, retry = RequestBudget(per_minute=3), RetryPolicy(max_delay=1000)
     async with client_on(network, budget=budget, retry=retry) as client:
@@ -404,8 +403,8 @@ async def test_write_before_reads_when_nothing_is_left() -> None:
         await settle(*tasks)
 
 
-async def test_call_that_would_be_held_for_long() -> None:
-    """Outside waits, pacing beyond `max_delay` raises `RateLimitError` instead of blocking."""
+async def test_call_delayed_beyond_max_delay() -> None:
+    """A call outside waits that would be held beyond `max_delay` raises `RateLimitError`."""
     network = fake_api(BUSY)
     async with client_on(network, budget=RequestBudget(per_minute=1)) as client:
         await client.dedicated_inferences.get(ID)
@@ -415,8 +414,8 @@ async def test_call_that_would_be_held_for_long() -> None:
     assert network.count("GET") == 1
 
 
-async def test_wait_is_held_and_not_refused() -> None:
-    """A wait on a spent budget is held back, never refused."""
+async def test_wait_is_delayed_and_not_refused() -> None:
+    """A wait on a spent budget is delayed, never refused."""
     network = fake_api(BUSY, BUSY, an_instance())
     async with client_on(network, budget=RequestBudget(per_minute=1)) as client:
         assert (await client.dedicated_inferences.wait_until_active(ID)).status == "active"
@@ -425,7 +424,7 @@ async def test_wait_is_held_and_not_refused() -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_fleet_is_never_refused(dialect: str) -> None:
-    """Two hundred waits for an hour on the default budget meet no 429 of the provider."""
+    """Two hundred waits for an hour on the default budget meet no 429."""
     async with virtual_client(world(dialect)) as (client, net):
         place = partial(net.world.add_instance, now=net.now(), status="new")
         ids = [place(settles_in=3000 + i).id for i in range(200)]
@@ -453,41 +452,41 @@ async def test_clients_that_share_a_budget() -> None:
         await settle(*waits)
 
 
-# --- many are read by the page ---------------------------------------------------------------
+# --- list pages ------------------------------------------------------------------------------
 
 
-def asked(net: EmulatorNetwork) -> tuple[int, list[str]]:
-    """How many lists were asked for, and the ids of all GETs."""
+def count_reads(net: EmulatorNetwork) -> tuple[int, list[str]]:
+    """Return the number of list requests, and the ids of all GETs."""
     paths = [request.path for request in net.requests if request.method == "GET"]
     return paths.count(BASE), [path.rpartition("/")[2] for path in paths if path != BASE]
 
 
 async def test_hundred_waits_on_one_page() -> None:
-    """A hundred instances cost one list a turn, and one GET each when they settle."""
+    """A hundred instances need one list read each interval, and one GET each to settle."""
     async with virtual_client() as (client, net):
         place = partial(net.world.add_instance, now=net.now(), status="new")
         ids = [place(settles_in=300 + i).id for i in range(100)]
         await asyncio.gather(*map(client.dedicated_inferences.wait_until_active, ids))
-        lists, got = asked(net)
+        lists, got = count_reads(net)
     assert 60 <= lists <= 85
     assert sorted(got) == sorted(ids)
 
 
 async def test_one_wait_in_a_large_account() -> None:
-    """One instance among five hundred is got; after it was found no list is asked for."""
+    """One instance among five hundred is read by GET; no list is read once it is found."""
     async with virtual_client() as (client, net):
         place = partial(net.world.add_instance, now=net.now())
         ids = [place(status="new", settles_in=300).id for _ in range(1)]
         for _ in range(500):
             place(status="active")
         await client.dedicated_inferences.wait_until_active(ids[0])
-        lists, got = asked(net)
+        lists, got = count_reads(net)
     assert lists == 0
     assert len(got) == pytest.approx(60, abs=3)
 
 
 async def test_two_waits_become_one() -> None:
-    """When the other has settled, the last one on its page is got and no longer listed."""
+    """The last wait on a page is read by GET once the other has settled."""
     async with virtual_client() as (client, net):
         place = partial(net.world.add_instance, now=net.now(), status="new")
         ids = [place(settles_in=seconds).id for seconds in (60, 60, 600)]
@@ -496,11 +495,11 @@ async def test_two_waits_become_one() -> None:
         await asyncio.sleep(90)
         net.sent.clear()
         await last
-        assert asked(net)[0] == 0
+        assert count_reads(net)[0] == 0
 
 
-async def test_token_that_others_have_used_up() -> None:
-    """What others sent is theirs: a fleet beside them is never refused."""
+async def test_token_used_up_by_others() -> None:
+    """Requests of other token users reduce the rate: the fleet never meets a 429."""
     async with virtual_client(world(per_hour=300)) as (client, net):
         place = partial(net.world.add_instance, now=net.now(), status="new")
         ids = [place(settles_in=900 + i).id for i in range(30)]
@@ -512,8 +511,8 @@ async def test_token_that_others_have_used_up() -> None:
         assert net.world.stats.refused == 0
 
 
-async def test_429_that_is_told_late() -> None:
-    """Of two refusals the longer one holds, in whatever order they come; nothing goes before."""
+async def test_429s_received_out_of_order() -> None:
+    """The longer of two 429 delays holds, in any order; no request is sent before its end."""
     limited = refusal(429, retry_after="100"), Delayed(2, refusal(429, retry_after="1"))
     network = fake_api(*limited, BUSY)
     async with client_on(network) as client:
@@ -523,12 +522,12 @@ async def test_429_that_is_told_late() -> None:
     assert network.sent[2].at >= 100
 
 
-# --- what really went out --------------------------------------------------------------------
+# --- requests on the wire --------------------------------------------------------------------
 
 
 @asynccontextmanager
 async def dying_connections(*answers: bytes) -> AsyncIterator[tuple[str, list[str]]]:
-    """A server whose connections live for one answer and die of the second request."""
+    """Run a server whose connections answer one request and drop the second."""
     received: list[str] = []
     left = list(answers)
 
@@ -544,7 +543,7 @@ async def dying_connections(*answers: bytes) -> AsyncIterator[tuple[str, list[st
 
 
 def raw(status: str, body: bytes = b"{}") -> bytes:
-    """An answer as it stands on the wire, its version apart."""
+    """Return a raw HTTP response without its version."""
     return b"%s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
 
 
@@ -552,8 +551,8 @@ SEEN = raw("200 OK", b'{"dedicated_inference": {"id": "x", "status": "deleting"}
 
 
 @pytest.mark.looptime(False)
-async def test_silent_repeats_of_aiohttp() -> None:
-    """A GET that aiohttp sends again on a fresh connection takes two places in the budget."""
+async def test_silent_retries_of_aiohttp() -> None:
+    """A GET that aiohttp resends on a fresh connection counts twice in the budget."""
     budget = RequestBudget()
     async with (
         dying_connections(SEEN) as (url, received),
@@ -566,8 +565,8 @@ async def test_silent_repeats_of_aiohttp() -> None:
 
 
 @pytest.mark.looptime(False)
-async def test_silent_repeats_during_a_wait() -> None:
-    """They count in what a wait says that it spent."""
+async def test_silent_retries_during_a_wait() -> None:
+    """Silent retries count in the requests of a wait."""
     polling = PollPolicy(target_lag=0.01)
     answers = raw("202 Accepted"), SEEN, SEEN, raw("404 Not Found")
     async with (

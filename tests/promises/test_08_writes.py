@@ -1,10 +1,10 @@
-"""Promise 8: writes are not repeated blindly; one create is never two GPUs.
+"""Promise 8: writes are not repeated blindly; one create never makes two deployments.
 
-GET and DELETE are repeated; so is a write that was surely not processed (never sent, 429). A create
-whose answer was lost is looked up by its name, more than once, before it is tried again; only an
-instance with the spec sent, created since the call began (less 120 s), is adopted, any other is
-`ConflictError`. A lost PATCH answer: read again, adopt what is ours, else repeat; a version
-conflict is `ConflictError`. A lost token create is `OutcomeUnknownError`.
+GET and DELETE are retried. So is a write that was surely not processed (never sent, or 429). A
+create with a lost answer is looked up by name, more than once, before it is retried. Only an
+instance with the spec sent, created since the call began (less 120 s), is adopted; any other raises
+`ConflictError`. After a lost PATCH answer the instance is read: this update is adopted, otherwise
+it is retried, and a version conflict raises `ConflictError`. A lost token create is not retried.
 """
 
 import logging
@@ -69,16 +69,16 @@ either_way = pytest.mark.parametrize("processed", [False, True])
 
 
 def count(net: EmulatorNetwork, operation: str) -> int:
-    """How often the world was asked for an operation."""
+    """Count the requests of an operation that the world received."""
     return net.world.stats.by_operation.get(operation, 0)
 
 
-# --- what is repeated ------------------------------------------------------------------------
+# --- retries ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", ["reset", "500", "HTML 502"])
-async def test_get_that_stumbles(loss: str) -> None:
-    """A GET is repeated after resets and 5xx."""
+async def test_get_is_retried(loss: str) -> None:
+    """A GET is retried after resets and 5xx."""
     async with virtual_client() as (client, net):
         id = net.world.add_instance(now=net.now()).id
         net.world.fault(on=ONE, times=3, **LOST[loss])
@@ -88,8 +88,8 @@ async def test_get_that_stumbles(loss: str) -> None:
 
 @either_way
 @pytest.mark.parametrize("loss", ["reset", "500", "HTML 502"])
-async def test_delete_that_stumbles(loss: str, processed: bool) -> None:
-    """A DELETE is repeated after resets and 5xx; its change is no `.already_gone`."""
+async def test_delete_is_retried(loss: str, processed: bool) -> None:
+    """A DELETE is retried after resets and 5xx; its change is not `.already_gone`."""
     async with virtual_client() as (client, net):
         id = net.world.add_instance(now=net.now()).id
         net.world.fault(on=DELETE, times=2, after_commit=processed, **LOST[loss])
@@ -98,15 +98,15 @@ async def test_delete_that_stumbles(loss: str, processed: bool) -> None:
         assert (count(net, DELETE), change.already_gone) == (3, False)
 
 
-async def test_delete_that_was_done_by_its_lost_first_send() -> None:
-    """A 404 to the second send of a DELETE is our own doing: settled, not `.already_gone`."""
+async def test_delete_done_by_its_lost_first_send() -> None:
+    """A 404 to a retried DELETE is settled, not `.already_gone`: the first one did it."""
     async with client_on(fake_api(GONE, delete=[TransportError("reset"), GONE])) as client:
         change = await client.dedicated_inferences.delete(ID)
     assert (change.outcome, change.already_gone) == ("settled", False)
 
 
-async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
-    """A 404 to the first send is a settled change with `.already_gone`, and a warning."""
+async def test_delete_of_a_missing_instance(caplog: pytest.LogCaptureFixture) -> None:
+    """A 404 to the first DELETE is a settled change with `.already_gone`, and a warning."""
     async with client_on(fake_api(GONE, delete=[GONE])) as client:
         change = await client.dedicated_inferences.delete(ID)
         await change.wait()
@@ -114,8 +114,8 @@ async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> 
     assert "nothing was deleted" in caplog.text
 
 
-async def test_delete_of_what_is_not_there_after_a_429() -> None:
-    """A 429 did nothing, so that the 404 after it is still `.already_gone`."""
+async def test_delete_of_a_missing_instance_after_a_429() -> None:
+    """A 404 after a 429 to a DELETE is still `.already_gone`: the 429 did nothing."""
     network = fake_api(GONE, delete=[refusal(429, retry_after="1"), GONE])
     async with client_on(network) as client:
         assert (await client.dedicated_inferences.delete(ID)).already_gone
@@ -124,10 +124,10 @@ async def test_delete_of_what_is_not_there_after_a_429() -> None:
 UNPROCESSED: list[Step] = [ConnectError("no connection"), refusal(429, retry_after="2")]
 
 
-@pytest.mark.parametrize("trouble", UNPROCESSED)
-async def test_writes_that_were_surely_not_processed(trouble: Step) -> None:
-    """A POST or PATCH that was never sent, or answered 429, is sent again without looking."""
-    network = fake_api(an_instance(), post=[trouble, creation()], patch=[trouble, acceptance()])
+@pytest.mark.parametrize("failure", UNPROCESSED)
+async def test_write_that_was_not_processed(failure: Step) -> None:
+    """A POST or PATCH that was never sent, or answered 429, is resent without a lookup."""
+    network = fake_api(an_instance(), post=[failure, creation()], patch=[failure, acceptance()])
     async with client_on(network) as client:
         assert not (await created(client)).adopted
         assert not (await scaled(client)).adopted
@@ -135,10 +135,10 @@ async def test_writes_that_were_surely_not_processed(trouble: Step) -> None:
 
 
 @pytest.mark.parametrize("kind", [ConnectError, RateLimitError])
-async def test_writes_that_are_never_processed(kind: type[Exception]) -> None:
-    """When the attempts are used up the error is raised as it is: nothing was done."""
-    trouble: Step = ConnectError("no connection") if kind is ConnectError else refusal(429)
-    network = fake_api(an_instance(), post=[trouble])
+async def test_write_that_is_never_processed(kind: type[Exception]) -> None:
+    """A write that is never processed raises its last error unchanged after all attempts."""
+    failure: Step = ConnectError("no connection") if kind is ConnectError else refusal(429)
+    network = fake_api(an_instance(), post=[failure])
     async with client_on(network, retry=RetryPolicy(attempts=2)) as client:
         with pytest.raises(kind):
             await created(client)
@@ -152,7 +152,7 @@ async def test_writes_that_are_never_processed(kind: type[Exception]) -> None:
 @each_loss
 @both_dialects
 async def test_create_whose_answer_is_lost(dialect: str, loss: str, processed: bool) -> None:
-    """Processed or not, there is one instance in the end, and its wait is as any other."""
+    """A create with a lost answer, processed or not, makes one instance, and its wait settles."""
     async with virtual_client(world(dialect)) as (client, net):
         net.world.fault(on=POST, after_commit=processed, **LOST[loss])
         change = await client.dedicated_inferences.create(a_spec())
@@ -162,7 +162,7 @@ async def test_create_whose_answer_is_lost(dialect: str, loss: str, processed: b
 
 
 async def test_create_that_timed_out() -> None:
-    """A request timeout is a lost answer as well."""
+    """A request timeout counts as a lost answer."""
     found = an_instance("observed", "new", created_at="2090-01-01T00:00:00Z")
     listing = answer(200, {"dedicated_inferences": [found], "links": {}, "meta": {"total": 1}})
     network = fake_api(listing, found, post=[RequestTimeoutError("no answer in time")])
@@ -173,7 +173,7 @@ async def test_create_that_timed_out() -> None:
 
 @both_dialects
 async def test_create_that_the_list_does_not_show_yet(dialect: str) -> None:
-    """It is looked up more than once, so that a lagging list does not make a second GPU."""
+    """A lost create is looked up more than once: a stale list makes no second deployment."""
     async with virtual_client(world(dialect)) as (client, net):
         net.world.fault("reset", on=POST, after_commit=True)
         net.world.fault("list_lag", on=POST, seconds=4)
@@ -182,8 +182,8 @@ async def test_create_that_the_list_does_not_show_yet(dialect: str) -> None:
         assert count(net, LIST) == 3
 
 
-async def test_create_that_the_list_hides_for_long() -> None:
-    """Even then the name's uniqueness saves it: the second try's 409 is our own first."""
+async def test_create_that_the_list_hides() -> None:
+    """A 409 to the retried create, while the list hides the first one, adopts the first one."""
     async with virtual_client() as (client, net):
         net.world.fault("reset", on=POST, after_commit=True)
         net.world.fault("list_lag", on=POST, seconds=12)
@@ -192,7 +192,7 @@ async def test_create_that_the_list_hides_for_long() -> None:
 
 
 async def test_create_whose_answers_are_all_lost() -> None:
-    """It ends in `OutcomeUnknownError`, after looking each time, and with one GPU at most."""
+    """A create that loses all answers is looked up each time, then raises `OutcomeUnknownError`."""
     async with virtual_client() as (client, net):
         net.world.fault("reset", on=POST, times=None)
         with pytest.raises(OutcomeUnknownError, match="may exist and bill"):
@@ -201,7 +201,7 @@ async def test_create_whose_answers_are_all_lost() -> None:
 
 
 async def test_create_whose_name_cannot_be_looked_up() -> None:
-    """Without a look that worked it is not tried again: `OutcomeUnknownError`."""
+    """A create whose lookups fail is not retried: `OutcomeUnknownError`."""
     async with virtual_client() as (client, net):
         net.world.fault("reset", on=POST, after_commit=True)
         net.world.fault("status", on=LIST, times=None, status=500)
@@ -212,8 +212,8 @@ async def test_create_whose_name_cannot_be_looked_up() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
-async def test_create_whose_look_up_is_refused(status: int) -> None:
-    """A look-up that is refused settles nothing either: `OutcomeUnknownError`."""
+async def test_create_whose_lookup_is_refused(status: int) -> None:
+    """A create whose lookup is refused raises `OutcomeUnknownError`."""
     network = fake_api(refusal(status, retry_after="3000"), post=[TransportError("reset")])
     async with client_on(network) as client:
         with pytest.raises(OutcomeUnknownError):
@@ -222,7 +222,7 @@ async def test_create_whose_look_up_is_refused(status: int) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 422, 429])
 async def test_create_whose_second_try_is_refused(status: int) -> None:
-    """The refusal of a second try says nothing of the first: `OutcomeUnknownError`."""
+    """A refused second try raises `OutcomeUnknownError`: the first one may have succeeded."""
     second = refusal(status, retry_after="3000")
     async with client_on(fake_api(NOBODY, post=[TransportError("reset"), second])) as client:
         with pytest.raises(OutcomeUnknownError):
@@ -230,21 +230,21 @@ async def test_create_whose_second_try_is_refused(status: int) -> None:
 
 
 async def test_adopted_create(caplog: pytest.LogCaptureFixture) -> None:
-    """Its one-time token is lost with the answer, and a WARNING says so."""
+    """An adopted create logs a WARNING: its one-time token was lost with the answer."""
     async with virtual_client() as (client, net):
         net.world.fault("reset", on=POST, after_commit=True)
         change = await client.dedicated_inferences.create(a_spec())
-    told = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert change.access_token is None
-    assert any("one-time token is lost" in text for text in told)
+    assert any("one-time token is lost" in text for text in warnings)
 
 
-# --- whose is it? ----------------------------------------------------------------------------
+# --- adopted or foreign ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("age_s", "ours"), [(30, True), (100, True), (130, False), (9e6, False)])
-async def test_age_of_what_bears_the_name(age_s: float, ours: bool) -> None:
-    """Created up to 120 s before the call it may be ours; anything older is `ConflictError`."""
+async def test_age_of_the_instance_with_the_name(age_s: float, ours: bool) -> None:
+    """Only an instance created up to 120 s before the call, or later, is adopted."""
     async with virtual_client() as (client, net):
         net.world.add_instance(now=net.now(), name="web", created=int(net.now() - age_s))
         net.world.fault("reset", on=POST)
@@ -269,7 +269,7 @@ async def test_age_of_what_bears_the_name(age_s: float, ours: bool) -> None:
 )
 @both_dialects
 async def test_other_spec_under_the_name(dialect: str, other: dict[str, Any]) -> None:
-    """What has the name but not the spec that was sent is somebody's: `ConflictError`."""
+    """An instance with the name but another spec raises `ConflictError`."""
     async with virtual_client(world(dialect)) as (client, net):
         net.world.add_instance(now=net.now(), name="web", **{"vpc_uuid": VPC_ID, **other})
         net.world.fault("reset", on=POST)
@@ -279,7 +279,7 @@ async def test_other_spec_under_the_name(dialect: str, other: dict[str, Any]) ->
 
 
 async def test_name_that_is_taken() -> None:
-    """A plain 409, with no answer lost, adopts nothing: `ConflictError` after one request."""
+    """A 409 without a lost answer adopts nothing: `ConflictError` after one request."""
     async with virtual_client() as (client, net):
         net.world.add_instance(now=net.now(), name="web")
         with pytest.raises(ConflictError):
@@ -294,7 +294,7 @@ async def test_name_that_is_taken() -> None:
 @each_loss
 @both_dialects
 async def test_update_whose_answer_is_lost(dialect: str, loss: str, processed: bool) -> None:
-    """Processed or not, the update happens once, and its wait proves it."""
+    """An update with a lost answer, processed or not, happens once, and its wait settles."""
     async with virtual_client(world(dialect)) as (client, net):
         id = net.world.add_instance(now=net.now(), name="web").id
         net.world.fault(on=PATCH, after_commit=processed, **LOST[loss])
@@ -305,8 +305,8 @@ async def test_update_whose_answer_is_lost(dialect: str, loss: str, processed: b
         assert (net.world.truth(id, net.now()).version, found.status) == (2, "active")
 
 
-async def test_update_that_was_done_before_it_was_read_again() -> None:
-    """Where the version has advanced already, to the spec sent, it is adopted."""
+async def test_update_done_before_the_read() -> None:
+    """An update is adopted if the version has advanced to the spec sent."""
     network = fake_api(
         an_instance(), an_instance(version=2, scale=2), patch=[TransportError("reset")]
     )
@@ -315,8 +315,8 @@ async def test_update_that_was_done_before_it_was_read_again() -> None:
     assert (change.adopted, network.count("PATCH")) == (True, 1)
 
 
-async def test_update_of_somebody_else_after_a_lost_answer() -> None:
-    """A version that advanced to another spec is `ConflictError`, never merged anew."""
+async def test_foreign_update_after_a_lost_answer() -> None:
+    """A version that advanced to another spec raises `ConflictError`; nothing is merged again."""
     network = fake_api(
         an_instance(), an_instance(version=2, scale=7), patch=[TransportError("reset")]
     )
@@ -326,8 +326,8 @@ async def test_update_of_somebody_else_after_a_lost_answer() -> None:
     assert network.count("PATCH") == 1
 
 
-async def test_pending_update_of_somebody_else_after_a_lost_answer() -> None:
-    """So is a pending spec that is not the one sent."""
+async def test_pending_foreign_update_after_a_lost_answer() -> None:
+    """A pending spec that is not the one sent raises `ConflictError`."""
     theirs = an_instance(status="updating", pending_deployment_spec=shown_spec("documented", 2, 7))
     network = fake_api(an_instance(), theirs, patch=[TransportError("reset")])
     async with client_on(network) as client:
@@ -336,8 +336,8 @@ async def test_pending_update_of_somebody_else_after_a_lost_answer() -> None:
     assert network.count("PATCH") == 1
 
 
-async def test_version_that_moved() -> None:
-    """A 409 to a PATCH is `ConflictError` after one request: nothing is merged silently."""
+async def test_version_conflict() -> None:
+    """A 409 to a PATCH raises `ConflictError` after one request; nothing is merged silently."""
     network = fake_api(an_instance(), patch=[refusal(409)])
     async with client_on(network) as client:
         with pytest.raises(ConflictError):
@@ -346,8 +346,8 @@ async def test_version_that_moved() -> None:
 
 
 @pytest.mark.parametrize("status", [403, 409])
-async def test_repeated_update_refused_because_of_its_own_first_send(status: int) -> None:
-    """A 403 or 409 to the repeated PATCH may be our own first one, under way: adopted."""
+async def test_retried_update_refused_because_of_its_first_send(status: int) -> None:
+    """A 403 or 409 to a retried PATCH adopts the first one, which is in progress."""
     ours = an_instance(status="updating", pending_deployment_spec=shown_spec("documented", 2, 2))
     sends: list[Step] = [TransportError("reset"), refusal(status)]
     network = fake_api(an_instance(), an_instance(), ours, patch=sends)
@@ -357,7 +357,7 @@ async def test_repeated_update_refused_because_of_its_own_first_send(status: int
 
 
 async def test_update_whose_answers_are_all_lost() -> None:
-    """It ends in `OutcomeUnknownError`, having read again after each."""
+    """An update that loses all answers reads after each, then raises `OutcomeUnknownError`."""
     network = fake_api(an_instance(), patch=[ServerError("500", status=500)])
     async with client_on(network) as client:
         with pytest.raises(OutcomeUnknownError):
@@ -367,7 +367,7 @@ async def test_update_whose_answers_are_all_lost() -> None:
 
 @pytest.mark.parametrize("status", [403, 429, 503])
 async def test_update_that_cannot_be_read_again(status: int) -> None:
-    """If the read after a lost answer fails too, nothing is known: `OutcomeUnknownError`."""
+    """An update whose read after a lost answer fails raises `OutcomeUnknownError`."""
     network = fake_api(an_instance(), refusal(status), patch=[TransportError("reset")])
     async with client_on(network) as client:
         with pytest.raises(OutcomeUnknownError):
@@ -380,7 +380,7 @@ async def test_update_that_cannot_be_read_again(status: int) -> None:
 @either_way
 @pytest.mark.parametrize("loss", ["reset", "500", "HTML 502"])
 async def test_token_create_whose_answer_is_lost(loss: str, processed: bool) -> None:
-    """It is sent once and ends in `OutcomeUnknownError` with those of its name."""
+    """A token create with a lost answer is sent once; `OutcomeUnknownError` lists its namesakes."""
     async with virtual_client() as (client, net):
         id = net.world.add_instance(now=net.now()).id
         net.world.fault(on=TOKENS, after_commit=processed, **LOST[loss])

@@ -1,4 +1,4 @@
-"""How often the poller reads what is waited for, over the public API and in virtual time."""
+"""Tests of the poll rate, through the public API and in virtual time."""
 
 import asyncio
 import base64
@@ -43,7 +43,7 @@ def now() -> float:
 
 
 class Account:
-    """DigitalOcean's answers about instances whose list rows and GETs show scripted fields."""
+    """DigitalOcean's responses for instances whose list rows and GETs show scripted fields."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class Account:
         if request.path != BASE:
             id = request.path.rpartition("/")[2]
             return answer(200, {"dedicated_inference": self._shown(id, self._get)}, **headers)
-        asked = dict(request.params)
-        size, page = int(asked["per_page"]), int(asked["page"])
+        params = dict(request.params)
+        size, page = int(params["per_page"]), int(params["page"])
         rows = [self._shown(id, self._row) for id in self.ids[(page - 1) * size : page * size]]
         body = {"dedicated_inferences": rows, "links": {}, "meta": {"total": len(self.ids)}}
         return answer(200, body, **headers)
@@ -80,7 +80,7 @@ def client_on(network: FakeNetwork, **options: Any) -> DigitalOcean:
 
 
 async def watch(changes: Iterable[Change[Any]], seconds: float) -> None:
-    """Wait for all of these for some time, then give up on those that are not settled."""
+    """Wait this long for these changes, then cancel the waits that are not settled."""
     waits = [asyncio.create_task(change.wait(timeout=None)) for change in changes]
     await asyncio.sleep(seconds)
     for wait in waits:
@@ -89,7 +89,7 @@ async def watch(changes: Iterable[Change[Any]], seconds: float) -> None:
 
 
 def active(client: DigitalOcean, ids: Iterable[str]) -> list[Change[Any]]:
-    """Return a wait for each of these to be active."""
+    """Return a wait for each of these ids to be active."""
     return [client.dedicated_inferences.begin_wait(id) for id in ids]
 
 
@@ -107,11 +107,11 @@ def token(**fields: Any) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(content)).decode().rstrip("=")
 
 
-# --- a row that a GET does not confirm -------------------------------------------------------
+# --- rows that a GET does not confirm --------------------------------------------------------
 
 
 async def test_confirm_backoff() -> None:
-    """The pause doubles each time a GET does not confirm the same row, up to `max_interval`."""
+    """The interval doubles each time a GET does not confirm the same row, up to `max_interval`."""
     account = Account(
         ["a", "b"],
         row=lambda name, _: ACTIVE if name == "a" else BUSY,
@@ -126,7 +126,7 @@ async def test_confirm_backoff() -> None:
 
 
 async def test_confirm_of_a_changed_row() -> None:
-    """A row that changed is confirmed at once, however long the pause for the old one is."""
+    """A changed row is confirmed immediately, even while the old one is backing off."""
 
     def row(id: str, at: float) -> Body:
         changed = {"updated_at": LATE if at > 400 else EARLY}
@@ -149,7 +149,7 @@ async def test_confirm_of_a_changed_row() -> None:
 
 
 async def listed_at(seed: int, foreign_per_s: float) -> list[float]:
-    """Return when a client with a scarce budget reads the list, while others use its token."""
+    """Return when a client with a scarce budget reads the list while others use its token."""
 
     def headers() -> dict[str, str]:
         used = len(network.sent) + int(foreign_per_s * (now() - began))
@@ -164,7 +164,7 @@ async def listed_at(seed: int, foreign_per_s: float) -> list[float]:
 
 
 async def test_jitter_between_processes() -> None:
-    """Processes that share a token do not read in step: each plans with up to 10 % less."""
+    """Processes that share a token each plan with up to 10 % less, so that they do not align."""
     one, other = await listed_at(1, 0.1), await listed_at(2, 0.1)
     together = [at for at in one[5:] if any(abs(at - theirs) < 0.1 for theirs in other)]
     assert len(together) < len(one) / 2
@@ -178,11 +178,11 @@ async def test_no_jitter_alone() -> None:
     assert await listed_at(1, 0) == pytest.approx(await listed_at(2, 0), abs=0.001)
 
 
-# --- operations of a crowd -------------------------------------------------------------------
+# --- operations of many deployments ----------------------------------------------------------
 
 
-class Crowd:
-    """Exoscale's answers while all deployments are being created and all operations pend."""
+class Deployments:
+    """Exoscale's responses while all deployments are being created and all operations pend."""
 
     def __init__(self, count: int) -> None:
         self.ids = [f"00000000-0000-4000-8000-{i:012}" for i in range(count)]
@@ -213,12 +213,12 @@ class Crowd:
 
 
 async def operations_read(count: int, budget: RequestBudget | None) -> list[tuple[float, str]]:
-    """Return when the operations of a crowd were read in an hour, but for the first few."""
-    crowd = Crowd(count)
-    network = FakeNetwork(crowd)
+    """Return the reads of operations within an hour, except those of the first deployments."""
+    deployments = Deployments(count)
+    network = FakeNetwork(deployments)
     async with Exoscale("EXO" + "x" * 24, "s3cr3t", transport=network, budget=budget) as client:
-        await watch(crowd.changes(client), 3600)
-    few = set(crowd.ids[:8])
+        await watch(deployments.changes(client), 3600)
+    few = set(deployments.ids[:8])
     reads = [(sent.at, sent.request.path.rpartition("/")[2]) for sent in network.sent]
     paths = [sent.request.path for sent in network.sent]
     return [
@@ -228,8 +228,8 @@ async def operations_read(count: int, budget: RequestBudget | None) -> list[tupl
     ]
 
 
-async def test_operations_of_a_crowd_are_read_now_and_then() -> None:
-    """Each operation that nothing points to is read about every 300 s: it may have failed."""
+async def test_operations_are_read_every_300_s() -> None:
+    """Each operation is read about every 300 s without a hint: it may have failed."""
     reads = await operations_read(40, None)
     for id in {id for _, id in reads}:
         times = [at for at, read in reads if read == id]
@@ -238,8 +238,8 @@ async def test_operations_of_a_crowd_are_read_now_and_then() -> None:
     assert len({id for _, id in reads}) == 32
 
 
-async def test_operations_of_a_crowd_take_a_fifth_of_the_quota() -> None:
-    """Such reads take at most 20 % of the hour's requests, and go round."""
+async def test_operations_take_a_fifth_of_the_quota() -> None:
+    """Reads of operations take at most 20 % of the hour's requests, in turn."""
     reads = await operations_read(158, RequestBudget(per_hour=5000))
     per_slot = Counter(int(at // 300) for at, _ in reads)
     assert max(per_slot.values()) <= 0.2 * 5000 / 12
@@ -249,13 +249,13 @@ async def test_operations_of_a_crowd_take_a_fifth_of_the_quota() -> None:
     assert max(times_read.values()) - min(times_read.values()) <= 1
 
 
-# --- what a settle teaches -------------------------------------------------------------------
+# --- recorded durations ----------------------------------------------------------------------
 
 
-async def learned(
+async def recorded_duration(
     tmp_path: Path, settles_at: float, updated: float | str, lag: float
 ) -> tuple[float, list[float]]:
-    """Return the duration learned from one create, and when it was read.
+    """Return the recorded duration of one create, and the times of its reads.
 
     `updated` is the loop time, or the text, of `updated_at` once it is active.
     """
@@ -280,24 +280,22 @@ async def learned(
 
 
 @pytest.mark.parametrize("updated", [601.4, 602.9, 600.5])
-async def test_stamp_of_a_settle_is_learned(tmp_path: Path, updated: float) -> None:
-    """A settle is placed at its `updated_at` if that lies between the last two reads."""
-    seconds, _ = await learned(tmp_path, 603, updated, lag=5)
+async def test_updated_at_sets_the_recorded_duration(tmp_path: Path, updated: float) -> None:
+    """A settle is timed by its `updated_at` if that lies between the last two reads."""
+    seconds, _ = await recorded_duration(tmp_path, 603, updated, lag=5)
     assert seconds == pytest.approx(updated, abs=0.1)
 
 
 @pytest.mark.parametrize("updated", [EARLY, 599.5, 900.0, "1970-01-01T00:00:00Z"])
-async def test_settle_without_a_plausible_stamp_is_placed_between_reads(
-    tmp_path: Path, updated: float | str
-) -> None:
-    """A stamp of before the last unsettled read, or of the future, is not believed."""
-    seconds, reads = await learned(tmp_path, 603, updated, lag=5)
+async def test_implausible_updated_at_is_ignored(tmp_path: Path, updated: float | str) -> None:
+    """An `updated_at` before the last unsettled read, or in the future, is ignored."""
+    seconds, reads = await recorded_duration(tmp_path, 603, updated, lag=5)
     assert seconds == pytest.approx(sum(reads[-2:]) / 2, abs=0.1)
 
 
-async def test_settle_after_a_long_silence_is_placed_near_its_end(tmp_path: Path) -> None:
-    """Where reads lie far apart, a settle is placed within the last fifth of its age."""
-    seconds, _ = await learned(tmp_path, 500, EARLY, lag=400)
+async def test_settle_between_distant_reads(tmp_path: Path) -> None:
+    """A settle between distant reads is timed within the last fifth of its age."""
+    seconds, _ = await recorded_duration(tmp_path, 500, EARLY, lag=400)
     assert seconds == pytest.approx((0.8 * 800 + 800) / 2, abs=0.5)
 
 
@@ -305,7 +303,7 @@ async def test_settle_after_a_long_silence_is_placed_near_its_end(tmp_path: Path
 
 
 async def test_pages_in_flight() -> None:
-    """At most 16 list pages are read at once: each takes the memory of many resources."""
+    """At most 16 list pages are read concurrently: each takes the memory of many resources."""
     account = Account((f"id-{i}" for i in range(8000)), busy)
     network = FakeNetwork(lambda r: Delayed(20 if len(network.sent) > 1 else 0, account(r)))
     async with client_on(network, budget=None) as client:
@@ -315,7 +313,7 @@ async def test_pages_in_flight() -> None:
 
 
 async def test_gets_in_flight() -> None:
-    """At most 32 resources are read at once."""
+    """At most 32 resources are read concurrently."""
     account = Account((f"id-{i}" for i in range(100)), busy)
     network = FakeNetwork(lambda r: Delayed(20, account(r)))
     async with client_on(network, budget=None) as client:
@@ -326,26 +324,26 @@ async def test_gets_in_flight() -> None:
     assert len(network.times("GET")) == 100
 
 
-# --- when rows are trusted -------------------------------------------------------------------
+# --- trusted rows ----------------------------------------------------------------------------
 
 
 async def settled_by_rows(
-    early: int, *, light: bool = True, liar: bool = False
+    early: int, *, light: bool = True, refuted: bool = False
 ) -> tuple[set[str], int]:
-    """Return how a later crowd was settled, and its GETs, after `early` rows were confirmed.
+    """Return the sources and GETs of later waits, after `early` rows were confirmed.
 
-    The hour's requests are too few to confirm every row.
+    The hourly budget is too small to confirm every row.
     """
     first, later = [f"early-{i}" for i in range(early)], [f"later-{i}" for i in range(30)]
 
     def row(id: str, at: float) -> Body:
         settled = at > (600 if id in later else 60)
-        return {**(ACTIVE if settled or id == "liar" else BUSY), **(LIGHT if light else {})}
+        return {**(ACTIVE if settled or id == "refuted" else BUSY), **(LIGHT if light else {})}
 
     def get(id: str, at: float) -> Body:
-        return BUSY if id == "liar" and at < 500 else ACTIVE
+        return BUSY if id == "refuted" and at < 500 else ACTIVE
 
-    account = Account([*first, *later, *(["liar"] if liar else [])], row, get)
+    account = Account([*first, *later, *(["refuted"] if refuted else [])], row, get)
     network = FakeNetwork(account)
     async with client_on(network, budget=RequestBudget(per_hour=400)) as client:
         changes = dict(zip(account.ids, active(client, account.ids), strict=True))
@@ -362,15 +360,15 @@ async def test_rows_are_trusted_after_twenty_were_confirmed() -> None:
 
 
 async def test_rows_are_not_trusted_before_twenty_were_confirmed() -> None:
-    """With 19 confirmed rows every further row is confirmed by a GET."""
+    """Every row is confirmed by a GET while only 19 were confirmed."""
     assert await settled_by_rows(19) == ({"get"}, 30)
 
 
 async def test_rows_are_not_trusted_after_one_was_refuted() -> None:
-    """One row that a GET refuted is enough to confirm all others."""
-    assert await settled_by_rows(25, liar=True) == ({"get"}, 30)
+    """One row that a GET refuted makes all others need a GET."""
+    assert await settled_by_rows(25, refuted=True) == ({"get"}, 30)
 
 
-async def test_rows_with_a_spec_are_trusted_at_once() -> None:
-    """A row that shows its spec needs no earlier ones."""
+async def test_rows_with_a_spec_are_trusted_immediately() -> None:
+    """A row that shows its spec is trusted without earlier confirmations."""
     assert await settled_by_rows(0, light=False) == ({"list"}, 0)

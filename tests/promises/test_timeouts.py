@@ -1,7 +1,7 @@
-"""The promise of timeouts: seconds of the whole wait, never attempts.
+"""Tests of timeouts: seconds of the whole wait, never attempts.
 
-`None` is for ever, `0` is one look, the default is 3600 s, and no other knob ever shortens a
-timeout that was given.
+`None` waits forever, `0` reads once, the default is 3600 s, and no other setting shortens an
+explicit timeout.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ Wait = Callable[..., Awaitable[Any]]
 
 
 async def change_wait(client: DigitalOcean, **options: Any) -> Any:
-    """`Change.wait`, of a create."""
+    """Await `Change.wait` of a create."""
     return await (await created(client)).wait(**options)
 
 
 async def change_events(client: DigitalOcean, **options: Any) -> Any:
-    """`Change.events`, to its end."""
+    """Read `Change.events` to its end."""
     change = await created(client)
     async for _ in change.events(**options):
         pass
@@ -43,17 +43,17 @@ async def change_events(client: DigitalOcean, **options: Any) -> Any:
 
 
 async def until_active(client: DigitalOcean, **options: Any) -> Any:
-    """`wait_until_active`."""
+    """Await `wait_until_active`."""
     return await client.dedicated_inferences.wait_until_active(ID, **options)
 
 
 async def until_deleted(client: DigitalOcean, **options: Any) -> Any:
-    """`wait_until_deleted`."""
+    """Await `wait_until_deleted`."""
     return await client.dedicated_inferences.wait_until_deleted(ID, **options)
 
 
 async def until(client: DigitalOcean, **options: Any) -> Any:
-    """`wait_until`."""
+    """Await `wait_until`."""
     return await client.dedicated_inferences.wait_until(ID, lambda _: False, **options)
 
 
@@ -63,10 +63,10 @@ each_wait = pytest.mark.parametrize(
 
 
 async def lasts(
-    wait: Wait, network: FakeNetwork, *, options: dict[str, Any], **knobs: Any
+    wait: Wait, network: FakeNetwork, *, options: dict[str, Any], **settings: Any
 ) -> float:
-    """Seconds until the wait timed out."""
-    async with client_on(network, **knobs) as client:
+    """Return the seconds until the wait timed out."""
+    async with client_on(network, **settings) as client:
         began = now()
         with pytest.raises(WaitTimeoutError):
             await wait(client, **options)
@@ -75,17 +75,17 @@ async def lasts(
 
 @each_wait
 @pytest.mark.parametrize("timeout", [1, 333.3, DAY])
-async def test_timeout_that_is_given(wait: Wait, timeout: float) -> None:
-    """Each kind of wait ends when its seconds are over."""
+async def test_explicit_timeout(wait: Wait, timeout: float) -> None:
+    """Each kind of wait ends after its timeout."""
     network = fake_api(BUSY, post=[creation()])
-    knobs = {"polling": PollPolicy(target_lag=max(1.0, timeout / 100.5), max_interval=DAY)}
-    seconds = await lasts(wait, network, options={"timeout": timeout}, **knobs)
+    settings = {"polling": PollPolicy(target_lag=max(1.0, timeout / 100.5), max_interval=DAY)}
+    seconds = await lasts(wait, network, options={"timeout": timeout}, **settings)
     assert seconds == pytest.approx(timeout, abs=0.1)
 
 
 @each_wait
-async def test_timeout_that_is_not_given(wait: Wait) -> None:
-    """The default is an hour."""
+async def test_default_timeout(wait: Wait) -> None:
+    """The default timeout is one hour."""
     network = fake_api(BUSY, post=[creation()])
     assert await lasts(wait, network, options={}) == pytest.approx(3600, abs=0.1)
 
@@ -104,8 +104,8 @@ async def test_timeout_of_none(wait: Wait) -> None:
 
 
 @each_wait
-async def test_timeout_that_is_negative(wait: Wait) -> None:
-    """A negative timeout is `ValueError`, and nothing is asked."""
+async def test_negative_timeout(wait: Wait) -> None:
+    """A negative timeout raises `ValueError`, and no request is sent."""
     network = fake_api(BUSY, post=[creation()])
     async with client_on(network) as client:
         with pytest.raises(ValueError, match="timeout"):
@@ -113,19 +113,19 @@ async def test_timeout_that_is_negative(wait: Wait) -> None:
     assert network.count("GET") == 0
 
 
-# --- one look --------------------------------------------------------------------------------
+# --- one read --------------------------------------------------------------------------------
 
 
 @each_wait
 async def test_timeout_of_0(wait: Wait) -> None:
-    """`0` is one look, no more and no less, and at once."""
+    """A timeout of `0` reads exactly once, immediately."""
     network = fake_api(BUSY, post=[creation()])
     assert await lasts(wait, network, options={"timeout": 0}) < 1
     assert network.count("GET") == 1
 
 
-async def test_timeout_shorter_than_the_first_pause() -> None:
-    """A short wait for a new create ends in a look, not without any."""
+async def test_timeout_shorter_than_the_first_interval() -> None:
+    """A wait shorter than the first interval reads once before it ends."""
     network = fake_api(BUSY, post=[creation()])
     await lasts(change_wait, network, options={"timeout": 1})
     assert network.count("GET") == 1
@@ -133,16 +133,16 @@ async def test_timeout_shorter_than_the_first_pause() -> None:
 
 @pytest.mark.parametrize("wait", [change_wait, change_events, until_active])
 @pytest.mark.parametrize("takes_s", [0.01, 20])
-async def test_one_look_that_settles(wait: Wait, takes_s: float) -> None:
-    """If that look settles the wait, it is settled, however long the answer takes."""
+async def test_single_read_that_settles(wait: Wait, takes_s: float) -> None:
+    """A single read that settles the wait settles it, however long the response takes."""
     network = fake_api(Delayed(takes_s, instance_answer(an_instance())), post=[creation()])
     async with client_on(network) as client:
         assert (await wait(client, timeout=0)).status == "active"
     assert network.count("GET") == 1
 
 
-async def test_one_look_that_tells_nothing() -> None:
-    """A look that tells nothing was a look: the error says what it met."""
+async def test_single_read_that_fails() -> None:
+    """A single read that fails counts: the error carries its cause."""
     network = fake_api(refusal(503))
     async with client_on(network) as client:
         with pytest.raises(WaitTimeoutError) as caught:
@@ -151,8 +151,8 @@ async def test_one_look_that_tells_nothing() -> None:
     assert caught.value.last_error is not None
 
 
-async def test_one_look_after_another() -> None:
-    """Each wait of `0` takes a look of its own."""
+async def test_single_reads_in_sequence() -> None:
+    """Each wait with a timeout of `0` reads once."""
     network = fake_api(BUSY, BUSY, an_instance(), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -162,8 +162,8 @@ async def test_one_look_after_another() -> None:
         assert (await change.wait(timeout=0)).status == "active"
 
 
-async def test_one_look_beside_a_patient_wait() -> None:
-    """Also beside a wait of the same id whose own next look is minutes away."""
+async def test_single_read_beside_a_longer_wait() -> None:
+    """A wait with a timeout of `0` reads immediately beside one whose next read is minutes away."""
     network = fake_api(BUSY)
     async with client_on(network, polling=PollPolicy(target_lag=300, max_interval=300)) as client:
         patient = asyncio.create_task(until_active(client))
@@ -175,40 +175,40 @@ async def test_one_look_beside_a_patient_wait() -> None:
         await asyncio.wait([patient])
 
 
-# --- other knobs -----------------------------------------------------------------------------
+# --- other settings --------------------------------------------------------------------------
 
-KNOBS: dict[str, Callable[[], dict[str, Any]]] = {
+SETTINGS: dict[str, Callable[[], dict[str, Any]]] = {
     "request_timeout": lambda: {"request_timeout": 0.5},
     "attempts": lambda: {"retry": RetryPolicy(attempts=1, initial_delay=0.01, max_delay=0.01)},
-    "a close look": lambda: {"polling": PollPolicy(target_lag=1, max_interval=1)},
-    "a rare look": lambda: {"polling": PollPolicy(target_lag=900, max_interval=2)},
+    "short intervals": lambda: {"polling": PollPolicy(target_lag=1, max_interval=1)},
+    "long intervals": lambda: {"polling": PollPolicy(target_lag=900, max_interval=2)},
     "a small budget": lambda: {"budget": RequestBudget(per_minute=1, per_hour=20)},
     "no budget": lambda: {"budget": None},
 }
 
 
-@pytest.mark.parametrize("knob", KNOBS)
-async def test_other_knob(knob: str) -> None:
+@pytest.mark.parametrize("setting", SETTINGS)
+async def test_other_setting(setting: str) -> None:
     """No other setting ends a wait sooner than its timeout."""
     network = fake_api(BUSY, post=[creation()])
-    seconds = await lasts(change_wait, network, options={"timeout": 5000}, **KNOBS[knob]())
+    seconds = await lasts(change_wait, network, options={"timeout": 5000}, **SETTINGS[setting]())
     assert 5000 <= seconds < 5000 + 6
 
 
-@pytest.mark.parametrize("knob", KNOBS)
-async def test_other_knob_in_trouble(knob: str) -> None:
-    """Nor does it while nothing but troubles come back."""
+@pytest.mark.parametrize("setting", SETTINGS)
+async def test_other_setting_while_reads_fail(setting: str) -> None:
+    """No other setting ends a wait sooner while all reads fail."""
     network = fake_api(
         TransportError("reset"), refusal(503), TransportError("reset"), post=[creation()]
     )
-    seconds = await lasts(change_wait, network, options={"timeout": 5000}, **KNOBS[knob]())
+    seconds = await lasts(change_wait, network, options={"timeout": 5000}, **SETTINGS[setting]())
     assert 5000 <= seconds < 5000 + 6
 
 
-async def test_stream_that_is_slow_to_be_read() -> None:
-    """The timeout of a stream is one for all of it, not one for each step."""
-    words = [an_instance(status=word) for word in ("new", "provisioning")] * 50
-    network = fake_api(*words, post=[creation()])
+async def test_stream_of_many_events() -> None:
+    """The timeout of a stream covers the whole stream, not each step."""
+    states = [an_instance(status=status) for status in ("new", "provisioning")] * 50
+    network = fake_api(*states, post=[creation()])
     assert await lasts(change_events, network, options={"timeout": 100}) == pytest.approx(
         100, abs=0.1
     )

@@ -1,4 +1,4 @@
-"""Many waits of one client: read by list pages, proven by GETs, on the emulator's own world."""
+"""Tests of many waits of one client, read by list pages and proven by GETs, on the emulator."""
 
 import asyncio
 import math
@@ -21,58 +21,58 @@ SPREAD = Lifecycle(create=LogNormal(759, 0.2785), update=300, delete=120)
 
 
 def a_world(dialect: Any = "documented", **options: Any) -> World:
-    """A world whose creates take 8 to 20 minutes."""
+    """Return a world whose creates take 8 to 20 minutes."""
     return World(dialect, **{"seed": 0, "lifecycle": SPREAD, **options})
 
 
 def placed(net: EmulatorNetwork, count: int, **settings: Any) -> list[str]:
-    """Ids of so many new instances."""
-    told = {"status": "new", **settings}
-    return [net.world.add_instance(now=net.now(), **told).id for _ in range(count)]
+    """Add this many new instances; return their ids."""
+    options = {"status": "new", **settings}
+    return [net.world.add_instance(now=net.now(), **options).id for _ in range(count)]
 
 
 def kinds(net: EmulatorNetwork) -> Counter[str]:
-    """How many requests were lists, GETs and others."""
+    """Return the number of lists, GETs and other requests."""
     names = {("GET", True): "list", ("GET", False): "get"}
     return Counter(names.get((r.method, r.path == BASE), "other") for r in net.requests)
 
 
 async def all_active(client: DigitalOcean, ids: list[str], **options: Any) -> list[Any]:
-    """Wait for all of them at once."""
+    """Wait for all of these ids concurrently."""
     waits = (client.dedicated_inferences.wait_until_active(id, **options) for id in ids)
     return await asyncio.gather(*waits)
 
 
 def begin(client: DigitalOcean, ids: list[str]) -> list["asyncio.Task[Any]"]:
-    """Waits that go on in tasks."""
+    """Start a wait in a task for each of these ids."""
     ours = client.dedicated_inferences
     return [asyncio.create_task(ours.wait_until_active(id, timeout=None)) for id in ids]
 
 
 async def end(tasks: list["asyncio.Task[Any]"]) -> None:
-    """Cancel them and see them end."""
+    """Cancel these tasks and wait until they end."""
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
 
 
-# --- lists detect, GETs prove ------------------------------------------------------------------
+# --- lists detect, GETs confirm ----------------------------------------------------------------
 
 
-async def test_two_hundred_waits_cost_one_page_a_turn_and_a_get_each() -> None:
-    """One page shows them all; each settle is proven by one GET."""
+async def test_requests_of_two_hundred_waits() -> None:
+    """Two hundred waits need one page each interval and one GET each."""
     async with virtual_client(a_world()) as (client, net):
         found = await all_active(client, placed(net, 200))
-        told = kinds(net)
+        counts = kinds(net)
         span = asyncio.get_running_loop().time()
     assert {(di.status, di.spec is not None) for di in found} == {("active", True)}
-    assert told["get"] <= 205
-    assert told["list"] <= span / 5 + 2
+    assert counts["get"] <= 205
+    assert counts["list"] <= span / 5 + 2
 
 
 @pytest.mark.parametrize("dialect", ["documented", "observed"])
-async def test_thousand_waits_are_proven_in_both_dialects(dialect: str) -> None:
-    """A GET each where it can be had, soon after the settle, within the budget."""
+async def test_thousand_waits_are_confirmed(dialect: str) -> None:
+    """A thousand waits are each confirmed by a GET soon after they settle, within the budget."""
     async with virtual_client(a_world(dialect)) as (client, net):
         ids = placed(net, 1000)
         lags = []
@@ -88,24 +88,24 @@ async def test_thousand_waits_are_proven_in_both_dialects(dialect: str) -> None:
     assert 0 <= min(lags) <= sorted(lags)[989] <= 6
 
 
-async def test_region_is_listed_alone_where_that_is_shorter() -> None:
-    """Five pages hold a few of them each, their region has one: a list a turn, and a GET each."""
+async def test_shorter_list_of_a_region_is_read() -> None:
+    """A region's list of one page replaces the account's five pages."""
     async with virtual_client(a_world()) as (client, net):
         ids = []
         for _ in range(100):
             placed(net, 9, status="active", region="atl1")
             ids += placed(net, 1, region="tor1")
         found = await all_active(client, ids)
-        told, span = kinds(net), asyncio.get_running_loop().time()
+        counts, span = kinds(net), asyncio.get_running_loop().time()
         lags = [net.world.truth(id, net.now()).settled_at for id in ids]
     assert {(di.status, di.region) for di in found} == {("active", "tor1")}
     assert net.now() - max(lags) <= 6
-    assert told["list"] <= span / 5 + 12
-    assert told["get"] <= 140
+    assert counts["list"] <= span / 5 + 12
+    assert counts["get"] <= 140
 
 
 async def test_confirm_always_proves_each_by_get() -> None:
-    """Even where the budget is small."""
+    """`always` confirms each wait by a GET, even on a small budget."""
     options = {"polling": PollPolicy(confirm="always"), "budget": RequestBudget(per_hour=800)}
     async with virtual_client(a_world(), **options) as (client, net):
         ids = placed(net, 300)
@@ -114,8 +114,8 @@ async def test_confirm_always_proves_each_by_get() -> None:
         assert got == set(ids)
 
 
-async def test_confirm_never_takes_rows_at_their_word() -> None:
-    """Full rows settle waits without a GET, and the history says so."""
+async def test_confirm_never_settles_by_rows() -> None:
+    """`never` settles waits by full rows without a GET, and the history says so."""
     async with virtual_client(a_world(), polling=PollPolicy(confirm="never")) as (client, net):
         ours = client.dedicated_inferences
         ids = placed(net, 300)
@@ -126,8 +126,8 @@ async def test_confirm_never_takes_rows_at_their_word() -> None:
         assert (await anext(aiter(streams[0]))).status == "active"
 
 
-async def test_auto_falls_back_to_rows_only_when_proofs_do_not_fit() -> None:
-    """Twelve hundred settles and an hour of six hundred requests: rows must do."""
+async def test_confirm_auto_settles_by_rows_when_gets_do_not_fit() -> None:
+    """`auto` accepts rows once the GETs do not fit the budget."""
     sent = {}
     for per_hour in (600, 5000):
         budget = RequestBudget(per_hour=per_hour)
@@ -142,7 +142,7 @@ async def test_auto_falls_back_to_rows_only_when_proofs_do_not_fit() -> None:
 @pytest.mark.parametrize("per_hour", [500, 5000])
 @pytest.mark.parametrize("confirm", ["auto", "always"])
 async def test_row_that_a_get_refutes_settles_nothing(confirm: Any, per_hour: int) -> None:
-    """Rows read `active` for two minutes while a spec is pending: nobody ends before it is done."""
+    """Active rows of instances with a pending spec settle no wait."""
     cycle = Lifecycle(create=LogNormal(759, 0.2785), active_early=120)
     world, polling = a_world("observed", lifecycle=cycle), PollPolicy(confirm=confirm)
     budget = RequestBudget(per_hour=per_hour)
@@ -156,8 +156,8 @@ async def test_row_that_a_get_refutes_settles_nothing(confirm: Any, per_hour: in
         assert all(await asyncio.gather(*(one(id) for id in ids)))
 
 
-async def test_light_row_never_seen_unsettled_is_no_evidence() -> None:
-    """Attached after the settle, with proofs out of reach: each is got all the same."""
+async def test_light_row_never_seen_in_progress() -> None:
+    """A light row never seen in progress is confirmed by a GET, however small the budget."""
     budget = RequestBudget(per_hour=300)
     async with virtual_client(a_world("observed"), budget=budget) as (client, net):
         ids = placed(net, 450, status="active")
@@ -166,12 +166,12 @@ async def test_light_row_never_seen_unsettled_is_no_evidence() -> None:
     assert got == set(ids)
 
 
-# --- deletes, drift, trouble -------------------------------------------------------------------
+# --- deletes, moving rows, errors --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("confirm", ["auto", "always", "never"])
 async def test_deletes_end_on_get_404(confirm: Any) -> None:
-    """Whatever the rows say: each id was asked for itself, and was gone."""
+    """A delete ends on a GET with 404, whatever the rows show."""
     async with virtual_client(a_world(), polling=PollPolicy(confirm=confirm)) as (client, net):
         ids = placed(net, 60, status="active")
         ours = client.dedicated_inferences
@@ -186,8 +186,8 @@ async def test_deletes_end_on_get_404(confirm: Any) -> None:
     assert {change.history[-1].source for change in changes} == {"get"}
 
 
-async def test_rows_that_lists_do_not_show_are_no_deletes() -> None:
-    """Lists that never showed the instances end nobody's wait for their deletion."""
+async def test_missing_rows_settle_no_delete() -> None:
+    """Instances missing from all lists are not taken for deleted."""
     async with virtual_client(a_world(lifecycle=Lifecycle(create=1, delete=3000))) as (client, net):
         net.world.fault("list_lag", on=f"POST {BASE}", seconds=1e6, times=None)
         ours = client.dedicated_inferences
@@ -199,8 +199,8 @@ async def test_rows_that_lists_do_not_show_are_no_deletes() -> None:
         await end(waits)
 
 
-async def test_thousand_deletes_with_drifting_pages() -> None:
-    """Every page moves all the time; all are noticed soon, none before it is gone."""
+async def test_thousand_deletes_on_moving_pages() -> None:
+    """A thousand deletes on moving pages are noticed soon, and none early."""
     cycle = Lifecycle(delete=LogNormal(300, 0.3))
     async with virtual_client(a_world(lifecycle=cycle)) as (client, net):
         ids = placed(net, 1000, status="active")
@@ -219,8 +219,8 @@ async def test_thousand_deletes_with_drifting_pages() -> None:
     assert sorted(lags)[989] <= 60
 
 
-async def test_pages_that_fail_delay_and_end_nothing() -> None:
-    """Every third request meets a 503 or a reset: all settle all the same."""
+async def test_failing_pages_end_no_wait() -> None:
+    """Pages that fail every third time delay waits but end none."""
     async with virtual_client(a_world()) as (client, net):
         net.world.fault("status", status=503, probability=0.2, times=None)
         net.world.fault("reset", probability=0.1, times=None)
@@ -229,7 +229,7 @@ async def test_pages_that_fail_delay_and_end_nothing() -> None:
 
 
 async def test_401_on_the_list_ends_all_waits_on_it() -> None:
-    """A revoked token does not get better by asking."""
+    """A 401 on the list ends all waits on it."""
     async with virtual_client(a_world()) as (client, net):
         waits = begin(client, placed(net, 40))
         await asyncio.sleep(30)
@@ -239,8 +239,8 @@ async def test_401_on_the_list_ends_all_waits_on_it() -> None:
     assert {type(error) for error in ends} == {WaitRefusedError}
 
 
-async def test_nobody_awaits_nothing_is_asked() -> None:
-    """After three hundred waits have left at once, not one list more."""
+async def test_no_requests_after_all_waits_were_cancelled() -> None:
+    """No list is read after three hundred waits were cancelled."""
     async with virtual_client(a_world()) as (client, net):
         waits = begin(client, placed(net, 300))
         await asyncio.sleep(60)
@@ -250,26 +250,26 @@ async def test_nobody_awaits_nothing_is_asked() -> None:
         assert len(net.requests) == sent > 5
 
 
-async def test_predicates_are_got_beside_waits_that_are_listed() -> None:
-    """A predicate sees whole instances by GET; its neighbours on the page go on being listed."""
+async def test_predicate_beside_waits_read_by_lists() -> None:
+    """A predicate wait reads by GET while its neighbours are read by list pages."""
     async with virtual_client(a_world()) as (client, net):
         ids = placed(net, 50)
         ours = client.dedicated_inferences
         watching = asyncio.create_task(ours.wait_until(ids[0], lambda di: di.endpoints is not None))
         await all_active(client, ids[1:])
         await watching
-        told = kinds(net)
+        counts = kinds(net)
         got = Counter(r.path.rpartition("/")[2] for r in net.requests if r.path != BASE)
     assert got[ids[0]] > 50
     assert sum(got.values()) - got[ids[0]] <= 60
-    assert told["list"] > 100
+    assert counts["list"] > 100
 
 
-# --- one token, many senders -------------------------------------------------------------------
+# --- one token, several clients ----------------------------------------------------------------
 
 
 async def test_two_clients_of_one_budget_stay_within_it_together() -> None:
-    """Two fleets, one RequestBudget: the world refuses nothing."""
+    """Two fleets with one budget stay within it: no 429."""
     budget, world = RequestBudget(per_hour=1500), a_world(per_hour=1500)
     async with (
         virtual_client(world, budget=budget) as (one, net),
@@ -283,31 +283,31 @@ async def test_two_clients_of_one_budget_stay_within_it_together() -> None:
     assert world.stats.max_3600s <= 1500
 
 
-async def test_client_beside_a_foreign_sender_leaves_it_its_share() -> None:
-    """Somebody else sends 1,500 an hour on the same token: both get through."""
+async def test_other_users_of_the_token_keep_their_share() -> None:
+    """A fleet leaves other users of the token their 1,500 requests an hour."""
     async with virtual_client(a_world()) as (client, net):
         ids = placed(net, 600)
         headers = {"authorization": f"Bearer {net.world.token}", "host": "test"}
         refused = 0
 
-        async def stranger() -> None:
+        async def other_client() -> None:
             nonlocal refused
             while True:
                 answer = net.world.handle(net.now(), "GET", f"{BASE}/sizes", headers)
                 refused += answer.status == 429
                 await asyncio.sleep(2.4)
 
-        strange = asyncio.create_task(stranger())
+        strange = asyncio.create_task(other_client())
         await all_active(client, ids, timeout=7200)
         await end([strange])
     assert (refused, net.world.stats.refused) == (0, 0)
 
 
-# --- what is learned ---------------------------------------------------------------------------
+# --- recorded durations ------------------------------------------------------------------------
 
 
-async def test_model_learns_from_a_fleet_and_plans_the_next() -> None:
-    """The first fleet teaches; the second, with the model, asks less for the same end."""
+async def test_recorded_durations_save_requests() -> None:
+    """A second fleet with the recorded model sends fewer requests."""
     model, sent = DurationModel(), []
     for _ in range(2):
         async with virtual_client(a_world(), polling=PollPolicy(durations=model)) as (client, net):
@@ -316,10 +316,10 @@ async def test_model_learns_from_a_fleet_and_plans_the_next() -> None:
             changes = [ours.resume(_create_token(client, net, id)) for id in specs]
             await asyncio.gather(*(change.wait() for change in changes))
             sent.append(kinds(net)["list"])
-    law = model.law(("create", "atl1", "gpu-mi300x1-192gb"))
-    assert law is not None
-    assert law.mu == pytest.approx(math.log(759), abs=0.1)
-    assert law.sigma == pytest.approx(0.2785, rel=0.25)
+    distribution = model.law(("create", "atl1", "gpu-mi300x1-192gb"))
+    assert distribution is not None
+    assert distribution.mu == pytest.approx(math.log(759), abs=0.1)
+    assert distribution.sigma == pytest.approx(0.2785, rel=0.25)
     assert sent[1] < 0.95 * sent[0]
 
 
@@ -338,8 +338,8 @@ def _create_token(client: DigitalOcean, net: EmulatorNetwork, id: str) -> str:
     ).encode()
 
 
-def test_model_comes_back_from_disk_as_policy(tmp_path: Path) -> None:
-    """`PollPolicy(durations=DurationModel.load(path))` plans by what was saved."""
+def test_saved_durations_in_a_policy(tmp_path: Path) -> None:
+    """`PollPolicy(durations=DurationModel.load(path))` uses the saved distributions."""
     model, kind = DurationModel(), ("create", "atl1", "gpu")
     for n in range(40):
         model.learn(kind, 600.0 + n)
@@ -349,8 +349,8 @@ def test_model_comes_back_from_disk_as_policy(tmp_path: Path) -> None:
     assert policy.durations.law(kind) == model.law(kind)
 
 
-async def test_stuck_one_ends_in_a_timeout_and_harms_no_neighbour() -> None:
-    """One of fifty never settles."""
+async def test_stuck_instance_affects_no_other_wait() -> None:
+    """One of fifty instances that never settles times out without affecting others."""
     async with virtual_client(a_world()) as (client, net):
         ids = placed(net, 50)
         net.world.fault("stuck", id=ids[7], now=net.now())

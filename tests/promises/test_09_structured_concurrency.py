@@ -1,9 +1,9 @@
-"""Promise 9: structured. Nothing runs that nobody owns.
+"""Promise 9: nothing runs without an owner.
 
-Polling goes on only while somebody awaits. Leaving the client's block (or `aclose()`) ends all of
-it; waits still open end with `ClientClosedError`. Cancellation is never wrapped or swallowed. A
-client may be entered in one task and left in another. The poller runs in the context captured at
-entry, not in that of whoever waited first.
+Polling runs only while a wait is open. Leaving the client's block (or `aclose()`) ends it, and open
+waits end with `ClientClosedError`. Cancellation is never wrapped or swallowed. A client may be
+entered in one task and left in another. The poller runs in the context captured at entry, not in
+that of the first wait.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ BUSY = an_instance(status="provisioning")
 
 
 def others() -> set[asyncio.Task[Any]]:
-    """The tasks of the loop, this one apart."""
+    """Return the tasks of the loop except this one."""
     return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
 
 # --- what runs, and for how long -------------------------------------------------------------
 
 
-async def test_client_that_nobody_waits_with() -> None:
-    """An entered client runs nothing, before and after its calls."""
+async def test_client_without_waits() -> None:
+    """An entered client without waits runs no task, before and after its calls."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
         assert others() == set()
         await created(client)
@@ -44,7 +44,7 @@ async def test_client_that_nobody_waits_with() -> None:
 
 @pytest.mark.parametrize("last", [an_instance(), GONE])
 async def test_wait_that_has_ended(last: Step) -> None:
-    """When the last wait is over, the poller's task ends by itself."""
+    """The poller's task ends when the last wait ends."""
     network = fake_api(BUSY, last, last)
     async with client_on(network) as client:
         await client.dedicated_inferences.wait_until(ID, lambda di: di.status == "provisioning")
@@ -53,7 +53,7 @@ async def test_wait_that_has_ended(last: Step) -> None:
 
 
 async def test_wait_that_was_cancelled() -> None:
-    """So it does when the last wait is cancelled, with a read in flight too."""
+    """The poller's task ends when the last wait is cancelled, also with a read in flight."""
     async with client_on(fake_api(Delayed(100, instance_answer(BUSY)))) as client:
         waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
         await asyncio.sleep(1)
@@ -65,7 +65,7 @@ async def test_wait_that_was_cancelled() -> None:
 
 @pytest.mark.parametrize("first", [BUSY, Delayed(1000, instance_answer(BUSY))])
 async def test_leaving_ends_all_tasks(first: Step) -> None:
-    """After the block no task is left but those of the waiters, who are told at once."""
+    """Leaving the block leaves no task but the waiters, which end immediately."""
     async with client_on(fake_api(first, BUSY)) as client:
         waits = {
             asyncio.create_task(client.dedicated_inferences.wait_until_active(id))
@@ -80,7 +80,7 @@ async def test_leaving_ends_all_tasks(first: Step) -> None:
 
 
 async def test_leaving_ends_the_requests() -> None:
-    """After the block nothing more is asked."""
+    """Leaving the block ends all requests."""
     network = fake_api(BUSY)
     async with client_on(network) as client:
         waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
@@ -91,11 +91,11 @@ async def test_leaving_ends_the_requests() -> None:
     assert network.count("GET") == 3
 
 
-# --- waits and calls that are open -----------------------------------------------------------
+# --- open waits and calls --------------------------------------------------------------------
 
 
 async def test_waits_of_each_kind_that_are_open() -> None:
-    """Changes, streams and waits without a write all end with `ClientClosedError`."""
+    """Changes, streams and waits without a write end with `ClientClosedError`."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
         ours = client.dedicated_inferences
         change = await created(client)
@@ -109,8 +109,8 @@ async def test_waits_of_each_kind_that_are_open() -> None:
             await waiting
 
 
-async def test_wait_in_the_block_that_is_left_by_another_task() -> None:
-    """`aclose()` from elsewhere ends a wait within the block as well."""
+async def test_wait_in_a_block_closed_by_another_task() -> None:
+    """`aclose()` from another task ends a wait within the block."""
     async with client_on(fake_api(BUSY)) as client:
         asyncio.get_running_loop().call_later(10, lambda: closing.append(close()))
         closing: list[asyncio.Task[None]] = []
@@ -124,8 +124,8 @@ async def test_wait_in_the_block_that_is_left_by_another_task() -> None:
     await closing[0]
 
 
-async def test_call_held_back_by_the_budget() -> None:
-    """A call that waits for its turn does not wait for ever: `ClientClosedError`."""
+async def test_call_delayed_by_the_budget() -> None:
+    """A call delayed by the budget ends with `ClientClosedError`."""
     options: Any = {"budget": RequestBudget(per_minute=1), "retry": RetryPolicy(max_delay=1000)}
     async with client_on(fake_api(BUSY), **options) as client:
         await client.dedicated_inferences.get(ID)
@@ -154,8 +154,8 @@ async def test_call_in_flight() -> None:
             await calling
 
 
-async def test_client_that_is_closed() -> None:
-    """Whoever comes after is told, and closing twice does nothing."""
+async def test_closed_client() -> None:
+    """Calls and waits of a closed client raise `ClientClosedError`; closing twice does nothing."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
     await client.aclose()
@@ -168,7 +168,7 @@ async def test_client_that_is_closed() -> None:
 
 
 async def test_cancelled_wait() -> None:
-    """Cancelling a wait raises `CancelledError`, bare, and the task counts as cancelled."""
+    """Cancelling a wait raises a bare `CancelledError`, and the task counts as cancelled."""
     async with client_on(fake_api(BUSY)) as client:
         waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
         await asyncio.sleep(10)
@@ -180,7 +180,7 @@ async def test_cancelled_wait() -> None:
 
 
 async def test_timeout_of_the_caller() -> None:
-    """`asyncio.timeout` and anyio's scopes around a wait work as around anything else."""
+    """`asyncio.timeout` and anyio's scopes work around a wait."""
     async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(10):
@@ -192,7 +192,7 @@ async def test_timeout_of_the_caller() -> None:
 
 
 async def test_cancelled_block() -> None:
-    """A block that is cancelled ends as cancelled, and leaves nothing behind."""
+    """A cancelled block ends as cancelled and leaves no task."""
 
     async def work() -> None:
         async with client_on(fake_api(BUSY)) as client:
@@ -207,7 +207,7 @@ async def test_cancelled_block() -> None:
 
 
 async def test_predicate_that_raises() -> None:
-    """An error of the caller's own predicate reaches the caller, bare, and harms no other wait."""
+    """An error of the caller's predicate is raised unchanged and affects no other wait."""
     async with client_on(fake_api(BUSY, BUSY, BUSY, an_instance())) as client:
         ours = client.dedicated_inferences
         other = asyncio.create_task(ours.wait_until_active(ID))
@@ -220,7 +220,7 @@ async def test_predicate_that_raises() -> None:
 
 
 async def test_entered_and_left_in_different_tasks() -> None:
-    """Entering, waiting and leaving may be three tasks, each over when the next begins."""
+    """A client may be entered, used and left in three tasks, one after the other."""
     client = DigitalOcean("dop_v1_secret", transport=fake_api(BUSY, BUSY, an_instance()))
     await asyncio.create_task(client.__aenter__())
     found = await asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
@@ -229,7 +229,7 @@ async def test_entered_and_left_in_different_tasks() -> None:
 
 
 async def test_left_in_another_task_with_waits_open() -> None:
-    """Leaving in another task ends the waits too."""
+    """Leaving in another task ends the open waits."""
     client = DigitalOcean("dop_v1_secret", transport=fake_api(BUSY))
     await asyncio.create_task(client.__aenter__())
     waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
@@ -241,7 +241,7 @@ async def test_left_in_another_task_with_waits_open() -> None:
 
 
 async def test_entered_within_a_scope_that_ends() -> None:
-    """No cancel scope stays open: a client entered under one outlives it."""
+    """A client outlives a cancel scope in which it was entered."""
     client = DigitalOcean("dop_v1_secret", transport=fake_api(BUSY, an_instance()))
     with anyio.move_on_after(1):
         await client.__aenter__()
@@ -271,7 +271,7 @@ async def traced(*steps: Step) -> AsyncIterator[tuple[DigitalOcean, list[str]]]:
 
 
 async def test_span_of_the_polls() -> None:
-    """Polls are sent in the context of the entry, whoever waits first or again."""
+    """Polls are sent in the context of the entry, whichever wait comes first."""
     async with traced(BUSY, BUSY, an_instance()) as (client, spans):
         for span in ("first", "second"):
             SPAN.set(span)

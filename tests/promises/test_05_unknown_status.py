@@ -1,7 +1,7 @@
-"""Promise 5: a status word nobody knows is pending.
+"""Promise 5: an unknown status counts as pending.
 
-It is logged once, never by `warnings.warn`, and kept in the history as it came. Upper and lower
-case mean the same. An accelerator that is `invalid` and has no id is a placeholder, no failure.
+It is logged once, never through `warnings.warn`, and kept in the history unchanged. Upper and lower
+case are equal. An accelerator that is `invalid` and has no id is a placeholder, not a failure.
 """
 
 import logging
@@ -25,36 +25,36 @@ from tests.promises.support import ONE, VIRTUAL, client_on, created, fake_api, s
 
 pytestmark = VIRTUAL
 
-STRANGE = ["migrating", "failed", "deleted", "success", "", "ACTIVATING", "aktiv\u00e9"]
+UNKNOWN = ["migrating", "failed", "deleted", "success", "", "ACTIVATING", "aktiv\u00e9"]
 
 
-def warnings_about(word: str, caplog: pytest.LogCaptureFixture) -> int:
-    """How often a WARNING told of a word."""
-    told = [r for r in caplog.records if r.levelno == logging.WARNING]
-    return sum(word in record.getMessage() for record in told)
+def count_warnings(status: str, caplog: pytest.LogCaptureFixture) -> int:
+    """Count the log records at WARNING that contain a status."""
+    records = [r for r in caplog.records if r.levelno == logging.WARNING]
+    return sum(status in record.getMessage() for record in records)
 
 
-@pytest.mark.parametrize("word", STRANGE)
+@pytest.mark.parametrize("status", UNKNOWN)
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_word_that_is_unknown(dialect: str, word: str) -> None:
-    """It is pending, however final it sounds, and stands in the history."""
-    reads = an_instance(dialect, word), an_instance(dialect, word), an_instance(dialect)
+async def test_unknown_status(dialect: str, status: str) -> None:
+    """An unknown status counts as pending and is kept in the history."""
+    reads = an_instance(dialect, status), an_instance(dialect, status), an_instance(dialect)
     async with client_on(fake_api(*reads, post=[creation(dialect)])) as client:
         change = await created(client)
         assert (await change.wait()).status == "active"
-    assert (change.history[0].status, change.history[0].times) == (word.lower(), 2)
+    assert (change.history[0].status, change.history[0].times) == (status.lower(), 2)
 
 
-async def test_word_that_stays_unknown() -> None:
-    """It ends no wait but by the deadline, and the error tells of it."""
+async def test_unknown_status_until_the_deadline() -> None:
+    """A wait with an unknown status ends only at the deadline; the error names the status."""
     async with client_on(fake_api(an_instance(status="hibernating"), post=[creation()])) as client:
         change = await created(client)
         with pytest.raises(WaitTimeoutError, match="hibernating"):
             await change.wait(timeout=600)
 
 
-async def test_unknown_word_during_an_update_and_a_delete() -> None:
-    """It is pending there as well."""
+async def test_unknown_status_during_an_update_and_a_delete() -> None:
+    """An unknown status counts as pending during an update and a delete too."""
     strange = an_instance(status="moving")
     writes: Any = {"patch": [acceptance()], "delete": [answer(202)]}
     network = fake_api(
@@ -66,27 +66,27 @@ async def test_unknown_word_during_an_update_and_a_delete() -> None:
     assert network.count("GET") == 5
 
 
-async def test_unknown_word_seen_again_and_again(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged once, at WARNING, by the poller's logger."""
+async def test_unknown_status_read_repeatedly(caplog: pytest.LogCaptureFixture) -> None:
+    """An unknown status is logged once, at WARNING, by the poller's logger."""
     async with virtual_client() as (client, net):
         change = await client.dedicated_inferences.create(a_spec())
         net.world.fault("unknown_status", on=ONE, times=20)
         await change.wait()
-    assert warnings_about("migrating", caplog) == 1
+    assert count_warnings("migrating", caplog) == 1
     assert {r.name for r in caplog.records if "migrating" in r.msg % r.args} == {"di_async.poller"}
 
 
-async def test_unknown_word_that_comes_back(caplog: pytest.LogCaptureFixture) -> None:
-    """Once is once, even if known words come in between."""
+async def test_unknown_status_that_returns(caplog: pytest.LogCaptureFixture) -> None:
+    """An unknown status that returns after known ones is not logged again."""
     strange, known = an_instance(status="migrating"), an_instance(status="provisioning")
     reads = strange, known, strange, known, strange, an_instance()
     async with client_on(fake_api(*reads, post=[creation()])) as client:
         await (await created(client)).wait()
-    assert warnings_about("migrating", caplog) == 1
+    assert count_warnings("migrating", caplog) == 1
 
 
-async def test_unknown_word_and_the_warnings_module() -> None:
-    """It raises no Python warning: a service may have made those errors."""
+async def test_unknown_status_and_the_warnings_module() -> None:
+    """An unknown status raises no Python warning: callers may turn warnings into errors."""
     async with client_on(
         fake_api(an_instance(status="odd"), an_instance(), post=[creation()])
     ) as client:
@@ -98,20 +98,20 @@ async def test_unknown_word_and_the_warnings_module() -> None:
 
 
 @pytest.mark.parametrize("known", ["new", "provisioning", "updating"])
-async def test_word_that_is_known(known: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The documented words of work under way are pending and nothing to warn of."""
+async def test_known_status(known: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The documented statuses of work in progress are pending and not logged."""
     async with client_on(
         fake_api(an_instance(status=known), an_instance(), post=[creation()])
     ) as client:
         await (await created(client)).wait()
-    assert warnings_about(known, caplog) == 0
+    assert count_warnings(known, caplog) == 0
 
 
 @pytest.mark.parametrize("expectation", ["lower", "upper"])
 @pytest.mark.parametrize("active", ["active", "running"])
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_case_of_the_words(dialect: str, active: str, expectation: Any) -> None:
-    """`ACTIVE` is `active`: the whole life of an instance works in either case."""
+async def test_case_of_statuses(dialect: str, active: str, expectation: Any) -> None:
+    """Upper-case statuses such as `ACTIVE` work for create, update and delete."""
     land = world(dialect, status_case=expectation, active_word=active)
     async with virtual_client(land) as (client, net):
         ours = client.dedicated_inferences
@@ -122,10 +122,10 @@ async def test_case_of_the_words(dialect: str, active: str, expectation: Any) ->
         assert not net.world.truth(change.id, net.now()).exists
 
 
-@pytest.mark.parametrize("word", ["Error", "ERROR", " error "])
-async def test_failure_in_capitals(word: str) -> None:
-    """`ERROR` is a failure as `error` is."""
-    async with client_on(fake_api(an_instance(status=word), post=[creation()])) as client:
+@pytest.mark.parametrize("status", ["Error", "ERROR", " error "])
+async def test_failure_in_capitals(status: str) -> None:
+    """`ERROR` is a failure, as `error` is."""
+    async with client_on(fake_api(an_instance(status=status), post=[creation()])) as client:
         change = await created(client)
         with pytest.raises(DeploymentFailedError):
             await change.wait()
@@ -135,14 +135,14 @@ async def test_failure_in_capitals(word: str) -> None:
 
 
 def with_accelerator(state: str, **ids: str) -> dict[str, Any]:
-    """The pending spec of a new instance with one accelerator in some state."""
+    """Return the pending spec of a new instance with one accelerator in this state."""
     spec = shown_spec("observed", 1)
     spec["model_deployments"][0]["accelerators"][0] |= {"state": state, **ids}
     return spec
 
 
 async def test_invalid_accelerator_without_an_id() -> None:
-    """While provisioning it stands for a GPU not found yet: the wait goes on."""
+    """An invalid accelerator without an id, while provisioning, does not end the wait."""
     spec = with_accelerator("invalid", accelerator_id="")
     early = an_instance("observed", "provisioning", version=None, pending_deployment_spec=spec)
     async with client_on(
@@ -151,13 +151,13 @@ async def test_invalid_accelerator_without_an_id() -> None:
         assert (await (await created(client)).wait()).status == "active"
 
 
-@pytest.mark.parametrize(("id", "told"), [("", False), ("gpu-1", True)])
-async def test_invalid_accelerator_in_a_failure(id: str, told: bool) -> None:
-    """In the story of a failure only an accelerator that exists is called invalid."""
+@pytest.mark.parametrize(("id", "named"), [("", False), ("gpu-1", True)])
+async def test_invalid_accelerator_in_a_failure(id: str, named: bool) -> None:
+    """A failure message names an invalid accelerator only if it has an id."""
     spec = with_accelerator("invalid", accelerator_id=id)
     broken = an_instance("observed", "error", version=None, pending_deployment_spec=spec)
     async with client_on(fake_api(broken, post=[creation("observed")])) as client:
         change = await created(client)
         with pytest.raises(DeploymentFailedError) as caught:
             await change.wait()
-    assert ("is invalid" in caught.value.message) is told
+    assert ("is invalid" in caught.value.message) is named

@@ -1,8 +1,8 @@
-"""Promise 10: a wait is a list of stages, and a resume token tells all that is needed to go on.
+"""Promise 10: a wait can be resumed from its token.
 
-It carries version, provider, base URL, zone or project, stage, action, baseline, wall-clock start
-and absolute deadline, and no secret. A client compares the URL with its own and never contacts a
-token's. An unknown version is `ValueError`.
+The token holds version, provider, base URL, zone or project, stage, action, baseline, wall-clock
+start and absolute deadline, and no secret. A client compares the URL with its own and never
+contacts a token's URL. An unknown version raises `ValueError`.
 """
 
 import asyncio
@@ -37,58 +37,59 @@ both_dialects = pytest.mark.parametrize("dialect", DIALECTS)
 
 
 def read(token: str) -> dict[str, Any]:
-    """What a token says."""
-    told: dict[str, Any] = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    return told
+    """Return the payload of a token."""
+    padded = token + "=" * (-len(token) % 4)
+    payload: dict[str, Any] = orjson.loads(base64.urlsafe_b64decode(padded))
+    return payload
 
 
-def write(told: dict[str, Any]) -> str:
-    """A token that says this."""
-    return base64.urlsafe_b64encode(orjson.dumps(told)).decode().rstrip("=")
+def write(payload: dict[str, Any]) -> str:
+    """Return a token with this payload."""
+    return base64.urlsafe_b64encode(orjson.dumps(payload)).decode().rstrip("=")
 
 
 async def a_token(**changed: Any) -> str:
-    """A create's token with some of its fields changed."""
+    """Return a create's token with some of its fields changed."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
         return write(read((await created(client)).resume_token) | changed)
 
 
-# --- what a token carries --------------------------------------------------------------------
+# --- contents of a token ---------------------------------------------------------------------
 
 
-async def test_what_a_token_carries() -> None:
-    """Version, provider, base URL, scope, stage, action, baseline, start and deadline."""
+async def test_contents_of_a_token() -> None:
+    """A token holds version, provider, URL, scope, stage, action, baseline, start and deadline."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
-        told = read((await created(client)).resume_token)
+        payload = read((await created(client)).resume_token)
     stage = {"kind": "dedicated-inference", "id": ID}
-    assert (told["v"], told["provider"], told["scope"]) == (1, "digitalocean", None)
-    assert (told["base_url"], told["stage"]) == ("https://api.digitalocean.com", stage)
-    assert (told["action"], bool(told["baseline"])) == ("create", True)
-    assert told["started_at"] == pytest.approx(time.time(), abs=5)
+    assert (payload["v"], payload["provider"], payload["scope"]) == (1, "digitalocean", None)
+    assert (payload["base_url"], payload["stage"]) == ("https://api.digitalocean.com", stage)
+    assert (payload["action"], bool(payload["baseline"])) == ("create", True)
+    assert payload["started_at"] == pytest.approx(time.time(), abs=5)
 
 
 async def test_baseline_of_an_update() -> None:
-    """The baseline of an update tells what was there before it and what it sent."""
+    """The baseline of an update holds the state before it and what it sent."""
     network = fake_api(an_instance(updated=EARLY), patch=[acceptance(updated_at=LATE)])
     async with client_on(network) as client:
-        told = read((await scaled(client)).resume_token)["baseline"]
-    assert (told["before"]["version"], told["target_version"]) == (1, 2)
-    assert told["baseline"].startswith(LATE[:-1])
+        payload = read((await scaled(client)).resume_token)["baseline"]
+    assert (payload["before"]["version"], payload["target_version"]) == (1, 2)
+    assert payload["baseline"].startswith(LATE[:-1])
 
 
 async def test_deadline_in_a_token() -> None:
-    """While a wait is on, its token tells the absolute deadline, in epoch seconds."""
+    """The token of an open wait holds the absolute deadline, in epoch seconds."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
         waiting = asyncio.create_task(change.wait(timeout=600))
         await asyncio.sleep(60)
-        told = read(change.resume_token)
+        payload = read(change.resume_token)
         waiting.cancel()
-    assert told["deadline_at"] - told["started_at"] == pytest.approx(600, abs=0.1)
+    assert payload["deadline_at"] - payload["started_at"] == pytest.approx(600, abs=0.1)
 
 
-async def test_secrets_and_a_token() -> None:
-    """No API token, provider's token or one-time value is in it, at any depth."""
+async def test_token_holds_no_secret() -> None:
+    """A token holds no API token, provider token or one-time value, at any depth."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
         tokens = {"hugging_face_token": "hf_secret"}
         change = await client.dedicated_inferences.create(a_spec(), access_tokens=tokens)
@@ -98,17 +99,17 @@ async def test_secrets_and_a_token() -> None:
         assert secret not in text
 
 
-async def test_letters_of_a_token() -> None:
-    """It passes through URLs, environment variables and log lines as it is."""
+async def test_characters_of_a_token() -> None:
+    """A token passes unchanged through URLs, environment variables and log lines."""
     assert set(await a_token()) <= set(string.ascii_letters + string.digits + "-_")
 
 
-# --- whose it is -----------------------------------------------------------------------------
+# --- rejected tokens -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("base_url", ["https://evil.example", "https://api.digitalocean.com:444"])
 async def test_token_of_another_url(base_url: str) -> None:
-    """A token of another base URL is refused, and that URL never contacted."""
+    """A token of another base URL is rejected, and that URL is never contacted."""
     network = fake_api(BUSY)
     async with client_on(network) as client:
         with pytest.raises(ValueError, match=r"is for a [a-z-]+ of digitalocean at https://"):
@@ -118,7 +119,7 @@ async def test_token_of_another_url(base_url: str) -> None:
 
 
 async def test_client_of_another_url() -> None:
-    """A client of another base URL refuses the token in the same way."""
+    """A client of another base URL rejects the token in the same way."""
     async with client_on(fake_api(BUSY), base_url="https://elsewhere.example") as client:
         with pytest.raises(
             ValueError, match=r"not for a [a-z-]+ of digitalocean at https://elsewhere"
@@ -130,8 +131,8 @@ async def test_client_of_another_url() -> None:
     "changed",
     [{"provider": "gcore"}, {"scope": "zone-1"}, {"stage": {"kind": "task", "id": ID}}],
 )
-async def test_token_of_something_else(changed: dict[str, Any]) -> None:
-    """So is a token of another provider, scope or kind of stage."""
+async def test_token_of_another_provider_scope_or_kind(changed: dict[str, Any]) -> None:
+    """A token of another provider, scope or kind of stage is rejected."""
     token = await a_token(**changed)
     async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(ValueError, match="resume token"):
@@ -139,16 +140,16 @@ async def test_token_of_something_else(changed: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 2, 99, "1", None])
-async def test_version_that_is_unknown(version: Any) -> None:
-    """An unknown version is `ValueError`, and says which."""
+async def test_unknown_version(version: Any) -> None:
+    """An unknown version raises a `ValueError` that names it."""
     async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(ValueError, match=f"version {version!r}"):
             client.dedicated_inferences.resume(await a_token(v=version))
 
 
 @pytest.mark.parametrize("text", ["", "hello", "e30", "bnVsbA", "####", "W10", "\u00e4"])
-async def test_text_that_is_no_token(text: str) -> None:
-    """What is no token is `ValueError`."""
+async def test_text_that_is_not_a_token(text: str) -> None:
+    """Text that is not a token raises `ValueError`."""
     async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(ValueError, match="resume token"):
             client.dedicated_inferences.resume(text)
@@ -166,18 +167,18 @@ async def test_text_that_is_no_token(text: str) -> None:
     ],
 )
 async def test_token_that_is_damaged(changed: dict[str, Any]) -> None:
-    """A token whose fields make no sense is `ValueError` too."""
+    """A token with invalid fields raises `ValueError`."""
     async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(ValueError, match="resume token"):
             client.dedicated_inferences.resume(await a_token(**changed))
 
 
-# --- going on --------------------------------------------------------------------------------
+# --- resuming --------------------------------------------------------------------------------
 
 
 @both_dialects
-async def test_create_resumed_elsewhere(dialect: str) -> None:
-    """A fresh client goes on with a create's wait, without asking until somebody awaits."""
+async def test_resumed_create(dialect: str) -> None:
+    """A fresh client resumes a create's wait, and sends no requests until it is awaited."""
     land = world(dialect)
     async with virtual_client(land) as (one, _), virtual_client(land) as (two, net):
         token = (await one.dedicated_inferences.create(a_spec())).resume_token
@@ -189,8 +190,8 @@ async def test_create_resumed_elsewhere(dialect: str) -> None:
 
 
 @both_dialects
-async def test_delete_resumed_elsewhere(dialect: str) -> None:
-    """A delete's resumed wait ends on 404, as the first one would."""
+async def test_resumed_delete(dialect: str) -> None:
+    """A resumed delete settles on a 404."""
     land = world(dialect)
     async with virtual_client(land) as (one, net), virtual_client(land) as (two, _):
         id = land.add_instance(now=net.now()).id
@@ -200,8 +201,8 @@ async def test_delete_resumed_elsewhere(dialect: str) -> None:
 
 
 @both_dialects
-async def test_update_resumed_beside_a_stale_replica(dialect: str) -> None:
-    """The baseline goes along: a stale `active` does not fool a resumed update's wait."""
+async def test_resumed_update_with_a_stale_replica(dialect: str) -> None:
+    """A resumed update keeps its baseline: a stale `active` does not settle it."""
     land = world(dialect)
     async with virtual_client(land) as (one, net), virtual_client(land) as (two, _):
         id = land.add_instance(now=net.now(), name="web").id
@@ -212,8 +213,8 @@ async def test_update_resumed_beside_a_stale_replica(dialect: str) -> None:
         assert (found.spec.version, land.truth(id, net.now()).settled) == (2, True)
 
 
-async def test_update_resumed_where_only_times_are_shown() -> None:
-    """So does the `updated_at` of the write's own answer."""
+async def test_resumed_update_where_only_times_are_shown() -> None:
+    """A resumed update keeps the `updated_at` of the response to the write."""
     first = fake_api(an_instance(version=None), patch=[acceptance(version=None, updated_at=LATE)])
     reads = [an_instance(version=None, updated=at) for at in (EARLY, LATE, LATER)]
     second = fake_api(*reads)
@@ -224,8 +225,8 @@ async def test_update_resumed_where_only_times_are_shown() -> None:
     assert (second.count("GET"), change.history[-1].note) == (3, "settled: updated_at moved on")
 
 
-async def test_wait_without_a_write_resumed_elsewhere() -> None:
-    """The token of a `wait_until_active` that timed out goes on as one."""
+async def test_resumed_wait_without_a_write() -> None:
+    """The token of a `wait_until_active` that timed out resumes one."""
     async with client_on(fake_api(BUSY)) as one, client_on(fake_api(GONE, an_instance())) as two:
         with pytest.raises(WaitTimeoutError) as caught:
             await one.dedicated_inferences.wait_until_active(ID, timeout=0)
@@ -234,7 +235,7 @@ async def test_wait_without_a_write_resumed_elsewhere() -> None:
 
 
 async def test_token_of_a_resumed_change() -> None:
-    """A resumed change can be resumed again, with the same baseline, action and start."""
+    """A resumed change has a token with the same baseline, action and start."""
     token = await a_token()
     async with client_on(fake_api(BUSY)) as client:
         again = read(client.dedicated_inferences.resume(token).resume_token)
@@ -246,8 +247,8 @@ async def test_token_of_a_resumed_change() -> None:
 # --- time ------------------------------------------------------------------------------------
 
 
-async def test_deadline_that_goes_along() -> None:
-    """The deadline is absolute: resuming half-way leaves the other half."""
+async def test_deadline_of_a_resumed_wait() -> None:
+    """The deadline is absolute: a wait resumed half-way has the other half left."""
     async with (
         client_on(fake_api(BUSY, post=[creation()])) as one,
         client_on(fake_api(BUSY)) as two,
@@ -261,8 +262,8 @@ async def test_deadline_that_goes_along() -> None:
     assert now() == pytest.approx(600, abs=1)
 
 
-async def test_timeout_given_to_a_resumed_wait() -> None:
-    """A timeout that is given counts from now, whatever the token says."""
+async def test_timeout_of_a_resumed_wait() -> None:
+    """A timeout passed to a resumed wait counts from now."""
     async with client_on(fake_api(BUSY)) as client:
         resumed = client.dedicated_inferences.resume(await a_token(deadline_at=time.time() + 10))
         with pytest.raises(WaitTimeoutError):
@@ -270,7 +271,7 @@ async def test_timeout_given_to_a_resumed_wait() -> None:
     assert now() == pytest.approx(500, abs=1)
 
 
-async def test_time_that_passed_before() -> None:
+async def test_elapsed_of_a_resumed_wait() -> None:
     """`.elapsed` of a resumed wait counts from the write, not from the resumption."""
     async with client_on(fake_api(BUSY)) as client:
         token = await a_token(started_at=time.time() - 1000)
@@ -280,14 +281,14 @@ async def test_time_that_passed_before() -> None:
 
 
 async def test_start_in_the_future() -> None:
-    """A token from a machine whose clock is ahead does no harm."""
+    """A start in the future, from a machine whose clock is ahead, is accepted."""
     token = await a_token(started_at=time.time() + 9000)
     async with client_on(fake_api(BUSY, an_instance())) as client:
         assert (await client.dedicated_inferences.resume(token).wait()).status == "active"
 
 
 async def test_token_after_a_timeout() -> None:
-    """The token of a wait that timed out can be waited on: its spent deadline does not count."""
+    """The token of a wait that timed out can be awaited: its past deadline is ignored."""
     async with (
         client_on(fake_api(BUSY, post=[creation()])) as one,
         client_on(fake_api(BUSY, an_instance())) as two,
@@ -299,8 +300,8 @@ async def test_token_after_a_timeout() -> None:
         assert (await resumed.wait()).status == "active"
 
 
-async def test_wait_without_an_end_resumed() -> None:
-    """A wait that was to have no end has none when it is resumed."""
+async def test_resumed_wait_without_a_deadline() -> None:
+    """A wait without a deadline has none when it is resumed."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
         first = asyncio.create_task(change.wait(timeout=None))

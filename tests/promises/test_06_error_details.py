@@ -1,9 +1,9 @@
-"""Promise 6: nothing that was learned is lost when a wait does not end well.
+"""Promise 6: errors hold everything that is known.
 
-Each `WaitError` carries id, resource, initial, history, elapsed, requests, last_error and a resume
-token. A timeout or a cancellation leaves the deployment alone and says that it keeps billing. A
-read in flight at the deadline may still win, within a short grace. A create cancelled in flight
-logs a warning and notes in the `CancelledError` its name and how to find it.
+Each `WaitError` has id, resource, initial, history, elapsed, requests, last_error and a resume
+token. A timeout or a cancellation leaves the deployment alone and says that it still bills. A
+read in flight at the deadline may still settle the wait, within a short grace period. A create that
+is cancelled in flight logs a warning; its `CancelledError` notes the name and how to find it.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ each_ending = pytest.mark.parametrize("ending", ENDINGS)
 async def failing(
     ending: str, *, timeout: float = 300
 ) -> tuple[WaitError, Change[Any], FakeNetwork]:
-    """A create's wait that does not end well: its error, its change, its network."""
+    """Run a create's wait that fails; return its error, its change and its network."""
     kind, last, _ = ENDINGS[ending]
     network = fake_api(BUSY, HTML, last, post=[creation()])
     async with client_on(network) as client:
@@ -74,11 +74,11 @@ async def failing(
     return caught.value, change, network
 
 
-# --- the attributes --------------------------------------------------------------------------
+# --- attributes ------------------------------------------------------------------------------
 
 
 @each_ending
-async def test_id_and_answer_of_the_write(ending: str) -> None:
+async def test_id_and_response_of_the_write(ending: str) -> None:
     """`.id` and `.initial` are those of the change, structured."""
     error, change, _ = await failing(ending)
     assert (error.id, error.id, error.initial) == (ID, change.id, change.initial)
@@ -87,13 +87,13 @@ async def test_id_and_answer_of_the_write(ending: str) -> None:
 
 @each_ending
 async def test_resource_as_last_seen(ending: str) -> None:
-    """`.resource` is the instance as the last read that found it showed it."""
+    """`.resource` is the instance from the last successful read."""
     error, _, _ = await failing(ending)
     assert error.resource.status == ENDINGS[ending][2]
 
 
 async def test_resource_that_no_read_found() -> None:
-    """If no read ever found it, `.resource` is what the write answered."""
+    """`.resource` is the response to the write if no read succeeded."""
     async with client_on(fake_api(HTML, post=[creation()])) as client:
         change = await created(client)
         with pytest.raises(WaitTimeoutError) as caught:
@@ -103,7 +103,7 @@ async def test_resource_that_no_read_found() -> None:
 
 @each_ending
 async def test_history(ending: str) -> None:
-    """`.history` tells the whole story, oldest first, troubles included."""
+    """`.history` holds all reads, oldest first, failed ones included."""
     error, _, _ = await failing(ending)
     assert isinstance(error.history, tuple)
     assert error.history[0].status == "provisioning"
@@ -113,8 +113,8 @@ async def test_history(ending: str) -> None:
 
 
 @each_ending
-async def test_time_and_requests_spent(ending: str) -> None:
-    """`.elapsed` is seconds since the write was accepted, `.requests` those of this wait."""
+async def test_elapsed_and_requests(ending: str) -> None:
+    """`.elapsed` counts from the accepted write; `.requests` counts those of this wait."""
     error, _, network = await failing(ending)
     assert error.requests == network.count("GET")
     assert error.elapsed == pytest.approx(now() - 0.01, abs=0.02)
@@ -122,7 +122,7 @@ async def test_time_and_requests_spent(ending: str) -> None:
 
 @each_ending
 async def test_last_error(ending: str) -> None:
-    """`.last_error` is the last trouble there was, the refusal included."""
+    """`.last_error` is the last error of a read, a refusal included."""
     error, _, _ = await failing(ending)
     expected = {"refused": PermissionDeniedError}.get(ending, ServerError)
     assert ending == "vanished" or isinstance(error.last_error, expected)
@@ -131,7 +131,7 @@ async def test_last_error(ending: str) -> None:
 
 @each_ending
 async def test_resume_token(ending: str) -> None:
-    """`.resume_token` is text from which a new client goes on with this very wait."""
+    """`.resume_token` lets a new client resume this wait."""
     error, _, _ = await failing(ending)
     network = fake_api(an_instance())
     async with client_on(network) as fresh:
@@ -142,16 +142,16 @@ async def test_resume_token(ending: str) -> None:
 
 @each_ending
 async def test_pickle(ending: str) -> None:
-    """All of it survives a pickle, as process pools and task queues need."""
+    """All attributes survive pickling, as process pools and task queues require."""
     error, _, _ = await failing(ending)
-    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - bytes made above
     assert (type(copy), str(copy)) == (type(error), str(error))
     for name in ("id", "resource", "initial", "history", "elapsed", "requests", "resume_token"):
         assert getattr(copy, name) == getattr(error, name)
 
 
 async def test_wait_without_a_write() -> None:
-    """`wait_until_active` has no `.initial`, and all the rest."""
+    """`wait_until_active` has all attributes except `.initial`."""
     network = fake_api(BUSY)
     async with client_on(network) as client:
         with pytest.raises(WaitTimeoutError) as caught:
@@ -161,12 +161,12 @@ async def test_wait_without_a_write() -> None:
     assert (error.requests, bool(error.resume_token)) == (network.count("GET"), True)
 
 
-# --- left alone, and billing -----------------------------------------------------------------
+# --- left alone, still billing ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_timeout_leaves_it_alone(dialect: str) -> None:
-    """A timeout changes nothing at the provider, and says that it keeps billing."""
+async def test_timeout_leaves_the_deployment_alone(dialect: str) -> None:
+    """A timeout changes nothing at the provider, and its message says that it still bills."""
     async with virtual_client(world(dialect)) as (client, net):
         change = await client.dedicated_inferences.create(a_spec())
         with pytest.raises(WaitTimeoutError, match="bills as long as it exists"):
@@ -175,14 +175,14 @@ async def test_timeout_leaves_it_alone(dialect: str) -> None:
         assert [r.method for r in net.requests].count("DELETE") == 0
 
 
-async def test_timeout_is_the_standard_one() -> None:
-    """A wait's timeout is a `TimeoutError`, so that plain code catches it."""
+async def test_timeout_is_a_timeout_error() -> None:
+    """A wait's timeout is a `TimeoutError`, so that generic code catches it."""
     error, _, _ = await failing("timeout")
     assert isinstance(error, TimeoutError)
 
 
-async def test_cancelled_wait_leaves_it_alone() -> None:
-    """A cancelled wait notes that the deployment was left alone and keeps billing."""
+async def test_cancelled_wait_leaves_the_deployment_alone() -> None:
+    """A cancelled wait notes that the deployment was left alone and still bills."""
     async with virtual_client() as (client, net):
         change = await client.dedicated_inferences.create(a_spec())
         waiting = asyncio.create_task(change.wait())
@@ -196,7 +196,7 @@ async def test_cancelled_wait_leaves_it_alone() -> None:
 
 
 async def test_cancelled_stream_of_events() -> None:
-    """So does a cancelled loop over the events."""
+    """A cancelled loop over the events notes that the deployment still bills."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
 
@@ -217,7 +217,7 @@ async def test_cancelled_stream_of_events() -> None:
 
 @pytest.mark.parametrize("takes_s", [2, 4])
 async def test_read_in_flight_at_the_deadline(takes_s: float) -> None:
-    """A read that is in flight when the time is up may still win, shortly after."""
+    """A read in flight at the deadline may still settle the wait shortly after it."""
     network = fake_api(BUSY, Delayed(takes_s, instance_answer(an_instance())), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -227,7 +227,7 @@ async def test_read_in_flight_at_the_deadline(takes_s: float) -> None:
 
 
 async def test_read_in_flight_that_settles_nothing() -> None:
-    """If it does not settle, the wait ends with it."""
+    """A read in flight at the deadline that settles nothing ends the wait with a timeout."""
     network = fake_api(BUSY, Delayed(3, instance_answer(BUSY)), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -242,7 +242,7 @@ async def test_read_in_flight_that_settles_nothing() -> None:
 async def test_page_in_flight_at_the_deadline(
     timeout: float, won: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may show them settled, and the GETs that prove it may win; if not, it is over with it."""
+    """A page in flight at the deadline, and its GETs, may settle the waits; otherwise they end."""
     async with virtual_client(world(lifecycle=lasting(100))) as (client, net):
         ours = client.dedicated_inferences
         changes = [await ours.create(a_spec(f"web-{n}")) for n in range(3)]
@@ -254,8 +254,8 @@ async def test_page_in_flight_at_the_deadline(
         assert now() == came[-1]
 
 
-async def test_read_in_flight_that_takes_for_ever() -> None:
-    """The grace is short: a read that hangs holds nobody for longer than seconds."""
+async def test_read_in_flight_that_hangs() -> None:
+    """A read that hangs delays the timeout by a few seconds at most."""
     network = fake_api(BUSY, Delayed(10_000, instance_answer(an_instance())), post=[creation()])
     async with client_on(network) as client:
         change = await created(client)
@@ -266,7 +266,7 @@ async def test_read_in_flight_that_takes_for_ever() -> None:
 
 
 async def test_no_read_in_flight_at_the_deadline() -> None:
-    """Without one there is no grace: the wait ends on time."""
+    """A wait without a read in flight ends exactly at its deadline."""
     async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
         began = now()
@@ -275,11 +275,11 @@ async def test_no_read_in_flight_at_the_deadline() -> None:
     assert now() - began == pytest.approx(7)
 
 
-# --- creates that are cancelled --------------------------------------------------------------
+# --- cancelled creates -----------------------------------------------------------------------
 
 
 async def cancelled_create() -> asyncio.CancelledError:
-    """What a create raises that is cancelled while its request is in flight."""
+    """Cancel a create while its request is in flight; return what it raises."""
     async with client_on(fake_api(BUSY, post=[Delayed(20, creation())])) as client:
         creating = asyncio.create_task(client.dedicated_inferences.create(a_spec("orphan")))
         await asyncio.sleep(10)
@@ -291,20 +291,20 @@ async def cancelled_create() -> asyncio.CancelledError:
 
 
 async def test_create_cancelled_in_flight() -> None:
-    """The `CancelledError` notes the name that may exist, and how to find it."""
+    """The `CancelledError` notes the name of the possible deployment, and how to find it."""
     notes = "".join((await cancelled_create()).__notes__)
     assert "may exist and bill" in notes
     assert "find('orphan')" in notes
 
 
 async def test_create_cancelled_in_flight_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A WARNING tells the same to whoever reads the log."""
+    """A WARNING with the same content is logged."""
     await cancelled_create()
     assert [r.levelname for r in caplog.records if "orphan" in r.getMessage()] == ["WARNING"]
 
 
-async def test_create_cancelled_while_it_is_looked_up() -> None:
-    """Nor is the note missing when the cancellation comes after the answer was lost."""
+async def test_create_cancelled_during_its_lookup() -> None:
+    """The `CancelledError` has the note also if the create is cancelled during the lookup."""
     network = fake_api(answer(503), post=[HTML])
     async with client_on(network) as client:
         creating = asyncio.create_task(client.dedicated_inferences.create(a_spec("orphan")))
