@@ -1,1 +1,1 @@
-"""The pure half: values in, decisions out."""
+"""Tests of `di_async.core`."""

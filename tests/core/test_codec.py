@@ -120,7 +120,7 @@ def test_body_that_is_not_json_is_described(body: bytes, description: str) -> No
 
 @given(body=st.binary(max_size=40))
 def test_any_bytes_are_json_or_a_decode_error(body: bytes) -> None:
-    """No other error is raised."""
+    """Any bytes decode to a JSON value or raise a decode error."""
     try:
         assert orjson.dumps(loads(body))
     except DecodeError:
@@ -143,13 +143,13 @@ def test_any_bytes_are_json_or_a_decode_error(body: bytes) -> None:
     ],
 )
 def test_times_are_aware_or_none(text: Any, time: datetime | None) -> None:
-    """With and without zones, nanoseconds, zero times, and values that are not a time."""
+    """Times with and without zones are aware; zero times and other values are None."""
     assert parse_time(text) == time
 
 
 @given(st.text() | st.integers() | st.none() | st.datetimes().map(str))
 def test_any_value_is_a_time_or_none(value: Any) -> None:
-    """The result is an aware datetime or None."""
+    """Any value decodes to an aware datetime or None."""
     time = parse_time(value)
     assert time is None or isinstance(time.utcoffset(), timedelta)
 
@@ -174,7 +174,7 @@ def test_every_kind_of_field() -> None:
 
 
 def test_missing_and_null_fields_take_their_defaults() -> None:
-    """Null equals missing, and a mutable default is not shared."""
+    """Null and missing fields take their defaults, and mutable defaults are not shared."""
     null = CODEC.structure({**dict.fromkeys(EVERY), "id": "x"}, Every)
     missing = CODEC.structure({"id": "x"}, Every)
     assert null == missing == Every("x")
@@ -182,7 +182,7 @@ def test_missing_and_null_fields_take_their_defaults() -> None:
 
 
 def test_decoding_leaves_its_input_unchanged() -> None:
-    """Callers may use the JSON value afterwards."""
+    """Decoding does not change its input."""
     before = orjson.dumps(EVERY)
     CODEC.structure(EVERY, Every)
     assert orjson.dumps(EVERY) == before
@@ -204,7 +204,7 @@ def test_first_alias_that_is_not_null_counts(names: dict[str, Any], kind: str | 
 
 @pytest.mark.parametrize("raw", [{}, {"id": None}])
 def test_required_field_missing_or_null(raw: Any) -> None:
-    """Both are the same error."""
+    """A required field that is null raises the same error as a missing one."""
     with pytest.raises(DecodeError, match=r"required field missing @ \$\.id"):
         CODEC.structure(raw, Every)
 
@@ -218,20 +218,20 @@ def test_converters_and_validators_of_a_class_run() -> None:
 
 
 def test_nulls_and_unknown_fields_are_tolerated() -> None:
-    """Go writes null for nothing, and APIs add fields."""
+    """Nulls and unknown fields are accepted."""
     raw = {"id": "x", "ok": None, "price": "", "made_at": None, "token": None, "new": [1]}
     assert PLAIN.structure(raw, Thing) == Thing("x")
 
 
 @pytest.mark.parametrize("price", ["3.39", 3.39, "3.390"])
 def test_prices_are_exact(price: Any) -> None:
-    """As a string or a number."""
+    """A price is exact as a string and as a number."""
     assert PLAIN.structure({"id": "x", "price": price}, Thing).price == Decimal("3.39")
 
 
 @pytest.mark.parametrize("price", ["n/a", "NaN", "-Infinity", float("inf"), True])
 def test_unreadable_price_is_none(price: Any) -> None:
-    """The rest of the object is still decoded."""
+    """An unreadable price is None, and the rest of the object is decoded."""
     assert PLAIN.structure({"id": "x", "price": price}, Thing).price is None
 
 
@@ -248,13 +248,13 @@ def test_unreadable_price_is_none(price: Any) -> None:
     ],
 )
 def test_error_names_the_path(raw: Any, path: str) -> None:
-    """The message says what is wrong, and where."""
+    """The error names the fault and its path."""
     with pytest.raises(DecodeError, match=f"Unexpected response body for Thing: .*{path}"):
         PLAIN.structure(raw, Thing)
 
 
 def test_error_names_every_path() -> None:
-    """Not only the first fault is reported."""
+    """The error lists every fault, not only the first."""
     with pytest.raises(DecodeError) as caught:
         PLAIN.structure({"parts": [{}]}, Thing)
     assert "$.id" in caught.value.message
@@ -262,7 +262,7 @@ def test_error_names_every_path() -> None:
 
 
 def test_error_holds_no_value() -> None:
-    """A field that cannot be decoded may hold a secret."""
+    """The error shows no value, since the value may be a secret."""
     with pytest.raises(DecodeError) as caught:
         PLAIN.structure({"id": "x", "parts": [{"slug": "a", "count": "hf_secret"}]}, Thing)
     assert "hf_secret" not in str(caught.value)
@@ -283,7 +283,7 @@ _json = st.recursive(
     )
 )
 def test_any_value_is_a_thing_or_a_decode_error(raw: Any) -> None:
-    """No raw TypeError, OverflowError or AttributeError reaches a caller."""
+    """Any value decodes or raises `DecodeError`, never another error."""
     try:
         thing = PLAIN.structure(raw, Thing)
     except DecodeError:

@@ -1,4 +1,4 @@
-"""The error tree: drawn as it is, picklable, and mapped from every status."""
+"""Tests of the error tree: complete, picklable, and mapped from every status."""
 
 import inspect
 import pickle
@@ -25,7 +25,7 @@ CLASSES = sorted(
 
 
 def drawn() -> dict[str, str]:
-    """Each class in the drawing at the file's head, with the parent it hangs from."""
+    """Return each class in the module's drawing, with its parent."""
     parents: dict[str, str] = {}
     stack: list[tuple[int, str]] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -43,20 +43,20 @@ def _column(line: str) -> int:
     return next(i for i, letter in enumerate(line) if letter not in " |`-")
 
 
-def test_tree_drawn_at_the_head_is_the_tree_there_is() -> None:
-    """Every class is in the drawing, under its real parent, and nothing else is."""
+def test_drawing_matches_the_tree() -> None:
+    """The drawing holds every class under its real parent, and nothing else."""
     real = {c.__name__: "" if c is DIError else c.__mro__[1].__name__ for c in CLASSES}
     assert drawn() == real
 
 
 def test_every_class_is_exported() -> None:
-    """`__all__` holds the tree and the one function that makes errors."""
+    """`__all__` holds all classes of the tree and the function that makes errors."""
     assert sorted(errors.__all__) == sorted([*(c.__name__ for c in CLASSES), "api_error"])
 
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_error_survives_a_pickle_round_trip(kind: type[DIError]) -> None:
-    """With its message, its attributes, its notes and its cause."""
+    """Pickling keeps message, attributes, notes and cause."""
     error = kind("what happened", status=404, id="x", extra=[1, 2])
     error.add_note("look here")
     error.__cause__ = NotFoundError("gone", status=404, request_id="r")
@@ -67,15 +67,15 @@ def test_every_error_survives_a_pickle_round_trip(kind: type[DIError]) -> None:
     assert back.__cause__.request_id == "r"
 
 
-def test_foreign_causes_are_left_behind_by_pickle() -> None:
-    """They may hold sockets; our own story stays."""
+def test_pickle_drops_foreign_causes() -> None:
+    """Pickling drops causes of other packages, which may hold sockets."""
     error = TransportError("broke off")
     error.__cause__ = OSError("a socket")
     assert pickle.loads(pickle.dumps(error)).__cause__ is None  # noqa: S301 - made here
 
 
 def test_nested_last_error_survives_pickle() -> None:
-    """A wait's error in another process still tells what the API said."""
+    """Pickling keeps the nested `last_error`."""
     error = WaitTimeoutError("late", last_error=ServerError("down", status=503), elapsed=3.5)
     back = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
     assert (back.last_error.status, back.elapsed) == (503, 3.5)
@@ -105,26 +105,26 @@ def test_nested_last_error_survives_pickle() -> None:
     ],
 )
 def test_status_picks_the_class(status: int, name: str, transient: bool) -> None:
-    """Unknown ones stay a plain `APIError`; each knows whether asking again helps."""
+    """The status selects the class; unknown ones make an `APIError` with the right `transient`."""
     error = api_error(status, "why", method="GET", path="/x")
     assert (type(error).__name__, error.status, error.transient) == (name, status, transient)
     assert isinstance(error, APIError)
 
 
-def test_only_what_never_reached_the_provider_counts_as_never_processed() -> None:
-    """These two let even a POST be repeated."""
+def test_which_errors_are_never_processed() -> None:
+    """Only errors before the provider processed the request allow a POST to be retried."""
     assert {c.__name__ for c in CLASSES if c.never_processed} == {"ConnectError", "RateLimitError"}
 
 
-def test_timeouts_are_also_the_standard_library_s() -> None:
-    """`except TimeoutError` catches them; input errors are `ValueError`s."""
+def test_timeouts_are_timeout_errors() -> None:
+    """Timeouts are `TimeoutError`s, and input errors are `ValueError`s."""
     also = {c.__name__ for c in CLASSES if issubclass(c, TimeoutError)}
     assert also == {"WaitTimeoutError", "RequestTimeoutError"}
     assert [c.__name__ for c in CLASSES if issubclass(c, ValueError)] == ["InvalidInputError"]
 
 
-def test_api_error_reads_as_what_was_asked_and_what_was_said() -> None:
-    """Method, path, status, code, message, request id."""
+def test_message_of_an_api_error() -> None:
+    """The message has method, path, status, code, message and request id."""
     full = api_error(409, "taken", method="POST", path="/v2/x", code="conflict", request_id="r1")
     assert str(full) == "POST /v2/x: 409 conflict: taken (request id r1)"
     assert str(api_error(500, "", method="GET", path="/")) == "GET /: 500"
@@ -133,8 +133,8 @@ def test_api_error_reads_as_what_was_asked_and_what_was_said() -> None:
 @pytest.mark.parametrize(
     "name", ["method", "path", "status", "code", "message", "request_id", "retry_after"]
 )
-def test_every_api_error_has_its_promised_attributes(name: str) -> None:
-    """Also where nobody filled them in."""
+def test_every_api_error_has_its_documented_attributes(name: str) -> None:
+    """Every API error has all documented attributes, even if they were not set."""
     assert hasattr(APIError("m"), name)
 
 
@@ -142,6 +142,6 @@ def test_every_api_error_has_its_promised_attributes(name: str) -> None:
     "name",
     ["id", "resource", "initial", "history", "elapsed", "requests", "last_error", "resume_token"],
 )
-def test_every_wait_error_has_its_promised_attributes(name: str) -> None:
-    """Also where nobody filled them in."""
+def test_every_wait_error_has_its_documented_attributes(name: str) -> None:
+    """Every wait error has all documented attributes, even if they were not set."""
     assert hasattr(WaitError("m"), name)

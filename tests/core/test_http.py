@@ -1,4 +1,4 @@
-"""Requests as values, and ids that cannot leave their place in a path."""
+"""Tests of requests, and of ids that cannot change a path."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ ONE = Endpoint("get", "GET", "/v2/things/{id}/parts/{part_id}", "part", frozense
 
 @given(id=st.text(min_size=1), part=st.text(min_size=1))
 def test_no_id_changes_the_number_of_segments(id: str, part: str) -> None:
-    """Whatever an id holds, it is one segment that reads back as itself, or it is refused."""
+    """Any id is quoted as one segment of the path, or rejected."""
     try:
         path = ONE.request(id, part).path
     except InvalidInputError:
@@ -31,33 +31,33 @@ def test_no_id_changes_the_number_of_segments(id: str, part: str) -> None:
 
 
 @pytest.mark.parametrize("id", ["", " ", "\t\n", ".", "..", "sizes", None, 5, b"x"])
-def test_id_that_would_address_something_else_is_refused(id: Any) -> None:
-    """Empty, dots, another endpoint's word, or no text at all."""
+def test_invalid_id_is_rejected(id: Any) -> None:
+    """Empty ids, dots, other endpoints' names and other types are rejected."""
     with pytest.raises(InvalidInputError, match=r"^id .*(empty|another endpoint)"):
         ONE.request(id, "p")
 
 
-def test_lone_surrogates_are_refused_as_input() -> None:
-    """Text that has no UTF-8 form cannot be an id."""
+def test_lone_surrogates_are_rejected() -> None:
+    """Text without a UTF-8 form raises `ValueError`."""
     with pytest.raises(InvalidInputError):
         ONE.request("\ud800", "p")
 
 
-def test_refusal_names_the_parameter() -> None:
-    """The second id is told apart from the first."""
+def test_error_names_the_parameter() -> None:
+    """The error names the parameter of the invalid id."""
     with pytest.raises(InvalidInputError, match="part_id"):
         ONE.request("a", "")
 
 
-def test_checked_id_gives_the_id_back() -> None:
-    """Unchanged: quoting is the path's business."""
+def test_checked_id_returns_the_id() -> None:
+    """`checked_id` returns the id unchanged: the path quotes it."""
     assert checked_id(" a/b ") == " a/b "
 
 
 def test_endpoint_fills_in_query_and_body() -> None:
-    """The request is ready to send as it stands."""
-    asked = ONE.request("a", "b", params={"page": 1, "name": None, "all": True}, json={"x": 1})
-    assert asked == Request(
+    """An endpoint fills in path, query and body."""
+    request = ONE.request("a", "b", params={"page": 1, "name": None, "all": True}, json={"x": 1})
+    assert request == Request(
         "GET", "/v2/things/a/parts/b", (("page", "1"), ("all", "true")), b'{"x":1}'
     )
 
@@ -72,18 +72,18 @@ def test_endpoint_fills_in_query_and_body() -> None:
         ("PATCH", False, Priority.MUTATION),
     ],
 )
-def test_method_tells_what_may_be_repeated_and_who_goes_first(
+def test_method_sets_repeatable_and_priority(
     method: str, repeatable: bool, priority: Priority
 ) -> None:
-    """POST and PATCH are never repeated blindly; writes go before reads."""
-    asked = Request(method, "/")
-    assert (asked.repeatable, asked.priority) == (repeatable, priority)
+    """POST and PATCH are not repeatable, and writes have priority over reads."""
+    request = Request(method, "/")
+    assert (request.repeatable, request.priority) == (repeatable, priority)
 
 
 def test_query_keeps_order_and_writes_flags_as_json_does() -> None:
-    """`true`, not `True`; 0 and empty text are values."""
-    asked = query({"b": True, "a": 0, "c": "", "d": None})
-    assert asked == (("b", "true"), ("a", "0"), ("c", ""))
+    """A query keeps its order, writes flags as `true`, and keeps 0 and empty text."""
+    request = query({"b": True, "a": 0, "c": "", "d": None})
+    assert request == (("b", "true"), ("a", "0"), ("c", ""))
 
 
 def test_no_body_is_no_bytes() -> None:
@@ -93,7 +93,7 @@ def test_no_body_is_no_bytes() -> None:
 
 
 @pytest.mark.parametrize("value", [object(), {1: 2}, {"x": 2**70}, "\ud800", [datetime]])
-def test_what_json_cannot_hold_is_an_input_error(value: Any) -> None:
-    """Not a traceback out of the JSON library."""
+def test_value_that_json_cannot_hold_is_rejected(value: Any) -> None:
+    """A value that JSON cannot hold raises `ValueError`."""
     with pytest.raises(InvalidInputError, match="JSON"):
         json_bytes(value)

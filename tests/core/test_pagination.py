@@ -1,4 +1,4 @@
-"""Pages as they come, and as they should not."""
+"""Tests of list pages, valid and invalid."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ _bodies = st.one_of(
 @settings(max_examples=200, deadline=None)
 @given(body=_bodies, size=st.integers(1, 200))
 def test_odd_bodies_are_pages_or_clear_errors(body: Any, size: int) -> None:
-    """Anything at all gives a page with a sane count of pages, or a `DecodeError`."""
+    """Any body is a page with a plausible page count, or raises `DecodeError`."""
     try:
         page = read_page(body, "rows")
     except DecodeError:
@@ -54,50 +54,48 @@ def test_odd_bodies_are_pages_or_clear_errors(body: Any, size: int) -> None:
 
 
 def links(**pages: str) -> dict[str, Any]:
-    """A listing's links."""
+    """Return the links of a list."""
     return {"links": {"pages": pages}}
 
 
 def url(page: int) -> str:
-    """A link to a page."""
+    """Return a link to a page."""
     return f"https://api.digitalocean.com/v2/dedicated-inferences?page={page}&per_page=2"
 
 
 @pytest.mark.parametrize("more", [{}, {"links": {}}, {"links": None}, links(), links(next="")])
 def test_no_next_page_ends_the_listing(more: dict[str, Any]) -> None:
-    """No links, empty links, and an empty `next` mean the same."""
+    """Missing links, empty links and an empty `next` end the list."""
     page = read_page({"rows": [1], "meta": {"total": 1}, **more}, "rows")
     assert page == Page((1,), 1, None, None)
     assert page_count(page, 200) == 1
 
 
-def test_last_link_tells_how_many_pages() -> None:
-    """Even where fewer rows a page are served than were asked for."""
+def test_last_link_sets_the_page_count() -> None:
+    """The last link sets the page count, even if pages hold fewer rows than requested."""
     body = {"rows": [1, 2], "meta": {"total": 9}, **links(next=url(2), last=url(5))}
     assert page_count(read_page(body, "rows"), 200) == 5
 
 
 @pytest.mark.parametrize(("rows", "total", "pages"), [(2, 4, 2), (2, 5, 3), (0, 5, 3), (4, 5, 3)])
-def test_total_tells_how_many_pages_where_no_last_link_does(
-    rows: int, total: int, pages: int
-) -> None:
-    """Rounded up, by what is served at a time and never by more than was asked for."""
+def test_total_sets_the_page_count_without_a_last_link(rows: int, total: int, pages: int) -> None:
+    """Without a last link the total sets the page count, from the rows on a page."""
     body = {"rows": list(range(rows)), "meta": {"total": total}, **links(next=url(2))}
     assert page_count(read_page(body, "rows"), 2) == pages
 
 
-def test_next_without_total_or_last_has_to_be_followed() -> None:
-    """Nobody knows how many."""
+def test_next_without_total_or_last_link() -> None:
+    """With only a next link the page count is unknown."""
     assert page_count(read_page({"rows": [1], **links(next=url(2))}, "rows"), 200) is None
 
 
 def test_null_rows_are_an_empty_listing() -> None:
-    """That is how Go writes an empty slice."""
+    """Null rows are an empty list, as Go encodes an empty slice."""
     assert rows_under(orjson.loads(b'{"rows": null}'), "rows") == []
 
 
 @pytest.mark.parametrize("body", [None, [], "text", {}, {"rows": {}}, {"rows": "abc"}, {"rows": 5}])
-def test_answer_without_rows_is_no_empty_listing(body: Any) -> None:
-    """An empty listing would look like an empty team."""
+def test_response_without_rows_is_an_error(body: Any) -> None:
+    """A response without rows raises an error instead of an empty list."""
     with pytest.raises(DecodeError, match="rows"):
         read_page(body, "rows")

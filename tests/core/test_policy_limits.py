@@ -1,4 +1,4 @@
-"""Defaults and limits of the policies, and the dates that decide about a lost create."""
+"""Tests of the policies' defaults and limits, and of the dates that decide a lost create."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,19 +12,19 @@ SINCE = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def test_poll_policy_defaults() -> None:
-    """As documented: 5 s late at most, a minute of silence at most."""
+    """The defaults of `PollPolicy` are as documented: 5 s lag, 60 s at most between reads."""
     policy = PollPolicy()
     assert (policy.target_lag, policy.max_interval, policy.confirm) == (5.0, 60.0, "auto")
 
 
 def test_retry_policy_defaults() -> None:
-    """As documented: four sends, half a second, at most 30 seconds."""
+    """The defaults of `RetryPolicy` are as documented: four sends, 0.5 s to 30 s."""
     policy = RetryPolicy()
     assert (policy.attempts, policy.initial_delay, policy.max_delay) == (4, 0.5, 30.0)
 
 
 def test_short_intervals_are_allowed() -> None:
-    """Anything above zero is; zero is not."""
+    """Any interval above zero is accepted."""
     assert PollPolicy(target_lag=0.01, max_interval=0.5).target_lag == 0.01
     assert RetryPolicy(initial_delay=0.01, max_delay=0.5).initial_delay == 0.01
     with pytest.raises(ValueError, match="above 0"):
@@ -35,7 +35,7 @@ def test_short_intervals_are_allowed() -> None:
 
 @pytest.mark.parametrize(("early", "ours"), [(120.0, True), (120.5, False), (119.5, True)])
 def test_clock_skew_is_two_minutes(early: float, ours: bool) -> None:
-    """The vendor's clock may be that far behind; something older existed before the call."""
+    """A resource up to two minutes older than the call may be its result."""
     found = Candidate("x", SINCE - timedelta(seconds=early), matches_sent=True)
     assert isinstance(decide_lost_create([found], SINCE), Adopt if ours else Foreign)
 
@@ -51,11 +51,11 @@ def test_clock_skew_is_two_minutes(early: float, ours: bool) -> None:
     ],
 )
 def test_dates_up_to_2000_are_placeholders(stamp: datetime, ours: bool) -> None:
-    """A new resource may carry one; a real date from before the call belongs to another."""
+    """Dates up to 2000 are placeholders; a later date before the call makes a resource foreign."""
     found = Candidate("x", stamp, matches_sent=True)
     assert isinstance(decide_lost_create([found], SINCE), Adopt if ours else Foreign)
 
 
 def test_nothing_found_is_absent_not_foreign() -> None:
-    """An empty answer says nothing about whose the name is."""
+    """An empty lookup is absent, not foreign."""
     assert decide_lost_create(iter(()), SINCE) == Absent()

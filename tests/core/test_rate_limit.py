@@ -1,4 +1,4 @@
-"""The request budget against a brute-force count of every window."""
+"""Tests of the request budget, against a brute-force count of every window."""
 
 import math
 from bisect import bisect_right
@@ -16,12 +16,12 @@ PRIORITIES = st.sampled_from(Priority)
 
 
 def most_within(stamps: list[float], span: float) -> int:
-    """The most stamps in any half-open window of `span` seconds."""
+    """Return the most stamps in any half-open window of `span` seconds."""
     return max((bisect_right(stamps, s + span - 1e-6) - i for i, s in enumerate(stamps)), default=0)
 
 
 def drive(budget: RequestBudget, wants: list[tuple[float, Priority]]) -> list[float]:
-    """Send each as soon as the budget lets it through; when they were sent."""
+    """Send each request as soon as the budget permits; return the times."""
     now, sent = 0.0, []
     for gap, priority in wants:
         now += gap
@@ -42,7 +42,7 @@ _wants = st.lists(
 def test_no_window_ever_holds_too_many(
     per_minute: int, per_hour: int, wants: list[tuple[float, Priority]]
 ) -> None:
-    """Whatever the arrivals: at most per_minute in any 60 s, per_hour in any 3,600 s."""
+    """No window of 60 s or 3600 s holds more than its limit, whatever the arrivals."""
     sent = drive(RequestBudget(per_minute, per_hour, reserve=0.2), wants)
     assert most_within(sent, 60.0) <= per_minute
     assert most_within(sent, 3600.0) <= per_hour
@@ -53,7 +53,7 @@ def test_no_window_ever_holds_too_many(
 def test_no_request_is_held_for_longer_than_needed(
     per_minute: int, wants: list[tuple[float, Priority]]
 ) -> None:
-    """A held request goes within a second of the moment the provider's window has room."""
+    """A held request is sent within a second of the provider's window having room."""
     budget, sent = RequestBudget(per_minute, 10_000, reserve=0.0), list[float]()
     now = 0.0
     for gap, _ in wants:
@@ -75,10 +75,10 @@ def test_no_request_is_held_for_longer_than_needed(
         max_size=40,
     )
 )
-def test_windows_stay_exact_when_older_requests_are_taken_back(
+def test_refund_of_an_older_request(
     steps: list[tuple[float, bool, int]],
 ) -> None:
-    """A refund frees the slot of the request it is about, not of a later one."""
+    """A refund frees the slot of its own request, not of a later one."""
     budget, sent, now = RequestBudget(3, 10_000, reserve=0.0), list[float](), 0.0
     for gap, refund, back in steps:
         now += gap
@@ -90,8 +90,8 @@ def test_windows_stay_exact_when_older_requests_are_taken_back(
     assert most_within(sent, 60.0) <= 3
 
 
-def test_refund_of_what_has_left_the_window_changes_nothing() -> None:
-    """A connect error after an hour finds nothing to take back."""
+def test_refund_after_the_window() -> None:
+    """A refund of a request that has left the window changes nothing."""
     budget = RequestBudget(2, reserve=0)
     budget.record(0.0)
     budget.used(5000.0)
@@ -101,7 +101,7 @@ def test_refund_of_what_has_left_the_window_changes_nothing() -> None:
 
 @pytest.mark.parametrize("polling", [Priority.SWEEP, Priority.CONFIRM])
 def test_polling_never_takes_the_reserve(polling: Priority) -> None:
-    """Neither list reads nor confirming GETs use the last tenth; the caller's requests do."""
+    """List reads and confirming GETs do not use the last tenth; the caller's requests do."""
     budget = RequestBudget(per_minute=10, per_hour=1000, reserve=0.1)
     for _ in range(9):
         assert budget.delay(0.0, polling) == 0
@@ -112,16 +112,16 @@ def test_polling_never_takes_the_reserve(polling: Priority) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(0, 5), (5, 0), (5, 5, 1.0), (5, 5, -0.1)])
-def test_budget_that_could_never_send_is_refused(arguments: tuple[float, ...]) -> None:
-    """Zero requests, or a reserve of everything, is an input error."""
+def test_budget_that_could_never_send_is_rejected(arguments: tuple[float, ...]) -> None:
+    """A budget of zero requests, or one that is all reserve, raises `ValueError`."""
     with pytest.raises(InvalidInputError):
         RequestBudget(*arguments)  # type: ignore[arg-type]
 
 
 def test_repr_names_its_settings() -> None:
-    """A log line tells which budget it is."""
-    told = repr(RequestBudget(1, 2, 0.5))
-    assert told == "RequestBudget(per_minute=1, per_hour=2, reserve=0.5)"
+    """The repr names the settings."""
+    text = repr(RequestBudget(1, 2, 0.5))
+    assert text == "RequestBudget(per_minute=1, per_hour=2, reserve=0.5)"
 
 
 # --- the queue ---------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_repr_names_its_settings() -> None:
 @ALL
 @given(joins=st.lists(PRIORITIES, max_size=20), leaving=st.sets(st.integers(0, 19)))
 def test_queue_is_served_by_priority_then_arrival(joins: list[Priority], leaving: set[int]) -> None:
-    """Higher priorities first, equals in order, those who left not at all."""
+    """The queue is served by priority, then arrival, without those that left."""
     budget = RequestBudget(1000, 1000, reserve=0)
     tickets = [(priority, number) for number, priority in enumerate(joins)]
     for ticket in tickets:
@@ -142,8 +142,8 @@ def test_queue_is_served_by_priority_then_arrival(joins: list[Priority], leaving
     assert budget.used(0.0)[0] == len(stayed)
 
 
-def test_ahead_counts_equals_and_betters() -> None:
-    """A newcomer waits behind his equals and before his inferiors."""
+def test_ahead_counts_equal_and_higher_priorities() -> None:
+    """A request waits behind those of equal or higher priority, and before lower ones."""
     budget = RequestBudget()
     for priority in (Priority.MUTATION, Priority.READ, Priority.READ, Priority.SWEEP):
         budget.join(priority, object())
@@ -151,15 +151,15 @@ def test_ahead_counts_equals_and_betters() -> None:
 
 
 def test_delay_counts_those_ahead() -> None:
-    """The third of three that share one slot a minute waits for two windows more."""
+    """The delay counts the requests ahead: the third on one slot a minute waits two windows."""
     budget = RequestBudget(per_minute=1, per_hour=1000)
     budget.record(0.0)
     waits = [budget.delay(0.0, Priority.READ, ahead=n) for n in range(3)]
     assert waits == [61.0, 122.0, 183.0]
 
 
-def test_release_tells_when_to_look_again() -> None:
-    """With the window full the next look is when its oldest leaves."""
+def test_release_returns_when_to_try_again() -> None:
+    """`release` returns when to try again: when the oldest request leaves a full window."""
     budget = RequestBudget(per_minute=1, per_hour=1000)
     budget.record(10.0)
     budget.join(Priority.READ, "me")
@@ -167,11 +167,11 @@ def test_release_tells_when_to_look_again() -> None:
     assert budget.release(71.0) == (["me"], None)
 
 
-# --- learning ----------------------------------------------------------------------------------
+# --- response headers --------------------------------------------------------------------------
 
 
-def test_what_others_spend_is_subtracted() -> None:
-    """The provider says 100 of 5,000 remain: no more than those are sent."""
+def test_requests_of_others_are_subtracted() -> None:
+    """Requests of others are subtracted: 100 of 5,000 remaining permit no more than 100."""
     budget = RequestBudget(per_minute=250, per_hour=5000)
     budget.record(0.0)
     budget.learn(0.0, RateLimitInfo(limit=5000, remaining=100))
@@ -182,8 +182,8 @@ def test_what_others_spend_is_subtracted() -> None:
     assert sent == 100
 
 
-def test_used_up_by_others_is_probed_not_given_up() -> None:
-    """Only asking tells when others' slots free: one probe in half a minute."""
+def test_quota_used_up_by_others_is_probed() -> None:
+    """A quota used up by others is probed once every half minute."""
     budget = RequestBudget(per_minute=250, per_hour=5000)
     budget.record(0.0)
     budget.learn(0.0, RateLimitInfo(limit=5000, remaining=0))
@@ -193,8 +193,8 @@ def test_used_up_by_others_is_probed_not_given_up() -> None:
 
 @ALL
 @given(remaining=st.integers(-10, 10_000), own=st.integers(1, 20))
-def test_own_requests_are_never_taken_for_others(remaining: int, own: int) -> None:
-    """More remaining than we think clamps the others' share at none, not below."""
+def test_own_requests_are_not_counted_as_others(remaining: int, own: int) -> None:
+    """More requests remaining than counted here means that others sent none, not fewer."""
     budget = RequestBudget(per_minute=1000, per_hour=5000, reserve=0)
     for _ in range(own):
         budget.record(0.0)
@@ -204,8 +204,8 @@ def test_own_requests_are_never_taken_for_others(remaining: int, own: int) -> No
     assert (budget.delay(0.0, Priority.READ) == 0) == (free > 0)
 
 
-def test_answer_older_than_our_own_count_frees_no_slot() -> None:
-    """More remaining than our own sends leave says nothing of others, and adds nothing to us."""
+def test_response_older_than_the_own_count_frees_no_slot() -> None:
+    """A response older than the own count frees no slot."""
     budget = RequestBudget(per_minute=100, per_hour=5, reserve=0)
     for _ in range(3):
         budget.record(0.0)
@@ -214,8 +214,8 @@ def test_answer_older_than_our_own_count_frees_no_slot() -> None:
     assert budget.delay(0.0, Priority.READ, ahead=2) > 3000
 
 
-def test_answers_without_headers_teach_nothing() -> None:
-    """Silence is no news."""
+def test_responses_without_headers_change_nothing() -> None:
+    """Responses without headers change nothing."""
     budget = RequestBudget()
     budget.record(0.0)
     budget.learn(0.0, RateLimitInfo(limit=5000, remaining=10))
@@ -225,16 +225,16 @@ def test_answers_without_headers_teach_nothing() -> None:
     assert budget.delay(1.0, Priority.READ, ahead=10) > 0
 
 
-def test_minute_429_blocks_for_as_long_as_told() -> None:
-    """`retry-after` is obeyed, by every priority."""
+def test_minute_429_blocks_for_retry_after() -> None:
+    """`retry-after` blocks every priority for its duration."""
     budget = RequestBudget()
     budget.learn(100.0, RateLimitInfo(limited=True, retry_after=17.0, remaining=0, limit=5000))
     assert [budget.delay(100.0, p) for p in Priority] == [17.0] * 4
     assert budget.delay(117.0, Priority.SWEEP) == 0.0
 
 
-def test_minute_429_says_nothing_about_the_hour() -> None:
-    """Its `remaining: 0` is the burst window's, and must not look like others' use."""
+def test_minute_429_does_not_change_the_hour() -> None:
+    """A 429 of the minute does not change the count of the hour, in spite of `remaining: 0`."""
     budget = RequestBudget()
     budget.learn(0.0, RateLimitInfo(limited=True, retry_after=5.0, remaining=0, limit=5000))
     assert budget.delay(6.0, Priority.READ) == 0.0
@@ -243,14 +243,14 @@ def test_minute_429_says_nothing_about_the_hour() -> None:
 
 @pytest.mark.parametrize(("reset_in", "block"), [(12.0, 12.0), (42.0, 30.0), (3000.0, 30.0)])
 def test_hourly_429_blocks_until_a_slot_may_be_free(reset_in: float, block: float) -> None:
-    """Its reset tells when the oldest request leaves; if that is far, a probe goes before."""
+    """A 429 of the hour blocks until its reset, or until an earlier probe."""
     budget = RequestBudget()
     budget.learn(0.0, RateLimitInfo(limited=True, remaining=0, limit=5000, reset_in=reset_in))
     assert [budget.delay(0.0, p) for p in Priority] == [block] * 4
 
 
-def test_hourly_429s_in_a_row_are_probed_ever_less() -> None:
-    """Twice as long each time, up to five minutes; one answer that passes ends that."""
+def test_hourly_429s_in_a_row_double_the_pause() -> None:
+    """429s of the hour in a row double the pause up to five minutes; one success resets it."""
     budget, now, blocks = RequestBudget(), 0.0, []
     for _ in range(6):
         budget.learn(now, RateLimitInfo(limited=True, remaining=0, reset_in=3600.0))
@@ -262,19 +262,19 @@ def test_hourly_429s_in_a_row_are_probed_ever_less() -> None:
     assert budget.delay(now, Priority.SWEEP) == 30
 
 
-def test_many_429s_of_one_storm_are_one() -> None:
-    """Thirty answers to requests that flew together do not add up to a long block."""
+def test_concurrent_429s_count_once() -> None:
+    """Thirty 429s to concurrent requests count as one."""
     budget = RequestBudget()
     for n in range(30):
         budget.learn(n / 100, RateLimitInfo(limited=True, reset_in=3600.0))
     assert budget.delay(0.3, Priority.SWEEP) <= 30
 
 
-# --- others on the same token -------------------------------------------------------------------
+# --- other clients of the token -----------------------------------------------------------------
 
 
-def test_answers_under_way_are_not_taken_for_others() -> None:
-    """The provider's count lags behind ours by what is in flight: nobody else is invented."""
+def test_requests_in_flight_are_not_counted_as_others() -> None:
+    """Requests in flight are not counted as requests of others."""
     budget, at_provider = RequestBudget(), 0
     for n in range(100):
         budget.record(float(n))
@@ -285,7 +285,7 @@ def test_answers_under_way_are_not_taken_for_others() -> None:
 
 
 def test_others_are_subtracted_from_what_sweeps_may_spend() -> None:
-    """A thousand sent elsewhere leave a thousand less, until the provider says otherwise."""
+    """A thousand requests of others reduce the polling quota by a thousand until headers differ."""
     budget = RequestBudget()
     budget.record(0.0)
     budget.learn(0.0, RateLimitInfo(limit=5000, remaining=3999))
@@ -295,20 +295,20 @@ def test_others_are_subtracted_from_what_sweeps_may_spend() -> None:
     assert budget.remaining(1.0) == 4500 - 2
 
 
-def test_others_survive_an_answer_that_is_silent() -> None:
-    """Headers that are absent, or a burst 429, do not make others' requests unsent."""
+def test_count_of_others_survives_responses_without_headers() -> None:
+    """Responses without headers, or a burst 429, keep the count of others' requests."""
     budget = RequestBudget()
     budget.learn(0.0, RateLimitInfo(limit=5000, remaining=4000))
-    for news in (
+    for info in (
         RateLimitInfo(),
         RateLimitInfo(limited=True, retry_after=1.0, remaining=0, limit=5000),
     ):
-        budget.learn(1.0, news)
+        budget.learn(1.0, info)
         assert budget.remaining(1.0) == 3500
 
 
-def test_others_burst_takes_from_the_minute() -> None:
-    """Two hundred sent elsewhere within the minute leave fifty of it."""
+def test_burst_of_others_reduces_the_minute() -> None:
+    """Requests of others within the minute reduce the minute's quota."""
     budget = RequestBudget(reserve=0.0)
     budget.learn(0.0, RateLimitInfo(limit=5000, remaining=5000))
     budget.learn(10.0, RateLimitInfo(limit=5000, remaining=4800))
@@ -320,8 +320,8 @@ def test_others_burst_takes_from_the_minute() -> None:
     assert budget.delay(10.0, Priority.READ) <= 61
 
 
-def test_others_who_go_on_are_expected_to_go_on() -> None:
-    """Half an hour of foreign traffic at 0.4 a second is taken to fill an hour with it."""
+def test_steady_traffic_of_others_is_projected() -> None:
+    """Steady traffic of others for half an hour is projected over the hour."""
     budget, foreign = RequestBudget(), 0
     for now in range(0, 1800, 10):
         foreign += 4
@@ -329,16 +329,16 @@ def test_others_who_go_on_are_expected_to_go_on() -> None:
     assert budget.remaining(1790.0) == pytest.approx(4500 - 0.4 * 3600, rel=0.1)
 
 
-def test_burst_of_others_is_not_expected_again() -> None:
-    """Five hundred requests at once, and then silence, cost five hundred."""
+def test_burst_of_others_is_not_projected() -> None:
+    """A burst of others is counted once and not projected."""
     budget = RequestBudget()
     for now in range(0, 1800, 10):
         budget.learn(float(now), RateLimitInfo(limit=5000, remaining=4500 if now > 60 else 5000))
     assert budget.remaining(1790.0) == 4000
 
 
-def test_two_budgets_on_one_token_share_it_by_what_the_headers_say() -> None:
-    """Two processes, each with a budget of its own, together stay within the hour."""
+def test_two_budgets_share_a_token_by_its_headers() -> None:
+    """Two budgets on one token stay within the hour together, by the response headers."""
     both, seen = (RequestBudget(reserve=0.0), RequestBudget(reserve=0.0)), list[float]()
     for now in range(2600):
         for budget in both:
@@ -351,24 +351,24 @@ def test_two_budgets_on_one_token_share_it_by_what_the_headers_say() -> None:
     assert 4990 <= len(seen) <= 5000 + 2 * 2600 / 30
 
 
-# --- what polling may plan with -----------------------------------------------------------------
+# --- the polling quota --------------------------------------------------------------------------
 
 
 def test_burst_leaves_the_reserve_of_the_minute() -> None:
-    """Nine tenths of 250 in 61 seconds."""
+    """The burst rate leaves the minute's reserve: nine tenths of 250 in 61 seconds."""
     assert RequestBudget().burst == pytest.approx(225 / 61)
 
 
-def test_left_is_never_quite_nothing() -> None:
-    """An overdrawn hour is a slow pace, not the end of polling."""
+def test_remaining_stays_positive() -> None:
+    """The remaining quota stays positive: an overdrawn hour slows polling, but does not stop it."""
     budget = RequestBudget()
     for _ in range(4800):
         budget.record(0.0)
     assert budget.remaining(0.0) == 0.02 * 4500
 
 
-def test_own_polls_are_no_stream_of_writes() -> None:
-    """Sweeps and proofs come because somebody waits; only writes and own reads bring more."""
+def test_polls_are_not_a_stream_of_writes() -> None:
+    """Polls do not count as a stream of writes; writes and the caller's reads do."""
     for priority, stream in ((Priority.SWEEP, False), (Priority.MUTATION, True)):
         budget = RequestBudget()
         for now in range(0, 1800, 10):
@@ -376,8 +376,8 @@ def test_own_polls_are_no_stream_of_writes() -> None:
         assert budget.steady(1795.0) is stream
 
 
-def test_stream_of_writes_ends_when_it_ends() -> None:
-    """A lull of minutes is the end of it."""
+def test_stream_of_writes_ends_after_a_lull() -> None:
+    """A stream of writes ends after minutes without one."""
     budget = RequestBudget()
     for now in range(0, 1800, 10):
         budget.record(float(now), Priority.MUTATION)
@@ -386,14 +386,14 @@ def test_stream_of_writes_ends_when_it_ends() -> None:
 
 @pytest.mark.parametrize(("reset_in", "block"), [(None, 30.0), (-8.0, 1.0), (0.0, 1.0)])
 def test_429_without_a_usable_date_blocks_for_a_while(reset_in: float | None, block: float) -> None:
-    """Neither not at all nor for ever."""
+    """A 429 without a usable date blocks for a limited time."""
     budget = RequestBudget()
     budget.learn(0.0, RateLimitInfo(limited=True, reset_in=reset_in))
     assert budget.delay(0.0, Priority.READ) == block
 
 
 def test_later_429_never_shortens_an_earlier_block() -> None:
-    """Two answers may arrive in either order."""
+    """A later 429 does not shorten an earlier block."""
     budget = RequestBudget()
     budget.learn(0.0, RateLimitInfo(limited=True, retry_after=50.0))
     budget.learn(1.0, RateLimitInfo(limited=True, retry_after=2.0))
@@ -401,7 +401,7 @@ def test_later_429_never_shortens_an_earlier_block() -> None:
 
 
 def test_block_does_not_hide_a_longer_wait_for_the_window() -> None:
-    """The delay told is the whole one, so that a caller can refuse to be held for it."""
+    """The delay includes the window's wait beyond a block, so that a caller can refuse it."""
     budget = RequestBudget(per_minute=2, reserve=0)
     budget.record(0.0)
     budget.record(0.0)
@@ -410,7 +410,7 @@ def test_block_does_not_hide_a_longer_wait_for_the_window() -> None:
 
 
 def test_lower_limit_of_the_provider_wins() -> None:
-    """A token with a smaller quota is not overdrawn; a larger one does not raise our own cap."""
+    """The provider's lower limit wins; a higher one does not raise the own limit."""
     low, high = RequestBudget(per_hour=5000, reserve=0), RequestBudget(per_hour=100, reserve=0)
     low.learn(0.0, RateLimitInfo(limit=3, remaining=3))
     high.learn(0.0, RateLimitInfo(limit=5000, remaining=5000))
@@ -424,7 +424,7 @@ def test_lower_limit_of_the_provider_wins() -> None:
 @ALL
 @given(
     own=st.integers(0, 300),
-    news=st.builds(
+    info=st.builds(
         RateLimitInfo,
         limited=st.booleans(),
         retry_after=st.none() | st.floats(-10, 4000),
@@ -434,20 +434,20 @@ def test_lower_limit_of_the_provider_wins() -> None:
     ),
     now=st.floats(0, 1e6),
 )
-def test_what_is_left_is_always_positive_and_finite(
-    own: int, news: RateLimitInfo, now: float
+def test_remaining_is_positive_and_delays_are_finite(
+    own: int, info: RateLimitInfo, now: float
 ) -> None:
-    """Whatever was learned, polling slows down but never stops, and no delay is infinite."""
+    """The remaining quota is positive and delays are finite, whatever was learned."""
     budget = RequestBudget()
     for _ in range(own):
         budget.record(0.0)
-    budget.learn(0.0, news)
+    budget.learn(0.0, info)
     assert 0 < budget.remaining(now) <= 4500
     assert all(0 <= budget.delay(now, p) <= 4001 for p in Priority)
 
 
-def test_a_slot_is_taken_only_where_one_is_free() -> None:
-    """And never before those who wait already; a humbler one is not in the way."""
+def test_slot_is_taken_only_if_free() -> None:
+    """`take` succeeds only with a free slot and nothing of equal or higher priority waiting."""
     budget = RequestBudget(per_minute=2)
     assert budget.take(0.0, Priority.READ)
     budget.join(Priority.SWEEP, "later")

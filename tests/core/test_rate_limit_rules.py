@@ -1,4 +1,4 @@
-"""The request budget at its edges: windows, other senders on the same token, streams of writes."""
+"""Tests of the budget's limits: windows, other clients of the token, streams of writes."""
 
 import math
 
@@ -9,13 +9,13 @@ from di_async.core.rate_limit import RateLimitInfo, RequestBudget, TrafficEstima
 
 
 def info(foreign: int, budget: RequestBudget, now: float) -> RateLimitInfo:
-    """Return the answer's headers when others have sent this many in the last hour."""
+    """Return the headers of a response when others sent this many requests in the last hour."""
     limit = budget.per_hour
     return RateLimitInfo(limit=limit, remaining=limit - foreign - budget.used(now)[1])
 
 
-def told(budget: RequestBudget, *counts: tuple[float, int]) -> None:
-    """Let answers tell how many requests others have sent, each at its time."""
+def record_counts(budget: RequestBudget, *counts: tuple[float, int]) -> None:
+    """Record responses that show how many requests others have sent, each at its time."""
     for now, foreign in counts:
         budget.learn(now, info(foreign, budget, now))
 
@@ -24,7 +24,7 @@ def told(budget: RequestBudget, *counts: tuple[float, int]) -> None:
 
 
 def test_defaults() -> None:
-    """DigitalOcean's documented limits, and a tenth in reserve."""
+    """The defaults are DigitalOcean's documented limits, with a tenth in reserve."""
     budget = RequestBudget()
     assert (budget.per_minute, budget.per_hour, budget.reserve) == (250, 5000, 0.1)
 
@@ -41,7 +41,7 @@ def test_defaults() -> None:
     ],
 )
 def test_a_slot_frees_a_second_after_the_providers(now: float, used: tuple[int, int]) -> None:
-    """A request may reach the provider later than it was counted here."""
+    """A slot frees a second later than the provider's: a request may arrive later than counted."""
     budget = RequestBudget()
     budget.record(0.0)
     budget.record(30.0)
@@ -49,7 +49,7 @@ def test_a_slot_frees_a_second_after_the_providers(now: float, used: tuple[int, 
 
 
 def test_half_a_second_too_early_is_too_early() -> None:
-    """No slot is taken before it is free."""
+    """No slot is taken half a second before it is free."""
     budget = RequestBudget(per_minute=1)
     budget.record(0.0)
     assert not budget.take(60.5, Priority.READ)
@@ -58,7 +58,7 @@ def test_half_a_second_too_early_is_too_early() -> None:
 
 @pytest.mark.parametrize(("limit", "free"), [(0, True), (1, False), (2, True)])
 def test_limit_from_headers(limit: int, free: bool) -> None:
-    """A limit of one request is taken seriously; zero is not a limit."""
+    """A header limit of one request applies; a limit of zero is ignored."""
     budget = RequestBudget()
     budget.learn(0.0, RateLimitInfo(limit=limit))
     assert budget.take(0.0, Priority.READ)
@@ -69,40 +69,40 @@ def test_limit_from_headers(limit: int, free: bool) -> None:
 
 
 def test_minute_full_of_others_leaves_one_request() -> None:
-    """Otherwise nobody would ever learn that they have stopped."""
+    """A minute full of others' requests leaves one, to notice when they stop."""
     budget = RequestBudget(per_minute=10)
-    told(budget, (0.0, 0), (30.0, 50))
+    record_counts(budget, (0.0, 0), (30.0, 50))
     assert budget.delay(31.0, Priority.READ) == 0.0
     budget.record(31.0)
     assert budget.delay(31.0, Priority.READ) > 0.0
 
 
 def test_what_others_sent_leaves_the_minute_after_a_minute() -> None:
-    """Their ten of a minute ago do not narrow this one."""
+    """Others' requests leave the minute after a minute."""
     budget = RequestBudget(per_minute=12)
-    told(budget, (0.0, 10), (39.0, 20))
+    record_counts(budget, (0.0, 10), (39.0, 20))
     for _ in range(5):
         budget.record(95.0)
     assert budget.delay(99.9, Priority.READ) > 0.0
-    told(budget, (100.0, 20))
+    record_counts(budget, (100.0, 20))
     assert budget.delay(100.0, Priority.READ) == 0.0
 
 
 def test_count_of_others_may_fall_and_rise_again() -> None:
-    """What they send after a fall counts from there."""
+    """A count of others that fell counts again from there."""
     budget = RequestBudget(per_minute=6)
-    told(budget, (0.0, 10), (10.0, 20), (20.0, 10))
+    record_counts(budget, (0.0, 10), (10.0, 20), (20.0, 10))
     for _ in range(3):
         budget.record(89.0)
-    told(budget, (90.0, 15))
+    record_counts(budget, (90.0, 15))
     assert budget.delay(90.0, Priority.READ) > 0.0
 
 
 def test_probe_even_when_a_slot_frees_soon() -> None:
-    """Half a minute after the last request another may go, though the hour is used up."""
+    """A probe is sent half a minute after the last request, even if a slot frees soon."""
     budget = RequestBudget(per_hour=2)
     budget.record(0.0)
-    told(budget, (1.0, 1))
+    record_counts(budget, (1.0, 1))
     assert budget.delay(3600.5, Priority.READ) == 0.0
 
 
@@ -118,9 +118,9 @@ def test_probe_even_when_a_slot_frees_soon() -> None:
     ],
 )
 def test_others_are_expected_to_go_on(counts: list[tuple[float, int]], left: int) -> None:
-    """What they have sent in three slots in a row is subtracted for the coming hour."""
+    """Others' traffic in three slots in a row is subtracted for the coming hour."""
     budget = RequestBudget()
-    told(budget, *counts)
+    record_counts(budget, *counts)
     assert budget.remaining(901.0) == pytest.approx(left)
 
 
@@ -139,7 +139,7 @@ def test_others_are_expected_to_go_on(counts: list[tuple[float, int]], left: int
 def test_stream_is_more_than_two_writes_a_minute(
     each: int, priority: Priority, steady: bool
 ) -> None:
-    """In three slots of five minutes; the polling's own requests are no writes."""
+    """A stream is more than two writes a minute in three slots of five minutes, without polls."""
     budget = RequestBudget(per_minute=1000)
     for slot in range(4):
         for number in range(each):
@@ -148,7 +148,7 @@ def test_stream_is_more_than_two_writes_a_minute(
 
 
 def traffic(*counts: float) -> TrafficEstimate:
-    """Return an estimate of so many requests in each slot of 300 s."""
+    """Return an estimate from this many requests in each slot of 300 s."""
     estimate = TrafficEstimate()
     for slot, count in enumerate(counts):
         estimate.add(300.0 * slot + 295.0, count)
@@ -156,7 +156,7 @@ def traffic(*counts: float) -> TrafficEstimate:
 
 
 def test_traffic_is_counted_in_slots_of_five_minutes() -> None:
-    """Each request once."""
+    """Each request counts once, in its slot of five minutes."""
     estimate = TrafficEstimate()
     assert (estimate.slots, estimate.last_at) == ({}, -math.inf)
     estimate.add(299.9)
@@ -166,7 +166,7 @@ def test_traffic_is_counted_in_slots_of_five_minutes() -> None:
 
 
 def test_traffic_of_an_hour_is_twelve_slots() -> None:
-    """The current one included; older ones are forgotten, two later."""
+    """An hour has twelve slots, the current one included; older ones are dropped."""
     estimate = traffic(*[1.0] * 21)
     assert estimate.in_hour(20 * 300.0 + 1) == 12
     assert (min(estimate.slots), max(estimate.slots)) == (7, 20)
@@ -184,23 +184,23 @@ def test_traffic_of_an_hour_is_twelve_slots() -> None:
 def test_steady_traffic_is_the_least_of_three_full_slots(
     counts: tuple[float, ...], rate: float
 ) -> None:
-    """Neither the current slot nor older ones matter."""
+    """Steady traffic is the least of the three last full slots."""
     assert traffic(*counts).steady(4 * 300.0 + 296) == pytest.approx(rate)
 
 
 def test_missing_slot_is_no_traffic() -> None:
-    """Two slots are too few."""
+    """A missing slot counts as no traffic."""
     assert traffic(30, 30).steady(600.0) == 0.0
 
 
 @pytest.mark.parametrize(("later", "rate"), [(90.0, 0.1), (90.1, 0.0)])
 def test_steady_traffic_ends_after_a_lull(later: float, rate: float) -> None:
-    """Nothing for more than 90 seconds."""
+    """Steady traffic ends 90 seconds after the last request."""
     assert traffic(30, 30, 30, 30).steady(3 * 300.0 + 295 + later) == rate
 
 
-def test_growth_is_what_an_hour_will_hold_beyond_the_last() -> None:
-    """A burst does not grow."""
+def test_growth_is_the_projected_hour_less_the_last() -> None:
+    """Growth is the projected hour less the last one; a burst does not grow."""
     assert traffic(30, 30, 30).expected_growth(900.0) == pytest.approx(360 - 90)
     assert traffic(0, 0, 500).expected_growth(900.0) == 0.0
 
@@ -209,7 +209,7 @@ def test_growth_is_what_an_hour_will_hold_beyond_the_last() -> None:
 
 
 def test_refund_frees_the_slot_in_both_windows() -> None:
-    """The request never reached the provider."""
+    """A refund frees the slot in both windows."""
     budget = RequestBudget(per_minute=1, per_hour=1)
     budget.record(5.0)
     assert budget.used(6.0) == (1, 1)
@@ -219,17 +219,17 @@ def test_refund_frees_the_slot_in_both_windows() -> None:
 
 
 def test_falling_count_of_others_leaves_the_minute_whole() -> None:
-    """Neither narrower nor wider than its limit."""
+    """A falling count of others leaves the minute at its limit."""
     budget = RequestBudget(per_minute=3)
-    told(budget, (0.0, 10), (30.0, 5))
+    record_counts(budget, (0.0, 10), (30.0, 5))
     for _ in range(3):
         assert budget.delay(31.0, Priority.READ) == 0.0
         budget.record(31.0)
     assert budget.delay(31.0, Priority.READ) > 0.0
 
 
-def test_mutation_is_released_though_a_sweep_behind_it_must_wait() -> None:
-    """The reserve is for it."""
+def test_write_is_released_before_a_held_list_read() -> None:
+    """A write is released even if a list read behind it must wait for the reserve."""
     budget = RequestBudget(per_minute=2, reserve=0.5)
     budget.record(0.0)
     budget.join(Priority.SWEEP, "sweep")
@@ -240,8 +240,8 @@ def test_mutation_is_released_though_a_sweep_behind_it_must_wait() -> None:
     assert wait > 0
 
 
-def test_sweep_alone_in_the_queue_does_not_take_the_reserve() -> None:
-    """It waits until the first request has left the window."""
+def test_list_read_does_not_take_the_reserve() -> None:
+    """A list read alone in the queue waits instead of using the reserve."""
     budget = RequestBudget(per_minute=2, reserve=0.5)
     budget.record(0.0)
     budget.join(Priority.SWEEP, "sweep")

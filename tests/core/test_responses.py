@@ -1,4 +1,4 @@
-"""What all conventions share: odd headers, echoes and bodies that are no JSON."""
+"""Tests of what all dialects share: headers, error bodies and bodies that are not JSON."""
 
 import re
 from email.utils import formatdate
@@ -21,27 +21,27 @@ WALL = 1_760_000_000.0
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "value"),
     [
         (400, b'{"a": 1}', {"a": 1}),
         (400, b"null", None),
-        (400, b" in words \n", "in words"),
+        (400, b" in text \n", "in text"),
         (302, b'{"a": 1}', "redirected; check base_url (redirects are not followed)"),
     ],
 )
-def test_what_a_refusal_holds(status: int, body: bytes, told: object) -> None:
-    """Its value; words where it is no JSON; a redirect is told as that, whatever it holds."""
-    assert error_body(Response(status, {}, body)) == told
+def test_error_body(status: int, body: bytes, value: object) -> None:
+    """An error body is its JSON value, or its text; a redirect is named as such."""
+    assert error_body(Response(status, {}, body)) == value
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "words"),
+    ("kind", "body", "text"),
     [("", b"", "empty"), ("", b" <html>x</html>", "HTML page"), ("text/html", b"x", "not JSON")],
 )
-def test_pages_are_not_repeated(kind: str, body: bytes, words: str) -> None:
-    """A page is named as what it is; its text stays out."""
+def test_html_pages_are_not_shown(kind: str, body: bytes, text: str) -> None:
+    """An HTML page is named, but its text is not shown."""
     response = Response(502, {"content-type": kind}, body)
-    assert words in error_body(response)
+    assert text in error_body(response)
     assert is_html(response) is bool(body)
 
 
@@ -50,14 +50,14 @@ def test_pages_are_not_repeated(kind: str, body: bytes, words: str) -> None:
     [(None, None), ("", None), ("soon", None), ("inf", None), ("nan", None), ("7.5", 7.5)],
 )
 def test_number(text: str | None, value: float | None) -> None:
-    """Only what is finite is one; as a whole number it is cut."""
+    """A header's number is accepted only if finite; as an integer it is truncated."""
     assert parse_number(text) == value
     assert parse_integer(text) == (None if value is None else 7)
 
 
 @pytest.mark.parametrize(("text", "value"), [("4816", 4816), ("1" * 25, None), ("-3", -3)])
 def test_integer(text: str, value: int | None) -> None:
-    """Short and long ones alike."""
+    """Integers of any length are accepted."""
     assert parse_integer(text) == (int(float(text)) if value is None else value)
 
 
@@ -75,24 +75,24 @@ def test_integer(text: str, value: int | None) -> None:
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    """Milliseconds, seconds or a date, of which the past is now; anything else is silence."""
+    """`retry-after` may be milliseconds, seconds or a date; a past date means now."""
     assert retry_after(headers, WALL) == seconds
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Thu, 01 Jan 99999 00:00:00 GMT"])
-def test_no_date(date: str | None) -> None:
-    """Is no moment."""
+def test_invalid_date(date: str | None) -> None:
+    """An invalid date is None."""
     assert parse_http_date(date) is None
 
 
 def test_cleaned() -> None:
-    """The longer of two secrets goes first, so that no rest of it stays."""
+    """The longer of two secrets is removed first, so that no part of it remains."""
     tokens = re.compile(r"hf_\w+")
     assert redact("a-b-c hf_x1 a", ["a", "a-b"], tokens) == ("**********-c ********** **********")
     assert len(redact("x" * 5000, [])) < 600
 
 
 def test_texts() -> None:
-    """Of a list alone: text is no list of letters."""
+    """Only a list is a list of texts; a text is not."""
     assert string_list(["a", 1]) == ["a", "1"]
     assert string_list("ab") == string_list(None) == string_list({"a": 1}) == []

@@ -1,4 +1,4 @@
-"""A secret is seen by those who ask for it and by nobody else."""
+"""Tests of `Secret`: only an explicit call reveals the value."""
 
 import copy
 import pickle
@@ -12,35 +12,35 @@ VALUE = "hf_abcdefgh"
 
 
 @pytest.mark.parametrize("show", [repr, str, format, "{!r:>30}".format, "%s".__mod__, ascii])
-def test_no_way_of_printing_shows_it(show: object) -> None:
-    """repr, str, format and their like are masked."""
+def test_printing_shows_a_mask(show: object) -> None:
+    """repr, str, format and similar show a mask."""
     assert callable(show)
     shown = show(Secret(VALUE))
     assert VALUE not in shown
     assert "*****" in shown
 
 
-def test_it_is_masked_inside_containers_and_tracebacks() -> None:
-    """A dict, a list and an exception show what repr shows."""
+def test_masked_in_containers_and_tracebacks() -> None:
+    """Containers and tracebacks show the mask."""
     assert VALUE not in repr({"token": [Secret(VALUE)]})
     assert VALUE not in str(ValueError(Secret(VALUE)))
 
 
-def test_reveal_gives_the_value() -> None:
-    """The one way to it; other values pass through."""
+def test_reveal_returns_the_value() -> None:
+    """`reveal` returns the value; other values pass through."""
     assert Secret(VALUE).reveal() == reveal(Secret(VALUE)) == reveal(VALUE) == VALUE
 
 
-def test_it_neither_pickles_nor_copies_nor_serialises_by_accident() -> None:
-    """What would write it out raises, without the value in the message."""
+def test_pickling_copying_and_serialising_raise() -> None:
+    """Pickling, copying and serialising raise an error that does not show the value."""
     for leak in (pickle.dumps, copy.copy, copy.deepcopy, orjson.dumps):
         with pytest.raises(TypeError) as caught:
             leak(Secret(VALUE))
         assert VALUE not in str(caught.value)
 
 
-def test_it_has_no_dict_to_look_into() -> None:
-    """`vars()` and attribute assignment find nothing."""
+def test_no_instance_dict() -> None:
+    """`vars()` and attribute assignment fail."""
     secret = Secret(VALUE)
     with pytest.raises(TypeError):
         vars(secret)
@@ -48,8 +48,8 @@ def test_it_has_no_dict_to_look_into() -> None:
         secret.value = 1  # type: ignore[attr-defined]
 
 
-def test_equality_hash_and_truth_are_the_value_s() -> None:
-    """Two of one value are one; text is not a secret."""
+def test_equality_hash_and_truth() -> None:
+    """Secrets of one value are equal; a text is not equal to a secret."""
     assert Secret("a") == Secret("a") != Secret("b")
     assert len({Secret("a"), Secret("a"), Secret("ä")}) == 2
     assert Secret("a") != "a"

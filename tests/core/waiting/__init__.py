@@ -1,1 +1,1 @@
-"""The tests of `di_async.core.waiting`."""
+"""Tests of `di_async.core.waiting`."""

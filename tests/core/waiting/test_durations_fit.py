@@ -1,4 +1,4 @@
-"""The fitted distribution is the maximum of the likelihood, and is found in a few rounds."""
+"""Tests of the fit: the maximum of the likelihood, found in a few iterations."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def fitted(learned: DurationModel, pending: Pairs = ()) -> DurationDistribution:
 
 
 def log_likelihood(mu: float, sigma: float, seconds: list[float], pending: Pairs) -> float:
-    """Return it as the textbook has it: densities of what settled, tails of what is pending."""
+    """Return the textbook likelihood: densities of settled changes, tails of pending ones."""
     normal = NormalDist(mu, sigma)
     settled = sum(
         -((math.log(one) - mu) ** 2) / (2 * sigma**2) - math.log(sigma) for one in seconds
@@ -55,7 +55,7 @@ CASES: dict[str, tuple[list[float], Pairs]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_fit_maximizes_the_likelihood(name: str) -> None:
-    """No distribution nearby explains the data better."""
+    """No nearby distribution has a higher likelihood."""
     seconds, pending = CASES[name]
     found = fitted(model(seconds), pending)
     best = log_likelihood(found.mu, found.sigma, seconds, pending)
@@ -68,7 +68,7 @@ def test_fit_maximizes_the_likelihood(name: str) -> None:
 def test_fit_converges_in_a_few_rounds(
     name: str, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Newton's method gets there at once; the fit runs at every review of the pace."""
+    """Newton's method converges in a few rounds; the fit runs at every review of the pace."""
     seconds, pending = CASES[name]
     calls, hazard = [], durations._normal_hazard  # noqa: SLF001 - its calls count the rounds
 
@@ -82,53 +82,53 @@ def test_fit_converges_in_a_few_rounds(
 
 
 def test_without_pending_it_is_mean_and_deviation() -> None:
-    """Of the logarithms."""
+    """Without pending changes the fit is mean and deviation of the logarithms."""
     found = fitted(model([math.exp(5.0), math.exp(7.0)] * 10))
     assert found.mu == pytest.approx(6.0)
     assert found.sigma == pytest.approx(1.0)
 
 
 def test_deviation_has_a_floor() -> None:
-    """Equal durations do not promise that the next one is equal as well."""
+    """The deviation has a minimum, even for equal durations."""
     found = fitted(model([600.0] * 20))
     assert found.mu == pytest.approx(math.log(600))
     assert found.sigma == 0.05
 
 
 def test_twenty_samples_are_needed() -> None:
-    """Nineteen are too few."""
+    """Nineteen samples are too few; twenty are enough."""
     assert model([600.0] * 19).law(KEY) is None
     assert model([600.0] * 20).law(KEY) is not None
 
 
 def test_instant_changes_count_as_a_millisecond() -> None:
-    """Zero has no logarithm; half a second is taken as it is."""
+    """A duration of zero counts as a millisecond."""
     assert fitted(model([0.0] * 20)).mu == pytest.approx(math.log(1e-3))
     assert fitted(model([0.5] * 20)).mu == pytest.approx(math.log(0.5))
 
 
 @pytest.mark.parametrize("age", [0.0, 1e-3])
-def test_what_has_just_begun_says_nothing(age: float) -> None:
-    """Pending changes up to a millisecond old are left out."""
+def test_new_pending_changes_are_ignored(age: float) -> None:
+    """Pending changes up to a millisecond old are ignored."""
     learned = model(SPREAD)
     assert fitted(learned, ((age, 100.0),)) == fitted(learned)
 
 
 def test_hazard_far_in_the_tail() -> None:
-    """Where the tail underflows, the asymptote z + 1/z takes over without a step."""
+    """The hazard switches to its asymptote z + 1/z without a step where the tail underflows."""
     for z in (6.0, 7.0, 7.1, 10.0):
         hazard, growth = durations._normal_hazard(z)  # noqa: SLF001
         assert hazard == pytest.approx(z + 1 / z, rel=2e-3)
         assert growth == pytest.approx(hazard * (hazard - z))
 
 
-# --- the distribution itself -------------------------------------------------------------------
+# --- the distribution --------------------------------------------------------------------------
 
 UNIT = DurationDistribution(0.0, 1.0)
 
 
-def test_nothing_settles_before_it_began() -> None:
-    """At age 0 all are pending, none is likely."""
+def test_nothing_settles_at_age_0() -> None:
+    """All changes are pending at age 0, and none is likely to settle."""
     for age in (0.0, -1.0):
         assert UNIT.survival(age) == 1.0
         assert UNIT.z_score(age) == -math.inf
@@ -136,7 +136,7 @@ def test_nothing_settles_before_it_began() -> None:
 
 
 def test_relative_density() -> None:
-    """One at the likeliest age; known values elsewhere, below a second as well."""
+    """The relative density is one at the mode, and has known values elsewhere."""
     assert UNIT.relative_density(math.exp(-1)) == pytest.approx(1.0)
     assert UNIT.relative_density(1.0) == pytest.approx(math.exp(-0.5))
     assert UNIT.relative_density(0.5) == pytest.approx(
@@ -145,7 +145,7 @@ def test_relative_density() -> None:
 
 
 def test_extreme_shares_are_clipped() -> None:
-    """No age is reached by all, or by none."""
+    """Shares of zero and one are clipped."""
     assert UNIT.quantile(0.0) == UNIT.quantile(1e-12) == pytest.approx(math.exp(-7.0345), rel=1e-3)
     assert (
         UNIT.quantile(1.0) == UNIT.quantile(1 - 1e-12) == pytest.approx(math.exp(7.0345), rel=1e-3)
@@ -153,11 +153,11 @@ def test_extreme_shares_are_clipped() -> None:
     assert UNIT.quantile(0.5) == pytest.approx(1.0)
 
 
-# --- what is stored ----------------------------------------------------------------------------
+# --- storage -----------------------------------------------------------------------------------
 
 
 def test_censored_durations_are_binned_by_logarithm(tmp_path: Path) -> None:
-    """To a tenth; zero counts as a millisecond. Nothing settled: all moments are zero."""
+    """Censored durations are binned by logarithm to a tenth, zero as a millisecond."""
     path = tmp_path / "durations.json"
     model([], censored=[0.0, 0.0, 0.5, 600.0, 610.0]).save(path)
     (kind,) = json.loads(path.read_text())["kinds"]
@@ -168,7 +168,7 @@ def test_censored_durations_are_binned_by_logarithm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [{"count": -1}, {"spread": -0.5}])
 def test_impossible_moments_are_refused(tmp_path: Path, damage: dict[str, float]) -> None:
-    """A negative count or spread is a damaged file."""
+    """A negative count or spread is rejected as damage."""
     path = tmp_path / "durations.json"
     model([600.0]).save(path)
     stored = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""The waiter against a model server: arbitrary histories, stale replicas, every visibility."""
+"""Property tests of the waiter against a model server with stale replicas, in every mode."""
 
 import pytest
 from hypothesis import given, settings
@@ -31,175 +31,171 @@ from di_async.core.waiting.observation import (
     ResourceVersion,
 )
 from tests.core.waiting.evidence_model import (
-    Look,
     Mode,
-    Story,
-    any_looks,
+    Sample,
+    Timeline,
+    any_samples,
     creates,
     deletes,
     follow,
-    monotonic_looks,
+    monotonic_samples,
     time,
     updates,
 )
 
 MANY = settings(max_examples=80, deadline=None)
-VERDICTS = (Pending, Settled, Failed, Vanished, Superseded, Refused, Expired)
+DECISIONS = (Pending, Settled, Failed, Vanished, Superseded, Refused, Expired)
 
-# Modes in which a read carries proof of its own age: any staleness at all must be survived.
-DATED = Mode(updated_at=True, told_baseline=True)
-DATED_AND_VERSIONED = Mode(updated_at=True, told_baseline=True, versions=True, told_target=True)
-VERSIONED = Mode(versions=True, told_target=True)
-# Modes that show too little for that: replicas must lag by less than 20 s (what is seen in the
-# wild) and one reader must never be shown an older state than before.
-UNTOLD = Mode(updated_at=True)
-UNTOLD_VERSIONS = Mode(versions=True)
+# In these modes a read shows its own age, so that replicas may be stale by any time.
+DATED = Mode(updated_at=True, returns_baseline=True)
+DATED_AND_VERSIONED = Mode(
+    updated_at=True, returns_baseline=True, versions=True, returns_target=True
+)
+VERSIONED = Mode(versions=True, returns_target=True)
+# In these modes it does not: replicas may lag by less than 20 s (as observed in practice) and one
+# reader never sees an older state than before.
+DATES_ONLY = Mode(updated_at=True)
+VERSIONS_ONLY = Mode(versions=True)
 NOTHING = Mode()
-EVERY = [DATED, DATED_AND_VERSIONED, VERSIONED, UNTOLD, UNTOLD_VERSIONS, NOTHING]
+EVERY = [DATED, DATED_AND_VERSIONED, VERSIONED, DATES_ONLY, VERSIONS_ONLY, NOTHING]
 
 
-def never_early(story: Story, looks: list[Look]) -> None:
-    """A settled verdict comes from a fact, and stays one."""
-    for _, decision, handled in follow(story, looks):
+def check_never_early(timeline: Timeline, samples: list[Sample]) -> None:
+    """Check that a wait settles only after the write has succeeded."""
+    for _, decision, handled in follow(timeline, samples):
         if isinstance(decision, Settled):
-            assert story.settled(handled), (decision, handled, story.settles_at)
-            assert story.succeeds
+            assert timeline.settled(handled), (decision, handled, timeline.settles_at)
+            assert timeline.succeeds
             return
 
 
-def never_blamed_for_the_past(story: Story, looks: list[Look]) -> None:
-    """A failed verdict is about this write's failure, which has happened."""
-    for _, decision, handled in follow(story, looks):
+def check_failure_is_new(timeline: Timeline, samples: list[Sample]) -> None:
+    """Check that a wait fails only after this write has failed."""
+    for _, decision, handled in follow(timeline, samples):
         if isinstance(decision, Failed):
-            assert story.settled(handled), (decision, handled, story.settles_at)
-            assert not story.succeeds
+            assert timeline.settled(handled), (decision, handled, timeline.settles_at)
+            assert not timeline.succeeds
             return
         if not isinstance(decision, Pending):
             return
 
 
 @MANY
-@given(story=updates(DATED), looks=any_looks())
-def test_update_with_dates_never_settles_early_whatever_the_staleness(
-    story: Story, looks: list[Look]
-) -> None:
-    """Where reads show `updated_at`, no stale replica, however old, makes an update settle."""
-    never_early(story, looks)
+@given(timeline=updates(DATED), samples=any_samples())
+def test_update_with_dates_never_settles_early(timeline: Timeline, samples: list[Sample]) -> None:
+    """No stale replica settles an update where reads show `updated_at`."""
+    check_never_early(timeline, samples)
 
 
 @MANY
-@given(story=updates(DATED_AND_VERSIONED), looks=any_looks())
+@given(timeline=updates(DATED_AND_VERSIONED), samples=any_samples())
 def test_update_with_dates_and_versions_never_settles_early(
-    story: Story, looks: list[Look]
+    timeline: Timeline, samples: list[Sample]
 ) -> None:
-    """Showing both marks is never worse than showing one."""
-    never_early(story, looks)
+    """No stale replica settles an update where reads show `updated_at` and versions."""
+    check_never_early(timeline, samples)
 
 
 @MANY
-@given(story=updates(VERSIONED), looks=any_looks())
-def test_update_with_versions_never_settles_early_whatever_the_staleness(
-    story: Story, looks: list[Look]
+@given(timeline=updates(VERSIONED), samples=any_samples())
+def test_update_with_versions_never_settles_early(
+    timeline: Timeline, samples: list[Sample]
 ) -> None:
-    """Where the write's version is known and shown, nothing less than it settles the update."""
-    never_early(story, looks)
+    """No stale replica settles an update where the write's version is known and shown."""
+    check_never_early(timeline, samples)
 
 
 @MANY
-@given(data=st.data(), mode=st.sampled_from([UNTOLD, UNTOLD_VERSIONS, NOTHING]))
-def test_update_without_marks_never_settles_early_behind_short_monotonic_lag(
-    data: st.DataObject, mode: Mode
-) -> None:
-    """Where little is shown, replicas that lag for under 20 s and never go back do no harm."""
-    never_early(data.draw(updates(mode)), data.draw(monotonic_looks()))
+@given(data=st.data(), mode=st.sampled_from([DATES_ONLY, VERSIONS_ONLY, NOTHING]))
+def test_update_never_settles_early_behind_short_lag(data: st.DataObject, mode: Mode) -> None:
+    """Replicas that lag less than 20 s and never go back settle no update where little is shown."""
+    check_never_early(data.draw(updates(mode)), data.draw(monotonic_samples()))
 
 
 @MANY
 @given(data=st.data(), mode=st.sampled_from([DATED, DATED_AND_VERSIONED]))
-def test_failure_with_dates_is_never_one_from_before_the_write(
-    data: st.DataObject, mode: Mode
-) -> None:
-    """An error left over from before the write is not its failure, whatever a replica shows."""
-    never_blamed_for_the_past(data.draw(updates(mode)), data.draw(any_looks()))
+def test_failure_with_dates_is_new(data: st.DataObject, mode: Mode) -> None:
+    """An error from before the write is not its failure, whatever a replica shows."""
+    check_failure_is_new(data.draw(updates(mode)), data.draw(any_samples()))
 
 
 @MANY
 @given(data=st.data(), mode=st.sampled_from(EVERY))
-def test_failure_in_any_mode_is_never_one_from_before_behind_short_lag(
-    data: st.DataObject, mode: Mode
-) -> None:
-    """Without dates the same holds behind replicas that lag for under 20 s and never go back."""
-    never_blamed_for_the_past(data.draw(updates(mode)), data.draw(monotonic_looks()))
+def test_failure_behind_short_lag_is_new(data: st.DataObject, mode: Mode) -> None:
+    """An error from before the write is not its failure behind short lag, in any mode."""
+    check_failure_is_new(data.draw(updates(mode)), data.draw(monotonic_samples()))
 
 
 @MANY
 @given(data=st.data(), mode=st.sampled_from(EVERY))
 def test_create_never_settles_or_fails_early(data: st.DataObject, mode: Mode) -> None:
-    """A create has no past: any read that calls it ready or failed is about it, in any order."""
-    story, looks = data.draw(creates(mode)), data.draw(any_looks())
-    never_early(story, looks)
-    never_blamed_for_the_past(story, looks)
+    """No read in any order settles or fails a create early."""
+    timeline, samples = data.draw(creates(mode)), data.draw(any_samples())
+    check_never_early(timeline, samples)
+    check_failure_is_new(timeline, samples)
 
 
 @MANY
-@given(story=creates(NOTHING), looks=any_looks())
-def test_create_is_never_given_up_within_its_grace(story: Story, looks: list[Look]) -> None:
-    """404s of the first 120 s mean nothing after a create."""
-    for _, decision, handled in follow(story, looks):
+@given(timeline=creates(NOTHING), samples=any_samples())
+def test_create_never_ends_within_its_grace(timeline: Timeline, samples: list[Sample]) -> None:
+    """404s within the first 120 s do not end a create."""
+    for _, decision, handled in follow(timeline, samples):
         if isinstance(decision, Vanished):
             assert handled >= CREATE_GRACE_S
             return
 
 
 @MANY
-@given(story=deletes(), looks=any_looks())
-def test_delete_ends_only_once_a_read_finds_nothing(story: Story, looks: list[Look]) -> None:
-    """Only a 404 ends a delete: no status, no error, no broken read does."""
-    for look, decision, handled in follow(story, looks):
+@given(timeline=deletes(), samples=any_samples())
+def test_delete_ends_only_on_404(timeline: Timeline, samples: list[Sample]) -> None:
+    """Only a 404 ends a delete: no status, error or failed read does."""
+    for sample, decision, handled in follow(timeline, samples):
         if not isinstance(decision, Pending):
             assert isinstance(decision, Settled)
-            assert story.settled(handled)
-            assert story.at(look.started_at - look.lag).phase is None or look.started_at < 0
+            assert timeline.settled(handled)
+            assert (
+                timeline.at(sample.started_at - sample.lag).phase is None or sample.started_at < 0
+            )
             return
 
 
-def settles_within_30_s_of_fresh_reads(story: Story, earlier: list[Look]) -> None:
-    """From the settling on, reads are fresh and 5 s apart."""
-    fresh = [Look(started_at=story.settles_at + 5.0 * n) for n in range(1, 9)]
-    told = follow(story, [*earlier, *fresh])[len(earlier) :]
-    wanted = Settled if story.succeeds else Failed
-    assert any(isinstance(decision, wanted) for _, decision, _ in told), told
+def check_ends_with_fresh_reads(timeline: Timeline, earlier: list[Sample]) -> None:
+    """Check that fresh reads 5 s apart end the wait within 40 s of the outcome."""
+    fresh = [Sample(started_at=timeline.settles_at + 5.0 * n) for n in range(1, 9)]
+    decisions = follow(timeline, [*earlier, *fresh])[len(earlier) :]
+    wanted = Settled if timeline.succeeds else Failed
+    assert any(isinstance(decision, wanted) for _, decision, _ in decisions), decisions
 
 
 @MANY
 @given(data=st.data(), mode=st.sampled_from(EVERY))
-def test_update_ends_within_half_a_minute_of_fresh_reads(data: st.DataObject, mode: Mode) -> None:
-    """Liveness: whatever came before, three reads over 30 s after the fact end the wait."""
-    story = data.draw(updates(mode))
-    before = [k for k in data.draw(monotonic_looks()) if k.started_at < story.settles_at]
-    settles_within_30_s_of_fresh_reads(story, before)
+def test_fresh_reads_end_an_update(data: st.DataObject, mode: Mode) -> None:
+    """Three fresh reads over 30 s after the outcome end an update, whatever came before."""
+    timeline = data.draw(updates(mode))
+    before = [k for k in data.draw(monotonic_samples()) if k.started_at < timeline.settles_at]
+    check_ends_with_fresh_reads(timeline, before)
 
 
 @MANY
 @given(data=st.data(), mode=st.sampled_from([DATED, DATED_AND_VERSIONED, VERSIONED]))
-def test_update_with_marks_settles_after_any_stale_past(data: st.DataObject, mode: Mode) -> None:
-    """No replica from the past, seen in any order, keeps an update from settling later."""
-    story = data.draw(updates(mode, succeeds=True))
-    stale = [k for k in data.draw(any_looks()) if k.started_at < story.settles_at]
-    settles_within_30_s_of_fresh_reads(story, stale)
+def test_update_settles_after_stale_reads(data: st.DataObject, mode: Mode) -> None:
+    """Stale reads in any order do not keep an update from settling later."""
+    timeline = data.draw(updates(mode, succeeds=True))
+    stale = [k for k in data.draw(any_samples()) if k.started_at < timeline.settles_at]
+    check_ends_with_fresh_reads(timeline, stale)
 
 
 @MANY
-@given(story=creates(NOTHING), looks=any_looks())
-def test_create_ends_with_the_first_fresh_read(story: Story, looks: list[Look]) -> None:
-    """A create needs no repetition."""
-    earlier = [k for k in looks if k.started_at < min(story.settles_at, CREATE_GRACE_S - 40)]
-    fresh = Look(started_at=story.settles_at)
-    decision = follow(story, [*earlier, fresh])[-1][1]
-    assert isinstance(decision, Settled if story.succeeds else Failed)
+@given(timeline=creates(NOTHING), samples=any_samples())
+def test_first_fresh_read_ends_a_create(timeline: Timeline, samples: list[Sample]) -> None:
+    """The first fresh read ends a create."""
+    earlier = [k for k in samples if k.started_at < min(timeline.settles_at, CREATE_GRACE_S - 40)]
+    fresh = Sample(started_at=timeline.settles_at)
+    decision = follow(timeline, [*earlier, fresh])[-1][1]
+    assert isinstance(decision, Settled if timeline.succeeds else Failed)
 
 
-# --- total, for values that no story would make ------------------------------------------------
+# --- arbitrary values --------------------------------------------------------------------------
 
 _marks = st.builds(
     ResourceVersion,
@@ -240,7 +236,7 @@ _cases = st.builds(
 
 
 def fold_all(expectation: Expectation, reads: list[Read]) -> Evidence:
-    """All reads, absorbed in order."""
+    """Return the evidence after these reads."""
     evidence = Evidence()
     for one in reads:
         evidence = fold(expectation, evidence, one)
@@ -249,9 +245,9 @@ def fold_all(expectation: Expectation, reads: list[Read]) -> Evidence:
 
 @MANY
 @given(expectation=_cases, reads=st.lists(_reads, max_size=12))
-def test_judgement_is_total(expectation: Expectation, reads: list[Read]) -> None:
-    """Any case and any reads, however absurd, give one of the seven verdicts."""
-    assert isinstance(judge(expectation, fold_all(expectation, reads)), VERDICTS)
+def test_judge_is_total(expectation: Expectation, reads: list[Read]) -> None:
+    """Any expectation and any reads have one of the seven decisions."""
+    assert isinstance(judge(expectation, fold_all(expectation, reads)), DECISIONS)
 
 
 @MANY
@@ -261,10 +257,10 @@ def test_judgement_is_total(expectation: Expectation, reads: list[Read]) -> None
     deadline=_moments,
     late=st.floats(0, 99),
 )
-def test_no_wait_outlives_its_deadline(
+def test_no_wait_is_pending_after_its_deadline(
     expectation: Expectation, reads: list[Read], deadline: float, late: float
 ) -> None:
-    """From the deadline on nothing is pending, and what is proven stays what it is."""
+    """Nothing is pending after the deadline, and what is proven stays."""
     evidence = fold_all(expectation, reads)
     decision = decide(expectation, evidence, now=deadline + late, deadline=deadline)
     assert not isinstance(decision, Pending)
@@ -279,10 +275,10 @@ def test_no_wait_outlives_its_deadline(
     deadline=_moments,
     early=st.floats(1, 99),
 )
-def test_no_wait_expires_before_its_deadline_or_with_a_read_in_flight(
+def test_no_wait_expires_early(
     expectation: Expectation, reads: list[Read], deadline: float, early: float
 ) -> None:
-    """Before the deadline, without one, or with a read under way there is no expiry."""
+    """A wait expires neither before its deadline, nor without one, nor with a read in flight."""
     evidence = fold_all(expectation, reads)
     for decision in (
         decide(expectation, evidence, now=deadline - early, deadline=deadline),
@@ -297,7 +293,7 @@ def test_no_wait_expires_before_its_deadline_or_with_a_read_in_flight(
 def test_reads_from_before_the_write_change_nothing(
     expectation: Expectation, reads: list[Read], early: Read
 ) -> None:
-    """A read that started before the write was accepted leaves the ledger as it was."""
+    """A read that started before the write was accepted does not change the evidence."""
     evidence = fold_all(expectation, reads)
     after = fold(expectation, evidence, early)
     assert (after is evidence) == (early.started_at < expectation.accepted_at)
@@ -305,22 +301,22 @@ def test_reads_from_before_the_write_change_nothing(
 
 @MANY
 @given(expectation=_cases, reads=st.lists(_reads, min_size=1, max_size=12))
-def test_every_counted_read_is_a_look(expectation: Expectation, reads: list[Read]) -> None:
-    """`looks` counts each read since the write, also those that told nothing."""
+def test_reads_are_counted(expectation: Expectation, reads: list[Read]) -> None:
+    """`reads` counts each read since the write, failed ones included."""
     counted = [one for one in reads if one.started_at >= expectation.accepted_at]
     assert fold_all(expectation, reads).reads == len(counted)
 
 
 @pytest.mark.parametrize("reads", [1, 2, 3, 4])
 @pytest.mark.parametrize("spacing", [5.0, 14.9, 15.0, 31.0])
-def test_repetition_needs_three_reads_and_thirty_seconds(reads: int, spacing: float) -> None:
-    """Neither two reads far apart nor three close together are proof."""
+def test_agreeing_reads_need_three_over_thirty_seconds(reads: int, spacing: float) -> None:
+    """Two reads far apart prove nothing, nor do three close together."""
     expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, before_phase=Phase.READY)
-    looks = [
+    found = [
         ReadFound(
             started_at=spacing * n, at=spacing * n, observation=Observation("active", Phase.READY)
         )
         for n in range(reads)
     ]
-    settled = isinstance(judge(expectation, fold_all(expectation, list(looks))), Settled)
+    settled = isinstance(judge(expectation, fold_all(expectation, list(found))), Settled)
     assert settled == (reads >= 3 and spacing * (reads - 1) >= AGREEING_SPAN_S)

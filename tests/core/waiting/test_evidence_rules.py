@@ -1,7 +1,7 @@
-"""The waiter's thresholds and its rules on comparing specs, each checked at its edge.
+"""Tests of the waiter's limits and of how it compares specs.
 
-These complete `test_evidence.py`: every test here fails for a change to the decision that no other
-unit test notices (`python -m tests.mutation core/waiting/evidence`).
+These complete `test_evidence.py`: each test kills a mutant that no other unit test kills
+(`python -m tests.mutation core/waiting/evidence`).
 """
 
 from typing import Any
@@ -37,9 +37,9 @@ WORKING = Observation("updating", Phase.WORKING)
 CHANGED_BACK = "it settled with another spec than the one that this change sent"
 
 
-def found(at: float, observation: Observation = READY, **marks: Any) -> ReadFound:
+def found(at: float, observation: Observation = READY, **version: Any) -> ReadFound:
     """Return a read that found the resource."""
-    shown = evolve(observation, version=ResourceVersion(**marks)) if marks else observation
+    shown = evolve(observation, version=ResourceVersion(**version)) if version else observation
     return ReadFound(started_at=at, at=at + 0.1, observation=shown)
 
 
@@ -74,7 +74,7 @@ def decision(case: Expectation, *reads: Read) -> Decision:
 
 
 def test_defaults() -> None:
-    """Evidence starts empty; an observation is documented and shows its spec unless it says no."""
+    """Evidence starts empty; an observation is documented and has its spec by default."""
     empty = Evidence()
     assert (empty.agreeing_reads, empty.agreeing_since, empty.agreeing_span_s) == (0, 0.0, 0.0)
     assert (empty.reads, empty.consecutive_404s) == (0, 0)
@@ -107,36 +107,36 @@ def test_which_phases_are_in_progress(phase: Phase, idle: bool) -> None:
         (Observation("error", Phase.FAILED), False),
     ],
 )
-def test_unsettled_is_remembered(observation: Observation, unsettled: bool) -> None:
-    """A resource seen in progress or incomplete counts as seen unsettled from then on."""
+def test_seen_in_progress_is_remembered(observation: Observation, unsettled: bool) -> None:
+    """A resource seen in progress or incomplete stays marked as seen in progress."""
     assert folded(create(), found(1, observation)).seen_in_progress is unsettled
     assert folded(create(), found(1, observation), found(2, READY)).seen_in_progress is unsettled
 
 
-# --- repetition --------------------------------------------------------------------------------
+# --- agreeing reads ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("last", "settled"), [(30.9, False), (31.0, True)])
 def test_three_agreeing_reads_span_thirty_seconds(last: float, settled: bool) -> None:
-    """Repetition proves an update from 30 s on, not a tenth earlier."""
+    """Agreeing reads prove an update from 30 s on, not a tenth earlier."""
     result = decision(update(), found(1.0), found(16.0), found(last))
     assert isinstance(result, Settled) is settled
 
 
 def test_two_agreeing_reads_prove_nothing() -> None:
-    """However far apart they are."""
+    """Two agreeing reads prove nothing, however far apart."""
     assert decision(update(), found(1), found(100)) == Pending()
 
 
 def test_404_restarts_the_span() -> None:
-    """Three reads agree after the 404, but within two seconds."""
+    """A 404 restarts the span of agreeing reads."""
     reads = (found(1), not_found(5), found(31), found(32), found(33))
     assert decision(update(), *reads) == Pending()
     assert isinstance(decision(update(), *reads, found(61)), Settled)
 
 
 def test_404_restarts_the_count() -> None:
-    """A read from before the 404 is not one of the three."""
+    """A 404 restarts the count of agreeing reads."""
     reads = (found(1), found(2), not_found(5), found(31), found(61))
     assert decision(update(), *reads) == Pending()
 
@@ -155,7 +155,7 @@ def test_create_grace_lasts_120_seconds(at: float, expected: Decision) -> None:
 
 
 def test_404s_within_the_grace_do_not_count_later() -> None:
-    """After the grace it takes two more, and exactly two."""
+    """404s within the grace period do not count after it: two more are needed."""
     early = [not_found(at) for at in (10, 20, 30)]
     assert decision(create(), *early, not_found(130)) == Pending()
     assert decision(create(), *early, not_found(130), not_found(131)) == Vanished(never_seen=True)
@@ -167,7 +167,7 @@ BEFORE = ResourceVersion(spec_version=2, updated_at=time(0))
 
 
 def test_stale_read_shows_that_the_resource_exists() -> None:
-    """Two 404s after it are a disappearance of something seen; one is not enough."""
+    """A stale read version the resource as seen: two 404s after it are needed."""
     stale = found(1, spec_version=1)
     case = update(before=BEFORE)
     assert decision(case, stale, not_found(2)) == Pending()
@@ -175,13 +175,13 @@ def test_stale_read_shows_that_the_resource_exists() -> None:
 
 
 def test_stale_read_ends_a_row_of_404s() -> None:
-    """A 404 before it is forgotten."""
+    """A stale read ends a row of 404s."""
     reads = (not_found(1), found(2, spec_version=1), not_found(3))
     assert decision(update(before=BEFORE), *reads) == Pending()
 
 
 def test_stale_read_after_a_404_restores_earlier_proof() -> None:
-    """The resource is there after all, and was proven settled."""
+    """A stale read after a 404 restores earlier proof."""
     proof = found(1, spec_version=3)
     case = update(before=BEFORE)
     assert decision(case, proof, not_found(2)) == Pending()
@@ -191,7 +191,7 @@ def test_stale_read_after_a_404_restores_earlier_proof() -> None:
 
 
 def test_older_version_is_stale_whatever_its_date() -> None:
-    """A replica may stamp an old spec with a new time."""
+    """A read of an older version is stale, even with a newer date."""
     reads = (
         found(1, WORKING, spec_version=2, updated_at=time(5)),
         found(2, spec_version=1, updated_at=time(9)),
@@ -203,7 +203,7 @@ def test_older_version_is_stale_whatever_its_date() -> None:
 
 
 def test_pending_id_is_remembered() -> None:
-    """The spec that was pending is the current one now."""
+    """The id of a pending spec is remembered and proves the update once it is current."""
     reads = (found(1, WORKING, pending_spec_id="new"), found(2, spec_id="new"))
     assert decision(update(), *reads) == Settled("spec id of this update")
 
@@ -221,7 +221,7 @@ def test_pending_id_is_remembered() -> None:
 def test_showing_what_was_sent(
     differed_before: bool | None, as_sent: bool | None, expected: Decision
 ) -> None:
-    """It proves an update only if the resource differed before the write."""
+    """Showing what was sent proves an update only if the resource differed before the write."""
     observation = evolve(READY, matches_sent=as_sent)
     assert decision(update(differed_before=differed_before), found(1, observation)) == expected
 
@@ -235,19 +235,19 @@ def test_showing_what_was_sent(
     ],
 )
 def test_failure_that_may_recover_must_hold(span: float, expected: Decision) -> None:
-    """It counts once it has held for the time that the provider's lifecycle names."""
+    """A failure that may recover counts after the provider's `failure_grace`."""
     failed = Observation("error", Phase.FAILED, failure_grace=60.0)
     assert decision(create(), found(1.0, failed), found(1.0 + span, failed)) == expected
 
 
-# --- something else than what was sent ---------------------------------------------------------
+# --- other content than sent -------------------------------------------------------------------
 
 OTHER = evolve(READY, matches_sent=False)
 
 
 @pytest.mark.parametrize("differed_before", [True, False])
-def test_settled_as_something_else(differed_before: bool) -> None:
-    """A transition was seen, and three agreeing reads over 30 s show another spec."""
+def test_settled_with_other_content(differed_before: bool) -> None:
+    """Three agreeing reads of another spec over 30 s, after a transition, supersede the update."""
     case = update(differed_before=differed_before)
     reads = (found(1, WORKING), found(10, OTHER), found(25, OTHER))
     assert decision(case, *reads) == Pending()
@@ -257,22 +257,22 @@ def test_settled_as_something_else(differed_before: bool) -> None:
 @pytest.mark.parametrize(
     "stamps", [{"baseline": time(5)}, {"before": ResourceVersion(updated_at=time(5))}]
 )
-def test_settled_as_something_else_by_date(stamps: dict[str, Any]) -> None:
-    """`updated_at` past the baseline, or past the time before the write, is a change as well."""
+def test_settled_with_other_content_by_date(stamps: dict[str, Any]) -> None:
+    """An `updated_at` past the baseline, or past the one before the write, is a change too."""
     case = update(differed_before=True, **stamps)
     reads = [found(at, OTHER, updated_at=time(6)) for at in (1, 16, 31)]
     assert decision(case, *reads[:2]) == Pending()
     assert decision(case, *reads) == Superseded(CHANGED_BACK)
 
 
-def test_stale_replica_is_not_something_else() -> None:
-    """Without any sign of a change, other content may be what was there before."""
+def test_stale_replica_does_not_supersede() -> None:
+    """Other content without any change since the write may be a stale replica's."""
     reads = [found(at, OTHER) for at in (1, 16, 31, 46)]
     assert decision(update(differed_before=True), *reads) == Pending()
 
 
-def test_other_content_does_not_count_where_it_could_not_be_compared_before() -> None:
-    """Then the evidence decides, as for a provider that shows no spec."""
+def test_other_content_that_could_not_be_compared_before() -> None:
+    """Other content is ignored where it could not be compared before the write."""
     reads = (found(1, WORKING), found(2, OTHER))
     assert decision(update(differed_before=None), *reads) == Settled("a transition was seen")
 
@@ -284,7 +284,7 @@ def test_other_content_does_not_count_where_it_could_not_be_compared_before() ->
             update(before=ResourceVersion(spec_version=3)),
             4,
             False,
-        ),  # ours would be 4: a lagging comparison
+        ),  # this update makes version 4
         (update(before=ResourceVersion(spec_version=3)), 5, True),
         (update(before=ResourceVersion(spec_version=3), target_spec_version=6), 5, False),
         (update(before=ResourceVersion(spec_version=3), target_spec_version=6), 7, True),
@@ -300,8 +300,8 @@ def test_other_content_does_not_count_where_it_could_not_be_compared_before() ->
         ),
     ],
 )
-def test_newer_version_than_ours(case: Expectation, version: int, superseded: bool) -> None:
-    """Another spec under a version beyond the one that this write makes is somebody else's."""
+def test_newer_version_than_this_update(case: Expectation, version: int, superseded: bool) -> None:
+    """Another spec with a version beyond this update's supersedes it."""
     newer = f"spec version {version} is newer and not the one sent"
     result = decision(case, found(1, OTHER, spec_version=version))
     assert (result == Superseded(newer)) is superseded

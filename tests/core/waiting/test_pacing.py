@@ -1,4 +1,4 @@
-"""The pace: an hour's quota lasts, likely moments are looked at closely, unlikely ones guarded."""
+"""Tests of the pace: within the hour's quota, frequent at likely moments, rare at others."""
 
 import math
 from collections.abc import Sequence
@@ -22,33 +22,38 @@ from di_async.core.waiting.pacing import (
 from di_async.core.waiting.poll_policy import PollPolicy
 
 ALL = settings(max_examples=40, deadline=None)
-LAW = DurationDistribution(math.log(759), 0.2785)
+DISTRIBUTION = DurationDistribution(math.log(759), 0.2785)
 POLICY = PollPolicy()
 PLENTY = PollQuota(burst=3.5, remaining=4500.0)
 BINDING = PollPace(20.0, target_interval=5.0)
 GPU = ("create", "atl1", "gpu")
-MODE = math.exp(LAW.mu - LAW.sigma**2)
+MODE = math.exp(DISTRIBUTION.mu - DISTRIBUTION.sigma**2)
 
 
 def load(
-    count: int, age: float, law: DurationDistribution | None, kind: DurationKey | None = None
+    count: int,
+    age: float,
+    distribution: DurationDistribution | None,
+    kind: DurationKey | None = None,
 ) -> PendingLoad:
-    """A unit's load, all of one age."""
-    return PendingLoad(count=count, oldest=age, youngest=age, distribution=law, kind=kind)
+    """Return a load whose changes all have one age."""
+    return PendingLoad(count=count, oldest=age, youngest=age, distribution=distribution, kind=kind)
 
 
-def units(count: int, age: float, law: DurationDistribution | None = LAW) -> list[PendingLoad]:
+def units(
+    count: int, age: float, distribution: DurationDistribution | None = DISTRIBUTION
+) -> list[PendingLoad]:
     """Return pages of equal age, each read once at 0."""
-    return [evolve(load(200, age, law, GPU), read_at=0.0) for _ in range(count)]
+    return [evolve(load(200, age, distribution, GPU), read_at=0.0) for _ in range(count)]
 
 
 def pace(loads: Sequence[PendingLoad], quota: PollQuota, policy: PollPolicy = POLICY) -> PollPace:
-    """Return the pace at 0."""
+    """Return the pace at time 0."""
     return plan_pace(loads, policy, quota, 0.0)[0]
 
 
 def due(loads: Sequence[PendingLoad], quota: PollQuota, policy: PollPolicy = POLICY) -> list[float]:
-    """Return when each is due, planned at 0."""
+    """Return the due times of these loads, planned at time 0."""
     return plan_pace(loads, policy, quota, 0.0)[1]
 
 
@@ -56,19 +61,19 @@ def simulated(
     count: int,
     quota: float,
     *,
-    law: DurationDistribution | None,
+    distribution: DurationDistribution | None,
     ends_at: float,
     confirm: str = "never",
 ) -> tuple[int, float, float]:
-    """Read whatever is due, second by second: (requests, least and longest pause)."""
+    """Read whatever is due, second by second; return requests and the extreme intervals."""
     policy, sent = PollPolicy(confirm=confirm), 0  # type: ignore[arg-type]
     read_at, due_at = [0.0] * count, [0.0] * count
     gaps: list[float] = []
     for now in range(1, int(ends_at)):
         if now % 5 == 1:
-            told = PollQuota(burst=3.5, remaining=max(quota - sent, 0.02 * quota))
-            loads = [evolve(load(200, float(now), law, GPU), read_at=at) for at in read_at]
-            due_at = plan_pace(loads, policy, told, float(now))[1]
+            available = PollQuota(burst=3.5, remaining=max(quota - sent, 0.02 * quota))
+            loads = [evolve(load(200, float(now), distribution, GPU), read_at=at) for at in read_at]
+            due_at = plan_pace(loads, policy, available, float(now))[1]
         for page in (page for page in range(count) if due_at[page] <= now):
             gaps.append(now - read_at[page])
             read_at[page], due_at[page], sent = float(now), math.inf, sent + 1
@@ -76,72 +81,79 @@ def simulated(
 
 
 @pytest.mark.parametrize("count", [10, 50, 100])
-@pytest.mark.parametrize("law", [None, LAW])
+@pytest.mark.parametrize("distribution", [None, DISTRIBUTION])
 @pytest.mark.parametrize("quota", [500, 4500])
 def test_hours_quota_is_never_overdrawn(
-    count: int, law: DurationDistribution | None, quota: int
+    count: int, distribution: DurationDistribution | None, quota: int
 ) -> None:
-    """Whatever the number of pages: all their reads of an hour fit into what was left."""
-    sent, least, _ = simulated(count, quota, law=law, ends_at=3600 if law is None else 1600)
+    """The reads of an hour fit the quota, whatever the number of pages."""
+    sent, least, _ = simulated(
+        count, quota, distribution=distribution, ends_at=3600 if distribution is None else 1600
+    )
     assert 0.3 * min(quota, 1600 / 5 * count) <= sent <= 1.02 * quota
     assert least >= 5
 
 
-def test_quota_that_is_ample_gives_target_lag_and_no_less() -> None:
-    """Four pages in their support, far below any limit."""
-    told = units(4, 700.0)
-    tempo = pace(told, PLENTY)
-    assert (tempo.interval, tempo.quota_bound, tempo.confirms_fit) == (5.0, False, True)
-    assert set(due(told, PLENTY)) == {5.0}
+def test_ample_quota_reads_every_target_lag() -> None:
+    """With an ample quota pages are read every `target_lag`."""
+    loads = units(4, 700.0)
+    planned = pace(loads, PLENTY)
+    assert (planned.interval, planned.quota_bound, planned.confirms_fit) == (5.0, False, True)
+    assert set(due(loads, PLENTY)) == {5.0}
 
 
 @ALL
 @given(
     count=st.integers(1, 300),
     age=st.floats(0, 5000),
-    law=st.sampled_from([None, LAW, DurationDistribution(6.0, 0.4)]),
+    distribution=st.sampled_from([None, DISTRIBUTION, DurationDistribution(6.0, 0.4)]),
     left=st.floats(1, 5000),
-    proofs=st.integers(0, 20_000),
+    expected_gets=st.integers(0, 20_000),
     confirm=st.sampled_from(["auto", "always", "never"]),
 )
-def test_no_unit_is_due_sooner_than_target_lag_nor_never(
-    count: int, age: float, law: DurationDistribution | None, left: float, proofs: int, confirm: str
+def test_every_page_is_due_after_target_lag(
+    count: int,
+    age: float,
+    distribution: DurationDistribution | None,
+    left: float,
+    expected_gets: int,
+    confirm: str,
 ) -> None:
-    """Whatever the account, law and quota: after `target_lag` at the earliest, and some time."""
-    told = units(count, age, law)
+    """Every page is due after `target_lag` at the earliest, at some finite time."""
+    loads = units(count, age, distribution)
     policy = PollPolicy(target_lag=7.0, confirm=confirm)  # type: ignore[arg-type]
-    tempo, times = plan_pace(told, policy, PollQuota(3.5, left, proofs), 0.0)
-    assert 7.0 <= tempo.interval <= COLD_HORIZON_S + 7.0
+    planned, times = plan_pace(loads, policy, PollQuota(3.5, left, expected_gets), 0.0)
+    assert 7.0 <= planned.interval <= COLD_HORIZON_S + 7.0
     assert all(7.0 - 1e-6 <= at < 1e5 for at in times)
 
 
-def test_unit_just_read_is_not_due_again_because_its_support_begins() -> None:
-    """Two seconds later it would be too soon, likely or not."""
-    told = units(1, LAW.quantile(0.0001) - 2.0)
-    assert due(told, PLENTY)[0] >= 5.0
+def test_page_just_read_is_not_due_when_its_window_starts() -> None:
+    """A page just read is not due again when its expected window starts."""
+    loads = units(1, DISTRIBUTION.quantile(0.0001) - 2.0)
+    assert due(loads, PLENTY)[0] >= 5.0
 
 
 @pytest.mark.parametrize(("count", "binding"), [(4, False), (50, True)])
-def test_pace_is_bound_by_the_hour_when_there_are_many_pages(count: int, binding: bool) -> None:
-    """Fifty cold pages every 5 s would be 36,000 an hour."""
-    tempo = pace(units(count, 100.0, None), PLENTY)
-    assert tempo.quota_bound is binding
+def test_pace_is_bound_by_the_hour(count: int, binding: bool) -> None:
+    """Many pages are limited by the hour's quota: fifty every 5 s would need 36,000."""
+    planned = pace(units(count, 100.0, None), PLENTY)
+    assert planned.quota_bound is binding
 
 
 def test_pace_is_bound_by_the_burst_limit() -> None:
-    """A hundred pages at 3.5 a second need 28.6 s, however much is left of the hour."""
-    tempo = pace(units(100, 700.0), PollQuota(burst=3.5, remaining=1e9))
-    assert tempo.interval == pytest.approx(100 / 3.5)
+    """Many pages are limited by the burst rate: a hundred at 3.5 a second need 28.6 s."""
+    planned = pace(units(100, 700.0), PollQuota(burst=3.5, remaining=1e9))
+    assert planned.interval == pytest.approx(100 / 3.5)
 
 
-def test_less_left_is_a_slower_pace() -> None:
-    """Half the bank, twice the pause."""
+def test_less_quota_is_a_slower_pace() -> None:
+    """Half the remaining quota doubles the interval."""
     periods = [pace(units(50, 700.0), PollQuota(3.5, left)).interval for left in (2000, 1000)]
     assert periods[1] == pytest.approx(2 * periods[0], rel=0.01)
 
 
-def test_stream_of_writes_is_saved_for() -> None:
-    """Where more keeps coming, what is here now does not get the whole bank."""
+def test_stream_of_writes_reserves_quota() -> None:
+    """A steady stream of writes leaves part of the quota unused."""
     calm, stream = (
         pace(units(50, 1100.0), PollQuota(3.5, 2000, 0, steady_writes=s)).interval
         for s in (False, True)
@@ -149,107 +161,109 @@ def test_stream_of_writes_is_saved_for() -> None:
     assert stream > 1.2 * calm
 
 
-# --- proofs ------------------------------------------------------------------------------------
+# --- confirming GETs ---------------------------------------------------------------------------
 
 
-def proofs(count: int, pages: int, confirm: str = "auto") -> PollPace:
-    """The pace beside so many GETs to come."""
+def expected_gets(count: int, pages: int, confirm: str = "auto") -> PollPace:
+    """Return the pace with this many expected GETs."""
     policy = PollPolicy(confirm=confirm)  # type: ignore[arg-type]
     return pace(units(pages, 200.0), PollQuota(3.5, 4500.0, count), policy)
 
 
-def test_proofs_are_had_where_they_slow_nothing() -> None:
-    """A thousand waits on five pages."""
-    tempo = proofs(1000, 5)
-    assert tempo.confirms_fit
-    assert tempo.interval == 5.0
+def test_confirming_gets_fit() -> None:
+    """GETs fit for a thousand waits on five pages."""
+    planned = expected_gets(1000, 5)
+    assert planned.confirms_fit
+    assert planned.interval == 5.0
 
 
-def test_proofs_are_not_had_where_they_would_eat_the_hour() -> None:
-    """Ten thousand GETs are more than an hour allows."""
-    assert not proofs(10_000, 50).confirms_fit
+def test_confirming_gets_do_not_fit() -> None:
+    """Ten thousand GETs do not fit the hour's quota."""
+    assert not expected_gets(10_000, 50).confirms_fit
 
 
-def test_proofs_that_are_insisted_on_slow_sweeps_but_do_not_end_them() -> None:
-    """`always`: the pace leaves room for GETs, and keeps a share for itself."""
-    paces = [proofs(10_000, 50, confirm).interval for confirm in ("auto", "always")]
+def test_confirm_always_slows_list_reads() -> None:
+    """`always` leaves room for GETs and keeps a share for list reads."""
+    paces = [expected_gets(10_000, 50, confirm).interval for confirm in ("auto", "always")]
     assert paces[0] < paces[1] <= 2.6 * paces[0]
 
 
 # --- likely and unlikely moments ---------------------------------------------------------------
 
 
-def test_bound_pace_stretches_at_unlikely_moments_and_not_beyond_its_bounds() -> None:
-    """Between once and 1.8 times the period; the likeliest age is not stretched at all."""
-    rests = {age: read_interval(load(200, age, LAW), BINDING) for age in (350.0, MODE, 2500.0)}
+def test_bound_pace_stretches_at_unlikely_moments() -> None:
+    """A limited pace stretches up to 1.8 times at unlikely ages, and not at the likeliest."""
+    rests = {
+        age: read_interval(load(200, age, DISTRIBUTION), BINDING) for age in (350.0, MODE, 2500.0)
+    }
     assert rests[MODE] == 20.0
     assert rests[350.0] == rests[2500.0] == pytest.approx(36.0)
 
 
 @pytest.mark.parametrize(("oldest", "youngest"), [(2500.0, MODE), (MODE, 350.0)])
-def test_a_page_is_as_likely_as_the_likelier_of_its_ends(oldest: float, youngest: float) -> None:
-    """Whichever of the two is in the likely age sets the pace."""
-    both = PendingLoad(count=200, oldest=oldest, youngest=youngest, distribution=LAW)
+def test_page_is_as_likely_as_the_likelier_of_its_ends(oldest: float, youngest: float) -> None:
+    """A page is as likely to settle as the likelier of its ends."""
+    both = PendingLoad(count=200, oldest=oldest, youngest=youngest, distribution=DISTRIBUTION)
     assert read_interval(both, BINDING) == 20.0
 
 
-def test_stretching_never_rests_for_longer_than_a_share_of_the_age() -> None:
-    """No law is trusted so far: a fifth of its age at the most, but not below the pace."""
+def test_stretching_is_limited_by_the_age() -> None:
+    """Stretching adds at most a fifth of the age, and never goes below the pace."""
     assert read_interval(load(2, 110.0, DurationDistribution(6, 0.2)), BINDING) == pytest.approx(
         22.0
     )
     assert read_interval(load(2, 50.0, DurationDistribution(6, 0.2)), BINDING) == 20.0
 
 
-@pytest.mark.parametrize("tempo", [PollPace(5.0, target_interval=5.0), BINDING])
-def test_nothing_is_stretched_without_a_law_or_a_need(tempo: PollPace) -> None:
-    """An ample quota needs no thrift, and without a law no moment is less likely."""
-    law = None if tempo.quota_bound else LAW
-    assert read_interval(load(200, 350.0, law), tempo) == tempo.interval
+@pytest.mark.parametrize("planned", [PollPace(5.0, target_interval=5.0), BINDING])
+def test_nothing_is_stretched_without_a_distribution_or_a_bound(planned: PollPace) -> None:
+    """Nothing is stretched with an ample quota or without a distribution."""
+    distribution = None if planned.quota_bound else DISTRIBUTION
+    assert read_interval(load(200, 350.0, distribution), planned) == planned.interval
 
 
-# --- before the support ------------------------------------------------------------------------
+# --- before the expected window ----------------------------------------------------------------
 
 
-def test_support_begins_where_settles_begin_and_ends_when_hardly_any_is_left() -> None:
-    """Of two hundred, more are expected to be late than of one."""
-    (begins, one), (_, many) = (expected_window(load(n, 0.0, LAW)) for n in (1, 200))
-    assert LAW.survival(begins) == pytest.approx(0.9999, abs=1e-5)
+def test_expected_window_depends_on_the_count() -> None:
+    """The expected window starts earlier and ends later for more changes."""
+    (begins, one), (_, many) = (expected_window(load(n, 0.0, DISTRIBUTION)) for n in (1, 200))
+    assert DISTRIBUTION.survival(begins) == pytest.approx(0.9999, abs=1e-5)
     assert 600 < one < many < 2500
 
 
-def test_cold_horizon_is_an_hour_or_half_as_much_again() -> None:
-    """Without a law; what is older than that is late for as long again by half."""
+def test_cold_horizon() -> None:
+    """The cold horizon is an hour, or one and a half times the age."""
     assert [expected_window(load(1, age, None)) for age in (0.0, 7200.0)] == [
         (0, 3600),
         (0, 10_800),
     ]
 
 
-def test_units_before_the_support_are_guarded_by_a_sample() -> None:
-    """Fifty pages at age 100: one of them at a tenth of its age, the others when it begins."""
-    told, begins = units(50, 100.0), LAW.quantile(0.0001)
-    times = sorted(due(told, PollQuota(3.5, 50.0)))
+def test_pages_before_the_window_are_sampled() -> None:
+    """Of fifty pages before their window, one is read at a tenth of its age."""
+    loads, begins = units(50, 100.0), DISTRIBUTION.quantile(0.0001)
+    times = sorted(due(loads, PollQuota(3.5, 50.0)))
     assert times[0] == pytest.approx(10.0)
     assert times[1:] == [pytest.approx(begins - 100.0)] * 49
 
 
 def test_sample_rotates() -> None:
-    """The unit that was read longest ago stands for its kind."""
-    told = units(3, 100.0)
-    told[1] = evolve(told[1], read_at=-50.0)
-    times = due(told, PollQuota(3.5, 1.0))
+    """The page that was read longest ago is the sample of its kind."""
+    loads = units(3, 100.0)
+    loads[1] = evolve(loads[1], read_at=-50.0)
+    times = due(loads, PollQuota(3.5, 1.0))
     assert times.index(min(times)) == 1
 
 
 def test_each_kind_has_a_sample_of_its_own() -> None:
-    """A wrong law of one region would not show on the pages of another."""
+    """Each kind has its own sample: a wrong distribution would not show on another's."""
     kinds = [("create", region, "gpu") for region in ("atl1", "tor1")]
-    told = [evolve(load(200, 100.0, LAW, kinds[n % 2]), read_at=0.0) for n in range(10)]
-    assert sum(at == pytest.approx(10.0) for at in due(told, PollQuota(3.5, 1.0))) == 2
+    loads = [evolve(load(200, 100.0, DISTRIBUTION, kinds[n % 2]), read_at=0.0) for n in range(10)]
+    assert sum(at == pytest.approx(10.0) for at in due(loads, PollQuota(3.5, 1.0))) == 2
 
 
-def test_few_units_are_all_looked_at_now_and_then() -> None:
-    """Where it is cheap, none is silent for longer than `max_interval`."""
-    told = units(3, 100.0)
-    assert sorted(due(told, PLENTY)) == pytest.approx([10.0, 60.0, 60.0])
+def test_few_pages_are_all_read_every_max_interval() -> None:
+    """Few pages before their window are read every `max_interval`."""
+    loads = units(3, 100.0)
+    assert sorted(due(loads, PLENTY)) == pytest.approx([10.0, 60.0, 60.0])

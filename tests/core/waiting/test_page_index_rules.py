@@ -1,4 +1,4 @@
-"""The page index: which page shows which watched id, and which rows changed."""
+"""Tests of the page index: which page shows which watched id, and which rows changed."""
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +27,7 @@ def read(
 
 
 def test_first_read_locates_and_reports_every_watched_row() -> None:
-    """Rows of others count in the position only."""
+    """The first read of a page locates and reports its watched rows only."""
     made = index("a", "b")
     assert made.page_count is None
     assert read(made, 1, "x", "a", "y", "b") == PageUpdate([(1, "a"), (3, "b")], [], moved=True)
@@ -38,7 +38,7 @@ def test_first_read_locates_and_reports_every_watched_row() -> None:
 
 
 def test_equal_rows_are_unchanged() -> None:
-    """The same fingerprint on the same page."""
+    """A row with the same fingerprint on the same page is unchanged."""
     made = index("a", "b")
     read(made, 1, "a", "b")
     assert made.update(1, [("a", 1), ("b", 2)], 1, 5.0) == PageUpdate(
@@ -48,7 +48,7 @@ def test_equal_rows_are_unchanged() -> None:
 
 
 def test_dirty_row_is_reported_once() -> None:
-    """Even if it shows what it showed before."""
+    """A dirty row is reported once, even if it did not change."""
     made = index("a")
     read(made, 1, "a")
     made.mark_dirty("a")
@@ -57,14 +57,14 @@ def test_dirty_row_is_reported_once() -> None:
 
 
 def test_row_that_is_listed_twice_counts_once() -> None:
-    """Pages shift while they are read."""
+    """A row listed twice counts once: pages shift while they are read."""
     made = index("a")
     assert read(made, 1, "a", "a") == PageUpdate([(0, "a")], [], moved=True)
     assert list(made.ids_on(1)) == ["a"]
 
 
 def test_row_that_moved_to_another_page_is_reported() -> None:
-    """With an equal fingerprint; its former page shows it no more."""
+    """A row that moved to another page is reported there, and leaves its former page."""
     made = index("a", "b")
     read(made, 1, "a", "b", pages=2)
     assert read(made, 2, "b", pages=2) == PageUpdate([(0, "b")], [], moved=True)
@@ -78,7 +78,7 @@ def test_row_that_moved_to_another_page_is_reported() -> None:
 
 
 def test_id_that_left_its_page_is_missing_since_that_read() -> None:
-    """Its page is unknown, but it is not searched yet."""
+    """An id that left its page is missing since that read, and not searched yet."""
     made = index("a", "b")
     read(made, 1, "a", "b")
     read(made, 1, "a", at=7.0)
@@ -88,8 +88,8 @@ def test_id_that_left_its_page_is_missing_since_that_read() -> None:
     assert list(made.ids_on(1)) == ["a"]
 
 
-def test_missing_id_that_shows_again_is_found() -> None:
-    """On whichever page."""
+def test_missing_id_is_found_again() -> None:
+    """A missing id is found again on any page."""
     made = index("a", "b")
     read(made, 1, "a", "b", pages=2)
     read(made, 1, "a", pages=2, at=7.0)
@@ -99,7 +99,7 @@ def test_missing_id_that_shows_again_is_found() -> None:
 
 
 def test_relocated_id_is_searched() -> None:
-    """A GET has found it, so that some page shows it; all pages read so far may."""
+    """An id found by a GET is searched on all pages."""
     made = index("a", "b")
     read(made, 1, "a", "b")
     read(made, 1, "a", at=7.0)
@@ -112,7 +112,7 @@ def test_relocated_id_is_searched() -> None:
 
 
 def test_removed_ids_leave_no_trace() -> None:
-    """Located, missing or unlocated."""
+    """A removed id leaves no trace, whether located, missing or unlocated."""
     made = index("located", "missing", "unlocated")
     read(made, 1, "located", "missing")
     read(made, 1, "located", at=7.0)
@@ -124,7 +124,7 @@ def test_removed_ids_leave_no_trace() -> None:
 
 
 def test_id_that_is_removed_and_added_again_is_reported() -> None:
-    """What is known of it was forgotten."""
+    """An id that is removed and added again is reported again."""
     made = index("a")
     read(made, 1, "a")
     made.remove("a")
@@ -136,7 +136,7 @@ def test_id_that_is_removed_and_added_again_is_reported() -> None:
 
 
 def test_search_order() -> None:
-    """New resources are on the last page or the first; then from the end."""
+    """The last page and the first are searched before the others, which follow from the end."""
     made = index("a")
     assert made.unsearched() == [1]
     read(made, 1, pages=5)
@@ -145,14 +145,14 @@ def test_search_order() -> None:
 
 
 def test_nothing_is_searched_without_unlocated_ids() -> None:
-    """Also while pages were never read."""
+    """No page is searched without unlocated ids, even if some were never read."""
     made = index("a")
     read(made, 1, "a", pages=3)
     assert made.unsearched() == []
 
 
-def test_page_answers_the_search_for_ids_that_were_added_before_it_was_requested() -> None:
-    """An id that is added while the page is read may be on it."""
+def test_page_is_searched_for_ids_added_before_its_request() -> None:
+    """A page counts as searched only for ids added before its request."""
     made = index("a")
     made.page_sent(1)
     made.add("b")
@@ -163,8 +163,8 @@ def test_page_answers_the_search_for_ids_that_were_added_before_it_was_requested
     assert list(made.unlocated) == ["b"]
 
 
-def test_page_of_an_earlier_request_answers_no_less() -> None:
-    """What was searched stays searched when an answer without a new request arrives."""
+def test_late_response_keeps_what_was_searched() -> None:
+    """A late response to an earlier request keeps what was searched."""
     made = index("a")
     read(made, 1)
     assert made.unsearched() == []
@@ -173,7 +173,7 @@ def test_page_of_an_earlier_request_answers_no_less() -> None:
 
 
 def test_later_request_does_not_count_before_its_answer() -> None:
-    """Only an answer shows what is on the page."""
+    """A later request does not count before its response."""
     made = index("a")
     made.page_sent(1)
     assert made.unsearched() == [1]
@@ -183,15 +183,15 @@ def test_later_request_does_not_count_before_its_answer() -> None:
 
 
 def test_unknown_page_count_keeps_the_last_one() -> None:
-    """Not every answer shows a total."""
+    """An unknown total keeps the last page count."""
     made = index("a")
     read(made, 1, "a", pages=4)
     read(made, 1, "a", pages=None)
     assert made.page_count == 4
 
 
-def test_ids_of_pages_that_are_gone_are_searched() -> None:
-    """The list became shorter; the pages that are left keep theirs."""
+def test_ids_of_removed_pages_are_searched() -> None:
+    """Ids of removed pages are searched; those of other pages are kept."""
     made = index("a", "b", "c")
     read(made, 1, "a", pages=3)
     read(made, 2, "b", pages=3)
@@ -202,8 +202,8 @@ def test_ids_of_pages_that_are_gone_are_searched() -> None:
     assert list(made.ids_on(3)) == []
 
 
-def test_reset_searches_everything_anew() -> None:
-    """Another list is read, whose rows are all reported."""
+def test_reset_searches_all_pages() -> None:
+    """A reset searches all pages again and reports all rows."""
     made = index("a", "b", "c")
     read(made, 1, "a", "b", pages=2)
     read(made, 1, "a", pages=2, at=7.0)
@@ -215,7 +215,7 @@ def test_reset_searches_everything_anew() -> None:
     assert read(made, 1, "a").changed == [(0, "a")]
 
 
-# --- whatever happens --------------------------------------------------------------------------
+# --- invariants --------------------------------------------------------------------------------
 
 IDS = st.sampled_from("abcdef")
 STEPS = st.lists(
@@ -231,7 +231,7 @@ STEPS = st.lists(
 @settings(max_examples=60)
 @given(steps=STEPS)
 def test_every_watched_id_is_in_one_place(steps: list[tuple[object, ...]]) -> None:
-    """On exactly one page, or missing, or unlocated."""
+    """Every watched id is on one page, or missing, or unlocated."""
     made, watched = PageIndex(), set[str]()
     for step in steps:
         match step:
@@ -252,15 +252,15 @@ def test_every_watched_id_is_in_one_place(steps: list[tuple[object, ...]]) -> No
 
 @pytest.mark.parametrize("number", [2, 9])
 def test_page_that_was_never_read_shows_nothing(number: int) -> None:
-    """It has no ids, and is no occupied page."""
+    """A page that was never read has no ids and is not occupied."""
     made = index("a")
     read(made, 1, "a", pages=9)
     assert list(made.ids_on(number)) == []
     assert [page for page, _ in made.occupied()] == [1]
 
 
-def test_answer_to_no_request_ends_no_search() -> None:
-    """It may be older than the ids that are searched."""
+def test_response_without_a_request_ends_no_search() -> None:
+    """A response without a request ends no search."""
     made = index("a")
     made.update(1, [], 1, 0.0)
     assert made.unsearched() == [1]

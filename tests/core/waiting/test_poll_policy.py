@@ -1,4 +1,4 @@
-"""What a caller may ask of the poller."""
+"""Tests of `PollPolicy`."""
 
 import pytest
 
@@ -9,13 +9,13 @@ from di_async.engine.waiting.duration_model import DurationModel
 @pytest.mark.parametrize(
     "bad", [{"target_lag": 0}, {"target_lag": "5"}, {"max_interval": -1}, {"confirm": "maybe"}]
 )
-def test_policy_that_makes_no_sense_is_refused(bad: dict[str, object]) -> None:
-    """At construction, as a `ValueError`."""
+def test_invalid_policy_is_rejected(bad: dict[str, object]) -> None:
+    """An invalid policy raises `ValueError` at construction."""
     with pytest.raises(ValueError, match=next(iter(bad))):
         PollPolicy(**bad)  # type: ignore[arg-type]
 
 
 def test_policies_of_the_same_settings_are_equal() -> None:
-    """And can be keys; a model of one's own is a setting too."""
+    """Policies with equal settings are equal and hashable; their model counts too."""
     assert {PollPolicy(), PollPolicy(target_lag=5.0)} == {PollPolicy()}
     assert PollPolicy(durations=DurationModel()) != PollPolicy()

@@ -1,4 +1,4 @@
-"""The schedule against an account that it cannot see: pages shift, ids vanish, none is missed."""
+"""Tests of the poll schedule against a simulated account: pages shift and ids vanish."""
 
 import itertools
 import math
@@ -79,7 +79,7 @@ class Account:
                     self.reply(read)
 
     def note(self, read: ReadOne[Any] | ReadPage) -> None:
-        """Record what was sent."""
+        """Record that a read was sent."""
         if isinstance(read, ReadOne):
             text = read.entry.id
         else:
@@ -87,7 +87,7 @@ class Account:
         self.log.append((self.now, text))
 
     def reply(self, read: ReadOne[Any] | ReadPage, *, failed: bool = False) -> None:
-        """Deliver the provider's answer."""
+        """Deliver the provider's response."""
         if isinstance(read, ReadOne):
             self.mark_seen(read.entry)
             self.schedule.get_finished(read.entry, self.now, pending=True)
@@ -99,7 +99,7 @@ class Account:
             self.deliver(read, keys(rows), len(ids))
 
     def deliver(self, read: ReadPage, rows: Sequence[RowKey], total: int) -> PageRows[Any]:
-        """Deliver a page; every changed row shows work in progress."""
+        """Deliver a page whose changed rows all show work in progress."""
         found = self.schedule.page_finished(read, rows, total, self.now)
         for position, entry in found.changed:
             fingerprint = rows[position][1]
@@ -110,13 +110,13 @@ class Account:
         return found
 
     def mark_seen(self, entry: Entry) -> None:
-        """Record that an id was seen."""
+        """Record when an id was seen."""
         self.seen.setdefault(entry.id, []).append(self.now)
         if entry.duration_key[1] != self.where(entry.id):
             self.schedule.set_duration_key(entry, ("create", self.where(entry.id), ""))
 
     def reads(self, since: float = -1.0) -> set[str]:
-        """Return what was sent after that moment."""
+        """Return the reads sent after that moment."""
         return {text for at, text in self.log if at > since}
 
 
@@ -142,29 +142,29 @@ def located(count: int, watched: Iterable[str]) -> Account:
 # --- GET or LIST -------------------------------------------------------------------------------
 
 
-def test_single_id_is_got_and_never_listed() -> None:
-    """One pending id costs as much by GET, which is proof too."""
+def test_single_id_is_read_by_get() -> None:
+    """A single id is read by GET and never by list."""
     account = located(1000, ["id-3"])
     account.run(100)
     assert account.reads() == {"id-3"}
 
 
-def test_two_on_one_page_are_listed() -> None:
-    """From two on the page is cheaper; no GET goes beside it."""
+def test_two_on_one_page_are_read_by_list() -> None:
+    """Two ids on one page are read by list, without a GET."""
     account = located(150, ["id-3", "id-120"])
     account.run(100)
     assert account.reads() == {"page 1"}
 
 
-def test_two_on_pages_of_their_own_are_got() -> None:
-    """Each page would show one of them."""
+def test_two_on_different_pages_are_read_by_get() -> None:
+    """Two ids on different pages are read by GET."""
     account = located(1000, ["id-3", "id-999"])
     account.run(100)
     assert account.reads() == {"id-3", "id-999"}
 
 
-def test_pages_without_awaited_ids_are_skipped() -> None:
-    """Of ten pages the two that matter are read, as often as target_lag says."""
+def test_pages_without_watched_ids_are_skipped() -> None:
+    """Only pages with watched ids are read, every `target_lag`."""
     account = located(2000, named(30, 210) + named(30, 1800))
     account.run(100)
     assert account.reads() == {"page 2", "page 10"}
@@ -172,34 +172,34 @@ def test_pages_without_awaited_ids_are_skipped() -> None:
 
 
 def test_first_search_reads_each_page_once() -> None:
-    """Nothing is known: a walk over the pages, and not a GET for each of hundreds."""
+    """The first search reads each page once and sends no GETs."""
     account = Account(named(1000))
     account.watch(named(1000))
     account.run(4.0)
-    assert sorted(told for _, told in account.log) == [f"page {n}" for n in range(1, 6)]
+    assert sorted(sent for _, sent in account.log) == [f"page {n}" for n in range(1, 6)]
 
 
-def test_search_ends_where_all_are_found() -> None:
-    """Page, not walk: what was searched is not searched again while all are where they were."""
+def test_search_ends_once_all_are_located() -> None:
+    """A search ends once all ids are located."""
     account = located(1000, named(50, 950))
     account.run(100)
     assert account.reads() == {"page 5"}
 
 
-def test_search_ends_where_answers_take_no_time() -> None:
-    """Who is on no page is searched for once on each, though the clock stands still meanwhile."""
+def test_search_ends_when_responses_take_no_time() -> None:
+    """A search reads each page once even if responses take no time."""
     account = Account(named(600))
     account.watch(named(10, 9000))
     pages = []
-    while isinstance(ask := account.schedule.next_read(0.0, lambda: PLENTY), ReadPage):
-        pages.append(ask.number)
+    while isinstance(due := account.schedule.next_read(0.0, lambda: PLENTY), ReadPage):
+        pages.append(due.number)
         assert len(pages) < 20, "the search goes round and round"
-        account.reply(ask)
+        account.reply(due)
     assert sorted(pages) == [1, 2, 3]
 
 
-def test_newcomer_is_searched_for_on_pages_that_others_were_searched_on() -> None:
-    """Also if it came in the very moment in which they were asked for."""
+def test_new_id_is_searched_on_pages_in_flight() -> None:
+    """An id added while a page is in flight is searched on that page again."""
     account = Account(named(600))
     account.watch(named(10, 9000))
     first = account.schedule.next_read(0.0, lambda: PLENTY)
@@ -207,30 +207,30 @@ def test_newcomer_is_searched_for_on_pages_that_others_were_searched_on() -> Non
     assert isinstance(first, ReadPage)
     account.reply(first)
     account.run(12.0)
-    assert [told for _, told in account.log if told == f"page {first.number}"] == ["page 1"]
+    assert [sent for _, sent in account.log if sent == f"page {first.number}"] == ["page 1"]
 
 
-def test_who_is_searched_for_is_not_asked_for_besides() -> None:
-    """While the last pages of a search are in flight they are waited for."""
+def test_search_in_flight_sends_no_gets() -> None:
+    """No GETs are sent while a search has pages in flight."""
     account = Account(named(600))
     account.watch(named(600))
     first = account.schedule.next_read(0.0, lambda: PLENTY)
     assert isinstance(first, ReadPage)
     account.reply(first)
     account.run(30.0, answer=False)
-    assert sorted(told for _, told in account.log) == ["page 1", "page 2", "page 3"]
+    assert sorted(sent for _, sent in account.log) == ["page 1", "page 2", "page 3"]
 
 
-def test_who_is_not_found_is_asked_for_once_the_search_is_over() -> None:
-    """And not only when the pace is set anew."""
+def test_id_not_found_is_read_by_get_after_the_search() -> None:
+    """An id that was not found is read by GET as soon as the search is over."""
     account = located(150, named(3))
     account.watch(["gone-1", "gone-2"])
     account.run(6.0)
     assert account.reads() == {"page 1", "gone-1", "gone-2"}
 
 
-def test_what_lists_do_not_tell_is_got() -> None:
-    """A predicate's wait asks by GET, though its id is on a page that is read."""
+def test_unlisted_entry_is_read_by_get() -> None:
+    """A wait that needs the whole resource reads by GET, even if its page is read."""
     account = Account(named(100))
     account.watch(named(50))
     account.watch(["id-70"], listed=False)
@@ -238,8 +238,8 @@ def test_what_lists_do_not_tell_is_got() -> None:
     assert account.reads(12) == {"page 1", "id-70"}
 
 
-def test_page_on_which_one_is_left_is_no_longer_listed() -> None:
-    """When the others are done, the last one is asked for itself."""
+def test_last_id_on_a_page_is_read_by_get() -> None:
+    """The last watched id on a page is read by GET, and the page no longer."""
     account = located(200, ["id-1", "id-2"])
     item = account.entry("id-1")
     account.schedule.remove(item)
@@ -247,8 +247,8 @@ def test_page_on_which_one_is_left_is_no_longer_listed() -> None:
     assert account.reads() == {"id-2"}
 
 
-def test_nobody_awaited_is_nothing_asked() -> None:
-    """Also after everybody has left."""
+def test_nothing_is_due_without_watched_ids() -> None:
+    """No read is due without watched ids."""
     account = located(1000, named(300))
     for item in tuple(account.schedule):
         account.schedule.remove(item)
@@ -256,31 +256,31 @@ def test_nobody_awaited_is_nothing_asked() -> None:
     assert account.log == []
 
 
-# --- drift -------------------------------------------------------------------------------------
+# --- moving rows -------------------------------------------------------------------------------
 
 
-def test_id_that_moved_to_a_page_that_is_read_costs_no_get() -> None:
-    """Twenty deletes before it: the neighbour shows it within the period."""
+def test_id_that_moved_to_another_read_page_needs_no_get() -> None:
+    """An id that moved to another page that is read needs no GET."""
     account = located(1000, named(600, 100))
     del account.ids[:20]
     account.run(60)
-    assert {told for told in account.reads() if not told.startswith("page")} == set()
+    assert {sent for sent in account.reads() if not sent.startswith("page")} == set()
 
 
-def test_id_that_is_missing_is_asked_for_itself() -> None:
-    """Gone from all pages: a GET follows within 1.2 periods, and goes on: it may yet be there."""
+def test_missing_id_is_read_by_get() -> None:
+    """An id missing from all pages is read by GET within 1.2 intervals, repeatedly."""
     account = located(400, named(300))
     account.ids.remove("id-7")
     account.run(60)
-    missed = next(at for at, told in account.log if told == "page 1")
-    asked = [at for at, told in account.log if told == "id-7"]
-    assert asked[0] - missed <= 1.2 * LAG + 0.1
-    assert asked[-1] > 50
+    missed = next(at for at, sent in account.log if sent == "page 1")
+    gets = [at for at, sent in account.log if sent == "id-7"]
+    assert gets[0] - missed <= 1.2 * LAG + 0.1
+    assert gets[-1] > 50
     assert account.schedule.find(ref("id-7")) is not None
 
 
-def test_id_that_is_missing_from_a_lagging_list_is_found_again() -> None:
-    """A row that returns ends the GETs."""
+def test_id_missing_from_a_stale_list_is_found_again() -> None:
+    """A row that returns to the list ends the GETs."""
     account = located(200, named(100))
     account.ids.remove("id-7")
     account.run(30)
@@ -291,8 +291,8 @@ def test_id_that_is_missing_from_a_lagging_list_is_found_again() -> None:
     assert account.reads() == {"page 1"}
 
 
-def test_account_that_shrinks() -> None:
-    """Pages that are no more are not read; those who sat there are looked for."""
+def test_ids_of_removed_pages_are_searched() -> None:
+    """Pages that no longer exist are not read; their ids are searched."""
     account = located(1000, named(100, 900))
     account.ids = named(500) + named(100, 900)
     account.run(60)
@@ -301,16 +301,16 @@ def test_account_that_shrinks() -> None:
     assert account.reads() == {"page 3"}
 
 
-def test_page_that_fails_is_asked_again() -> None:
-    """At its next turn, and nobody on it is taken for missing."""
+def test_failed_page_is_read_again() -> None:
+    """A failed page is read again at its next turn, and its ids are not missing."""
     account = Account(named(100))
     account.watch(named(100))
     for _ in range(6):
-        while isinstance(ask := account.schedule.next_read(account.now, lambda: PLENTY), float):
-            account.now += max(ask, 0.001)
-        account.note(ask)
-        account.reply(ask, failed=account.now > 6)
-    assert [told for _, told in account.log] == ["page 1"] * 6
+        while isinstance(due := account.schedule.next_read(account.now, lambda: PLENTY), float):
+            account.now += max(due, 0.001)
+        account.note(due)
+        account.reply(due, failed=account.now > 6)
+    assert [sent for _, sent in account.log] == ["page 1"] * 6
     assert all(b - a >= LAG - 0.01 for (a, _), (b, _) in itertools.pairwise(account.log))
 
 
@@ -318,12 +318,12 @@ def test_page_that_fails_is_asked_again() -> None:
 
 
 def by_tens(id: str) -> str:
-    """Every tenth is in a region of its own."""
+    """Return the region of an id: every tenth is in the south."""
     return "south" if id.endswith("7") else "north"
 
 
 def spread(where: Callable[[str], str] = by_tens) -> Account:
-    """A thousand ids, of which fifty in the south are awaited, ten on each of five pages."""
+    """Return a thousand ids, with fifty watched in the south, ten on each of five pages."""
     account = Account(named(1000), where=where)
     account.watch(f"id-{n}" for n in range(7, 1000, 20))
     account.run(12.0)
@@ -331,27 +331,27 @@ def spread(where: Callable[[str], str] = by_tens) -> Account:
     return account
 
 
-def test_region_with_fewer_pages_is_swept_instead() -> None:
-    """One page of the region, where the whole list would take five a round."""
+def test_region_with_fewer_pages_is_read_instead() -> None:
+    """A region's single page replaces five pages of the account."""
     account = spread()
     account.run(100)
     assert account.reads() == {"page 1 south"}
     assert len(account.log) <= 21
 
 
-def test_region_that_is_no_shorter_is_tried_once() -> None:
-    """One request tells; from then on the whole list is swept."""
+def test_region_that_is_not_shorter_is_tried_once() -> None:
+    """A region whose list is not shorter is tried once."""
     account = spread(lambda _: "south")
     account.run(100)
     assert account.reads() == {f"page {n}" for n in range(1, 6)}
     everything = Account(named(1000), where=lambda _: "south")
     everything.watch(f"id-{n}" for n in range(7, 1000, 20))
     everything.run(300)
-    assert [told for _, told in everything.log].count("page 1 south") == 1
+    assert [sent for _, sent in everything.log].count("page 1 south") == 1
 
 
-def test_region_that_was_seen_to_be_large_is_not_tried() -> None:
-    """A thousand were awaited there: when few of them are left it still has five pages."""
+def test_region_known_to_be_large_is_not_tried() -> None:
+    """A region known to be large is not tried, even with few ids left."""
     account = Account(named(1000), where=lambda _: "south")
     account.watch(named(1000))
     account.run(30)
@@ -361,8 +361,8 @@ def test_region_that_was_seen_to_be_large_is_not_tried() -> None:
     assert "page 1 south" not in account.reads()
 
 
-def test_region_is_tried_again_by_those_who_come_later() -> None:
-    """What was learned of it is forgotten when nobody waits any more."""
+def test_region_is_tried_again_after_all_waits_ended() -> None:
+    """A region is tried again after all waits have ended."""
     account = spread(lambda _: "south")
     for item in tuple(account.schedule):
         account.schedule.remove(item)
@@ -374,8 +374,8 @@ def test_region_is_tried_again_by_those_who_come_later() -> None:
     assert account.reads() == {"page 1 south"}
 
 
-def test_who_is_elsewhere_brings_the_whole_list_back() -> None:
-    """Nobody is missed, wherever they turn out to be."""
+def test_id_in_another_region_brings_back_the_account_list() -> None:
+    """An id in another region brings back the account's list, and none is missed."""
     account = spread()
     account.watch(f"id-{n}" for n in range(8, 1000, 20))
     account.run(30)
@@ -385,8 +385,8 @@ def test_who_is_elsewhere_brings_the_whole_list_back() -> None:
     assert all(max(account.seen[item.id]) > began for item in account.schedule)
 
 
-def test_answers_of_a_list_that_is_swept_no_more_place_nobody() -> None:
-    """A page of the whole account that was under way says nothing about the region's."""
+def test_late_page_of_the_account_locates_no_id() -> None:
+    """A late page of the account locates no id in the region's list."""
     account = Account(named(1000), where=by_tens)
     account.watch(f"id-{n}" for n in range(7, 1000, 20))
     account.run(12.0)
@@ -396,26 +396,26 @@ def test_answers_of_a_list_that_is_swept_no_more_place_nobody() -> None:
     assert account.reads() == {"page 1 south"}
 
 
-# --- asking ------------------------------------------------------------------------------------
+# --- scheduling --------------------------------------------------------------------------------
 
 
-def test_nothing_is_asked_twice_while_it_is_in_flight() -> None:
-    """An answer that takes minutes is waited for: pages, GETs and the search alike."""
+def test_no_read_is_repeated_while_in_flight() -> None:
+    """No read is repeated while it is in flight: page, GET or search."""
     account = located(1000, [*named(300), "id-999"])
     account.run(600, answer=False)
-    assert sorted(told for _, told in account.log) == ["id-999", "page 1", "page 2"]
+    assert sorted(sent for _, sent in account.log) == ["id-999", "page 1", "page 2"]
 
 
-def test_hastened_item_is_asked_for_itself_at_once() -> None:
-    """A look wanted now does not wait for its page's turn."""
+def test_id_due_by_now_is_read_by_get() -> None:
+    """An id that is due by now is read by GET immediately."""
     account = located(100, named(50))
     item = account.entry("id-9")
     account.schedule.request_by(item, account.now)
     assert account.schedule.next_read(account.now, lambda: PLENTY) == ReadOne(item)
 
 
-def test_hastened_item_survives_a_new_plan() -> None:
-    """What else is planned in that moment does not take it back."""
+def test_id_due_by_now_survives_a_new_plan() -> None:
+    """A read that is due by now stays due when a new plan is made."""
     account = located(100, named(50))
     item = account.entry("id-9")
     account.schedule.request_by(item, account.now)
@@ -423,8 +423,8 @@ def test_hastened_item_survives_a_new_plan() -> None:
     assert account.schedule.next_read(account.now, lambda: PLENTY) == ReadOne(item)
 
 
-def test_new_watch_of_an_unchanged_row_is_located() -> None:
-    """The row showed an id that was not watched until now; no GET is needed."""
+def test_new_id_on_an_unchanged_row_is_located() -> None:
+    """A new id on an unchanged row is located without a GET."""
     account = located(150, named(50))
     account.watch(["id-98", "id-99"])
     account.run(12.0)
@@ -436,7 +436,7 @@ PAGE_1 = ReadPage(1)
 
 
 def test_only_changed_rows_are_examined() -> None:
-    """The others are reported as unchanged."""
+    """Only changed rows are examined; the others are reported as unchanged."""
     account = located(150, named(50))
     rows = keys(account.ids)
     rows[7] = ("id-7", 1)
@@ -446,7 +446,7 @@ def test_only_changed_rows_are_examined() -> None:
 
 
 def test_dirty_row_is_examined_again() -> None:
-    """Someone else began to wait for it, to whom no read has shown anything."""
+    """A dirty row is examined again, for waits that have seen no read yet."""
     account = located(150, named(50))
     account.schedule.mark_dirty(account.entry("id-9"))
     found = account.deliver(PAGE_1, keys(account.ids), 150)
@@ -454,7 +454,7 @@ def test_dirty_row_is_examined_again() -> None:
 
 
 def test_row_that_looks_settled_is_examined_until_it_is_confirmed() -> None:
-    """The first time a GET is due; while that is queued, none is added."""
+    """A row that looks settled is examined until a GET confirms it; one GET is queued."""
     account = located(150, named(50))
     entry, rows = account.entry("id-9"), keys(account.ids)
     rows[9] = ("id-9", 1)
@@ -467,8 +467,8 @@ def test_row_that_looks_settled_is_examined_until_it_is_confirmed() -> None:
     assert account.schedule.confirms == 1
 
 
-def test_refuted_row_is_not_confirmed_again_at_once() -> None:
-    """The pause doubles with each refutation, and another row state is confirmed at once."""
+def test_refuted_row_is_confirmed_after_a_pause() -> None:
+    """The interval doubles after each refutation; a changed row is confirmed immediately."""
     account = located(150, named(50))
     entry, schedule = account.entry("id-9"), account.schedule
     pauses = []
@@ -485,7 +485,7 @@ def test_refuted_row_is_not_confirmed_again_at_once() -> None:
 
 
 def test_refuted_confirmation_adds_no_second_schedule() -> None:
-    """The resource is read with its page, not by a GET of its own besides."""
+    """A refuted resource is read with its page, not by GETs of its own."""
     account = located(150, named(50))
     entry = account.entry("id-9")
     account.schedule.request_confirm(entry)
@@ -497,7 +497,7 @@ def test_refuted_confirmation_adds_no_second_schedule() -> None:
 
 
 def test_unwanted_confirmation_is_dropped() -> None:
-    """Nobody awaits the entry any more when its turn comes."""
+    """A confirmation is dropped if its entry is no longer wanted."""
     account = located(150, named(50))
     entry = account.entry("id-9")
     account.schedule.request_confirm(entry)
@@ -506,7 +506,7 @@ def test_unwanted_confirmation_is_dropped() -> None:
 
 
 def test_total_that_lags_behind_its_own_page() -> None:
-    """An id shown beyond the last page is located there, and may be removed."""
+    """An id beyond the last page is located there and can be removed."""
     account = Account(named(450))
     account.watch(["id-440", "id-441"])
     account.deliver(ReadPage(3), keys(named(50, 400)), 390)
@@ -517,13 +517,13 @@ def test_total_that_lags_behind_its_own_page() -> None:
 
 
 def test_pages_are_never_read_closer_than_target_lag() -> None:
-    """No page is read twice within target_lag, whoever is added meanwhile."""
+    """No page is read twice within `target_lag`, whatever ids are added."""
     account = located(1000, named(500))
     for n in range(20):
         account.watch([f"id-{600 + n}"])
         account.run(1.7)
-    for told in account.reads():
-        times = [at for at, what in account.log if what == told]
+    for sent in account.reads():
+        times = [at for at, what in account.log if what == sent]
         assert all(b - a >= LAG - 0.01 for a, b in itertools.pairwise(times))
 
 
@@ -539,7 +539,7 @@ _events = st.lists(
 
 
 def apply(account: Account, event: Event, fresh: "itertools.count[int]") -> None:
-    """One thing that happens to the account or to those who wait."""
+    """Apply an event to the account or to its watched ids."""
     what, at, count = event
     made = [f"new-{next(fresh)}" for _ in range(count)]
     at = at * len(account.ids) // 1000
@@ -556,16 +556,16 @@ def apply(account: Account, event: Event, fresh: "itertools.count[int]") -> None
         for item in tuple(account.schedule)[at % 7 :: 7]:
             account.schedule.remove(item)
     elif what == "fail":
-        ask = account.schedule.next_read(account.now, lambda: account.quota)
-        if not isinstance(ask, float):
+        due = account.schedule.next_read(account.now, lambda: account.quota)
+        if not isinstance(due, float):
             account.now += LATENCY
-            account.reply(ask, failed=True)
+            account.reply(due, failed=True)
 
 
 @settings(max_examples=60, deadline=None)
 @given(start=st.integers(0, 700), events=_events)
-def test_nobody_is_ever_forgotten(start: int, events: list[Event]) -> None:
-    """Creates, deletes, failures between reads: each awaited id is seen or asked for in bounds."""
+def test_every_watched_id_is_read(start: int, events: list[Event]) -> None:
+    """Every watched id is seen or read within bounds, whatever creates, deletes and failures."""
     account, fresh = Account(named(start)), itertools.count()
     account.watch(account.ids[::3])
     for event in events:
@@ -573,8 +573,8 @@ def test_nobody_is_ever_forgotten(start: int, events: list[Event]) -> None:
         account.run(1.3)
     began = account.now
     account.run(25.0)
-    awaited = [item.id for item in account.schedule]
-    last = {id: max(account.seen.get(id, [-math.inf])) for id in awaited}
+    watched = [item.id for item in account.schedule]
+    last = {id: max(account.seen.get(id, [-math.inf])) for id in watched}
     assert [id for id, at in last.items() if at < began] == []
     account.run(15.0)
-    assert all(max(account.seen[id]) > began + 20 for id in awaited)
+    assert all(max(account.seen[id]) > began + 20 for id in watched)

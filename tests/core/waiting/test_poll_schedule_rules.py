@@ -1,4 +1,4 @@
-"""The poll schedule's times in exact figures, and when it plans the pace again."""
+"""Tests of the poll schedule's times in exact figures, and of when it plans the pace."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ def entry(id: str, *, started_at: float = 0.0, listed: bool = True, key: str = "
 
 @define
 class Polled:
-    """A schedule that is driven by hand; counts how often it plans the pace."""
+    """A schedule driven by hand, which counts how often it plans the pace."""
 
     schedule: PollSchedule[Any]
     plans: int = 0
@@ -50,12 +50,12 @@ class Polled:
         return made
 
     def add(self, one: Entry) -> None:
-        """Watch one more."""
+        """Watch one more entry."""
         self.entries[one.id] = one
         self.schedule.add(one)
 
     def next(self, now: float) -> Any:
-        """Return what is due: an id, a page number, or a pause."""
+        """Return what is due: an id, a page number, or the seconds until then."""
         read = self.schedule.next_read(now, self._quota)
         if isinstance(read, ReadOne):
             return read.entry.id
@@ -66,7 +66,7 @@ class Polled:
         return PLENTY
 
     def page(self, number: int, ids: Sequence[str], now: float, total: int | None = None) -> None:
-        """Deliver a page whose rows are all as before and pending."""
+        """Deliver a page whose rows are all unchanged and pending."""
         rows = [(id, 1) for id in ids]
         read = ReadPage(number)
         found = self.schedule.page_finished(read, rows, len(ids) if total is None else total, now)
@@ -92,7 +92,7 @@ def located(*ids: str, others: int = 0) -> Polled:
 
 @pytest.mark.parametrize(("lag", "pause"), [(5.0, 10.0), (50.0, 50.0), (1000.0, 600.0)])
 def test_plans_every_ten_seconds_or_every_target_lag(lag: float, pause: float) -> None:
-    """But every ten minutes at the latest."""
+    """The pace is planned every 10 s or `target_lag`, every ten minutes at the latest."""
     polled = Polled.make(policy=PollPolicy(target_lag=lag))
     assert polled.next(100.0) == pause
     assert polled.schedule.due_at == 100.0 + pause
@@ -102,8 +102,8 @@ def test_plans_every_ten_seconds_or_every_target_lag(lag: float, pause: float) -
     assert polled.plans == 2
 
 
-def test_pause_ends_with_the_next_plan() -> None:
-    """Or earlier, when something is due."""
+def test_wait_ends_with_the_next_plan() -> None:
+    """The wait ends with the next plan, or earlier when a read is due."""
     polled = located("a", "b")
     assert polled.next(3.0) == 2.0
     assert polled.schedule.due_at == 5.0
@@ -114,7 +114,7 @@ def test_pause_ends_with_the_next_plan() -> None:
 
 
 def test_unchanged_page_is_not_planned_again() -> None:
-    """Its next read follows from the present pace."""
+    """An unchanged page needs no new plan: its next read follows from the current pace."""
     polled = located("a", "b")
     assert polled.next(5.0) == ("page", 1)
     plans = polled.plans
@@ -126,7 +126,7 @@ def test_unchanged_page_is_not_planned_again() -> None:
 
 @pytest.mark.parametrize(("left", "again"), [(3, False), (2, False), (1, True)])
 def test_planned_again_when_a_page_is_not_worth_reading(left: int, again: bool) -> None:
-    """One resource on a page is read by GET; two are not."""
+    """A page with one watched id left is planned again, with two it is not."""
     polled = located("a", "b", "c", "d")
     for id in ("a", "b", "c")[: 4 - left]:
         plans = polled.plans
@@ -138,7 +138,7 @@ def test_planned_again_when_a_page_is_not_worth_reading(left: int, again: bool) 
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_planned_again_for_a_new_entry(listed: bool) -> None:
-    """At once, however it is read."""
+    """A new entry is planned immediately."""
     polled = located("a", "b")
     plans = polled.plans
     polled.add(entry("c", listed=listed))
@@ -148,7 +148,7 @@ def test_planned_again_for_a_new_entry(listed: bool) -> None:
 
 
 def test_planned_again_when_an_entry_is_read_by_get() -> None:
-    """Its page may not be worth reading any more; a second time nothing changes."""
+    """An entry read by GET is planned once: its page may not be worth reading any more."""
     polled = located("a", "b", "c")
     plans = polled.plans
     polled.schedule.read_by_get(polled.entries["a"])
@@ -163,7 +163,7 @@ def test_planned_again_when_an_entry_is_read_by_get() -> None:
 
 
 def test_planned_again_when_a_distribution_changes() -> None:
-    """Of any kind."""
+    """A change of any distribution is planned."""
     polled = located("a", "b")
     plans = polled.plans
     polled.schedule.distributions_changed()
@@ -173,32 +173,32 @@ def test_planned_again_when_a_distribution_changes() -> None:
     assert polled.plans == plans + 2
 
 
-# --- what the pace is planned from -------------------------------------------------------------
+# --- inputs of the plan ------------------------------------------------------------------------
 
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[PendingLoad]:
-    """Return what the last plan was made from."""
+    """Return the loads that the last plan was made from."""
     seen: list[PendingLoad] = []
     plan = pacing.plan_pace
 
-    def spy(given: Sequence[PendingLoad], *rest: Any) -> tuple[PollPace, list[float]]:
-        seen[:] = given
-        return plan(given, *rest)
+    def spy(planned: Sequence[PendingLoad], *rest: Any) -> tuple[PollPace, list[float]]:
+        seen[:] = planned
+        return plan(planned, *rest)
 
     monkeypatch.setattr(poll_schedule, "plan_pace", spy)
     return seen
 
 
-def laws(key: DurationKey) -> DurationDistribution | None:
+def distributions(key: DurationKey) -> DurationDistribution | None:
     """Return the distributions of two kinds."""
     return {"create": LAW, "update": OTHER_LAW}.get(key[0])
 
 
 def test_load_of_one_resource(loads: list[PendingLoad]) -> None:
-    """Its age, its kind, and when it was read."""
+    """The load of one resource has its age, its kind and its last read."""
     polled = Polled.make(
-        entry("a", started_at=100.0, listed=False, key="create"), distribution=laws
+        entry("a", started_at=100.0, listed=False, key="create"), distribution=distributions
     )
     polled.next(150.0)
     assert loads == [PendingLoad(1, 50.0, 50.0, LAW, ("create", "", ""), -math.inf)]
@@ -210,10 +210,11 @@ def test_load_of_one_resource(loads: list[PendingLoad]) -> None:
 
 @pytest.mark.parametrize("order", ["abc", "cba"])
 def test_load_of_a_page(loads: list[PendingLoad], order: str) -> None:
-    """Between the ages of its first and its last row, whichever is older."""
+    """The load of a page spans the ages of its first and last row, in any order."""
     starts = {"a": 100.0, "b": 120.0, "c": 130.0}
     polled = Polled.make(
-        *(entry(id, started_at=at, key="create") for id, at in starts.items()), distribution=laws
+        *(entry(id, started_at=at, key="create") for id, at in starts.items()),
+        distribution=distributions,
     )
     polled.next(150.0)
     polled.page(1, order, 151.0)
@@ -235,9 +236,10 @@ def test_load_of_a_page(loads: list[PendingLoad], order: str) -> None:
 def test_load_of_different_kinds(
     loads: list[PendingLoad], kinds: tuple[str, str], expected: DurationDistribution | None
 ) -> None:
-    """The first row's distribution; none if one of the two has none."""
+    """The load of a page has a distribution only if its first and last row have one."""
     polled = Polled.make(
-        *(entry(id, key=kind) for id, kind in zip("ab", kinds, strict=True)), distribution=laws
+        *(entry(id, key=kind) for id, kind in zip("ab", kinds, strict=True)),
+        distribution=distributions,
     )
     polled.next(1.0)
     polled.page(1, "ab", 1.0)
@@ -246,7 +248,7 @@ def test_load_of_different_kinds(
 
 
 def test_age_is_never_negative(loads: list[PendingLoad]) -> None:
-    """A change may have been accepted a moment later than the plan's time."""
+    """An age is never negative, even if a change was accepted after the plan's time."""
     polled = Polled.make(entry("a", started_at=10.0, listed=False))
     polled.next(9.0)
     assert (loads[0].oldest, loads[0].youngest) == (0.0, 0.0)
@@ -257,13 +259,13 @@ def test_age_is_never_negative(loads: list[PendingLoad]) -> None:
 
 @pytest.mark.parametrize(("now", "due"), [(4.998, False), (4.9995, True), (5.0, True)])
 def test_due_within_a_millisecond_is_due_now(now: float, due: bool) -> None:
-    """Sums of floats need not meet a moment exactly."""
+    """A read due within a millisecond is due now: sums of floats are inexact."""
     found = located("a", "b").next(now)
     assert found == (("page", 1) if due else pytest.approx(5.0 - now))
 
 
 def test_page_is_read_again_one_interval_after_its_answer() -> None:
-    """Not after it was requested; and never twice at once."""
+    """A page is read one interval after its response, and never twice at once."""
     polled = located("a", "b")
     assert polled.next(5.0) == ("page", 1)
     assert isinstance(polled.next(6.0), float)
@@ -274,7 +276,7 @@ def test_page_is_read_again_one_interval_after_its_answer() -> None:
 
 @pytest.mark.parametrize("end", ["fail", "cancel"])
 def test_unanswered_page_is_read_again_one_interval_later(end: str) -> None:
-    """A failed read counts when it failed, a cancelled one when it was sent."""
+    """An interval counts from the end of a failed read, or the start of a cancelled one."""
     polled = Polled.make(entry("a"), entry("b"), policy=PollPolicy(target_lag=2.0))
     polled.next(0.0)
     polled.page(1, "ab", 0.0)
@@ -290,7 +292,7 @@ def test_unanswered_page_is_read_again_one_interval_later(end: str) -> None:
 
 
 def test_cancelled_get_is_read_again_one_interval_after_its_request() -> None:
-    """Whether it was to confirm or not."""
+    """A cancelled GET is read again one interval after its request, confirming or not."""
     polled = Polled.make(entry("a", listed=False))
     one = polled.entries["a"]
     assert polled.next(3.0) == "a"
@@ -301,8 +303,8 @@ def test_cancelled_get_is_read_again_one_interval_after_its_request() -> None:
 
 
 @pytest.mark.parametrize("end", ["fail", "cancel"])
-def test_page_of_a_list_that_is_not_read_any_more(end: str) -> None:
-    """It changes nothing about this list's page of the same number."""
+def test_late_page_of_another_list(end: str) -> None:
+    """A late page of another list does not change this list's page of that number."""
     polled = located("a", "b")
     assert polled.next(5.0) == ("page", 1)
     stale = ReadPage(1, "tor1")
@@ -316,7 +318,7 @@ def test_page_of_a_list_that_is_not_read_any_more(end: str) -> None:
 
 
 def test_missing_id_is_read_by_get_after_more_than_an_interval() -> None:
-    """Its new page is probably read before: 1.2 intervals."""
+    """A missing id is read by GET after 1.2 intervals."""
     polled = located("a", "b", "c")
     assert polled.next(5.0) == ("page", 1)
     polled.page(1, ["a", "b"], 5.0, total=3)
@@ -330,8 +332,8 @@ def test_missing_id_is_read_by_get_after_more_than_an_interval() -> None:
     assert polled.plans == plans + 1  # it is searched from now on
 
 
-def test_read_is_due_by_the_time_asked_for() -> None:
-    """The earliest of several wins; a read in between serves."""
+def test_read_is_due_by_the_requested_time() -> None:
+    """The earliest due time wins, and a read in between satisfies it."""
     polled = located("a", "b")
     one = polled.entries["a"]
     polled.schedule.request_by(one, 3.0)
@@ -351,7 +353,7 @@ def test_read_is_due_by_the_time_asked_for() -> None:
 
 
 def test_search_sends_several_pages_at_once() -> None:
-    """Each page that may show the id, the last one first."""
+    """A search sends each page that may show the id, the last one first."""
     polled = Polled.make(entry("a"))
     assert polled.next(0.0) == "a"  # one resource costs as much as one page
     polled.get("a", 0.1)
@@ -364,7 +366,7 @@ def test_search_sends_several_pages_at_once() -> None:
 
 
 def test_searched_page_is_not_searched_again_within_an_interval() -> None:
-    """Ids that are added later wait for it."""
+    """A searched page is not read again within an interval for ids added later."""
     polled = located("a", "b")
     for id in "cdef":
         polled.add(entry(id))
@@ -375,8 +377,8 @@ def test_searched_page_is_not_searched_again_within_an_interval() -> None:
 # --- confirmations -----------------------------------------------------------------------------
 
 
-def test_pause_after_refuted_confirmations_doubles() -> None:
-    """From `target_lag` up to `max_interval`."""
+def test_interval_after_refuted_confirmations_doubles() -> None:
+    """The interval after refuted confirmations doubles from `target_lag` to `max_interval`."""
     polled = Polled.make(entry("a"), policy=PollPolicy(target_lag=5.0, max_interval=15.0))
     one, pauses = polled.entries["a"], []
     for now in (0.0, 100.0, 200.0, 300.0):
@@ -385,8 +387,8 @@ def test_pause_after_refuted_confirmations_doubles() -> None:
     assert pauses == [5.0, 10.0, 15.0, 15.0]
 
 
-def test_refuted_row_may_ask_again_after_the_pause_or_when_it_changes() -> None:
-    """The same fingerprint not before."""
+def test_refuted_row_is_confirmed_again_after_the_interval_or_a_change() -> None:
+    """A refuted row is confirmed again after the interval, or when it changes."""
     polled = located("a", "b")
     one, schedule = polled.entries["a"], polled.schedule
 
@@ -404,7 +406,7 @@ def test_refuted_row_may_ask_again_after_the_pause_or_when_it_changes() -> None:
 
 
 def test_confirmation_is_requested_once() -> None:
-    """And sent once, unless it is under way or not wanted any more."""
+    """A confirmation is sent once, unless it is in flight or no longer wanted."""
     polled = located("a", "b")
     one, schedule = polled.entries["a"], polled.schedule
     schedule.request_confirm(one)
@@ -421,7 +423,7 @@ def test_confirmation_is_requested_once() -> None:
 
 
 def test_pending_row_and_pending_get_are_remembered() -> None:
-    """When it was last found unsettled."""
+    """A pending row and a pending GET record when the resource was last unsettled."""
     polled = located("a", "b")
     one, schedule = polled.entries["a"], polled.schedule
     assert one.last_pending_at == 0.0
@@ -450,24 +452,24 @@ def test_pending_row_and_pending_get_are_remembered() -> None:
     ],
 )
 def test_page_count(number: int, rows: int, total: int, pages: int) -> None:
-    """From the total, unless a page beyond it shows rows."""
+    """The page count follows the total, unless a later page shows rows."""
     polled = Polled.make(entry("a"), entry("b"))
     polled.page(number, [f"other-{n}" for n in range(rows)], 0.0, total=total)
     assert polled.schedule.page_count == pages
 
 
-def test_unknown_total_tells_nothing() -> None:
-    """Not every answer shows one."""
+def test_unknown_total_keeps_the_page_count() -> None:
+    """An unknown total keeps the page count."""
     polled = Polled.make(entry("a"), entry("b"))
     polled.schedule.page_finished(ReadPage(1), [], None, 0.0)
     assert polled.schedule.page_count is None
 
 
-# --- states that nothing has happened to -------------------------------------------------------
+# --- initial states ----------------------------------------------------------------------------
 
 
 def test_new_entry() -> None:
-    """It was never read, and nothing keeps it from being read or confirmed."""
+    """A new entry was never read, and can be read and confirmed."""
     one: Entry = PollEntry(ref=ResourceRef("thing", "a"))
     assert (one.paced_from, one.sent_at, one.read_at) == (-math.inf, -math.inf, -math.inf)
     assert (one.due_at, one.due_by, one.joined_at, one.started_at) == (0.0, math.inf, 0.0, 0.0)
@@ -476,12 +478,12 @@ def test_new_entry() -> None:
     assert (one.last_pending_at, one.first_ready_at, one.watchers) == (None, None, ())
 
 
-# --- what follows a read without a new plan ----------------------------------------------------
+# --- reads without a new plan ------------------------------------------------------------------
 
 
 @pytest.fixture
 def intervals(monkeypatch: pytest.MonkeyPatch) -> list[PendingLoad]:
-    """Return what the intervals after single reads were computed from."""
+    """Return the loads from which single intervals were computed."""
     seen: list[PendingLoad] = []
     interval = pacing.read_interval
 
@@ -494,8 +496,8 @@ def intervals(monkeypatch: pytest.MonkeyPatch) -> list[PendingLoad]:
 
 
 def test_get_is_followed_by_the_next_without_a_plan(intervals: list[PendingLoad]) -> None:
-    """One interval after its answer."""
-    polled = Polled.make(entry("a", started_at=-20.0, listed=False), distribution=laws)
+    """A GET is followed by the next one interval after its response."""
+    polled = Polled.make(entry("a", started_at=-20.0, listed=False), distribution=distributions)
     assert polled.next(0.0) == "a"
     polled.get("a", 1.0)
     assert [(load.count, load.oldest, load.read_at) for load in intervals] == [(1, 21.0, 1.0)]
@@ -505,7 +507,7 @@ def test_get_is_followed_by_the_next_without_a_plan(intervals: list[PendingLoad]
 
 
 def test_page_is_followed_by_the_next_without_a_plan(intervals: list[PendingLoad]) -> None:
-    """Computed from its first and its last row."""
+    """A page is followed by the next; the interval uses its first and last row."""
     polled = Polled.make(
         *(entry(id, started_at=-at) for id, at in zip("abc", (30, 20, 10), strict=True))
     )
@@ -518,8 +520,8 @@ def test_page_is_followed_by_the_next_without_a_plan(intervals: list[PendingLoad
     assert (load.count, load.oldest, load.youngest, load.read_at) == (3, 35.0, 15.0, 5.0)
 
 
-def test_answer_about_a_removed_entry_schedules_nothing() -> None:
-    """It may still be under way."""
+def test_response_for_a_removed_entry_schedules_nothing() -> None:
+    """A response for a removed entry schedules nothing."""
     polled = Polled.make(entry("a", listed=False), entry("b", listed=False))
     first = polled.next(0.0)
     second = polled.next(0.0)
@@ -532,7 +534,7 @@ def test_answer_about_a_removed_entry_schedules_nothing() -> None:
 
 
 def test_page_that_shows_a_single_id_is_followed_by_a_get() -> None:
-    """Read for another one's sake; an equal page needs no plan."""
+    """A page that shows a single watched id is followed by a GET."""
     polled = Polled.make(entry("a"))
     polled.next(0.0)
     polled.page(1, ["a", "x"], 0.5)
@@ -545,11 +547,11 @@ def test_page_that_shows_a_single_id_is_followed_by_a_get() -> None:
     assert polled.plans == plans
 
 
-# --- what is in flight -------------------------------------------------------------------------
+# --- reads in flight ---------------------------------------------------------------------------
 
 
 def test_which_page_may_show_an_entry() -> None:
-    """Its own; any page while its own is unknown; none if lists do not show it."""
+    """An entry may be on its own page, on any page while unlocated, or on none."""
     polled = located("a", "b", others=300)
     schedule, one = polled.schedule, polled.entries["a"]
     schedule.page_finished(ReadPage(1), [("a", 1), ("b", 1)], 600, 1.0)
@@ -569,7 +571,7 @@ def test_which_page_may_show_an_entry() -> None:
 
 
 def test_search_is_planned_from_all_unlocated_entries(loads: list[PendingLoad]) -> None:
-    """From the first and the last of them, and the one that has waited longest."""
+    """The load of a search spans all unlocated entries."""
     polled = Polled.make(
         *(entry(id, started_at=-at) for id, at in zip("abc", (30, 20, 10), strict=True))
     )
@@ -581,8 +583,8 @@ def test_search_is_planned_from_all_unlocated_entries(loads: list[PendingLoad]) 
     assert (load.count, load.oldest, load.youngest, load.read_at) == (3, 35.0, 15.0, -2.0)
 
 
-def test_pages_that_are_gone_are_forgotten() -> None:
-    """When the list grows again they may be read at once."""
+def test_removed_pages_are_forgotten() -> None:
+    """Removed pages are forgotten: they can be read immediately when the list grows."""
     polled = located("a", "b")
     polled.page(1, "ab", 0.0, total=600)
     polled.page(3, "", 0.0, total=600)
@@ -594,7 +596,7 @@ def test_pages_that_are_gone_are_forgotten() -> None:
 
 
 def test_removed_entry_is_not_read() -> None:
-    """Though it is scheduled already; the other one is, at its time."""
+    """A removed entry is not read, even if it is scheduled; the other one is."""
     polled = Polled.make(entry("a", listed=False), entry("b", listed=False))
     assert {polled.next(0.0), polled.next(0.0)} == {"a", "b"}
     polled.get("a", 1.0)
@@ -632,8 +634,8 @@ def answered(polled: Polled, ids: str, total: int | None, now: float = 1.0) -> l
     return [one.id for _, one in found.changed]
 
 
-def test_first_page_of_a_shorter_list_is_used_at_once() -> None:
-    """The read that was to find out how long it is shows rows as well."""
+def test_first_page_of_a_shorter_list_is_used_immediately() -> None:
+    """The first page of a region's shorter list is used immediately."""
     polled = spread()
     assert read_of(polled, 0.0) == ReadPage(1, "atl1")
     assert answered(polled, "abcd", 4) == ["a", "b", "c", "d"]
@@ -643,7 +645,7 @@ def test_first_page_of_a_shorter_list_is_used_at_once() -> None:
 
 @pytest.mark.parametrize("total", [600, None])
 def test_list_that_is_not_shorter_or_does_not_say_so_is_not_used(total: int | None) -> None:
-    """Its rows would be taken for those of the account's first page."""
+    """A region's list that is not shorter, or shows no total, is not used."""
     polled = spread()
     read_of(polled, 0.0)
     assert answered(polled, "abcd", total) == []
@@ -652,7 +654,7 @@ def test_list_that_is_not_shorter_or_does_not_say_so_is_not_used(total: int | No
 
 
 def test_late_page_of_the_account_is_ignored() -> None:
-    """While the region's list is read."""
+    """A late page of the account is ignored while the region's list is read."""
     polled = spread()
     read_of(polled, 0.0)
     answered(polled, "abcd", 4)
@@ -661,7 +663,7 @@ def test_late_page_of_the_account_is_ignored() -> None:
 
 
 def test_ids_that_the_regions_first_page_does_not_show_are_not_searched_on_it() -> None:
-    """It was read just now; they are read by GET."""
+    """Ids not on the region's first page are read by GET, not searched on it."""
     polled = spread()
     read_of(polled, 0.0)
     assert answered(polled, "ab", 2) == ["a", "b"]
@@ -669,8 +671,8 @@ def test_ids_that_the_regions_first_page_does_not_show_are_not_searched_on_it() 
     assert {one.entry.id for one in reads if isinstance(one, ReadOne)} == {"c", "d"}
 
 
-def test_region_is_left_at_once_when_something_is_elsewhere() -> None:
-    """The account's list shows everything."""
+def test_region_is_left_when_an_id_is_in_another_region() -> None:
+    """The region's list is left immediately when an id is in another region."""
     polled = spread()
     read_of(polled, 0.0)
     answered(polled, "abcd", 4)
@@ -681,8 +683,8 @@ def test_region_is_left_at_once_when_something_is_elsewhere() -> None:
     assert read_of(polled, 6.1) == ReadPage(1, None)
 
 
-def test_no_region_is_tried_while_something_is_searched() -> None:
-    """Nor where the provider's lists have no regions."""
+def test_no_region_is_tried_during_a_search() -> None:
+    """No region is tried during a search, or where lists have no regions."""
     polled = spread()
     for id in "efgh":
         polled.add(entry(id, key="create"))

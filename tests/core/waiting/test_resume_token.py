@@ -1,4 +1,4 @@
-"""Resume tokens: what goes in comes out, and damage is told."""
+"""Tests of resume tokens: round trips, and errors for damaged ones."""
 
 import base64
 from typing import Any
@@ -42,9 +42,9 @@ _cases = st.builds(
 
 
 def token(expectation: Expectation | None = None, **fields: Any) -> ResumeToken:
-    """A token of some wait."""
+    """Return a token of some wait."""
     expectation = expectation or Expectation(action=Action.CREATE, accepted_at=1.0)
-    told = {
+    payload = {
         "provider": "p",
         "base_url": "https://api.test",
         "resource": ResourceRef("thing", "id-1"),
@@ -53,14 +53,14 @@ def token(expectation: Expectation | None = None, **fields: Any) -> ResumeToken:
         "started_at": 1.5e9,
         **fields,
     }
-    return ResumeToken(**told)
+    return ResumeToken(**payload)
 
 
 @given(expectation=_cases, id=_texts, scope=st.none() | _texts, until=st.none() | st.floats(0, 4e9))
 def test_round_trip_keeps_everything(
     expectation: Expectation, id: str, scope: str | None, until: float | None
 ) -> None:
-    """The case of another process is this one's, but for the moment from which reads count."""
+    """A token keeps the whole expectation except the time from which reads count."""
     sent = token(expectation, resource=ResourceRef("thing", id), scope=scope, deadline_at=until)
     back = ResumeToken.decode(sent.encode())
     assert evolve(back, baseline={}) == evolve(sent, baseline={})
@@ -68,7 +68,7 @@ def test_round_trip_keeps_everything(
 
 
 def test_token_is_text_for_urls_variables_and_logs() -> None:
-    """No padding, no quoting, one line; white space around it does no harm."""
+    """A token is one line without padding or quoting; surrounding white space is ignored."""
     text = token(resource=ResourceRef("thing", "ä/?&=")).encode()
     assert text.isascii()
     assert not set(text) & set("=+/ \n&?")
@@ -77,15 +77,15 @@ def test_token_is_text_for_urls_variables_and_logs() -> None:
 
 @given(text=st.text(max_size=60))
 def test_any_text_is_a_token_or_an_input_error(text: str) -> None:
-    """Never a traceback from base64 or JSON."""
+    """Any text is a token or raises `ValueError`."""
     with pytest.raises(InvalidInputError, match="resume token"):
         ResumeToken.decode(text)
 
 
 @settings(max_examples=150, deadline=None)
 @given(at=st.integers(0, 10_000), letter=st.sampled_from("Aa0_-.é"), cut=st.booleans())
-def test_damaged_token_is_read_or_refused(at: int, letter: str, cut: bool) -> None:
-    """One letter changed, or the end cut off."""
+def test_damaged_token_is_read_or_rejected(at: int, letter: str, cut: bool) -> None:
+    """A token with one letter changed, or cut off, is read or rejected."""
     text = token(
         Expectation(action=Action.UPDATE, accepted_at=0.0, before=ResourceVersion(spec_version=3))
     ).encode()
@@ -99,16 +99,16 @@ def test_damaged_token_is_read_or_refused(at: int, letter: str, cut: bool) -> No
 
 
 def encoded(value: Any) -> str:
-    """A JSON value in a token's clothes."""
+    """Return a JSON value encoded like a token."""
     return base64.urlsafe_b64encode(orjson.dumps(value, default=asdict)).decode()
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_unknown_version_is_named(version: Any) -> None:
-    """A token of a later di_async says which version it has."""
-    told = {**asdict(token()), "v": version}
+    """The error for an unknown version names it."""
+    payload = {**asdict(token()), "v": version}
     with pytest.raises(InvalidInputError, match=rf"version {version!r}"):
-        ResumeToken.decode(encoded(told))
+        ResumeToken.decode(encoded(payload))
 
 
 @pytest.mark.parametrize(
@@ -123,16 +123,16 @@ def test_unknown_version_is_named(version: Any) -> None:
         {"more": 1},
     ],
 )
-def test_fields_that_are_not_what_they_should_be_are_damage(damage: dict[str, Any]) -> None:
-    """The envelope is checked when it is opened."""
-    told = {**asdict(token()), "v": 1, **damage}
+def test_invalid_fields_are_rejected(damage: dict[str, Any]) -> None:
+    """Invalid fields are rejected when the token is decoded."""
+    payload = {**asdict(token()), "v": 1, **damage}
     with pytest.raises(InvalidInputError, match="damaged"):
-        ResumeToken.decode(encoded(told))
+        ResumeToken.decode(encoded(payload))
 
 
 @pytest.mark.parametrize("value", [None, 5, [1], "x", {}, {"v": {}}])
-def test_json_that_is_no_token_is_refused(value: Any) -> None:
-    """Base64 of something else."""
+def test_json_that_is_not_a_token_is_rejected(value: Any) -> None:
+    """Base64 of other JSON is rejected."""
     with pytest.raises(InvalidInputError, match="resume token"):
         ResumeToken.decode(encoded(value))
 
@@ -150,14 +150,14 @@ def test_json_that_is_no_token_is_refused(value: Any) -> None:
         {"action": "explode"},
     ],
 )
-def test_case_that_cannot_be_rebuilt_is_damage(fields: dict[str, Any]) -> None:
-    """Its content is checked when the case is made of it."""
+def test_invalid_expectation_is_rejected(fields: dict[str, Any]) -> None:
+    """An invalid expectation is rejected when it is rebuilt."""
     with pytest.raises(InvalidInputError, match="damaged"):
         unpack_expectation(token(**fields), accepted_at=0.0)
 
 
-def test_packed_case_holds_no_loop_time() -> None:
-    """Another process's loop has another clock."""
+def test_token_holds_no_loop_time() -> None:
+    """A token holds no loop time, which another process could not use."""
     expectation = Expectation(action=Action.UPDATE, accepted_at=123.0, sent="digest")
     assert "accepted_at" not in pack_expectation(expectation)
     assert pack_expectation(expectation)["sent"] == "digest"
