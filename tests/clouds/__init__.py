@@ -1,1 +1,1 @@
-"""The promises of docs/waiting.md, checked on every cloud."""
+"""Tests of the promises of docs/waiting.md on every cloud."""

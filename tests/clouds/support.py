@@ -1,4 +1,4 @@
-"""One face for every cloud: how its client is made, and how it says the same few things."""
+"""One interface to every cloud, for tests that run on all of them."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -25,13 +25,13 @@ NEVER = "00000000-0000-4000-8000-000000000000"
 
 
 def a_world(**options: Any) -> World:
-    """A world with fixed durations."""
+    """Return a world with fixed durations."""
     lifecycle = Lifecycle(create=CREATE_S, update=UPDATE_S, delete=DELETE_S)
     return World(**{"seed": 0, "lifecycle": lifecycle, **options})
 
 
 class Cloud(ABC):
-    """One cloud, as the suite speaks to it."""
+    """One cloud, as the tests use it."""
 
     name: ClassVar[str]
     POST: ClassVar[str]
@@ -47,46 +47,46 @@ class Cloud(ABC):
 
     @abstractmethod
     def make(self, world: World, **options: Any) -> Client:
-        """A client in this world."""
+        """Return a client of this world."""
 
     @abstractmethod
     def api(self, client: Any) -> Any:
-        """Where its calls are."""
+        """Return the part of the client with the resource's calls."""
 
     @abstractmethod
     async def create(self, client: Any, name: str) -> Change[Any]:
-        """A create that was accepted."""
+        """Send a create and return its change."""
 
     @abstractmethod
     async def grow(self, client: Any, id: str, **more: Any) -> Change[Any]:
-        """An update, to two replicas, that was accepted."""
+        """Send an update to two replicas and return its change."""
 
     @abstractmethod
     def size(self, resource: Any) -> int:
-        """How many replicas a resource shows."""
+        """Return the number of replicas of a resource."""
 
     def prepare(self, world: World) -> None:  # noqa: B027 - most need nothing
-        """What must be there before a create."""
+        """Add what a create requires."""
 
     async def settled(self, client: Any, name: str) -> str:
-        """The id of one that is there and ready."""
+        """Create a resource, wait until it is ready, and return its id."""
         change = await self.create(client, name)
         await change.wait()
         return change.id
 
     async def delete(self, client: Any, id: str) -> Change[Any]:
-        """A delete that was accepted."""
+        """Send a delete and return its change."""
         change: Change[Any] = await self.api(client).delete(id)
         return change
 
     def can(self, client: Any) -> Capabilities:
-        """What this cloud's API can promise."""
+        """Return the capabilities of this cloud's API."""
         api: ResourceApi[Any] = self.api(client)
         return api.capabilities
 
     @asynccontextmanager
     async def client(self, world: World, **options: Any) -> AsyncIterator[Any]:
-        """An entered client, on the virtual clock, with what a create needs."""
+        """Yield an entered client on the virtual clock, prepared for creates."""
         self.prepare(world)
         async with self.make(world, **{"polling": PollPolicy(), **options}) as client:
             yield client
@@ -127,7 +127,7 @@ class _OnGcore(Cloud):
         return most
 
     def body(self, name: str) -> dict[str, Any]:
-        """A request's fields."""
+        """Return the fields of a request."""
         return {
             "name": name,
             "image": "nginx:latest",
@@ -223,10 +223,10 @@ everywhere = pytest.mark.parametrize("cloud", CLOUDS, ids=lambda cloud: cloud.na
 
 
 def now() -> float:
-    """The loop's (virtual) time."""
+    """Return the loop's (virtual) time."""
     return asyncio.get_running_loop().time()
 
 
-def asked(world: World, method: str = "GET") -> list[tuple[float, str]]:
-    """When and which paths were asked for by this method."""
+def requests_of(world: World, method: str = "GET") -> list[tuple[float, str]]:
+    """Return time and path of the requests with this method."""
     return [(at, path) for at, verb, path, _ in world.requests if verb == method]

@@ -1,4 +1,4 @@
-"""Small rules of the three lifecycles that no wait shows, each at its edge."""
+"""Tests of small lifecycle rules of the three providers that no wait shows."""
 
 import hashlib
 from datetime import datetime
@@ -36,14 +36,14 @@ ANY = Expectation(action=Action.ACTIVE, accepted_at=0.0)
     ],
 )
 def test_times_up_to_2000_are_placeholders(stamp: str, real: bool) -> None:
-    """The vendor shows 1970 where there is no time yet."""
+    """A date up to 2000 is a placeholder: the vendor returns 1970 where there is none."""
     version = digitalocean.resource_version(do.read(do.an_instance(updated_at=stamp)))
     assert (version.updated_at == datetime.fromisoformat(stamp)) is real
     assert (version.updated_at is None) is not real
 
 
-def test_list_row_without_spec_says_so() -> None:
-    """An observation tells whether it shows the spec."""
+def test_list_row_without_spec() -> None:
+    """An observation of a list row without a spec has `has_spec` unset."""
     assert digitalocean.observe(do.read(do.an_instance()), ANY).has_spec is True
     assert digitalocean.observe(do.read(do.an_instance(spec=None)), ANY).has_spec is False
 
@@ -58,7 +58,7 @@ def test_list_row_without_spec_says_so() -> None:
     ],
 )
 def test_spec_version_that_a_create_makes(answer: dict[str, Any], version: int) -> None:
-    """The pending one, else the shown one, else the one that was sent."""
+    """A create's spec version is the pending one, else the shown one, else the one sent."""
     spec = a_spec()
     assert spec.version == 1
     shown = do.an_instance(**{"version": 3, **answer})
@@ -67,7 +67,7 @@ def test_spec_version_that_a_create_makes(answer: dict[str, Any], version: int) 
 
 
 def test_duration_key() -> None:
-    """Region and first GPU; empty text where one is not shown."""
+    """A duration key has region and first GPU, each empty if not shown."""
     assert digitalocean.duration_key(do.read(do.an_instance())) == ("atl1", do.GPU)
     bare = do.an_instance(spec=None, region=None)
     assert digitalocean.duration_key(do.read(bare)) == ("", "")
@@ -76,7 +76,7 @@ def test_duration_key() -> None:
 
 
 def test_row_key_is_the_same_for_both_forms_of_a_row() -> None:
-    """A row that was read from bytes and one that is a mapping."""
+    """The row key is the same for a decoded row and for a mapping."""
     row = {"id": "x", "status": "active", "updated_at": "2024-01-09T20:44:32Z", "name": "web"}
     short = RowSummary("x", "active", "2024-01-09T20:44:32Z")
     assert digitalocean.row_key(row) == digitalocean.row_key(short)
@@ -95,8 +95,8 @@ def test_row_key_is_the_same_for_both_forms_of_a_row() -> None:
         ("hibernating", False, True),
     ],
 )
-def test_what_is_pending(status: str, changing: bool, pending: bool) -> None:
-    """All that ends by itself; a failure does not, whatever else is under way."""
+def test_pending_states(status: str, changing: bool, pending: bool) -> None:
+    """Everything that ends by itself is pending; a failure is not."""
     assert digitalocean.is_pending(status, changing) is pending
 
 
@@ -109,8 +109,8 @@ def test_what_is_pending(status: str, changing: bool, pending: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("row", [None, [], "x"])
-def test_what_is_no_object_has_no_key(row_key: Any, row: Any) -> None:
-    """Such a row belongs to no resource."""
+def test_row_that_is_not_an_object_has_no_key(row_key: Any, row: Any) -> None:
+    """A row that is not an object has no key."""
     assert row_key(row) == ("", 0)
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_object_has_no_key(row_key: Any, row: Any) -> None:
 
 
 def test_failure_grace_is_ten_minutes() -> None:
-    """An image is pulled again for that long."""
+    """The failure grace is ten minutes, the time for which an image is pulled again."""
     broken = gc.a_deployment(
         "PARTIALLYDEPLOYED", containers=[gc.a_container(error_message="no image")]
     )
@@ -129,7 +129,7 @@ def test_failure_grace_is_ten_minutes() -> None:
     ("status", "reason"), [("PARTIALLYDEPLOYED", "1 of 3 replicas ready"), ("DEPLOYING", None)]
 )
 def test_replicas_are_counted_while_some_are_ready(status: str, reason: str | None) -> None:
-    """In other states the count says nothing."""
+    """Replicas are counted only in the states that allow it."""
     counted = gc.a_container(deploy_status={"ready": 1, "total": 3})
     found = gc.read_deployment(gc.a_deployment(status, containers=[counted]))
     assert gcore.observe(found, ANY).reason == reason
@@ -139,13 +139,13 @@ def test_replicas_are_counted_while_some_are_ready(status: str, reason: str | No
     ("status", "deleting"),
     [("DELETING", True), ("DELETED", True), ("ACTIVE", False), ("HIBERNATED", False)],
 )
-def test_what_is_being_deleted(status: str, deleting: bool) -> None:
-    """Two documented words say so, no other does."""
+def test_deleting_states(status: str, deleting: bool) -> None:
+    """Two documented statuses mean a deletion."""
     assert gcore.is_deleting(gc.read_deployment(gc.a_deployment(status))) is deleting
 
 
 def test_shown_state_is_compared_whenever_it_was_read() -> None:
-    """A stopped deployment shows that it was stopped."""
+    """A stopped deployment shows that it was stopped, whichever read shows it."""
     assert gcore.shows_desired(
         DesiredState("stop"), gc.read_deployment(gc.a_deployment("DISABLED"))
     )
@@ -162,13 +162,13 @@ def test_shown_state_is_compared_whenever_it_was_read() -> None:
     [("error", "state error: the API gives no reason"), ("downloading", None), ("ready", None)],
 )
 def test_model_failure_has_a_reason(state: str, reason: str | None) -> None:
-    """Only a failure has one."""
+    """Only a failure has a reason."""
     model = EXOSCALE.structure({"id": "m", "name": "web", "state": state}, Model)
     assert exoscale.observe_model(model, ANY).reason == reason
 
 
 def test_digest_of_arguments_is_24_digits_of_sha256() -> None:
-    """Resume tokens of earlier versions hold it: it must not change."""
+    """The digest must not change: resume tokens of earlier versions hold it."""
     arguments = ["--api-key", "secret"]
     digest = hashlib.sha256(orjson.dumps(arguments)).hexdigest()[:24]
     before = exo.read(exo.a_deployment())

@@ -1,4 +1,4 @@
-"""A list that does not answer, on every cloud: it proves nothing, and nobody hangs on it."""
+"""Tests of lists that fail, on every cloud: they prove nothing, and no wait hangs."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ pytestmark = [everywhere, VIRTUAL]
 
 @pytest.fixture
 def networks(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorNetwork]:
-    """Collect the networks that clients are given."""
+    """Return a list that collects the networks of new clients."""
     made: list[EmulatorNetwork] = []
 
     def make(world: World) -> EmulatorNetwork:
@@ -28,7 +28,7 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorNetwork]:
 
 
 def lists_with(response: Response) -> Intercept:
-    """Answer every list with this, and all other requests as usual."""
+    """Return an intercept that answers every list with this response."""
 
     def intercept(request: Request, answer: Answer) -> Answer:
         collection = request.path.rsplit("/", 1)[-1]
@@ -42,10 +42,10 @@ def lists_with(response: Response) -> Intercept:
     return intercept
 
 
-async def test_404_of_a_list_proves_no_deletion(
+async def test_404_of_a_list_settles_no_delete(
     cloud: Cloud, networks: list[EmulatorNetwork]
 ) -> None:
-    """A route that is gone for a moment is not twenty deployments that are gone."""
+    """A list that answers 404 settles no delete."""
     world = a_world(rate_limits=False)
     async with cloud.client(world, budget=None) as client:
         changes = [await cloud.create(client, f"web-{n:03}") for n in range(20)]
@@ -65,10 +65,10 @@ async def test_404_of_a_list_proves_no_deletion(
 
 @pytest.mark.parametrize("count", [2, 20])
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
-async def test_refused_list_is_given_up_for_gets(
+async def test_refused_list_is_replaced_by_gets(
     cloud: Cloud, networks: list[EmulatorNetwork], status: int, count: int
 ) -> None:
-    """A key may be allowed to get and not to list: each wait is followed by its own GETs."""
+    """A list that answers 403 is replaced by GETs for each wait."""
     world = a_world(rate_limits=False)
     async with cloud.client(world, budget=None) as client:
         changes = [await cloud.create(client, f"web-{n:03}") for n in range(count)]

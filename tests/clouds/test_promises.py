@@ -1,6 +1,6 @@
-"""What waiting promises (docs/waiting.md), on every cloud, against its own emulated world.
+"""Tests of the promises of docs/waiting.md on every cloud, each against its emulated world.
 
-Where a cloud cannot keep a promise its `capabilities` say so; the test shows what holds instead.
+Where a cloud cannot keep a promise its `capabilities` say so, and the test checks what holds then.
 """
 
 import asyncio
@@ -30,21 +30,21 @@ from tests.clouds.support import (
     VIRTUAL,
     Cloud,
     a_world,
-    asked,
     everywhere,
     now,
+    requests_of,
 )
 
 pytestmark = [everywhere, VIRTUAL]
-# Steps, the resource's own pace and a look may add up to this, all at a `target_lag` of 5 s.
+# Operations, the pace and one read may add up to this at a `target_lag` of 5 s.
 LAG_S = 25.0
 
 
 # -- 1: proof ---------------------------------------------------------------------------------
 
 
-async def test_create_is_awaited_until_it_is_really_settled(cloud: Cloud) -> None:
-    """Not before, and not long after."""
+async def test_create_is_awaited_until_it_settles(cloud: Cloud) -> None:
+    """A create's wait ends soon after the resource has settled, and not before."""
     world = a_world()
     async with cloud.client(world) as client:
         begun = now()
@@ -57,7 +57,7 @@ async def test_create_is_awaited_until_it_is_really_settled(cloud: Cloud) -> Non
 
 
 async def test_update_is_awaited_until_it_shows(cloud: Cloud) -> None:
-    """The result is what was asked for, and the world has settled on it."""
+    """An update's wait returns the new state after the world has settled."""
     world = a_world()
     async with cloud.client(world) as client:
         id = await cloud.settled(client, "web-llm")
@@ -69,7 +69,7 @@ async def test_update_is_awaited_until_it_shows(cloud: Cloud) -> None:
 
 
 async def test_stale_reads_after_an_update_do_not_end_it(cloud: Cloud) -> None:
-    """A replica that lags behind says that all is well, with the old value."""
+    """Stale reads that show the old value as ready do not end an update."""
     world = a_world()
     async with cloud.client(world) as client:
         id = await cloud.settled(client, "web-llm")
@@ -80,7 +80,7 @@ async def test_stale_reads_after_an_update_do_not_end_it(cloud: Cloud) -> None:
 
 
 async def test_delete_ends_on_404_and_nothing_else(cloud: Cloud) -> None:
-    """None comes back once it is gone."""
+    """A delete's wait returns None once the resource is gone."""
     world = a_world()
     async with cloud.client(world) as client:
         id = await cloud.settled(client, "web-llm")
@@ -92,16 +92,16 @@ async def test_delete_ends_on_404_and_nothing_else(cloud: Cloud) -> None:
         assert any("404" in (event.note or "") for event in change.history)
 
 
-async def test_delete_of_what_is_not_there_is_settled_already(cloud: Cloud) -> None:
-    """And says so, without a wait."""
+async def test_delete_of_a_missing_resource(cloud: Cloud) -> None:
+    """A delete of a missing resource is settled without a wait, with `.already_gone`."""
     async with cloud.client(a_world()) as client:
         change = await cloud.delete(client, cloud.never)
         assert change.already_gone
         assert await change.wait(timeout=0) is None
 
 
-async def test_failure_tells_its_story(cloud: Cloud) -> None:
-    """With everything that a WaitError carries."""
+async def test_failure_has_its_reason(cloud: Cloud) -> None:
+    """A failure has the provider's reason and all attributes of `WaitError`."""
     world = a_world()
     async with cloud.client(world) as client:
         world.fault("error", on=cloud.POST)
@@ -115,8 +115,8 @@ async def test_failure_tells_its_story(cloud: Cloud) -> None:
         assert "bills" in str(error)
 
 
-async def test_stuck_change_ends_with_the_time_given(cloud: Cloud) -> None:
-    """No earlier, hardly later; and it is left alone."""
+async def test_stuck_change_times_out(cloud: Cloud) -> None:
+    """A stuck change times out exactly, and the resource is left alone."""
     world = a_world()
     async with cloud.client(world) as client:
         world.fault("stuck", on=cloud.POST)
@@ -125,14 +125,14 @@ async def test_stuck_change_ends_with_the_time_given(cloud: Cloud) -> None:
             await change.wait(timeout=1800)
         assert 1800 <= now() <= 1810
         assert world.truth(change.id).exists
-        assert asked(world, "DELETE") == []
+        assert requests_of(world, "DELETE") == []
 
 
 # -- 2, 7: rows, one poller ---------------------------------------------------------------------
 
 
-async def test_a_crowd_costs_little_and_each_wait_ends_on_proof(cloud: Cloud) -> None:
-    """Eighty creates: sweeps, and for each a proof (and its step) at its end."""
+async def test_many_waits_are_read_by_lists(cloud: Cloud) -> None:
+    """Eighty creates are read by lists, and each is confirmed by a GET (and its operation)."""
     world = a_world()
     async with cloud.client(world) as client:
         changes = [await cloud.create(client, f"web-{n}") for n in range(80)]
@@ -143,8 +143,8 @@ async def test_a_crowd_costs_little_and_each_wait_ends_on_proof(cloud: Cloud) ->
         assert len(world.requests) - before <= 80 * 5 + CREATE_S / 5
 
 
-async def test_two_waits_for_one_cost_one(cloud: Cloud) -> None:
-    """And cancelling one does not harm the other."""
+async def test_two_waits_for_one_resource_share_reads(cloud: Cloud) -> None:
+    """Two waits for one resource share reads, and cancelling one does not affect the other."""
     world = a_world()
     async with cloud.client(world) as client:
         change = await cloud.create(client, "web-llm")
@@ -152,11 +152,11 @@ async def test_two_waits_for_one_cost_one(cloud: Cloud) -> None:
         await asyncio.sleep(100)
         waits[0].cancel()
         await asyncio.gather(*waits[1:])
-        assert len(asked(world)) <= CREATE_S / 4.5 + 10
+        assert len(requests_of(world)) <= CREATE_S / 4.5 + 10
 
 
-async def test_nobody_waits_and_nothing_is_asked(cloud: Cloud) -> None:
-    """A cancelled wait stops the polling, leaves the resource alone and says so."""
+async def test_cancelled_wait_stops_polling(cloud: Cloud) -> None:
+    """A cancelled wait stops polling and notes that the resource was left alone."""
     world = a_world()
     async with cloud.client(world) as client:
         change = await cloud.create(client, "web-llm")
@@ -176,8 +176,8 @@ async def test_nobody_waits_and_nothing_is_asked(cloud: Cloud) -> None:
 # -- 3: not found -------------------------------------------------------------------------------
 
 
-async def test_404_right_after_a_create_is_forgiven(cloud: Cloud) -> None:
-    """For two minutes it may not be seen everywhere."""
+async def test_404_right_after_a_create_is_tolerated(cloud: Cloud) -> None:
+    """A 404 within two minutes of a create is tolerated."""
     world = a_world()
     async with cloud.client(world) as client:
         world.fault("not_found", on=cloud.POST, seconds=60)
@@ -186,32 +186,32 @@ async def test_404_right_after_a_create_is_forgiven(cloud: Cloud) -> None:
         assert world.truth(change.id).settled
 
 
-async def test_what_was_never_there_is_not_found(cloud: Cloud) -> None:
-    """The API's own error, at once."""
+async def test_id_that_never_existed(cloud: Cloud) -> None:
+    """An id that never existed raises the API's `NotFoundError` immediately."""
     async with cloud.client(a_world()) as client:
         with pytest.raises(NotFoundError):
             await cloud.api(client).wait_until_active(cloud.never)
         assert now() < LAG_S
 
 
-async def test_what_somebody_else_deletes_ends_the_wait(cloud: Cloud) -> None:
-    """As superseded where the API shows a deletion, else as vanished."""
+async def test_delete_by_another_client(cloud: Cloud) -> None:
+    """A delete by another client raises `SupersededError`, or else `ResourceVanishedError`."""
     world = a_world()
     async with cloud.client(world) as client, cloud.client(world) as other:
         id = await cloud.settled(client, "web-llm")
         change = await cloud.grow(client, id)
         wait = asyncio.ensure_future(change.wait())
         await asyncio.sleep(UPDATE_S / 2)
-        await _persistently_deleted(cloud, other, id)
+        await _delete_when_possible(cloud, other, id)
         with pytest.raises((ResourceVanishedError, SupersededError, DeploymentFailedError)):
             await wait
 
 
-async def _persistently_deleted(cloud: Cloud, client: Any, id: str) -> None:
+async def _delete_when_possible(cloud: Cloud, client: Any, id: str) -> None:
     while True:
         try:
             await (await cloud.delete(client, id)).wait()
-        except ConflictError:  # something else is under way, and this cloud does one at a time
+        except ConflictError:  # another operation is in progress, and this cloud allows one
             await asyncio.sleep(10)
         else:
             return
@@ -221,8 +221,8 @@ async def _persistently_deleted(cloud: Cloud, client: Any, id: str) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 422])
-async def test_refused_read_ends_the_wait_at_once(cloud: Cloud, status: int) -> None:
-    """With the API's error as its cause, and a token to go on with."""
+async def test_refused_read_ends_the_wait(cloud: Cloud, status: int) -> None:
+    """A refused read ends the wait immediately, with the API's error as cause and a token."""
     world = a_world()
     async with cloud.client(world) as client:
         change = await cloud.create(client, "web-llm")
@@ -238,13 +238,13 @@ async def test_refused_read_ends_the_wait_at_once(cloud: Cloud, status: int) -> 
 
 
 def _reads(cloud: Cloud) -> list[str]:
-    """What a wait of this cloud may read."""
+    """Return the routes that a wait of this cloud may read."""
     return [cloud.GET, cloud.LIST, *cloud.STEPS]
 
 
 @pytest.mark.parametrize("kind", ["reset", "html", "cut", "status", "rate_limit"])
-async def test_hiccups_are_tolerated_and_recorded(cloud: Cloud, kind: str) -> None:
-    """A reset, a gateway's page, half an answer, a 5xx, a 429: the wait goes on."""
+async def test_transient_errors_are_recorded(cloud: Cloud, kind: str) -> None:
+    """Resets, HTML pages, truncated bodies, 5xx and 429 are recorded, and the wait goes on."""
     world = a_world()
     async with cloud.client(world) as client:
         change = await cloud.create(client, "web-llm")
@@ -257,7 +257,7 @@ async def test_hiccups_are_tolerated_and_recorded(cloud: Cloud, kind: str) -> No
 
 
 async def test_unknown_status_is_pending(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
-    """Told once in the log, kept in the history, and no crash."""
+    """An unknown status is pending, logged once and kept in the history."""
     world = a_world()
     async with cloud.client(world) as client:
         world.fault("unknown_status", on=cloud.GET, word="migrating", times=5)
@@ -272,7 +272,7 @@ async def test_unknown_status_is_pending(cloud: Cloud, caplog: pytest.LogCapture
 
 
 async def test_wait_goes_on_in_another_process(cloud: Cloud) -> None:
-    """From the token that a timeout hands back; there is no secret in it."""
+    """A wait goes on in another process from the token of a timeout, which holds no secret."""
     world = a_world()
     async with cloud.client(world) as client:
         change = await cloud.create(client, "web-llm")
@@ -286,8 +286,8 @@ async def test_wait_goes_on_in_another_process(cloud: Cloud) -> None:
         assert world.truth(change.id).settled
 
 
-async def test_timeout_of_zero_takes_one_look(cloud: Cloud) -> None:
-    """At a create just made: one read, and the story."""
+async def test_timeout_of_zero_reads_once(cloud: Cloud) -> None:
+    """A timeout of 0 reads a new create once and raises with its history."""
     world = a_world()
     async with cloud.client(world) as client:
         change = await cloud.create(client, "web-llm")
@@ -297,8 +297,8 @@ async def test_timeout_of_zero_takes_one_look(cloud: Cloud) -> None:
         assert len(world.requests) - before == 1
 
 
-async def test_events_tell_the_story_and_end_with_it(cloud: Cloud) -> None:
-    """They drive the polling; the last one says how it is known."""
+async def test_events_end_with_the_proof(cloud: Cloud) -> None:
+    """Events drive the polling, and the last one names the proof."""
     world = a_world()
     async with cloud.client(world) as client:
         change = await cloud.create(client, "web-llm")
@@ -308,8 +308,8 @@ async def test_events_tell_the_story_and_end_with_it(cloud: Cloud) -> None:
         assert [e.status for e in events] == [e.status for e in change.history]
 
 
-async def test_predicate_is_asked_of_each_read(cloud: Cloud) -> None:
-    """No status word ends it."""
+async def test_predicate_is_called_for_each_read(cloud: Cloud) -> None:
+    """The predicate is called for each read; no status ends its wait."""
     world = a_world()
     async with cloud.client(world) as client:
         change = await cloud.create(client, "web-llm")
@@ -322,8 +322,8 @@ async def test_predicate_is_asked_of_each_read(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("kind", ["reset", "status"])
-async def test_lost_create_is_never_two(cloud: Cloud, kind: str) -> None:
-    """Found by its unique name and adopted; where names are not unique, told with candidates."""
+async def test_lost_create_is_never_doubled(cloud: Cloud, kind: str) -> None:
+    """A lost create is adopted by its unique name, else reported with candidates; never doubled."""
     world = a_world()
     async with cloud.client(world) as client:
         world.fault(kind, on=cloud.POST, after_commit=True)
@@ -339,8 +339,8 @@ async def test_lost_create_is_never_two(cloud: Cloud, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["reset", "status"])
-async def test_lost_delete_is_asked_again(cloud: Cloud, kind: str) -> None:
-    """Deleting twice does no harm."""
+async def test_lost_delete_is_retried(cloud: Cloud, kind: str) -> None:
+    """A delete with a lost answer is retried."""
     world = a_world()
     async with cloud.client(world) as client:
         id = await cloud.settled(client, "web-llm")
@@ -350,8 +350,8 @@ async def test_lost_delete_is_asked_again(cloud: Cloud, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["reset", "status"])
-async def test_lost_update_is_settled_by_looking(cloud: Cloud, kind: str) -> None:
-    """It is proven in the end, and was made once."""
+async def test_lost_update_is_made_once(cloud: Cloud, kind: str) -> None:
+    """An update with a lost answer is made once, and settles."""
     world = a_world()
     async with cloud.client(world) as client:
         id = await cloud.settled(client, "web-llm")
@@ -361,8 +361,8 @@ async def test_lost_update_is_settled_by_looking(cloud: Cloud, kind: str) -> Non
         assert world.truth(id).settled
 
 
-async def test_busy_resource_is_asked_again_for_as_long_as_wanted(cloud: Cloud) -> None:
-    """Where the API does one thing at a time, `ready_timeout` waits for its turn."""
+async def test_busy_resource_is_retried_for_ready_timeout(cloud: Cloud) -> None:
+    """`ready_timeout` retries a busy resource on clouds that allow one operation at a time."""
     world = a_world()
     async with cloud.client(world) as client:
         id = await cloud.settled(client, "web-llm")
@@ -379,7 +379,7 @@ async def test_busy_resource_is_asked_again_for_as_long_as_wanted(cloud: Cloud) 
 
 
 async def test_leaving_the_client_ends_open_waits(cloud: Cloud) -> None:
-    """With an error that says so; nothing runs on."""
+    """Leaving the client ends open waits with `ClientClosedError`, and no task is left."""
     world = a_world()
     async with cloud.client(world) as client:
         change = await cloud.create(client, "web-llm")
@@ -390,8 +390,8 @@ async def test_leaving_the_client_ends_open_waits(cloud: Cloud) -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_no_secret_shows(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
-    """Not in a repr, an error, the log or a token."""
+async def test_no_secret_is_shown(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    """No secret is in a repr, an error, the log or a token."""
     caplog.set_level("DEBUG")
     world = a_world()
     async with cloud.client(world) as client:
@@ -399,20 +399,20 @@ async def test_no_secret_shows(cloud: Cloud, caplog: pytest.LogCaptureFixture) -
         world.fault("status", on=cloud.GET, status=401, times=100)
         with pytest.raises(WaitError) as caught:
             await cloud.api(client).wait_until_active(change.id)
-        told = f"{client!r}{change!r}{caught.value!r}{caught.value}{caplog.text}"
-        told += repr(caught.value.__dict__) + repr(vars(change))
+        shown = f"{client!r}{change!r}{caught.value!r}{caught.value}{caplog.text}"
+        shown += repr(caught.value.__dict__) + repr(vars(change))
     for secret in (world.token, world.gcore.api_key, world.exoscale.api_secret):
-        assert secret not in told
+        assert secret not in shown
 
 
 async def test_policy_is_kept(cloud: Cloud) -> None:
-    """Reads of one wait are never closer than target_lag."""
+    """Reads of one wait are never closer than `target_lag`."""
     world = a_world()
     async with cloud.client(world, polling=PollPolicy(target_lag=30)) as client:
         change = await cloud.create(client, "web-llm")
         await change.wait()
         reads: dict[str, list[float]] = {}
-        for at, path in asked(world):
+        for at, path in requests_of(world):
             reads.setdefault(path, []).append(at)
         assert max(map(len, reads.values())) > 5
         assert all(b - a >= 29 for times in reads.values() for a, b in pairwise(times[1:]))

@@ -1,4 +1,4 @@
-"""What the fleet's tests share."""
+"""Helpers of the fleet's tests."""
 
 import asyncio
 from typing import Any
@@ -9,16 +9,16 @@ from tests.builders.digitalocean import a_spec
 
 
 async def creates(client: DigitalOcean, count: int) -> list[Change[Any]]:
-    """So many changes under way."""
+    """Start this many creates and return their changes."""
     api = client.dedicated_inferences
     return [await api.create(a_spec(f"web-{n}")) for n in range(count)]
 
 
 def break_one(world: World, change: Change[Any]) -> None:
-    """This change will fail at once."""
+    """Make this change fail immediately."""
     world.fault("error", id=change.id)
 
 
 def others() -> set[asyncio.Task[Any]]:
-    """Tasks beside the one that asks."""
+    """Return the tasks of the loop except this one."""
     return asyncio.all_tasks() - {asyncio.current_task()}

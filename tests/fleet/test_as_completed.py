@@ -1,4 +1,4 @@
-"""`as_completed`: the order in which things end, and nothing left behind."""
+"""Tests of `as_completed`: the order of its results, and its cleanup."""
 
 import asyncio
 from contextlib import suppress
@@ -14,15 +14,15 @@ pytestmark = pytest.mark.looptime
 
 
 def placed(client: DigitalOcean, transport: EmulatorNetwork, *seconds: float) -> list[str]:
-    """Instances that settle after so many seconds."""
+    """Add instances that settle after these seconds; return their ids."""
     now = transport.now()
     return [
         transport.world.add_instance(now=now, status="deleting", settles_in=s).id for s in seconds
     ]
 
 
-async def test_they_come_as_they_end() -> None:
-    """The quickest first, whatever the order in which they were given."""
+async def test_order_of_results() -> None:
+    """Changes are returned in the order in which they end."""
     async with virtual_client() as (client, transport):
         api = client.dedicated_inferences
         ids = placed(client, transport, 300, 60, 150)
@@ -31,8 +31,8 @@ async def test_they_come_as_they_end() -> None:
     assert ended == [ids[1], ids[2], ids[0]]
 
 
-async def test_a_failed_one_comes_too_and_raises_nothing() -> None:
-    """Its outcome tells, and `wait` says why."""
+async def test_failed_change_raises_nothing() -> None:
+    """A failed change is returned like others, and its `wait` raises the error."""
     async with virtual_client() as (client, transport):
         changes = await creates(client, 3)
         break_one(transport.world, changes[1])
@@ -40,8 +40,8 @@ async def test_a_failed_one_comes_too_and_raises_nothing() -> None:
     assert [outcomes[c.id] for c in changes] == ["settled", "failed", "settled"]
 
 
-async def test_at_the_deadline_the_rest_comes_undecided() -> None:
-    """Each exactly once: those that were not settled in time have no outcome."""
+async def test_deadline_returns_the_rest_without_an_outcome() -> None:
+    """Changes not settled at the deadline are returned once, without an outcome."""
     async with virtual_client() as (client, _):
         changes = await creates(client, 3)
         ended = [c async for c in as_completed([*changes, changes[0]], timeout=60)]
@@ -50,8 +50,8 @@ async def test_at_the_deadline_the_rest_comes_undecided() -> None:
     assert [c.outcome for c in ended] == [None] * 3
 
 
-async def test_leaving_the_loop_early_leaves_no_task() -> None:
-    """The iterator goes with its loop, and its waits and the poller with it."""
+async def test_leaving_the_loop_leaves_no_task() -> None:
+    """Leaving the loop early ends the waits and the poller."""
     async with virtual_client() as (client, _):
         async for _change in as_completed(await creates(client, 10)):
             break
@@ -60,8 +60,8 @@ async def test_leaving_the_loop_early_leaves_no_task() -> None:
         assert others() == set()
 
 
-async def test_an_error_in_the_loop_leaves_no_task() -> None:
-    """So does whatever is raised in it."""
+async def test_error_in_the_loop_leaves_no_task() -> None:
+    """An error in the loop ends the waits and the poller."""
     async with virtual_client() as (client, _):
         changes = await creates(client, 10)
         with suppress(ZeroDivisionError):
@@ -72,8 +72,8 @@ async def test_an_error_in_the_loop_leaves_no_task() -> None:
         assert others() == set()
 
 
-async def test_as_a_context_it_ends_with_its_block() -> None:
-    """At once, even where somebody keeps the iterator."""
+async def test_leaving_the_context_ends_all_tasks() -> None:
+    """Leaving the context ends all tasks immediately, even if the iterator is kept."""
     async with virtual_client() as (client, _):
         async with as_completed(await creates(client, 10)) as ended:
             await anext(ended)
@@ -83,7 +83,7 @@ async def test_as_a_context_it_ends_with_its_block() -> None:
 
 
 async def test_cancelling_a_step_ends_all_waits() -> None:
-    """Nothing goes on for nobody."""
+    """Cancelling a step ends all waits."""
     async with virtual_client() as (client, _):
         step = asyncio.ensure_future(anext(as_completed(await creates(client, 10))))
         await asyncio.sleep(30)
@@ -95,8 +95,8 @@ async def test_cancelling_a_step_ends_all_waits() -> None:
         assert others() == set()
 
 
-async def test_none_at_all() -> None:
-    """An empty loop; and nonsense is refused at once."""
+async def test_no_changes() -> None:
+    """Without changes the loop is empty; invalid arguments are rejected immediately."""
     none: list[Change[Any]] = []
     assert [c async for c in as_completed(none)] == []
     with pytest.raises(InvalidInputError, match="timeout"):

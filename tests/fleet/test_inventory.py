@@ -1,4 +1,4 @@
-"""An inventory: what rows add up to, how two differ, how it is written down."""
+"""Tests of an inventory: sums, differences and formats."""
 
 import json
 from datetime import UTC, datetime
@@ -11,24 +11,24 @@ from di_async.fleet.inventory import ScanError
 
 
 def a_row(id: str = "a", **fields: Any) -> InventoryRow:
-    """A row of one client."""
+    """Return a row of one client."""
     return InventoryRow("digitalocean", id, **{"region": "atl1", "status": "active", **fields})
 
 
 def a_price(price: str, currency: str) -> Prices:
-    """What a GPU called `g` costs in atl1."""
+    """Return the price of a GPU called `g` in atl1."""
     prices = Prices()
     prices.add("g", "atl1", Decimal(price), currency)
     return prices
 
 
 def a_list_error(region: str | None) -> ScanError:
-    """A list that failed."""
+    """Return the error of a list that failed."""
     return ScanError("digitalocean", region, "list", ServerError("no"))
 
 
 def test_costs_are_summed_by_currency() -> None:
-    """Different accounts may be billed in different ones; unknown ones are counted apart."""
+    """Costs are summed by currency, and unknown costs are counted separately."""
     gpus = (("g", 2),)
     rows = (
         a_row("a", accelerators=gpus, prices=a_price("1.25", "USD")),
@@ -41,8 +41,8 @@ def test_costs_are_summed_by_currency() -> None:
     assert inventory.unknown_cost == 2
 
 
-def test_oldest_pending_is_the_one_untouched_for_longest() -> None:
-    """1970 stands for "not yet", and what is settled does not count."""
+def test_oldest_pending() -> None:
+    """The oldest pending row is the one updated last; 1970 and settled rows do not count."""
     old, older = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
     never = datetime(1970, 1, 1, tzinfo=UTC)
     rows = (
@@ -56,8 +56,8 @@ def test_oldest_pending_is_the_one_untouched_for_longest() -> None:
     assert Inventory(rows[:1]).oldest_pending is None
 
 
-def test_diff_tells_added_removed_and_changed() -> None:
-    """Seen from the later one; times alone are no change."""
+def test_diff_lists_added_removed_and_changed() -> None:
+    """A diff lists added, removed and changed rows; times alone are not a change."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     before = Inventory((a_row("a"), a_row("b"), a_row("c", status="new")))
     after = Inventory((a_row("b", updated_at=now), a_row("c"), a_row("d")))
@@ -71,8 +71,8 @@ def test_diff_tells_added_removed_and_changed() -> None:
     assert not after.diff(after)
 
 
-def test_diff_blames_no_instance_for_a_list_that_failed() -> None:
-    """What could not be listed is neither gone nor new."""
+def test_diff_ignores_rows_of_a_list_that_failed() -> None:
+    """A diff ignores rows of a list that failed."""
     whole = Inventory((a_row("a"), a_row("t", region="tor1")))
     for region in ("tor1", None):
         part = Inventory((a_row("a"),), (a_list_error(region),))
@@ -81,36 +81,36 @@ def test_diff_blames_no_instance_for_a_list_that_failed() -> None:
 
 
 def test_rows_and_json_hold_everything() -> None:
-    """Decimals and times as text, so that any program can read them."""
+    """Rows and JSON have all fields, with decimals and times as text."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     row = a_row(
         accelerators=(("g", 1), ("g", 1)), created_at=now, gpus=(GPURow("x", "g", "active"),),
         prices=a_price("0.1", "USD"),
     )  # fmt: skip
     inventory = Inventory((row,), (a_list_error("tor1"),), now)
-    told = json.loads(inventory.to_json())
-    assert told["rows"] == inventory.to_rows()
-    assert told["rows"][0]["hourly_cost"] == "0.2"
-    assert told["rows"][0]["accelerators"] == {"g": 2}
-    assert told["hourly_cost"] == {"USD": "0.2"}
-    assert told["errors"][0]["region"] == "tor1"
+    document = json.loads(inventory.to_json())
+    assert document["rows"] == inventory.to_rows()
+    assert document["rows"][0]["hourly_cost"] == "0.2"
+    assert document["rows"][0]["accelerators"] == {"g": 2}
+    assert document["hourly_cost"] == {"USD": "0.2"}
+    assert document["errors"][0]["region"] == "tor1"
 
 
 def test_html_is_escaped() -> None:
-    """A name may be anything that somebody else thought of."""
+    """HTML escapes names."""
     html = Inventory((a_row(name="<script>alert(1)</script>"),))._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
 
 
-def test_html_of_a_large_fleet_is_cut() -> None:
-    """And says so."""
+def test_html_of_a_large_fleet_is_truncated() -> None:
+    """HTML of a large fleet is truncated, and says so."""
     html = Inventory(tuple(a_row(str(n)) for n in range(600)))._repr_html_()
     assert "and 100 more" in html
 
 
 def test_text_is_the_summary() -> None:
-    """What a person wants to know first, errors included."""
+    """The text is the summary, errors included."""
     text = str(Inventory((a_row(), a_row("b", region="tor1")), (a_list_error("nyc2"),)))
     assert "regions: 1 atl1, 1 tor1" in text
     assert "cost per hour: 2 of unknown price" in text

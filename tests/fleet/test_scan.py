@@ -1,4 +1,4 @@
-"""`scan`: accounts and regions at once, and what fails is told beside the rest."""
+"""Tests of `scan`: accounts and regions concurrently, with errors beside the results."""
 
 import asyncio
 from decimal import Decimal
@@ -16,7 +16,7 @@ LIST = "GET /v2/dedicated-inferences"
 
 
 def a_world(count: int = 6, dialect: Any = "documented", **settings: Any) -> World:
-    """So many instances over three regions."""
+    """Return a world with this many instances over three regions."""
     world = World(dialect, seed=0)
     for n in range(count):
         region = ("atl1", "nyc2", "tor1")[n % 3]
@@ -25,7 +25,7 @@ def a_world(count: int = 6, dialect: Any = "documented", **settings: Any) -> Wor
 
 
 async def test_one_list_covers_all_regions() -> None:
-    """Without regions named: one list and one look at the prices."""
+    """A scan without regions sends one list and one price request."""
     async with virtual_client(a_world()) as (client, transport):
         found = await scan(client)
     assert [row.name for row in found] == [f"web-{n}" for n in range(6)]
@@ -35,8 +35,8 @@ async def test_one_list_covers_all_regions() -> None:
     ]
 
 
-async def test_named_regions_are_listed_at_once() -> None:
-    """One list each, however often named, and no longer than one."""
+async def test_named_regions_are_listed_concurrently() -> None:
+    """Named regions are listed once each, concurrently."""
     async with virtual_client(a_world()) as (client, transport):
         began = asyncio.get_running_loop().time()
         found = await scan(client, regions=["tor1", "atl1", "tor1"])
@@ -45,8 +45,8 @@ async def test_named_regions_are_listed_at_once() -> None:
     assert len(transport.requests) == 3
 
 
-async def test_clients_are_scanned_at_once_and_told_apart() -> None:
-    """Several accounts of one provider are numbered in the order given."""
+async def test_clients_are_scanned_concurrently_and_numbered() -> None:
+    """Several clients of one provider are numbered in their order."""
     async with (
         virtual_client(a_world(1)) as (one, transport),
         virtual_client(a_world(2)) as (two, _),
@@ -57,8 +57,8 @@ async def test_clients_are_scanned_at_once_and_told_apart() -> None:
     assert [row.client for row in found] == ["digitalocean-1", *["digitalocean-2"] * 2]
 
 
-async def test_a_region_that_fails_is_told_beside_the_others() -> None:
-    """Its rows are missing, and the error says which they are."""
+async def test_region_that_fails() -> None:
+    """A region that fails is an error beside the other regions' rows."""
     async with virtual_client(a_world()) as (client, transport):
         transport.world.fault("status", status=404, on=LIST, times=1)
         found = await scan(client, regions=["atl1", "nyc2", "tor1"])
@@ -68,8 +68,8 @@ async def test_a_region_that_fails_is_told_beside_the_others() -> None:
     assert error.region not in found.by_region
 
 
-async def test_an_account_that_fails_is_told_beside_the_others() -> None:
-    """A wrong token does not hide what another shows."""
+async def test_account_that_fails() -> None:
+    """An account that fails is an error beside the other accounts' rows."""
     async with (
         virtual_client(a_world(2)) as (good, transport),
         DigitalOcean("dop_v1_wrong", transport=transport) as bad,
@@ -82,8 +82,8 @@ async def test_an_account_that_fails_is_told_beside_the_others() -> None:
     }
 
 
-async def test_cost_is_told_by_the_published_prices() -> None:
-    """Exact, by currency; accelerators are counted, not instances."""
+async def test_costs_use_published_prices() -> None:
+    """Costs are exact, by currency, from published prices and counted accelerators."""
     async with virtual_client(a_world(3, scale=2)) as (client, _):
         found = await scan(client)
     assert found.hourly_cost == {"USD": 6 * Decimal("2.59")}
@@ -91,8 +91,8 @@ async def test_cost_is_told_by_the_published_prices() -> None:
     assert found.unknown_cost == 0
 
 
-async def test_prices_that_cannot_be_had_leave_costs_unknown() -> None:
-    """All else is there."""
+async def test_missing_prices_leave_costs_unknown() -> None:
+    """A scan without prices leaves costs unknown and returns all else."""
     async with virtual_client(a_world(2)) as (client, transport):
         transport.world.fault("status", status=500, on=f"{LIST}/sizes", times=None)
         found = await scan(client)
@@ -100,8 +100,8 @@ async def test_prices_that_cannot_be_had_leave_costs_unknown() -> None:
     assert [(e.what, type(e.error)) for e in found.errors] == [("prices", ServerError)]
 
 
-async def test_light_rows_have_no_price_until_details_are_asked_for() -> None:
-    """A listing without specs does not tell GPUs; a GET of each does."""
+async def test_light_rows_have_no_price_without_details() -> None:
+    """Light rows have no price; with `details` each instance is read and has one."""
     async with virtual_client(a_world(3, "observed")) as (client, _):
         light = await scan(client)
         full = await scan(client, details=True)
@@ -109,31 +109,36 @@ async def test_light_rows_have_no_price_until_details_are_asked_for() -> None:
     assert (full.unknown_cost, len(full)) == (0, 3)
 
 
-async def test_details_are_announced_before_they_are_asked_for() -> None:
-    """How many requests it will take is known before the first of them."""
-    told: list[ScanProgress] = []
+async def test_progress_before_the_first_details() -> None:
+    """`on_progress` is called with the number of details before the first of them."""
+    calls: list[ScanProgress] = []
     async with virtual_client(a_world(3)) as (client, transport):
 
-        def tell(news: ScanProgress) -> None:
-            told.append(news)
-            if news.what == "details" and news.done == 0:
+        def record(progress: ScanProgress) -> None:
+            calls.append(progress)
+            if progress.what == "details" and progress.done == 0:
                 assert len(transport.requests) == 2
 
-        await scan(client, details=True, on_progress=tell)
-    details = [news for news in told if news.what == "details"]
-    assert [(news.done, news.total) for news in details] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+        await scan(client, details=True, on_progress=record)
+    details = [progress for progress in calls if progress.what == "details"]
+    assert [(progress.done, progress.total) for progress in details] == [
+        (0, 3),
+        (1, 3),
+        (2, 3),
+        (3, 3),
+    ]
 
 
 async def test_details_wait_for_the_budget() -> None:
-    """More of them than a minute takes: slow, and complete."""
+    """Details beyond the minute's budget are delayed and complete."""
     budget = RequestBudget(per_minute=20, per_hour=1000)
     async with virtual_client(a_world(50), budget=budget) as (client, _):
         found = await scan(client, details=True)
     assert (len(found), found.errors) == (50, ())
 
 
-async def test_who_goes_between_list_and_details_is_left_out() -> None:
-    """It is gone: no row, no error."""
+async def test_instance_deleted_before_its_details() -> None:
+    """An instance deleted between list and details is left out without an error."""
     async with virtual_client(a_world(3)) as (client, transport):
         transport.world.fault("not_found", on=f"{LIST}/{{id}}", times=1, seconds=60)
         gone = next(iter(transport.world.instances))
@@ -143,8 +148,8 @@ async def test_who_goes_between_list_and_details_is_left_out() -> None:
     assert found.errors == ()
 
 
-async def test_an_instance_that_cannot_be_read_keeps_its_light_row() -> None:
-    """And the error names it."""
+async def test_instance_whose_details_fail() -> None:
+    """An instance whose details fail keeps its light row, and the error names it."""
     async with virtual_client(a_world(3)) as (client, transport):
         odd = next(iter(transport.world.instances))
         transport.world.fault("status", status=403, on=f"{LIST}/{{id}}", id=odd, times=None)
@@ -153,7 +158,7 @@ async def test_an_instance_that_cannot_be_read_keeps_its_light_row() -> None:
 
 
 async def test_accelerators_are_listed_for_each() -> None:
-    """What runs, with its id."""
+    """`accelerators` lists each instance's accelerators with their ids."""
     async with virtual_client(a_world(2, scale=2)) as (client, _):
         plain = await scan(client)
         found = await scan(client, accelerators=True)
@@ -161,7 +166,7 @@ async def test_accelerators_are_listed_for_each() -> None:
     assert [len(row.gpus or ()) for row in found] == [2, 2]
 
 
-async def test_a_client_that_was_never_entered_is_the_caller_s_mistake() -> None:
-    """That is raised as it is, and not told as an account's failure."""
+async def test_client_that_was_not_entered() -> None:
+    """A client that was never entered raises the caller's error."""
     with pytest.raises(RuntimeError, match="Enter the client first"):
         await scan(DigitalOcean("dop_v1_x"))

@@ -1,4 +1,4 @@
-"""`wait_all`: each wait ends in its own way, and the report tells how."""
+"""Tests of `wait_all`: each wait ends by itself, and the report shows how."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.looptime
 
 
 async def test_each_change_is_in_one_of_the_three() -> None:
-    """One failed and one stuck beside those that settled: nothing is raised, nothing lost."""
+    """A failed and a stuck change are reported beside the others; nothing is raised."""
     async with virtual_client() as (client, transport):
         changes = await creates(client, 5)
         break_one(transport.world, changes[1])
@@ -27,8 +27,8 @@ async def test_each_change_is_in_one_of_the_three() -> None:
     assert not report.ok
 
 
-async def test_resources_are_what_the_waits_gave() -> None:
-    """The instances, in the order of the changes; None for what was deleted."""
+async def test_resources_of_the_report() -> None:
+    """`resources` are in the order of the changes, with None for deleted ones."""
     async with virtual_client() as (client, _):
         changes = await creates(client, 3)
         report = await wait_all(changes)
@@ -40,7 +40,7 @@ async def test_resources_are_what_the_waits_gave() -> None:
 
 
 async def test_the_deadline_is_one_for_all() -> None:
-    """However many there are, the time given is over once."""
+    """One deadline applies to all changes."""
     async with virtual_client() as (client, _):
         changes = await creates(client, 20)
         began = asyncio.get_running_loop().time()
@@ -49,15 +49,15 @@ async def test_the_deadline_is_one_for_all() -> None:
     assert report.pending == tuple(changes)
 
 
-async def test_the_same_change_twice_is_waited_for_once() -> None:
-    """A report counts changes, not mentions."""
+async def test_same_change_twice_is_awaited_once() -> None:
+    """A change passed twice is awaited and counted once."""
     async with virtual_client() as (client, _):
         (change,) = await creates(client, 1)
         assert (await wait_all([change, change])).succeeded == (change,)
 
 
-async def test_none_at_all_is_a_report_at_once() -> None:
-    """Unlike `asyncio.wait`, which objects."""
+async def test_no_changes_is_an_empty_report() -> None:
+    """Without changes the report is empty, unlike `asyncio.wait`, which raises."""
     none: list[Change[Any]] = []
     report = await wait_all(none)
     assert (report.ok, str(report)) == (True, "0 succeeded, 0 failed, 0 pending")
@@ -67,7 +67,7 @@ async def test_none_at_all_is_a_report_at_once() -> None:
     ("when", "succeeded", "failed"), [("FIRST_COMPLETED", 1, 0), ("FIRST_EXCEPTION", 1, 1)]
 )
 async def test_return_when(when: Any, succeeded: int, failed: int) -> None:
-    """As asyncio has it: back with the first that ended, or that failed; the rest is pending."""
+    """`return_when` works as in asyncio: at the first result, or the first failure."""
     async with virtual_client() as (client, transport):
         stuck, doomed = await creates(client, 2)
         transport.world.fault("stuck", id=stuck.id)
@@ -84,7 +84,7 @@ async def test_return_when(when: Any, succeeded: int, failed: int) -> None:
 
 
 async def test_cancelling_leaves_nothing_running() -> None:
-    """Neither a wait of ours nor the poller, and the error is asyncio's own."""
+    """Cancelling ends all waits and the poller with a bare `CancelledError`."""
     async with virtual_client() as (client, _):
         changes = await creates(client, 10)
         with anyio.move_on_after(50) as scope:
@@ -96,7 +96,7 @@ async def test_cancelling_leaves_nothing_running() -> None:
 
 
 async def test_a_closed_client_fails_its_own_waits() -> None:
-    """Each with `ClientClosedError`, in the report."""
+    """A closed client's waits fail with `ClientClosedError` in the report."""
     async with virtual_client() as (client, _):
         changes = await creates(client, 2)
         waiting = asyncio.ensure_future(wait_all(changes))
@@ -105,16 +105,16 @@ async def test_a_closed_client_fails_its_own_waits() -> None:
     assert [type(error) for _, error in report.failed] == [ClientClosedError] * 2
 
 
-async def test_nonsense_is_refused_before_anything_is_asked() -> None:
-    """A negative timeout, or a word that asyncio does not know either."""
+async def test_invalid_arguments_are_rejected() -> None:
+    """A negative timeout or an unknown `return_when` is rejected before a request is sent."""
     with pytest.raises(InvalidInputError, match="timeout"):
         await wait_all([], timeout=-1)
     with pytest.raises(InvalidInputError, match="return_when"):
         await wait_all([], return_when="SOON")  # type: ignore[arg-type]
 
 
-async def test_a_report_reads_well() -> None:
-    """Counts first, then who failed and why, then who is pending."""
+async def test_report_as_text() -> None:
+    """A report prints counts, then failures with reasons, then pending changes."""
     async with virtual_client() as (client, transport):
         changes = await creates(client, 2)
         break_one(transport.world, changes[0])

@@ -1,4 +1,4 @@
-"""`watch()` of a whole account or a region: one stream, on a virtual clock."""
+"""Tests of `watch()` of an account or a region: one stream, on a virtual clock."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,12 +20,12 @@ LIST = "GET /v2/dedicated-inferences"
 
 
 async def take(stream: AsyncIterator[StatusChange], count: int) -> list[StatusChange]:
-    """The next events."""
+    """Return the next events."""
     return [await anext(stream) for _ in range(count)]
 
 
-async def test_it_begins_with_how_everything_is() -> None:
-    """One event each, without a previous status, in one sweep."""
+async def test_first_events_are_the_current_states() -> None:
+    """The first events are the current states, from one list read."""
     async with virtual_client() as (client, transport):
         ids = [transport.world.add_instance(now=transport.now()).id for _ in range(3)]
         events = await take(client.dedicated_inferences.watch(), 3)
@@ -33,8 +33,8 @@ async def test_it_begins_with_how_everything_is() -> None:
     assert [(e.id, e.previous, e.status) for e in events] == [(id, None, "active") for id in ids]
 
 
-async def test_then_it_tells_what_happens() -> None:
-    """Changes, new ones, and (by a 404) those that are gone."""
+async def test_later_events_are_changes() -> None:
+    """Later events are changed, new and (by a 404) deleted instances."""
     async with virtual_client() as (client, transport):
         old = transport.world.add_instance(now=transport.now(), name="old")
         stream = client.dedicated_inferences.watch()
@@ -42,8 +42,8 @@ async def test_then_it_tells_what_happens() -> None:
         await client.dedicated_inferences.delete(old.id)
         new = transport.world.add_instance(now=transport.now(), name="new")
         events = await take(stream, 3)
-    told = {(e.id, e.previous, e.status, e.source) for e in events}
-    assert told == {
+    seen = {(e.id, e.previous, e.status, e.source) for e in events}
+    assert seen == {
         (old.id, "active", "deleting", "list"),
         (new.id, None, "active", "list"),
         (old.id, "deleting", None, "get"),
@@ -51,8 +51,8 @@ async def test_then_it_tells_what_happens() -> None:
     assert events[-1].note == "gone: GET answered 404"
 
 
-async def test_absence_from_a_list_is_no_end() -> None:
-    """Pages drift: an id that a GET still finds is not told as gone."""
+async def test_row_missing_from_a_list_is_not_an_event() -> None:
+    """An id missing from a list but found by a GET has no event."""
     async with virtual_client() as (client, transport):
         placed = transport.world.add_instance(now=transport.now())
         stream = client.dedicated_inferences.watch(region="atl1")
@@ -64,8 +64,8 @@ async def test_absence_from_a_list_is_no_end() -> None:
         step.cancel()
 
 
-async def test_a_region_is_all_that_is_told_of() -> None:
-    """And all that is asked for."""
+async def test_watch_of_a_region() -> None:
+    """A region's watch reads and reports only that region."""
     async with virtual_client() as (client, transport):
         for region in ("atl1", "tor1"):
             transport.world.add_instance(now=transport.now(), region=region)
@@ -74,20 +74,20 @@ async def test_a_region_is_all_that_is_told_of() -> None:
     assert event.resource.region == "tor1"
 
 
-async def test_nothing_is_asked_while_nobody_asks() -> None:
-    """Between two steps, and after leaving: no request, no task."""
+async def test_no_requests_between_steps() -> None:
+    """No request is sent between two steps or after leaving, and no task is left."""
     async with virtual_client() as (client, transport):
         transport.world.add_instance(now=transport.now())
         async for _event in client.dedicated_inferences.watch():
-            asked = len(transport.requests)
+            requests = len(transport.requests)
             await asyncio.sleep(3600)
-            assert len(transport.requests) == asked
+            assert len(transport.requests) == requests
             break
         assert others() == set()
 
 
-async def test_a_slow_reader_gets_the_latest_state_of_each() -> None:
-    """What was not taken in time is replaced, not queued: no more events than instances."""
+async def test_slow_consumer_gets_the_latest_states() -> None:
+    """A slow consumer gets only the latest state of each instance."""
     async with virtual_client() as (client, transport):
         now = transport.now()
         first = transport.world.add_instance(now=now, name="first")
@@ -99,8 +99,8 @@ async def test_a_slow_reader_gets_the_latest_state_of_each() -> None:
     assert (event.id, event.previous, event.status) == (slow.id, None, "active")
 
 
-async def test_the_pace_leaves_most_of_the_budget_to_others() -> None:
-    """At most half of what sweeps may spend, though the policy would like to look more often."""
+async def test_watch_uses_half_of_the_polling_quota() -> None:
+    """A watch uses at most half of the polling quota, whatever the policy."""
     async with virtual_client(budget=RequestBudget(per_hour=400)) as (client, transport):
         step = asyncio.ensure_future(anext(client.dedicated_inferences.watch()))
         await asyncio.sleep(3600)
@@ -108,24 +108,24 @@ async def test_the_pace_leaves_most_of_the_budget_to_others() -> None:
         assert 100 < len(transport.requests) < 200
 
 
-async def test_a_stumble_is_survived() -> None:
-    """An error of the server's is no end; the next sweep tells."""
+async def test_server_error_does_not_end_a_watch() -> None:
+    """A server error does not end a watch."""
     async with virtual_client() as (client, transport):
         transport.world.add_instance(now=transport.now())
         transport.world.fault("status", status=500, on=LIST, times=3)
         assert (await anext(client.dedicated_inferences.watch())).status == "active"
 
 
-async def test_a_refusal_is_told() -> None:
-    """Nobody waits for a token to become right."""
+async def test_refusal_ends_a_watch() -> None:
+    """A refusal ends a watch with the API's error."""
     async with virtual_client() as (client, transport):
         transport.world.fault("status", status=401, on=LIST, times=None)
         with pytest.raises(AuthenticationError):
             await anext(client.dedicated_inferences.watch())
 
 
-async def test_closing_the_client_ends_it() -> None:
-    """With the error that says so."""
+async def test_closing_the_client_ends_a_watch() -> None:
+    """Closing the client ends a watch with `ClientClosedError`."""
     async with virtual_client() as (client, _):
         step = asyncio.ensure_future(anext(client.dedicated_inferences.watch()))
         await asyncio.sleep(10)
@@ -134,14 +134,14 @@ async def test_closing_the_client_ends_it() -> None:
 
 
 async def test_one_instance_or_a_region() -> None:
-    """Both together mean nothing."""
+    """Passing an id and a region raises an error."""
     async with virtual_client() as (client, _):
         with pytest.raises(InvalidInputError, match="not both"):
             client.dedicated_inferences.watch("x", region="atl1")
 
 
-async def test_stats_tell_what_waits_cost() -> None:
-    """Awaited, pages, reads by kind, pace and budget: one value, no request."""
+async def test_stats() -> None:
+    """Stats show waits, pages, reads by kind, pace and budget without a request."""
     async with virtual_client() as (client, transport):
         before = client.stats()
         changes = [

@@ -1,4 +1,4 @@
-"""What the tests over sockets share: planted secrets, and servers that misbehave."""
+"""Helpers of the tests over sockets: planted secrets, and servers that misbehave."""
 
 import asyncio
 import traceback
@@ -20,19 +20,19 @@ QUICKLY = PollPolicy(target_lag=0.05)
 
 
 def a_client(emu: Emulator, **options: Any) -> DigitalOcean:
-    """A client of an emulator that looks often."""
+    """Return a client of an emulator that polls often."""
     return DigitalOcean(emu.token, base_url=emu.url, polling=QUICKLY, **options)
 
 
-def told(error: BaseException) -> str:
-    """All that an error could bring into a log: text, repr, args, attributes, traceback, causes."""
+def all_text(error: BaseException) -> str:
+    """Return all that an error could bring into a log: text, attributes, traceback, causes."""
     text = "".join(traceback.format_exception(error))
     return f"{error} {error!r} {error.args} {vars(error)} {text}"
 
 
 @asynccontextmanager
 async def server(answer: bytes, *, close: bool = True) -> AsyncIterator[str]:
-    """The URL of a server that gives every request the same bytes."""
+    """Run a server that answers every request with these bytes; yield its URL."""
     over = asyncio.Event()
     talks: set[asyncio.Task[Any]] = set()
 
@@ -58,7 +58,7 @@ async def server(answer: bytes, *, close: bool = True) -> AsyncIterator[str]:
 
 
 def http(status: str, body: bytes, *headers: str, length: int | None = None) -> bytes:
-    """The bytes of an HTTP answer."""
+    """Return the bytes of an HTTP response."""
     size = len(body) if length is None else length
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {size}", "Connection: close", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -1,4 +1,4 @@
-"""Issue 2, "it must show" 7: each mistake is a clear error of ours, with no secret in it."""
+"""Tests that each user mistake raises a clear di_async error without secrets."""
 
 import logging
 import socket
@@ -33,9 +33,9 @@ from tests.functional.helpers import (
     FAST,
     HF_TOKEN,
     a_client,
+    all_text,
     http,
     server,
-    told,
 )
 
 ONCE = RetryPolicy(attempts=1)
@@ -44,7 +44,7 @@ ECHO = f'{{"id": "bad", "message": "no {ACCOUNT_TOKEN} nor {HF_TOKEN}"}}'.encode
 
 @pytest.fixture(autouse=True)
 def no_secret_in_the_log(caplog: pytest.LogCaptureFixture) -> Any:
-    """Whatever a test here provokes, the log at its most talkative holds no planted secret."""
+    """Check that the DEBUG log of every test here holds no planted secret."""
     caplog.set_level(logging.DEBUG)
     yield
     assert ACCOUNT_TOKEN not in caplog.text
@@ -53,29 +53,29 @@ def no_secret_in_the_log(caplog: pytest.LogCaptureFixture) -> Any:
 
 @pytest.fixture
 async def emu() -> AsyncIterator[Emulator]:
-    """A fast emulator over sockets."""
+    """Run a fast emulator over sockets."""
     async with running(**FAST) as emulator:
         yield emulator
 
 
 @asynccontextmanager
 async def client_at(url: str, **options: Any) -> AsyncIterator[DedicatedInferences]:
-    """A client with the planted token, of whatever is there."""
+    """Yield a client with the planted token of this URL."""
     async with DigitalOcean(ACCOUNT_TOKEN, base_url=url, retry=ONCE, **options) as client:
         yield client.dedicated_inferences
 
 
-def assert_clear(error: BaseException, *words: str) -> None:
-    """It is ours, it says these words, and it keeps the planted secrets."""
+def assert_clear(error: BaseException, *texts: str) -> None:
+    """Check that the error is di_async's, has these texts and shows no planted secret."""
     assert isinstance(error, DIError)
-    for word in words:
-        assert word in str(error)
-    assert ACCOUNT_TOKEN not in told(error)
-    assert HF_TOKEN not in told(error)
+    for text in texts:
+        assert text in str(error)
+    assert ACCOUNT_TOKEN not in all_text(error)
+    assert HF_TOKEN not in all_text(error)
 
 
 async def test_wrong_token(emu: Emulator) -> None:
-    """401, with request and request id, and without the token."""
+    """A wrong token raises 401 with request and request id, and without the token."""
     async with client_at(emu.url) as instances:
         with pytest.raises(AuthenticationError) as caught:
             await instances.get("x")
@@ -83,7 +83,7 @@ async def test_wrong_token(emu: Emulator) -> None:
 
 
 async def test_wrong_id(emu: Emulator) -> None:
-    """404, naming the path that was asked."""
+    """A wrong id raises 404 with the path."""
     async with a_client(emu) as client:
         with pytest.raises(NotFoundError) as caught:
             await client.dedicated_inferences.get("00000000-0000-4000-8000-000000000000")
@@ -91,8 +91,8 @@ async def test_wrong_id(emu: Emulator) -> None:
 
 
 @pytest.mark.parametrize("id", ["a/b", "../../v2/account", "a?b", "a#b", "ä b", "%2e%2e"])
-async def test_id_that_could_leave_its_segment(emu: Emulator, id: str) -> None:
-    """It arrives as one segment, so that nothing else is read: 404."""
+async def test_id_with_special_characters(emu: Emulator, id: str) -> None:
+    """An id with special characters is sent as one segment: 404."""
     async with a_client(emu) as client:
         with pytest.raises(NotFoundError):
             await client.dedicated_inferences.get(id)
@@ -103,8 +103,8 @@ async def test_id_that_could_leave_its_segment(emu: Emulator, id: str) -> None:
 
 
 @pytest.mark.parametrize("id", ["", ".", "..", "sizes"])
-async def test_id_that_is_none(emu: Emulator, id: str) -> None:
-    """A ValueError, before anything is sent."""
+async def test_invalid_id(emu: Emulator, id: str) -> None:
+    """An invalid id raises `ValueError` before a request is sent."""
     async with a_client(emu) as client:
         with pytest.raises(ValueError, match="dedicated_inference_id") as caught:
             await client.dedicated_inferences.get(id)
@@ -113,7 +113,7 @@ async def test_id_that_is_none(emu: Emulator, id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "texts"),
     [
         ("http://api.digitalocean.com", "unencrypted"),
         ("http://192.168.0.1:8080", "unencrypted"),
@@ -125,29 +125,29 @@ async def test_id_that_is_none(emu: Emulator, id: str) -> None:
         ("http://[::1", "not a URL"),
     ],
 )
-def test_base_url(url: str, words: str) -> None:
-    """A URL that would send the token in the clear, or is none, is refused at construction."""
+def test_base_url(url: str, texts: str) -> None:
+    """An invalid URL, or one that would send the token unencrypted, is rejected at construction."""
     with pytest.raises(ValueError, match=r"base_url") as caught:
         DigitalOcean(ACCOUNT_TOKEN, base_url=url)
-    assert_clear(caught.value, words)
+    assert_clear(caught.value, texts)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://localhost:1/", "http://[::1]:1"])
-def test_loopback_may_be_plain(url: str) -> None:
-    """This machine itself may be spoken to without TLS."""
+def test_http_to_loopback(url: str) -> None:
+    """This machine itself may be addressed by http."""
     assert DigitalOcean(ACCOUNT_TOKEN, base_url=url).base_url == url.rstrip("/")
 
 
 @pytest.mark.parametrize("token", ["", "  ", "a b", "a\tb", "tökên"])
-def test_token_that_is_none(token: str) -> None:
-    """One that cannot stand in a header is told at construction, and not repeated."""
+def test_invalid_token(token: str) -> None:
+    """A token with invalid characters is rejected at construction, and not shown."""
     with pytest.raises(ValueError, match="DigitalOcean token") as caught:
         DigitalOcean(token)
-    assert "tökên" not in told(caught.value)
+    assert "tökên" not in all_text(caught.value)
 
 
 def test_no_token_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names the variables in which it was looked for."""
+    """A missing token raises an error that names the variables."""
     for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match="DIGITALOCEAN_TOKEN or DIGITALOCEAN_ACCESS_TOKEN"):
@@ -155,7 +155,7 @@ def test_no_token_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_broken_spec_file(tmp_path: Path) -> None:
-    """The file and the place in it are named; what stands in it is not repeated."""
+    """An error in a spec file names file and path, and shows no value."""
     path = tmp_path / "spec.yaml"
     path.write_text(f"name: web\naccess_tokens: [{HF_TOKEN}\n")
     with pytest.raises(InvalidInputError) as caught:
@@ -164,7 +164,7 @@ def test_broken_spec_file(tmp_path: Path) -> None:
 
 
 async def test_unknown_region(emu: Emulator) -> None:
-    """Regions are open strings: the API says no, and what it said is told."""
+    """An unknown region is rejected by the API; the error has its message."""
     async with a_client(emu) as client:
         with pytest.raises((BadRequestError, UnprocessableEntityError)) as caught:
             await client.dedicated_inferences.create(
@@ -174,7 +174,7 @@ async def test_unknown_region(emu: Emulator) -> None:
 
 
 def closed_port() -> int:
-    """A port on which nobody listens."""
+    """Return a port on which no server listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
@@ -190,7 +190,7 @@ CALLS: dict[str, Callable[[DedicatedInferences], Any]] = {
 
 @pytest.mark.parametrize("name", sorted(CALLS))
 async def test_server_down(name: str) -> None:
-    """No connection: nothing was sent, and where to is told."""
+    """A connection error names the host; nothing was sent."""
     async with client_at(f"http://127.0.0.1:{closed_port()}") as instances:
         with pytest.raises(ConnectError) as caught:
             await CALLS[name](instances)
@@ -198,7 +198,7 @@ async def test_server_down(name: str) -> None:
 
 
 async def test_html_with_a_success_status() -> None:
-    """A gateway's page in place of the answer is told as such."""
+    """An HTML page with a success status is reported as such."""
     async with server(http("200 OK", b"<!doctype html><p>hi")) as url, client_at(url) as instances:
         with pytest.raises(DecodeError) as caught:
             await instances.get("x")
@@ -207,7 +207,7 @@ async def test_html_with_a_success_status() -> None:
 
 
 async def test_html_with_an_error_status() -> None:
-    """So it is with an error's status, which keeps its class."""
+    """An HTML page with an error status has the class of that status."""
     page = http("502 Bad Gateway", b"<html>oops</html>", "Content-Type: text/html")
     async with server(page) as url, client_at(url) as instances:
         with pytest.raises(ServerError) as caught:
@@ -216,7 +216,7 @@ async def test_html_with_an_error_status() -> None:
 
 
 async def test_json_cut_within_its_length() -> None:
-    """Half a JSON text that claims to be whole is told as cut off."""
+    """A truncated JSON text with a matching length is reported as truncated."""
     async with server(http("200 OK", b'{"dedicated_inf')) as url, client_at(url) as instances:
         with pytest.raises(DecodeError) as caught:
             await instances.get("x")
@@ -224,7 +224,7 @@ async def test_json_cut_within_its_length() -> None:
 
 
 async def test_connection_cut_within_the_answer() -> None:
-    """An answer that ends before its length is a broken answer."""
+    """A body shorter than its length is reported as a broken response."""
     cut = http("200 OK", b'{"dedicated_inf', length=500)
     async with server(cut) as url, client_at(url) as instances:
         with pytest.raises(TransportError) as caught:
@@ -233,15 +233,15 @@ async def test_connection_cut_within_the_answer() -> None:
 
 
 async def test_connection_closed_without_an_answer() -> None:
-    """Nor does silence hang or leak a foreign error."""
+    """A connection closed without a response raises a di_async error."""
     async with server(b"") as url, client_at(url) as instances:
         with pytest.raises(TransportError) as caught:
             await instances.get("x")
     assert_clear(caught.value, "GET /v2/dedicated-inferences/x")
 
 
-async def test_answer_that_is_no_http() -> None:
-    """Another protocol altogether is an error of ours, too."""
+async def test_response_that_is_not_http() -> None:
+    """A response in another protocol raises a di_async error."""
     async with server(b"SSH-2.0-OpenSSH_9.6\r\n\r\n") as url, client_at(url) as instances:
         with pytest.raises(TransportError) as caught:
             await instances.get("x")
@@ -251,7 +251,7 @@ async def test_answer_that_is_no_http() -> None:
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
 @pytest.mark.parametrize("name", sorted(CALLS))
 async def test_redirect_is_not_followed(name: str, status: str) -> None:
-    """A redirect could carry the token elsewhere: it is an error that says what to check."""
+    """A redirect is not followed: it could forward the token. The error says what to check."""
     async with running(**FAST) as elsewhere:
         away = http(status, b"", f"Location: {elsewhere.url}/v2/dedicated-inferences")
         async with server(away) as url, client_at(url) as instances:
@@ -262,7 +262,7 @@ async def test_redirect_is_not_followed(name: str, status: str) -> None:
 
 
 async def test_no_answer_in_time() -> None:
-    """A server that takes the request and says nothing runs into `request_timeout`."""
+    """A server that does not respond raises an error after `request_timeout`."""
     async with server(b"", close=False) as url, client_at(url, request_timeout=0.1) as instances:
         with pytest.raises(TimeoutError) as caught:
             await instances.get("x")
@@ -270,7 +270,7 @@ async def test_no_answer_in_time() -> None:
 
 
 async def test_tls_that_is_not_trusted() -> None:
-    """A certificate of nobody we know: nothing is sent."""
+    """An untrusted certificate raises an error, and nothing is sent."""
     async with running(tls=True) as emu, client_at(emu.url) as instances:
         with pytest.raises(ConnectError) as caught:
             await instances.get("x")
@@ -278,21 +278,21 @@ async def test_tls_that_is_not_trusted() -> None:
     assert_clear(caught.value, "certificate is not trusted")
 
 
-# --- secrets that came close ------------------------------------------------------------------
+# --- secrets in responses ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
 @pytest.mark.parametrize("status", ["400 Bad", "403 Forbidden", "418 Teapot"])
 async def test_server_that_echoes_secrets(name: str, status: str) -> None:
-    """What a server repeats of the account's and the Hugging Face token is masked."""
+    """Secrets that a server echoes are masked."""
     async with server(http(status, ECHO)) as url, client_at(url) as instances:
         with pytest.raises(APIError) as caught:
             await CALLS[name](instances)
     assert_clear(caught.value, "**********")
 
 
-async def test_access_token_is_told_by_reveal_alone(emu: Emulator) -> None:
-    """A change holds the one-time token; nothing that it or its wait says does."""
+async def test_access_token_is_shown_by_reveal_alone(emu: Emulator) -> None:
+    """Only `reveal` shows the one-time token of a change."""
     async with a_client(emu) as client:
         change = await client.dedicated_inferences.create(
             a_spec(), access_tokens={"hugging_face_token": HF_TOKEN}
@@ -302,11 +302,11 @@ async def test_access_token_is_told_by_reveal_alone(emu: Emulator) -> None:
             await change.wait(timeout=0)
     shown = f"{change!r} {change.initial!r} {change.access_token!r} {change.history} {client!r}"
     for secret in (value, HF_TOKEN, emu.token):
-        assert secret not in f"{shown} {change.resume_token} {told(caught.value)}"
+        assert secret not in f"{shown} {change.resume_token} {all_text(caught.value)}"
 
 
 async def test_no_secret_in_any_url(emu: Emulator) -> None:
-    """Tokens travel in headers and bodies; a path is logged by every proxy."""
+    """No URL holds a token: proxies log every path."""
     async with a_client(emu) as client:
         instances = client.dedicated_inferences
         change = await instances.create(a_spec(), access_tokens={"hugging_face_token": HF_TOKEN})
@@ -318,10 +318,10 @@ async def test_no_secret_in_any_url(emu: Emulator) -> None:
         assert secret not in urls
 
 
-async def test_log_tells_requests_and_no_secrets(
+async def test_log_has_requests_and_no_secrets(
     emu: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At DEBUG each request is in the log, and none of the secrets that went along."""
+    """The DEBUG log has each request and no secrets."""
     async with a_client(emu) as client:
         change = await client.dedicated_inferences.create(
             a_spec(), access_tokens={"hugging_face_token": HF_TOKEN}

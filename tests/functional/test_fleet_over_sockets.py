@@ -1,7 +1,7 @@
-"""Two thousand waits over real sockets, client and emulator in two processes on one fast clock.
+"""Test of two thousand waits over sockets: client and emulator in two processes, one fast clock.
 
-Both clocks run 60 times as fast as the system's from one anchor, so that windows, `retry-after` and
-`ratelimit-reset` are in the seconds that the client's loop counts.
+Both clocks run 60 times as fast as the system's from one start, so that windows, `retry-after` and
+`ratelimit-reset` are in seconds of the client's loop.
 """
 
 import asyncio
@@ -27,36 +27,36 @@ COUNT = 2000
 
 @frozen
 class FastClock:
-    """Epoch seconds that pass `SPEED` times as fast, from one anchor in all processes."""
+    """Epoch seconds that pass `SPEED` times as fast, with one start in all processes."""
 
     epoch: float
     start: float
 
     def __call__(self) -> float:
-        """Now; CLOCK_MONOTONIC is the machine's, not the process's."""
+        """Return the fast time, from CLOCK_MONOTONIC, which all processes share."""
         return self.epoch + (time.monotonic() - self.start) * SPEED
 
 
-class _Patient(selectors.DefaultSelector):
-    """Waits for so much shorter as the clock is faster."""
+class _FastSelector(selectors.DefaultSelector):
+    """A selector whose timeouts are shorter by the clock's speed."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         return super().select(timeout and timeout / SPEED)
 
 
 class FastLoop(asyncio.SelectorEventLoop):
-    """An event loop on a fast clock; its sockets are real."""
+    """An event loop on a fast clock, with real sockets."""
 
     def __init__(self, clock: FastClock) -> None:
         self._fast = clock
-        super().__init__(_Patient())
+        super().__init__(_FastSelector())
 
     def time(self) -> float:
         return self._fast()
 
 
 def serve(clock: FastClock, pipe: Connection) -> None:
-    """The emulator's process: places the instances, and tells what is true at the end."""
+    """Run the emulator's process: add the instances, and report the truth at the end."""
     asyncio.run(_serve(clock, pipe))
 
 
@@ -67,20 +67,20 @@ async def _serve(clock: FastClock, pipe: Connection) -> None:
         pipe.send((emu.url, emu.token, ids))
         done = await asyncio.to_thread(pipe.recv)
         stats = emu.stats
-        told = [emu.truth(id).settled_at for id in done]
-        pipe.send((told, stats.refused, stats.max_60s, stats.max_3600s, stats.total))
+        settled_at = [emu.truth(id).settled_at for id in done]
+        pipe.send((settled_at, stats.refused, stats.max_60s, stats.max_3600s, stats.total))
 
 
 @contextmanager
 def fast_wall(clock: FastClock) -> Iterator[None]:
-    """`time.time()` tells the fast clock's time, as the headers of the emulator do."""
+    """Make `time.time()` return the fast clock's time, as the emulator's headers do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time", clock)
         yield
 
 
 async def settle(url: str, token: str, ids: list[str]) -> dict[str, tuple[str, float]]:
-    """Wait for all of them: status and fast epoch time of each."""
+    """Wait for all instances; return status and fast epoch time of each."""
 
     async def one(id: str) -> tuple[str, float]:
         found: DedicatedInference = await client.dedicated_inferences.wait_until_active(id)
@@ -93,7 +93,7 @@ async def settle(url: str, token: str, ids: list[str]) -> dict[str, tuple[str, f
 
 @pytest.fixture
 def emulator_process() -> Iterator[tuple[FastClock, Connection]]:
-    """The clock of both processes, and a pipe to the emulator's."""
+    """Yield the clock of both processes, and a pipe to the emulator's."""
     clock = FastClock(time.time(), time.monotonic())
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -113,7 +113,7 @@ def emulator_process() -> Iterator[tuple[FastClock, Connection]]:
 def test_two_thousand_waits_against_another_process(
     emulator_process: tuple[FastClock, Any],
 ) -> None:
-    """All settled right, none before the world says so, no 429, no window exceeded, in 90 s."""
+    """All waits settle, none early, without a 429 or an exceeded window, within 90 s."""
     clock, pipe = emulator_process
     url, token, ids = pipe.recv()
     began = time.monotonic()

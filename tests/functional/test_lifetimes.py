@@ -1,4 +1,4 @@
-"""Issue 2, "it must show" 6: where a client may be entered, left, and used."""
+"""Tests of where a client may be entered, left and used."""
 
 import asyncio
 import pickle
@@ -26,16 +26,16 @@ from tests.functional.helpers import FAST, QUICKLY, a_client
 
 
 class Lifespan:
-    """An ASGI server's half of the lifespan protocol: start-up and shut-down in one task."""
+    """An ASGI server's side of the lifespan protocol: startup and shutdown in one task."""
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
-        self.asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.from_app: asyncio.Queue[Any] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-        self.task = asyncio.ensure_future(self.app(scope, self.asked.get, self.told.put))
+        self.task = asyncio.ensure_future(self.app(scope, self.to_app.get, self.from_app.put))
         await self.step("lifespan.startup")
         return self
 
@@ -44,13 +44,13 @@ class Lifespan:
         await self.task
 
     async def step(self, kind: str) -> None:
-        """Ask for one step and make sure that it went well."""
-        await self.asked.put({"type": kind})
-        assert await self.told.get() == {"type": f"{kind}.complete"}
+        """Send one lifespan event and check that it completes."""
+        await self.to_app.put({"type": kind})
+        assert await self.from_app.get() == {"type": f"{kind}.complete"}
 
 
 def an_app(emu: Emulator) -> FastAPI:
-    """A service that makes instances and waits for them in its requests."""
+    """Return a service that creates instances and waits for them in its requests."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -69,16 +69,16 @@ def an_app(emu: Emulator) -> FastAPI:
 
 
 async def test_fastapi_lifespan() -> None:
-    """One client for a service's life; many requests wait with it at once."""
+    """One client lives as long as a service; many requests wait with it concurrently."""
     async with running(**FAST) as emu, Lifespan(an_app(emu)) as served:
         transport = httpx.ASGITransport(app=served.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as browser:
-            told = await asyncio.gather(*(browser.post(f"/models/m{n}") for n in range(3)))
-    assert [answer.json()["status"] for answer in told] == ["active"] * 3
+            responses = await asyncio.gather(*(browser.post(f"/models/m{n}") for n in range(3)))
+    assert [response.json()["status"] for response in responses] == ["active"] * 3
 
 
 async def test_set_up_and_tear_down_in_different_tasks() -> None:
-    """Entered in one task, used in a second, left in a third, as start-up hooks do."""
+    """A client may be entered in one task, used in a second and left in a third."""
     async with running(**FAST) as emu:
         client = a_client(emu)
         await asyncio.create_task(client.__aenter__())
@@ -90,7 +90,7 @@ async def test_set_up_and_tear_down_in_different_tasks() -> None:
 
 @pytest.fixture
 async def client() -> AsyncIterator[DigitalOcean]:
-    """A client whose set-up and tear-down a pytest plugin runs as it likes."""
+    """Yield a client whose setup and teardown a pytest plugin may run in different tasks."""
     async with running(**FAST) as emu, a_client(emu) as entered:
         yield entered
 
@@ -102,7 +102,7 @@ async def test_client_from_a_fixture(client: DigitalOcean) -> None:
 
 
 def test_sync_fixture_and_own_loop(di_emulator: Emulator) -> None:
-    """In a plain test, with the packaged emulator and `asyncio.run`."""
+    """A plain test can use the packaged emulator and `asyncio.run`."""
 
     async def main() -> str:
         async with a_client(di_emulator) as client:
@@ -112,7 +112,7 @@ def test_sync_fixture_and_own_loop(di_emulator: Emulator) -> None:
 
 
 def test_second_asyncio_run_with_a_new_client(di_emulator: Emulator) -> None:
-    """Each run of a program's loop makes its own, and goes on where the first one stopped."""
+    """A second `asyncio.run` with a new client resumes the wait of the first."""
 
     async def first() -> str:
         async with a_client(di_emulator) as client:
@@ -139,7 +139,7 @@ def test_client_of_a_closed_loop(di_emulator: Emulator) -> None:
 
 
 def test_client_carried_into_a_second_loop(di_emulator: Emulator) -> None:
-    """Entered under one loop and used under another: told so, not hung."""
+    """A client entered under one loop raises an error in another one, and does not hang."""
     client = a_client(di_emulator)
     with asyncio.Runner() as one:
         one.run(client.__aenter__())
@@ -149,7 +149,7 @@ def test_client_carried_into_a_second_loop(di_emulator: Emulator) -> None:
 
 
 async def test_client_used_from_another_thread() -> None:
-    """Another thread has another loop: a clear RuntimeError."""
+    """A client used from another thread raises a clear RuntimeError."""
     errors: list[BaseException] = []
     async with running(**FAST) as emu, a_client(emu) as client:
 
@@ -167,13 +167,13 @@ async def test_client_used_from_another_thread() -> None:
 
 
 async def test_not_entered() -> None:
-    """A client that was never entered says how to."""
+    """A client that was never entered raises an error that says how to enter it."""
     with pytest.raises(RuntimeError, match="async with"):
         await DigitalOcean("t" * 20).dedicated_inferences.sizes()
 
 
 async def test_closed_client() -> None:
-    """After leaving, every call says that the client is closed."""
+    """Every call of a closed client raises `ClientClosedError`."""
     async with running(**FAST) as emu:
         async with a_client(emu) as client:
             pass
@@ -182,7 +182,7 @@ async def test_closed_client() -> None:
 
 
 async def test_leaving_ends_open_waits() -> None:
-    """A wait that is open when the client goes ends with `ClientClosedError`."""
+    """An open wait ends with `ClientClosedError` when the client is left."""
     async with running(seed=0) as emu:
         async with a_client(emu) as client:
             change = await client.dedicated_inferences.create(a_spec())
@@ -192,8 +192,8 @@ async def test_leaving_ends_open_waits() -> None:
             await wait
 
 
-async def test_a_cancelled_first_waiter_harms_no_other() -> None:
-    """Two wait for one id at the cost of one; the first one's leaving changes nothing."""
+async def test_cancelling_the_first_waiter() -> None:
+    """Two waits for one id share reads, and cancelling the first does not affect the other."""
     async with running(**FAST) as emu, a_client(emu) as client:
         change = await client.dedicated_inferences.create(a_spec())
         first = asyncio.ensure_future(change.wait())
@@ -205,7 +205,7 @@ async def test_a_cancelled_first_waiter_harms_no_other() -> None:
 
 
 async def test_errors_survive_pickling() -> None:
-    """An error with all its attributes passes between processes."""
+    """Pickled errors keep all their attributes."""
     async with running(**FAST) as emu, a_client(emu) as client:
         errors: list[DIError] = []
         change = await client.dedicated_inferences.create(a_spec())
@@ -214,13 +214,13 @@ async def test_errors_survive_pickling() -> None:
                 await call
             errors.append(caught.value)
     for error in errors:
-        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - bytes made above
         assert (type(again), str(again), again.args) == (type(error), str(error), error.args)
         assert set(vars(again)) == set(vars(error))
 
 
 async def test_callers_session_stays_open() -> None:
-    """A session of the caller's is used and not closed."""
+    """A caller's session is used and not closed."""
     async with running(**FAST) as emu, aiohttp.ClientSession() as session:
         async with a_client(emu, session=session) as client:
             await client.dedicated_inferences.sizes()
@@ -228,7 +228,7 @@ async def test_callers_session_stays_open() -> None:
 
 
 async def test_server_that_closes_after_each_answer() -> None:
-    """Connections that turn out dead cost no double create, and the budget counts each send."""
+    """Dead connections cause no second create, and the budget counts each send."""
     budget = RequestBudget()
     async with running(**FAST) as emu, closing_proxy(emu) as url:
         options: dict[str, Any] = {"base_url": url, "polling": QUICKLY, "budget": budget}
@@ -242,7 +242,7 @@ async def test_server_that_closes_after_each_answer() -> None:
 
 @asynccontextmanager
 async def closing_proxy(emu: Emulator) -> AsyncIterator[str]:
-    """In front of an emulator: closes each connection after one answer, without saying so."""
+    """Run a proxy to an emulator that closes each connection after one response."""
     port = int(emu.url.rpartition(":")[2])
     talks: set[asyncio.Task[Any]] = set()
 
@@ -264,7 +264,7 @@ async def closing_proxy(emu: Emulator) -> AsyncIterator[str]:
 
 
 async def whole_message(reader: asyncio.StreamReader) -> bytes:
-    """One HTTP message: its head, and as much body as the head says."""
+    """Return one HTTP message, as long as its head says."""
     head = await reader.readuntil(b"\r\n\r\n")
     fields = dict(
         line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:] if ": " in line
@@ -273,7 +273,7 @@ async def whole_message(reader: asyncio.StreamReader) -> bytes:
 
 
 def test_threaded_emulator_serves_any_loop() -> None:
-    """The emulator in its own thread outlives the loops of its clients."""
+    """The threaded emulator outlives the loops of its clients."""
     with threaded(**FAST) as emu:
         for _ in range(2):
 

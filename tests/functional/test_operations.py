@@ -1,4 +1,4 @@
-"""The 13 operations over sockets, in both dialects; listings whose pages move."""
+"""Tests of the 13 operations over sockets in both dialects, and of lists whose pages move."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -15,31 +15,31 @@ from tests.functional.helpers import FAST, a_client
 
 @pytest.fixture(params=["documented", "observed"])
 async def emu(request: pytest.FixtureRequest) -> AsyncIterator[Emulator]:
-    """A fast emulator, once a dialect."""
+    """Run a fast emulator for each dialect."""
     async with running(**{**FAST, "dialect": request.param, "rate_limits": False}) as emulator:
         yield emulator
 
 
 @pytest.fixture
 async def client(emu: Emulator) -> AsyncIterator[DigitalOcean]:
-    """A client of it, without a budget to wait for."""
+    """Yield its client, without a budget."""
     async with a_client(emu, budget=None) as entered:
         yield entered
 
 
 @pytest.fixture
 def instances(client: DigitalOcean) -> DedicatedInferences:
-    """The thirteen operations."""
+    """Return the API with the thirteen operations."""
     return client.dedicated_inferences
 
 
 async def rows(listing: Any) -> list[Any]:
-    """All of a listing."""
+    """Return all rows of a listing."""
     return [row async for row in listing]
 
 
 async def test_create_get_list_find(instances: DedicatedInferences) -> None:
-    """What a create settles to is what get, list and find give."""
+    """`get`, `list` and `find` return the instance of a settled create."""
     change = await instances.create(a_spec())
     di = await change.wait()
     assert (di.id, di.name, di.status) == (change.id, "web", "active")
@@ -48,7 +48,7 @@ async def test_create_get_list_find(instances: DedicatedInferences) -> None:
 
 
 async def test_update_and_scale(instances: DedicatedInferences, emu: Emulator) -> None:
-    """Each is seen in the settled instance, one spec version after the other."""
+    """A settled update shows its change and the next spec version."""
     id = (await (await instances.create(a_spec())).wait()).id
     renamed = await (await instances.update(id, spec={"name": "web-2"})).wait()
     scaled = await (await instances.scale(id, 3)).wait()
@@ -61,7 +61,7 @@ async def test_update_and_scale(instances: DedicatedInferences, emu: Emulator) -
 
 
 async def test_delete(instances: DedicatedInferences, emu: Emulator) -> None:
-    """Awaited, it is really gone."""
+    """An instance is gone after its awaited delete."""
     id = emu.add_instance().id
     await (await instances.delete(id)).wait()
     assert not emu.truth(id).exists
@@ -70,7 +70,7 @@ async def test_delete(instances: DedicatedInferences, emu: Emulator) -> None:
 
 
 async def test_accelerators(instances: DedicatedInferences, emu: Emulator) -> None:
-    """All, those of a slug, and one alone."""
+    """Accelerators are listed, filtered by slug and read one by one."""
     id = emu.add_instance(scale=3).id
     found = await rows(instances.list_accelerators(id))
     assert len(found) == 3
@@ -80,7 +80,7 @@ async def test_accelerators(instances: DedicatedInferences, emu: Emulator) -> No
 
 
 async def test_tokens(instances: DedicatedInferences, emu: Emulator) -> None:
-    """Made with its value, listed without, revoked for good."""
+    """A token is created with its value, listed without it and revoked."""
     id = emu.add_instance().id
     made = await instances.create_token(id, "mine")
     assert made.value is not None
@@ -91,14 +91,14 @@ async def test_tokens(instances: DedicatedInferences, emu: Emulator) -> None:
 
 
 async def test_certificate(instances: DedicatedInferences, emu: Emulator) -> None:
-    """The CA is the emulator's own, and makes a TLS context that trusts it alone."""
+    """The CA is the emulator's, and makes a TLS context that trusts it alone."""
     ca = await instances.ca_certificate(emu.add_instance().id)
     assert ca.pem.strip() == emu.ca_pem.strip()
     assert len(ca.ssl_context().get_ca_certs()) == 1
 
 
-async def test_what_there_is_to_choose_from(instances: DedicatedInferences) -> None:
-    """Regions, exact prices, models and which of them are gated."""
+async def test_options(instances: DedicatedInferences) -> None:
+    """Regions, exact prices, models and gated models are listed."""
     sizes = await instances.sizes()
     assert {"atl1", "nyc2", "tor1"} <= set(sizes.enabled_regions)
     assert all(isinstance(size.price_per_hour, Decimal) for size in sizes.sizes)
@@ -110,10 +110,10 @@ async def test_what_there_is_to_choose_from(instances: DedicatedInferences) -> N
 
 
 async def test_any_other_endpoint(client: DigitalOcean, emu: Emulator) -> None:
-    """`request` speaks to it with the same token and the same errors."""
+    """`request` reaches any endpoint with the same token and the same errors."""
     emu.add_instance(name="web")
-    told = await client.request("GET", "/v2/dedicated-inferences", params={"per_page": 1})
-    assert len(told["dedicated_inferences"]) == 1
+    payload = await client.request("GET", "/v2/dedicated-inferences", params={"per_page": 1})
+    assert len(payload["dedicated_inferences"]) == 1
     with pytest.raises(NotFoundError):
         await client.request("GET", "/v2/droplets")
 
@@ -125,7 +125,7 @@ async def test_any_other_endpoint(client: DigitalOcean, emu: Emulator) -> None:
 async def test_pages(
     instances: DedicatedInferences, emu: Emulator, count: int, page_size: int
 ) -> None:
-    """Every row once, in the order of the pages, however many there are."""
+    """Every row is returned once, in order, for any number of pages."""
     placed = [emu.add_instance(name=f"i-{n}").id for n in range(count)]
     listing = instances.list(page_size=page_size)
     found = [row.id for row in await rows(listing)]
@@ -134,8 +134,8 @@ async def test_pages(
     assert (listing.total, listing.drifted) == (count, False)
 
 
-async def test_pages_cost_a_request_each(instances: DedicatedInferences, emu: Emulator) -> None:
-    """12 rows by 5: three requests, no more."""
+async def test_pages_need_one_request_each(instances: DedicatedInferences, emu: Emulator) -> None:
+    """A list of 12 rows by 5 sends three requests."""
     for n in range(12):
         emu.add_instance(name=f"i-{n}")
     await rows(instances.list(page_size=5))
@@ -143,7 +143,7 @@ async def test_pages_cost_a_request_each(instances: DedicatedInferences, emu: Em
 
 
 async def test_deletes_between_pages(instances: DedicatedInferences, emu: Emulator) -> None:
-    """Rows that slip to a page already read are found all the same, and none comes twice."""
+    """Rows that moved to a page already read are found, and none is returned twice."""
     placed = [emu.add_instance(name=f"i-{n}").id for n in range(12)]
     listing = instances.list(page_size=3)
     found = [(await anext(listing)).id]
@@ -156,7 +156,7 @@ async def test_deletes_between_pages(instances: DedicatedInferences, emu: Emulat
 
 
 async def test_page_that_fails(instances: DedicatedInferences, emu: Emulator) -> None:
-    """It fails the listing: half a list would look like a whole one."""
+    """A page that fails fails the listing."""
     for n in range(9):
         emu.add_instance(name=f"i-{n}")
     listing = instances.list(page_size=3)
@@ -168,16 +168,16 @@ async def test_page_that_fails(instances: DedicatedInferences, emu: Emulator) ->
 
 @pytest.mark.parametrize("region", ["atl1", "nyc2"])
 async def test_region(instances: DedicatedInferences, emu: Emulator, region: str) -> None:
-    """Only what is there."""
+    """A region's list has only its own instances."""
     for n, place in enumerate(("atl1", "nyc2", "nyc2", "tor1")):
         emu.add_instance(name=f"i-{n}", region=place)
-    told = await rows(instances.list(region=region, page_size=1))
-    assert {row.region for row in told} == {region}
-    assert len(told) == {"atl1": 1, "nyc2": 2}[region]
+    found = await rows(instances.list(region=region, page_size=1))
+    assert {row.region for row in found} == {region}
+    assert len(found) == {"atl1": 1, "nyc2": 2}[region]
 
 
 async def test_pages_of_tokens(instances: DedicatedInferences, emu: Emulator) -> None:
-    """The same of an instance's tokens."""
+    """Tokens of an instance are listed page by page."""
     id = emu.add_instance().id
     made = {emu.add_token(id, f"t-{n}").id for n in range(7)}
     assert made <= {token.id for token in await rows(instances.list_tokens(id, page_size=2))}
