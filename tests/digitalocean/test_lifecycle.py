@@ -102,7 +102,7 @@ def test_private_wanted_but_not_there() -> None:
         endpoints={"public_endpoint_fqdn": "https://x"},
         spec=spec_with(enable_public_endpoint=False),
     )
-    assert (told.complete, told.reason) == (False, "its endpoint is not there yet")
+    assert (told.complete, told.reason) == (False, "its endpoint does not exist yet")
 
 
 def test_light_row_with_any_endpoint() -> None:
@@ -135,7 +135,7 @@ def test_error_without_a_reason() -> None:
     """Then that is said, with what it mostly is and where."""
     told = seen(status="error", spec=accelerator(accelerator_id="", state="invalid"))
     assert told.reason is not None
-    assert "the API gives no reason" in told.reason
+    assert "the API shows no reason" in told.reason
     assert "GPU capacity left in atl1" in told.reason
 
 

@@ -30,7 +30,7 @@ from di_async.digitalocean import (
     GPUModelConfig,
     Sizes,
 )
-from di_async.digitalocean.dialect import DigitalOceanDialect
+from di_async.digitalocean.api import DigitalOceanDialect
 from di_async.digitalocean.models import CODEC, read_ca
 from di_async.digitalocean.spec import spec_fields
 from tests.digitalocean.helpers import GPU, ID, MODEL, SAMPLES, TOKEN, VPC_ID, sample

@@ -138,7 +138,7 @@ async def test_lost_revoke(after_commit: bool) -> None:
 
 async def test_revoke_of_what_is_not_there() -> None:
     """A first answer of 404 is an error: nothing was revoked."""
-    async with scripted_client(answer(404, {"id": "not_found"})) as (client, _):
+    async with scripted_client(answer(404, {"id": "not_found", "message": "m"})) as (client, _):
         with pytest.raises(NotFoundError):
             await client.dedicated_inferences.revoke_token(ID, "t-9")
 

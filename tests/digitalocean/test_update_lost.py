@@ -81,7 +81,7 @@ async def test_somebody_else_came_first() -> None:
     )
     steps: list[Step] = [answer(200, one(an_instance())), LOST, answer(200, one(theirs))]
     async with scripted_client(*steps) as (client, network):
-        with pytest.raises(ConflictError, match="somebody else's update came first"):
+        with pytest.raises(ConflictError, match="another update came first"):
             await client.dedicated_inferences.scale(ID, 3)
     assert len(asked(network, "PATCH")) == 1
 

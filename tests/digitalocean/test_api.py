@@ -21,7 +21,7 @@ from di_async import (
     UnprocessableEntityError,
 )
 from di_async.core.http import Request, Response
-from di_async.digitalocean.dialect import DigitalOceanDialect
+from di_async.digitalocean.api import DigitalOceanDialect
 from tests.digitalocean.helpers import ROOT, TOKEN
 from tests.support import answer, plain
 
