@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from di_async import DigitalOcean, InvalidInputError, ResourceVanishedError
+from di_async import DigitalOcean, InvalidInputError, NotFoundError, ResourceVanishedError
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import World
 from tests.digitalocean.helpers import (
@@ -20,7 +20,7 @@ from tests.digitalocean.helpers import (
     sample,
     scripted_client,
 )
-from tests.support import TEN_MINUTES, Step, a_spec, answer, virtual_client
+from tests.support import TEN_MINUTES, Step, a_spec, answer, plain, virtual_client
 
 pytestmark = pytest.mark.looptime
 PAGES = (("page", "1"), ("per_page", "200"))
@@ -288,6 +288,14 @@ async def test_find_row_that_went_meanwhile() -> None:
     rows = answer(200, {"dedicated_inferences": [an_instance()]})
     async with scripted_client(rows, gone) as (client, _):
         assert await client.dedicated_inferences.find("web") is None
+
+
+async def test_find_raises_on_a_foreign_404() -> None:
+    """A gateway's 404 to the GET does not mean that the name is free."""
+    rows = answer(200, {"dedicated_inferences": [an_instance()]})
+    async with scripted_client(rows, *[plain(404, "not here")] * 4) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.dedicated_inferences.find("web")
 
 
 async def test_watch_starts_with_a_snapshot_and_ends_with_the_instance() -> None:
