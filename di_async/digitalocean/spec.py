@@ -117,7 +117,7 @@ class DedicatedInferenceSpec(Spec):
         """Accept `{"spec": {...}}`, a VPC's uuid alone, and a deployment that names its GPU.
 
         Raises:
-            InvalidInputError: there is something beside `spec`.
+            InvalidInputError: there are other keys beside `spec`.
         """
         if not isinstance(raw, Mapping):
             return raw
@@ -136,7 +136,7 @@ class DedicatedInferenceSpec(Spec):
 
 
 def _expand_shorthand(deployment: Any) -> Any:
-    """The vendor's own PATCH example names GPU and node count on the deployment itself."""
+    """Return the documented shape: the vendor's PATCH example has the GPU on the deployment."""
     if not isinstance(deployment, Mapping) or "accelerator_slug" not in deployment:
         return deployment
     rest = dict(deployment)

@@ -1,4 +1,4 @@
-"""What the tests of DigitalOcean share: a client on a script, and answers in both wire shapes."""
+"""Shared by DigitalOcean's tests: a client with scripted answers, and response bodies."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ ROOT = "/v2/dedicated-inferences"
 
 
 def sample(name: str) -> Any:
-    """The vendor's example of that name."""
+    """Return the vendor's example of that name."""
     return orjson.loads((SAMPLES / f"{name}.json").read_bytes())
 
 
@@ -32,14 +32,14 @@ def sample(name: str) -> Any:
 async def scripted_client(
     *steps: Step, **options: Any
 ) -> AsyncIterator[tuple[DigitalOcean, ScriptTransport]]:
-    """A client whose every request is answered from a list."""
+    """Return a client whose requests are answered from a list."""
     transport = ScriptTransport(steps)
     async with DigitalOcean(TOKEN, transport=transport, **options) as client:
         yield client, transport
 
 
 def a_deployment(**fields: Any) -> dict[str, Any]:
-    """One model on two GPUs, in the documented shape."""
+    """Return one model on two GPUs, in the documented shape."""
     accelerator = {"accelerator_slug": GPU, "scale": 2, "type": "prefill_decode"}
     return {
         "model_id": "m-1",
@@ -51,7 +51,7 @@ def a_deployment(**fields: Any) -> dict[str, Any]:
 
 
 def an_instance(**fields: Any) -> dict[str, Any]:
-    """An active instance at spec version 3, in the documented shape."""
+    """Return an active instance at spec version 3, in the documented shape."""
     spec = {
         "version": 3,
         "name": "web",
@@ -74,24 +74,24 @@ def an_instance(**fields: Any) -> dict[str, Any]:
 
 
 def read(raw: Any) -> DedicatedInference:
-    """The model of an instance as it came over the wire."""
+    """Return the model of a response's instance."""
     return CODEC.structure(raw, DedicatedInference)
 
 
 def one(raw: Any) -> dict[str, Any]:
-    """Wrapped as a get or an update answers."""
+    """Wrap an instance as the answers to GET and PATCH do."""
     return {"dedicated_inference": raw}
 
 
 class LossyTransport(WorldTransport):
-    """Loses the first answers to one method: what happened, happened, but nobody is told."""
+    """Loses the first answers to one method; the requests are processed."""
 
     def __init__(self, world: World, method: str, error: DIError, times: int = 1) -> None:
         super().__init__(world)
         self.method, self.error, self.times = method, error, times
 
     async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
-        """The world's answer, or the error in its place."""
+        """Return the world's answer, or raise the error instead."""
         answer = await super().send(request, headers, again)
         if request.method == self.method and self.times:
             self.times -= 1
@@ -100,5 +100,5 @@ class LossyTransport(WorldTransport):
 
 
 def asked(network: WorldTransport | ScriptTransport, method: str) -> list[Request]:
-    """The requests of one method."""
+    """Return the requests of one method."""
     return [request for request in network.requests if request.method == method]
