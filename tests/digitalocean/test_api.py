@@ -21,6 +21,7 @@ from di_async import (
     UnprocessableEntityError,
 )
 from di_async.core.http import Request, Response
+from di_async.core.rate_limit import RateLimitInfo
 from di_async.digitalocean.api import DigitalOceanDialect
 from tests.digitalocean.helpers import ROOT, TOKEN
 from tests.support import answer, plain
@@ -211,12 +212,7 @@ def test_rate_headers() -> None:
         "ratelimit-reset": str(WALL + 60),
     }
     limits = DIALECT.rate_limit(Response(200, value, b""), WALL)
-    assert (limits.limited, limits.limit, limits.remaining, limits.reset_in) == (
-        False,
-        5000,
-        4816,
-        60.0,
-    )
+    assert limits == RateLimitInfo(limited=False, limit=5000, remaining=4816, reset_in=60.0)
 
 
 def test_no_rate_headers() -> None:

@@ -112,8 +112,8 @@ async def test_adopted_change_says_what_was_lost(caplog: pytest.LogCaptureFixtur
     async with losing(TransportError("reset")) as (instances, _):
         change = await instances.create(a_spec())
     assert change.access_token is None
-    (told,) = [r.getMessage() for r in caplog.records if "adopted" in r.getMessage()]
-    assert "create_token" in told
+    (found,) = [r.getMessage() for r in caplog.records if "adopted" in r.getMessage()]
+    assert "create_token" in found
 
 
 async def test_never_connected_is_no_lost_answer() -> None:
@@ -289,9 +289,9 @@ async def test_cancelled_in_flight(after: float, caplog: pytest.LogCaptureFixtur
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
-    for told in (caught.value.__notes__[0], caplog.text):
-        assert "'web'" in told
-        assert "find('web')" in told
+    for found in (caught.value.__notes__[0], caplog.text):
+        assert "'web'" in found
+        assert "find('web')" in found
     assert {r.levelno for r in caplog.records if "cancelled" in r.message} == {logging.WARNING}
 
 
@@ -310,11 +310,11 @@ async def test_never_two(kind: str, after_commit: bool, times: int) -> None:
 async def test_two_creates_of_one_name_at_once() -> None:
     """Of two concurrent creates of a name, one raises ConflictError."""
     async with virtual_client(a_world()) as (client, network):
-        told = await asyncio.gather(
+        found = await asyncio.gather(
             *(client.dedicated_inferences.create(a_spec(scale=n)) for n in (1, 2)),
             return_exceptions=True,
         )
-    assert [isinstance(one, ConflictError) for one in told].count(True) == 1
+    assert [isinstance(one, ConflictError) for one in found].count(True) == 1
     assert network.world.created["web"] == 1
 
 

@@ -77,8 +77,8 @@ def test_every_sample_is_used() -> None:
 
 def test_all_81_examples_are_accounted_for() -> None:
     """The index names the operation of each example: 13 operations, 81 examples."""
-    told = [operation for entry in sample("index").values() for operation in entry["operations"]]
-    assert (len(told), len(set(told))) == (81, 13)
+    found = [operation for entry in sample("index").values() for operation in entry["operations"]]
+    assert (len(found), len(set(found))) == (81, 13)
 
 
 def test_get() -> None:
@@ -135,8 +135,8 @@ def test_list_accelerators() -> None:
 
 def test_get_accelerator() -> None:
     """An accelerator may come as a bare object."""
-    told = CODEC.structure(sample("get_accelerator_200"), Accelerator)
-    assert told == an_accelerator("prefill_decode")
+    found = CODEC.structure(sample("get_accelerator_200"), Accelerator)
+    assert found == an_accelerator("prefill_decode")
 
 
 def an_accelerator(role: str) -> Accelerator:
