@@ -227,7 +227,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
     ) -> Change[DedicatedInference]:
         logger.warning(
             "%s (%s) was created by a call whose answer was lost, and is adopted. Its one-time "
-            "token was in that answer; create another with create_token(%r, name)",
+            "token is lost with the answer; create another with create_token(%r, name)",
             spec.name,
             found.id,
             found.id,

@@ -70,7 +70,7 @@ async def test_refused_list_is_given_up_for_gets(
     world = a_world(rate_limits=False)
     async with cloud.client(world, budget=None) as client:
         changes = [await cloud.create(client, f"web-{n:03}") for n in range(count)]
-        hooked[0].lists = lambda: answer(status, {"message": "refused"})
+        hooked[0].lists = lambda: answer(status, {"id": "refused", "message": "refused"})
         report = await wait_all(changes, timeout=3600)
         assert len(report.succeeded) == count
         assert now() < CREATE_S + 120

@@ -62,7 +62,8 @@ async def test_unknown_word_during_an_update_and_a_delete() -> None:
     """It is pending there as well."""
     strange = instance(status="moving")
     writes: Any = {"patch": [acceptance()], "delete": [answer(202)]}
-    play = Play(instance(), strange, instance(version=2, scale=2), strange, answer(404), **writes)
+    gone = answer(404, {"id": "not_found", "message": "m"})
+    play = Play(instance(), strange, instance(version=2, scale=2), strange, gone, **writes)
     async with playing(play) as client:
         await (await scaled(client)).wait()
         await (await client.dedicated_inferences.delete(ID)).wait()
