@@ -1,6 +1,7 @@
 """What every test needs, whichever runs first."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -39,10 +40,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run one file, or tests of one file, in this process; workers would start slower."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number of workers for `-n auto`.
+
+    Tests over sockets often sleep: three workers keep two cores busy. A single file runs in this
+    process, since starting workers would take longer.
+    """
     files = {arg.partition("::")[0] for arg in config.args}
-    return 0 if len(files) == 1 and files.pop().endswith(".py") else None
+    if len(files) == 1 and files.pop().endswith(".py"):
+        return 0
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return cores + 1
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

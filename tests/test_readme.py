@@ -122,6 +122,7 @@ def test_a_test_in_the_readme(text: str, tmp_path: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_the_commands_in_the_readme(aimed_at_the_emulator: Any) -> None:
     """One after the other, as a reader would type them, they all exit 0."""

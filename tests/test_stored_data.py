@@ -19,10 +19,11 @@ from di_async.engine.waiting.duration_model import DurationModel
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore
 from di_async.gcore.desired_state import DesiredState, read_desired_state
+from tests.builders import digitalocean, exoscale, gcore
 from tests.exoscale import helpers as exo
+from tests.fake_network import FakeNetwork, answer
 from tests.gcore import helpers as gc
-from tests.promises import support as do
-from tests.support import ScriptTransport, answer
+from tests.promises.support import client_on, fake_api
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -54,10 +55,10 @@ def expectation(name: str) -> Expectation:
 @asynccontextmanager
 async def any_client(name: str) -> AsyncIterator[Any]:
     """Yield the API of a client, without a network, that can resume the token of this name."""
-    silent = ScriptTransport(())
+    silent = FakeNetwork(())
     cloud: Any
     if name.startswith("gcore"):
-        cloud = Gcore(gc.KEY, project_id=gc.PROJECT, transport=silent)
+        cloud = Gcore(gc.KEY, project_id=gcore.PROJECT, transport=silent)
         api = "inference_instances" if "v2" in name else "inference_deployments"
     elif name.startswith("exoscale"):
         cloud = Exoscale(exo.KEY, exo.SECRET, transport=silent)
@@ -164,8 +165,9 @@ def test_gcore_switch(kind: Any) -> None:
 def test_steps_and_times() -> None:
     """The operation that has to end first, the scope, the start and the deadline are read."""
     token = ResumeToken.decode(TOKENS["exoscale update"])
-    assert [(step.kind, step.id) for step in token.operations] == [("operation", exo.OPERATION)]
-    assert (token.resource.kind, token.resource.id) == ("deployment", exo.ID)
+    operations = [(one.kind, one.id) for one in token.operations]
+    assert operations == [("operation", exoscale.OPERATION)]
+    assert (token.resource.kind, token.resource.id) == ("deployment", exoscale.ID)
     assert (token.provider, token.scope, token.action) == ("exoscale", "ch-gva-2", "update")
     assert token.base_url == "https://api-ch-gva-2.exoscale.com"
     assert (token.started_at, token.deadline_at, token.endless) == (EPOCH, EPOCH + 3600, False)
@@ -177,13 +179,15 @@ def test_steps_and_times() -> None:
 
 async def test_digitalocean_update_goes_on() -> None:
     """Only the spec that was sent, at the version it was to have, settles the update."""
-    old = do.instance("observed", version=4, scale=3, updated=do.LATE)
-    new = do.instance("observed", version=5, scale=2, updated=do.LATER)
-    busy = do.instance("observed", "updating", version=4, scale=3, updated=do.LATE)
-    async with do.playing(do.Play(*[busy] * 5, new)) as client:
+    old = digitalocean.an_instance("observed", version=4, scale=3, updated=digitalocean.LATE)
+    new = digitalocean.an_instance("observed", version=5, scale=2, updated=digitalocean.LATER)
+    busy = digitalocean.an_instance(
+        "observed", "updating", version=4, scale=3, updated=digitalocean.LATE
+    )
+    async with client_on(fake_api(*[busy] * 5, new)) as client:
         change = client.dedicated_inferences.resume(recent("digitalocean update observed"))
         assert (await change.wait()).spec.version == 5
-    async with do.playing(do.Play(old)) as client:
+    async with client_on(fake_api(old)) as client:
         change = client.dedicated_inferences.resume(recent("digitalocean update observed"))
         with pytest.raises(TimeoutError):
             await change.wait(timeout=600)
@@ -195,13 +199,15 @@ async def test_gcore_update_goes_on() -> None:
         "image": "nginx:2",
         "envs": {"TOKEN": "secret"},
         "command": "nginx -g 'daemon off;'",
-        "containers": [gc.a_container(region_id=9)],
+        "containers": [gcore.a_container(region_id=9)],
         "timeout": 60,
     }
-    old = answer(200, gc.shown("DISABLED", **{**new, "envs": {"TOKEN": "other"}}))
+    old = answer(200, gcore.a_deployment("DISABLED", **{**new, "envs": {"TOKEN": "other"}}))
     routes = {
-        f"GET {gc.TASK_PATH}": [answer(200, gc.a_task(state)) for state in ("RUNNING", "FINISHED")],
-        f"GET {gc.ONE}": [*[old] * 9, answer(200, gc.shown("DISABLED", **new))],
+        f"GET {gc.TASK_PATH}": [
+            answer(200, gcore.a_task(state)) for state in ("RUNNING", "FINISHED")
+        ],
+        f"GET {gc.ONE}": [*[old] * 9, answer(200, gcore.a_deployment("DISABLED", **new))],
     }
     async with gc.routed(routes) as (client, network):
         change = client.inference_deployments.resume(recent("gcore v3 update of DISABLED"))
@@ -216,8 +222,10 @@ async def test_gcore_update_goes_on() -> None:
 async def test_gcore_switch_goes_on(kind: str, first: str, last: str) -> None:
     """A stop ends stopped, a start ends running."""
     routes = {
-        f"GET {gc.TASK_PATH}": answer(200, gc.a_task()),
-        f"GET {gc.ONE}": [answer(200, gc.shown(status)) for status in (first, first, last)],
+        f"GET {gc.TASK_PATH}": answer(200, gcore.a_task()),
+        f"GET {gc.ONE}": [
+            answer(200, gcore.a_deployment(status)) for status in (first, first, last)
+        ],
     }
     async with gc.routed(routes) as (client, _):
         change = client.inference_deployments.resume(recent(f"gcore v3 {kind}"))
@@ -227,16 +235,16 @@ async def test_gcore_switch_goes_on(kind: str, first: str, last: str) -> None:
 async def test_exoscale_update_goes_on() -> None:
     """Only the arguments that were sent settle the update, after its operation has ended."""
     keys = ("other", "secret")
-    shown = [exo.in_full(name="new", updated_at=exo.LATE) for _ in keys]
+    shown = [exoscale.a_deployment(name="new", updated_at=exoscale.LATE) for _ in keys]
     for deployment, key in zip(shown, keys, strict=True):
         deployment["inference-engine-parameters"] = ["--key", key]
     old, new = (answer(200, deployment) for deployment in shown)
-    steps = [answer(200, exo.operation(state)) for state in ("pending", "success")]
+    steps = [answer(200, exoscale.operation(state)) for state in ("pending", "success")]
     async with exo.scripted(*steps, old, old, new) as (client, network):
         change = client.deployments.resume(recent("exoscale update"))
         found = await change.wait(timeout=600)
     assert found.inference_engine_parameters == ("--key", "secret")
-    assert exo.sent(network)[:2] == [f"GET /v2/operation/{exo.OPERATION}"] * 2
+    assert exo.sent(network)[:2] == [f"GET /v2/operation/{exoscale.OPERATION}"] * 2
 
 
 # --- durations -------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """The HTTP server: aiohttp.web over a function that answers requests, and its certificates.
 
-It knows no API. It reads requests and does to the connection what a response asks for: write,
-delay, cut, reset.
+It does not know any API. It reads requests, and writes, delays, cuts or resets responses.
 """
 
 import asyncio

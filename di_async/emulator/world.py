@@ -106,8 +106,8 @@ class World:
         response, status = self._respond(
             provider, call, lambda error: provider.error_response(error, request_id)
         )
-        usual = provider.headers(now, status, request_id)
-        response = evolve(response, headers={**usual, **response.headers})
+        defaults = provider.headers(now, status, request_id)
+        response = evolve(response, headers={**defaults, **response.headers})
         operation = call.operation or f"{request.method} (unknown)"
         self._counter.add(now, operation, response.status)
         self.requests.append((now, request.method, path, response.status))
@@ -176,6 +176,7 @@ class World:
         if kind in OUTCOME_KINDS and settings.get("id") and not settings.get("on"):
             fault = self.faults.create(kind, moment, **settings)
             self._provider_of(fault.id or "").context.inject_outcome_fault(fault, moment)
+            fault.hit()
             return fault
         return self.faults.arm(kind, moment, **settings)
 

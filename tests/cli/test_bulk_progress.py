@@ -6,7 +6,8 @@ import io
 from rich.console import Console
 
 from di_async.cli.bulk_progress import BulkProgress, show_progress
-from tests.support import a_spec, virtual_client
+from tests.builders.digitalocean import a_spec
+from tests.fake_network import virtual_client
 
 
 async def test_live_table_is_drawn_from_the_event_loop() -> None:

@@ -76,6 +76,7 @@ def test_environment_of_the_tls_emulator_is_complete() -> None:
     assert emulating.returncode == 130
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_the_demo() -> None:
     """In a pipe: exit code 0, a line per change, and the summary."""

@@ -16,7 +16,8 @@ from di_async.engine.client import Client
 from di_async.engine.resource_api import ResourceApi
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore
-from tests.support import WorldTransport, a_spec
+from tests.builders.digitalocean import a_spec
+from tests.fake_network import EmulatorNetwork
 
 VIRTUAL = pytest.mark.looptime(noop_cycles=1)
 CREATE_S, UPDATE_S, DELETE_S = 600.0, 300.0, 120.0
@@ -100,7 +101,7 @@ class OnDigitalOcean(Cloud):
     )
 
     def make(self, world: World, **options: Any) -> Client:
-        return DigitalOcean(world.token, transport=WorldTransport(world), **options)
+        return DigitalOcean(world.token, transport=EmulatorNetwork(world), **options)
 
     def api(self, client: DigitalOcean) -> Any:
         return client.dedicated_inferences
@@ -119,7 +120,7 @@ class OnDigitalOcean(Cloud):
 class _OnGcore(Cloud):
     def make(self, world: World, **options: Any) -> Client:
         gcore = world.gcore
-        return Gcore(gcore.api_key, gcore.project_id, transport=WorldTransport(world), **options)
+        return Gcore(gcore.api_key, gcore.project_id, transport=EmulatorNetwork(world), **options)
 
     def size(self, resource: Any) -> int:
         most: int = resource.containers[0].scale.max
@@ -190,7 +191,7 @@ class OnExoscale(Cloud):
 
     def make(self, world: World, **options: Any) -> Client:
         key, secret = world.exoscale.api_key, world.exoscale.api_secret
-        return Exoscale(key, secret, transport=WorldTransport(world), **options)
+        return Exoscale(key, secret, transport=EmulatorNetwork(world), **options)
 
     def prepare(self, world: World) -> None:
         world.add_exoscale_model(name="openai/gpt-oss-20b")

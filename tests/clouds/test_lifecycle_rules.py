@@ -15,10 +15,10 @@ from di_async.exoscale import lifecycle as exoscale
 from di_async.exoscale.models import CODEC as EXOSCALE
 from di_async.gcore import lifecycle as gcore
 from di_async.gcore.desired_state import DesiredState
-from tests.digitalocean import helpers as do
-from tests.exoscale import helpers as exo
-from tests.gcore import helpers as gc
-from tests.support import a_spec
+from tests.builders import digitalocean as do
+from tests.builders import exoscale as exo
+from tests.builders import gcore as gc
+from tests.builders.digitalocean import a_spec
 
 ANY = Expectation(action=Action.ACTIVE, accepted_at=0.0)
 
@@ -61,7 +61,8 @@ def test_spec_version_that_a_create_makes(answer: dict[str, Any], version: int) 
     """The pending one, else the shown one, else the one that was sent."""
     spec = a_spec()
     assert spec.version == 1
-    made = digitalocean.create_expectation(do.read(do.an_instance(**answer)), spec, 0.0)
+    shown = do.an_instance(**{"version": 3, **answer})
+    made = digitalocean.create_expectation(do.read(shown), spec, 0.0)
     assert made.target_spec_version == version
 
 
@@ -104,8 +105,7 @@ def test_what_is_pending(status: str, changing: bool, pending: bool) -> None:
     [
         digitalocean.row_key,
         exoscale.row_key,
-        gcore.instance_row_key,
-        gcore.deployment_row_key,
+        gcore.row_key,
     ],
 )
 @pytest.mark.parametrize("row", [None, [], "x"])
@@ -119,8 +119,10 @@ def test_what_is_no_object_has_no_key(row_key: Any, row: Any) -> None:
 
 def test_failure_grace_is_ten_minutes() -> None:
     """An image is pulled again for that long."""
-    broken = gc.shown("PARTIALLYDEPLOYED", containers=[gc.a_container(error_message="no image")])
-    assert gcore.observe(gc.deployment(broken), ANY).failure_grace == 600.0
+    broken = gc.a_deployment(
+        "PARTIALLYDEPLOYED", containers=[gc.a_container(error_message="no image")]
+    )
+    assert gcore.observe(gc.read_deployment(broken), ANY).failure_grace == 600.0
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_failure_grace_is_ten_minutes() -> None:
 def test_replicas_are_counted_while_some_are_ready(status: str, reason: str | None) -> None:
     """In other states the count says nothing."""
     counted = gc.a_container(deploy_status={"ready": 1, "total": 3})
-    found = gc.deployment(gc.shown(status, containers=[counted]))
+    found = gc.read_deployment(gc.a_deployment(status, containers=[counted]))
     assert gcore.observe(found, ANY).reason == reason
 
 
@@ -139,13 +141,17 @@ def test_replicas_are_counted_while_some_are_ready(status: str, reason: str | No
 )
 def test_what_is_being_deleted(status: str, deleting: bool) -> None:
     """Two documented words say so, no other does."""
-    assert gcore.is_deleting(gc.deployment(gc.shown(status))) is deleting
+    assert gcore.is_deleting(gc.read_deployment(gc.a_deployment(status))) is deleting
 
 
 def test_shown_state_is_compared_whenever_it_was_read() -> None:
     """A stopped deployment shows that it was stopped."""
-    assert gcore.shows_desired(DesiredState("stop"), gc.deployment(gc.shown("DISABLED")))
-    assert not gcore.shows_desired(DesiredState("stop"), gc.deployment(gc.shown("ACTIVE")))
+    assert gcore.shows_desired(
+        DesiredState("stop"), gc.read_deployment(gc.a_deployment("DISABLED"))
+    )
+    assert not gcore.shows_desired(
+        DesiredState("stop"), gc.read_deployment(gc.a_deployment("ACTIVE"))
+    )
 
 
 # --- Exoscale ----------------------------------------------------------------------------------
@@ -165,7 +171,7 @@ def test_digest_of_arguments_is_24_digits_of_sha256() -> None:
     """Resume tokens of earlier versions hold it: it must not change."""
     arguments = ["--api-key", "secret"]
     digest = hashlib.sha256(orjson.dumps(arguments)).hexdigest()[:24]
-    before = exo.read(exo.in_full())
+    before = exo.read(exo.a_deployment())
     made = exoscale.update_expectation(before, {"inference-engine-parameters": arguments}, 0.0)
     assert made.sent is not None
     assert orjson.loads(made.sent) == {"inference-engine-parameters": digest}

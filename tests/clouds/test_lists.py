@@ -1,7 +1,6 @@
 """A list that does not answer, on every cloud: it proves nothing, and nobody hangs on it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -10,41 +9,42 @@ from di_async.core.http import Request, Response
 from di_async.emulator import World
 from tests.clouds import support
 from tests.clouds.support import CREATE_S, VIRTUAL, Cloud, a_world, everywhere, now
-from tests.support import Again, WorldTransport, answer
+from tests.fake_network import Answer, EmulatorNetwork, Intercept, answer
 
 pytestmark = [everywhere, VIRTUAL]
 
 
-class Hooked(WorldTransport):
-    """A world whose lists may be answered by somebody else."""
+@pytest.fixture
+def networks(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorNetwork]:
+    """Collect the networks that clients are given."""
+    made: list[EmulatorNetwork] = []
 
-    lists: Callable[[], Response | None] = staticmethod(lambda: None)
+    def make(world: World) -> EmulatorNetwork:
+        made.append(EmulatorNetwork(world))
+        return made[-1]
 
-    async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
-        path = request.path.rsplit("/", 1)[-1]
-        listing = request.method == "GET" and path in {
+    monkeypatch.setattr(support, "EmulatorNetwork", make)
+    return made
+
+
+def lists_with(response: Response) -> Intercept:
+    """Answer every list with this, and all other requests as usual."""
+
+    def intercept(request: Request, answer: Answer) -> Answer:
+        collection = request.path.rsplit("/", 1)[-1]
+        listing = request.method == "GET" and collection in {
             "dedicated-inferences",
             "deployments",
             "deployment",
         }
-        told = self.lists() if listing else None
-        return told or await super().send(request, headers, again)
+        return response if listing else answer
+
+    return intercept
 
 
-@pytest.fixture
-def hooked(monkeypatch: pytest.MonkeyPatch) -> list[Hooked]:
-    """The transports that clients are given."""
-    made: list[Hooked] = []
-
-    def make(world: World) -> Hooked:
-        made.append(Hooked(world))
-        return made[-1]
-
-    monkeypatch.setattr(support, "WorldTransport", make)
-    return made
-
-
-async def test_404_of_a_list_proves_no_deletion(cloud: Cloud, hooked: list[Hooked]) -> None:
+async def test_404_of_a_list_proves_no_deletion(
+    cloud: Cloud, networks: list[EmulatorNetwork]
+) -> None:
     """A route that is gone for a moment is not twenty deployments that are gone."""
     world = a_world(rate_limits=False)
     async with cloud.client(world, budget=None) as client:
@@ -53,7 +53,9 @@ async def test_404_of_a_list_proves_no_deletion(cloud: Cloud, hooked: list[Hooke
         api = cloud.api(client)
         waits = [asyncio.ensure_future(api.wait_until_deleted(c.id)) for c in changes]
         await asyncio.sleep(60)
-        hooked[0].lists = lambda: answer(404, {"id": "not_found", "message": "no such route"})
+        networks[0].intercept = lists_with(
+            answer(404, {"id": "not_found", "message": "no such route"})
+        )
         await asyncio.sleep(120)
         assert not any(wait.done() for wait in waits)
         for wait in waits:
@@ -64,13 +66,13 @@ async def test_404_of_a_list_proves_no_deletion(cloud: Cloud, hooked: list[Hooke
 @pytest.mark.parametrize("count", [2, 20])
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
 async def test_refused_list_is_given_up_for_gets(
-    cloud: Cloud, hooked: list[Hooked], status: int, count: int
+    cloud: Cloud, networks: list[EmulatorNetwork], status: int, count: int
 ) -> None:
     """A key may be allowed to get and not to list: each wait is followed by its own GETs."""
     world = a_world(rate_limits=False)
     async with cloud.client(world, budget=None) as client:
         changes = [await cloud.create(client, f"web-{n:03}") for n in range(count)]
-        hooked[0].lists = lambda: answer(status, {"id": "refused", "message": "refused"})
+        networks[0].intercept = lists_with(answer(status, {"id": "refused", "message": "refused"}))
         report = await wait_all(changes, timeout=3600)
         assert len(report.succeeded) == count
         assert now() < CREATE_S + 120

@@ -21,14 +21,14 @@ from di_async import (
     UnprocessableEntityError,
 )
 from di_async.core.http import Request, Response
-from di_async.core.rate_limit import RateLimitInfo
 from di_async.digitalocean.api import DigitalOceanDialect
-from tests.digitalocean.helpers import ROOT, TOKEN
-from tests.support import answer, plain
+from tests.builders.digitalocean import BASE
+from tests.digitalocean.helpers import TOKEN
+from tests.fake_network import answer, plain
 
 WALL = 1_704_833_072.0
 DIALECT = DigitalOceanDialect(Secret(TOKEN))
-REQUEST = Request("GET", f"{ROOT}/x")
+REQUEST = Request("GET", f"{BASE}/x")
 HTML = "<html><body>Bad Gateway dop_v1_abcdef123456</body></html>"
 
 
@@ -55,8 +55,8 @@ def test_headers_without_a_body() -> None:
 
 def test_headers_with_a_body() -> None:
     """With a body: its media type is JSON."""
-    headers = DIALECT.headers(Request("POST", ROOT, body=b"{}"), WALL)
-    assert headers["Content-Type"] == "application/json"
+    value = DIALECT.headers(Request("POST", BASE, body=b"{}"), WALL)
+    assert value["Content-Type"] == "application/json"
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def test_documented_body() -> None:
     """`id`, `message` and `request_id` are read and shown on one line with the request."""
     error = refusal(409, id="conflict", message="name is taken", request_id="r-1")
     assert (error.code, error.message, error.request_id) == ("conflict", "name is taken", "r-1")
-    assert str(error) == f"GET {ROOT}/x: 409 conflict: name is taken (request id r-1)"
+    assert str(error) == f"GET {BASE}/x: 409 conflict: name is taken (request id r-1)"
 
 
 def test_request_id_in_the_header() -> None:
@@ -212,7 +212,12 @@ def test_rate_headers() -> None:
         "ratelimit-reset": str(WALL + 60),
     }
     limits = DIALECT.rate_limit(Response(200, value, b""), WALL)
-    assert limits == RateLimitInfo(limited=False, limit=5000, remaining=4816, reset_in=60.0)
+    assert (limits.limited, limits.limit, limits.remaining, limits.reset_in) == (
+        False,
+        5000,
+        4816,
+        60.0,
+    )
 
 
 def test_no_rate_headers() -> None:

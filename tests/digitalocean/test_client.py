@@ -9,18 +9,9 @@ import pytest
 from di_async import DigitalOcean, InvalidInputError, NotFoundError, ResourceVanishedError
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import World
-from tests.digitalocean.helpers import (
-    GPU,
-    ID,
-    ROOT,
-    TOKEN,
-    an_instance,
-    asked,
-    one,
-    sample,
-    scripted_client,
-)
-from tests.support import TEN_MINUTES, Step, a_spec, answer, plain, virtual_client
+from tests.builders.digitalocean import BASE, GPU, ID, a_spec, one, sample
+from tests.digitalocean.helpers import TOKEN, an_instance, scripted_client
+from tests.fake_network import TEN_MINUTES, Step, answer, plain, virtual_client
 
 pytestmark = pytest.mark.looptime
 PAGES = (("page", "1"), ("per_page", "200"))
@@ -40,54 +31,54 @@ REQUESTS: dict[str, tuple[Call, Step, tuple[Any, ...]]] = {
     "list": (
         lambda c: c.list(),
         answer(200, sample("list_200")),
-        ("GET", ROOT, PAGES),
+        ("GET", BASE, PAGES),
     ),
     "list of a region": (
         lambda c: c.list(region="nyc2", page_size=20),
         answer(200, sample("list_200")),
-        ("GET", ROOT, (("region", "nyc2"), ("page", "1"), ("per_page", "20"))),
+        ("GET", BASE, (("region", "nyc2"), ("page", "1"), ("per_page", "20"))),
     ),
     "get": (
         lambda c: c.get(ID),
         answer(200, sample("get_200")),
-        ("GET", f"{ROOT}/{ID}", ()),
+        ("GET", f"{BASE}/{ID}", ()),
     ),
-    "delete": (lambda c: c.delete(ID), answer(202), ("DELETE", f"{ROOT}/{ID}", ())),
+    "delete": (lambda c: c.delete(ID), answer(202), ("DELETE", f"{BASE}/{ID}", ())),
     "accelerators": (
         lambda c: c.list_accelerators(ID),
         answer(200, sample("list_accelerators_200")),
-        ("GET", f"{ROOT}/{ID}/accelerators", PAGES),
+        ("GET", f"{BASE}/{ID}/accelerators", PAGES),
     ),
     "accelerators of a slug": (
         lambda c: c.list_accelerators(ID, slug=GPU),
         answer(200, sample("list_accelerators_200")),
-        ("GET", f"{ROOT}/{ID}/accelerators", (("slug", GPU), *PAGES)),
+        ("GET", f"{BASE}/{ID}/accelerators", (("slug", GPU), *PAGES)),
     ),
     "accelerator": (
         lambda c: c.get_accelerator(ID, "a-1"),
         answer(200, sample("get_accelerator_200")),
-        ("GET", f"{ROOT}/{ID}/accelerators/a-1", ()),
+        ("GET", f"{BASE}/{ID}/accelerators/a-1", ()),
     ),
     "ca": (
         lambda c: c.ca_certificate(ID),
         answer(200, sample("ca_certificate_200")),
-        ("GET", f"{ROOT}/{ID}/ca", ()),
+        ("GET", f"{BASE}/{ID}/ca", ()),
     ),
     "tokens": (
         lambda c: c.list_tokens(ID),
         answer(200, sample("list_tokens_200")),
-        ("GET", f"{ROOT}/{ID}/tokens", PAGES),
+        ("GET", f"{BASE}/{ID}/tokens", PAGES),
     ),
     "revoke": (
         lambda c: c.revoke_token(ID, "t-1"),
         answer(204),
-        ("DELETE", f"{ROOT}/{ID}/tokens/t-1", ()),
+        ("DELETE", f"{BASE}/{ID}/tokens/t-1", ()),
     ),
-    "sizes": (lambda c: c.sizes(), answer(200, sample("sizes_200")), ("GET", f"{ROOT}/sizes", ())),
+    "sizes": (lambda c: c.sizes(), answer(200, sample("sizes_200")), ("GET", f"{BASE}/sizes", ())),
     "models": (
         lambda c: c.gpu_model_configs(),
         answer(200, sample("gpu_model_configs_200")),
-        ("GET", f"{ROOT}/gpu-model-config", ()),
+        ("GET", f"{BASE}/gpu-model-config", ()),
     ),
 }
 
@@ -95,8 +86,8 @@ REQUESTS: dict[str, tuple[Call, Step, tuple[Any, ...]]] = {
 @pytest.mark.parametrize("name", sorted(REQUESTS))
 async def test_request_without_a_body(name: str) -> None:
     """Method, path and query are as documented; there is no body."""
-    call, response, expected = REQUESTS[name]
-    async with scripted_client(response) as (client, network):
+    call, told, expected = REQUESTS[name]
+    async with scripted_client(told) as (client, network):
         await drain(call(client.dedicated_inferences))
     (request,) = network.requests
     assert (request.method, request.path, request.params) == expected
@@ -111,7 +102,7 @@ async def test_create_request() -> None:
             body["spec"], access_tokens=body["access_tokens"]
         )
     (request,) = network.requests
-    assert (request.method, request.path, request.params) == ("POST", ROOT, ())
+    assert (request.method, request.path, request.params) == ("POST", BASE, ())
     assert orjson.loads(request.body or b"") == body
     assert change.access_token.value.reveal() == sample("create_202")["token"]["value"]
 
@@ -130,7 +121,7 @@ async def test_update_request() -> None:
     async with scripted_client(*steps) as (client, network):
         await client.dedicated_inferences.update(ID, spec=wanted)
     request = network.requests[1]
-    assert (request.method, request.path, request.params) == ("PATCH", f"{ROOT}/{ID}", ())
+    assert (request.method, request.path, request.params) == ("PATCH", f"{BASE}/{ID}", ())
     spec = orjson.loads(request.body or b"")["spec"]
     assert (spec["version"], spec["enable_public_endpoint"], spec["name"]) == (
         3, True, "renamed-dedicated-inference"
@@ -146,7 +137,7 @@ async def test_create_token_request() -> None:
     async with scripted_client(answer(202, sample("create_token_202"))) as (client, network):
         await client.dedicated_inferences.create_token(ID, "new-inference-token")
     (request,) = network.requests
-    assert (request.method, request.path) == ("POST", f"{ROOT}/{ID}/tokens")
+    assert (request.method, request.path) == ("POST", f"{BASE}/{ID}/tokens")
     assert orjson.loads(request.body or b"") == sample("create_token_request")
 
 
@@ -198,7 +189,7 @@ async def test_id_with_a_slash_is_quoted() -> None:
     """An id is quoted into one path segment."""
     async with scripted_client(answer(202)) as (client, network):
         await client.dedicated_inferences.delete("../x?y#z")
-    assert network.requests[0].path == f"{ROOT}/..%2Fx%3Fy%23z"
+    assert network.requests[0].path == f"{BASE}/..%2Fx%3Fy%23z"
 
 
 @pytest.mark.parametrize("size", [0, -1, 201])
@@ -323,6 +314,6 @@ async def test_watch_left_early_sends_no_more() -> None:
         id = network.world.add_instance(now=network.now(), status="active").id
         async for _ in client.dedicated_inferences.watch(id):
             break
-        asked_so_far = len(asked(network, "GET"))
+        asked_so_far = len(network.asked("GET"))
         await drain(client.dedicated_inferences.sizes())
-    assert len(asked(network, "GET")) == asked_so_far + 1
+    assert len(network.asked("GET")) == asked_so_far + 1

@@ -21,15 +21,16 @@ from di_async import (
 )
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import World
-from tests.digitalocean.helpers import (
-    TOKEN,
-    LossyTransport,
-    an_instance,
-    asked,
-    one,
-    scripted_client,
+from tests.builders.digitalocean import a_spec, one
+from tests.digitalocean.helpers import TOKEN, an_instance, scripted_client
+from tests.fake_network import (
+    TEN_MINUTES,
+    EmulatorNetwork,
+    answer,
+    losing_first,
+    plain,
+    virtual_client,
 )
-from tests.support import TEN_MINUTES, a_spec, answer, plain, virtual_client
 
 pytestmark = pytest.mark.looptime
 POST = "POST /v2/dedicated-inferences"
@@ -49,9 +50,10 @@ def a_world(dialect: Any = "documented") -> World:
 
 
 @asynccontextmanager
-async def losing(error: DIError) -> AsyncIterator[tuple[DedicatedInferences, LossyTransport]]:
+async def losing(error: DIError) -> AsyncIterator[tuple[DedicatedInferences, EmulatorNetwork]]:
     """Return a client whose first create is accepted, but its answer is lost."""
-    network = LossyTransport(a_world(), "POST", error)
+    network = EmulatorNetwork(a_world())
+    network.intercept = losing_first("POST", error)
     async with DigitalOcean(network.world.token, transport=network) as client:
         yield client.dedicated_inferences, network
 
@@ -65,7 +67,7 @@ async def test_lost_after_commit(kind: str, settings: dict[str, Any], dialect: A
         change = await client.dedicated_inferences.create(a_spec())
         assert (await change.wait()).status == "active"
     assert (change.adopted, network.world.created["web"]) == (True, 1)
-    assert len(asked(network, "POST")) == 1
+    assert len(network.asked("POST")) == 1
 
 
 @pytest.mark.parametrize(("kind", "settings"), SPOILED)
@@ -76,7 +78,7 @@ async def test_lost_before_commit(kind: str, settings: dict[str, Any]) -> None:
         change = await client.dedicated_inferences.create(a_spec())
         assert (await change.wait()).status == "active"
     assert (change.adopted, network.world.created["web"]) == (False, 1)
-    assert len(asked(network, "POST")) == 2
+    assert len(network.asked("POST")) == 2
 
 
 async def test_answer_cut_short() -> None:
@@ -112,8 +114,8 @@ async def test_adopted_change_says_what_was_lost(caplog: pytest.LogCaptureFixtur
     async with losing(TransportError("reset")) as (instances, _):
         change = await instances.create(a_spec())
     assert change.access_token is None
-    (found,) = [r.getMessage() for r in caplog.records if "adopted" in r.getMessage()]
-    assert "create_token" in found
+    (told,) = [r.getMessage() for r in caplog.records if "adopted" in r.getMessage()]
+    assert "create_token" in told
 
 
 async def test_never_connected_is_no_lost_answer() -> None:
@@ -161,7 +163,7 @@ async def test_lookup_impossible() -> None:
         with pytest.raises(OutcomeUnknownError, match="may exist and bill") as caught:
             await client.dedicated_inferences.create(a_spec())
     assert isinstance(caught.value.__cause__, TransportError)
-    assert (len(asked(network, "POST")), network.world.created["web"]) == (1, 1)
+    assert (len(network.asked("POST")), network.world.created["web"]) == (1, 1)
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
@@ -172,7 +174,7 @@ async def test_lookup_refused(status: int) -> None:
     async with scripted_client(lost, *refusals) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="may exist and bill"):
             await client.dedicated_inferences.create(a_spec())
-    assert len(asked(network, "POST")) == 1
+    assert len(network.asked("POST")) == 1
 
 
 # --- other instances of that name ------------------------------------------------------------
@@ -276,7 +278,7 @@ async def test_attempts_bound_the_sends(attempts: int) -> None:
         network.world.fault("reset", now=0, on=POST, times=None)
         with pytest.raises(OutcomeUnknownError):
             await client.dedicated_inferences.create(a_spec())
-    assert len(asked(network, "POST")) == attempts
+    assert len(network.asked("POST")) == attempts
 
 
 @pytest.mark.parametrize("after", [0.01, 0.07, 0.3, 0.6])
@@ -289,9 +291,9 @@ async def test_cancelled_in_flight(after: float, caplog: pytest.LogCaptureFixtur
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
-    for found in (caught.value.__notes__[0], caplog.text):
-        assert "'web'" in found
-        assert "find('web')" in found
+    for told in (caught.value.__notes__[0], caplog.text):
+        assert "'web'" in told
+        assert "find('web')" in told
     assert {r.levelno for r in caplog.records if "cancelled" in r.message} == {logging.WARNING}
 
 
@@ -310,11 +312,11 @@ async def test_never_two(kind: str, after_commit: bool, times: int) -> None:
 async def test_two_creates_of_one_name_at_once() -> None:
     """Of two concurrent creates of a name, one raises ConflictError."""
     async with virtual_client(a_world()) as (client, network):
-        found = await asyncio.gather(
+        told = await asyncio.gather(
             *(client.dedicated_inferences.create(a_spec(scale=n)) for n in (1, 2)),
             return_exceptions=True,
         )
-    assert [isinstance(one, ConflictError) for one in found].count(True) == 1
+    assert [isinstance(one, ConflictError) for one in told].count(True) == 1
     assert network.world.created["web"] == 1
 
 

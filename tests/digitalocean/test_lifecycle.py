@@ -19,11 +19,11 @@ from di_async.digitalocean.lifecycle import (
     update_expectation,
 )
 from di_async.digitalocean.spec import spec_digest
-from tests.digitalocean.helpers import GPU, a_deployment, an_instance, read
-from tests.support import a_spec
+from tests.builders.digitalocean import GPU, a_deployment, a_spec, read
+from tests.digitalocean.helpers import an_instance
 
 CREATE = Expectation(action=Action.CREATE, accepted_at=0.0)
-THEN = datetime(2024, 1, 9, 20, 44, 32, tzinfo=UTC)
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
 PENDING = {"id": "s-4", "version": 4, "model_deployments": [a_deployment()]}
 PRIVATE = {"private_endpoint_fqdn": "https://x-private.do-infra.ai"}
 

@@ -10,7 +10,8 @@ from di_async.core.pagination import Page, read_page
 from di_async.digitalocean.lifecycle import row_key
 from di_async.digitalocean.list_rows import KEY, RowSummary, read_summaries
 from di_async.emulator import World
-from tests.digitalocean.helpers import ROOT, an_instance
+from tests.builders.digitalocean import BASE
+from tests.digitalocean.helpers import an_instance
 
 
 def of(*rows: Any, **more: Any) -> bytes:
@@ -30,7 +31,7 @@ def test_summaries_equal_the_full_rows(dialect: Any) -> None:
     for status in ("active", "error", "new"):
         world.add_instance(now=0.0, status=status)
     auth = {"authorization": f"Bearer {world.token}", "host": "x"}
-    light, full = both(world.handle(1.0, "GET", f"{ROOT}?per_page=2", auth).body)
+    light, full = both(world.handle(1.0, "GET", f"{BASE}?per_page=2", auth).body)
     assert all(type(row) is RowSummary for row in light.rows)
     assert list(map(row_key, light.rows)) == list(map(row_key, full.rows))
     assert [light.full_row(place) for place in range(2)] == list(full.rows)

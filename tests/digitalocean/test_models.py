@@ -31,21 +31,10 @@ from di_async.digitalocean import (
     Sizes,
 )
 from di_async.digitalocean.models import CODEC, read_ca
-from tests.digitalocean.helpers import (
-    GPU as GPU_SLUG,
-)
-from tests.digitalocean.helpers import (
-    ID,
-    MODEL,
-    ROOT,
-    VPC_ID,
-    a_deployment,
-    an_instance,
-    one,
-    read,
-    scripted_client,
-)
-from tests.support import a_spec, answer
+from tests.builders.digitalocean import BASE, ID, MODEL, VPC_ID, a_deployment, a_spec, one, read
+from tests.builders.digitalocean import GPU as GPU_SLUG
+from tests.digitalocean.helpers import an_instance, scripted_client
+from tests.fake_network import answer
 
 STAMP = "2024-01-09T20:44:32Z"
 PENDING = {"id": "s-4", "version": 4, "model_deployments": [a_deployment()]}
@@ -485,4 +474,4 @@ async def test_odd_totals(total: Any) -> None:
     page = answer(200, {"dedicated_inferences": [an_instance()], "meta": {"total": total}})
     async with scripted_client(page) as (client, network):
         assert len([di async for di in client.dedicated_inferences.list()]) == 1
-    assert network.requests[0].path == ROOT
+    assert network.requests[0].path == BASE

@@ -33,8 +33,10 @@ from di_async.digitalocean import (
 from di_async.digitalocean.api import DigitalOceanDialect
 from di_async.digitalocean.models import CODEC, read_ca
 from di_async.digitalocean.spec import spec_fields
-from tests.digitalocean.helpers import GPU, ID, MODEL, SAMPLES, TOKEN, VPC_ID, sample
+from tests.builders.digitalocean import GPU, MODEL, SAMPLES, VPC_ID, sample
+from tests.digitalocean.helpers import TOKEN
 
+ID = "6b5c619c-359c-44ca-87e2-47e98170c01d"
 THEN = datetime(2024, 1, 9, 20, 44, 32, tzinfo=UTC)
 HOST = "https://b4bfug4jc41kts2ro54if91eo-{}-dedicated-inference.do-infra.ai"
 

@@ -13,8 +13,9 @@ from di_async import (
     TransportError,
 )
 from di_async.emulator import World
-from tests.digitalocean.helpers import ID, asked, scripted_client
-from tests.support import TEN_MINUTES, answer, plain, virtual_client
+from tests.builders.digitalocean import ID
+from tests.digitalocean.helpers import scripted_client
+from tests.fake_network import TEN_MINUTES, answer, plain, virtual_client
 
 pytestmark = pytest.mark.looptime
 ONE = "/v2/dedicated-inferences/{id}"
@@ -94,7 +95,7 @@ async def test_lost_token(lost: Any) -> None:
         with pytest.raises(OutcomeUnknownError, match="1 of that name") as caught:
             await client.dedicated_inferences.create_token(ID, "mine")
     assert [token.id for token in caught.value.candidates] == ["t-1"]
-    assert len(asked(network, "POST")) == 1
+    assert len(network.asked("POST")) == 1
 
 
 @pytest.mark.parametrize("broken", [TransportError("gone"), answer(503), answer(403)])
@@ -103,7 +104,7 @@ async def test_lost_token_and_no_list(broken: Any) -> None:
     async with scripted_client(LOST, *[broken] * 9) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="'mine'"):
             await client.dedicated_inferences.create_token(ID, "mine")
-    assert len(asked(network, "POST")) == 1
+    assert len(network.asked("POST")) == 1
 
 
 async def test_token_that_was_never_sent() -> None:

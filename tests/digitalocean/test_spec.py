@@ -20,8 +20,8 @@ from di_async.digitalocean import (
     ModelDeployment,
 )
 from di_async.digitalocean.spec import complete_spec, spec_digest
-from tests.digitalocean.helpers import GPU, MODEL, VPC_ID, an_instance, read
-from tests.support import a_spec
+from tests.builders.digitalocean import GPU, MODEL, VPC_ID, a_spec, read
+from tests.digitalocean.helpers import an_instance
 
 RAW: dict[str, Any] = {
     "version": 1,

@@ -8,7 +8,8 @@ import pytest
 from di_async import InvalidInputError
 from di_async.digitalocean import VPC, DedicatedInference, DedicatedInferenceSpec
 from di_async.digitalocean.spec import merged_spec, scaled_spec, spec_fields
-from tests.digitalocean.helpers import GPU, MODEL, VPC_ID, a_deployment, an_instance, read
+from tests.builders.digitalocean import GPU, MODEL, VPC_ID, a_deployment, read
+from tests.digitalocean.helpers import an_instance
 
 OTHER_VPC = "7e5c619c-359c-44ca-87e2-47e98170c012"
 

@@ -20,17 +20,16 @@ from di_async import (
 )
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import World
-from tests.digitalocean.helpers import (
-    ID,
-    VPC_ID,
-    LossyTransport,
-    a_deployment,
-    an_instance,
-    asked,
-    one,
-    scripted_client,
+from tests.builders.digitalocean import ID, VPC_ID, a_deployment, one
+from tests.digitalocean.helpers import an_instance, scripted_client
+from tests.fake_network import (
+    TEN_MINUTES,
+    EmulatorNetwork,
+    Step,
+    answer,
+    losing_first,
+    virtual_client,
 )
-from tests.support import TEN_MINUTES, Step, answer, virtual_client
 
 pytestmark = pytest.mark.looptime
 PATCH = "PATCH /v2/dedicated-inferences/{id}"
@@ -57,7 +56,7 @@ async def test_lost_after_commit(kind: str, dialect: Any) -> None:
         network.world.fault(kind, now=0, on=PATCH, after_commit=True)
         change = await instances.scale(id, 3)
         di = await change.wait()
-    assert (change.adopted, len(asked(network, "PATCH"))) == (True, 1)
+    assert (change.adopted, len(network.asked("PATCH"))) == (True, 1)
     assert di.spec is not None
     assert di.spec.model_deployments[0].accelerators[0].scale == 3
 
@@ -70,7 +69,7 @@ async def test_lost_before_commit(kind: str) -> None:
         change = await instances.scale(id, 3)
         await change.wait()
         version = network.world.truth(id, network.now()).version
-    first, second = asked(network, "PATCH")
+    first, second = network.asked("PATCH")
     assert (change.adopted, first.body == second.body, version) == (False, True, 2)
 
 
@@ -83,7 +82,7 @@ async def test_another_update_came_first() -> None:
     async with scripted_client(*steps) as (client, network):
         with pytest.raises(ConflictError, match="another update came first"):
             await client.dedicated_inferences.scale(ID, 3)
-    assert len(asked(network, "PATCH")) == 1
+    assert len(network.asked("PATCH")) == 1
 
 
 async def test_version_conflict() -> None:
@@ -130,7 +129,7 @@ async def test_reading_again_is_impossible(broken: Any) -> None:
     async with scripted_client(live, LOST, *[broken] * 20) as (client, network):
         with pytest.raises(OutcomeUnknownError, match=ID):
             await client.dedicated_inferences.scale(ID, 3)
-    assert len(asked(network, "PATCH")) == 1
+    assert len(network.asked("PATCH")) == 1
 
 
 async def test_lost_again_and_again() -> None:
@@ -139,7 +138,7 @@ async def test_lost_again_and_again() -> None:
         network.world.fault("reset", now=0, on=PATCH, times=None)
         with pytest.raises(OutcomeUnknownError) as caught:
             await instances.scale(id, 3)
-    assert len(asked(network, "PATCH")) == 4
+    assert len(network.asked("PATCH")) == 4
     assert [di.id for di in caught.value.candidates] == [id]
 
 
@@ -173,7 +172,7 @@ async def test_lost_token_update_is_sent_again() -> None:
     accepted = answer(202, one(an_instance(status="updating")))
     async with scripted_client(live, LOST, live, accepted) as (client, network):
         await client.dedicated_inferences.update(ID, access_tokens={"hugging_face_token": "hf_new"})
-    for request in asked(network, "PATCH"):
+    for request in network.asked("PATCH"):
         assert orjson.loads(request.body or b"") == {
             "access_tokens": {"hugging_face_token": "hf_new"}
         }
@@ -189,7 +188,7 @@ async def test_403_without_ready_timeout() -> None:
         busy = await anext(instances.list(name="busy"))
         with pytest.raises(PermissionDeniedError):
             await instances.scale(busy.id, 3)
-    assert len(asked(network, "PATCH")) == 1, id
+    assert len(network.asked("PATCH")) == 1, id
 
 
 async def test_403_until_ready() -> None:
@@ -199,7 +198,7 @@ async def test_403_until_ready() -> None:
         change = await instances.scale(id, 3, ready_timeout=600)
         await change.wait()
         assert network.world.truth(id, network.now()).version == 3
-    sent = [orjson.loads(r.body or b"")["spec"]["version"] for r in asked(network, "PATCH")]
+    sent = [orjson.loads(r.body or b"")["spec"]["version"] for r in network.asked("PATCH")]
     assert (sent[0], sent[-1]) == (1, 2)
 
 
@@ -220,7 +219,7 @@ async def test_other_refusals_are_final(status: int) -> None:
         network.world.fault("status", now=0, on=PATCH, status=status)
         with pytest.raises(APIError) as caught:
             await instances.scale(id, 3, ready_timeout=600)
-    assert (caught.value.status, len(asked(network, "PATCH"))) == (status, 1)
+    assert (caught.value.status, len(network.asked("PATCH"))) == (status, 1)
 
 
 async def test_update_of_what_is_not_there() -> None:
@@ -228,13 +227,14 @@ async def test_update_of_what_is_not_there() -> None:
     async with an_api() as (instances, network, _):
         with pytest.raises(NotFoundError):
             await instances.scale(ID, 3)
-    assert asked(network, "PATCH") == []
+    assert network.asked("PATCH") == []
 
 
 async def test_lost_through_the_transport() -> None:
     """An answer lost in the transport is recovered as well."""
     world = World("documented", seed=0, lifecycle=TEN_MINUTES)
-    network = LossyTransport(world, "PATCH", LOST)
+    network = EmulatorNetwork(world)
+    network.intercept = losing_first("PATCH", LOST)
     async with DigitalOcean(world.token, transport=network) as client:
         id = world.add_instance(now=network.now(), name="web").id
         change = await client.dedicated_inferences.update(id, spec={"name": "new"})

@@ -9,8 +9,8 @@ import pytest
 from di_async.emulator import Emulator
 
 from .helpers import BASE, a_spec
-from .test_serving import client
-from .test_threads import get
+from .test_emulator import client
+from .test_threaded import get
 
 PLAIN = """
 import http.client

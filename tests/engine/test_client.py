@@ -22,14 +22,14 @@ from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
 from di_async.engine.client import Client, credential, full_user_agent
 from tests.engine.support import Fleet, Thing, in_turn, plain_client, plain_engine
-from tests.support import ScriptTransport, Step, answer
+from tests.fake_network import FakeNetwork, Step, answer
 
 URL = "https://api.test"
 
 
 def a_client(*steps: Step) -> Client:
     """A client of no provider, not entered."""
-    return Client(URL, plain_engine(ScriptTransport(steps)))
+    return Client(URL, plain_engine(FakeNetwork(steps)))
 
 
 # --- entering and leaving ----------------------------------------------------------------------
@@ -58,7 +58,7 @@ async def test_client_is_entered_once() -> None:
 
 async def test_closed_client_says_so() -> None:
     """With an error of ours; closing twice does nothing."""
-    async with plain_client(ScriptTransport([])) as client:
+    async with plain_client(FakeNetwork([])) as client:
         await client.aclose()
         with pytest.raises(ClientClosedError):
             await client.request("GET", "/x")
@@ -85,7 +85,7 @@ def test_client_of_one_asyncio_run_is_refused_in_a_second() -> None:
             await client.request("GET", "/x")
 
     async def anew() -> Any:
-        async with plain_client(ScriptTransport([answer(200, {"ok": 1})])) as client:
+        async with plain_client(FakeNetwork([answer(200, {"ok": 1})])) as client:
             return await client.request("GET", "/x")
 
     # One worker thread, so that the main thread's own loop is left alone.
@@ -97,7 +97,7 @@ def test_client_of_one_asyncio_run_is_refused_in_a_second() -> None:
 
 async def test_client_is_refused_in_another_thread() -> None:
     """With or without a loop of its own there."""
-    async with plain_client(ScriptTransport([answer()])) as client:
+    async with plain_client(FakeNetwork([answer()])) as client:
         found: list[BaseException] = []
 
         def elsewhere() -> None:
@@ -114,7 +114,7 @@ async def test_client_is_refused_in_another_thread() -> None:
 
 async def test_engine_without_a_running_loop_is_refused() -> None:
     """A plain function in a thread gets a clear error as well."""
-    async with plain_client(ScriptTransport([])) as client:
+    async with plain_client(FakeNetwork([])) as client:
         with pytest.raises(RuntimeError, match="create one client for each loop"):
             await asyncio.to_thread(lambda: client._engine.running)  # noqa: SLF001
 
@@ -131,7 +131,7 @@ async def test_entering_and_leaving_may_happen_in_different_tasks() -> None:
 async def test_leaving_ends_open_waits_and_calls() -> None:
     """With `ClientClosedError`, in the middle of whatever they do."""
     fleet = Fleet(in_turn(Thing("new")))
-    async with plain_client(ScriptTransport([answer(503), answer()])) as client:
+    async with plain_client(FakeNetwork([answer(503), answer()])) as client:
         expectation = Expectation(action=Action.ACTIVE, accepted_at=0.0)
         change = client._engine.change(fleet.adapter, "a", expectation)  # noqa: SLF001
         wait = asyncio.create_task(change.wait())
@@ -148,7 +148,7 @@ async def test_leaving_ends_open_waits_and_calls() -> None:
 @pytest.mark.parametrize("path", ["x", "//host/x", "/x?a=1", "/x#a", "", "https://else.test/x"])
 async def test_path_that_would_lead_elsewhere_is_refused(path: str) -> None:
     """It starts with one slash and holds no query."""
-    transport = ScriptTransport([answer()])
+    transport = FakeNetwork([answer()])
     async with plain_client(transport) as client:
         with pytest.raises(InvalidInputError, match="path"):
             await client.request("GET", path)
@@ -157,7 +157,7 @@ async def test_path_that_would_lead_elsewhere_is_refused(path: str) -> None:
 
 async def test_request_reaches_any_endpoint() -> None:
     """Method, query and body as given, the answer decoded."""
-    transport = ScriptTransport([answer(200, [1])])
+    transport = FakeNetwork([answer(200, [1])])
     async with plain_client(transport) as client:
         told = await client.request("post", "/v2/tags", params={"a": True}, json={"name": "x"})
     assert told == [1]
@@ -167,14 +167,14 @@ async def test_request_reaches_any_endpoint() -> None:
 @pytest.mark.parametrize("body", [b"", b" \n"])
 async def test_answer_without_a_body_is_none(body: bytes) -> None:
     """A 204, or a 200 with nothing in it."""
-    async with plain_client(ScriptTransport([Response(204, {}, body)])) as client:
+    async with plain_client(FakeNetwork([Response(204, {}, body)])) as client:
         assert await client.request("DELETE", "/x") is None
 
 
 async def test_answer_that_nobody_can_read_tells_whose_it_was() -> None:
     """Method, path, status and request id are on the error."""
     html = Response(200, {"x-request-id": "r1"}, b"<html>")
-    async with plain_client(ScriptTransport([html])) as client:
+    async with plain_client(FakeNetwork([html])) as client:
         with pytest.raises(DecodeError) as caught:
             await client.request("GET", "/x")
     error = caught.value
@@ -184,14 +184,14 @@ async def test_answer_that_nobody_can_read_tells_whose_it_was() -> None:
 
 async def test_errors_of_the_api_come_through() -> None:
     """The same errors as everywhere."""
-    async with plain_client(ScriptTransport([answer(404)])) as client:
+    async with plain_client(FakeNetwork([answer(404)])) as client:
         with pytest.raises(NotFoundError):
             await client.request("GET", "/x")
 
 
 async def test_poller_s_read_is_decoded_too() -> None:
     """In a single attempt."""
-    async with plain_client(ScriptTransport([answer(200, {"a": 1})])) as client:
+    async with plain_client(FakeNetwork([answer(200, {"a": 1})])) as client:
         trip, engine = CallRecord(), client._engine  # noqa: SLF001
         told = await engine.json_once(Request("GET", "/x"), Priority.SWEEP, trip)
     assert (told, trip.requests) == ({"a": 1}, 1)
@@ -216,7 +216,7 @@ def token(**fields: Any) -> str:
 async def test_resumed_change_goes_on_without_asking_anything() -> None:
     """No I/O until somebody waits; `elapsed` counts from the first start."""
     fleet = Fleet(in_turn(Thing("new")))
-    async with plain_client(ScriptTransport([])) as client:
+    async with plain_client(FakeNetwork([])) as client:
         change = client._engine.resume(fleet.adapter, token())  # noqa: SLF001
         assert (change.id, change.action, change.initial) == ("id-1", "create", None)
         assert fleet.asked == []
@@ -237,7 +237,7 @@ async def test_resumed_change_goes_on_without_asking_anything() -> None:
 async def test_token_of_another_api_is_refused(fields: dict[str, Any]) -> None:
     """A token's URL is compared and never contacted."""
     fleet = Fleet(in_turn(Thing("new")))
-    async with plain_client(ScriptTransport([])) as client:
+    async with plain_client(FakeNetwork([])) as client:
         with pytest.raises(InvalidInputError, match="this resume token is for"):
             client._engine.resume(fleet.adapter, token(**fields))  # noqa: SLF001
 

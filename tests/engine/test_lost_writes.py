@@ -25,7 +25,7 @@ from di_async.core.lost_create import Candidate
 from di_async.engine.client import Engine
 from di_async.engine.lost_writes import create_by_name, recover_write, retry_while_busy
 from tests.engine.support import plain_engine
-from tests.support import ScriptTransport, Step, answer
+from tests.fake_network import FakeNetwork, Step, answer
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -39,9 +39,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def created(
-    network: ScriptTransport, rows: Sequence[Any], *, matches_sent: bool = True
-) -> Any:
+async def created(network: FakeNetwork, rows: Sequence[Any], *, matches_sent: bool = True) -> Any:
     """What a create under the name `web` gives, where looking finds one of these after the other.
 
     A list is what bears the name; an error is what the look meets. The last is met for ever.
@@ -77,20 +75,20 @@ TAKEN, REFUSED = answer(409), answer(400)
 @pytest.mark.parametrize("refusal", [TAKEN, REFUSED])
 async def test_refused_after_a_loss_is_looked_up_first(refusal: Step) -> None:
     """Whatever the refusal says, our own first try may be why."""
-    network = ScriptTransport([LOST, refusal])
+    network = FakeNetwork([LOST, refusal])
     assert await created(network, [[], [], [], ["t-1"]]) == "adopted t-1"
     assert len(network.requests) == 2
 
 
 async def test_conflict_that_shows_nothing_is_asked_again() -> None:
     """The name may have been free again; a create under it can be no second one."""
-    network = ScriptTransport([LOST, TAKEN, answer(202, {"id": "t-2"})])
+    network = FakeNetwork([LOST, TAKEN, answer(202, {"id": "t-2"})])
     assert await created(network, [[]]) == "t-2"
 
 
 async def test_other_refusal_that_shows_nothing_is_final() -> None:
     """Then nobody knows, and the refusal is told."""
-    network = ScriptTransport([LOST, REFUSED])
+    network = FakeNetwork([LOST, REFUSED])
     with pytest.raises(OutcomeUnknownError, match=r"Look with `find\('web'\)` before") as caught:
         await created(network, [[]])
     assert isinstance(caught.value.__cause__, BadRequestError)
@@ -99,7 +97,7 @@ async def test_other_refusal_that_shows_nothing_is_final() -> None:
 @pytest.mark.parametrize("failed", [LOST, ServerError("no")])
 async def test_looks_that_fail_settle_nothing(failed: DIError) -> None:
     """Nothing is sent again where nothing could be seen."""
-    network = ScriptTransport([LOST])
+    network = FakeNetwork([LOST])
     with pytest.raises(OutcomeUnknownError):
         await created(network, [failed])
     assert len(network.requests) == 1
@@ -108,20 +106,20 @@ async def test_looks_that_fail_settle_nothing(failed: DIError) -> None:
 async def test_somebody_else_s() -> None:
     """It stays theirs, and the conflict says what it is."""
     with pytest.raises(ConflictError, match="'web' is taken by t-3, which this call did not make"):
-        await created(ScriptTransport([LOST]), [["t-3"]], matches_sent=False)
+        await created(FakeNetwork([LOST]), [["t-3"]], matches_sent=False)
 
 
 @pytest.mark.parametrize("refusal", [TAKEN, REFUSED])
 async def test_refused_at_once(refusal: Step) -> None:
     """Without a lost answer there is nothing to look for."""
     with pytest.raises(APIError):
-        await created(ScriptTransport([refusal]), [AssertionError("looked")])
+        await created(FakeNetwork([refusal]), [AssertionError("looked")])
 
 
 async def test_never_sent() -> None:
     """Nor where it never left."""
     with pytest.raises(ConnectError):
-        await created(ScriptTransport([ConnectError("no")] * 3), [AssertionError("looked")])
+        await created(FakeNetwork([ConnectError("no")] * 3), [AssertionError("looked")])
 
 
 # --- reading after a lost answer ----------------------------------------------------------------
@@ -142,7 +140,7 @@ async def recovered(reads: Sequence[Any], **options: Any) -> tuple[Any, float]:
 
     try:
         result: Any = await recover_write(
-            plain_engine(ScriptTransport([])),
+            plain_engine(FakeNetwork([])),
             "thing a",
             send=send,
             read=read,
@@ -202,7 +200,7 @@ async def test_write_is_not_repeated_where_that_could_do_harm() -> None:
         sends = 0
         with pytest.raises(OutcomeUnknownError):
             await recover_write(
-                plain_engine(ScriptTransport([])),
+                plain_engine(FakeNetwork([])),
                 "thing a",
                 send=send,
                 read=read,
@@ -256,26 +254,26 @@ async def test_busy_for_too_long(error: APIError, times: int, wait: float) -> No
     """The refusal itself comes up: at once, or when the time is over."""
     began = now()
     with pytest.raises(APIError) as caught:
-        await busy(plain_engine(ScriptTransport([])), error, times, wait)
+        await busy(plain_engine(FakeNetwork([])), error, times, wait)
     assert caught.value is error
     assert now() - began == (60.0 if times == 100 else 0.0)
 
 
 async def test_busy_until_free() -> None:
     """Asked again until it is taken."""
-    assert await busy(plain_engine(ScriptTransport([])), refusal(), 3, 60.0) == 4
+    assert await busy(plain_engine(FakeNetwork([])), refusal(), 3, 60.0) == 4
 
 
 async def test_met_as_often_as_the_policy_allows() -> None:
     """Without any patience, where the vendor's refusal is one to be met again."""
-    engine = plain_engine(ScriptTransport([]), retry=RetryPolicy(attempts=3))
+    engine = plain_engine(FakeNetwork([]), retry=RetryPolicy(attempts=3))
     assert await busy(engine, refusal(), 2, 0.0, retry_anyway=lambda _: True) == 3
-    engine = plain_engine(ScriptTransport([]), retry=RetryPolicy(attempts=2))
+    engine = plain_engine(FakeNetwork([]), retry=RetryPolicy(attempts=2))
     with pytest.raises(ConflictError):
         await busy(engine, refusal(), 2, 0.0, retry_anyway=lambda _: True)
 
 
 async def test_another_word_for_busy() -> None:
     """Whatever the vendor calls it."""
-    engine, said = plain_engine(ScriptTransport([])), refusal(403)
+    engine, said = plain_engine(FakeNetwork([])), refusal(403)
     assert await busy(engine, said, 1, 60.0, is_busy=lambda error: error is said) == 2

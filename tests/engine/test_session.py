@@ -21,7 +21,7 @@ from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.clock import Clock
 from di_async.engine.session import Session
 from tests.engine.support import PlainDialect, now
-from tests.support import ScriptTransport, Step, answer
+from tests.fake_network import FakeNetwork, Step, answer
 
 pytestmark = pytest.mark.looptime
 
@@ -31,9 +31,9 @@ LOST = TransportError("reset")
 
 def session(
     *steps: Step, budget: RequestBudget | None = None, retry: RetryPolicy | None = None
-) -> tuple[Session, ScriptTransport]:
+) -> tuple[Session, FakeNetwork]:
     """A session over a script."""
-    transport = ScriptTransport(steps)
+    transport = FakeNetwork(steps)
     clock = Clock(asyncio.get_running_loop())
     made = Session(transport, PlainDialect(), retry or RetryPolicy(), budget, clock)
     return made, transport
@@ -165,7 +165,7 @@ async def test_connection_never_made_costs_nothing() -> None:
     assert (budget.used(now())[1], trip.requests) == (1, 1)
 
 
-class Repeating(ScriptTransport):
+class Repeating(FakeNetwork):
     """Repeats each request silently before it answers, as aiohttp does on a dead connection."""
 
     async def send(

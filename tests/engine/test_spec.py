@@ -12,7 +12,7 @@ from di_async.core.validation import filled_text, in_request, whole_number
 from di_async.engine.spec import Spec, parse_text
 from di_async.exoscale import DeploymentSpec
 from di_async.gcore import InferenceDeploymentSpec
-from tests.gcore.helpers import a_spec
+from tests.builders.gcore import a_spec
 
 
 @frozen(kw_only=True)

@@ -15,23 +15,18 @@ from di_async import (
 )
 from di_async.core.http import Request, Response
 from di_async.exoscale import Exoscale, ExoscaleZone
-from tests.exoscale.helpers import (
-    DEPLOYMENTS,
+from tests.builders.exoscale import (
     ID,
-    KEY,
     OPERATION,
-    SECRET,
-    VIRTUAL,
     a_deployment,
+    a_row,
     a_spec,
-    in_full,
     listed,
     operation,
     problem,
-    scripted,
-    sent,
 )
-from tests.support import answer
+from tests.exoscale.helpers import DEPLOYMENTS, KEY, SECRET, VIRTUAL, scripted, sent
+from tests.fake_network import answer
 
 pytestmark = VIRTUAL
 GVA, VIE = (f"https://api-{zone}.exoscale.com" for zone in ("ch-gva-2", "at-vie-1"))
@@ -91,7 +86,7 @@ def test_budget() -> None:
 
 async def test_in_zone_shares_the_session() -> None:
     """Other zone, other host; the same transport, poller and budget."""
-    steps = answer(200, in_full()), answer(200, in_full()), answer(200, in_full())
+    steps = answer(200, a_deployment()), answer(200, a_deployment()), answer(200, a_deployment())
     async with scripted(*steps) as (client, network):
         vienna = client.in_zone("at-vie-1")
         for zone in (client, vienna, vienna.in_zone("ch-gva-2")):
@@ -106,7 +101,7 @@ async def test_each_zone_s_waits_stay_there() -> None:
 
     def reply(request: Request) -> Response:
         state = "ready" if request.base == VIE else "error"
-        return answer(200, in_full(state))
+        return answer(200, a_deployment(state))
 
     async with scripted(*[reply] * 2) as (client, network):
         vienna = client.in_zone("at-vie-1")
@@ -118,7 +113,7 @@ async def test_each_zone_s_waits_stay_there() -> None:
 
 async def test_operation_is_asked_where_the_write_was() -> None:
     """It is zone-local too."""
-    steps = answer(200, operation()), answer(200, operation("success")), answer(200, in_full())
+    steps = answer(200, operation()), answer(200, operation("success")), answer(200, a_deployment())
     async with scripted(*steps) as (client, network):
         await (await client.in_zone("at-vie-1").deployments.create(a_spec())).wait()
     assert {request.base for request in network.requests} == {VIE}
@@ -127,7 +122,7 @@ async def test_operation_is_asked_where_the_write_was() -> None:
 async def test_base_url_may_hold_the_zone() -> None:
     """In its path, as the emulator has it, or in its host."""
     base = "http://127.0.0.1:8080/zones/{zone}/"
-    async with scripted(answer(200, in_full()), base_url=base) as (client, network):
+    async with scripted(answer(200, a_deployment()), base_url=base) as (client, network):
         assert client.base_url == "http://127.0.0.1:8080/zones/ch-gva-2"
         await client.in_zone("at-vie-1").deployments.get(ID)
     assert network.requests[0].base == "http://127.0.0.1:8080/zones/at-vie-1"
@@ -143,7 +138,7 @@ async def test_base_url_of_one_zone() -> None:
 
 async def test_resume_in_another_zone_is_refused() -> None:
     """The token says where the wait belongs; there it goes on, operation first."""
-    steps = answer(200, operation()), answer(200, operation("success")), answer(200, in_full())
+    steps = answer(200, operation()), answer(200, operation("success")), answer(200, a_deployment())
     async with scripted(*steps) as (client, network):
         token = (await client.deployments.create(a_spec())).resume_token
         with pytest.raises(InvalidInputError, match="resume token"):
@@ -162,7 +157,7 @@ async def test_watch_of_another_region_is_refused() -> None:
 
 async def test_watch_of_the_zone() -> None:
     """All of the organisation's own; what Exoscale runs for all is left out."""
-    rows = listed(a_deployment(id="p", visibility="public"), a_deployment())
+    rows = listed(a_row(id="p", visibility="public"), a_row())
     async with scripted(rows) as (client, _):
         event = await anext(client.deployments.watch())
     assert (event.id, event.status, event.previous) == (ID, "ready", None)
@@ -241,10 +236,10 @@ async def test_crowd_sweeps_the_list_and_reads_each_operation_at_its_end() -> No
         if request.path == DEPLOYMENTS:
             lists += 1
             state = "ready" if lists > 20 else "deploying"
-            return listed(*(a_deployment(state, id=id) for id in ids))
+            return listed(*(a_row(state, id=id) for id in ids))
         if "/operation/" in request.path:
             return answer(200, {**operation("success" if lists > 20 else "pending"), "id": last})
-        return answer(200, in_full("ready" if lists > 20 else "deploying", id=last))
+        return answer(200, a_deployment("ready" if lists > 20 else "deploying", id=last))
 
     async with scripted(*[reply] * 2000) as (client, network):
         changes = [await client.deployments.create(a_spec()) for _ in ids]
@@ -259,6 +254,6 @@ async def test_crowd_sweeps_the_list_and_reads_each_operation_at_its_end() -> No
 
 async def test_refused_list_row_without_id_ends_nothing() -> None:
     """The schema allows rows without one: they are nobody's."""
-    rows = listed({"name": "x", "state": "ready"}, a_deployment())
+    rows = listed({"name": "x", "state": "ready"}, a_row())
     async with scripted(rows, problem(404)) as (client, _):
         assert [row.id async for row in client.deployments.list()] == ["", ID]

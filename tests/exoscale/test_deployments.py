@@ -14,32 +14,27 @@ from di_async import (
     SupersededError,
 )
 from di_async.exoscale import Operation
-from tests.exoscale.helpers import (
-    DEPLOYMENTS,
+from tests.builders.exoscale import (
     EARLY,
     FULL,
     ID,
     LATE,
-    ONE,
     OPERATION,
-    VIRTUAL,
     a_deployment,
+    a_row,
     a_spec,
-    body,
-    in_full,
     listed,
     operation,
     problem,
-    scripted,
-    sent,
 )
-from tests.support import answer
+from tests.exoscale.helpers import DEPLOYMENTS, ONE, VIRTUAL, body, scripted, sent
+from tests.fake_network import answer
 
 pytestmark = VIRTUAL
 GET, OP = f"GET {ONE}", f"GET /v2/operation/{OPERATION}"
 SUCCESS = answer(200, operation("success"))
 PENDING = answer(200, operation())
-READY = answer(200, in_full())
+READY = answer(200, a_deployment())
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -47,7 +42,7 @@ READY = answer(200, in_full())
 
 async def test_list() -> None:
     """All rows, in one request."""
-    async with scripted(listed(a_deployment(), a_deployment(id="b"))) as (client, network):
+    async with scripted(listed(a_row(), a_row(id="b"))) as (client, network):
         rows = [row async for row in client.deployments.list()]
     assert [row.id for row in rows] == [ID, "b"]
     assert sent(network) == [f"GET {DEPLOYMENTS}"]
@@ -56,7 +51,7 @@ async def test_list() -> None:
 
 async def test_list_by_visibility() -> None:
     """Asked of the API, and held against what it gives; a row that does not tell is kept."""
-    rows = a_deployment(), a_deployment(id="b", visibility="public"), {"id": "c"}
+    rows = a_row(), a_row(id="b", visibility="public"), {"id": "c"}
     async with scripted(listed(*rows)) as (client, network):
         found = [row.id async for row in client.deployments.list(visibility="private")]
     assert found == [ID, "c"]
@@ -66,10 +61,10 @@ async def test_list_by_visibility() -> None:
 async def test_find_all() -> None:
     """Names are not unique; what Exoscale runs for all is nobody's."""
     rows = (
-        a_deployment(),
-        a_deployment(id="b"),
-        a_deployment(id="c", name="other"),
-        a_deployment(id="d", visibility="public"),
+        a_row(),
+        a_row(id="b"),
+        a_row(id="c", name="other"),
+        a_row(id="d", visibility="public"),
     )
     async with scripted(listed(*rows)) as (client, _):
         assert [row.id for row in await client.deployments.find_all("web")] == [ID, "b"]
@@ -77,7 +72,7 @@ async def test_find_all() -> None:
 
 async def test_get_fills_the_id_in() -> None:
     """The schema does not require it of the answer."""
-    async with scripted(answer(200, in_full(id=None))) as (client, network):
+    async with scripted(answer(200, a_deployment(id=None))) as (client, network):
         assert (await client.deployments.get(ID)).id == ID
     assert sent(network) == [GET]
 
@@ -123,7 +118,7 @@ async def test_logs(tail: int | None, params: tuple[tuple[str, str], ...]) -> No
 
 async def test_create() -> None:
     """The operation to its end, then the deployment to `ready`; the id is the reference's."""
-    steps = PENDING, PENDING, SUCCESS, answer(200, in_full("deploying")), READY
+    steps = PENDING, PENDING, SUCCESS, answer(200, a_deployment("deploying")), READY
     async with scripted(*steps) as (client, network):
         change = await client.deployments.create(a_spec())
         assert (change.id, change.action) == (ID, "create")
@@ -163,7 +158,7 @@ async def test_operation_that_fails(state: str) -> None:
 
 async def test_deployment_that_fails() -> None:
     """Although its operation succeeded."""
-    failed = answer(200, in_full("error", state_details="CUDA out of memory"))
+    failed = answer(200, a_deployment("error", state_details="CUDA out of memory"))
     async with scripted(SUCCESS, failed) as (client, _):
         with pytest.raises(DeploymentFailedError, match="CUDA out of memory"):
             await (await client.deployments.create(a_spec())).wait()
@@ -191,7 +186,7 @@ async def test_bad_spec_is_not_sent() -> None:
 @pytest.mark.parametrize("replicas", [0, 3])
 async def test_scale(replicas: int) -> None:
     """Settled by a read that shows the number asked for, which it did not show before."""
-    after = answer(200, in_full(replicas=replicas, updated_at=LATE))
+    after = answer(200, a_deployment(replicas=replicas, updated_at=LATE))
     async with scripted(READY, PENDING, SUCCESS, READY, after) as (client, network):
         change = await client.deployments.scale(ID, replicas)
         assert (await change.wait()).replicas == replicas
@@ -202,15 +197,15 @@ async def test_scale(replicas: int) -> None:
 
 async def test_ready_with_the_old_number_is_not_settled() -> None:
     """Right after its operation a deployment may still show the time before."""
-    steps = READY, SUCCESS, *[READY] * 6, answer(200, in_full(replicas=2, updated_at=LATE))
+    steps = READY, SUCCESS, *[READY] * 6, answer(200, a_deployment(replicas=2, updated_at=LATE))
     async with scripted(*steps) as (client, network):
         assert (await (await client.deployments.scale(ID, 2)).wait()).replicas == 2
-    assert network.steps == []
+    assert network.left == []
 
 
 async def test_somebody_else_scaled_after_us() -> None:
     """It changed, and holds still as something else."""
-    other = answer(200, in_full(replicas=5, updated_at=LATE))
+    other = answer(200, a_deployment(replicas=5, updated_at=LATE))
     async with scripted(READY, SUCCESS, *[other] * 20) as (client, _):
         with pytest.raises(SupersededError):
             await (await client.deployments.scale(ID, 2)).wait()
@@ -230,7 +225,7 @@ async def test_what_is_no_number_of_replicas(replicas: int) -> None:
 
 async def test_update_sends_the_version_along() -> None:
     """Whether leaving it out keeps it is not documented, so the one that runs is sent."""
-    renamed = answer(200, in_full(name="new", updated_at=LATE))
+    renamed = answer(200, a_deployment(name="new", updated_at=LATE))
     async with scripted(READY, PENDING, SUCCESS, renamed) as (client, network):
         found = await (await client.deployments.update(ID, name="new")).wait()
     assert found.name == "new"
@@ -266,7 +261,7 @@ async def test_resume_token_holds_no_argument() -> None:
 
 async def test_update_that_clears_the_parameters() -> None:
     """An empty list is sent, and settled by an answer that shows none."""
-    cleared = answer(200, {**in_full(updated_at=LATE), "inference-engine-parameters": []})
+    cleared = answer(200, {**a_deployment(updated_at=LATE), "inference-engine-parameters": []})
     async with scripted(READY, SUCCESS, cleared) as (client, network):
         change = await client.deployments.update(ID, inference_engine_parameters=[])
         assert (await change.wait()).inference_engine_parameters == ()
@@ -305,7 +300,7 @@ async def test_busy_for_too_long() -> None:
     async with scripted(READY, *[problem(409)] * 4) as (client, network):
         with pytest.raises(ConflictError, match="under way"):
             await client.deployments.scale(ID, 2)
-    assert network.steps == []
+    assert network.left == []
 
 
 async def test_busy_is_waited_for() -> None:
@@ -314,7 +309,7 @@ async def test_busy_is_waited_for() -> None:
     async with scripted(READY, *busy, READY, *busy, READY, PENDING) as (client, network):
         await client.deployments.scale(ID, 2, ready_timeout=60)
     assert sent(network)[-2:] == [GET, f"POST {ONE}/scale"]
-    assert network.steps == []
+    assert network.left == []
 
 
 # --- delete -----------------------------------------------------------------------------------

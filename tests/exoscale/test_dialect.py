@@ -21,7 +21,7 @@ from di_async.core.http import Request, Response
 from di_async.exoscale.dialect import ExoscaleDialect
 from di_async.exoscale.signing import authorization
 from tests.exoscale.helpers import DEPLOYMENTS, KEY, ONE, SECRET
-from tests.support import answer, plain
+from tests.fake_network import answer, plain
 
 WALL = 1_800_000_000.4
 BASE = "https://api-ch-gva-2.exoscale.com"

@@ -17,7 +17,7 @@ from di_async.exoscale.lifecycle import (
     row_key,
     update_expectation,
 )
-from tests.exoscale.helpers import ID, LATE, a_deployment, in_full, read
+from tests.builders.exoscale import ID, LATE, a_deployment, a_row, read
 
 PLANTED = "planted-PLANTED-99"
 ANY = Expectation(action=Action.ACTIVE, accepted_at=0.0)
@@ -30,7 +30,7 @@ WORKING = ("creating", "preparing", "deploying", "scaling", "updating")
 )
 def test_documented_states(state: str, phase: Phase) -> None:
     """All seven; only three kinds of them matter."""
-    seen = observe(read(a_deployment(state)), ANY)
+    seen = observe(read(a_row(state)), ANY)
     assert (seen.phase, seen.documented, seen.status) == (phase, True, state)
     assert is_pending(state) is (phase is Phase.WORKING)
 
@@ -38,36 +38,36 @@ def test_documented_states(state: str, phase: Phase) -> None:
 @pytest.mark.parametrize("state", ["hibernating", ""])
 def test_unknown_state_is_pending(state: str) -> None:
     """And said to be unknown."""
-    seen = observe(read(a_deployment(state)), ANY)
+    seen = observe(read(a_row(state)), ANY)
     assert (seen.phase, seen.documented) == (Phase.WORKING, False)
 
 
 def test_failure_tells_the_details() -> None:
     """And where there may be more."""
-    seen = observe(read(in_full("error", state_details="CUDA out of memory")), ANY)
+    seen = observe(read(a_deployment("error", state_details="CUDA out of memory")), ANY)
     assert seen.reason is not None
     assert "CUDA out of memory" in seen.reason
     assert f"logs('{ID}')" in seen.reason
-    bare = observe(read(a_deployment("error")), ANY)
+    bare = observe(read(a_row("error")), ANY)
     assert "no details" in str(bare.reason)
 
 
 @pytest.mark.parametrize("url", [None, ""])
 def test_ready_without_an_address_is_not_usable_yet(url: str | None) -> None:
     """Nobody could ask it anything."""
-    seen = observe(read(a_deployment(deployment_url=url)), ANY)
+    seen = observe(read(a_row(deployment_url=url)), ANY)
     assert (seen.complete, seen.reason) == (False, "it has no deployment-url yet")
 
 
 def test_scaled_to_zero_needs_no_address() -> None:
     """It serves nobody, as asked."""
-    assert observe(read(a_deployment(deployment_url=None, replicas=0)), ANY).complete is True
+    assert observe(read(a_row(deployment_url=None, replicas=0)), ANY).complete is True
 
 
 def test_full_and_light() -> None:
     """Rows never show the engine."""
-    assert observe(read(in_full()), ANY).has_spec is True
-    assert observe(read(a_deployment()), ANY).has_spec is False
+    assert observe(read(a_deployment()), ANY).has_spec is True
+    assert observe(read(a_row()), ANY).has_spec is False
 
 
 # --- is it what was sent? ---------------------------------------------------------------------
@@ -76,19 +76,27 @@ def test_full_and_light() -> None:
 @pytest.mark.parametrize(
     ("raw", "sent", "expected"),
     [
-        (a_deployment(replicas=2), {"replicas": 2}, False),
-        (a_deployment(replicas=2), {"replicas": 3}, True),
-        (a_deployment(replicas=0), {"replicas": 0}, False),
-        (a_deployment(replicas=None), {"replicas": 0}, None),
-        (a_deployment(), {"name": "web", "inference-engine-version": "0.19.0"}, None),
-        (a_deployment(), {"name": "new", "inference-engine-version": "0.19.0"}, True),
-        (in_full(), {"name": "web", "inference-engine-version": "0.19.0"}, False),
-        (in_full(), {"inference-engine-version": "0.20.0"}, True),
-        (in_full(), {"inference-engine-parameters": ["--x", "1"]}, False),
-        (in_full(), {"inference-engine-parameters": []}, True),
-        (in_full(inference_engine_parameters=None), {"inference-engine-parameters": []}, False),
-        (in_full(inference_engine_parameters=None), {"inference-engine-parameters": ["a"]}, True),
-        (a_deployment(), {"inference-engine-parameters": []}, None),
+        (a_row(replicas=2), {"replicas": 2}, False),
+        (a_row(replicas=2), {"replicas": 3}, True),
+        (a_row(replicas=0), {"replicas": 0}, False),
+        (a_row(replicas=None), {"replicas": 0}, None),
+        (a_row(), {"name": "web", "inference-engine-version": "0.19.0"}, None),
+        (a_row(), {"name": "new", "inference-engine-version": "0.19.0"}, True),
+        (a_deployment(), {"name": "web", "inference-engine-version": "0.19.0"}, False),
+        (a_deployment(), {"inference-engine-version": "0.20.0"}, True),
+        (a_deployment(), {"inference-engine-parameters": ["--x", "1"]}, False),
+        (a_deployment(), {"inference-engine-parameters": []}, True),
+        (
+            a_deployment(inference_engine_parameters=None),
+            {"inference-engine-parameters": []},
+            False,
+        ),
+        (
+            a_deployment(inference_engine_parameters=None),
+            {"inference-engine-parameters": ["a"]},
+            True,
+        ),
+        (a_row(), {"inference-engine-parameters": []}, None),
     ],
 )
 def test_differs(raw: dict[str, Any], sent: dict[str, Any], expected: bool | None) -> None:
@@ -99,13 +107,13 @@ def test_differs(raw: dict[str, Any], sent: dict[str, Any], expected: bool | Non
 @pytest.mark.parametrize(("replicas", "as_sent"), [(1, False), (3, True), (None, None)])
 def test_sight_compares_with_what_was_sent(replicas: int | None, as_sent: bool | None) -> None:
     """A replica that lags behind is ready with the old value."""
-    expectation = update_expectation(read(a_deployment()), {"replicas": 3}, 5.0)
-    assert observe(read(a_deployment(replicas=replicas)), expectation).matches_sent is as_sent
+    expectation = update_expectation(read(a_row()), {"replicas": 3}, 5.0)
+    assert observe(read(a_row(replicas=replicas)), expectation).matches_sent is as_sent
 
 
 def test_update_case_knows_the_time_before() -> None:
     """Marks and phase of the live deployment; whether it differed from what is sent."""
-    before = read(in_full("error"))
+    before = read(a_deployment("error"))
     expectation = update_expectation(before, {"replicas": 3}, 5.0)
     assert (expectation.action, expectation.accepted_at, expectation.differed_before) == (
         Action.UPDATE,
@@ -123,11 +131,11 @@ def test_update_case_knows_the_time_before() -> None:
 def test_update_case_holds_no_argument() -> None:
     """Keys stand in some, and a case goes into resume tokens: it is compared all the same."""
     sent = {"inference-engine-parameters": ["--api-key", PLANTED], "name": "web"}
-    expectation = update_expectation(read(in_full()), sent, 5.0)
+    expectation = update_expectation(read(a_deployment()), sent, 5.0)
     assert PLANTED not in repr(expectation)
     assert expectation.differed_before is True
-    assert observe(read(in_full()), expectation).matches_sent is False
-    there = read(in_full(inference_engine_parameters=["--api-key", PLANTED]))
+    assert observe(read(a_deployment()), expectation).matches_sent is False
+    there = read(a_deployment(inference_engine_parameters=["--api-key", PLANTED]))
     assert observe(there, expectation).matches_sent is True
     assert update_expectation(there, sent, 5.0).differed_before is False
 
@@ -136,9 +144,9 @@ def test_case_of_an_older_token() -> None:
     """One that still holds the arguments as they are is read as well."""
     text = '{"inference-engine-parameters":["--x","1"]}'
     expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent=text)
-    assert observe(read(in_full()), expectation).matches_sent is True
+    assert observe(read(a_deployment()), expectation).matches_sent is True
     assert (
-        observe(read(in_full(inference_engine_parameters=["--y"])), expectation).matches_sent
+        observe(read(a_deployment(inference_engine_parameters=["--y"])), expectation).matches_sent
         is False
     )
 
@@ -192,7 +200,7 @@ def test_failure_echoes_no_token(token: str) -> None:
     operation = Operation("op-1", "failure", f"bad {token}", f"401 for {token}!")
     seen = observe_operation(operation, ANY)
     assert seen.reason == "op-1 ended in failure: bad **********: 401 for **********!"
-    failed = read(in_full("error", state_details=f"401 for {token}"))
+    failed = read(a_deployment("error", state_details=f"401 for {token}"))
     assert token not in f"{operation!r} {failed!r} {observe(failed, ANY).reason}"
 
 
@@ -218,7 +226,7 @@ def test_model(state: str, phase: Phase) -> None:
 
 def test_glance_changes_with_what_matters() -> None:
     """State, replicas, name, address and stamp; an unchanged row costs nothing."""
-    row = a_deployment()
+    row = a_row()
     id, stamp = row_key(row)
     assert (id, row_key(dict(row))) == (ID, (ID, stamp))
     others: list[dict[str, Any]] = [
@@ -240,5 +248,5 @@ def test_odd_row_is_nobody_s(row: Any) -> None:
 
 def test_place() -> None:
     """Zone and GPU family."""
-    assert duration_key("ch-gva-2", read(a_deployment())) == ("ch-gva-2", "gpua5000")
+    assert duration_key("ch-gva-2", read(a_row())) == ("ch-gva-2", "gpua5000")
     assert duration_key("ch-gva-2", read({})) == ("ch-gva-2", "")

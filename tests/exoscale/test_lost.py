@@ -17,23 +17,19 @@ from di_async import (
     TransportError,
 )
 from di_async.core.http import Response
-from tests.exoscale.helpers import (
-    DEPLOYMENTS,
+from tests.builders.exoscale import (
     ID,
     LATE,
-    ONE,
     OPERATION,
-    VIRTUAL,
     a_deployment,
+    a_row,
     a_spec,
-    in_full,
     listed,
     operation,
     problem,
-    scripted,
-    sent,
 )
-from tests.support import ScriptTransport, Step, answer
+from tests.exoscale.helpers import DEPLOYMENTS, ONE, VIRTUAL, scripted, sent
+from tests.fake_network import FakeNetwork, Step, answer
 
 pytestmark = VIRTUAL
 CREATE, LIST = f"POST {DEPLOYMENTS}", f"GET {DEPLOYMENTS}"
@@ -41,7 +37,7 @@ RESET = TransportError("the answer broke off")
 LOST: list[Step] = [RESET, problem(502), answer(200, "cut")]
 YOUNG, OLD = "2099-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
 EARLIER = "a minute before the create"
-READY = answer(200, in_full())
+READY = answer(200, a_deployment())
 BARE = answer(200, operation(reference=None))
 OVER = answer(200, operation("success", reference=None))
 
@@ -51,7 +47,7 @@ def ago(seconds: float) -> str:
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
 
-def writes(network: ScriptTransport) -> list[str]:
+def writes(network: FakeNetwork) -> list[str]:
     """What was sent that is no GET."""
     return [told for told in sent(network) if not told.startswith("GET")]
 
@@ -63,9 +59,9 @@ def writes(network: ScriptTransport) -> list[str]:
 async def test_lost_create_is_not_repeated(lost: Step) -> None:
     """Names are not unique: those of that name and age are shown, older ones are not."""
     rows = (
-        a_deployment(created_at=YOUNG),
-        a_deployment(id="old", created_at=OLD),
-        a_deployment(id="c", name="other", created_at=YOUNG),
+        a_row(created_at=YOUNG),
+        a_row(id="old", created_at=OLD),
+        a_row(id="c", name="other", created_at=YOUNG),
     )
     async with scripted(lost, listed(*rows)) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="nothing was adopted") as caught:
@@ -118,32 +114,32 @@ async def test_reference_is_looked_for_again_after_a_hiccup() -> None:
     hiccup = [problem(500)] * 4
     async with scripted(BARE, *hiccup, answer(200, operation())) as (client, network):
         assert (await client.deployments.create(a_spec())).id == ID
-    assert network.steps == []
+    assert network.left == []
 
 
 @pytest.mark.parametrize("first", [BARE, OVER], ids=["pending", "over"])
 async def test_reference_never_comes(first: Step) -> None:
     """When the operation has succeeded, the only one that was made since is it, and said so."""
-    rows = a_deployment(id="old", created_at=OLD), a_deployment(created_at=ago(-1))
+    rows = a_row(id="old", created_at=OLD), a_row(created_at=ago(-1))
     async with scripted(first, OVER, listed(*rows)) as (client, network):
         change = await client.deployments.create(a_spec())
         assert (change.id, change.adopted) == (ID, True)
         assert change.latest is not None
         assert change.latest.name == "web"
-    assert network.steps == []
+    assert network.left == []
 
 
 @pytest.mark.parametrize(
     ("operation_now", "rows"),
     [
-        (OVER, [a_deployment(created_at=YOUNG), a_deployment(id="b", created_at=YOUNG)]),
-        (OVER, [a_deployment(created_at=YOUNG), a_deployment(id="b", created_at=EARLIER)]),
-        (OVER, [a_deployment(created_at=YOUNG), a_deployment(id="b", created_at=None)]),
-        (OVER, [a_deployment(created_at=EARLIER)]),
-        (OVER, [a_deployment(created_at=None)]),
-        (OVER, [a_deployment(id=None, created_at=YOUNG)]),
-        (BARE, [a_deployment(created_at=YOUNG)]),
-        (answer(200, operation("paused", reference=None)), [a_deployment(created_at=YOUNG)]),
+        (OVER, [a_row(created_at=YOUNG), a_row(id="b", created_at=YOUNG)]),
+        (OVER, [a_row(created_at=YOUNG), a_row(id="b", created_at=EARLIER)]),
+        (OVER, [a_row(created_at=YOUNG), a_row(id="b", created_at=None)]),
+        (OVER, [a_row(created_at=EARLIER)]),
+        (OVER, [a_row(created_at=None)]),
+        (OVER, [a_row(id=None, created_at=YOUNG)]),
+        (BARE, [a_row(created_at=YOUNG)]),
+        (answer(200, operation("paused", reference=None)), [a_row(created_at=YOUNG)]),
     ],
     ids=[
         *("two", "one is older", "one has no age", "too old", "no age", "no id"),
@@ -163,13 +159,13 @@ async def test_reference_never_comes_and_it_may_be_a_stranger_s(
     ids = [row["id"] or "" for row in rows]
     assert [found.id for found in caught.value.candidates] == ids
     assert all(told in str(caught.value) for told in (OPERATION, *ids))
-    assert (writes(network), network.steps) == ([CREATE], [])
+    assert (writes(network), network.left) == ([CREATE], [])
 
 
 async def test_made_while_the_create_still_waited_for_its_turn() -> None:
     """Somebody else's: ours was sent only when the budget let it through."""
     budget = RequestBudget(per_minute=4, reserve=0.0)
-    rows = listed(a_deployment(created_at=ago(-50)))
+    rows = listed(a_row(created_at=ago(-50)))
     steps: list[Step] = [*[READY] * 4, OVER, *[OVER, rows] * 3, rows]
     async with scripted(*steps, budget=budget) as (client, network):
         for _ in range(4):
@@ -182,7 +178,7 @@ async def test_made_while_the_create_still_waited_for_its_turn() -> None:
 
 async def test_operation_without_an_id() -> None:
     """There is nothing to ask, and so no end of it to see."""
-    async with scripted(answer(200, {}), listed(a_deployment(created_at=YOUNG))) as (client, net):
+    async with scripted(answer(200, {}), listed(a_row(created_at=YOUNG))) as (client, net):
         with pytest.raises(OutcomeUnknownError):
             await client.deployments.create(a_spec())
     assert sent(net) == [CREATE, LIST]
@@ -202,11 +198,11 @@ async def test_create_that_fails_without_a_reference(pending: int) -> None:
 
 @pytest.mark.parametrize("lost", LOST, ids=["reset", "5xx", "garbled"])
 @pytest.mark.parametrize(
-    "seen", [in_full("scaling"), in_full(replicas=2)], ids=["under way", "done"]
+    "seen", [a_deployment("scaling"), a_deployment(replicas=2)], ids=["under way", "done"]
 )
 async def test_lost_scale_that_was_accepted(lost: Step, seen: dict[str, Any]) -> None:
     """A look shows that it was: the wait goes on without its operation."""
-    after = answer(200, in_full(replicas=2, updated_at=LATE))
+    after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     async with scripted(READY, lost, answer(200, seen), after) as (client, network):
         change = await client.deployments.scale(ID, 2)
         assert change.adopted
@@ -217,7 +213,7 @@ async def test_lost_scale_that_was_accepted(lost: Step, seen: dict[str, Any]) ->
 async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
     """It sets a value, so that twice is once; and nothing has changed since the first."""
     steps: list[Step] = [READY, RESET, READY, answer(200, operation("success"))]
-    after = answer(200, in_full(replicas=2, updated_at=LATE))
+    after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     async with scripted(*steps, after) as (client, network):
         change = await client.deployments.scale(ID, 2)
         assert (change.adopted, (await change.wait()).replicas) == (False, 2)
@@ -233,18 +229,18 @@ async def test_lost_scale_to_what_it_was_is_not_taken_for_done() -> None:
 
 async def test_lost_scale_whose_repeat_finds_it_busy() -> None:
     """Nothing was under way before the first: it is the first that is."""
-    after = answer(200, in_full(replicas=2, updated_at=LATE))
+    after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     busy = [problem(409)] * 4
     async with scripted(READY, RESET, READY, *busy, after) as (client, network):
         change = await client.deployments.scale(ID, 2)
         assert (change.adopted, (await change.wait()).replicas) == (True, 2)
-    assert network.steps == []
+    assert network.left == []
 
 
 @pytest.mark.parametrize(
     "steps",
     [
-        [answer(200, in_full(updated_at=LATE))],
+        [answer(200, a_deployment(updated_at=LATE))],
         [READY, problem(412)],
         [problem(404)],
         [READY, RESET, READY, RESET, READY, RESET],
@@ -258,7 +254,7 @@ async def test_lost_scale_that_cannot_be_settled(steps: list[Step]) -> None:
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.deployments.scale(ID, 2)
     assert [found.replicas for found in caught.value.candidates] == [1]
-    assert network.steps == []
+    assert network.left == []
 
 
 # --- delete -----------------------------------------------------------------------------------
@@ -279,7 +275,7 @@ async def test_lost_delete_that_is_under_way() -> None:
     async with scripted(*steps) as (client, network):
         change = await client.deployments.delete(ID)
         await change.wait()
-    assert (change.outcome, network.steps) == ("settled", [])
+    assert (change.outcome, network.left) == ("settled", [])
 
 
 async def test_lost_delete_of_what_went_meanwhile() -> None:
@@ -290,7 +286,7 @@ async def test_lost_delete_of_what_went_meanwhile() -> None:
 
 async def test_lost_delete_of_what_does_something_else() -> None:
     """It scales: whether it will go is not known, and must not be believed."""
-    busy = answer(200, in_full("scaling"))
+    busy = answer(200, a_deployment("scaling"))
     async with scripted(RESET, *[problem(409)] * 3, busy) as (client, _):
         with pytest.raises(ConflictError):
             await client.deployments.delete(ID)

@@ -17,14 +17,14 @@ from di_async.exoscale import (
     Zone,
 )
 from di_async.exoscale.models import CODEC, RevealedKey
-from tests.exoscale.helpers import ID, MODEL, a_deployment, in_full, read
+from tests.builders.exoscale import ID, MODEL, a_deployment, a_row, read
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_full_deployment() -> None:
     """Each documented field has an attribute of its name."""
-    assert read(in_full(state_details="all is well")) == Deployment(
+    assert read(a_deployment(state_details="all is well")) == Deployment(
         id=ID,
         name="web",
         state="ready",
@@ -45,14 +45,14 @@ def test_full_deployment() -> None:
 
 def test_list_row_lacks_the_engine() -> None:
     """None means that the response lacks the field."""
-    row = read(a_deployment())
+    row = read(a_row())
     assert (row.inference_engine_version, row.inference_engine_parameters) == (None, None)
     assert row.state_details is None
 
 
 def test_no_parameters_are_an_empty_tuple() -> None:
     """An empty list is not a missing field."""
-    assert read(in_full(inference_engine_parameters=[])).inference_engine_parameters == ()
+    assert read(a_deployment(inference_engine_parameters=[])).inference_engine_parameters == ()
 
 
 @pytest.mark.parametrize("key", ["state", "status"])
@@ -69,14 +69,14 @@ def test_state_wins_over_status() -> None:
 
 def test_nothing_is_required_of_a_deployment() -> None:
     """The schema requires no field, and null means missing."""
-    bare = read(dict.fromkeys(in_full()))
+    bare = read(dict.fromkeys(a_deployment()))
     assert bare == read({}) == Deployment()
     assert (bare.id, bare.deployment_url, bare.replicas) == ("", None, None)
 
 
 def test_zero_replicas_are_zero() -> None:
     """Zero is not a missing value."""
-    assert read(a_deployment(replicas=0)).replicas == 0
+    assert read(a_row(replicas=0)).replicas == 0
 
 
 @pytest.mark.parametrize("raw", [[], "text", None, 5])

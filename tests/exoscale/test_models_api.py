@@ -10,19 +10,9 @@ from di_async import (
     Secret,
     TransportError,
 )
-from tests.exoscale.helpers import (
-    EARLY,
-    ID,
-    MODEL,
-    VIRTUAL,
-    body,
-    listed,
-    operation,
-    problem,
-    scripted,
-    sent,
-)
-from tests.support import answer
+from tests.builders.exoscale import EARLY, ID, MODEL, listed, operation, problem
+from tests.exoscale.helpers import VIRTUAL, body, scripted, sent
+from tests.fake_network import answer
 
 pytestmark = VIRTUAL
 MODELS = "/v2/ai/model"
@@ -59,7 +49,7 @@ async def test_create_waits_until_it_is_ready() -> None:
         found = await (await client.models.create(MODEL)).wait()
     assert found.state == "ready"
     assert body(network.requests[0]) == {"name": MODEL}
-    assert network.steps == []
+    assert network.left == []
 
 
 @pytest.mark.parametrize("token", [TOKEN, Secret(TOKEN)])
@@ -121,7 +111,7 @@ async def test_delete() -> None:
     async with scripted(*steps) as (client, network):
         await (await client.models.delete(ID)).wait()
     assert sent(network)[0] == f"DELETE {MODELS}/{ID}"
-    assert network.steps == []
+    assert network.left == []
 
 
 async def test_delete_of_one_in_use() -> None:

@@ -12,20 +12,9 @@ from di_async.exoscale import Operation, Reference
 from di_async.exoscale.dialect import ExoscaleDialect
 from di_async.exoscale.lifecycle import observe_operation
 from di_async.exoscale.models import CODEC
-from tests.exoscale.helpers import (
-    ID,
-    KEY,
-    ONE,
-    SAMPLES,
-    SECRET,
-    VIRTUAL,
-    body,
-    in_full,
-    operation,
-    sample,
-    scripted,
-)
-from tests.support import answer
+from tests.builders.exoscale import ID, SAMPLES, a_deployment, operation, sample
+from tests.exoscale.helpers import KEY, ONE, SECRET, VIRTUAL, body, scripted
+from tests.fake_network import answer
 
 ERRORS: dict[str, tuple[int, type[APIError]]] = {
     "error_400": (400, BadRequestError),
@@ -85,7 +74,7 @@ def test_error_names_the_faults() -> None:
 async def test_request_is_produced(name: str) -> None:
     """The very body of the example, from the client's own call."""
     given = sample(name)
-    steps = answer(200, in_full()), answer(200, operation())
+    steps = answer(200, a_deployment()), answer(200, operation())
     async with scripted(*steps) as (client, network):
         await client.deployments.update(
             ID,

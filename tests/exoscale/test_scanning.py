@@ -10,18 +10,9 @@ from di_async.core.http import Request, Response
 from di_async.core.inventory import InventoryRow, Prices
 from di_async.exoscale.scanning import row_of
 from di_async.fleet.scanning import ScanProgress
-from tests.exoscale.helpers import (
-    ID,
-    MODEL,
-    VIRTUAL,
-    a_deployment,
-    in_full,
-    listed,
-    problem,
-    read,
-    scripted,
-)
-from tests.support import answer
+from tests.builders.exoscale import ID, MODEL, a_deployment, a_row, listed, problem, read
+from tests.exoscale.helpers import VIRTUAL, scripted
+from tests.fake_network import answer
 
 pytestmark = VIRTUAL
 ZONES = ("ch-gva-2", "at-vie-1", "de-fra-1")
@@ -41,13 +32,13 @@ def fleet(request: Request) -> Response:
     if zone == "de-fra-1":
         return problem(403)
     if request.path.endswith("/deployment"):
-        return listed(a_deployment(id=zone), a_deployment(id="p", visibility="public"))
-    return answer(200, in_full("scaling", id=zone))
+        return listed(a_row(id=zone), a_row(id="p", visibility="public"))
+    return answer(200, a_deployment("scaling", id=zone))
 
 
 def test_row() -> None:
     """What people ask of a fleet; GPUs are those of all replicas."""
-    row = row_of(read(a_deployment("scaling", replicas=3)), "ch-gva-2", "mine", Prices())
+    row = row_of(read(a_row("scaling", replicas=3)), "ch-gva-2", "mine", Prices())
     assert row == InventoryRow(
         "mine",
         ID,
@@ -98,8 +89,8 @@ async def test_details_come_from_the_zone_that_listed() -> None:
 
 async def test_rows_without_an_id_are_all_there() -> None:
     """The schema does not require one: such rows are counted, but cannot be asked about."""
-    rows = [a_deployment(id=None, name=f"web-{n}") for n in range(3)]
-    steps = listed(*rows, a_deployment(), a_deployment()), answer(200, in_full("scaling"))
+    rows = [a_row(id=None, name=f"web-{n}") for n in range(3)]
+    steps = listed(*rows, a_row(), a_row()), answer(200, a_deployment("scaling"))
     async with scripted(*steps) as (client, network):
         told: list[ScanProgress] = []
         found = await scan(client, regions=ZONES[:1], details=True, on_progress=told.append)

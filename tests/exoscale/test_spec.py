@@ -7,7 +7,7 @@ import pytest
 from di_async import InvalidInputError
 from di_async.exoscale import DeploymentSpec, Model, ModelRef
 from di_async.exoscale.spec import checked, complete_spec, update_body
-from tests.exoscale.helpers import ID, MODEL, a_spec
+from tests.builders.exoscale import ID, MODEL, a_spec
 
 LEAST = {
     "name": "web",

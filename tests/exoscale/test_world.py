@@ -23,7 +23,7 @@ from di_async import (
 from di_async.emulator import World
 from di_async.exoscale import Exoscale
 from tests.exoscale.helpers import VIRTUAL
-from tests.support import TEN_MINUTES, WorldTransport
+from tests.fake_network import TEN_MINUTES, EmulatorNetwork
 
 pytestmark = VIRTUAL
 MODEL = "openai/gpt-oss-20b"
@@ -40,7 +40,7 @@ async def living(**options: Any) -> AsyncIterator[tuple[Exoscale, World]]:
     # As the emulator has it: every zone under a prefix, which is signed with the rest.
     given = {"base_url": "http://127.0.0.1/zones/{zone}", **options}
     key, secret = world.exoscale.api_key, given.pop("secret", world.exoscale.api_secret)
-    transport = WorldTransport(world)
+    transport = EmulatorNetwork(world)
     async with Exoscale(key, secret, transport=transport, **given) as client:
         world.add_exoscale_model(name=MODEL)
         yield client, world

@@ -5,7 +5,7 @@ from typing import Any
 
 from di_async import Change, DigitalOcean
 from di_async.emulator import World
-from tests.support import a_spec
+from tests.builders.digitalocean import a_spec
 
 
 async def creates(client: DigitalOcean, count: int) -> list[Change[Any]]:

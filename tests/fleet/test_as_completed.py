@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from di_async import Change, DigitalOcean, InvalidInputError, as_completed
+from tests.fake_network import EmulatorNetwork, virtual_client
 from tests.fleet.support import break_one, creates, others
-from tests.support import WorldTransport, virtual_client
 
 pytestmark = pytest.mark.looptime
 
 
-def placed(client: DigitalOcean, transport: WorldTransport, *seconds: float) -> list[str]:
+def placed(client: DigitalOcean, transport: EmulatorNetwork, *seconds: float) -> list[str]:
     """Instances that settle after so many seconds."""
     now = transport.now()
     return [

@@ -9,7 +9,7 @@ import pytest
 from di_async import DigitalOcean, NotFoundError, RequestBudget, ServerError, scan
 from di_async.emulator import World
 from di_async.fleet.scanning import ScanProgress
-from tests.support import virtual_client
+from tests.fake_network import virtual_client
 
 pytestmark = pytest.mark.looptime
 LIST = "GET /v2/dedicated-inferences"

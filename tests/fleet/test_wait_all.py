@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from di_async import Change, ClientClosedError, DeploymentFailedError, InvalidInputError, wait_all
+from tests.fake_network import virtual_client
 from tests.fleet.support import break_one, creates, others
-from tests.support import virtual_client
 
 pytestmark = pytest.mark.looptime
 

@@ -12,8 +12,8 @@ from di_async import (
     RequestBudget,
     StatusChange,
 )
+from tests.fake_network import virtual_client
 from tests.fleet.support import others
-from tests.support import virtual_client
 
 pytestmark = pytest.mark.looptime
 LIST = "GET /v2/dedicated-inferences"

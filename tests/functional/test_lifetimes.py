@@ -21,8 +21,8 @@ from di_async import (
     WaitTimeoutError,
 )
 from di_async.emulator import Emulator, running, threaded
+from tests.builders.digitalocean import a_spec
 from tests.functional.helpers import FAST, QUICKLY, a_client
-from tests.support import a_spec
 
 
 class Lifespan:

@@ -9,8 +9,8 @@ import pytest
 from di_async import DigitalOcean, NotFoundError
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import Emulator, running
+from tests.builders.digitalocean import a_spec
 from tests.functional.helpers import FAST, a_client
-from tests.support import a_spec
 
 
 @pytest.fixture(params=["documented", "observed"])

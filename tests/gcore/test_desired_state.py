@@ -12,15 +12,15 @@ from di_async.gcore.desired_state import (
     matches,
     read_desired_state,
 )
-from tests.gcore.helpers import (
+from tests.builders.gcore import (
     HIDDEN,
     ID,
     a_container,
+    a_deployment,
     an_instance,
-    deployment,
-    instance,
+    read_deployment,
+    read_instance,
     sample,
-    shown,
 )
 
 OTHER_ID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
@@ -38,7 +38,7 @@ FULL_PROBE = {
 
 def matched(sent: dict[str, Any], **fields: Any) -> bool | None:
     """Return whether a deployment with these fields shows what was sent."""
-    return matches(digest_secrets(sent), deployment(shown(**fields)))
+    return matches(digest_secrets(sent), read_deployment(a_deployment(**fields)))
 
 
 @pytest.mark.parametrize(
@@ -113,33 +113,33 @@ def test_matches(sent: dict[str, Any], there: dict[str, Any], expected: bool | N
 )
 def test_uuids_are_normalized(name: str, write: Callable[[str], str]) -> None:
     """Capitals, hyphens and prefixes of a UUID do not matter."""
-    found = instance(an_instance(**{name: ID}))
+    found = read_instance(an_instance(**{name: ID}))
     assert matches({name: write(ID)}, found) is True
     assert matches({name: write(OTHER_ID)}, found) is False
 
 
 def test_uuids_in_a_list() -> None:
     """A list of UUIDs matches in any order."""
-    found = instance(an_instance(api_key_ids=[ID, OTHER_ID]))
+    found = read_instance(an_instance(api_key_ids=[ID, OTHER_ID]))
     assert matches({"api_key_ids": [OTHER_ID.upper(), ID]}, found) is True
     assert matches({"api_key_ids": [ID]}, found) is False
 
 
 def test_desired_state_is_what_changes() -> None:
     """Fields that do not change prove nothing, so they are left out."""
-    before = deployment(shown(image="old", timeout=120))
+    before = read_deployment(a_deployment(image="old", timeout=120))
     assert desired_state({"image": "new", "timeout": 120}, before).fields == {"image": "new"}
 
 
 def test_update_without_a_change() -> None:
     """Sending the current values changes nothing."""
-    assert desired_state(sample("update_request"), instance(sample("update_200"))).fields == {}
+    assert desired_state(sample("update_request"), read_instance(sample("update_200"))).fields == {}
 
 
 def test_encode_and_read() -> None:
     """The text in a resume token restores an equal state."""
     sent = {"image": "new", "envs": {"A": HIDDEN}, "containers": [a_container(region_id=9)]}
-    desired = desired_state(sent, deployment(shown("DISABLED")))
+    desired = desired_state(sent, read_deployment(a_deployment("DISABLED")))
     assert desired.was_stopped
     assert set(desired.fields) == set(sent)
     assert read_desired_state(desired.encode()) == desired
@@ -150,10 +150,10 @@ def test_encoded_state_has_no_secret() -> None:
     get = {"port": 80, "headers": {"T": HIDDEN}}
     probe = {"enabled": True, "probe": {"http_get": get, "exec": {"command": [HIDDEN]}}}
     sent = {"envs": {"A": HIDDEN}, "command": [HIDDEN], "probes": {"liveness_probe": probe}}
-    desired = desired_state(sent, deployment(shown(envs={})))
+    desired = desired_state(sent, read_deployment(a_deployment(envs={})))
     assert set(desired.fields) == set(sent)
     assert HIDDEN not in desired.encode()
-    assert matches(desired.fields, deployment({**shown(), **sent})) is True
+    assert matches(desired.fields, read_deployment({**a_deployment(), **sent})) is True
 
 
 @pytest.mark.parametrize("text", [None, "", "no json", "[]", '{"odd": 1}'])

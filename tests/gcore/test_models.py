@@ -8,13 +8,20 @@ import pytest
 from di_async.core.errors import DecodeError
 from di_async.gcore import InferenceDeployment, RetentionPolicy, Task
 from di_async.gcore.models import CODEC
-from tests.gcore.helpers import HIDDEN, a_container, a_task, deployment, instance, shown
+from tests.builders.gcore import (
+    HIDDEN,
+    a_container,
+    a_deployment,
+    a_task,
+    read_deployment,
+    read_instance,
+)
 
 
 def test_deployment() -> None:
     """Fields have their documented names."""
-    found = deployment(
-        shown(
+    found = read_deployment(
+        a_deployment(
             api_keys=["key-1"],
             ingress_opts={"disable_response_buffering": True},
             object_references=[{"kind": "AppDeployment", "name": "llama"}],
@@ -34,7 +41,7 @@ def test_deployment() -> None:
 )
 def test_times(text: str) -> None:
     """A time without a zone is UTC."""
-    assert deployment(shown(created_at=text)).created_at == datetime(
+    assert read_deployment(a_deployment(created_at=text)).created_at == datetime(
         2025, 12, 28, 19, 14, 44, tzinfo=UTC
     )
 
@@ -50,13 +57,15 @@ def test_times(text: str) -> None:
 )
 def test_command(sent: Any, read: Any) -> None:
     """A list becomes a tuple, a string stays a string, empty becomes None."""
-    assert deployment(shown(command=sent)).command == read
+    assert read_deployment(a_deployment(command=sent)).command == read
 
 
 @pytest.mark.parametrize("sent", [45, {"period": 45}])
 def test_retention(sent: Any) -> None:
     """A number of days is accepted, bare or in an object."""
-    logging = deployment(shown(logging={"enabled": True, "retention_policy": sent})).logging
+    logging = read_deployment(
+        a_deployment(logging={"enabled": True, "retention_policy": sent})
+    ).logging
     assert logging is not None
     assert logging.retention_policy == RetentionPolicy(45)
 
@@ -64,17 +73,17 @@ def test_retention(sent: Any) -> None:
 @pytest.mark.parametrize("word", ["active", " Active ", "ACTIVE"])
 def test_status_case(word: str) -> None:
     """The status equals the documented upper-case word."""
-    assert deployment(shown(word)).status == "ACTIVE"
+    assert read_deployment(a_deployment(word)).status == "ACTIVE"
 
 
 def test_unknown_status_and_fields() -> None:
     """Undocumented fields are ignored, an undocumented status is kept."""
-    assert deployment(shown("HIBERNATED", mood="sleepy")).status == "HIBERNATED"
+    assert read_deployment(a_deployment("HIBERNATED", mood="sleepy")).status == "HIBERNATED"
 
 
 def test_nulls() -> None:
     """A null field takes its default."""
-    found = deployment({"name": "n", "containers": None, "envs": None, "probes": None})
+    found = read_deployment({"name": "n", "containers": None, "envs": None, "probes": None})
     assert (found.containers, found.envs, found.status, found.api_keys) == ((), None, "", None)
 
 
@@ -90,7 +99,9 @@ def test_value_that_is_not_a_deployment(raw: Any) -> None:
 def test_secrets_are_masked() -> None:
     """Environment and probe headers are readable, but masked in every repr."""
     probe = {"http_get": {"port": 80, "headers": {"Authorization": HIDDEN}}}
-    found = deployment(shown(probes={"liveness_probe": {"enabled": True, "probe": probe}}))
+    found = read_deployment(
+        a_deployment(probes={"liveness_probe": {"enabled": True, "probe": probe}})
+    )
     assert found.envs == {"KEY": HIDDEN}
     assert HIDDEN not in f"{found!r} {found}"
     assert "'KEY'" in repr(found)
@@ -98,7 +109,7 @@ def test_secrets_are_masked() -> None:
 
 def test_secrets_are_masked_in_v2() -> None:
     """The same holds for instances."""
-    found = instance({"id": "x", "name": "n", "envs": {"KEY": HIDDEN}})
+    found = read_instance({"id": "x", "name": "n", "envs": {"KEY": HIDDEN}})
     assert HIDDEN not in repr(found)
 
 

@@ -12,8 +12,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from di_async import DigitalOcean, PollPolicy
 from di_async.digitalocean import DedicatedInference
 from di_async.emulator import Emulator
-from tests.digitalocean.helpers import MODEL
-from tests.support import a_spec
+from tests.builders.digitalocean import MODEL, a_spec
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
 

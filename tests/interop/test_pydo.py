@@ -18,7 +18,7 @@ from azure.core.exceptions import HttpResponseError
 from di_async import DigitalOcean, PollPolicy, Secret
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import Emulator
-from tests.support import a_spec
+from tests.builders.digitalocean import a_spec
 
 SPEC = a_spec(vpc="997615ce-132d-4bae-9270-9ee21b395e5d").to_dict()
 GONE = "not_found"

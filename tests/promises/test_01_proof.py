@@ -16,32 +16,34 @@ from typing import Any
 import pytest
 
 from di_async import DeploymentFailedError, PollPolicy, SupersededError, WaitTimeoutError
-from tests.promises.support import (
+from tests.builders.digitalocean import (
     DIALECTS,
     EARLY,
     GONE,
     ID,
     LATE,
     LATER,
+    a_spec,
+    acceptance,
+    an_instance,
+    creation,
+    instance_answer,
+    shown_spec,
+)
+from tests.fake_network import Delayed, answer, virtual_client
+from tests.promises.support import (
     NEVER,
     PATCH,
     POST,
     VIRTUAL,
-    Play,
-    Slow,
-    acceptance,
+    client_on,
     created,
-    creation,
-    instance,
+    fake_api,
     lasting,
     now,
-    playing,
     scaled,
-    shown_spec,
-    told,
     world,
 )
-from tests.support import a_spec, answer, virtual_client
 
 pytestmark = VIRTUAL
 
@@ -54,11 +56,11 @@ both_dialects = pytest.mark.parametrize("dialect", DIALECTS)
 @both_dialects
 async def test_read_in_flight_when_the_update_is_accepted(dialect: str) -> None:
     """A read that began before the write was accepted proves nothing, whatever it shows."""
-    before, done = instance(dialect), instance(dialect, version=2, scale=2, updated=LATE)
-    updating = instance(dialect, "updating", pending_deployment_spec=shown_spec(dialect, 2, 2))
-    reads = Slow(10, told(done)), before, updating, done
-    play = Play(*reads, patch=[acceptance(dialect)])
-    async with playing(play) as client:
+    before, done = an_instance(dialect), an_instance(dialect, version=2, scale=2, updated=LATE)
+    updating = an_instance(dialect, "updating", pending_deployment_spec=shown_spec(dialect, 2, 2))
+    reads = Delayed(10, instance_answer(done)), before, updating, done
+    network = fake_api(*reads, patch=[acceptance(dialect)])
+    async with client_on(network) as client:
         other = asyncio.create_task(client.dedicated_inferences.wait_until(ID, lambda _: False))
         await asyncio.sleep(1)
         change = await scaled(client)
@@ -84,19 +86,21 @@ async def test_create_of_ten_minutes(dialect: str) -> None:
 @both_dialects
 async def test_running_counts_as_active(dialect: str) -> None:
     """`running`, which the vendor's own tools know, is `active` by another name."""
-    async with playing(Play(instance(dialect, "running"), post=[creation(dialect)])) as client:
+    async with client_on(
+        fake_api(an_instance(dialect, "running"), post=[creation(dialect)])
+    ) as client:
         assert (await (await created(client)).wait()).status == "running"
 
 
 @both_dialects
 async def test_active_while_a_spec_is_pending(dialect: str) -> None:
     """An instance that calls itself active with a spec pending is not done."""
-    early = instance(dialect, pending_deployment_spec=shown_spec(dialect, 1))
-    play = Play(early, early, instance(dialect), post=[creation(dialect)])
-    async with playing(play) as client:
+    early = an_instance(dialect, pending_deployment_spec=shown_spec(dialect, 1))
+    network = fake_api(early, early, an_instance(dialect), post=[creation(dialect)])
+    async with client_on(network) as client:
         found = await (await created(client)).wait()
     assert found.pending_deployment_spec is None
-    assert play.count("GET") == 3
+    assert network.count("GET") == 3
 
 
 @pytest.mark.parametrize(
@@ -106,22 +110,22 @@ async def test_active_while_a_spec_is_pending(dialect: str) -> None:
 @both_dialects
 async def test_active_without_its_endpoint(dialect: str, public: bool, shown: list[str]) -> None:
     """Without the endpoint it is to have (public if enabled, else private) it is not done."""
-    lacking = instance(dialect, public=public, endpoints=shown)
-    play = Play(lacking, instance(dialect, public=public), post=[creation(dialect)])
-    async with playing(play) as client:
+    lacking = an_instance(dialect, public=public, endpoints=shown)
+    network = fake_api(lacking, an_instance(dialect, public=public), post=[creation(dialect)])
+    async with client_on(network) as client:
         found = await (await created(client)).wait()
     assert found.endpoints is not None
-    assert play.count("GET") == 2
+    assert network.count("GET") == 2
 
 
 @both_dialects
 async def test_private_instance_with_its_private_endpoint(dialect: str) -> None:
     """Where no public endpoint was asked for, the private one is all that it needs."""
-    private = instance(dialect, public=False, endpoints=["private"])
-    play = Play(private, post=[creation(dialect)])
-    async with playing(play) as client:
+    private = an_instance(dialect, public=False, endpoints=["private"])
+    network = fake_api(private, post=[creation(dialect)])
+    async with client_on(network) as client:
         await (await created(client)).wait(timeout=6)
-    assert play.count("GET") == 1
+    assert network.count("GET") == 1
 
 
 # --- updates ---------------------------------------------------------------------------------
@@ -144,9 +148,11 @@ async def test_stale_active_for_20_s_after_the_patch(dialect: str) -> None:
 @both_dialects
 async def test_stale_active_that_agrees_with_itself_for_a_minute(dialect: str) -> None:
     """Where the API shows versions, no repetition of the old one is proof."""
-    stale = [instance(dialect)] * 14
-    play = Play(*stale, instance(dialect, version=2, scale=2), patch=[acceptance(dialect)])
-    async with playing(play) as client:
+    stale = [an_instance(dialect)] * 14
+    network = fake_api(
+        *stale, an_instance(dialect, version=2, scale=2), patch=[acceptance(dialect)]
+    )
+    async with client_on(network) as client:
         found = await (await scaled(client)).wait()
     assert (found.spec.version, now() > 60) == (2, True)
 
@@ -165,10 +171,12 @@ async def test_update_that_completes_at_once(dialect: str) -> None:
 async def test_update_shown_by_its_spec_id_alone() -> None:
     """A spec id that is this update's pending one is proof where no versions are shown."""
     old, new = shown_spec("observed", None, id="old"), shown_spec("observed", None, 2, id="new")
-    reads = [instance("observed", spec=spec) for spec in (old, old, new)]
-    accepted = told(instance("observed", "updating", spec=old, pending_deployment_spec=new), 202)
-    play = Play(*reads, patch=[accepted])
-    async with playing(play) as client:
+    reads = [an_instance("observed", spec=spec) for spec in (old, old, new)]
+    accepted = instance_answer(
+        an_instance("observed", "updating", spec=old, pending_deployment_spec=new), 202
+    )
+    network = fake_api(*reads, patch=[accepted])
+    async with client_on(network) as client:
         change = await scaled(client)
         assert (await change.wait(timeout=20)).spec.id == "new"
     assert change.history[-1].note == "settled: spec id of this update"
@@ -177,21 +185,21 @@ async def test_update_shown_by_its_spec_id_alone() -> None:
 @both_dialects
 async def test_updated_at_past_the_baseline(dialect: str) -> None:
     """`updated_at` beyond that of the write's own answer is proof; equal to it is none."""
-    reads = [instance(dialect, version=None, updated=at) for at in (EARLY, LATE, LATE, LATER)]
+    reads = [an_instance(dialect, version=None, updated=at) for at in (EARLY, LATE, LATE, LATER)]
     accepted = acceptance(dialect, version=None, updated_at=LATE)
-    play = Play(*reads, patch=[accepted])
-    async with playing(play) as client:
+    network = fake_api(*reads, patch=[accepted])
+    async with client_on(network) as client:
         change = await scaled(client)
         await change.wait()
-    assert (play.count("GET"), change.history[-1].note) == (4, "settled: updated_at moved on")
+    assert (network.count("GET"), change.history[-1].note) == (4, "settled: updated_at moved on")
 
 
 @both_dialects
 async def test_baseline_of_1970(dialect: str) -> None:
     """A 1970 in the write's answer is no baseline: an unmoved `updated_at` stays no proof."""
-    reads = [instance(dialect, version=None, updated=EARLY)]
+    reads = [an_instance(dialect, version=None, updated=EARLY)]
     accepted = acceptance(dialect, version=None, updated_at=NEVER)
-    async with playing(Play(*reads, patch=[accepted])) as client:
+    async with client_on(fake_api(*reads, patch=[accepted])) as client:
         change = await scaled(client)
         with pytest.raises(WaitTimeoutError):
             await change.wait(timeout=29)
@@ -201,10 +209,10 @@ async def test_baseline_of_1970(dialect: str) -> None:
 async def test_transition_seen_since(dialect: str) -> None:
     """A middle state seen since the write makes the active state after it this update's."""
     kept: Any = {"version": None, "updated": EARLY}
-    middle = instance(dialect, "updating", **kept)
-    reads = instance(dialect, **kept), middle, instance(dialect, **kept)
-    play = Play(*reads, patch=[acceptance(dialect, version=None, updated_at=NEVER)])
-    async with playing(play) as client:
+    middle = an_instance(dialect, "updating", **kept)
+    reads = an_instance(dialect, **kept), middle, an_instance(dialect, **kept)
+    network = fake_api(*reads, patch=[acceptance(dialect, version=None, updated_at=NEVER)])
+    async with client_on(network) as client:
         change = await scaled(client)
         await change.wait(timeout=20)
     assert change.history[-1].note == "settled: a transition was seen"
@@ -213,23 +221,23 @@ async def test_transition_seen_since(dialect: str) -> None:
 @pytest.mark.parametrize(("target_lag", "ends_s"), [(0.5, 30), (5, 30), (15, 30), (40, 80)])
 async def test_repetition_where_nothing_else_is_shown(target_lag: float, ends_s: float) -> None:
     """Then three equal reads over 30 s are proof, at any `target_lag`; the history says so."""
-    silent = instance(version=None)
-    play = Play(silent, patch=[acceptance(version=None)])
-    async with playing(play, polling=PollPolicy(target_lag=target_lag)) as client:
+    silent = an_instance(version=None)
+    network = fake_api(silent, patch=[acceptance(version=None)])
+    async with client_on(network, polling=PollPolicy(target_lag=target_lag)) as client:
         change = await scaled(client)
         began = now()
         await change.wait()
     assert ends_s <= now() - began < ends_s + target_lag + 1
-    assert play.count("GET") >= 1 + 3
+    assert network.count("GET") >= 1 + 3
     assert (change.history[-1].note or "").startswith("settled: repeated:")
 
 
 async def test_repetition_that_is_interrupted() -> None:
     """Reads agree only in a row: one that differs starts the 30 s anew."""
-    silent = instance(version=None)
+    silent = an_instance(version=None)
     reads = [silent] * 6, GONE, silent
-    play = Play(*reads[0], *reads[1:], patch=[acceptance(version=None)])
-    async with playing(play) as client:
+    network = fake_api(*reads[0], *reads[1:], patch=[acceptance(version=None)])
+    async with client_on(network) as client:
         change = await scaled(client)
         await change.wait()
     interrupted_at = next(e.elapsed for e in change.history if e.note == "GET answered 404")
@@ -241,15 +249,15 @@ async def test_repetition_that_is_interrupted() -> None:
 async def test_replicas_that_lag_by_chance(dialect: str, seed: int) -> None:
     """Whatever the order in which old and new states are read, only the new one settles."""
     chance = random.Random(seed)
-    old, done = instance(dialect), instance(dialect, version=2, scale=2, updated=LATER)
-    middle = instance(
+    old, done = an_instance(dialect), an_instance(dialect, version=2, scale=2, updated=LATER)
+    middle = an_instance(
         dialect, "updating", updated=LATE, pending_deployment_spec=shown_spec(dialect, 2, 2)
     )
     reads = [chance.choice((old, middle)) for _ in range(20)]
-    play = Play(old, *reads, done, patch=[acceptance(dialect, updated_at=LATE)])
-    async with playing(play) as client:
+    network = fake_api(old, *reads, done, patch=[acceptance(dialect, updated_at=LATE)])
+    async with client_on(network) as client:
         found = await (await scaled(client)).wait()
-    assert (found.spec.version, play.count("GET")) == (2, 22)
+    assert (found.spec.version, network.count("GET")) == (2, 22)
 
 
 # --- deletes ---------------------------------------------------------------------------------
@@ -283,11 +291,11 @@ async def test_absence_from_a_list_proves_no_deletion() -> None:
 @both_dialects
 async def test_error_during_a_delete(dialect: str) -> None:
     """While deleting, `error` is pending, and so is `active`: only 404 ends it."""
-    reads = [instance(dialect, word) for word in ("error", "active", "deleting", "error")]
-    play = Play(*reads, GONE, delete=[answer(202)])
-    async with playing(play) as client:
+    reads = [an_instance(dialect, word) for word in ("error", "active", "deleting", "error")]
+    network = fake_api(*reads, GONE, delete=[answer(202)])
+    async with client_on(network) as client:
         await (await client.dedicated_inferences.delete(ID)).wait()
-    assert play.count("GET") == 5
+    assert network.count("GET") == 5
 
 
 # --- failures --------------------------------------------------------------------------------
@@ -320,23 +328,25 @@ async def test_update_that_fails(dialect: str) -> None:
 @both_dialects
 async def test_error_left_over_from_before(dialect: str) -> None:
     """An `error` that was there before the write is not this write's failure."""
-    left_over = instance(dialect, "error", version=None)
-    middle = instance(dialect, "updating", version=None, updated=LATE)
-    done = instance(dialect, version=None, updated=LATER)
+    left_over = an_instance(dialect, "error", version=None)
+    middle = an_instance(dialect, "updating", version=None, updated=LATE)
+    done = an_instance(dialect, version=None, updated=LATER)
     reads = [left_over, left_over, left_over, middle, done]
-    play = Play(*reads, patch=[acceptance(dialect, version=None, updated_at=NEVER)])
-    async with playing(play) as client:
+    network = fake_api(*reads, patch=[acceptance(dialect, version=None, updated_at=NEVER)])
+    async with client_on(network) as client:
         assert (await (await scaled(client)).wait()).status == "active"
 
 
 @both_dialects
 async def test_error_anew_after_one_left_over(dialect: str) -> None:
     """An `error` that comes after a transition is this write's, whatever was there before."""
-    left_over = instance(dialect, "error", version=None)
-    middle = instance(dialect, "updating", version=None, updated=LATE)
-    anew = instance(dialect, "error", version=None, updated=LATER)
-    play = Play(left_over, left_over, middle, anew, patch=[acceptance(dialect, version=None)])
-    async with playing(play) as client:
+    left_over = an_instance(dialect, "error", version=None)
+    middle = an_instance(dialect, "updating", version=None, updated=LATE)
+    anew = an_instance(dialect, "error", version=None, updated=LATER)
+    network = fake_api(
+        left_over, left_over, middle, anew, patch=[acceptance(dialect, version=None)]
+    )
+    async with client_on(network) as client:
         change = await scaled(client)
         with pytest.raises(DeploymentFailedError):
             await change.wait()
@@ -345,9 +355,9 @@ async def test_error_anew_after_one_left_over(dialect: str) -> None:
 
 async def test_error_left_over_that_stays() -> None:
     """Where nothing else is shown a failure too is proven by three equal reads over 30 s."""
-    left_over = instance(status="error", version=None)
-    play = Play(left_over, patch=[acceptance(version=None)])
-    async with playing(play) as client:
+    left_over = an_instance(status="error", version=None)
+    network = fake_api(left_over, patch=[acceptance(version=None)])
+    async with client_on(network) as client:
         change = await scaled(client)
         began = now()
         with pytest.raises(DeploymentFailedError):
@@ -358,10 +368,10 @@ async def test_error_left_over_that_stays() -> None:
 @both_dialects
 async def test_error_shown_by_a_replica_that_lags(dialect: str) -> None:
     """An `error` older than what was known before the write is no failure of this write."""
-    before = instance(dialect, updated=LATE)
-    older = instance(dialect, "error", updated=EARLY)
-    done = instance(dialect, version=2, scale=2, updated=LATER)
-    async with playing(Play(before, older, done, patch=[acceptance(dialect)])) as client:
+    before = an_instance(dialect, updated=LATE)
+    older = an_instance(dialect, "error", updated=EARLY)
+    done = an_instance(dialect, version=2, scale=2, updated=LATER)
+    async with client_on(fake_api(before, older, done, patch=[acceptance(dialect)])) as client:
         assert (await (await scaled(client)).wait()).status == "active"
 
 
@@ -389,9 +399,9 @@ async def test_deleted_by_somebody_else(dialect: str, write: str) -> None:
 @both_dialects
 async def test_newer_spec_of_somebody_else(dialect: str) -> None:
     """A spec newer than ours that is not the one sent is `SupersededError`, not success."""
-    theirs = instance(dialect, version=3, scale=7, updated=LATER)
-    play = Play(instance(dialect), theirs, patch=[acceptance(dialect)])
-    async with playing(play) as client:
+    theirs = an_instance(dialect, version=3, scale=7, updated=LATER)
+    network = fake_api(an_instance(dialect), theirs, patch=[acceptance(dialect)])
+    async with client_on(network) as client:
         change = await scaled(client)
         with pytest.raises(SupersededError):
             await change.wait()
@@ -400,8 +410,8 @@ async def test_newer_spec_of_somebody_else(dialect: str) -> None:
 @both_dialects
 async def test_newer_spec_of_somebody_else_after_a_create(dialect: str) -> None:
     """A create whose spec was replaced before it was seen active is `SupersededError` too."""
-    theirs = instance(dialect, version=2, scale=7, updated=LATER)
-    async with playing(Play(theirs, post=[creation(dialect)])) as client:
+    theirs = an_instance(dialect, version=2, scale=7, updated=LATER)
+    async with client_on(fake_api(theirs, post=[creation(dialect)])) as client:
         change = await created(client)
         with pytest.raises(SupersededError):
             await change.wait()

@@ -15,8 +15,9 @@ from attrs import evolve
 from di_async import DigitalOcean, PollPolicy, RequestBudget
 from di_async.emulator import Lifecycle, LogNormal, World
 from di_async.emulator import Response as Answer
-from tests.promises.support import BASE, DELETE, DIALECTS, POST, VIRTUAL, lasting, now, world
-from tests.support import WorldTransport, a_spec, virtual_client
+from tests.builders.digitalocean import BASE, DIALECTS, a_spec
+from tests.fake_network import EmulatorNetwork, virtual_client
+from tests.promises.support import DELETE, POST, VIRTUAL, lasting, now, world
 
 pytestmark = VIRTUAL
 
@@ -100,7 +101,7 @@ async def test_list_read_by_the_caller_during_a_wait(confirm: Any) -> None:
 
 
 async def fleet(
-    net: WorldTransport, client: DigitalOcean, count: int, **settings: Any
+    net: EmulatorNetwork, client: DigitalOcean, count: int, **settings: Any
 ) -> tuple[list[str], int]:
     """Wait for so many instances; ids that were got, and how many there were."""
     place = partial(net.world.add_instance, now=net.now(), **{"status": "new", **settings})

@@ -25,33 +25,36 @@ from di_async import (
     WaitTimeoutError,
 )
 from di_async.core.http import Response
-from tests.promises.support import (
+from tests.builders.digitalocean import (
     DIALECTS,
-    HTML,
     ID,
+    a_spec,
+    acceptance,
+    an_instance,
+    creation,
+    refusal,
+)
+from tests.fake_network import answer, virtual_client
+from tests.promises.support import (
+    HTML,
     ONE,
     VIRTUAL,
-    Play,
     Step,
-    acceptance,
+    client_on,
     created,
-    creation,
-    instance,
+    fake_api,
     now,
-    playing,
-    refused,
     scaled,
     world,
 )
-from tests.support import a_spec, answer, virtual_client
 
 pytestmark = VIRTUAL
 
-NO_UPDATES_YET = refused(403)
-DONE = instance(version=2, scale=2)
+NO_UPDATES_YET = refusal(403)
+DONE = an_instance(version=2, scale=2)
 TROUBLES: dict[str, tuple[Callable[[], Step], type[Exception]]] = {
-    "500": (lambda: refused(500), ServerError),
-    "503": (lambda: refused(503), ServerError),
+    "500": (lambda: refusal(500), ServerError),
+    "503": (lambda: refusal(503), ServerError),
     "504 without a body": (lambda: answer(504), ServerError),
     "reset": (lambda: TransportError("reset by peer"), TransportError),
     "timeout": (lambda: RequestTimeoutError("no answer in time"), RequestTimeoutError),
@@ -68,10 +71,10 @@ each_trouble = pytest.mark.parametrize("trouble", TROUBLES)
 
 async def test_403_on_patch_while_it_may_be_retried() -> None:
     """Within `ready_timeout` a PATCH is tried again after 403, from a fresh read."""
-    play = Play(instance(), instance(), DONE, patch=[NO_UPDATES_YET, acceptance()])
-    async with playing(play) as client:
+    network = fake_api(an_instance(), an_instance(), DONE, patch=[NO_UPDATES_YET, acceptance()])
+    async with client_on(network) as client:
         change = await client.dedicated_inferences.scale(ID, 2, ready_timeout=60)
-    assert (play.count("PATCH"), play.count("GET"), change.action) == (2, 2, "update")
+    assert (network.count("PATCH"), network.count("GET"), change.action) == (2, 2, "update")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -90,32 +93,32 @@ async def test_403_on_patch_until_an_earlier_update_has_settled(dialect: str) ->
 @pytest.mark.parametrize("ready_timeout", [0, 40])
 async def test_403_on_patch_that_goes_on(ready_timeout: float) -> None:
     """When `ready_timeout` (0 by default) is over, the API's 403 is raised as it is."""
-    play = Play(instance(), patch=[NO_UPDATES_YET])
-    async with playing(play) as client:
+    network = fake_api(an_instance(), patch=[NO_UPDATES_YET])
+    async with client_on(network) as client:
         with pytest.raises(PermissionDeniedError):
             await client.dedicated_inferences.scale(ID, 2, ready_timeout=ready_timeout)
     assert ready_timeout <= now() < ready_timeout + 1
-    assert play.count("PATCH") == (1 if ready_timeout == 0 else 9)
+    assert network.count("PATCH") == (1 if ready_timeout == 0 else 9)
 
 
 async def test_403_on_anything_else() -> None:
     """403 on GET, POST and DELETE is raised after one request."""
-    play = Play(refused(403), post=[refused(403)], delete=[refused(403)])
-    async with playing(play) as client:
+    network = fake_api(refusal(403), post=[refusal(403)], delete=[refusal(403)])
+    async with client_on(network) as client:
         ours = client.dedicated_inferences
         for call in (lambda: ours.get(ID), lambda: ours.delete(ID), lambda: ours.create(a_spec())):
             with pytest.raises(PermissionDeniedError):
                 await call()
-    assert [play.count(method) for method in ("GET", "DELETE", "POST")] == [1, 1, 1]
+    assert [network.count(method) for method in ("GET", "DELETE", "POST")] == [1, 1, 1]
 
 
 async def test_403_on_the_read_before_a_patch() -> None:
     """`ready_timeout` is about the PATCH alone: a 403 on its read is raised at once."""
-    play = Play(refused(403), patch=[acceptance()])
-    async with playing(play) as client:
+    network = fake_api(refusal(403), patch=[acceptance()])
+    async with client_on(network) as client:
         with pytest.raises(PermissionDeniedError):
             await client.dedicated_inferences.scale(ID, 2, ready_timeout=60)
-    assert len(play.sent) == 1
+    assert len(network.sent) == 1
 
 
 # --- what ends a wait ------------------------------------------------------------------------
@@ -130,12 +133,12 @@ REFUSALS = [
 @pytest.mark.parametrize(("status", "kind"), REFUSALS)
 async def test_refusal_while_waiting(status: int, kind: type[APIError]) -> None:
     """401, 403 and 422 end a wait at once, with the API's error as `.last_error` and cause."""
-    play = Play(instance(status="provisioning"), refused(status), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(an_instance(status="provisioning"), refusal(status), post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         with pytest.raises(WaitRefusedError) as caught:
             await change.wait()
-    assert play.count("GET") == 2
+    assert network.count("GET") == 2
     assert type(caught.value.last_error) is kind
     assert caught.value.__cause__ is caught.value.last_error
 
@@ -143,8 +146,8 @@ async def test_refusal_while_waiting(status: int, kind: type[APIError]) -> None:
 @pytest.mark.parametrize(("status", "kind"), REFUSALS)
 async def test_refusal_of_a_wait_without_a_write(status: int, kind: type[APIError]) -> None:
     """`wait_until_active`, `wait_until_deleted` and `wait_until` are refused in the same way."""
-    play = Play(refused(status))
-    async with playing(play) as client:
+    network = fake_api(refusal(status))
+    async with client_on(network) as client:
         ours = client.dedicated_inferences
         for waiting in (
             ours.wait_until_active(ID),
@@ -158,8 +161,8 @@ async def test_refusal_of_a_wait_without_a_write(status: int, kind: type[APIErro
 
 async def test_refusal_that_is_mended() -> None:
     """The resume token in the refusal goes on waiting once the API lets us look again."""
-    play = Play(refused(401), instance(), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(refusal(401), an_instance(), post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         with pytest.raises(WaitRefusedError) as caught:
             await change.wait()
@@ -170,8 +173,8 @@ async def test_refusal_that_is_mended() -> None:
 
 async def test_change_waited_for_again_after_a_refusal() -> None:
     """A refusal settles nothing: the same change can be waited for again."""
-    play = Play(refused(403), instance(), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(refusal(403), an_instance(), post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         with pytest.raises(WaitRefusedError):
             await change.wait()
@@ -184,33 +187,33 @@ async def test_change_waited_for_again_after_a_refusal() -> None:
 
 async def test_429_tells_when_to_look_again() -> None:
     """After a 429 the next look comes when the API said, and the wait goes on."""
-    play = Play(refused(429, retry_after="45"), instance(), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(refusal(429, retry_after="45"), an_instance(), post=[creation()])
+    async with client_on(network) as client:
         await (await created(client)).wait()
-    looks = [sent.at for sent in play.sent if sent.request.method == "GET"]
+    looks = [sent.at for sent in network.sent if sent.request.method == "GET"]
     assert 45 <= looks[1] - looks[0] < 51
 
 
 async def test_429_is_no_attempt() -> None:
     """No number of 429s uses up the attempts of a retry policy or ends a wait."""
-    play = Play(*[refused(429, retry_after="1")] * 40, instance(), post=[creation()])
-    async with playing(play, retry=RetryPolicy(attempts=1)) as client:
+    network = fake_api(*[refusal(429, retry_after="1")] * 40, an_instance(), post=[creation()])
+    async with client_on(network, retry=RetryPolicy(attempts=1)) as client:
         assert (await (await created(client)).wait()).status == "active"
-    assert play.count("GET") == 41
+    assert network.count("GET") == 41
 
 
 async def test_429_does_not_ease_the_polling() -> None:
     """A 429 is no failure: the pauses after it stay as they were."""
-    play = Play(*[refused(429, retry_after="1")] * 6, instance(), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(*[refusal(429, retry_after="1")] * 6, an_instance(), post=[creation()])
+    async with client_on(network) as client:
         await (await created(client)).wait()
     assert now() < 7 * 6
 
 
 async def test_429_until_the_deadline() -> None:
     """A 429 that asks for more patience than there is ends in a timeout that tells of it."""
-    play = Play(refused(429, retry_after="3000"), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(refusal(429, retry_after="3000"), post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         with pytest.raises(WaitTimeoutError) as caught:
             await change.wait(timeout=100)
@@ -222,11 +225,11 @@ async def test_429_until_the_deadline() -> None:
 async def test_trouble_while_polling(trouble: str) -> None:
     """5xx, resets, HTML bodies and timeouts are borne, and kept in the history."""
     make, kind = TROUBLES[trouble]
-    play = Play(*[make() for _ in range(8)], instance(), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(*[make() for _ in range(8)], an_instance(), post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         assert (await change.wait()).status == "active"
-    assert (change.history[0].times, play.count("GET")) == (8, 9)
+    assert (change.history[0].times, network.count("GET")) == (8, 9)
     assert (change.history[0].note or "").startswith(kind.__name__)
 
 
@@ -234,7 +237,7 @@ async def test_trouble_while_polling(trouble: str) -> None:
 async def test_trouble_until_the_deadline(trouble: str) -> None:
     """When they do not end, the deadline does, and the error carries the last of them."""
     make, kind = TROUBLES[trouble]
-    async with playing(Play(make(), post=[creation()])) as client:
+    async with client_on(fake_api(make(), post=[creation()])) as client:
         change = await created(client)
         with pytest.raises(WaitTimeoutError) as caught:
             await change.wait(timeout=600)
@@ -245,7 +248,7 @@ async def test_trouble_until_the_deadline(trouble: str) -> None:
 @pytest.mark.parametrize("status", [501, 505])
 async def test_5xx_that_no_call_would_repeat(status: int) -> None:
     """Every 5xx is borne while polling, 501 and 505 of a gateway included."""
-    async with playing(Play(refused(status), instance(), post=[creation()])) as client:
+    async with client_on(fake_api(refusal(status), an_instance(), post=[creation()])) as client:
         assert (await (await created(client)).wait()).status == "active"
 
 
@@ -262,8 +265,8 @@ async def test_provider_that_stumbles_for_minutes(dialect: str, kind: str) -> No
 
 async def test_update_whose_polls_are_refused_once() -> None:
     """A refusal ends an update's wait as well: 403 is retried on the PATCH, not on its polls."""
-    play = Play(instance(), refused(403), DONE, patch=[acceptance()])
-    async with playing(play) as client:
+    network = fake_api(an_instance(), refusal(403), DONE, patch=[acceptance()])
+    async with client_on(network) as client:
         change = await scaled(client)
         with pytest.raises(WaitRefusedError):
             await change.wait()

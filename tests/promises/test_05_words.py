@@ -11,22 +11,17 @@ from typing import Any
 import pytest
 
 from di_async import DeploymentFailedError, WaitTimeoutError
-from tests.promises.support import (
+from tests.builders.digitalocean import (
     DIALECTS,
     ID,
-    ONE,
-    VIRTUAL,
-    Play,
+    a_spec,
     acceptance,
-    created,
+    an_instance,
     creation,
-    instance,
-    playing,
-    scaled,
     shown_spec,
-    world,
 )
-from tests.support import a_spec, answer, virtual_client
+from tests.fake_network import answer, virtual_client
+from tests.promises.support import ONE, VIRTUAL, client_on, created, fake_api, scaled, world
 
 pytestmark = VIRTUAL
 
@@ -43,8 +38,8 @@ def warnings_about(word: str, caplog: pytest.LogCaptureFixture) -> int:
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_word_that_is_unknown(dialect: str, word: str) -> None:
     """It is pending, however final it sounds, and stands in the history."""
-    reads = instance(dialect, word), instance(dialect, word), instance(dialect)
-    async with playing(Play(*reads, post=[creation(dialect)])) as client:
+    reads = an_instance(dialect, word), an_instance(dialect, word), an_instance(dialect)
+    async with client_on(fake_api(*reads, post=[creation(dialect)])) as client:
         change = await created(client)
         assert (await change.wait()).status == "active"
     assert (change.history[0].status, change.history[0].times) == (word.lower(), 2)
@@ -52,7 +47,7 @@ async def test_word_that_is_unknown(dialect: str, word: str) -> None:
 
 async def test_word_that_stays_unknown() -> None:
     """It ends no wait but by the deadline, and the error tells of it."""
-    async with playing(Play(instance(status="hibernating"), post=[creation()])) as client:
+    async with client_on(fake_api(an_instance(status="hibernating"), post=[creation()])) as client:
         change = await created(client)
         with pytest.raises(WaitTimeoutError, match="hibernating"):
             await change.wait(timeout=600)
@@ -60,14 +55,16 @@ async def test_word_that_stays_unknown() -> None:
 
 async def test_unknown_word_during_an_update_and_a_delete() -> None:
     """It is pending there as well."""
-    strange = instance(status="moving")
+    strange = an_instance(status="moving")
     writes: Any = {"patch": [acceptance()], "delete": [answer(202)]}
     gone = answer(404, {"id": "not_found", "message": "m"})
-    play = Play(instance(), strange, instance(version=2, scale=2), strange, gone, **writes)
-    async with playing(play) as client:
+    network = fake_api(
+        an_instance(), strange, an_instance(version=2, scale=2), strange, gone, **writes
+    )
+    async with client_on(network) as client:
         await (await scaled(client)).wait()
         await (await client.dedicated_inferences.delete(ID)).wait()
-    assert play.count("GET") == 5
+    assert network.count("GET") == 5
 
 
 async def test_unknown_word_seen_again_and_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -82,16 +79,18 @@ async def test_unknown_word_seen_again_and_again(caplog: pytest.LogCaptureFixtur
 
 async def test_unknown_word_that_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     """Once is once, even if known words come in between."""
-    strange, known = instance(status="migrating"), instance(status="provisioning")
-    reads = strange, known, strange, known, strange, instance()
-    async with playing(Play(*reads, post=[creation()])) as client:
+    strange, known = an_instance(status="migrating"), an_instance(status="provisioning")
+    reads = strange, known, strange, known, strange, an_instance()
+    async with client_on(fake_api(*reads, post=[creation()])) as client:
         await (await created(client)).wait()
     assert warnings_about("migrating", caplog) == 1
 
 
 async def test_unknown_word_and_the_warnings_module() -> None:
     """It raises no Python warning: a service may have made those errors."""
-    async with playing(Play(instance(status="odd"), instance(), post=[creation()])) as client:
+    async with client_on(
+        fake_api(an_instance(status="odd"), an_instance(), post=[creation()])
+    ) as client:
         change = await created(client)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -102,7 +101,9 @@ async def test_unknown_word_and_the_warnings_module() -> None:
 @pytest.mark.parametrize("known", ["new", "provisioning", "updating"])
 async def test_word_that_is_known(known: str, caplog: pytest.LogCaptureFixture) -> None:
     """The documented words of work under way are pending and nothing to warn of."""
-    async with playing(Play(instance(status=known), instance(), post=[creation()])) as client:
+    async with client_on(
+        fake_api(an_instance(status=known), an_instance(), post=[creation()])
+    ) as client:
         await (await created(client)).wait()
     assert warnings_about(known, caplog) == 0
 
@@ -125,7 +126,7 @@ async def test_case_of_the_words(dialect: str, active: str, expectation: Any) ->
 @pytest.mark.parametrize("word", ["Error", "ERROR", " error "])
 async def test_failure_in_capitals(word: str) -> None:
     """`ERROR` is a failure as `error` is."""
-    async with playing(Play(instance(status=word), post=[creation()])) as client:
+    async with client_on(fake_api(an_instance(status=word), post=[creation()])) as client:
         change = await created(client)
         with pytest.raises(DeploymentFailedError):
             await change.wait()
@@ -144,8 +145,10 @@ def with_accelerator(state: str, **ids: str) -> dict[str, Any]:
 async def test_invalid_accelerator_without_an_id() -> None:
     """While provisioning it stands for a GPU not found yet: the wait goes on."""
     spec = with_accelerator("invalid", accelerator_id="")
-    early = instance("observed", "provisioning", version=None, pending_deployment_spec=spec)
-    async with playing(Play(early, early, instance(), post=[creation("observed")])) as client:
+    early = an_instance("observed", "provisioning", version=None, pending_deployment_spec=spec)
+    async with client_on(
+        fake_api(early, early, an_instance(), post=[creation("observed")])
+    ) as client:
         assert (await (await created(client)).wait()).status == "active"
 
 
@@ -153,8 +156,8 @@ async def test_invalid_accelerator_without_an_id() -> None:
 async def test_invalid_accelerator_in_a_failure(id: str, told: bool) -> None:
     """In the story of a failure only an accelerator that exists is called invalid."""
     spec = with_accelerator("invalid", accelerator_id=id)
-    broken = instance("observed", "error", version=None, pending_deployment_spec=spec)
-    async with playing(Play(broken, post=[creation("observed")])) as client:
+    broken = an_instance("observed", "error", version=None, pending_deployment_spec=spec)
+    async with client_on(fake_api(broken, post=[creation("observed")])) as client:
         change = await created(client)
         with pytest.raises(DeploymentFailedError) as caught:
             await change.wait()

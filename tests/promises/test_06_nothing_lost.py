@@ -24,50 +24,54 @@ from di_async import (
     WaitTimeoutError,
     wait_all,
 )
-from tests.promises.support import (
+from tests.builders.digitalocean import (
     DIALECTS,
     GONE,
-    HTML,
     ID,
-    VIRTUAL,
-    Play,
-    Slow,
-    Step,
-    created,
+    a_spec,
+    an_instance,
     creation,
+    instance_answer,
+    refusal,
+)
+from tests.fake_network import Delayed, FakeNetwork, answer, virtual_client
+from tests.promises.support import (
+    HTML,
+    VIRTUAL,
+    Step,
+    client_on,
+    created,
     delay,
-    instance,
+    fake_api,
     lasting,
     now,
-    playing,
-    refused,
-    told,
     world,
 )
-from tests.support import a_spec, answer, virtual_client
 
 pytestmark = VIRTUAL
 
-BUSY = instance(status="provisioning")
+BUSY = an_instance(status="provisioning")
 ENDINGS: dict[str, tuple[type[WaitError], Step, str]] = {
     "timeout": (WaitTimeoutError, BUSY, "provisioning"),
-    "failure": (DeploymentFailedError, instance(status="error"), "error"),
-    "deleted": (SupersededError, instance(status="deleting"), "deleting"),
+    "failure": (DeploymentFailedError, an_instance(status="error"), "error"),
+    "deleted": (SupersededError, an_instance(status="deleting"), "deleting"),
     "vanished": (ResourceVanishedError, GONE, "provisioning"),
-    "refused": (WaitRefusedError, refused(403), "provisioning"),
+    "refused": (WaitRefusedError, refusal(403), "provisioning"),
 }
 each_ending = pytest.mark.parametrize("ending", ENDINGS)
 
 
-async def failing(ending: str, *, timeout: float = 300) -> tuple[WaitError, Change[Any], Play]:
+async def failing(
+    ending: str, *, timeout: float = 300
+) -> tuple[WaitError, Change[Any], FakeNetwork]:
     """A create's wait that does not end well: its error, its change, its network."""
     kind, last, _ = ENDINGS[ending]
-    play = Play(BUSY, HTML, last, post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(BUSY, HTML, last, post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         with pytest.raises(kind) as caught:
             await change.wait(timeout=timeout)
-    return caught.value, change, play
+    return caught.value, change, network
 
 
 # --- the attributes --------------------------------------------------------------------------
@@ -90,7 +94,7 @@ async def test_resource_as_last_seen(ending: str) -> None:
 
 async def test_resource_that_no_read_found() -> None:
     """If no read ever found it, `.resource` is what the write answered."""
-    async with playing(Play(HTML, post=[creation()])) as client:
+    async with client_on(fake_api(HTML, post=[creation()])) as client:
         change = await created(client)
         with pytest.raises(WaitTimeoutError) as caught:
             await change.wait(timeout=10)
@@ -111,8 +115,8 @@ async def test_history(ending: str) -> None:
 @each_ending
 async def test_time_and_requests_spent(ending: str) -> None:
     """`.elapsed` is seconds since the write was accepted, `.requests` those of this wait."""
-    error, _, play = await failing(ending)
-    assert error.requests == play.count("GET")
+    error, _, network = await failing(ending)
+    assert error.requests == network.count("GET")
     assert error.elapsed == pytest.approx(now() - 0.01, abs=0.02)
 
 
@@ -129,8 +133,8 @@ async def test_last_error(ending: str) -> None:
 async def test_resume_token(ending: str) -> None:
     """`.resume_token` is text from which a new client goes on with this very wait."""
     error, _, _ = await failing(ending)
-    play = Play(instance())
-    async with playing(play) as fresh:
+    network = fake_api(an_instance())
+    async with client_on(network) as fresh:
         resumed = fresh.dedicated_inferences.resume(error.resume_token or "")
         assert (resumed.id, resumed.action) == (ID, "create")
         assert (await resumed.wait()).status == "active"
@@ -148,13 +152,13 @@ async def test_pickle(ending: str) -> None:
 
 async def test_wait_without_a_write() -> None:
     """`wait_until_active` has no `.initial`, and all the rest."""
-    play = Play(BUSY)
-    async with playing(play) as client:
+    network = fake_api(BUSY)
+    async with client_on(network) as client:
         with pytest.raises(WaitTimeoutError) as caught:
             await client.dedicated_inferences.wait_until_active(ID, timeout=30)
     error = caught.value
     assert (error.id, error.initial, error.resource.status) == (ID, None, "provisioning")
-    assert (error.requests, bool(error.resume_token)) == (play.count("GET"), True)
+    assert (error.requests, bool(error.resume_token)) == (network.count("GET"), True)
 
 
 # --- left alone, and billing -----------------------------------------------------------------
@@ -193,7 +197,7 @@ async def test_cancelled_wait_leaves_it_alone() -> None:
 
 async def test_cancelled_stream_of_events() -> None:
     """So does a cancelled loop over the events."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
 
         async def follow() -> None:
@@ -214,8 +218,8 @@ async def test_cancelled_stream_of_events() -> None:
 @pytest.mark.parametrize("takes_s", [2, 4])
 async def test_read_in_flight_at_the_deadline(takes_s: float) -> None:
     """A read that is in flight when the time is up may still win, shortly after."""
-    play = Play(BUSY, Slow(takes_s, told(instance())), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(BUSY, Delayed(takes_s, instance_answer(an_instance())), post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         began = now()
         assert (await change.wait(timeout=11)).status == "active"
@@ -224,14 +228,14 @@ async def test_read_in_flight_at_the_deadline(takes_s: float) -> None:
 
 async def test_read_in_flight_that_settles_nothing() -> None:
     """If it does not settle, the wait ends with it."""
-    play = Play(BUSY, Slow(3, told(BUSY)), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(BUSY, Delayed(3, instance_answer(BUSY)), post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         began = now()
         with pytest.raises(WaitTimeoutError):
             await change.wait(timeout=11)
     assert now() - began == pytest.approx(13, abs=0.1)
-    assert play.count("GET") == 2
+    assert network.count("GET") == 2
 
 
 @pytest.mark.parametrize(("timeout", "won"), [(98, 0), (105, 3)])
@@ -252,8 +256,8 @@ async def test_page_in_flight_at_the_deadline(
 
 async def test_read_in_flight_that_takes_for_ever() -> None:
     """The grace is short: a read that hangs holds nobody for longer than seconds."""
-    play = Play(BUSY, Slow(10_000, told(instance())), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(BUSY, Delayed(10_000, instance_answer(an_instance())), post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         began = now()
         with pytest.raises(WaitTimeoutError):
@@ -263,7 +267,7 @@ async def test_read_in_flight_that_takes_for_ever() -> None:
 
 async def test_no_read_in_flight_at_the_deadline() -> None:
     """Without one there is no grace: the wait ends on time."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
         began = now()
         with pytest.raises(WaitTimeoutError):
@@ -276,7 +280,7 @@ async def test_no_read_in_flight_at_the_deadline() -> None:
 
 async def cancelled_create() -> asyncio.CancelledError:
     """What a create raises that is cancelled while its request is in flight."""
-    async with playing(Play(BUSY, post=[Slow(20, creation())])) as client:
+    async with client_on(fake_api(BUSY, post=[Delayed(20, creation())])) as client:
         creating = asyncio.create_task(client.dedicated_inferences.create(a_spec("orphan")))
         await asyncio.sleep(10)
         creating.cancel()
@@ -301,8 +305,8 @@ async def test_create_cancelled_in_flight_is_logged(caplog: pytest.LogCaptureFix
 
 async def test_create_cancelled_while_it_is_looked_up() -> None:
     """Nor is the note missing when the cancellation comes after the answer was lost."""
-    play = Play(answer(503), post=[HTML])
-    async with playing(play) as client:
+    network = fake_api(answer(503), post=[HTML])
+    async with client_on(network) as client:
         creating = asyncio.create_task(client.dedicated_inferences.create(a_spec("orphan")))
         await asyncio.sleep(1)
         creating.cancel()

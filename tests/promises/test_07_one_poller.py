@@ -28,39 +28,33 @@ from di_async import (
     WaitTimeoutError,
     wait_all,
 )
+from tests.builders.digitalocean import BASE, DIALECTS, ID, a_spec, an_instance, creation, refusal
+from tests.fake_network import Delayed, EmulatorNetwork, answer, virtual_client
 from tests.promises.support import (
-    BASE,
-    DIALECTS,
-    ID,
     VIRTUAL,
-    Play,
-    Slow,
+    client_on,
     created,
-    creation,
     delay,
-    instance,
+    fake_api,
     lasting,
     now,
-    playing,
-    refused,
     serving,
     world,
 )
-from tests.support import WorldTransport, a_spec, answer, virtual_client
 
 pytestmark = VIRTUAL
 
-BUSY = instance(status="provisioning")
+BUSY = an_instance(status="provisioning")
 FOR_EVER = lasting(create=1e9)
 
 
-def busiest(net: WorldTransport, span: float, method: str = "GET") -> int:
+def busiest(net: EmulatorNetwork, span: float, method: str = "GET") -> int:
     """The most requests of a method that the world saw within any `span` seconds."""
     stamps = [at for at, verb, _, _ in net.world.requests if verb == method]
     return max(sum(start <= at < start + span for at in stamps) for start in stamps)
 
 
-async def until_next_request(net: WorldTransport) -> None:
+async def until_next_request(net: EmulatorNetwork) -> None:
     """Until one more is on its way."""
     seen = len(net.requests)
     while len(net.requests) == seen:  # noqa: ASYNC110 - the world has no event for it
@@ -68,7 +62,7 @@ async def until_next_request(net: WorldTransport) -> None:
 
 
 async def being_read(
-    client: DigitalOcean, net: WorldTransport, count: int = 3
+    client: DigitalOcean, net: EmulatorNetwork, count: int = 3
 ) -> tuple[list[Change[Any]], list[asyncio.Task[Any]]]:
     """So many creates that are waited for, at a moment at which a read of them is on its way."""
     ours = client.dedicated_inferences
@@ -240,21 +234,21 @@ async def test_no_timer_is_left_after_close(
 
 async def test_wait_that_joins_later() -> None:
     """A wait that joins another is served by the reads that come anyway."""
-    play = Play(BUSY)
-    async with playing(play) as client:
+    network = fake_api(BUSY)
+    async with client_on(network) as client:
         first = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
         await asyncio.sleep(12)
         second = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
         await asyncio.sleep(12)
-        assert play.count("GET") == 5
+        assert network.count("GET") == 5
         await settle(first, second)
 
 
 @pytest.mark.parametrize("ticks", range(8))
 async def test_cancelling_the_first_of_two(ticks: int) -> None:
     """Cancelling the wait that began the polling leaves the other one unharmed, at any moment."""
-    play = Play(BUSY, BUSY, instance())
-    async with playing(play) as client:
+    network = fake_api(BUSY, BUSY, an_instance())
+    async with client_on(network) as client:
         ours = client.dedicated_inferences
         first = asyncio.create_task(ours.wait_until_active(ID))
         other = asyncio.create_task(ours.wait_until_active(ID))
@@ -262,19 +256,19 @@ async def test_cancelling_the_first_of_two(ticks: int) -> None:
             await asyncio.sleep(0)
         await settle(first)
         assert (await other).status == "active"
-    assert play.count("GET") == 3
+    assert network.count("GET") == 3
 
 
 async def test_cancelling_one_of_two_that_wait_for_the_same_change() -> None:
     """The same holds for two who wait for one and the same change."""
-    play = Play(BUSY, BUSY, instance(), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(BUSY, BUSY, an_instance(), post=[creation()])
+    async with client_on(network) as client:
         change = await created(client)
         first, other = (asyncio.create_task(change.wait()) for _ in range(2))
         await asyncio.sleep(1)
         await settle(first)
         assert (await asyncio.wait_for(other, 100)).status == "active"
-    assert play.count("GET") == 3
+    assert network.count("GET") == 3
 
 
 @pytest.mark.parametrize("after_s", [0, 5, 5.01])
@@ -296,7 +290,7 @@ async def test_cancelling_beside_another_id(after_s: float, ticks: int) -> None:
 
 async def test_two_waits_of_different_patience() -> None:
     """A wait that times out leaves the other one to its end."""
-    async with playing(Play(BUSY, BUSY, BUSY, instance())) as client:
+    async with client_on(fake_api(BUSY, BUSY, BUSY, an_instance())) as client:
         ours = client.dedicated_inferences
         patient = asyncio.create_task(ours.wait_until_active(ID))
         with pytest.raises(WaitTimeoutError):
@@ -309,23 +303,23 @@ async def test_two_waits_of_different_patience() -> None:
 
 async def test_change_that_nobody_awaits() -> None:
     """A write that nobody awaits causes no reads."""
-    play = Play(BUSY, post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(BUSY, post=[creation()])
+    async with client_on(network) as client:
         await created(client)
         await asyncio.sleep(3600)
-    assert play.count("GET") == 0
+    assert network.count("GET") == 0
 
 
 async def test_wait_that_was_cancelled() -> None:
     """When the last wait for it is gone, an instance is asked for no more."""
-    play = Play(BUSY)
-    async with playing(play) as client:
+    network = fake_api(BUSY)
+    async with client_on(network) as client:
         waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
         await asyncio.sleep(12)
         await settle(waiting)
-        seen = play.count("GET")
+        seen = network.count("GET")
         await asyncio.sleep(3600)
-    assert (seen, play.count("GET")) == (3, 3)
+    assert (seen, network.count("GET")) == (3, 3)
 
 
 async def test_one_of_two_ids_no_longer_awaited() -> None:
@@ -336,7 +330,7 @@ async def test_one_of_two_ids_no_longer_awaited() -> None:
         waits = [asyncio.create_task(ours.wait_until_active(id, timeout=None)) for id in ids]
         await asyncio.sleep(61)
         await settle(waits[0])
-        net.requests.clear()
+        net.sent.clear()
         await asyncio.sleep(600)
         assert {request.path.rpartition("/")[2] for request in net.requests} == {ids[1]}
         await settle(waits[1])
@@ -344,12 +338,12 @@ async def test_one_of_two_ids_no_longer_awaited() -> None:
 
 async def test_events_that_nobody_asks_for() -> None:
     """Between two steps of a stream of events nobody awaits, so nothing is asked."""
-    play = Play(instance(status="new"), BUSY, instance(), post=[creation()])
-    async with playing(play) as client:
+    network = fake_api(an_instance(status="new"), BUSY, an_instance(), post=[creation()])
+    async with client_on(network) as client:
         events = (await created(client)).events()
         assert (await anext(events)).status == "new"
         await asyncio.sleep(1000)
-        assert play.count("GET") == 1
+        assert network.count("GET") == 1
         assert [event.status async for event in events] == ["provisioning", "active", "active"]
 
 
@@ -359,11 +353,11 @@ async def test_events_that_nobody_asks_for() -> None:
 @pytest.mark.parametrize("target_lag", [0.5, 5, 50])
 async def test_pace_when_the_budget_allows(target_lag: float) -> None:
     """One resource is looked at every `target_lag` seconds, never more often."""
-    play = Play(BUSY)
-    async with playing(play, polling=PollPolicy(target_lag=target_lag), budget=None) as client:
+    network = fake_api(BUSY)
+    async with client_on(network, polling=PollPolicy(target_lag=target_lag), budget=None) as client:
         with pytest.raises(WaitTimeoutError):
             await client.dedicated_inferences.wait_until_active(ID, timeout=target_lag * 20.5)
-    looks = [sent.at for sent in play.sent]
+    looks = [sent.at for sent in network.sent]
     assert len(looks) == 21
     assert min(b - a for a, b in itertools.pairwise(looks)) >= target_lag - 1e-6
 
@@ -397,34 +391,34 @@ async def test_writes_and_own_reads_go_before_polls() -> None:
 
 async def test_write_before_reads_when_nothing_is_left() -> None:
     """When the budget is spent, a write that comes last is sent first as soon as it may."""
-    play = Play(BUSY, delete=[answer(202)])
+    network = fake_api(BUSY, delete=[answer(202)])
     budget, retry = RequestBudget(per_minute=3), RetryPolicy(max_delay=1000)
-    async with playing(play, budget=budget, retry=retry) as client:
+    async with client_on(network, budget=budget, retry=retry) as client:
         ours = client.dedicated_inferences
         for _ in range(3):
             await ours.get(ID)
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(ours.get(ID)) for _ in range(5)]
         await asyncio.sleep(1)
         await ours.delete(ID)
-        assert [sent.request.method for sent in play.sent[:4]] == ["GET"] * 3 + ["DELETE"]
+        assert [sent.request.method for sent in network.sent[:4]] == ["GET"] * 3 + ["DELETE"]
         await settle(*tasks)
 
 
 async def test_call_that_would_be_held_for_long() -> None:
     """Outside waits, pacing beyond `max_delay` raises `RateLimitError` instead of blocking."""
-    play = Play(BUSY)
-    async with playing(play, budget=RequestBudget(per_minute=1)) as client:
+    network = fake_api(BUSY)
+    async with client_on(network, budget=RequestBudget(per_minute=1)) as client:
         await client.dedicated_inferences.get(ID)
         with pytest.raises(RateLimitError) as caught:
             await client.dedicated_inferences.get(ID)
     assert caught.value.retry_after == pytest.approx(60, abs=2)
-    assert play.count("GET") == 1
+    assert network.count("GET") == 1
 
 
 async def test_wait_is_held_and_not_refused() -> None:
     """A wait on a spent budget is held back, never refused."""
-    play = Play(BUSY, BUSY, instance())
-    async with playing(play, budget=RequestBudget(per_minute=1)) as client:
+    network = fake_api(BUSY, BUSY, an_instance())
+    async with client_on(network, budget=RequestBudget(per_minute=1)) as client:
         assert (await client.dedicated_inferences.wait_until_active(ID)).status == "active"
     assert now() == pytest.approx(125, abs=5)
 
@@ -462,7 +456,7 @@ async def test_clients_that_share_a_budget() -> None:
 # --- many are read by the page ---------------------------------------------------------------
 
 
-def asked(net: WorldTransport) -> tuple[int, list[str]]:
+def asked(net: EmulatorNetwork) -> tuple[int, list[str]]:
     """How many lists were asked for, and the ids of all GETs."""
     paths = [request.path for request in net.requests if request.method == "GET"]
     return paths.count(BASE), [path.rpartition("/")[2] for path in paths if path != BASE]
@@ -500,7 +494,7 @@ async def test_two_waits_become_one() -> None:
         waits = [client.dedicated_inferences.wait_until_active(id) for id in ids]
         last = asyncio.gather(*waits)
         await asyncio.sleep(90)
-        net.requests.clear()
+        net.sent.clear()
         await last
         assert asked(net)[0] == 0
 
@@ -520,13 +514,13 @@ async def test_token_that_others_have_used_up() -> None:
 
 async def test_429_that_is_told_late() -> None:
     """Of two refusals the longer one holds, in whatever order they come; nothing goes before."""
-    limited = refused(429, retry_after="100"), Slow(2, refused(429, retry_after="1"))
-    play = Play(*limited, BUSY)
-    async with playing(play) as client:
+    limited = refusal(429, retry_after="100"), Delayed(2, refusal(429, retry_after="1"))
+    network = fake_api(*limited, BUSY)
+    async with client_on(network) as client:
         ours = client.dedicated_inferences
         waits = [asyncio.create_task(ours.wait_until(id, bool)) for id in (ID, "other")]
         await asyncio.wait(waits)
-    assert play.sent[2].at >= 100
+    assert network.sent[2].at >= 100
 
 
 # --- what really went out --------------------------------------------------------------------

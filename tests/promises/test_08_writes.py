@@ -22,31 +22,34 @@ from di_async import (
     ServerError,
     TransportError,
 )
-from tests.promises.support import (
-    DELETE,
+from tests.builders.digitalocean import (
     DIALECTS,
     GONE,
     ID,
+    VPC_ID,
+    a_spec,
+    acceptance,
+    an_instance,
+    creation,
+    refusal,
+    shown_spec,
+)
+from tests.fake_network import EmulatorNetwork, answer, virtual_client
+from tests.promises.support import (
+    DELETE,
     LIST,
     ONE,
     PATCH,
     POST,
     VIRTUAL,
-    VPC,
-    Play,
     Step,
-    acceptance,
+    client_on,
     created,
-    creation,
-    instance,
+    fake_api,
     now,
-    playing,
-    refused,
     scaled,
-    shown_spec,
     world,
 )
-from tests.support import WorldTransport, a_spec, answer, virtual_client
 
 pytestmark = VIRTUAL
 
@@ -65,7 +68,7 @@ both_dialects = pytest.mark.parametrize("dialect", DIALECTS)
 either_way = pytest.mark.parametrize("processed", [False, True])
 
 
-def count(net: WorldTransport, operation: str) -> int:
+def count(net: EmulatorNetwork, operation: str) -> int:
     """How often the world was asked for an operation."""
     return net.world.stats.by_operation.get(operation, 0)
 
@@ -97,14 +100,14 @@ async def test_delete_that_stumbles(loss: str, processed: bool) -> None:
 
 async def test_delete_that_was_done_by_its_lost_first_send() -> None:
     """A 404 to the second send of a DELETE is our own doing: settled, not `.already_gone`."""
-    async with playing(Play(GONE, delete=[TransportError("reset"), GONE])) as client:
+    async with client_on(fake_api(GONE, delete=[TransportError("reset"), GONE])) as client:
         change = await client.dedicated_inferences.delete(ID)
     assert (change.outcome, change.already_gone) == ("settled", False)
 
 
 async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     """A 404 to the first send is a settled change with `.already_gone`, and a warning."""
-    async with playing(Play(GONE, delete=[GONE])) as client:
+    async with client_on(fake_api(GONE, delete=[GONE])) as client:
         change = await client.dedicated_inferences.delete(ID)
         await change.wait()
     assert (change.outcome, change.already_gone) == ("settled", True)
@@ -113,33 +116,33 @@ async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> 
 
 async def test_delete_of_what_is_not_there_after_a_429() -> None:
     """A 429 did nothing, so that the 404 after it is still `.already_gone`."""
-    play = Play(GONE, delete=[refused(429, retry_after="1"), GONE])
-    async with playing(play) as client:
+    network = fake_api(GONE, delete=[refusal(429, retry_after="1"), GONE])
+    async with client_on(network) as client:
         assert (await client.dedicated_inferences.delete(ID)).already_gone
 
 
-UNPROCESSED: list[Step] = [ConnectError("no connection"), refused(429, retry_after="2")]
+UNPROCESSED: list[Step] = [ConnectError("no connection"), refusal(429, retry_after="2")]
 
 
 @pytest.mark.parametrize("trouble", UNPROCESSED)
 async def test_writes_that_were_surely_not_processed(trouble: Step) -> None:
     """A POST or PATCH that was never sent, or answered 429, is sent again without looking."""
-    play = Play(instance(), post=[trouble, creation()], patch=[trouble, acceptance()])
-    async with playing(play) as client:
+    network = fake_api(an_instance(), post=[trouble, creation()], patch=[trouble, acceptance()])
+    async with client_on(network) as client:
         assert not (await created(client)).adopted
         assert not (await scaled(client)).adopted
-    assert [play.count(method) for method in ("POST", "PATCH", "GET")] == [2, 2, 1]
+    assert [network.count(method) for method in ("POST", "PATCH", "GET")] == [2, 2, 1]
 
 
 @pytest.mark.parametrize("kind", [ConnectError, RateLimitError])
 async def test_writes_that_are_never_processed(kind: type[Exception]) -> None:
     """When the attempts are used up the error is raised as it is: nothing was done."""
-    trouble: Step = ConnectError("no connection") if kind is ConnectError else refused(429)
-    play = Play(instance(), post=[trouble])
-    async with playing(play, retry=RetryPolicy(attempts=2)) as client:
+    trouble: Step = ConnectError("no connection") if kind is ConnectError else refusal(429)
+    network = fake_api(an_instance(), post=[trouble])
+    async with client_on(network, retry=RetryPolicy(attempts=2)) as client:
         with pytest.raises(kind):
             await created(client)
-    assert (play.count("POST"), play.count("GET")) == (2, 0)
+    assert (network.count("POST"), network.count("GET")) == (2, 0)
 
 
 # --- creates whose answer was lost -----------------------------------------------------------
@@ -160,12 +163,12 @@ async def test_create_whose_answer_is_lost(dialect: str, loss: str, processed: b
 
 async def test_create_that_timed_out() -> None:
     """A request timeout is a lost answer as well."""
-    found = instance("observed", "new", created_at="2090-01-01T00:00:00Z")
+    found = an_instance("observed", "new", created_at="2090-01-01T00:00:00Z")
     listing = answer(200, {"dedicated_inferences": [found], "links": {}, "meta": {"total": 1}})
-    play = Play(listing, found, post=[RequestTimeoutError("no answer in time")])
-    async with playing(play) as client:
+    network = fake_api(listing, found, post=[RequestTimeoutError("no answer in time")])
+    async with client_on(network) as client:
         assert (await created(client)).adopted
-    assert play.count("POST") == 1
+    assert network.count("POST") == 1
 
 
 @both_dialects
@@ -208,20 +211,20 @@ async def test_create_whose_name_cannot_be_looked_up() -> None:
         assert isinstance(caught.value.__cause__, TransportError)
 
 
-@pytest.mark.parametrize("refusal", [401, 403, 429])
-async def test_create_whose_look_up_is_refused(refusal: int) -> None:
+@pytest.mark.parametrize("status", [401, 403, 429])
+async def test_create_whose_look_up_is_refused(status: int) -> None:
     """A look-up that is refused settles nothing either: `OutcomeUnknownError`."""
-    play = Play(refused(refusal, retry_after="3000"), post=[TransportError("reset")])
-    async with playing(play) as client:
+    network = fake_api(refusal(status, retry_after="3000"), post=[TransportError("reset")])
+    async with client_on(network) as client:
         with pytest.raises(OutcomeUnknownError):
             await created(client)
 
 
-@pytest.mark.parametrize("refusal", [401, 403, 422, 429])
-async def test_create_whose_second_try_is_refused(refusal: int) -> None:
+@pytest.mark.parametrize("status", [401, 403, 422, 429])
+async def test_create_whose_second_try_is_refused(status: int) -> None:
     """The refusal of a second try says nothing of the first: `OutcomeUnknownError`."""
-    second = refused(refusal, retry_after="3000")
-    async with playing(Play(NOBODY, post=[TransportError("reset"), second])) as client:
+    second = refusal(status, retry_after="3000")
+    async with client_on(fake_api(NOBODY, post=[TransportError("reset"), second])) as client:
         with pytest.raises(OutcomeUnknownError):
             await created(client)
 
@@ -268,10 +271,10 @@ async def test_age_of_what_bears_the_name(age_s: float, ours: bool) -> None:
 async def test_other_spec_under_the_name(dialect: str, other: dict[str, Any]) -> None:
     """What has the name but not the spec that was sent is somebody's: `ConflictError`."""
     async with virtual_client(world(dialect)) as (client, net):
-        net.world.add_instance(now=net.now(), name="web", **{"vpc_uuid": VPC, **other})
+        net.world.add_instance(now=net.now(), name="web", **{"vpc_uuid": VPC_ID, **other})
         net.world.fault("reset", on=POST)
         with pytest.raises(ConflictError):
-            await client.dedicated_inferences.create(a_spec(vpc=VPC))
+            await client.dedicated_inferences.create(a_spec(vpc=VPC_ID))
         assert net.world.created["web"] == 1
 
 
@@ -304,65 +307,69 @@ async def test_update_whose_answer_is_lost(dialect: str, loss: str, processed: b
 
 async def test_update_that_was_done_before_it_was_read_again() -> None:
     """Where the version has advanced already, to the spec sent, it is adopted."""
-    play = Play(instance(), instance(version=2, scale=2), patch=[TransportError("reset")])
-    async with playing(play) as client:
+    network = fake_api(
+        an_instance(), an_instance(version=2, scale=2), patch=[TransportError("reset")]
+    )
+    async with client_on(network) as client:
         change = await scaled(client)
-    assert (change.adopted, play.count("PATCH")) == (True, 1)
+    assert (change.adopted, network.count("PATCH")) == (True, 1)
 
 
 async def test_update_of_somebody_else_after_a_lost_answer() -> None:
     """A version that advanced to another spec is `ConflictError`, never merged anew."""
-    play = Play(instance(), instance(version=2, scale=7), patch=[TransportError("reset")])
-    async with playing(play) as client:
+    network = fake_api(
+        an_instance(), an_instance(version=2, scale=7), patch=[TransportError("reset")]
+    )
+    async with client_on(network) as client:
         with pytest.raises(ConflictError):
             await scaled(client)
-    assert play.count("PATCH") == 1
+    assert network.count("PATCH") == 1
 
 
 async def test_pending_update_of_somebody_else_after_a_lost_answer() -> None:
     """So is a pending spec that is not the one sent."""
-    theirs = instance(status="updating", pending_deployment_spec=shown_spec("documented", 2, 7))
-    play = Play(instance(), theirs, patch=[TransportError("reset")])
-    async with playing(play) as client:
+    theirs = an_instance(status="updating", pending_deployment_spec=shown_spec("documented", 2, 7))
+    network = fake_api(an_instance(), theirs, patch=[TransportError("reset")])
+    async with client_on(network) as client:
         with pytest.raises(ConflictError):
             await scaled(client)
-    assert play.count("PATCH") == 1
+    assert network.count("PATCH") == 1
 
 
 async def test_version_that_moved() -> None:
     """A 409 to a PATCH is `ConflictError` after one request: nothing is merged silently."""
-    play = Play(instance(), patch=[refused(409)])
-    async with playing(play) as client:
+    network = fake_api(an_instance(), patch=[refusal(409)])
+    async with client_on(network) as client:
         with pytest.raises(ConflictError):
             await scaled(client)
-    assert (play.count("GET"), play.count("PATCH")) == (1, 1)
+    assert (network.count("GET"), network.count("PATCH")) == (1, 1)
 
 
 @pytest.mark.parametrize("status", [403, 409])
 async def test_repeated_update_refused_because_of_its_own_first_send(status: int) -> None:
     """A 403 or 409 to the repeated PATCH may be our own first one, under way: adopted."""
-    ours = instance(status="updating", pending_deployment_spec=shown_spec("documented", 2, 2))
-    sends: list[Step] = [TransportError("reset"), refused(status)]
-    play = Play(instance(), instance(), ours, patch=sends)
-    async with playing(play) as client:
+    ours = an_instance(status="updating", pending_deployment_spec=shown_spec("documented", 2, 2))
+    sends: list[Step] = [TransportError("reset"), refusal(status)]
+    network = fake_api(an_instance(), an_instance(), ours, patch=sends)
+    async with client_on(network) as client:
         assert (await scaled(client)).adopted
-    assert play.count("PATCH") == 2
+    assert network.count("PATCH") == 2
 
 
 async def test_update_whose_answers_are_all_lost() -> None:
     """It ends in `OutcomeUnknownError`, having read again after each."""
-    play = Play(instance(), patch=[ServerError("500", status=500)])
-    async with playing(play) as client:
+    network = fake_api(an_instance(), patch=[ServerError("500", status=500)])
+    async with client_on(network) as client:
         with pytest.raises(OutcomeUnknownError):
             await scaled(client)
-    assert (play.count("PATCH"), play.count("GET")) == (4, 5)
+    assert (network.count("PATCH"), network.count("GET")) == (4, 5)
 
 
 @pytest.mark.parametrize("status", [403, 429, 503])
 async def test_update_that_cannot_be_read_again(status: int) -> None:
     """If the read after a lost answer fails too, nothing is known: `OutcomeUnknownError`."""
-    play = Play(instance(), refused(status), patch=[TransportError("reset")])
-    async with playing(play) as client:
+    network = fake_api(an_instance(), refusal(status), patch=[TransportError("reset")])
+    async with client_on(network) as client:
         with pytest.raises(OutcomeUnknownError):
             await scaled(client)
 

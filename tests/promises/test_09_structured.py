@@ -7,7 +7,7 @@ entry, not in that of whoever waited first.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,27 +16,14 @@ import anyio
 import pytest
 
 from di_async import ClientClosedError, DigitalOcean, RequestBudget, RetryPolicy
-from di_async.core.http import Request, Response
-from tests.promises.support import (
-    GONE,
-    ID,
-    VIRTUAL,
-    Again,
-    Play,
-    Slow,
-    Step,
-    created,
-    creation,
-    instance,
-    now,
-    playing,
-    serving,
-    told,
-)
+from di_async.core.http import Request
+from tests.builders.digitalocean import GONE, ID, an_instance, creation, instance_answer
+from tests.fake_network import Answer, Delayed
+from tests.promises.support import VIRTUAL, Step, client_on, created, fake_api, now, serving
 
 pytestmark = VIRTUAL
 
-BUSY = instance(status="provisioning")
+BUSY = an_instance(status="provisioning")
 
 
 def others() -> set[asyncio.Task[Any]]:
@@ -49,17 +36,17 @@ def others() -> set[asyncio.Task[Any]]:
 
 async def test_client_that_nobody_waits_with() -> None:
     """An entered client runs nothing, before and after its calls."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         assert others() == set()
         await created(client)
         assert others() == set()
 
 
-@pytest.mark.parametrize("last", [instance(), GONE])
+@pytest.mark.parametrize("last", [an_instance(), GONE])
 async def test_wait_that_has_ended(last: Step) -> None:
     """When the last wait is over, the poller's task ends by itself."""
-    play = Play(BUSY, last, last)
-    async with playing(play) as client:
+    network = fake_api(BUSY, last, last)
+    async with client_on(network) as client:
         await client.dedicated_inferences.wait_until(ID, lambda di: di.status == "provisioning")
         await asyncio.sleep(1)
         assert others() == set()
@@ -67,7 +54,7 @@ async def test_wait_that_has_ended(last: Step) -> None:
 
 async def test_wait_that_was_cancelled() -> None:
     """So it does when the last wait is cancelled, with a read in flight too."""
-    async with playing(Play(Slow(100, told(BUSY)))) as client:
+    async with client_on(fake_api(Delayed(100, instance_answer(BUSY)))) as client:
         waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
         await asyncio.sleep(1)
         waiting.cancel()
@@ -76,10 +63,10 @@ async def test_wait_that_was_cancelled() -> None:
         assert others() == set()
 
 
-@pytest.mark.parametrize("first", [BUSY, Slow(1000, told(BUSY))])
+@pytest.mark.parametrize("first", [BUSY, Delayed(1000, instance_answer(BUSY))])
 async def test_leaving_ends_all_tasks(first: Step) -> None:
     """After the block no task is left but those of the waiters, who are told at once."""
-    async with playing(Play(first, BUSY)) as client:
+    async with client_on(fake_api(first, BUSY)) as client:
         waits = {
             asyncio.create_task(client.dedicated_inferences.wait_until_active(id))
             for id in ("one", "two", "three")
@@ -94,14 +81,14 @@ async def test_leaving_ends_all_tasks(first: Step) -> None:
 
 async def test_leaving_ends_the_requests() -> None:
     """After the block nothing more is asked."""
-    play = Play(BUSY)
-    async with playing(play) as client:
+    network = fake_api(BUSY)
+    async with client_on(network) as client:
         waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
         await asyncio.sleep(12)
     with pytest.raises(ClientClosedError):
         await waiting
     await asyncio.sleep(3600)
-    assert play.count("GET") == 3
+    assert network.count("GET") == 3
 
 
 # --- waits and calls that are open -----------------------------------------------------------
@@ -109,7 +96,7 @@ async def test_leaving_ends_the_requests() -> None:
 
 async def test_waits_of_each_kind_that_are_open() -> None:
     """Changes, streams and waits without a write all end with `ClientClosedError`."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         ours = client.dedicated_inferences
         change = await created(client)
         watching = ours.watch(ID)
@@ -124,7 +111,7 @@ async def test_waits_of_each_kind_that_are_open() -> None:
 
 async def test_wait_in_the_block_that_is_left_by_another_task() -> None:
     """`aclose()` from elsewhere ends a wait within the block as well."""
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         asyncio.get_running_loop().call_later(10, lambda: closing.append(close()))
         closing: list[asyncio.Task[None]] = []
 
@@ -140,7 +127,7 @@ async def test_wait_in_the_block_that_is_left_by_another_task() -> None:
 async def test_call_held_back_by_the_budget() -> None:
     """A call that waits for its turn does not wait for ever: `ClientClosedError`."""
     options: Any = {"budget": RequestBudget(per_minute=1), "retry": RetryPolicy(max_delay=1000)}
-    async with playing(Play(BUSY), **options) as client:
+    async with client_on(fake_api(BUSY), **options) as client:
         await client.dedicated_inferences.get(ID)
         held = asyncio.create_task(client.dedicated_inferences.get(ID))
         await asyncio.sleep(1)
@@ -169,7 +156,7 @@ async def test_call_in_flight() -> None:
 
 async def test_client_that_is_closed() -> None:
     """Whoever comes after is told, and closing twice does nothing."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
     await client.aclose()
     for call in (change.wait, lambda: client.dedicated_inferences.get(ID)):
@@ -182,7 +169,7 @@ async def test_client_that_is_closed() -> None:
 
 async def test_cancelled_wait() -> None:
     """Cancelling a wait raises `CancelledError`, bare, and the task counts as cancelled."""
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
         await asyncio.sleep(10)
         waiting.cancel("enough")
@@ -194,7 +181,7 @@ async def test_cancelled_wait() -> None:
 
 async def test_timeout_of_the_caller() -> None:
     """`asyncio.timeout` and anyio's scopes around a wait work as around anything else."""
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(10):
                 await client.dedicated_inferences.wait_until_active(ID)
@@ -208,7 +195,7 @@ async def test_cancelled_block() -> None:
     """A block that is cancelled ends as cancelled, and leaves nothing behind."""
 
     async def work() -> None:
-        async with playing(Play(BUSY)) as client:
+        async with client_on(fake_api(BUSY)) as client:
             await client.dedicated_inferences.wait_until_active(ID)
 
     working = asyncio.create_task(work())
@@ -221,7 +208,7 @@ async def test_cancelled_block() -> None:
 
 async def test_predicate_that_raises() -> None:
     """An error of the caller's own predicate reaches the caller, bare, and harms no other wait."""
-    async with playing(Play(BUSY, BUSY, BUSY, instance())) as client:
+    async with client_on(fake_api(BUSY, BUSY, BUSY, an_instance())) as client:
         ours = client.dedicated_inferences
         other = asyncio.create_task(ours.wait_until_active(ID))
         with pytest.raises(ZeroDivisionError):
@@ -234,7 +221,7 @@ async def test_predicate_that_raises() -> None:
 
 async def test_entered_and_left_in_different_tasks() -> None:
     """Entering, waiting and leaving may be three tasks, each over when the next begins."""
-    client = DigitalOcean("dop_v1_secret", transport=Play(BUSY, BUSY, instance()))
+    client = DigitalOcean("dop_v1_secret", transport=fake_api(BUSY, BUSY, an_instance()))
     await asyncio.create_task(client.__aenter__())
     found = await asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
     await asyncio.create_task(client.__aexit__(None, None, None))
@@ -243,7 +230,7 @@ async def test_entered_and_left_in_different_tasks() -> None:
 
 async def test_left_in_another_task_with_waits_open() -> None:
     """Leaving in another task ends the waits too."""
-    client = DigitalOcean("dop_v1_secret", transport=Play(BUSY))
+    client = DigitalOcean("dop_v1_secret", transport=fake_api(BUSY))
     await asyncio.create_task(client.__aenter__())
     waiting = asyncio.create_task(client.dedicated_inferences.wait_until_active(ID))
     await asyncio.sleep(10)
@@ -255,7 +242,7 @@ async def test_left_in_another_task_with_waits_open() -> None:
 
 async def test_entered_within_a_scope_that_ends() -> None:
     """No cancel scope stays open: a client entered under one outlives it."""
-    client = DigitalOcean("dop_v1_secret", transport=Play(BUSY, instance()))
+    client = DigitalOcean("dop_v1_secret", transport=fake_api(BUSY, an_instance()))
     with anyio.move_on_after(1):
         await client.__aenter__()
     async with asyncio.TaskGroup() as group:
@@ -267,40 +254,34 @@ async def test_entered_within_a_scope_that_ends() -> None:
 SPAN: ContextVar[str] = ContextVar("SPAN", default="none")
 
 
-class Traced(Play):
-    """Keeps in whose span each request was sent."""
-
-    def __init__(self, *steps: Step) -> None:
-        super().__init__(*steps)
-        self.spans: list[str] = []
-
-    async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
-        self.spans.append(SPAN.get())
-        return await super().send(request, headers, again)
-
-
 @asynccontextmanager
-async def traced(*steps: Step) -> AsyncIterator[tuple[DigitalOcean, Traced]]:
-    """A client entered in the span `entry`."""
-    net = Traced(*steps)
+async def traced(*steps: Step) -> AsyncIterator[tuple[DigitalOcean, list[str]]]:
+    """Yield a client entered in the span `entry`, and the span of each of its requests."""
+    network, spans = fake_api(*steps), list[str]()
+
+    def intercept(_: Request, answer: Answer) -> Answer:
+        spans.append(SPAN.get())
+        return answer
+
+    network.intercept = intercept
     token = SPAN.set("entry")
-    async with playing(net) as client:
+    async with client_on(network) as client:
         SPAN.reset(token)
-        yield client, net
+        yield client, spans
 
 
 async def test_span_of_the_polls() -> None:
     """Polls are sent in the context of the entry, whoever waits first or again."""
-    async with traced(BUSY, BUSY, instance()) as (client, net):
+    async with traced(BUSY, BUSY, an_instance()) as (client, spans):
         for span in ("first", "second"):
             SPAN.set(span)
             await client.dedicated_inferences.wait_until_active(ID)
-    assert net.spans == ["entry"] * 4
+    assert spans == ["entry"] * 4
 
 
 async def test_span_of_a_call() -> None:
     """A caller's own request is sent in the caller's context."""
-    async with traced(BUSY) as (client, net):
+    async with traced(BUSY) as (client, spans):
         SPAN.set("caller")
         await client.dedicated_inferences.get(ID)
-    assert net.spans == ["caller"]
+    assert spans == ["caller"]

@@ -15,30 +15,24 @@ import orjson
 import pytest
 
 from di_async import WaitTimeoutError
-from tests.promises.support import (
+from tests.builders.digitalocean import (
     DIALECTS,
     EARLY,
     GONE,
     ID,
     LATE,
     LATER,
-    PATCH,
-    VIRTUAL,
-    Play,
+    a_spec,
     acceptance,
-    created,
+    an_instance,
     creation,
-    instance,
-    now,
-    playing,
-    scaled,
-    world,
 )
-from tests.support import a_spec, virtual_client
+from tests.fake_network import virtual_client
+from tests.promises.support import PATCH, VIRTUAL, client_on, created, fake_api, now, scaled, world
 
 pytestmark = VIRTUAL
 
-BUSY = instance(status="provisioning")
+BUSY = an_instance(status="provisioning")
 both_dialects = pytest.mark.parametrize("dialect", DIALECTS)
 
 
@@ -55,7 +49,7 @@ def write(told: dict[str, Any]) -> str:
 
 async def a_token(**changed: Any) -> str:
     """A create's token with some of its fields changed."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         return write(read((await created(client)).resume_token) | changed)
 
 
@@ -64,7 +58,7 @@ async def a_token(**changed: Any) -> str:
 
 async def test_what_a_token_carries() -> None:
     """Version, provider, base URL, scope, stage, action, baseline, start and deadline."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         told = read((await created(client)).resume_token)
     stage = {"kind": "dedicated-inference", "id": ID}
     assert (told["v"], told["provider"], told["scope"]) == (1, "digitalocean", None)
@@ -75,8 +69,8 @@ async def test_what_a_token_carries() -> None:
 
 async def test_baseline_of_an_update() -> None:
     """The baseline of an update tells what was there before it and what it sent."""
-    play = Play(instance(updated=EARLY), patch=[acceptance(updated_at=LATE)])
-    async with playing(play) as client:
+    network = fake_api(an_instance(updated=EARLY), patch=[acceptance(updated_at=LATE)])
+    async with client_on(network) as client:
         told = read((await scaled(client)).resume_token)["baseline"]
     assert (told["before"]["version"], told["target_version"]) == (1, 2)
     assert told["baseline"].startswith(LATE[:-1])
@@ -84,7 +78,7 @@ async def test_baseline_of_an_update() -> None:
 
 async def test_deadline_in_a_token() -> None:
     """While a wait is on, its token tells the absolute deadline, in epoch seconds."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
         waiting = asyncio.create_task(change.wait(timeout=600))
         await asyncio.sleep(60)
@@ -95,7 +89,7 @@ async def test_deadline_in_a_token() -> None:
 
 async def test_secrets_and_a_token() -> None:
     """No API token, provider's token or one-time value is in it, at any depth."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         tokens = {"hugging_face_token": "hf_secret"}
         change = await client.dedicated_inferences.create(a_spec(), access_tokens=tokens)
         text = base64.urlsafe_b64decode(change.resume_token + "==").decode()
@@ -115,17 +109,17 @@ async def test_letters_of_a_token() -> None:
 @pytest.mark.parametrize("base_url", ["https://evil.example", "https://api.digitalocean.com:444"])
 async def test_token_of_another_url(base_url: str) -> None:
     """A token of another base URL is refused, and that URL never contacted."""
-    play = Play(BUSY)
-    async with playing(play) as client:
+    network = fake_api(BUSY)
+    async with client_on(network) as client:
         with pytest.raises(ValueError, match=r"is for a [a-z-]+ of digitalocean at https://"):
             client.dedicated_inferences.resume(await a_token(base_url=base_url))
         await asyncio.sleep(600)
-    assert play.sent == []
+    assert network.sent == []
 
 
 async def test_client_of_another_url() -> None:
     """A client of another base URL refuses the token in the same way."""
-    async with playing(Play(BUSY), base_url="https://elsewhere.example") as client:
+    async with client_on(fake_api(BUSY), base_url="https://elsewhere.example") as client:
         with pytest.raises(
             ValueError, match=r"not for a [a-z-]+ of digitalocean at https://elsewhere"
         ):
@@ -139,7 +133,7 @@ async def test_client_of_another_url() -> None:
 async def test_token_of_something_else(changed: dict[str, Any]) -> None:
     """So is a token of another provider, scope or kind of stage."""
     token = await a_token(**changed)
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(ValueError, match="resume token"):
             client.dedicated_inferences.resume(token)
 
@@ -147,7 +141,7 @@ async def test_token_of_something_else(changed: dict[str, Any]) -> None:
 @pytest.mark.parametrize("version", [0, 2, 99, "1", None])
 async def test_version_that_is_unknown(version: Any) -> None:
     """An unknown version is `ValueError`, and says which."""
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(ValueError, match=f"version {version!r}"):
             client.dedicated_inferences.resume(await a_token(v=version))
 
@@ -155,7 +149,7 @@ async def test_version_that_is_unknown(version: Any) -> None:
 @pytest.mark.parametrize("text", ["", "hello", "e30", "bnVsbA", "####", "W10", "\u00e4"])
 async def test_text_that_is_no_token(text: str) -> None:
     """What is no token is `ValueError`."""
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(ValueError, match="resume token"):
             client.dedicated_inferences.resume(text)
 
@@ -173,7 +167,7 @@ async def test_text_that_is_no_token(text: str) -> None:
 )
 async def test_token_that_is_damaged(changed: dict[str, Any]) -> None:
     """A token whose fields make no sense is `ValueError` too."""
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         with pytest.raises(ValueError, match="resume token"):
             client.dedicated_inferences.resume(await a_token(**changed))
 
@@ -220,10 +214,10 @@ async def test_update_resumed_beside_a_stale_replica(dialect: str) -> None:
 
 async def test_update_resumed_where_only_times_are_shown() -> None:
     """So does the `updated_at` of the write's own answer."""
-    first = Play(instance(version=None), patch=[acceptance(version=None, updated_at=LATE)])
-    reads = [instance(version=None, updated=at) for at in (EARLY, LATE, LATER)]
-    second = Play(*reads)
-    async with playing(first) as one, playing(second) as two:
+    first = fake_api(an_instance(version=None), patch=[acceptance(version=None, updated_at=LATE)])
+    reads = [an_instance(version=None, updated=at) for at in (EARLY, LATE, LATER)]
+    second = fake_api(*reads)
+    async with client_on(first) as one, client_on(second) as two:
         token = (await scaled(one)).resume_token
         change = two.dedicated_inferences.resume(token)
         await change.wait(timeout=25)
@@ -232,7 +226,7 @@ async def test_update_resumed_where_only_times_are_shown() -> None:
 
 async def test_wait_without_a_write_resumed_elsewhere() -> None:
     """The token of a `wait_until_active` that timed out goes on as one."""
-    async with playing(Play(BUSY)) as one, playing(Play(GONE, instance())) as two:
+    async with client_on(fake_api(BUSY)) as one, client_on(fake_api(GONE, an_instance())) as two:
         with pytest.raises(WaitTimeoutError) as caught:
             await one.dedicated_inferences.wait_until_active(ID, timeout=0)
         resumed = two.dedicated_inferences.resume(caught.value.resume_token or "")
@@ -242,7 +236,7 @@ async def test_wait_without_a_write_resumed_elsewhere() -> None:
 async def test_token_of_a_resumed_change() -> None:
     """A resumed change can be resumed again, with the same baseline, action and start."""
     token = await a_token()
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         again = read(client.dedicated_inferences.resume(token).resume_token)
     assert again["started_at"] == pytest.approx(read(token).pop("started_at"), abs=0.01)
     kept = ("v", "provider", "base_url", "scope", "stage", "action", "baseline")
@@ -255,8 +249,8 @@ async def test_token_of_a_resumed_change() -> None:
 async def test_deadline_that_goes_along() -> None:
     """The deadline is absolute: resuming half-way leaves the other half."""
     async with (
-        playing(Play(BUSY, post=[creation()])) as one,
-        playing(Play(BUSY)) as two,
+        client_on(fake_api(BUSY, post=[creation()])) as one,
+        client_on(fake_api(BUSY)) as two,
     ):
         change = await created(one)
         first = asyncio.create_task(change.wait(timeout=600))
@@ -269,7 +263,7 @@ async def test_deadline_that_goes_along() -> None:
 
 async def test_timeout_given_to_a_resumed_wait() -> None:
     """A timeout that is given counts from now, whatever the token says."""
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         resumed = client.dedicated_inferences.resume(await a_token(deadline_at=time.time() + 10))
         with pytest.raises(WaitTimeoutError):
             await resumed.wait(timeout=500)
@@ -278,7 +272,7 @@ async def test_timeout_given_to_a_resumed_wait() -> None:
 
 async def test_time_that_passed_before() -> None:
     """`.elapsed` of a resumed wait counts from the write, not from the resumption."""
-    async with playing(Play(BUSY)) as client:
+    async with client_on(fake_api(BUSY)) as client:
         token = await a_token(started_at=time.time() - 1000)
         with pytest.raises(WaitTimeoutError) as caught:
             await client.dedicated_inferences.resume(token).wait(timeout=100)
@@ -288,15 +282,15 @@ async def test_time_that_passed_before() -> None:
 async def test_start_in_the_future() -> None:
     """A token from a machine whose clock is ahead does no harm."""
     token = await a_token(started_at=time.time() + 9000)
-    async with playing(Play(BUSY, instance())) as client:
+    async with client_on(fake_api(BUSY, an_instance())) as client:
         assert (await client.dedicated_inferences.resume(token).wait()).status == "active"
 
 
 async def test_token_after_a_timeout() -> None:
     """The token of a wait that timed out can be waited on: its spent deadline does not count."""
     async with (
-        playing(Play(BUSY, post=[creation()])) as one,
-        playing(Play(BUSY, instance())) as two,
+        client_on(fake_api(BUSY, post=[creation()])) as one,
+        client_on(fake_api(BUSY, an_instance())) as two,
     ):
         change = await created(one)
         with pytest.raises(WaitTimeoutError) as caught:
@@ -307,7 +301,7 @@ async def test_token_after_a_timeout() -> None:
 
 async def test_wait_without_an_end_resumed() -> None:
     """A wait that was to have no end has none when it is resumed."""
-    async with playing(Play(BUSY, post=[creation()])) as client:
+    async with client_on(fake_api(BUSY, post=[creation()])) as client:
         change = await created(client)
         first = asyncio.create_task(change.wait(timeout=None))
         await asyncio.sleep(10)

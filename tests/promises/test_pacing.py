@@ -20,9 +20,9 @@ from di_async import Change, DigitalOcean, PollPolicy, RequestBudget
 from di_async.core.http import Request, Response
 from di_async.engine.waiting.duration_model import DurationModel
 from di_async.exoscale import Exoscale
-from tests.fake_network import Delayed, FakeNetwork
-from tests.promises.support import BASE, EARLY, LATE, VIRTUAL, Body, instance
-from tests.support import answer
+from tests.builders.digitalocean import BASE, EARLY, LATE, Body, an_instance
+from tests.fake_network import Delayed, FakeNetwork, answer
+from tests.promises.support import VIRTUAL
 
 pytestmark = VIRTUAL
 
@@ -66,7 +66,7 @@ class Account:
         return answer(200, body, **headers)
 
     def _shown(self, id: str, state: State) -> Body:
-        return instance(id=id, name=id, **state(id, now()))
+        return an_instance(id=id, name=id, **state(id, now()))
 
 
 def gaps(times: Sequence[float]) -> list[float]:
@@ -352,7 +352,7 @@ async def settled_by_rows(
         await watch(changes.values(), 3600)
     assert all(changes[id].outcome == "settled" for id in [*first, *later])
     sources = {changes[id].history[-1].source for id in later}
-    gets = [sent for sent in network.asked("GET") if "later" in sent.request.path]
+    gets = [request for request in network.asked("GET") if "later" in request.path]
     return sources, len(gets)
 
 

@@ -96,7 +96,7 @@ def plan_pace(
     windows = [expected_window(load) for load in loads]
     need = 0.0
     for load, (opens, closes) in zip(loads, windows, strict=True):
-        wait = min(closes - max(opens, load.oldest), max(COLD_HORIZON_S, load.oldest))
+        wait = min(closes - max(opens, load.oldest), COLD_HORIZON_S)
         need += max(wait, _STEADY_HORIZON_S) if quota.steady_writes else wait
     open_now = [load.oldest >= opens for load, (opens, _) in zip(loads, windows, strict=True)]
     fastest = max(policy.target_lag, sum(open_now) / quota.burst)

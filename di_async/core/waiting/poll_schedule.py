@@ -243,8 +243,14 @@ class PollSchedule(Generic[T]):
         if entry.id in self._index.missing and entry.listed:
             self._index.relocate(entry.id)
             self._replan = True
-        elif self._entries.get(entry.ref) is entry and not self._replan:
+        elif self._is_read_alone(entry) and not self._replan:
             self._schedule_next(entry, self._load(entry, entry, entry, 1, now), now)
+
+    def _is_read_alone(self, entry: PollEntry[T]) -> bool:
+        """Return whether the entry is scheduled by itself and not with its list page."""
+        number = self._index.page_of(entry.id) if entry.listed else None
+        alone = number is None or len(self._index.ids_on(number)) < 2
+        return alone and self._entries.get(entry.ref) is entry
 
     # -- pages --------------------------------------------------------------------------------
 
@@ -283,7 +289,7 @@ class PollSchedule(Generic[T]):
     def _row_read(self, entry: PollEntry[T], now: float) -> None:
         entry.paced_from = entry.read_at = now
         if entry.due_by != math.inf:
-            entry.due_by = math.inf
+            entry.due_by = entry.due_at = math.inf  # the GET that was due by then is not needed
             self._due_by.pop(entry, None)
 
     def row_examined(

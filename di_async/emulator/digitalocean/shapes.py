@@ -38,7 +38,7 @@ class Shapes:
 
     def rendered(self, instance: Instance, status: str, *, row: bool) -> orjson.Fragment:
         """Return a row or a whole instance as JSON text, cached until it changes."""
-        # Lists of thousands of rows are what the emulator is asked for most.
+        # Most requests list thousands of unchanged rows.
         key = instance.id, row
         cached = self._rendered.get(key)
         if cached and cached[0] is instance and cached[1] == status:

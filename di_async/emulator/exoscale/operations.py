@@ -170,7 +170,7 @@ class Operations(Context):
         return self._accept(call, timeline, planned)
 
     def scale_deployment(self, call: Call) -> Response:
-        """Change the number of replicas; at 0 the state is `ready` (no page has another word)."""
+        """Change the number of replicas; at 0 the state is `ready` (no page has another state)."""
         timeline, before = self._writable_deployment(call)
         replicas = parse_replicas(call.request.body)
         if replicas > before.replicas:

@@ -57,7 +57,8 @@ class Gcore(Provider):
         store = Store(dict(QUOTA))
         shared = simulation, ids, faults, settings, store, shapes, self.project_id
         api, account = DeploymentOperations(*shared), AccountOperations(*shared)
-        self.context, self.account, self.store, self.quota = api, account, store, store.quota
+        self.context, self.account, self.store = api, account, store
+        self.quota = store.quota
         self.routes = Routes(
             {
                 f"GET {V2}": partial(api.list_generation, 2),

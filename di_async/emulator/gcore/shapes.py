@@ -161,7 +161,7 @@ def list_response(rows: Sequence[object], count: int) -> Response:
 
 
 def page_response(request: Request, rows: Sequence[object]) -> Response:
-    """Return the page of a list that a request asks for."""
+    """Return the requested page of a list."""
     limit, offset = parse_page(request)
     return list_response(rows[offset : offset + limit], len(rows))
 

@@ -90,6 +90,7 @@ def test_looking_at_another_is_no_proof() -> None:
     assert followed(wait).proof_at is None
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_figures() -> None:
     """All but the costs repeat to the last digit."""
     costs = {"cpu_s", "json_s", "send_s", "world_s", "rss_kb", "wall_s"}

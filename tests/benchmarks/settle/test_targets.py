@@ -45,6 +45,7 @@ def test_sizes_asked_for_are_run() -> None:
     assert {run.n for run in all_runs({"A"}, quick=True)} == {1, 50, 1000}
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table on stdout, progress on stderr, rows as JSON, exit code 0 if all was kept."""
     file = tmp_path / "rows.json"

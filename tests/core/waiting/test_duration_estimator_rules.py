@@ -27,8 +27,6 @@ def learned(count: int = 500) -> DurationModel:
 def pending(
     estimator: DurationEstimator, expected: float
 ) -> dict[tuple[str, str, str], dict[float, float]]:
-    estimator: DurationEstimator, expected: float
-) -> dict[tuple[str, str, str], dict[float, float]]:
     """Return pending changes of which so many should have settled."""
     believed = estimator.distribution(KIND)
     assert believed is not None

@@ -484,6 +484,18 @@ def test_refuted_row_is_not_confirmed_again_at_once() -> None:
     assert schedule.row_examined(entry, 2, account.now, settled=True, again=False)
 
 
+def test_refuted_confirmation_adds_no_second_schedule() -> None:
+    """The resource is read with its page, not by a GET of its own besides."""
+    account = located(150, named(50))
+    entry = account.entry("id-9")
+    account.schedule.request_confirm(entry)
+    read = account.schedule.next_confirm(account.now, lambda _: True)
+    assert read is not None
+    account.reply(read)
+    account.run(30.0)
+    assert account.reads() == {"page 1"}
+
+
 def test_unwanted_confirmation_is_dropped() -> None:
     """Nobody awaits the entry any more when its turn comes."""
     account = located(150, named(50))

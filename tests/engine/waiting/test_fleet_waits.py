@@ -11,7 +11,8 @@ import pytest
 from di_async import DigitalOcean, PollPolicy, RequestBudget, WaitRefusedError, WaitTimeoutError
 from di_async.emulator import Lifecycle, LogNormal, World
 from di_async.engine.waiting.duration_model import DurationModel
-from tests.support import WorldTransport, a_spec, virtual_client
+from tests.builders.digitalocean import a_spec
+from tests.fake_network import EmulatorNetwork, virtual_client
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -24,13 +25,13 @@ def a_world(dialect: Any = "documented", **options: Any) -> World:
     return World(dialect, **{"seed": 0, "lifecycle": SPREAD, **options})
 
 
-def placed(net: WorldTransport, count: int, **settings: Any) -> list[str]:
+def placed(net: EmulatorNetwork, count: int, **settings: Any) -> list[str]:
     """Ids of so many new instances."""
     told = {"status": "new", **settings}
     return [net.world.add_instance(now=net.now(), **told).id for _ in range(count)]
 
 
-def kinds(net: WorldTransport) -> Counter[str]:
+def kinds(net: EmulatorNetwork) -> Counter[str]:
     """How many requests were lists, GETs and others."""
     names = {("GET", True): "list", ("GET", False): "get"}
     return Counter(names.get((r.method, r.path == BASE), "other") for r in net.requests)
@@ -322,7 +323,7 @@ async def test_model_learns_from_a_fleet_and_plans_the_next() -> None:
     assert sent[1] < 0.95 * sent[0]
 
 
-def _create_token(client: DigitalOcean, net: WorldTransport, id: str) -> str:
+def _create_token(client: DigitalOcean, net: EmulatorNetwork, id: str) -> str:
     from di_async.core.waiting.observation import Action, Expectation
     from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, pack_expectation
 

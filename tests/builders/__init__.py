@@ -1,0 +1,1 @@
+"""Specs, resources and answers of each cloud, as the tests need them."""
