@@ -426,7 +426,7 @@ async def test_send_after_close_is_a_transport_error() -> None:
 async def test_own_session_excludes_tls_and_trace_settings(more: dict[str, Any]) -> None:
     """They would be ignored silently."""
     async with aiohttp.ClientSession() as session:
-        with pytest.raises(ValueError, match="a session brings its own"):
+        with pytest.raises(ValueError, match="a session uses its own"):
             TransportOptions(base_url="https://x.test", user_agent="t", session=session, **more)
 
 

@@ -163,8 +163,7 @@ class ResourcePoller:
             self._operations_watched += not is_target
         elif not listed:
             self.schedule.read_by_get(entry)
-        entry.watchers += (tracker,)
-        entry.joined_at = self._clock.now()
+        entry.add_watcher(tracker, self._clock.now())
         self.schedule.mark_dirty(entry)
         self._entries[tracker] = entry
         return entry
@@ -196,7 +195,7 @@ class ResourcePoller:
         )
 
     def _remove_watcher(self, tracker: ChangeTracker[Any], entry: Entry) -> None:
-        entry.watchers = tuple(one for one in entry.watchers if one is not tracker)
+        entry.remove_watcher(tracker)
         if not entry.watchers:
             self.schedule.remove(entry)
             self._operations_watched -= entry.ref != tracker.target
