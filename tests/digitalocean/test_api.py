@@ -21,7 +21,6 @@ from di_async import (
     UnprocessableEntityError,
 )
 from di_async.core.http import Request, Response
-from di_async.core.rate_limit import RateLimitInfo
 from di_async.digitalocean.api import DigitalOceanDialect
 from tests.builders.digitalocean import BASE
 from tests.digitalocean.helpers import TOKEN
