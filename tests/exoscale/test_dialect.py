@@ -18,8 +18,7 @@ from di_async import (
     ServerError,
 )
 from di_async.core.http import Request, Response
-from di_async.exoscale.dialect import ExoscaleDialect
-from di_async.exoscale.signing import authorization
+from di_async.exoscale.api import ExoscaleDialect, authorization
 from tests.exoscale.helpers import DEPLOYMENTS, KEY, ONE, SECRET
 from tests.fake_network import answer, plain
 

@@ -9,7 +9,7 @@ from di_async import APIError, BadRequestError, NotFoundError, PermissionDeniedE
 from di_async.core.http import Request
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.exoscale import Operation, Reference
-from di_async.exoscale.dialect import ExoscaleDialect
+from di_async.exoscale.api import ExoscaleDialect
 from di_async.exoscale.lifecycle import observe_operation
 from di_async.exoscale.models import CODEC
 from tests.builders.exoscale import ID, SAMPLES, a_deployment, operation, sample

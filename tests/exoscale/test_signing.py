@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async import InvalidInputError
-from di_async.exoscale.signing import authorization
+from di_async.exoscale.api import authorization
 
 KEY, SECRET = "EXO" + "x" * 24, "X" * 43
 EXPIRES = 3376684800
