@@ -56,7 +56,7 @@ def test_missing_credential(monkeypatch: pytest.MonkeyPatch, missing: str) -> No
 @pytest.mark.parametrize("zone", ["", "CH-GVA-2", "ch gva", "x.evil.com/", "ch/../x", "{zone}", 5])
 def test_what_is_no_zone(zone: Any) -> None:
     """It would stand in a host name."""
-    with pytest.raises(InvalidInputError, match="no zone"):
+    with pytest.raises(InvalidInputError, match="Invalid zone"):
         Exoscale(KEY, SECRET, zone)
 
 
@@ -132,7 +132,7 @@ async def test_base_url_of_one_zone() -> None:
     """Then there is no way to another."""
     client = Exoscale(KEY, SECRET, base_url="https://proxy.example")
     assert client.in_zone("ch-gva-2").zone == "ch-gva-2"
-    with pytest.raises(InvalidInputError, match="that of one zone"):
+    with pytest.raises(InvalidInputError, match="the URL of one zone"):
         client.in_zone("at-vie-1")
 
 

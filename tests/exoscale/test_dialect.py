@@ -171,11 +171,22 @@ def test_not_found_hints_at_the_zone() -> None:
     assert "at-vie-1" in str(error_of(answer(404, {"title": "Not Found"}), elsewhere))
 
 
-@pytest.mark.parametrize("text", ["<html>404</html>", "", "404 page not found"])
-def test_gateway_s_404_is_no_proof(text: str) -> None:
-    """What is no object is not the API's word: it may be asked again."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("<html>404</html>", "", "404 page not found", '"not found"', "{}"),
+        '{"message": "no Route matched with those values"}',
+        '{"title": "Not Found", "detail": null}',
+    ],
+)
+def test_gateway_404_is_transient(text: str) -> None:
+    """A 404 without the documented title and detail does not prove that anything is gone."""
     assert error_of(plain(404, text)).transient is True
-    assert error_of(answer(404, {"title": "Not Found"})).transient is False
+
+
+def test_api_404_is_final() -> None:
+    """A problem of the documented shape is the API's own 404."""
+    assert error_of(answer(404, {"title": "Not Found", "detail": "none"})).transient is False
 
 
 def test_html_is_told_and_not_repeated() -> None:
@@ -218,7 +229,7 @@ def test_clock_skew(clock: float, words: str) -> None:
     """The answer's own date against this machine's."""
     told = refusal({"error": "request expired"}, clock)
     assert words in told
-    assert "signatures are good for 600 s" in told
+    assert "signatures are valid for 600 s" in told
     assert "secret is wrong" not in told
 
 

@@ -191,7 +191,7 @@ def test_operation(state: str, phase: Phase, known: bool) -> None:
 def test_operation_that_fails_in_silence() -> None:
     """Reason and message may be missing."""
     seen = observe_operation(Operation("op-1", "failure"), ANY)
-    assert seen.reason == "op-1 ended in failure: the API gives no reason"
+    assert seen.reason == "op-1 ended in failure: the API returned no reason"
 
 
 @pytest.mark.parametrize("token", ["hf_" + "Ab1" * 11, "api_org_" + "Ab1" * 11])
