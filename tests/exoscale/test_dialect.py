@@ -1,4 +1,4 @@
-"""How the API talks: signed headers out; error bodies of every shape in."""
+"""HTTP conventions: signed headers, and error bodies of every shape."""
 
 from email.utils import formatdate
 from typing import Any
@@ -30,7 +30,7 @@ SCALE = Request("POST", f"{ONE}/scale", body=b'{"replicas":9}')
 
 
 def error_of(response: Response, request: Request = ASKED) -> APIError:
-    """What an answer that is no success becomes."""
+    """Return the error of a response."""
     return SPEAKS.error(request, response, WALL)
 
 
@@ -38,7 +38,7 @@ def error_of(response: Response, request: Request = ASKED) -> APIError:
 
 
 def test_signature_is_of_what_is_sent_and_lasts_ten_minutes() -> None:
-    """Method, path, query and body of this very request, at this very time."""
+    """The signature covers method, path, query and body, and is valid for ten minutes."""
     request = Request("PATCH", ONE, (("a", "b c"),), b'{"name":"x"}')
     told = SPEAKS.headers(request, WALL)
     assert told["Authorization"] == authorization(
@@ -54,7 +54,7 @@ def test_signature_is_of_what_is_sent_and_lasts_ten_minutes() -> None:
 
 
 def test_each_attempt_is_signed_anew() -> None:
-    """A later one expires later."""
+    """Each attempt has its own signature and expiry."""
     first, second = SPEAKS.headers(ASKED, WALL), SPEAKS.headers(ASKED, WALL + 30)
     assert first["Authorization"] != second["Authorization"]
 
@@ -67,7 +67,7 @@ def test_each_attempt_is_signed_anew() -> None:
     ],
 )
 def test_prefix_of_the_base_url_is_signed(base: str, request_base: str | None) -> None:
-    """The path as it goes over the wire, whichever base URL it is sent to."""
+    """The signed path includes the path of the base URL."""
     speaks = ExoscaleDialect(KEY, Secret(SECRET), base)
     told = speaks.headers(Request("GET", ONE, base=request_base), WALL)
     assert told["Authorization"] == authorization(
@@ -82,7 +82,7 @@ def test_prefix_of_the_base_url_is_signed(base: str, request_base: str | None) -
 
 
 def test_zones_are_asked_unsigned() -> None:
-    """As the vendor's own clients do: a restricted key may not, anybody may."""
+    """The request for zones is not signed, so that restricted keys may send it."""
     assert "Authorization" not in SPEAKS.headers(Request("GET", "/v2/zone"), WALL)
 
 
@@ -135,26 +135,26 @@ def test_class_by_status(status: int, kind: type[APIError]) -> None:
     ],
 )
 def test_shapes_of_bodies(body: Any, told: str) -> None:
-    """All of them are read into one message."""
+    """Every shape of error body becomes one message."""
     assert error_of(answer(400, body)).message == told
 
 
 def test_busy_is_asked_again_even_for_a_write() -> None:
-    """409 is given only while another operation runs: nothing was begun."""
+    """A 409 was never processed, so even a write may be sent again."""
     error = error_of(answer(409, {"title": "Conflict", "detail": "busy"}), SCALE)
     assert (error.transient, error.never_processed) == (True, True)
     assert "another operation on it is under way" in str(error)
 
 
 def test_no_gpus_is_final() -> None:
-    """412 to a create or a scale: asking again would not help."""
+    """A 412 to a create or a scale is not transient."""
     error = error_of(answer(412, {"title": "Precondition Failed", "detail": ""}), SCALE)
     assert (error.status, error.transient) == (412, False)
     assert "too few free GPUs" in str(error)
 
 
 def test_model_in_use_tells_by_whom() -> None:
-    """The 412 of a model's delete lists deployments and nothing else."""
+    """The 412 of a model's delete names the deployments that use it."""
     error = error_of(
         answer(412, {"deployments": ["web", "batch"]}), Request("DELETE", "/v2/ai/model/m")
     )
@@ -163,7 +163,7 @@ def test_model_in_use_tells_by_whom() -> None:
 
 
 def test_not_found_hints_at_the_zone() -> None:
-    """A valid id in the wrong zone looks just like that."""
+    """A 404 names the zone's URL, because the id may belong to another zone."""
     error = error_of(answer(404, {"title": "Not Found", "detail": "no such deployment"}))
     assert "zone-local" in str(error)
     assert BASE in str(error)
@@ -190,14 +190,14 @@ def test_api_404_is_final() -> None:
 
 
 def test_html_is_told_and_not_repeated() -> None:
-    """As what it is."""
+    """An HTML page is reported as such, without its content."""
     error = error_of(plain(502, "<html>Bad Gateway</html>"))
     assert "HTML page" in error.message
     assert "Bad Gateway" not in error.message
 
 
 def test_redirect_is_told() -> None:
-    """It is not followed: the base URL is wrong."""
+    """A redirect is not followed; the error names `base_url`."""
     assert "check base_url" in str(error_of(plain(301, "")))
 
 
@@ -205,19 +205,19 @@ def test_redirect_is_told() -> None:
 
 
 def refusal(body: dict[str, Any], clock: float = 0.0, status: int = 403) -> str:
-    """What is told of a 403 from a server whose clock is so many seconds ahead of ours."""
+    """Return the error text for a 403 of a server whose clock is this far ahead."""
     return str(error_of(answer(status, body, date=formatdate(WALL + clock, usegmt=True))))
 
 
 def test_denied_operation() -> None:
-    """The documented code says so."""
+    """The code `forbidden_operation` means that the key's role is too narrow."""
     told = refusal({"code": "forbidden_operation", "error": "not allowed"})
     assert "forbidden_operation: not allowed; the role of this API key does not allow it" in told
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_bad_credentials_or_denied(status: int) -> None:
-    """Without a code it may be either."""
+    """Without a code, both causes are named."""
     told = refusal({"error": "invalid request signature"}, status=status)
     assert "the API key or its secret is wrong, or the key's role does not allow this" in told
 
@@ -226,7 +226,7 @@ def test_bad_credentials_or_denied(status: int) -> None:
     ("clock", "words"), [(900.0, "900 s behind"), (-900.0, "900 s ahead of"), (61.0, "s behind")]
 )
 def test_clock_skew(clock: float, words: str) -> None:
-    """The answer's own date against this machine's."""
+    """The Date header shows by how much this machine's clock is wrong."""
     told = refusal({"error": "request expired"}, clock)
     assert words in told
     assert "signatures are valid for 600 s" in told
@@ -235,7 +235,7 @@ def test_clock_skew(clock: float, words: str) -> None:
 
 @pytest.mark.parametrize("date", ["yesterday", ""])
 def test_odd_date_is_no_obstacle(date: str) -> None:
-    """Then nothing is said of clocks."""
+    """An invalid Date header is ignored."""
     assert "clock" not in str(error_of(answer(403, {"error": "no"}, date=date)))
 
 
@@ -243,7 +243,7 @@ def test_odd_date_is_no_obstacle(date: str) -> None:
 
 
 def test_rate_limit() -> None:
-    """A 429 and its retry-after; no quota headers are documented."""
+    """A 429 is recognised with its retry-after."""
     news = SPEAKS.rate_limit(answer(429, {}, retry_after="7"), WALL)
     assert (news.limited, news.retry_after, news.limit) == (True, 7.0, None)
     assert error_of(answer(429, {}, retry_after="7")).retry_after == 7.0
@@ -255,7 +255,7 @@ def test_rate_limit() -> None:
 
 
 def test_echoed_secrets_are_masked() -> None:
-    """The API secret, a signature, a Hugging Face token whatever it looks like."""
+    """API secret, signatures and Hugging Face tokens are masked in messages."""
     sent = {"name": "m", "huggingface-token": "odd-token-777"}
     request = Request("POST", "/v2/ai/model", body=orjson.dumps(sent))
     echo = f"{SECRET} signature=abc/+= odd-token-777 hf_abcdefgh123456"
@@ -265,17 +265,17 @@ def test_echoed_secrets_are_masked() -> None:
 
 
 def test_repr_holds_no_secret() -> None:
-    """Nor does any of its parts."""
+    """No repr shows the secret."""
     assert SECRET not in repr(SPEAKS) + repr(vars(SPEAKS))
 
 
 def test_long_message_is_cut() -> None:
-    """A gateway may send a novel."""
+    """Long error bodies are cut."""
     assert len(error_of(answer(500, {"error": "x" * 5000})).message) < 600
 
 
 @pytest.mark.parametrize("page", [DEPLOYMENTS, ONE])
 def test_error_names_the_request(page: str) -> None:
-    """Method and path; the query is not told."""
+    """The error names method and path, not the query."""
     error = error_of(answer(500, {"error": "e"}), Request("GET", page, (("k", "v"),)))
     assert str(error).startswith(f"GET {page}: 500")

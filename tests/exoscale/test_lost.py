@@ -1,4 +1,4 @@
-"""Answers that were lost, and answers that do not tell: looked for, never repeated on a guess."""
+"""Writes whose response was lost or lacks the id are recovered by reading."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -43,12 +43,12 @@ OVER = answer(200, operation("success", reference=None))
 
 
 def ago(seconds: float) -> str:
-    """A stamp of so long before now."""
+    """Return a timestamp this long before now."""
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
 
 def writes(network: FakeNetwork) -> list[str]:
-    """What was sent that is no GET."""
+    """Return the requests that are not a GET."""
     return [told for told in sent(network) if not told.startswith("GET")]
 
 
@@ -57,7 +57,7 @@ def writes(network: FakeNetwork) -> list[str]:
 
 @pytest.mark.parametrize("lost", LOST, ids=["reset", "5xx", "garbled"])
 async def test_lost_create_is_not_repeated(lost: Step) -> None:
-    """Names are not unique: those of that name and age are shown, older ones are not."""
+    """The create is not sent again; candidates have its name and age."""
     rows = (
         a_row(created_at=YOUNG),
         a_row(id="old", created_at=OLD),
@@ -71,7 +71,7 @@ async def test_lost_create_is_not_repeated(lost: Step) -> None:
 
 
 async def test_lost_create_and_nothing_to_see() -> None:
-    """Where the list fails too, that is told; the doubt remains."""
+    """If the list fails too, the outcome is unknown, without candidates."""
     async with scripted(RESET, *[problem(500)] * 12) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="could not be read either") as caught:
             await client.deployments.create(a_spec())
@@ -80,7 +80,7 @@ async def test_lost_create_and_nothing_to_see() -> None:
 
 
 async def test_create_that_was_never_sent() -> None:
-    """No connection, no doubt: it is repeated, and at last told as that."""
+    """A create without a connection is sent again, then raises `ConnectError`."""
     async with scripted(*[ConnectError("no connection")] * 4) as (client, network):
         with pytest.raises(ConnectError):
             await client.deployments.create(a_spec())
@@ -88,7 +88,7 @@ async def test_create_that_was_never_sent() -> None:
 
 
 async def test_cancelled_create_tells_what_may_be_left(caplog: pytest.LogCaptureFixture) -> None:
-    """Name and zone, in the log and on the error."""
+    """Log and error of a cancelled create name the deployment and the zone."""
     async with scripted(answer(200, operation())) as (client, _):
         create = asyncio.ensure_future(client.deployments.create(a_spec()))
         await asyncio.sleep(0.001)
@@ -102,7 +102,7 @@ async def test_cancelled_create_tells_what_may_be_left(caplog: pytest.LogCapture
 
 
 async def test_reference_comes_later() -> None:
-    """The operation is asked until it tells what it makes."""
+    """The operation is read until it names its resource."""
     async with scripted(BARE, BARE, listed(), answer(200, operation())) as (client, network):
         change = await client.deployments.create(a_spec())
     assert (change.id, change.adopted) == (ID, False)
@@ -110,7 +110,7 @@ async def test_reference_comes_later() -> None:
 
 
 async def test_reference_is_looked_for_again_after_a_hiccup() -> None:
-    """A look that fails is no answer."""
+    """A failed read of the operation is repeated."""
     hiccup = [problem(500)] * 4
     async with scripted(BARE, *hiccup, listed(), answer(200, operation())) as (client, network):
         assert (await client.deployments.create(a_spec())).id == ID
@@ -119,7 +119,7 @@ async def test_reference_is_looked_for_again_after_a_hiccup() -> None:
 
 @pytest.mark.parametrize("first", [BARE, OVER], ids=["pending", "over"])
 async def test_reference_never_comes(first: Step) -> None:
-    """When the operation has succeeded, the only one that was made since is it, and said so."""
+    """After a successful operation, the only deployment created since is adopted."""
     rows = a_row(id="old", created_at=OLD), a_row(created_at=ago(-1))
     async with scripted(first, OVER, listed(*rows)) as (client, network):
         change = await client.deployments.create(a_spec())
@@ -149,7 +149,7 @@ async def test_reference_never_comes(first: Step) -> None:
 async def test_reference_never_comes_and_it_may_be_a_stranger_s(
     operation_now: Response, rows: list[dict[str, Any]]
 ) -> None:
-    """In doubt nothing is taken: what is taken may be deleted later. All that may be it is told."""
+    """In doubt nothing is adopted; all possible matches are candidates."""
     stamps = {EARLIER: ago(60)}
     rows = [row | {"created-at": stamps.get(row["created-at"], row["created-at"])} for row in rows]
     async with scripted(BARE, *[operation_now, listed(*rows)] * 3) as (client, network):
@@ -162,7 +162,7 @@ async def test_reference_never_comes_and_it_may_be_a_stranger_s(
 
 
 async def test_made_while_the_create_still_waited_for_its_turn() -> None:
-    """Somebody else's: ours was sent only when the budget let it through."""
+    """A deployment created before the request was sent is not adopted."""
     budget = RequestBudget(per_minute=4, reserve=0.0)
     rows = listed(a_row(created_at=ago(-50)))
     steps: list[Step] = [*[READY] * 4, OVER, *[OVER, rows] * 3]
@@ -176,7 +176,7 @@ async def test_made_while_the_create_still_waited_for_its_turn() -> None:
 
 
 async def test_operation_without_an_id() -> None:
-    """There is nothing to ask, and so no end of it to see."""
+    """Without an operation id nothing is adopted."""
     async with scripted(answer(200, {}), *[listed(a_row(created_at=YOUNG))] * 3) as (client, net):
         with pytest.raises(OutcomeUnknownError):
             await client.deployments.create(a_spec())
@@ -185,7 +185,7 @@ async def test_operation_without_an_id() -> None:
 
 @pytest.mark.parametrize("reads", [[], [BARE], [BARE, BARE, listed(), BARE, listed()]])
 async def test_create_that_fails_without_a_reference(reads: list[Step]) -> None:
-    """There is nothing to wait for: the failure is told as soon as it is known."""
+    """A failed operation without a reference raises at once."""
     failed = operation("failure", reference=None, reason="unavailable", message="no GPU left")
     async with scripted(*reads, answer(200, failed)) as (client, _):
         with pytest.raises(DeploymentFailedError, match="unavailable: no GPU left"):
@@ -200,7 +200,7 @@ async def test_create_that_fails_without_a_reference(reads: list[Step]) -> None:
     "seen", [a_deployment("scaling"), a_deployment(replicas=2)], ids=["under way", "done"]
 )
 async def test_lost_scale_that_was_accepted(lost: Step, seen: dict[str, Any]) -> None:
-    """A look shows that it was: the wait goes on without its operation."""
+    """A read shows that the scale was accepted; the wait continues without its operation."""
     after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     async with scripted(READY, lost, answer(200, seen), after) as (client, network):
         change = await client.deployments.scale(ID, 2)
@@ -210,7 +210,7 @@ async def test_lost_scale_that_was_accepted(lost: Step, seen: dict[str, Any]) ->
 
 
 async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
-    """It sets a value, so that twice is once; and nothing has changed since the first."""
+    """A scale is sent again if nothing has changed."""
     steps: list[Step] = [READY, RESET, READY, answer(200, operation("success"))]
     after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     async with scripted(*steps, after) as (client, network):
@@ -220,14 +220,14 @@ async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
 
 
 async def test_lost_scale_to_what_it_was_is_not_taken_for_done() -> None:
-    """What showed before proves nothing: it is sent again."""
+    """A value that was shown before does not prove that the scale was accepted."""
     async with scripted(READY, RESET, READY, answer(200, operation())) as (client, network):
         assert (await client.deployments.scale(ID, 1)).adopted is False
     assert writes(network) == [f"POST {ONE}/scale"] * 2
 
 
 async def test_lost_scale_whose_repeat_finds_it_busy() -> None:
-    """Nothing was under way before the first: it is the first that is."""
+    """A 409 to the second request shows that the first was accepted."""
     after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     busy = [problem(409)] * 4
     async with scripted(READY, RESET, READY, *busy, after) as (client, network):
@@ -248,7 +248,7 @@ async def test_lost_scale_whose_repeat_finds_it_busy() -> None:
     ids=["changed", "refused", "gone", "lost again", "unreadable"],
 )
 async def test_lost_scale_that_cannot_be_settled(steps: list[Step]) -> None:
-    """The doubt is told, with what there is; nothing is repeated over somebody else's change."""
+    """The outcome is unknown, and another client's change is not overwritten."""
     async with scripted(READY, RESET, *steps) as (client, network):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.deployments.scale(ID, 2)
@@ -260,7 +260,7 @@ async def test_lost_scale_that_cannot_be_settled(steps: list[Step]) -> None:
 
 
 async def test_lost_delete_is_asked_again() -> None:
-    """Deleting twice does no harm; and a 404 is then our own doing."""
+    """A lost delete is sent again; a 404 then means that the first succeeded."""
     async with scripted(RESET, problem(404)) as (client, network):
         change = await client.deployments.delete(ID)
         await change.wait(timeout=0)
@@ -269,7 +269,7 @@ async def test_lost_delete_is_asked_again() -> None:
 
 
 async def test_lost_delete_that_is_under_way() -> None:
-    """Busy, with nothing in its state: only a deletion is like that."""
+    """A busy deployment whose state shows no work is being deleted."""
     steps: list[Step] = [RESET, *[problem(409)] * 3, READY, READY, problem(404)]
     async with scripted(*steps) as (client, network):
         change = await client.deployments.delete(ID)
@@ -278,13 +278,13 @@ async def test_lost_delete_that_is_under_way() -> None:
 
 
 async def test_lost_delete_of_what_went_meanwhile() -> None:
-    """Gone is gone."""
+    """A 404 after a lost delete settles it."""
     async with scripted(RESET, *[problem(409)] * 3, problem(404), problem(404)) as (client, _):
         await (await client.deployments.delete(ID)).wait()
 
 
 async def test_lost_delete_of_what_does_something_else() -> None:
-    """It scales: whether it will go is not known, and must not be believed."""
+    """A deployment that is scaling is not taken as being deleted."""
     busy = answer(200, a_deployment("scaling"))
     async with scripted(RESET, *[problem(409)] * 3, busy) as (client, _):
         with pytest.raises(ConflictError):
@@ -292,7 +292,7 @@ async def test_lost_delete_of_what_does_something_else() -> None:
 
 
 async def test_gateway_s_page_instead_of_the_look() -> None:
-    """Is no sign of anything."""
+    """A gateway's 404 does not show that a delete was accepted."""
     page = answer(404, "not found")
     async with scripted(RESET, *[problem(409)] * 3, page) as (client, _):
         with pytest.raises((ConflictError, NotFoundError)):
@@ -309,7 +309,7 @@ async def test_gateway_s_page_instead_of_the_look() -> None:
     ids=["listing", "asking the operation", "reading"],
 )
 async def test_client_closed_while_looking(verb: str, steps: list[Step], after_s: float) -> None:
-    """The closing is told as that; it is no answer to the look."""
+    """Closing the client during a recovery raises `ClientClosedError`."""
     async with scripted(*steps) as (client, network):
         api = client.deployments
         call = api.create(a_spec()) if verb == "create" else api.scale(ID, 2)

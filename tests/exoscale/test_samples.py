@@ -1,4 +1,4 @@
-"""Every JSON example of the vendor's reference page, a file each, decodes as expected.
+"""Each JSON example of the vendor's reference page decodes as expected.
 
 They are all of one operation: `PATCH /ai/deployment/{id}`.
 """
@@ -25,14 +25,14 @@ READ_BY_NAME = {"update_request", "update_curl", "update_200"}
 
 
 def test_every_sample_is_used() -> None:
-    """No file lies there unread, and none is missing from the index."""
+    """Every sample is used by a test and listed in the index."""
     files = {path.stem for path in SAMPLES.glob("*.json")} - {"index"}
     assert files == READ_BY_NAME | set(ERRORS)
     assert files == {name.removesuffix(".json") for name in sample("index")}
 
 
 def test_operation() -> None:
-    """All fields of it, the reference with its link too."""
+    """All fields of an operation are decoded."""
     assert CODEC.structure(sample("update_200"), Operation) == Operation(
         id="string",
         state="failure",
@@ -43,7 +43,7 @@ def test_operation() -> None:
 
 
 def test_failed_operation_tells_reason_and_message() -> None:
-    """The example's operation is a failed one."""
+    """A failed operation reports reason and message."""
     expectation = Expectation(action=Action.UPDATE, accepted_at=0.0)
     seen = observe_operation(CODEC.structure(sample("update_200"), Operation), expectation)
     assert (seen.phase, seen.documented) == (Phase.FAILED, True)
@@ -52,7 +52,7 @@ def test_failed_operation_tells_reason_and_message() -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_error(name: str) -> None:
-    """Of its status, with its text and no secret."""
+    """Each error has the class of its status, and its text."""
     status, kind = ERRORS[name]
     speaks = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
     error = speaks.error(Request("PATCH", ONE), answer(status, sample(name)), 0.0)
@@ -62,7 +62,7 @@ def test_error(name: str) -> None:
 
 
 def test_error_names_the_faults() -> None:
-    """With where they lie."""
+    """The message names the invalid fields."""
     speaks = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
     told = {**sample("error_400"), "errors": [{"path": "name", "detail": "too short"}]}
     error = speaks.error(Request("PATCH", ONE), answer(400, told), 0.0)
@@ -72,7 +72,7 @@ def test_error_names_the_faults() -> None:
 @VIRTUAL
 @pytest.mark.parametrize("name", ["update_request", "update_curl"])
 async def test_request_is_produced(name: str) -> None:
-    """The very body of the example, from the client's own call."""
+    """The client sends the body of the example."""
     given = sample(name)
     steps = answer(200, a_deployment()), answer(200, operation())
     async with scripted(*steps) as (client, network):

@@ -1,4 +1,4 @@
-"""Against the emulated API, by virtual time: whole lives, its ways to fail, and its zones."""
+"""Against the emulator on a virtual clock: lifecycles, failures and zones."""
 
 import asyncio
 import math
@@ -35,7 +35,7 @@ SPEC = {"name": "web", "model": {"name": MODEL}, "gpu-type": "gpua5000"}
 
 @asynccontextmanager
 async def living(**options: Any) -> AsyncIterator[tuple[Exoscale, World]]:
-    """A client in a world where a create takes ten minutes, with a model in Geneva."""
+    """Yield a client and a world where a create takes ten minutes, with a model in Geneva."""
     world = World(seed=0, lifecycle=TEN_MINUTES)
     # As the emulator has it: every zone under a prefix, which is signed with the rest.
     given = {"base_url": "http://127.0.0.1/zones/{zone}", **options}
@@ -47,12 +47,12 @@ async def living(**options: Any) -> AsyncIterator[tuple[Exoscale, World]]:
 
 
 def now() -> float:
-    """The loop's (virtual) time."""
+    """Return the loop's virtual time."""
     return asyncio.get_running_loop().time()
 
 
 async def test_whole_life() -> None:
-    """Fetched, created, updated, scaled to nothing and back, deleted: each proven."""
+    """Every write of a whole lifecycle settles."""
     async with living() as (client, world):
         model = await (await client.models.create("openai/gpt-oss-120b", "hf_token123")).wait()
         spec = {**SPEC, "model": {"id": model.id}, "replicas": 2, "gpu-count": 4}
@@ -79,7 +79,7 @@ async def test_whole_life() -> None:
 
 
 async def test_scale_to_what_it_is_settles_too() -> None:
-    """Nothing shows that anything happened but time: agreeing reads do, or the stamp."""
+    """A write without a visible effect settles by agreeing reads or the timestamp."""
     async with living() as (client, world):
         id = world.add_exoscale_deployment(replicas=3, created=1_700_000_000).id
         found = await (await client.deployments.scale(id, 3)).wait()
@@ -92,7 +92,7 @@ async def test_scale_to_what_it_is_settles_too() -> None:
 )
 @pytest.mark.parametrize("on", WRITES)
 async def test_failed_operation(kind: str, word: str, on: str) -> None:
-    """Told with reason and message, whatever the write was."""
+    """A failed operation reports reason and message for every write."""
     async with living() as (client, world):
         id = world.add_exoscale_deployment(model_name=MODEL).id
         world.fault(kind, on=on, message="the rack is on fire", reason="fault")
@@ -111,7 +111,7 @@ async def test_failed_operation(kind: str, word: str, on: str) -> None:
 
 
 async def test_operation_that_never_ends() -> None:
-    """The caller's timeout is the end of it, and the token goes on."""
+    """A wait ends at its timeout, and its token can be resumed."""
     async with living() as (client, world):
         world.fault("operation_stuck", on=POST)
         change = await client.deployments.create(SPEC)
@@ -122,7 +122,7 @@ async def test_operation_that_never_ends() -> None:
 
 
 async def test_create_without_a_reference() -> None:
-    """While its operation goes on nothing proves which one it made: it is shown, and not taken."""
+    """While the operation runs, a match is a candidate and not adopted."""
     async with living() as (client, world):
         world.fault("no_reference", on=POST)
         with pytest.raises(OutcomeUnknownError) as caught:
@@ -133,7 +133,7 @@ async def test_create_without_a_reference() -> None:
 
 
 async def test_no_capacity() -> None:
-    """412, at once, and nothing was made."""
+    """A 412 is raised at once, and nothing is created."""
     async with living() as (client, world):
         world.fault("no_capacity", on=POST)
         with pytest.raises(APIError, match="too few free GPUs") as caught:
@@ -142,7 +142,7 @@ async def test_no_capacity() -> None:
 
 
 async def test_model_that_is_not_ready() -> None:
-    """The API's own word about it."""
+    """The API's own error is raised."""
     async with living() as (client, world):
         world.add_exoscale_model(name="slow/model", state="downloading", settles_in=math.inf)
         with pytest.raises(APIError, match="is not ready"):
@@ -150,14 +150,14 @@ async def test_model_that_is_not_ready() -> None:
 
 
 async def test_gated_model_without_a_token() -> None:
-    """Its fetching fails, later."""
+    """A model that does not exist fails later, while it is downloaded."""
     async with living() as (client, _):
         with pytest.raises(DeploymentFailedError, match="state error"):
             await (await client.models.create("meta-llama/Llama-3-8B")).wait()
 
 
 async def test_model_in_use() -> None:
-    """Its users are named."""
+    """The error names the deployments that use the model."""
     async with living() as (client, world):
         deployment = world.add_exoscale_deployment(model_name=MODEL)
         (model,) = await client.models.find_all(MODEL)
@@ -166,7 +166,7 @@ async def test_model_in_use() -> None:
 
 
 async def test_old_names() -> None:
-    """Answers that say `status` are read as well."""
+    """Responses with `status` instead of `state` are accepted."""
     async with living() as (client, world):
         world.fault("old_names", times=1000)
         found = await (await client.deployments.create(SPEC)).wait()
@@ -174,7 +174,7 @@ async def test_old_names() -> None:
 
 
 async def test_two_at_once_on_one_deployment() -> None:
-    """The second is told that it is busy, or waits for its turn if told to."""
+    """The second write raises `ConflictError`, or waits up to `ready_timeout`."""
     async with living() as (client, world):
         id = world.add_exoscale_deployment(model_name=MODEL).id
         await client.deployments.scale(id, 2)
@@ -190,7 +190,7 @@ async def test_two_at_once_on_one_deployment() -> None:
 
 
 async def test_everything_is_zone_local() -> None:
-    """Model, deployment and operation of Vienna are not to be found in Geneva."""
+    """Resources and operations of Vienna are not found in Geneva."""
     async with living() as (client, world):
         world.add_exoscale_model(name=MODEL, zone=VIENNA)
         vienna = client.in_zone(VIENNA)
@@ -203,7 +203,7 @@ async def test_everything_is_zone_local() -> None:
 
 
 async def test_waits_in_two_zones_at_once() -> None:
-    """One poller, one budget; neither is asked for where the other is."""
+    """Two zones share poller and budget, and each is read from its own host."""
     async with living() as (client, world):
         world.add_exoscale_model(name=MODEL, zone=VIENNA)
         zones = client, client.in_zone(VIENNA)
@@ -215,7 +215,7 @@ async def test_waits_in_two_zones_at_once() -> None:
 
 
 async def test_delete_in_the_wrong_zone(caplog: pytest.LogCaptureFixture) -> None:
-    """It finds nothing, and the log says what that may mean."""
+    """A delete in the wrong zone is `already_gone`, and the log names the zone."""
     async with living() as (client, world):
         id = world.add_exoscale_deployment(zone=VIENNA).id
         assert (await client.deployments.delete(id)).already_gone
@@ -224,7 +224,7 @@ async def test_delete_in_the_wrong_zone(caplog: pytest.LogCaptureFixture) -> Non
 
 
 async def test_scan() -> None:
-    """All zones; what the vendor runs for all is left out."""
+    """A scan covers all zones and leaves public deployments out."""
     async with living() as (client, world):
         for zone in ("ch-gva-2", VIENNA):
             world.add_exoscale_deployment(name=zone, zone=zone, replicas=2, gpu_count=4)
@@ -238,7 +238,7 @@ async def test_scan() -> None:
 
 
 async def test_small_reads() -> None:
-    """What there is to choose from."""
+    """Zones, GPU families and engine arguments are returned."""
     async with living() as (client, _):
         assert "gpua5000" in {family.family for family in await client.instance_types()}
         assert {zone.name for zone in await client.zones()} >= {"ch-gva-2", VIENNA}
@@ -249,14 +249,14 @@ async def test_small_reads() -> None:
 
 
 async def test_wrong_secret() -> None:
-    """Signs what nobody believes."""
+    """A wrong secret raises an error that names the cause."""
     async with living(secret="n0t-the-secret") as (client, _):
         with pytest.raises(PermissionDeniedError, match="secret is wrong"):
             await client.deployments.find_all("web")
 
 
 async def test_wrong_zone_name() -> None:
-    """A zone that there is not: the answer's 404 hints at it."""
+    """An unknown zone raises an error with a hint."""
     async with living(zone="xx-nowhere-9") as (client, _):
         with pytest.raises(NotFoundError, match="xx-nowhere-9"):
             await client.deployments.find_all("web")
