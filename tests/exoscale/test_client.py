@@ -54,13 +54,13 @@ def test_missing_credential(monkeypatch: pytest.MonkeyPatch, missing: str) -> No
 
 
 @pytest.mark.parametrize("zone", ["", "CH-GVA-2", "ch gva", "x.evil.com/", "ch/../x", "{zone}", 5])
-def test_what_is_no_zone(zone: Any) -> None:
+def test_invalid_zone(zone: Any) -> None:
     """An invalid zone is rejected: it would become part of a host name."""
     with pytest.raises(InvalidInputError, match="Invalid zone"):
         Exoscale(KEY, SECRET, zone)
 
 
-def test_base_url_must_not_send_in_the_clear() -> None:
+def test_unencrypted_base_url_is_rejected() -> None:
     """Plain http is rejected: responses contain endpoint keys."""
     with pytest.raises(InvalidInputError, match="unencrypted"):
         Exoscale(KEY, SECRET, base_url="http://api-{zone}.exoscale.com")
@@ -96,7 +96,7 @@ async def test_in_zone_shares_the_session() -> None:
     assert [request.base for request in network.requests] == [GVA, VIE, GVA]
 
 
-async def test_each_zone_s_waits_stay_there() -> None:
+async def test_waits_are_local_to_their_zone() -> None:
     """The same id in two zones means two deployments."""
 
     def reply(request: Request) -> Response:
@@ -111,7 +111,7 @@ async def test_each_zone_s_waits_stay_there() -> None:
     assert [request.base for request in network.requests] == [VIE, GVA]
 
 
-async def test_operation_is_asked_where_the_write_was() -> None:
+async def test_operation_is_read_in_the_zone_of_the_write() -> None:
     """An operation is read from its own zone."""
     steps = answer(200, operation()), answer(200, operation("success")), answer(200, a_deployment())
     async with scripted(*steps) as (client, network):
@@ -119,7 +119,7 @@ async def test_operation_is_asked_where_the_write_was() -> None:
     assert {request.base for request in network.requests} == {VIE}
 
 
-async def test_base_url_may_hold_the_zone() -> None:
+async def test_base_url_may_contain_the_zone() -> None:
     """The zone may be in the path or in the host of the base URL."""
     base = "http://127.0.0.1:8080/zones/{zone}/"
     async with scripted(answer(200, a_deployment()), base_url=base) as (client, network):
@@ -136,7 +136,7 @@ async def test_base_url_of_one_zone() -> None:
         client.in_zone("at-vie-1")
 
 
-async def test_resume_in_another_zone_is_refused() -> None:
+async def test_resume_in_another_zone_is_rejected() -> None:
     """A token is resumed only in its own zone, where its operation is read first."""
     steps = answer(200, operation()), answer(200, operation("success")), answer(200, a_deployment())
     async with scripted(*steps) as (client, network):
@@ -148,7 +148,7 @@ async def test_resume_in_another_zone_is_refused() -> None:
     assert sent(network)[1:] == [f"GET /v2/operation/{OPERATION}", f"GET {DEPLOYMENTS}/{ID}"]
 
 
-async def test_watch_of_another_region_is_refused() -> None:
+async def test_watch_of_another_region_is_rejected() -> None:
     """Watching another zone is rejected."""
     async with scripted() as (client, _):
         with pytest.raises(InvalidInputError, match="in_zone"):
@@ -168,8 +168,8 @@ async def test_watch_of_the_zone() -> None:
 
 async def test_zones() -> None:
     """Zones are returned with names and endpoints."""
-    told = [{"name": "ch-gva-2", "api-endpoint": f"{GVA}/v2"}, {"name": "at-vie-1"}]
-    async with scripted(listed(*told, key="zones")) as (client, network):
+    zones = [{"name": "ch-gva-2", "api-endpoint": f"{GVA}/v2"}, {"name": "at-vie-1"}]
+    async with scripted(listed(*zones, key="zones")) as (client, network):
         assert [zone.name for zone in await client.zones()] == ["ch-gva-2", "at-vie-1"]
     assert sent(network) == ["GET /v2/zone"]
 
@@ -211,17 +211,17 @@ async def test_any_other_endpoint() -> None:
     ("status", "kind"), [(401, AuthenticationError), (403, PermissionDeniedError)]
 )
 async def test_bad_credentials(status: int, kind: type[Exception]) -> None:
-    """A 403 reports its likely causes and is not sent again."""
+    """A 401 or 403 reports its likely causes and is not sent again."""
     async with scripted(answer(status, {"error": "invalid signature"})) as (client, network):
         with pytest.raises(kind, match="the API key or its secret is wrong"):
             await client.deployments.get(ID)
     assert len(network.requests) == 1
 
 
-# --- many -------------------------------------------------------------------------------------
+# --- many waits -------------------------------------------------------------------------------------
 
 
-async def test_crowd_sweeps_the_list_and_reads_each_operation_at_its_end() -> None:
+async def test_many_waits_list_and_read_each_operation_at_its_end() -> None:
     """Forty waits send far fewer requests than forty waits polled one by one."""
     ids = [f"id-{n}" for n in range(40)]
     created = iter(ids)
@@ -245,15 +245,15 @@ async def test_crowd_sweeps_the_list_and_reads_each_operation_at_its_end() -> No
         changes = [await client.deployments.create(a_spec()) for _ in ids]
         report = await wait_all(changes, timeout=3600)
     assert len(report.succeeded) == 40
-    reads = Counter(told for told in sent(network) if "/operation/" in told)
+    reads = Counter(request for request in sent(network) if "/operation/" in request)
     assert len(reads) == 40
     # A handful may be followed by their operations.
     assert sum(count <= 2 for count in reads.values()) >= 30
     assert len(network.requests) < 40 * 8
 
 
-async def test_refused_list_row_without_id_ends_nothing() -> None:
-    """List rows without an id are ignored."""
+async def test_list_row_without_id() -> None:
+    """A list row without an id is returned with an empty id."""
     rows = listed({"name": "x", "state": "ready"}, a_row())
     async with scripted(rows, problem(404)) as (client, _):
         assert [row.id async for row in client.deployments.list()] == ["", ID]

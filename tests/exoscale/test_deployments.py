@@ -78,7 +78,7 @@ async def test_get_fills_the_id_in() -> None:
 
 
 @pytest.mark.parametrize("id", ["", " ", ".", ".."])
-async def test_ids_that_mean_another_path(id: str) -> None:
+async def test_ids_that_address_another_path(id: str) -> None:
     """Invalid ids are rejected before a request is sent."""
     async with scripted() as (client, network):
         with pytest.raises(InvalidInputError):
@@ -96,7 +96,7 @@ async def test_reveal_api_key() -> None:
     assert sent(network) == [f"{GET}/api-key"]
 
 
-async def test_no_key_to_reveal() -> None:
+async def test_response_without_a_key() -> None:
     """A response without a key raises `DecodeError`."""
     async with scripted(answer(200, {})) as (client, _):
         with pytest.raises(DecodeError, match="api-key"):
@@ -137,7 +137,7 @@ async def test_create_from_a_mapping() -> None:
     assert body(network.requests[0]) == raw
 
 
-async def test_operation_that_ended_already_is_not_asked_for() -> None:
+async def test_operation_that_ended_at_once_is_not_read() -> None:
     """An operation that succeeded at once is not read again."""
     async with scripted(SUCCESS, READY) as (client, network):
         await (await client.deployments.create(a_spec())).wait()
@@ -172,7 +172,7 @@ async def test_no_gpus() -> None:
     assert (caught.value.status, len(network.requests)) == (412, 1)
 
 
-async def test_bad_spec_is_not_sent() -> None:
+async def test_invalid_spec_is_not_sent() -> None:
     """An invalid spec is rejected before a request is sent."""
     async with scripted() as (client, network):
         with pytest.raises(InvalidInputError):
@@ -196,15 +196,15 @@ async def test_scale(replicas: int) -> None:
 
 
 async def test_ready_with_the_old_number_is_not_settled() -> None:
-    """A read from before the change does not settle it."""
+    """A deployment that is ready with the old number does not settle the change."""
     steps = READY, SUCCESS, *[READY] * 6, answer(200, a_deployment(replicas=2, updated_at=LATE))
     async with scripted(*steps) as (client, network):
         assert (await (await client.deployments.scale(ID, 2)).wait()).replicas == 2
     assert network.left == []
 
 
-async def test_somebody_else_scaled_after_us() -> None:
-    """A deployment that is ready with other values is reported as superseded."""
+async def test_scale_overridden_by_another_client() -> None:
+    """A deployment that is ready with other values raises `SupersededError`."""
     other = answer(200, a_deployment(replicas=5, updated_at=LATE))
     async with scripted(READY, SUCCESS, *[other] * 20) as (client, _):
         with pytest.raises(SupersededError):
@@ -212,7 +212,7 @@ async def test_somebody_else_scaled_after_us() -> None:
 
 
 @pytest.mark.parametrize("replicas", [-1, 1.5, True, "2", None])
-async def test_what_is_no_number_of_replicas(replicas: int) -> None:
+async def test_invalid_number_of_replicas(replicas: int) -> None:
     """An invalid number is rejected before a request is sent."""
     async with scripted() as (client, network):
         with pytest.raises(InvalidInputError, match="replicas"):
@@ -223,7 +223,7 @@ async def test_what_is_no_number_of_replicas(replicas: int) -> None:
 # --- update -----------------------------------------------------------------------------------
 
 
-async def test_update_sends_the_version_along() -> None:
+async def test_update_sends_the_running_version() -> None:
     """The running version is sent, because the API may reset an omitted one."""
     renamed = answer(200, a_deployment(name="new", updated_at=LATE))
     async with scripted(READY, PENDING, SUCCESS, renamed) as (client, network):
@@ -247,7 +247,7 @@ async def test_update_to_another_version() -> None:
     assert body(network.requests[1]) == {"inference-engine-version": "0.28.0"}
 
 
-async def test_resume_token_holds_no_argument() -> None:
+async def test_resume_token_contains_no_arguments() -> None:
     """Resume tokens contain a digest of the arguments, which may hold keys."""
     planted = "planted-PLANTED-99"
     parameters = ["--api-key", planted]
@@ -265,8 +265,8 @@ async def test_update_that_clears_the_parameters() -> None:
     async with scripted(READY, SUCCESS, cleared) as (client, network):
         change = await client.deployments.update(ID, inference_engine_parameters=[])
         assert (await change.wait()).inference_engine_parameters == ()
-    told = {**FULL, "inference-engine-parameters": []}
-    assert body(network.requests[1]) == told
+    expected = {**FULL, "inference-engine-parameters": []}
+    assert body(network.requests[1]) == expected
 
 
 async def test_nothing_to_update() -> None:
@@ -277,7 +277,7 @@ async def test_nothing_to_update() -> None:
     assert network.requests == []
 
 
-async def test_update_of_what_is_not_there() -> None:
+async def test_update_of_a_missing_deployment() -> None:
     """The read before the write raises `NotFoundError`; nothing is written."""
     async with scripted(problem(404)) as (client, network):
         with pytest.raises(NotFoundError, match="zone-local"):
@@ -288,7 +288,7 @@ async def test_update_of_what_is_not_there() -> None:
 # --- busy -------------------------------------------------------------------------------------
 
 
-async def test_busy_is_repeated_a_little() -> None:
+async def test_busy_write_is_sent_again() -> None:
     """A 409 was not processed, so a write is sent again a few times."""
     async with scripted(READY, problem(409), problem(409), PENDING) as (client, network):
         await client.deployments.scale(ID, 2)
@@ -303,7 +303,7 @@ async def test_busy_for_too_long() -> None:
     assert network.left == []
 
 
-async def test_busy_is_waited_for() -> None:
+async def test_busy_until_ready_timeout() -> None:
     """The write is prepared from a new read and sent again for `ready_timeout` seconds."""
     busy = [problem(409)] * 4
     async with scripted(READY, *busy, READY, *busy, READY, PENDING) as (client, network):
@@ -326,7 +326,7 @@ async def test_delete() -> None:
     assert isinstance(change.initial, Operation)
 
 
-async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+async def test_delete_of_a_missing_deployment(caplog: pytest.LogCaptureFixture) -> None:
     """A 404 settles the change, and the log names the zone."""
     async with scripted(problem(404)) as (client, _):
         change = await client.deployments.delete(ID)
@@ -335,7 +335,7 @@ async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> 
     assert "in another zone than ch-gva-2" in caplog.text
 
 
-async def test_delete_that_a_gateway_answers() -> None:
+async def test_delete_with_a_gateway_404() -> None:
     """A gateway's 404 does not settle a delete."""
     page = answer(404, "not found")
     async with scripted(*[page] * 4) as (client, _):
@@ -351,7 +351,7 @@ async def test_delete_whose_operation_fails() -> None:
             await (await client.deployments.delete(ID)).wait()
 
 
-async def test_delete_of_what_is_busy() -> None:
+async def test_delete_of_a_busy_deployment() -> None:
     """A 409 without a lost response before it raises `ConflictError`."""
     async with scripted(*[problem(409)] * 4, READY) as (client, _):
         with pytest.raises(ConflictError):

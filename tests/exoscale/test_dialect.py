@@ -24,24 +24,24 @@ from tests.fake_network import answer, plain
 
 WALL = 1_800_000_000.4
 BASE = "https://api-ch-gva-2.exoscale.com"
-SPEAKS = ExoscaleDialect(KEY, Secret(SECRET), BASE)
+DIALECT = ExoscaleDialect(KEY, Secret(SECRET), BASE)
 ASKED = Request("GET", ONE)
 SCALE = Request("POST", f"{ONE}/scale", body=b'{"replicas":9}')
 
 
 def error_of(response: Response, request: Request = ASKED) -> APIError:
     """Return the error of a response."""
-    return SPEAKS.error(request, response, WALL)
+    return DIALECT.error(request, response, WALL)
 
 
-# --- what goes out ---------------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------------
 
 
-def test_signature_is_of_what_is_sent_and_lasts_ten_minutes() -> None:
+def test_signature_covers_the_request() -> None:
     """The signature covers method, path, query and body, and is valid for ten minutes."""
     request = Request("PATCH", ONE, (("a", "b c"),), b'{"name":"x"}')
-    told = SPEAKS.headers(request, WALL)
-    assert told["Authorization"] == authorization(
+    headers = DIALECT.headers(request, WALL)
+    assert headers["Authorization"] == authorization(
         "PATCH",
         ONE,
         (("a", "b c"),),
@@ -50,12 +50,12 @@ def test_signature_is_of_what_is_sent_and_lasts_ten_minutes() -> None:
         key=KEY,
         secret=SECRET,
     )
-    assert told["Content-Type"] == told["Accept"] == "application/json"
+    assert headers["Content-Type"] == headers["Accept"] == "application/json"
 
 
-def test_each_attempt_is_signed_anew() -> None:
+def test_each_attempt_has_its_own_signature() -> None:
     """Each attempt has its own signature and expiry."""
-    first, second = SPEAKS.headers(ASKED, WALL), SPEAKS.headers(ASKED, WALL + 30)
+    first, second = DIALECT.headers(ASKED, WALL), DIALECT.headers(ASKED, WALL + 30)
     assert first["Authorization"] != second["Authorization"]
 
 
@@ -68,9 +68,9 @@ def test_each_attempt_is_signed_anew() -> None:
 )
 def test_prefix_of_the_base_url_is_signed(base: str, request_base: str | None) -> None:
     """The signed path includes the path of the base URL."""
-    speaks = ExoscaleDialect(KEY, Secret(SECRET), base)
-    told = speaks.headers(Request("GET", ONE, base=request_base), WALL)
-    assert told["Authorization"] == authorization(
+    dialect = ExoscaleDialect(KEY, Secret(SECRET), base)
+    headers = dialect.headers(Request("GET", ONE, base=request_base), WALL)
+    assert headers["Authorization"] == authorization(
         "GET",
         f"/zones/ch-gva-2{ONE}",
         (),
@@ -81,9 +81,9 @@ def test_prefix_of_the_base_url_is_signed(base: str, request_base: str | None) -
     )
 
 
-def test_zones_are_asked_unsigned() -> None:
+def test_zones_request_is_not_signed() -> None:
     """The request for zones is not signed, so that restricted keys may send it."""
-    assert "Authorization" not in SPEAKS.headers(Request("GET", "/v2/zone"), WALL)
+    assert "Authorization" not in DIALECT.headers(Request("GET", "/v2/zone"), WALL)
 
 
 # --- errors ----------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def test_class_by_status(status: int, kind: type[APIError]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "text"),
     [
         (
             {"type": "about:blank", "title": "Bad", "status": 400, "detail": "no name"},
@@ -134,12 +134,12 @@ def test_class_by_status(status: int, kind: type[APIError]) -> None:
         ({"errors": 5, "deployments": 5}, ""),
     ],
 )
-def test_shapes_of_bodies(body: Any, told: str) -> None:
+def test_error_body_shapes(body: Any, text: str) -> None:
     """Every shape of error body becomes one message."""
-    assert error_of(answer(400, body)).message == told
+    assert error_of(answer(400, body)).message == text
 
 
-def test_busy_is_asked_again_even_for_a_write() -> None:
+def test_conflict_may_be_sent_again() -> None:
     """A 409 was never processed, so even a write may be sent again."""
     error = error_of(answer(409, {"title": "Conflict", "detail": "busy"}), SCALE)
     assert (error.transient, error.never_processed) == (True, True)
@@ -153,7 +153,7 @@ def test_no_gpus_is_final() -> None:
     assert "too few free GPUs" in str(error)
 
 
-def test_model_in_use_tells_by_whom() -> None:
+def test_model_in_use_names_the_deployments() -> None:
     """The 412 of a model's delete names the deployments that use it."""
     error = error_of(
         answer(412, {"deployments": ["web", "batch"]}), Request("DELETE", "/v2/ai/model/m")
@@ -189,14 +189,14 @@ def test_api_404_is_final() -> None:
     assert error_of(answer(404, {"title": "Not Found", "detail": "none"})).transient is False
 
 
-def test_html_is_told_and_not_repeated() -> None:
+def test_html_is_not_quoted() -> None:
     """An HTML page is reported as such, without its content."""
     error = error_of(plain(502, "<html>Bad Gateway</html>"))
     assert "HTML page" in error.message
     assert "Bad Gateway" not in error.message
 
 
-def test_redirect_is_told() -> None:
+def test_redirect() -> None:
     """A redirect is not followed; the error names `base_url`."""
     assert "check base_url" in str(error_of(plain(301, "")))
 
@@ -211,15 +211,15 @@ def refusal(body: dict[str, Any], clock: float = 0.0, status: int = 403) -> str:
 
 def test_denied_operation() -> None:
     """The code `forbidden_operation` means that the key's role is too narrow."""
-    told = refusal({"code": "forbidden_operation", "error": "not allowed"})
-    assert "forbidden_operation: not allowed; the role of this API key does not allow it" in told
+    text = refusal({"code": "forbidden_operation", "error": "not allowed"})
+    assert "forbidden_operation: not allowed; the role of this API key does not allow it" in text
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_bad_credentials_or_denied(status: int) -> None:
     """Without a code, both causes are named."""
-    told = refusal({"error": "invalid request signature"}, status=status)
-    assert "the API key or its secret is wrong, or the key's role does not allow this" in told
+    text = refusal({"error": "invalid request signature"}, status=status)
+    assert "the API key or its secret is wrong, or the key's role does not allow this" in text
 
 
 @pytest.mark.parametrize(
@@ -227,14 +227,14 @@ def test_bad_credentials_or_denied(status: int) -> None:
 )
 def test_clock_skew(clock: float, words: str) -> None:
     """The Date header shows by how much this machine's clock is wrong."""
-    told = refusal({"error": "request expired"}, clock)
-    assert words in told
-    assert "signatures are valid for 600 s" in told
-    assert "secret is wrong" not in told
+    text = refusal({"error": "request expired"}, clock)
+    assert words in text
+    assert "signatures are valid for 600 s" in text
+    assert "secret is wrong" not in text
 
 
 @pytest.mark.parametrize("date", ["yesterday", ""])
-def test_odd_date_is_no_obstacle(date: str) -> None:
+def test_invalid_date_is_ignored(date: str) -> None:
     """An invalid Date header is ignored."""
     assert "clock" not in str(error_of(answer(403, {"error": "no"}, date=date)))
 
@@ -244,11 +244,11 @@ def test_odd_date_is_no_obstacle(date: str) -> None:
 
 def test_rate_limit() -> None:
     """A 429 is recognised with its retry-after."""
-    news = SPEAKS.rate_limit(answer(429, {}, retry_after="7"), WALL)
-    assert (news.limited, news.retry_after, news.limit) == (True, 7.0, None)
+    limit = DIALECT.rate_limit(answer(429, {}, retry_after="7"), WALL)
+    assert (limit.limited, limit.retry_after, limit.limit) == (True, 7.0, None)
     assert error_of(answer(429, {}, retry_after="7")).retry_after == 7.0
-    assert SPEAKS.rate_limit(answer(200, {}), WALL).limited is False
-    assert SPEAKS.rate_limit(answer(429, {}, retry_after="soon"), WALL).retry_after is None
+    assert DIALECT.rate_limit(answer(200, {}), WALL).limited is False
+    assert DIALECT.rate_limit(answer(429, {}, retry_after="soon"), WALL).retry_after is None
 
 
 # --- secrets ----------------------------------------------------------------------------------
@@ -259,14 +259,14 @@ def test_echoed_secrets_are_masked() -> None:
     sent = {"name": "m", "huggingface-token": "odd-token-777"}
     request = Request("POST", "/v2/ai/model", body=orjson.dumps(sent))
     echo = f"{SECRET} signature=abc/+= odd-token-777 hf_abcdefgh123456"
-    told = str(error_of(answer(400, {"error": echo, "code": SECRET}), request))
+    text = str(error_of(answer(400, {"error": echo, "code": SECRET}), request))
     for secret in (SECRET, "abc/+", "odd-token", "hf_abc"):
-        assert secret not in told
+        assert secret not in text
 
 
 def test_repr_holds_no_secret() -> None:
     """No repr shows the secret."""
-    assert SECRET not in repr(SPEAKS) + repr(vars(SPEAKS))
+    assert SECRET not in repr(DIALECT) + repr(vars(DIALECT))
 
 
 def test_long_message_is_cut() -> None:

@@ -42,7 +42,7 @@ def test_unknown_state_is_pending(state: str) -> None:
     assert (seen.phase, seen.documented) == (Phase.WORKING, False)
 
 
-def test_failure_tells_the_details() -> None:
+def test_failure_details() -> None:
     """A failure names its details and where to find the log."""
     seen = observe(read(a_deployment("error", state_details="CUDA out of memory")), ANY)
     assert seen.reason is not None
@@ -53,24 +53,24 @@ def test_failure_tells_the_details() -> None:
 
 
 @pytest.mark.parametrize("url", [None, ""])
-def test_ready_without_an_address_is_not_usable_yet(url: str | None) -> None:
+def test_ready_without_a_url_is_not_complete(url: str | None) -> None:
     """A ready deployment without a URL is not complete."""
     seen = observe(read(a_row(deployment_url=url)), ANY)
     assert (seen.complete, seen.reason) == (False, "it has no deployment-url yet")
 
 
-def test_scaled_to_zero_needs_no_address() -> None:
+def test_zero_replicas_need_no_url() -> None:
     """With 0 replicas no URL is required."""
     assert observe(read(a_row(deployment_url=None, replicas=0)), ANY).complete is True
 
 
-def test_full_and_light() -> None:
+def test_only_full_responses_have_the_spec() -> None:
     """Only a full response has the spec."""
     assert observe(read(a_deployment()), ANY).has_spec is True
     assert observe(read(a_row()), ANY).has_spec is False
 
 
-# --- is it what was sent? ---------------------------------------------------------------------
+# --- comparison with what was sent ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,15 @@ def test_differs(raw: dict[str, Any], sent: dict[str, Any], expected: bool | Non
 
 
 @pytest.mark.parametrize(("replicas", "as_sent"), [(1, False), (3, True), (None, None)])
-def test_sight_compares_with_what_was_sent(replicas: int | None, as_sent: bool | None) -> None:
+def test_observation_compares_with_what_was_sent(
+    replicas: int | None, as_sent: bool | None
+) -> None:
     """A stale read does not match what was sent."""
     expectation = update_expectation(read(a_row()), {"replicas": 3}, 5.0)
     assert observe(read(a_row(replicas=replicas)), expectation).matches_sent is as_sent
 
 
-def test_update_case_knows_the_time_before() -> None:
+def test_update_expectation_records_the_state_before() -> None:
     """The expectation records the deployment's version and phase, and whether it differed."""
     before = read(a_deployment("error"))
     expectation = update_expectation(before, {"replicas": 3}, 5.0)
@@ -128,7 +130,7 @@ def test_update_case_knows_the_time_before() -> None:
     assert update_expectation(read({}), {"replicas": 1}, 5.0).differed_before is None
 
 
-def test_update_case_holds_no_argument() -> None:
+def test_update_expectation_contains_no_arguments() -> None:
     """Arguments are stored as a digest, and still compared."""
     sent = {"inference-engine-parameters": ["--api-key", PLANTED], "name": "web"}
     expectation = update_expectation(read(a_deployment()), sent, 5.0)
@@ -140,7 +142,7 @@ def test_update_case_holds_no_argument() -> None:
     assert update_expectation(there, sent, 5.0).differed_before is False
 
 
-def test_case_of_an_older_token() -> None:
+def test_expectation_of_an_older_token() -> None:
     """Tokens with plain arguments are still accepted."""
     text = '{"inference-engine-parameters":["--x","1"]}'
     expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent=text)
@@ -151,7 +153,7 @@ def test_case_of_an_older_token() -> None:
     )
 
 
-def test_create_case_asks_for_no_comparison() -> None:
+def test_create_expectation_compares_nothing() -> None:
     """A create does not compare values."""
     expectation = create_expectation(5.0)
     assert (
@@ -188,14 +190,14 @@ def test_operation(state: str, phase: Phase, known: bool) -> None:
     assert seen.reason == (failed if phase is Phase.FAILED else None)
 
 
-def test_operation_that_fails_in_silence() -> None:
+def test_operation_that_fails_without_a_reason() -> None:
     """An operation may fail without reason and message."""
     seen = observe_operation(Operation("op-1", "failure"), ANY)
     assert seen.reason == "op-1 ended in failure: the API returned no reason"
 
 
 @pytest.mark.parametrize("token", ["hf_" + "Ab1" * 11, "api_org_" + "Ab1" * 11])
-def test_failure_echoes_no_token(token: str) -> None:
+def test_failure_masks_tokens(token: str) -> None:
     """Tokens in a message are masked."""
     operation = Operation("op-1", "failure", f"bad {token}", f"401 for {token}!")
     seen = observe_operation(operation, ANY)
@@ -224,7 +226,7 @@ def test_model(state: str, phase: Phase) -> None:
 # --- rows -------------------------------------------------------------------------------------
 
 
-def test_glance_changes_with_what_matters() -> None:
+def test_row_key_changes_with_the_state() -> None:
     """The fingerprint changes with state, replicas, name, URL and timestamp."""
     row = a_row()
     id, stamp = row_key(row)
@@ -241,12 +243,12 @@ def test_glance_changes_with_what_matters() -> None:
 
 
 @pytest.mark.parametrize("row", [None, 5, [], {"id": None}, {"state": []}])
-def test_odd_row_is_nobody_s(row: Any) -> None:
+def test_malformed_row_has_no_key(row: Any) -> None:
     """A malformed row has no key and does not stop a sweep."""
     assert row_key(row)[0] == ""
 
 
-def test_place() -> None:
+def test_duration_key() -> None:
     """The duration key is zone and GPU family."""
     assert duration_key("ch-gva-2", read(a_row())) == ("ch-gva-2", "gpua5000")
     assert duration_key("ch-gva-2", read({})) == ("ch-gva-2", "")

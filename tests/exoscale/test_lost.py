@@ -49,14 +49,14 @@ def ago(seconds: float) -> str:
 
 def writes(network: FakeNetwork) -> list[str]:
     """Return the requests that are not a GET."""
-    return [told for told in sent(network) if not told.startswith("GET")]
+    return [request for request in sent(network) if not request.startswith("GET")]
 
 
 # --- create -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lost", LOST, ids=["reset", "5xx", "garbled"])
-async def test_lost_create_is_not_repeated(lost: Step) -> None:
+async def test_lost_create_is_not_sent_again(lost: Step) -> None:
     """The create is not sent again; candidates have its name and age."""
     rows = (
         a_row(created_at=YOUNG),
@@ -70,7 +70,7 @@ async def test_lost_create_is_not_repeated(lost: Step) -> None:
     assert sent(network) == [CREATE, *[LIST] * 3]
 
 
-async def test_lost_create_and_nothing_to_see() -> None:
+async def test_lost_create_and_failing_list() -> None:
     """If the list fails too, the outcome is unknown, without candidates."""
     async with scripted(RESET, *[problem(500)] * 12) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="could not be read either") as caught:
@@ -87,7 +87,7 @@ async def test_create_that_was_never_sent() -> None:
     assert writes(network) == [CREATE] * 4
 
 
-async def test_cancelled_create_tells_what_may_be_left(caplog: pytest.LogCaptureFixture) -> None:
+async def test_cancelled_create_notes_what_may_exist(caplog: pytest.LogCaptureFixture) -> None:
     """Log and error of a cancelled create name the deployment and the zone."""
     async with scripted(answer(200, operation())) as (client, _):
         create = asyncio.ensure_future(client.deployments.create(a_spec()))
@@ -95,10 +95,10 @@ async def test_cancelled_create_tells_what_may_be_left(caplog: pytest.LogCapture
         create.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await create
-    told = "".join(caught.value.__notes__)
-    assert "ch-gva-2" in told
-    assert "find_all('web')" in told
-    assert told in caplog.text
+    note = "".join(caught.value.__notes__)
+    assert "ch-gva-2" in note
+    assert "find_all('web')" in note
+    assert note in caplog.text
 
 
 async def test_reference_comes_later() -> None:
@@ -109,10 +109,10 @@ async def test_reference_comes_later() -> None:
     assert writes(network) == [CREATE]
 
 
-async def test_reference_is_looked_for_again_after_a_hiccup() -> None:
+async def test_reference_is_read_again_after_an_error() -> None:
     """A failed read of the operation is repeated."""
-    hiccup = [problem(500)] * 4
-    async with scripted(BARE, *hiccup, listed(), answer(200, operation())) as (client, network):
+    failing = [problem(500)] * 4
+    async with scripted(BARE, *failing, listed(), answer(200, operation())) as (client, network):
         assert (await client.deployments.create(a_spec())).id == ID
     assert network.left == []
 
@@ -146,7 +146,7 @@ async def test_reference_never_comes(first: Step) -> None:
         *("not over", "odd state"),
     ],
 )
-async def test_reference_never_comes_and_it_may_be_a_stranger_s(
+async def test_reference_never_comes_and_matches_are_in_doubt(
     operation_now: Response, rows: list[dict[str, Any]]
 ) -> None:
     """In doubt nothing is adopted; all possible matches are candidates."""
@@ -157,11 +157,11 @@ async def test_reference_never_comes_and_it_may_be_a_stranger_s(
             await client.deployments.create(a_spec())
     ids = [row["id"] or "" for row in rows]
     assert [found.id for found in caught.value.candidates] == ids
-    assert all(told in str(caught.value) for told in (OPERATION, *ids))
+    assert all(part in str(caught.value) for part in (OPERATION, *ids))
     assert (writes(network), network.left) == ([CREATE], [])
 
 
-async def test_made_while_the_create_still_waited_for_its_turn() -> None:
+async def test_match_created_before_the_request_was_sent() -> None:
     """A deployment created before the request was sent is not adopted."""
     budget = RequestBudget(per_minute=4, reserve=0.0)
     rows = listed(a_row(created_at=ago(-50)))
@@ -209,7 +209,7 @@ async def test_lost_scale_that_was_accepted(lost: Step, seen: dict[str, Any]) ->
     assert writes(network) == [f"POST {ONE}/scale"]
 
 
-async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
+async def test_lost_scale_without_effect_is_sent_again() -> None:
     """A scale is sent again if nothing has changed."""
     steps: list[Step] = [READY, RESET, READY, answer(200, operation("success"))]
     after = answer(200, a_deployment(replicas=2, updated_at=LATE))
@@ -219,14 +219,14 @@ async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
     assert writes(network) == [f"POST {ONE}/scale"] * 2
 
 
-async def test_lost_scale_to_what_it_was_is_not_taken_for_done() -> None:
+async def test_lost_scale_to_the_same_number_is_sent_again() -> None:
     """A value that was shown before does not prove that the scale was accepted."""
     async with scripted(READY, RESET, READY, answer(200, operation())) as (client, network):
         assert (await client.deployments.scale(ID, 1)).adopted is False
     assert writes(network) == [f"POST {ONE}/scale"] * 2
 
 
-async def test_lost_scale_whose_repeat_finds_it_busy() -> None:
+async def test_lost_scale_whose_repeat_conflicts() -> None:
     """A 409 to the second request shows that the first was accepted."""
     after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     busy = [problem(409)] * 4
@@ -259,7 +259,7 @@ async def test_lost_scale_that_cannot_be_settled(steps: list[Step]) -> None:
 # --- delete -----------------------------------------------------------------------------------
 
 
-async def test_lost_delete_is_asked_again() -> None:
+async def test_lost_delete_is_sent_again() -> None:
     """A lost delete is sent again; a 404 then means that the first succeeded."""
     async with scripted(RESET, problem(404)) as (client, network):
         change = await client.deployments.delete(ID)
@@ -277,13 +277,13 @@ async def test_lost_delete_that_is_under_way() -> None:
     assert (change.outcome, network.left) == ("settled", [])
 
 
-async def test_lost_delete_of_what_went_meanwhile() -> None:
+async def test_lost_delete_of_a_deployment_that_is_gone() -> None:
     """A 404 after a lost delete settles it."""
     async with scripted(RESET, *[problem(409)] * 3, problem(404), problem(404)) as (client, _):
         await (await client.deployments.delete(ID)).wait()
 
 
-async def test_lost_delete_of_what_does_something_else() -> None:
+async def test_lost_delete_of_a_deployment_that_is_scaling() -> None:
     """A deployment that is scaling is not taken as being deleted."""
     busy = answer(200, a_deployment("scaling"))
     async with scripted(RESET, *[problem(409)] * 3, busy) as (client, _):
@@ -291,7 +291,7 @@ async def test_lost_delete_of_what_does_something_else() -> None:
             await client.deployments.delete(ID)
 
 
-async def test_gateway_s_page_instead_of_the_look() -> None:
+async def test_lost_delete_and_a_gateway_404() -> None:
     """A gateway's 404 does not show that a delete was accepted."""
     page = answer(404, "not found")
     async with scripted(RESET, *[problem(409)] * 3, page) as (client, _):
@@ -308,7 +308,7 @@ async def test_gateway_s_page_instead_of_the_look() -> None:
     ],
     ids=["listing", "asking the operation", "reading"],
 )
-async def test_client_closed_while_looking(verb: str, steps: list[Step], after_s: float) -> None:
+async def test_client_closed_during_recovery(verb: str, steps: list[Step], after_s: float) -> None:
     """Closing the client during a recovery raises `ClientClosedError`."""
     async with scripted(*steps) as (client, network):
         api = client.deployments

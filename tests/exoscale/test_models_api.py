@@ -62,8 +62,8 @@ async def test_create_with_a_token(token: str | Secret, caplog: pytest.LogCaptur
         with pytest.raises(APIError) as caught:
             await client.models.create(MODEL, huggingface_token=token)
     assert body(network.requests[0]) == {"name": MODEL, "huggingface-token": TOKEN}
-    told = f"{change!r}{vars(change)}{change.resume_token}{caught.value!r}{caught.value}"
-    assert TOKEN not in told + repr(vars(caught.value)) + caplog.text
+    texts = f"{change!r}{vars(change)}{change.resume_token}{caught.value!r}{caught.value}"
+    assert TOKEN not in texts + repr(vars(caught.value)) + caplog.text
 
 
 async def test_failure_that_echoes_the_token(caplog: pytest.LogCaptureFixture) -> None:
@@ -74,8 +74,8 @@ async def test_failure_that_echoes_the_token(caplog: pytest.LogCaptureFixture) -
         change = await client.models.create(MODEL, huggingface_token=TOKEN)
         with pytest.raises(DeploymentFailedError, match=r"the hub refused \*+") as caught:
             await change.wait()
-    told = f"{caught.value}{vars(caught.value)}{change.history}{change.latest}"
-    assert TOKEN not in told + caplog.text
+    texts = f"{caught.value}{vars(caught.value)}{change.history}{change.latest}"
+    assert TOKEN not in texts + caplog.text
 
 
 async def test_create_that_fails() -> None:
@@ -85,7 +85,7 @@ async def test_create_that_fails() -> None:
             await (await c.models.create(MODEL)).wait()
 
 
-async def test_lost_create_is_not_repeated() -> None:
+async def test_lost_create_is_not_sent_again() -> None:
     """The create is not sent again; models of that name are candidates."""
     young = a_model(**{"created-at": "2099-01-01T00:00:00Z"})
     lost = TransportError("reset")
@@ -122,7 +122,7 @@ async def test_delete_of_one_in_use() -> None:
     assert caught.value.status == 412
 
 
-async def test_capabilities_differ_from_those_of_deployments() -> None:
+async def test_capabilities() -> None:
     """Models do not show what was sent."""
     async with scripted() as (client, _):
         assert client.models.capabilities.shows_sent is False

@@ -42,7 +42,7 @@ def test_operation() -> None:
     )
 
 
-def test_failed_operation_tells_reason_and_message() -> None:
+def test_failed_operation_has_reason_and_message() -> None:
     """A failed operation reports reason and message."""
     expectation = Expectation(action=Action.UPDATE, accepted_at=0.0)
     seen = observe_operation(CODEC.structure(sample("update_200"), Operation), expectation)
@@ -54,18 +54,18 @@ def test_failed_operation_tells_reason_and_message() -> None:
 def test_error(name: str) -> None:
     """Each error has the class of its status, and its text."""
     status, kind = ERRORS[name]
-    speaks = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
-    error = speaks.error(Request("PATCH", ONE), answer(status, sample(name)), 0.0)
+    dialect = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
+    error = dialect.error(Request("PATCH", ONE), answer(status, sample(name)), 0.0)
     assert type(error) is kind
     assert "string" in error.message
     assert error.code == sample(name).get("code")
 
 
-def test_error_names_the_faults() -> None:
+def test_error_names_the_fields() -> None:
     """The message names the invalid fields."""
-    speaks = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
-    told = {**sample("error_400"), "errors": [{"path": "name", "detail": "too short"}]}
-    error = speaks.error(Request("PATCH", ONE), answer(400, told), 0.0)
+    dialect = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
+    problem = {**sample("error_400"), "errors": [{"path": "name", "detail": "too short"}]}
+    error = dialect.error(Request("PATCH", ONE), answer(400, problem), 0.0)
     assert "name: too short" in str(error)
 
 

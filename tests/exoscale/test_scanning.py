@@ -53,7 +53,7 @@ def test_row() -> None:
     )
 
 
-def test_row_of_what_tells_little() -> None:
+def test_row_with_missing_fields() -> None:
     """Unknown GPU counts are None."""
     row = row_of(read({"id": ID}), "ch-gva-2", "mine", Prices())
     assert (row.accelerators, row.models, row.hourly_cost) == (None, (), None)
@@ -68,7 +68,7 @@ async def test_scan_of_all_zones() -> None:
     assert len(network.requests) == 4
 
 
-async def test_zones_are_listed_at_once() -> None:
+async def test_zones_are_listed_concurrently() -> None:
     """Three zones take the time of one list."""
     async with scripted(*[fleet] * 10) as (client, network):
         network.latency_s = 10.0
@@ -87,21 +87,21 @@ async def test_details_come_from_the_zone_that_listed() -> None:
     assert {(zone_of(r), r.path.rpartition("/")[2]) for r in gets} == {(z, z) for z in ZONES[:2]}
 
 
-async def test_rows_without_an_id_are_all_there() -> None:
+async def test_rows_without_an_id_are_counted() -> None:
     """Rows without an id are counted, but not read in full."""
     rows = [a_row(id=None, name=f"web-{n}") for n in range(3)]
     steps = listed(*rows, a_row(), a_row()), answer(200, a_deployment("scaling"))
     async with scripted(*steps) as (client, network):
-        told: list[ScanProgress] = []
-        found = await scan(client, regions=ZONES[:1], details=True, on_progress=told.append)
+        reports: list[ScanProgress] = []
+        found = await scan(client, regions=ZONES[:1], details=True, on_progress=reports.append)
     assert [row.name for row in found] == ["web-0", "web-1", "web-2", "web"]
     assert [row.status for row in found] == [*["ready"] * 3, "scaling"]
     assert (found.errors, len(network.requests)) == ((), 2)
-    assert {news.total for news in told if news.what == "details"} == {1}
+    assert {report.total for report in reports if report.what == "details"} == {1}
 
 
 @pytest.mark.parametrize("zone", ["", "X"])
-async def test_odd_region(zone: str) -> None:
+async def test_invalid_region(zone: str) -> None:
     """A failure is reported in the result, not raised."""
     async with scripted(*[fleet] * 3) as (client, _):
         inventory = await scan(client, regions=[zone or "Y"])

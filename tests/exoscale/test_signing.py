@@ -61,8 +61,8 @@ def test_published_vectors(
 
 def test_header_names_its_parts_in_order() -> None:
     """The header has credential, query names (if any), expiry and signature, without spaces."""
-    told = sign("GET", "/v2/zone", (("k2", "v2"), ("k1", "v1")))
-    scheme, parts = told.split(" ")
+    header = sign("GET", "/v2/zone", (("k2", "v2"), ("k1", "v1")))
+    scheme, parts = header.split(" ")
     assert scheme == "EXO2-HMAC-SHA256"
     assert [part.split("=")[0] for part in parts.split(",")] == [
         "credential",
@@ -81,7 +81,7 @@ def test_order_of_the_query_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("params", [(("k", ""),), (("k", "1"), ("k", "2")), (("", "v"),)])
-def test_what_signers_disagree_on_is_refused(params: tuple[tuple[str, str], ...]) -> None:
+def test_blank_and_repeated_parameters_are_rejected(params: tuple[tuple[str, str], ...]) -> None:
     """Blank and repeated parameters are rejected: the vendor's signers disagree on them."""
     with pytest.raises(InvalidInputError, match="cannot be signed"):
         sign("GET", "/v2/zone", params)
@@ -118,6 +118,6 @@ def test_agrees_with_the_reference_implementation(
     url = f"https://api-ch-gva-2.exoscale.com{path}"
     url = f"{url}?{urlencode(query)}" if query else url
     theirs = SimpleNamespace(method=method, url=url, body=body, headers={})
-    ExoscaleV2Auth(key, secret)._sign_request(theirs, expires)  # noqa: SLF001 - told the time
+    ExoscaleV2Auth(key, secret)._sign_request(theirs, expires)  # noqa: SLF001 - sets the time
     ours = authorization(method, path, query.items(), body, expires=expires, key=key, secret=secret)
     assert ours == theirs.headers["Authorization"]

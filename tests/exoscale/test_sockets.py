@@ -89,7 +89,7 @@ async def test_wrong_secret(emu: Emulator) -> None:
             await client.deployments.get("x")
 
 
-async def test_clock_that_is_wrong(emu: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_wrong_clock(emu: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong clock is reported from the Date header."""
     real = time.time
     async with connected(emu) as client:
