@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source (design.md 2), and what each room must not know."""
+"""The layers of docs/architecture.md, read from the source, and what each must not use."""
 
 import ast
 import os
@@ -245,9 +245,20 @@ def test_wall_clocks_are_read_in_one_place(path: Path) -> None:
     ids=name,
 )
 def test_emulator_s_world_is_pure(path: Path) -> None:
-    """It is told the time, and owns neither loop nor socket."""
+    """Time is an argument; there is no event loop, socket or thread."""
     roots = {dotted.split(".")[0] for dotted in imports(path)}
     assert not roots & {"time", "asyncio", "anyio", "aiohttp", "socket", "threading"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in FILES if room(p) == "emulator" and p.parent.name in {"cloud", *PROVIDERS}],
+    ids=name,
+)
+def test_emulated_vendors_share_only_the_cloud_folder(path: Path) -> None:
+    """`cloud` imports no vendor, and no vendor another; `world` combines them."""
+    parts = [dotted.split(".") for dotted in imports(path) if is_ours(dotted)]
+    assert {found[2] for found in parts} <= {"cloud", path.parent.name}
 
 
 def _code_words(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""The door and what stands behind it: names, docstrings, signatures, defaults (design.md 3)."""
+"""The door and what stands behind it: names, docstrings, signatures, defaults."""
 
 import inspect
 import json

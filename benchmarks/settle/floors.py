@@ -2,9 +2,10 @@
 
 Keller: the law of the durations is known, the moments of the polls are fixed beforehand, every
 page gets K = requests / pages polls, all waits begin together. The least mean delay is
-(integral of sqrt f)^2 / (2 K): for a log-normal law 2 sqrt(2 pi) sigma E[T] / (2 K) (waiting.md
-1.1). All requests count, confirming GETs too, and none is saved after a page's last settle: a
-policy that stops there can look better than the bound by what it saved.
+(integral of sqrt f)^2 / (2 K): for a log-normal law 2 sqrt(2 pi) sigma E[T] / (2 K) (Keller 1974,
+https://doi.org/10.1287/mnsc.21.3.256). All requests count, confirming GETs too, and none is saved
+after a page's last settle: a policy that stops there can look better than the bound by what it
+saved.
 
 Clairvoyant pages: knows every settle, places each page's K polls best (dynamic programme), no rate
 windows. Clairvoyant ids: one GET each, at its settle, as the windows let it.

@@ -10,7 +10,7 @@ per-id smithy  GET each id after random(2, min(120, 2 * 2^k)) s (AWS)
 even list      each page of 200 every max(5 s, what the hour's quota allows), evenly staggered;
                pages without pending waits are skipped
 naive list     all pages every 5 s until none is pending
-clairvoyant    one GET each, at its settle (floor (iii) of waiting.md)
+clairvoyant    one GET each, at its settle
 """
 
 import heapq

@@ -1,4 +1,4 @@
-"""The scenarios of waiting.md 1.8, each a coroutine that plays on a stage.
+"""The scenarios, each a coroutine that plays on a stage.
 
 A  n endpoints, all begun at second 0, re-attached after a restart. B  creates, 40 a minute.
 C  n updates, replicas stale by 0-20 s, 5 % done at once. C2 creates that call themselves active

@@ -1,25 +1,25 @@
 """Every error of the library, in one tree that branches on what a caller can do next.
 
     DIError
-    |-- InvalidInputError (ValueError)     nothing was sent: mend the input
-    |-- ClientClosedError                  the client is closed: enter a new one
-    |-- TransportError                     no answer: ask again, or look what became of it
-    |   |-- ConnectError                   surely never sent
+    |-- InvalidInputError (ValueError)     invalid input; no request was sent
+    |-- ClientClosedError                  the client is closed; create a new one
+    |-- TransportError                     no response; retry, or read what happened
+    |   |-- ConnectError                   the request was never sent
     |   |-- RequestTimeoutError (TimeoutError)
     |   `-- OutcomeUnknownError            a write may have happened; `.candidates`
-    |-- APIError                           an answer that says no
+    |-- APIError                           the API refused the request
     |   |-- BadRequestError 400            |-- NotFoundError 404
     |   |-- AuthenticationError 401        |-- ConflictError 409
     |   |-- PermissionDeniedError 403      |-- UnprocessableEntityError 422
     |   |-- RateLimitError 429             `-- ServerError 5xx
-    |-- DecodeError                        an answer that nobody can read
-    `-- WaitError                          the call worked, the work did not (or not yet)
+    |-- DecodeError                        unexpected response body
+    `-- WaitError                          the call succeeded, the change did not (yet)
         |-- WaitTimeoutError (TimeoutError)
         |-- DeploymentFailedError          |-- SupersededError
         |-- ResourceVanishedError          `-- WaitRefusedError
 
-Rules of this file: messages never hold a secret; retry asks `transient` and `never_processed`
-and nothing else; all of it survives a pickle round trip.
+Rules of this module: messages never contain a secret; retries depend only on `transient` and
+`never_processed`; every error survives a pickle round trip.
 """
 
 from typing import Any
@@ -53,12 +53,12 @@ __all__ = [
 
 
 class DIError(Exception):
-    """The root: catches everything that this library raises on its own account."""
+    """Base class of every error that this library raises."""
 
     transient = False
-    """Asking again later may well succeed."""
+    """Trying again later may succeed."""
     never_processed = False
-    """The provider surely did nothing, so even a write may be repeated."""
+    """The provider did not process the request, so even a write may be sent again."""
 
     def __init__(self, message: str = "", **details: Any) -> None:
         super().__init__(message)
@@ -82,7 +82,7 @@ def _rebuild(
 
 
 class InvalidInputError(DIError, ValueError):
-    """What was given cannot be sent; `.problems` lists `path: rule` for each fault found."""
+    """The input is invalid; `.problems` lists `path: message` for each fault found."""
 
     problems: tuple[str, ...] = ()
 
@@ -91,11 +91,11 @@ class ClientClosedError(DIError):
     """The client was closed while this call or wait was open. Nothing changed at the provider."""
 
 
-# --- no answer -----------------------------------------------------------------------------
+# --- no response ---------------------------------------------------------------------------
 
 
 class TransportError(DIError):
-    """No answer came back; whether the request arrived is not known."""
+    """There is no response; whether the request arrived is not known."""
 
     transient = True
     method: str | None = None
@@ -103,7 +103,7 @@ class TransportError(DIError):
 
 
 class ConnectError(TransportError):
-    """No connection could be made: the request was never sent."""
+    """No connection could be made; the request was never sent."""
 
     never_processed = True
 
@@ -113,35 +113,36 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 
 class OutcomeUnknownError(TransportError):
-    """A write may or may not have happened and could not be settled by looking.
+    """A write may have happened, and reading could not settle it.
 
-    `.candidates` holds what was found and may be it. Look before repeating: what it made bills.
+    `.candidates` holds what was found and may be its result. Check before repeating the write: what
+    it created bills.
     """
 
     transient = False
     candidates: tuple[Any, ...] = ()
 
 
-# --- an answer that says no ----------------------------------------------------------------
+# --- the API refused the request ----------------------------------------------------------------
 
 
 class APIError(DIError):
-    """The provider answered, and said no."""
+    """The API refused the request."""
 
     method: str = ""
     path: str = ""
     status: int = 0
     code: str | None = None
-    """The vendor's own slug, such as `not_found`."""
+    """The vendor's error code, such as `not_found`."""
     request_id: str | None = None
-    """What the vendor's support asks for."""
+    """The id that the vendor's support asks for."""
     retry_after: float | None = None
-    """Seconds until asking again makes sense, where that is known."""
+    """Seconds until a retry makes sense, if known."""
 
     def __str__(self) -> str:
-        told = f"{self.method} {self.path}: {self.status} {self.code or ''}".rstrip()
-        told = f"{told}: {self.message}" if self.message else told
-        return f"{told} (request id {self.request_id})" if self.request_id else told
+        text = f"{self.method} {self.path}: {self.status} {self.code or ''}".rstrip()
+        text = f"{text}: {self.message}" if self.message else text
+        return f"{text} (request id {self.request_id})" if self.request_id else text
 
 
 class BadRequestError(APIError):
@@ -157,26 +158,26 @@ class PermissionDeniedError(APIError):
 
 
 class NotFoundError(APIError):
-    """404: not there, or not in this team or project."""
+    """404: it does not exist, or not in this team or project."""
 
 
 class ConflictError(APIError):
-    """409: the name is taken, the spec version moved, or another operation runs."""
+    """409: the name is taken, the spec version changed, or another operation runs."""
 
 
 class UnprocessableEntityError(APIError):
-    """422: understood and refused."""
+    """422: the request was understood and refused."""
 
 
 class RateLimitError(APIError):
-    """429, or our own pacing refusing to hold a call for longer than the policy's `max_delay`."""
+    """429, or the client's own pacing would hold the call longer than the policy's `max_delay`."""
 
     transient = True
     never_processed = True
 
 
 class ServerError(APIError):
-    """5xx: the provider stumbled; a write may still have happened."""
+    """5xx: the provider failed; a write may still have happened."""
 
     transient = True
 
@@ -204,7 +205,7 @@ _FINAL_5XX = frozenset({501, 505})
 
 
 def api_error(status: int, message: str, **details: Any) -> APIError:
-    """The error for a status code; unknown 4xx and 3xx stay a plain `APIError`."""
+    """Return the error for a status code; a plain `APIError` for unknown 3xx and 4xx codes."""
     kind = ServerError if status >= 500 else _BY_STATUS.get(status, APIError)
     error = kind(message, status=status, **details)
     if status in _TRANSIENT or status in _FINAL_5XX:
@@ -212,15 +213,15 @@ def api_error(status: int, message: str, **details: Any) -> APIError:
     return error
 
 
-# --- the call worked, the work did not -----------------------------------------------------
+# --- the call succeeded, the change did not ------------------------------------------------
 
 
 class WaitError(DIError):
-    """A wait that did not end in success; the whole story is in its attributes.
+    """A wait that did not end in success.
 
-    `.id`, `.resource` (last seen), `.initial` (the write's answer), `.history`, `.elapsed`
-    (seconds), `.requests` (spent on this wait), `.last_error`, and `.resume_token`, from which
-    any process can wait on. The resource itself was left alone, and bills as long as it exists.
+    Attributes: `.id`, `.resource` (as read last), `.initial` (the write's answer), `.history`,
+    `.elapsed` (seconds), `.requests` (sent by this wait), `.last_error`, and `.resume_token`, from
+    which any process can continue. The resource was left alone and bills as long as it exists.
     """
 
     id: str = ""
@@ -232,7 +233,7 @@ class WaitError(DIError):
     last_error: DIError | None = None
     resume_token: str | None = None
     advice: str = ""
-    """What became of the resource, and what can be done."""
+    """The state of the resource, and what to do."""
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".rstrip()

@@ -1,7 +1,7 @@
 """What a scan finds, as values that every provider fills in alike. Pure.
 
-A row is small: what people ask of a fleet, not the whole resource. What a listing does not show is
-None, so that "unknown" is never mistaken for "none".
+A row holds what people ask about a fleet, not the whole resource. What a list does not show is
+None, so that "unknown" is not mistaken for "none".
 """
 
 from datetime import datetime
@@ -12,25 +12,25 @@ from attrs import define, field, frozen
 __all__ = ["Accelerators", "GPURow", "InventoryRow", "Prices"]
 
 Accelerators = tuple[tuple[str, int], ...]
-"""Slug and how many, for each kind that an instance is to have."""
+"""Slug and count of each kind of accelerator that an instance has."""
 _Cost = tuple[Decimal, str] | tuple[None, None]
 _UNKNOWN = (None, None)
 
 
 @define(eq=False)
 class Prices:
-    """What accelerators cost an hour. Filled while rows come in, so that nobody waits for it."""
+    """Hourly prices of accelerators. Filled while rows are read, so that neither waits."""
 
     _by_place: dict[tuple[str, str], tuple[Decimal, str]] = field(factory=dict)
     _sums: dict[tuple[Accelerators | None, str | None], _Cost] = field(factory=dict)
 
     def add(self, slug: str, region: str, price: Decimal, currency: str) -> None:
-        """One accelerator's price there."""
+        """Add the price of one accelerator in a region."""
         self._by_place[slug, region] = price, currency
         self._sums.clear()
 
     def cost(self, accelerators: Accelerators | None, region: str | None) -> _Cost:
-        """What these cost together, and in which currency; Nones where it is not known."""
+        """Return the total and its currency; Nones if not known."""
         key = accelerators, region
         if key not in self._sums:
             self._sums[key] = self._cost(accelerators or (), region or "")
@@ -49,7 +49,7 @@ class Prices:
 
 @frozen
 class GPURow:
-    """One accelerator of an instance, as listed."""
+    """One accelerator of an instance."""
 
     id: str
     slug: str | None = None
@@ -58,31 +58,31 @@ class GPURow:
 
 @frozen
 class InventoryRow:
-    """One instance, as far as its listing shows it."""
+    """One instance as its list row shows it."""
 
     client: str
-    """Whose it is: the provider's name, numbered where a scan covers several of its clients."""
+    """The provider's name, numbered where a scan covers several of its clients."""
     id: str
     name: str | None = None
     region: str | None = None
     status: str = ""
     models: tuple[str, ...] = ()
     accelerators: Accelerators | None = None
-    """None where the row is light."""
+    """None where the row does not show the spec."""
     pending: bool = False
-    """Something is under way that will end by itself."""
+    """A change is in progress."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     gpus: tuple[GPURow, ...] | None = None
-    """What runs now; None unless asked for."""
+    """The accelerators in use; None unless requested."""
     _prices: Prices = field(factory=Prices, eq=False, repr=False, alias="prices")
 
     @property
     def hourly_cost(self) -> Decimal | None:
-        """Of all its accelerators; None where that is not known."""
+        """The price of all accelerators an hour; None if not known."""
         return self._prices.cost(self.accelerators, self.region)[0]
 
     @property
     def currency(self) -> str | None:
-        """Of `hourly_cost`."""
+        """The currency of `hourly_cost`."""
         return self._prices.cost(self.accelerators, self.region)[1]

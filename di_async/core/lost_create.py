@@ -1,7 +1,7 @@
-"""A create whose answer was lost: what is found under its unique name decides.
+"""Decide what a create did whose answer was lost, from what is found under its unique name.
 
-Only what matches the spec sent and is as young as the call itself can be ours. Anything else under
-that name is somebody's, and stays theirs.
+Only a resource that matches the spec sent and was created since the call began is adopted.
+Anything else with that name belongs to someone else.
 """
 
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ from attrs import frozen
 __all__ = ["Absent", "Adopt", "Candidate", "Foreign", "decide_lost_create"]
 
 CLOCK_SKEW = timedelta(seconds=120)
-# Just made, it may still carry 1970 for "not yet".
+# A new resource may still show 1970.
 _PLACEHOLDER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @frozen
 class Candidate:
-    """Something that bears the name."""
+    """A resource of that name."""
 
     id: str
     created_at: datetime | None
@@ -27,14 +27,14 @@ class Candidate:
 
 @frozen
 class Adopt:
-    """It is ours."""
+    """The create made this resource."""
 
     id: str
 
 
 @frozen
 class Foreign:
-    """The name belongs to something else."""
+    """The name belongs to another resource."""
 
     id: str
     reason: str
@@ -42,13 +42,13 @@ class Foreign:
 
 @frozen
 class Absent:
-    """Nothing bears the name (yet)."""
+    """No resource has the name (yet)."""
 
 
 def decide_lost_create(
     candidates: Iterable[Candidate], since: datetime
 ) -> Adopt | Foreign | Absent:
-    """What became of a create that began at `since`, by this machine's clock."""
+    """Return what became of a create that began at `since`, by this machine's clock."""
     foreign: Foreign | None = None
     for found in candidates:
         why = _foreign_reason(found, since)

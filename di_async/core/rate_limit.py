@@ -1,10 +1,10 @@
-"""How many requests one token may still send, and who goes first. Two exact sliding windows.
+"""How many requests one token may still send, and in which order. Two exact sliding windows.
 
-The provider counts every request for an hour (and for a minute) from when it arrived, so a slot
-frees when the oldest request leaves the window, and `ratelimit-reset` names just that moment.
+The provider counts every request for an hour (and for a minute) from when it arrived. A slot frees
+when the oldest request leaves the window, and `ratelimit-reset` is that moment.
 Rules: https://docs.digitalocean.com/reference/api/reference/#rate-limit
 
-No clock here: every method is told `now`, in seconds of the running loop.
+This module reads no clock: every method takes `now`, in seconds of the running loop.
 """
 
 import heapq
@@ -20,24 +20,24 @@ from di_async.core.http import Priority
 
 __all__ = ["RateLimitInfo", "RequestBudget"]
 
-# The provider sees a request some network time after we stamped it, so two sends 60.0 s apart
-# may arrive 59.9 s apart: windows are kept this much longer than the provider's.
+# A request arrives some time after it was sent, so two sends 60.0 s apart may arrive 59.9 s apart.
+# The windows are this much longer than the provider's.
 _MARGIN_S = 1.0
-# With the hour used up by others we learn of freed slots only by asking: one probe in this time.
+# With the hour used up by other processes, only a request shows freed slots: one in this time.
 _PROBE_S = 30.0
-# After a 429 of the hour (it has no `retry-after`) one probe after this time, then after twice as
+# After an hourly 429 (it has no `retry-after`) one request after this time, then after twice as
 # long and so on: its reset is when the oldest request expires, which may be soon or in an hour.
 _BLOCK_S, _MAX_BLOCK_S = 30.0, 300.0
-# What goes on for three of these is taken to go on: somebody else's traffic, or a stream of writes.
+# Traffic that lasts for three of these slots is expected to go on.
 _SLOT_S = 300.0
 _LULL_S = 90.0
-# Two writes a minute are a stream.
+# Two writes a minute are a steady stream.
 _STREAM_RATE = 2 / 60
 
 
 @frozen
 class RateLimitInfo:
-    """What one answer told about the token's quota; None where it was silent."""
+    """What one response says about the token's quota; None where it does not."""
 
     limited: bool = False
     retry_after: float | None = None
@@ -57,7 +57,7 @@ class _Window:
         return len(self.stamps)
 
     def delay(self, now: float, allowed: int, ahead: int) -> float:
-        """Seconds until one more fits below `allowed`, with `ahead` others going first."""
+        """Return the seconds until one more fits below `allowed`, after `ahead` others."""
         short = self.used(now) + ahead + 1 - allowed
         if short <= 0:
             return 0.0
@@ -69,7 +69,7 @@ class _Window:
 
 @define
 class TrafficEstimate:
-    """What is sent beside the polling, in slots of time: is it a burst or does it go on?"""
+    """Requests besides polling, by time slot: a burst, or steady traffic?"""
 
     slots: dict[int, float] = field(factory=dict)
     last_at: float = -math.inf
@@ -86,14 +86,14 @@ class TrafficEstimate:
         return sum(n for s, n in self.slots.items() if s > slot - 12)
 
     def steady(self, now: float) -> float:
-        """Requests a second that went on for three slots, and still do: no burst is so long."""
+        """Return requests a second that have lasted for three slots, longer than any burst."""
         if now - self.last_at > _LULL_S:
             return 0.0
         slot = int(now // _SLOT_S)
         return min(self.slots.get(slot - i, 0.0) for i in (1, 2, 3)) / _SLOT_S
 
     def expected_growth(self, now: float) -> float:
-        """By how much an hour of this will hold more than the last one did."""
+        """Return by how much the next hour will exceed the last one."""
         return max(0.0, 3600.0 * self.steady(now) - self.in_hour(now))
 
 
@@ -107,14 +107,13 @@ class RequestBudget:
             delete always gets through.
 
     What other processes send on the same token is learned from `ratelimit-remaining`.
-
     """
 
     def __init__(self, per_minute: int = 250, per_hour: int = 5000, reserve: float = 0.1) -> None:
         if per_minute < 1 or per_hour < 1:
-            raise InvalidInputError("a RequestBudget needs at least one request in each window")
+            raise InvalidInputError("per_minute, per_hour: expected 1 or more")
         if not 0 <= reserve < 1:
-            raise InvalidInputError("RequestBudget(reserve=...) is a share: 0 <= reserve < 1")
+            raise InvalidInputError("reserve: expected a share, 0 <= reserve < 1")
         self.per_minute, self.per_hour, self.reserve = per_minute, per_hour, reserve
         self._minute = _Window(60.0 + _MARGIN_S)
         self._hour = _Window(3600.0 + _MARGIN_S)
@@ -136,23 +135,23 @@ class RequestBudget:
         )
 
     def delay(self, now: float, priority: Priority, *, ahead: int = 0) -> float:
-        """Seconds until a request of this priority may go; 0 means now."""
+        """Return the seconds until a request of this priority may be sent; 0 means now."""
         per_minute, per_hour = self.per_minute, self._hour_limit
         if priority >= Priority.CONFIRM:
             per_minute, per_hour = self._share(per_minute), self._share(per_hour)
-        # Nearly always: even with those that have left the windows since there are few enough.
+        # The usual case, decided without removing expired requests.
         few = len(self._minute.stamps) + ahead < per_minute
         if few and len(self._hour.stamps) + ahead < per_hour and not self._foreign:
             return max(self._blocked_until - now, 0.0)
-        theirs = self._foreign_in_minute(now) if self._foreign else 0
-        minute = self._minute.delay(now, max(1, per_minute - theirs), ahead)
+        foreign = self._foreign_in_minute(now) if self._foreign else 0
+        minute = self._minute.delay(now, max(1, per_minute - foreign), ahead)
         hour = self._hour.delay(now, per_hour - self._foreign, ahead)
         if hour > 0 and self._foreign:
             hour = min(hour, max(0.0, self._last_spent + _PROBE_S - now))
         return max(minute, hour, self._blocked_until - now, 0.0)
 
     def take(self, now: float, priority: Priority) -> bool:
-        """Count one request as sent now, if it may go and nobody stands before it."""
+        """Count one request as sent now if it may be sent; return whether it was."""
         if (self._queue and self.ahead(priority)) or self.delay(now, priority) > 0:
             return False
         self.record(now, priority)
@@ -167,13 +166,13 @@ class RequestBudget:
         self._hour.stamps.append(now)
 
     def refund(self, stamp: float) -> None:
-        """Take the one sent at `stamp` back: it turned out never to have reached the wire."""
+        """Remove the request counted at `stamp`: it was never sent."""
         for window in (self._minute, self._hour):
             if stamp in window.stamps:
                 window.stamps.remove(stamp)
 
     def learn(self, now: float, news: RateLimitInfo) -> None:
-        """Correct the counts by what an answer said.
+        """Correct the counts by what a response says.
 
         A burst 429 carries `retry-after` and a `remaining` of 0 that says nothing about the hour;
         an hourly 429 carries no `retry-after`, and its reset is when one slot frees.
@@ -192,16 +191,16 @@ class RequestBudget:
         if news.retry_after is not None:
             block = news.retry_after
         elif now < self._blocked_until:
-            return  # the same storm, told once more
+            return  # another answer of the same refusal
         else:
             block = min(_BLOCK_S * 2.0**self._blocks, _MAX_BLOCK_S)
             block = block if news.reset_in is None else min(block, news.reset_in)
             self._blocks = min(self._blocks + 1, 10)
         self._blocked_until = max(self._blocked_until, now + max(block, 1.0))
 
-    def _see_foreign(self, now: float, theirs: int) -> None:
-        """What others have sent in this hour; it lags by what is under way, so never below 0."""
-        self._foreign = max(0, theirs)
+    def _see_foreign(self, now: float, count: int) -> None:
+        """Record what other processes sent in this hour; never below 0, as it lags."""
+        self._foreign = max(0, count)
         if not self._foreign_seen or self._foreign_seen[-1][1] != self._foreign:
             self._foreign_seen.append((now, self._foreign))
         self._forget_foreign(now)
@@ -211,7 +210,7 @@ class RequestBudget:
             self._foreign_counted = now, self._foreign
 
     def _forget_foreign(self, now: float) -> None:
-        """Keep what was seen within a minute, and the last sight before it to compare with."""
+        """Keep the counts of the last minute, and one before it to compare with."""
         seen = self._foreign_seen
         while len(seen) > 1 and seen[1][0] <= now - self._minute.span:
             seen.popleft()
@@ -222,43 +221,43 @@ class RequestBudget:
 
     @property
     def foreign(self) -> int:
-        """Requests of this hour that others sent on the same token, as far as answers told."""
+        """This hour's requests of other processes on the token, as far as known."""
         return self._foreign
 
     @property
     def burst(self) -> float:
-        """Requests a second that polling may spend at the most."""
+        """Requests a second that polling may send at most."""
         return self._share(self.per_minute) / self._minute.span
 
     def remaining(self, now: float) -> float:
-        """Requests that polling may still spend of this hour's; never quite none.
+        """Return how many of this hour's requests polling may still send; always above 0.
 
-        What others, and own writes, have been sending for a while is expected to go on.
+        Steady traffic of other processes, and of own writes, is expected to go on.
         """
         share = self._share(self._hour_limit)
         to_come = self._own_flow.expected_growth(now) + self._foreign_flow.expected_growth(now)
         return max(share - self._foreign - self._hour.used(now) - to_come, 0.02 * share)
 
     def steady(self, now: float) -> bool:
-        """Own writes come in a stream: there will always be something to poll for."""
+        """Return whether own writes keep coming, so that there is always something to poll."""
         return self._own_flow.steady(now) > _STREAM_RATE
 
     def used(self, now: float) -> tuple[int, int]:
-        """Own requests in the last minute and in the last hour."""
+        """Return own requests of the last minute and of the last hour."""
         return self._minute.used(now), self._hour.used(now)
 
-    # -- those who wait for their turn; a ticket is whatever the driver wants back ------------
+    # -- queued requests; a ticket is any object of the caller --------------------------------
 
     def join(self, priority: Priority, ticket: Any) -> None:
-        """Queue up: higher priorities first, then in order of arrival."""
+        """Queue a request: higher priorities first, then in order of arrival."""
         heapq.heappush(self._queue, (priority, next(self._turn), ticket))
 
     def ahead(self, priority: Priority) -> int:
-        """How many wait that would go before a newcomer of this priority."""
+        """Return how many queued requests go before a new one of this priority."""
         return sum(1 for queued in self._queue if queued[0] <= priority)
 
     def release(self, now: float) -> tuple[list[Any], float | None]:
-        """The tickets whose turn it is (counted as sent), and seconds until the next look."""
+        """Return the tickets that may be sent (now counted), and the seconds until the next."""
         ready: list[Any] = []
         while self._queue:
             wait = self.delay(now, self._queue[0][0])
@@ -270,12 +269,12 @@ class RequestBudget:
         return ready, None
 
     def leave(self, ticket: Any) -> None:
-        """Give the turn up, if it has not come yet (the caller was cancelled)."""
+        """Remove a queued request whose caller was cancelled."""
         if not any(queued[2] is ticket for queued in self._queue):
             return
         self._queue = [queued for queued in self._queue if queued[2] is not ticket]
         heapq.heapify(self._queue)
 
     def _share(self, limit: int) -> int:
-        """What polling may take of a limit."""
+        """Return the part of a limit that polling may use."""
         return max(1, math.floor(limit * (1 - self.reserve)))

@@ -1,6 +1,6 @@
-"""What all APIs' answers have in common: bodies that may be no JSON, times to wait, and echoes.
+"""Read what all APIs' responses have in common: error bodies, waiting times, echoed secrets.
 
-Nothing here raises: an error answer is told as well as it can be, whatever it holds.
+Nothing here raises: whatever an error response contains, its message is as good as possible.
 """
 
 import math
@@ -30,7 +30,7 @@ _MAX_LENGTH = 500
 
 
 def is_html(response: Response) -> bool:
-    """A page for people: a gateway's, not the API's word, so no proof that anything is gone."""
+    """Return whether the response is an HTML page, which a gateway sent and not the API."""
     return response.body.lstrip()[:1] == b"<" or "html" in response.headers.get("content-type", "")
 
 
@@ -46,9 +46,9 @@ def mark_foreign_404(error: APIError, *, has_api_shape: bool) -> APIError:
 
 
 def error_body(response: Response) -> Any:
-    """The value in the body of a refusal; in place of one that is no JSON, words for it."""
+    """Return the JSON value of an error body, or its text where it is not JSON."""
     if 300 <= response.status < 400:
-        return "redirected: check base_url (redirects are not followed)"
+        return "redirected; check base_url (redirects are not followed)"
     try:
         return loads(response.body)
     except DecodeError as error:
@@ -57,23 +57,23 @@ def error_body(response: Response) -> Any:
 
 
 def string_list(value: Any) -> list[str]:
-    """The items of a list as texts; none where it is no list."""
+    """Return the items of a list as text; nothing for anything else."""
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def redact(text: str, secrets: Iterable[str], tokens: re.Pattern[str] | None = None) -> str:
-    """`text` without these secrets and without what looks like a token, cut to a readable length.
+    """Return `text` without these secrets and what looks like a token, shortened.
 
-    A gateway may echo what it was sent.
+    A gateway may echo the request.
     """
-    for secret in sorted(secrets, key=len, reverse=True):  # one may stand in another
+    for secret in sorted(secrets, key=len, reverse=True):  # one may contain another
         text = text.replace(secret, _MASK)
     text = tokens.sub(_MASK, text) if tokens else text
     return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + "..."
 
 
 def parse_number(text: str | None) -> float | None:
-    """A header's number; None where it is none."""
+    """Return a header's number; None if it is not one."""
     if text is None:
         return None
     try:
@@ -84,7 +84,7 @@ def parse_number(text: str | None) -> float | None:
 
 
 def parse_integer(text: str | None) -> int | None:
-    """The same as a whole number."""
+    """Return a header's whole number; None if it is not one."""
     if text is not None and text.isdecimal() and len(text) < 20:
         return int(text)
     found = parse_number(text)
@@ -92,7 +92,7 @@ def parse_integer(text: str | None) -> int | None:
 
 
 def parse_http_date(date: str | None) -> float | None:
-    """Epoch seconds of an HTTP date (RFC 9110, 5.6.7); None where it is none."""
+    """Return the epoch seconds of an HTTP date (RFC 9110, 5.6.7); None if it is not one."""
     try:
         return None if date is None else parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError, OverflowError):
@@ -100,10 +100,10 @@ def parse_http_date(date: str | None) -> float | None:
 
 
 def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
-    """Seconds to wait: told in milliseconds, in seconds or as an HTTP date (RFC 9110, 10.2.3)."""
+    """Return the seconds to wait, from milliseconds, seconds or a date (RFC 9110, 10.2.3)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        told = parse_number(headers.get(name))
-        if told is not None and told >= 0:
-            return told * unit
+        value = parse_number(headers.get(name))
+        if value is not None and value >= 0:
+            return value * unit
     until = parse_http_date(headers.get("retry-after"))
     return None if until is None else max(0.0, until - wall)

@@ -1,4 +1,4 @@
-"""A value that must not be seen by accident."""
+"""A value that must not be shown by accident."""
 
 import hmac
 from typing import Any, NoReturn
@@ -7,7 +7,7 @@ __all__ = ["Secret"]
 
 
 class Secret:
-    """Holds a secret; every repr, str and format of it is masked. `reveal()` gives the value."""
+    """A secret whose repr, str and format are masked. `reveal()` returns the value."""
 
     __slots__ = ("__value",)
 
@@ -15,7 +15,7 @@ class Secret:
         self.__value = value
 
     def reveal(self) -> str:
-        """The secret itself. Keep it out of logs."""
+        """Return the secret. Keep it out of logs."""
         return self.__value
 
     def __repr__(self) -> str:
@@ -36,9 +36,11 @@ class Secret:
         return hash(("Secret", self.__value))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret does not pickle: reveal() it where you mean to hand it on")
+        raise TypeError(
+            "A Secret cannot be pickled; pass reveal() where the value has to be handed on."
+        )
 
 
 def reveal(value: Any) -> Any:
-    """`value`, or what it holds where it is a `Secret`."""
+    """Return `value`, or the content of a `Secret`."""
     return value.reveal() if isinstance(value, Secret) else value

@@ -176,6 +176,7 @@ class World:
         if kind in OUTCOME_KINDS and settings.get("id") and not settings.get("on"):
             fault = self.faults.create(kind, moment, **settings)
             self._provider_of(fault.id or "").context.inject_outcome_fault(fault, moment)
+            fault.hit()
             return fault
         return self.faults.arm(kind, moment, **settings)
 

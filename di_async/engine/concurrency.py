@@ -1,4 +1,4 @@
-"""Several calls at once, of which an error comes out as itself and not in a group."""
+"""Run several calls concurrently; an error is raised as itself and not in a group."""
 
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ async def for_each(
     *,
     concurrency: int | None = None,
 ) -> None:
-    """`work` done on all of these, `at_once` at a time; the first error ends the others."""
+    """Run `work` for every item, `concurrency` at a time; the first error ends the others."""
     queue = iter(items)
 
     async def some() -> None:
@@ -37,7 +37,7 @@ async def for_each(
 
 
 def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error in a group, however deep."""
+    """Return the first error in a group, at any depth."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,8 +1,8 @@
-"""Listings: the first page tells how many there are, the others come at once, in order.
+"""Listings: the first page shows how many there are; the others are fetched concurrently, in order.
 
-Rows move between pages while others are created or deleted. Ids seen twice are given once; where
-the total moved all pages are read once more for what slipped through; where it moved again the
-listing says so (`drifted`). Nothing runs between two rows: a caller may stop anywhere.
+Rows move between pages while resources are created or deleted. An id seen twice is returned once;
+if the total changed, all pages are read once more for rows that were missed; if it changed again,
+`drifted` is set. Nothing runs between two rows, so a caller may stop anywhere.
 """
 
 import logging
@@ -23,9 +23,9 @@ FetchPage = Callable[[int], Awaitable[Page]]
 
 
 class Listing(AsyncIterator[T], Generic[T]):
-    """An async iterator over all rows of a collection.
+    """An async iterator over all rows of a list.
 
-    A page that fails fails the listing: half a list would look like a whole one.
+    An error on one page ends the listing: half a list would look like a complete one.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Listing(AsyncIterator[T], Generic[T]):
         self._rows = self._read()
         self._on_page: Callable[[int, int | None], object] | None = None
         self.total: int | None = None
-        """What the first page said; None until it was read."""
+        """The total that the first page shows; None before it was read."""
         self.drifted = False
-        """The collection changed while it was read, even the second time: rows may be missing."""
+        """The list changed while it was read, even the second time; rows may be missing."""
 
     def __aiter__(self) -> "Listing[T]":
         return self
@@ -54,7 +54,7 @@ class Listing(AsyncIterator[T], Generic[T]):
         return await anext(self._rows)
 
     async def collect(self, on_page: Callable[[int, int | None], object] | None = None) -> list[T]:
-        """All rows that are left. `on_page` is told how many were read, as pages come in."""
+        """Return all remaining rows. `on_page(rows_read, total)` is called for each page."""
         self._on_page = on_page
         return [row async for rows in self._by_page() for row in rows]
 
@@ -72,7 +72,7 @@ class Listing(AsyncIterator[T], Generic[T]):
             if len(totals) == 1:
                 return
         self.drifted = True
-        logger.warning("a listing kept changing while it was read: rows may be missing")
+        logger.warning("the list kept changing while it was read; rows may be missing")
 
     async def _pages(self) -> AsyncIterator[tuple[Page, list[T]]]:
         first = await self._fetch(1)
@@ -85,7 +85,9 @@ class Listing(AsyncIterator[T], Generic[T]):
                 yield page, self._decoded(page)
             return
         for start in range(2, count + 1, IN_FLIGHT):
-            for read in await self._at_once(range(start, min(start + IN_FLIGHT, count + 1))):
+            for read in await self._fetch_concurrently(
+                range(start, min(start + IN_FLIGHT, count + 1))
+            ):
                 yield read
 
     async def _follow(self, page: Page) -> AsyncIterator[Page]:
@@ -95,7 +97,7 @@ class Listing(AsyncIterator[T], Generic[T]):
             page = await self._fetch(number)
             yield page
 
-    async def _at_once(self, numbers: range) -> list[tuple[Page, list[T]]]:
+    async def _fetch_concurrently(self, numbers: range) -> list[tuple[Page, list[T]]]:
         found: dict[int, tuple[Page, list[T]]] = {}
 
         async def fetch(number: int) -> None:

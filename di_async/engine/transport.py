@@ -1,7 +1,7 @@
-"""The network, by aiohttp. The only file that imports its client, and that knows its errors.
+"""Send requests with aiohttp. The only module that drives its client and knows its errors.
 
-aiohttp repeats GET, PUT and DELETE by itself on a reused connection that turns out dead. Its
-middleware sees each send, so that is where they are counted and paced.
+aiohttp repeats GET, PUT and DELETE by itself when a reused connection turns out to be closed. A
+middleware sees each of these sends, so that they are counted and paced.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from msgspec import Struct
+from attrs import frozen
 from yarl import URL
 
 from di_async.core.errors import (
@@ -29,34 +29,35 @@ __all__ = ["AiohttpTransport", "TransportOptions", "checked_base_url"]
 logger = logging.getLogger("di_async.transport")
 
 MAX_BODY = 64 * 1024 * 1024
-# Polls come up to 60 s apart and must not cost a TLS handshake each.
+# Polls are up to 60 s apart and must not cost a TLS handshake each.
 _KEEP_ALIVE_S = 75.0
 _CONNECT_S = 10.0
 
-Again = Callable[[], Awaitable[None]]
+BeforeResend = Callable[[], Awaitable[None]]
 
-# First match wins. What never left this machine is a ConnectError: even a write may be repeated.
+# The first match counts. A ConnectError was never sent, so even a write may be retried.
 _ERRORS: tuple[tuple[type[BaseException], type[TransportError], str], ...] = (
-    (aiohttp.ClientConnectorCertificateError, ConnectError, "its certificate is not trusted"),
+    (aiohttp.ClientConnectorCertificateError, ConnectError, "the certificate is not trusted"),
     (aiohttp.ClientSSLError, ConnectError, "the TLS handshake failed"),
     (aiohttp.ClientProxyConnectionError, ConnectError, "the proxy cannot be reached"),
     (aiohttp.ClientHttpProxyError, ConnectError, "the proxy refused"),
-    (aiohttp.ClientConnectorDNSError, ConnectError, "its name cannot be resolved"),
+    (aiohttp.ClientConnectorDNSError, ConnectError, "the host name cannot be resolved"),
     (aiohttp.ClientConnectorError, ConnectError, "no connection"),
     (aiohttp.ConnectionTimeoutError, ConnectError, "connecting took too long"),
-    (aiohttp.ServerFingerprintMismatch, ConnectError, "its certificate is not the pinned one"),
-    (aiohttp.InvalidURL, ConnectError, "that is no URL"),
-    (aiohttp.NonHttpUrlClientError, ConnectError, "that is no http URL"),
-    (asyncio.TimeoutError, RequestTimeoutError, "no answer in time"),
+    (aiohttp.ServerFingerprintMismatch, ConnectError, "the certificate is not the pinned one"),
+    (aiohttp.InvalidURL, ConnectError, "invalid URL"),
+    (aiohttp.NonHttpUrlClientError, ConnectError, "not an http URL"),
+    (asyncio.TimeoutError, RequestTimeoutError, "no response within the timeout"),
     (aiohttp.ServerDisconnectedError, TransportError, "the server closed the connection"),
-    (aiohttp.ClientPayloadError, TransportError, "the answer broke off"),
+    (aiohttp.ClientPayloadError, TransportError, "the response ended early"),
     (aiohttp.ClientError, TransportError, "the exchange failed"),
     (OSError, TransportError, "the exchange failed"),
 )
 
 
-class TransportOptions(Struct, frozen=True, kw_only=True):
-    """What a client's constructor was given for the network."""
+@frozen(kw_only=True)
+class TransportOptions:
+    """The network settings of a client."""
 
     base_url: str
     user_agent: str
@@ -67,21 +68,21 @@ class TransportOptions(Struct, frozen=True, kw_only=True):
     session: aiohttp.ClientSession | None = None
     trace_configs: Sequence[aiohttp.TraceConfig] = ()
 
-    def __post_init__(self) -> None:
+    def __attrs_post_init__(self) -> None:
         if self.session is not None and (self.trace_configs or self.ssl is not None):
             raise InvalidInputError(
-                "a session brings its own TLS and trace settings: "
-                "give session=, or trace_configs= and ssl=, not both"
+                "a session uses its own TLS and trace settings; "
+                "pass session=, or trace_configs= and ssl=, not both"
             )
         if self.request_timeout <= 0 or self.max_connections < 1:
-            raise InvalidInputError("request_timeout and max_connections must be above 0")
+            raise InvalidInputError("request_timeout, max_connections: expected values above 0")
 
 
 def checked_base_url(base_url: str) -> str:
-    """`base_url` without a trailing slash; https, or http to this machine itself.
+    """Return `base_url` without a trailing slash: https, or http on the loopback interface.
 
     Raises:
-        InvalidInputError: (a `ValueError`) it would send the token in the clear, or is no URL.
+        InvalidInputError: (a `ValueError`) it would send the token unencrypted, or is not a URL.
     """
     try:
         url = URL(base_url)
@@ -90,11 +91,11 @@ def checked_base_url(base_url: str) -> str:
     if url.scheme not in {"http", "https"} or not url.host:
         raise InvalidInputError("base_url must be an https:// URL with a host")
     if url.user or url.password or url.query_string or url.fragment:
-        raise InvalidInputError("base_url must hold no user, password, query or fragment")
+        raise InvalidInputError("base_url must not contain a user, password, query or fragment")
     if url.scheme == "http" and not _is_loopback(url.host):
         raise InvalidInputError(
-            f"base_url http://{url.host} would send the token unencrypted: use https "
-            "(http is for this machine's loopback only)"
+            f"base_url http://{url.host} would send the token unencrypted; use https "
+            "(http is allowed on the loopback interface only)"
         )
     return str(url).rstrip("/")
 
@@ -109,23 +110,23 @@ def _is_loopback(host: str) -> bool:
 
 
 class AiohttpTransport:
-    """Sends over an aiohttp session: its own, or one that the caller owns and closes."""
+    """Sends over an aiohttp session of its own, or one that the caller owns and closes."""
 
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
         self._session = options.session
         self._base = URL(options.base_url)
-        # Naming any for a request replaces the session's own, and aiohttp shows them nowhere else.
+        # Middlewares of a request replace the session's, which have no public attribute.
         self._middlewares = tuple(getattr(options.session, "_middlewares", ()))
         self._proxy = options.proxy
-        # A session of ours says so by itself.
-        self._who = {} if options.session is None else {"User-Agent": options.user_agent}
+        # Our own session sends it by default.
+        self._user_agent = {} if options.session is None else {"User-Agent": options.user_agent}
         self._timeout = aiohttp.ClientTimeout(
             total=options.request_timeout, sock_connect=min(_CONNECT_S, options.request_timeout)
         )
 
     async def open(self) -> None:
-        """Make the session, and look proxies up once: `trust_env` would do so per request."""
+        """Create the session; read proxy settings once, as `trust_env` would for each request."""
         options = self._options
         if options.session is not None:
             return
@@ -143,12 +144,14 @@ class AiohttpTransport:
         self._proxy = options.proxy or _environment_proxy(URL(options.base_url))
 
     async def close(self) -> None:
-        """Close the session, unless it is the caller's."""
+        """Close the session unless the caller owns it."""
         session, self._session = self._session, None
         if session is not None and self._options.session is None:
             await session.close()
 
-    async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
+    async def send(
+        self, request: Request, headers: Mapping[str, str], before_resend: BeforeResend
+    ) -> Response:
         """Send once; see `core.protocols.Transport`."""
         session = self._session
         if session is None or session.closed:
@@ -160,12 +163,12 @@ class AiohttpTransport:
                 request.method,
                 url.with_query(request.params) if request.params else url,
                 data=request.body,
-                headers={**self._who, **headers} if self._who else headers,
+                headers={**self._user_agent, **headers},
                 timeout=self._timeout,
                 proxy=self._proxy,
                 allow_redirects=False,
                 raise_for_status=False,
-                middlewares=(*self._middlewares, _SendCounter(again)),
+                middlewares=(*self._middlewares, _SendCounter(before_resend)),
             )
             try:
                 return Response(answer.status, answer.headers, await _body(answer))
@@ -176,12 +179,12 @@ class AiohttpTransport:
 
 
 class _SendCounter:
-    """Sees each send of one request; from the second on, it asks first."""
+    """A middleware that awaits `before_resend` before each repeated send of one request."""
 
-    __slots__ = ("_again", "_sends")
+    __slots__ = ("_before_resend", "_sends")
 
-    def __init__(self, again: Again) -> None:
-        self._again = again
+    def __init__(self, before_resend: BeforeResend) -> None:
+        self._before_resend = before_resend
         self._sends = 0
 
     def __call__(
@@ -193,7 +196,7 @@ class _SendCounter:
     async def _repeat(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        await self._again()
+        await self._before_resend()
         return await handler(request)
 
 
@@ -209,7 +212,7 @@ async def _bounded_body(answer: aiohttp.ClientResponse) -> bytes:
     async for chunk in answer.content.iter_any():
         size += len(chunk)
         if size > MAX_BODY:
-            raise DecodeError(f"the answer is larger than {MAX_BODY} bytes", status=answer.status)
+            raise DecodeError(f"the response is larger than {MAX_BODY} bytes", status=answer.status)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -217,10 +220,10 @@ async def _bounded_body(answer: aiohttp.ClientResponse) -> bytes:
 def _our_error(error: BaseException, request: Request, url: URL) -> TransportError:
     ours, story = next((ours, story) for kind, ours, story in _ERRORS if isinstance(error, kind))
     detail = error.strerror if isinstance(error, OSError) and error.strerror else None
-    told = f"{request.method} {request.path}: {story} ({url.origin()})"
-    told = f"{told}: {detail}" if detail else told
-    logger.debug("%s [%s]", told, type(error).__name__)
-    return ours(told, method=request.method, path=request.path)
+    text = f"{request.method} {request.path}: {story} ({url.origin()})"
+    text = f"{text}: {detail}" if detail else text
+    logger.debug("%s [%s]", text, type(error).__name__)
+    return ours(text, method=request.method, path=request.path)
 
 
 def _environment_proxy(base_url: URL) -> str | None:

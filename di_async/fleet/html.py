@@ -1,4 +1,4 @@
-"""An inventory as a notebook shows it. Pure; all text of the API's is escaped."""
+"""Render an inventory for notebooks. Pure; all text from the API is escaped."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -6,13 +6,13 @@ from typing import Any
 
 __all__ = ["page"]
 
-# A notebook becomes slow long before a fleet becomes large.
-_MOST_ROWS = 500
+# A notebook becomes slow with more rows.
+_MAX_ROWS = 500
 _COLUMNS = ("name", "status", "region", "models", "accelerators", "hourly_cost", "currency", "id")
 
 
 def page(summary: Iterable[tuple[str, str]], rows: Sequence[Mapping[str, Any]]) -> str:
-    """The summary, and a table of the first rows."""
+    """Return the summary and a table of the first rows."""
     return "".join(_parts(summary, rows))
 
 
@@ -22,11 +22,11 @@ def _parts(summary: Iterable[tuple[str, str]], rows: Sequence[Mapping[str, Any]]
     yield "</table><table><thead><tr>"
     yield from (f"<th>{escape(name.replace('_', ' '))}</th>" for name in _COLUMNS)
     yield "</tr></thead><tbody>"
-    for row in rows[:_MOST_ROWS]:
+    for row in rows[:_MAX_ROWS]:
         yield f"<tr>{''.join(f'<td>{escape(_cell(row[name]))}</td>' for name in _COLUMNS)}</tr>"
     yield "</tbody></table>"
-    if len(rows) > _MOST_ROWS:
-        yield f"<p>... and {len(rows) - _MOST_ROWS} more: <code>.to_rows()</code> has all.</p>"
+    if len(rows) > _MAX_ROWS:
+        yield f"<p>... and {len(rows) - _MAX_ROWS} more: <code>.to_rows()</code> returns all.</p>"
 
 
 def _cell(value: Any) -> str:

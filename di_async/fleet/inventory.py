@@ -1,4 +1,4 @@
-"""What there is, as of one moment: rows, what they add up to, and how two scans differ. Pure."""
+"""The result of a scan: rows, their totals, and how two scans differ. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +19,10 @@ _UNKNOWN = "unknown"
 
 @frozen
 class ScanError:
-    """A part of a scan that failed; what it would have told is missing.
+    """A part of a scan that failed; its rows are missing.
 
     `what` is "list", "details", "accelerators" or "prices"; `region` is None where the part was
-    not about one; `id` is the instance it was about.
+    not about one; `id` is the instance.
     """
 
     client: str
@@ -36,14 +36,14 @@ class ScanError:
         return f"{self.what} of {about}: {self.error}"
 
     def hides(self, row: InventoryRow) -> bool:
-        """That row may exist without having been seen."""
+        """Return whether that row may exist although it was not listed."""
         whole = self.region is None or self.region == row.region
         return self.what == "list" and self.client == row.client and whole
 
 
 @frozen
 class InventoryDiff:
-    """What happened between two scans; `changed` holds pairs of before and after."""
+    """The difference between two scans; `changed` holds pairs of before and after."""
 
     added: tuple[InventoryRow, ...] = ()
     removed: tuple[InventoryRow, ...] = ()
@@ -53,9 +53,9 @@ class InventoryDiff:
         return bool(self.added or self.removed or self.changed)
 
     def __str__(self) -> str:
-        lines = [f"+ {_told(row)}" for row in self.added]
-        lines += [f"- {_told(row)}" for row in self.removed]
-        lines += [f"~ {_told(before)} -> {_told(after)}" for before, after in self.changed]
+        lines = [f"+ {_describe(row)}" for row in self.added]
+        lines += [f"- {_describe(row)}" for row in self.removed]
+        lines += [f"~ {_describe(before)} -> {_describe(after)}" for before, after in self.changed]
         return "\n".join(lines) or "no difference"
 
 
@@ -64,8 +64,8 @@ class Inventory:
     """All instances that a scan found.
 
     Attributes:
-        rows: in the order of the listings.
-        errors: what could not be read. The rest is there all the same.
+        rows: in the order of the lists.
+        errors: what could not be read; the other rows are complete.
         taken_at: when the scan began.
     """
 
@@ -81,17 +81,17 @@ class Inventory:
 
     @property
     def by_region(self) -> dict[str, int]:
-        """Instances in each region, most first."""
+        """Instances by region, most first."""
         return self._count(lambda row: row.region)
 
     @property
     def by_status(self) -> dict[str, int]:
-        """Instances of each status, most first."""
+        """Instances by status, most first."""
         return self._count(lambda row: row.status)
 
     @property
     def by_accelerator(self) -> dict[str, int]:
-        """Accelerators of each kind, most first; "unknown" counts *instances* that tell none."""
+        """Accelerators by kind, most first; "unknown" counts *instances* that show none."""
         counts: Counter[str] = Counter()
         for row in self.rows:
             counts.update({_UNKNOWN: 1} if row.accelerators is None else _summed(row))
@@ -99,7 +99,7 @@ class Inventory:
 
     @property
     def hourly_cost(self) -> dict[str, Decimal]:
-        """By currency, without those that `unknown_cost` counts."""
+        """Total by currency, without the instances that `unknown_cost` counts."""
         costs: dict[str, Decimal] = {}
         for row in self.rows:
             cost = row.hourly_cost
@@ -109,24 +109,24 @@ class Inventory:
 
     @property
     def unknown_cost(self) -> int:
-        """Instances whose price is not published, or whose row does not show what they run on."""
+        """Instances without a published price, or whose row does not show the accelerators."""
         return sum(row.hourly_cost is None for row in self.rows)
 
     @property
     def pending(self) -> int:
-        """Instances with which something is under way."""
+        """Instances with a change in progress."""
         return sum(row.pending for row in self.rows)
 
     @property
     def oldest_pending(self) -> InventoryRow | None:
-        """Of those the one that was touched longest ago; None where nothing is under way."""
-        dated = [row for row in self.rows if row.pending and _touched(row)]
-        return min(dated, key=_touched, default=None)  # type: ignore[arg-type]
+        """The pending instance that was updated longest ago; None if there is none."""
+        dated = [row for row in self.rows if row.pending and _last_change(row)]
+        return min(dated, key=_last_change, default=None)  # type: ignore[arg-type]
 
     def diff(self, before: "Inventory") -> InventoryDiff:
-        """What happened since `before`.
+        """Return what changed since `before`.
 
-        What one of the two could not list is neither added nor removed.
+        What one of the two scans could not list is neither added nor removed.
         """
         then = {_key(row): row for row in before.rows}
         now = {_key(row): row for row in self.rows}
@@ -140,15 +140,15 @@ class Inventory:
         )
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Each row as a dict of JSON's types; decimals and times are text."""
+        """Return each row as a dict of JSON types; decimals and times are text."""
         return [_plain(row) for row in self.rows]
 
     def to_json(self) -> str:
-        """All of it as one JSON document."""
+        """Return the inventory as a JSON document."""
         return orjson.dumps(self.to_dict(), option=orjson.OPT_INDENT_2).decode()
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it in JSON's types."""
+        """Return the inventory in JSON types."""
         return {
             "taken_at": _text(self.taken_at),
             **self._summary(),
@@ -161,10 +161,10 @@ class Inventory:
         }  # fmt: skip
 
     def __str__(self) -> str:
-        return "\n".join(f"{title}: {text}" for title, text in self.told())
+        return "\n".join(f"{title}: {text}" for title, text in self.summary())
 
-    def told(self) -> Iterator[tuple[str, str]]:
-        """The summary for people, a title and a text each."""
+    def summary(self) -> Iterator[tuple[str, str]]:
+        """Return the summary for people, as titles and texts."""
         yield "instances", f"{len(self.rows)} ({self.pending} pending)"
         for title, counts in (
             ("regions", self.by_region),
@@ -177,12 +177,12 @@ class Inventory:
         yield "cost per hour", "; ".join(filter(None, (cost, unknown))) or "-"
         oldest = self.oldest_pending
         if oldest is not None:
-            yield "oldest pending", f"{_told(oldest)} since {_text(_touched(oldest))}"
+            yield "oldest pending", f"{_describe(oldest)} since {_text(_last_change(oldest))}"
         for error in self.errors:
             yield "failed", str(error)
 
     def _repr_html_(self) -> str:
-        return page(self.told(), self.to_rows())
+        return page(self.summary(), self.to_rows())
 
     def _count(self, by: Callable[[InventoryRow], str | None]) -> dict[str, int]:
         return dict(Counter(by(row) or _UNKNOWN for row in self.rows).most_common())
@@ -208,8 +208,8 @@ def _summed(row: InventoryRow) -> Mapping[str, int]:
     return sums
 
 
-def _touched(row: InventoryRow) -> datetime | None:
-    """When what is under way began, as far as the row shows it; 1970 stands for "not yet"."""
+def _last_change(row: InventoryRow) -> datetime | None:
+    """Return when the change in progress began, if the row shows it; 1970 means "not yet"."""
     dates = (row.updated_at, row.created_at)
     return next((date for date in dates if date is not None and date.year > 1970), None)
 
@@ -219,11 +219,11 @@ def _hidden(row: InventoryRow, errors: tuple[ScanError, ...]) -> bool:
 
 
 def _state(row: InventoryRow) -> tuple[object, ...]:
-    """What counts as a change; prices and times do not."""
+    """Return what counts as a change; prices and times do not."""
     return row.name, row.region, row.status, row.models, row.accelerators, row.pending
 
 
-def _told(row: InventoryRow) -> str:
+def _describe(row: InventoryRow) -> str:
     gpus = ", ".join(f"{count} x {slug}" for slug, count in row.accelerators or ())
     return " ".join(filter(None, (row.name or row.id, row.region, row.status, gpus)))
 
@@ -254,7 +254,7 @@ def _plain(row: InventoryRow) -> dict[str, Any]:
 
 
 def _key(row: InventoryRow) -> tuple[str, ...]:
-    """What tells a row from others, between two scans; not every API shows an id in its list."""
+    """Return what identifies a row in two scans; not every API lists ids."""
     if row.id:
         return row.client, row.id
     return row.client, "", row.region or "", row.name or "", str(row.created_at)

@@ -1,4 +1,4 @@
-"""What a scan expects of a provider's client, as protocols: this room knows no provider."""
+"""What a scan expects of a provider's client, as protocols: `fleet` imports no provider."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -11,26 +11,26 @@ OnPage = Callable[[int, int | None], object]
 
 
 class Scanner(Protocol):
-    """How one client's instances are found and read."""
+    """Lists and reads one client's instances."""
 
     async def regions(self) -> Sequence[str | None]:
-        """The regions that need a list each; just None where one list covers all of them."""
+        """Return the regions that need a list each; only None where one list covers all."""
         ...
 
     async def list(self, region: str | None, on_page: OnPage) -> Sequence[InventoryRow]:
-        """All instances, or those of a region; `on_page` is told how many of how many came in."""
+        """Return all instances, or those of a region; `on_page(rows, total)` reports progress."""
         ...
 
     async def get(self, id: str) -> InventoryRow:
-        """One instance, in full."""
+        """Return one instance in full."""
         ...
 
     async def gpus(self, id: str) -> tuple[GPURow, ...]:
-        """The accelerators that an instance uses."""
+        """Return the accelerators that an instance uses."""
         ...
 
     async def fill_prices(self) -> None:
-        """Look up what accelerators cost; nothing where no price is published."""
+        """Read the prices of accelerators, where the provider publishes them."""
         ...
 
 
@@ -39,9 +39,9 @@ class ScanClient(Protocol):
 
     @property
     def provider(self) -> str:
-        """Its provider's name."""
+        """The provider's name."""
         ...
 
     def scanner(self, label: str, prices: Prices) -> Scanner:
-        """The way to do it; rows bear the label and these prices, which `fill_prices` fills."""
+        """Return the scanner; its rows carry the label and the prices that `fill_prices` fills."""
         ...

@@ -1,7 +1,7 @@
-"""Look over whole fleets at once: `scan`.
+"""List whole fleets concurrently: `scan`.
 
-Clients, and the regions of each, are listed concurrently. A part that fails is told beside the
-others' results; only what is no error of ours (a client never entered, say) is raised.
+Clients, and the regions of each, are listed concurrently. A part that fails is reported beside the
+other results; only misuse, such as a client that was not entered, is raised.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ _IN_FLIGHT = 32
 
 @frozen
 class ScanProgress:
-    """How far a part of a scan has come; `total` is None while it is not known.
+    """The progress of a part of a scan; `total` is None while it is not known.
 
-    `what` is "list", "details" or "accelerators"; the latter two come first with `done` 0, before
-    anything was sent: `total` is then how many requests they will take (or more, where one
-    instance's accelerators fill several pages).
+    `what` is "list", "details" or "accelerators". The latter two are reported with `done` 0 before
+    they start; `total` is then how many requests they will send (or more, where one instance's
+    accelerators fill several pages).
     """
 
     client: str
@@ -55,26 +55,25 @@ async def scan(
     details: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Inventory:
-    """All instances of these clients, with what they cost and what is under way.
+    """Return all instances of these clients, with their cost and what is in progress.
 
     Args:
-        clients: entered; one for each account.
-        regions: only these, with a list for each, all at once. Not given, all: in one list where
-            that covers them.
-        accelerators: list each instance's accelerators, too: a request each.
-        details: GET each instance, which helps where lists are light: a request each.
-        on_progress: called with a `ScanProgress` now and then.
+        clients: entered clients, one for each account.
+        regions: list only these, one list each. Default: all, in one list where that covers them.
+        accelerators: list each instance's accelerators, one request each.
+        details: GET each instance, one request each; useful where list rows lack the spec.
+        on_progress: called with `ScanProgress`.
 
-    What cannot be read is told in `.errors`; nothing of it is raised. `details` and `accelerators`
-    wait for the request budget for as long as it takes. Cancelling leaves nothing running.
+    What cannot be read is in `.errors` and is not raised. `details` and `accelerators` wait for
+    the request budget as long as it takes. Cancelling leaves nothing running.
     """
     wanted = [regions] if isinstance(regions, str) else regions
     places = None if wanted is None else tuple(dict.fromkeys(wanted))
     taken_at = Clock(asyncio.get_running_loop()).datetime()
     limit = anyio.CapacityLimiter(_IN_FLIGHT)
-    tell = on_progress or (lambda _: None)
+    report = on_progress or (lambda _: None)
     scans = [
-        _ClientScan(client.scanner(label, prices), label, limit, tell)
+        _ClientScan(client.scanner(label, prices), label, limit, report)
         for client, label in _labelled(clients)
         for prices in [Prices()]
     ]
@@ -87,7 +86,7 @@ async def scan(
 
 
 def _labelled(clients: Sequence[ScanClient]) -> Iterator[tuple[ScanClient, str]]:
-    """Each client with its provider's name, numbered where that has several clients."""
+    """Return each client with its provider's name, numbered where it has several clients."""
     several = Counter(client.provider for client in clients)
     seen: Counter[str] = Counter()
     for client in clients:
@@ -103,7 +102,7 @@ class _ClientScan:
     scanner: Scanner
     label: str
     limit: anyio.CapacityLimiter
-    tell: OnProgress
+    report: OnProgress
     rows: list[InventoryRow] = field(factory=list)
     errors: list[ScanError] = field(factory=list)
 
@@ -118,7 +117,7 @@ class _ClientScan:
         if details:
             rows = await self._each("details", rows, lambda row: self.scanner.get(row.id))
         if accelerators:
-            rows = await self._each("accelerators", rows, self._equipped)
+            rows = await self._each("accelerators", rows, self._with_gpus)
         self.rows = rows
 
     async def _price(self) -> None:
@@ -137,30 +136,30 @@ class _ClientScan:
         await for_each(regions, lambda region: self._list(region, found))
 
     async def _list(self, region: str | None, found: _Found) -> None:
-        def tell(done: int, total: int | None) -> None:
-            self.tell(ScanProgress(self.label, region, "list", done, total))
+        def report(done: int, total: int | None) -> None:
+            self.report(ScanProgress(self.label, region, "list", done, total))
 
-        tell(0, None)
+        report(0, None)
         try:
-            found[region] = await self.scanner.list(region, tell)
+            found[region] = await self.scanner.list(region, report)
         except DIError as error:
             self.errors.append(ScanError(self.label, region, "list", error))
         else:
-            tell(len(found[region]), len(found[region]))
+            report(len(found[region]), len(found[region]))
 
     async def _each(
         self,
         what: str,
         rows: list[InventoryRow],
-        ask: Callable[[InventoryRow], Awaitable[InventoryRow]],
+        fetch: Callable[[InventoryRow], Awaitable[InventoryRow]],
     ) -> list[InventoryRow]:
-        """A request for each row, few at a time. Who has gone meanwhile is left out.
+        """Send a request for each row, few at a time. Deleted instances are left out.
 
-        What has no id cannot be asked about, and stays as it is.
+        Rows without an id cannot be read, and stay as they are.
         """
         known = [row for row in rows if row.id]
         logger.info("scan: %s of %d instances, a request each", what, len(known))
-        self.tell(ScanProgress(self.label, None, what, 0, len(known)))
+        self.report(ScanProgress(self.label, None, what, 0, len(known)))
         results: dict[str, InventoryRow] = {}
         done = 0
 
@@ -168,32 +167,32 @@ class _ClientScan:
             nonlocal done
             try:
                 async with self.limit:
-                    results[row.id] = await _patiently(lambda: ask(row))
+                    results[row.id] = await _with_budget(lambda: fetch(row))
             except NotFoundError:
                 pass
             except DIError as error:
                 results[row.id] = row
                 self.errors.append(ScanError(self.label, row.region, what, error, row.id))
             done += 1
-            self.tell(ScanProgress(self.label, None, what, done, len(known)))
+            self.report(ScanProgress(self.label, None, what, done, len(known)))
 
         await for_each(known, work, concurrency=_IN_FLIGHT)
         return [results.get(row.id, row) for row in rows if not row.id or row.id in results]
 
-    async def _equipped(self, row: InventoryRow) -> InventoryRow:
+    async def _with_gpus(self, row: InventoryRow) -> InventoryRow:
         return evolve(row, gpus=await self.scanner.gpus(row.id))
 
 
 def _once(rows: list[InventoryRow]) -> list[InventoryRow]:
-    """Each id once, as it was listed last; what has none cannot be told to be the same."""
+    """Return each id once, as listed last; rows without an id are all kept."""
     return list({row.id or n: row for n, row in enumerate(rows)}.values())
 
 
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """An answer for which the budget may have to be waited for."""
+async def _with_budget(fetch: Callable[[], Awaitable[T]]) -> T:
+    """Return the answer, waiting for the request budget if necessary."""
     while True:
         try:
-            return await ask()
+            return await fetch()
         except RateLimitError as error:
             if not error.retry_after:
                 raise

@@ -1,7 +1,6 @@
-"""Many waits at once, each of which may end in its own way: `wait_all` and `as_completed`.
+"""Wait for many changes concurrently: `wait_all` and `as_completed`.
 
-A wait is one task, the change's own coroutine and nothing around it; whom it reads for, and how
-seldom, is the poller's business.
+Each wait is one task that runs `Change.wait`; the poller shares the reads among them.
 """
 
 import asyncio
@@ -21,8 +20,8 @@ __all__ = ["Completions", "Failure", "ReturnWhen", "WaitReport", "as_completed",
 R = TypeVar("R")
 ReturnWhen = Literal["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"]
 _RETURN_WHEN = (asyncio.ALL_COMPLETED, asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION)
-# How many a report's text tells one by one.
-_TOLD = 10
+# How many changes a report's text lists.
+_LISTED = 10
 
 
 class Failure(NamedTuple):
@@ -34,12 +33,12 @@ class Failure(NamedTuple):
 
 @frozen
 class WaitReport(Generic[R]):
-    """How many waits came out; each change is in one of the three, in the order given.
+    """The outcome of many waits; each change is in one of three groups, in the order given.
 
     Attributes:
-        succeeded: proven settled; `resources` are what their waits gave.
+        succeeded: proven settled; `resources` are the results of their waits.
         failed: pairs of a change and the error that ended its wait.
-        pending: not settled in the time given. They were left alone, and bill.
+        pending: not settled within the timeout. They were left alone, and bill.
     """
 
     succeeded: tuple[Change[R], ...] = ()
@@ -48,21 +47,21 @@ class WaitReport(Generic[R]):
 
     @property
     def resources(self) -> tuple[R | None, ...]:
-        """What the waits of `succeeded` gave, in its order (None for what was deleted)."""
+        """The results of the waits in `succeeded` (None for deletes)."""
         return tuple(None if c.action == "delete" else c.latest for c in self.succeeded)
 
     @property
     def ok(self) -> bool:
-        """All of them are proven settled."""
+        """Whether every change is proven settled."""
         return not self.failed and not self.pending
 
     def __str__(self) -> str:
         lists = {"succeeded": self.succeeded, "failed": self.failed, "pending": self.pending}
-        told = [", ".join(f"{len(found)} {name}" for name, found in lists.items())]
-        told += [f"  failed: {_name(f.change)}: {f.error}" for f in self.failed[:_TOLD]]
-        told += [f"  pending: {_name(change)}" for change in self.pending[:_TOLD]]
-        left_out = max(len(self.failed) - _TOLD, 0) + max(len(self.pending) - _TOLD, 0)
-        return "\n".join([*told, *([f"  ... and {left_out} more"] if left_out else [])])
+        lines = [", ".join(f"{len(found)} {name}" for name, found in lists.items())]
+        lines += [f"  failed: {_name(f.change)}: {f.error}" for f in self.failed[:_LISTED]]
+        lines += [f"  pending: {_name(change)}" for change in self.pending[:_LISTED]]
+        left_out = max(len(self.failed) - _LISTED, 0) + max(len(self.pending) - _LISTED, 0)
+        return "\n".join([*lines, *([f"  ... and {left_out} more"] if left_out else [])])
 
 
 async def wait_all(
@@ -71,13 +70,13 @@ async def wait_all(
     timeout: Timeout = DEFAULT,
     return_when: ReturnWhen = "ALL_COMPLETED",
 ) -> WaitReport[R]:
-    """How all of them came out; one that fails does not end the others, and nothing is raised.
+    """Wait for all changes and report the outcome; one failure does not end the others.
 
     Args:
-        changes: of any clients on this loop; one given twice is waited for once.
-        timeout: seconds for all of them together; None waits for ever, 0 takes one look. Not
-            given: for each what `Change.wait` would take.
-        return_when: also "FIRST_COMPLETED" or "FIRST_EXCEPTION", as `asyncio.wait` has them.
+        changes: of any clients on this loop; duplicates are waited for once.
+        timeout: seconds for all of them together; None waits for ever, 0 sends one read. Default:
+            for each what `Change.wait` would take.
+        return_when: also "FIRST_COMPLETED" or "FIRST_EXCEPTION", as in `asyncio.wait`.
 
     Raises:
         InvalidInputError: a negative timeout, or an unknown `return_when`.
@@ -85,7 +84,7 @@ async def wait_all(
     Cancelling ends all these waits and leaves nothing running here; the resources are left alone.
     """
     if return_when not in _RETURN_WHEN:
-        raise InvalidInputError(f"return_when is one of {', '.join(_RETURN_WHEN)}")
+        raise InvalidInputError(f"return_when: expected one of {', '.join(_RETURN_WHEN)}")
     tasks = _start(changes, timeout)
     try:
         if tasks:
@@ -105,13 +104,13 @@ async def wait_all(
 
 
 def as_completed(changes: Iterable[Change[R]], *, timeout: Timeout = DEFAULT) -> "Completions[R]":
-    """An async iterator over the changes in the order in which their waits end.
+    """Return an async iterator over the changes in the order in which their waits end.
 
-    Each comes exactly once and raises nothing: look at its `outcome`, or `await change.wait()`,
-    which is answered at once, or raises, where `outcome` is told. `outcome` is None for those
-    that were not settled in the time given (they come last) or could not be looked at.
+    Each change comes exactly once, and nothing is raised: check its `outcome`, or `await` it, which
+    returns or raises immediately once `outcome` is set. `outcome` is None for changes that did not
+    settle within the timeout (they come last) or could not be read.
 
-    Leaving the loop, or an exception in it, ends the other waits. To be sure of the moment write
+    Leaving the loop, or an exception in it, ends the other waits. To end them immediately, write
     `async with as_completed(changes) as ended: async for change in ended: ...`.
     """
     return Completions(changes, timeout)
@@ -119,20 +118,20 @@ def as_completed(changes: Iterable[Change[R]], *, timeout: Timeout = DEFAULT) ->
 
 @define(eq=False)
 class _Ended:
-    """Tasks that have ended and nobody has looked at; apart, so that tasks keep no iterator."""
+    """Finished tasks that were not returned yet; separate, so that tasks hold no iterator."""
 
     tasks: deque[asyncio.Task[Any]] = field(factory=deque)
-    news: asyncio.Event = field(factory=asyncio.Event)
+    added: asyncio.Event = field(factory=asyncio.Event)
 
     def add(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():
-            task.exception()  # seen: asyncio need not complain that nobody asked
+            task.exception()  # mark it as retrieved, or asyncio logs it
         self.tasks.append(task)
-        self.news.set()
+        self.added.set()
 
 
 class Completions(AsyncIterator[Change[R]], Generic[R]):
-    """What `as_completed` gives."""
+    """The iterator that `as_completed` returns."""
 
     def __init__(self, changes: Iterable[Change[R]], timeout: Timeout) -> None:
         self._waits: dict[asyncio.Task[Any], Change[R]] | None = None
@@ -164,22 +163,22 @@ class Completions(AsyncIterator[Change[R]], Generic[R]):
         if not self._waits:
             raise StopAsyncIteration
         while not self._ended.tasks:
-            self._ended.news.clear()
+            self._ended.added.clear()
             try:
-                await self._ended.news.wait()
+                await self._ended.added.wait()
             except BaseException:
                 await self.aclose()
                 raise
         return self._waits.pop(self._ended.tasks.popleft())
 
     async def aclose(self) -> None:
-        """End the waits that are still open. Twice does nothing."""
+        """End the waits that are still open. Closing twice does nothing."""
         waits, self._waits = self._waits or {}, {}
         self._ended = _Ended()
         await _end(waits)
 
     def __del__(self) -> None:
-        # A loop that is left drops its iterator: its waits must not go on for nobody.
+        # A loop that was left early drops its iterator; its waits must end, too.
         for task in self._waits or {}:
             if not task.done() and not task.get_loop().is_closed():
                 task.cancel()
@@ -187,11 +186,11 @@ class Completions(AsyncIterator[Change[R]], Generic[R]):
 
 def _check(timeout: Timeout) -> None:
     if isinstance(timeout, int | float) and not timeout >= 0:
-        raise InvalidInputError("timeout is in seconds: 0 or more, or None for no end")
+        raise InvalidInputError("timeout: expected 0 seconds or more, or None to wait for ever")
 
 
 def _start(changes: Iterable[Change[R]], timeout: Timeout) -> dict[Change[R], asyncio.Task[Any]]:
-    """A wait for each, all of them begun now, so that their deadline is one."""
+    """Start a wait for each now, so that they share one deadline."""
     _check(timeout)
     loop = asyncio.get_running_loop()
     return {
@@ -204,13 +203,13 @@ async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in open_tasks:
         task.cancel()
     if open_tasks:
-        # A cancelled wait ends within a turn of the loop, so that shielding holds nobody up.
+        # A cancelled wait ends within one loop iteration, so shielding delays no one.
         with anyio.CancelScope(shield=True):
             await asyncio.wait(open_tasks)
 
 
 async def _ending(change: Change[Any], task: asyncio.Task[Any]) -> BaseException | None:
-    """The error a wait ended with, or None; a verdict that came while it was ended counts."""
+    """Return the error of a wait, or None; a decision made while it was cancelled counts."""
     if not task.cancelled():
         return task.exception()
     if change.outcome is None:

@@ -1,8 +1,8 @@
-"""Gcore Everywhere Inference: its models and its client."""
+"""Client and models of Gcore Everywhere Inference."""
 
 from di_async.gcore.client import Gcore
-from di_async.gcore.deployments import InferenceDeployments
-from di_async.gcore.instances import InferenceInstances
+from di_async.gcore.inference_deployments import InferenceDeployments
+from di_async.gcore.inference_instances import InferenceInstances
 from di_async.gcore.models import (
     Accepted,
     Container,

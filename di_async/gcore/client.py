@@ -12,9 +12,9 @@ from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
 from di_async.engine.client import Client, ClientOptions, Engine, credential
 from di_async.engine.transport import checked_base_url
-from di_async.gcore.deployments import InferenceDeployments
-from di_async.gcore.dialect import GcoreDialect
-from di_async.gcore.instances import InferenceInstances
+from di_async.gcore.api import GcoreDialect
+from di_async.gcore.inference_deployments import InferenceDeployments
+from di_async.gcore.inference_instances import InferenceInstances
 from di_async.gcore.scanning import GcoreScanner
 
 __all__ = ["Gcore"]
@@ -22,24 +22,24 @@ __all__ = ["Gcore"]
 BASE_URL = "https://api.gcore.com"
 PROJECT_VARIABLES = ("GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT")
 PER_MINUTE, PER_HOUR = 120, 3600
-"""Gcore documents no limit: these are our manners, not its rule."""
+"""Defaults of this package; Gcore documents no limit."""
 
 
 class Gcore(Client):
     """A client of one Gcore API key.
 
     Args:
-        api_key: the permanent token, `<id>$<hash>`; else GCORE_API_KEY. In a shell it belongs into
-            single quotes: between double ones the `$` is eaten.
-        project_id: where v3 deployments live, and where v2 makes what does not say; else
-            GCORE_CLOUD_PROJECT_ID, then GCORE_CLOUD_PROJECT. v2 alone does without.
+        api_key: the permanent token, `<id>$<hash>`; else GCORE_API_KEY. Put it in single quotes in
+            a shell, which would otherwise expand the `$`.
+        project_id: the project of v3 deployments, and of v2 instances whose spec names none; else
+            GCORE_CLOUD_PROJECT_ID, then GCORE_CLOUD_PROJECT. v2 works without one.
         base_url: https, or http on this machine's loopback.
-        options: see `ClientOptions`. Without `budget` it is 120 requests a minute and 3600 an
-            hour: Gcore documents no limit, so that this one is ours, and gentle.
+        options: see `ClientOptions`. The default `budget` is 120 requests a minute and 3600 an
+            hour, as Gcore documents no limit.
 
     Raises:
-        InvalidInputError: (a `ValueError`) no key, a project that is no number, a base URL that
-            would send the key in the clear, or settings that exclude each other.
+        InvalidInputError: (a `ValueError`) no key, an invalid project, a base URL that would send
+            the key unencrypted, or settings that exclude each other.
     """
 
     provider = "gcore"
@@ -66,22 +66,20 @@ class Gcore(Client):
         self.inference_deployments = InferenceDeployments(engine, base_url, project)
 
     def scanner(self, label: str, prices: Prices) -> GcoreScanner:
-        """How `scan` reads this account: its project's deployments, else the instances of v2."""
+        """Return a scanner of the project's deployments, or of v2 instances without a project."""
         if self.project_id is None:
             return GcoreScanner(self.inference_instances, label, prices)
         return GcoreScanner(self.inference_deployments, label, prices)
 
 
 def _project(given: int | str | None) -> str | None:
-    """A project's number as text; from the environment where none is given."""
-    found = (
-        given
-        if given is not None
-        else next(filter(None, map(os.environ.get, PROJECT_VARIABLES)), None)
-    )
-    if found is None:
+    """Return a project's number as text, from the environment if none is given."""
+    value = given
+    if value is None:
+        value = next(filter(None, map(os.environ.get, PROJECT_VARIABLES)), None)
+    if value is None:
         return None
-    text = str(found).strip()
+    text = str(value).strip()
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise InvalidInputError(f"project_id is a project's number, not {found!r}")
+        raise InvalidInputError(f"Invalid project_id {value!r} (expected a number such as 42)")
     return text

@@ -1,8 +1,8 @@
 """What an update is meant to reach, as text that a wait can carry, and whether a read shows it.
 
-Gcore shows neither versions nor a time of change, but it shows the fields that were sent: those
-that differed before the write tell an old read from a new one. Fields unknown to our models are
-ignored, since the vendor adds some. The text goes into resume tokens, so it holds digests of
+Gcore shows neither versions nor a time of change, but it shows the fields that were sent. Those
+that differed before the write distinguish a new read from an old one. Fields unknown to our models
+are ignored, since the vendor adds some. The text goes into resume tokens, so it holds digests of
 values that may be secret (environment, headers, commands). Pure.
 """
 

@@ -1,9 +1,9 @@
-"""What Gcore's status words mean, and what to hold against a write's later reads. Pure.
+"""What Gcore's status words mean, and what a read proves after a write. Pure.
 
 v2 documents ten words, v3 six of them: https://api.gcore.com reference (inference deployments).
 `PENDING` is healthy but scaled to zero: it wakes on a request, so it counts as settled.
-`PARTIALLYDEPLOYED` is normal while an image is pulled, and also where failures sit: then a
-container tells an `error_message`, and only time tells whether it gets over it.
+`PARTIALLYDEPLOYED` is normal while an image is pulled, but also where a container has failed. Then
+the container has an `error_message`, and only time shows whether it recovers.
 """
 
 from typing import Any
@@ -16,20 +16,20 @@ from di_async.gcore.desired_state import DesiredState, matches, read_desired_sta
 from di_async.gcore.models import Inference, InferenceDeployment, InferenceInstance, Task
 
 __all__ = [
-    "deployment_row_key",
     "desired_is_proof",
     "duration_key",
-    "instance_row_key",
     "is_deleting",
     "is_pending",
     "observe",
     "observe_task",
+    "row_key",
     "shows_desired",
     "update_expectation",
 ]
 
 FAILURE_GRACE_S = 600.0
-"""Pulling an image is tried again for minutes; a stop may be followed by somebody's start."""
+"""Image pulls are retried for minutes, and a start takes time to show."""
+_NO_REASON = "the API gives no reason"
 
 _PHASES = {
     "NEW": Phase.WORKING,
@@ -52,114 +52,113 @@ _TASK_PHASES = {
 
 
 def observe(found: Inference, expectation: Expectation) -> Observation:
-    """One look at an instance or a deployment, in the waiter's words."""
+    """Return what a read of an instance or a deployment shows."""
     desired = read_desired_state(expectation.sent)
-    seen = _stopping(found) if desired.kind == "stop" else _serving(found, desired)
+    if desired.kind == "stop":
+        observation = _observe_stop(found)
+    else:
+        observation = _observe_serving(found, desired)
     if desired.kind == "update":
-        return evolve(seen, matches_sent=matches(desired.fields, found))
-    return evolve(seen, matches_sent=seen.phase is Phase.READY)
+        return evolve(observation, matches_sent=matches(desired.fields, found))
+    return evolve(observation, matches_sent=observation.phase is Phase.READY)
 
 
-def _serving(found: Inference, desired: DesiredState) -> Observation:
-    """On the way to serving requests."""
-    word, errors = found.status, _errors(found)
-    known, phase = word in _PHASES, _PHASES.get(word, Phase.WORKING)
-    if word == "DISABLED" and desired.was_stopped:
-        return Observation(word, Phase.READY, reason="it is stopped, as it was before")
-    if word == "DISABLED":
-        why = "it is stopped, and does not start by itself"
-        return Observation(word, phase, reason=why, failure_grace=FAILURE_GRACE_S)
-    if word == "PARTIALLYDEPLOYED" and errors:
-        return Observation(word, Phase.FAILED, reason=errors, failure_grace=FAILURE_GRACE_S)
+def _observe_serving(found: Inference, desired: DesiredState) -> Observation:
+    """Return the observation where the resource should serve requests."""
+    status, errors = found.status, _errors(found)
+    phase = _PHASES.get(status, Phase.WORKING)
+    if status == "DISABLED" and desired.was_stopped:
+        return Observation(status, Phase.READY, reason="it is stopped, as before the update")
+    if status == "DISABLED":
+        stopped = "it is stopped and does not start by itself"
+        return Observation(status, phase, reason=stopped, failure_grace=FAILURE_GRACE_S)
+    if status == "PARTIALLYDEPLOYED" and errors:
+        return Observation(status, Phase.FAILED, reason=errors, failure_grace=FAILURE_GRACE_S)
     if phase is Phase.FAILED:
-        return Observation(word, phase, reason=errors or "the API gives no reason")
-    if word == "PENDING" and not _may_sleep(found):
-        return Observation(
-            word, Phase.WORKING, reason="it waits, though it is not to scale to zero"
-        )
-    if word == "PENDING":
-        return Observation(word, phase, reason="scaled to zero: it wakes on a request")
-    return Observation(word, phase, reason=errors or _progress(found), documented=known)
+        return Observation(status, phase, reason=errors or _NO_REASON)
+    if status == "PENDING" and not _may_scale_to_zero(found):
+        waiting = "it is pending, though no container may scale to zero"
+        return Observation(status, Phase.WORKING, reason=waiting)
+    if status == "PENDING":
+        return Observation(status, phase, reason="scaled to zero; a request starts it")
+    reason = errors or _progress(found)
+    return Observation(status, phase, reason=reason, documented=status in _PHASES)
 
 
-def _stopping(found: Inference) -> Observation:
-    """On the way to being stopped: all that still runs is on its way."""
-    word = found.status
-    if word == "DISABLED":
-        return Observation(word, Phase.READY, reason="stopped")
-    phase = _PHASES.get(word, Phase.WORKING)
-    phase = phase if phase is Phase.DELETING else Phase.WORKING
-    return Observation(word, phase, documented=word in _PHASES)
+def _observe_stop(found: Inference) -> Observation:
+    """Return the observation where the resource should stop; any other status is in progress."""
+    status = found.status
+    if status == "DISABLED":
+        return Observation(status, Phase.READY, reason="stopped")
+    deleting = _PHASES.get(status) is Phase.DELETING
+    phase = Phase.DELETING if deleting else Phase.WORKING
+    return Observation(status, phase, documented=status in _PHASES)
 
 
-def _may_sleep(found: Inference) -> bool:
-    """v3 says that `PENDING` is "scaled to zero"; v2 does not, so its scale has to allow it."""
+def _may_scale_to_zero(found: Inference) -> bool:
+    """Only v3 documents that `PENDING` means "scaled to zero"; in v2 the scale has to allow it."""
     if not isinstance(found, InferenceInstance) or not found.containers:
         return True
     return any(container.scale.min == 0 for container in found.containers)
 
 
 def _errors(found: Inference) -> str | None:
-    told = [
+    errors = [
         f"region {container.region_id}: {container.error_message}"
         for container in found.containers
         if container.error_message
     ]
-    return "; ".join(told) or None
+    return "; ".join(errors) or None
 
 
 def _progress(found: Inference) -> str | None:
-    """How many replicas are ready, while not all of it is there."""
-    told = [container.deploy_status for container in found.containers if container.deploy_status]
-    if found.status != "PARTIALLYDEPLOYED" or not told:
+    """Return how many replicas are ready while some containers are not."""
+    counts = [container.deploy_status for container in found.containers if container.deploy_status]
+    if found.status != "PARTIALLYDEPLOYED" or not counts:
         return None
-    return f"{sum(s.ready for s in told)} of {sum(s.total for s in told)} replicas ready"
+    return f"{sum(c.ready for c in counts)} of {sum(c.total for c in counts)} replicas ready"
 
 
-def observe_task(task: Task, expectation: Expectation) -> Observation:
-    """One look at a task. `NEW` is no end, whatever the vendor's loop says."""
+def observe_task(task: Task) -> Observation:
+    """Return what a read of a task shows."""
     phase = _TASK_PHASES.get(task.state, Phase.WORKING)
     failed = phase is Phase.FAILED
     return Observation(
         task.state,
         phase,
-        reason=task.error or "the API gives no reason" if failed else task.detailed_state,
+        reason=task.error or _NO_REASON if failed else task.detailed_state,
         documented=task.state in _TASK_PHASES,
     )
 
 
 def update_expectation(
-    before: Inference, desired: DesiredState, accepted_at: float, *, unlike: bool | None
+    before: Inference, desired: DesiredState, accepted_at: float, *, differed_before: bool | None
 ) -> Expectation:
-    """What must be seen before a write on something that is there is settled.
+    """Return what must be proven after a write to an existing resource.
 
     Args:
-        before: as a GET showed it before the write.
-        desired: what the write is meant to reach.
-        accepted_at: when it was accepted, in loop time.
-        unlike: showing the desired state proves the write, as `before` did not show it.
+        before: the resource as a GET showed it before the write.
+        desired: the state that the write should reach.
+        accepted_at: loop time at which the write was accepted.
+        differed_before: see `Expectation.differed_before` and `desired_is_proof`.
     """
     expectation = Expectation(action=Action.UPDATE, accepted_at=accepted_at, sent=desired.encode())
-    return evolve(
-        expectation, before_phase=observe(before, expectation).phase, differed_before=unlike
-    )
+    phase = observe(before, expectation).phase
+    return evolve(expectation, before_phase=phase, differed_before=differed_before)
 
 
 def shows_desired(desired: DesiredState, found: Inference) -> bool:
-    """A read shows that the write was taken: its fields, or that it runs or is stopped."""
-    return (
-        observe(
-            found, Expectation(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())
-        ).matches_sent
-        is True
-    )
+    """Return whether a read shows the desired state."""
+    expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())
+    return observe(found, expectation).matches_sent is True
 
 
 def desired_is_proof(desired: DesiredState, before: Inference, answer: Any) -> bool | None:
-    """Whether showing the desired state proves the write: `before` did not. None: unknown.
+    """Return whether a read of the desired state proves the write; None if unknown.
 
-    v2 answers a PUT with the instance, which then shows the new fields from the very start: only
-    where it shows as well that work has begun, what comes later is its end.
+    It does where `before` did not show that state. v2 answers a PUT with the instance, which shows
+    the new fields at once; a later read then proves the end only if the answer shows that work has
+    begun.
     """
     if desired.kind != "update":
         return not shows_desired(desired, before)
@@ -171,35 +170,28 @@ def desired_is_proof(desired: DesiredState, before: Inference, answer: Any) -> b
 
 
 def duration_key(found: Inference) -> tuple[str, str]:
-    """Regions and flavour: what decides how long things take."""
+    """Return regions and flavor, which decide how long changes take."""
     regions = ",".join(str(container.region_id) for container in found.containers)
     flavor = getattr(found, "flavor_name", "") or getattr(found, "flavor_id", "")
     return regions, flavor
 
 
-def instance_row_key(row: Any) -> tuple[str, int]:
-    """A v2 row's id, and what changes when its state does."""
-    return _glance(row, "id")
+def row_key(row: Any) -> tuple[str, int]:
+    """Return a list row's id and fingerprint, or ("", 0) if the row is not an object.
 
-
-def deployment_row_key(row: Any) -> tuple[str, int]:
-    """A v3 row's name, which is its key, and what changes when its state does."""
-    return _glance(row, "name")
-
-
-def _glance(row: Any, key: str) -> tuple[str, int]:
-    """No time of change is shown, so that all of the row is its state."""
+    No time of change is shown, so the fingerprint covers the whole row.
+    """
     try:
-        return row.get(key) or "", hash(orjson.dumps(row))
+        return row.get("id") or "", hash(orjson.dumps(row))
     except (AttributeError, TypeError):
-        return "", 0  # no object: nobody's row
+        return "", 0
 
 
 def is_pending(found: InferenceInstance | InferenceDeployment) -> bool:
-    """Something is under way that will end by itself."""
+    """Return whether a change is in progress that ends by itself."""
     return _PHASES.get(found.status, Phase.WORKING) in {Phase.WORKING, Phase.DELETING}
 
 
 def is_deleting(found: Inference) -> bool:
-    """It is being deleted."""
+    """Return whether it is being deleted."""
     return _PHASES.get(found.status) is Phase.DELETING

@@ -1,1 +1,1 @@
-"""The promises of waiting (design.md 4), held against every cloud alike."""
+"""The promises of docs/waiting.md, checked on every cloud."""

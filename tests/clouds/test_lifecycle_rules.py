@@ -105,8 +105,7 @@ def test_what_is_pending(status: str, changing: bool, pending: bool) -> None:
     [
         digitalocean.row_key,
         exoscale.row_key,
-        gcore.instance_row_key,
-        gcore.deployment_row_key,
+        gcore.row_key,
     ],
 )
 @pytest.mark.parametrize("row", [None, [], "x"])

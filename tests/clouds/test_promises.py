@@ -1,4 +1,4 @@
-"""What waiting promises (design.md 4), on every cloud, against its own emulated world.
+"""What waiting promises (docs/waiting.md), on every cloud, against its own emulated world.
 
 Where a cloud cannot keep a promise its `capabilities` say so; the test shows what holds instead.
 """

@@ -26,7 +26,7 @@ WALL = 1_760_000_000.0
         (400, b'{"a": 1}', {"a": 1}),
         (400, b"null", None),
         (400, b" in words \n", "in words"),
-        (302, b'{"a": 1}', "redirected: check base_url (redirects are not followed)"),
+        (302, b'{"a": 1}', "redirected; check base_url (redirects are not followed)"),
     ],
 )
 def test_what_a_refusal_holds(status: int, body: bytes, told: object) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of Gcore share: a client whose requests are answered by route, or in order."""
+"""Clients that receive responses by route, or in order."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ TASK_PATH = f"/cloud/v1/tasks/{TASK}"
 async def routed(
     routes: Mapping[str, Any], **options: Any
 ) -> AsyncIterator[tuple[Gcore, FakeNetwork]]:
-    """Yield a client whose requests are answered by route."""
+    """Yield a client that receives responses by route."""
     network = FakeNetwork(routes, latency_s=0.05)
     options = {"project_id": PROJECT, **options}
     async with Gcore(KEY, transport=network, **options) as client:
@@ -31,7 +31,7 @@ async def routed(
 
 @asynccontextmanager
 async def scripted(*steps: Step, **options: Any) -> AsyncIterator[tuple[Gcore, FakeNetwork]]:
-    """Yield a client whose requests are answered from one list."""
+    """Yield a client that receives these responses in order."""
     network = FakeNetwork(steps)
     options = {"project_id": PROJECT, **options}
     async with Gcore(KEY, transport=network, **options) as client:
@@ -39,6 +39,6 @@ async def scripted(*steps: Step, **options: Any) -> AsyncIterator[tuple[Gcore, F
 
 
 def sent(request: Request) -> Any:
-    """Return a request's body."""
+    """Return the decoded body of a request."""
     assert request.body is not None
     return orjson.loads(request.body)

@@ -1,4 +1,4 @@
-"""How a client is made, and what it complains of."""
+"""Constructing a client, and the input that it rejects."""
 
 import logging
 import traceback
@@ -15,49 +15,49 @@ pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 
 @pytest.fixture(autouse=True)
-def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment that says nothing."""
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove all variables that the client reads."""
     for name in ("GCORE_API_KEY", "GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
 
 
 def test_no_key() -> None:
-    """Told at construction, with the variable to set."""
+    """A missing key is reported at construction, with the variable to set."""
     with pytest.raises(InvalidInputError, match="GCORE_API_KEY"):
         Gcore()
 
 
 def test_key_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also in the single quotes that it needs in some files."""
+    """The key is read from the environment, even in single quotes."""
     monkeypatch.setenv("GCORE_API_KEY", f"'{KEY}'")
     assert Gcore().project_id is None
 
 
 @pytest.mark.parametrize("name", ["GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT"])
 def test_project_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under either name; what is given wins."""
+    """The project is read from either variable; an argument overrides it."""
     monkeypatch.setenv(name, "7")
     assert Gcore(KEY).project_id == 7
     assert Gcore(KEY, 8).project_id == 8
 
 
 @pytest.mark.parametrize("project", ["", "default", "-1", 0, "4 2", "../42", True])
-def test_no_project(project: int | str) -> None:
-    """A project is a number: it stands in paths."""
+def test_invalid_project(project: int | str) -> None:
+    """A project must be a number, as it is part of paths."""
     with pytest.raises(InvalidInputError, match="project_id"):
         Gcore(KEY, project)
 
 
-def test_base_url_in_the_clear() -> None:
+def test_base_url_without_tls() -> None:
     """The key is not sent without TLS."""
     with pytest.raises(InvalidInputError):
         Gcore(KEY, base_url="http://api.gcore.com")
 
 
-def test_gentle_budget() -> None:
-    """Ours, as Gcore documents none; another one, or none, may be given."""
+def test_default_budget() -> None:
+    """The default budget can be replaced or turned off."""
     budgets = [
-        client._engine.budget  # noqa: SLF001 - not told anywhere else before it is entered
+        client._engine.budget  # noqa: SLF001 - not public before the client is entered
         for client in (
             Gcore(KEY),
             Gcore(KEY, budget=None),
@@ -72,7 +72,7 @@ def test_gentle_budget() -> None:
 
 
 async def test_v3_without_a_project() -> None:
-    """It says what is missing, before anything is sent; v2 does without."""
+    """v3 calls without a project raise before anything is sent; v2 works."""
     network = FakeNetwork({f"GET /cloud/v2/inference/deployments/{ID}": answer(200, an_instance())})
     async with Gcore(KEY, transport=network) as client:
         with pytest.raises(InvalidInputError, match="GCORE_CLOUD_PROJECT_ID"):
@@ -84,8 +84,8 @@ async def test_v3_without_a_project() -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "check_limits"])
-async def test_names_that_are_other_endpoints(name: str) -> None:
-    """They never get into a path."""
+async def test_reserved_names(name: str) -> None:
+    """Names that address another endpoint are rejected."""
     async with routed({}) as (client, network):
         with pytest.raises(InvalidInputError):
             await client.inference_deployments.get(name)
@@ -93,13 +93,13 @@ async def test_names_that_are_other_endpoints(name: str) -> None:
 
 
 async def test_names_are_quoted() -> None:
-    """A name stays one part of the path."""
+    """A name with a slash stays one path segment."""
     async with routed({f"GET {V3}/a%2Fb": answer(200, a_deployment(name="a/b"))}) as (client, _):
         assert (await client.inference_deployments.get("a/b")).name == "a/b"
 
 
-async def test_key_is_nowhere(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in a repr, nor in a log, nor in an error."""
+async def test_key_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+    """The key appears in no repr, log or error."""
     caplog.set_level(logging.DEBUG)
     key = f"77${HIDDEN}"
     echo = answer(404, {"exception_class": "NotFoundError", "message": f"APIKey {key}"})
@@ -107,5 +107,5 @@ async def test_key_is_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     async with Gcore(Secret(key), 42, transport=network) as client:
         with pytest.raises(NotFoundError) as caught:
             await client.inference_deployments.get("web")
-    told = "".join(traceback.format_exception(caught.value))
-    assert HIDDEN not in f"{client!r} {caplog.text} {told} {vars(caught.value)}"
+    text = "".join(traceback.format_exception(caught.value))
+    assert HIDDEN not in f"{client!r} {caplog.text} {text} {vars(caught.value)}"

@@ -1,4 +1,4 @@
-"""Gcore's words in the waiter's words."""
+"""What status words mean, and what a read proves."""
 
 from typing import Any
 
@@ -8,13 +8,12 @@ from di_async.core.waiting.observation import Action, Expectation, Observation, 
 from di_async.gcore.desired_state import DesiredState, desired_state
 from di_async.gcore.lifecycle import (
     FAILURE_GRACE_S,
-    deployment_row_key,
     desired_is_proof,
     duration_key,
-    instance_row_key,
     is_pending,
     observe,
     observe_task,
+    row_key,
     shows_desired,
     update_expectation,
 )
@@ -31,7 +30,7 @@ from tests.builders.gcore import (
 CREATE = Expectation(action=Action.CREATE, accepted_at=0.0)
 ASLEEP = [a_container(scale={"min": 0, "max": 3})]
 BROKEN = [a_container(error_message="ImagePullBackOff"), a_container(region_id=8)]
-WORDS = {
+PHASES = {
     "NEW": Phase.WORKING,
     "DEPLOYING": Phase.WORKING,
     "PARTIALLYDEPLOYED": Phase.WORKING,
@@ -45,69 +44,69 @@ WORDS = {
 }
 
 
-def seen(status: str, desired: DesiredState | None = None, **fields: Any) -> Observation:
-    """A look at a v3 deployment."""
+def observed(status: str, desired: DesiredState | None = None, **fields: Any) -> Observation:
+    """Return the observation of a v3 deployment."""
     expectation = CREATE
     if desired is not None:
         expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())
     return observe(read_deployment(a_deployment(status, **fields)), expectation)
 
 
-@pytest.mark.parametrize(("word", "phase"), WORDS.items())
-def test_ten_words(word: str, phase: Phase) -> None:
-    """Each documented word, in v3 and (scaled to zero) in v2."""
-    assert (seen(word).phase, seen(word).documented) == (phase, True)
-    assert observe(read_instance(an_instance(word, containers=ASLEEP)), CREATE).phase is phase
+@pytest.mark.parametrize(("status", "phase"), PHASES.items())
+def test_phases(status: str, phase: Phase) -> None:
+    """Each documented word has a phase, in v3 and in v2."""
+    assert (observed(status).phase, observed(status).documented) == (phase, True)
+    assert observe(read_instance(an_instance(status, containers=ASLEEP)), CREATE).phase is phase
 
 
-@pytest.mark.parametrize("word", ["", "HIBERNATED"])
-def test_unknown_words(word: str) -> None:
-    """Pending, and told."""
-    assert (seen(word).phase, seen(word).documented) == (Phase.WORKING, False)
+@pytest.mark.parametrize("status", ["", "HIBERNATED"])
+def test_undocumented_words(status: str) -> None:
+    """An undocumented word counts as in progress."""
+    assert (observed(status).phase, observed(status).documented) == (Phase.WORKING, False)
 
 
-def test_scaled_to_zero_says_so() -> None:
-    """PENDING is settled, with a note for the history."""
-    told = seen("PENDING").reason
-    assert told is not None
-    assert told.startswith("scaled to zero")
+def test_scaled_to_zero() -> None:
+    """PENDING is ready, with a reason for the history."""
+    reason = observed("PENDING").reason
+    assert reason is not None
+    assert reason.startswith("scaled to zero")
 
 
-def test_v2_pending_without_leave_to_sleep() -> None:
-    """v2 does not say what PENDING means: with a least of one replica it is not settled."""
+def test_v2_pending_that_may_not_scale_to_zero() -> None:
+    """In v2, PENDING with a minimum of one replica is not ready."""
     assert observe(read_instance(an_instance("PENDING")), CREATE).phase is Phase.WORKING
 
 
-def test_error_message_is_a_failure_for_the_patient() -> None:
-    """Where the failure story is told, and that it may yet end well."""
-    found = seen("PARTIALLYDEPLOYED", containers=BROKEN)
+def test_error_message_fails_after_a_grace() -> None:
+    """A container's error message is a failure once the grace has passed."""
+    found = observed("PARTIALLYDEPLOYED", containers=BROKEN)
     assert (found.phase, found.failure_grace) == (Phase.FAILED, FAILURE_GRACE_S)
     assert found.reason == "region 7: ImagePullBackOff"
 
 
-def test_stopped_does_not_start_by_itself() -> None:
-    """A wait for it to serve ends, but not before somebody's start could show."""
-    found = seen("DISABLED")
+def test_stopped_fails_after_a_grace() -> None:
+    """DISABLED fails a wait for serving, after time for a start to show."""
+    found = observed("DISABLED")
     assert (found.phase, found.failure_grace) == (Phase.FAILED, FAILURE_GRACE_S)
 
 
-@pytest.mark.parametrize("word", ["ERROR", "FAILED"])
-def test_failure_story(word: str) -> None:
-    """The containers' messages, or that there are none; no patience."""
-    found = observe(read_instance(an_instance(word, containers=BROKEN)), CREATE)
+@pytest.mark.parametrize("status", ["ERROR", "FAILED"])
+def test_failure_reason(status: str) -> None:
+    """ERROR and FAILED fail at once, with the containers' messages."""
+    found = observe(read_instance(an_instance(status, containers=BROKEN)), CREATE)
     assert (found.reason, found.failure_grace) == ("region 7: ImagePullBackOff", None)
-    assert seen(word).reason == "the API gives no reason"
+    assert observed(status).reason == "the API gives no reason"
 
 
 def test_progress() -> None:
-    """While containers come up the history tells how many are ready."""
+    """PARTIALLYDEPLOYED shows how many replicas are ready."""
     status = {"deploy_status": {"ready": 1, "total": 3}}
-    found = seen("PARTIALLYDEPLOYED", containers=[a_container(**status)] * 2)
+    found = observed("PARTIALLYDEPLOYED", containers=[a_container(**status)] * 2)
     assert found.reason == "2 of 6 replicas ready"
 
 
 @pytest.mark.parametrize(
-    ("word", "phase"),
+    ("status", "phase"),
     [
         ("ACTIVE", Phase.WORKING),
         ("PENDING", Phase.WORKING),
@@ -117,37 +116,37 @@ def test_progress() -> None:
         ("DELETING", Phase.DELETING),
     ],
 )
-def test_stopping(word: str, phase: Phase) -> None:
-    """After a stop only DISABLED is the end."""
-    found = seen(word, DesiredState("stop"))
+def test_stopping(status: str, phase: Phase) -> None:
+    """After a stop, only DISABLED is ready."""
+    found = observed(status, DesiredState("stop"))
     assert (found.phase, found.matches_sent) == (phase, phase is Phase.READY)
 
 
-@pytest.mark.parametrize("word", ["ACTIVE", "PENDING"])
-def test_starting(word: str) -> None:
-    """After a start it serves or sleeps."""
-    assert seen(word, DesiredState("start")).matches_sent is True
-    assert seen("DISABLED", DesiredState("start")).matches_sent is False
+@pytest.mark.parametrize("status", ["ACTIVE", "PENDING"])
+def test_starting(status: str) -> None:
+    """After a start, ACTIVE and PENDING match."""
+    assert observed(status, DesiredState("start")).matches_sent is True
+    assert observed("DISABLED", DesiredState("start")).matches_sent is False
 
 
-def test_update_of_what_is_stopped() -> None:
-    """It may stay stopped; then DISABLED is where it settles."""
-    assert seen("DISABLED", DesiredState(was_stopped=True)).phase is Phase.READY
-    assert seen("ACTIVE", DesiredState(was_stopped=True)).phase is Phase.READY
+def test_update_of_a_stopped_deployment() -> None:
+    """After an update of a stopped deployment, DISABLED and ACTIVE are ready."""
+    assert observed("DISABLED", DesiredState(was_stopped=True)).phase is Phase.READY
+    assert observed("ACTIVE", DesiredState(was_stopped=True)).phase is Phase.READY
 
 
-def test_as_sent() -> None:
-    """An update's sights tell whether they show it; other sights do not."""
+def test_matches_sent() -> None:
+    """Only the observation of an update is compared with the fields sent."""
     desired = DesiredState("update", {"image": "new"})
-    assert seen("ACTIVE", desired, image="new").matches_sent is True
-    assert seen("ACTIVE", desired, image="old").matches_sent is False
-    assert seen("ACTIVE").matches_sent is None
+    assert observed("ACTIVE", desired, image="new").matches_sent is True
+    assert observed("ACTIVE", desired, image="old").matches_sent is False
+    assert observed("ACTIVE").matches_sent is None
 
 
-def test_update_case() -> None:
-    """It knows where the resource stood before, in the desired's own terms."""
+def test_update_expectation() -> None:
+    """The phase before the write depends on the desired state."""
     before = read_deployment(a_deployment("ACTIVE"))
-    expectation = update_expectation(before, DesiredState("stop"), 5.0, unlike=True)
+    expectation = update_expectation(before, DesiredState("stop"), 5.0, differed_before=True)
     assert (expectation.action, expectation.accepted_at, expectation.differed_before) == (
         Action.UPDATE,
         5.0,
@@ -155,13 +154,13 @@ def test_update_case() -> None:
     )
     assert expectation.before_phase is Phase.WORKING
     assert (
-        update_expectation(before, DesiredState("start"), 5.0, unlike=False).before_phase
+        update_expectation(before, DesiredState("start"), 5.0, differed_before=False).before_phase
         is Phase.READY
     )
 
 
-def test_what_proves_a_v3_update() -> None:
-    """A change of what is shown, once the task is over; else nothing does by itself."""
+def test_proof_of_a_v3_update() -> None:
+    """The new fields prove an update; one that changes nothing has no proof."""
     before = read_deployment(a_deployment())
     assert (
         desired_is_proof(desired_state({"image": "new"}, before), before, Accepted(("t",))) is True
@@ -173,8 +172,8 @@ def test_what_proves_a_v3_update() -> None:
 
 
 @pytest.mark.parametrize(("status", "proof"), [("DEPLOYING", True), ("ACTIVE", False)])
-def test_what_proves_a_v2_update(status: str, proof: bool) -> None:
-    """PUT's answer shows the new fields at once, so that it must show work as well."""
+def test_proof_of_a_v2_update(status: str, proof: bool) -> None:
+    """The PUT's answer shows the new fields, so it must show progress as well."""
     before = read_instance(an_instance())
     desired = desired_state({"image": "new"}, before)
     assert (
@@ -183,16 +182,16 @@ def test_what_proves_a_v2_update(status: str, proof: bool) -> None:
 
 
 @pytest.mark.parametrize(("status", "proof"), [("ACTIVE", True), ("DISABLED", False)])
-def test_what_proves_a_stop(status: str, proof: bool) -> None:
-    """DISABLED says nothing if it was so before."""
+def test_proof_of_a_stop(status: str, proof: bool) -> None:
+    """DISABLED proves nothing if it was shown before the stop."""
     assert (
         desired_is_proof(DesiredState("stop"), read_deployment(a_deployment(status)), Accepted())
         is proof
     )
 
 
-def test_shows() -> None:
-    """A read shows a desired, or it does not, or it cannot tell."""
+def test_shows_desired() -> None:
+    """A desired state is shown only if it can be compared and matches."""
     assert shows_desired(DesiredState("stop"), read_deployment(a_deployment("DISABLED")))
     assert not shows_desired(
         DesiredState("update", {"image": "new"}), read_deployment(a_deployment())
@@ -211,38 +210,37 @@ def test_shows() -> None:
     ],
 )
 def test_task(state: str, phase: Phase, known: bool) -> None:
-    """NEW is no end; a word nobody knows is none either."""
-    found = observe_task(CODEC.structure(a_task(state), Task), CREATE)
+    """Only FINISHED and ERROR end a task."""
+    found = observe_task(CODEC.structure(a_task(state), Task))
     assert (found.phase, found.documented) == (phase, known)
 
 
 @pytest.mark.parametrize(
-    ("error", "why"), [("no space", "no space"), (None, "the API gives no reason")]
+    ("error", "reason"), [("no space", "no space"), (None, "the API gives no reason")]
 )
-def test_failed_task_tells_why(error: str | None, why: str) -> None:
-    """Its error is the story."""
-    assert observe_task(CODEC.structure(a_task("ERROR", error=error), Task), CREATE).reason == why
+def test_reason_of_a_failed_task(error: str | None, reason: str) -> None:
+    """The reason is the task's error."""
+    assert observe_task(CODEC.structure(a_task("ERROR", error=error), Task)).reason == reason
 
 
-def test_place() -> None:
-    """Regions and flavour."""
+def test_duration_key() -> None:
+    """Regions and flavor decide how long changes take."""
     found = read_deployment(a_deployment(containers=BROKEN))
     assert duration_key(found) == ("7,8", "inference-16vcpu-232gib-1xh100-80gb")
     assert duration_key(read_instance(an_instance()))[1] == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
-def test_glances() -> None:
-    """The key, and a stamp that moves with anything in the row."""
-    assert deployment_row_key(a_deployment())[0] == "my-instance"
-    assert instance_row_key(an_instance())[0] == an_instance()["id"]
-    assert deployment_row_key(a_deployment()) == deployment_row_key(a_deployment())
-    assert deployment_row_key(a_deployment()) != deployment_row_key(a_deployment(timeout=1))
+def test_row_key() -> None:
+    """A row's id, and a fingerprint that changes with any field."""
+    assert row_key(an_instance())[0] == an_instance()["id"]
+    assert row_key(an_instance()) == row_key(an_instance())
+    assert row_key(an_instance()) != row_key(an_instance(timeout=1))
 
 
 @pytest.mark.parametrize("row", [None, [], "x", {}])
-def test_glance_at_nothing(row: Any) -> None:
-    """No row, nobody's."""
-    assert deployment_row_key(row)[0] == ""
+def test_row_key_of_an_odd_row(row: Any) -> None:
+    """A row that is not an object, or has no id, has the key ""."""
+    assert row_key(row)[0] == ""
 
 
 @pytest.mark.parametrize(
@@ -250,5 +248,5 @@ def test_glance_at_nothing(row: Any) -> None:
     [("DEPLOYING", True), ("DELETING", True), ("ACTIVE", False), ("DISABLED", False)],
 )
 def test_is_pending(status: str, pending: bool) -> None:
-    """What will end by itself."""
+    """Only changes that end by themselves are pending."""
     assert is_pending(read_deployment(a_deployment(status))) is pending

@@ -8,8 +8,8 @@ import pytest
 from di_async.core.validation import to_wire
 from di_async.gcore import InferenceInstance, InferenceInstanceSpec
 from di_async.gcore.desired_state import digest_secrets, matches
-from di_async.gcore.merge import NEVER_SHOWN, merged_body
 from di_async.gcore.models import CODEC, Container
+from di_async.gcore.spec import NEVER_SHOWN, merged_body
 from tests.builders.gcore import ID, SAMPLES, a_container, read_instance, sample
 from tests.fake_network import answer
 from tests.gcore.helpers import V2, routed, sent
@@ -21,14 +21,14 @@ USED = {
 
 
 def test_every_sample_is_used() -> None:
-    """No file lies there unread, and none is missing from the index."""
+    """Every sample file is used and in the index."""
     files = {path.stem for path in SAMPLES.glob("*.json")} - {"index"}
     assert files == USED
     assert files == {name.removesuffix(".json") for name in sample("index")}
 
 
 def test_answer() -> None:
-    """All that the answer holds is in the model, under the same names."""
+    """The model has the documented field names."""
     found = read_instance(sample("update_200"))
     assert (found.id, found.name, found.status) == (ID, "my-instance", "ACTIVE")
     assert (found.image, found.listening_port, found.flavor_id) == ("nginx:latest", 8080, ID)
@@ -64,7 +64,7 @@ def _without_nulls(value: object) -> object:
 
 @pytest.mark.parametrize("name", ["containers_request", "containers_200"])
 def test_containers(name: str) -> None:
-    """A list of containers, as sent and as shown: what is only shown is not sent back."""
+    """Read-only fields of containers are not sent back."""
     (container,) = CODEC.structure(sample(name), tuple[Container, ...])
     assert container.scale.triggers is not None
     assert container.scale.triggers.memory is not None
@@ -74,48 +74,48 @@ def test_containers(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["api_key_ids", "command", "envs"])
 def test_fields(name: str) -> None:
-    """The examples of single fields are those of the whole answer."""
+    """The examples of single fields match the whole answer."""
     assert to_wire(getattr(read_instance(sample("update_200")), name)) == sample(name)
 
 
 def test_request_as_spec() -> None:
-    """The request example makes a spec that is sent as the example is."""
+    """A spec made from the request example sends the same body."""
     spec = InferenceInstanceSpec.from_dict(sample("update_request"))
     spec.check()
     assert spec.to_dict() == sample("update_request")
 
 
 def test_spec_knows_every_documented_field() -> None:
-    """No field of the request is missing, none is made up."""
+    """The spec has exactly the documented fields."""
     fields = {a.name for a in attrs.fields(InferenceInstanceSpec)}
     assert fields == set(sample("update_request"))
 
 
 def test_model_knows_every_documented_field() -> None:
-    """No field of the answer is missing, none is made up."""
+    """The model has exactly the documented fields."""
     assert {a.name for a in attrs.fields(InferenceInstance)} == set(sample("update_200"))
 
 
 def test_which_fields_are_never_shown() -> None:
-    """Of all that a PUT takes, the answer leaves out the project alone."""
+    """GET shows every field of a PUT but the project."""
     assert set(sample("update_request")) - set(sample("update_200")) == NEVER_SHOWN
 
 
 def test_the_answer_shows_what_the_request_sent() -> None:
-    """The two examples belong together: the one shows the other."""
+    """The response example shows the fields of the request example."""
     found = read_instance(sample("update_200"))
     assert matches(digest_secrets(sample("update_request")), found) is True
 
 
 def test_merging_nothing_into_the_answer_gives_the_request() -> None:
-    """What GET shows is sent back whole, but for the project."""
+    """Merging nothing returns all fields but the project."""
     body = merged_body(sample("update_200"), {})
     assert body | {"project_id": 1} == sample("update_request")
 
 
 @pytest.mark.parametrize("replace", [True, False])
 async def test_update_on_the_wire(replace: bool) -> None:
-    """The example goes out as it stands, replacing or merged into what is there."""
+    """The request example is sent unchanged, with and without `replace`."""
     there = {**sample("update_200"), "image": "nginx:old", "containers": [a_container()]}
     routes = {
         f"GET {V2}/{ID}": answer(200, there),

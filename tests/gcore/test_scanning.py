@@ -1,4 +1,4 @@
-"""A scan, a crowd and a stream over a Gcore account."""
+"""Scanning and watching a Gcore account."""
 
 from typing import Any
 
@@ -25,12 +25,12 @@ BUSY = [a_container(deploy_status={"ready": 1, "total": 2}), a_container(region_
 
 
 def page(*rows: Any) -> Any:
-    """A list answer."""
+    """Return a list response."""
     return answer(200, {"count": len(rows), "results": list(rows)})
 
 
 def test_deployment_row() -> None:
-    """Its name is its key; replicas as told, else the least."""
+    """A row has the name as its id, and shown replicas, else the minimum."""
     row = row_of(read_deployment(a_deployment("DEPLOYING", containers=BUSY)), "gcore", Prices())
     assert (row.client, row.id, row.name, row.region) == (
         "gcore",
@@ -44,14 +44,14 @@ def test_deployment_row() -> None:
 
 
 def test_instance_row() -> None:
-    """v2 has ids, and flavours by UUID."""
+    """v2 rows have ids, and flavors by UUID."""
     row = row_of(read_instance(an_instance()), "gcore", Prices())
     assert (row.id, row.name, row.region) == (an_instance()["id"], "my-instance", "7")
     assert row.accelerators == ((an_instance()["flavor_id"], 3),)
 
 
 async def test_scan() -> None:
-    """The project's deployments; without a project, the instances."""
+    """A scan lists the project's deployments, or without a project v2 instances."""
     rows = page(a_deployment(), a_deployment(name="other", containers=BUSY))
     async with routed({f"GET {V3}": rows}) as (client, _):
         assert sorted(row.id for row in await scan(client)) == ["my-instance", "other"]
@@ -61,7 +61,7 @@ async def test_scan() -> None:
 
 @pytest.mark.parametrize(("region", "names"), [("7", ["a", "b"]), ("12", ["b"]), ("9", [])])
 async def test_scan_of_a_region(region: str, names: list[str]) -> None:
-    """The API has no such filter, so we have."""
+    """Rows are filtered by region, as the API has no such filter."""
     rows = page(a_deployment(name="a"), a_deployment(name="b", containers=BUSY))
     async with routed({f"GET {V3}": rows}) as (client, _):
         scanner = client.scanner("gcore", Prices())
@@ -70,7 +70,7 @@ async def test_scan_of_a_region(region: str, names: list[str]) -> None:
 
 
 async def test_scan_in_full() -> None:
-    """One in full; no single GPUs, no prices."""
+    """One row is read by GET; there are no single GPUs and no prices."""
     async with routed({f"GET {V3}/a": answer(200, a_deployment(name="a"))}) as (client, _):
         scanner = client.scanner("gcore", Prices())
         await scanner.fill_prices()
@@ -80,7 +80,7 @@ async def test_scan_in_full() -> None:
 
 
 async def test_watch() -> None:
-    """All of the project: how it is, what comes, what goes."""
+    """A watch reports present states, new resources and deletions."""
     routes = {
         f"GET {V3}": [
             page(a_deployment(name="a"), a_deployment("DEPLOYING", name="b")),
@@ -88,18 +88,18 @@ async def test_watch() -> None:
         ],
         f"GET {V3}/a": no_such(),
     }
-    told: list[tuple[str, str | None]] = []
+    seen: list[tuple[str, str | None]] = []
     async with routed(routes) as (client, _):
         async for event in client.inference_deployments.watch():
-            told.append((event.id, event.status))
-            if len(told) == 4:
+            seen.append((event.id, event.status))
+            if len(seen) == 4:
                 break
-    assert told[:2] == [("a", "ACTIVE"), ("b", "DEPLOYING")]
-    assert sorted(told[2:], key=str) == [("a", None), ("b", "ACTIVE")]
+    assert seen[:2] == [("a", "ACTIVE"), ("b", "DEPLOYING")]
+    assert sorted(seen[2:], key=str) == [("a", None), ("b", "ACTIVE")]
 
 
 async def test_watch_of_a_region() -> None:
-    """Only what has a container there."""
+    """A watch of a region reports only resources with a container there."""
     rows = page(a_deployment(name="a"), a_deployment(name="b", containers=BUSY))
     async with routed({f"GET {V3}": rows}) as (client, _):
         event = await anext(aiter(client.inference_deployments.watch(region="12")))
@@ -107,7 +107,7 @@ async def test_watch_of_a_region() -> None:
 
 
 async def test_watch_of_instances_in_a_region() -> None:
-    """v2 alike."""
+    """The same holds for v2."""
     rows = page(an_instance(), an_instance(id="b", containers=BUSY))
     async with routed({f"GET {V2}": rows}) as (client, _):
         event = await anext(aiter(client.inference_instances.watch(region="12")))

@@ -1,4 +1,4 @@
-"""Fields that our models do not know, as the vendor adds some: never held against our own write."""
+"""Undocumented fields do not keep our own write from settling."""
 
 import asyncio
 from typing import Any
@@ -27,7 +27,7 @@ FLAVOR = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 
 
 def scaled(high: int = 3) -> list[dict[str, Any]]:
-    """One container, which scales by a trigger that we do not know."""
+    """Return a container with an undocumented trigger."""
     queue = {"queue_depth": {"threshold": 3}}
     return [a_container(scale={"min": 1, "max": high, "triggers": queue})]
 
@@ -36,7 +36,7 @@ GRPC = {"grpc": {"port": 1}, "period_seconds": 3}
 
 
 class Server:
-    """One resource, which shows what a write sent at once, and rolls it out for a minute."""
+    """One resource that shows new fields at once and is ready after a minute."""
 
     def __init__(self, live: dict[str, Any]) -> None:
         self.live = live
@@ -46,22 +46,22 @@ class Server:
         over = asyncio.get_running_loop().time() >= self.ready_at
         return answer(200, {**self.live, "status": "ACTIVE" if over else "DEPLOYING"})
 
-    def take(self, request: Request) -> None:
+    def apply(self, request: Request) -> None:
         self.live |= sent(request)
         self.ready_at = asyncio.get_running_loop().time() + ROLLOUT_S
 
     def patch(self, request: Request) -> Response:
-        self.take(request)
+        self.apply(request)
         return accepted()
 
     def put(self, request: Request) -> Response:
-        """As the vendor writes UUIDs: in lower case."""
-        self.take(request)
+        """Show UUIDs in lower case, as the vendor does."""
+        self.apply(request)
         self.live["flavor_id"] = self.live["flavor_id"].lower()
         return self.show(request)
 
     def routes(self) -> dict[str, Any]:
-        """Both versions of the API."""
+        """Return the routes of both API versions."""
         return {
             f"GET {ONE}": self.show,
             f"PATCH {ONE}": self.patch,
@@ -83,15 +83,15 @@ class Server:
     ids=["trigger and scale", "trigger", "ingress", "logging", "probe"],
 )
 async def test_v3_update_with_an_unknown_key_settles(fields: dict[str, Any]) -> None:
-    """The rollout that it starts ends it."""
+    """The update settles when its rollout ends."""
     async with routed(Server(a_deployment()).routes()) as (client, _):
         change = await client.inference_deployments.update(NAME, **fields)
         assert (await change.wait()).status == "ACTIVE"
     assert change.elapsed >= ROLLOUT_S
 
 
-async def test_v2_update_of_what_shows_an_unknown_key_settles() -> None:
-    """The PUT carries it along, and it does not stand in the way of the new image."""
+async def test_v2_update_beside_an_unknown_key_settles() -> None:
+    """The PUT keeps the unknown key, and the update settles."""
     server = Server(an_instance(containers=scaled()))
     async with routed(server.routes()) as (client, _):
         change = await client.inference_instances.update(ID, image="nginx:2")
@@ -100,19 +100,19 @@ async def test_v2_update_of_what_shows_an_unknown_key_settles() -> None:
 
 
 async def test_update_with_a_uuid_in_capitals_settles() -> None:
-    """It is shown in lower case, and is the same."""
+    """A UUID matches in lower and upper case."""
     async with routed(Server(an_instance()).routes()) as (client, _):
         change = await client.inference_instances.update(ID, flavor_id=FLAVOR.upper())
         assert (await change.wait()).flavor_id == FLAVOR
 
 
-async def test_what_is_known_is_still_compared() -> None:
-    """Somebody else's value beside an unknown key is somebody else's."""
+async def test_known_fields_beside_an_unknown_key_are_compared() -> None:
+    """A different value of a known field means that the update was superseded."""
     server = Server(a_deployment())
     routes = server.routes()
 
     def patch(request: Request) -> Response:
-        server.take(request)
+        server.apply(request)
         server.live["containers"] = scaled(9)
         return accepted()
 
@@ -122,8 +122,8 @@ async def test_what_is_known_is_still_compared() -> None:
             await change.wait()
 
 
-async def test_lost_create_with_an_unknown_key_is_ours() -> None:
-    """What bills for us is not disowned."""
+async def test_lost_create_with_an_unknown_key_is_adopted() -> None:
+    """A deployment that shows the fields sent is adopted."""
     spec = a_spec(containers=scaled())
     live = {**a_deployment("DEPLOYING"), **spec, "created_at": None}
     routes = {f"POST {V3}": TransportError("reset"), f"GET {ONE}": answer(200, live)}

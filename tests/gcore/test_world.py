@@ -1,4 +1,4 @@
-"""The client against the emulated Gcore: what only a whole life shows. No sockets, virtual time."""
+"""The client against the emulated Gcore, without sockets and in virtual time."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,32 +26,32 @@ POST = "POST /cloud/v3/inference/{project}/deployments"
 
 
 def a_world() -> World:
-    """A world in which creates take ten minutes."""
+    """Return a world where creates take ten minutes."""
     return World("documented", seed=0, lifecycle=TEN_MINUTES)
 
 
 @asynccontextmanager
 async def client_of(world: World, **options: Any) -> AsyncIterator[Gcore]:
-    """A client with the world's own credentials, unless others are given."""
+    """Yield a client with the world's credentials, unless others are given."""
     options = {"api_key": world.gcore.api_key, "project_id": world.gcore.project_id, **options}
     async with Gcore(transport=EmulatorNetwork(world), **options) as client:
         yield client
 
 
-async def made(world: World, api: InferenceDeployments, **fields: Any) -> str:
-    """The name of a new deployment that has settled."""
+async def settled(world: World, api: InferenceDeployments, **fields: Any) -> str:
+    """Create a deployment, wait for it and return its name."""
     change = await api.create(a_spec(**fields))
     await change.wait()
     assert world.truth(change.id).settled
     return change.id
 
 
-async def test_a_whole_life() -> None:
-    """Created, changed, stopped, changed while stopped, started, deleted: each settles in truth."""
+async def test_v3_lifecycle() -> None:
+    """Every kind of write settles, and not before the emulated resource has."""
     world = a_world()
     async with client_of(world) as client:
         api = client.inference_deployments
-        name = await made(world, api, envs={"KEY": HIDDEN}, command=["serve", "--port 80"])
+        name = await settled(world, api, envs={"KEY": HIDDEN}, command=["serve", "--port 80"])
         changes: list[tuple[str, dict[str, Any]]] = [
             ("ACTIVE", {"envs": {"KEY": "other"}, "image": "nginx:2"}),
             ("DISABLED", {}),
@@ -70,19 +70,19 @@ async def test_a_whole_life() -> None:
 
 
 async def test_scaled_to_zero() -> None:
-    """A deployment that may sleep settles as PENDING or ACTIVE, and says which."""
+    """A deployment that scales to zero settles at PENDING, with a note."""
     world = a_world()
     async with client_of(world) as client:
-        asleep = [{"region_id": 7, "scale": {"min": 0, "max": 1}}]
-        change = await client.inference_deployments.create(a_spec(containers=asleep))
+        containers = [{"region_id": 7, "scale": {"min": 0, "max": 1}}]
+        change = await client.inference_deployments.create(a_spec(containers=containers))
         found = await change.wait()
         assert found.status == "PENDING"
         assert world.truth(change.id).settled
     assert any("scaled to zero" in (event.note or "") for event in change.history)
 
 
-async def test_a_whole_life_in_v2() -> None:
-    """Every documented field of the vendor's example arrives, and stays when others change."""
+async def test_v2_lifecycle() -> None:
+    """All fields of the vendor's example are stored, and kept by an update of one."""
     world = a_world()
     async with client_of(world) as client:
         api = client.inference_instances
@@ -101,17 +101,17 @@ async def test_a_whole_life_in_v2() -> None:
 
 @pytest.mark.parametrize("kind", ["operation_failed", "operation_timeout", "error"])
 async def test_failures(kind: str) -> None:
-    """A task's error, or a container's message: both end the wait with the story."""
+    """A task's error and a container's message fail the wait with their text."""
     world = a_world()
-    world.fault(kind, on=POST, message="the story")
+    world.fault(kind, on=POST, message="out of memory")
     async with client_of(world) as client:
         change = await client.inference_deployments.create(a_spec())
-        with pytest.raises(DeploymentFailedError, match="the story"):
+        with pytest.raises(DeploymentFailedError, match="out of memory"):
             await change.wait()
 
 
-async def test_error_that_passes() -> None:
-    """An error message for five minutes is no failure."""
+async def test_passing_error() -> None:
+    """An error message for five minutes is not a failure."""
     world = a_world()
     world.fault("error", on=POST, seconds=300)
     async with client_of(world) as client:
@@ -122,7 +122,7 @@ async def test_error_that_passes() -> None:
 
 @pytest.mark.parametrize("kind", ["many_tasks", "no_reference"])
 async def test_any_number_of_tasks(kind: str) -> None:
-    """Two tasks, or none at all: the deployment settles no sooner than in truth."""
+    """A create with two tasks or none settles no sooner than the emulated resource."""
     world = a_world()
     world.fault(kind, on=POST)
     async with client_of(world) as client:
@@ -133,23 +133,23 @@ async def test_any_number_of_tasks(kind: str) -> None:
 
 
 async def test_wrong_key() -> None:
-    """Told at the first call, with the hint about the dollar sign."""
+    """The first call raises, with a hint about the missing `$`."""
     async with client_of(a_world(), api_key="1234") as client:
         with pytest.raises(AuthenticationError, match="single quotes"):
             await client.inference_deployments.get("web-llm")
 
 
 async def test_wrong_project() -> None:
-    """Not found, with the project in which it was looked for."""
+    """The error names the project that was searched."""
     world = a_world()
     async with client_of(world) as right, client_of(world, project_id=PROJECT) as wrong:
-        name = await made(world, right.inference_deployments)
+        name = await settled(world, right.inference_deployments)
         with pytest.raises(NotFoundError, match=f"project {PROJECT}"):
             await wrong.inference_deployments.get(name)
 
 
 async def test_no_capacity() -> None:
-    """A flavour that is sold out."""
+    """Missing capacity is a PermissionDeniedError with a hint."""
     world = a_world()
     world.fault("no_capacity", on=POST)
     async with client_of(world) as client:
@@ -159,7 +159,7 @@ async def test_no_capacity() -> None:
 
 
 async def test_quota() -> None:
-    """What is used, what was asked, and what is allowed."""
+    """The error shows the limit of the quota."""
     world = a_world()
     world.gcore.quota["inference_gpu_h100_count"] = 0
     async with client_of(world) as client:
@@ -168,19 +168,19 @@ async def test_quota() -> None:
     assert caught.value.code == "QuotaLimitExceed"
 
 
-async def test_server_that_refuses_what_we_let_through() -> None:
-    """Its fields are in the message."""
+async def test_fields_refused_by_the_server() -> None:
+    """The error names the fields that only the server can check."""
     world = a_world()
     async with client_of(world) as client:
         with pytest.raises(BadRequestError, match="api_keys") as caught:
-            await client.inference_deployments.create(a_spec(api_keys=["nobody-made-it"]))
+            await client.inference_deployments.create(a_spec(api_keys=["missing-key"]))
     assert caught.value.code == "ValidationError"
 
 
-async def test_crowd() -> None:
-    """Sixty waits share the list; each settles in truth, and a task is read once or twice."""
+async def test_many_waits() -> None:
+    """Sixty waits share the list, and each task is read at most three times."""
     world = a_world()
-    names = [f"crowd-{number}" for number in range(60)]
+    names = [f"web-{number:03}" for number in range(60)]
     async with client_of(world) as client:
         api = client.inference_deployments
         changes = [await api.create(a_spec(name=name)) for name in names]

@@ -105,6 +105,7 @@ class Report:
     accepted: list[Accepted]
     tried: int = 0
     excused: int = 0
+    used: set[Accepted] = field(factory=set)
     survivors: list[Mutant] = field(factory=list)
 
     def add(self, mutants: Sequence[Mutant], killed: dict[str, bool]) -> int:
@@ -114,8 +115,10 @@ class Report:
             self.tried += 1
             if killed[mutant.job]:
                 continue
-            if any(entry.covers(mutant) for entry in self.accepted):
+            entry = next((entry for entry in self.accepted if entry.covers(mutant)), None)
+            if entry is not None:
                 self.excused += 1
+                self.used.add(entry)
             else:
                 self.survivors.append(mutant)
         return len(self.survivors) - before
@@ -170,7 +173,7 @@ class Run:
             if any(answer["codes"]):
                 tests = " ".join(stage)
                 raise SystemExit(f"these tests fail unchanged: {tests}\n{answer['output']}")
-            self._limits[key] = int(answer["seconds"][0] * 4) + 10
+            self._limits[key] = int(answer["seconds"][0] * 3) + 3
         return self._limits[key]
 
     def _spread(
@@ -292,6 +295,10 @@ def main() -> int:
             say(f"{path}: {survived} of {len(tried)} survived ({took:.0f} s)")
     show("Decision modules", decisions)
     show("Sample of the rest", others)
+    if not given.words:
+        for entry in accepted:
+            if entry not in decisions.used | others.used:
+                say(f"accepted.toml: did not survive: {entry.file}: {entry.new}")
     return 1 if decisions.survivors else 0
 
 

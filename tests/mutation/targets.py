@@ -1,7 +1,7 @@
 """Which modules are mutated, and which tests must notice.
 
-The first tests to run are a module's mirror (`tests/core/test_retry.py` for `core/retry.py`) and
-those in `also`; together they should take about a second. Each entry of `later` runs only for
+The first tests to run are those in `also` and a module's mirror (`tests/core/test_retry.py` for
+`core/retry.py`); together they should take about a second. Each entry of `later` runs only for
 mutants that survived what ran before it. Paths are relative, globs and folders are allowed.
 """
 
@@ -36,7 +36,7 @@ class Target:
         folder, name = path.removeprefix(f"{PACKAGE}/").rsplit("/", 1)
         mirror = f"tests/{folder}/test_{name}"
         first = [mirror] if (ROOT / mirror).is_file() else []
-        stages = [[*first, *expand(self.also)], *(expand((entry,)) for entry in self.later)]
+        stages = [[*expand(self.also), *first], *(expand((entry,)) for entry in self.later)]
         seen: set[str] = set()
         for stage in stages:
             stage[:] = [file for file in dict.fromkeys(stage) if file not in seen]
@@ -59,8 +59,7 @@ def expand(patterns: tuple[str, ...]) -> list[str]:
 
 _WAITING = "tests/core/waiting/test_{}.py"
 _POLICIES = "tests/core/test_policy_limits.py"
-_PLANNING = (_WAITING.format("planner"), _WAITING.format("sifting"))
-_POLLING = "tests/engine/waiting/test_desk.py"
+_SCHEDULE = _WAITING.format("poll_schedule")
 
 # Every mutant of these is tried: they decide when to read, when a change has settled, what is
 # repeated.
@@ -70,15 +69,15 @@ DECISIONS = (
         also=(_WAITING.format("evidence_rules"),),
         later=(_WAITING.format("evidence_properties"),),
     ),
-    Target("core/waiting/planner.py", _PLANNING, (_POLLING,)),
-    Target("core/waiting/sifting.py", _PLANNING, (_POLLING,)),
-    Target("core/waiting/view.py", _PLANNING, (_POLLING,)),
-    Target("core/waiting/items.py", _PLANNING, (_POLLING,)),
+    Target("core/waiting/observation.py", (_WAITING.format("evidence*"),)),
+    Target("core/waiting/page_index.py", (_WAITING.format("page_index*"),), (_SCHEDULE,)),
+    Target("core/waiting/poll_schedule.py", (_WAITING.format("poll_schedule_rules"),)),
+    Target("core/waiting/region_choice.py", (_WAITING.format("region_choice*"),), (_SCHEDULE,)),
     Target("core/waiting/pacing.py", (_WAITING.format("pacing_rules"),)),
     Target(
-        "core/waiting/durations.py", (_WAITING.format("durations_fit"), _WAITING.format("laws"))
+        "core/waiting/durations.py",
+        (_WAITING.format("durations_fit"), _WAITING.format("duration_estimator*")),
     ),
-    Target("core/waiting/laws.py", (_WAITING.format("laws_rules"),)),
     Target("core/waiting/poll_policy.py", (_POLICIES,)),
     Target("core/rate_limit.py", ("tests/core/test_rate_limit_rules.py",)),
     Target("core/retry.py", (_POLICIES,)),

@@ -1,1 +1,1 @@
-"""A module for each promise of design.md section 4; mutants.py breaks them to see it noticed."""
+"""A module for each of the ten promises in docs/waiting.md."""

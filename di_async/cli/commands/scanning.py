@@ -103,7 +103,7 @@ def _check_all_providers(cli: Cli, region: list[str] | None) -> None:
 def _print(cli: Cli, found: "Inventory", columns: "tuple[Column[InventoryRow], ...]") -> None:
     if cli.out.is_table:
         cli.out.rows(list(found), columns)
-        for title, text in found.told():
+        for title, text in found.summary():
             cli.message(f"{title}: {text}")
         return
     cli.out.document(found.to_dict())

@@ -289,7 +289,7 @@ class PollSchedule(Generic[T]):
     def _row_read(self, entry: PollEntry[T], now: float) -> None:
         entry.paced_from = entry.read_at = now
         if entry.due_by != math.inf:
-            entry.due_by = math.inf
+            entry.due_by = entry.due_at = math.inf  # the GET that was due by then is not needed
             self._due_by.pop(entry, None)
 
     def row_examined(

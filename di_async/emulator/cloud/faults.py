@@ -72,6 +72,10 @@ class Fault:
             self.on in (None, operation) and self.id in (None, id) and self.region in (None, region)
         )
 
+    def hit(self) -> None:
+        """Count a request or resource that it was applied to."""
+        self.hits += 1
+
     def to_dict(self) -> dict[str, object]:
         """Return its settings, for the control endpoint."""
         return asdict(self)
@@ -131,7 +135,7 @@ class FaultRegistry:
                 and fault.strikes(operation, id, region)
                 and (fault.probability >= 1 or self._rng.random() < fault.probability)
             ):
-                fault.hits += 1
+                fault.hit()
                 return fault
         return None
 

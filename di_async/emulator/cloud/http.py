@@ -8,7 +8,7 @@ from attrs import Factory, frozen
 
 Json = dict[str, object]
 
-JSON_HEADERS = {"content-type": "application/json; charset=utf-8"}
+_JSON_TYPE = "application/json; charset=utf-8"
 
 
 @frozen
@@ -75,7 +75,7 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], body: by
 
 def json_response(status: int, value: object) -> Response:
     """Return a response with a JSON body."""
-    return Response(status, dict(JSON_HEADERS), orjson.dumps(value))
+    return Response(status, {"content-type": _JSON_TYPE}, orjson.dumps(value))
 
 
 def parse_json_object(body: bytes) -> Json:

@@ -38,11 +38,6 @@ class RateLimitStatus:
     reset_at: float
     retry_in: float = 0.0
 
-    @staticmethod
-    def unused(limits: RateLimits, now: float) -> "RateLimitStatus":
-        """Return the status of a token without counted requests."""
-        return RateLimitStatus(None, limits.per_hour, now + HOUR)
-
 
 @define
 class RateLimiter:

@@ -149,7 +149,7 @@ class EventStore(Store, Generic[R]):
         self.deleted: dict[str, R] = {}
         self.created = Counter()
         self._views: dict[str, list[StaleView[R]]] = {}
-        self.events = EventQueue()
+        self._events = EventQueue()
 
     @abstractmethod
     def status(self, item: R, now: float) -> str:
@@ -171,11 +171,15 @@ class EventStore(Store, Generic[R]):
         """Store a new or changed resource, and schedule the end of its latest write."""
         self.items[item.id] = item
         if item.in_flight:
-            self.events.add(item.last_write.settles_at, item.id, "settle")
+            self._events.add(item.last_write.settles_at, item.id, "settle")
+
+    def schedule_failure(self, id: str, at: float) -> None:
+        """Let a resource fail at that time, if it is settled then."""
+        self._events.add(at, id, "regress")
 
     def advance(self, now: float) -> None:
         """Apply all events due by now, in order."""
-        for at, id, event in self.events.due(now):
+        for at, id, event in self._events.due(now):
             item = self.items.get(id)
             if item is None:
                 continue
@@ -223,8 +227,8 @@ class EventStore(Store, Generic[R]):
             writes=item.writes,
         )
 
-    def take_fault_target(self, fault: Fault) -> R:
-        """Return the resource that an outcome fault names, and count the hit.
+    def fault_target(self, fault: Fault) -> R:
+        """Return the resource that an outcome fault names.
 
         Raise ValueError if the resource does not exist or the fault cannot apply.
         """
@@ -233,5 +237,4 @@ class EventStore(Store, Generic[R]):
             raise ValueError(f"fault {fault.kind!r}: resource {fault.id!r} does not exist")
         if fault.kind == "stuck" and not item.in_flight:
             raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
-        fault.hits = 1
         return item

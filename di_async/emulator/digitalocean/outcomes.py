@@ -38,11 +38,11 @@ class Context(ProviderContext[Store]):
 
     def inject_outcome_fault(self, fault: Fault, now: float) -> None:
         """Apply an outcome fault to an instance now; raise ValueError if it cannot apply."""
-        instance = self.store.take_fault_target(fault)
+        instance = self.store.fault_target(fault)
         if instance.in_flight:
             self.store.save(instance.with_last_write(_with_fault(instance.last_write, fault)))
         else:
-            self.store.events.add(now + (fault.seconds or 0.0), instance.id, "regress")
+            self.store.schedule_failure(instance.id, now + (fault.seconds or 0.0))
             self.store.advance(now)
 
 

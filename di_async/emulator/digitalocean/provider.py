@@ -8,7 +8,7 @@ from di_async.emulator.cloud import openai
 from di_async.emulator.cloud.faults import FaultRegistry
 from di_async.emulator.cloud.http import ApiError, Json, Request, Response, json_response
 from di_async.emulator.cloud.provider import Call, Provider, Routes
-from di_async.emulator.cloud.rate_limit import RateLimits, RateLimitStatus
+from di_async.emulator.cloud.rate_limit import HOUR, RateLimits, RateLimitStatus
 from di_async.emulator.cloud.simulation import Settings, Simulation
 
 from .operations import LIST, Operations, not_found
@@ -100,7 +100,7 @@ class DigitalOcean(Provider):
         self, now: float, status: RateLimitStatus | None, request_id: str
     ) -> dict[str, str]:
         """Return the state of the hour window, and the request id."""
-        status = status or RateLimitStatus.unused(self.limits, now)
+        status = status or RateLimitStatus(None, self.limits.per_hour, now + HOUR)
         reset_at = math.ceil(self.context.simulation.real_time(status.reset_at))
         return {
             "ratelimit-limit": str(self.limits.per_hour),

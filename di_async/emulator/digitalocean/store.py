@@ -136,7 +136,7 @@ class Store(EventStore[Instance]):
         else:
             self.items[item.id] = self.deployed(settled)
             if write.regress_after is not None:
-                self.events.add(at + write.regress_after, item.id, "regress")
+                self.schedule_failure(item.id, at + write.regress_after)
 
     def _delete(self, instance: Instance) -> None:
         del self.items[instance.id]

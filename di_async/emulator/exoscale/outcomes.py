@@ -53,11 +53,11 @@ class Context(ProviderContext[Store]):
     def begin_write(self, call: Call, timeline: Timeline[R], planned: PlannedWrite[R]) -> Operation:
         """Begin a write accepted now, as planned or with a fault, and return its operation."""
         write, fault = self._accepted(call, planned)
-        timeline.begin(write, self._states(planned, write, fault))
-        self.store.operations[write.operation.id] = write.operation
         # Nothing changes before the operation ends, so a view begins to lag then.
         since = call.now if planned.before is None else write.operation.ends_at
-        timeline.views += self.stale_views(call, planned.before, timeline.id, timeline.zone, since)
+        views = self.stale_views(call, planned.before, timeline.id, timeline.zone, since)
+        timeline.begin(write, self._states(planned, write, fault), views)
+        self.store.add_operation(write.operation)
         return write.operation
 
     def inject_outcome_fault(self, fault: Fault, now: float) -> None:
@@ -75,7 +75,6 @@ class Context(ProviderContext[Store]):
         in_flight = now < write.settles_at
         if fault.kind == "stuck" and not in_flight:
             raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
-        fault.hits = 1
         if fault.kind == "stuck":
             timeline.reschedule(evolve(write, settles_at=math.inf), [])
         elif fault.kind == "error" and in_flight:
@@ -84,7 +83,7 @@ class Context(ProviderContext[Store]):
         else:
             start = max(now, write.settles_at if in_flight else now)
             last = timeline.states[-1][1] or resource
-            timeline.states.append(self._failed(last, start + (fault.seconds or 0.0), fault))
+            timeline.plan(self._failed(last, start + (fault.seconds or 0.0), fault))
 
     def _accepted(self, call: Call, planned: PlannedWrite[R]) -> tuple[Write, Fault | None]:
         now, subject = call.now, planned.subject

@@ -6,7 +6,7 @@ timestamps in real time.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Generic, Self, TypeVar
 
 from attrs import Factory, define, evolve, frozen
@@ -129,19 +129,24 @@ class Timeline(Generic[R]):
         """Return the resource at a moment."""
         return next((state for at, state in reversed(self.states) if at <= now), None)
 
-    def begin(self, write: Write, states: Sequence[tuple[float, R | None]]) -> None:
+    def begin(self, write: Write, states: States[R], views: Iterable[StaleView[R]] = ()) -> None:
         """Add a write; the states planned by earlier ones no longer happen."""
         now = write.accepted_at
         if self.writes and now < self.writes[-1].settles_at:
             self.writes[-1] = evolve(self.writes[-1], superseded_at=now)
-        self.states = [state for state in self.states if state[0] <= now] + list(states)
+        self.states = [state for state in self.states if state[0] <= now] + states
         self.writes.append(write)
+        self.views.extend(views)
 
-    def reschedule(self, write: Write, states: Sequence[tuple[float, R | None]]) -> None:
+    def reschedule(self, write: Write, states: States[R]) -> None:
         """Replace the latest write, and its last state by these."""
         ends_at = self.writes[-1].settles_at
-        self.states = [state for state in self.states if state[0] < ends_at] + list(states)
+        self.states = [state for state in self.states if state[0] < ends_at] + states
         self.writes[-1] = write
+
+    def plan(self, state: tuple[float, R | None]) -> None:
+        """Add a state after all planned ones."""
+        self.states.append(state)
 
     def has_pending_operation(self, now: float) -> bool:
         """Return whether an operation on it is pending."""
@@ -180,17 +185,17 @@ class Store(BaseStore):
         self.created[model.name] += 1
         return timeline
 
+    def add_operation(self, operation: Operation) -> None:
+        """Add an operation."""
+        self.operations[operation.id] = operation
+
     def knows(self, id: str) -> bool:
         """Return whether such a model or deployment exists or existed."""
         return id in self.deployments or id in self.models
 
-    def timeline(self, id: str) -> Timeline[Model] | Timeline[Deployment]:
-        """Return the timeline of a model or deployment; raise KeyError if it never existed."""
-        return self.deployments.get(id) or self.models[id]
-
     def truth(self, id: str, now: float) -> Truth:
         """Return the real state of a model or deployment that exists or existed."""
-        timeline = self.timeline(id)
+        timeline = self.deployments.get(id) or self.models[id]
         resource = timeline.at(now)
         writes = tuple(write.record(now) for write in timeline.writes)
         return Truth(

@@ -41,7 +41,7 @@ class AccountOperations(Context):
     def acknowledge_task(self, call: Call) -> Response:
         """Mark a task as acknowledged."""
         task = evolve(self._task(call), acknowledged_at=call.now)
-        self.store.tasks[task.id] = task
+        self.store.save_task(task)
         return json_response(200, self.shapes.task(task, call.now))
 
     def _matches(self, call: Call, task: Task, filters: dict[str, set[str]]) -> bool:
@@ -73,7 +73,7 @@ class AccountOperations(Context):
 
     def create_key(self, call: Call) -> Response:
         """Create a key; no other response includes its secret."""
-        raw = validation.parse_key(parse_json_object(call.request.body))
+        raw = validation.checked(validation.KEY, parse_json_object(call.request.body))
         if raw["name"] in self.store.keys:
             raise ApiError(409, f"API key with name {raw['name']} already exists")
         key = self.add_key(call.now, raw["name"], raw.get("description"), raw.get("expires_at"))
@@ -84,15 +84,15 @@ class AccountOperations(Context):
     ) -> ApiKey:
         """Add a key."""
         key = ApiKey(name, description, expires_at, now, self.ids.new_hex(48))
-        self.store.keys[name] = key
+        self.store.save_key(key)
         return key
 
     def update_key(self, call: Call) -> Response:
         """Change the description of a key."""
         key = self._key(call)
-        raw = validation.parse_key(parse_json_object(call.request.body), patch=True)
+        raw = validation.checked(validation.KEY_PATCH, parse_json_object(call.request.body))
         key = evolve(key, description=raw.get("description", key.description))
-        self.store.keys[key.name] = key
+        self.store.save_key(key)
         return self._key_response(key)
 
     def delete_key(self, call: Call) -> Response:
@@ -100,7 +100,7 @@ class AccountOperations(Context):
         key = self._key(call)
         if self.store.users_of(key.name):
             raise ApiError(409, f"API key {key.name} is in use")
-        del self.store.keys[key.name]
+        self.store.delete_key(key.name)
         return Response(204)
 
     def _key(self, call: Call) -> ApiKey:

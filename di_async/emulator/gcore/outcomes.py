@@ -91,12 +91,12 @@ class Context(ProviderContext[Store]):
 
     def inject_outcome_fault(self, fault: Fault, now: float) -> None:
         """Apply an outcome fault to a deployment now; raise ValueError if it cannot apply."""
-        deployment = self.store.take_fault_target(fault)
+        deployment = self.store.fault_target(fault)
         if deployment.in_flight:
             self.store.reschedule(deployment, _with_fault(deployment.last_write, fault, now))
         else:
             at = now + (fault.seconds or 0.0)
-            self.store.schedule_failure(deployment, at, fault.message or _CONTAINER_MESSAGE)
+            self.store.schedule_failure_with(deployment, at, fault.message or _CONTAINER_MESSAGE)
             self.store.advance(now)
 
 

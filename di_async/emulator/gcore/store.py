@@ -190,11 +190,23 @@ class Store(EventStore[Deployment]):
         write = evolve(deployment.last_write, task_ids=tuple(task.id for task in tasks))
         self.items[id] = deployment.with_last_write(write)
 
-    def schedule_failure(self, deployment: Deployment, at: float, message: str) -> None:
-        """Let a settled deployment fail at that time."""
+    def schedule_failure_with(self, deployment: Deployment, at: float, message: str) -> None:
+        """Let a settled deployment fail at that time, with a message."""
         write = evolve(deployment.last_write, message=message)
         self.items[deployment.id] = deployment.with_last_write(write)
-        self.events.add(at, deployment.id, "regress")
+        self.schedule_failure(deployment.id, at)
+
+    def save_task(self, task: Task) -> None:
+        """Store a changed task."""
+        self.tasks[task.id] = task
+
+    def save_key(self, key: ApiKey) -> None:
+        """Store a new or changed key."""
+        self.keys[key.name] = key
+
+    def delete_key(self, name: str) -> None:
+        """Delete a key."""
+        del self.keys[name]
 
     def wake(self, deployment: Deployment, until: float) -> None:
         """Let a deployment that is scaled to zero run until then."""
@@ -222,7 +234,7 @@ class Store(EventStore[Deployment]):
                 running = evolve(settled, has_run=True, failed="")
                 self.items[item.id] = running
                 if write.regress_after is not None:
-                    self.schedule_failure(running, at + write.regress_after, write.message)
+                    self.schedule_failure_with(running, at + write.regress_after, write.message)
 
     def _undo(self, item: Deployment, before: Deployment | None) -> None:
         """Undo a write whose task failed; v2 has no visible tasks, so the status shows it."""

@@ -203,15 +203,15 @@ _V3_PATCH = _record(
 )
 _NOT_NULL = ("containers", "image", "listening_port", "api_keys")
 _LIMITS = _record({"containers": _CONTAINERS, "flavor_name": _text(1)}, {})
-_KEY = _record(
+KEY = _record(
     {"name": _text(1, 255)}, {"description": _nullable(_text()), "expires_at": _nullable(_text())}
 )
-_KEY_PATCH = _record({}, {"description": _nullable(_text())})
+KEY_PATCH = _record({}, {"description": _nullable(_text())})
 
 
 def parse_instance(raw: Spec) -> Spec:
     """Return the whole spec of a v2 create or PUT."""
-    _check(_V2, raw)
+    checked(_V2, raw)
     _check_offers(raw, "flavor_id", FLAVORS_BY_ID)
     return _with_defaults(raw, _V2_TRIGGER_NAMES) | {
         "api_key_ids": raw.get("api_key_ids") or [],
@@ -224,14 +224,14 @@ def parse_instance(raw: Spec) -> Spec:
 
 def parse_deployment(raw: Spec) -> Spec:
     """Return the whole spec of a v3 create."""
-    _check(_V3, raw)
+    checked(_V3, raw)
     _check_auth(raw)
     return _deployment_spec(raw)
 
 
 def parse_patch(before: Spec, raw: Spec) -> Spec:
     """Return the whole spec after a v3 PATCH."""
-    _check(_V3_PATCH, raw)
+    checked(_V3_PATCH, raw)
     _check_auth(raw)
     changes = {
         name: value for name, value in raw.items() if value is not None or name not in _NOT_NULL
@@ -247,14 +247,8 @@ def parse_patch(before: Spec, raw: Spec) -> Spec:
 
 def parse_limits(raw: Spec) -> Spec:
     """Return the body of a quota check."""
-    _check(_LIMITS, raw)
+    checked(_LIMITS, raw)
     _check_offers(raw, "flavor_name", FLAVORS_BY_NAME)
-    return raw
-
-
-def parse_key(raw: Spec, *, patch: bool = False) -> Spec:
-    """Return the body that creates or changes an API key."""
-    _check(_KEY_PATCH if patch else _KEY, raw)
     return raw
 
 
@@ -281,10 +275,12 @@ def invalid(problems: Mapping[str, str]) -> ApiError:
     return ApiError(400, f"Validation Error: {fields}", invalid_fields=fields)
 
 
-def _check(check: Check, raw: Spec) -> None:
+def checked(check: Check, raw: Spec) -> Spec:
+    """Return a body; raise `ApiError` 400 with all of its problems."""
     problems = dict(check(raw))
     if problems:
         raise invalid(problems)
+    return raw
 
 
 def _check_auth(raw: Spec) -> None:

@@ -63,6 +63,8 @@ _FEW_OPERATIONS = 8
 _REMIND_S = 300.0
 _REMIND_SHARE = 0.2
 _HOUR_S = 3600.0
+# After this many list failures in a row, waits send GETs; new ones use the list again later.
+_MAX_LIST_FAILURES, _LIST_PAUSE_S = 3, 300.0
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 
 
@@ -95,7 +97,8 @@ class ResourcePoller:
         self._policy = policy
         self._durations = durations
         self._clock = clock
-        self._use_list = adapter.has_list
+        self._list_again_at = -math.inf if adapter.has_list else math.inf
+        self._list_failures = 0
         self._entries: dict[ChangeTracker[Any], Entry] = {}
         self._operation_reads: dict[ChangeTracker[Any], _OperationRead] = {}
         self._operations_watched = 0
@@ -119,7 +122,7 @@ class ResourcePoller:
                 self.schedule.request_by(entry, max(now, entry.read_at + pause))
 
     def unwatch(self, tracker: ChangeTracker[Any]) -> None:
-        """Stop reading for a tracker that nobody awaits."""
+        """Stop reading for a tracker without waiters."""
         entry = self._entries.pop(tracker, None)
         self._operation_reads.pop(tracker, None)
         if entry is not None:
@@ -139,6 +142,10 @@ class ResourcePoller:
     def is_wanted(self, entry: Entry) -> bool:
         """Return whether anyone awaits the entry."""
         return any(tracker.waiters for tracker in entry.watchers)
+
+    @property
+    def _use_list(self) -> bool:
+        return self._clock.now() >= self._list_again_at
 
     def _place(self, tracker: ChangeTracker[Any]) -> Entry:
         ref = self._next_ref(tracker)
@@ -253,6 +260,7 @@ class ResourcePoller:
     def page_done(self, read: ReadPage, page: Page, call: CallRecord, *, trust_rows: bool) -> None:
         """Deliver a list page; rows that look settled are queued for a confirming GET."""
         now, row_key = self._clock.now(), self.adapter.row_key
+        self._list_failures = 0
         keys = [row_key(row) for row in page.rows]
         rows = self.schedule.page_finished(read, keys, page.total, now)
         for entry in rows.unchanged:
@@ -264,7 +272,10 @@ class ResourcePoller:
                 self._confirm(entry)
 
     def page_failed(self, read: ReadPage, error: Exception, call: CallRecord) -> None:
-        """Record a page that could not be read; a refused list is not read again."""
+        """Record a page that could not be read.
+
+        After a refusal the list is not read again; after repeated failures, not for a while.
+        """
         now = self._clock.now()
         for entry in self.schedule.entries_on(read):
             for tracker in entry.watchers:
@@ -274,11 +285,14 @@ class ResourcePoller:
                 else:
                     tracker.abort(error)
         self.schedule.page_failed(read, now)
-        if self._use_list and _is_refusal(error):
+        self._list_failures += 1
+        refused = _is_refusal(error)
+        if refused or self._list_failures >= _MAX_LIST_FAILURES:
             logger.warning(
                 "cannot list every %s (%s): each wait sends its own GETs", self.adapter.noun, error
             )
-            self._use_list = False
+            self._list_failures = 0
+            self._list_again_at = math.inf if refused else now + _LIST_PAUSE_S
             for entry in tuple(self.schedule):
                 self.schedule.read_by_get(entry)
 

@@ -1,4 +1,4 @@
-"""Rivals do what waiting.md says of them, within both windows, and agree with the world."""
+"""Rivals do what `rivals` says of them, within both windows, and agree with the world."""
 
 import math
 
@@ -26,21 +26,21 @@ def test_all_settles_are_told_within_the_windows(name: str, n: int) -> None:
 
 
 def test_the_even_list_at_ten_thousand() -> None:
-    """The simple rival: p99 near 36 s for some 2,300 requests (waiting.md 1.7)."""
+    """The simple rival: p99 near 36 s for some 2,300 requests."""
     of = figures(even_list(TEN_THOUSAND, 0))
     assert 34 <= of["p99"] <= 36.1
     assert 2250 <= of["requests"] <= 2450
 
 
 def test_per_id_polling_at_ten_thousand() -> None:
-    """Two hours: p99 7,130 s, p50 3,600 s (waiting.md 1.7)."""
+    """Two hours: p99 7,130 s, p50 3,600 s."""
     of = figures(RIVALS["per-id 5 s"](TEN_THOUSAND, 0))
     assert of["p50"] == pytest.approx(3600, rel=0.05)
     assert of["p99"] == pytest.approx(7130, rel=0.02)
 
 
 def test_unplanned_sweeps_go_blind() -> None:
-    """The naive list burns the hour's quota in 20 minutes: p99 2,411 s (waiting.md 1.7)."""
+    """The naive list burns the hour's quota in 20 minutes: p99 2,411 s."""
     assert figures(RIVALS["naive list 5 s"](TEN_THOUSAND, 0))["p99"] == pytest.approx(
         2411, rel=0.02
     )

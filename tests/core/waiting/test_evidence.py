@@ -1,4 +1,4 @@
-"""The waiter's rules, one example each (design.md 4)."""
+"""The waiter's rules, one example each (docs/waiting.md)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""v2: instances as documented; a PUT that drops nothing by accident."""
+"""v2: reads and writes of instances; a PUT drops no field by accident."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ REQUEST = sample("update_request")
 
 
 def reads(*statuses: str, **fields: Any) -> list[Step]:
-    """Answers to GET, one for each status."""
+    """Return one response to GET for each status."""
     return [answer(200, an_instance(status, **fields)) for status in statuses]
 
 
 async def test_get_and_list() -> None:
-    """The instance; the list, all of it or of one name."""
+    """`get` returns an instance; `list` returns all, or those of one name."""
     rows = answer(200, {"count": 2, "results": [an_instance(), an_instance(id="b", name="other")]})
     async with routed({GET: reads("ACTIVE"), LIST: rows}) as (client, _):
         api = client.inference_instances
@@ -40,8 +40,8 @@ async def test_get_and_list() -> None:
         assert [one.id async for one in api.list(name="other")] == ["b"]
 
 
-async def test_missing() -> None:
-    """A clear 404."""
+async def test_missing_instance() -> None:
+    """The error of a 404 mentions the project."""
     async with scripted(no_such()) as (client, _):
         with pytest.raises(NotFoundError, match="project"):
             await client.inference_instances.get(ID)
@@ -49,7 +49,7 @@ async def test_missing() -> None:
 
 @pytest.mark.parametrize("spec", [REQUEST, InferenceInstanceSpec.from_dict(REQUEST)])
 async def test_create(spec: Any) -> None:
-    """The answer is the instance; it settles when it serves."""
+    """A create returns the instance and settles at ACTIVE."""
     routes = {
         POST: reads("NEW"),
         GET: reads("NEW", "DEPLOYING", "PARTIALLYDEPLOYED", "ACTIVE"),
@@ -64,7 +64,7 @@ async def test_create(spec: Any) -> None:
 
 @pytest.mark.parametrize("project", [None, PROJECT])
 async def test_project_of_a_create(project: int | None) -> None:
-    """The client's, where the spec names none."""
+    """A spec without a project uses the client's."""
     bare = {k: v for k, v in REQUEST.items() if k != "project_id"}
     async with routed({POST: reads("NEW")}, project_id=project) as (client, network):
         await client.inference_instances.create(bare)
@@ -73,23 +73,23 @@ async def test_project_of_a_create(project: int | None) -> None:
 
 @pytest.mark.parametrize("word", ["ERROR", "FAILED"])
 async def test_failed_create(word: str) -> None:
-    """Both words are failures."""
+    """ERROR and FAILED fail the create."""
     async with routed({POST: reads("NEW"), GET: reads("DEPLOYING", word)}) as (client, _):
         change = await client.inference_instances.create(REQUEST)
         with pytest.raises(DeploymentFailedError):
             await change.wait()
 
 
-async def test_bad_create() -> None:
-    """Nothing is sent."""
+async def test_invalid_create() -> None:
+    """An invalid spec is rejected before anything is sent."""
     async with routed({}) as (client, network):
         with pytest.raises(InvalidInputError, match="name: expected 4 to 30"):
             await client.inference_instances.create({**REQUEST, "name": "abc"})
     assert network.requests == []
 
 
-async def test_update_keeps_what_is_not_named() -> None:
-    """One field given, all sent; the project is the client's."""
+async def test_update_keeps_other_fields() -> None:
+    """An update of one field sends all fields, with the client's project."""
     routes = {
         GET: [*reads("ACTIVE"), *reads("DEPLOYING", "ACTIVE", image="nginx:2")],
         PUT: reads("DEPLOYING", image="nginx:2"),
@@ -106,7 +106,7 @@ async def test_update_keeps_what_is_not_named() -> None:
 
 
 async def test_every_documented_field_can_be_updated() -> None:
-    """Each alone, and each arrives."""
+    """Every documented field can be updated alone."""
     there = an_instance(
         envs={}, probes=None, command=None, description=None, containers=[a_container()], timeout=1
     )
@@ -119,7 +119,7 @@ async def test_every_documented_field_can_be_updated() -> None:
 
 
 async def test_replace() -> None:
-    """Just what was given."""
+    """`replace=True` sends only the fields given."""
     least = {
         name: REQUEST[name]
         for name in ("containers", "flavor_id", "image", "listening_port", "name")
@@ -131,21 +131,21 @@ async def test_replace() -> None:
     assert [sent(request) for request in network.asked("PUT")] == [least]
 
 
-async def test_update_that_lets_everybody_in(caplog: pytest.LogCaptureFixture) -> None:
-    """A replace that leaves `auth_enabled` out is told."""
+async def test_update_without_authentication(caplog: pytest.LogCaptureFixture) -> None:
+    """A replacement that omits `auth_enabled` logs a warning."""
     routes = {GET: reads("ACTIVE", auth_enabled=True), PUT: reads("DEPLOYING")}
     spec = {k: v for k, v in REQUEST.items() if k != "auth_enabled"}
     async with routed(routes) as (client, _):
         await client.inference_instances.update(ID, image="nginx:2")
-        assert "everybody" not in caplog.text
+        assert "anyone" not in caplog.text
         await client.inference_instances.update(ID, spec, replace=True)
-    assert "everybody" in caplog.text
+    assert "anyone" in caplog.text
 
 
-async def test_update_cannot_keep_what_nobody_documents(
+async def test_update_drops_undocumented_fields(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It says which fields."""
+    """A warning lists undocumented fields that an update drops."""
     routes = {GET: reads("ACTIVE", mood="sleepy"), PUT: reads("DEPLOYING")}
     async with routed(routes) as (client, network):
         await client.inference_instances.update(ID, image="nginx:2")
@@ -163,15 +163,15 @@ async def test_update_cannot_keep_what_nobody_documents(
     ],
 )
 async def test_bad_update(fields: dict[str, Any], problem: str) -> None:
-    """Nothing is written."""
+    """An invalid update sends no PUT."""
     async with routed({GET: reads("ACTIVE")}) as (client, network):
         with pytest.raises(InvalidInputError, match=problem):
             await client.inference_instances.update(ID, **fields)
     assert network.asked("PUT") == []
 
 
-async def test_answer_that_already_shows_it_is_no_proof() -> None:
-    """ACTIVE with the new fields right after the PUT: it takes reads that agree over 30 s."""
+async def test_answer_with_the_new_fields_proves_nothing() -> None:
+    """If the answer already shows ACTIVE, agreeing reads over 30 s are needed."""
     routes = {
         GET: [*reads("ACTIVE"), *reads("ACTIVE", image="nginx:2")],
         PUT: reads("ACTIVE", image="nginx:2"),
@@ -183,7 +183,7 @@ async def test_answer_that_already_shows_it_is_no_proof() -> None:
 
 
 async def test_stale_reads_do_not_settle() -> None:
-    """ACTIVE with the old image settles nothing, however often it comes."""
+    """ACTIVE with the old image never settles the update."""
     routes = {
         GET: [*reads("ACTIVE") * 20, *reads("ACTIVE", image="nginx:2")],
         PUT: reads("DEPLOYING", image="nginx:2"),
@@ -193,8 +193,8 @@ async def test_stale_reads_do_not_settle() -> None:
         assert (await change.wait()).image == "nginx:2"
 
 
-async def test_overtaken() -> None:
-    """It moved, and settled as something else: somebody came after us."""
+async def test_superseded() -> None:
+    """An update is superseded if the instance settles with other values."""
     routes = {
         GET: [*reads("ACTIVE"), *reads("DEPLOYING", "ACTIVE", image="theirs:1")],
         PUT: reads("DEPLOYING", image="nginx:2"),
@@ -206,7 +206,7 @@ async def test_overtaken() -> None:
 
 
 async def test_delete() -> None:
-    """DELETED is a word, 404 is the proof."""
+    """DELETED does not settle a delete; only a 404 does."""
     routes = {DELETE: answer(204), GET: [*reads("DELETING", "DELETED"), no_such()]}
     async with routed(routes) as (client, _):
         change = await client.inference_instances.delete(ID)
@@ -215,14 +215,14 @@ async def test_delete() -> None:
     assert [event.status for event in change.history][:2] == ["DELETING", "DELETED"]
 
 
-async def test_delete_of_nothing() -> None:
-    """A settled change."""
+async def test_delete_of_a_missing_instance() -> None:
+    """The change is settled, and `already_gone` is true."""
     async with scripted(no_such()) as (client, _):
         assert (await client.inference_instances.delete(ID)).already_gone
 
 
 async def test_resume() -> None:
-    """Another process goes on, with the goal that the token carries."""
+    """Another process resumes the update with the desired state in the token."""
     routes: dict[str, Any] = {GET: reads("ACTIVE"), PUT: reads("DEPLOYING", image="nginx:2")}
     async with routed(routes) as (client, _):
         token = (await client.inference_instances.update(ID, image="nginx:2")).resume_token

@@ -1,4 +1,4 @@
-"""Answers that were lost: looked up, then settled, and never a second create in the dark."""
+"""Lost answers: the resource is read before anything is sent again."""
 
 import asyncio
 import logging
@@ -49,16 +49,16 @@ LOST: list[Step] = [
 
 
 def ours(status: str = "ACTIVE", **fields: Any) -> Any:
-    """What our create made: just now."""
+    """Return the deployment that our create made just now."""
     return answer(200, a_deployment(status, **{"created_at": None, "envs": None, **fields}))
 
 
-# --- v3: the name decides --------------------------------------------------------------------
+# --- v3: names are unique --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lost", LOST)
-async def test_create_that_worked(lost: Step) -> None:
-    """Found under its name it is adopted; there is no task to follow, only the deployment."""
+async def test_lost_create_that_was_accepted(lost: Step) -> None:
+    """The deployment is found by name and adopted; its task stays unknown."""
     routes = {POST: lost, GET: [no_such(), ours("DEPLOYING"), ours()]}
     async with routed(routes) as (client, network):
         change = await client.inference_deployments.create(a_spec())
@@ -67,8 +67,8 @@ async def test_create_that_worked(lost: Step) -> None:
 
 
 @pytest.mark.parametrize("lost", LOST)
-async def test_create_that_did_not(lost: Step) -> None:
-    """Looked for in vain more than once, it is sent again."""
+async def test_lost_create_that_was_not_accepted(lost: Step) -> None:
+    """If several reads find nothing, the create is sent again."""
     routes = {POST: [lost, accepted()], GET: [no_such(), no_such(), no_such(), ours()], TASKS: DONE}
     async with routed(routes) as (client, network):
         change = await client.inference_deployments.create(a_spec())
@@ -76,15 +76,15 @@ async def test_create_that_did_not(lost: Step) -> None:
     assert (change.adopted, len(network.asked("POST"))) == (False, 2)
 
 
-async def test_create_refused_because_the_first_try_worked() -> None:
-    """Reads that lag hide it; the refusal of the second try makes us look again."""
+async def test_name_taken_by_the_first_attempt() -> None:
+    """If reads lag, the refusal of the second attempt leads to another lookup."""
     routes = {POST: [LOST[0], TAKEN], GET: [no_such(), no_such(), no_such(), ours()]}
     async with routed(routes) as (client, _):
         assert (await client.inference_deployments.create(a_spec())).adopted
 
 
-async def test_create_refused_and_nothing_found() -> None:
-    """Then nobody knows."""
+async def test_name_taken_and_nothing_found() -> None:
+    """A refusal after a lost answer, without a match, is an unknown outcome."""
     async with routed({POST: [LOST[0], TAKEN], GET: no_such()}) as (client, _):
         with pytest.raises(OutcomeUnknownError, match="may exist and bill") as caught:
             await client.inference_deployments.create(a_spec())
@@ -94,8 +94,8 @@ async def test_create_refused_and_nothing_found() -> None:
 @pytest.mark.parametrize(
     "fields", [{"image": "other:1"}, {"created_at": "2020-01-01T00:00:00"}, {"timeout": 7}]
 )
-async def test_name_of_somebody_else(fields: dict[str, Any]) -> None:
-    """What is older, or is not what was sent, stays theirs."""
+async def test_name_taken_by_another_deployment(fields: dict[str, Any]) -> None:
+    """An older or different deployment is not adopted."""
     async with routed({POST: LOST[0], GET: ours(**fields)}) as (client, network):
         with pytest.raises(ConflictError, match="did not make"):
             await client.inference_deployments.create(a_spec(timeout=120))
@@ -103,15 +103,15 @@ async def test_name_of_somebody_else(fields: dict[str, Any]) -> None:
 
 
 async def test_name_taken_at_once() -> None:
-    """Without a lost answer a refusal is just that."""
+    """A refusal without a lost answer is raised as it is."""
     async with routed({POST: TAKEN}) as (client, network):
         with pytest.raises(BadRequestError, match="already exists"):
             await client.inference_deployments.create(a_spec())
     assert len(network.requests) == 1
 
 
-async def test_looking_fails() -> None:
-    """Nothing is sent again where nothing could be seen."""
+async def test_lookup_fails() -> None:
+    """Nothing is sent again if no lookup succeeds."""
     async with routed({POST: LOST[0], GET: answer(503)}) as (client, network):
         with pytest.raises(OutcomeUnknownError):
             await client.inference_deployments.create(a_spec())
@@ -119,7 +119,7 @@ async def test_looking_fails() -> None:
 
 
 async def test_always_lost() -> None:
-    """As often as the policy allows, and no more."""
+    """A create is sent as often as the retry policy allows."""
     async with routed({POST: LOST[0], GET: no_such()}, retry=RetryPolicy(attempts=2)) as (
         client,
         network,
@@ -130,15 +130,15 @@ async def test_always_lost() -> None:
 
 
 async def test_never_sent() -> None:
-    """What surely never left is just an error; nothing is looked up."""
+    """A create that was never sent raises without a lookup."""
     async with routed({POST: ConnectError("refused")}) as (client, network):
         with pytest.raises(ConnectError):
             await client.inference_deployments.create(a_spec())
     assert network.asked("GET") == []
 
 
-async def test_closed_while_looking() -> None:
-    """Closing the client ends it all."""
+async def test_closed_during_the_lookup() -> None:
+    """Closing the client ends the lookup."""
     async with routed({POST: LOST[0], GET: no_such()}) as (client, _):
         task = asyncio.create_task(client.inference_deployments.create(a_spec()))
         await asyncio.sleep(1)
@@ -147,7 +147,7 @@ async def test_closed_while_looking() -> None:
 
 
 async def test_write_never_sent() -> None:
-    """An update that surely never left is just an error; nothing is read again."""
+    """An update that was never sent raises without another read."""
     async with routed({PATCH: ConnectError("refused"), GET: ours()}) as (client, network):
         with pytest.raises(ConnectError):
             await client.inference_deployments.update(NAME, image="nginx:2")
@@ -155,8 +155,8 @@ async def test_write_never_sent() -> None:
 
 
 @pytest.mark.parametrize("verb", ["update", "create_v2"])
-async def test_closed_while_looking_for_other_writes(verb: str) -> None:
-    """The same for an update, and for v2."""
+async def test_closed_during_other_lookups(verb: str) -> None:
+    """The same holds for an update and for v2."""
     routes = {PATCH: LOST[0], GET: ours(), POST_V2: LOST[0], LIST_V2: listed()}
     async with routed(routes) as (client, _):
         if verb == "update":
@@ -169,16 +169,16 @@ async def test_closed_while_looking_for_other_writes(verb: str) -> None:
         await task
 
 
-async def test_delete_answered_by_a_gateway() -> None:
-    """A 404 page for people is no proof that it is gone."""
-    page = Response(404, {}, b"<html>not found</html>")
-    async with routed({f"DELETE {ONE}": page}) as (client, _):
+@pytest.mark.parametrize("body", [b"<html>not found</html>", b"", b'{"message": "no route"}'])
+async def test_delete_answered_by_a_gateway(body: bytes) -> None:
+    """A gateway's 404 does not prove that the deployment is gone."""
+    async with routed({f"DELETE {ONE}": Response(404, {}, body)}) as (client, _):
         with pytest.raises(NotFoundError):
             await client.inference_deployments.delete(NAME)
 
 
 async def test_cancelled_in_flight(caplog: pytest.LogCaptureFixture) -> None:
-    """It may exist and bill: a note on the error and a warning say so, and how to find it."""
+    """A note on the error and a warning name the deployment that may bill."""
     async with routed({POST: accepted()}) as (client, _):
         task = asyncio.create_task(client.inference_deployments.create(a_spec()))
         await asyncio.sleep(0.01)
@@ -189,8 +189,8 @@ async def test_cancelled_in_flight(caplog: pytest.LogCaptureFixture) -> None:
     assert f"get('{NAME}')" in caplog.text
 
 
-async def test_lost_patch_that_worked() -> None:
-    """The deployment shows what was sent: adopted, and proven by what comes then."""
+async def test_lost_patch_that_was_accepted() -> None:
+    """A deployment that shows the fields sent is adopted."""
     new = ours("DEPLOYING", image="nginx:2")
     routes = {PATCH: LOST[0], GET: [ours(), new, new, ours(image="nginx:2")]}
     async with routed(routes) as (client, network):
@@ -199,8 +199,8 @@ async def test_lost_patch_that_worked() -> None:
     assert (change.adopted, len(network.asked("PATCH"))) == (True, 1)
 
 
-async def test_lost_patch_that_did_not() -> None:
-    """It is sent again."""
+async def test_lost_patch_that_was_not_accepted() -> None:
+    """If nothing shows the fields sent, the PATCH is sent again."""
     routes = {
         PATCH: [LOST[1], accepted()],
         GET: [ours()] * 4 + [ours(image="nginx:2")],
@@ -213,7 +213,7 @@ async def test_lost_patch_that_did_not() -> None:
 
 
 async def test_lost_patch_then_locked() -> None:
-    """The lock may be our own first try's: what is there decides."""
+    """The lock may be our first attempt's, so a read decides."""
     locked = answer(409, {"exception_class": "ConflictError", "message": "locked"})
     routes = {
         PATCH: [LOST[0], locked],
@@ -228,8 +228,8 @@ async def test_lost_patch_then_locked() -> None:
     assert caught.value.candidates[0].name == NAME
 
 
-async def test_lost_patch_and_no_look() -> None:
-    """What cannot be read cannot be settled."""
+async def test_lost_patch_without_a_read() -> None:
+    """If no read succeeds, the outcome is unknown."""
     routes = {PATCH: LOST[0], GET: [ours(), answer(503)]}
     async with routed(routes) as (client, _):
         with pytest.raises(OutcomeUnknownError, match="PATCH"):
@@ -237,7 +237,7 @@ async def test_lost_patch_and_no_look() -> None:
 
 
 async def test_patch_always_lost() -> None:
-    """As often as the policy allows."""
+    """A PATCH is sent as often as the retry policy allows."""
     async with routed({PATCH: LOST[0], GET: ours()}) as (client, network):
         with pytest.raises(OutcomeUnknownError):
             await client.inference_deployments.update(NAME, image="nginx:2")
@@ -246,7 +246,7 @@ async def test_patch_always_lost() -> None:
 
 @pytest.mark.parametrize(("verb", "end"), [("start", "ACTIVE"), ("stop", "DISABLED")])
 async def test_lost_switch(verb: str, end: str) -> None:
-    """Where it shows what was asked for, that is enough."""
+    """A start or stop that shows its effect is adopted."""
     begin = {"ACTIVE": "DISABLED", "DISABLED": "ACTIVE"}[end]
     routes = {f"POST {ONE}/{verb}": LOST[0], GET: [ours(begin), ours(end)]}
     async with routed(routes) as (client, network):
@@ -256,7 +256,7 @@ async def test_lost_switch(verb: str, end: str) -> None:
 
 
 async def test_lost_delete() -> None:
-    """Sent again it finds nothing: that was us, not somebody before."""
+    """A 404 to the repeated DELETE is the success of the first one."""
     async with routed({f"DELETE {ONE}": [LOST[0], no_such()]}) as (client, _):
         change = await client.inference_deployments.delete(NAME)
         await change.wait()
@@ -268,7 +268,7 @@ LOCKED = answer(409, {"exception_class": "ConflictError", "message": "locked by 
 
 @pytest.mark.parametrize("seen", [ours("DELETING"), no_such()])
 async def test_lost_delete_then_locked(seen: Step) -> None:
-    """The lock is our own first try's: it is going already."""
+    """A lock counts as our own if the deployment is being deleted."""
     routes = {f"DELETE {ONE}": [LOST[0], LOCKED], GET: [seen, no_such()]}
     async with routed(routes) as (client, _):
         change = await client.inference_deployments.delete(NAME)
@@ -277,8 +277,8 @@ async def test_lost_delete_then_locked(seen: Step) -> None:
 
 
 @pytest.mark.parametrize(("first", "status"), [(LOST[0], "DEPLOYING"), (LOCKED, "DELETING")])
-async def test_delete_of_what_is_locked(first: Step, status: str) -> None:
-    """A lock of somebody else's: nothing shows our delete, or none of ours went out."""
+async def test_locked_delete(first: Step, status: str) -> None:
+    """Another task's lock is an error: no read shows our delete, or none was sent."""
     routes = {f"DELETE {ONE}": [first, LOCKED], GET: ours(status)}
     async with routed(routes) as (client, _):
         with pytest.raises(ConflictError, match="locked"):
@@ -287,7 +287,7 @@ async def test_delete_of_what_is_locked(first: Step, status: str) -> None:
 
 @pytest.mark.parametrize("body", [{"surprise": 1}, [1]])
 async def test_delete_with_an_odd_answer(body: Any) -> None:
-    """Only the 404 counts."""
+    """An unreadable answer to a delete is ignored, as only a 404 settles it."""
     routes = {f"DELETE {ONE}": answer(200, body), GET: [ours("DELETING"), no_such()]}
     async with routed(routes) as (client, _):
         await (await client.inference_deployments.delete(NAME)).wait()
@@ -297,13 +297,13 @@ async def test_delete_with_an_odd_answer(body: Any) -> None:
 
 
 def listed(*rows: Any) -> Any:
-    """A list page."""
+    """Return a list page."""
     return answer(200, {"count": len(rows), "results": list(rows)})
 
 
 @pytest.mark.parametrize("lost", LOST)
-async def test_v2_create(lost: Step) -> None:
-    """Nothing is adopted, nothing sent again; what may be it is listed."""
+async def test_lost_v2_create(lost: Step) -> None:
+    """Nothing is adopted or sent again; the error lists candidates."""
     mine = an_instance("NEW", created_at=None)
     old = an_instance(id="old")
     other = an_instance(id="other", created_at=None, image="other:1")
@@ -315,8 +315,8 @@ async def test_v2_create(lost: Step) -> None:
     assert len(network.asked("POST")) == 1
 
 
-async def test_v2_create_and_no_look() -> None:
-    """Without a list there are no candidates; it stays unknown."""
+async def test_lost_v2_create_without_a_lookup() -> None:
+    """If the list fails, there are no candidates."""
     async with routed({POST_V2: LOST[0], LIST_V2: answer(503)}) as (client, _):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.inference_instances.create(sample("update_request"))
@@ -324,7 +324,7 @@ async def test_v2_create_and_no_look() -> None:
 
 
 async def test_v2_never_sent() -> None:
-    """That is known."""
+    """A create that was never sent raises without a lookup."""
     async with routed({POST_V2: ConnectError("refused")}) as (client, network):
         with pytest.raises(ConnectError):
             await client.inference_instances.create(sample("update_request"))
@@ -332,7 +332,7 @@ async def test_v2_never_sent() -> None:
 
 
 async def test_lost_put_is_repeated() -> None:
-    """A PUT does no more when it is sent twice."""
+    """A PUT is idempotent, so it is repeated."""
     new = answer(200, an_instance("DEPLOYING", image="nginx:2"))
     routes = {GET_V2: answer(200, an_instance()), PUT: [LOST[0], LOST[2], new]}
     async with routed(routes) as (client, network):
@@ -341,14 +341,14 @@ async def test_lost_put_is_repeated() -> None:
 
 
 async def test_lost_put_then_locked() -> None:
-    """The lock is our own first try's: the instance shows what was sent."""
+    """A lock counts as our own if the instance shows the fields sent."""
     old, new = answer(200, an_instance()), answer(200, an_instance("DEPLOYING", image="nginx:2"))
     async with routed({GET_V2: [old, old, new], PUT: [LOST[0], LOCKED]}) as (client, _):
         assert (await client.inference_instances.update(ID, image="nginx:2")).adopted
 
 
-async def test_locked_put_is_made_anew() -> None:
-    """What the other task changed meanwhile is not put back."""
+async def test_locked_put_is_planned_again() -> None:
+    """A repeated PUT keeps what the other task has changed."""
     old, theirs = answer(200, an_instance()), answer(200, an_instance(timeout=7))
     done = answer(200, an_instance("DEPLOYING", timeout=7, image="nginx:2"))
     async with routed({GET_V2: [old, theirs], PUT: [LOCKED, done]}) as (client, network):
@@ -357,8 +357,8 @@ async def test_locked_put_is_made_anew() -> None:
 
 
 @pytest.mark.parametrize("ready_timeout", [0, 60])
-async def test_lock_for_as_long_as_wanted(ready_timeout: float) -> None:
-    """Some tries, or as long as was asked for; then it is an error."""
+async def test_lasting_lock(ready_timeout: float) -> None:
+    """A lock is an error after some attempts, or after `ready_timeout`."""
     routes = {GET_V2: answer(200, an_instance()), PUT: LOCKED, GET: ours(), PATCH: LOCKED}
     async with routed(routes) as (client, network):
         for api, id in (
@@ -374,8 +374,8 @@ async def test_lock_for_as_long_as_wanted(ready_timeout: float) -> None:
     assert len(network.asked("PATCH")) >= 4
 
 
-async def test_name_taken_is_no_lock() -> None:
-    """Waiting would not help."""
+async def test_conflict_over_a_name_is_not_a_lock() -> None:
+    """A conflict over a name is not retried."""
     taken = answer(409, {"exception_class": "ConflictError", "message": "already exists"})
     async with routed({GET_V2: answer(200, an_instance()), PUT: taken}) as (client, network):
         with pytest.raises(ConflictError, match="exists"):
@@ -384,7 +384,7 @@ async def test_name_taken_is_no_lock() -> None:
 
 
 async def test_put_always_lost() -> None:
-    """In the end it is read: adopted where it shows what was sent, else unknown."""
+    """After the last attempt the instance is read, and adopted if it shows the fields sent."""
     old, new = answer(200, an_instance()), answer(200, an_instance("DEPLOYING", image="nginx:2"))
     async with routed({GET_V2: [old, new], PUT: LOST[0]}) as (client, _):
         assert (await client.inference_instances.update(ID, image="nginx:2")).adopted
@@ -393,8 +393,8 @@ async def test_put_always_lost() -> None:
             await client.inference_instances.update(ID, image="nginx:2")
 
 
-async def test_nothing_secret_in_what_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in the error nor in the log."""
+async def test_no_secret_in_errors_and_logs(caplog: pytest.LogCaptureFixture) -> None:
+    """Environment variables appear in no error or log."""
     caplog.set_level(logging.DEBUG)
     spec = {**sample("update_request"), "envs": {"KEY": HIDDEN}}
     mine = an_instance(created_at=None, envs={"KEY": HIDDEN})

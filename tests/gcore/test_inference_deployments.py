@@ -1,4 +1,4 @@
-"""v3: tasks first, then the deployment; what a write is, and when it has settled."""
+"""v3: reads, writes, and when a change has settled."""
 
 from typing import Any
 
@@ -37,31 +37,31 @@ POST, PATCH, DELETE = f"POST {V3}", f"PATCH {ONE}", f"DELETE {ONE}"
 
 
 def reads(*statuses: str, **fields: Any) -> list[Step]:
-    """Answers to GET, one for each status."""
+    """Return one response to GET for each status."""
     return [answer(200, a_deployment(status, **fields)) for status in statuses]
 
 
 def tasks(*states: str, **fields: Any) -> list[Step]:
-    """Answers about the task."""
+    """Return one response about the task for each state."""
     return [answer(200, a_task(state, **fields)) for state in states]
 
 
-def words(network: FakeNetwork) -> list[str]:
-    """What was asked, in order, without its repetitions."""
-    asked = [f"{request.method} {request.path}" for request in network.requests]
-    return [one for i, one in enumerate(asked) if i == 0 or asked[i - 1] != one]
+def routes_of(network: FakeNetwork) -> list[str]:
+    """Return the requests in order, without repetitions."""
+    routes = [f"{request.method} {request.path}" for request in network.requests]
+    return [one for i, one in enumerate(routes) if i == 0 or routes[i - 1] != one]
 
 
 # --- reading ---------------------------------------------------------------------------------
 
 
 async def test_list() -> None:
-    """All pages, each row once."""
+    """A listing reads all pages and returns each row once."""
     rows = [a_deployment(name=f"web-{i}") for i in range(3)]
 
     def page(request: Any) -> Any:
-        told = dict(request.params)
-        start, limit = int(told["offset"]), int(told["limit"])
+        params = dict(request.params)
+        start, limit = int(params["offset"]), int(params["limit"])
         return answer(200, {"count": 3, "results": rows[start : start + limit]})
 
     async with routed({f"GET {V3}": page}) as (client, network):
@@ -73,7 +73,7 @@ async def test_list() -> None:
 
 
 async def test_get() -> None:
-    """One deployment, or `NotFoundError` that names the project."""
+    """`get` returns a deployment, or raises an error that names the project."""
     async with scripted(answer(200, a_deployment()), no_such()) as (client, _):
         assert await client.inference_deployments.get(NAME) == read_deployment(a_deployment())
         with pytest.raises(NotFoundError, match=f"project {PROJECT}"):
@@ -81,7 +81,7 @@ async def test_get() -> None:
 
 
 async def test_logs() -> None:
-    """Lines as they come, with the filters that were asked for."""
+    """`logs` sends its filters and returns decoded lines."""
     line = {"message": "up", "pod": "p-1", "region_id": 7, "time": "2025-01-01T00:00:00"}
     body = answer(200, {"count": 1, "results": [line]})
     async with routed({f"GET {ONE}/logs": body}) as (client, network):
@@ -101,7 +101,7 @@ async def test_logs() -> None:
 
 
 async def test_create() -> None:
-    """Task to its end (NEW is none), then the deployment to ACTIVE."""
+    """A create follows its task to FINISHED, then the deployment to ACTIVE."""
     routes = {
         POST: accepted(),
         TASKS: tasks("NEW", "RUNNING", "FINISHED"),
@@ -112,12 +112,12 @@ async def test_create() -> None:
         found = await change.wait()
     assert (change.id, change.action, change.initial) == (NAME, "create", Accepted((TASK,)))
     assert found.status == "ACTIVE"
-    assert words(network) == [POST, TASKS, GET]
+    assert routes_of(network) == [POST, TASKS, GET]
     assert sent(network.requests[0]) == a_spec()
 
 
 async def test_create_scaled_to_zero() -> None:
-    """PENDING counts as settled, and the history says why."""
+    """PENDING counts as settled, and the history explains it."""
     routes = {POST: accepted(), TASKS: tasks("FINISHED"), GET: reads("PENDING")}
     async with routed(routes) as (client, _):
         change = await client.inference_deployments.create(a_spec())
@@ -126,7 +126,7 @@ async def test_create_scaled_to_zero() -> None:
 
 
 async def test_create_by_spec() -> None:
-    """A spec object is the same as its mapping."""
+    """A spec object sends the same body as its mapping."""
     routes = {POST: accepted(), TASKS: tasks("FINISHED"), GET: reads("ACTIVE")}
     async with routed(routes) as (client, network):
         await client.inference_deployments.create(InferenceDeploymentSpec.from_dict(a_spec()))
@@ -135,7 +135,7 @@ async def test_create_by_spec() -> None:
 
 @pytest.mark.parametrize("spec", [a_spec(name="abc"), a_spec(containers=[]), {}])
 async def test_bad_spec(spec: dict[str, Any]) -> None:
-    """Nothing is sent."""
+    """An invalid spec is rejected before anything is sent."""
     async with routed({}) as (client, network):
         with pytest.raises(InvalidInputError) as caught:
             await client.inference_deployments.create(spec)
@@ -144,7 +144,7 @@ async def test_bad_spec(spec: dict[str, Any]) -> None:
 
 
 async def test_failed_task() -> None:
-    """The task's error is the story; the deployment is not even asked for."""
+    """A failed task fails the create with its error; the deployment is not read."""
     routes = {POST: accepted(), TASKS: tasks("RUNNING", "ERROR", error="no GPU left")}
     async with routed(routes) as (client, _):
         change = await client.inference_deployments.create(a_spec())
@@ -152,8 +152,8 @@ async def test_failed_task() -> None:
             await change.wait()
 
 
-async def test_error_message_that_stays() -> None:
-    """PARTIALLYDEPLOYED with an error message fails, after ten minutes of it."""
+async def test_lasting_error_message() -> None:
+    """PARTIALLYDEPLOYED with an error message fails after ten minutes."""
     broken = [a_container(error_message="ImagePullBackOff")]
     routes = {
         POST: accepted(),
@@ -167,8 +167,8 @@ async def test_error_message_that_stays() -> None:
     assert 600 <= caught.value.elapsed < 800
 
 
-async def test_error_message_that_goes() -> None:
-    """An image pull that works in the end is no failure."""
+async def test_passing_error_message() -> None:
+    """An image pull that succeeds in the end is not a failure."""
     broken = [a_container(error_message="ImagePullBackOff")]
     routes = {
         POST: accepted(),
@@ -181,7 +181,7 @@ async def test_error_message_that_goes() -> None:
 
 
 async def test_no_capacity() -> None:
-    """A refused create says what `ForbiddenError` means."""
+    """The error of a refused create explains `ForbiddenError`."""
     refused = answer(403, {"exception_class": "ForbiddenError", "message": "Forbidden"})
     async with scripted(refused) as (client, network):
         with pytest.raises(PermissionDeniedError, match="no capacity left") as caught:
@@ -190,8 +190,8 @@ async def test_no_capacity() -> None:
     assert len(network.requests) == 1
 
 
-async def test_lock_is_waited_for() -> None:
-    """409 means that another task holds the resource: it is sent again."""
+async def test_locked_create_is_repeated() -> None:
+    """A create that another task blocks (409) is sent again."""
     locked = answer(409, {"exception_class": "ConflictError", "message": "locked by a task"})
     async with scripted(locked, locked, accepted()) as (client, network):
         change = await client.inference_deployments.create(a_spec())
@@ -199,7 +199,7 @@ async def test_lock_is_waited_for() -> None:
 
 
 async def test_default_timeout() -> None:
-    """Two hours, as the vendor's own client waits."""
+    """The default timeout is two hours, as in the vendor's client."""
     routes = {POST: accepted(), TASKS: tasks("FINISHED"), GET: reads("DEPLOYING")}
     async with routed(routes) as (client, _):
         change = await client.inference_deployments.create(a_spec())
@@ -209,7 +209,7 @@ async def test_default_timeout() -> None:
 
 
 async def test_resume() -> None:
-    """Another process goes on with the task; the token holds no secret."""
+    """Another process resumes the change at its task."""
     routes: dict[str, Any] = {
         POST: accepted(),
         TASKS: tasks("RUNNING"),
@@ -222,11 +222,11 @@ async def test_resume() -> None:
     async with routed(routes) as (client, network):
         resumed = client.inference_deployments.resume(token)
         assert (await resumed.wait()).status == "ACTIVE"
-    assert words(network) == [TASKS, GET]
+    assert routes_of(network) == [TASKS, GET]
 
 
 async def test_resume_in_another_project() -> None:
-    """A token belongs to its project."""
+    """A token is only valid for its project."""
     async with scripted(accepted()) as (client, _):
         token = (await client.inference_deployments.create(a_spec())).resume_token
     async with scripted(project_id=43) as (client, _):
@@ -236,7 +236,7 @@ async def test_resume_in_another_project() -> None:
 
 @pytest.mark.parametrize("body", [{"tasks": [7]}, {"tasks": [""]}, {"tasks": {}}])
 async def test_odd_tasks(body: Any) -> None:
-    """An answer that nobody can read is a lost answer: the name is looked up."""
+    """An unreadable answer counts as lost, so the name is looked up."""
     routes = {POST: answer(200, body), GET: answer(200, a_deployment(created_at=None, envs=None))}
     async with routed(routes) as (client, _):
         assert (await client.inference_deployments.create(a_spec())).adopted
@@ -246,7 +246,7 @@ async def test_odd_tasks(body: Any) -> None:
 
 
 async def test_update() -> None:
-    """Task, then the deployment with what was sent; the body is what was given."""
+    """An update follows its task, then the deployment; it sends only given fields."""
     routes = {
         PATCH: accepted(),
         TASKS: tasks("RUNNING", "FINISHED"),
@@ -260,8 +260,8 @@ async def test_update() -> None:
     assert "shows what was sent" in (change.history[-1].note or "")
 
 
-async def test_update_is_not_settled_by_an_old_read() -> None:
-    """ACTIVE with the old image is a stale read, however often it comes."""
+async def test_stale_reads_do_not_settle_an_update() -> None:
+    """ACTIVE with the old image never settles the update."""
     routes = {
         PATCH: accepted(),
         TASKS: tasks("FINISHED"),
@@ -273,7 +273,7 @@ async def test_update_is_not_settled_by_an_old_read() -> None:
 
 
 async def test_update_that_changes_nothing() -> None:
-    """Nothing can tell it from the time before: three reads over half a minute agree."""
+    """An update that changes nothing settles after agreeing reads over 30 s."""
     routes = {PATCH: accepted(), TASKS: tasks("FINISHED"), GET: reads("ACTIVE")}
     async with routed(routes) as (client, _):
         change = await client.inference_deployments.update(NAME, image="nginx:latest")
@@ -283,7 +283,7 @@ async def test_update_that_changes_nothing() -> None:
 
 
 async def test_update_without_tasks() -> None:
-    """An empty list of tasks is taken as it is."""
+    """An empty list of tasks is accepted."""
     routes = {
         PATCH: answer(200, {"tasks": []}),
         GET: [*reads("ACTIVE"), *reads("ACTIVE", timeout=5)],
@@ -294,7 +294,7 @@ async def test_update_without_tasks() -> None:
 
 
 async def test_update_with_several_tasks() -> None:
-    """All of them come first."""
+    """All tasks are followed before the deployment."""
     other = f"GET /cloud/v1/tasks/{TASK[::-1]}"
     routes = {
         PATCH: answer(200, {"tasks": [TASK, TASK[::-1]]}),
@@ -304,11 +304,11 @@ async def test_update_with_several_tasks() -> None:
     }
     async with routed(routes) as (client, network):
         await (await client.inference_deployments.update(NAME, timeout=5)).wait()
-    assert words(network) == [GET, PATCH, TASKS, other, GET]
+    assert routes_of(network) == [GET, PATCH, TASKS, other, GET]
 
 
-async def test_update_of_a_stopped_one() -> None:
-    """It may stay stopped."""
+async def test_update_of_a_stopped_deployment() -> None:
+    """An updated deployment may stay stopped."""
     routes = {
         PATCH: accepted(),
         TASKS: tasks("FINISHED"),
@@ -319,8 +319,8 @@ async def test_update_of_a_stopped_one() -> None:
         assert (await change.wait()).status == "DISABLED"
 
 
-async def test_update_by_whole_spec() -> None:
-    """The name in it is no field of a PATCH."""
+async def test_update_by_a_whole_spec() -> None:
+    """The name in a spec is not sent in a PATCH."""
     routes = {PATCH: accepted(), GET: reads("ACTIVE")}
     async with routed(routes) as (client, network):
         await client.inference_deployments.update(NAME, InferenceDeploymentSpec(**a_spec()))
@@ -343,7 +343,7 @@ async def test_update_by_whole_spec() -> None:
     ],
 )
 async def test_bad_update(fields: dict[str, Any], problem: str) -> None:
-    """Nothing is sent, nothing is read."""
+    """An invalid update is rejected before anything is sent or read."""
     async with routed({}) as (client, network):
         with pytest.raises(InvalidInputError, match=problem):
             await client.inference_deployments.update(NAME, **fields)
@@ -351,7 +351,7 @@ async def test_bad_update(fields: dict[str, Any], problem: str) -> None:
 
 
 async def test_open_to_world() -> None:
-    """Said, it is done; for a create as well."""
+    """Open access needs `open_to_world=True` in creates and updates."""
     routes = {POST: accepted(), PATCH: accepted(), GET: reads("ACTIVE")}
     async with routed(routes) as (client, network):
         api = client.inference_deployments
@@ -364,7 +364,7 @@ async def test_open_to_world() -> None:
 
 
 async def test_spec_for_another_project() -> None:
-    """A project in the mapping must be the client's."""
+    """A project in the spec must be the client's."""
     async with routed({POST: accepted()}) as (client, network):
         with pytest.raises(InvalidInputError, match="the client's is 42"):
             await client.inference_deployments.create(a_spec(project_id=43))
@@ -376,7 +376,7 @@ async def test_spec_for_another_project() -> None:
 
 
 async def test_stop() -> None:
-    """No task: from ACTIVE to DISABLED."""
+    """A stop has no task and settles at DISABLED."""
     routes = {f"POST {ONE}/stop": answer(204), GET: [*reads("ACTIVE") * 5, *reads("DISABLED")]}
     async with routed(routes) as (client, network):
         change = await client.inference_deployments.stop(NAME)
@@ -387,7 +387,7 @@ async def test_stop() -> None:
 
 @pytest.mark.parametrize("end", ["ACTIVE", "PENDING"])
 async def test_start(end: str) -> None:
-    """No task: from DISABLED to serving or sleeping, which may take its time."""
+    """A start has no task and settles at ACTIVE or PENDING."""
     routes = {
         f"POST {ONE}/start": answer(204),
         GET: [*reads("DISABLED") * 5, *reads("DEPLOYING", end)],
@@ -397,8 +397,8 @@ async def test_start(end: str) -> None:
         assert (await change.wait()).status == end
 
 
-async def test_start_that_does_nothing() -> None:
-    """Ten minutes of DISABLED after a start are a failure."""
+async def test_start_without_effect() -> None:
+    """A start fails after ten minutes of DISABLED."""
     routes = {f"POST {ONE}/start": answer(204), GET: reads("DISABLED")}
     async with routed(routes) as (client, _):
         change = await client.inference_deployments.start(NAME)
@@ -406,8 +406,8 @@ async def test_start_that_does_nothing() -> None:
             await change.wait()
 
 
-async def test_stop_of_a_stopped_one() -> None:
-    """Nothing can tell before from after: agreeing reads must do."""
+async def test_stop_of_a_stopped_deployment() -> None:
+    """A stop that changes nothing settles after agreeing reads over 30 s."""
     routes = {f"POST {ONE}/stop": answer(204), GET: reads("DISABLED")}
     async with routed(routes) as (client, _):
         change = await client.inference_deployments.stop(NAME)
@@ -416,7 +416,7 @@ async def test_stop_of_a_stopped_one() -> None:
 
 
 async def test_delete() -> None:
-    """Task, then 404 on GET."""
+    """A delete follows its task, then waits for 404 on GET."""
     routes = {
         DELETE: accepted(),
         TASKS: tasks("RUNNING", "FINISHED"),
@@ -426,11 +426,11 @@ async def test_delete() -> None:
         change = await client.inference_deployments.delete(NAME)
         await change.wait()
     assert change.outcome == "settled"
-    assert words(network) == [DELETE, TASKS, GET]
+    assert routes_of(network) == [DELETE, TASKS, GET]
 
 
-async def test_delete_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """A settled change, and a warning that names the project."""
+async def test_delete_of_a_missing_deployment(caplog: pytest.LogCaptureFixture) -> None:
+    """The change is settled, and a warning names the project."""
     async with scripted(no_such()) as (client, network):
         change = await client.inference_deployments.delete(NAME)
         await change.wait()
@@ -438,8 +438,8 @@ async def test_delete_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert f"project {PROJECT}" in caplog.text
 
 
-async def test_delete_whose_task_fails() -> None:
-    """It still exists, and bills."""
+async def test_delete_with_a_failed_task() -> None:
+    """A failed task fails the delete."""
     routes = {DELETE: accepted(), TASKS: tasks("ERROR", error="in use"), GET: reads("ACTIVE")}
     async with routed(routes) as (client, _):
         change = await client.inference_deployments.delete(NAME)
@@ -451,29 +451,29 @@ async def test_delete_whose_task_fails() -> None:
 
 
 async def test_wait_until_active() -> None:
-    """Serving or sleeping."""
+    """A wait for an active deployment ends at PENDING, too."""
     async with routed({GET: reads("DEPLOYING", "PENDING")}) as (client, _):
         found = await client.inference_deployments.wait_until_active(NAME)
     assert found.status == "PENDING"
 
 
 async def test_vanished() -> None:
-    """Two 404s in a row, once it was there."""
+    """Two 404s in a row after a successful read end the wait."""
     async with routed({GET: [*reads("DEPLOYING"), no_such()]}) as (client, _):
         with pytest.raises(ResourceVanishedError):
             await client.inference_deployments.wait_until_active(NAME)
 
 
 async def test_capabilities() -> None:
-    """What this API can promise, in one place."""
+    """Each API lists what it promises."""
     async with routed({}) as (client, _):
         v2, v3 = client.inference_instances, client.inference_deployments
         assert (v3.capabilities.unique_names, v2.capabilities.unique_names) == (True, False)
         assert (v3.capabilities.operations, v2.capabilities.operations) == (("task",), ())
 
 
-async def test_answer_that_is_none() -> None:
-    """A GET that answers something else is told."""
+async def test_unexpected_body() -> None:
+    """A GET with another body raises a DecodeError that names the model."""
     async with scripted(answer(200, {"count": 0})) as (client, _):
         with pytest.raises(DecodeError, match="InferenceDeployment"):
             await client.inference_deployments.get(NAME)

@@ -1,0 +1,232 @@
+"""Gcore's HTTP conventions: endpoints, authentication, errors, and lists by limit and offset.
+
+v2 keys an instance by its UUID, v3 a deployment by its name within a project. No quota is
+documented, and no header shows one.
+https://gcore.com/docs/developer-tools/rest-api (authentication, error-handling, pagination)
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from di_async.core.codec import loads
+from di_async.core.errors import APIError, ConflictError, DecodeError, InvalidInputError, api_error
+from di_async.core.http import Endpoint, Request, Response
+from di_async.core.pagination import Page, rows_under
+from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.responses import error_body, mark_foreign_404, redact, retry_after, string_list
+from di_async.core.secret import Secret
+
+__all__ = [
+    "DEPLOYMENTS",
+    "INSTANCES",
+    "TASK",
+    "FetchRows",
+    "GcoreDialect",
+    "check_page_size",
+    "in_region",
+    "read_page",
+    "read_rows",
+]
+
+# --- endpoints -------------------------------------------------------------------------------
+
+_V2 = "/cloud/v2/inference/deployments"
+_V2_ONE = f"{_V2}/{{instance_id}}"
+_V3 = "/cloud/v3/inference/{project_id}/deployments"
+_V3_ONE = f"{_V3}/{{deployment_name}}"
+# Another endpoint has this segment in place of a name.
+_RESERVED = frozenset({"check_limits"})
+
+
+def _table(*endpoints: Endpoint) -> dict[str, Endpoint]:
+    return {endpoint.name: endpoint for endpoint in endpoints}
+
+
+INSTANCES = _table(
+    Endpoint("list", "GET", _V2, "results"),
+    Endpoint("create", "POST", _V2),
+    Endpoint("get", "GET", _V2_ONE),
+    Endpoint("update", "PUT", _V2_ONE),
+    Endpoint("delete", "DELETE", _V2_ONE),
+)
+
+DEPLOYMENTS = _table(
+    Endpoint("list", "GET", _V3, "results"),
+    Endpoint("create", "POST", _V3, "tasks"),
+    Endpoint("get", "GET", _V3_ONE, None, _RESERVED),
+    Endpoint("update", "PATCH", _V3_ONE, "tasks", _RESERVED),
+    Endpoint("delete", "DELETE", _V3_ONE, "tasks", _RESERVED),
+    Endpoint("start", "POST", f"{_V3_ONE}/start", None, _RESERVED),
+    Endpoint("stop", "POST", f"{_V3_ONE}/stop", None, _RESERVED),
+    Endpoint("logs", "GET", f"{_V3_ONE}/logs", "results", _RESERVED),
+)
+
+TASK = Endpoint("get_task", "GET", "/cloud/v1/tasks/{task_id}")
+
+# --- authentication and errors ---------------------------------------------------------------
+
+# A 409 is another task's lock, unless it says that something exists already.
+_NAME_TAKEN = re.compile(r"exist|duplicate|unique|taken|in use", re.IGNORECASE)
+_SECRET_FIELDS = frozenset({"envs", "headers"})
+
+
+class GcoreDialect:
+    """The conventions for one API key. `project` only appears in hints."""
+
+    def __init__(self, key: Secret, project: str | None) -> None:
+        self._key = key
+        self._project = project
+        self._headers = {
+            "Authorization": f"APIKey {key.reveal()}",
+            "Accept": "application/json",
+        }
+        self._with_body = {**self._headers, "Content-Type": "application/json"}
+
+    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
+        """Return authentication and media types."""
+        return self._headers if request.body is None else self._with_body
+
+    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
+        """Return whether a request was refused for its rate, and the seconds to wait."""
+        wait = retry_after(response.headers, wall)
+        return RateLimitInfo(limited=response.status == 429, retry_after=wait)
+
+    def error(self, request: Request, response: Response, wall: float) -> APIError:
+        """Return the error in a response; `.code` is the vendor's `exception_class`."""
+        body = error_body(response)
+        fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+        message = _message(fields) if isinstance(body, Mapping) else str(body)
+        code = self._redacted(fields.get("exception_class") or fields.get("code"))
+        text = "; ".join(filter(None, [message, *_details(fields)]))
+        text = redact(text, {self._key.reveal(), *_sent_secrets(request)})
+        hint = self._hint(response.status, code)
+        request_id = fields.get("request_id") or response.headers.get("x-request-id")
+        error = api_error(
+            response.status,
+            f"{text} ({hint})" if hint else text,
+            method=request.method,
+            path=request.path,
+            code=code,
+            request_id=self._redacted(request_id),
+            retry_after=retry_after(response.headers, wall),
+        )
+        if isinstance(error, ConflictError) and not _NAME_TAKEN.search(f"{code} {message}"):
+            error.never_processed = True
+            # A PUT depends on a read, so the caller has to read again before it is repeated.
+            error.transient = request.method != "PUT"
+        documented = [fields.get(name) for name in ("exception_class", "message")]
+        return mark_foreign_404(
+            error, has_api_shape=all(isinstance(value, str) for value in documented)
+        )
+
+    def _hint(self, status: int, code: str | None) -> str | None:
+        if status == 401 and "$" in self._key.reveal():
+            return "the API key is wrong, expired or revoked"
+        if status == 401:
+            return (
+                "the API key has no '$', which every permanent token has; a shell may have "
+                "expanded part of it, so put it in single quotes"
+            )
+        if status == 404:
+            where = f"project {self._project}" if self._project else "your default project"
+            return f"searched in {where}; check project_id"
+        if code == "ForbiddenError":
+            return "Gcore returns this where the flavor has no capacity left in the region"
+        return None
+
+    def _redacted(self, value: Any) -> str | None:
+        return redact(str(value), [self._key.reveal()]) if value else None
+
+
+def _message(fields: Mapping[str, Any]) -> str:
+    return str(fields.get("message") or fields.get("error") or fields.get("detail") or "")
+
+
+def _details(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what some errors add: invalid fields, and the quota."""
+    invalid, info = fields.get("invalid_fields"), fields.get("info")
+    if isinstance(invalid, Mapping):
+        for name, faults in invalid.items():
+            yield f"{name}: {', '.join(string_list(faults)) or faults}"
+    if isinstance(info, Mapping):
+        yield ", ".join(f"{name} {value}" for name, value in info.items())
+
+
+def _sent_secrets(request: Request) -> set[str]:
+    """Return the values of environment variables and headers in a request body."""
+    try:
+        return set(_secret_texts(loads(request.body))) if request.body else set()
+    except DecodeError:  # pragma: no cover - bodies are encoded by this package
+        return set()
+
+
+def _secret_texts(value: Any, *, secret: bool = False) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _secret_texts(inner, secret=secret or name in _SECRET_FIELDS)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _secret_texts(inner, secret=secret)
+    elif secret and isinstance(value, str) and len(value) >= 6:
+        yield value  # shorter values occur in ordinary words
+
+
+# --- lists -----------------------------------------------------------------------------------
+
+MAX_PAGE = 1000
+
+FetchRows = Callable[[Mapping[str, Any]], Awaitable[Any]]
+"""Requests a list with these query parameters and returns the decoded body."""
+
+
+def check_page_size(size: int) -> None:
+    """Check that the API accepts this page size.
+
+    Raises:
+        InvalidInputError: The size is out of range.
+    """
+    if not 1 <= size <= MAX_PAGE:
+        raise InvalidInputError(f"Invalid page_size {size} (expected 1 to {MAX_PAGE})")
+
+
+async def read_rows(fetch: FetchRows, offset: int, limit: int) -> tuple[list[Any], int | None]:
+    """Return up to `limit` rows from `offset` on, and the total (None if unknown).
+
+    A server may return fewer rows than requested. The rest is then requested as well; otherwise
+    rows would be skipped between two pages.
+    """
+    rows: list[Any] = []
+    while True:
+        body = await fetch({"limit": limit - len(rows), "offset": offset + len(rows)})
+        served, count = rows_under(body, "results"), body.get("count")
+        rows += served
+        count = count if isinstance(count, int) else None
+        if not served or len(rows) >= limit or count is None or offset + len(rows) >= count:
+            return rows, count
+
+
+async def read_page(fetch: FetchRows, number: int, size: int, *, key: str = "id") -> Page:
+    """Return page `number` of `size` rows, with the value of `key` as each row's `id`."""
+    rows, count = await read_rows(fetch, (number - 1) * size, size)
+    if key != "id":
+        rows = [{**row, "id": row.get(key)} if isinstance(row, dict) else row for row in rows]
+    more = "more" if count is None and len(rows) >= size else None
+    last = None if count is None else max(1, -(-count // size))
+    return Page(rows=tuple(rows), total=count, next=more, last=last)
+
+
+def in_region(page: Page, region: str | None) -> Page:
+    """Return the page with only the rows of a region; the API has no such filter."""
+    if region is None:
+        return page
+    return evolve(page, rows=tuple(row for row in page.rows if region in _regions(row)))
+
+
+def _regions(row: Any) -> set[str]:
+    try:
+        return {str(container["region_id"]) for container in row["containers"]}
+    except (KeyError, TypeError):
+        return set()

@@ -1,0 +1,256 @@
+"""What v2 instances and v3 deployments share: reading them, and writes to existing ones.
+
+Sending an update, start, stop or delete twice does no more than sending it once. So after a lost
+answer the resource is read, and the request is sent again if nothing shows that it was accepted.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from di_async.core.errors import APIError, ConflictError, DecodeError, NotFoundError
+from di_async.core.http import Endpoint, Priority, Request
+from di_async.core.lost_create import Candidate
+from di_async.core.pagination import Page
+from di_async.core.waiting.observation import Action, Expectation, Observation
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.poll_schedule import PAGE_SIZE
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
+from di_async.core.waiting.resume_token import ResourceRef
+from di_async.engine.client import Engine
+from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import (
+    AcceptedWrite,
+    delete,
+    recover_write,
+    retry_while_busy,
+    unknown_write,
+)
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+from di_async.gcore.api import TASK, check_page_size, in_region, read_page
+from di_async.gcore.desired_state import DesiredState, digest_secrets, matches
+from di_async.gcore.lifecycle import (
+    desired_is_proof,
+    duration_key,
+    is_deleting,
+    observe,
+    observe_task,
+    row_key,
+    shows_desired,
+    update_expectation,
+)
+from di_async.gcore.models import CODEC, Inference, Task
+
+__all__ = ["InferenceAdapter", "InferenceApi", "PlannedWrite", "candidate"]
+
+logger = logging.getLogger("di_async")
+
+R = TypeVar("R", bound=Inference)
+
+
+class InferenceAdapter(ResourceAdapter[R]):
+    """How waiting reads instances or deployments, and the tasks that change them."""
+
+    provider = "gcore"
+    default_timeout = 7200.0
+    endpoints: Mapping[str, Endpoint]
+    id_field: str
+    """The field whose value is the id; list pages copy it to `id`."""
+
+    def __init__(self, engine: Engine, base_url: str, project: str | None = None) -> None:
+        self.engine = engine
+        self.base_url = base_url
+        self.scope = project
+
+    def request(
+        self, endpoint: str, *ids: str, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> Request:
+        """Return a request to one of the endpoints."""
+        return self.endpoints[endpoint].request(*ids, params=params, json=json)
+
+    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
+        """GET a resource or a task once."""
+        if ref.kind == "task":
+            body = await self.engine.json_once(TASK.request(ref.id), priority, call)
+            return CODEC.structure(body, Task)
+        body = await self.engine.json_once(self.request("get", ref.id), priority, call)
+        return self.decode_row(body)
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        """GET a list page, with only the rows of a region."""
+
+        async def fetch(params: Mapping[str, Any]) -> Any:
+            request = self.request("list", params=params)
+            return await self.engine.json_once(request, Priority.SWEEP, call)
+
+        return in_region(await read_page(fetch, number, PAGE_SIZE, key=self.id_field), region)
+
+    def row_key(self, row: Any) -> RowKey:
+        """Return a list row's id and fingerprint."""
+        return row_key(row)
+
+    def decode_row(self, row: Any) -> R:
+        """Return the resource in a JSON object."""
+        found: R = CODEC.structure(row, self.resource_type)
+        return found
+
+    def observe(self, resource: Any, expectation: Expectation) -> Observation:
+        """Return what a read of a resource or a task shows."""
+        if isinstance(resource, Task):
+            return observe_task(resource)
+        return observe(resource, expectation)
+
+    def duration_key(self, resource: R) -> tuple[str, str]:
+        """Return regions and flavor."""
+        return duration_key(resource)
+
+
+@frozen
+class PlannedWrite(Generic[R]):
+    """A write to an existing resource, and the state that it should reach."""
+
+    request: Request
+    before: R
+    """The resource as a GET showed it before the write."""
+    desired: DesiredState
+
+
+class InferenceApi(ResourceApi[R]):
+    """Reads and writes that both kinds of resource have."""
+
+    _adapter: InferenceAdapter[R]
+
+    def __init__(self, adapter: InferenceAdapter[R]) -> None:
+        super().__init__(adapter.engine, adapter, partial(adapter.request, "get"))
+        self._request = adapter.request
+
+    async def get(self, id: str) -> R:
+        """Return one resource. Raises `NotFoundError` if it does not exist."""
+        return self._adapter.decode_row(await self._engine.json(self._request("get", id)))
+
+    def _listing(self, page_size: int, predicate: Callable[[R], bool] | None = None) -> Listing[R]:
+        check_page_size(page_size)
+        self._request("list")  # raises here if there is no project, not at the first row
+
+        async def fetch(params: Mapping[str, Any]) -> Any:
+            return await self._engine.json(self._request("list", params=params))
+
+        read = partial(read_page, fetch, size=page_size, key=self._adapter.id_field)
+        return Listing(read, self._adapter.decode_row, page_size, predicate)
+
+    def _accepted(self, body: Any) -> AcceptedWrite:
+        """Return a write's decoded answer and its tasks. Raises `DecodeError`."""
+        raise NotImplementedError
+
+    def _created(self, id: str, answer: AcceptedWrite, *, adopted: bool = False) -> Change[R]:
+        expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
+        return self._change(id, expectation, answer, adopted)
+
+    def _change(
+        self, id: str, expectation: Expectation, answer: AcceptedWrite, adopted: bool
+    ) -> Change[R]:
+        initial, operations = answer
+        return self._engine.change(
+            self._adapter,
+            id,
+            expectation,
+            operations=operations,
+            initial=initial,
+            adopted=adopted,
+        )
+
+    # -- writes to existing resources ---------------------------------------------------------
+
+    async def _modify(
+        self, id: str, plan: Callable[[], Awaitable[PlannedWrite[R]]], ready_timeout: float
+    ) -> Change[R]:
+        """Plan and send a write; while another task holds the resource, do both again.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost, and reading did not show the outcome.
+        """
+
+        async def write() -> Change[R]:
+            return await self._send(id, await plan())
+
+        # A locked PUT needs a new plan. The session repeats other locked requests itself.
+        return await retry_while_busy(
+            self._engine, write, ready_timeout, retry_anyway=lambda error: error.method == "PUT"
+        )
+
+    async def _send(self, id: str, plan: PlannedWrite[R]) -> Change[R]:
+        request, call = plan.request, CallRecord()
+
+        async def send() -> Change[R]:
+            answer = self._accepted(await self._engine.json(request, call))
+            logger.info("%s of %s accepted", plan.desired.kind, id)
+            return self._modified(id, plan, answer)
+
+        def accepted(live: R) -> Change[R] | None:
+            if not shows_desired(plan.desired, live):
+                return None
+            return self._modified(id, plan, (live, ()), adopted=True)
+
+        return await recover_write(
+            self._engine,
+            id,
+            send=send,
+            read=lambda: self.get(id),
+            accepted=accepted,
+            unknown=partial(unknown_write, request, id),
+            # The session has already repeated an idempotent request.
+            attempts=1 if request.repeatable else self._engine.retry.attempts,
+            was_sent_before=partial(_answer_was_lost, call),
+        )
+
+    def _modified(
+        self, id: str, plan: PlannedWrite[R], answer: AcceptedWrite, *, adopted: bool = False
+    ) -> Change[R]:
+        proof = desired_is_proof(plan.desired, plan.before, answer[0])
+        now = self._engine.clock.now()
+        expectation = update_expectation(plan.before, plan.desired, now, differed_before=proof)
+        return self._change(id, expectation, answer, adopted)
+
+    async def _delete(self, id: str, location: str, ready_timeout: float) -> Change[None]:
+        request = self._request("delete", id)
+
+        async def send(call: CallRecord) -> AcceptedWrite:
+            async def write() -> Any:
+                try:
+                    return await self._engine.json(request, call)
+                except ConflictError as error:
+                    if not _answer_was_lost(call, error) or not await self._is_deleting(id):
+                        raise
+                    logger.warning("the answer to the delete of %s was lost; it is under way", id)
+
+            return None, self._tasks(await retry_while_busy(self._engine, write, ready_timeout))
+
+        hint = f"It was searched for in {location}; if it exists elsewhere, it still bills"
+        return await delete(self._engine, self._adapter, id, send, location_hint=hint)
+
+    async def _is_deleting(self, id: str) -> bool:
+        try:
+            return is_deleting(await self.get(id))
+        except NotFoundError as error:
+            return not error.transient
+
+    def _tasks(self, body: Any) -> Sequence[ResourceRef]:
+        """Return the tasks of a delete. Any answer will do, as only a 404 proves the deletion."""
+        try:
+            return self._accepted(body)[1]
+        except DecodeError:
+            return ()
+
+
+def candidate(id: str, body: Mapping[str, Any], found: Inference) -> Candidate:
+    """Return a resource of the name in a create's body, for `decide_lost_create`."""
+    return Candidate(id, found.created_at, matches(digest_secrets(body), found) is not False)
+
+
+def _answer_was_lost(call: CallRecord, refusal: APIError) -> bool:
+    """Return whether an earlier request of this call may have been processed."""
+    return call.maybe_processed > (0 if refusal.never_processed else 1)

@@ -1,0 +1,243 @@
+"""`client.inference_deployments`: API v3, keyed by name within a project. Writes return tasks."""
+
+import builtins
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Literal
+
+from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
+from di_async.core.http import Request
+from di_async.core.pagination import rows_under
+from di_async.core.validation import checked
+from di_async.core.waiting.poll_schedule import PAGE_SIZE
+from di_async.core.waiting.resource_adapter import Capabilities
+from di_async.core.waiting.resume_token import ResourceRef
+from di_async.engine.client import Engine
+from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import AcceptedWrite, create_by_name
+from di_async.engine.waiting.change import Change
+from di_async.gcore.api import DEPLOYMENTS, read_rows
+from di_async.gcore.desired_state import DesiredState, desired_state
+from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
+from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine
+from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
+
+__all__ = ["InferenceDeployments"]
+
+logger = logging.getLogger("di_async")
+
+
+class DeploymentAdapter(InferenceAdapter[InferenceDeployment]):
+    """How waiting reads the deployments of a project, and the tasks that change them."""
+
+    noun, kind = "inference deployment", "inference-deployment"
+    resource_type = InferenceDeployment
+    endpoints = DEPLOYMENTS
+    id_field = "name"
+    capabilities = Capabilities(
+        unique_names=True, shows_sent=True, busy_status=409, operations=("task",)
+    )
+
+    def request(
+        self, endpoint: str, *ids: str, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> Request:
+        """Return a request to one of the endpoints in the project.
+
+        Raises:
+            InvalidInputError: the client has no project.
+        """
+        if self.scope is None:
+            raise InvalidInputError(
+                "inference deployments need a project: pass Gcore(project_id=...), or set "
+                "GCORE_CLOUD_PROJECT_ID"
+            )
+        return super().request(endpoint, self.scope, *ids, params=params, json=json)
+
+
+class InferenceDeployments(InferenceApi[InferenceDeployment]):
+    """Inference deployments (v3): `client.inference_deployments`.
+
+    A deployment's id is its name, unique within the project. Both `ACTIVE` (serving) and `PENDING`
+    (scaled to zero) are settled states; the history shows which one it is.
+    """
+
+    def __init__(self, engine: Engine, base_url: str, project: str | None) -> None:
+        super().__init__(DeploymentAdapter(engine, base_url, project))
+        self._project = project
+
+    def list(self, *, page_size: int = PAGE_SIZE) -> Listing[InferenceDeployment]:
+        """Return an async iterator over the project's deployments, in order."""
+        return self._listing(page_size)
+
+    async def create(
+        self, spec: SpecLike, *, open_to_world: bool = False
+    ) -> Change[InferenceDeployment]:
+        """Create a deployment; return a change that settles when it serves or is scaled to zero.
+
+        Its task has to finish first. If the answer is lost, the unique name is looked up; see
+        `.adopted`.
+
+        Args:
+            spec: an `InferenceDeploymentSpec`, or a mapping of the documented shape.
+            open_to_world: required with `api_keys: []`, which lets anyone call the endpoint.
+
+        Raises:
+            InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
+            ConflictError: the name is taken.
+            APIError: `.code` is Gcore's `exception_class`. `ForbiddenError` means that a region has
+                no capacity left, `QuotaLimitExceed` that the account's quota is used up.
+            OutcomeUnknownError: a deployment may exist, and bill, that could not be found.
+
+        Cancelling while the request is in flight may leave a deployment that bills; the
+        `CancelledError` has a note with its name.
+        """
+        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        _check_access(body, open_to_world)
+        name: str = body["name"]
+        return await create_by_name(
+            self._engine,
+            self._request("create", json=body),
+            name,
+            accept=lambda answer: self._created(name, self._accepted(answer)),
+            find=partial(self._find, name),
+            candidate=partial(candidate, name, body),
+            adopt=partial(self._adopted, name),
+            lookup_hint=f"Check `get({name!r})`",
+        )
+
+    async def _find(self, name: str) -> builtins.list[InferenceDeployment]:
+        try:
+            return [await self.get(name)]
+        except NotFoundError as error:
+            if error.transient:
+                raise
+            return []
+
+    def _adopted(self, name: str, found: InferenceDeployment) -> Change[InferenceDeployment]:
+        logger.warning(
+            "%s was created by a request whose answer was lost; waiting without its task", name
+        )
+        return self._created(name, (found, ()), adopted=True)
+
+    async def update(
+        self,
+        id: str,
+        spec: SpecLike | None = None,
+        *,
+        open_to_world: bool = False,
+        ready_timeout: float = 0,
+        **fields: Any,
+    ) -> Change[InferenceDeployment]:
+        """Update a deployment; return a change that settles when it shows the fields sent.
+
+        This is a PATCH: fields that are not given keep their values. A field that is given
+        replaces the whole old value.
+
+        Args:
+            id: the deployment's name, which cannot change.
+            spec: fields as a mapping or a spec.
+            open_to_world: required with empty `api_keys` and with `auth_enabled=False`, which let
+                anyone call the endpoint.
+            ready_timeout: seconds to go on trying while another task holds it (409).
+            fields: the same by name, such as `containers=[...]`; they override `spec`.
+
+        Raises:
+            InvalidInputError: nothing is given, or a rule is broken; nothing was sent.
+            ConflictError: another task holds it.
+            OutcomeUnknownError: the update may have been accepted.
+        """
+        body = {**(self._fields(spec) if spec is not None else {}), **given_fields(fields)}
+        if body.get("name") == id:
+            del body["name"]  # a PATCH has no such field
+        if not body:
+            raise InvalidInputError("nothing to update: pass at least one field")
+        if "name" in body:
+            raise InvalidInputError("name: cannot change", problems=("name: cannot change",))
+        checked(InferenceDeploymentSpec, body, update=True)
+        _check_access(body, open_to_world, updating=True)
+        request = self._request("update", id, json=body)
+
+        async def plan() -> PlannedWrite[InferenceDeployment]:
+            before = await self.get(id)
+            return PlannedWrite(request, before, desired_state(body, before))
+
+        return await self._modify(id, plan, ready_timeout)
+
+    async def start(self, id: str, *, ready_timeout: float = 0) -> Change[InferenceDeployment]:
+        """Start a deployment; return a change that settles when it serves or is scaled to zero."""
+        return await self._switch(id, DesiredState("start"), ready_timeout)
+
+    async def stop(self, id: str, *, ready_timeout: float = 0) -> Change[InferenceDeployment]:
+        """Stop a deployment; return a change that settles when it is `DISABLED`.
+
+        A stopped deployment costs nothing until it is started again.
+        """
+        return await self._switch(id, DesiredState("stop"), ready_timeout)
+
+    async def _switch(
+        self, id: str, desired: DesiredState, ready_timeout: float
+    ) -> Change[InferenceDeployment]:
+        request = self._request(desired.kind, id)
+
+        async def plan() -> PlannedWrite[InferenceDeployment]:
+            return PlannedWrite(request, await self.get(id), desired)
+
+        return await self._modify(id, plan, ready_timeout)
+
+    async def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
+        """Delete a deployment; return a change that settles when GET answers 404.
+
+        Its task has to finish first. If nothing is found, the change is settled and
+        `.already_gone` is true. That also happens in the wrong project, where the deployment
+        still bills.
+        """
+        return await self._delete(id, f"project {self._project}", ready_timeout)
+
+    async def logs(
+        self,
+        id: str,
+        *,
+        limit: int = 100,
+        offset: int = 0,
+        order_by: Literal["time.asc", "time.desc"] = "time.desc",
+        region_id: int | None = None,
+    ) -> builtins.list[LogLine]:
+        """Return up to `limit` log lines, the latest first, of one region or of all."""
+        params = {"order_by": order_by, "region_id": region_id}
+
+        async def fetch(window: Mapping[str, Any]) -> Any:
+            request = self._request("logs", id, params={**window, **params})
+            return await self._engine.json(request)
+
+        rows, _ = await read_rows(fetch, offset, limit)
+        return [CODEC.structure(row, LogLine) for row in rows]
+
+    def _fields(self, spec: SpecLike) -> dict[str, Any]:
+        """Return the request fields in a spec, whose project must be the client's."""
+        fields = given_fields(spec)
+        project = fields.pop("project_id", None)
+        if project is not None and str(project) != self._project:
+            raise InvalidInputError(f"project_id: {project}, but the client's is {self._project}")
+        return fields
+
+    def _accepted(self, body: Any) -> AcceptedWrite:
+        if body is None:  # `start` and `stop` return no body
+            return Accepted(), ()
+        tasks = tuple(rows_under(body, "tasks"))
+        if not all(isinstance(task, str) and task for task in tasks):
+            raise DecodeError("the answer's tasks are not ids @ $.tasks")
+        return Accepted(tasks), tuple(ResourceRef("task", task) for task in tasks)
+
+
+def _check_access(body: Mapping[str, Any], open_to_world: bool, *, updating: bool = False) -> None:
+    """Check that an endpoint without authentication is intended.
+
+    Raises:
+        InvalidInputError: anyone could call the endpoint, and `open_to_world` is false.
+    """
+    opens = "api_keys" in body and not body["api_keys"]
+    opens = opens or (updating and body.get("auth_enabled") is False)
+    if opens and not open_to_world:
+        problem = "api_keys: without any, anyone can call the endpoint; pass open_to_world=True"
+        raise InvalidInputError(problem, problems=(problem,))

@@ -1,0 +1,177 @@
+"""`client.inference_instances`: API v2, keyed by id. Writes return the instance itself."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from di_async.core.errors import InvalidInputError
+from di_async.core.lost_create import Adopt, decide_lost_create
+from di_async.core.validation import checked
+from di_async.core.waiting.poll_schedule import PAGE_SIZE
+from di_async.core.waiting.resource_adapter import Capabilities
+from di_async.engine.client import Engine
+from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import (
+    AcceptedWrite,
+    note_on_cancel,
+    recover_write,
+    unknown_create,
+)
+from di_async.engine.waiting.change import Change
+from di_async.gcore.api import INSTANCES
+from di_async.gcore.desired_state import desired_state
+from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
+from di_async.gcore.models import InferenceInstance
+from di_async.gcore.spec import (
+    InferenceInstanceSpec,
+    SpecLike,
+    given_fields,
+    merged_body,
+    unknown_fields,
+)
+
+__all__ = ["InferenceInstances"]
+
+logger = logging.getLogger("di_async")
+
+
+class InstanceAdapter(InferenceAdapter[InferenceInstance]):
+    """How waiting reads instances."""
+
+    noun, kind = "inference instance", "inference-instance"
+    resource_type = InferenceInstance
+    endpoints = INSTANCES
+    id_field = "id"
+    capabilities = Capabilities(unique_names=False, shows_sent=True, busy_status=409)
+
+
+class InferenceInstances(InferenceApi[InferenceInstance]):
+    """Inference instances (v2): `client.inference_instances`.
+
+    The vendor calls v2 deprecated, in favour of v3. It has no tasks; the status shows everything.
+    """
+
+    def __init__(self, engine: Engine, base_url: str, project: str | None) -> None:
+        super().__init__(InstanceAdapter(engine, base_url))
+        self._project = project
+
+    def list(
+        self, *, name: str | None = None, page_size: int = PAGE_SIZE
+    ) -> Listing[InferenceInstance]:
+        """Return an async iterator over all instances, in order.
+
+        Args:
+            name: only instances with exactly this name; names may repeat.
+            page_size: rows for each request.
+        """
+        predicate = None if name is None else lambda instance: instance.name == name
+        return self._listing(page_size, predicate)
+
+    async def create(self, spec: SpecLike) -> Change[InferenceInstance]:
+        """Create an instance; return a change that settles when it serves or is scaled to zero.
+
+        Args:
+            spec: an `InferenceInstanceSpec`, or a mapping of the documented shape. Without a
+                `project_id`, the client's project is used, else the key's default project.
+
+        Raises:
+            InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
+            OutcomeUnknownError: the answer was lost. Names need not be unique, so nothing is
+                adopted or sent again; `.candidates` lists what may have been created.
+
+        Cancelling while the request is in flight may leave an instance that bills; the
+        `CancelledError` has a note with its name.
+        """
+        body = checked(InferenceInstanceSpec, {**self._default_project(), **given_fields(spec)})
+        request = self._request("create", json=body)
+        name, began = body["name"], self._engine.clock.datetime()
+        lookup_hint = f"Check `list(name={name!r})`"
+        candidates: dict[str, InferenceInstance] = {}
+
+        async def send() -> InferenceInstance:
+            return self._adapter.decode_row(await self._engine.json(request))
+
+        async def collect() -> None:
+            async for row in self.list(name=name):
+                if isinstance(decide_lost_create([candidate(row.id, body, row)], began), Adopt):
+                    candidates[row.id] = row
+
+        with note_on_cancel(repr(name), lookup_hint):
+            created = await recover_write(
+                self._engine,
+                repr(name),
+                send=send,
+                read=collect,
+                accepted=lambda _: None,
+                unknown=lambda lost, _: unknown_create(
+                    request, name, lost, lookup_hint, tuple(candidates.values())
+                ),
+                attempts=1,
+            )
+        return self._created(created.id, (created, ()))
+
+    async def update(
+        self,
+        id: str,
+        spec: SpecLike | None = None,
+        *,
+        replace: bool = False,
+        ready_timeout: float = 0,
+        **fields: Any,
+    ) -> Change[InferenceInstance]:
+        """Update an instance; return a change that settles when it shows the fields sent.
+
+        The API's PUT replaces the whole instance. By default the fields given are therefore merged
+        into the live instance: mappings key by key at every depth (None removes a key), containers
+        region by region, other lists as a whole. GET never shows `project_id`, so the client's is
+        sent; without one the API uses the key's default project.
+
+        Args:
+            id: the instance.
+            spec: fields as a mapping or a spec.
+            replace: send only what was given. Omitted fields fall back to their defaults, and
+                regions that are not named are removed.
+            ready_timeout: seconds to go on trying while another change holds it (409).
+            fields: the same by name, such as `envs={...}`; they override `spec`.
+
+        Raises:
+            InvalidInputError: nothing is given, or a rule is broken; nothing was sent.
+            ConflictError: another change holds it.
+            OutcomeUnknownError: the update may have been accepted.
+        """
+        given = {**(given_fields(spec) if spec is not None else {}), **given_fields(fields)}
+        if not given:
+            raise InvalidInputError("nothing to update: pass at least one field")
+        whole = checked(InferenceInstanceSpec, given) if replace else None
+
+        async def plan() -> PlannedWrite[InferenceInstance]:
+            live = await self._engine.json(self._request("get", id))
+            before = self._adapter.decode_row(live)
+            body = whole or self._merged(id, live, given)
+            if before.auth_enabled and not body.get("auth_enabled"):
+                logger.warning("this update of %s lets anyone call it: no auth_enabled", id)
+            request = self._request("update", id, json=body)
+            return PlannedWrite(request, before, desired_state(body, before))
+
+        return await self._modify(id, plan, ready_timeout)
+
+    async def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
+        """Delete an instance; return a change that settles when GET answers 404.
+
+        It bills until then. If nothing is found, the change is settled and `.already_gone` is
+        true. That also happens with the key of another account, where the instance still bills.
+        """
+        return await self._delete(id, "this account", ready_timeout)
+
+    def _merged(self, id: str, live: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        dropped = unknown_fields(live)
+        if dropped:
+            logger.warning("an update of %s drops undocumented fields: %s", id, dropped)
+        body = {**self._default_project(), **merged_body(live, given)}
+        return checked(InferenceInstanceSpec, body)
+
+    def _default_project(self) -> dict[str, Any]:
+        return {} if self._project is None else {"project_id": int(self._project)}
+
+    def _accepted(self, body: Any) -> AcceptedWrite:
+        return self._adapter.decode_row(body), ()

@@ -1,0 +1,73 @@
+"""The README and `docs/`: links lead somewhere, and Python code compiles."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PATH = re.compile(r"`((?:di_async|tests|benchmarks|\.ci)/[\w./]+)`")
+MODULE = re.compile(
+    r"`((?:core|engine|fleet|digitalocean|gcore|exoscale|emulator|cli)/[\w/]+\.py)`"
+)
+
+
+def prose(page: Path) -> str:
+    """Return a page without its code blocks."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def page_name(page: Path) -> str:
+    """Return the name of a page for test ids."""
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_relative_links_lead_to_a_file_and_heading(page: Path) -> None:
+    """A link names a file of the repository and, after `#`, one of its headings."""
+    for link in LINK.findall(prose(page)):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_named_files_exist(page: Path) -> None:
+    """A path in backticks names a file or folder of the repository."""
+    text = prose(page)
+    missing = [path for path in PATH.findall(text) if not (ROOT / path).exists()]
+    missing += [path for path in MODULE.findall(text) if not (ROOT / "di_async" / path).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_python_blocks_compile(page: Path) -> None:
+    """Code can be copied as it is; `tests/test_readme.py` also runs the README's."""
+    for _, language, code in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "python":
+            compile(textwrap.dedent(code), page.name, "exec")
+
+
+def test_the_checks_find_what_is_there() -> None:
+    """The patterns above match links, blocks and paths."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(FENCE.findall(readme)) > 5
+    assert len(LINK.findall(readme)) > 5
+    waiting = prose(ROOT / "docs" / "waiting.md")
+    assert len(MODULE.findall(waiting)) > 5
+    assert len(PATH.findall(waiting)) > 2
+    assert "the-ten-promises" in anchors(ROOT / "docs" / "waiting.md")
