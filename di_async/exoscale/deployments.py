@@ -11,7 +11,6 @@ from typing import Any
 from di_async.core.errors import ConflictError, DecodeError, InvalidInputError
 from di_async.core.http import Request
 from di_async.core.secret import Secret
-from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import (
@@ -22,14 +21,7 @@ from di_async.engine.lost_writes import (
 )
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.api import ZoneRequests
-from di_async.exoscale.lifecycle import (
-    duration_key,
-    is_public,
-    observe,
-    observe_operation,
-    update_expectation,
-    was_accepted,
-)
+from di_async.exoscale.lifecycle import is_public, update_expectation, was_accepted
 from di_async.exoscale.models import CODEC, Deployment, LogEntry, Operation, RevealedKey
 from di_async.exoscale.spec import SpecLike, checked, complete_spec, update_body
 from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneResources
@@ -42,24 +34,6 @@ MakeRequest = Callable[[Deployment], tuple[Request, Mapping[str, Any]]]
 """Returns the request for the live deployment, and the fields that must show it."""
 
 
-class DeploymentAdapter(ZoneAdapter[Deployment]):
-    """How the poller reads deployments."""
-
-    noun = kind = "deployment"
-    resource_type = Deployment
-    capabilities = CAPABILITIES
-
-    def observe(self, resource: Any, expectation: Expectation) -> Observation:
-        """Return what a read of a deployment or an operation shows."""
-        if isinstance(resource, Operation):
-            return observe_operation(resource, expectation)
-        return observe(resource, expectation)
-
-    def duration_key(self, resource: Deployment) -> tuple[str, str]:
-        """Return zone and GPU family."""
-        return duration_key(self._requests.zone, resource)
-
-
 class Deployments(ZoneResources[Deployment]):
     """Deployments of one zone. Other zones are not searched.
 
@@ -68,7 +42,7 @@ class Deployments(ZoneResources[Deployment]):
     """
 
     def __init__(self, requests: ZoneRequests) -> None:
-        super().__init__(requests, DeploymentAdapter(requests))
+        super().__init__(requests, ZoneAdapter(requests, Deployment, CAPABILITIES))
 
     def list(self, *, visibility: str | None = None) -> Listing[Deployment]:
         """Return an async iterator over the zone's deployments. Rows lack the engine's fields.

@@ -27,7 +27,7 @@ from di_async.core.http import Priority, Request
 from di_async.core.lost_create import CLOCK_SKEW
 from di_async.core.pagination import Page, read_page
 from di_async.core.waiting.events import StatusChange
-from di_async.core.waiting.observation import Expectation, Phase
+from di_async.core.waiting.observation import Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
@@ -43,8 +43,12 @@ from di_async.engine.waiting.change import Change
 from di_async.exoscale.api import ENDPOINTS, ZoneRequests, decode_with_id
 from di_async.exoscale.lifecycle import (
     create_expectation,
+    duration_key,
     is_pending,
     is_public,
+    observe,
+    observe_model,
+    observe_operation,
     operation_phase,
     operation_reason,
     row_key,
@@ -75,14 +79,19 @@ class ZoneAdapter(ResourceAdapter[R]):
 
     provider = "exoscale"
 
-    def __init__(self, requests: ZoneRequests) -> None:
+    def __init__(
+        self, requests: ZoneRequests, resource_type: type[R], capabilities: Capabilities
+    ) -> None:
+        self.resource_type = self._type = resource_type
+        self.noun = self.kind = resource_type.__name__.lower()
+        self.capabilities = capabilities
         self.base_url = requests.base_url
         self.scope = requests.zone
         self._requests = requests
 
     async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
         """GET a resource or an operation once."""
-        into = Operation if ref.kind == OPERATION else self.resource_type
+        into: Any = Operation if ref.kind == OPERATION else self.resource_type
         request = self._requests.request(f"get_{ref.kind}", ref.id)
         body = await self._requests.engine.json_once(request, priority, call)
         return decode_with_id(body, ref.id, into)
@@ -101,7 +110,20 @@ class ZoneAdapter(ResourceAdapter[R]):
 
     def decode_row(self, row: Any) -> R:
         """Return a list row as a resource."""
-        return cast("R", CODEC.structure(row, self.resource_type))
+        return CODEC.structure(row, self._type)
+
+    def observe(self, resource: Any, expectation: Expectation) -> Observation:
+        """Return what a read of a resource or an operation shows."""
+        if isinstance(resource, Operation):
+            return observe_operation(resource, expectation)
+        if isinstance(resource, Model):
+            return observe_model(resource, expectation)
+        return observe(resource, expectation)
+
+    def duration_key(self, resource: R) -> tuple[str, str]:
+        """Return zone and GPU family."""
+        zone = self._requests.zone
+        return duration_key(zone, resource) if isinstance(resource, Deployment) else (zone, "")
 
 
 @frozen

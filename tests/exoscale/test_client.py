@@ -218,7 +218,7 @@ async def test_bad_credentials(status: int, kind: type[Exception]) -> None:
     assert len(network.requests) == 1
 
 
-# --- many waits -------------------------------------------------------------------------------------
+# --- many waits -------------------------------------------------------------------------------
 
 
 async def test_many_waits_list_and_read_each_operation_at_its_end() -> None:
