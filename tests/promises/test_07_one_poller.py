@@ -569,7 +569,8 @@ async def test_silent_repeats_of_aiohttp() -> None:
 async def test_silent_repeats_during_a_wait() -> None:
     """They count in what a wait says that it spent."""
     polling = PollPolicy(target_lag=0.01)
-    answers = raw("202 Accepted"), SEEN, SEEN, raw("404 Not Found")
+    gone = raw("404 Not Found", b'{"id": "not_found", "message": "gone"}')
+    answers = raw("202 Accepted"), SEEN, SEEN, gone
     async with (
         dying_connections(*answers) as (url, received),
         DigitalOcean("dop_v1_secret", base_url=url, polling=polling) as client,
