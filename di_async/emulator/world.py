@@ -6,6 +6,7 @@ State advances when something is read; nothing runs by itself.
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from attrs import asdict, evolve, frozen
 
@@ -100,7 +101,7 @@ class World:
         request = parse_request(method, path, headers, body)
         if request.segments[:1] == ("_emulator",):
             return control.answer(request, self.faults, self.fault, lambda: self._state(now))
-        provider: Provider = next(one for one in self.providers if one.owns(request))
+        provider: Provider[Any, Any] = next(one for one in self.providers if one.owns(request))
         call = provider.route(now, request)
         request_id = self.simulation.new_uuid()
         response, status = self._respond(
@@ -123,7 +124,7 @@ class World:
         return next((answer for answer in answers if answer), Response(404))
 
     def _respond(
-        self, provider: Provider, call: Call, render: Callable[[ApiError], Response]
+        self, provider: Provider[Any, Any], call: Call, render: Callable[[ApiError], Response]
     ) -> tuple[Response, RateLimitStatus | None]:
         try:
             account = provider.authorize(call)
@@ -144,7 +145,7 @@ class World:
         return refused, status
 
     def _execute(
-        self, provider: Provider, call: Call, render: Callable[[ApiError], Response]
+        self, provider: Provider[Any, Any], call: Call, render: Callable[[ApiError], Response]
     ) -> Response:
         def execute() -> Response:
             try:
@@ -183,7 +184,8 @@ class World:
     def truth(self, id: str, now: float | None = None) -> Truth:
         """Return the real state of any vendor's resource, regardless of faults."""
         moment = self._advance(now)
-        return self._provider_of(id).store.truth(id, moment)
+        truth: Truth = self._provider_of(id).store.truth(id, moment)
+        return truth
 
     def add_instance(self, *, now: float | None = None, **settings: object) -> Instance:
         """Add a DigitalOcean instance without a request; see `SeedInstance` for the settings."""
@@ -273,7 +275,7 @@ class World:
             provider.store.advance(moment)
         return moment
 
-    def _provider_of(self, id: str) -> Provider:
+    def _provider_of(self, id: str) -> Provider[Any, Any]:
         owners = (provider for provider in self.providers if provider.store.knows(id))
         return next(owners, self.digitalocean)
 

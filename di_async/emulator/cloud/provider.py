@@ -108,17 +108,23 @@ class Routes:
         return params
 
 
-class Provider(ABC):
+C = TypeVar("C", bound=ProviderContext[Any])
+
+
+class Provider(ABC, Generic[C, S]):
     """One vendor's API in a world. The world calls it in the order of these methods."""
 
-    context: ProviderContext[Any]
-    store: Store
+    context: C
+    store: S
     routes: Routes
-    limits: RateLimits | None = None
-    """The rate limits of each account; None has none."""
     id_params: ClassVar[tuple[str, ...]] = ("id",)
     """The path parameters that hold a resource's id."""
     method_not_allowed = "{method} is not allowed here"
+
+    @property
+    def limits(self) -> RateLimits | None:
+        """The rate limits of each account; None has none."""
+        return None
 
     # -- requests --------------------------------------------------------------------------------
 

@@ -21,11 +21,8 @@ _OWN_PATHS = {("v2", "ai"), ("v2", "operation"), ("v2", "zone")}
 _SERVING_STATES = ("ready", "scaling", "updating")
 
 
-class Exoscale(Provider):
+class Exoscale(Provider[Operations, Store]):
     """Exoscale's API: every zone of one organisation. The vendor documents no rate limits."""
-
-    context: Operations
-    store: Store
 
     def __init__(self, simulation: Simulation, faults: FaultRegistry, settings: Settings) -> None:
         ids = simulation.id_stream("exoscale")

@@ -39,13 +39,11 @@ _ERROR_CLASSES = {
 }
 
 
-class Gcore(Provider):
+class Gcore(Provider[DeploymentOperations, Store]):
     """Gcore's API: one key, one project. The vendor documents no rate limits."""
 
     id_params = ("deployment_name", "instance_id")
     method_not_allowed = "The method {method} is not allowed for this URL"
-    context: DeploymentOperations
-    store: Store
 
     def __init__(self, simulation: Simulation, faults: FaultRegistry, settings: Settings) -> None:
         ids = simulation.id_stream("gcore")
