@@ -137,6 +137,8 @@ class Run:
 
     folder: Path
     workers: list[Worker]
+    processor_s: float = 0.0
+    """What the tests of the mutants took, to compare runs on a busy machine."""
     _limits: dict[tuple[str, ...], int] = field(factory=dict)
 
     def module(self, path: str, target: Target, chosen: list[WorkItem] | None) -> tuple[
@@ -160,6 +162,7 @@ class Run:
                 job = {"path": path, "stages": stages, "cpu_limits": limits}
                 for mutant, answer in self._spread(pending, job):
                     killed[mutant.job] = answer["codes"][-1] != 0
+                    self.processor_s += sum(answer["seconds"])
                     session.record(db, mutant.job, killed=killed[mutant.job], tests=digest)
         return all_mutants, killed
 
@@ -293,6 +296,7 @@ def main() -> int:
             survived = report.add(tried, killed)
             took = time.monotonic() - began
             say(f"{path}: {survived} of {len(tried)} survived ({took:.0f} s)")
+    say(f"Processor time of the tests: {run.processor_s:.0f} s")
     show("Decision modules", decisions)
     show("Sample of the rest", others)
     if not given.words:
