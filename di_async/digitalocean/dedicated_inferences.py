@@ -58,7 +58,6 @@ from di_async.digitalocean.spec import (
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import (
-    LOOKUP_DELAYS_S,
     AcceptedWrite,
     create_by_name,
     delete,
@@ -345,7 +344,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
                 accepted=accepted,
                 unknown=partial(unknown_write, request, id),
                 attempts=self._engine.retry.attempts,
-                delays=LOOKUP_DELAYS_S[:1],
+                one_read=True,
             )
 
         return await retry_while_busy(self._engine, write, ready_timeout, is_busy=_is_busy)
@@ -424,7 +423,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
             accepted=lambda _: None,  # a token that is found lacks its value
             unknown=unknown,
             attempts=1,
-            delays=LOOKUP_DELAYS_S[:1],
+            one_read=True,
         )
 
     async def revoke_token(self, id: str, token_id: str) -> None:

@@ -14,7 +14,6 @@ from di_async.core.secret import Secret
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import (
-    LOOKUP_DELAYS_S,
     recover_write,
     retry_while_busy,
     unknown_write,
@@ -191,5 +190,5 @@ class Deployments(ZoneResources[Deployment]):
             unknown=lambda lost, live: unknown_write(request, before.id, lost, live or before),
             attempts=self._engine.retry.attempts,
             may_resend=lambda live: live == before,
-            delays=LOOKUP_DELAYS_S[:1],
+            one_read=True,
         )

@@ -101,7 +101,7 @@ async def test_lost_token(lost: Any) -> None:
 @pytest.mark.parametrize("broken", [TransportError("gone"), answer(503), answer(403)])
 async def test_lost_token_and_no_list(broken: Any) -> None:
     """The outcome is unknown as well if the tokens cannot be listed."""
-    async with scripted_client(LOST, *[broken] * 9) as (client, network):
+    async with scripted_client(LOST, *[broken] * 12) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="'mine'"):
             await client.dedicated_inferences.create_token(ID, "mine")
     assert len(network.asked("POST")) == 1

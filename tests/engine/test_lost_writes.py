@@ -172,9 +172,10 @@ async def test_reads_that_show_nothing(reads: list[Any], last: str) -> None:
     assert seconds == 7.5
 
 
-async def test_reads_at_given_delays() -> None:
-    """A provider chooses how often one attempt is looked up."""
-    assert (await recovered([1], delays=(3.0,)))[1] == 3.0
+@pytest.mark.parametrize(("reads", "seconds"), [([1], 0.5), ([LOST, 1], 2.5)])
+async def test_first_read_that_succeeds_decides(reads: list[Any], seconds: float) -> None:
+    """With `one_read`, one that shows nothing ends the reading; one that fails does not."""
+    assert (await recovered(reads, one_read=True))[1] == seconds
 
 
 async def test_closed_client_ends_the_reading() -> None:

@@ -241,9 +241,9 @@ async def test_lost_scale_whose_repeat_conflicts() -> None:
     [
         [answer(200, a_deployment(updated_at=LATE))],
         [READY, problem(412), READY],
-        [problem(404)],
+        [problem(404)] * 3,
         [*[READY, RESET] * 3, READY],
-        [*[problem(500)] * 4],
+        [problem(500)] * 12,
     ],
     ids=["changed", "refused", "gone", "lost again", "unreadable"],
 )
