@@ -15,7 +15,7 @@ def _seconds(_: Any, attribute: "Attribute[float]", value: Any) -> None:
         raise InvalidInputError(f"{attribute.name}: expected seconds above 0, not {value!r}")
 
 
-def _mode(_: Any, attribute: "Attribute[str]", value: Any) -> None:
+def _mode(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if value not in ("auto", "always", "never"):
         raise InvalidInputError(f"confirm: expected 'auto', 'always' or 'never', not {value!r}")
 
