@@ -6,7 +6,7 @@ come too late, and the policy allows it, a row settles a wait, and the history s
 
 Where a write is followed by an operation (or task), up to `_FEW_OPERATIONS` operations are each
 read to their end before the resource. Of more, the resources are read by list pages, and an
-operation is read when its resource looks settled, and every few minutes besides.
+operation is read when its resource looks settled, and every few minutes as well.
 """
 
 import heapq
