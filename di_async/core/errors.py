@@ -240,20 +240,20 @@ class WaitError(DIError):
 
 
 class WaitTimeoutError(WaitError, TimeoutError):
-    """The time given is over; the provider goes on working, and billing."""
+    """Not settled within the timeout; the provider goes on working, and billing."""
 
 
 class DeploymentFailedError(WaitError):
-    """The provider reports that this very change failed."""
+    """The provider reports that this change failed."""
 
 
 class ResourceVanishedError(WaitError):
-    """It was there, or should have come, and two reads in a row say 404."""
+    """Two GETs in a row answered 404 for a resource that existed, or should have appeared."""
 
 
 class SupersededError(WaitError):
-    """Somebody else deleted it or changed it again, so this change can no longer be proven."""
+    """Someone else deleted or changed it later, so this change can no longer be proven."""
 
 
 class WaitRefusedError(WaitError):
-    """The provider refuses to be asked (401, 403, 422, ...): waiting on would not help."""
+    """The provider refuses the reads (401, 403, 422, ...); waiting longer would not help."""

@@ -58,7 +58,6 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    sends: int = 1
 
 
 @frozen

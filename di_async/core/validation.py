@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeGuard, TypeVar
 from uuid import UUID
 
 import attrs
@@ -352,7 +352,7 @@ def to_wire(value: Any, cls: type | None = None) -> Any:
     return reveal(value)
 
 
-def is_list(value: Any) -> bool:
+def is_list(value: Any) -> TypeGuard[Iterable[Any]]:
     """Return whether JSON writes the value as a list."""
     is_text = isinstance(value, str | bytes | bytearray)
     return isinstance(value, Sequence | Iterator) and not is_text

@@ -1,6 +1,7 @@
 """DigitalOcean Dedicated Inference: its models and its client."""
 
-from di_async.digitalocean.client import DedicatedInferences, DigitalOcean
+from di_async.digitalocean.client import DigitalOcean
+from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.digitalocean.models import (
     GPU,
     VPC,

@@ -1,12 +1,14 @@
-"""What DigitalOcean's status words mean, and what to hold against a write's later reads.
+"""What DigitalOcean's status words mean, and what proves a write. Pure.
 
 https://docs.digitalocean.com/reference/api/reference/dedicated-inference/ (get: the six words);
-`running` is taken by the vendor's own Terraform provider as well.
+the vendor's own Terraform provider accepts `running`, too.
 """
 
 from datetime import UTC, datetime
 from typing import Any
 
+from di_async.core.errors import ConflictError
+from di_async.core.lost_create import Candidate
 from di_async.core.waiting.observation import (
     Action,
     Expectation,
@@ -14,17 +16,21 @@ from di_async.core.waiting.observation import (
     Phase,
     ResourceVersion,
 )
+from di_async.core.waiting.page_index import RowKey
 from di_async.digitalocean.list_rows import RowSummary
 from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
 from di_async.digitalocean.spec import DedicatedInferenceSpec, latest_spec, spec_digest
 
 __all__ = [
+    "create_candidate",
     "create_expectation",
     "duration_key",
     "is_pending",
     "observe",
+    "resource_version",
     "row_key",
     "update_expectation",
+    "was_accepted",
 ]
 
 _READY, _WORKING, _FAILED = Phase.READY, Phase.WORKING, Phase.FAILED
@@ -38,31 +44,31 @@ _PHASES = {
     "deleting": Phase.DELETING,
 }
 _BROKEN = frozenset({"invalid", "error", "failed"})
-_SILENT = DeploymentSpec()
-# A create's answer may carry 1970 for "not yet": no baseline to compare with.
+_EMPTY_SPEC = DeploymentSpec()
+# A create's answer may show 1970 for "not yet", which is not a baseline.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def observe(di: DedicatedInference, expectation: Expectation) -> Observation:
-    """One look at an instance, in the waiter's words."""
+    """Return what one read of an instance shows."""
     phase = _PHASES.get(di.status, _WORKING)
-    lacking = _not_ready_reason(di) if phase is _READY else None
-    shown = di.spec
+    missing = _not_ready_reason(di) if phase is _READY else None
+    shown, sent = di.spec, expectation.sent
     return Observation(
         status=di.status,
         phase=phase,
-        complete=lacking is None,
+        complete=missing is None,
         version=resource_version(di),
-        matches_sent=spec_digest(shown) == expectation.sent if shown and expectation.sent else None,
-        reason=_failure_reason(di) if phase is _FAILED else lacking,
+        matches_sent=spec_digest(shown) == sent if shown and sent else None,
+        reason=_failure_reason(di) if phase is _FAILED else missing,
         documented=di.status in _PHASES,
         has_spec=di.spec is not None,
     )
 
 
 def resource_version(di: DedicatedInference) -> ResourceVersion:
-    """What tells this state from an older one. Version 0 and 1970 say nothing."""
-    spec, pending = di.spec or _SILENT, di.pending_deployment_spec or _SILENT
+    """Return what distinguishes this state from an older one. Version 0 and 1970 mean unknown."""
+    spec, pending = di.spec or _EMPTY_SPEC, di.pending_deployment_spec or _EMPTY_SPEC
     return ResourceVersion(
         updated_at=_real_time(di.updated_at),
         spec_version=spec.version or None,
@@ -75,13 +81,14 @@ def resource_version(di: DedicatedInference) -> ResourceVersion:
 def create_expectation(
     answer: DedicatedInference, spec: DedicatedInferenceSpec, accepted_at: float
 ) -> Expectation:
-    """What must be seen before a create is settled."""
-    seen = resource_version(answer)
+    """Return what has to be proven before a create is settled."""
+    shown = resource_version(answer)
+    target = shown.pending_spec_version or shown.spec_version or spec.version or None
     return Expectation(
         action=Action.CREATE,
         accepted_at=accepted_at,
-        target_spec_version=seen.pending_spec_version or seen.spec_version or spec.version or None,
-        target_spec_id=seen.pending_spec_id,
+        target_spec_version=target,
+        target_spec_id=shown.pending_spec_id,
         sent=spec_digest(spec),
     )
 
@@ -92,52 +99,87 @@ def update_expectation(
     spec: DedicatedInferenceSpec | None,
     accepted_at: float,
 ) -> Expectation:
-    """What must be seen before an update is settled, given the instance before it."""
-    was, answered = resource_version(before), resource_version(answer)
-    target = answered.pending_spec_version
-    advanced = target is not None and was.spec_version is not None and target > was.spec_version
+    """Return what has to be proven before an update is settled; `before` is the instance before."""
+    old, new = resource_version(before), resource_version(answer)
+    target = new.pending_spec_version
+    advanced = target is not None and old.spec_version is not None and target > old.spec_version
     return Expectation(
         action=Action.UPDATE,
         accepted_at=accepted_at,
-        before=was,
+        before=old,
         before_phase=_PHASES.get(before.status, _WORKING),
-        baseline=answered.updated_at,
+        baseline=new.updated_at,
         target_spec_version=target if advanced else None,
-        target_spec_id=answered.pending_spec_id
-        if answered.pending_spec_id != was.pending_spec_id
-        else None,
+        target_spec_id=new.pending_spec_id if new.pending_spec_id != old.pending_spec_id else None,
         sent=spec_digest(spec) if spec else None,
     )
 
 
+def create_candidate(spec: DedicatedInferenceSpec, found: DedicatedInference) -> Candidate:
+    """Return an instance that may be the result of a lost create of `spec`."""
+    shown = latest_spec(found)
+    matches_sent = (
+        shown is not None
+        and spec_digest(shown) == spec_digest(spec)
+        and shown.enable_public_endpoint in (None, spec.enable_public_endpoint)
+        and found.region in (None, spec.region)
+        and (spec.vpc is None or found.vpc_uuid in (None, spec.vpc.uuid))
+    )
+    return Candidate(found.id, found.created_at, matches_sent)
+
+
+def was_accepted(
+    before: DedicatedInference, live: DedicatedInference, spec: DedicatedInferenceSpec
+) -> bool:
+    """Return whether the live instance shows that an update to `spec` was accepted.
+
+    Raises:
+        ConflictError: it shows another update instead.
+    """
+    digest = spec_digest(spec)
+    old_version = before.spec.version if before.spec and before.spec.version else 0
+    for shown in (live.pending_deployment_spec, live.spec):
+        if shown is not None and (shown.version or 0) > old_version:
+            if spec_digest(shown) == digest and shown.name in (None, spec.name):
+                return True
+            raise ConflictError(
+                f"{live.id} is at spec version {shown.version}, which is not what was sent; "
+                "another update came first",
+                method="PATCH",
+                status=409,
+            )
+    pending = live.pending_deployment_spec
+    is_new = pending is not None and before.pending_deployment_spec is None
+    return is_new and pending is not None and spec_digest(pending) == digest
+
+
 def duration_key(di: DedicatedInference) -> tuple[str, str]:
-    """Region and first GPU: what decides how long things take."""
-    shown, region = latest_spec(di) or _SILENT, di.region or ""
+    """Return region and first GPU, which decide how long changes take."""
+    shown, region = latest_spec(di) or _EMPTY_SPEC, di.region or ""
     for deployment in shown.model_deployments:
         for accelerator in deployment.accelerators:
             return region, accelerator.accelerator_slug
     return region, ""
 
 
-def row_key(row: Any) -> tuple[str, int]:
-    """A list row's id, and what changes when its state does."""
-    if type(row) is RowSummary:
-        return row.id, hash(row)
+def row_key(row: Any) -> RowKey:
+    """Return a list row's id and fingerprint; ("", 0) for a row that is not an instance."""
     try:
-        told = RowSummary(row.get("id", ""), row.get("status"), row.get("updated_at"))
-        return told.id, hash(told)
+        if type(row) is not RowSummary:
+            row = RowSummary(row.get("id", ""), row.get("status"), row.get("updated_at"))
+        return row.id, hash(row)
     except (AttributeError, TypeError):
-        return "", 0  # no object, or no text where there should be some: nobody's row
+        return "", 0
 
 
 def is_pending(status: str, changing: bool) -> bool:
-    """Something is under way that will end by itself; `changing`: a deployment is pending."""
+    """Return whether a change is in progress; `changing`: the instance shows a pending spec."""
     phase = _PHASES.get(status, _WORKING)
     return changing if phase is _READY else phase is not _FAILED
 
 
 def _not_ready_reason(di: DedicatedInference) -> str | None:
-    """What an instance that calls itself active still lacks."""
+    """Return what an active instance still lacks, if anything."""
     if di.pending_deployment_spec is not None:
         return "a deployment is pending"
     public = di.spec.enable_public_endpoint if di.spec else None
@@ -149,11 +191,11 @@ def _not_ready_reason(di: DedicatedInference) -> str | None:
         False: at.private_endpoint_fqdn,
         None: at.public_endpoint_fqdn or at.private_endpoint_fqdn,
     }[public]
-    return None if wanted else "its endpoint is not there yet"
+    return None if wanted else "its endpoint does not exist yet"
 
 
 def _failure_reason(di: DedicatedInference) -> str:
-    """The API gives no reason in any schema; broken accelerators are the nearest to one."""
+    """Return the broken accelerators: the API has no field for a reason."""
     specs = [spec for spec in (di.pending_deployment_spec, di.spec) if spec]
     broken = [
         f"{a.accelerator_slug} is {a.status}"
@@ -162,8 +204,8 @@ def _failure_reason(di: DedicatedInference) -> str:
         for a in deployment.accelerators
         if a.accelerator_id and (a.status or "").lower() in _BROKEN
     ]
-    reason = "; ".join(broken) or "the API gives no reason"
-    return f"status error: {reason} (often there is no GPU capacity left in {di.region})"
+    reason = "; ".join(broken) or "the API shows no reason"
+    return f"status error: {reason} (a common cause: no GPU capacity left in {di.region})"
 
 
 def _real_time(time: datetime | None) -> datetime | None:

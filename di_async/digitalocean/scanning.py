@@ -1,7 +1,7 @@
-"""How a scan of the fleet reads DigitalOcean: one list covers all regions, `sizes` has prices.
+"""How a scan reads DigitalOcean: one list covers all regions, and `sizes` has the prices.
 
-Rows are read straight from the wire: whole models would take most of the time that a scan of
-thousands needs. `row_of` says the same of a model; a test holds the two against each other.
+msgspec decodes rows straight from the bytes of a page: decoding models would take most of a scan's
+time. `row_of` returns the same row for a model; a test compares the two.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,50 +15,55 @@ from attrs import evolve, frozen
 from di_async.core.codec import loads
 from di_async.core.inventory import Accelerators, GPURow, InventoryRow, Prices
 from di_async.core.pagination import Page, read_page
+from di_async.digitalocean.api import list_rows
 from di_async.digitalocean.lifecycle import is_pending
 from di_async.digitalocean.list_rows import KEY
 from di_async.digitalocean.models import CODEC, DedicatedInference, DeploymentSpec
-from di_async.engine.listing import Listing
+from di_async.engine.client import Engine
 
 if TYPE_CHECKING:
-    from di_async.digitalocean.client import DedicatedInferences
+    from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 
 __all__ = ["DigitalOceanScanner", "read_rows", "row_of"]
 
 
 @frozen
 class DigitalOceanScanner:
-    """What `fleet.scan` works with."""
+    """Reads one account for `fleet.scan`."""
 
-    listing: Callable[..., Listing[InventoryRow]]
-    """The list endpoint's rows, by whatever reads them or whole pages of them."""
+    engine: Engine
     api: "DedicatedInferences"
     label: str
     prices: Prices
 
     async def regions(self) -> Sequence[str | None]:
-        """One list covers all."""
+        """Return the regions to list one by one: None, as one list covers all."""
         return (None,)
 
     async def list(
         self, region: str | None, on_page: Callable[[int, int | None], object]
     ) -> Sequence[InventoryRow]:
-        """All instances, or those of a region."""
-        body = partial(read_rows, label=self.label, prices=self.prices)
-        listing = self.listing(_as_it_is, params={"region": region}, body=body)
+        """Return all instances, or those of a region."""
+        listing = list_rows(
+            self.engine,
+            "list",
+            _unchanged,
+            params={"region": region},
+            decode_page=partial(read_rows, label=self.label, prices=self.prices),
+        )
         return await listing.collect(on_page)
 
     async def get(self, id: str) -> InventoryRow:
-        """One instance, in full."""
+        """Return one instance, with its spec."""
         return row_of(await self.api.get(id), self.label, self.prices)
 
     async def gpus(self, id: str) -> tuple[GPURow, ...]:
-        """The accelerators in use."""
-        found = self.api.list_accelerators(id)
-        return tuple([GPURow(gpu.id, gpu.slug, gpu.status) async for gpu in found])
+        """Return the accelerators in use."""
+        accelerators = self.api.list_accelerators(id)
+        return tuple([GPURow(gpu.id, gpu.slug, gpu.status) async for gpu in accelerators])
 
     async def fill_prices(self) -> None:
-        """What `sizes` tells."""
+        """Read the prices of `sizes`."""
         for size in (await self.api.sizes()).sizes:
             if size.price_per_hour is not None:
                 for region in size.regions:
@@ -66,12 +71,12 @@ class DigitalOceanScanner:
                     self.prices.add(size.gpu_slug, region, price, currency)
 
 
-def _as_it_is(row: InventoryRow) -> InventoryRow:
+def _unchanged(row: InventoryRow) -> InventoryRow:
     return row
 
 
 def row_of(di: DedicatedInference, label: str, prices: Prices) -> InventoryRow:
-    """An instance as a row."""
+    """Return the row of an instance."""
     spec = di.spec or di.pending_deployment_spec
     return InventoryRow(
         label,
@@ -110,7 +115,7 @@ class _Spec(msgspec.Struct, gc=False):
 
 
 class _Row(msgspec.Struct, gc=False):
-    """What a scan needs of an instance, where it is plainly as expected."""
+    """The fields of an instance that a scan needs, in their usual form."""
 
     id: str
     status: str
@@ -129,37 +134,37 @@ class _Page(msgspec.Struct):
     meta: Any = None
 
 
-_plain = msgspec.json.Decoder(_Page).decode
+_decode_page = msgspec.json.Decoder(_Page).decode
 
 
-class _OddError(Exception):
-    """A row that is not plainly as expected."""
+class _UnusualRowError(Exception):
+    """A row that only the tolerant path can read."""
 
 
 def read_rows(body: bytes, label: str, prices: Prices) -> Page:
-    """A list page of inventory rows. What is not plainly as expected takes the long way.
+    """Return a list page of inventory rows; the models' tolerant codec reads unusual pages.
 
     Raises:
-        DecodeError: it is no list of instances.
+        DecodeError: the body is not a list of instances.
     """
     try:
-        told = _plain(body)
-        rows = [_plain_row(row, label, prices) for row in told.dedicated_inferences]
-        return read_page({KEY: rows, "links": told.links, "meta": told.meta}, KEY)
-    except (msgspec.MsgspecError, _OddError):
-        page = read_page(loads(body), KEY)
-        models = (CODEC.structure(raw, DedicatedInference) for raw in page.rows)
-        return evolve(page, rows=tuple(row_of(model, label, prices) for model in models))
+        page = _decode_page(body)
+        rows = [_usual_row(row, label, prices) for row in page.dedicated_inferences]
+        return read_page({KEY: rows, "links": page.links, "meta": page.meta}, KEY)
+    except (msgspec.MsgspecError, _UnusualRowError):
+        full = read_page(loads(body), KEY)
+        models = (CODEC.structure(raw, DedicatedInference) for raw in full.rows)
+        return evolve(full, rows=tuple(row_of(model, label, prices) for model in models))
 
 
-def _plain_row(row: _Row, label: str, prices: Prices) -> InventoryRow:
+def _usual_row(row: _Row, label: str, prices: Prices) -> InventoryRow:
     spec, changing = row.spec, bool(row.pending_deployment_spec)
     if spec is None:
         models, name = row.provider_model_id, row.name
     else:
         models, name = tuple([d.model_slug for d in spec.model_deployments]), row.name or spec.name
     if not (row.id and row.region and name) or models is None or (changing and spec is None):
-        raise _OddError  # something lies elsewhere
+        raise _UnusualRowError  # a value may stand in another field
     status = row.status.strip().lower()
     return InventoryRow(
         label,

@@ -140,6 +140,10 @@ class Engine:
         """
         if budget is not None and not isinstance(budget, RequestBudget):
             raise InvalidInputError("budget: expected a RequestBudget, or None for no pacing")
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise InvalidInputError("retry: expected a RetryPolicy")
+        if polling is not None and not isinstance(polling, PollPolicy):
+            raise InvalidInputError("polling: expected a PollPolicy")
         options = TransportOptions(
             base_url=base_url, user_agent=full_user_agent(user_agent), **network
         )

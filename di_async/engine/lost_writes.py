@@ -73,7 +73,7 @@ async def recover_write(
     may_resend: Callable[[S], bool] = lambda _: True,
     was_sent_before: Callable[[APIError], bool] = lambda _: False,
     resend_after: Callable[[APIError], bool] = lambda _: False,
-    delays: Sequence[float] = LOOKUP_DELAYS_S,
+    one_read: bool = False,
 ) -> T:
     """Send a write and return its result; if the answer is lost, read what became of it.
 
@@ -95,7 +95,7 @@ async def recover_write(
             further below.
         resend_after: whether a refusal may be caused by our own first attempt, so that after a
             read without a result the write is sent again.
-        delays: seconds before each read of one attempt.
+        one_read: the first read that succeeds decides; otherwise reading goes on, as lists lag.
 
     Raises:
         ConnectError: the first attempt was never sent. APIError: it was refused.
@@ -116,7 +116,7 @@ async def recover_write(
                 raise
             lost, refused = lost or error, error
         logger.warning("the answer to the write to %s was lost; reading it", what)
-        outcome = await _read_outcome(what, read, accepted, delays)
+        outcome = await _read_outcome(what, read, accepted, one_read=one_read)
         result, seen = outcome
         state = seen if seen is not None else state
         if result is not None:
@@ -135,11 +135,12 @@ async def _read_outcome(
     what: str,
     read: Callable[[], Awaitable[S]],
     accepted: Callable[[S], T | None],
-    delays: Sequence[float],
+    *,
+    one_read: bool,
 ) -> tuple[T | None, S | None]:
     """Read until `accepted` returns a result; return it, and the last read."""
     state: S | None = None
-    for seconds in delays:
+    for seconds in LOOKUP_DELAYS_S:
         await asyncio.sleep(seconds)
         try:
             state = await read()
@@ -149,7 +150,7 @@ async def _read_outcome(
             logger.info("reading %s failed: %s", what, error)
             continue
         result = accepted(state)
-        if result is not None:
+        if result is not None or one_read:
             return result, state
     return None, state
 

@@ -174,22 +174,18 @@ class Session:
             slot = await self._queue.enter(priority)
             self._check_open()
         sent_at = self._clock.now()
-        call.started_at = min(call.started_at, sent_at)
-        call.requests += 1
-        call.maybe_processed += 1
+        call.sent(sent_at)
 
         async def before_resend() -> None:
             await self._queue.enter(priority)
-            call.requests += 1
-            call.maybe_processed += 1
+            call.sent(self._clock.now())
 
         try:
             headers = self._dialect.headers(request, self._clock.wall())
             response = await self._transport.send(request, headers, before_resend)
         except ConnectError:
             self._queue.refund(slot)
-            call.requests -= 1
-            call.maybe_processed -= 1
+            call.never_sent()
             self._check_open()
             raise
         except DIError:
@@ -203,7 +199,8 @@ class Session:
         self._queue.learn(self._dialect.rate_limit(response, self._clock.wall()))
         if not 200 <= response.status < 300:
             error = self._dialect.error(request, response, self._clock.wall())
-            call.maybe_processed -= error.never_processed
+            if error.never_processed:
+                call.not_processed()
             raise error
         return response
 

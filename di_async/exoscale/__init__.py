@@ -1,6 +1,6 @@
-"""Exoscale Dedicated Inference: its models and its client.
+"""Exoscale Dedicated Inference: client and models.
 
-What its API cannot promise is told in one place: `deployments.capabilities`.
+`deployments.capabilities` lists what its API promises.
 """
 
 from di_async.exoscale.client import Exoscale, ExoscaleZone, Operations

@@ -1,4 +1,4 @@
-"""The Exoscale client: one API key, and a view for each zone.
+"""The Exoscale client: one API key, and one view per zone.
 
 https://openapi-v2.exoscale.com/group/endpoint-ai
 """
@@ -9,85 +9,86 @@ from di_async.core.inventory import Prices
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
 from di_async.engine.client import Client, ClientOptions, Engine, credential
+from di_async.exoscale.api import ExoscaleDialect, ZoneRequests, zone_url
 from di_async.exoscale.deployments import Deployments
-from di_async.exoscale.dialect import ExoscaleDialect
 from di_async.exoscale.models import EngineParameter, InstanceType, Operation, Zone
 from di_async.exoscale.models_api import Models
 from di_async.exoscale.scanning import ExoscaleScanner
-from di_async.exoscale.zone_requests import ZoneRequests, zone_url
 
 __all__ = ["Exoscale", "ExoscaleZone", "Operations"]
 
 BASE_URL = "https://api-{zone}.exoscale.com"
-# The vendor documents no limit. These are ours: gentle, and enough for a crowd of waits.
+# The vendor documents no limit. These are low, and enough for many waits.
 PER_MINUTE, PER_HOUR = 120, 3600
 
 
 class Operations:
-    """What writes answer with: `client.operations`."""
+    """`client.operations`: the operations that writes return."""
 
-    def __init__(self, site: ZoneRequests) -> None:
-        self._site = site
+    def __init__(self, requests: ZoneRequests) -> None:
+        self._requests = requests
 
     async def get(self, id: str) -> Operation:
-        """One operation of this zone. They have no list."""
-        return await self._site.operation(id)
+        """Return one operation of this zone. The API has no list of them."""
+        return await self._requests.operation(id)
 
 
 class ExoscaleZone:
-    """One zone, seen through a client. Everything is zone-local: ids mean nothing elsewhere.
+    """One zone of a client. Everything is zone-local: ids are unknown in other zones.
 
     Attributes:
-        zone: its name.
-        deployments: `Deployments`, `models`: `Models`, `operations`: `Operations`.
+        zone: the zone's name.
+        deployments: its `Deployments`.
+        models: its `Models`.
+        operations: its `Operations`.
     """
 
-    def __init__(self, site: ZoneRequests) -> None:
-        self._site = site
-        self.zone = site.zone
-        self.deployments = Deployments(site)
-        self.models = Models(site)
-        self.operations = Operations(site)
+    def __init__(self, requests: ZoneRequests) -> None:
+        self._requests = requests
+        self.zone = requests.zone
+        self.deployments = Deployments(requests)
+        self.models = Models(requests)
+        self.operations = Operations(requests)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._site.base_url}>"
+        return f"<{type(self).__name__} {self._requests.base_url}>"
 
     def in_zone(self, zone: str) -> "ExoscaleZone":
-        """Another zone through the same session, poller and budget. No I/O, nothing to close.
+        """Return another zone with the same session, poller and budget. No I/O, nothing to close.
 
         Raises:
-            InvalidInputError: (a `ValueError`) no zone can have that name, or `base_url` is that
-                of one zone only.
+            InvalidInputError: (a `ValueError`) The zone's name is invalid, or `base_url` is the URL
+                of one zone.
         """
-        return ExoscaleZone(self._site.in_zone(zone))
+        return ExoscaleZone(self._requests.in_zone(zone))
 
     async def instance_types(self) -> list[InstanceType]:
-        """The GPU families of this zone, and whether the organisation may use them."""
-        return await self._site.rows("instance_types", InstanceType)
+        """Return the GPU families of this zone, and whether the organisation may use them."""
+        return await self._requests.rows("instance_types", InstanceType)
 
     async def inference_engine_help(self, version: str | None = None) -> list[EngineParameter]:
-        """The arguments that the inference engine takes, of a version or of the default one."""
-        return await self._site.rows("inference_engine_help", EngineParameter, version=version)
+        """Return the inference engine's arguments, for a version or for the default version."""
+        return await self._requests.rows("inference_engine_help", EngineParameter, version=version)
 
     async def zones(self) -> list[Zone]:
-        """All zones. Asked unsigned, as the vendor's own clients do."""
-        return await self._site.rows("zones", Zone)
+        """Return all zones. The request is not signed, as in the vendor's own clients."""
+        return await self._requests.rows("zones", Zone)
 
 
 class Exoscale(ExoscaleZone, Client):
-    """A client of one Exoscale API key; it is its own zone's view (see `in_zone` for others).
+    """A client for one Exoscale API key and one zone (see `in_zone` for other zones).
 
     Args:
-        api_key: else EXOSCALE_API_KEY.
-        api_secret: else EXOSCALE_API_SECRET. It is never sent: it signs.
-        zone: where its deployments, models and operations are.
-        base_url: https, or http on this machine's loopback; `{zone}` in it stands for the zone.
-        options: see `ClientOptions`. No rate limit is documented, so the default budget is ours
-            and gentle: 120 requests a minute, 3,600 an hour. `budget=None` paces by `polling` only.
+        api_key: default EXOSCALE_API_KEY.
+        api_secret: default EXOSCALE_API_SECRET. It signs requests and is never sent.
+        zone: the zone of its deployments, models and operations.
+        base_url: https, or http on the loopback interface; `{zone}` stands for the zone.
+        options: see `ClientOptions`. Exoscale documents no rate limit; the default budget is 120
+            requests a minute and 3,600 an hour. `budget=None` paces by `polling` only.
 
     Raises:
-        InvalidInputError: (a `ValueError`) a credential is missing, the base URL would send what
-            is signed in the clear, or settings exclude each other.
+        InvalidInputError: (a `ValueError`) A credential is missing, the base URL would send signed
+            requests unencrypted, or settings exclude each other.
     """
 
     provider = "exoscale"
@@ -111,5 +112,5 @@ class Exoscale(ExoscaleZone, Client):
         ExoscaleZone.__init__(self, ZoneRequests(engine, base_url, zone))
 
     def scanner(self, label: str, prices: Prices) -> ExoscaleScanner:
-        """How `scan` reads all zones of this account. No I/O."""
-        return ExoscaleScanner(self._site, label, prices)
+        """Return the scanner that `scan` reads all zones of this account with. No I/O."""
+        return ExoscaleScanner(self._requests, label, prices)

@@ -4,108 +4,79 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
 import builtins
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from di_async.core.errors import DecodeError, InvalidInputError
+from di_async.core.errors import ConflictError, DecodeError, InvalidInputError
 from di_async.core.http import Request
 from di_async.core.secret import Secret
-from di_async.core.waiting.observation import Expectation, Observation
-from di_async.core.waiting.resource_adapter import Capabilities
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import (
+    recover_write,
+    retry_while_busy,
+    unknown_write,
+)
 from di_async.engine.waiting.change import Change
-from di_async.exoscale.lifecycle import duration_key, is_public, observe, observe_operation
+from di_async.exoscale.api import ZoneRequests
+from di_async.exoscale.lifecycle import is_public, update_expectation, was_accepted
 from di_async.exoscale.models import CODEC, Deployment, LogEntry, Operation, RevealedKey
 from di_async.exoscale.spec import SpecLike, checked, complete_spec, update_body
-from di_async.exoscale.writes import DeploymentWrites
-from di_async.exoscale.zone_requests import OPERATION, ZoneAdapter, ZoneRequests, ZoneResources
+from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneResources
 
 __all__ = ["CAPABILITIES", "Deployments", "is_public"]
 
-CAPABILITIES = Capabilities(
-    unique_names=False,
-    spec_versions=False,
-    updated_at=True,
-    shows_sent=True,
-    busy_status=409,
-    operations=(OPERATION,),
-)
+logger = logging.getLogger("di_async")
 
-
-class DeploymentAdapter(ZoneAdapter[Deployment]):
-    """How waiting reads deployments."""
-
-    noun = kind = "deployment"
-    resource_type = Deployment
-    endpoints = ("get_deployment", "list_deployments")
-    capabilities = CAPABILITIES
-
-    def observe(self, resource: Any, expectation: Expectation) -> Observation:
-        """Return what a read of a deployment or an operation shows."""
-        if isinstance(resource, Operation):
-            return observe_operation(resource, expectation)
-        return observe(resource, expectation)
-
-    def duration_key(self, resource: Deployment) -> tuple[str, str]:
-        """Return zone and GPU family."""
-        return duration_key(self._zone.zone, resource)
+MakeRequest = Callable[[Deployment], tuple[Request, Mapping[str, Any]]]
+"""Returns the request for the live deployment, and the fields that must show it."""
 
 
 class Deployments(ZoneResources[Deployment]):
-    """Deployments of one zone. Nothing here sees another zone.
+    """Deployments of one zone. Other zones are not searched.
 
-    Every write is answered with an operation (`change.initial`): the change settles when that has
-    succeeded and then a read shows the deployment `ready`, with what was asked for.
+    Every write returns an operation (`change.initial`). The change settles when the operation has
+    succeeded and a later read shows the deployment `ready` with the requested values.
     """
 
-    def __init__(self, site: ZoneRequests) -> None:
-        adapter = DeploymentAdapter(site)
-        super().__init__(site, adapter, "get_deployment")
-        self._writes = DeploymentWrites(site, adapter, self.find_all)
+    def __init__(self, requests: ZoneRequests) -> None:
+        super().__init__(requests, ZoneAdapter(requests, Deployment, CAPABILITIES))
 
     def list(self, *, visibility: str | None = None) -> Listing[Deployment]:
-        """An async iterator over the zone's deployments. Rows lack the engine's fields.
+        """Return an async iterator over the zone's deployments. Rows lack the engine's fields.
 
         Args:
             visibility: `private` for the organisation's own, `public` for those that Exoscale
-                runs for all; not given, what the API gives.
+                runs for everyone; None for the API's default.
         """
 
         def predicate(row: Deployment) -> bool:
             return visibility in (None, row.visibility or visibility)
 
-        return self._site.listing(
-            "list_deployments", Deployment, {"visibility": visibility}, predicate
-        )
-
-    async def get(self, id: str) -> Deployment:
-        """One deployment. Raises `NotFoundError` where this zone has none of that id."""
-        return await self._site.read("get_deployment", id, Deployment)
-
-    async def find_all(self, name: str) -> builtins.list[Deployment]:
-        """All deployments of that name, as list rows: names are not unique."""
-        return [row async for row in self.list() if row.name == name and not is_public(row)]
+        params = {"visibility": visibility}
+        return self._requests.listing("list_deployments", Deployment, params, predicate)
 
     async def create(self, spec: SpecLike) -> Change[Deployment]:
-        """A change that settles when the new deployment is proven ready. It bills from its GPUs on.
+        """Return a change that settles when a read shows the new deployment ready. Its GPUs bill.
 
         Args:
             spec: a `DeploymentSpec` or a mapping of the documented shape. Its model must be
                 `ready` in this zone (see `client.models`).
 
         Raises:
-            InvalidInputError: the spec breaks a rule; nothing was sent.
-            APIError: with status 412, there are not enough free GPUs.
-            OutcomeUnknownError: the answer was lost, or did not tell the id. Names are not unique,
-                so nothing is adopted that may be another's: `.candidates` are of that name and age,
-                and may be it, and bill.
+            InvalidInputError: The spec is invalid; no request was sent.
+            APIError: With status 412, there are not enough free GPUs.
+            OutcomeUnknownError: The response was lost, or did not show the id. Names are not
+                unique, so nothing is adopted in doubt. `.candidates` have that name and age; they
+                may be the new deployment, and bill.
 
         Cancelling while the request is in flight may leave a deployment that bills; the
         `CancelledError` carries a note with its name.
         """
-        given = complete_spec(spec)
-        request = self._site.request("create_deployment", json=given.to_dict())
-        return await self._writes.create(request, given.name)
+        complete = complete_spec(spec)
+        request = self._requests.request("create_deployment", json=complete.to_dict())
+        return await self._create(request, complete.name)
 
     async def update(
         self,
@@ -117,69 +88,107 @@ class Deployments(ZoneResources[Deployment]):
         keep_version: bool = True,
         ready_timeout: float = 0,
     ) -> Change[Deployment]:
-        """A change that settles when the deployment is ready and shows these values.
+        """Return a change that settles when the deployment is ready and shows these values.
 
         Args:
             id: the deployment.
-            name: a new one.
-            inference_engine_version: a new one.
+            name: a new name.
+            inference_engine_version: a new version.
             inference_engine_parameters: command-line arguments; None leaves them as they are, `[]`
                 clears them.
-            keep_version: send the version that runs now along, if none is given: whether leaving
-                it out keeps it or resets it to a default is not documented.
-            ready_timeout: seconds to go on asking while the API answers 409 (another operation is
-                under way); a few quick repeats are made in any case.
+            keep_version: send the running version if none is passed. Whether the API keeps or
+                resets an omitted version is not documented.
+            ready_timeout: seconds to keep trying while another operation runs (409); a few quick
+                repeats are made in any case.
 
         Raises:
-            InvalidInputError: nothing to update, or a rule is broken; nothing was sent.
-            ConflictError: another operation was still under way.
-            OutcomeUnknownError: the answer was lost and nothing shows that it was accepted.
+            InvalidInputError: Nothing to update, or a value is invalid; no request was sent.
+            ConflictError: Another operation was still under way.
+            OutcomeUnknownError: The response was lost, and no read shows that it was accepted.
         """
         body = update_body(name, inference_engine_version, inference_engine_parameters)
         if not body:
-            raise InvalidInputError("nothing to update: give a name, a version or parameters")
+            raise InvalidInputError("nothing to update: pass a name, a version or parameters")
 
-        def request_of(live: Deployment) -> tuple[Request, Mapping[str, Any]]:
+        def make(live: Deployment) -> tuple[Request, Mapping[str, Any]]:
             kept = live.inference_engine_version if keep_version else None
-            whole = {**({"inference-engine-version": kept} if kept else {}), **body}
-            return self._site.request("update_deployment", id, json=whole), whole
+            sent = {**({"inference-engine-version": kept} if kept else {}), **body}
+            return self._requests.request("update_deployment", id, json=sent), sent
 
-        return await self._writes.modify(id, request_of, ready_timeout)
+        return await self._modify(id, make, ready_timeout)
 
     async def scale(
         self, id: str, replicas: int, *, ready_timeout: float = 0
     ) -> Change[Deployment]:
-        """A change that settles when the deployment is ready with so many replicas.
+        """Return a change that settles when the deployment is ready with this many replicas.
 
-        0 is allowed: it frees the GPUs, and ends their cost.
+        0 frees the GPUs, and ends their cost.
 
         Raises:
-            InvalidInputError: `replicas` is no whole number from 0 on.
-            ConflictError: another operation was still under way (see `update`).
-            APIError: with status 412, there are not enough free GPUs.
-            OutcomeUnknownError: the answer was lost and nothing shows that it was accepted.
+            InvalidInputError: `replicas` is not a whole number of at least 0.
+            ConflictError: Another operation was still under way (see `update`).
+            APIError: With status 412, there are not enough free GPUs.
+            OutcomeUnknownError: The response was lost, and no read shows that it was accepted.
         """
         body = checked({"replicas": replicas})
-        request = self._site.request("scale_deployment", id, json=body)
-        return await self._writes.modify(id, lambda _: (request, body), ready_timeout)
-
-    async def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
-        """A change that settles when GET answers 404. It bills until then.
-
-        What is not there gives a settled change with `.already_gone`: in the wrong zone that would
-        be so too, and the deployment would go on billing.
-        """
-        request = self._site.request("delete_deployment", id)
-        return await self._writes.delete(request, id, ready_timeout)
+        request = self._requests.request("scale_deployment", id, json=body)
+        return await self._modify(id, lambda _: (request, body), ready_timeout)
 
     async def reveal_api_key(self, id: str) -> Secret:
-        """The key of a deployment's inference endpoint. It may be revealed any number of times."""
-        body = await self._site.json("reveal_api_key", id)
+        """Return the API key of a deployment's inference endpoint. May be called repeatedly."""
+        body = await self._requests.json("reveal_api_key", id)
         key = CODEC.structure(body, RevealedKey).api_key
         if key is None:
             raise DecodeError("the answer has no 'api-key' @ $")
         return key
 
     async def logs(self, id: str, *, tail: int | None = None) -> builtins.list[LogEntry]:
-        """What the inference engine logged, or the last `tail` lines of it."""
-        return await self._site.rows("logs", LogEntry, id, tail=tail)
+        """Return the inference engine's log, or its last `tail` lines."""
+        return await self._requests.rows("logs", LogEntry, id, tail=tail)
+
+    # -- update and scale ---------------------------------------------------------------------
+
+    async def _modify(self, id: str, make: MakeRequest, ready_timeout: float) -> Change[Deployment]:
+        async def write() -> Change[Deployment]:
+            before = await self.get(id)
+            request, sent = make(before)
+            operation, adopted = await self._sent(request, before, sent)
+            logger.info("%s of %s accepted", request.method, id)
+            expectation = update_expectation(before, sent, self._engine.clock.now())
+            return self._change(id, expectation, operation, adopted=adopted)
+
+        return await retry_while_busy(self._engine, write, ready_timeout)
+
+    async def _sent(
+        self, request: Request, before: Deployment, sent: Mapping[str, Any]
+    ) -> tuple[Operation, bool]:
+        """Return the operation of a write, and whether only a read shows that it was accepted.
+
+        After a lost response it is sent again only while nothing has changed: it sets values, so
+        sending it twice has the same effect.
+        """
+        call = CallRecord()
+
+        async def send() -> tuple[Operation, bool]:
+            try:
+                return await self._send(request, call), False
+            except ConflictError:
+                if not call.maybe_processed:
+                    raise
+                # Nothing was under way before the first request, so its operation is.
+                return Operation(), True
+
+        def accepted(live: Deployment) -> tuple[Operation, bool] | None:
+            return (Operation(), True) if was_accepted(before, live, sent) else None
+
+        return await recover_write(
+            self._engine,
+            before.id,
+            send=send,
+            read=lambda: self.get(before.id),
+            accepted=accepted,
+            unknown=lambda lost, live: unknown_write(request, before.id, lost, live or before),
+            attempts=self._engine.retry.attempts,
+            may_resend=lambda live: live == before,
+            one_read=True,
+        )

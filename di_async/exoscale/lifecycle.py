@@ -1,10 +1,10 @@
-"""What Exoscale's states mean, and what to hold against a write's later reads. Pure.
+"""What Exoscale's states mean, and what later reads must show after a write. Pure.
 
-A write is done in two layers: its operation ends (`success`; `failure` and `timeout` are both the
-provider's failures), then the deployment is `ready` and shows what was asked for. Nothing promises
-that the first implies the second. There is no state for "deleting": gone is a 404.
-What a write sent goes into resume tokens, so the engine's arguments, which may hold keys, stand in
-it as a digest.
+A write has two stages. Its operation ends (`success`; `failure` and `timeout` are both failures at
+Exoscale), then the deployment is `ready` and shows the requested values. The API does not promise
+that the first implies the second. No state means "deleting": a deleted deployment is a 404.
+Resume tokens contain the values sent, so the engine's arguments, which may hold keys, are stored as
+a digest.
 https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
@@ -32,12 +32,16 @@ __all__ = [
     "observe",
     "observe_model",
     "observe_operation",
+    "operation_phase",
+    "operation_reason",
     "row_key",
     "update_expectation",
+    "was_accepted",
 ]
 
 Fields = Mapping[str, Any]
 _ARGUMENTS = "inference-engine-parameters"
+_FINGERPRINT = ("state", "status", "updated-at", "replicas", "name", "deployment-url")
 
 _PHASES = {
     **dict.fromkeys(("creating", "preparing", "deploying", "scaling", "updating"), Phase.WORKING),
@@ -58,7 +62,7 @@ _OPERATION_PHASES = {
 
 
 def observe(deployment: Deployment, expectation: Expectation) -> Observation:
-    """One look at a deployment, in the waiter's words."""
+    """Return what a read of a deployment shows."""
     phase = _PHASES.get(deployment.state, Phase.WORKING)
     lacking = _not_ready_reason(deployment) if phase is Phase.READY else None
     other = differs(deployment, orjson.loads(expectation.sent)) if expectation.sent else None
@@ -75,58 +79,64 @@ def observe(deployment: Deployment, expectation: Expectation) -> Observation:
 
 
 def observe_model(model: Model, expectation: Expectation) -> Observation:
-    """One look at a model, in the waiter's words."""
+    """Return what a read of a model shows."""
     phase = _MODEL_PHASES.get(model.state, Phase.WORKING)
     return Observation(
         status=model.state,
         phase=phase,
         version=ResourceVersion(updated_at=model.updated_at),
-        reason="state error: the API gives no reason" if phase is Phase.FAILED else None,
+        reason="state error: the API returned no reason" if phase is Phase.FAILED else None,
         documented=model.state in _MODEL_PHASES,
     )
 
 
 def observe_operation(operation: Operation, expectation: Expectation) -> Observation:
-    """One look at an operation, in the waiter's words."""
-    phase = _OPERATION_PHASES.get(operation.state, Phase.WORKING)
+    """Return what a read of an operation shows."""
+    phase = operation_phase(operation)
     return Observation(
         status=operation.state,
         phase=phase,
-        reason=_operation_failure(operation) if phase is Phase.FAILED else None,
+        reason=operation_reason(operation) if phase is Phase.FAILED else None,
         documented=operation.state in _OPERATION_PHASES,
     )
 
 
 def create_expectation(accepted_at: float) -> Expectation:
-    """What must be seen before a create is settled."""
+    """Return what reads must show before a create is settled."""
     return Expectation(action=Action.CREATE, accepted_at=accepted_at)
 
 
 def update_expectation(before: Deployment, sent: Fields, accepted_at: float) -> Expectation:
-    """What must be seen before an update or a scale is settled, given the deployment before it."""
+    """Return what reads must show before an update or a scale of `before` is settled."""
     return Expectation(
         action=Action.UPDATE,
         accepted_at=accepted_at,
         before=ResourceVersion(updated_at=before.updated_at),
         before_phase=_PHASES.get(before.state, Phase.WORKING),
-        sent=orjson.dumps(_hidden(sent), option=orjson.OPT_SORT_KEYS).decode(),
+        sent=orjson.dumps(_with_digest(sent), option=orjson.OPT_SORT_KEYS).decode(),
         differed_before=differs(before, sent),
     )
 
 
 def differs(deployment: Deployment, sent: Fields) -> bool | None:
-    """It shows something else than these fields say; None where it does not show all of them.
+    """Return whether it shows other values than `sent`; None if it does not show all of them.
 
-    The engine's arguments may be given as they are, or digested.
+    The engine's arguments may be plain or a digest.
     """
-    sent, shown = _hidden(sent), _hidden(_shown(deployment))
+    sent, shown = _with_digest(sent), _with_digest(_shown(deployment))
     if any(shown[key] is not None and shown[key] != value for key, value in sent.items()):
         return True
     return None if any(shown[key] is None for key in sent) else False
 
 
+def was_accepted(before: Deployment, live: Deployment, sent: Fields) -> bool:
+    """Return whether a read shows the write under way, or its values."""
+    began = is_pending(live.state) and not is_pending(before.state)
+    return began or bool(differs(before, sent) and differs(live, sent) is False)
+
+
 def _shown(deployment: Deployment) -> Fields:
-    # Resume tokens hold what was sent under these keys: attributes may be renamed, keys may not.
+    # Resume tokens store values under these keys, so the keys must not change.
     return {
         "name": deployment.name,
         "replicas": deployment.replicas,
@@ -135,8 +145,8 @@ def _shown(deployment: Deployment) -> Fields:
     }
 
 
-def _hidden(fields: Fields) -> Fields:
-    """The same with a digest in the duration_key of arguments, where there is none yet."""
+def _with_digest(fields: Fields) -> Fields:
+    """Return the fields with the engine's arguments replaced by their digest."""
     arguments = fields.get(_ARGUMENTS)
     if not isinstance(arguments, list):
         return fields
@@ -144,17 +154,16 @@ def _hidden(fields: Fields) -> Fields:
 
 
 def duration_key(zone: str, deployment: Deployment) -> tuple[str, str]:
-    """Zone and GPU family: what decides how long things take."""
+    """Return zone and GPU family, which decide how long changes take."""
     return zone, deployment.gpu_type or ""
 
 
 def row_key(row: Any) -> tuple[str, int]:
-    """A list row's id, and what changes when its state does."""
+    """Return a list row's id and a fingerprint of its state; ("", 0) if the row is malformed."""
     try:
-        told = (row.get("state"), row.get("status"), row.get("updated-at"), row.get("replicas"))
-        return row.get("id") or "", hash((*told, row.get("name"), row.get("deployment-url")))
+        return row.get("id") or "", hash(tuple(row.get(name) for name in _FINGERPRINT))
     except (AttributeError, TypeError):
-        return "", 0  # no object, or no text where there should be some: nobody's row
+        return "", 0
 
 
 def is_public(row: Any) -> bool:
@@ -164,36 +173,42 @@ def is_public(row: Any) -> bool:
 
 
 def is_pending(state: str) -> bool:
-    """Something is under way that will end by itself."""
+    """Return whether a deployment in this state changes without another write."""
     return _PHASES.get(state, Phase.WORKING) is Phase.WORKING
 
 
 def _not_ready_reason(deployment: Deployment) -> str | None:
-    """What a deployment that calls itself ready still lacks. One scaled to 0 needs no address."""
+    """Return why a `ready` deployment is not usable yet. With 0 replicas it needs no URL."""
     if deployment.deployment_url or deployment.replicas == 0:
         return None
     return "it has no deployment-url yet"
 
 
 def _is_full(deployment: Deployment) -> bool:
-    """A single read's answer: list rows never show the engine."""
+    """Return whether this came from a single read: list rows never show the engine."""
     engine = (deployment.inference_engine_version, deployment.inference_engine_parameters)
-    return any(told is not None for told in engine)
+    return any(value is not None for value in engine)
 
 
 def _parameters(deployment: Deployment) -> list[str] | None:
-    """The engine's arguments; a full answer that leaves them out has none."""
-    told = deployment.inference_engine_parameters
-    if told is None:
+    """Return the engine's arguments; a full response without the field has none."""
+    arguments = deployment.inference_engine_parameters
+    if arguments is None:
         return [] if _is_full(deployment) else None
-    return list(told)
+    return list(arguments)
 
 
 def _failure(deployment: Deployment) -> str:
-    details = deployment.state_details or "the API gives no details"
-    return f"state error: {details} (`logs({deployment.id!r})` may tell more)"
+    details = deployment.state_details or "the API returned no details"
+    return f"state error: {details} (see `logs({deployment.id!r})`)"
 
 
-def _operation_failure(operation: Operation) -> str:
-    told = ": ".join(filter(None, (operation.reason, operation.message)))
-    return f"{operation.id} ended in {operation.state}: {told or 'the API gives no reason'}"
+def operation_phase(operation: Operation) -> Phase:
+    """Return whether an operation is under way, has succeeded or has failed."""
+    return _OPERATION_PHASES.get(operation.state, Phase.WORKING)
+
+
+def operation_reason(operation: Operation) -> str:
+    """Return why an operation failed."""
+    reason = ": ".join(filter(None, (operation.reason, operation.message)))
+    return f"{operation.id} ended in {operation.state}: {reason or 'the API returned no reason'}"

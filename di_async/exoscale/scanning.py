@@ -1,6 +1,6 @@
-"""How a scan of the fleet reads Exoscale: a list for each zone, all at once. No price is published.
+"""How a fleet scan reads Exoscale: one list per zone, concurrently. No prices are published.
 
-What Exoscale runs for all (`visibility` public) belongs to nobody's fleet.
+Deployments that Exoscale runs for everyone (`visibility` public) are left out.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,54 +8,54 @@ from collections.abc import Callable, Sequence
 from attrs import define, field
 
 from di_async.core.inventory import GPURow, InventoryRow, Prices
-from di_async.exoscale.lifecycle import is_pending
+from di_async.exoscale.api import ZoneRequests
+from di_async.exoscale.lifecycle import is_pending, is_public
 from di_async.exoscale.models import Deployment, Zone
-from di_async.exoscale.zone_requests import ZoneRequests
 
 __all__ = ["ExoscaleScanner", "row_of"]
 
 
 @define
 class ExoscaleScanner:
-    """What `fleet.scan` works with."""
+    """The scanner of one account, for `fleet.scan`."""
 
-    site: ZoneRequests
+    requests: ZoneRequests
     label: str
     prices: Prices
     _zone_of: dict[str, str] = field(factory=dict, init=False)
-    """Where each id was listed: nothing is found from another zone."""
+    """The zone that listed each id; other zones do not find it."""
 
     async def regions(self) -> Sequence[str | None]:
-        """All zones that the API tells of."""
-        return [zone.name for zone in await self.site.rows("zones", Zone)]
+        """Return the names of all zones."""
+        return [zone.name for zone in await self.requests.rows("zones", Zone)]
 
     async def list(
         self, region: str | None, on_page: Callable[[int, int | None], object]
     ) -> Sequence[InventoryRow]:
-        """The organisation's deployments in a zone."""
-        site = self.site.in_zone(region or self.site.zone)
-        listed = await site.rows("list_deployments", Deployment)
-        own = [row for row in listed if row.visibility != "public"]
-        self._zone_of.update((row.id, site.zone) for row in own)
+        """Return the organisation's deployments in a zone."""
+        zone = self.requests.in_zone(region or self.requests.zone)
+        listed = await zone.rows("list_deployments", Deployment)
+        own = [row for row in listed if not is_public(row)]
+        self._zone_of.update((row.id, zone.zone) for row in own)
         on_page(len(own), len(own))
-        return [row_of(row, site.zone, self.label, self.prices) for row in own]
+        return [row_of(row, zone.zone, self.label, self.prices) for row in own]
 
     async def get(self, id: str) -> InventoryRow:
-        """One deployment, in full, from the zone that listed it."""
-        site = self.site.in_zone(self._zone_of.get(id, self.site.zone))
-        found = await site.read("get_deployment", id, Deployment)
-        return row_of(found, site.zone, self.label, self.prices)
+        """Return one deployment, read in full from the zone that listed it."""
+        zone = self.requests.in_zone(self._zone_of.get(id, self.requests.zone))
+        found = await zone.read("get_deployment", id, Deployment)
+        return row_of(found, zone.zone, self.label, self.prices)
 
     async def gpus(self, id: str) -> tuple[GPURow, ...]:
-        """None: single GPUs are not listed."""
+        """Return no GPUs: the API does not list single ones."""
         return ()
 
     async def fill_prices(self) -> None:
-        """Nothing to look up."""
+        """Do nothing: there are no prices to fetch."""
 
 
 def row_of(deployment: Deployment, zone: str, label: str, prices: Prices) -> InventoryRow:
-    """A deployment as a row; its GPUs are those of all replicas."""
+    """Return a deployment as a row, with the GPUs of all replicas."""
     model, gpus = deployment.model, None
     if deployment.gpu_type and None not in (deployment.gpu_count, deployment.replicas):
         gpus = ((deployment.gpu_type, (deployment.gpu_count or 0) * (deployment.replicas or 0)),)

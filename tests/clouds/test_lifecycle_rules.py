@@ -159,7 +159,7 @@ def test_shown_state_is_compared_whenever_it_was_read() -> None:
 
 @pytest.mark.parametrize(
     ("state", "reason"),
-    [("error", "state error: the API gives no reason"), ("downloading", None), ("ready", None)],
+    [("error", "state error: the API returned no reason"), ("downloading", None), ("ready", None)],
 )
 def test_model_failure_has_a_reason(state: str, reason: str | None) -> None:
     """Only a failure has a reason."""

@@ -1,4 +1,4 @@
-"""The client's surface: every request exactly as documented, and what it refuses to send."""
+"""The client's methods: each request is as documented, and invalid input is not sent."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 import pytest
 
-from di_async import DigitalOcean, InvalidInputError, ResourceVanishedError
+from di_async import DigitalOcean, InvalidInputError, NotFoundError, ResourceVanishedError
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import World
 from tests.builders.digitalocean import BASE, GPU, ID, a_spec, one, sample
 from tests.digitalocean.helpers import TOKEN, an_instance, scripted_client
-from tests.fake_network import TEN_MINUTES, Step, answer, virtual_client
+from tests.fake_network import TEN_MINUTES, Step, answer, plain, virtual_client
 
 pytestmark = pytest.mark.looptime
 PAGES = (("page", "1"), ("per_page", "200"))
@@ -19,7 +19,7 @@ Call = Callable[[DedicatedInferences], Any]
 
 
 async def drain(given: Any) -> None:
-    """Await what is to be awaited, go through what is to be gone through."""
+    """Await a call, or iterate over a listing to its end."""
     if isinstance(given, AsyncIterator):
         async for _ in given:
             pass
@@ -85,7 +85,7 @@ REQUESTS: dict[str, tuple[Call, Step, tuple[Any, ...]]] = {
 
 @pytest.mark.parametrize("name", sorted(REQUESTS))
 async def test_request_without_a_body(name: str) -> None:
-    """Method, path and query are those of the reference; there is no body."""
+    """Method, path and query are as documented; there is no body."""
     call, told, expected = REQUESTS[name]
     async with scripted_client(told) as (client, network):
         await drain(call(client.dedicated_inferences))
@@ -95,7 +95,7 @@ async def test_request_without_a_body(name: str) -> None:
 
 
 async def test_create_request() -> None:
-    """The vendor's own curl, given as a mapping, goes out byte for byte the same values."""
+    """The vendor's curl body, passed as a mapping, is sent with the same values."""
     body = sample("create_curl")
     async with scripted_client(answer(202, sample("create_202"))) as (client, network):
         change = await client.dedicated_inferences.create(
@@ -108,14 +108,14 @@ async def test_create_request() -> None:
 
 
 async def test_create_without_tokens() -> None:
-    """No provider token, no key for it."""
+    """Without provider tokens the body has no key for them."""
     async with scripted_client(answer(202, sample("create_202"))) as (client, network):
         await client.dedicated_inferences.create(a_spec())
     assert set(orjson.loads(network.requests[0].body or b"")) == {"spec"}
 
 
 async def test_update_request() -> None:
-    """The vendor's PATCH curl becomes the whole spec that the API needs."""
+    """The vendor's PATCH curl is completed to the spec that the API needs."""
     wanted = {**sample("update_curl")["spec"]}
     steps: list[Step] = [answer(200, one(an_instance())), answer(202, sample("update_202"))]
     async with scripted_client(*steps) as (client, network):
@@ -133,7 +133,7 @@ async def test_update_request() -> None:
 
 
 async def test_create_token_request() -> None:
-    """The name alone."""
+    """The body holds the name only."""
     async with scripted_client(answer(202, sample("create_token_202"))) as (client, network):
         await client.dedicated_inferences.create_token(ID, "new-inference-token")
     (request,) = network.requests
@@ -167,7 +167,7 @@ BAD_CALLS = [(n, bad) for n in sorted(ID_CALLS) for bad in BAD_IDS if (n, bad) !
 
 @pytest.mark.parametrize(("name", "bad"), BAD_CALLS)
 async def test_bad_id(name: str, bad: Any) -> None:
-    """An id that would address something else is a ValueError before anything is sent."""
+    """An id that would address another endpoint is a ValueError; nothing is sent."""
     async with scripted_client() as (client, network):
         with pytest.raises(ValueError, match=r"dedicated_inference_id|predicate"):
             await drain(ID_CALLS[name](client.dedicated_inferences, bad))
@@ -176,7 +176,7 @@ async def test_bad_id(name: str, bad: Any) -> None:
 
 @pytest.mark.parametrize("bad", ["", ".", ".."])
 async def test_bad_second_id(bad: str) -> None:
-    """The same of tokens and accelerators: an empty one would address the whole collection."""
+    """Token and accelerator ids are checked, too: an empty one would address the collection."""
     async with scripted_client() as (client, network):
         with pytest.raises(ValueError, match="token_id"):
             await client.dedicated_inferences.revoke_token(ID, bad)
@@ -186,7 +186,7 @@ async def test_bad_second_id(bad: str) -> None:
 
 
 async def test_id_with_a_slash_is_quoted() -> None:
-    """An id stays one segment of the path, whatever is in it."""
+    """An id is quoted into one path segment."""
     async with scripted_client(answer(202)) as (client, network):
         await client.dedicated_inferences.delete("../x?y#z")
     assert network.requests[0].path == f"{BASE}/..%2Fx%3Fy%23z"
@@ -195,7 +195,7 @@ async def test_id_with_a_slash_is_quoted() -> None:
 @pytest.mark.parametrize("size", [0, -1, 201])
 @pytest.mark.parametrize("of", ["instances", "accelerators", "tokens"])
 async def test_page_size_limits(size: int, of: str) -> None:
-    """1 to 200, as documented; told before anything is sent."""
+    """A page size outside 1 to 200 is rejected before anything is sent."""
     async with scripted_client() as (client, network):
         api = client.dedicated_inferences
         listings: dict[str, Callable[[], Any]] = {
@@ -209,7 +209,7 @@ async def test_page_size_limits(size: int, of: str) -> None:
 
 
 async def test_nothing_to_update() -> None:
-    """An update that changes nothing is a mistake."""
+    """An update without changes is rejected."""
     async with scripted_client() as (client, _):
         with pytest.raises(InvalidInputError, match="nothing to update"):
             await client.dedicated_inferences.update(ID)
@@ -217,7 +217,7 @@ async def test_nothing_to_update() -> None:
 
 @pytest.mark.parametrize("spec", [5, "web", None])
 async def test_spec_of_a_wrong_type(spec: Any) -> None:
-    """What is no spec is refused by us."""
+    """A value that is not a spec is rejected before anything is sent."""
     async with scripted_client() as (client, network):
         with pytest.raises(InvalidInputError):
             await client.dedicated_inferences.create(spec)
@@ -226,7 +226,7 @@ async def test_spec_of_a_wrong_type(spec: Any) -> None:
 
 @pytest.mark.parametrize("tokens", ["hf_secret12", {"hugging_face_token": 5}, ["hf_secret12"]])
 async def test_provider_tokens_of_a_wrong_type(tokens: Any) -> None:
-    """So are provider tokens in another form, without repeating them."""
+    """Provider tokens of another type are rejected; the message does not repeat them."""
     async with scripted_client() as (client, network):
         with pytest.raises(InvalidInputError, match="access_tokens: a mapping") as caught:
             await client.dedicated_inferences.create(a_spec(), access_tokens=tokens)
@@ -236,13 +236,13 @@ async def test_provider_tokens_of_a_wrong_type(tokens: Any) -> None:
 
 @pytest.mark.parametrize("key", ["tokens", "", None])
 async def test_secrets_key_is_one_of_two(key: Any) -> None:
-    """Another key is a mistake at construction."""
+    """Another key is rejected when the client is created."""
     with pytest.raises(ValueError, match="secrets_key"):
         DigitalOcean(TOKEN, secrets_key=key)
 
 
 async def test_update_uses_the_secrets_key() -> None:
-    """The switch holds for updates as well as for creates."""
+    """`secrets_key` applies to updates as well."""
     steps: list[Step] = [answer(200, one(an_instance())), answer(202, one(an_instance()))]
     async with scripted_client(*steps, secrets_key="secrets") as (client, network):
         await client.dedicated_inferences.update(ID, access_tokens={"hugging_face_token": "hf"})
@@ -255,7 +255,7 @@ async def test_update_uses_the_secrets_key() -> None:
 
 @pytest.mark.parametrize("dialect", ["documented", "observed"])
 async def test_find(dialect: Any) -> None:
-    """By name, and in full: with the spec that a light row lacks."""
+    """`find` returns the instance with its spec, which a light row lacks."""
     world = World(dialect, seed=0, lifecycle=TEN_MINUTES)
     async with virtual_client(world) as (client, network):
         for name in ("web", "web-2", "other"):
@@ -267,41 +267,49 @@ async def test_find(dialect: Any) -> None:
 
 @pytest.mark.parametrize("dialect", ["documented", "observed"])
 async def test_find_nothing(dialect: Any) -> None:
-    """None where nothing bears exactly that name."""
+    """`find` returns None if no instance has exactly that name."""
     async with virtual_client(World(dialect, seed=0)) as (client, network):
         network.world.add_instance(now=network.now(), name="web-2")
         assert await client.dedicated_inferences.find("web") is None
 
 
-async def test_find_row_that_went_meanwhile() -> None:
-    """A row that is gone by the time it is looked into is not there: None, no error."""
+async def test_find_row_deleted_meanwhile() -> None:
+    """A row that is deleted before its GET is skipped."""
     gone = answer(404, {"id": "not_found", "message": "m"})
     rows = answer(200, {"dedicated_inferences": [an_instance()]})
     async with scripted_client(rows, gone) as (client, _):
         assert await client.dedicated_inferences.find("web") is None
 
 
+async def test_find_raises_on_a_foreign_404() -> None:
+    """A gateway's 404 to the GET does not mean that the name is free."""
+    rows = answer(200, {"dedicated_inferences": [an_instance()]})
+    async with scripted_client(rows, *[plain(404, "not here")] * 4) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.dedicated_inferences.find("web")
+
+
 async def test_watch_starts_with_a_snapshot_and_ends_with_the_instance() -> None:
-    """How it is now, each change, and an error when it is gone."""
+    """The stream starts with the present state and ends with an error when it is deleted."""
     async with virtual_client() as (client, network):
         world = network.world
         id = world.add_instance(now=network.now(), status="provisioning", settles_in=60).id
         seen: list[str | None] = []
 
-        async def look_on() -> None:
+        async def follow() -> None:
             async for event in client.dedicated_inferences.watch(id):
                 seen.append(event.status)
                 if event.status == "active" and "deleting" not in seen:
                     await client.dedicated_inferences.delete(id)
 
         with pytest.raises(ResourceVanishedError):
-            await look_on()
+            await follow()
     words = [word for at, word in enumerate(seen) if word != seen[at - 1] or at == 0]
     assert words == ["provisioning", "active", "deleting"]
 
 
-async def test_watch_left_early_asks_no_more() -> None:
-    """Between two events nobody awaits: nothing is asked."""
+async def test_watch_left_early_sends_no_more() -> None:
+    """A stream that is left sends no requests."""
     async with virtual_client() as (client, network):
         id = network.world.add_instance(now=network.now(), status="active").id
         async for _ in client.dedicated_inferences.watch(id):

@@ -1,4 +1,4 @@
-"""A create whose answer was lost is settled by looking its name up: one create, one bill."""
+"""A create whose answer was lost is looked up by name; it is never created twice."""
 
 import asyncio
 import logging
@@ -51,7 +51,7 @@ def a_world(dialect: Any = "documented") -> World:
 
 @asynccontextmanager
 async def losing(error: DIError) -> AsyncIterator[tuple[DedicatedInferences, EmulatorNetwork]]:
-    """A client whose first create is accepted and never heard of again."""
+    """Return a client whose first create is accepted, but its answer is lost."""
     network = EmulatorNetwork(a_world())
     network.intercept = losing_first("POST", error)
     async with DigitalOcean(network.world.token, transport=network) as client:
@@ -61,7 +61,7 @@ async def losing(error: DIError) -> AsyncIterator[tuple[DedicatedInferences, Emu
 @pytest.mark.parametrize("dialect", ["documented", "observed"])
 @pytest.mark.parametrize(("kind", "settings"), SPOILED)
 async def test_lost_after_commit(kind: str, settings: dict[str, Any], dialect: Any) -> None:
-    """What the lost create made is found and adopted, not made again."""
+    """The instance of a lost create is found and adopted, not created again."""
     async with virtual_client(a_world(dialect)) as (client, network):
         network.world.fault(kind, now=0, on=POST, after_commit=True, **settings)
         change = await client.dedicated_inferences.create(a_spec())
@@ -72,7 +72,7 @@ async def test_lost_after_commit(kind: str, settings: dict[str, Any], dialect: A
 
 @pytest.mark.parametrize(("kind", "settings"), SPOILED)
 async def test_lost_before_commit(kind: str, settings: dict[str, Any]) -> None:
-    """What the lost create did not make is made, once, and is no adoption."""
+    """A create that was lost before it was processed is sent again; nothing is adopted."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault(kind, now=0, on=POST, **settings)
         change = await client.dedicated_inferences.create(a_spec())
@@ -82,7 +82,7 @@ async def test_lost_before_commit(kind: str, settings: dict[str, Any]) -> None:
 
 
 async def test_answer_cut_short() -> None:
-    """Half an answer is a lost answer."""
+    """A truncated answer counts as lost."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault("cut", now=0, on=POST)
         change = await client.dedicated_inferences.create(a_spec())
@@ -93,15 +93,15 @@ async def test_answer_cut_short() -> None:
     "error", [RequestTimeoutError("no answer in time"), TransportError("reset")]
 )
 async def test_timeout_after_commit(error: DIError) -> None:
-    """A time-out leaves the same question, and has the same answer."""
+    """A timeout counts as a lost answer."""
     async with losing(error) as (instances, network):
         change = await instances.create(a_spec())
     assert (change.adopted, network.world.created["web"]) == (True, 1)
 
 
 @pytest.mark.parametrize("body", ['{"dedicated_inf', "<html>ok</html>", "{}", "[]", '{"token":{}}'])
-async def test_accepted_with_an_answer_nobody_can_read(body: str) -> None:
-    """A 202 that tells no id is looked up as well."""
+async def test_accepted_with_an_unexpected_body(body: str) -> None:
+    """A 202 without an id is looked up as well."""
     rows = answer(200, {"dedicated_inferences": [an_instance()]})
     got = answer(200, one(an_instance(created_at="1970-01-01T00:00:00Z")))
     async with scripted_client(plain(202, body), rows, got) as (client, _):
@@ -110,7 +110,7 @@ async def test_accepted_with_an_answer_nobody_can_read(body: str) -> None:
 
 
 async def test_adopted_change_says_what_was_lost(caplog: pytest.LogCaptureFixture) -> None:
-    """The one-time token went with the answer: None, and a warning that tells how to get one."""
+    """The one-time token is None, and a warning explains how to create another."""
     async with losing(TransportError("reset")) as (instances, _):
         change = await instances.create(a_spec())
     assert change.access_token is None
@@ -119,7 +119,7 @@ async def test_adopted_change_says_what_was_lost(caplog: pytest.LogCaptureFixtur
 
 
 async def test_never_connected_is_no_lost_answer() -> None:
-    """What never left this machine is simply sent again."""
+    """A request that never connected is sent again without a lookup."""
     refused = ConnectError("no connection")
     accepted = answer(202, one(an_instance()))
     async with scripted_client(refused, refused, accepted) as (client, network):
@@ -128,7 +128,7 @@ async def test_never_connected_is_no_lost_answer() -> None:
 
 
 async def test_rate_limited_create_is_sent_again() -> None:
-    """A 429 was surely not processed: no looking, one more send."""
+    """A 429 was not processed: it is sent again without a lookup."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault("rate_limit", now=0, on=POST, retry_after=3)
         change = await client.dedicated_inferences.create(a_spec())
@@ -137,7 +137,7 @@ async def test_rate_limited_create_is_sent_again() -> None:
 
 
 async def test_list_lag() -> None:
-    """A list that lags behind hides our own instance: the 409 that follows finds it after all."""
+    """If the list lags behind, the instance is found after the 409 to the second attempt."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault("list_lag", now=0, seconds=9)
         network.world.fault("reset", now=0, on=POST, after_commit=True)
@@ -146,7 +146,7 @@ async def test_list_lag() -> None:
 
 
 async def test_list_that_never_catches_up() -> None:
-    """Refused as a duplicate and never found: said so, with the name to look for."""
+    """Refused as a duplicate and never found: the outcome is unknown, with the name."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault("list_lag", now=0, seconds=10_000)
         network.world.fault("reset", now=0, on=POST, after_commit=True)
@@ -156,7 +156,7 @@ async def test_list_that_never_catches_up() -> None:
 
 
 async def test_lookup_impossible() -> None:
-    """With the list refused nothing is known, and nothing is sent a second time."""
+    """If the lookup fails, the outcome is unknown and nothing is sent again."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault("status", now=0, on=LIST, status=503, times=None)
         network.world.fault("reset", now=0, on=POST, after_commit=True)
@@ -168,7 +168,7 @@ async def test_lookup_impossible() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 429])
 async def test_lookup_refused(status: int) -> None:
-    """Nor is anything known where the token may not look: still no plain refusal."""
+    """If the token may not list, the outcome is unknown, too."""
     lost = TransportError("reset")
     refusals = [answer(status, {"id": "no", "message": "no"}, retry_after="1")] * 12
     async with scripted_client(lost, *refusals) as (client, network):
@@ -177,11 +177,11 @@ async def test_lookup_refused(status: int) -> None:
     assert len(network.asked("POST")) == 1
 
 
-# --- whose is it? -----------------------------------------------------------------------------
+# --- other instances of that name ------------------------------------------------------------
 
 
 async def lose_create_beside(**placed: Any) -> None:
-    """Lose a create before it is processed while something else of that name is there."""
+    """Lose a create before it is processed while another instance has that name."""
     async with virtual_client(a_world()) as (client, network):
         network.world.add_instance(now=network.now(), name="web", **placed)
         network.world.fault("reset", now=0, on=POST)
@@ -201,7 +201,7 @@ async def lose_create_beside(**placed: Any) -> None:
     ],
 )
 async def test_other_spec_is_not_adopted(placed: dict[str, Any]) -> None:
-    """As young as the call, but not what it asked for: somebody else's."""
+    """A new instance with another spec is a conflict."""
     with pytest.raises(ConflictError, match="its spec is not the one sent"):
         await lose_create_beside(**placed)
 
@@ -210,7 +210,7 @@ async def test_other_spec_is_not_adopted(placed: dict[str, Any]) -> None:
     "placed", [{"public": False}, {"vpc_uuid": "7e5c619c-359c-44ca-87e2-47e98170c012"}]
 )
 async def test_other_exposure_is_not_adopted(placed: dict[str, Any]) -> None:
-    """The same models behind another door, or in another network, are not what was asked for."""
+    """Another public endpoint setting or network is a conflict."""
     spec = a_spec(vpc="997615ce-132d-4bae-9270-9ee21b395e5d")
     async with virtual_client(a_world()) as (client, network):
         network.world.add_instance(now=network.now(), name="web", **placed)
@@ -220,7 +220,7 @@ async def test_other_exposure_is_not_adopted(placed: dict[str, Any]) -> None:
 
 
 async def test_older_than_the_call_is_not_adopted() -> None:
-    """What was there before cannot be ours, however alike."""
+    """An instance older than the call is a conflict, even with the same spec."""
     async with virtual_client(a_world()) as (client, network):
         earlier = int(network.now()) - 3600
         network.world.add_instance(now=network.now(), name="web", created=earlier)
@@ -231,7 +231,7 @@ async def test_older_than_the_call_is_not_adopted() -> None:
 
 
 async def test_clock_skew_is_allowed_for() -> None:
-    """A provider's clock a minute behind ours does not disown what we made."""
+    """An instance is adopted although the provider's clock is a minute behind."""
     async with virtual_client(a_world()) as (client, network):
         network.world.add_instance(
             now=network.now(), name="web", created=int(network.now()) - 60, status="provisioning"
@@ -242,7 +242,7 @@ async def test_clock_skew_is_allowed_for() -> None:
 
 
 async def test_plain_conflict() -> None:
-    """A name that is taken is a ConflictError at once; nothing was lost, nothing is looked up."""
+    """A name that is taken raises ConflictError without a lookup."""
     async with virtual_client(a_world()) as (client, network):
         network.world.add_instance(now=network.now(), name="web")
         with pytest.raises(ConflictError):
@@ -252,7 +252,7 @@ async def test_plain_conflict() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 async def test_refusal_is_final(status: int) -> None:
-    """A create that was refused is not repeated and not looked up."""
+    """A refused create is neither repeated nor looked up."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault("status", now=0, on=POST, status=status)
         with pytest.raises(DIError) as caught:
@@ -262,7 +262,7 @@ async def test_refusal_is_final(status: int) -> None:
 
 
 async def test_redirect_is_final() -> None:
-    """A redirected create went nowhere: it is not followed and not repeated."""
+    """A redirect is neither followed nor repeated."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault("redirect", now=0, on=POST)
         with pytest.raises(DIError, match="redirects are not followed"):
@@ -272,7 +272,7 @@ async def test_redirect_is_final() -> None:
 
 @pytest.mark.parametrize("attempts", [1, 2, 3])
 async def test_attempts_bound_the_sends(attempts: int) -> None:
-    """However often it is lost, it is sent no more often than the policy says."""
+    """The retry policy limits how often a lost create is sent."""
     policy = RetryPolicy(attempts=attempts)
     async with virtual_client(a_world(), retry=policy) as (client, network):
         network.world.fault("reset", now=0, on=POST, times=None)
@@ -283,7 +283,7 @@ async def test_attempts_bound_the_sends(attempts: int) -> None:
 
 @pytest.mark.parametrize("after", [0.01, 0.07, 0.3, 0.6])
 async def test_cancelled_in_flight(after: float, caplog: pytest.LogCaptureFixture) -> None:
-    """Note and log name what may bill, and how to find it."""
+    """The note and the log name the instance that may bill, and how to find it."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault("reset", now=0, on=POST, after_commit=True)
         task = asyncio.ensure_future(client.dedicated_inferences.create(a_spec()))
@@ -301,7 +301,7 @@ async def test_cancelled_in_flight(after: float, caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize("after_commit", [True, False])
 @pytest.mark.parametrize("times", [1, 2, 3])
 async def test_never_two(kind: str, after_commit: bool, times: int) -> None:
-    """Whatever is lost, however often, before or after: one create is never two GPUs."""
+    """Whichever answers are lost, one create makes one instance."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault(kind, now=0, on=POST, times=times, after_commit=after_commit)
         network.world.fault("list_lag", now=0, seconds=3)
@@ -310,7 +310,7 @@ async def test_never_two(kind: str, after_commit: bool, times: int) -> None:
 
 
 async def test_two_creates_of_one_name_at_once() -> None:
-    """One gets it; the other is told that the name is taken."""
+    """Of two concurrent creates of a name, one raises ConflictError."""
     async with virtual_client(a_world()) as (client, network):
         told = await asyncio.gather(
             *(client.dedicated_inferences.create(a_spec(scale=n)) for n in (1, 2)),
@@ -321,7 +321,7 @@ async def test_two_creates_of_one_name_at_once() -> None:
 
 
 async def test_unknown_outcome_keeps_the_secrets() -> None:
-    """The error of a create that nobody answers tells its name, not its tokens."""
+    """The error names the instance and holds no tokens."""
     hidden = "hf_plantedPLANTED99"
     async with scripted_client(*[TransportError("reset")] * 99) as (client, _):
         with pytest.raises(OutcomeUnknownError, match="'web'") as caught:

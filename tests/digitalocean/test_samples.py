@@ -30,7 +30,7 @@ from di_async.digitalocean import (
     GPUModelConfig,
     Sizes,
 )
-from di_async.digitalocean.dialect import DigitalOceanDialect
+from di_async.digitalocean.api import DigitalOceanDialect
 from di_async.digitalocean.models import CODEC, read_ca
 from di_async.digitalocean.spec import spec_fields
 from tests.builders.digitalocean import GPU, MODEL, SAMPLES, VPC_ID, sample
@@ -71,7 +71,7 @@ def check_shared(di: DedicatedInference) -> None:
 
 
 def test_every_sample_is_used() -> None:
-    """No file lies there unread, and none is missing from the index."""
+    """Every sample file is tested and listed in the index."""
     files = {path.stem for path in SAMPLES.glob("*.json")} - {"index"}
     assert files == READ_BY_NAME | set(ERRORS) | set(EMPTY_SPECS)
     assert files == {name.removesuffix(".json") for name in sample("index")}
@@ -79,12 +79,12 @@ def test_every_sample_is_used() -> None:
 
 def test_all_81_examples_are_accounted_for() -> None:
     """The index names the operation of each example: 13 operations, 81 examples."""
-    told = [operation for entry in sample("index").values() for operation in entry["operations"]]
-    assert (len(told), len(set(told))) == (81, 13)
+    found = [operation for entry in sample("index").values() for operation in entry["operations"]]
+    assert (len(found), len(set(found))) == (81, 13)
 
 
 def test_get() -> None:
-    """The instance without specs: they are None."""
+    """An instance without specs has None for both."""
     di = instance("get_200")
     check_shared(di)
     assert (di.spec, di.pending_deployment_spec, di.name) == (None, None, None)
@@ -92,7 +92,7 @@ def test_get() -> None:
 
 @pytest.mark.parametrize("name", ["create_202", "update_202"])
 def test_accepted_write(name: str) -> None:
-    """Active and pending at the same time, with both specs; name and VPC filled on each."""
+    """An instance with a current and a pending spec has name and VPC on each."""
     di = instance(name)
     check_shared(di)
     assert di.name == "new-dedicated-inference"
@@ -106,7 +106,7 @@ def test_accepted_write(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["create_202", "create_token_202"])
 def test_new_token(name: str) -> None:
-    """The value is there, once, and masked."""
+    """A new token has its value, masked in the repr."""
     token = CODEC.structure(sample(name)["token"], AccessToken)
     assert token == AccessToken(
         id="01333f14-a903-4b8e-92b3-363a767aa052",
@@ -127,7 +127,7 @@ def test_list() -> None:
 
 
 def test_list_accelerators() -> None:
-    """The role is kept as it came, though the model documents another word."""
+    """The role is kept as sent, although the documented word differs."""
     page = read_page(sample("list_accelerators_200"), "accelerators")
     assert [CODEC.structure(row, Accelerator) for row in page.rows] == [
         an_accelerator("prefill_and_decode")
@@ -136,25 +136,25 @@ def test_list_accelerators() -> None:
 
 
 def test_get_accelerator() -> None:
-    """A bare object, without a key around it."""
-    told = CODEC.structure(sample("get_accelerator_200"), Accelerator)
-    assert told == an_accelerator("prefill_decode")
+    """An accelerator may come as a bare object."""
+    found = CODEC.structure(sample("get_accelerator_200"), Accelerator)
+    assert found == an_accelerator("prefill_decode")
 
 
 def an_accelerator(role: str) -> Accelerator:
-    """The accelerator of the vendor's examples."""
+    """Return the accelerator of the vendor's examples."""
     id = "5b5c619c-359c-44ca-87e2-47e98170c02f"
     return Accelerator(id, "mi300x1-ghfpsf", GPU, role, "active", THEN)
 
 
 def test_list_tokens() -> None:
-    """None yet, on one page."""
+    """An empty list is one page."""
     page = read_page(sample("list_tokens_200"), "tokens")
     assert (page.rows, page.total, page.last) == ((), 0, 1)
 
 
 def test_sizes() -> None:
-    """The price is exact, and the single region stands in both fields."""
+    """The price is exact, and a single region fills both fields."""
     sizes = CODEC.structure(sample("sizes_200"), Sizes)
     assert sizes.enabled_regions == tuple(sample("enabled_regions")) == ("nyc2", "atl1")
     (size,) = sizes.sizes
@@ -163,7 +163,7 @@ def test_sizes() -> None:
 
 
 def test_gpu_model_configs() -> None:
-    """Which GPUs, which model, and that it is gated."""
+    """GPUs, model and gating are read."""
     (row,) = sample("gpu_model_configs_200")["gpu_model_configs"]
     assert CODEC.structure(row, GPUModelConfig) == GPUModelConfig(
         model_slug=MODEL,
@@ -174,7 +174,7 @@ def test_gpu_model_configs() -> None:
 
 
 def test_ca_certificate_is_cut_short_by_the_vendor() -> None:
-    """The example ends in an ellipsis: read as far as it goes, and refused where it is used."""
+    """The example is truncated: it is read, and rejected by `ssl_context`."""
     certificate = read_ca(sample("ca_certificate_200"))
     assert certificate.pem.startswith("-----BEGIN")
     with pytest.raises(DecodeError, match="certificate"):
@@ -182,7 +182,7 @@ def test_ca_certificate_is_cut_short_by_the_vendor() -> None:
 
 
 def test_create_curl() -> None:
-    """The spec of the vendor's curl is whole, passes its rules, and goes out as it came in."""
+    """The spec of the vendor's curl is valid and is sent unchanged."""
     body = sample("create_curl")
     spec = DedicatedInferenceSpec.from_dict(body["spec"])
     spec.check()
@@ -204,7 +204,7 @@ def test_update_curl() -> None:
 
 @pytest.mark.parametrize("name", sorted(EMPTY_SPECS))
 def test_empty_deployments_decode_but_do_not_pass(name: str) -> None:
-    """The example breaks the vendor's own rule: read, and refused before it is sent."""
+    """The example breaks the vendor's own rule: `check` rejects it."""
     body = sample(name)
     spec = DedicatedInferenceSpec.from_dict(body["spec"])
     assert (spec.name, spec.model_deployments) == ("new-dedicated-inference", ())
@@ -214,20 +214,20 @@ def test_empty_deployments_decode_but_do_not_pass(name: str) -> None:
 
 
 def test_update_curl_names_only_what_changes() -> None:
-    """Read as a patch it leaves out version and public endpoint, as the curl does."""
+    """Read as an update, it holds the curl's fields only."""
     fields = spec_fields(sample("update_curl")["spec"])
     assert set(fields) == {"name", "region", "vpc", "model_deployments"}
 
 
 @pytest.mark.parametrize("name", ["create_token_request", "create_token_curl"])
 def test_create_token_request(name: str) -> None:
-    """Both examples of the body say the same."""
+    """Both examples of the body are equal."""
     assert sample(name) == {"name": "new-inference-token"}
 
 
 @pytest.mark.parametrize("name", sorted(ERRORS))
 def test_error_body(name: str) -> None:
-    """Each status gives its class, with the vendor's code and message."""
+    """Each status raises its class, with the vendor's code and message."""
     status, kind, code = ERRORS[name]
     body = sample(name)
     error = DigitalOceanDialect(Secret(TOKEN)).error(

@@ -1,4 +1,4 @@
-"""Rows of a scan: read straight from the wire, they say what the models say."""
+"""Rows of a scan: decoding them from bytes equals decoding models."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ PLAIN: dict[str, Any] = {
         ],
     },
 }
-ODDITIES: tuple[dict[str, Any], ...] = (
+UNUSUAL: tuple[dict[str, Any], ...] = (
     {"spec": None, "provider_model_id": "m"},
     {"spec": None, "provider_model_id": None},
     {"spec": None, "deployment_spec": PLAIN["spec"]},
@@ -49,7 +49,7 @@ ODDITIES: tuple[dict[str, Any], ...] = (
 
 
 def both(raw: dict[str, Any]) -> tuple[Any, Any]:
-    """Read the short way and the long way."""
+    """Return the row decoded from bytes, and by way of a model."""
     prices = Prices()
     return (
         read_rows(orjson.dumps({KEY: [raw]}), "do", prices).rows[0],
@@ -58,8 +58,8 @@ def both(raw: dict[str, Any]) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("dialect", ["documented", "observed"])
-def test_short_and_long_way_agree_on_the_emulator_s_rows(dialect: Any) -> None:
-    """In every state, in either shape."""
+def test_both_ways_agree_on_the_emulator_s_rows(dialect: Any) -> None:
+    """The rows are equal in every state and both response shapes."""
     world = World(dialect, seed=0)
     for status in STATUSES:
         world.add_instance(now=0.0, name=status, status=status, scale=2)
@@ -70,21 +70,21 @@ def test_short_and_long_way_agree_on_the_emulator_s_rows(dialect: Any) -> None:
     assert all(short == long for short, long in rows)
 
 
-@pytest.mark.parametrize("odd", ODDITIES, ids=str)
-def test_short_and_long_way_agree_on_what_is_odd(odd: dict[str, Any]) -> None:
-    """What is missing, null, or of another type is read as tolerantly as ever."""
+@pytest.mark.parametrize("odd", UNUSUAL, ids=str)
+def test_both_ways_agree_on_unusual_rows(odd: dict[str, Any]) -> None:
+    """Missing, null and mistyped fields are read as the models read them."""
     short, long = both({**PLAIN, **odd})
     assert short == long
 
 
-def test_what_is_no_instance_is_told() -> None:
-    """By the path at which it is none."""
+def test_row_that_is_not_an_instance() -> None:
+    """The error names the path of the missing field."""
     with pytest.raises(DecodeError, match="id"):
         read_rows(orjson.dumps({KEY: [{"status": "active", "region": "atl1"}]}), "do", Prices())
 
 
-def test_plain_pages_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No model is built for them."""
+def test_usual_pages_build_no_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Usual rows are decoded without the codec."""
     monkeypatch.setattr(scanning, "CODEC", None)
     page = read_rows(orjson.dumps({KEY: [PLAIN], "meta": {"total": 1}}), "do", Prices())
     assert [row.id for row in page.rows] == ["x"]

@@ -34,7 +34,7 @@ def a_world() -> World:
 @pytest.mark.parametrize("after_commit", [True, False])
 @pytest.mark.parametrize("kind", ["reset", "status", "html", "cut"])
 async def test_lost_delete(kind: str, after_commit: bool) -> None:
-    """It is sent again; what comes of it is one deletion that settles."""
+    """A delete whose answer was lost is sent again, and settles."""
     async with virtual_client(a_world()) as (client, network):
         id = network.world.add_instance(now=network.now(), name="web").id
         network.world.fault(kind, now=0, on=f"DELETE {ONE}", after_commit=after_commit)
@@ -45,7 +45,7 @@ async def test_lost_delete(kind: str, after_commit: bool) -> None:
 
 
 async def test_delete_whose_first_answer_was_lost_and_is_gone() -> None:
-    """A 404 to the second send says that the first one did it: settled, not "already gone"."""
+    """A 404 to the second send is the success of the first: settled, not "already gone"."""
     gone = answer(404, {"id": "not_found", "message": "m"})
     async with scripted_client(LOST, gone) as (client, _):
         change = await client.dedicated_inferences.delete(ID)
@@ -53,7 +53,7 @@ async def test_delete_whose_first_answer_was_lost_and_is_gone() -> None:
 
 
 async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
-    """Settled at once, and a warning: in the wrong team it would go on billing."""
+    """The change is settled, and a warning names the other-team case."""
     async with virtual_client(a_world()) as (client, network):
         change = await client.dedicated_inferences.delete(ID)
         await change.wait()
@@ -62,15 +62,16 @@ async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_delete_of_what_was_never_sent_before() -> None:
-    """A send that never left does not make the 404 our own doing."""
+    """An attempt that never connected cannot have deleted anything."""
     gone = answer(404, {"id": "not_found", "message": "m"})
     async with scripted_client(ConnectError("no"), gone) as (client, _):
         assert (await client.dedicated_inferences.delete(ID)).already_gone is True
 
 
-async def test_html_404_proves_no_deletion() -> None:
-    """A gateway's page is not the API's word that nothing is there."""
-    page = plain(404, "<html>not here</html>")
+@pytest.mark.parametrize("body", ["<html>not here</html>", "not here", "", '{"error": "x"}'])
+async def test_foreign_404_proves_no_deletion(body: str) -> None:
+    """A gateway's 404 does not settle a delete."""
+    page = plain(404, body)
     async with scripted_client(page, page, page, page) as (client, _):
         with pytest.raises(NotFoundError):
             await client.dedicated_inferences.delete(ID)
@@ -78,7 +79,7 @@ async def test_html_404_proves_no_deletion() -> None:
 
 @pytest.mark.parametrize("status", [200, 202, 204])
 async def test_delete_status(status: int) -> None:
-    """202 as documented for this API, 204 as for others: both are accepted."""
+    """Any success is accepted: 202 is documented here, 204 for similar APIs."""
     async with scripted_client(answer(status)) as (client, _):
         change = await client.dedicated_inferences.delete(ID)
     assert (change.already_gone, change.outcome) == (False, None)
@@ -89,7 +90,7 @@ async def test_delete_status(status: int) -> None:
 
 @pytest.mark.parametrize("lost", [LOST, answer(503), plain(202, '{"tok')])
 async def test_lost_token(lost: Any) -> None:
-    """Never made twice: the outcome is unknown and the tokens of that name are candidates."""
+    """A token is never created twice: the outcome is unknown, with the tokens of that name."""
     async with scripted_client(lost, answer(200, TOKENS)) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="1 of that name") as caught:
             await client.dedicated_inferences.create_token(ID, "mine")
@@ -99,15 +100,15 @@ async def test_lost_token(lost: Any) -> None:
 
 @pytest.mark.parametrize("broken", [TransportError("gone"), answer(503), answer(403)])
 async def test_lost_token_and_no_list(broken: Any) -> None:
-    """If the tokens cannot be listed either, the outcome is no less unknown."""
-    async with scripted_client(LOST, *[broken] * 9) as (client, network):
+    """The outcome is unknown as well if the tokens cannot be listed."""
+    async with scripted_client(LOST, *[broken] * 12) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="'mine'"):
             await client.dedicated_inferences.create_token(ID, "mine")
     assert len(network.asked("POST")) == 1
 
 
 async def test_token_that_was_never_sent() -> None:
-    """What never left is sent again; if it never leaves, that is the error."""
+    """A request that never connects is sent again, then raises `ConnectError`."""
     async with scripted_client(*[ConnectError("no")] * 4) as (client, network):
         with pytest.raises(ConnectError):
             await client.dedicated_inferences.create_token(ID, "mine")
@@ -116,7 +117,7 @@ async def test_token_that_was_never_sent() -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "x" * 256])
 async def test_token_name_rule(name: str) -> None:
-    """A token's name follows the rule of names; nothing is sent that breaks it."""
+    """An invalid token name is rejected before anything is sent."""
     async with scripted_client() as (client, network):
         with pytest.raises(InvalidInputError, match="name: expected 1 to 255 letters"):
             await client.dedicated_inferences.create_token(ID, name)
@@ -125,7 +126,7 @@ async def test_token_name_rule(name: str) -> None:
 
 @pytest.mark.parametrize("after_commit", [True, False])
 async def test_lost_revoke(after_commit: bool) -> None:
-    """It is sent again, and a 404 then is our own doing."""
+    """A revoke is sent again; a 404 then is the success of the first attempt."""
     async with virtual_client(a_world()) as (client, network):
         id = network.world.add_instance(now=network.now(), name="web").id
         token = network.world.add_token(id, "mine", now=network.now())
@@ -138,15 +139,23 @@ async def test_lost_revoke(after_commit: bool) -> None:
 
 
 async def test_revoke_of_what_is_not_there() -> None:
-    """A first answer of 404 is an error: nothing was revoked."""
-    async with scripted_client(answer(404, {"id": "not_found"})) as (client, _):
+    """A 404 to the first attempt is an error: nothing was revoked."""
+    async with scripted_client(answer(404, {"id": "not_found", "message": "m"})) as (client, _):
         with pytest.raises(NotFoundError):
             await client.dedicated_inferences.revoke_token(ID, "t-9")
 
 
 async def test_revoke_refused() -> None:
-    """A refusal is final."""
+    """A refusal is final and is not retried."""
     async with scripted_client(answer(403, {"id": "forbidden"})) as (client, network):
         with pytest.raises(PermissionDeniedError):
             await client.dedicated_inferences.revoke_token(ID, "t-1")
     assert len(network.requests) == 1
+
+
+async def test_revoke_ignores_a_foreign_404() -> None:
+    """A gateway's 404 after a lost answer does not prove that the token is gone."""
+    page = plain(404, "not here")
+    async with scripted_client(LOST, page, page, page) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.dedicated_inferences.revoke_token(ID, "t-1")

@@ -1,4 +1,4 @@
-"""Updates: bounded patience for 403, and a lost answer that is settled by reading again."""
+"""Updates: bounded retries of 403, and recovery of lost answers by reading the instance."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,10 +38,10 @@ LOST = TransportError("reset")
 
 
 @asynccontextmanager
-async def a_desk(
+async def an_api(
     dialect: Any = "documented",
 ) -> AsyncIterator[tuple[DedicatedInferences, Any, str]]:
-    """A client, its network, and the id of an active instance at one GPU."""
+    """Return a client's API, its network, and the id of an active instance on one GPU."""
     world = World(dialect, seed=0, lifecycle=TEN_MINUTES)
     async with virtual_client(world) as (client, network):
         instance = world.add_instance(now=network.now(), name="web", vpc_uuid=VPC_ID)
@@ -51,8 +51,8 @@ async def a_desk(
 @pytest.mark.parametrize("dialect", ["documented", "observed"])
 @pytest.mark.parametrize("kind", ["reset", "status", "html", "cut"])
 async def test_lost_after_commit(kind: str, dialect: Any) -> None:
-    """The live object shows our change: adopted, sent once, and settled by the wait."""
-    async with a_desk(dialect) as (instances, network, id):
+    """The live instance shows the change: it is adopted and sent once."""
+    async with an_api(dialect) as (instances, network, id):
         network.world.fault(kind, now=0, on=PATCH, after_commit=True)
         change = await instances.scale(id, 3)
         di = await change.wait()
@@ -63,8 +63,8 @@ async def test_lost_after_commit(kind: str, dialect: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["reset", "status", "html"])
 async def test_lost_before_commit(kind: str) -> None:
-    """The live object shows nothing of it: the same body is sent again, once."""
-    async with a_desk() as (instances, network, id):
+    """The live instance does not show the change: the same body is sent again, once."""
+    async with an_api() as (instances, network, id):
         network.world.fault(kind, now=0, on=PATCH)
         change = await instances.scale(id, 3)
         await change.wait()
@@ -73,20 +73,20 @@ async def test_lost_before_commit(kind: str) -> None:
     assert (change.adopted, first.body == second.body, version) == (False, True, 2)
 
 
-async def test_somebody_else_came_first() -> None:
-    """A lost update on top of which another one lies is a conflict, never merged silently."""
+async def test_another_update_came_first() -> None:
+    """A lost update followed by another one is a conflict."""
     theirs = an_instance(
         pending_deployment_spec={"id": "s-4", "version": 4, "model_deployments": []}
     )
     steps: list[Step] = [answer(200, one(an_instance())), LOST, answer(200, one(theirs))]
     async with scripted_client(*steps) as (client, network):
-        with pytest.raises(ConflictError, match="somebody else's update came first"):
+        with pytest.raises(ConflictError, match="another update came first"):
             await client.dedicated_inferences.scale(ID, 3)
     assert len(network.asked("PATCH")) == 1
 
 
 async def test_version_conflict() -> None:
-    """A 409 that no lost answer explains is a conflict at once."""
+    """A 409 without a lost answer raises ConflictError."""
     conflict = answer(409, {"id": "conflict", "message": "version"})
     async with scripted_client(answer(200, one(an_instance())), conflict) as (client, network):
         with pytest.raises(ConflictError):
@@ -95,7 +95,7 @@ async def test_version_conflict() -> None:
 
 
 def ours() -> dict[str, Any]:
-    """The instance with our scale to 3 under way."""
+    """Return the instance with our scale to 3 in progress."""
     (deployment,) = an_instance()["spec"]["model_deployments"]
     accelerators = [{**deployment["accelerators"][0], "scale": 3}]
     pending: dict[str, Any] = {"id": "s-4", "version": 4}
@@ -104,8 +104,8 @@ def ours() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", [403, 409])
-async def test_refused_because_our_own_first_try_is_under_way(status: int) -> None:
-    """Lost, not shown yet, sent again and refused: the refusal is our own doing."""
+async def test_refused_because_of_our_first_attempt(status: int) -> None:
+    """Lost, not visible yet, sent again and refused: our first attempt is adopted."""
     live, refusal = answer(200, one(an_instance())), answer(status, {"id": "x", "message": "m"})
     steps: list[Step] = [live, LOST, live, refusal, answer(200, one(ours()))]
     async with scripted_client(*steps) as (client, _):
@@ -114,8 +114,8 @@ async def test_refused_because_our_own_first_try_is_under_way(status: int) -> No
 
 
 @pytest.mark.parametrize("status", [403, 409])
-async def test_refused_after_a_loss_and_nothing_to_see(status: int) -> None:
-    """If even then nothing shows, the update may have been accepted: not a plain refusal."""
+async def test_refused_after_a_loss_and_never_visible(status: int) -> None:
+    """If the update never becomes visible, the outcome is unknown."""
     live, refusal = answer(200, one(an_instance())), answer(status, {"id": "x", "message": "m"})
     async with scripted_client(live, LOST, live, refusal, *[live] * 9) as (client, _):
         with pytest.raises(OutcomeUnknownError):
@@ -124,7 +124,7 @@ async def test_refused_after_a_loss_and_nothing_to_see(status: int) -> None:
 
 @pytest.mark.parametrize("broken", [answer(503), TransportError("gone"), answer(403)])
 async def test_reading_again_is_impossible(broken: Any) -> None:
-    """Lost, and the live object cannot be read: the outcome is unknown, and said to be."""
+    """If the instance cannot be read, the outcome is unknown and nothing is sent again."""
     live = answer(200, one(an_instance()))
     async with scripted_client(live, LOST, *[broken] * 20) as (client, network):
         with pytest.raises(OutcomeUnknownError, match=ID):
@@ -133,8 +133,8 @@ async def test_reading_again_is_impossible(broken: Any) -> None:
 
 
 async def test_lost_again_and_again() -> None:
-    """When every send is lost the outcome is unknown, and the live object is a candidate."""
-    async with a_desk() as (instances, network, id):
+    """If every answer is lost the outcome is unknown, and the instance is a candidate."""
+    async with an_api() as (instances, network, id):
         network.world.fault("reset", now=0, on=PATCH, times=None)
         with pytest.raises(OutcomeUnknownError) as caught:
             await instances.scale(id, 3)
@@ -143,7 +143,7 @@ async def test_lost_again_and_again() -> None:
 
 
 async def test_never_connected_is_simply_sent_again() -> None:
-    """What never left needs no reading again."""
+    """A request that never connected is sent again without a read."""
     steps: list[Step] = [
         answer(200, one(an_instance())),
         ConnectError("no"),
@@ -158,7 +158,7 @@ async def test_never_connected_is_simply_sent_again() -> None:
 
 
 async def test_lost_rename_beside_another_rename() -> None:
-    """Two renames differ by nothing but the name: the other's is not taken for ours."""
+    """Another rename is not mistaken for ours."""
     theirs = {**an_instance()["spec"], "version": 4, "name": "theirs"}
     live = answer(200, one(an_instance()))
     async with scripted_client(live, LOST, answer(200, one(an_instance(spec=theirs)))) as (c, _):
@@ -167,7 +167,7 @@ async def test_lost_rename_beside_another_rename() -> None:
 
 
 async def test_lost_token_update_is_sent_again() -> None:
-    """Setting a provider's token twice does no more than once."""
+    """An update of a provider token alone is sent again: it is idempotent."""
     live = answer(200, one(an_instance()))
     accepted = answer(202, one(an_instance(status="updating")))
     async with scripted_client(live, LOST, live, accepted) as (client, network):
@@ -181,9 +181,9 @@ async def test_lost_token_update_is_sent_again() -> None:
 # --- 403: not yet -----------------------------------------------------------------------------
 
 
-async def test_403_without_patience() -> None:
-    """By default a 403 is what it says, at once."""
-    async with a_desk() as (instances, network, id):
+async def test_403_without_ready_timeout() -> None:
+    """By default a 403 is raised without a retry."""
+    async with an_api() as (instances, network, id):
         network.world.add_instance(now=network.now(), name="busy", status="updating")
         busy = await anext(instances.list(name="busy"))
         with pytest.raises(PermissionDeniedError):
@@ -192,8 +192,8 @@ async def test_403_without_patience() -> None:
 
 
 async def test_403_until_ready() -> None:
-    """With patience the update goes through as soon as the earlier change has settled."""
-    async with a_desk() as (instances, network, id):
+    """With `ready_timeout` the update is sent again until the earlier change has settled."""
+    async with an_api() as (instances, network, id):
         await instances.scale(id, 2)
         change = await instances.scale(id, 3, ready_timeout=600)
         await change.wait()
@@ -202,9 +202,9 @@ async def test_403_until_ready() -> None:
     assert (sent[0], sent[-1]) == (1, 2)
 
 
-async def test_403_for_longer_than_the_patience() -> None:
-    """`ready_timeout` bounds it: then the API's own refusal is raised, in time."""
-    async with a_desk() as (instances, network, id):
+async def test_403_for_longer_than_ready_timeout() -> None:
+    """After `ready_timeout` the API's refusal is raised."""
+    async with an_api() as (instances, network, id):
         network.world.fault("status", now=0, on=PATCH, status=403, times=None)
         began = asyncio.get_running_loop().time()
         with pytest.raises(PermissionDeniedError):
@@ -214,8 +214,8 @@ async def test_403_for_longer_than_the_patience() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 422])
 async def test_other_refusals_are_final(status: int) -> None:
-    """Patience is for 403 alone."""
-    async with a_desk() as (instances, network, id):
+    """Only a 403 is retried."""
+    async with an_api() as (instances, network, id):
         network.world.fault("status", now=0, on=PATCH, status=status)
         with pytest.raises(APIError) as caught:
             await instances.scale(id, 3, ready_timeout=600)
@@ -223,15 +223,15 @@ async def test_other_refusals_are_final(status: int) -> None:
 
 
 async def test_update_of_what_is_not_there() -> None:
-    """Nothing is sent that could not mean anything."""
-    async with a_desk() as (instances, network, _):
+    """If the instance does not exist, no PATCH is sent."""
+    async with an_api() as (instances, network, _):
         with pytest.raises(NotFoundError):
             await instances.scale(ID, 3)
     assert network.asked("PATCH") == []
 
 
 async def test_lost_through_the_transport() -> None:
-    """A time-out on the way back is the same as a reset."""
+    """An answer lost in the transport is recovered as well."""
     world = World("documented", seed=0, lifecycle=TEN_MINUTES)
     network = EmulatorNetwork(world)
     network.intercept = losing_first("PATCH", LOST)

@@ -20,8 +20,8 @@ from di_async.core.http import Priority, Request, Response
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
-from di_async.engine.client import Client, credential, full_user_agent
-from tests.engine.support import Fleet, Thing, in_turn, plain_client, plain_engine
+from di_async.engine.client import Client, Engine, credential, full_user_agent
+from tests.engine.support import Fleet, PlainDialect, Thing, in_turn, plain_client, plain_engine
 from tests.fake_network import FakeNetwork, Step, answer
 
 URL = "https://api.test"
@@ -280,3 +280,10 @@ def test_user_agent_ends_with_di_async() -> None:
     ours = full_user_agent(None)
     assert ours == f"di_async/{version('di-async')}"
     assert full_user_agent("mine/1") == f"mine/1 {ours}"
+
+
+@pytest.mark.parametrize("name", ["retry", "polling", "budget"])
+def test_setting_of_another_type_is_refused(name: str) -> None:
+    """At construction, with the type that is expected."""
+    with pytest.raises(ValueError, match=rf"{name}: expected a "):
+        Engine.make("https://api.test", PlainDialect(), **{name: {"x": 1}})  # type: ignore[arg-type]

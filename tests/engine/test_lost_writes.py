@@ -172,9 +172,10 @@ async def test_reads_that_show_nothing(reads: list[Any], last: str) -> None:
     assert seconds == 7.5
 
 
-async def test_delays_of_the_reads() -> None:
-    """Reads follow the delays that the provider sets for each attempt."""
-    assert (await recovered([1], delays=(3.0,)))[1] == 3.0
+@pytest.mark.parametrize(("reads", "seconds"), [([1], 0.5), ([LOST, 1], 2.5)])
+async def test_first_read_that_succeeds_decides(reads: list[Any], seconds: float) -> None:
+    """With `one_read` the first successful read decides; a failed one is followed by the next."""
+    assert (await recovered(reads, one_read=True))[1] == seconds
 
 
 async def test_closed_client_ends_the_reads() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of Exoscale share: a client on a script, and its requests."""
+"""Shared helpers: a client whose responses are scripted, and its requests."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ VIRTUAL = pytest.mark.looptime(noop_cycles=1)
 
 @asynccontextmanager
 async def scripted(*steps: Step, **options: Any) -> AsyncIterator[tuple[Exoscale, FakeNetwork]]:
-    """Yield a client whose every request is answered from a list."""
+    """Yield a client whose responses come from a list."""
     network = FakeNetwork(steps)
     async with Exoscale(KEY, SECRET, transport=network, **options) as client:
         yield client, network

@@ -1,4 +1,4 @@
-"""Deployments: what each call sends, and how its change settles."""
+"""Deployments: what each call sends, and when its change settles."""
 
 import base64
 
@@ -41,7 +41,7 @@ READY = answer(200, a_deployment())
 
 
 async def test_list() -> None:
-    """All rows, in one request."""
+    """One request returns all rows."""
     async with scripted(listed(a_row(), a_row(id="b"))) as (client, network):
         rows = [row async for row in client.deployments.list()]
     assert [row.id for row in rows] == [ID, "b"]
@@ -50,7 +50,7 @@ async def test_list() -> None:
 
 
 async def test_list_by_visibility() -> None:
-    """Asked of the API, and held against what it gives; a row that does not tell is kept."""
+    """The filter is sent and applied to the rows; rows without a visibility are kept."""
     rows = a_row(), a_row(id="b", visibility="public"), {"id": "c"}
     async with scripted(listed(*rows)) as (client, network):
         found = [row.id async for row in client.deployments.list(visibility="private")]
@@ -59,7 +59,7 @@ async def test_list_by_visibility() -> None:
 
 
 async def test_find_all() -> None:
-    """Names are not unique; what Exoscale runs for all is nobody's."""
+    """All deployments of the name are returned, except public ones."""
     rows = (
         a_row(),
         a_row(id="b"),
@@ -71,15 +71,15 @@ async def test_find_all() -> None:
 
 
 async def test_get_fills_the_id_in() -> None:
-    """The schema does not require it of the answer."""
+    """A missing id is filled in from the request."""
     async with scripted(answer(200, a_deployment(id=None))) as (client, network):
         assert (await client.deployments.get(ID)).id == ID
     assert sent(network) == [GET]
 
 
 @pytest.mark.parametrize("id", ["", " ", ".", ".."])
-async def test_ids_that_mean_another_path(id: str) -> None:
-    """Are refused before anything is sent."""
+async def test_ids_that_address_another_path(id: str) -> None:
+    """Invalid ids are rejected before a request is sent."""
     async with scripted() as (client, network):
         with pytest.raises(InvalidInputError):
             await client.deployments.get(id)
@@ -89,15 +89,15 @@ async def test_ids_that_mean_another_path(id: str) -> None:
 
 
 async def test_reveal_api_key() -> None:
-    """A secret, masked until it is revealed."""
+    """The key is a `Secret`, masked until it is revealed."""
     async with scripted(answer(200, {"api-key": "k3y"})) as (client, network):
         key = await client.deployments.reveal_api_key(ID)
     assert (key.reveal(), "k3y" in repr(key)) == ("k3y", False)
     assert sent(network) == [f"{GET}/api-key"]
 
 
-async def test_no_key_to_reveal() -> None:
-    """An answer without one is told, not given as None."""
+async def test_response_without_a_key() -> None:
+    """A response without a key raises `DecodeError`."""
     async with scripted(answer(200, {})) as (client, _):
         with pytest.raises(DecodeError, match="api-key"):
             await client.deployments.reveal_api_key(ID)
@@ -105,7 +105,7 @@ async def test_no_key_to_reveal() -> None:
 
 @pytest.mark.parametrize(("tail", "params"), [(None, ()), (50, (("tail", "50"),))])
 async def test_logs(tail: int | None, params: tuple[tuple[str, str], ...]) -> None:
-    """Lines with their time and node; all, or the last few."""
+    """Log lines have time and node; `tail` limits their number."""
     line = {"time": EARLY, "node": "n1", "message": "up"}
     async with scripted(answer(200, {"logs": [line]})) as (client, network):
         lines = await client.deployments.logs(ID, tail=tail)
@@ -117,7 +117,7 @@ async def test_logs(tail: int | None, params: tuple[tuple[str, str], ...]) -> No
 
 
 async def test_create() -> None:
-    """The operation to its end, then the deployment to `ready`; the id is the reference's."""
+    """The operation must end, then the deployment must be `ready`; its id is the reference's."""
     steps = PENDING, PENDING, SUCCESS, answer(200, a_deployment("deploying")), READY
     async with scripted(*steps) as (client, network):
         change = await client.deployments.create(a_spec())
@@ -130,15 +130,15 @@ async def test_create() -> None:
 
 
 async def test_create_from_a_mapping() -> None:
-    """In the documented shape."""
+    """A mapping of the documented shape is accepted."""
     raw = a_spec(replicas=3).to_dict()
     async with scripted(PENDING) as (client, network):
         await client.deployments.create(raw)
     assert body(network.requests[0]) == raw
 
 
-async def test_operation_that_ended_already_is_not_asked_for() -> None:
-    """Its success was told in the answer."""
+async def test_operation_that_ended_at_once_is_not_read() -> None:
+    """An operation that succeeded at once is not read again."""
     async with scripted(SUCCESS, READY) as (client, network):
         await (await client.deployments.create(a_spec())).wait()
     assert sent(network) == [f"POST {DEPLOYMENTS}", GET]
@@ -146,7 +146,7 @@ async def test_operation_that_ended_already_is_not_asked_for() -> None:
 
 @pytest.mark.parametrize("state", ["failure", "timeout"])
 async def test_operation_that_fails(state: str) -> None:
-    """Both words are failures, with reason and message; and the id is kept."""
+    """`failure` and `timeout` fail the change, with reason, message and id."""
     failed = answer(200, operation(state, reason="unavailable", message="no GPU left"))
     async with scripted(PENDING, failed) as (client, _):
         change = await client.deployments.create(a_spec())
@@ -157,7 +157,7 @@ async def test_operation_that_fails(state: str) -> None:
 
 
 async def test_deployment_that_fails() -> None:
-    """Although its operation succeeded."""
+    """A deployment in `error` fails the change, even if its operation succeeded."""
     failed = answer(200, a_deployment("error", state_details="CUDA out of memory"))
     async with scripted(SUCCESS, failed) as (client, _):
         with pytest.raises(DeploymentFailedError, match="CUDA out of memory"):
@@ -165,15 +165,15 @@ async def test_deployment_that_fails() -> None:
 
 
 async def test_no_gpus() -> None:
-    """412 is final: nothing is repeated."""
+    """A 412 is final and is not sent again."""
     async with scripted(problem(412)) as (client, network):
         with pytest.raises(APIError, match="too few free GPUs") as caught:
             await client.deployments.create(a_spec())
     assert (caught.value.status, len(network.requests)) == (412, 1)
 
 
-async def test_bad_spec_is_not_sent() -> None:
-    """It is refused at once."""
+async def test_invalid_spec_is_not_sent() -> None:
+    """An invalid spec is rejected before a request is sent."""
     async with scripted() as (client, network):
         with pytest.raises(InvalidInputError):
             await client.deployments.create({"name": "web"})
@@ -185,7 +185,7 @@ async def test_bad_spec_is_not_sent() -> None:
 
 @pytest.mark.parametrize("replicas", [0, 3])
 async def test_scale(replicas: int) -> None:
-    """Settled by a read that shows the number asked for, which it did not show before."""
+    """A read that newly shows the requested number settles the change."""
     after = answer(200, a_deployment(replicas=replicas, updated_at=LATE))
     async with scripted(READY, PENDING, SUCCESS, READY, after) as (client, network):
         change = await client.deployments.scale(ID, replicas)
@@ -196,15 +196,15 @@ async def test_scale(replicas: int) -> None:
 
 
 async def test_ready_with_the_old_number_is_not_settled() -> None:
-    """Right after its operation a deployment may still show the time before."""
+    """A deployment that is ready with the old number does not settle the change."""
     steps = READY, SUCCESS, *[READY] * 6, answer(200, a_deployment(replicas=2, updated_at=LATE))
     async with scripted(*steps) as (client, network):
         assert (await (await client.deployments.scale(ID, 2)).wait()).replicas == 2
     assert network.left == []
 
 
-async def test_somebody_else_scaled_after_us() -> None:
-    """It changed, and holds still as something else."""
+async def test_scale_overridden_by_another_client() -> None:
+    """A deployment that is ready with other values raises `SupersededError`."""
     other = answer(200, a_deployment(replicas=5, updated_at=LATE))
     async with scripted(READY, SUCCESS, *[other] * 20) as (client, _):
         with pytest.raises(SupersededError):
@@ -212,8 +212,8 @@ async def test_somebody_else_scaled_after_us() -> None:
 
 
 @pytest.mark.parametrize("replicas", [-1, 1.5, True, "2", None])
-async def test_what_is_no_number_of_replicas(replicas: int) -> None:
-    """It is refused before anything is sent."""
+async def test_invalid_number_of_replicas(replicas: int) -> None:
+    """An invalid number is rejected before a request is sent."""
     async with scripted() as (client, network):
         with pytest.raises(InvalidInputError, match="replicas"):
             await client.deployments.scale(ID, replicas)
@@ -223,8 +223,8 @@ async def test_what_is_no_number_of_replicas(replicas: int) -> None:
 # --- update -----------------------------------------------------------------------------------
 
 
-async def test_update_sends_the_version_along() -> None:
-    """Whether leaving it out keeps it is not documented, so the one that runs is sent."""
+async def test_update_sends_the_running_version() -> None:
+    """The running version is sent, because the API may reset an omitted one."""
     renamed = answer(200, a_deployment(name="new", updated_at=LATE))
     async with scripted(READY, PENDING, SUCCESS, renamed) as (client, network):
         found = await (await client.deployments.update(ID, name="new")).wait()
@@ -234,21 +234,21 @@ async def test_update_sends_the_version_along() -> None:
 
 
 async def test_update_without_the_version() -> None:
-    """For who does not want it sent."""
+    """`keep_version=False` omits the version."""
     async with scripted(READY, PENDING) as (client, network):
         await client.deployments.update(ID, name="new", keep_version=False)
     assert body(network.requests[1]) == {"name": "new"}
 
 
 async def test_update_to_another_version() -> None:
-    """A given one wins."""
+    """A version that is passed replaces the running one."""
     async with scripted(READY, PENDING) as (client, network):
         await client.deployments.update(ID, inference_engine_version="0.28.0")
     assert body(network.requests[1]) == {"inference-engine-version": "0.28.0"}
 
 
-async def test_resume_token_holds_no_argument() -> None:
-    """Keys stand in some; the token may be kept anywhere."""
+async def test_resume_token_contains_no_arguments() -> None:
+    """Resume tokens contain a digest of the arguments, which may hold keys."""
     planted = "planted-PLANTED-99"
     parameters = ["--api-key", planted]
     async with scripted(READY, PENDING) as (client, network):
@@ -260,25 +260,25 @@ async def test_resume_token_holds_no_argument() -> None:
 
 
 async def test_update_that_clears_the_parameters() -> None:
-    """An empty list is sent, and settled by an answer that shows none."""
+    """An empty list is sent, and settled by a response without arguments."""
     cleared = answer(200, {**a_deployment(updated_at=LATE), "inference-engine-parameters": []})
     async with scripted(READY, SUCCESS, cleared) as (client, network):
         change = await client.deployments.update(ID, inference_engine_parameters=[])
         assert (await change.wait()).inference_engine_parameters == ()
-    told = {**FULL, "inference-engine-parameters": []}
-    assert body(network.requests[1]) == told
+    expected = {**FULL, "inference-engine-parameters": []}
+    assert body(network.requests[1]) == expected
 
 
 async def test_nothing_to_update() -> None:
-    """It is an error of the caller's."""
+    """An update without values is rejected."""
     async with scripted() as (client, network):
         with pytest.raises(InvalidInputError, match="nothing to update"):
             await client.deployments.update(ID)
     assert network.requests == []
 
 
-async def test_update_of_what_is_not_there() -> None:
-    """Told by the read before it; nothing was written."""
+async def test_update_of_a_missing_deployment() -> None:
+    """The read before the write raises `NotFoundError`; nothing is written."""
     async with scripted(problem(404)) as (client, network):
         with pytest.raises(NotFoundError, match="zone-local"):
             await client.deployments.update(ID, name="new")
@@ -288,23 +288,23 @@ async def test_update_of_what_is_not_there() -> None:
 # --- busy -------------------------------------------------------------------------------------
 
 
-async def test_busy_is_repeated_a_little() -> None:
-    """A 409 was surely not processed: even a write is asked again, a few times."""
+async def test_busy_write_is_sent_again() -> None:
+    """A 409 was not processed, so a write is sent again a few times."""
     async with scripted(READY, problem(409), problem(409), PENDING) as (client, network):
         await client.deployments.scale(ID, 2)
     assert sent(network) == [GET, *[f"POST {ONE}/scale"] * 3]
 
 
 async def test_busy_for_too_long() -> None:
-    """Without a `ready_timeout` the error comes soon."""
+    """Without `ready_timeout`, `ConflictError` is raised after a few attempts."""
     async with scripted(READY, *[problem(409)] * 4) as (client, network):
         with pytest.raises(ConflictError, match="under way"):
             await client.deployments.scale(ID, 2)
     assert network.left == []
 
 
-async def test_busy_is_waited_for() -> None:
-    """For `ready_timeout` seconds, each time from a new look at what there is."""
+async def test_busy_until_ready_timeout() -> None:
+    """The write is prepared from a new read and sent again for `ready_timeout` seconds."""
     busy = [problem(409)] * 4
     async with scripted(READY, *busy, READY, *busy, READY, PENDING) as (client, network):
         await client.deployments.scale(ID, 2, ready_timeout=60)
@@ -316,7 +316,7 @@ async def test_busy_is_waited_for() -> None:
 
 
 async def test_delete() -> None:
-    """Settled by a GET that answers 404, and by nothing else."""
+    """Only a GET that returns 404 settles a delete."""
     steps = PENDING, SUCCESS, READY, problem(404)
     async with scripted(*steps) as (client, network):
         change = await client.deployments.delete(ID)
@@ -326,8 +326,8 @@ async def test_delete() -> None:
     assert isinstance(change.initial, Operation)
 
 
-async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
-    """Settled, and the log names the zone that was asked."""
+async def test_delete_of_a_missing_deployment(caplog: pytest.LogCaptureFixture) -> None:
+    """A 404 settles the change, and the log names the zone."""
     async with scripted(problem(404)) as (client, _):
         change = await client.deployments.delete(ID)
         await change.wait(timeout=0)
@@ -335,8 +335,8 @@ async def test_delete_of_what_is_not_there(caplog: pytest.LogCaptureFixture) -> 
     assert "in another zone than ch-gva-2" in caplog.text
 
 
-async def test_delete_that_a_gateway_answers() -> None:
-    """Its 404 page is no word of the API's."""
+async def test_delete_with_a_gateway_404() -> None:
+    """A gateway's 404 does not settle a delete."""
     page = answer(404, "not found")
     async with scripted(*[page] * 4) as (client, _):
         with pytest.raises(NotFoundError):
@@ -344,15 +344,15 @@ async def test_delete_that_a_gateway_answers() -> None:
 
 
 async def test_delete_whose_operation_fails() -> None:
-    """It goes on billing, and that is told."""
+    """A failed delete is reported, because the deployment still bills."""
     failed = answer(200, operation("failure", reason="conflict"))
     async with scripted(PENDING, failed) as (client, _):
         with pytest.raises(DeploymentFailedError, match="bills"):
             await (await client.deployments.delete(ID)).wait()
 
 
-async def test_delete_of_what_is_busy() -> None:
-    """A 409 is no deletion, whatever the state says: nothing of ours was lost."""
+async def test_delete_of_a_busy_deployment() -> None:
+    """A 409 without a lost response before it raises `ConflictError`."""
     async with scripted(*[problem(409)] * 4, READY) as (client, _):
         with pytest.raises(ConflictError):
             await client.deployments.delete(ID)

@@ -1,4 +1,4 @@
-"""How the API talks: signed headers out; error bodies of every shape in."""
+"""HTTP conventions: signed headers, and error bodies of every shape."""
 
 from email.utils import formatdate
 from typing import Any
@@ -18,31 +18,30 @@ from di_async import (
     ServerError,
 )
 from di_async.core.http import Request, Response
-from di_async.exoscale.dialect import ExoscaleDialect
-from di_async.exoscale.signing import authorization
+from di_async.exoscale.api import ExoscaleDialect, authorization
 from tests.exoscale.helpers import DEPLOYMENTS, KEY, ONE, SECRET
 from tests.fake_network import answer, plain
 
 WALL = 1_800_000_000.4
 BASE = "https://api-ch-gva-2.exoscale.com"
-SPEAKS = ExoscaleDialect(KEY, Secret(SECRET), BASE)
+DIALECT = ExoscaleDialect(KEY, Secret(SECRET), BASE)
 ASKED = Request("GET", ONE)
 SCALE = Request("POST", f"{ONE}/scale", body=b'{"replicas":9}')
 
 
 def error_of(response: Response, request: Request = ASKED) -> APIError:
-    """What an answer that is no success becomes."""
-    return SPEAKS.error(request, response, WALL)
+    """Return the error of a response."""
+    return DIALECT.error(request, response, WALL)
 
 
-# --- what goes out ---------------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------------
 
 
-def test_signature_is_of_what_is_sent_and_lasts_ten_minutes() -> None:
-    """Method, path, query and body of this very request, at this very time."""
+def test_signature_covers_the_request() -> None:
+    """The signature covers method, path, query and body, and is valid for ten minutes."""
     request = Request("PATCH", ONE, (("a", "b c"),), b'{"name":"x"}')
-    told = SPEAKS.headers(request, WALL)
-    assert told["Authorization"] == authorization(
+    headers = DIALECT.headers(request, WALL)
+    assert headers["Authorization"] == authorization(
         "PATCH",
         ONE,
         (("a", "b c"),),
@@ -51,12 +50,12 @@ def test_signature_is_of_what_is_sent_and_lasts_ten_minutes() -> None:
         key=KEY,
         secret=SECRET,
     )
-    assert told["Content-Type"] == told["Accept"] == "application/json"
+    assert headers["Content-Type"] == headers["Accept"] == "application/json"
 
 
-def test_each_attempt_is_signed_anew() -> None:
-    """A later one expires later."""
-    first, second = SPEAKS.headers(ASKED, WALL), SPEAKS.headers(ASKED, WALL + 30)
+def test_each_attempt_has_its_own_signature() -> None:
+    """Each attempt has its own signature and expiry."""
+    first, second = DIALECT.headers(ASKED, WALL), DIALECT.headers(ASKED, WALL + 30)
     assert first["Authorization"] != second["Authorization"]
 
 
@@ -68,10 +67,10 @@ def test_each_attempt_is_signed_anew() -> None:
     ],
 )
 def test_prefix_of_the_base_url_is_signed(base: str, request_base: str | None) -> None:
-    """The path as it goes over the wire, whichever base URL it is sent to."""
-    speaks = ExoscaleDialect(KEY, Secret(SECRET), base)
-    told = speaks.headers(Request("GET", ONE, base=request_base), WALL)
-    assert told["Authorization"] == authorization(
+    """The signed path includes the path of the base URL."""
+    dialect = ExoscaleDialect(KEY, Secret(SECRET), base)
+    headers = dialect.headers(Request("GET", ONE, base=request_base), WALL)
+    assert headers["Authorization"] == authorization(
         "GET",
         f"/zones/ch-gva-2{ONE}",
         (),
@@ -82,9 +81,9 @@ def test_prefix_of_the_base_url_is_signed(base: str, request_base: str | None) -
     )
 
 
-def test_zones_are_asked_unsigned() -> None:
-    """As the vendor's own clients do: a restricted key may not, anybody may."""
-    assert "Authorization" not in SPEAKS.headers(Request("GET", "/v2/zone"), WALL)
+def test_zones_request_is_not_signed() -> None:
+    """The request for zones is not signed, so that restricted keys may send it."""
+    assert "Authorization" not in DIALECT.headers(Request("GET", "/v2/zone"), WALL)
 
 
 # --- errors ----------------------------------------------------------------------------------
@@ -110,7 +109,7 @@ def test_class_by_status(status: int, kind: type[APIError]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "text"),
     [
         (
             {"type": "about:blank", "title": "Bad", "status": 400, "detail": "no name"},
@@ -135,27 +134,27 @@ def test_class_by_status(status: int, kind: type[APIError]) -> None:
         ({"errors": 5, "deployments": 5}, ""),
     ],
 )
-def test_shapes_of_bodies(body: Any, told: str) -> None:
-    """All of them are read into one message."""
-    assert error_of(answer(400, body)).message == told
+def test_error_body_shapes(body: Any, text: str) -> None:
+    """Every shape of error body becomes one message."""
+    assert error_of(answer(400, body)).message == text
 
 
-def test_busy_is_asked_again_even_for_a_write() -> None:
-    """409 is given only while another operation runs: nothing was begun."""
+def test_conflict_may_be_sent_again() -> None:
+    """A 409 was never processed, so even a write may be sent again."""
     error = error_of(answer(409, {"title": "Conflict", "detail": "busy"}), SCALE)
     assert (error.transient, error.never_processed) == (True, True)
     assert "another operation on it is under way" in str(error)
 
 
 def test_no_gpus_is_final() -> None:
-    """412 to a create or a scale: asking again would not help."""
+    """A 412 to a create or a scale is not transient."""
     error = error_of(answer(412, {"title": "Precondition Failed", "detail": ""}), SCALE)
     assert (error.status, error.transient) == (412, False)
     assert "too few free GPUs" in str(error)
 
 
-def test_model_in_use_tells_by_whom() -> None:
-    """The 412 of a model's delete lists deployments and nothing else."""
+def test_model_in_use_names_the_deployments() -> None:
+    """The 412 of a model's delete names the deployments that use it."""
     error = error_of(
         answer(412, {"deployments": ["web", "batch"]}), Request("DELETE", "/v2/ai/model/m")
     )
@@ -164,7 +163,7 @@ def test_model_in_use_tells_by_whom() -> None:
 
 
 def test_not_found_hints_at_the_zone() -> None:
-    """A valid id in the wrong zone looks just like that."""
+    """A 404 names the zone's URL, because the id may belong to another zone."""
     error = error_of(answer(404, {"title": "Not Found", "detail": "no such deployment"}))
     assert "zone-local" in str(error)
     assert BASE in str(error)
@@ -172,22 +171,33 @@ def test_not_found_hints_at_the_zone() -> None:
     assert "at-vie-1" in str(error_of(answer(404, {"title": "Not Found"}), elsewhere))
 
 
-@pytest.mark.parametrize("text", ["<html>404</html>", "", "404 page not found"])
-def test_gateway_s_404_is_no_proof(text: str) -> None:
-    """What is no object is not the API's word: it may be asked again."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("<html>404</html>", "", "404 page not found", '"not found"', "{}"),
+        '{"message": "no Route matched with those values"}',
+        '{"title": "Not Found", "detail": null}',
+    ],
+)
+def test_gateway_404_is_transient(text: str) -> None:
+    """A 404 without the documented title and detail does not prove that anything is gone."""
     assert error_of(plain(404, text)).transient is True
-    assert error_of(answer(404, {"title": "Not Found"})).transient is False
 
 
-def test_html_is_told_and_not_repeated() -> None:
-    """As what it is."""
+def test_api_404_is_final() -> None:
+    """A problem of the documented shape is the API's own 404."""
+    assert error_of(answer(404, {"title": "Not Found", "detail": "none"})).transient is False
+
+
+def test_html_is_not_quoted() -> None:
+    """An HTML page is reported as such, without its content."""
     error = error_of(plain(502, "<html>Bad Gateway</html>"))
     assert "HTML page" in error.message
     assert "Bad Gateway" not in error.message
 
 
-def test_redirect_is_told() -> None:
-    """It is not followed: the base URL is wrong."""
+def test_redirect() -> None:
+    """A redirect is not followed; the error names `base_url`."""
     assert "check base_url" in str(error_of(plain(301, "")))
 
 
@@ -195,37 +205,37 @@ def test_redirect_is_told() -> None:
 
 
 def refusal(body: dict[str, Any], clock: float = 0.0, status: int = 403) -> str:
-    """What is told of a 403 from a server whose clock is so many seconds ahead of ours."""
+    """Return the error text for a 403 of a server whose clock is this far ahead."""
     return str(error_of(answer(status, body, date=formatdate(WALL + clock, usegmt=True))))
 
 
 def test_denied_operation() -> None:
-    """The documented code says so."""
-    told = refusal({"code": "forbidden_operation", "error": "not allowed"})
-    assert "forbidden_operation: not allowed; the role of this API key does not allow it" in told
+    """The code `forbidden_operation` means that the key's role is too narrow."""
+    text = refusal({"code": "forbidden_operation", "error": "not allowed"})
+    assert "forbidden_operation: not allowed; the role of this API key does not allow it" in text
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_bad_credentials_or_denied(status: int) -> None:
-    """Without a code it may be either."""
-    told = refusal({"error": "invalid request signature"}, status=status)
-    assert "the API key or its secret is wrong, or the key's role does not allow this" in told
+    """Without a code, both causes are named."""
+    text = refusal({"error": "invalid request signature"}, status=status)
+    assert "the API key or its secret is wrong, or the key's role does not allow this" in text
 
 
 @pytest.mark.parametrize(
     ("clock", "words"), [(900.0, "900 s behind"), (-900.0, "900 s ahead of"), (61.0, "s behind")]
 )
 def test_clock_skew(clock: float, words: str) -> None:
-    """The answer's own date against this machine's."""
-    told = refusal({"error": "request expired"}, clock)
-    assert words in told
-    assert "signatures are good for 600 s" in told
-    assert "secret is wrong" not in told
+    """The Date header shows by how much this machine's clock is wrong."""
+    text = refusal({"error": "request expired"}, clock)
+    assert words in text
+    assert "signatures are valid for 600 s" in text
+    assert "secret is wrong" not in text
 
 
 @pytest.mark.parametrize("date", ["yesterday", ""])
-def test_odd_date_is_no_obstacle(date: str) -> None:
-    """Then nothing is said of clocks."""
+def test_invalid_date_is_ignored(date: str) -> None:
+    """An invalid Date header is ignored."""
     assert "clock" not in str(error_of(answer(403, {"error": "no"}, date=date)))
 
 
@@ -233,39 +243,39 @@ def test_odd_date_is_no_obstacle(date: str) -> None:
 
 
 def test_rate_limit() -> None:
-    """A 429 and its retry-after; no quota headers are documented."""
-    news = SPEAKS.rate_limit(answer(429, {}, retry_after="7"), WALL)
-    assert (news.limited, news.retry_after, news.limit) == (True, 7.0, None)
+    """A 429 is recognised with its retry-after."""
+    limit = DIALECT.rate_limit(answer(429, {}, retry_after="7"), WALL)
+    assert (limit.limited, limit.retry_after, limit.limit) == (True, 7.0, None)
     assert error_of(answer(429, {}, retry_after="7")).retry_after == 7.0
-    assert SPEAKS.rate_limit(answer(200, {}), WALL).limited is False
-    assert SPEAKS.rate_limit(answer(429, {}, retry_after="soon"), WALL).retry_after is None
+    assert DIALECT.rate_limit(answer(200, {}), WALL).limited is False
+    assert DIALECT.rate_limit(answer(429, {}, retry_after="soon"), WALL).retry_after is None
 
 
 # --- secrets ----------------------------------------------------------------------------------
 
 
 def test_echoed_secrets_are_masked() -> None:
-    """The API secret, a signature, a Hugging Face token whatever it looks like."""
+    """API secret, signatures and Hugging Face tokens are masked in messages."""
     sent = {"name": "m", "huggingface-token": "odd-token-777"}
     request = Request("POST", "/v2/ai/model", body=orjson.dumps(sent))
     echo = f"{SECRET} signature=abc/+= odd-token-777 hf_abcdefgh123456"
-    told = str(error_of(answer(400, {"error": echo, "code": SECRET}), request))
+    text = str(error_of(answer(400, {"error": echo, "code": SECRET}), request))
     for secret in (SECRET, "abc/+", "odd-token", "hf_abc"):
-        assert secret not in told
+        assert secret not in text
 
 
 def test_repr_holds_no_secret() -> None:
-    """Nor does any of its parts."""
-    assert SECRET not in repr(SPEAKS) + repr(vars(SPEAKS))
+    """No repr shows the secret."""
+    assert SECRET not in repr(DIALECT) + repr(vars(DIALECT))
 
 
 def test_long_message_is_cut() -> None:
-    """A gateway may send a novel."""
+    """Long error bodies are cut."""
     assert len(error_of(answer(500, {"error": "x" * 5000})).message) < 600
 
 
 @pytest.mark.parametrize("page", [DEPLOYMENTS, ONE])
 def test_error_names_the_request(page: str) -> None:
-    """Method and path; the query is not told."""
+    """The error names method and path, not the query."""
     error = error_of(answer(500, {"error": "e"}), Request("GET", page, (("k", "v"),)))
     assert str(error).startswith(f"GET {page}: 500")

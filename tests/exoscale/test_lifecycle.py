@@ -1,4 +1,4 @@
-"""What the states mean, and what a write's later reads are held against."""
+"""What states mean, and what reads must show after a write."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ WORKING = ("creating", "preparing", "deploying", "scaling", "updating")
     [*((word, Phase.WORKING) for word in WORKING), ("ready", Phase.READY), ("error", Phase.FAILED)],
 )
 def test_documented_states(state: str, phase: Phase) -> None:
-    """All seven; only three kinds of them matter."""
+    """Each of the seven documented states has its phase."""
     seen = observe(read(a_row(state)), ANY)
     assert (seen.phase, seen.documented, seen.status) == (phase, True, state)
     assert is_pending(state) is (phase is Phase.WORKING)
@@ -37,13 +37,13 @@ def test_documented_states(state: str, phase: Phase) -> None:
 
 @pytest.mark.parametrize("state", ["hibernating", ""])
 def test_unknown_state_is_pending(state: str) -> None:
-    """And said to be unknown."""
+    """An unknown state is pending and marked as undocumented."""
     seen = observe(read(a_row(state)), ANY)
     assert (seen.phase, seen.documented) == (Phase.WORKING, False)
 
 
-def test_failure_tells_the_details() -> None:
-    """And where there may be more."""
+def test_failure_details() -> None:
+    """A failure names its details and where to find the log."""
     seen = observe(read(a_deployment("error", state_details="CUDA out of memory")), ANY)
     assert seen.reason is not None
     assert "CUDA out of memory" in seen.reason
@@ -53,24 +53,24 @@ def test_failure_tells_the_details() -> None:
 
 
 @pytest.mark.parametrize("url", [None, ""])
-def test_ready_without_an_address_is_not_usable_yet(url: str | None) -> None:
-    """Nobody could ask it anything."""
+def test_ready_without_a_url_is_not_complete(url: str | None) -> None:
+    """A ready deployment without a URL is not complete."""
     seen = observe(read(a_row(deployment_url=url)), ANY)
     assert (seen.complete, seen.reason) == (False, "it has no deployment-url yet")
 
 
-def test_scaled_to_zero_needs_no_address() -> None:
-    """It serves nobody, as asked."""
+def test_zero_replicas_need_no_url() -> None:
+    """With 0 replicas no URL is required."""
     assert observe(read(a_row(deployment_url=None, replicas=0)), ANY).complete is True
 
 
-def test_full_and_light() -> None:
-    """Rows never show the engine."""
+def test_only_full_responses_have_the_spec() -> None:
+    """Only a full response has the spec."""
     assert observe(read(a_deployment()), ANY).has_spec is True
     assert observe(read(a_row()), ANY).has_spec is False
 
 
-# --- is it what was sent? ---------------------------------------------------------------------
+# --- comparison with what was sent ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -100,19 +100,21 @@ def test_full_and_light() -> None:
     ],
 )
 def test_differs(raw: dict[str, Any], sent: dict[str, Any], expected: bool | None) -> None:
-    """Yes, no, or not to be told from what is shown."""
+    """Values differ, agree, or cannot be compared."""
     assert differs(read(raw), sent) is expected
 
 
 @pytest.mark.parametrize(("replicas", "as_sent"), [(1, False), (3, True), (None, None)])
-def test_sight_compares_with_what_was_sent(replicas: int | None, as_sent: bool | None) -> None:
-    """A replica that lags behind is ready with the old value."""
+def test_observation_compares_with_what_was_sent(
+    replicas: int | None, as_sent: bool | None
+) -> None:
+    """A stale read does not match what was sent."""
     expectation = update_expectation(read(a_row()), {"replicas": 3}, 5.0)
     assert observe(read(a_row(replicas=replicas)), expectation).matches_sent is as_sent
 
 
-def test_update_case_knows_the_time_before() -> None:
-    """Marks and phase of the live deployment; whether it differed from what is sent."""
+def test_update_expectation_records_the_state_before() -> None:
+    """The expectation records the deployment's version and phase, and whether it differed."""
     before = read(a_deployment("error"))
     expectation = update_expectation(before, {"replicas": 3}, 5.0)
     assert (expectation.action, expectation.accepted_at, expectation.differed_before) == (
@@ -128,8 +130,8 @@ def test_update_case_knows_the_time_before() -> None:
     assert update_expectation(read({}), {"replicas": 1}, 5.0).differed_before is None
 
 
-def test_update_case_holds_no_argument() -> None:
-    """Keys stand in some, and a case goes into resume tokens: it is compared all the same."""
+def test_update_expectation_contains_no_arguments() -> None:
+    """Arguments are stored as a digest, and still compared."""
     sent = {"inference-engine-parameters": ["--api-key", PLANTED], "name": "web"}
     expectation = update_expectation(read(a_deployment()), sent, 5.0)
     assert PLANTED not in repr(expectation)
@@ -140,8 +142,8 @@ def test_update_case_holds_no_argument() -> None:
     assert update_expectation(there, sent, 5.0).differed_before is False
 
 
-def test_case_of_an_older_token() -> None:
-    """One that still holds the arguments as they are is read as well."""
+def test_expectation_of_an_older_token() -> None:
+    """Tokens with plain arguments are still accepted."""
     text = '{"inference-engine-parameters":["--x","1"]}'
     expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent=text)
     assert observe(read(a_deployment()), expectation).matches_sent is True
@@ -151,8 +153,8 @@ def test_case_of_an_older_token() -> None:
     )
 
 
-def test_create_case_asks_for_no_comparison() -> None:
-    """Ready is ready, whoever scales it meanwhile."""
+def test_create_expectation_compares_nothing() -> None:
+    """A create does not compare values."""
     expectation = create_expectation(5.0)
     assert (
         expectation.action,
@@ -181,22 +183,22 @@ def test_create_case_asks_for_no_comparison() -> None:
     ],
 )
 def test_operation(state: str, phase: Phase, known: bool) -> None:
-    """Its timeout is the provider's failure, and not the caller's."""
+    """Each operation state has its phase; `timeout` is a failure."""
     seen = observe_operation(Operation("op-1", state, "busy", "try later"), ANY)
     assert (seen.phase, seen.documented) == (phase, known)
     failed = f"op-1 ended in {state}: busy: try later"
     assert seen.reason == (failed if phase is Phase.FAILED else None)
 
 
-def test_operation_that_fails_in_silence() -> None:
-    """Reason and message may be missing."""
+def test_operation_that_fails_without_a_reason() -> None:
+    """An operation may fail without reason and message."""
     seen = observe_operation(Operation("op-1", "failure"), ANY)
-    assert seen.reason == "op-1 ended in failure: the API gives no reason"
+    assert seen.reason == "op-1 ended in failure: the API returned no reason"
 
 
 @pytest.mark.parametrize("token", ["hf_" + "Ab1" * 11, "api_org_" + "Ab1" * 11])
-def test_failure_echoes_no_token(token: str) -> None:
-    """The message may quote what was sent to the hub."""
+def test_failure_masks_tokens(token: str) -> None:
+    """Tokens in a message are masked."""
     operation = Operation("op-1", "failure", f"bad {token}", f"401 for {token}!")
     seen = observe_operation(operation, ANY)
     assert seen.reason == "op-1 ended in failure: bad **********: 401 for **********!"
@@ -216,7 +218,7 @@ def test_failure_echoes_no_token(token: str) -> None:
     ],
 )
 def test_model(state: str, phase: Phase) -> None:
-    """`created` is not the end of it."""
+    """`created` is a state of work, not the end."""
     seen = observe_model(Model("m", state=state), ANY)
     assert (seen.phase, seen.documented) == (phase, state != "scanning")
 
@@ -224,8 +226,8 @@ def test_model(state: str, phase: Phase) -> None:
 # --- rows -------------------------------------------------------------------------------------
 
 
-def test_glance_changes_with_what_matters() -> None:
-    """State, replicas, name, address and stamp; an unchanged row costs nothing."""
+def test_row_key_changes_with_the_state() -> None:
+    """The fingerprint changes with state, replicas, name, URL and timestamp."""
     row = a_row()
     id, stamp = row_key(row)
     assert (id, row_key(dict(row))) == (ID, (ID, stamp))
@@ -241,12 +243,12 @@ def test_glance_changes_with_what_matters() -> None:
 
 
 @pytest.mark.parametrize("row", [None, 5, [], {"id": None}, {"state": []}])
-def test_odd_row_is_nobody_s(row: Any) -> None:
-    """It ends no sweep."""
+def test_malformed_row_has_no_key(row: Any) -> None:
+    """A malformed row has no key and does not stop a sweep."""
     assert row_key(row)[0] == ""
 
 
-def test_place() -> None:
-    """Zone and GPU family."""
+def test_duration_key() -> None:
+    """The duration key is zone and GPU family."""
     assert duration_key("ch-gva-2", read(a_row())) == ("ch-gva-2", "gpua5000")
     assert duration_key("ch-gva-2", read({})) == ("ch-gva-2", "")

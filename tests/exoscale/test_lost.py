@@ -1,4 +1,4 @@
-"""Answers that were lost, and answers that do not tell: looked for, never repeated on a guess."""
+"""Writes whose response was lost or lacks the id are recovered by reading."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -43,83 +43,83 @@ OVER = answer(200, operation("success", reference=None))
 
 
 def ago(seconds: float) -> str:
-    """A stamp of so long before now."""
+    """Return a timestamp this long before now."""
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
 
 def writes(network: FakeNetwork) -> list[str]:
-    """What was sent that is no GET."""
-    return [told for told in sent(network) if not told.startswith("GET")]
+    """Return the requests that are not a GET."""
+    return [request for request in sent(network) if not request.startswith("GET")]
 
 
 # --- create -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lost", LOST, ids=["reset", "5xx", "garbled"])
-async def test_lost_create_is_not_repeated(lost: Step) -> None:
-    """Names are not unique: those of that name and age are shown, older ones are not."""
+async def test_lost_create_is_not_sent_again(lost: Step) -> None:
+    """The create is not sent again; candidates have its name and age."""
     rows = (
         a_row(created_at=YOUNG),
         a_row(id="old", created_at=OLD),
         a_row(id="c", name="other", created_at=YOUNG),
     )
-    async with scripted(lost, listed(*rows)) as (client, network):
+    async with scripted(lost, *[listed(*rows)] * 3) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="nothing was adopted") as caught:
             await client.deployments.create(a_spec())
     assert [found.id for found in caught.value.candidates] == [ID]
-    assert sent(network) == [CREATE, LIST]
+    assert sent(network) == [CREATE, *[LIST] * 3]
 
 
-async def test_lost_create_and_nothing_to_see() -> None:
-    """Where the list fails too, that is told; the doubt remains."""
-    async with scripted(RESET, *[problem(500)] * 4) as (client, network):
-        with pytest.raises(OutcomeUnknownError, match="looking for it failed too") as caught:
+async def test_lost_create_and_failing_list() -> None:
+    """If the list fails too, the outcome is unknown, without candidates."""
+    async with scripted(RESET, *[problem(500)] * 12) as (client, network):
+        with pytest.raises(OutcomeUnknownError, match="could not be read either") as caught:
             await client.deployments.create(a_spec())
     assert caught.value.candidates == ()
     assert writes(network) == [CREATE]
 
 
 async def test_create_that_was_never_sent() -> None:
-    """No connection, no doubt: it is repeated, and at last told as that."""
+    """A create without a connection is sent again, then raises `ConnectError`."""
     async with scripted(*[ConnectError("no connection")] * 4) as (client, network):
         with pytest.raises(ConnectError):
             await client.deployments.create(a_spec())
     assert writes(network) == [CREATE] * 4
 
 
-async def test_cancelled_create_tells_what_may_be_left(caplog: pytest.LogCaptureFixture) -> None:
-    """Name and zone, in the log and on the error."""
+async def test_cancelled_create_notes_what_may_exist(caplog: pytest.LogCaptureFixture) -> None:
+    """Log and error of a cancelled create name the deployment and the zone."""
     async with scripted(answer(200, operation())) as (client, _):
         create = asyncio.ensure_future(client.deployments.create(a_spec()))
         await asyncio.sleep(0.001)
         create.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await create
-    told = "".join(caught.value.__notes__)
-    assert "ch-gva-2" in told
-    assert "find_all('web')" in told
-    assert told in caplog.text
+    note = "".join(caught.value.__notes__)
+    assert "ch-gva-2" in note
+    assert "find_all('web')" in note
+    assert note in caplog.text
 
 
 async def test_reference_comes_later() -> None:
-    """The operation is asked until it tells what it makes."""
-    async with scripted(BARE, BARE, answer(200, operation())) as (client, network):
+    """The operation is read until it names its resource."""
+    async with scripted(BARE, BARE, listed(), answer(200, operation())) as (client, network):
         change = await client.deployments.create(a_spec())
     assert (change.id, change.adopted) == (ID, False)
     assert writes(network) == [CREATE]
 
 
-async def test_reference_is_looked_for_again_after_a_hiccup() -> None:
-    """A look that fails is no answer."""
-    hiccup = [problem(500)] * 4
-    async with scripted(BARE, *hiccup, answer(200, operation())) as (client, network):
+async def test_reference_is_read_again_after_an_error() -> None:
+    """A failed read of the operation is repeated."""
+    failing = [problem(500)] * 4
+    async with scripted(BARE, *failing, listed(), answer(200, operation())) as (client, network):
         assert (await client.deployments.create(a_spec())).id == ID
     assert network.left == []
 
 
 @pytest.mark.parametrize("first", [BARE, OVER], ids=["pending", "over"])
 async def test_reference_never_comes(first: Step) -> None:
-    """When the operation has succeeded, the only one that was made since is it, and said so."""
+    """After a successful operation, the only deployment created since is adopted."""
     rows = a_row(id="old", created_at=OLD), a_row(created_at=ago(-1))
     async with scripted(first, OVER, listed(*rows)) as (client, network):
         change = await client.deployments.create(a_spec())
@@ -146,27 +146,26 @@ async def test_reference_never_comes(first: Step) -> None:
         *("not over", "odd state"),
     ],
 )
-async def test_reference_never_comes_and_it_may_be_a_stranger_s(
+async def test_reference_never_comes_and_matches_are_in_doubt(
     operation_now: Response, rows: list[dict[str, Any]]
 ) -> None:
-    """In doubt nothing is taken: what is taken may be deleted later. All that may be it is told."""
+    """In doubt nothing is adopted; all possible matches are candidates."""
     stamps = {EARLIER: ago(60)}
     rows = [row | {"created-at": stamps.get(row["created-at"], row["created-at"])} for row in rows]
-    looks = [operation_now] if operation_now is not OVER else [operation_now, listed(*rows)]
-    async with scripted(BARE, *looks * 3, listed(*rows)) as (client, network):
-        with pytest.raises(OutcomeUnknownError, match="does not tell the id") as caught:
+    async with scripted(BARE, *[operation_now, listed(*rows)] * 3) as (client, network):
+        with pytest.raises(OutcomeUnknownError, match="does not show the id") as caught:
             await client.deployments.create(a_spec())
     ids = [row["id"] or "" for row in rows]
     assert [found.id for found in caught.value.candidates] == ids
-    assert all(told in str(caught.value) for told in (OPERATION, *ids))
+    assert all(part in str(caught.value) for part in (OPERATION, *ids))
     assert (writes(network), network.left) == ([CREATE], [])
 
 
-async def test_made_while_the_create_still_waited_for_its_turn() -> None:
-    """Somebody else's: ours was sent only when the budget let it through."""
+async def test_match_created_before_the_request_was_sent() -> None:
+    """A deployment created before the request was sent is not adopted."""
     budget = RequestBudget(per_minute=4, reserve=0.0)
     rows = listed(a_row(created_at=ago(-50)))
-    steps: list[Step] = [*[READY] * 4, OVER, *[OVER, rows] * 3, rows]
+    steps: list[Step] = [*[READY] * 4, OVER, *[OVER, rows] * 3]
     async with scripted(*steps, budget=budget) as (client, network):
         for _ in range(4):
             await client.deployments.get(ID)
@@ -177,18 +176,18 @@ async def test_made_while_the_create_still_waited_for_its_turn() -> None:
 
 
 async def test_operation_without_an_id() -> None:
-    """There is nothing to ask, and so no end of it to see."""
-    async with scripted(answer(200, {}), listed(a_row(created_at=YOUNG))) as (client, net):
+    """Without an operation id nothing is adopted."""
+    async with scripted(answer(200, {}), *[listed(a_row(created_at=YOUNG))] * 3) as (client, net):
         with pytest.raises(OutcomeUnknownError):
             await client.deployments.create(a_spec())
-    assert sent(net) == [CREATE, LIST]
+    assert sent(net) == [CREATE, *[LIST] * 3]
 
 
-@pytest.mark.parametrize("pending", [0, 1, 3])
-async def test_create_that_fails_without_a_reference(pending: int) -> None:
-    """There is nothing to wait for: the failure is told as soon as it is known."""
+@pytest.mark.parametrize("reads", [[], [BARE], [BARE, BARE, listed(), BARE, listed()]])
+async def test_create_that_fails_without_a_reference(reads: list[Step]) -> None:
+    """A failed operation without a reference raises at once."""
     failed = operation("failure", reference=None, reason="unavailable", message="no GPU left")
-    async with scripted(*[BARE] * pending, answer(200, failed)) as (client, _):
+    async with scripted(*reads, answer(200, failed)) as (client, _):
         with pytest.raises(DeploymentFailedError, match="unavailable: no GPU left"):
             await client.deployments.create(a_spec())
 
@@ -201,7 +200,7 @@ async def test_create_that_fails_without_a_reference(pending: int) -> None:
     "seen", [a_deployment("scaling"), a_deployment(replicas=2)], ids=["under way", "done"]
 )
 async def test_lost_scale_that_was_accepted(lost: Step, seen: dict[str, Any]) -> None:
-    """A look shows that it was: the wait goes on without its operation."""
+    """A read shows that the scale was accepted; the wait continues without its operation."""
     after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     async with scripted(READY, lost, answer(200, seen), after) as (client, network):
         change = await client.deployments.scale(ID, 2)
@@ -210,8 +209,8 @@ async def test_lost_scale_that_was_accepted(lost: Step, seen: dict[str, Any]) ->
     assert writes(network) == [f"POST {ONE}/scale"]
 
 
-async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
-    """It sets a value, so that twice is once; and nothing has changed since the first."""
+async def test_lost_scale_without_effect_is_sent_again() -> None:
+    """A scale is sent again if nothing has changed."""
     steps: list[Step] = [READY, RESET, READY, answer(200, operation("success"))]
     after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     async with scripted(*steps, after) as (client, network):
@@ -220,15 +219,15 @@ async def test_lost_scale_that_shows_nowhere_is_repeated() -> None:
     assert writes(network) == [f"POST {ONE}/scale"] * 2
 
 
-async def test_lost_scale_to_what_it_was_is_not_taken_for_done() -> None:
-    """What showed before proves nothing: it is sent again."""
+async def test_lost_scale_to_the_same_number_is_sent_again() -> None:
+    """A value that was shown before does not prove that the scale was accepted."""
     async with scripted(READY, RESET, READY, answer(200, operation())) as (client, network):
         assert (await client.deployments.scale(ID, 1)).adopted is False
     assert writes(network) == [f"POST {ONE}/scale"] * 2
 
 
-async def test_lost_scale_whose_repeat_finds_it_busy() -> None:
-    """Nothing was under way before the first: it is the first that is."""
+async def test_lost_scale_whose_repeat_conflicts() -> None:
+    """A 409 to the second request shows that the first was accepted."""
     after = answer(200, a_deployment(replicas=2, updated_at=LATE))
     busy = [problem(409)] * 4
     async with scripted(READY, RESET, READY, *busy, after) as (client, network):
@@ -241,15 +240,15 @@ async def test_lost_scale_whose_repeat_finds_it_busy() -> None:
     "steps",
     [
         [answer(200, a_deployment(updated_at=LATE))],
-        [READY, problem(412)],
-        [problem(404)],
-        [READY, RESET, READY, RESET, READY, RESET],
-        [*[problem(500)] * 12],
+        [READY, problem(412), READY],
+        [problem(404)] * 3,
+        [*[READY, RESET] * 3, READY],
+        [problem(500)] * 12,
     ],
     ids=["changed", "refused", "gone", "lost again", "unreadable"],
 )
 async def test_lost_scale_that_cannot_be_settled(steps: list[Step]) -> None:
-    """The doubt is told, with what there is; nothing is repeated over somebody else's change."""
+    """The outcome is unknown, and another client's change is not overwritten."""
     async with scripted(READY, RESET, *steps) as (client, network):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.deployments.scale(ID, 2)
@@ -260,8 +259,8 @@ async def test_lost_scale_that_cannot_be_settled(steps: list[Step]) -> None:
 # --- delete -----------------------------------------------------------------------------------
 
 
-async def test_lost_delete_is_asked_again() -> None:
-    """Deleting twice does no harm; and a 404 is then our own doing."""
+async def test_lost_delete_is_sent_again() -> None:
+    """A lost delete is sent again; a 404 then means that the first succeeded."""
     async with scripted(RESET, problem(404)) as (client, network):
         change = await client.deployments.delete(ID)
         await change.wait(timeout=0)
@@ -270,7 +269,7 @@ async def test_lost_delete_is_asked_again() -> None:
 
 
 async def test_lost_delete_that_is_under_way() -> None:
-    """Busy, with nothing in its state: only a deletion is like that."""
+    """A busy deployment whose state shows no work is being deleted."""
     steps: list[Step] = [RESET, *[problem(409)] * 3, READY, READY, problem(404)]
     async with scripted(*steps) as (client, network):
         change = await client.deployments.delete(ID)
@@ -278,22 +277,22 @@ async def test_lost_delete_that_is_under_way() -> None:
     assert (change.outcome, network.left) == ("settled", [])
 
 
-async def test_lost_delete_of_what_went_meanwhile() -> None:
-    """Gone is gone."""
+async def test_lost_delete_of_a_deployment_that_is_gone() -> None:
+    """A 404 after a lost delete settles it."""
     async with scripted(RESET, *[problem(409)] * 3, problem(404), problem(404)) as (client, _):
         await (await client.deployments.delete(ID)).wait()
 
 
-async def test_lost_delete_of_what_does_something_else() -> None:
-    """It scales: whether it will go is not known, and must not be believed."""
+async def test_lost_delete_of_a_deployment_that_is_scaling() -> None:
+    """A deployment that is scaling is not taken as being deleted."""
     busy = answer(200, a_deployment("scaling"))
     async with scripted(RESET, *[problem(409)] * 3, busy) as (client, _):
         with pytest.raises(ConflictError):
             await client.deployments.delete(ID)
 
 
-async def test_gateway_s_page_instead_of_the_look() -> None:
-    """Is no sign of anything."""
+async def test_lost_delete_and_a_gateway_404() -> None:
+    """A gateway's 404 does not show that a delete was accepted."""
     page = answer(404, "not found")
     async with scripted(RESET, *[problem(409)] * 3, page) as (client, _):
         with pytest.raises((ConflictError, NotFoundError)):
@@ -303,14 +302,14 @@ async def test_gateway_s_page_instead_of_the_look() -> None:
 @pytest.mark.parametrize(
     ("verb", "steps", "after_s"),
     [
-        ("create", [RESET, RESET], 0.015),
+        ("create", [RESET, RESET], 0.515),
         ("create", [answer(200, operation(reference=None))], 0.1),
         ("scale", [READY, RESET], 0.1),
     ],
     ids=["listing", "asking the operation", "reading"],
 )
-async def test_client_closed_while_looking(verb: str, steps: list[Step], after_s: float) -> None:
-    """The closing is told as that; it is no answer to the look."""
+async def test_client_closed_during_recovery(verb: str, steps: list[Step], after_s: float) -> None:
+    """Closing the client during a recovery raises `ClientClosedError`."""
     async with scripted(*steps) as (client, network):
         api = client.deployments
         call = api.create(a_spec()) if verb == "create" else api.scale(ID, 2)

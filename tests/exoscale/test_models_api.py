@@ -1,4 +1,4 @@
-"""Models: fetched from Hugging Face, waited for, in use or not."""
+"""Models: downloaded from Hugging Face, awaited and deleted."""
 
 import pytest
 
@@ -20,12 +20,12 @@ TOKEN = "hf_" + "abc123" * 5
 
 
 def a_model(state: str = "ready", **fields: object) -> dict[str, object]:
-    """A model as the API shows it."""
+    """Return a model as the API shows it."""
     return {"id": ID, "name": MODEL, "state": state, "model-size": 7, "created-at": EARLY} | fields
 
 
 async def test_list_and_find_all() -> None:
-    """Rows of the zone; names may come twice, while one is being deleted, say."""
+    """All models of a name are returned; names are not unique."""
     rows = a_model(), a_model(id="b"), a_model(id="c", name="other/model")
     async with scripted(listed(*rows, key="models"), listed(*rows, key="models")) as (client, net):
         assert [model.id async for model in client.models.list()] == [ID, "b", "c"]
@@ -34,14 +34,14 @@ async def test_list_and_find_all() -> None:
 
 
 async def test_get() -> None:
-    """By its id."""
+    """A model is read by its id."""
     async with scripted(answer(200, a_model())) as (client, network):
         assert (await client.models.get(ID)).model_size == 7
     assert sent(network) == [f"GET {MODELS}/{ID}"]
 
 
 async def test_create_waits_until_it_is_ready() -> None:
-    """`created` and `downloading` are on the way there."""
+    """`created` and `downloading` do not settle the change."""
     states = "created", "downloading", "ready"
     steps = [answer(200, a_model(state)) for state in states]
     pending, done = answer(200, operation()), answer(200, operation("success"))
@@ -54,7 +54,7 @@ async def test_create_waits_until_it_is_ready() -> None:
 
 @pytest.mark.parametrize("token", [TOKEN, Secret(TOKEN)])
 async def test_create_with_a_token(token: str | Secret, caplog: pytest.LogCaptureFixture) -> None:
-    """It is sent, and shows nowhere."""
+    """The token is sent, and no repr or log shows it."""
     caplog.set_level("DEBUG")
     refused = answer(403, {"error": f"{TOKEN} is not allowed"})
     async with scripted(answer(200, operation()), refused) as (client, network):
@@ -62,43 +62,43 @@ async def test_create_with_a_token(token: str | Secret, caplog: pytest.LogCaptur
         with pytest.raises(APIError) as caught:
             await client.models.create(MODEL, huggingface_token=token)
     assert body(network.requests[0]) == {"name": MODEL, "huggingface-token": TOKEN}
-    told = f"{change!r}{vars(change)}{change.resume_token}{caught.value!r}{caught.value}"
-    assert TOKEN not in told + repr(vars(caught.value)) + caplog.text
+    texts = f"{change!r}{vars(change)}{change.resume_token}{caught.value!r}{caught.value}"
+    assert TOKEN not in texts + repr(vars(caught.value)) + caplog.text
 
 
 async def test_failure_that_echoes_the_token(caplog: pytest.LogCaptureFixture) -> None:
-    """An operation's message may quote it: neither the error nor the log does."""
+    """A token in an operation's message is masked in error and log."""
     caplog.set_level("DEBUG")
     failed = operation("failure", reason="forbidden", message=f"the hub refused {TOKEN}")
     async with scripted(answer(200, operation()), answer(200, failed)) as (client, _):
         change = await client.models.create(MODEL, huggingface_token=TOKEN)
         with pytest.raises(DeploymentFailedError, match=r"the hub refused \*+") as caught:
             await change.wait()
-    told = f"{caught.value}{vars(caught.value)}{change.history}{change.latest}"
-    assert TOKEN not in told + caplog.text
+    texts = f"{caught.value}{vars(caught.value)}{change.history}{change.latest}"
+    assert TOKEN not in texts + caplog.text
 
 
 async def test_create_that_fails() -> None:
-    """The state says so; there is no more to tell."""
+    """A model in `error` fails the change."""
     async with scripted(answer(200, operation("success")), answer(200, a_model("error"))) as (c, _):
         with pytest.raises(DeploymentFailedError, match="state error"):
             await (await c.models.create(MODEL)).wait()
 
 
-async def test_lost_create_is_not_repeated() -> None:
-    """What bears the name is shown."""
+async def test_lost_create_is_not_sent_again() -> None:
+    """The create is not sent again; models of that name are candidates."""
     young = a_model(**{"created-at": "2099-01-01T00:00:00Z"})
     lost = TransportError("reset")
-    async with scripted(lost, listed(young, key="models")) as (client, network):
+    async with scripted(lost, *[listed(young, key="models")] * 3) as (client, network):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.models.create(MODEL)
     assert [model.id for model in caught.value.candidates] == [ID]
-    assert sent(network) == [f"POST {MODELS}", f"GET {MODELS}"]
+    assert sent(network) == [f"POST {MODELS}", *[f"GET {MODELS}"] * 3]
 
 
 @pytest.mark.parametrize("name", ["", " "])
 async def test_no_name(name: str) -> None:
-    """It is refused at once."""
+    """An empty name is rejected before a request is sent."""
     async with scripted() as (client, network):
         with pytest.raises(InvalidInputError, match="name"):
             await client.models.create(name)
@@ -106,7 +106,7 @@ async def test_no_name(name: str) -> None:
 
 
 async def test_delete() -> None:
-    """Its operation, then a 404."""
+    """A delete settles after its operation, with a 404."""
     steps = answer(200, operation()), answer(200, operation("success")), problem(404)
     async with scripted(*steps) as (client, network):
         await (await client.models.delete(ID)).wait()
@@ -115,15 +115,15 @@ async def test_delete() -> None:
 
 
 async def test_delete_of_one_in_use() -> None:
-    """Refused, with who uses it."""
+    """Deleting a model in use raises an error that names the deployments."""
     async with scripted(answer(412, {"deployments": ["web"]})) as (client, _):
         with pytest.raises(APIError, match="in use by the deployments web") as caught:
             await client.models.delete(ID)
     assert caught.value.status == 412
 
 
-async def test_capabilities_differ_from_those_of_deployments() -> None:
-    """There is nothing to update, so nothing sent shows."""
+async def test_capabilities() -> None:
+    """Models do not show what was sent."""
     async with scripted() as (client, _):
         assert client.models.capabilities.shows_sent is False
         assert client.deployments.capabilities.shows_sent is True

@@ -1,4 +1,4 @@
-"""Every JSON example of the vendor's reference page, a file each, decodes as expected.
+"""Each JSON example of the vendor's reference page decodes as expected.
 
 They are all of one operation: `PATCH /ai/deployment/{id}`.
 """
@@ -9,7 +9,7 @@ from di_async import APIError, BadRequestError, NotFoundError, PermissionDeniedE
 from di_async.core.http import Request
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.exoscale import Operation, Reference
-from di_async.exoscale.dialect import ExoscaleDialect
+from di_async.exoscale.api import ExoscaleDialect
 from di_async.exoscale.lifecycle import observe_operation
 from di_async.exoscale.models import CODEC
 from tests.builders.exoscale import ID, SAMPLES, a_deployment, operation, sample
@@ -25,14 +25,14 @@ READ_BY_NAME = {"update_request", "update_curl", "update_200"}
 
 
 def test_every_sample_is_used() -> None:
-    """No file lies there unread, and none is missing from the index."""
+    """Every sample is used by a test and listed in the index."""
     files = {path.stem for path in SAMPLES.glob("*.json")} - {"index"}
     assert files == READ_BY_NAME | set(ERRORS)
     assert files == {name.removesuffix(".json") for name in sample("index")}
 
 
 def test_operation() -> None:
-    """All fields of it, the reference with its link too."""
+    """All fields of an operation are decoded."""
     assert CODEC.structure(sample("update_200"), Operation) == Operation(
         id="string",
         state="failure",
@@ -42,8 +42,8 @@ def test_operation() -> None:
     )
 
 
-def test_failed_operation_tells_reason_and_message() -> None:
-    """The example's operation is a failed one."""
+def test_failed_operation_has_reason_and_message() -> None:
+    """A failed operation reports reason and message."""
     expectation = Expectation(action=Action.UPDATE, accepted_at=0.0)
     seen = observe_operation(CODEC.structure(sample("update_200"), Operation), expectation)
     assert (seen.phase, seen.documented) == (Phase.FAILED, True)
@@ -52,27 +52,27 @@ def test_failed_operation_tells_reason_and_message() -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_error(name: str) -> None:
-    """Of its status, with its text and no secret."""
+    """Each error has the class of its status, and its text."""
     status, kind = ERRORS[name]
-    speaks = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
-    error = speaks.error(Request("PATCH", ONE), answer(status, sample(name)), 0.0)
+    dialect = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
+    error = dialect.error(Request("PATCH", ONE), answer(status, sample(name)), 0.0)
     assert type(error) is kind
     assert "string" in error.message
     assert error.code == sample(name).get("code")
 
 
-def test_error_names_the_faults() -> None:
-    """With where they lie."""
-    speaks = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
-    told = {**sample("error_400"), "errors": [{"path": "name", "detail": "too short"}]}
-    error = speaks.error(Request("PATCH", ONE), answer(400, told), 0.0)
+def test_error_names_the_fields() -> None:
+    """The message names the invalid fields."""
+    dialect = ExoscaleDialect(KEY, Secret(SECRET), "https://api-ch-gva-2.exoscale.com")
+    problem = {**sample("error_400"), "errors": [{"path": "name", "detail": "too short"}]}
+    error = dialect.error(Request("PATCH", ONE), answer(400, problem), 0.0)
     assert "name: too short" in str(error)
 
 
 @VIRTUAL
 @pytest.mark.parametrize("name", ["update_request", "update_curl"])
 async def test_request_is_produced(name: str) -> None:
-    """The very body of the example, from the client's own call."""
+    """The client sends the body of the example."""
     given = sample(name)
     steps = answer(200, a_deployment()), answer(200, operation())
     async with scripted(*steps) as (client, network):

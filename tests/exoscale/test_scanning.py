@@ -1,4 +1,4 @@
-"""Scans: a list for each zone at once, rows that tell what they show."""
+"""Scans: one list per zone, read concurrently."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -20,12 +20,12 @@ THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def zone_of(request: Request) -> str:
-    """The zone that a request was sent to."""
+    """Return the zone that a request was sent to."""
     return (request.base or "").removeprefix("https://api-").removesuffix(".exoscale.com")
 
 
 def fleet(request: Request) -> Response:
-    """One deployment a zone, and one that Exoscale runs; Frankfurt has no inference."""
+    """Answer with one deployment per zone and a public one; Frankfurt has no inference."""
     if request.path == "/v2/zone":
         return listed(*({"name": zone} for zone in ZONES), key="zones")
     zone = zone_of(request)
@@ -37,7 +37,7 @@ def fleet(request: Request) -> Response:
 
 
 def test_row() -> None:
-    """What people ask of a fleet; GPUs are those of all replicas."""
+    """A row shows the GPUs of all replicas."""
     row = row_of(read(a_row("scaling", replicas=3)), "ch-gva-2", "mine", Prices())
     assert row == InventoryRow(
         "mine",
@@ -53,14 +53,14 @@ def test_row() -> None:
     )
 
 
-def test_row_of_what_tells_little() -> None:
-    """Unknown is not none."""
+def test_row_with_missing_fields() -> None:
+    """Unknown GPU counts are None."""
     row = row_of(read({"id": ID}), "ch-gva-2", "mine", Prices())
     assert (row.accelerators, row.models, row.hourly_cost) == (None, (), None)
 
 
 async def test_scan_of_all_zones() -> None:
-    """All that the API tells of; a zone that refuses is told beside the others."""
+    """All zones are scanned; a zone that fails is reported beside the others."""
     async with scripted(*[fleet] * 10) as (client, network):
         inventory = await scan(client)
     assert [(row.id, row.region) for row in inventory] == [(z, z) for z in ZONES[:2]]
@@ -68,8 +68,8 @@ async def test_scan_of_all_zones() -> None:
     assert len(network.requests) == 4
 
 
-async def test_zones_are_listed_at_once() -> None:
-    """The time of one list, not of three."""
+async def test_zones_are_listed_concurrently() -> None:
+    """Three zones take the time of one list."""
     async with scripted(*[fleet] * 10) as (client, network):
         network.latency_s = 10.0
         begun = asyncio.get_running_loop().time()
@@ -78,7 +78,7 @@ async def test_zones_are_listed_at_once() -> None:
 
 
 async def test_details_come_from_the_zone_that_listed() -> None:
-    """An id means nothing elsewhere."""
+    """A deployment is read from the zone that listed it."""
     async with scripted(*[fleet] * 10) as (client, network):
         inventory = await scan(client, regions=ZONES[:2], details=True, accelerators=True)
     assert {row.region: row.status for row in inventory} == dict.fromkeys(ZONES[:2], "scaling")
@@ -87,22 +87,22 @@ async def test_details_come_from_the_zone_that_listed() -> None:
     assert {(zone_of(r), r.path.rpartition("/")[2]) for r in gets} == {(z, z) for z in ZONES[:2]}
 
 
-async def test_rows_without_an_id_are_all_there() -> None:
-    """The schema does not require one: such rows are counted, but cannot be asked about."""
+async def test_rows_without_an_id_are_counted() -> None:
+    """Rows without an id are counted, but not read in full."""
     rows = [a_row(id=None, name=f"web-{n}") for n in range(3)]
     steps = listed(*rows, a_row(), a_row()), answer(200, a_deployment("scaling"))
     async with scripted(*steps) as (client, network):
-        told: list[ScanProgress] = []
-        found = await scan(client, regions=ZONES[:1], details=True, on_progress=told.append)
+        reports: list[ScanProgress] = []
+        found = await scan(client, regions=ZONES[:1], details=True, on_progress=reports.append)
     assert [row.name for row in found] == ["web-0", "web-1", "web-2", "web"]
     assert [row.status for row in found] == [*["ready"] * 3, "scaling"]
     assert (found.errors, len(network.requests)) == ((), 2)
-    assert {news.total for news in told if news.what == "details"} == {1}
+    assert {report.total for report in reports if report.what == "details"} == {1}
 
 
 @pytest.mark.parametrize("zone", ["", "X"])
-async def test_odd_region(zone: str) -> None:
-    """It is told, not raised."""
+async def test_invalid_region(zone: str) -> None:
+    """A failure is reported in the result, not raised."""
     async with scripted(*[fleet] * 3) as (client, _):
         inventory = await scan(client, regions=[zone or "Y"])
     assert len(inventory.errors) == 1

@@ -1,4 +1,4 @@
-"""EXO2-HMAC-SHA256: published vectors, and the vendor's reference signer on random requests."""
+"""EXO2-HMAC-SHA256: published vectors, and random requests against the reference signer."""
 
 from types import SimpleNamespace
 from urllib.parse import quote, urlencode
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async import InvalidInputError
-from di_async.exoscale.signing import authorization
+from di_async.exoscale.api import authorization
 
 KEY, SECRET = "EXO" + "x" * 24, "X" * 43
 EXPIRES = 3376684800
@@ -43,7 +43,7 @@ VECTORS = [
 def sign(
     method: str, path: str, params: tuple[tuple[str, str], ...] = (), body: bytes | None = None
 ) -> str:
-    """The header with the vectors' credentials."""
+    """Return the header with the vectors' credentials."""
     return authorization(method, path, params, body, expires=EXPIRES, key=KEY, secret=SECRET)
 
 
@@ -55,14 +55,14 @@ def test_published_vectors(
     body: bytes | None,
     signature: str,
 ) -> None:
-    """Each gives the signature that is known for it."""
+    """Each vector has its known signature."""
     assert sign(method, path, params, body).endswith(f",signature={signature}")
 
 
 def test_header_names_its_parts_in_order() -> None:
-    """Credential, signed query names (only if there are any), expiry, signature; no spaces."""
-    told = sign("GET", "/v2/zone", (("k2", "v2"), ("k1", "v1")))
-    scheme, parts = told.split(" ")
+    """The header has credential, query names (if any), expiry and signature, without spaces."""
+    header = sign("GET", "/v2/zone", (("k2", "v2"), ("k1", "v1")))
+    scheme, parts = header.split(" ")
     assert scheme == "EXO2-HMAC-SHA256"
     assert [part.split("=")[0] for part in parts.split(",")] == [
         "credential",
@@ -75,20 +75,20 @@ def test_header_names_its_parts_in_order() -> None:
 
 
 def test_order_of_the_query_does_not_matter() -> None:
-    """Names are sorted before they are signed."""
+    """Query names are sorted before they are signed."""
     there, back = (("a", "1"), ("b", "2")), (("b", "2"), ("a", "1"))
     assert sign("GET", "/v2/zone", there) == sign("GET", "/v2/zone", back)
 
 
 @pytest.mark.parametrize("params", [(("k", ""),), (("k", "1"), ("k", "2")), (("", "v"),)])
-def test_what_signers_disagree_on_is_refused(params: tuple[tuple[str, str], ...]) -> None:
-    """The vendor's own two signers treat blank and repeated parameters differently."""
+def test_blank_and_repeated_parameters_are_rejected(params: tuple[tuple[str, str], ...]) -> None:
+    """Blank and repeated parameters are rejected: the vendor's signers disagree on them."""
     with pytest.raises(InvalidInputError, match="cannot be signed"):
         sign("GET", "/v2/zone", params)
 
 
 def test_secret_is_not_in_the_header() -> None:
-    """It signs, and is never sent."""
+    """The header does not contain the secret."""
     assert SECRET not in sign("GET", "/v2/zone")
 
 
@@ -113,11 +113,11 @@ def test_agrees_with_the_reference_implementation(
     secret: str,
     expires: int,
 ) -> None:
-    """On any path, query, body and credentials: the very same header."""
+    """Any request has the same header as from the reference signer."""
     path = "/v2/" + "/".join(quote(segment, safe="") for segment in segments)
     url = f"https://api-ch-gva-2.exoscale.com{path}"
     url = f"{url}?{urlencode(query)}" if query else url
     theirs = SimpleNamespace(method=method, url=url, body=body, headers={})
-    ExoscaleV2Auth(key, secret)._sign_request(theirs, expires)  # noqa: SLF001 - told the time
+    ExoscaleV2Auth(key, secret)._sign_request(theirs, expires)  # noqa: SLF001 - sets the time
     ours = authorization(method, path, query.items(), body, expires=expires, key=key, secret=secret)
     assert ours == theirs.headers["Authorization"]

@@ -1,4 +1,4 @@
-"""Over real sockets: signatures of what goes over the wire, and what the vendor's client reads."""
+"""Over real sockets: signatures, and comparison with the vendor's client."""
 
 import asyncio
 import time
@@ -18,14 +18,14 @@ ZONE = "de-fra-1"
 
 @pytest.fixture
 def emu() -> Iterator[Emulator]:
-    """An emulator whose creates take a fifth of a second."""
+    """Return an emulator whose creates take a fifth of a second."""
     lifecycle = Lifecycle(create=20, update=15, delete=10)
     with threaded(time_scale=100.0, lifecycle=lifecycle, seed=0) as emulator:
         yield emulator
 
 
 def connected(emu: Emulator, secret: str | None = None) -> Exoscale:
-    """Our client of a zone, hurried as the emulator is."""
+    """Return our client of a zone, with short delays."""
     return Exoscale(
         emu.exoscale_api_key,
         secret or emu.exoscale_api_secret,
@@ -37,13 +37,13 @@ def connected(emu: Emulator, secret: str | None = None) -> Exoscale:
 
 
 def vendors(emu: Emulator) -> Any:
-    """The vendor's own client of that zone."""
+    """Return the vendor's own client of that zone."""
     url = f"{emu.exoscale_url.format(zone=ZONE)}/v2"
     return sdk.Client(emu.exoscale_api_key, emu.exoscale_api_secret, url=url)
 
 
 async def test_vendors_client_reads_what_ours_wrote(emu: Emulator) -> None:
-    """Field by field, as it stands after create, update and scale."""
+    """Both clients read the same fields after create, update and scale."""
     emu.add_exoscale_model(name=MODEL, zone=ZONE)
     spec = DeploymentSpec(
         name="web",
@@ -75,7 +75,7 @@ async def test_vendors_client_reads_what_ours_wrote(emu: Emulator) -> None:
 
 
 async def test_query_and_path_are_signed_as_they_are_sent(emu: Emulator) -> None:
-    """Letters that are quoted on the way; ids with odd ones find nothing, and that is all."""
+    """Ids with quoted characters are signed correctly and return 404."""
     async with connected(emu) as client:
         assert [row async for row in client.deployments.list(visibility="private")] == []
         assert await client.inference_engine_help("0.19.0 & more ü") is not None
@@ -83,14 +83,14 @@ async def test_query_and_path_are_signed_as_they_are_sent(emu: Emulator) -> None
 
 
 async def test_wrong_secret(emu: Emulator) -> None:
-    """Refused, and said to be the key, the secret or the role."""
+    """A wrong secret reports key, secret or role as the cause."""
     async with connected(emu, "n0t-the-secret") as client:
         with pytest.raises(PermissionDeniedError, match="the API key or its secret is wrong"):
             await client.deployments.get("x")
 
 
-async def test_clock_that_is_wrong(emu: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer's own date tells."""
+async def test_wrong_clock(emu: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong clock is reported from the Date header."""
     real = time.time
     async with connected(emu) as client:
         monkeypatch.setattr("di_async.engine.clock.Clock.wall", lambda _: real() - 900)

@@ -1,4 +1,4 @@
-"""Against the emulated API, by virtual time: whole lives, its ways to fail, and its zones."""
+"""Against the emulator on a virtual clock: lifecycles, failures and zones."""
 
 import asyncio
 import math
@@ -34,8 +34,8 @@ SPEC = {"name": "web", "model": {"name": MODEL}, "gpu-type": "gpua5000"}
 
 
 @asynccontextmanager
-async def living(**options: Any) -> AsyncIterator[tuple[Exoscale, World]]:
-    """A client in a world where a create takes ten minutes, with a model in Geneva."""
+async def emulated(**options: Any) -> AsyncIterator[tuple[Exoscale, World]]:
+    """Yield a client and a world where a create takes ten minutes, with a model in Geneva."""
     world = World(seed=0, lifecycle=TEN_MINUTES)
     # As the emulator has it: every zone under a prefix, which is signed with the rest.
     given = {"base_url": "http://127.0.0.1/zones/{zone}", **options}
@@ -47,13 +47,13 @@ async def living(**options: Any) -> AsyncIterator[tuple[Exoscale, World]]:
 
 
 def now() -> float:
-    """The loop's (virtual) time."""
+    """Return the loop's virtual time."""
     return asyncio.get_running_loop().time()
 
 
-async def test_whole_life() -> None:
-    """Fetched, created, updated, scaled to nothing and back, deleted: each proven."""
-    async with living() as (client, world):
+async def test_whole_lifecycle() -> None:
+    """Every write of a whole lifecycle settles."""
+    async with emulated() as (client, world):
         model = await (await client.models.create("openai/gpt-oss-120b", "hf_token123")).wait()
         spec = {**SPEC, "model": {"id": model.id}, "replicas": 2, "gpu-count": 4}
         found = await (await client.deployments.create(spec)).wait()
@@ -78,9 +78,9 @@ async def test_whole_life() -> None:
         assert not world.truth(model.id).exists
 
 
-async def test_scale_to_what_it_is_settles_too() -> None:
-    """Nothing shows that anything happened but time: agreeing reads do, or the stamp."""
-    async with living() as (client, world):
+async def test_scale_to_the_same_number_settles() -> None:
+    """A write without a visible effect settles by agreeing reads or the timestamp."""
+    async with emulated() as (client, world):
         id = world.add_exoscale_deployment(replicas=3, created=1_700_000_000).id
         found = await (await client.deployments.scale(id, 3)).wait()
         assert found.replicas == 3
@@ -92,8 +92,8 @@ async def test_scale_to_what_it_is_settles_too() -> None:
 )
 @pytest.mark.parametrize("on", WRITES)
 async def test_failed_operation(kind: str, word: str, on: str) -> None:
-    """Told with reason and message, whatever the write was."""
-    async with living() as (client, world):
+    """A failed operation reports reason and message for every write."""
+    async with emulated() as (client, world):
         id = world.add_exoscale_deployment(model_name=MODEL).id
         world.fault(kind, on=on, message="the rack is on fire", reason="fault")
         api = client.deployments
@@ -111,8 +111,8 @@ async def test_failed_operation(kind: str, word: str, on: str) -> None:
 
 
 async def test_operation_that_never_ends() -> None:
-    """The caller's timeout is the end of it, and the token goes on."""
-    async with living() as (client, world):
+    """A wait ends at its timeout, and its token can be resumed."""
+    async with emulated() as (client, world):
         world.fault("operation_stuck", on=POST)
         change = await client.deployments.create(SPEC)
         with pytest.raises(WaitTimeoutError) as caught:
@@ -122,8 +122,8 @@ async def test_operation_that_never_ends() -> None:
 
 
 async def test_create_without_a_reference() -> None:
-    """While its operation goes on nothing proves which one it made: it is shown, and not taken."""
-    async with living() as (client, world):
+    """While the operation runs, a match is a candidate and not adopted."""
+    async with emulated() as (client, world):
         world.fault("no_reference", on=POST)
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.deployments.create(SPEC)
@@ -133,8 +133,8 @@ async def test_create_without_a_reference() -> None:
 
 
 async def test_no_capacity() -> None:
-    """412, at once, and nothing was made."""
-    async with living() as (client, world):
+    """A 412 is raised at once, and nothing is created."""
+    async with emulated() as (client, world):
         world.fault("no_capacity", on=POST)
         with pytest.raises(APIError, match="too few free GPUs") as caught:
             await client.deployments.create(SPEC)
@@ -142,40 +142,40 @@ async def test_no_capacity() -> None:
 
 
 async def test_model_that_is_not_ready() -> None:
-    """The API's own word about it."""
-    async with living() as (client, world):
+    """A create with a model that is not ready raises the API's error."""
+    async with emulated() as (client, world):
         world.add_exoscale_model(name="slow/model", state="downloading", settles_in=math.inf)
         with pytest.raises(APIError, match="is not ready"):
             await client.deployments.create({**SPEC, "model": {"name": "slow/model"}})
 
 
 async def test_gated_model_without_a_token() -> None:
-    """Its fetching fails, later."""
-    async with living() as (client, _):
+    """A gated model without a token fails while it is downloaded."""
+    async with emulated() as (client, _):
         with pytest.raises(DeploymentFailedError, match="state error"):
             await (await client.models.create("meta-llama/Llama-3-8B")).wait()
 
 
 async def test_model_in_use() -> None:
-    """Its users are named."""
-    async with living() as (client, world):
+    """The error names the deployments that use the model."""
+    async with emulated() as (client, world):
         deployment = world.add_exoscale_deployment(model_name=MODEL)
         (model,) = await client.models.find_all(MODEL)
         with pytest.raises(APIError, match=deployment.id):
             await client.models.delete(model.id)
 
 
-async def test_old_names() -> None:
-    """Answers that say `status` are read as well."""
-    async with living() as (client, world):
+async def test_old_field_names() -> None:
+    """Responses with `status` instead of `state` are accepted."""
+    async with emulated() as (client, world):
         world.fault("old_names", times=1000)
         found = await (await client.deployments.create(SPEC)).wait()
         assert found.state == "ready"
 
 
-async def test_two_at_once_on_one_deployment() -> None:
-    """The second is told that it is busy, or waits for its turn if told to."""
-    async with living() as (client, world):
+async def test_concurrent_writes_to_one_deployment() -> None:
+    """The second write raises `ConflictError`, or waits up to `ready_timeout`."""
+    async with emulated() as (client, world):
         id = world.add_exoscale_deployment(model_name=MODEL).id
         await client.deployments.scale(id, 2)
         with pytest.raises(ConflictError, match="under way"):
@@ -190,8 +190,8 @@ async def test_two_at_once_on_one_deployment() -> None:
 
 
 async def test_everything_is_zone_local() -> None:
-    """Model, deployment and operation of Vienna are not to be found in Geneva."""
-    async with living() as (client, world):
+    """Resources and operations of Vienna are not found in Geneva."""
+    async with emulated() as (client, world):
         world.add_exoscale_model(name=MODEL, zone=VIENNA)
         vienna = client.in_zone(VIENNA)
         change = await vienna.deployments.create(SPEC)
@@ -203,8 +203,8 @@ async def test_everything_is_zone_local() -> None:
 
 
 async def test_waits_in_two_zones_at_once() -> None:
-    """One poller, one budget; neither is asked for where the other is."""
-    async with living() as (client, world):
+    """Two zones share poller and budget, and each is read from its own host."""
+    async with emulated() as (client, world):
         world.add_exoscale_model(name=MODEL, zone=VIENNA)
         zones = client, client.in_zone(VIENNA)
         changes = [await zone.deployments.create(SPEC) for zone in zones for _ in range(12)]
@@ -215,8 +215,8 @@ async def test_waits_in_two_zones_at_once() -> None:
 
 
 async def test_delete_in_the_wrong_zone(caplog: pytest.LogCaptureFixture) -> None:
-    """It finds nothing, and the log says what that may mean."""
-    async with living() as (client, world):
+    """A delete in the wrong zone is `already_gone`, and the log names the zone."""
+    async with emulated() as (client, world):
         id = world.add_exoscale_deployment(zone=VIENNA).id
         assert (await client.deployments.delete(id)).already_gone
         assert "it still bills" in caplog.text
@@ -224,8 +224,8 @@ async def test_delete_in_the_wrong_zone(caplog: pytest.LogCaptureFixture) -> Non
 
 
 async def test_scan() -> None:
-    """All zones; what the vendor runs for all is left out."""
-    async with living() as (client, world):
+    """A scan covers all zones and leaves public deployments out."""
+    async with emulated() as (client, world):
         for zone in ("ch-gva-2", VIENNA):
             world.add_exoscale_deployment(name=zone, zone=zone, replicas=2, gpu_count=4)
         world.add_exoscale_deployment(name="theirs", visibility="public")
@@ -238,25 +238,25 @@ async def test_scan() -> None:
 
 
 async def test_small_reads() -> None:
-    """What there is to choose from."""
-    async with living() as (client, _):
+    """Zones, GPU families and engine arguments are returned."""
+    async with emulated() as (client, _):
         assert "gpua5000" in {family.family for family in await client.instance_types()}
         assert {zone.name for zone in await client.zones()} >= {"ch-gva-2", VIENNA}
         assert await client.inference_engine_help()
 
 
-# --- who may ----------------------------------------------------------------------------------
+# --- access -------------------------------------------------------------------------------------
 
 
 async def test_wrong_secret() -> None:
-    """Signs what nobody believes."""
-    async with living(secret="n0t-the-secret") as (client, _):
+    """A wrong secret raises an error that names the cause."""
+    async with emulated(secret="n0t-the-secret") as (client, _):
         with pytest.raises(PermissionDeniedError, match="secret is wrong"):
             await client.deployments.find_all("web")
 
 
 async def test_wrong_zone_name() -> None:
-    """A zone that there is not: the answer's 404 hints at it."""
-    async with living(zone="xx-nowhere-9") as (client, _):
+    """An unknown zone raises an error with a hint."""
+    async with emulated(zone="xx-nowhere-9") as (client, _):
         with pytest.raises(NotFoundError, match="xx-nowhere-9"):
             await client.deployments.find_all("web")

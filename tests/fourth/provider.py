@@ -1,6 +1,5 @@
-"""The client of a cloud that does not exist: all that a provider has to say. Under 120 lines."""
+"""The client of an imaginary cloud: everything that a new provider has to write."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
@@ -8,23 +7,37 @@ from attrs import frozen
 from di_async.core.codec import Codec
 from di_async.core.errors import APIError, api_error
 from di_async.core.http import Endpoint, Priority, Request, Response
-from di_async.core.pagination import Page, rows_under
+from di_async.core.pagination import Page, read_page
 from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.responses import error_body, mark_foreign_404
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
-from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Client, Engine
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 
+# -- api.py: endpoints and dialect
 LIST, CREATE = Endpoint("list", "GET", "/nodes"), Endpoint("create", "POST", "/nodes")
 GET, RESIZE = Endpoint("get", "GET", "/nodes/{id}"), Endpoint("resize", "PATCH", "/nodes/{id}")
 DELETE, JOB = Endpoint("delete", "DELETE", "/nodes/{id}"), Endpoint("job", "GET", "/jobs/{id}")
-
 CODEC = Codec()
 
 
+class Dialect:
+    def headers(self, request: Request, wall: float) -> dict[str, str]:
+        return {"X-Key": "toy"}
+
+    def error(self, request: Request, response: Response, wall: float) -> APIError:
+        body = error_body(response)  # this API's error bodies are plain JSON strings
+        error = api_error(response.status, str(body), method=request.method, path=request.path)
+        return mark_foreign_404(error, has_api_shape=response.body.startswith(b'"'))
+
+    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
+        return RateLimitInfo(limited=response.status == 429)
+
+
+# -- models.py and lifecycle.py
 @frozen
 class Node:
     id: str
@@ -40,38 +53,14 @@ class Job:
     why: str = ""
 
 
-_STATES = {"up": Phase.READY, "booting": Phase.WORKING, "down": Phase.FAILED}
-_ENDS = {"done": Phase.READY, "running": Phase.WORKING, "broken": Phase.FAILED}
+_PHASES = {
+    Node: {"up": Phase.READY, "booting": Phase.WORKING, "down": Phase.FAILED},
+    Job: {"done": Phase.READY, "running": Phase.WORKING, "broken": Phase.FAILED},
+}
 
 
-def observe_node(node: Node, expectation: Expectation) -> Observation:
-    """One look at a node."""
-    as_sent = None if expectation.sent is None else str(node.size) == expectation.sent
-    phase = _STATES.get(node.state, Phase.WORKING)
-    return Observation(node.state, phase, matches_sent=as_sent, documented=node.state in _STATES)
-
-
-def observe_job(job: Job, expectation: Expectation) -> Observation:
-    """One look at a job."""
-    phase = _ENDS.get(job.state, Phase.WORKING)
-    return Observation(job.state, phase, reason=job.why or None, documented=job.state in _ENDS)
-
-
-class Dialect:
-    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
-        return {"X-Key": "toy"}
-
-    def error(self, request: Request, response: Response, wall: float) -> APIError:
-        told = response.body.decode()
-        return api_error(response.status, told, method=request.method, path=request.path)
-
-    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
-        return RateLimitInfo(limited=response.status == 429)
-
-
+# -- nodes.py: the adapter that waiting reads through, and the writes
 class NodeAdapter(ResourceAdapter[Node]):
-    """How waiting reads nodes, and the jobs that change them."""
-
     provider, noun, kind, resource_type = "fourth", "node", "node", Node
     capabilities = Capabilities(shows_sent=True, operations=("job",))
 
@@ -79,23 +68,27 @@ class NodeAdapter(ResourceAdapter[Node]):
         self._engine, self.base_url = engine, base_url
 
     async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
-        request, into = (JOB, Job) if ref.kind == "job" else (GET, Node)
-        body = await self._engine.json_once(request.request(ref.id), priority, call)
-        return CODEC.structure(body, into)
+        endpoint, model = (JOB, Job) if ref.kind == "job" else (GET, Node)
+        body = await self._engine.json_once(endpoint.request(ref.id), priority, call)
+        return CODEC.structure(body, model)
 
     async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
         body = await self._engine.json_once(LIST.request(), Priority.SWEEP, call)
-        return Page(tuple(rows_under(body, "nodes")), None, None, None)
+        return read_page(body, "nodes")
 
-    def row_key(self, row: Any) -> RowKey:
+    def row_key(self, row: Any) -> tuple[str, int]:
         return row["id"], hash(row["state"])
 
     def decode_row(self, row: Any) -> Node:
         return CODEC.structure(row, Node)
 
     def observe(self, resource: Any, expectation: Expectation) -> Observation:
-        observe = observe_job if isinstance(resource, Job) else observe_node
-        return observe(resource, expectation)
+        state, phases = resource.state, _PHASES[type(resource)]
+        phase, documented = phases.get(state, Phase.WORKING), state in phases
+        if isinstance(resource, Job):
+            return Observation(state, phase, reason=resource.why or None, documented=documented)
+        matches = None if expectation.sent is None else str(resource.size) == expectation.sent
+        return Observation(state, phase, matches_sent=matches, documented=documented)
 
 
 class Nodes(ResourceApi[Node]):
@@ -106,27 +99,18 @@ class Nodes(ResourceApi[Node]):
         return await self._write(CREATE.request(json={"size": size}), Action.CREATE)
 
     async def resize(self, id: str, size: int) -> Change[Node]:
-        before = _node(await self._engine.json(GET.request(id)))
-        asked, told = (
-            RESIZE.request(id, json={"size": size}),
-            {"differed_before": before.size != size},
-        )
-        return await self._write(asked, Action.UPDATE, sent=str(size), **told)
+        before = CODEC.structure(await self._engine.json(GET.request(id)), Node)
+        request, differed = RESIZE.request(id, json={"size": size}), before.size != size
+        return await self._write(request, Action.UPDATE, sent=str(size), differed_before=differed)
 
     async def delete(self, id: str) -> Change[None]:
         return await self._write(DELETE.request(id), Action.DELETE)
 
-    async def _write(self, request: Request, action: Action, **told: Any) -> Change[Any]:
+    async def _write(self, request: Request, action: Action, **expected: Any) -> Change[Any]:
         job = CODEC.structure(await self._engine.json(request), Job)
-        expectation = Expectation(action=action, accepted_at=self._engine.clock.now(), **told)
-        operations = [ResourceRef("job", job.id)]
-        return self._engine.change(
-            self._adapter, job.node, expectation, operations=operations, initial=job
-        )
-
-
-def _node(row: Any) -> Node:
-    return CODEC.structure(row, Node)
+        wanted = Expectation(action=action, accepted_at=self._engine.clock.now(), **expected)
+        jobs = [ResourceRef("job", job.id)]
+        return self._engine.change(self._adapter, job.node, wanted, operations=jobs, initial=job)
 
 
 class Fourth(Client):

@@ -1,4 +1,4 @@
-"""Crowds of staged waits: who comes, goes or fails among them harms nobody else."""
+"""Many waits with operations: one that ends, fails or is cancelled does not affect the others."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ COUNT = 20
 
 
 async def up(client: Fourth, count: int = COUNT, size: int = 5) -> list[Change[Node]]:
-    """So many nodes that are up."""
+    """Return the changes of this many nodes that are up."""
     changes = [await client.nodes.create(size) for _ in range(count)]
     await wait_all(changes, timeout=3600)
     await asyncio.sleep(100)
@@ -26,14 +26,14 @@ async def up(client: Fourth, count: int = COUNT, size: int = 5) -> list[Change[N
 
 
 async def ended(*waits: asyncio.Future[Any]) -> None:
-    """Cancel what is left and let it end."""
+    """Cancel the waits and let them end."""
     for wait in waits:
         wait.cancel()
     await asyncio.wait(waits)
 
 
 async def test_timeout_of_zero_finds_what_has_settled() -> None:
-    """One look at each of a crowd is a look at its step and its resource."""
+    """Timeout 0 reads the job and the node of each wait."""
     async with fourth() as (client, _):
         changes = [await client.nodes.create(i) for i in range(COUNT)]
         await asyncio.sleep(7200)
@@ -42,7 +42,7 @@ async def test_timeout_of_zero_finds_what_has_settled() -> None:
 
 
 async def test_second_wait_on_one_leaves_nothing_running() -> None:
-    """Also where its step is followed by itself and a crowd has come since."""
+    """After a second wait on one change among many, no request is sent."""
     async with fourth() as (client, world):
         changes = [await client.nodes.create(i) for i in range(8)]
         waits = [asyncio.ensure_future(change.wait()) for change in changes]
@@ -58,7 +58,7 @@ async def test_second_wait_on_one_leaves_nothing_running() -> None:
 
 
 async def test_plain_wait_beside_a_staged_one_goes_by_its_own_proof() -> None:
-    """It does not wait for the other's job, and does not end with it."""
+    """A wait without a job neither waits for another wait's job nor fails with it."""
     async with fourth() as (client, world):
         nodes = await up(client)
         world.job_s = 600
@@ -79,7 +79,7 @@ async def test_plain_wait_beside_a_staged_one_goes_by_its_own_proof() -> None:
 async def test_plain_wait_outlives_a_staged_one_that_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its rows are looked at as before."""
+    """A wait without a job continues when another wait's job fails."""
     async with fourth() as (client, world):
         nodes = await up(client)
         shown = world.node
@@ -105,7 +105,7 @@ async def test_plain_wait_outlives_a_staged_one_that_fails(
 async def test_plain_wait_outlives_a_staged_one_that_is_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """At the very moment at which its step is read."""
+    """A wait without a job continues when another is cancelled during its job read."""
     async with fourth() as (client, world):
         nodes = await up(client)
         world.job_s = 100
@@ -130,7 +130,7 @@ async def test_plain_wait_outlives_a_staged_one_that_is_cancelled(
 async def test_crowd_left_while_its_steps_are_read_and_taken_up_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each step that was being read is read again: all are served."""
+    """Waits cancelled during a job read settle when they are started again."""
     async with fourth() as (client, world):
         nodes = await up(client)
         again = [await client.nodes.resize(node.id, 50) for node in nodes]
@@ -150,8 +150,8 @@ async def test_crowd_left_while_its_steps_are_read_and_taken_up_again(
         assert len(report.succeeded) == COUNT
 
 
-async def test_refused_crowd_tells_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever read was refused."""
+async def test_refused_reads_raise_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each wait raises the error of the refused read."""
     async with fourth() as (client, world):
         changes = [await client.nodes.create(i) for i in range(COUNT)]
         waits = [asyncio.ensure_future(change.wait(timeout=3600)) for change in changes]
@@ -174,7 +174,7 @@ async def test_refused_crowd_tells_the_error(monkeypatch: pytest.MonkeyPatch) ->
 async def test_agreement_counts_from_the_end_of_the_step(
     monkeypatch: pytest.MonkeyPatch, count: int, job_s: float
 ) -> None:
-    """A replica that lags behind the step shows the time before it; three or twenty alike."""
+    """A replica that lags behind the job shows the state before it, for few and many waits."""
     async with fourth() as (client, world):
         nodes = await up(client, count)
         world.job_s = job_s

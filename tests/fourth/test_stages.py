@@ -1,4 +1,4 @@
-"""A wait of several stages, on a cloud that the library has never heard of."""
+"""Waits with an operation before the resource, on an imaginary cloud."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,20 +23,20 @@ virtual = pytest.mark.looptime(noop_cycles=1)
 
 @asynccontextmanager
 async def fourth(**options: Any) -> AsyncIterator[tuple[Fourth, FourthWorld]]:
-    """A client in its world."""
+    """Return a client and the API behind it."""
     world = FourthWorld()
     async with Fourth(transport=world, budget=None, **options) as client:
         yield client, world
 
 
 def now() -> float:
-    """Loop seconds."""
+    """Return the loop time."""
     return asyncio.get_running_loop().time()
 
 
 @virtual
 async def test_wait_reads_the_step_to_its_end_and_then_the_resource() -> None:
-    """Not the resource before, not the step after."""
+    """The job is read first, then the node."""
     async with fourth() as (client, world):
         change = await client.nodes.create(3)
         node = await change.wait()
@@ -48,8 +48,8 @@ async def test_wait_reads_the_step_to_its_end_and_then_the_resource() -> None:
 
 
 @virtual
-async def test_failed_step_ends_the_wait_with_its_story() -> None:
-    """At once, whatever the resource looks like."""
+async def test_failed_step_ends_the_wait_with_its_reason() -> None:
+    """A failed job ends the wait without a read of the node."""
     async with fourth() as (client, world):
         world.break_next = "no room in the rack"
         change = await client.nodes.create(3)
@@ -62,7 +62,7 @@ async def test_failed_step_ends_the_wait_with_its_story() -> None:
 
 @virtual
 async def test_update_needs_its_step_and_what_was_sent() -> None:
-    """A node that is up with its old size is not what this change waits for."""
+    """A node that is up with its old size does not settle the change."""
     async with fourth() as (client, _):
         node = await (await client.nodes.create(1)).wait()
         change = await client.nodes.resize(node.id, 2)
@@ -75,7 +75,7 @@ async def test_update_needs_its_step_and_what_was_sent() -> None:
 
 @virtual
 async def test_delete_needs_its_step_and_a_404() -> None:
-    """In this order."""
+    """A delete settles once its job is done and GET answers 404."""
     async with fourth() as (client, _):
         node = await (await client.nodes.create(1)).wait()
         change = await client.nodes.delete(node.id)
@@ -87,8 +87,8 @@ async def test_delete_needs_its_step_and_a_404() -> None:
 
 
 @virtual
-async def test_forgotten_step_tells_nothing_and_the_resource_decides() -> None:
-    """A provider that forgets finished jobs does not break a wait that is taken up late."""
+async def test_unknown_step_is_skipped() -> None:
+    """A job that the API has forgotten does not break a resumed wait."""
     async with fourth() as (client, world):
         change = await client.nodes.create(3)
         with pytest.raises(WaitTimeoutError):
@@ -100,7 +100,7 @@ async def test_forgotten_step_tells_nothing_and_the_resource_decides() -> None:
 
 @virtual
 async def test_resume_goes_on_with_the_stage_that_was_reached() -> None:
-    """A token of a wait in its step reads the step; one of a wait beyond it does not."""
+    """A token made during the job reads the job; a later one does not."""
     async with fourth() as (client, world):
         change = await client.nodes.create(3)
         early = change.resume_token
@@ -117,8 +117,8 @@ async def test_resume_goes_on_with_the_stage_that_was_reached() -> None:
 
 
 @virtual
-async def test_timeout_zero_takes_one_look() -> None:
-    """At the step while that goes on; at the step and its resource where the step is over."""
+async def test_timeout_zero_reads_once() -> None:
+    """Timeout 0 reads the job once, and the node if the job is done."""
     async with fourth() as (client, world):
         change = await client.nodes.create(3)
         with pytest.raises(WaitTimeoutError, match="job running"):
@@ -131,7 +131,7 @@ async def test_timeout_zero_takes_one_look() -> None:
 
 @virtual
 async def test_crowd_is_followed_by_the_list_and_its_steps_are_read_at_their_end() -> None:
-    """Hundreds of waits cost a step and a proof each, and sweeps."""
+    """Many waits cost list reads, a job read and a confirmation each."""
     count = 200
     async with fourth() as (client, world):
         changes = await asyncio.gather(*(client.nodes.create(i) for i in range(count)))
@@ -146,7 +146,7 @@ async def test_crowd_is_followed_by_the_list_and_its_steps_are_read_at_their_end
 
 @virtual
 async def test_failed_step_in_a_crowd_is_found_though_nothing_hints_at_it() -> None:
-    """Its node looks like booting for ever."""
+    """A failed job among many waits is found although its node keeps booting."""
     async with fourth() as (client, world):
         changes = [await client.nodes.create(i) for i in range(20)]
         world.break_next = "no room"
@@ -158,7 +158,7 @@ async def test_failed_step_in_a_crowd_is_found_though_nothing_hints_at_it() -> N
 
 @virtual
 async def test_list_evidence_is_no_proof_while_a_step_goes_on() -> None:
-    """A node that is up under a job that is not over has not settled."""
+    """A node that is up before its job is done has not settled."""
     async with fourth() as (client, world):
         world.node_s, world.job_s = 60.0, 60.0
         changes = [await client.nodes.create(i) for i in range(20)]
@@ -172,8 +172,8 @@ async def test_list_evidence_is_no_proof_while_a_step_goes_on() -> None:
 
 
 @virtual
-async def test_cancelled_waits_ask_nothing_more() -> None:
-    """Not for steps either."""
+async def test_cancelled_waits_send_nothing_more() -> None:
+    """Cancelled waits stop reading jobs as well."""
     async with fourth() as (client, world):
         changes = [await client.nodes.create(i) for i in range(20)]
         waits = [asyncio.ensure_future(c.wait()) for c in changes]
@@ -188,7 +188,7 @@ async def test_cancelled_waits_ask_nothing_more() -> None:
 
 @virtual
 async def test_token_of_an_unknown_step_is_refused() -> None:
-    """Before anything is asked."""
+    """A token with an unknown operation is rejected before anything is sent."""
     async with fourth() as (client, _):
         change = await client.nodes.create(3)
         token = ResumeToken.decode(change.resume_token)
@@ -199,7 +199,7 @@ async def test_token_of_an_unknown_step_is_refused() -> None:
 
 @virtual
 async def test_a_job_is_not_taken_for_the_node_it_is_about() -> None:
-    """What was seen last of a node is unknown until one is read."""
+    """`latest` stays None until a node is read."""
     async with fourth() as (client, _):
         change = await client.nodes.create(3)
         assert change.initial is not None

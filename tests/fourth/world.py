@@ -1,4 +1,4 @@
-"""The fourth cloud's servers, in memory: jobs that take a minute, nodes that take ten."""
+"""The fourth cloud's API in memory: a job takes a minute, a node ten."""
 
 import asyncio
 import itertools
@@ -16,7 +16,7 @@ JOB_S, NODE_S, LATENCY_S = 60.0, 600.0, 0.05
 
 @define
 class Doing:
-    """A job and what it does to its node."""
+    """A job, and what it changes on its node."""
 
     id: str
     node: str
@@ -28,7 +28,7 @@ class Doing:
 
 
 class FourthWorld:
-    """A transport that is the world, too. Truth is a function of the loop's time."""
+    """A transport that answers for the API. Its state is a function of the loop time."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Doing] = {}
@@ -52,7 +52,7 @@ class FourthWorld:
         return Response(status, {}, orjson.dumps(body))
 
     def count(self, prefix: str, method: str = "GET") -> int:
-        """Requests of a kind that came in."""
+        """Return how many requests of a method begin with this path."""
         return sum(r.method == method and r.path.startswith(prefix) for r in self.requests)
 
     def answer(self, request: Request, now: float) -> tuple[int, Any]:
@@ -84,7 +84,7 @@ class FourthWorld:
         return {"id": job.id, "node": job.node, "state": state, "why": job.broken if over else ""}
 
     def node(self, id: str, now: float) -> dict[str, Any] | None:
-        """What a GET shows: nothing of a job before it is over, and of a broken one never."""
+        """Return what a GET shows. A job has no effect before it is done, a broken one never."""
         size, state = 0, "booting"
         for job in self.nodes.get(id, ()):
             if job.broken or now < job.since + self.job_s:

@@ -26,7 +26,7 @@ from di_async import (
     WaitTimeoutError,
 )
 from di_async.digitalocean import DedicatedInferences, DedicatedInferenceSpec
-from di_async.emulator import Emulator, running
+from di_async.emulator import Emulator, Options, running
 from tests.builders.digitalocean import a_spec
 from tests.functional.helpers import (
     ACCOUNT_TOKEN,
@@ -291,9 +291,10 @@ async def test_server_that_echoes_secrets(name: str, status: str) -> None:
     assert_clear(caught.value, "**********")
 
 
-async def test_access_token_is_shown_by_reveal_alone(emu: Emulator) -> None:
-    """Only `reveal` shows the one-time token of a change."""
-    async with a_client(emu) as client:
+async def test_access_token_is_shown_by_reveal_alone() -> None:
+    """Neither the change nor its wait shows the one-time token; `reveal()` returns it."""
+    slow: Options = {**FAST, "time_scale": 1.0}
+    async with running(**slow) as emu, a_client(emu) as client:
         change = await client.dedicated_inferences.create(
             a_spec(), access_tokens={"hugging_face_token": HF_TOKEN}
         )

@@ -89,13 +89,15 @@ class Accepted:
     """A survivor that needs no test."""
 
     file: str
+    within: str
     old: str
     new: str
     reason: str
 
     def covers(self, mutant: Mutant) -> bool:
         """Return whether this entry is about that mutant."""
-        return (self.file, self.old, self.new) == (mutant.path, mutant.old, mutant.new)
+        found = (mutant.path, mutant.within, mutant.old, mutant.new)
+        return (self.file, self.within, self.old, self.new) == found
 
 
 @define
@@ -137,6 +139,8 @@ class Run:
 
     folder: Path
     workers: list[Worker]
+    processor_s: float = 0.0
+    """What the tests of the mutants took, to compare runs on a busy machine."""
     _limits: dict[tuple[str, ...], int] = field(factory=dict)
 
     def module(self, path: str, target: Target, chosen: list[WorkItem] | None) -> tuple[
@@ -160,6 +164,7 @@ class Run:
                 job = {"path": path, "stages": stages, "cpu_limits": limits}
                 for mutant, answer in self._spread(pending, job):
                     killed[mutant.job] = answer["codes"][-1] != 0
+                    self.processor_s += sum(answer["seconds"])
                     session.record(db, mutant.job, killed=killed[mutant.job], tests=digest)
         return all_mutants, killed
 
@@ -258,7 +263,7 @@ def show(title: str, report: Report) -> None:
     """Print the totals and every survivor as file, line and change."""
     say(f"\n{title}: {report}")
     for mutant in sorted(report.survivors, key=lambda mutant: (mutant.path, mutant.line)):
-        say(f"{mutant.path}:{mutant.line}\n  - {mutant.old}\n  + {mutant.new}")
+        say(f"{mutant.path}:{mutant.line} {mutant.within}\n  - {mutant.old}\n  + {mutant.new}")
 
 
 def main() -> int:
@@ -293,6 +298,7 @@ def main() -> int:
             survived = report.add(tried, killed)
             took = time.monotonic() - began
             say(f"{path}: {survived} of {len(tried)} survived ({took:.0f} s)")
+    say(f"Processor time of the tests: {run.processor_s:.0f} s")
     show("Decision modules", decisions)
     show("Sample of the rest", others)
     if not given.words:

@@ -57,8 +57,9 @@ async def test_unknown_status_during_an_update_and_a_delete() -> None:
     """An unknown status counts as pending during an update and a delete too."""
     strange = an_instance(status="moving")
     writes: Any = {"patch": [acceptance()], "delete": [answer(202)]}
+    gone = answer(404, {"id": "not_found", "message": "m"})
     network = fake_api(
-        an_instance(), strange, an_instance(version=2, scale=2), strange, answer(404), **writes
+        an_instance(), strange, an_instance(version=2, scale=2), strange, gone, **writes
     )
     async with client_on(network) as client:
         await (await scaled(client)).wait()

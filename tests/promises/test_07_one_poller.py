@@ -568,7 +568,8 @@ async def test_silent_retries_of_aiohttp() -> None:
 async def test_silent_retries_during_a_wait() -> None:
     """Silent retries count in the requests of a wait."""
     polling = PollPolicy(target_lag=0.01)
-    answers = raw("202 Accepted"), SEEN, SEEN, raw("404 Not Found")
+    gone = raw("404 Not Found", b'{"id": "not_found", "message": "gone"}')
+    answers = raw("202 Accepted"), SEEN, SEEN, gone
     async with (
         dying_connections(*answers) as (url, received),
         DigitalOcean("dop_v1_secret", base_url=url, polling=polling) as client,

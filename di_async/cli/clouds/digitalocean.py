@@ -16,7 +16,7 @@ from di_async.digitalocean import (
     GPUModelConfig,
     Size,
 )
-from di_async.digitalocean.client import DedicatedInferences
+from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.digitalocean.lifecycle import is_pending
 
 __all__ = ["DigitalOceanCloud"]

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from attrs import Attribute, field, frozen, validators
+from attrs import Attribute, field, frozen
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.waiting.durations import DurationStatistics
@@ -15,9 +15,14 @@ def _seconds(_: Any, attribute: "Attribute[float]", value: Any) -> None:
         raise InvalidInputError(f"{attribute.name}: expected seconds above 0, not {value!r}")
 
 
-def _mode(_: Any, attribute: "Attribute[str]", value: Any) -> None:
+def _mode(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if value not in ("auto", "always", "never"):
         raise InvalidInputError(f"confirm: expected 'auto', 'always' or 'never', not {value!r}")
+
+
+def _durations(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    if value is not None and not isinstance(value, DurationStatistics):
+        raise InvalidInputError(f"{attribute.name}: expected a DurationModel, not {value!r}")
 
 
 @frozen
@@ -42,6 +47,4 @@ class PollPolicy:
     target_lag: float = field(default=5.0, validator=_seconds)
     max_interval: float = field(default=60.0, validator=_seconds)
     confirm: Literal["auto", "always", "never"] = field(default="auto", validator=_mode)
-    durations: DurationStatistics | None = field(
-        default=None, validator=validators.optional(validators.instance_of(DurationStatistics))
-    )
+    durations: DurationStatistics | None = field(default=None, validator=_durations)

@@ -57,7 +57,7 @@ class ReadSchedule:
 
 @define(eq=False)
 class PollEntry(ReadSchedule, Generic[T]):
-    """Polling state of one watched resource. `watchers` belongs to the resource poller."""
+    """Polling state of one watched resource, and the watchers that its reads are delivered to."""
 
     ref: ResourceRef = field(kw_only=True)
     started_at: float = field(kw_only=True, default=0.0)
@@ -84,6 +84,15 @@ class PollEntry(ReadSchedule, Generic[T]):
     def id(self) -> str:
         """The resource's id."""
         return self.ref.id
+
+    def add_watcher(self, watcher: T, now: float) -> None:
+        """Deliver reads to a watcher, too."""
+        self.watchers += (watcher,)
+        self.joined_at = now
+
+    def remove_watcher(self, watcher: T) -> None:
+        """Deliver no more reads to a watcher."""
+        self.watchers = tuple(one for one in self.watchers if one is not watcher)
 
 
 @define(eq=False)

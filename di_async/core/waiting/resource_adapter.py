@@ -27,6 +27,21 @@ class CallRecord:
     maybe_processed: int = 0
     """Those of them that the provider may have acted on."""
 
+    def sent(self, at: float) -> None:
+        """Count a request that is being sent at this loop time."""
+        self.started_at = min(self.started_at, at)
+        self.requests += 1
+        self.maybe_processed += 1
+
+    def never_sent(self) -> None:
+        """Take back a request that did not leave this machine."""
+        self.requests -= 1
+        self.maybe_processed -= 1
+
+    def not_processed(self) -> None:
+        """Note that the provider refused a request without acting on it."""
+        self.maybe_processed -= 1
+
 
 @frozen(kw_only=True)
 class Capabilities:

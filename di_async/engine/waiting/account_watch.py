@@ -88,11 +88,6 @@ class AccountSweep:
 
     # -- the reader ---------------------------------------------------------------------------
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether someone awaits the next event."""
-        return self._reader is not None
-
     def wait(self) -> asyncio.Future[None]:
         """Return a future that is done when `take` has an event or an error."""
         self._reader = asyncio.get_running_loop().create_future()

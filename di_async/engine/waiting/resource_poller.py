@@ -6,7 +6,7 @@ come too late, and the policy allows it, a row settles a wait, and the history s
 
 Where a write is followed by an operation (or task), up to `_FEW_OPERATIONS` operations are each
 read to their end before the resource. Of more, the resources are read by list pages, and an
-operation is read when its resource looks settled, and every few minutes besides.
+operation is read when its resource looks settled, and every few minutes as well.
 """
 
 import heapq
@@ -163,8 +163,7 @@ class ResourcePoller:
             self._operations_watched += not is_target
         elif not listed:
             self.schedule.read_by_get(entry)
-        entry.watchers += (tracker,)
-        entry.joined_at = self._clock.now()
+        entry.add_watcher(tracker, self._clock.now())
         self.schedule.mark_dirty(entry)
         self._entries[tracker] = entry
         return entry
@@ -196,7 +195,7 @@ class ResourcePoller:
         )
 
     def _remove_watcher(self, tracker: ChangeTracker[Any], entry: Entry) -> None:
-        entry.watchers = tuple(one for one in entry.watchers if one is not tracker)
+        entry.remove_watcher(tracker)
         if not entry.watchers:
             self.schedule.remove(entry)
             self._operations_watched -= entry.ref != tracker.target

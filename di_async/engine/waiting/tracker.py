@@ -121,11 +121,6 @@ class ChangeTracker(Generic[R]):
     # -- what is known ------------------------------------------------------------------------
 
     @property
-    def last_seen(self) -> Any:
-        """The resource as read last, or as the write's answer showed it."""
-        return self.initial if self.latest is None else self.latest
-
-    @property
     def elapsed(self) -> float:
         """Seconds since the write was accepted, or since the wait began."""
         return self.clock.now() - self.started_at

@@ -7,7 +7,14 @@ from di_async.engine.waiting.duration_model import DurationModel
 
 
 @pytest.mark.parametrize(
-    "bad", [{"target_lag": 0}, {"target_lag": "5"}, {"max_interval": -1}, {"confirm": "maybe"}]
+    "bad",
+    [
+        {"target_lag": 0},
+        {"target_lag": "5"},
+        {"max_interval": -1},
+        {"confirm": "maybe"},
+        {"durations": {}},
+    ],
 )
 def test_invalid_policy_is_rejected(bad: dict[str, object]) -> None:
     """An invalid policy raises `ValueError` at construction."""

@@ -374,6 +374,16 @@ def test_searched_page_is_not_searched_again_within_an_interval() -> None:
     assert polled.next(5.0) == ("page", 1)
 
 
+def test_only_page_to_search_is_read_as_soon_as_an_interval_has_passed() -> None:
+    """Nothing else is due before."""
+    polled = Polled.make(entry("a"), entry("b"))
+    assert polled.next(0.0) == ("page", 1)
+    polled.page(1, ["x"], 0.5)
+    polled.add(entry("c"))
+    assert polled.next(1.0) == pytest.approx(4.5)
+    assert polled.next(5.5) == ("page", 1)
+
+
 # --- confirmations -----------------------------------------------------------------------------
 
 
@@ -518,6 +528,29 @@ def test_page_is_followed_by_the_next_without_a_plan(intervals: list[PendingLoad
     polled.page(1, "abc", 5.0)
     (load,) = intervals
     assert (load.count, load.oldest, load.youngest, load.read_at) == (3, 35.0, 15.0, 5.0)
+
+
+def test_get_of_one_on_a_shared_page_schedules_no_other_get() -> None:
+    """An entry on a shared page is read by list after its GET."""
+    polled = located("a", "b")
+    polled.get("a", 1.0)
+    assert polled.next(5.0) == ("page", 1)
+    polled.page(1, "ab", 5.0)
+    assert polled.next(6.0) == 4.0
+
+
+def test_get_of_the_only_entry_on_a_page_is_followed_by_the_next() -> None:
+    """The only watched entry on a page is read by GET again."""
+    polled = Polled.make(entry("a"))
+    polled.next(0.0)
+    polled.page(1, ["a", "x"], 0.0)
+    polled.get("a", 0.0)
+    polled.next(0.0)
+    plans = polled.plans
+    polled.get("a", 3.0)
+    assert polled.next(7.9) == pytest.approx(0.1)
+    assert polled.next(8.0) == "a"
+    assert polled.plans == plans
 
 
 def test_response_for_a_removed_entry_schedules_nothing() -> None:

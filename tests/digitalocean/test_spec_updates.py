@@ -7,8 +7,7 @@ import pytest
 
 from di_async import InvalidInputError
 from di_async.digitalocean import VPC, DedicatedInference, DedicatedInferenceSpec
-from di_async.digitalocean.merge import merged_spec, scaled_spec
-from di_async.digitalocean.spec import spec_fields
+from di_async.digitalocean.spec import merged_spec, scaled_spec, spec_fields
 from tests.builders.digitalocean import GPU, MODEL, VPC_ID, a_deployment, read
 from tests.digitalocean.helpers import an_instance
 

@@ -1,4 +1,4 @@
-"""How the API talks: headers out; error bodies, request ids and quota headers in."""
+"""Request headers, error bodies, request ids and quota headers of DigitalOcean's API."""
 
 from email.utils import formatdate
 from typing import Any
@@ -21,24 +21,24 @@ from di_async import (
     UnprocessableEntityError,
 )
 from di_async.core.http import Request, Response
-from di_async.digitalocean.dialect import DigitalOceanDialect
+from di_async.digitalocean.api import DigitalOceanDialect
 from tests.builders.digitalocean import BASE
 from tests.digitalocean.helpers import TOKEN
 from tests.fake_network import answer, plain
 
 WALL = 1_704_833_072.0
-SPEAKS = DigitalOceanDialect(Secret(TOKEN))
-ASKED = Request("GET", f"{BASE}/x")
+DIALECT = DigitalOceanDialect(Secret(TOKEN))
+REQUEST = Request("GET", f"{BASE}/x")
 HTML = "<html><body>Bad Gateway dop_v1_abcdef123456</body></html>"
 
 
 def error_of(response: Response) -> APIError:
-    """What an answer that is no success becomes."""
-    return SPEAKS.error(ASKED, response, WALL)
+    """Return the error for a response."""
+    return DIALECT.error(REQUEST, response, WALL)
 
 
 def refusal(status: int = 400, **body: Any) -> APIError:
-    """The error in a JSON body."""
+    """Return the error for a JSON body."""
     return error_of(answer(status, body))
 
 
@@ -46,17 +46,17 @@ def refusal(status: int = 400, **body: Any) -> APIError:
 
 
 def test_headers_without_a_body() -> None:
-    """A bearer token and the media type wanted; no type of a body that is not there."""
-    assert SPEAKS.headers(ASKED, WALL) == {
+    """Without a body: a bearer token and the accepted media type."""
+    assert DIALECT.headers(REQUEST, WALL) == {
         "Authorization": f"Bearer {TOKEN}",
         "Accept": "application/json",
     }
 
 
 def test_headers_with_a_body() -> None:
-    """A body is JSON, and says so."""
-    told = SPEAKS.headers(Request("POST", BASE, body=b"{}"), WALL)
-    assert told["Content-Type"] == "application/json"
+    """With a body: its media type is JSON."""
+    value = DIALECT.headers(Request("POST", BASE, body=b"{}"), WALL)
+    assert value["Content-Type"] == "application/json"
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -80,84 +80,93 @@ def test_headers_with_a_body() -> None:
     ],
 )
 def test_class_by_status(status: int, kind: type[APIError]) -> None:
-    """Each status has its class; others stay a plain APIError."""
+    """Each status has its class; the rest are plain APIErrors."""
     assert type(error_of(answer(status, {"id": "x", "message": "m"}))) is kind
 
 
 def test_documented_body() -> None:
-    """`id`, `message` and `request_id` are read, and told in one line with the request."""
+    """`id`, `message` and `request_id` are read and shown on one line with the request."""
     error = refusal(409, id="conflict", message="name is taken", request_id="r-1")
     assert (error.code, error.message, error.request_id) == ("conflict", "name is taken", "r-1")
     assert str(error) == f"GET {BASE}/x: 409 conflict: name is taken (request id r-1)"
 
 
 def test_request_id_in_the_header() -> None:
-    """Where the body has none the header's is taken."""
+    """Without a request id in the body, the header's is used."""
     error = error_of(answer(500, {"id": "server_error", "message": "m"}, x_request_id="r-2"))
     assert error.request_id == "r-2"
 
 
 def test_error_with_root_causes() -> None:
-    """The other documented shape: its messages are the message."""
+    """The other documented shape: its messages are joined."""
     error = refusal(422, error="invalid", messages=["too big", "too many"], root_causes=[])
     assert (error.code, error.message) == ("invalid", "too big; too many")
 
 
 @pytest.mark.parametrize("messages", [[], None])
 def test_root_causes_without_messages(messages: Any) -> None:
-    """Then at least the error's own word is told."""
+    """Without messages the error code is shown."""
     assert "not possible" in str(refusal(422, error="not possible", messages=messages))
 
 
-def test_root_causes_are_told() -> None:
-    """The causes are what a caller can act on."""
+def test_root_causes_are_shown() -> None:
+    """Root causes are part of the message."""
     assert "no quota" in str(refusal(422, error="invalid", messages=[], root_causes=["no quota"]))
 
 
 @pytest.mark.parametrize("messages", [5, True])
 def test_messages_of_a_wrong_type(messages: Any) -> None:
-    """An odd error body is still the error of its status."""
+    """An unexpected error body still raises the class of its status."""
     assert type(refusal(422, error="e", messages=messages)) is UnprocessableEntityError
 
 
-@pytest.mark.parametrize("told", [[], "text", 5, None])
-def test_body_that_is_no_object(told: Any) -> None:
-    """JSON of another kind is no obstacle."""
-    assert type(error_of(answer(404, told))) is NotFoundError
+@pytest.mark.parametrize("body", [[], "text", 5, None])
+def test_body_that_is_not_an_object(body: Any) -> None:
+    """JSON other than an object still raises the class of its status."""
+    assert type(error_of(answer(404, body))) is NotFoundError
 
 
-def test_html_is_told_and_not_repeated() -> None:
-    """A gateway's page is named as such; its text stays out of the message."""
+def test_html_is_named_and_not_repeated() -> None:
+    """The message names an HTML page and does not contain its text."""
     error = error_of(plain(502, HTML, content_type="text/html"))
     assert "HTML page (a proxy or a gateway may have answered)" in str(error)
     assert "Bad Gateway" not in str(error)
 
 
-def test_html_404_is_no_proof() -> None:
-    """A gateway's 404 does not say that anything is gone: it may be asked again."""
-    assert error_of(plain(404, HTML)).transient is True
+FOREIGN = [HTML, "not here", "", "{}", "[]", "null", '{"error": "not found"}', '{"message": "m"}',
+           '{"id": "not_found"}', '{"id": 404, "message": "m"}']  # fmt: skip
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+def test_foreign_404_is_transient(body: str) -> None:
+    """A 404 without the documented error body does not prove that anything is gone."""
+    assert error_of(plain(404, body)).transient is True
+
+
+def test_own_404_is_final() -> None:
+    """A 404 with the documented error body is final."""
     assert refusal(404, id="not_found", message="m").transient is False
 
 
 def test_plain_text_is_the_message() -> None:
-    """As the vendor's Go client takes it."""
+    """Plain text is the message, as in the vendor's Go client."""
     assert error_of(plain(503, " upstream is gone \n")).message == "upstream is gone"
 
 
 def test_empty_body() -> None:
-    """No body is told as that."""
+    """The message says that the body is empty."""
     assert "empty" in str(error_of(plain(500, "")))
 
 
 def test_redirect_hints_at_the_base_url() -> None:
-    """Redirects are not followed, and the error says what to look at."""
+    """Redirects are not followed, and the error names the setting to check."""
     error = error_of(plain(307, "", location="https://evil.example"))
     assert "check base_url" in str(error)
     assert "evil" not in str(error)
 
 
 def test_long_message_is_cut() -> None:
-    """A page of text does not flood a log."""
+    """Long messages are shortened."""
     assert len(refusal(400, id="x", message="m" * 5000).message) < 600
 
 
@@ -180,7 +189,7 @@ ECHOES = [TOKEN, "doo_v1_0123456789abcdef", "hf_abcdefGHIJKL", "di_0123456789abc
     ids=["message", "messages", "error", "request_id", "list"],
 )
 def test_echoed_secret_is_masked(secret: str, body: Any) -> None:
-    """A server that repeats what it was sent does not bring it into our messages."""
+    """A secret that the server echoes is masked in the error."""
     text = orjson.dumps(body).decode().replace("{}", secret)
     error = error_of(plain(400, text))
     assert secret not in f"{error} {error!r} {error.args} {error.__dict__}"
@@ -188,7 +197,7 @@ def test_echoed_secret_is_masked(secret: str, body: Any) -> None:
 
 @pytest.mark.parametrize("secret", ECHOES)
 def test_echoed_secret_in_plain_text_is_masked(secret: str) -> None:
-    """The same where the body is no JSON."""
+    """A secret echoed in plain text is masked, too."""
     assert secret not in str(error_of(plain(400, f"who is {secret}?")))
 
 
@@ -196,53 +205,58 @@ def test_echoed_secret_in_plain_text_is_masked(secret: str) -> None:
 
 
 def test_rate_headers() -> None:
-    """Limit, what remains, and how long until the oldest request expires."""
-    told = {
+    """Limit, remaining requests, and seconds until the oldest request expires are read."""
+    value = {
         "ratelimit-limit": "5000",
         "ratelimit-remaining": "4816",
         "ratelimit-reset": str(WALL + 60),
     }
-    news = SPEAKS.rate_limit(Response(200, told, b""), WALL)
-    assert (news.limited, news.limit, news.remaining, news.reset_in) == (False, 5000, 4816, 60.0)
+    limits = DIALECT.rate_limit(Response(200, value, b""), WALL)
+    assert (limits.limited, limits.limit, limits.remaining, limits.reset_in) == (
+        False,
+        5000,
+        4816,
+        60.0,
+    )
 
 
 def test_no_rate_headers() -> None:
-    """Silence is silence, not zero."""
-    news = SPEAKS.rate_limit(answer(200), WALL)
-    assert (news.limit, news.remaining, news.reset_in, news.retry_after) == (None,) * 4
+    """Missing headers are None, not zero."""
+    limits = DIALECT.rate_limit(answer(200), WALL)
+    assert (limits.limit, limits.remaining, limits.reset_in, limits.retry_after) == (None,) * 4
 
 
-@pytest.mark.parametrize("told", ["", "soon", "-", "1e400", "inf", "nan"])
+@pytest.mark.parametrize("value", ["", "soon", "-", "1e400", "inf", "nan"])
 @pytest.mark.parametrize("name", ["limit", "remaining", "reset"])
-def test_odd_rate_header(name: str, told: str) -> None:
-    """A header that is no number is as good as none."""
-    news = SPEAKS.rate_limit(Response(200, {f"ratelimit-{name}": told}, b""), WALL)
-    assert (news.limit, news.remaining, news.reset_in) == (None, None, None)
+def test_odd_rate_header(name: str, value: str) -> None:
+    """A header that is not a number is ignored."""
+    limits = DIALECT.rate_limit(Response(200, {f"ratelimit-{name}": value}, b""), WALL)
+    assert (limits.limit, limits.remaining, limits.reset_in) == (None, None, None)
 
 
 def test_retry_after_in_seconds() -> None:
-    """The burst limit tells when to come back."""
+    """The burst limit's `retry-after` is read."""
     assert error_of(answer(429, {}, retry_after="7")).retry_after == 7.0
 
 
 @pytest.mark.parametrize(("offset", "expected"), [(90, 90.0), (-90, 0.0)])
 def test_retry_after_as_a_date(offset: int, expected: float) -> None:
-    """The other form that HTTP allows; a moment in the past is now."""
-    told = formatdate(WALL + offset, usegmt=True)
-    assert error_of(answer(429, {}, retry_after=told)).retry_after == expected
+    """An HTTP date is accepted; one in the past means now."""
+    value = formatdate(WALL + offset, usegmt=True)
+    assert error_of(answer(429, {}, retry_after=value)).retry_after == expected
 
 
-def test_retry_after_that_says_nothing() -> None:
-    """What is neither number nor date is none."""
+def test_invalid_retry_after() -> None:
+    """A value that is neither a number nor a date is ignored."""
     assert error_of(answer(429, {}, retry_after="soon")).retry_after is None
 
 
 def test_hourly_limit_names_its_reset() -> None:
-    """An hourly 429 has no `retry-after`: the reset stands in, at least a second away."""
-    told = {"ratelimit-reset": str(WALL + 30)}
-    assert error_of(Response(429, told, b"{}")).retry_after == 30.0
-    told = {"ratelimit-reset": str(WALL - 30)}
-    assert error_of(Response(429, told, b"{}")).retry_after == 1.0
+    """An hourly 429 has no `retry-after`: the reset is used, at least one second."""
+    value = {"ratelimit-reset": str(WALL + 30)}
+    assert error_of(Response(429, value, b"{}")).retry_after == 30.0
+    value = {"ratelimit-reset": str(WALL - 30)}
+    assert error_of(Response(429, value, b"{}")).retry_after == 1.0
 
 
 HEADERS = st.dictionaries(
@@ -253,7 +267,7 @@ HEADERS = st.dictionaries(
 
 @settings(deadline=None)
 @given(st.integers(300, 599), HEADERS, st.binary(max_size=60))
-def test_any_refusal_is_an_error_of_ours(status: int, told: dict[str, str], body: bytes) -> None:
-    """Whatever the headers and the body of a refusal hold, it is told as an APIError."""
-    error = error_of(Response(status, told, body))
-    assert (error.status, error.path) == (status, ASKED.path)
+def test_any_refusal_is_an_api_error(status: int, value: dict[str, str], body: bytes) -> None:
+    """Any headers and body of a refusal result in an APIError."""
+    error = error_of(Response(status, value, body))
+    assert (error.status, error.path) == (status, REQUEST.path)

@@ -1,0 +1,162 @@
+"""DigitalOcean's API: its 13 endpoints, how it authenticates, and how its errors and quotas read.
+
+https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from di_async.core.errors import APIError, DecodeError, InvalidInputError, api_error
+from di_async.core.http import Endpoint, Request, Response
+from di_async.core.pagination import Page, read_page
+from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.responses import (
+    error_body,
+    mark_foreign_404,
+    parse_integer,
+    parse_number,
+    redact,
+    retry_after,
+    string_list,
+)
+from di_async.core.secret import Secret
+from di_async.engine.client import Engine
+from di_async.engine.listing import Listing
+
+__all__ = ["ENDPOINTS", "DigitalOceanDialect", "list_rows", "unwrap"]
+
+T = TypeVar("T")
+
+_ROOT = "/v2/dedicated-inferences"
+_ONE = f"{_ROOT}/{{dedicated_inference_id}}"
+# These path segments are endpoints of their own, so they cannot be ids.
+_RESERVED = frozenset({"sizes", "gpu-model-config"})
+
+ENDPOINTS = {
+    endpoint.name: endpoint
+    for endpoint in (
+        Endpoint("list", "GET", _ROOT, "dedicated_inferences"),
+        Endpoint("create", "POST", _ROOT, "dedicated_inference"),
+        Endpoint("get", "GET", _ONE, "dedicated_inference", _RESERVED),
+        Endpoint("update", "PATCH", _ONE, "dedicated_inference", _RESERVED),
+        Endpoint("delete", "DELETE", _ONE, None, _RESERVED),
+        Endpoint("list_accelerators", "GET", f"{_ONE}/accelerators", "accelerators", _RESERVED),
+        Endpoint(
+            "get_accelerator",
+            "GET",
+            f"{_ONE}/accelerators/{{accelerator_id}}",
+            "accelerator",
+            _RESERVED,
+        ),
+        Endpoint("ca_certificate", "GET", f"{_ONE}/ca", None, _RESERVED),
+        Endpoint("list_tokens", "GET", f"{_ONE}/tokens", "tokens", _RESERVED),
+        Endpoint("create_token", "POST", f"{_ONE}/tokens", "token", _RESERVED),
+        Endpoint("revoke_token", "DELETE", f"{_ONE}/tokens/{{token_id}}", None, _RESERVED),
+        Endpoint("sizes", "GET", f"{_ROOT}/sizes"),
+        Endpoint("gpu_model_configs", "GET", f"{_ROOT}/gpu-model-config", "gpu_model_configs"),
+    )
+}
+
+# A gateway may echo what it was sent: account, refresh, endpoint and Hugging Face tokens.
+_TOKENS = re.compile(r"\b(?:do[opr]_v1_|di_|do_dedicated_|hf_)[A-Za-z0-9_\-]{6,}")
+
+
+def unwrap(body: Any, key: str) -> Any:
+    """Return the value under `key` in a response body. Raises `DecodeError` if it has none."""
+    if not isinstance(body, dict) or key not in body:
+        raise DecodeError(f"the response has no {key!r} @ $")
+    return body[key]
+
+
+def list_rows(
+    engine: Engine,
+    name: str,
+    decode: Callable[[Any], T],
+    ids: tuple[str, ...] = (),
+    *,
+    params: Mapping[str, Any] = {},
+    page_size: int = 200,
+    predicate: Callable[[T], bool] | None = None,
+    decode_page: Callable[[bytes], Page] | None = None,
+) -> Listing[T]:
+    """Return the rows of a list endpoint, each decoded by `decode`. No I/O.
+
+    `decode_page` replaces the JSON decoder where pages need a special one.
+
+    Raises:
+        InvalidInputError: an id or the page size is not valid.
+    """
+    if not 1 <= page_size <= 200:
+        raise InvalidInputError("page_size is 1 to 200")
+    endpoint = ENDPOINTS[name]
+    endpoint.request(*ids)  # raises here for a bad id, not at the first row
+
+    async def fetch(number: int) -> Page:
+        page_params = {**params, "page": number, "per_page": page_size}
+        request = endpoint.request(*ids, params=page_params)
+        body = await engine.json(request, decode=decode_page)
+        return read_page(body, str(endpoint.key)) if decode_page is None else body
+
+    return Listing(fetch, decode, page_size, predicate)
+
+
+class DigitalOceanDialect:
+    """Authentication, error bodies and rate-limit headers, for one token.
+
+    https://docs.digitalocean.com/reference/api/reference/ (authentication, errors, rate limit)
+    """
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token
+        self._headers = {
+            "Authorization": f"Bearer {token.reveal()}",
+            "Accept": "application/json",
+        }
+        self._headers_with_body = {**self._headers, "Content-Type": "application/json"}
+
+    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
+        """Return authentication and media types."""
+        return self._headers if request.body is None else self._headers_with_body
+
+    def error(self, request: Request, response: Response, wall: float) -> APIError:
+        """Return the error in a response that is not a success, whatever its body holds."""
+        body = error_body(response)
+        fields = body if isinstance(body, Mapping) else {"message": str(body)}
+        # https://docs.digitalocean.com/reference/api/reference/ (error_with_root_causes)
+        causes = [*string_list(fields.get("messages")), *string_list(fields.get("root_causes"))]
+        limits = self.rate_limit(response, wall)
+        wait = limits.retry_after
+        if wait is None and limits.limited and limits.reset_in is not None:
+            wait = max(1.0, limits.reset_in)
+        error = api_error(
+            response.status,
+            self._redact(fields.get("message") or "; ".join(causes)) or "",
+            method=request.method,
+            path=request.path,
+            code=self._redact(fields.get("id") or fields.get("error")),
+            request_id=self._redact(
+                fields.get("request_id") or response.headers.get("x-request-id")
+            ),
+            retry_after=wait,
+        )
+        documented = all(isinstance(fields.get(key), str) for key in ("id", "message"))
+        return mark_foreign_404(error, has_api_shape=documented)
+
+    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
+        """Return the quota headers.
+
+        `ratelimit-reset` is when the oldest request expires; the quota is not refilled then.
+        """
+        headers = response.headers
+        reset = parse_number(headers.get("ratelimit-reset"))
+        return RateLimitInfo(
+            limited=response.status == 429,
+            retry_after=None if response.status < 400 else retry_after(headers, wall),
+            limit=parse_integer(headers.get("ratelimit-limit")),
+            remaining=parse_integer(headers.get("ratelimit-remaining")),
+            reset_in=None if reset is None else reset - wall,
+        )
+
+    def _redact(self, value: Any) -> str | None:
+        return redact(str(value), [self._token.reveal()], _TOKENS) if value else None

@@ -1,0 +1,474 @@
+"""Dedicated inference instances: reads, waits, and writes that can be awaited.
+
+https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
+"""
+
+import builtins
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from di_async.core.errors import (
+    APIError,
+    DIError,
+    InvalidInputError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+)
+from di_async.core.http import Priority
+from di_async.core.pagination import Page, rows_under
+from di_async.core.secret import Secret, reveal
+from di_async.core.waiting.observation import Expectation, Observation
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.poll_schedule import PAGE_SIZE
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
+from di_async.core.waiting.resume_token import ResourceRef
+from di_async.digitalocean.api import ENDPOINTS, list_rows, unwrap
+from di_async.digitalocean.lifecycle import (
+    create_candidate,
+    create_expectation,
+    duration_key,
+    observe,
+    row_key,
+    update_expectation,
+    was_accepted,
+)
+from di_async.digitalocean.list_rows import read_summaries
+from di_async.digitalocean.models import (
+    CODEC,
+    Accelerator,
+    AccessToken,
+    CACertificate,
+    DedicatedInference,
+    GPUModelConfig,
+    Sizes,
+    read_ca,
+)
+from di_async.digitalocean.spec import (
+    DedicatedInferenceSpec,
+    SpecLike,
+    check_name,
+    complete_spec,
+    merged_spec,
+    scaled_spec,
+    spec_fields,
+)
+from di_async.engine.client import Engine
+from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import (
+    AcceptedWrite,
+    create_by_name,
+    delete,
+    recover_write,
+    retry_while_busy,
+    unknown_write,
+)
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+
+__all__ = ["DedicatedInferences"]
+
+logger = logging.getLogger("di_async")
+
+AccessTokens = Mapping[str, str | Secret] | None
+
+
+class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
+    """How waiting reads dedicated inference instances."""
+
+    provider, noun, kind = "digitalocean", "dedicated inference", "dedicated-inference"
+    resource_type = DedicatedInference
+    by_region = True
+    capabilities = Capabilities(
+        unique_names=True,
+        spec_versions=True,
+        updated_at=True,
+        shows_sent=True,
+        busy_status=403,
+    )
+
+    def __init__(self, engine: Engine, base_url: str) -> None:
+        self._engine = engine
+        self.base_url = base_url
+
+    async def get(
+        self, ref: ResourceRef, priority: Priority, call: CallRecord
+    ) -> DedicatedInference:
+        """GET an instance once."""
+        request = ENDPOINTS["get"].request(ref.id)
+        return _instance(await self._engine.json_once(request, priority, call))
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        """GET a list page once; its rows are summaries."""
+        params = {"region": region, "page": number, "per_page": PAGE_SIZE}
+        request = ENDPOINTS["list"].request(params=params)
+        page: Page = await self._engine.json_once(request, Priority.SWEEP, call, read_summaries)
+        return page
+
+    def row_key(self, row: Any) -> RowKey:
+        """Return a row's id and fingerprint."""
+        return row_key(row)
+
+    def decode_row(self, row: Any) -> DedicatedInference:
+        """Return a full list row as an instance."""
+        return CODEC.structure(row, DedicatedInference)
+
+    def observe(self, resource: DedicatedInference, expectation: Expectation) -> Observation:
+        """Return what a read shows."""
+        return observe(resource, expectation)
+
+    def duration_key(self, resource: DedicatedInference) -> tuple[str, str]:
+        """Return region and first GPU."""
+        return duration_key(resource)
+
+
+class DedicatedInferences(ResourceApi[DedicatedInference]):
+    """Dedicated inference instances: `client.dedicated_inferences`."""
+
+    def __init__(self, engine: Engine, base_url: str, secrets_key: str) -> None:
+        adapter = DedicatedInferenceAdapter(engine, base_url)
+        super().__init__(engine, adapter, ENDPOINTS["get"].request)
+        self._secrets_key = secrets_key
+
+    # -- reads --------------------------------------------------------------------------------
+
+    def list(
+        self, *, region: str | None = None, name: str | None = None, page_size: int = 200
+    ) -> Listing[DedicatedInference]:
+        """Return an async iterator over all instances of the team, in order.
+
+        Pages are read concurrently. Rows may lack the spec. `name` is exact. See
+        `Listing.drifted`.
+        """
+        return list_rows(
+            self._engine,
+            "list",
+            self._adapter.decode_row,
+            params={"region": region, "name": name},
+            page_size=page_size,
+            predicate=None if name is None else lambda di: di.name in (None, name),
+        )
+
+    async def get(self, id: str) -> DedicatedInference:
+        """Return one instance. Raises `NotFoundError` if it does not exist."""
+        return _instance(await self._engine.json(ENDPOINTS["get"].request(id)))
+
+    async def find(self, name: str) -> DedicatedInference | None:
+        """Return the instance of that name, with its spec; None if there is none."""
+        found = await self._find_all(name)
+        return found[0] if found else None
+
+    async def _find_all(self, name: str) -> builtins.list[DedicatedInference]:
+        """Return all instances of a name, each read by GET: a row may not show its name."""
+        found = []
+        async for row in self.list(name=name):
+            try:
+                instance = await self.get(row.id)
+            except NotFoundError as error:
+                if error.transient:
+                    raise
+                continue  # deleted since the list was read
+            if name in (instance.name, row.name):
+                found.append(instance)
+        return found
+
+    # -- create -------------------------------------------------------------------------------
+
+    async def create(
+        self, spec: SpecLike, *, access_tokens: AccessTokens = None
+    ) -> Change[DedicatedInference]:
+        """Create an instance and return a change that settles when it is proven active.
+
+        `.access_token.value.reveal()` is the endpoint's token, which the API shows only once.
+        If the answer is lost, the unique name is looked up; see `.adopted`.
+
+        Args:
+            spec: a `DedicatedInferenceSpec` or a mapping of the documented shape.
+            access_tokens: provider tokens, such as `{"hugging_face_token": "hf_..."}`.
+
+        Raises:
+            InvalidInputError: the spec breaks a rule; no request was sent.
+            ConflictError: the name is taken.
+            OutcomeUnknownError: an instance may exist, and bill, that could not be found.
+
+        Cancelling while the request is in flight may leave an instance that bills; the
+        `CancelledError` carries a note with its name.
+        """
+        sent = complete_spec(spec)
+        body = {"spec": sent.to_dict(), **self._secrets(access_tokens)}
+        return await create_by_name(
+            self._engine,
+            ENDPOINTS["create"].request(json=body),
+            sent.name,
+            accept=partial(self._accept_create, sent),
+            find=partial(self._find_all, sent.name),
+            candidate=partial(create_candidate, sent),
+            adopt=partial(self._adopt, sent),
+            lookup_hint=f"Look with `find({sent.name!r})`",
+        )
+
+    def _accept_create(
+        self, spec: DedicatedInferenceSpec, answer: Any
+    ) -> Change[DedicatedInference]:
+        accepted_at = self._engine.clock.now()
+        initial = _instance(answer)
+        token = CODEC.structure(answer["token"], AccessToken) if answer.get("token") else None
+        logger.info("create of %s accepted: %s", spec.name, initial.id)
+        expectation = create_expectation(initial, spec, accepted_at)
+        return self._engine.change(
+            self._adapter, initial.id, expectation, initial=initial, access_token=token
+        )
+
+    def _adopt(
+        self, spec: DedicatedInferenceSpec, found: DedicatedInference
+    ) -> Change[DedicatedInference]:
+        logger.warning(
+            "%s (%s) was created by a call whose answer was lost, and is adopted. Its one-time "
+            "token is lost with the answer; create another with create_token(%r, name)",
+            spec.name,
+            found.id,
+            found.id,
+        )
+        expectation = create_expectation(found, spec, self._engine.clock.now())
+        return self._engine.change(
+            self._adapter, found.id, expectation, initial=found, adopted=True
+        )
+
+    # -- update -------------------------------------------------------------------------------
+
+    async def update(
+        self,
+        id: str,
+        *,
+        spec: SpecLike | None = None,
+        access_tokens: AccessTokens = None,
+        ready_timeout: float = 0,
+    ) -> Change[DedicatedInference]:
+        """Update an instance and return a change that settles when this update is proven active.
+
+        Version, immutable fields and `model_id` are taken from the live instance; a mapping
+        may hold only what changes.
+
+        Args:
+            id: the instance.
+            spec: the fields to change.
+            access_tokens: `hugging_face_token` replaces the stored one; omitted, it is kept.
+            ready_timeout: seconds to retry while the API answers 403, which it does (among other
+                reasons) while an earlier change is in progress.
+
+        Raises:
+            InvalidInputError: a rule is broken or an immutable field would change; nothing was
+                updated.
+            ConflictError: another update came first.
+            OutcomeUnknownError: the update may have been accepted.
+        """
+        if spec is None and not access_tokens:
+            raise InvalidInputError("nothing to update: pass spec= or access_tokens=")
+        fields = None if spec is None else spec_fields(spec)
+        return await self._update(
+            id,
+            lambda live: None if fields is None else merged_spec(live, fields),
+            access_tokens,
+            ready_timeout,
+        )
+
+    async def scale(
+        self,
+        id: str,
+        replicas: int,
+        *,
+        model: str | None = None,
+        accelerator_slug: str | None = None,
+        type: str | None = None,
+        ready_timeout: float = 0,
+    ) -> Change[DedicatedInference]:
+        """Scale one accelerator entry and return a change that settles when it is proven active.
+
+        Args:
+            id: the instance.
+            replicas: 1 or more.
+            model: its slug or id; with `accelerator_slug` and `type` it selects the entry.
+            accelerator_slug: the entry's GPU.
+            type: the entry's type.
+            ready_timeout: see `update`.
+
+        Raises:
+            InvalidInputError: no entry, or more than one, matches; the message lists them.
+            ConflictError, OutcomeUnknownError: see `update`.
+        """
+        select = partial(
+            scaled_spec,
+            replicas=replicas,
+            model=model,
+            accelerator_slug=accelerator_slug,
+            type=type,
+        )
+        return await self._update(id, select, None, ready_timeout)
+
+    async def _update(
+        self,
+        id: str,
+        make_spec: Callable[[DedicatedInference], DedicatedInferenceSpec | None],
+        access_tokens: AccessTokens,
+        ready_timeout: float,
+    ) -> Change[DedicatedInference]:
+        """Read the instance and send the complete spec that `make_spec` returns for it."""
+        secrets = self._secrets(access_tokens)
+
+        async def write() -> Change[DedicatedInference]:
+            before = await self.get(id)
+            spec = make_spec(before)
+            body = {**({"spec": spec.to_dict()} if spec else {}), **secrets}
+            request = ENDPOINTS["update"].request(before.id, json=body)
+
+            def change(shown: DedicatedInference, adopted: bool) -> Change[DedicatedInference]:
+                expectation = update_expectation(before, shown, spec, self._engine.clock.now())
+                logger.info("update of %s accepted", id)
+                return self._engine.change(
+                    self._adapter, id, expectation, initial=shown, adopted=adopted
+                )
+
+            async def send() -> Change[DedicatedInference]:
+                return change(_instance(await self._engine.json(request)), False)
+
+            def accepted(live: DedicatedInference) -> Change[DedicatedInference] | None:
+                return change(live, True) if spec and was_accepted(before, live, spec) else None
+
+            return await recover_write(
+                self._engine,
+                id,
+                send=send,
+                read=partial(self.get, id),
+                accepted=accepted,
+                unknown=partial(unknown_write, request, id),
+                attempts=self._engine.retry.attempts,
+                one_read=True,
+            )
+
+        return await retry_while_busy(self._engine, write, ready_timeout, is_busy=_is_busy)
+
+    # -- delete -------------------------------------------------------------------------------
+
+    async def delete(self, id: str) -> Change[None]:
+        """Delete an instance and return a change that settles when GET answers 404.
+
+        It bills until then. If it was not found, the change is settled and `.already_gone` is
+        true. A token of another team cannot see the instance either, and it continues to bill.
+        """
+        request = ENDPOINTS["delete"].request(id)
+
+        async def send(call: CallRecord) -> AcceptedWrite:
+            await self._engine.json(request, call)
+            return None, ()
+
+        location_hint = "If it belongs to another team, it still bills"
+        return await delete(self._engine, self._adapter, id, send, location_hint=location_hint)
+
+    # -- accelerators, tokens, CA -------------------------------------------------------------
+
+    def list_accelerators(
+        self, id: str, *, slug: str | None = None, page_size: int = 200
+    ) -> Listing[Accelerator]:
+        """Return an async iterator over an instance's accelerators, all or of one GPU slug."""
+        decode = partial(CODEC.structure, into=Accelerator)
+        params = {"slug": slug}
+        return list_rows(
+            self._engine, "list_accelerators", decode, (id,), params=params, page_size=page_size
+        )
+
+    async def get_accelerator(self, id: str, accelerator_id: str) -> Accelerator:
+        """Return one accelerator of an instance."""
+        body = await self._engine.json(ENDPOINTS["get_accelerator"].request(id, accelerator_id))
+        wrapped = isinstance(body, Mapping) and isinstance(body.get("accelerator"), Mapping)
+        return CODEC.structure(body["accelerator"] if wrapped else body, Accelerator)
+
+    def list_tokens(self, id: str, *, page_size: int = 200) -> Listing[AccessToken]:
+        """Return an async iterator over an instance's endpoint tokens, without their values."""
+        decode = partial(CODEC.structure, into=AccessToken)
+        return list_rows(self._engine, "list_tokens", decode, (id,), page_size=page_size)
+
+    async def create_token(self, id: str, name: str) -> AccessToken:
+        """Create an endpoint token and return it with its value, which the API shows only once.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost; `.candidates` are the tokens of that name.
+        """
+        check_name(name)
+        request = ENDPOINTS["create_token"].request(id, json={"name": name})
+
+        async def send() -> AccessToken:
+            body = await self._engine.json(request)
+            return CODEC.structure(unwrap(body, "token"), AccessToken)
+
+        async def read() -> builtins.list[AccessToken]:
+            return [token async for token in self.list_tokens(id) if token.name == name]
+
+        def unknown(lost: DIError, found: builtins.list[AccessToken] | None) -> OutcomeUnknownError:
+            count = "listing them failed" if found is None else f"{len(found)} of that name exist"
+            return OutcomeUnknownError(
+                f"whether a token {name!r} was created is not known ({lost}); its value is lost "
+                f"in any case ({count}). Revoke the ones you do not know and create another",
+                method="POST",
+                path=request.path,
+                candidates=tuple(found or ()),
+            )
+
+        return await recover_write(
+            self._engine,
+            f"token {name!r} of {id}",
+            send=send,
+            read=read,
+            accepted=lambda _: None,  # a token that is found lacks its value
+            unknown=unknown,
+            attempts=1,
+            one_read=True,
+        )
+
+    async def revoke_token(self, id: str, token_id: str) -> None:
+        """Revoke an endpoint token, immediately and permanently."""
+        call = CallRecord()
+        try:
+            await self._engine.json(ENDPOINTS["revoke_token"].request(id, token_id), call)
+        except NotFoundError as error:
+            # A 404 to a repeated DELETE is the success of an earlier attempt.
+            if error.transient or call.maybe_processed <= 1:
+                raise
+
+    async def ca_certificate(self, id: str) -> CACertificate:
+        """Return the CA behind the private endpoint: `.pem` and `.ssl_context()`."""
+        return read_ca(await self._engine.json(ENDPOINTS["ca_certificate"].request(id)))
+
+    # -- catalog ------------------------------------------------------------------------------
+
+    async def sizes(self) -> Sizes:
+        """Return GPU sizes with their prices (Decimal, per hour), and the enabled regions."""
+        return CODEC.structure(await self._engine.json(ENDPOINTS["sizes"].request()), Sizes)
+
+    async def gpu_model_configs(self) -> builtins.list[GPUModelConfig]:
+        """Return which models run on which GPUs, and which of them are gated."""
+        body = await self._engine.json(ENDPOINTS["gpu_model_configs"].request())
+        rows = rows_under(body, "gpu_model_configs")
+        return [CODEC.structure(row, GPUModelConfig) for row in rows]
+
+    # -- helpers ------------------------------------------------------------------------------
+
+    def _secrets(self, tokens: AccessTokens) -> dict[str, Any]:
+        """Return the part of a request body that holds provider tokens."""
+        if not tokens:
+            return {}
+        if not isinstance(tokens, Mapping) or not all(
+            isinstance(value, str | Secret) for value in tokens.values()
+        ):
+            raise InvalidInputError("access_tokens: a mapping of names to tokens")
+        return {self._secrets_key: {name: reveal(value) for name, value in tokens.items()}}
+
+
+def _instance(body: Any) -> DedicatedInference:
+    return CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
+
+
+def _is_busy(refusal: APIError) -> bool:
+    """Return whether a refusal may mean "not yet": a PATCH during a change is answered with 403."""
+    return isinstance(refusal, PermissionDeniedError) and refusal.method == "PATCH"

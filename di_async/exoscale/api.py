@@ -1,0 +1,337 @@
+"""Exoscale's HTTP conventions: endpoints, signatures, errors, and the requests of one zone.
+
+Errors come in several shapes: RFC 9457 problems (`title`, `detail`, and `errors` of objects or
+texts), a lone `error` or `message`, the 403 with `code` and `error`, and the 412 of a model in use,
+with `deployments`. No rate limit is documented.
+https://openapi-v2.exoscale.com/group/endpoint-ai
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import Factory, evolve, field, frozen
+
+from di_async.core.codec import loads
+from di_async.core.errors import APIError, InvalidInputError, api_error
+from di_async.core.http import Endpoint, Request, Response
+from di_async.core.pagination import Page, read_page, rows_under
+from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.responses import (
+    error_body,
+    mark_foreign_404,
+    parse_http_date,
+    redact,
+    retry_after,
+    string_list,
+)
+from di_async.core.secret import Secret
+from di_async.engine.client import Engine
+from di_async.engine.listing import Listing
+from di_async.engine.transport import checked_base_url
+from di_async.exoscale.models import CODEC, TOKENS, Deployment, Model, Operation
+
+__all__ = [
+    "ENDPOINTS",
+    "ExoscaleDialect",
+    "ZoneRequests",
+    "authorization",
+    "decode_with_id",
+    "zone_url",
+]
+
+A = TypeVar("A")
+T = TypeVar("T", bound=Deployment | Model | Operation)
+
+# --- endpoints -------------------------------------------------------------------------------
+
+# Paths include the version, because signatures cover it.
+_DEPLOYMENTS = "/v2/ai/deployment"
+_DEPLOYMENT = f"{_DEPLOYMENTS}/{{deployment_id}}"
+_MODELS = "/v2/ai/model"
+_MODEL = f"{_MODELS}/{{model_id}}"
+_ENGINE_HELP = "/v2/ai/help/inference-engine-parameters"
+
+ENDPOINTS = {
+    endpoint.name: endpoint
+    for endpoint in (
+        Endpoint("list_deployments", "GET", _DEPLOYMENTS, "deployments"),
+        Endpoint("create_deployment", "POST", _DEPLOYMENTS),
+        Endpoint("get_deployment", "GET", _DEPLOYMENT),
+        Endpoint("update_deployment", "PATCH", _DEPLOYMENT),
+        Endpoint("scale_deployment", "POST", f"{_DEPLOYMENT}/scale"),
+        Endpoint("delete_deployment", "DELETE", _DEPLOYMENT),
+        Endpoint("reveal_api_key", "GET", f"{_DEPLOYMENT}/api-key", "api-key"),
+        Endpoint("logs", "GET", f"{_DEPLOYMENT}/logs", "logs"),
+        Endpoint("list_models", "GET", _MODELS, "models"),
+        Endpoint("create_model", "POST", _MODELS),
+        Endpoint("get_model", "GET", _MODEL),
+        Endpoint("delete_model", "DELETE", _MODEL),
+        Endpoint("get_operation", "GET", "/v2/operation/{operation_id}"),
+        Endpoint("instance_types", "GET", "/v2/ai/instance-type", "instance-types"),
+        Endpoint("inference_engine_help", "GET", _ENGINE_HELP, "parameters"),
+        Endpoint("zones", "GET", "/v2/zone", "zones"),
+    )
+}
+
+# --- signatures ------------------------------------------------------------------------------
+
+SIGNATURE_LIFETIME_S = 600
+
+
+def authorization(
+    method: str,
+    path: str,
+    params: Iterable[tuple[str, str]],
+    body: bytes | None,
+    *,
+    expires: int,
+    key: str,
+    secret: str,
+) -> str:
+    """Return the EXO2-HMAC-SHA256 Authorization header of a request.
+
+    The signature covers what is sent: the path of the request line (percent-encoded, without host
+    and query), the body, and the decoded query values.
+    https://openapi-v2.exoscale.com/topic/topic-api-request-signature
+
+    Raises:
+        InvalidInputError: A query parameter is blank or repeated. The API and the vendor's signers
+            disagree on how to sign these.
+    """
+    pairs = list(params)
+    query = dict(sorted(pairs))
+    if len(query) < len(pairs) or not all(name and value for name, value in pairs):
+        raise InvalidInputError("A blank or repeated query parameter cannot be signed.")
+    lines = (
+        f"{method} {path}".encode(),
+        body or b"",
+        "".join(query.values()).encode(),
+        b"",  # header values: the API signs none today
+        str(expires).encode(),
+    )
+    digest = hmac.digest(secret.encode(), b"\n".join(lines), hashlib.sha256)
+    names = [f"signed-query-args={';'.join(query)}"] if query else []
+    parts = [f"credential={key}", *names, f"expires={expires}"]
+    parts.append(f"signature={base64.b64encode(digest).decode()}")
+    return f"EXO2-HMAC-SHA256 {','.join(parts)}"
+
+
+# --- authentication and errors ---------------------------------------------------------------
+
+# The Date header has whole seconds, and a response takes a while.
+_CLOCK_TOLERANCE_S = 30.0
+# The vendor's own clients do not sign this request, because a restricted key may not send it.
+_UNSIGNED = {("GET", ENDPOINTS["zones"].path)}
+
+
+class ExoscaleDialect:
+    """The conventions for one API key, in every zone."""
+
+    def __init__(self, key: str, secret: Secret, base_url: str) -> None:
+        self._key = key
+        self._secret = secret
+        self._base_url = base_url
+
+    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
+        """Return media types, and a signature that is valid for ten minutes."""
+        headers = {"Accept": "application/json"}
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        if (request.method, request.path) not in _UNSIGNED:
+            headers["Authorization"] = authorization(
+                request.method,
+                urlsplit(request.base or self._base_url).path + request.path,
+                request.params,
+                request.body,
+                expires=int(wall) + SIGNATURE_LIFETIME_S,
+                key=self._key,
+                secret=self._secret.reveal(),
+            )
+        return headers
+
+    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
+        """Return whether a request was refused for its rate, and the seconds to wait."""
+        wait = retry_after(response.headers, wall)
+        return RateLimitInfo(limited=response.status == 429, retry_after=wait)
+
+    def error(self, request: Request, response: Response, wall: float) -> APIError:
+        """Return the error in a response, whatever its body is."""
+        body = error_body(response)
+        fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+        message = _message(fields) if isinstance(body, Mapping) else str(body)
+        code = _text(fields.get("code")) or None
+        hint = self._hint(request, response, wall, code)
+        error = api_error(
+            response.status,
+            self._redacted(request, "; ".join(filter(None, (message, hint)))),
+            method=request.method,
+            path=request.path,
+            code=code and self._redacted(request, code),
+            request_id=response.headers.get("x-request-id"),
+            retry_after=retry_after(response.headers, wall),
+        )
+        if response.status == 409:
+            # The API only returns 409 while another operation runs, so this one did not begin.
+            error.transient = error.never_processed = True
+        documented = (fields.get("title"), fields.get("detail"))
+        return mark_foreign_404(
+            error, has_api_shape=all(isinstance(value, str) for value in documented)
+        )
+
+    def _hint(
+        self, request: Request, response: Response, wall: float, code: str | None
+    ) -> str | None:
+        match response.status:
+            case 401 | 403:
+                return _access_hint(response, wall, code)
+            case 404:
+                url = request.base or self._base_url
+                return f"everything is zone-local; searched at {url}; see in_zone(...)"
+            case 409:
+                return "another operation on it is under way"
+            case 412 if request.method == "POST":
+                return "probably too few free GPUs of that type in this zone; nothing was begun"
+            case _:
+                return None
+
+    def _redacted(self, request: Request, text: str) -> str:
+        return redact(text, [self._secret.reveal(), *_sent_secrets(request)], TOKENS)
+
+
+def _access_hint(response: Response, wall: float, code: str | None) -> str:
+    """Return the likely cause: bad signature, wrong clock and denied operation look alike."""
+    date = parse_http_date(response.headers.get("date"))
+    ahead = 0.0 if date is None else wall - date
+    if abs(ahead) > _CLOCK_TOLERANCE_S:
+        return (
+            f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} "
+            f"the API's, and signatures are valid for {SIGNATURE_LIFETIME_S} s; set the clock"
+        )
+    if code == "forbidden_operation":
+        return "the role of this API key does not allow it"
+    return "the API key or its secret is wrong, or the key's role does not allow this"
+
+
+def _message(fields: Mapping[str, Any]) -> str:
+    parts = [_text(fields.get(name)) for name in ("title", "detail", "error", "message")]
+    parts += _details(fields.get("errors"))
+    if users := string_list(fields.get("deployments")):
+        parts.append(f"in use by the deployments {', '.join(users)}")
+    return "; ".join(dict.fromkeys(filter(None, parts)))
+
+
+def _details(errors: Any) -> Iterator[str]:
+    """Yield the single faults, which are objects with a path, or texts."""
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, Mapping):
+            places = (error.get(key) for key in ("path", "pointer", "location"))
+            place = next(filter(None, places), None)
+            yield ": ".join(str(part) for part in (place, error.get("detail")) if part)
+        else:
+            yield _text(error)
+
+
+def _text(value: Any) -> str:
+    """Return a scalar as text; for a nested error (`{"error": {"message": ...}}`), its message."""
+    if isinstance(value, Mapping):
+        return _text(value.get("message") or value.get("detail"))
+    return "" if value is None else str(value)
+
+
+def _sent_secrets(request: Request) -> Iterator[str]:
+    body = loads(request.body) if request.body else None
+    token = body.get("huggingface-token") if isinstance(body, Mapping) else None
+    if isinstance(token, str) and token:
+        yield token
+
+
+# --- zones -----------------------------------------------------------------------------------
+
+_PLACEHOLDER = "{zone}"
+
+
+def zone_url(template: str, zone: str) -> str:
+    """Return the base URL of a zone.
+
+    Raises:
+        InvalidInputError: (a `ValueError`) The zone's name is invalid, or the URL would send
+            signed requests unencrypted.
+    """
+    letters = zone.replace("-", "") if isinstance(zone, str) else ""
+    if not (letters.isascii() and letters.isalnum() and zone == zone.lower()):
+        raise InvalidInputError(f"Invalid zone {zone!r} (expected a name such as 'ch-gva-2').")
+    return checked_base_url(template.replace(_PLACEHOLDER, zone))
+
+
+@frozen
+class ZoneRequests:
+    """Requests to one zone. All zones of a client share its engine."""
+
+    engine: Engine = field(repr=False)
+    template: str
+    zone: str
+    base_url: str = field(
+        init=False,
+        default=Factory(lambda self: zone_url(self.template, self.zone), takes_self=True),
+    )
+
+    def in_zone(self, zone: str) -> "ZoneRequests":
+        """Return the requests to another zone.
+
+        Raises:
+            InvalidInputError: The base URL belongs to one zone.
+        """
+        if zone != self.zone and _PLACEHOLDER not in self.template:
+            raise InvalidInputError(
+                f"base_url {self.template} is the URL of one zone; write {_PLACEHOLDER} in place "
+                "of the zone's name."
+            )
+        return ZoneRequests(self.engine, self.template, zone)
+
+    def request(
+        self, name: str, *ids: str, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> Request:
+        """Return a request to one of the endpoints."""
+        return evolve(ENDPOINTS[name].request(*ids, params=params, json=json), base=self.base_url)
+
+    async def json(self, name: str, *ids: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Return the decoded response of an endpoint without a request body."""
+        return await self.engine.json(self.request(name, *ids, params=params))
+
+    async def read(self, name: str, id: str, into: type[T]) -> T:
+        """Return one resource or operation."""
+        return decode_with_id(await self.json(name, id), id, into)
+
+    def listing(
+        self,
+        name: str,
+        into: type[T],
+        params: Mapping[str, Any] | None = None,
+        predicate: Callable[[T], bool] | None = None,
+    ) -> Listing[T]:
+        """Return an iterator over a list. The API has no pages: one response has all rows."""
+
+        async def fetch(_: int) -> Page:
+            return read_page(await self.json(name, params=params), str(ENDPOINTS[name].key))
+
+        return Listing(fetch, partial(CODEC.structure, into=into), page_size=1, predicate=predicate)
+
+    async def rows(self, name: str, into: type[A], *ids: str, **params: Any) -> list[A]:
+        """Return all rows of a list."""
+        body = await self.json(name, *ids, params=params)
+        return [CODEC.structure(row, into) for row in rows_under(body, str(ENDPOINTS[name].key))]
+
+    async def operation(self, id: str) -> Operation:
+        """Return one operation."""
+        return await self.read("get_operation", id, Operation)
+
+
+def decode_with_id(body: Any, id: str, into: type[T]) -> T:
+    """Decode a resource, and fill in its id: the schemas do not require it."""
+    found = CODEC.structure(body, into)
+    return found if found.id else evolve(found, id=id)

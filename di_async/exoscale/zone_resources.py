@@ -1,0 +1,354 @@
+"""What deployments and models have in common: reading, creating and deleting in one zone.
+
+Every write returns an operation, and a create's operation names the new resource in
+`reference.id`. Names are not unique, so a create whose response was lost is never sent again, and
+nothing is adopted in doubt: whoever holds the change may delete its resource.
+"""
+
+import builtins
+import logging
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
+
+from attrs import evolve, frozen
+
+from di_async.core.errors import (
+    ClientClosedError,
+    ConflictError,
+    DecodeError,
+    DeploymentFailedError,
+    DIError,
+    InvalidInputError,
+    NotFoundError,
+    OutcomeUnknownError,
+)
+from di_async.core.http import Priority, Request
+from di_async.core.lost_create import CLOCK_SKEW
+from di_async.core.pagination import Page, read_page
+from di_async.core.waiting.events import StatusChange
+from di_async.core.waiting.observation import Expectation, Observation, Phase
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
+from di_async.core.waiting.resume_token import ResourceRef
+from di_async.engine.lost_writes import (
+    AcceptedWrite,
+    delete,
+    note_on_cancel,
+    recover_write,
+    retry_while_busy,
+)
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+from di_async.exoscale.api import ENDPOINTS, ZoneRequests, decode_with_id
+from di_async.exoscale.lifecycle import (
+    create_expectation,
+    duration_key,
+    is_pending,
+    is_public,
+    observe,
+    observe_model,
+    observe_operation,
+    operation_phase,
+    operation_reason,
+    row_key,
+)
+from di_async.exoscale.models import CODEC, Deployment, Model, Operation
+
+__all__ = ["CAPABILITIES", "ZoneAdapter", "ZoneResources"]
+
+logger = logging.getLogger("di_async")
+
+R = TypeVar("R", bound=Deployment | Model)
+
+OPERATION = "operation"
+CAPABILITIES = Capabilities(
+    unique_names=False,
+    spec_versions=False,
+    updated_at=True,
+    shows_sent=True,
+    busy_status=409,
+    operations=(OPERATION,),
+)
+# Clocks differ, and timestamps may be whole seconds.
+_CREATED_TOLERANCE = timedelta(seconds=5)
+
+
+class ZoneAdapter(ResourceAdapter[R]):
+    """How the poller reads one type of resource in one zone, and its operations."""
+
+    provider = "exoscale"
+
+    def __init__(
+        self, requests: ZoneRequests, resource_type: type[R], capabilities: Capabilities
+    ) -> None:
+        self.resource_type = self._type = resource_type
+        self.noun = self.kind = resource_type.__name__.lower()
+        self.capabilities = capabilities
+        self.base_url = requests.base_url
+        self.scope = requests.zone
+        self._requests = requests
+
+    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
+        """GET a resource or an operation once."""
+        into: Any = Operation if ref.kind == OPERATION else self.resource_type
+        request = self._requests.request(f"get_{ref.kind}", ref.id)
+        body = await self._requests.engine.json_once(request, priority, call)
+        return decode_with_id(body, ref.id, into)
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        """GET the list once; it has one page."""
+        name = f"list_{self.kind}s"
+        request = self._requests.request(name)
+        body = await self._requests.engine.json_once(request, Priority.SWEEP, call)
+        page = read_page(body, str(ENDPOINTS[name].key))
+        return evolve(page, rows=tuple(row for row in page.rows if not is_public(row)))
+
+    def row_key(self, row: Any) -> RowKey:
+        """Return a row's id and fingerprint."""
+        return row_key(row)
+
+    def decode_row(self, row: Any) -> R:
+        """Return a list row as a resource."""
+        return CODEC.structure(row, self._type)
+
+    def observe(self, resource: Any, expectation: Expectation) -> Observation:
+        """Return what a read of a resource or an operation shows."""
+        if isinstance(resource, Operation):
+            return observe_operation(resource, expectation)
+        if isinstance(resource, Model):
+            return observe_model(resource, expectation)
+        return observe(resource, expectation)
+
+    def duration_key(self, resource: R) -> tuple[str, str]:
+        """Return zone and GPU family."""
+        zone = self._requests.zone
+        return duration_key(zone, resource) if isinstance(resource, Deployment) else (zone, "")
+
+
+@frozen
+class _CreateProgress:
+    """What reads show of a create whose response did not name its resource."""
+
+    operation: Operation | None
+    """None if the create's response was lost, or if reading the operation failed."""
+    recent: Sequence[Any] = ()
+    """Resources of that name that this create may have made."""
+
+
+class ZoneResources(ResourceApi[R]):
+    """One type of resource in one zone. Other zones are not searched."""
+
+    def __init__(self, requests: ZoneRequests, adapter: ZoneAdapter[R]) -> None:
+        super().__init__(requests.engine, adapter, ENDPOINTS[f"get_{adapter.kind}"].request)
+        self._requests = requests
+        self._kind = adapter.kind
+
+    async def get(self, id: str) -> R:
+        """Return one resource. Raises `NotFoundError` if this zone has none of that id."""
+        into = cast("type[R]", self._adapter.resource_type)
+        return await self._requests.read(f"get_{self._kind}", id, into)
+
+    async def find_all(self, name: str) -> builtins.list[R]:
+        """Return all of the organisation's resources of that name, as list rows."""
+        into = cast("type[R]", self._adapter.resource_type)
+        rows = self._requests.listing(f"list_{self._kind}s", into)
+        return [row async for row in rows if row.name == name and not is_public(row)]
+
+    async def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
+        """Return a change that settles when GET returns 404. A deployment bills until then.
+
+        If this zone has no such resource, the change is settled and has `.already_gone`. It may
+        exist, and bill, in another zone.
+
+        Args:
+            id: the resource.
+            ready_timeout: seconds to keep trying while another operation runs (409).
+
+        Raises:
+            ConflictError: Another operation was still under way.
+            APIError: With status 412, deployments use the model; the message names them.
+        """
+        request = self._requests.request(f"delete_{self._kind}", id)
+
+        async def send(call: CallRecord) -> AcceptedWrite:
+            operation = Operation()
+            try:
+                operation = await retry_while_busy(
+                    self._engine, lambda: self._send(request, call), ready_timeout
+                )
+            except ConflictError:
+                # An earlier request of ours may be the operation under way.
+                if not call.maybe_processed or not await self._seems_deleting(id):
+                    raise
+                logger.warning("the response to the delete of %s was lost; one is under way", id)
+            return operation, self._pending(operation)
+
+        hint = f"If it is in another zone than {self._requests.zone}, it still bills"
+        return await delete(self._engine, self._adapter, id, send, location_hint=hint)
+
+    def watch(
+        self, id: str | None = None, *, region: str | None = None
+    ) -> AsyncIterator[StatusChange]:
+        """Return an async iterator over status changes in the zone, or of one resource.
+
+        Raises:
+            InvalidInputError: `region` is another zone; use `in_zone`.
+        """
+        zone = self._requests.zone
+        if region not in (None, zone):
+            raise InvalidInputError(
+                f"This client watches zone {zone} only; use in_zone({region!r})."
+            )
+        return super().watch(id)
+
+    # -- create -------------------------------------------------------------------------------
+
+    async def _create(self, request: Request, name: str) -> Change[R]:
+        call, operation = CallRecord(), None
+
+        async def send() -> tuple[Operation, R | None]:
+            nonlocal operation
+            operation = await self._send(request, call)
+            self._raise_if_failed(operation)
+            if _created_id(operation):
+                return operation, None
+            which = operation.id or "(no id)"
+            raise DecodeError(f"accepted as operation {which}, which does not show the id")
+
+        async def read() -> _CreateProgress:
+            return await self._read_progress(operation, name, self._sent_at(call))
+
+        def accepted(progress: _CreateProgress) -> tuple[Operation, R | None] | None:
+            if progress.operation is None:
+                return None
+            self._raise_if_failed(progress.operation)
+            if _created_id(progress.operation):
+                return progress.operation, None
+            # Only after the operation has succeeded is the list sure to have the resource.
+            over = operation_phase(progress.operation) is Phase.READY
+            made = _only_match(progress.recent, self._sent_at(call)) if over else None
+            return (progress.operation, made) if made else None
+
+        def unknown(lost: DIError, progress: _CreateProgress | None) -> OutcomeUnknownError:
+            return self._unknown_create(request, name, lost, progress)
+
+        hint = f"Check `find_all({name!r})` in {self._requests.zone}"
+        with note_on_cancel(f"the {self._kind} {name!r}", hint):
+            answer, made = await recover_write(
+                self._engine,
+                repr(name),
+                send=send,
+                read=read,
+                accepted=accepted,
+                unknown=unknown,
+                attempts=1,
+            )
+        id = made.id if made else _created_id(answer)
+        logger.info("create of %s accepted: %s", name, id)
+        expectation = create_expectation(self._engine.clock.now())
+        return self._change(id, expectation, answer, made=made)
+
+    async def _read_progress(
+        self, operation: Operation | None, name: str, sent_at: datetime
+    ) -> _CreateProgress:
+        if operation is not None and operation.id:
+            try:
+                operation = await self._requests.operation(operation.id)
+            except ClientClosedError:
+                raise
+            except DIError as error:
+                logger.info("reading operation %s failed: %s", operation.id, error)
+                operation = None
+        if operation is not None and (
+            _created_id(operation) or operation_phase(operation) is Phase.FAILED
+        ):
+            return _CreateProgress(operation)
+        since = sent_at - CLOCK_SKEW
+        rows = await self.find_all(name)
+        recent = [row for row in rows if row.created_at is None or row.created_at >= since]
+        return _CreateProgress(operation, recent)
+
+    def _sent_at(self, call: CallRecord) -> datetime:
+        clock = self._engine.clock
+        return datetime.fromtimestamp(clock.wall_at(min(call.started_at, clock.now())), UTC)
+
+    def _unknown_create(
+        self, request: Request, name: str, lost: DIError, progress: _CreateProgress | None
+    ) -> OutcomeUnknownError:
+        recent: Sequence[Any] = progress.recent if progress else ()
+        if progress is None:
+            seen = "the list could not be read either"
+        else:
+            ids = ": " + ", ".join(one.id or "(no id)" for one in recent) if recent else ""
+            seen = f"{len(recent)} of that name and age exist (`.candidates`{ids})"
+        return OutcomeUnknownError(
+            f"whether the {self._kind} {name!r} was created is not known ({lost}); {seen}. Names "
+            "are not unique, so nothing was adopted or sent again. What exists may bill; check "
+            "before creating it again",
+            method=request.method,
+            path=request.path,
+            candidates=tuple(recent),
+        )
+
+    # -- operations ---------------------------------------------------------------------------
+
+    async def _send(self, request: Request, call: CallRecord) -> Operation:
+        return CODEC.structure(await self._engine.json(request, call), Operation)
+
+    def _change(
+        self,
+        id: str,
+        expectation: Expectation,
+        operation: Operation,
+        *,
+        made: R | None = None,
+        adopted: bool = False,
+    ) -> Change[R]:
+        """Return the change of a write; `made` is the resource of an adopted create."""
+        return self._engine.change(
+            self._adapter,
+            id,
+            expectation,
+            operations=self._pending(operation),
+            initial=operation if made is None else made,
+            adopted=adopted or made is not None,
+        )
+
+    def _pending(self, operation: Operation) -> Sequence[ResourceRef]:
+        """Return the operation if it must still finish.
+
+        Raises:
+            DeploymentFailedError: It has failed, and has no id to read it by.
+        """
+        if not operation.id:
+            self._raise_if_failed(operation)
+        pending = operation.id and operation_phase(operation) is not Phase.READY
+        return (ResourceRef(OPERATION, operation.id),) if pending else ()
+
+    def _raise_if_failed(self, operation: Operation) -> None:
+        if operation_phase(operation) is Phase.FAILED:
+            reason = operation_reason(operation)
+            raise DeploymentFailedError(
+                f"the write to the {self._kind} failed: operation {reason}.", initial=operation
+            )
+
+    async def _seems_deleting(self, id: str) -> bool:
+        """Return whether it is busy while its state shows no work, as during a deletion."""
+        ref = ResourceRef(self._kind, id)
+        try:
+            found = await self._adapter.get(ref, Priority.READ, CallRecord())
+        except NotFoundError as error:
+            return not error.transient
+        return not is_pending(found.state)
+
+
+def _created_id(operation: Operation) -> str:
+    return (operation.reference.id if operation.reference else None) or ""
+
+
+def _only_match(recent: Sequence[R], sent_at: datetime) -> R | None:
+    """Return the resource that a finished create has made, if no other one can be it."""
+    if len(recent) != 1 or not recent[0].id or recent[0].created_at is None:
+        return None
+    return recent[0] if recent[0].created_at >= sent_at - _CREATED_TOLERANCE else None
