@@ -249,7 +249,7 @@ def test_explicit_token_overrides_the_environment(monkeypatch: pytest.MonkeyPatc
     """An explicit token, as text or as a secret, overrides the environment."""
     monkeypatch.setenv("FIRST", "env")
     assert credential("given", "token", "FIRST").reveal() == "given"
-    assert credential(Secret("token"), "token", "FIRST").reveal() == "given"
+    assert credential(Secret("given"), "token", "FIRST").reveal() == "given"
 
 
 def test_environment_variables_are_tried_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
