@@ -1,9 +1,9 @@
-"""All benchmarks, each in a process of its own: `python -m benchmarks`.
+"""Run all benchmarks, each in its own process: `python -m benchmarks`.
 
-Prints one table of every figure and what was promised of it, in less than ten minutes; exit code 1
-if something was missed. `--only decode,scan` runs some of them, `--json FILE` keeps the rows and
-`--from FILE` takes kept ones instead of measuring; `--readme` prints the README's performance table
-and nothing else. Each file's head says what a good number is and what it is compared with.
+Prints one table of all figures and their targets, in less than ten minutes. Exits with 1 if a
+target was missed. `--only decode,scan` runs some of them, `--json FILE` writes the rows and
+`--from FILE` reads them instead of measuring; `--readme` prints only the README's performance
+table. Each module's docstring says what a good figure is and what it is compared with.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks.settle.report import misses, write_json
 
 __all__ = ["BENCHMARKS", "main"]
 
-# Settling takes half an hour with all its scenarios: here is the one that the README tells of.
+# Settling takes half an hour with all its scenarios: this is the one in the README.
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "overhead": (),
     "decode": (),
@@ -33,20 +33,20 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 1 if a target was missed."""
-    asked = _parser().parse_args(arguments)
-    if asked.source:
-        rows = read_rows(Path(asked.source))
+    """Run the chosen benchmarks; return 1 if a target was missed."""
+    args = _parser().parse_args(arguments)
+    if args.source:
+        rows = read_rows(Path(args.source))
     else:
-        rows = [row for name in BENCHMARKS if name in asked.only for row in run(name)]
-    if asked.json:
-        write_json(asked.json, rows)
-    print(readme_table(rows) if asked.readme else table(rows))
+        rows = [row for name in BENCHMARKS if name in args.only for row in run(name)]
+    if args.json:
+        write_json(args.json, rows)
+    print(readme_table(rows) if args.readme else table(rows))
     return 1 if misses(rows) else 0
 
 
 def run(name: str) -> list[Row]:
-    """The rows of one benchmark; what it prints itself goes nowhere."""
+    """Run one benchmark and return its rows; its own output is dropped."""
     print(f"{name} ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.json"
@@ -59,11 +59,11 @@ def run(name: str) -> list[Row]:
 
 
 def read_rows(file: Path) -> list[Row]:
-    """What `--json` wrote."""
-    told: Iterable[dict[str, object]] = orjson.loads(file.read_bytes())
+    """Return the rows that `--json` wrote."""
+    stored: Iterable[dict[str, object]] = orjson.loads(file.read_bytes())
     return [
         Row(**{**row, "value": float("nan") if row["value"] is None else row["value"]})  # type: ignore[arg-type]
-        for row in told
+        for row in stored
     ]
 
 

@@ -23,7 +23,7 @@ import msgspec
 import orjson
 from gradient._models import construct_type
 
-from benchmarks.rounds import Limit, Row, finish, options, ratio, rounds_of, told
+from benchmarks.rounds import Limit, Row, finish, median_rows, options, ratio, rounds_of
 from benchmarks.server import PAGE, Fleet
 from benchmarks.stainless import Listed
 from di_async.digitalocean import models
@@ -239,13 +239,13 @@ def measure(rounds: int) -> list[Row]:
         "bytes_x_dict": (objects / dicts, Limit(most=0.7)),
     }
     rows = [limit.row("decode-200", name, value) for name, (value, limit) in limits.items()]
-    return [*told("decode-200", times), *rows]
+    return [*median_rows("decode-200", times), *rows]
 
 
 def main() -> None:
     """Measure and print; exit with 1 if a bound is missed."""
-    asked = options(__doc__, rounds=25).parse_args()
-    finish(measure(asked.rounds), asked.json)
+    args = options(__doc__, rounds=25).parse_args()
+    finish(measure(args.rounds), args.json)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What one GET costs the caller's CPU: `python -m benchmarks.overhead`.
+"""CPU cost of one GET: `python -m benchmarks.overhead`.
 
-One instance, read again and again over real sockets from another process that answers at once,
-one call after the other and 50 at a time, on asyncio's loop and on uvloop's. `raw` is the least
-that one can do: bare aiohttp and orjson, nothing typed. Ours does all that a client must
-(authentication, budget, retry decision, rate headers, error mapping, attrs classes). Beside it
-pydo.aio, the vendor's generated client (dicts), two Stainless clients (gradient with models like
-ours, gcore with a deployment of its own API of like size), and httpx with its own JSON.
+One instance, read repeatedly over sockets from another process that answers immediately, one call
+after the other and 50 concurrently, on asyncio's loop and on uvloop's. `raw` is the minimum:
+aiohttp and orjson, nothing typed. Ours does all that a client must (authentication, budget, retry
+decision, rate headers, error mapping, attrs classes). It is compared with pydo.aio, the vendor's
+generated client (dicts), two Stainless clients (gradient with models like ours, gcore with a
+deployment of its own API of similar size), and httpx with its own JSON.
 
 Good: ours at most 1.40 times raw one after the other and 1.45 at 50; pydo at least 3.8 times ours;
 gcore at least 4 times ours one after the other and 10 at 50.
@@ -24,7 +24,7 @@ import orjson
 import pydo.aio
 import uvloop
 
-from benchmarks.rounds import Limit, Row, Times, finish, options, ratio, rounds_of, told
+from benchmarks.rounds import Limit, Row, Times, finish, median_rows, options, ratio, rounds_of
 from benchmarks.server import GCORE_NAME, LIST, TOKEN, Served, serving
 from benchmarks.stainless import Wrapped
 from di_async import DigitalOcean, RequestBudget
@@ -52,7 +52,7 @@ Get = Callable[[], Awaitable[Any]]
 
 @asynccontextmanager
 async def clients(served: Served) -> AsyncIterator[dict[str, Get]]:
-    """Each way to read the one instance, its client open."""
+    """Yield each way to read the instance, with open clients."""
     path = f"{LIST}/{served.ids[0]}"
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     async with AsyncExitStack() as stack:
@@ -85,7 +85,7 @@ async def clients(served: Served) -> AsyncIterator[dict[str, Get]]:
 
 
 async def check(gets: dict[str, Get], id: str) -> None:
-    """All of them read what they should."""
+    """Check that all ways read the same."""
     assert (await gets["raw"]())["dedicated_inference"]["id"] == id
     assert (await gets["ours"]()).id == id
     assert (await gets["pydo"]())["dedicated_inference"]["id"] == id
@@ -94,48 +94,48 @@ async def check(gets: dict[str, Get], id: str) -> None:
     assert (await gets["httpx"]())["dedicated_inference"]["id"] == id
 
 
-def many(get: Get, at_once: int) -> Get:
-    """`CALLS` of them, so many at a time."""
+def many(get: Get, concurrency: int) -> Get:
+    """Return the work of `CALLS` reads, this many concurrently."""
 
     async def some(count: int) -> None:
         for _ in range(count):
             await get()
 
     async def all_of_them() -> None:
-        await asyncio.gather(*(some(CALLS // at_once) for _ in range(at_once)))
+        await asyncio.gather(*(some(CALLS // concurrency) for _ in range(concurrency)))
 
-    return (lambda: some(CALLS)) if at_once == 1 else all_of_them
+    return (lambda: some(CALLS)) if concurrency == 1 else all_of_them
 
 
-async def measure(served: Served, at_once: int, rounds: int) -> Times:
-    """Microseconds a GET."""
+async def measure(served: Served, concurrency: int, rounds: int) -> Times:
+    """Return microseconds per GET."""
     async with clients(served) as gets:
         await check(gets, served.ids[0])
-        ways = {name: many(get, at_once) for name, get in gets.items()}
+        ways = {name: many(get, concurrency) for name, get in gets.items()}
         return await rounds_of(ways, rounds, each=CALLS)
 
 
 def rows_of(scenario: str, times: Times) -> list[Row]:
-    """What each took, and what ours is to the others."""
+    """Return the figures of each way, and the ratios to ours."""
     ratios = {"ours_x_raw": ratio(times, "ours", "raw")}
     rivals = [name for name in times if name not in {"ours", "raw"}]
     ratios |= {f"{name}_x_ours": ratio(times, name, "ours") for name in rivals}
     limits = LIMITS.get(scenario, {})
     rows = [limits.get(m, Limit()).row(scenario, m, value) for m, value in ratios.items()]
-    return [*told(scenario, times), *rows]
+    return [*median_rows(scenario, times), *rows]
 
 
 def main() -> None:
-    """Measure, print, and exit with 1 if a target is missed."""
-    asked = options(__doc__).parse_args()
+    """Measure and print; exit with 1 if a target is missed."""
+    args = options(__doc__).parse_args()
     rows: list[Row] = []
     with serving(1) as served:
         for loop, factory in LOOPS.items():
-            for name, at_once in (("get", 1), (f"get-{AT_ONCE}", AT_ONCE)):
+            for name, concurrency in (("get", 1), (f"get-{AT_ONCE}", AT_ONCE)):
                 with asyncio.Runner(loop_factory=factory) as runner:
-                    times = runner.run(measure(served, at_once, asked.rounds))
+                    times = runner.run(measure(served, concurrency, args.rounds))
                 rows += rows_of(f"{name}{loop}", times)
-    finish(rows, asked.json)
+    finish(rows, args.json)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Ways of doing the same work, timed in turns, and what that makes of them.
+"""Times ways of doing the same work in turns, and computes medians and ratios.
 
-Rules of this file: what is timed is CPU of this process, since that is what a busy service runs out
-of and what a neighbour's noise disturbs least. Rounds are interleaved and ratios are taken within a
-round: single ratios stray widely, so a figure is the median of at least nine.
+Times are CPU of this process: that is what a busy service runs out of, and what other load on the
+machine affects least. Rounds are interleaved and ratios are taken within a round, since single
+ratios vary widely; a figure is the median of at least nine.
 """
 
 import argparse
@@ -17,7 +17,17 @@ from attrs import frozen
 from benchmarks.settle.report import misses, write_json
 from benchmarks.settle.targets import Row
 
-__all__ = ["Limit", "Row", "Times", "finish", "options", "ratio", "rounds_of", "table", "told"]
+__all__ = [
+    "Limit",
+    "Row",
+    "Times",
+    "finish",
+    "median_rows",
+    "options",
+    "ratio",
+    "rounds_of",
+    "table",
+]
 
 ROUNDS = 9
 Times = dict[str, list[float]]
@@ -25,9 +35,9 @@ Ways = Mapping[str, Callable[[], Awaitable[object]]]
 
 
 async def rounds_of(ways: Ways, rounds: int, *, each: int = 1) -> Times:
-    """Microseconds of CPU by way and round, per piece of work if a way does `each` of them.
+    """Return microseconds of CPU by way and round, per call if a way makes `each` of them.
 
-    One round beforehand does not count: connections are made and caches filled in it.
+    One round before is not counted: it makes connections and fills caches.
     """
     found: Times = {name: [] for name in ways}
     for round_ in range(rounds + 1):
@@ -42,28 +52,28 @@ async def rounds_of(ways: Ways, rounds: int, *, each: int = 1) -> Times:
 
 
 def settle_heap() -> None:
-    """What is there already (the rivals' modules are a large heap) is no part of what follows."""
+    """Exclude existing objects (large modules of other clients) from garbage collection."""
     gc.collect()
     gc.freeze()
 
 
 @frozen
 class Limit:
-    """What was promised of a figure: at most, or at least, so much."""
+    """The target of a figure: a maximum or a minimum."""
 
     most: float | None = None
     least: float | None = None
 
     def row(self, scenario: str, metric: str, value: float) -> Row:
-        """The figure, held against it."""
+        """Return the figure with its target."""
         if self.least is not None:
             return Row(scenario, metric, value, self.least, value >= self.least)
         kept = None if self.most is None else value <= self.most
         return Row(scenario, metric, value, self.most, kept)
 
 
-def told(scenario: str, times: Times, unit: str = "us") -> list[Row]:
-    """Each way's median, and how far the middle half of its rounds lies apart, as a share of it."""
+def median_rows(scenario: str, times: Times, unit: str = "us") -> list[Row]:
+    """Return each way's median, and the interquartile range of its rounds relative to it."""
     rows = []
     for name, of in times.items():
         median = statistics.median(of)
@@ -76,12 +86,12 @@ def told(scenario: str, times: Times, unit: str = "us") -> list[Row]:
 
 
 def ratio(times: Times, name: str, over: str) -> float:
-    """The median of what one way took for each of another's, round by round."""
+    """Return the median of one way's time relative to another's, round by round."""
     return statistics.median(a / b for a, b in zip(times[name], times[over], strict=True))
 
 
 def options(doc: str | None, rounds: int = ROUNDS) -> argparse.ArgumentParser:
-    """The options that every benchmark has."""
+    """Return the parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--json", metavar="FILE")
@@ -89,7 +99,7 @@ def options(doc: str | None, rounds: int = ROUNDS) -> argparse.ArgumentParser:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """One line a row; how far rounds lay apart stands beside what it is about."""
+    """Return one line for each row; spreads are beside their figure."""
     spreads = {(row.scenario, row.metric): row.value for row in rows}
     lines = [("scenario", "metric", "value", "+-", "promised", "")]
     for row in rows:
@@ -111,7 +121,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def finish(rows: Sequence[Row], json: str | None) -> None:
-    """Print, write, and exit with 1 if a target is missed."""
+    """Print and write the rows; exit with 1 if a target is missed."""
     print(table(rows))
     if json:
         write_json(json, rows)

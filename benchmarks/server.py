@@ -1,9 +1,9 @@
-"""The other process: an HTTP server that does next to nothing, so that the client is what counts.
+"""A minimal HTTP server in another process, so that the client's cost dominates.
 
-It says the same bytes for the same path, as fast as asyncio can: an instance, 50 list pages of 200
-instances as the emulator's world writes them, and a deployment as Gcore's API shows it. A POST is
-answered as the create of one of the instances, in turn. Its rate headers tell of a quota that
-nobody can use up. `python -m benchmarks.server` prints its URL and serves until stdin ends.
+It returns fixed bytes for each path as fast as asyncio can: an instance, 50 list pages of 200
+instances as the emulator writes them, and a deployment as Gcore's API shows it. A POST is answered
+as the create of one of the instances, in turn. The rate headers show a quota that cannot be used
+up. `python -m benchmarks.server` prints its URL and serves until stdin ends.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _QUOTA = {"ratelimit-limit": "1000000000", "ratelimit-remaining": "999999999"}
 
 @frozen
 class Fleet:
-    """Instances of the emulator's world, with the answers that show them."""
+    """Instances of the emulator's world, with the responses that show them."""
 
     instances: int
     status: str = "active"
@@ -50,18 +50,18 @@ class Fleet:
         object.__setattr__(self, "world", world)
         object.__setattr__(self, "ids", tuple(one.id for one in made))
 
-    def ask(self, target: str) -> Response:
-        """What the API says to a GET."""
+    def get(self, target: str) -> Response:
+        """Return the API's response to a GET."""
         headers = {"authorization": f"Bearer {self.world.token}", "host": "api.digitalocean.com"}
         return self.world.handle(_NOW + 1.0, "GET", target, headers)
 
     def page(self, number: int = 1) -> bytes:
         """The body of a list page."""
-        return self.ask(f"{LIST}?page={number}&per_page={PAGE}").body
+        return self.get(f"{LIST}?page={number}&per_page={PAGE}").body
 
 
 def gcore_deployment() -> bytes:
-    """What a GET of a v3 deployment answers, about as long as DigitalOcean's instance."""
+    """Return a v3 deployment as a GET shows it, about as long as DigitalOcean's instance."""
     scale = {"min": 1, "max": 2, "cooldown_period": 60, "polling_interval": 30}
     triggers = {"cpu": {"threshold": 80}, "gpu_utilization": None, "memory": None, "http": None}
     container = {
@@ -71,7 +71,7 @@ def gcore_deployment() -> bytes:
         "error_message": None,
         "scale": {**scale, "triggers": triggers},
     }
-    told = {
+    payload = {
         "name": GCORE_NAME,
         "address": "https://web-0-4f2a.ai.gcore.dev",
         "auth_enabled": True,
@@ -93,26 +93,26 @@ def gcore_deployment() -> bytes:
         "status": "ACTIVE",
         "timeout": 120,
     }
-    return orjson.dumps(told)
+    return orjson.dumps(payload)
 
 
 def _answers(fleet: Fleet) -> Iterator[tuple[bytes, Response]]:
     pages = -(-fleet.instances // PAGE)
     targets = [f"{LIST}?page={n}&per_page={PAGE}" for n in range(1, pages + 1)]
     for target in [*targets, *(f"{LIST}/{id}" for id in fleet.ids)]:
-        yield target.encode(), fleet.ask(target)
+        yield target.encode(), fleet.get(target)
     headers = {"content-type": "application/json"}
     target = f"/cloud/v3/inference/1/deployments/{GCORE_NAME}"
     yield target.encode(), Response(200, headers, gcore_deployment())
 
 
 def _created(fleet: Fleet) -> Iterator[Response]:
-    """What the creates of its instances were answered, over and over."""
+    """Yield the responses to creates of the instances, repeatedly."""
     for id in itertools.cycle(fleet.ids):
-        shown = fleet.ask(f"{LIST}/{id}")
-        told = orjson.loads(shown.body)
-        told["dedicated_inference"]["status"] = "new"
-        yield Response(202, shown.headers, orjson.dumps(told))
+        shown = fleet.get(f"{LIST}/{id}")
+        payload = orjson.loads(shown.body)
+        payload["dedicated_inference"]["status"] = "new"
+        yield Response(202, shown.headers, orjson.dumps(payload))
 
 
 def _raw(answer: Response) -> bytes:
@@ -121,8 +121,8 @@ def _raw(answer: Response) -> bytes:
     return f"HTTP/1.1 {answer.status} OK\r\n{lines}\r\n".encode() + answer.body
 
 
-class _Talk(asyncio.Protocol):
-    """One connection; requests one after the other."""
+class _Connection(asyncio.Protocol):
+    """One connection, with requests one after the other."""
 
     def __init__(self, answers: dict[bytes, bytes], created: Iterator[Response]) -> None:
         self._answers = answers
@@ -153,7 +153,9 @@ async def _serve(fleet: Fleet) -> None:
     answers = {target: _raw(answer) for target, answer in _answers(fleet)}
     created = _created(fleet)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Talk(answers, created), "127.0.0.1", 0, backlog=512)
+    server = await loop.create_server(
+        lambda: _Connection(answers, created), "127.0.0.1", 0, backlog=512
+    )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", *fleet.ids, flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
@@ -161,7 +163,7 @@ async def _serve(fleet: Fleet) -> None:
 
 @frozen
 class Served:
-    """Where the server is, and the ids that it knows."""
+    """Where the server is, and its ids."""
 
     url: str
     ids: tuple[str, ...]
@@ -169,7 +171,7 @@ class Served:
 
 @contextmanager
 def serving(instances: int, status: str = "active") -> Iterator[Served]:
-    """The server, as a process of its own."""
+    """Run the server in another process."""
     argv = [sys.executable, "-m", "benchmarks.server", str(instances), status]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
         assert process.stdout

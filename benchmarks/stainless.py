@@ -1,6 +1,6 @@
 """DigitalOcean's instance as Stainless would generate it, on gradient's own base class.
 
-No Stainless client knows dedicated inference yet; the machinery that reads answers is all there.
+No Stainless client supports dedicated inference yet; the code that reads responses is complete.
 """
 
 from datetime import datetime
@@ -61,12 +61,12 @@ class DedicatedInference(BaseModel):
 
 
 class Wrapped(BaseModel):
-    """The answer to a GET of one."""
+    """The response to a GET of one instance."""
 
     dedicated_inference: DedicatedInference
 
 
 class Listed(BaseModel):
-    """The answer to a GET of a page."""
+    """The response to a GET of a page."""
 
     dedicated_inferences: list[DedicatedInference]

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from benchmarks.rounds import Limit, Row, Times, finish, options, ratio, told
+from benchmarks.rounds import Limit, Row, Times, finish, median_rows, options, ratio
 from benchmarks.server import TOKEN, serving
 
 CLIENT = "from di_async import DigitalOcean; client = DigitalOcean(token='x')"
@@ -114,12 +114,12 @@ def rows_of(cpu: Times, memory: Times) -> list[Row]:
         Limit(most=1.25).row("startup", "help_x_typer", ratio(cpu, "help", "typer")),
         Limit(most=1.8).row("startup", "list_x_library", ratio(cpu, "list", "library_list")),
     ]
-    return [*told("startup", cpu, "ms"), *told("startup", memory, "mb"), *rows]
+    return [*median_rows("startup", cpu, "ms"), *median_rows("startup", memory, "mb"), *rows]
 
 
 def main() -> None:
     """Measure, print, and exit with 1 if a bound is missed."""
-    asked = options(__doc__, rounds=11).parse_args()
+    args = options(__doc__, rounds=11).parse_args()
     with tempfile.TemporaryDirectory() as folder, serving(INSTANCES) as served:
         env = {
             # A bytecode cache of its own, so that every module is compiled once, as pip would do.
@@ -128,8 +128,8 @@ def main() -> None:
             "DI_ASYNC_BASE_URL": served.url,
             "DIGITALOCEAN_TOKEN": TOKEN,
         }
-        measured = measure(asked.rounds, partial(run, env=env))
-    finish(rows_of(*measured), asked.json)
+        measured = measure(args.rounds, partial(run, env=env))
+    finish(rows_of(*measured), args.json)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""What 10,000 waits on one client cost: `python -m benchmarks.waiters`.
+"""Cost of 10,000 waits on one client: `python -m benchmarks.waiters`.
 
-Over real sockets, against another process that answers 50 list pages of 200 instances that go on
-provisioning, so every sweep finds nothing new. Idle: bytes that a wait with a deadline holds beyond
-its `Change` and the model in it, that of the create's answer, before anything was read. Swept:
-every page once a second, for ten seconds. CPU an observation (one look at one instance) beside a
-GET of it by the same client, and a sweep beside the least that can tell whether something changed:
-aiohttp reading the same 50 pages, as evenly over the second, and msgspec taking id and status out
-of them (in one burst they would cost half of that: a process that sleeps between two requests
-starts cold at each). Ours may see from a page's bytes that it is as it was. RSS is its peak over
-the start of the waiting: beyond the `Change` and that model, what each wait saw last is in it.
+Over sockets, against another process that answers 50 list pages of 200 instances that stay
+provisioning, so that no read finds a change. Idle: bytes of a wait with a deadline beyond its
+`Change` and the model in it, that of the create's response, before any read. Swept: every page
+once a second, for ten seconds. CPU of an observation (one read of one instance) is compared with a
+GET by the same client, and a sweep with the minimum that can detect a change: aiohttp reading the
+same 50 pages, as evenly over the second, and msgspec decoding id and status (a burst would
+cost half of that: a process that sleeps between two requests starts with cold caches). Ours may
+detect an unchanged page by its bytes. RSS is its peak over the start of the waits: beyond the
+`Change` and that model, each wait's latest resource is in it.
 
 Good: idle at most 2 kB a wait; an observation at least 25 times cheaper than a GET; a sweep at most
-1.25 times the least; peak RSS at most 6 kB a wait, of which the resource seen last takes 2 kB.
+1.25 times the minimum; peak RSS at most 6 kB a wait, of which the latest resource takes 2 kB.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from benchmarks.rounds import Limit, Row, finish, options, settle_heap, told
+from benchmarks.rounds import Limit, Row, finish, median_rows, options, settle_heap
 from benchmarks.server import LIST, PAGE, TOKEN, Served, serving
 from benchmarks.settle.meter import Meter
 from di_async import Change, DigitalOcean, PollPolicy
@@ -35,7 +35,7 @@ from di_async.digitalocean import DedicatedInferenceSpec
 WAITS = 10_000
 SECONDS = 10
 GETS = 300
-# No look is due for a while; and every page once a second.
+# Reads that are not due for a while; and every page once a second.
 IDLE, SWEPT = PollPolicy(target_lag=600.0, max_interval=600.0), PollPolicy(target_lag=1.0)
 
 
@@ -53,15 +53,15 @@ _PAGE = msgspec.json.Decoder(_Page)
 
 @contextlib.asynccontextmanager
 async def client(served: Served, polling: PollPolicy) -> AsyncIterator[DigitalOcean]:
-    """One without a budget: what it may send is not what is measured."""
+    """Yield a client without a budget."""
     async with DigitalOcean(TOKEN, base_url=served.url, polling=polling, budget=None) as made:
         yield made
 
 
 async def created(made: DigitalOcean, served: Served) -> list[Change[Any]]:
-    """Each instance, as the answer to its create told of it.
+    """Return the change of each instance's create.
 
-    One by one, so that memory taken for that is not left over for the waits.
+    They are created one by one, so that memory freed after that is not reused by the waits.
     """
     spec = DedicatedInferenceSpec.of(
         "web",
@@ -74,7 +74,7 @@ async def created(made: DigitalOcean, served: Served) -> list[Change[Any]]:
 
 @contextlib.asynccontextmanager
 async def waiting(changes: list[Change[Any]]) -> AsyncIterator[None]:
-    """All of them awaited, each with a deadline."""
+    """Wait for all changes, each with a deadline."""
     waits = [asyncio.ensure_future(change.wait(timeout=3600)) for change in changes]
     for _ in range(3):
         await asyncio.sleep(0)
@@ -87,13 +87,13 @@ async def waiting(changes: list[Change[Any]]) -> AsyncIterator[None]:
 
 
 def held() -> int:
-    """Traced bytes."""
+    """Return traced bytes."""
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
 
 async def idle_bytes(served: Served) -> float:
-    """A wait's memory before anything was read."""
+    """Return a wait's memory before any read."""
     async with client(served, IDLE) as made:
         changes = await created(made, served)
         tracemalloc.start()
@@ -105,7 +105,7 @@ async def idle_bytes(served: Served) -> float:
 
 
 async def one_by_one(served: Served) -> float:
-    """CPU microseconds of a GET by id."""
+    """Return CPU microseconds of a GET by id."""
     async with client(served, IDLE) as made:
         await made.dedicated_inferences.get(served.ids[0])
         began = time.process_time()
@@ -115,12 +115,12 @@ async def one_by_one(served: Served) -> float:
 
 
 async def least(served: Served) -> float:
-    """CPU microseconds of an instance, id and status of every page read, once a second."""
+    """Return CPU microseconds per instance for id and status of every page, once a second."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with aiohttp.ClientSession(served.url, headers=headers) as session:
 
         async def page(number: int) -> int:
-            await asyncio.sleep((number - 1) / (WAITS // PAGE))  # as evenly as a sweep asks
+            await asyncio.sleep((number - 1) / (WAITS // PAGE))  # as evenly as a sweep reads
             params = {"page": number, "per_page": PAGE}
             async with session.get(LIST, params=params) as answer:
                 return len(_PAGE.decode(await answer.read()).dedicated_inferences)
@@ -137,14 +137,14 @@ async def least(served: Served) -> float:
 
 
 async def swept(served: Served) -> dict[str, float]:
-    """CPU microseconds an observation, and the peak of resident memory a wait."""
+    """Return CPU microseconds per observation, and the peak of resident memory per wait."""
     meter = Meter()
     async with client(served, SWEPT) as made:
         changes = await created(made, served)
         settle_heap()
         meter.begin()
         async with waiting(changes):
-            await asyncio.sleep(2.5)  # each has been looked at in full, and pages are known
+            await asyncio.sleep(2.5)  # each instance was read in full, and pages are known
             before, began = made.stats(), time.process_time()
             await asyncio.sleep(SECONDS)
             took, after = time.process_time() - began, made.stats()
@@ -160,7 +160,7 @@ async def swept(served: Served) -> dict[str, float]:
 
 
 async def measure(served: Served, rounds: int) -> list[Row]:
-    """All figures."""
+    """Return all figures."""
     times: dict[str, list[float]] = {"observation": [], "least": [], "get": []}
     rss: list[float] = []
     sweeps: list[float] = []
@@ -178,7 +178,7 @@ async def measure(served: Served, rounds: int) -> list[Row]:
     name, middle = f"waiters-{WAITS}", statistics.median
     return [
         Limit(most=2048).row(name, "idle_bytes", await idle_bytes(served)),
-        *told(name, times),
+        *median_rows(name, times),
         Limit(least=25).row(name, "get_x_observation", middle(over)),
         Limit(most=1.25).row(name, "sweep_x_least", middle(sweep)),
         Limit(least=0.8).row(name, "sweeps_a_second", middle(sweeps)),
@@ -187,11 +187,11 @@ async def measure(served: Served, rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    """Measure, print, and exit with 1 if a target is missed."""
-    asked = options(__doc__, rounds=3).parse_args()
+    """Measure and print; exit with 1 if a target is missed."""
+    args = options(__doc__, rounds=3).parse_args()
     with serving(WAITS, status="provisioning") as served:
-        rows = asyncio.run(measure(served, asked.rounds))
-    finish(rows, asked.json)
+        rows = asyncio.run(measure(served, args.rounds))
+    finish(rows, args.json)
 
 
 if __name__ == "__main__":

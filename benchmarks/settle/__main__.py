@@ -1,13 +1,13 @@
-"""`python -m benchmarks.settle`: how late a settle is noticed, and what noticing it costs.
+"""Delay of noticing a settle, and its cost in requests: `python -m benchmarks.settle`.
 
-Virtual time, the emulator's own world, both rate windows enforced. A good number: 10,000 waits on
-one token, p99 within 26 s in at most 4,700 requests with a warm model, beside 36 s / 2,365 of an
-evenly paced list and two hours of per-id polling; zero false successes, zero misses, zero 429s.
-What is promised stands in targets.py; an exit code of 1 says that something was not kept.
+Virtual time, the emulator's own world, both rate windows enforced. A good result: 10,000 waits on
+one token, p99 within 26 s in at most 4,700 requests with a warm model, compared with 36 s and 2,365
+requests of an evenly paced list and two hours of per-id polling; no false successes or 429s.
+targets.py has all targets; the exit code is 1 if one was missed.
 
-CPU is the client's own, without JSON, sending, world and harness. In scenario A it is counted while
-taped answers are played again in a process of their own, where no world crowds the client: the
-least of three (alone.py).
+CPU is the client's own, without JSON, sending, world and harness. In scenario A it is measured
+while recorded responses are replayed in another process, where no world shares the CPU's caches:
+the minimum of three (alone.py).
 """
 
 import argparse
@@ -35,7 +35,7 @@ Figures = dict[str, float]
 
 @frozen
 class Job:
-    """One run with one seed, in a process of its own: its memory is nobody else's."""
+    """One run with one seed, in its own process with its own memory."""
 
     title: str
     seed: int
@@ -45,40 +45,40 @@ class Job:
 
 @define
 class Board:
-    """Figures by title and seed, in the order in which the titles were first named."""
+    """Figures by title and seed, in the order in which the titles were added."""
 
     jobs: list[Job]
     found: dict[str, list[Figures]]
 
     def rows(self, runs: dict[str, Run]) -> dict[str, list[Row]]:
-        """All rows, with what was promised."""
-        told: dict[str, list[Row]] = {}
+        """Return all rows with their targets."""
+        rows: dict[str, list[Row]] = {}
         for title in dict.fromkeys(job.title for job in self.jobs):
             of = combined(self.found[title])
             run = runs.get(title)
-            told[title] = checked(run, of) if run else with_targets(title, of, by_name(title))
-        return told
+            rows[title] = checked(run, of) if run else with_targets(title, of, by_name(title))
+        return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 1 if a promise was not kept."""
-    asked = _parser().parse_args(arguments)
-    runs = {run.name: run for run in all_runs(asked.scenario, asked.n, quick=asked.quick)}
-    if asked.only:
-        runs = {name: run for name, run in runs.items() if asked.only in name}
-    seeds = range(1 if asked.quick else asked.seeds)
-    options = Options(latency_s=asked.latency, target_lag=asked.target_lag)
-    board = Board(list(_jobs(list(runs.values()), seeds, options, rivals=not asked.ours)), {})
-    _run_all(board, asked.processes)
+    """Run the chosen scenarios; return 1 if a target was missed."""
+    args = _parser().parse_args(arguments)
+    runs = {run.name: run for run in all_runs(args.scenario, args.n, quick=args.quick)}
+    if args.only:
+        runs = {name: run for name, run in runs.items() if args.only in name}
+    seeds = range(1 if args.quick else args.seeds)
+    options = Options(latency_s=args.latency, target_lag=args.target_lag)
+    board = Board(list(_jobs(list(runs.values()), seeds, options, rivals=not args.ours)), {})
+    _run_all(board, args.processes)
     rows = board.rows(runs)
     print(table(rows))
     flat = [row for of in rows.values() for row in of]
-    if asked.json:
-        write_json(asked.json, flat)
-    if asked.plot:
+    if args.json:
+        write_json(args.json, flat)
+    if args.plot:
         from benchmarks.settle.plot import draw
 
-        draw(asked.plot, asked.plot_n, options)
+        draw(args.plot, args.plot_n, options)
     missed = misses(flat)
     print("\n".join(["", *(f"MISSED {line}" for line in missed)] if missed else ["", "all kept"]))
     return 1 if missed else 0
@@ -96,7 +96,7 @@ def _jobs(runs: list[Run], seeds: range, options: Options, *, rivals: bool) -> I
 
 
 def run_rival(name: str, n: int, seed: int) -> Figures:
-    """The figures of a rival in scenario A."""
+    """Return the figures of a rival in scenario A."""
     return figures(RIVALS[name](durations(Run("A", n), seed), seed))
 
 
@@ -104,8 +104,8 @@ def _run_all(board: Board, processes: int) -> None:
     board.found = {job.title: [] for job in board.jobs}
     for done, (job, of) in enumerate(_results(board.jobs, processes), start=1):
         board.found[job.title].append(of)
-        told = " ".join(f"{k}={of[k]:.4g}" for k in ("p50", "p99", "requests") if k in of)
-        print(f"{done}/{len(board.jobs)} {job.title} #{job.seed} {told}", file=sys.stderr)
+        summary = " ".join(f"{k}={of[k]:.4g}" for k in ("p50", "p99", "requests") if k in of)
+        print(f"{done}/{len(board.jobs)} {job.title} #{job.seed} {summary}", file=sys.stderr)
 
 
 def _results(jobs: list[Job], processes: int) -> Iterator[tuple[Job, Figures]]:

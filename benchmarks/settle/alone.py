@@ -1,12 +1,12 @@
-"""The CPU of a taped run, played again in a process where no world has ever been.
+"""Replay a recorded run in a process without a world, and measure its CPU.
 
-What is promised is CPU beyond the transport's. So the same requests are sent once more with no
-client behind them, each after the answer to the one before, and what that takes is told apart.
+The target is CPU without the transport's. So the same requests are sent again without a client,
+each after the response to the previous one, and that cost is reported separately.
 
-A tape plays the same each time, and whatever else goes on in the machine can only add to it (as
-much again was seen): of a few plays the cheapest is told.
+A replay does the same each time, and other load on the machine can only add to it (up to twice as
+much was seen): the cheapest of a few replays is reported.
 
-`python -m benchmarks.settle.alone` is that process: it is told what to play on stdin.
+`python -m benchmarks.settle.alone` is that process: stdin has what to replay.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from benchmarks.settle.options import Options, policy
 from benchmarks.settle.runs import Run
 from benchmarks.settle.scenarios import LONG_S
 from benchmarks.settle.stage import attach
-from benchmarks.settle.tape import Player, asked_on
+from benchmarks.settle.tape import Player, requests_on
 from benchmarks.settle.virtual import run_virtual
 from benchmarks.settle.wire import Latency, WorldTransport
 from di_async import DigitalOcean, RequestBudget
@@ -35,13 +35,13 @@ from di_async.core.http import Request
 __all__ = ["Piece", "costs_alone"]
 
 PLAYS = 3
-TOKEN = "dop_v1_taped"  # noqa: S105 - of nobody
+TOKEN = "dop_v1_taped"  # noqa: S105 - not a real token
 HEADERS = {"accept": "application/json", "authorization": f"Bearer {TOKEN}", "user-agent": "none"}
 
 
 @frozen
 class Piece:
-    """What is to be played: who is waited for, and what comes back."""
+    """What to replay: the awaited ids, and the responses."""
 
     run: Run
     seed: int
@@ -52,21 +52,21 @@ class Piece:
 
 
 def costs_alone(piece: Piece) -> dict[str, float]:
-    """CPU seconds: the client's (`cpu_s`), and what JSON and sending took (`json_s`, `send_s`)."""
+    """Return CPU seconds: the client's (`cpu_s`), of JSON (`json_s`) and of sending (`send_s`)."""
     return min((_play_apart(piece) for _ in range(PLAYS)), key=itemgetter("cpu_s"))
 
 
 def _play_apart(piece: Piece) -> dict[str, float]:
     command = [sys.executable, "-m", __name__]
-    done = subprocess.run(  # noqa: S603 - ourselves
+    done = subprocess.run(  # noqa: S603 - this module
         command, input=pickle.dumps(piece), stdout=subprocess.PIPE, check=True
     )
-    told: dict[str, float] = json.loads(done.stdout)
-    return told
+    costs: dict[str, float] = json.loads(done.stdout)
+    return costs
 
 
 def play(piece: Piece) -> dict[str, float]:
-    """The same waits, which must ask for the same."""
+    """Run the same waits, which must send the same requests."""
     meter = Meter()
 
     async def wait_for_all(transport: WorldTransport) -> None:
@@ -89,7 +89,7 @@ def play(piece: Piece) -> dict[str, float]:
 def _on_tape(
     piece: Piece, meter: Meter, work: Callable[[WorldTransport], Coroutine[Any, Any, None]]
 ) -> float:
-    """CPU seconds of what is done with a tape for a world, beside the tape's own."""
+    """Return CPU seconds of work with a tape as the world, without the tape's own."""
     with Path(piece.tape).open("rb") as tape:
         latency = Latency(piece.seed * 100, piece.options.latency_s)
         transport = WorldTransport(Player(tape), latency)
@@ -99,10 +99,10 @@ def _on_tape(
 
 
 def _sending(piece: Piece) -> float:
-    """CPU seconds of sending what was asked, and no more."""
+    """Return CPU seconds of sending the recorded requests alone."""
     meter = Meter()
     with Path(piece.tape).open("rb") as tape:
-        requests = [Request(method, path) for method, path in asked_on(tape)]
+        requests = [Request(method, path) for method, path in requests_on(tape)]
 
     async def again() -> None:
         raise AssertionError("nothing is sent again")

@@ -1,14 +1,13 @@
-"""What no policy can do better than, each under its own assumption.
+"""Lower bounds of the delay of any policy, each under its own assumption.
 
-Keller: the law of the durations is known, the moments of the polls are fixed beforehand, every
-page gets K = requests / pages polls, all waits begin together. The least mean delay is
-(integral of sqrt f)^2 / (2 K): for a log-normal law 2 sqrt(2 pi) sigma E[T] / (2 K) (Keller 1974,
-https://doi.org/10.1287/mnsc.21.3.256). All requests count, confirming GETs too, and none is saved
-after a page's last settle: a policy that stops there can look better than the bound by what it
-saved.
+Keller: the distribution of the durations is known, poll times are fixed beforehand, every page
+has K = requests / pages polls, and all waits begin together. The minimal mean delay is
+(integral of sqrt f)^2 / (2 K); log-normal: 2 sqrt(2 pi) sigma E[T] / (2 K) (Keller 1974,
+https://doi.org/10.1287/mnsc.21.3.256). All requests count, confirming GETs too. The bound saves no
+requests after a page's last settle, so that a policy which stops there can be below it.
 
-Clairvoyant pages: knows every settle, places each page's K polls best (dynamic programme), no rate
-windows. Clairvoyant ids: one GET each, at its settle, as the windows let it.
+Clairvoyant pages: knows every settle and places each page's K polls best (dynamic programming),
+without rate windows. Clairvoyant ids: one GET each, at its settle, as the windows permit.
 """
 
 import math
@@ -22,20 +21,20 @@ __all__ = ["clairvoyant_pages", "keller_mean"]
 
 
 def keller_mean(polls: float, median: float = MEDIAN_S, sigma: float = SIGMA) -> float:
-    """The least mean delay in seconds with so many polls of each page."""
+    """Return the minimal mean delay in seconds with this many polls of each page."""
     mean = median * math.exp(sigma**2 / 2)
     return 2 * math.sqrt(2 * math.pi) * sigma * mean / (2 * polls)
 
 
 def clairvoyant_pages(pages: Sequence[Sequence[float]], polls: int) -> list[float]:
-    """The delays if every page is asked `polls` times, at the best moments for its settles."""
+    """Return the delays if every page is read `polls` times, at the best times for its settles."""
     return [delay for page in pages for delay in _best(sorted(page), polls)]
 
 
 def _best(settles: Sequence[float], polls: int) -> list[float]:
-    """Delays of one page: each poll is best placed at some settle, and serves all since the last.
+    """Return the delays of one page: each poll is best at a settle, and serves all since the last.
 
-    `least[j]` is the least total delay of the first j settles with the polls placed so far.
+    `least[j]` is the minimal total delay of the first j settles with the polls placed so far.
     """
     n = len(settles)
     if polls >= n:

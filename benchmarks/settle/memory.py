@@ -1,9 +1,8 @@
-"""Bytes of an idle wait, counted by tracemalloc: what 10,000 of them hold, divided by 10,000.
+"""Bytes of an idle wait by tracemalloc: the memory of 10,000 waits, divided by 10,000.
 
-`idle_bytes`: registered, its task parked, nothing read yet - beyond the `Change`, which was there
-before. `seen_bytes`: the same after two minutes of virtual time, in which a cold model has had
-every page read, so history and page map are in it. A bare asyncio task with a future holds about
-1 kB (`bare_bytes`, measured here too).
+`idle_bytes`: started and not read yet, beyond the existing `Change`. `seen_bytes`: the same after
+two minutes of virtual time, in which a cold model has had every page read, with history and page
+index. A bare asyncio task with a future holds about 1 kB (`bare_bytes`, measured too).
 """
 
 import asyncio
@@ -24,7 +23,7 @@ _LOOKED_AFTER_S = 120.0
 
 
 def run_memory(n: int, seed: int) -> dict[str, float]:
-    """Bytes for each of `n` waits."""
+    """Return the bytes for each of `n` waits."""
     run = Run("A", n)
     stage = Stage(build_world(run, seed), seed, PollPolicy())
     figures: dict[str, float] = {}
@@ -56,7 +55,7 @@ async def _waiting(changes: list[Change[Any]], figures: dict[str, float]) -> Non
 
 
 async def _bare(n: int) -> float:
-    """A task that awaits a future, and nothing else."""
+    """Return the bytes of a task that awaits a future."""
     tracemalloc.start()
     loop, before = asyncio.get_running_loop(), _held()
     futures = [loop.create_future() for _ in range(n)]
@@ -83,7 +82,7 @@ def _placed(world: World, lasts: float) -> str:
 
 
 def _render_all(world: World, n: int) -> None:
-    """The world keeps each row once rendered; let it do so before the waits are weighed."""
+    """Render each row, which the world caches, before the waits are measured."""
     headers = {"authorization": f"Bearer {world.read_only_token}", "host": "api.digitalocean.com"}
     for page in range(1, -(-n // 200) + 1):
         world.handle(EPOCH, "GET", f"{BASE}?page={page}&per_page=200", headers)

@@ -1,7 +1,7 @@
-"""What a run costs this process: CPU seconds and memory, the world's and the harness's share apart.
+"""CPU seconds and memory of a run in this process, without the world's and the harness's share.
 
-CPU is this thread's, so a busy machine does not count. JSON is timed at the parsers named below and
-reported apart: with real sockets it belongs to reading an answer, as the transport does.
+CPU is this thread's, so that other load does not count. JSON is timed at the parsers named below
+and reported separately: with sockets it belongs to the transport.
 """
 
 import gc
@@ -18,7 +18,7 @@ from di_async.digitalocean import list_rows
 
 __all__ = ["Meter"]
 
-# Where answers are parsed. Anything else that parses JSON counts as the client's own CPU.
+# Where responses are parsed. Other JSON parsing counts as the client's own CPU.
 _PARSERS: tuple[tuple[Any, str], ...] = (
     (orjson, "loads"),
     (list_rows, "_decode_summaries"),
@@ -36,7 +36,7 @@ class Meter:
     _base_bytes: int = 0
 
     def begin(self) -> None:
-        """Count from here; what exists by now is none of the waits' cost."""
+        """Start measuring; what exists now does not count."""
         gc.collect()
         gc.freeze()
         self.json_cpu.seconds = 0.0
@@ -45,14 +45,14 @@ class Meter:
         self.total_cpu.start()
 
     def end(self) -> None:
-        """Count until here."""
+        """Stop measuring."""
         self.total_cpu.stop()
         gc.unfreeze()
         self.peak_bytes = max(0, _memory("VmHWM") - self._base_bytes)
 
     @contextmanager
     def parsing_timed(self) -> Iterator[None]:
-        """Book the time spent in parsers."""
+        """Measure the time in parsers separately."""
         real = [(module, name, getattr(module, name)) for module, name in _PARSERS]
         for module, name, parse in real:
             setattr(module, name, self._timed(parse))
@@ -76,12 +76,12 @@ class Meter:
 
 
 def _memory(which: str) -> int:
-    """A figure of /proc/self/status in bytes; 0 where there is no such thing."""
+    """Return a figure of /proc/self/status in bytes, or 0 where there is no such file."""
     try:
-        told = Path("/proc/self/status").read_text(encoding="ascii")
+        status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
         return 0
-    lines = (line.split() for line in told.splitlines() if line.startswith(f"{which}:"))
+    lines = (line.split() for line in status.splitlines() if line.startswith(f"{which}:"))
     return next((int(line[1]) * 1024 for line in lines), 0)
 
 

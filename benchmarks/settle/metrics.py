@@ -1,9 +1,9 @@
-"""What a run is judged by. Pure: records of waits and requests in, figures out.
+"""The figures of a run, computed from records of waits and requests.
 
 A delay is the time from when the world was settled (or from when the wait began, if that was
-later) to when `wait()` returned. False success: at the moment at which the newest delivered read of
-the instance was handled, the world was not settled for this change. Missed: the world ended the
-change, and the wait did not tell so before its time was over. Percentiles are nearest-rank.
+later) to when `wait()` returned. False success: the world was not settled for this change when the
+newest delivered read of the instance was handled. Missed: the world ended the change, and the wait
+did not report it before its deadline. Percentiles are nearest-rank.
 """
 
 import math
@@ -14,10 +14,10 @@ from itertools import pairwise
 from attrs import define, frozen
 
 __all__ = [
-    "Verdict",
+    "Result",
     "Wait",
     "blindness",
-    "judged",
+    "judge",
     "most_in",
     "percentile",
     "unseen",
@@ -27,7 +27,7 @@ __all__ = [
 
 @define
 class Wait:
-    """One wait, and how the world saw its change. Loop seconds."""
+    """One wait, and how the world saw its change, in loop seconds."""
 
     id: str
     began_at: float
@@ -46,28 +46,28 @@ class Wait:
 
 
 @frozen
-class Verdict:
-    """`right`, `false` (success told too early), `missed`, or `wrong` (anything else)."""
+class Result:
+    """`right`, `false` (success reported too early), `missed`, or `wrong` (anything else)."""
 
-    word: str
+    kind: str
     delay: float | None = None
 
 
-def judged(wait: Wait) -> Verdict:
-    """How well a wait ended, held against the world."""
+def judge(wait: Wait) -> Result:
+    """Compare the end of a wait with the world."""
     if wait.outcome == "ok":
         true = wait.ends_well and wait.proof_at is not None and wait.proof_at >= wait.ends_at
-        return Verdict("right", _delay(wait, wait.ends_at)) if true else Verdict("false")
+        return Result("right", _delay(wait, wait.ends_at)) if true else Result("false")
     if wait.outcome == "failed":
         failed_at = min(math.inf if wait.ends_well else wait.ends_at, wait.fails_at)
         true = wait.proof_at is not None and wait.proof_at >= failed_at
-        return Verdict("right", _delay(wait, failed_at)) if true else Verdict("wrong")
+        return Result("right", _delay(wait, failed_at)) if true else Result("wrong")
     if wait.outcome in {"timeout", "open"}:
         over_at = math.inf if wait.returned_at is None else wait.returned_at
         ended = wait.ends_at < over_at and wait.ends_at < math.inf
         stuck = wait.outcome == "timeout" and not ended
-        return Verdict("right") if stuck else Verdict("missed")
-    return Verdict("wrong")
+        return Result("right") if stuck else Result("missed")
+    return Result("wrong")
 
 
 def _delay(wait: Wait, from_when: float) -> float:
@@ -76,14 +76,14 @@ def _delay(wait: Wait, from_when: float) -> float:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile of sorted values; nan of none."""
+    """Return the nearest-rank percentile of sorted values; nan without values."""
     if not values:
         return math.nan
     return values[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def most_in(times: Iterable[float], span: float) -> int:
-    """The most of these moments that any window [t, t + span) holds."""
+    """Return the most of these times in any window [t, t + span)."""
     ordered = sorted(times)
     most = first = 0
     for last, moment in enumerate(ordered):
@@ -94,7 +94,7 @@ def most_in(times: Iterable[float], span: float) -> int:
 
 
 def blindness(answered: Sequence[float], began_at: float, ended_at: float) -> float:
-    """The longest time without an answered read between these two moments."""
+    """Return the longest time without an answered read between these two times."""
     seen = [began_at, *(t for t in sorted(answered) if began_at < t < ended_at), ended_at]
     return max(later - sooner for sooner, later in pairwise(seen))
 
@@ -102,10 +102,10 @@ def blindness(answered: Sequence[float], began_at: float, ended_at: float) -> fl
 def unseen(
     own: Sequence[float], others: Sequence[float], round_trip_s: float, span: float = 60.0
 ) -> int:
-    """The most requests of others, within `span`, that a sender could not know of when it sent.
+    """Return the most requests of others, within `span`, that a sender could not know of.
 
-    An answer tells (by `ratelimit-remaining`) what the token had sent when its request arrived; it
-    is there a round trip later. Both sequences are moments of arrival, let through, in order.
+    A response reports (by `ratelimit-remaining`) what the token had sent when its request arrived;
+    it is received a round trip later. Both sequences are sorted times of accepted requests.
     """
     most = 0
     for moment in own:
@@ -116,17 +116,17 @@ def unseen(
 
 
 def wait_figures(waits: Iterable[Wait]) -> dict[str, float]:
-    """Delays (of those that ended rightly) and how many ended otherwise."""
-    verdicts = [judged(wait) for wait in waits]
-    delays = sorted(v.delay for v in verdicts if v.delay is not None)
-    count = {word: sum(v.word == word for v in verdicts) for word in ("false", "missed", "wrong")}
+    """Return delays (of those that ended rightly) and counts of the others."""
+    results = [judge(wait) for wait in waits]
+    delays = sorted(v.delay for v in results if v.delay is not None)
+    count = {kind: sum(v.kind == kind for v in results) for kind in ("false", "missed", "wrong")}
     return {
-        "waits": float(len(verdicts)),
-        "timeouts": float(sum(v.word == "right" and v.delay is None for v in verdicts)),
+        "waits": float(len(results)),
+        "timeouts": float(sum(v.kind == "right" and v.delay is None for v in results)),
         "mean": sum(delays) / len(delays) if delays else math.nan,
         "p50": percentile(delays, 0.50),
         "p95": percentile(delays, 0.95),
         "p99": percentile(delays, 0.99),
         "max": delays[-1] if delays else math.nan,
-        **{word: float(many) for word, many in count.items()},
+        **{kind: float(many) for kind, many in count.items()},
     }

@@ -1,7 +1,7 @@
-"""What our client is given in a run: the default policy, and what the run says of it.
+"""Options of our client in a run: the default policy with the run's changes.
 
-The duration model is made here and nowhere else: from 500 durations of another seed, stretched by
-the factor that the run asks for.
+Only this module makes duration models: from 500 durations of another seed, scaled by the run's
+factor.
 """
 
 import random
@@ -21,14 +21,14 @@ _LEARNED_FROM = 500
 
 @define
 class Options:
-    """What is the same for all runs."""
+    """Options common to all runs."""
 
     latency_s: float = 0.1
     target_lag: float | None = None
 
 
 def policy(run: Run, options: Options | None = None) -> PollPolicy:
-    """The default policy, with the run's model and way of confirming."""
+    """Return the default policy with the run's model and `confirm`."""
     settings: dict[str, Any] = {"confirm": run.confirm}
     if options is not None and options.target_lag is not None:
         settings["target_lag"] = options.target_lag

@@ -1,4 +1,4 @@
-"""Our client in a scenario: one run with one seed, and its figures."""
+"""Run our client in a scenario with one seed, and return its figures."""
 
 import math
 import time
@@ -27,14 +27,14 @@ __all__ = ["run_ours"]
 def run_ours(
     run: Run, seed: int, options: Options | None = None, budget: RequestBudget | None = None
 ) -> dict[str, float]:
-    """The figures of one run; each client has the default budget unless one is given."""
+    """Return the figures of one run; each client has the default budget unless one is passed."""
     options = options or Options()
     began = time.perf_counter()
     if run.scenario != "A" or budget is not None:
         _, figures = _played(run, seed, options, budget=budget)
     else:
         with NamedTemporaryFile() as tape:  # in memory it would count as the waits'
-            ids, figures = _played(run, seed, options, as_asked=partial(Recorder, tape=tape))
+            ids, figures = _played(run, seed, options, wrap_world=partial(Recorder, tape=tape))
             tape.flush()
             figures |= costs_alone(Piece(run, seed, options, ids, tape.name))
     return {**figures, "wall_s": time.perf_counter() - began}
@@ -43,7 +43,7 @@ def run_ours(
 def _played(
     run: Run, seed: int, options: Options, **more: Any
 ) -> tuple[list[str], dict[str, float]]:
-    """Who was waited for, and the figures."""
+    """Run the waits; return their ids and the figures."""
     meter = Meter()
     stage = Stage(
         build_world(run, seed),
@@ -71,15 +71,15 @@ def _played(
 
 
 def _traffic(stage: Stage) -> dict[str, float]:
-    asked = [asked for actor in stage.actors for asked in actor.transport.asked]
+    sent = [sent for actor in stage.actors for sent in actor.transport.sent]
     kinds = ("list", "get", "mutation")
-    arrivals = [a.at for a in asked] + stage.foreign_at
+    arrivals = [a.at for a in sent] + stage.foreign_at
     over = max((wait.returned_at or 0.0 for wait in stage.waits), default=0.0)
     blind = [blindness(a.transport.answered_at, 0.0, over) for a in stage.actors]
     return {
-        "requests": len(asked),
-        **{kind: float(sum(a.kind == kind for a in asked)) for kind in kinds},
-        "refused": float(sum(a.status == 429 for a in asked)),
+        "requests": len(sent),
+        **{kind: float(sum(a.kind == kind for a in sent)) for kind in kinds},
+        "refused": float(sum(a.status == 429 for a in sent)),
         "max_60s": most_in(arrivals, 60.0),
         "max_3600s": most_in(arrivals, 3600.0),
         "unseen": float(max(_unseen(stage, actor) for actor in stage.actors)),
@@ -89,9 +89,9 @@ def _traffic(stage: Stage) -> dict[str, float]:
 
 
 def _unseen(stage: Stage, actor: Actor) -> int:
-    """What this process could not know of when it sent."""
+    """Return the requests of others that this process could not know of when it sent."""
     through = {
-        id(each): [a.at for a in each.transport.asked if a.status != 429] for each in stage.actors
+        id(each): [a.at for a in each.transport.sent if a.status != 429] for each in stage.actors
     }
     own = through.pop(id(actor))
     others = sorted([*stage.foreign_at, *chain.from_iterable(through.values())])
@@ -110,14 +110,14 @@ def _costs(stage: Stage, meter: Meter, run: Run) -> dict[str, float]:
 
 
 def _regret(stage: Stage, run: Run) -> dict[str, float]:
-    """Beside the floors at equal requests."""
+    """Return the figures relative to the floors at equal requests."""
     if run.scenario != "A":
         return {}
     settles = [wait.ends_at for wait in stage.waits]
     pages = [settles[at : at + PAGE] for at in range(0, run.n, PAGE)]
-    polls = sum(len(actor.transport.asked) for actor in stage.actors) / len(pages)
+    polls = sum(len(actor.transport.sent) for actor in stage.actors) / len(pages)
     bound = keller_mean(polls)
-    lists = sum(a.kind == "list" for actor in stage.actors for a in actor.transport.asked)
+    lists = sum(a.kind == "list" for actor in stage.actors for a in actor.transport.sent)
     mean = wait_figures(stage.waits)["mean"]
     seen = clairvoyant_pages(pages, max(1, int(polls)))
     return {

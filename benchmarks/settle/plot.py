@@ -1,8 +1,8 @@
-"""Delay against requests, log-log, of all policies in one burst: the picture of the README.
+"""Plot delay against requests, log-log, of all policies in one burst, for the README.
 
-A good picture: our points lie on Keller's line or close above it, and nobody's lie below but the
-clairvoyants'. Whole curves instead of points where a policy has a knob: the even list by its
-period, ours by the hour's quota it may spend.
+A good plot: our points are on Keller's line or close above it, and only the clairvoyants' are
+below. Policies with a parameter are curves: the even list by its interval, ours by the hour's quota
+it may use.
 """
 
 from typing import Any
@@ -25,12 +25,12 @@ mpl.use("Agg")
 _PERIODS_S = (15.5, 20, 36, 60, 100, 180, 300)
 _QUOTAS = (1250, 2500, 5000)
 _MOST = 6000
-# Nothing is drawn below this: a logarithm knows no zero.
+# The lower limit of the axis: a logarithm has no zero.
 _LEAST_S = 0.05
 
 
 def draw(path: str, n: int, options: Options, seed: int = 0) -> None:
-    """Write the picture of n waits to `path` (PNG or SVG, by its ending)."""
+    """Write the plot of n waits to `path` (PNG or SVG, by its suffix)."""
     from matplotlib import pyplot as plt
 
     settles = durations(Run("A", n), seed)
@@ -43,8 +43,8 @@ def draw(path: str, n: int, options: Options, seed: int = 0) -> None:
     for axes, metric in ((left, "mean"), (right, "p99")):
         _rivals(axes, settles, metric)
     _ours(left, right, n, options, seed)
-    told = left.get_legend_handles_labels()
-    right.legend(*told, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend = left.get_legend_handles_labels()
+    right.legend(*legend, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.suptitle(f"{n:,} endpoints settling at once, one token: 250 a minute, 5,000 an hour")
     figure.tight_layout()
     figure.savefig(path, dpi=130)
@@ -54,7 +54,7 @@ def _floors(axes: Any, settles: list[float]) -> None:
     pages = [settles[at : at + PAGE] for at in range(0, len(settles), PAGE)]
     polls = np.unique(np.geomspace(4, _MOST / len(pages), 16).astype(int))
     bound = [keller_mean(many) for many in polls]
-    axes.plot(polls * len(pages), bound, "k-", lw=1, label="Keller's bound (known law)")
+    axes.plot(polls * len(pages), bound, "k-", lw=1, label="Keller's bound (known distribution)")
     seen = [max(_LEAST_S, np.mean(clairvoyant_pages(pages, int(many)))) for many in polls]
     axes.plot(polls * len(pages), seen, "k:", lw=1, label="clairvoyant, by page, no windows")
 
@@ -65,9 +65,9 @@ def _rivals(axes: Any, settles: list[float], metric: str) -> None:
         axes.plot(
             of["requests"], max(of[metric], _LEAST_S), "x" if "floor" in name else "o", label=name
         )
-    told = [figures(even_list(settles, 0, period=period)) for period in _PERIODS_S]
-    asked, late = [of["requests"] for of in told], [of[metric] for of in told]
-    axes.plot(asked, late, "-", lw=0.8, c="grey", label="even list, by its period")
+    results = [figures(even_list(settles, 0, period=period)) for period in _PERIODS_S]
+    requests, late = [of["requests"] for of in results], [of[metric] for of in results]
+    axes.plot(requests, late, "-", lw=0.8, c="grey", label="even list, by its period")
 
 
 def _ours(left: Any, right: Any, n: int, options: Options, seed: int) -> None:
@@ -79,6 +79,6 @@ def _ours(left: Any, right: Any, n: int, options: Options, seed: int) -> None:
             run_ours(Run("A", n, model), seed, options, RequestBudget(per_hour=quota))
             for quota in _QUOTAS
         ]
-        asked = [each["requests"] for each in of]
+        requests = [each["requests"] for each in of]
         for axes, metric in ((left, "mean"), (right, "p99")):
-            axes.plot(asked, [each[metric] for each in of], "s-", c=colour, label=label)
+            axes.plot(requests, [each[metric] for each in of], "s-", c=colour, label=label)

@@ -1,4 +1,4 @@
-"""Rows as a table for people and as JSON for programs."""
+"""Format rows as a table and as JSON."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ _COLUMNS = (
 
 
 def table(sections: Mapping[str, Sequence[Row]]) -> str:
-    """One line a run; `!` marks a figure that misses its target."""
+    """Return one line for each run; `!` marks a figure that misses its target."""
     names = [name for name, _ in _COLUMNS]
     lines = [["", *names]]
     for title, rows in sections.items():
@@ -38,7 +38,7 @@ def table(sections: Mapping[str, Sequence[Row]]) -> str:
 
 
 def misses(rows: Iterable[Row]) -> list[str]:
-    """What was promised and not kept, a line each."""
+    """Return a line for each missed target."""
     return [
         f"{row.scenario}: {row.metric} {row.value:.4g}, promised {row.target:.4g}"
         for row in rows
@@ -47,11 +47,11 @@ def misses(rows: Iterable[Row]) -> list[str]:
 
 
 def write_json(path: str, rows: Iterable[Row]) -> None:
-    """All rows; what could not be measured is null."""
-    told = [asdict(row) for row in rows]
-    for row in told:
+    """Write all rows; figures that could not be measured are null."""
+    values = [asdict(row) for row in rows]
+    for row in values:
         row["value"] = None if math.isnan(row["value"]) else round(row["value"], 4)
-    Path(path).write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    Path(path).write_bytes(orjson.dumps(values, option=orjson.OPT_INDENT_2))
 
 
 def _cell(row: Row | None, digits: int) -> str:

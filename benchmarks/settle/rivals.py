@@ -1,8 +1,8 @@
-"""How others wait, as policies in the same burst: the same settle times, a correct limiter each.
+"""Other ways to wait, as policies in the same burst: the same settle times, a correct limiter each.
 
-No world here: a row reads active from its settle on, which is what the emulator's world answers
-without faults (a test holds both against each other), and no latency, in the rivals' favour. Every
-request passes both exact windows, in the order in which it fell due, with no reserve and no margin.
+There is no world: a row reads active from its settle on, as in the emulator's world without faults
+(a test compares both), and without latency, in the rivals' favour. Every request passes both exact
+windows in the order of its due time, without a reserve or a margin.
 
 per-id 5 s     GET each id every 5 s (huggingface_hub, gradient)
 per-id exp     GET each id after 0.5, 1, 2, ... 10 s (Terraform)
@@ -28,20 +28,20 @@ __all__ = ["PAGE", "RIVALS", "Limiter", "Play", "figures"]
 PAGE = 200
 PER_MINUTE, PER_HOUR = 250, 5000
 _LAG_S = 5.0
-# Keeps a sum of floats from falling into the window that it is to leave.
+# Keeps a rounded sum of floats outside the window that it is to leave.
 _TICK_S = 1e-6
 
 
 @define
 class Limiter:
-    """Both windows, exact: when a request that wants to go at some moment may go."""
+    """Both windows, exact: when a request that is due at some time may be sent."""
 
     sent: list[float] = field(factory=list)
     _minute: deque[float] = field(factory=deque)
     _hour: deque[float] = field(factory=deque)
 
     def send(self, at: float) -> float:
-        """The moment at which it goes, not before the one sent last; it counts from then."""
+        """Return the time at which it is sent, not before the previous one."""
         if self.sent:
             at = max(at, self.sent[-1])
         if len(self._minute) == PER_MINUTE:
@@ -55,7 +55,7 @@ class Limiter:
 
 @frozen
 class Play:
-    """What a policy did: when it told each settle, and every request."""
+    """What a policy did: when it noticed each settle, and every request."""
 
     delays: list[float]
     sent: list[float]
@@ -82,7 +82,7 @@ def _per_id(pause: Callable[[int, random.Random], float]) -> Policy:
 
 
 def even_list(settles: Sequence[float], seed: int, *, period: float | None = None) -> Play:
-    """The simple rival that must stand beside every figure of ours."""
+    """The simple rival, compared with every figure of ours."""
     pages = _pages(settles)
     if period is None:
         period = max(_LAG_S, len(pages) * 3600.0 / PER_HOUR)
@@ -91,7 +91,7 @@ def even_list(settles: Sequence[float], seed: int, *, period: float | None = Non
 
 
 def naive_list(settles: Sequence[float], seed: int) -> Play:
-    """Everything, every 5 s, whatever is done already."""
+    """Read all pages every 5 s, whatever has settled."""
     whole = _pages(settles)
     last = max(settles)
     limiter, delays = Limiter(), []
@@ -121,7 +121,7 @@ def _sweep(pages: list[list[float]], due: list[tuple[float, int]], period: float
 
 
 def clairvoyant(settles: Sequence[float], seed: int) -> Play:
-    """One GET each at the first moment that it can succeed."""
+    """Send one GET each at the first time that it can succeed."""
     limiter = Limiter()
     return Play([limiter.send(settle) - settle for settle in sorted(settles)], limiter.sent)
 
@@ -145,7 +145,7 @@ RIVALS: dict[str, Policy] = {
 
 
 def figures(play: Play) -> dict[str, float]:
-    """The same figures as of our runs, as far as there are any."""
+    """Return the same figures as for our runs, as far as they apply."""
     delays = sorted(play.delays)
     return {
         "waits": float(len(delays)),

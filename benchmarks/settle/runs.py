@@ -1,4 +1,4 @@
-"""What is run: which scenario, how large, with which model and which policy. Values only."""
+"""The runs: scenario, size, model and policy."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ Confirm = Literal["auto", "always", "never"]
 
 @frozen
 class Run:
-    """One row of the table, before it is run with each seed."""
+    """One row of the table, run with each seed."""
 
     scenario: str
     n: int
@@ -24,7 +24,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Like `A-10000-warm` or `A-1000-warm-always`."""
+        """Return a name such as `A-10000-warm` or `A-1000-warm-always`."""
         models = {None: "cold", 1.0: "warm"}
         parts = [self.scenario, str(self.n), models.get(self.model, f"x{self.model}")]
         parts += [] if self.confirm == "auto" else [self.confirm]
@@ -53,7 +53,7 @@ _OTHERS = (
 def all_runs(
     scenarios: set[str] | None = None, sizes: set[int] | None = None, *, quick: bool = False
 ) -> list[Run]:
-    """The runs asked for. A size that no row has makes rows of that size."""
+    """Return the selected runs. A size without a row makes rows of that size."""
     runs = [run for run in (*_A, *_OTHERS) if scenarios is None or run.scenario in scenarios]
     if quick:
         runs = [run for run in runs if run.n <= QUICK_N]

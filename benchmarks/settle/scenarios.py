@@ -1,9 +1,9 @@
-"""The scenarios, each a coroutine that plays on a stage.
+"""The scenarios, each a coroutine that runs on a stage.
 
-A  n endpoints, all begun at second 0, re-attached after a restart. B  creates, 40 a minute.
-C  n updates, replicas stale by 0-20 s, 5 % done at once. C2 creates that call themselves active
-while a spec is pending. D  n deletes out of an account twice as large, so that pages drift.
-E  creates in chaos. F  two processes and a stranger on one token. G  bimodal durations.
+A  n endpoints, all begun at second 0, resumed after a restart. B  creates, 40 a minute.
+C  n updates, replicas stale by 0-20 s, 5 % done immediately. C2 creates that show active while a
+spec is pending. D  n deletes out of an account twice as large, so that rows move between pages.
+E  creates with faults. F  two processes and another client on one token. G  bimodal durations.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from benchmarks.settle.runs import Run
 from benchmarks.settle.stage import Actor, Stage, attach
 from benchmarks.settle.virtual import EPOCH
-from benchmarks.settle.worlds import STRANGE_PAUSE_S, durations, strange_read
+from benchmarks.settle.worlds import STRANGE_PAUSE_S, durations, foreign_read
 from di_async.digitalocean import DedicatedInferenceSpec
 
 __all__ = ["SCENARIOS", "Scenario"]
@@ -26,14 +26,14 @@ CHAOS_TIMEOUT_S = 5400.0
 
 
 async def burst(stage: Stage, run: Run) -> None:
-    """A and G: all of them at once."""
+    """Run A and G: all waits start together."""
     async with stage.actor() as actor:
         _attach(stage, run, [actor])
         await stage.finish()
 
 
 async def creates(stage: Stage, run: Run, *, per_minute: float, timeout: float) -> None:
-    """Creates at Poisson moments, each waited for."""
+    """Start creates at Poisson times, and wait for each."""
     async with stage.actor() as actor:
         stage.ready()
         for number, at in enumerate(_poisson(stage.chance, per_minute, run.n)):
@@ -42,7 +42,7 @@ async def creates(stage: Stage, run: Run, *, per_minute: float, timeout: float) 
 
 
 async def updates(stage: Stage, run: Run) -> None:
-    """C: every update costs its caller a GET and a PATCH, so they come 80 a minute."""
+    """Run C: every update sends a GET and a PATCH, so that 80 are started a minute."""
     ids = [stage.world.add_instance(now=EPOCH).id for _ in range(run.n)]
     async with stage.actor() as actor:
         stage.ready()
@@ -52,7 +52,7 @@ async def updates(stage: Stage, run: Run) -> None:
 
 
 async def deletes(stage: Stage, run: Run) -> None:
-    """D: every other instance of the account goes, in no order."""
+    """Run D: delete every other instance of the account, in random order."""
     ids = [stage.world.add_instance(now=EPOCH).id for _ in range(2 * run.n)][::2]
     stage.chance.shuffle(ids)
     async with stage.actor() as actor:
@@ -63,18 +63,18 @@ async def deletes(stage: Stage, run: Run) -> None:
 
 
 async def shared(stage: Stage, run: Run) -> None:
-    """F: half of the waits each, two budgets that know nothing of each other, and a stranger."""
+    """Run F: two clients with half of the waits and a budget each, and another client."""
     over = asyncio.Event()
-    stranger = asyncio.create_task(_stranger(stage, over))
+    background = asyncio.create_task(_other_client(stage, over))
     async with stage.actor() as one, stage.actor() as other:
         _attach(stage, run, [one, other])
         await stage.finish()
     over.set()
-    await stranger
+    await background
 
 
 def _attach(stage: Stage, run: Run, actors: list[Actor]) -> None:
-    """Place what another process has begun, and wait for it; turn and turn about."""
+    """Add what another process has begun, and wait for it, alternating between clients."""
     placed = [
         stage.world.add_instance(now=EPOCH, status="provisioning", settles_in=lasts)
         for lasts in durations(run, stage.seed)
@@ -105,18 +105,18 @@ async def _delete(stage: Stage, actor: Actor, id: str, at: float) -> None:
 
 
 async def _storms(stage: Stage) -> None:
-    """429s for everybody: half a minute of them that say when to come back, two that do not."""
+    """Answer 429 to all: half a minute with a `retry-after`, and two storms without one."""
     for at, window, lasts in ((700, "minute", 30), (1100, "hour", 120)):
         await asyncio.sleep(at - asyncio.get_running_loop().time())
         stage.world.fault("rate_limit", window=window, times=None, seconds=lasts)
 
 
-async def _stranger(stage: Stage, over: asyncio.Event) -> None:
-    """Somebody else's reads: 30 % of the hour's quota, evenly, by a program that never waits."""
+async def _other_client(stage: Stage, over: asyncio.Event) -> None:
+    """Send 30 % of the hour's quota evenly, as a client that does not wait."""
     loop, world = asyncio.get_running_loop(), stage.world
     while not over.is_set():
         stage.harness_cpu.start()
-        if strange_read(world, loop.time()):
+        if foreign_read(world, loop.time()):
             stage.foreign_at.append(loop.time())
         stage.harness_cpu.stop()
         await asyncio.sleep(STRANGE_PAUSE_S * stage.chance.uniform(0.5, 1.5))

@@ -1,7 +1,7 @@
-"""What a scenario plays on: a world, clients on it, and a record of every wait.
+"""The stage of a scenario: a world, its clients, and a record of every wait.
 
-Rules of this file: CPU of the world and of this harness is booked apart from the clients'. A wait's
-record is completed from the world's own truth once everything is over.
+CPU of the world and of this harness is measured apart from the clients'. A wait's record is
+completed from the world's truth after the run.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ __all__ = ["Actor", "Stage", "attach"]
 
 @define
 class Actor:
-    """One process: a client with its own budget, and what it asked."""
+    """One process: a client with its own budget, and its requests."""
 
     client: DigitalOcean
     transport: WorldTransport
@@ -47,7 +47,7 @@ class Actor:
 
 @define
 class Stage:
-    """Everything a scenario needs, and everything it leaves behind."""
+    """The state and the results of a scenario."""
 
     world: World
     seed: int
@@ -57,12 +57,12 @@ class Stage:
     unsent: int = 0
     """Writes that ended in an error, so that there was nothing to wait for."""
     budget: RequestBudget | None = None
-    as_asked: Callable[[World], Handling] = lambda world: world
+    wrap_world: Callable[[World], Handling] = lambda world: world
     """What stands between the clients and the world."""
     actors: list[Actor] = field(factory=list)
     waits: list[Wait] = field(factory=list)
     foreign_at: list[float] = field(factory=list)
-    """When somebody else's request was let through."""
+    """When requests of another client were accepted."""
     harness_cpu: Stopwatch = field(factory=Stopwatch)
     chance: random.Random = field(init=False)
     _tasks: list[asyncio.Task[None]] = field(factory=list)
@@ -72,9 +72,9 @@ class Stage:
 
     @asynccontextmanager
     async def actor(self) -> AsyncIterator[Actor]:
-        """A client that has just been started."""
+        """Yield a client that has just been started."""
         seed = self.seed * 100 + len(self.actors)
-        transport = WorldTransport(self.as_asked(self.world), Latency(seed, self.latency_s))
+        transport = WorldTransport(self.wrap_world(self.world), Latency(seed, self.latency_s))
         budget = RequestBudget() if self.budget is None else self.budget
         async with DigitalOcean(
             self.world.token, transport=transport, polling=self.polling, budget=budget
@@ -84,7 +84,7 @@ class Stage:
             yield actor
 
     async def follow(self, actor: Actor, change: Change[Any], timeout: float) -> None:
-        """Wait for a change, and note when and how that ended."""
+        """Wait for a change, and record when and how that ended."""
         self.harness_cpu.start()
         now = asyncio.get_running_loop().time
         wait = Wait(change.id, now(), write=len(self.world.truth(change.id).writes) - 1)
@@ -107,7 +107,7 @@ class Stage:
     async def write_and_follow(
         self, actor: Actor, write: Callable[[], Awaitable[Change[Any]]], timeout: float
     ) -> None:
-        """What a caller does: write, again when told to come back later, then wait."""
+        """Write, retry after a refusal that permits it, then wait, as a caller does."""
         while True:
             try:
                 change = await write()
@@ -121,15 +121,15 @@ class Stage:
                 return
 
     def ready(self) -> None:
-        """All is in place: costs count from here."""
+        """Start measuring costs: everything is set up."""
         self.on_ready()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let something go on until `finish`."""
+        """Run a coroutine until `finish`."""
         self._tasks.append(asyncio.get_running_loop().create_task(work))
 
     async def finish(self) -> None:
-        """Wait for all that was spawned. An error in it is a defect of the harness: raised."""
+        """Wait for all spawned coroutines, and raise their errors: defects of the harness."""
         while self._tasks:
             tasks, self._tasks = self._tasks, []
             await asyncio.gather(*tasks)
@@ -148,7 +148,7 @@ class Stage:
 
 
 def attach(client: DigitalOcean, id: str) -> Change[Any]:
-    """A handle on a create that another process began at second 0."""
+    """Return the change of a create that another process began at second 0."""
     expectation = Expectation(action=Action.CREATE, accepted_at=0.0, target_spec_version=1)
     token = ResumeToken(
         provider="digitalocean",

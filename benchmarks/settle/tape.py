@@ -1,10 +1,10 @@
-"""The same answers once more, from a file: what waiting costs where the world is another's process.
+"""Record a world's responses to a file and replay them, to measure the client without a world.
 
-The world of these benchmarks lives in our process, and everything that it touches makes our own
-code slower: its objects crowd ours out of the caches. So a run is taped and played again without a
-world, and the client's CPU is counted then. It must ask for the very same, or the tape is no use.
+In these benchmarks the world is in the client's process, and its objects displace the client's from
+the CPU's caches. So a run is recorded and replayed without a world, and the client's CPU is
+measured then. The client must send the same requests in the replay.
 
-Rules of this file: both stand where the world does, so what they cost is booked as the world's.
+Both classes replace the world, so that their cost is measured as the world's.
 """
 
 import pickle
@@ -17,14 +17,14 @@ from attrs import evolve, frozen
 
 from di_async.emulator import Response, World
 
-__all__ = ["Player", "Recorder", "asked_on"]
+__all__ = ["Player", "Recorder", "requests_on"]
 
 _QUICKLY = 1
 
 
 @frozen
 class Recorder:
-    """A world whose answers are put on a tape."""
+    """A world whose responses are recorded."""
 
     world: World
     tape: IO[bytes]
@@ -32,31 +32,31 @@ class Recorder:
     def handle(
         self, now: float, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Response:
-        """The world's answer."""
+        """Return the world's response."""
         answer = self.world.handle(now, method, path, headers, body)
         packed = evolve(answer, body=zlib.compress(answer.body, _QUICKLY))
         pickle.dump(((method, path), packed), self.tape)
         return answer
 
 
-def asked_on(tape: IO[bytes]) -> Iterator[tuple[str, str]]:
-    """What was asked: method, and path with query."""
+def requests_on(tape: IO[bytes]) -> Iterator[tuple[str, str]]:
+    """Yield the recorded requests: method, and path with query."""
     with suppress(EOFError):
         while True:
-            yield pickle.load(tape)[0]  # noqa: S301 - our own file
+            yield pickle.load(tape)[0]  # noqa: S301 - written by Recorder
 
 
 @frozen
 class Player:
-    """In place of a world: what it answered then, in the order in which it was asked."""
+    """Replaces a world: returns its recorded responses in order."""
 
     tape: IO[bytes]
 
     def handle(self, _now: float, method: str, path: str, *_more: object) -> Response:
-        """The next answer. RuntimeError if something else was asked for it."""
-        asked: tuple[str, str]
+        """Return the next response; raise RuntimeError if its request was another one."""
+        recorded: tuple[str, str]
         answer: Response
-        asked, answer = pickle.load(self.tape)  # noqa: S301 - our own file
-        if asked != (method, path):
-            raise RuntimeError(f"{asked} on the tape, and now {(method, path)}")
+        recorded, answer = pickle.load(self.tape)  # noqa: S301 - written by Recorder
+        if recorded != (method, path):
+            raise RuntimeError(f"{recorded} on the tape, and now {(method, path)}")
         return evolve(answer, body=zlib.decompress(answer.body))

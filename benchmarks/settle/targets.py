@@ -1,4 +1,4 @@
-"""What must be shown: the numbers of issue 3, "It must show", held against the rows of a run.
+"""The targets, and their comparison with the rows of a run.
 
 Figures are medians over the seeds, except where one bad seed is a defect: counts of wrongly ended
 waits, refusals and the busiest windows are the worst seed's.
@@ -30,13 +30,13 @@ _BY_RUN: dict[str, dict[str, float]] = {
     "A-2000-warm-always": {"p99": 25},
     "memory-10000": {"idle_bytes": 2048},
 }
-# An hour's quota that is gone is noticed by sending: nobody may stay blind for most of that hour.
+# A used-up quota is noticed only by sending: a client must not be blind for most of that hour.
 _BLIND_S = 900.0
 
 
 @frozen
 class Row:
-    """One line of `--json`. `ok` is None where nothing was promised."""
+    """One line of `--json`. `ok` is None where there is no target."""
 
     scenario: str
     metric: str
@@ -46,7 +46,7 @@ class Row:
 
 
 def combined(figures: Iterable[Figures]) -> dict[str, float]:
-    """One figure for all seeds."""
+    """Return one figure for all seeds."""
     of = list(figures)
     return {
         name: (max if name in WORST else median)(each[name] for each in of if name in each)
@@ -55,12 +55,12 @@ def combined(figures: Iterable[Figures]) -> dict[str, float]:
 
 
 def checked(run: Run, figures: Figures) -> list[Row]:
-    """The figures of one of our runs, each with what was promised of it."""
+    """Return the figures of one of our runs with their targets."""
     return with_targets(run.name, figures, targets(run, figures))
 
 
 def with_targets(name: str, figures: Figures, wanted: Figures) -> list[Row]:
-    """Rows that are ok where the value is not above its target."""
+    """Return rows that are ok if the value is at most its target."""
     return [
         Row(name, metric, value, wanted.get(metric), _kept(value, wanted.get(metric)))
         for metric, value in figures.items()
@@ -68,7 +68,7 @@ def with_targets(name: str, figures: Figures, wanted: Figures) -> list[Row]:
 
 
 def targets(run: Run, figures: Figures) -> dict[str, float]:
-    """The most that each figure of a run may be."""
+    """Return the maximum of each figure of a run."""
     wanted: dict[str, float] = {"crashed": 0, "false": 0, "missed": 0, "wrong": 0, "max_60s": 250}
     wanted["max_3600s"] = 5000
     if run.scenario in {"A", "B", "C", "C2", "D"}:
@@ -84,7 +84,7 @@ def targets(run: Run, figures: Figures) -> dict[str, float]:
 
 
 def by_name(name: str) -> dict[str, float]:
-    """What was promised of something that is no run."""
+    """Return the targets of a row that is not a run."""
     return _BY_RUN.get(name, {})
 
 

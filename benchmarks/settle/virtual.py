@@ -1,7 +1,7 @@
-"""Virtual time: an asyncio loop that jumps to its next timer, and a wall clock that goes along.
+"""Virtual time: an asyncio loop that jumps to its next timer, with a matching wall clock.
 
-Rules of this file: nothing of ours is known here. No sockets: whoever waits for one waits for ever,
-which is told as an error instead of hanging. Hours pass in the time that the callbacks take.
+This module is independent of di_async. Sockets are not supported: a wait for one raises an error
+instead of hanging. Hours pass in the time that the callbacks take.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ __all__ = ["EPOCH", "VirtualLoop", "run_virtual"]
 
 T = TypeVar("T")
 
-# Wall-clock time of virtual second 0 (2027-01-15): fixed, so that runs repeat to the last stamp.
+# Wall-clock time of virtual second 0 (2027-01-15), fixed so that runs repeat exactly.
 EPOCH = 1_800_000_000.0
-# Loop turns without a step of time after which something surely spins.
+# Iterations of the loop at one time after which a task surely spins.
 _SPINNING = 2_000_000
-# asyncio never waits for longer at a time.
+# asyncio's longest single wait.
 _LONGEST_STEP_S = 86_400.0
 
 
 class _Jump(selectors.SelectSelector):
-    """Waits for nothing: hands the time it should have waited to the loop."""
+    """A selector that does not wait and reports the time it should have waited to the loop."""
 
     def __init__(self, pass_time: Callable[[float | None], None]) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class _Jump(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose `time()` starts at 0 and moves only when nothing is ready."""
+    """An event loop whose `time()` starts at 0 and advances only when no callback is ready."""
 
     _scheduled: list[asyncio.TimerHandle]
 
@@ -46,7 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(_Jump(self._pass_time))
 
     def time(self) -> float:
-        """Virtual seconds since the loop was made."""
+        """Return virtual seconds since the loop was made."""
         return self._moment
 
     def _pass_time(self, timeout: float | None) -> None:
@@ -55,17 +55,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if timeout <= 0:
             self._still += 1
             if self._still > _SPINNING:
-                self._still = 0  # the tasks may yet be cancelled
+                self._still = 0  # tasks can still be cancelled
                 raise RuntimeError(f"time stands still at {self._moment}: something spins")
             return
         self._still = 0
-        # The timer's own moment, not a sum that may fall short of it by a rounding.
+        # The timer's exact time, since a sum may be smaller by a rounding error.
         due = self._scheduled[0].when() if timeout < _LONGEST_STEP_S else 0.0
         self._moment = max(self._moment + timeout, due)
 
 
 def run_virtual(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """What `main` returns, run to its end in virtual time; `time.time()` tells virtual time too."""
+    """Run `main` in virtual time and return its result; `time.time()` is virtual too."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner, _virtual_wall(runner.get_loop()):
         return runner.run(main())
 

@@ -1,9 +1,8 @@
-"""The emulator's world as a client's transport, and the book of what was asked and answered.
+"""The emulator's world as a client's transport, with a log of requests and responses.
 
-Rules of this file: what the world costs is booked apart from what the client costs, and each
-answer is remembered with the moment at which the world handled it, so that a success can be held
-against the truth of that moment. One-way latency is drawn anew for each way, so that requests sent
-60 s apart may arrive closer together than that.
+CPU of the world is measured apart from the client's. Each response is stored with the time at which
+the world handled it, so that a success can be compared with the truth at that time. One-way latency
+is random for each direction, so that requests sent 60 s apart may arrive closer together.
 """
 
 import asyncio
@@ -21,32 +20,32 @@ from di_async import TransportError
 from di_async.core.http import Request, Response
 from di_async.emulator import Response as Answer
 
-__all__ = ["Asked", "Handling", "Latency", "Stopwatch", "WorldTransport"]
+__all__ = ["Handling", "Latency", "SentRequest", "Stopwatch", "WorldTransport"]
 
 _PATH = "/v2/dedicated-inferences"
-# A wait returns in the moment in which its proof is delivered; few answers are that recent.
+# A wait returns when its proof is delivered, so that few recent responses are enough.
 _RECENT = 48
 
 
 @define
 class Stopwatch:
-    """CPU seconds of this thread, spent between `start` and `stop`."""
+    """CPU seconds of this thread between `start` and `stop`."""
 
     seconds: float = 0.0
     _since: float = 0.0
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start counting."""
         self._since = time.thread_time()
 
     def stop(self) -> None:
-        """Count until here."""
+        """Stop counting."""
         self.seconds += time.thread_time() - self._since
 
 
 @frozen
-class Asked:
-    """One request as the world saw it: loop seconds of its arrival."""
+class SentRequest:
+    """One request as the world saw it, with the loop time of its arrival."""
 
     at: float
     kind: str
@@ -60,14 +59,14 @@ class _Delivery:
     body: bytes
 
     def shows(self, id: str) -> bool:
-        """It is a read of this instance: of itself, or of a page that holds it."""
+        """Return whether this is a read of the instance: its GET, or a page that holds it."""
         if self.path == _PATH:
             return id.encode() in self.body
         return self.path == f"{_PATH}/{id}"
 
 
 class Latency:
-    """One way after the other, each drawn anew."""
+    """Random latency of each direction."""
 
     def __init__(self, seed: int = 0, mean_s: float = 0.1) -> None:
         self._random = random.Random(f"{seed}/latency")
@@ -75,36 +74,36 @@ class Latency:
         """Of a round trip."""
 
     def draw(self) -> float:
-        """Seconds that the next way takes."""
+        """Return the seconds of the next direction."""
         return self.mean_s * self._random.uniform(0.25, 0.75)
 
 
 class Handling(Protocol):
-    """A world, or what answers in its place."""
+    """A world, or a replacement for it."""
 
     def handle(
         self, now: float, method: str, path: str, headers: Mapping[str, str], body: bytes, /
     ) -> Answer:
-        """The answer to a request that arrives at this time."""
+        """Return the response to a request that arrives at this time."""
         ...
 
 
 @define
 class WorldTransport:
-    """One process's way to the world. Time is the running (virtual) loop's."""
+    """One process's connection to the world, in the running (virtual) loop's time."""
 
     world: Handling
     latency: Latency = field(factory=Latency)
-    asked: list[Asked] = field(factory=list)
+    sent: list[SentRequest] = field(factory=list)
     answered_at: list[float] = field(factory=list)
     world_cpu: Stopwatch = field(factory=Stopwatch)
     _recent: deque[_Delivery] = field(factory=lambda: deque(maxlen=_RECENT))
 
     async def open(self) -> None:
-        """Nothing to open."""
+        """Do nothing: there are no connections."""
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there are no connections."""
 
     async def send(
         self,
@@ -112,16 +111,16 @@ class WorldTransport:
         headers: Mapping[str, str],
         again: Callable[[], Awaitable[None]],
     ) -> Response:
-        """The world's answer, a way there and a way back later."""
+        """Return the world's response after the latency of both directions."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self.latency.draw())
         self.world_cpu.start()
         path = f"{request.path}?{urlencode(request.params)}" if request.params else request.path
         sent = {"host": "api.digitalocean.com", **{k.lower(): v for k, v in headers.items()}}
         at = EPOCH + loop.time()
-        now = at - EPOCH  # as the world rounds it, so that it compares exactly with its truth
+        now = at - EPOCH  # rounded as in the world, to compare exactly
         answer = self.world.handle(at, request.method, path, sent, request.body or b"")
-        self.asked.append(Asked(now, _kind(request), answer.status))
+        self.sent.append(SentRequest(now, _kind(request), answer.status))
         self.world_cpu.stop()
         await asyncio.sleep(answer.delay_s + self.latency.draw())
         if answer.drop or answer.cut:
@@ -130,13 +129,13 @@ class WorldTransport:
         if request.method == "GET" and answer.status in {200, 404}:
             self._recent.append(_Delivery(now, request.path, answer.body))
             self.answered_at.append(loop.time())
-        told = {name.lower(): value for name, value in answer.headers.items()}
-        response = Response(answer.status, told, answer.body)
+        headers_lower = {name.lower(): value for name, value in answer.headers.items()}
+        response = Response(answer.status, headers_lower, answer.body)
         self.world_cpu.stop()
         return response
 
     def proof_of(self, id: str) -> float | None:
-        """When the world handled the newest delivered read of this instance.
+        """Return when the world handled the newest delivered read of this instance.
 
         None: long ago, or never.
         """

@@ -1,4 +1,4 @@
-"""The worlds of the scenarios: durations and faults, drawn from the run's seed.
+"""The worlds of the scenarios: durations and faults from the run's seed.
 
 Creates are log-normal, median 12.65 minutes, sigma 0.2785 (5 % within 8, 95 % within 20 minutes).
 """
@@ -19,21 +19,21 @@ __all__ = [
     "STRANGE_PAUSE_S",
     "build_world",
     "durations",
-    "strange_read",
+    "foreign_read",
 ]
 
 BASE = "/v2/dedicated-inferences"
 MEDIAN_S = 12.65 * 60
 SIGMA = 0.2785
 CREATES = LogNormal(MEDIAN_S, SIGMA)
-# Between two requests of a stranger who sends 30 % of the hour's quota.
+# Interval of another client that sends 30 % of the hour's quota.
 STRANGE_PAUSE_S = 3600.0 / (0.3 * 5000)
 _STEPS = 20
 
 
 @frozen
 class _Mixture:
-    """One law with some probability, else another."""
+    """One distribution with some probability, else another."""
 
     share: float
     first: Fixed | LogNormal
@@ -43,20 +43,20 @@ class _Mixture:
         return (self.first if rng.random() < self.share else self.second).draw(rng)
 
 
-# G: the image is on the host already, or it must be fetched.
+# G: the image is on the host already, or must be fetched.
 _CACHED_OR_NOT = _Mixture(0.5, LogNormal(180, 0.2), LogNormal(960, 0.2))
 _UPDATES = _Mixture(0.05, Fixed(0.5), LogNormal(360))
 
 
 def durations(run: Run, seed: int) -> list[float]:
-    """How long each of the run's creates takes, in seconds."""
-    law = _CACHED_OR_NOT if run.scenario == "G" else CREATES
+    """Return how long each of the run's creates takes, in seconds."""
+    distribution = _CACHED_OR_NOT if run.scenario == "G" else CREATES
     chance = random.Random(f"{seed}/durations")
-    return [law.draw(chance) for _ in range(run.n)]
+    return [distribution.draw(chance) for _ in range(run.n)]
 
 
 def build_world(run: Run, seed: int) -> World:
-    """A world of this scenario at second 0, its faults armed."""
+    """Return the world of this scenario at second 0 with its faults."""
     early = 120.0 if run.scenario == "C2" else 0.0
     world = World(
         run.dialect,
@@ -65,7 +65,7 @@ def build_world(run: Run, seed: int) -> World:
     )
     if run.scenario == "F":
         for number in range(round(3600.0 / STRANGE_PAUSE_S), 0, -1):
-            strange_read(world, -number * STRANGE_PAUSE_S)
+            foreign_read(world, -number * STRANGE_PAUSE_S)
     world.truth("", EPOCH)  # sets its clock
     if run.scenario == "C":
         _spread(world, "stale", f"PATCH {BASE}/{{id}}", 20.0)
@@ -74,8 +74,8 @@ def build_world(run: Run, seed: int) -> World:
     return world
 
 
-def strange_read(world: World, at: float) -> bool:
-    """Somebody else's request on the same token; whether it was let through."""
+def foreign_read(world: World, at: float) -> bool:
+    """Send a request of another client on the same token; return whether it was accepted."""
     headers = {"authorization": f"Bearer {world.token}", "host": "api.digitalocean.com"}
     return world.handle(EPOCH + at, "GET", f"{BASE}/sizes", headers).status != 429
 
@@ -91,7 +91,7 @@ def _chaos(world: World, seed: int) -> None:
 
 
 def _spread(world: World, kind: str, on: str, longest_s: float) -> None:
-    """Strikes every such write, for 0 to `longest_s` seconds, evenly drawn."""
+    """Delay every such write by 0 to `longest_s` seconds, uniformly."""
     for step in range(_STEPS):
         seconds = longest_s * (step + 0.5) / _STEPS
         chance = 1.0 / (_STEPS - step)

@@ -1,4 +1,4 @@
-"""The benchmarks' own arithmetic, and the words that the README takes from it."""
+"""Tests of the benchmarks' arithmetic, and of the README's figures from it."""
 
 import asyncio
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from benchmarks import __main__ as everything
 from benchmarks import decode, overhead, startup
 from benchmarks.readme import HEAD, LINES, readme_table
-from benchmarks.rounds import Limit, Row, ratio, rounds_of, table, told
+from benchmarks.rounds import Limit, Row, median_rows, ratio, rounds_of, table
 from benchmarks.server import GCORE_NAME, PAGE, Fleet, gcore_deployment
 from benchmarks.settle.report import write_json
 
@@ -27,24 +27,24 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     ],
 )
 def test_limits(limit: Limit, value: float, ok: bool | None) -> None:
-    """At most, at least, or nothing promised."""
+    """A limit is a maximum, a minimum or absent."""
     assert limit.row("s", "m", value).ok is ok
 
 
 def test_ratios_are_taken_within_rounds() -> None:
-    """A round that went slowly for all changes nothing, and one odd round neither."""
+    """Ratios are taken within rounds: one slow round changes nothing."""
     times = {"a": [2.0, 20.0, 2.0], "b": [1.0, 10.0, 8.0]}
     assert ratio(times, "a", "b") == 2.0
 
 
 def test_medians_and_spreads() -> None:
-    """The middle half of the rounds, as a share of the median."""
-    rows = {row.metric: row.value for row in told("s", {"a": [1.0, 2.0, 3.0]})}
+    """A spread is the interquartile range relative to the median."""
+    rows = {row.metric: row.value for row in median_rows("s", {"a": [1.0, 2.0, 3.0]})}
     assert rows == {"a_us": 2.0, "a_us_spread": 1.0}
 
 
 async def test_rounds_are_interleaved_and_the_first_does_not_count() -> None:
-    """Each way once a round; so many rounds are kept."""
+    """Each way runs once a round, and the first round is not counted."""
     order: list[str] = []
 
     async def work(name: str) -> None:
@@ -55,8 +55,8 @@ async def test_rounds_are_interleaved_and_the_first_does_not_count() -> None:
     assert {name: len(of) for name, of in times.items()} == {"a": 2, "b": 2}
 
 
-def test_table_tells_what_was_missed() -> None:
-    """Spreads stand beside what they are of, and a miss is a word."""
+def test_table_marks_missed_limits() -> None:
+    """The table shows spreads beside figures, and marks missed limits."""
     rows = [Row("s", "a_us", 2.0), Row("s", "a_us_spread", 0.5), Limit(most=1).row("s", "x", 1.5)]
     lines = table(rows).splitlines()
     assert "25%" in lines[1]
@@ -65,17 +65,17 @@ def test_table_tells_what_was_missed() -> None:
 
 
 def test_all_decoders_find_the_same_instances() -> None:
-    """Ours equals the constructors called by hand; the others find the same ids."""
+    """All decoders find the same instances, and ours equals the constructors."""
     decode.check(Fleet(PAGE).page(), Fleet(PAGE, dialect="observed").page())
 
 
-def test_gcore_s_answer_is_of_its_own_shape() -> None:
-    """The rival's typed method has something to read."""
+def test_response_of_gcore_has_its_own_shape() -> None:
+    """Gcore's response has the shape that the rival's typed method reads."""
     assert orjson.loads(gcore_deployment())["name"] == GCORE_NAME
 
 
-def test_overhead_holds_targets_against_ratios() -> None:
-    """Ours over raw, and the others over ours; without a promise on uvloop."""
+def test_overhead_compares_ratios_with_targets() -> None:
+    """Overhead compares ours with raw, and others with ours; uvloop has no target."""
     times = {name: [cost] * 3 for name, cost in {"raw": 1.0, "ours": 1.5, "pydo": 6.0}.items()}
     rows = {row.metric: (row.value, row.ok) for row in overhead.rows_of("get", times)}
     assert rows["ours_x_raw"] == (1.5, False)
@@ -83,8 +83,8 @@ def test_overhead_holds_targets_against_ratios() -> None:
     assert all(row.ok is None for row in overhead.rows_of("get-uvloop", times))
 
 
-def test_memory_is_what_a_client_adds_to_a_bare_interpreter() -> None:
-    """CPU and peak of each way; the first round is for Python's caches."""
+def test_memory_is_above_a_bare_interpreter() -> None:
+    """Memory is that above a bare interpreter; the first round compiles the modules."""
 
     def once(code: str) -> tuple[float, float]:
         return (10.0, 1024.0) if not code else (20.0, 3072.0)
@@ -94,8 +94,8 @@ def test_memory_is_what_a_client_adds_to_a_bare_interpreter() -> None:
     assert (cpu["ours"], memory["ours"]) == ([20.0, 20.0], [2.0, 2.0])
 
 
-def test_rows_survive_being_kept(tmp_path: Path) -> None:
-    """`--json` and `--from` are each other's inverse."""
+def test_rows_are_written_and_read(tmp_path: Path) -> None:
+    """`--from` reads the rows that `--json` wrote."""
     kept, again = tmp_path / "rows.json", tmp_path / "again.json"
     write_json(str(kept), [Row("s", "m", 1.5, 1.0, False)])
     assert everything.main(["--from", str(kept), "--json", str(again)]) == 1
@@ -103,7 +103,7 @@ def test_rows_survive_being_kept(tmp_path: Path) -> None:
 
 
 def test_readme_holds_the_table_that_is_printed() -> None:
-    """Its head and its rows' names, in order; the numbers are those of some day."""
+    """The README's table has the head and the row names that are printed."""
     printed = readme_table([]).splitlines()
     begins = README.splitlines().index(f"| {' | '.join(HEAD)} |")
     shown = README.splitlines()[begins : begins + len(printed)]
@@ -112,7 +112,7 @@ def test_readme_holds_the_table_that_is_printed() -> None:
 
 
 def test_every_figure_of_the_readme_is_measured() -> None:
-    """No line of the table names a metric that no benchmark tells."""
+    """Every metric in the README's table is measured by a benchmark."""
     times = {name: [1.0] * 3 for name in ("raw", "ours", "pydo", "gcore", "gradient", "httpx")}
     rows = [row for name in ("get", "get-50") for row in overhead.rows_of(name, times)]
     rows += startup.rows_of(*startup.measure(1, lambda code: (1.0, 2.0 if code else 1.0)))
@@ -123,14 +123,14 @@ def test_every_figure_of_the_readme_is_measured() -> None:
             assert {(line.scenario, metric) for metric in wanted} <= known
 
 
-def test_unknown_benchmark_is_refused() -> None:
-    """A typing error does not measure nothing."""
+def test_unknown_benchmark_is_rejected() -> None:
+    """An unknown benchmark is an error."""
     with pytest.raises(SystemExit):
         everything.main(["--only", "decoed"])
 
 
 def test_loops_are_both_measured() -> None:
-    """That of asyncio and that of uvloop."""
+    """The loops of asyncio and uvloop are measured."""
     for make in overhead.LOOPS.values():
         loop = make()
         assert isinstance(loop, asyncio.AbstractEventLoop)

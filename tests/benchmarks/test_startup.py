@@ -1,4 +1,4 @@
-"""The startup benchmark: what it measures in a fresh interpreter, and its bounds."""
+"""Tests of the startup benchmark: what it measures in a fresh interpreter, and its bounds."""
 
 import subprocess
 
@@ -8,14 +8,14 @@ from benchmarks import startup
 
 
 def test_output_of_the_measured_code_is_ignored() -> None:
-    """The figures are read from the last line; an exit with code 0 is a success."""
+    """Output of the measured code is ignored, and exit code 0 is a success."""
     cpu_ms, peak_kb = startup.run("print('some text'); raise SystemExit(0)", {})
     assert cpu_ms >= 0
     assert peak_kb > 1000
 
 
-def test_failure_of_the_measured_code_is_an_error() -> None:
-    """A command that fails at once must not count as a fast one."""
+def test_failure_of_the_measured_code() -> None:
+    """A command that fails raises an error instead of counting as fast."""
     with pytest.raises(subprocess.CalledProcessError):
         startup.run("raise SystemExit(2)", {})
 

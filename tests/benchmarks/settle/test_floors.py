@@ -1,4 +1,4 @@
-"""The floors are floors: closed forms against plain counting."""
+"""Tests of the lower bounds: closed forms compared with counting."""
 
 import itertools
 import math
@@ -10,8 +10,8 @@ from benchmarks.settle.floors import clairvoyant_pages, keller_mean
 from benchmarks.settle.worlds import MEDIAN_S, SIGMA
 
 
-def test_kellers_closed_form_is_the_integral() -> None:
-    """(integral of sqrt f)^2 / (2 K) for the log-normal law, integrated by hand."""
+def test_kellers_bound_is_the_integral() -> None:
+    """Keller's bound equals (integral of sqrt f)^2 / (2 K), integrated numerically."""
     step, mu = 0.1, math.log(MEDIAN_S)
 
     def density(t: float) -> float:
@@ -23,12 +23,12 @@ def test_kellers_closed_form_is_the_integral() -> None:
 
 
 def test_twice_the_polls_halve_the_bound() -> None:
-    """It falls with one over the number of polls."""
+    """The bound is inversely proportional to the number of polls."""
     assert keller_mean(160) == pytest.approx(keller_mean(80) / 2)
 
 
-def test_clairvoyant_pages_are_the_best_there_are() -> None:
-    """As good as trying every choice of poll moments."""
+def test_clairvoyant_pages_are_optimal() -> None:
+    """Clairvoyant pages equal the best of all choices of poll times."""
     chance = random.Random(1)
     for polls in (1, 2, 3, 5):
         settles = sorted(chance.uniform(0, 100) for _ in range(7))
@@ -39,7 +39,7 @@ def test_clairvoyant_pages_are_the_best_there_are() -> None:
         assert sum(clairvoyant_pages([settles], polls)) == pytest.approx(min(tried))
 
 
-def test_a_poll_for_each_settle_is_no_delay() -> None:
-    """With as many polls as settles nothing waits; with one all wait for the last."""
+def test_one_poll_per_settle_has_no_delay() -> None:
+    """As many polls as settles have no delay; with one, all wait for the last."""
     assert clairvoyant_pages([[1.0, 2.0, 3.0]], 3) == [0, 0, 0]
     assert sorted(clairvoyant_pages([[1.0, 2.0, 3.0]], 1)) == [0, 1, 2]

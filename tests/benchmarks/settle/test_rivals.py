@@ -1,4 +1,4 @@
-"""Rivals do what `rivals` says of them, within both windows, and agree with the world."""
+"""Tests of the rivals: as described in `rivals`, within both windows, matching the world."""
 
 import math
 
@@ -15,39 +15,39 @@ TEN_THOUSAND = durations(Run("A", 10_000), 0)
 
 @pytest.mark.parametrize("name", RIVALS)
 @pytest.mark.parametrize("n", [50, 10_000])
-def test_all_settles_are_told_within_the_windows(name: str, n: int) -> None:
-    """Every settle once, none early, never a 429."""
-    told = RIVALS[name](TEN_THOUSAND[:n], 0)
-    of = figures(told)
-    assert len(told.delays) == n
-    assert min(told.delays) >= 0
+def test_all_settles_are_noticed_within_the_windows(name: str, n: int) -> None:
+    """Every settle is noticed once, none early, without a 429."""
+    play = RIVALS[name](TEN_THOUSAND[:n], 0)
+    of = figures(play)
+    assert len(play.delays) == n
+    assert min(play.delays) >= 0
     assert of["max_60s"] <= 250
     assert of["max_3600s"] <= 5000
 
 
-def test_the_even_list_at_ten_thousand() -> None:
-    """The simple rival: p99 near 36 s for some 2,300 requests."""
+def test_even_list_at_ten_thousand() -> None:
+    """The even list at ten thousand has a p99 near 36 s with some 2,300 requests."""
     of = figures(even_list(TEN_THOUSAND, 0))
     assert 34 <= of["p99"] <= 36.1
     assert 2250 <= of["requests"] <= 2450
 
 
 def test_per_id_polling_at_ten_thousand() -> None:
-    """Two hours: p99 7,130 s, p50 3,600 s."""
+    """Per-id polling takes two hours: p99 7,130 s, p50 3,600 s."""
     of = figures(RIVALS["per-id 5 s"](TEN_THOUSAND, 0))
     assert of["p50"] == pytest.approx(3600, rel=0.05)
     assert of["p99"] == pytest.approx(7130, rel=0.02)
 
 
 def test_unplanned_sweeps_go_blind() -> None:
-    """The naive list burns the hour's quota in 20 minutes: p99 2,411 s."""
+    """The naive list uses up the hour's quota in 20 minutes: p99 2,411 s."""
     assert figures(RIVALS["naive list 5 s"](TEN_THOUSAND, 0))["p99"] == pytest.approx(
         2411, rel=0.02
     )
 
 
-def test_one_omniscient_get_each() -> None:
-    """Immediate for 50, useless for 10,000: p50 of the last 5,000 lies an hour away."""
+def test_one_clairvoyant_get_each() -> None:
+    """One GET each is immediate for 50; for 10,000 the p50 of the last 5,000 is an hour."""
     few, many = (
         figures(RIVALS["floor: clairvoyant GETs"](TEN_THOUSAND[:n], 0)) for n in (50, 10_000)
     )
@@ -55,8 +55,8 @@ def test_one_omniscient_get_each() -> None:
     assert many["p99"] == pytest.approx(3875, rel=0.02)
 
 
-def test_the_limiter_uses_the_windows_up() -> None:
-    """250 at once, then each as the one 250 before it leaves the minute."""
+def test_limiter_uses_the_windows_up() -> None:
+    """The limiter permits 250 immediately, then each as an earlier one leaves the minute."""
     limiter = Limiter()
     sent = [limiter.send(0.0) for _ in range(501)]
     assert sent[249] == 0
@@ -64,8 +64,8 @@ def test_the_limiter_uses_the_windows_up() -> None:
     assert sent[500] == pytest.approx(120, abs=1e-5)
 
 
-def test_the_world_shows_what_rivals_assume() -> None:
-    """At each of an even list's requests the world's page has as many active rows as settled."""
+def test_world_shows_what_rivals_assume() -> None:
+    """A page of the world has as many active rows as settles, at each request of an even list."""
     run = Run("A", PAGE)
     world, settles = build_world(run, 0), durations(run, 0)
     for lasts in settles:
@@ -78,7 +78,7 @@ def test_the_world_shows_what_rivals_assume() -> None:
 
 
 def test_durations_are_those_of_the_scenario() -> None:
-    """Five per cent of creates within 8 minutes, 95 % within 20."""
+    """Five per cent of creates take less than 8 minutes, and 95 % less than 20."""
     logs = sorted(math.log(lasts) for lasts in TEN_THOUSAND)
     assert math.exp(logs[500]) == pytest.approx(480, rel=0.03)
     assert math.exp(logs[9500]) == pytest.approx(1200, rel=0.03)

@@ -1,4 +1,4 @@
-"""What stage and transport record is what happened: delays, proofs, and whose CPU it was."""
+"""Tests of what stage and transport record: delays, proofs, and whose CPU it was."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from benchmarks.settle.metrics import judged
+from benchmarks.settle.metrics import judge
 from benchmarks.settle.ours import run_ours
 from benchmarks.settle.runs import Run
 from benchmarks.settle.stage import Actor, Stage
@@ -21,8 +21,8 @@ SETTLES_S = 100.0
 Wait = Callable[[Actor, str], Coroutine[Any, Any, None]]
 
 
-class Puppet:
-    """Stands for a change whose wait does as a test tells it."""
+class ScriptedChange:
+    """A change whose wait behaves as a test defines it."""
 
     def __init__(self, actor: Actor, id: str, wait: Wait) -> None:
         self.id, self._actor, self._wait = id, actor, wait
@@ -32,7 +32,7 @@ class Puppet:
 
 
 async def read(actor: Actor, path: str, **params: str) -> None:
-    """One request as a client would send it."""
+    """Send one request as a client would."""
     token = {"Authorization": f"Bearer {cast('World', actor.transport.world).token}"}
     await actor.transport.send(
         Request("GET", path, tuple(params.items())), token, cast("Any", None)
@@ -40,14 +40,14 @@ async def read(actor: Actor, path: str, **params: str) -> None:
 
 
 def followed(wait: Wait) -> Any:
-    """The record of a single wait for an instance that settles at second 100."""
+    """Return the record of a single wait for an instance that settles at second 100."""
     run = Run("A", 1)
     stage = Stage(build_world(run, 0), 0, PollPolicy())
 
     async def play() -> None:
         id = stage.world.add_instance(now=EPOCH, status="provisioning", settles_in=SETTLES_S).id
         async with stage.actor() as actor:
-            change = cast("Change[Any]", Puppet(actor, id, wait))
+            change = cast("Change[Any]", ScriptedChange(actor, id, wait))
             await stage.follow(actor, change, 3600)
 
     run_virtual(play)
@@ -55,8 +55,8 @@ def followed(wait: Wait) -> Any:
     return stage.waits[0]
 
 
-def test_a_policy_that_dawdles_ten_seconds_measures_ten() -> None:
-    """The harness adds the round trip and nothing else."""
+def test_delay_of_ten_seconds() -> None:
+    """A wait that is ten seconds late measures ten seconds and a round trip."""
 
     async def wait(actor: Actor, id: str) -> None:
         await asyncio.sleep(SETTLES_S)
@@ -68,8 +68,8 @@ def test_a_policy_that_dawdles_ten_seconds_measures_ten() -> None:
     assert 10.05 <= record.returned_at - record.ends_at <= 10.15
 
 
-def test_a_page_that_holds_the_instance_is_a_look_at_it() -> None:
-    """Its moment is when the world handled it, not when the answer came: too early is false."""
+def test_page_is_a_read_of_its_instances() -> None:
+    """A read of a page counts when the world handled it: too early is a false success."""
 
     async def wait(actor: Actor, id: str) -> None:
         await asyncio.sleep(SETTLES_S - 0.06)
@@ -77,11 +77,11 @@ def test_a_page_that_holds_the_instance_is_a_look_at_it() -> None:
 
     record = followed(wait)
     assert record.proof_at < record.ends_at == SETTLES_S <= record.returned_at
-    assert judged(record).word == "false"
+    assert judge(record).kind == "false"
 
 
-def test_looking_at_another_is_no_proof() -> None:
-    """A read of something else says nothing about this one."""
+def test_read_of_another_instance_is_no_proof() -> None:
+    """A read of another instance proves nothing."""
 
     async def wait(actor: Actor, id: str) -> None:
         await asyncio.sleep(200)
@@ -92,7 +92,7 @@ def test_looking_at_another_is_no_proof() -> None:
 
 @pytest.mark.slow
 def test_equal_seeds_give_equal_figures() -> None:
-    """All but the costs repeat to the last digit."""
+    """Runs with equal seeds have equal figures, except costs."""
     costs = {"cpu_s", "json_s", "send_s", "world_s", "rss_kb", "wall_s"}
     one, other = (run_ours(Run("A", 20), 3) for _ in range(2))
     assert {k: v for k, v in one.items() if k not in costs} == {
@@ -101,15 +101,15 @@ def test_equal_seeds_give_equal_figures() -> None:
     assert one["false"] == one["missed"] == one["wrong"] == one["refused"] == 0
 
 
-def test_the_worlds_cpu_is_not_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A world that burns 2 ms a request leaves the client's figure alone."""
+def test_cpu_of_the_world_is_not_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 ms of the world's CPU for each request do not change the client's figure."""
     honest = World.handle
 
-    def slow(self: World, *given: Any) -> Any:
+    def slow(self: World, *args: Any) -> Any:
         until = time.thread_time() + 0.002
         while time.thread_time() < until:
             pass
-        return honest(self, *given)
+        return honest(self, *args)
 
     monkeypatch.setattr(World, "handle", slow)
     figures = run_ours(Run("A", 5), 0)

@@ -1,4 +1,4 @@
-"""The virtual loop keeps time exactly, and fails where a real one would hang."""
+"""Tests of the virtual loop: exact time, and errors where a real loop would hang."""
 
 import asyncio
 import random
@@ -10,8 +10,8 @@ from benchmarks.settle import virtual
 from benchmarks.settle.virtual import EPOCH, run_virtual
 
 
-def test_an_hour_passes_at_once() -> None:
-    """A sleep takes its virtual seconds and hardly any real ones."""
+def test_hour_passes_immediately() -> None:
+    """An hour of virtual time takes hardly any real time."""
 
     async def main() -> float:
         await asyncio.sleep(3600)
@@ -22,8 +22,8 @@ def test_an_hour_passes_at_once() -> None:
     assert time.perf_counter() - began < 60
 
 
-def test_every_timer_fires_at_its_very_moment() -> None:
-    """Ten thousand timers: each at its own time, to the last bit, in order."""
+def test_timers_fire_exactly() -> None:
+    """Ten thousand timers fire in order, each exactly at its time."""
     chance = random.Random(0)
     due = [chance.uniform(0, 7200) for _ in range(10_000)]
     fired: list[float] = []
@@ -39,7 +39,7 @@ def test_every_timer_fires_at_its_very_moment() -> None:
 
 
 def test_more_than_a_day() -> None:
-    """A sleep longer than asyncio's longest step ends when it should."""
+    """A sleep longer than asyncio's longest wait ends at its time."""
 
     async def main() -> float:
         await asyncio.sleep(200_000)
@@ -48,8 +48,8 @@ def test_more_than_a_day() -> None:
     assert run_virtual(main) == 200_000.0
 
 
-def test_the_wall_clock_goes_along() -> None:
-    """`time.time()` starts at the epoch and moves with the loop, for the run alone."""
+def test_wall_clock_follows_the_loop() -> None:
+    """`time.time()` starts at the epoch and follows the loop, for the run only."""
 
     async def main() -> tuple[float, float]:
         first = time.time()
@@ -60,8 +60,8 @@ def test_the_wall_clock_goes_along() -> None:
     assert time.time() != EPOCH + 60
 
 
-def test_waiting_for_nothing_is_an_error() -> None:
-    """A wait that nothing can end is told, not sat out."""
+def test_wait_that_cannot_end_is_an_error() -> None:
+    """A wait that cannot end raises an error instead of hanging."""
 
     async def main() -> None:
         await asyncio.Event().wait()
@@ -71,11 +71,11 @@ def test_waiting_for_nothing_is_an_error() -> None:
 
 
 def test_spinning_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that never lets time pass is told."""
+    """A task that never lets time pass raises an error."""
     monkeypatch.setattr(virtual, "_SPINNING", 1000)
 
     async def main() -> None:
-        while True:  # noqa: ASYNC110 - it is the very mistake
+        while True:  # noqa: ASYNC110 - the mistake under test
             await asyncio.sleep(0)
 
     with pytest.raises(RuntimeError, match="time stands still"):
