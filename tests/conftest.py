@@ -1,4 +1,4 @@
-"""What every test needs, whichever runs first."""
+"""Options and settings of the whole test suite."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is, and nothing about the code.
+# The time that an example takes shows how busy the machine is, and nothing about the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 

@@ -1,4 +1,4 @@
-"""One transport for all tests without sockets, in the running loop's time."""
+"""The transports of all tests without sockets, in the running loop's time."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ Again = Callable[[], Awaitable[None]]
 
 @frozen
 class Delayed:
-    """An answer that takes this much longer than the network's latency."""
+    """A response that takes this much longer than the network's latency."""
 
     after_s: float
     answer: Response | BaseException
@@ -61,18 +61,18 @@ Intercept = Callable[[Request, Answer], Answer]
 
 
 class FakeNetwork:
-    """A transport whose answers come from a script.
+    """A transport whose responses come from a script.
 
     Args:
         script: a function of the request; or steps, one for each request; or a mapping from
             `METHOD path` or `METHOD` to a step or a list of steps, the last of which repeats.
-        latency_s: how long every answer takes.
+        latency_s: how long every response takes.
 
     Attributes:
-        intercept: replaces an answer, after the script has carried the request out.
+        intercept: replaces a response, after the script has carried the request out.
         left: the steps, one for each request, that are still to come.
         sent: every request with its time, oldest first.
-        most_in_flight: how many requests were under way at the same time.
+        most_in_flight: the most requests in flight at the same time.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class FakeNetwork:
         """Do nothing: there are no connections."""
 
     async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
-        """Return the script's answer after the network's latency."""
+        """Return the script's response after the network's latency."""
         self.sent.append(Sent(asyncio.get_running_loop().time(), request))
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
@@ -157,7 +157,7 @@ class EmulatorNetwork(FakeNetwork):
         self._anchor = 0.0
 
     def now(self) -> float:
-        """Return the world's time: wall time at opening, then the loop's pace."""
+        """Return the world's time: wall-clock time at opening, then the loop's pace."""
         return self._anchor + asyncio.get_running_loop().time()
 
     async def open(self) -> None:
@@ -200,7 +200,7 @@ def _resolve(step: Step, request: Request) -> Answer:
 
 
 def losing_first(method: str, error: BaseException) -> Intercept:
-    """Lose the answer to the first request of a method, which is carried out all the same."""
+    """Lose the response to the first request of a method, which is carried out all the same."""
     lost = False
 
     def intercept(request: Request, answer: Answer) -> Answer:
@@ -214,12 +214,12 @@ def losing_first(method: str, error: BaseException) -> Intercept:
 
 
 def answer(status: int = 200, body: Any = None, **headers: str) -> Response:
-    """Return a JSON answer; `_` in header names stands for `-`."""
+    """Return a JSON response; `_` in header names stands for `-`."""
     return plain(status, "" if body is None else orjson.dumps(body).decode(), **headers)
 
 
 def plain(status: int, text: str, **headers: str) -> Response:
-    """Return an answer that is not JSON."""
+    """Return a response that is not JSON."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, named, text.encode())
 

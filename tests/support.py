@@ -6,16 +6,16 @@ __all__ = ["AskedTime"]
 
 
 class AskedTime:
-    """A clock for an emulator: it moves by `step` seconds whenever it is read, thus asked.
+    """A clock for an emulator that advances by `step` seconds with every read.
 
-    The world goes on with what is asked of it, however fast or slow the machine is.
+    The world advances with its requests, however fast or slow the machine is.
     """
 
     def __init__(self, step: float) -> None:
-        self.now = time.time()  # signatures expire by the real time
+        self.now = time.time()  # signatures expire by real time
         self.step = step
 
     def read(self) -> float:
-        """The moment it shows; the next one is later."""
+        """Return the time, and advance it for the next read."""
         self.now += self.step
         return self.now

@@ -1,4 +1,4 @@
-"""The layers of docs/architecture.md, read from the source, and what each must not use."""
+"""Tests of the layers of docs/architecture.md: imports, and what each layer must not use."""
 
 import ast
 import os
@@ -14,7 +14,7 @@ PACKAGE = ROOT / "di_async"
 FILES = sorted(PACKAGE.rglob("*.py"))
 PROVIDERS = {"digitalocean", "gcore", "exoscale"}
 
-# Who may import whom. The emulator imports nothing of ours, so that it cannot share our mistakes.
+# What each package may import. The emulator imports no other, so that it shares no mistakes.
 ALLOWED = {
     "core": {"core"},
     "engine": {"core", "engine"},
@@ -34,7 +34,7 @@ AIOHTTP = {
 }
 AIOHTTP_ROOMS = {
     "emulator": "its server half",
-    "cli": "the demo asks the data plane, which is no part of the API",
+    "cli": "the demo calls the data plane, which is not part of the API",
 }
 
 
@@ -42,30 +42,30 @@ AIOHTTP_ROOMS = {
 EMULATOR_SERVER = {"emulator", "http_server", "pytest_plugin"}
 
 
-def room(path: Path) -> str:
-    """The folder below the package; nothing for the door itself."""
+def package_of(path: Path) -> str:
+    """Return the package below `di_async` of a file; empty for the top level."""
     parts = path.relative_to(PACKAGE).parts
     return parts[0] if len(parts) > 1 else ""
 
 
 def name(path: Path) -> str:
-    """The file, as this test speaks of it."""
+    """Return the name of a file in test ids."""
     return path.relative_to(PACKAGE).as_posix()
 
 
 def module(path: Path) -> str:
-    """Its dotted name."""
+    """Return the dotted name of a file."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def tree(path: Path) -> ast.Module:
-    """Its syntax."""
+    """Return the syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports(path: Path, *, at_run_time: bool = False) -> Iterator[str]:
-    """Dotted names that a file imports, wherever in it; all absolute, as ruff's TID sees to."""
+    """Yield the dotted names that a file imports anywhere; all absolute, as ruff's TID enforces."""
     skipped: set[ast.AST] = set()
     for node in ast.walk(tree(path)):
         if at_run_time and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
@@ -80,32 +80,32 @@ def imports(path: Path, *, at_run_time: bool = False) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def ours(path: Path) -> set[str]:
-    """Rooms of ours that a file imports from."""
-    rooms = {m.split(".")[1] if m.count(".") else "" for m in imports(path) if is_ours(m)}
-    known = {room(file) for file in FILES}
+def own_imports(path: Path) -> set[str]:
+    """Return the packages of di_async that a file imports from."""
+    rooms = {m.split(".")[1] if m.count(".") else "" for m in imports(path) if is_own(m)}
+    known = {package_of(file) for file in FILES}
     return {r if r in known else "" for r in rooms}
 
 
-def is_ours(dotted: str) -> bool:
-    """It is a module or a name of this package."""
+def is_own(dotted: str) -> bool:
+    """Return whether this is a module or a name of di_async."""
     return dotted.split(".")[0] == "di_async"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_rooms_import_only_what_they_may(path: Path) -> None:
-    """Core <- engine <- providers (never each other) <- fleet <- cli, airflow."""
-    assert ours(path) <= ALLOWED[room(path)]
+def test_packages_import_only_what_they_may(path: Path) -> None:
+    """Packages import only those below them: core, engine, providers, fleet, cli."""
+    assert own_imports(path) <= ALLOWED[package_of(path)]
 
 
-def test_every_room_has_its_rule() -> None:
-    """A new folder must say whom it may import."""
-    assert {room(path) for path in FILES} <= set(ALLOWED)
+def test_every_package_has_a_rule() -> None:
+    """Every package has a rule."""
+    assert {package_of(path) for path in FILES} <= set(ALLOWED)
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if room(p) == "core"], ids=name)
-def test_core_knows_no_clock_no_loop_and_no_network(path: Path) -> None:
-    """Values in, decisions out."""
+@pytest.mark.parametrize("path", [p for p in FILES if package_of(p) == "core"], ids=name)
+def test_core_uses_no_clock_loop_or_network(path: Path) -> None:
+    """Core uses no clock, no event loop and no network."""
     roots = {dotted.split(".")[0] for dotted in imports(path)}
     forbidden = {
         *("asyncio", "anyio", "time", "aiohttp", "socket", "threading", "random", "os"),
@@ -115,27 +115,27 @@ def test_core_knows_no_clock_no_loop_and_no_network(path: Path) -> None:
     assert not any(
         isinstance(node, ast.AsyncFunctionDef | ast.Await)
         for node in ast.walk(tree(path))
-        # The protocols of the async half are declared there.
+        # The protocols of the async part are declared there.
         if name(path) not in {"core/protocols.py", "core/waiting/resource_adapter.py"}
     )
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_aiohttp_is_known_to_few(path: Path) -> None:
-    """The client is driven from one file; each other one that sees aiohttp has a reason."""
+def test_which_files_import_aiohttp(path: Path) -> None:
+    """Only the transport and the listed files import aiohttp."""
     if "aiohttp" in {dotted.split(".")[0] for dotted in imports(path)}:
-        assert name(path) in AIOHTTP or room(path) in AIOHTTP_ROOMS
+        assert name(path) in AIOHTTP or package_of(path) in AIOHTTP_ROOMS
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_only_the_transport_makes_client_sessions(path: Path) -> None:
-    """Outside it (and the demo's chat) nobody opens connections."""
+    """Only the transport (and the demo's chat) makes client sessions."""
     calls = {"ClientSession"} & {
         node.func.attr
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
-    assert not calls or name(path) == "engine/transport.py" or room(path) == "cli"
+    assert not calls or name(path) == "engine/transport.py" or package_of(path) == "cli"
 
 
 def _graph() -> dict[str, set[str]]:
@@ -151,8 +151,8 @@ def _graph() -> dict[str, set[str]]:
     return graph
 
 
-def _loop(graph: dict[str, set[str]]) -> list[str]:
-    """A loop of imports, if there is one."""
+def _cycle(graph: dict[str, set[str]]) -> list[str]:
+    """Return a cycle of imports, if there is one."""
     done: set[str] = set()
 
     def visit(node: str, trail: list[str]) -> list[str]:
@@ -169,22 +169,22 @@ def _loop(graph: dict[str, set[str]]) -> list[str]:
     return next((found for node in sorted(graph) if (found := visit(node, []))), [])
 
 
-def test_modules_import_each_other_in_no_loop() -> None:
-    """At run time; a loop means that a value belongs in core."""
-    assert _loop(_graph()) == []
+def test_no_import_cycles() -> None:
+    """Modules have no import cycle at run time; a cycle means that a value belongs in core."""
+    assert _cycle(_graph()) == []
 
 
-def test_loop_finder_finds_loops() -> None:
-    """The test above can fail."""
-    assert _loop({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+def test_cycle_search_finds_cycles() -> None:
+    """The search for cycles finds one."""
+    assert _cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert len(_graph()["di_async.engine.waiting.poller"]) > 5
 
 
 _ALONE = """
 import importlib, os, sys
-import aiohttp.web, anyio, attrs, cattrs, orjson  # theirs: each child has them already
+import aiohttp.web, anyio, attrs, cattrs, orjson  # loaded once for all children
 import pytest, rich.live, trustme, typer, yaml
-import di_async  # comes first whatever is imported of it
+import di_async  # imported before any of its modules
 for name in sys.argv[1:]:
     child = os.fork()
     if child == 0:
@@ -202,16 +202,16 @@ for name in sys.argv[1:]:
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_each_module_is_importable_alone(tmp_path: Path) -> None:
-    """In a process that has imported nothing of ours; of what only programs import, each folder."""
+    """Each module can be imported alone; modules of programs, with their package."""
     programs = {"cli", "emulator"}
     names = [
         module(p)
         for p in FILES
-        if p.name == "__init__.py" or (p.name != "__main__.py" and room(p) not in programs)
+        if p.name == "__init__.py" or (p.name != "__main__.py" and package_of(p) not in programs)
     ]
     env = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
-    env["PYTHONPYCACHEPREFIX"] = str(tmp_path)  # compiled once, not by each child
-    done = subprocess.run(  # noqa: S603 - our own interpreter, our own modules
+    env["PYTHONPYCACHEPREFIX"] = str(tmp_path)  # compiled once for all children
+    done = subprocess.run(  # noqa: S603 - this interpreter, this package
         [sys.executable, "-W", "error", "-c", _ALONE, *names],
         capture_output=True,
         text=True,
@@ -226,9 +226,9 @@ CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_wall_clocks_are_read_in_one_place(path: Path) -> None:
-    """Time is the loop's; engine/clock.py anchors it (emulator and CLI are apart)."""
-    if name(path) == "engine/clock.py" or room(path) in {"cli", "emulator"}:
+def test_wall_clock_is_read_in_one_place(path: Path) -> None:
+    """Only engine/clock.py reads wall-clock time, apart from emulator and CLI."""
+    if name(path) == "engine/clock.py" or package_of(path) in {"cli", "emulator"}:
         return
     assert not {"time", "time.time", "time.monotonic"} & set(imports(path))
     read = {
@@ -241,54 +241,56 @@ def test_wall_clocks_are_read_in_one_place(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in FILES if room(p) == "emulator" and p.stem not in EMULATOR_SERVER],
+    [p for p in FILES if package_of(p) == "emulator" and p.stem not in EMULATOR_SERVER],
     ids=name,
 )
-def test_emulator_s_world_is_pure(path: Path) -> None:
-    """Time is an argument; there is no event loop, socket or thread."""
+def test_world_of_the_emulator_is_pure(path: Path) -> None:
+    """The emulator's world takes time as an argument and uses no event loop, socket or thread."""
     roots = {dotted.split(".")[0] for dotted in imports(path)}
     assert not roots & {"time", "asyncio", "anyio", "aiohttp", "socket", "threading"}
 
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in FILES if room(p) == "emulator" and p.parent.name in {"cloud", *PROVIDERS}],
+    [p for p in FILES if package_of(p) == "emulator" and p.parent.name in {"cloud", *PROVIDERS}],
     ids=name,
 )
 def test_emulated_vendors_share_only_the_cloud_folder(path: Path) -> None:
-    """`cloud` imports no vendor, and no vendor another; `world` combines them."""
-    parts = [dotted.split(".") for dotted in imports(path) if is_ours(dotted)]
+    """`cloud` imports no provider, and no provider another; `world` combines them."""
+    parts = [dotted.split(".") for dotted in imports(path) if is_own(dotted)]
     assert {found[2] for found in parts} <= {"cloud", path.parent.name}
 
 
-def _code_words(path: Path) -> set[str]:
-    """Names and text constants in code; docstrings and comments, which may link to pages, not."""
+def _code_names(path: Path) -> set[str]:
+    """Return names and text constants in code, without docstrings and comments."""
     parsed = tree(path)
     docs = {
         id(node.value)
         for node in ast.walk(parsed)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    words: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(parsed):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            words.add(node.value.lower())
-        words |= {str(getattr(node, f)).lower() for f in ("id", "attr", "arg") if hasattr(node, f)}
+            names.add(node.value.lower())
+        names |= {str(getattr(node, f)).lower() for f in ("id", "attr", "arg") if hasattr(node, f)}
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            words.add(node.name.lower())
-    return words
+            names.add(node.name.lower())
+    return names
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if room(p) in {"core", "engine"}], ids=name)
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if package_of(p) in {"core", "engine"}], ids=name
+)
 def test_core_and_engine_name_no_provider(path: Path) -> None:
-    """What a provider does differently is told to them as data."""
-    words = _code_words(path)
-    assert not [w for w in words for p in PROVIDERS if p in w]
+    """Core and engine name no provider."""
+    names = _code_names(path)
+    assert not [w for w in names for p in PROVIDERS if p in w]
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if room(p) != "cli"], ids=name)
+@pytest.mark.parametrize("path", [p for p in FILES if package_of(p) != "cli"], ids=name)
 def test_nothing_is_printed(path: Path) -> None:
-    """A library logs; only the commands have an audience."""
+    """Only commands print; the library logs."""
     called = {
         node.func.id
         for node in ast.walk(tree(path))
@@ -298,12 +300,12 @@ def test_nothing_is_printed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_every_module_says_what_it_is_for(path: Path) -> None:
-    """In the first line."""
+def test_every_module_has_a_docstring(path: Path) -> None:
+    """Every module has a docstring with a first line."""
     assert ast.get_docstring(tree(path))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_nothing_is_warned_about_by_the_warnings_module(path: Path) -> None:
-    """Unknown words are logged: a user who turns warnings into errors must not lose a wait."""
+def test_warnings_module_is_not_used(path: Path) -> None:
+    """No module uses `warnings`: users who turn warnings into errors must not lose a wait."""
     assert "warnings" not in {dotted.split(".")[0] for dotted in imports(path)}

@@ -1,4 +1,4 @@
-"""The README and `docs/`: links lead somewhere, and Python code compiles."""
+"""Tests of the README and `docs/`: links lead to a target, and Python code compiles."""
 
 import re
 import textwrap
@@ -62,7 +62,7 @@ def test_python_blocks_compile(page: Path) -> None:
             compile(textwrap.dedent(code), page.name, "exec")
 
 
-def test_the_checks_find_what_is_there() -> None:
+def test_patterns_find_links_blocks_and_paths() -> None:
     """The patterns above match links, blocks and paths."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(FENCE.findall(readme)) > 5

@@ -1,4 +1,4 @@
-"""Every field has one module that writes it, as the code itself shows (docs/architecture.md)."""
+"""Tests that every field has one module that writes it (docs/architecture.md)."""
 
 import ast
 from collections import defaultdict
@@ -113,12 +113,12 @@ def trees() -> dict[str, ast.Module]:
 
 
 def test_no_field_is_written_from_two_modules() -> None:
-    """A field is assigned in the module of its class alone."""
+    """A field is assigned only in the module of its class."""
     assert foreign_writes(trees()) == set()
 
 
 def test_no_setter_is_called_from_two_modules() -> None:
-    """A method that only assigns would hide a second writer."""
+    """No method that only stores its arguments is called by several modules."""
     assert shared_setters(trees()) == set()
 
 

@@ -1,4 +1,4 @@
-"""The door and what stands behind it: names, docstrings, signatures, defaults."""
+"""Tests of the public API: names, docstrings, signatures and defaults."""
 
 import inspect
 import json
@@ -50,31 +50,33 @@ NEEDED = inspect.Parameter.empty
 BOTH = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
-def test_door_is_what_is_promised() -> None:
-    """Nothing is missing, nothing is added, and the list is sorted."""
+def test_all_has_the_promised_names() -> None:
+    """`__all__` has the promised names, sorted."""
     assert sorted(PROMISED) == sorted(di_async.__all__)
     assert di_async.__all__ == sorted(di_async.__all__)
 
 
-def test_door_holds_nothing_else() -> None:
-    """Apart from its rooms no public name lies about."""
-    public = {n for n, v in vars(di_async).items() if not n.startswith("_") and not _is_room(v)}
+def test_no_other_public_names() -> None:
+    """The package has no other public name, except its subpackages."""
+    public = {
+        n for n, v in vars(di_async).items() if not n.startswith("_") and not _is_subpackage(v)
+    }
     assert public == set(di_async.__all__)
 
 
-def _is_room(value: object) -> bool:
+def _is_subpackage(value: object) -> bool:
     return inspect.ismodule(value)
 
 
-def test_star_import_gives_the_door() -> None:
-    """`from di_async import *` works."""
+def test_star_import() -> None:
+    """`from di_async import *` imports all of `__all__`."""
     names: dict[str, Any] = {}
     exec("from di_async import *", names)  # noqa: S102 - a star is not allowed in a function
     assert set(di_async.__all__) <= set(names)
 
 
 def members(kind: type) -> Iterator[tuple[str, Any]]:
-    """Its own public methods and properties."""
+    """Yield the class's own public methods and properties."""
     for base in kind.__mro__:
         if base.__module__.startswith("di_async"):
             for name, value in vars(base).items():
@@ -84,7 +86,7 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.parametrize("kind", [*CLASSES, DedicatedInferences], ids=lambda c: c.__name__)
 def test_every_public_name_has_a_docstring(kind: type) -> None:
-    """So has each public method and property behind it."""
+    """Every public class, method and property has a docstring."""
     assert (kind.__doc__ or "").strip()
     silent = [name for name, value in members(kind) if not inspect.getdoc(value)]
     assert silent == []
@@ -92,18 +94,20 @@ def test_every_public_name_has_a_docstring(kind: type) -> None:
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda c: c.__name__)
 def test_every_public_callable_is_typed(kind: type) -> None:
-    """Arguments and results, so that a type checker sees what a reader does."""
+    """Every argument and result of a public callable has a type."""
     for name, value in members(kind):
         function = inspect.unwrap(getattr(value, "fget", value))
         if not inspect.isfunction(function):
             continue
-        told = inspect.signature(function)
-        bare = [p for n, p in told.parameters.items() if n != "self" and p.annotation is NEEDED]
-        assert (bare, told.return_annotation is NEEDED) == ([], False), name
+        signature = inspect.signature(function)
+        bare = [
+            p for n, p in signature.parameters.items() if n != "self" and p.annotation is NEEDED
+        ]
+        assert (bare, signature.return_annotation is NEEDED) == ([], False), name
 
 
 def shape(function: Any) -> dict[str, tuple[bool, Any]]:
-    """Each argument: keyword only?, and its default."""
+    """Return for each argument whether it is keyword-only, and its default."""
     arguments = inspect.signature(function).parameters.items()
     return {
         name: (p.kind is inspect.Parameter.KEYWORD_ONLY, p.default)
@@ -112,8 +116,8 @@ def shape(function: Any) -> dict[str, tuple[bool, Any]]:
     }
 
 
-def test_client_takes_what_is_promised() -> None:
-    """Every argument but the token by keyword, with the promised defaults."""
+def test_arguments_of_the_client() -> None:
+    """All arguments of the client but the token are keyword-only, with the promised defaults."""
     promised = {
         "token": (False, None),
         "base_url": (True, "https://api.digitalocean.com"),
@@ -176,40 +180,40 @@ METHODS: dict[str, tuple[str, dict[str, tuple[bool, Any]]]] = {
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_method_takes_and_gives_what_is_promised(name: str) -> None:
-    """Its arguments, and whether it is a coroutine, an async iterator or plain."""
+def test_arguments_and_results_of_methods(name: str) -> None:
+    """Each method has its promised arguments and kind: coroutine, async iterator or plain."""
     kind, arguments = METHODS[name]
     method = getattr(DedicatedInferences, name)
     assert arguments.items() <= shape(method).items()
     assert inspect.iscoroutinefunction(method) is (kind == "c")
     if kind == "i":
-        gives = inspect.signature(method).return_annotation
-        assert hasattr(getattr(gives, "__origin__", gives), "__anext__")
+        returns = inspect.signature(method).return_annotation
+        assert hasattr(getattr(returns, "__origin__", returns), "__anext__")
 
 
-def test_no_method_is_left_untold() -> None:
-    """What is public on `dedicated_inferences` is promised above."""
+def test_every_method_is_checked() -> None:
+    """Every public method of `dedicated_inferences` is checked above."""
     public = {n for n in dir(DedicatedInferences) if not n.startswith("_")}
     assert public == {*METHODS, "capabilities"}
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "watch"])
-def test_what_is_optional_is_told_by_keyword(name: str) -> None:
-    """A later argument can then be added anywhere."""
+def test_optional_arguments_are_keyword_only(name: str) -> None:
+    """Optional arguments are keyword-only, so that others can be added anywhere."""
     loose = [n for n, (by_key, d) in shape(getattr(DedicatedInferences, name)).items()
              if d is not NEEDED and not by_key]  # fmt: skip
     assert loose == []
 
 
-def test_request_takes_what_is_promised() -> None:
-    """`do.request(method, path, *, params=None, json=None)`, a coroutine."""
+def test_arguments_of_request() -> None:
+    """`request(method, path, *, params=None, json=None)` is a coroutine."""
     promised = {"method": ASKED, "path": ASKED, "params": (True, None), "json": (True, None)}
     assert shape(DigitalOcean.request) == promised
     assert inspect.iscoroutinefunction(DigitalOcean.request)
 
 
-def test_fleet_functions_take_what_is_promised() -> None:
-    """What is optional is told by keyword."""
+def test_arguments_of_fleet_functions() -> None:
+    """The fleet functions have the promised arguments, optional ones keyword-only."""
     assert shape(di_async.wait_all) == {
         "changes": ASKED,
         "timeout": (True, DEFAULT),
@@ -221,18 +225,18 @@ def test_fleet_functions_take_what_is_promised() -> None:
     assert all(inspect.getdoc(function) for function in FUNCTIONS)
 
 
-def test_change_has_what_is_promised() -> None:
-    """And no `done()`: nothing polls unless somebody awaits."""
+def test_members_of_a_change() -> None:
+    """A change has the promised members, and no `done()`: polling needs a wait."""
     promised = {"id", "initial", "latest", "outcome", "action", "history", "resume_token"}
     promised |= {"wait", "events"}
-    promised |= {"requests", "elapsed"}  # what a live display shows; beyond the page, and kept
+    promised |= {"requests", "elapsed"}  # for live displays; not in the docs' list
     public = {n for n in vars(Change) if not n.startswith("_")}
     assert public == promised
     assert shape(Change.wait) == shape(Change.events) == {"timeout": (True, DEFAULT)}
 
 
 def test_policies_have_their_promised_defaults() -> None:
-    """In their order, so that they may be given by position as documented."""
+    """The policies have the promised defaults in the documented order."""
     assert RetryPolicy() == RetryPolicy(attempts=4, initial_delay=0.5, max_delay=30.0)
     assert PollPolicy() == PollPolicy(target_lag=5.0, max_interval=60.0, confirm="auto")
     assert shape(RequestBudget) == {
@@ -244,15 +248,15 @@ def test_policies_have_their_promised_defaults() -> None:
 
 @pytest.mark.parametrize("policy", [RetryPolicy(), PollPolicy()])
 def test_policies_are_values(policy: Any) -> None:
-    """Frozen: one object may serve many clients."""
+    """Policies are frozen: one may be used by many clients."""
     with pytest.raises(AttributeError):
         policy.attempts = 1
 
 
-def test_importing_us_is_light() -> None:
-    """No test tool, no command's library, no certificate maker comes along."""
+def test_import_is_light() -> None:
+    """Importing di_async loads no test tool, CLI library or certificate maker."""
     code = "import json, sys, di_async; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(  # noqa: S603 - our own interpreter
+    done = subprocess.run(  # noqa: S603 - this interpreter
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     roots = {name.split(".")[0] for name in json.loads(done.stdout)}
@@ -261,14 +265,14 @@ def test_importing_us_is_light() -> None:
 
 
 def test_package_is_marked_as_typed() -> None:
-    """Type checkers of users read our annotations."""
+    """The package has a `py.typed` marker."""
     from importlib.resources import files
 
     assert (files("di_async") / "py.typed").is_file()
 
 
-def test_door_opens_without_the_network() -> None:
-    """Who needs the errors alone does not load aiohttp, and `dir` knows all names before."""
+def test_errors_are_imported_without_aiohttp() -> None:
+    """Importing an error does not load aiohttp, and `dir` lists all names before."""
     code = """
 import sys, di_async
 assert set(di_async.__all__) <= set(dir(di_async))
@@ -279,7 +283,7 @@ print([name for name in ("aiohttp", "cattrs", "anyio") if name in sys.modules])
     assert done.stdout.strip() == "[]"
 
 
-def test_door_knows_no_other_name() -> None:
-    """A typing error is told as Python tells it."""
+def test_unknown_name() -> None:
+    """An unknown name raises `AttributeError`."""
     with pytest.raises(AttributeError, match="has no attribute 'DigitalOceans'"):
         di_async.DigitalOceans  # type: ignore[attr-defined] # noqa: B018

@@ -1,4 +1,4 @@
-"""The README's code does what it says: its blocks run against the emulator, its tree is true."""
+"""Tests of the README's code: its blocks run against the emulator, and its error tree is true."""
 
 import ast
 import json
@@ -32,8 +32,8 @@ COMMANDS = [
 
 
 @pytest.fixture
-def aimed_at_the_emulator(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What a reader's environment would be, with the emulator for the vendor."""
+def emulator_environment(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Set a reader's environment, with the emulator as the provider."""
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", di_emulator.token)
     monkeypatch.setenv("DI_ASYNC_BASE_URL", di_emulator.url)
     monkeypatch.setenv("GCORE_API_KEY", di_emulator.gcore_api_key)
@@ -52,8 +52,8 @@ def aimed_at_the_emulator(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def answered(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
-    """Collect the values in the emulator's answers, by provider."""
+def response_values(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """Return a set for the values in the emulator's responses, by provider."""
     values: dict[str, set[str]] = defaultdict(set)
     handle = type(di_emulator.world).handle
 
@@ -81,7 +81,7 @@ def _scalars(value: Any) -> set[str]:
 
 
 def run(script: str) -> None:
-    """Run a script in a thread, and so a loop, of its own."""
+    """Run a script in another thread, with its own event loop."""
     code = compile(script, "README.md", "exec")
     with ThreadPoolExecutor(1) as fresh:
         fresh.submit(exec, code, {"__name__": "__main__"}).result()
@@ -101,21 +101,23 @@ def words(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=range(len(SCRIPTS)))
-def test_a_script_in_the_readme(
-    script: str, aimed_at_the_emulator: Any, answered: dict[str, set[str]], capsys: Any
+def test_script_in_the_readme(
+    script: str, emulator_environment: Any, response_values: dict[str, set[str]], capsys: Any
 ) -> None:
-    """It prints values that only the API's answers hold, for each provider that it uses."""
+    """A script prints values that only the API's responses hold, for each provider it uses."""
     run(script)
     found = words(capsys.readouterr().out) - literals(script)
-    assert answered
-    for provider, values in answered.items():
-        of_others = set().union(*(answered[other] for other in answered if other != provider))
+    assert response_values
+    for provider, values in response_values.items():
+        of_others = set().union(
+            *(response_values[other] for other in response_values if other != provider)
+        )
         assert found & (values - of_others), provider
 
 
 @pytest.mark.parametrize("text", TESTS, ids=range(len(TESTS)))
-def test_a_test_in_the_readme(text: str, tmp_path: Path) -> None:
-    """Pasted into a project's own tests, it passes."""
+def test_test_in_the_readme(text: str, tmp_path: Path) -> None:
+    """A test from the README passes in another project."""
     (tmp_path / "test_mine.py").write_text(text)
     argv = [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", str(tmp_path)]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
@@ -124,8 +126,8 @@ def test_a_test_in_the_readme(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60)
-def test_the_commands_in_the_readme(aimed_at_the_emulator: Any) -> None:
-    """One after the other, as a reader would type them, they all exit 0."""
+def test_commands_in_the_readme(emulator_environment: Any) -> None:
+    """The commands exit with 0 in the README's order."""
     assert COMMANDS
     for line in COMMANDS:
         argv = [sys.executable, "-m", "di_async", *shlex.split(line)[1:]]
@@ -133,14 +135,14 @@ def test_the_commands_in_the_readme(aimed_at_the_emulator: Any) -> None:
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
-def test_the_error_tree() -> None:
-    """The README draws the very tree that core/errors.py draws."""
+def test_error_tree() -> None:
+    """The README has the error tree of core/errors.py."""
     drawn = re.findall(r"\b[A-Z]\w*Error\b", README.split("## Errors")[1].split("```")[1])
     at_the_head = re.findall(r"\b[A-Z]\w*Error\b", (errors.__doc__ or "").split("Rules")[0])
     assert drawn == at_the_head
 
 
-def test_the_two_commands_are_what_ci_runs() -> None:
-    """`.ci/run` takes the set-up commands out of this page, so both must be on it."""
+def test_readme_has_the_commands_of_ci() -> None:
+    """The README has both setup commands: `.ci/run` reads them from it."""
     found = re.findall(r"^python3 -m venv \.venv && .*$", README, flags=re.MULTILINE)
     assert [("di-async demo" in found[0]), ("pytest" in found[1])] == [True, True]

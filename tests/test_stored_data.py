@@ -1,4 +1,4 @@
-"""Resume tokens and duration files of earlier versions are read completely and written the same."""
+"""Tests that resume tokens and duration files of earlier versions are read and written the same."""
 
 import base64
 import json
@@ -48,7 +48,7 @@ def recent(name: str) -> str:
 
 
 def expectation(name: str) -> Expectation:
-    """Return the case in a stored token."""
+    """Return the expectation in a stored token."""
     return unpack_expectation(ResumeToken.decode(TOKENS[name]), accepted_at=5.0)
 
 
@@ -69,25 +69,25 @@ async def any_client(name: str) -> AsyncIterator[Any]:
         yield getattr(client, api)
 
 
-# --- nothing is dropped ----------------------------------------------------------------------
+# --- round trips -----------------------------------------------------------------------------
 
 
 @every_token
 def test_token_is_written_as_it_was_read(name: str) -> None:
-    """Reading a token and writing it again keeps every key and value."""
+    """A token that is read and written again keeps every key and value."""
     assert content(ResumeToken.decode(TOKENS[name]).encode()) == content(TOKENS[name])
 
 
 @every_token
 def test_baseline_is_written_as_it_was_read(name: str) -> None:
-    """Reading the case in a token and writing it again keeps every key and value."""
+    """A baseline that is read and written again keeps every key and value."""
     packed = orjson.loads(orjson.dumps(pack_expectation(expectation(name))))
     assert packed == content(TOKENS[name])["baseline"]
 
 
 @every_token
-def test_goal_is_written_as_it_was_read(name: str) -> None:
-    """Reading what a Gcore write sent and writing it again keeps every key and value."""
+def test_desired_state_is_written_as_it_was_read(name: str) -> None:
+    """What a Gcore write sent keeps every key and value when read and written again."""
     text = expectation(name).sent
     if name.startswith("gcore") and text is not None:
         assert read_desired_state(text).encode() == text
@@ -95,7 +95,7 @@ def test_goal_is_written_as_it_was_read(name: str) -> None:
 
 @every_token
 async def test_client_resumes_token(name: str) -> None:
-    """The change that a client resumes has the token's own content."""
+    """A resumed change has the token's content."""
     async with any_client(name) as api:
         again = content(api.resume(TOKENS[name]).resume_token)
     stored = content(TOKENS[name])
@@ -103,11 +103,11 @@ async def test_client_resumes_token(name: str) -> None:
     assert again == stored
 
 
-# --- every value arrives ---------------------------------------------------------------------
+# --- values ----------------------------------------------------------------------------------
 
 
 def test_digitalocean_update() -> None:
-    """All marks of the instance before the update, and what the update makes, are read."""
+    """The version of the instance before the update, and the expected one, are read."""
     assert expectation("digitalocean update observed") == Expectation(
         action=Action.UPDATE,
         accepted_at=5.0,
@@ -128,7 +128,7 @@ def test_digitalocean_update() -> None:
 
 
 def test_exoscale_update() -> None:
-    """What was sent, and that it differed from what was there, are read."""
+    """What was sent, and whether it differed from the state before, are read."""
     case = expectation("exoscale update")
     sent = {
         "inference-engine-parameters": "1ec4a2c2a08ed9f62b973b24",
@@ -140,7 +140,7 @@ def test_exoscale_update() -> None:
 
 
 def test_gcore_update() -> None:
-    """The fields that change, with secrets as digests, and the earlier stop are read."""
+    """The changed fields, with secrets as digests, and the earlier stop are read."""
     case = expectation("gcore v3 update of DISABLED")
     assert (case.before_phase, case.differed_before) == (Phase.READY, True)
     assert read_desired_state(case.sent) == DesiredState(
@@ -158,12 +158,12 @@ def test_gcore_update() -> None:
 
 @pytest.mark.parametrize("kind", ["start", "stop"])
 def test_gcore_switch(kind: Any) -> None:
-    """A start is read as a start, a stop as a stop."""
+    """A start is read as a start, and a stop as a stop."""
     assert read_desired_state(expectation(f"gcore v3 {kind}").sent) == DesiredState(kind, {}, False)
 
 
 def test_steps_and_times() -> None:
-    """The operation that has to end first, the scope, the start and the deadline are read."""
+    """The pending operation, the scope, the start and the deadline are read."""
     token = ResumeToken.decode(TOKENS["exoscale update"])
     operations = [(one.kind, one.id) for one in token.operations]
     assert operations == [("operation", exoscale.OPERATION)]
@@ -174,11 +174,11 @@ def test_steps_and_times() -> None:
     assert ResumeToken.decode(TOKENS["gcore v2 active"]).endless
 
 
-# --- the evidence is used --------------------------------------------------------------------
+# --- use of the evidence ---------------------------------------------------------------------
 
 
 async def test_digitalocean_update_goes_on() -> None:
-    """Only the spec that was sent, at the version it was to have, settles the update."""
+    """Only the spec that was sent, at its expected version, settles the update."""
     old = digitalocean.an_instance("observed", version=4, scale=3, updated=digitalocean.LATE)
     new = digitalocean.an_instance("observed", version=5, scale=2, updated=digitalocean.LATER)
     busy = digitalocean.an_instance(
@@ -194,7 +194,7 @@ async def test_digitalocean_update_goes_on() -> None:
 
 
 async def test_gcore_update_goes_on() -> None:
-    """A deployment that was stopped before its update settles once it shows what was sent."""
+    """A deployment stopped before its update settles once it shows what was sent."""
     new = {
         "image": "nginx:2",
         "envs": {"TOKEN": "secret"},
@@ -220,7 +220,7 @@ async def test_gcore_update_goes_on() -> None:
     ("kind", "first", "last"), [("stop", "ACTIVE", "DISABLED"), ("start", "DISABLED", "ACTIVE")]
 )
 async def test_gcore_switch_goes_on(kind: str, first: str, last: str) -> None:
-    """A stop ends stopped, a start ends running."""
+    """A stop settles when stopped, and a start when running."""
     routes = {
         f"GET {gc.TASK_PATH}": answer(200, gcore.a_task()),
         f"GET {gc.ONE}": [
@@ -233,7 +233,7 @@ async def test_gcore_switch_goes_on(kind: str, first: str, last: str) -> None:
 
 
 async def test_exoscale_update_goes_on() -> None:
-    """Only the arguments that were sent settle the update, after its operation has ended."""
+    """Only the arguments sent settle the update, after its operation has ended."""
     keys = ("other", "secret")
     shown = [exoscale.a_deployment(name="new", updated_at=exoscale.LATE) for _ in keys]
     for deployment, key in zip(shown, keys, strict=True):
@@ -253,7 +253,7 @@ CREATES, UPDATES = ("create", "atl1", "gpu-mi300x1-192gb"), ("update", "ch-gva-2
 
 
 def test_durations_are_written_as_they_were_read(tmp_path: Path) -> None:
-    """Loading a file and saving it again keeps every key and value."""
+    """A file that is loaded and saved again keeps every key and value."""
     DurationModel.load(DATA / "durations.json").save(tmp_path / "again.json")
     stored, again = (
         json.loads(p.read_bytes()) for p in (DATA / "durations.json", tmp_path / "again.json")
@@ -265,13 +265,15 @@ def test_durations_are_written_as_they_were_read(tmp_path: Path) -> None:
     ("kind", "count", "median", "late"),
     [(CREATES, 40, 588.7119981, 937.1113984), (UPDATES, 40, 135.6592731, 178.626542)],
 )
-def test_durations_teach_the_same(
+def test_stored_durations_give_the_same_distribution(
     kind: tuple[str, str, str], count: int, median: float, late: float
 ) -> None:
-    """Counts, moments and unfinished changes of a file give the distribution they gave then."""
+    """Counts, moments and censored changes of a file give the same distribution as before."""
     model = DurationModel.load(DATA / "durations.json")
-    law = model.law(kind)
-    assert law is not None
+    distribution = model.law(kind)
+    assert distribution is not None
     assert model.count(kind) == count
-    assert (law.quantile(0.5), law.quantile(0.9)) == pytest.approx((median, late), rel=1e-8)
+    assert (distribution.quantile(0.5), distribution.quantile(0.9)) == pytest.approx(
+        (median, late), rel=1e-8
+    )
     assert model.count(("delete", "", "")) == 5

@@ -1,1 +1,1 @@
-"""Specs, resources and answers of each cloud, as the tests need them."""
+"""Specs, resources and responses of each cloud for the tests."""

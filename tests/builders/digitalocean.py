@@ -1,4 +1,4 @@
-"""DigitalOcean's specs, instances and answers, in both wire dialects."""
+"""DigitalOcean's specs, instances and responses, in both wire dialects."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -103,17 +103,17 @@ def an_instance(
 
 
 def one(instance: Any) -> Body:
-    """Return the body of an answer that holds one instance."""
+    """Return the body of a response that holds one instance."""
     return {"dedicated_inference": instance}
 
 
 def instance_answer(instance: Any, status: int = 200, **fields: Any) -> Response:
-    """Return an answer that holds one instance."""
+    """Return a response that holds one instance."""
     return answer(status, {**one(instance), **fields})
 
 
 def creation(dialect: str = "documented", **fields: Any) -> Response:
-    """Return the answer to a create."""
+    """Return the response to a create."""
     pending = shown_spec(dialect, 1)
     instance = an_instance(
         dialect, "new", version=None, endpoints=(), pending_deployment_spec=pending
@@ -123,14 +123,14 @@ def creation(dialect: str = "documented", **fields: Any) -> Response:
 
 
 def acceptance(dialect: str = "documented", *, version: int | None = 1, **fields: Any) -> Response:
-    """Return the answer to an update from `version` to the next; None shows no versions."""
+    """Return the response to an update from `version` to the next; None shows no versions."""
     pending = shown_spec(dialect, version + 1, 2) if version else None
     instance = an_instance(dialect, "updating", version=version, pending_deployment_spec=pending)
     return instance_answer(instance | fields, 202)
 
 
 def refusal(status: int, **headers: str) -> Response:
-    """Return an error answer as the API writes them."""
+    """Return an error response as the API writes it."""
     body = {"id": "some_slug", "message": "some sentence", "request_id": "req-1"}
     return answer(status, body, **headers)
 

@@ -217,7 +217,7 @@ async def _delete_when_possible(cloud: Cloud, client: Any, id: str) -> None:
             return
 
 
-# -- 4, 5: refusals, hiccups, words -------------------------------------------------------------
+# -- 4, 5: refusals, errors, unknown statuses ---------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [401, 403, 422])

@@ -58,7 +58,7 @@ def test_every_class_is_exported() -> None:
 def test_every_error_survives_a_pickle_round_trip(kind: type[DIError]) -> None:
     """Pickling keeps message, attributes, notes and cause."""
     error = kind("what happened", status=404, id="x", extra=[1, 2])
-    error.add_note("look here")
+    error.add_note("a note")
     error.__cause__ = NotFoundError("gone", status=404, request_id="r")
     back = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
     assert type(back) is kind

@@ -154,7 +154,7 @@ async def test_failing_page_fails_the_listing(page: int) -> None:
 async def test_error_of_a_later_page_keeps_its_cause() -> None:
     """The error of a later page keeps its cause."""
     error = TransportError("reset")
-    error.__cause__ = OSError("the socket's story")
+    error.__cause__ = OSError("the socket's error")
 
     def fail(_server: Server, number: int) -> None:
         if number == 3:

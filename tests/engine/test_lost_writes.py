@@ -113,13 +113,13 @@ async def test_resource_of_another_caller() -> None:
 async def test_refused_without_a_loss(refusal: Step) -> None:
     """A refusal without a lost answer is raised without a lookup."""
     with pytest.raises(APIError):
-        await created(FakeNetwork([refusal]), [AssertionError("looked")])
+        await created(FakeNetwork([refusal]), [AssertionError("a lookup")])
 
 
 async def test_never_sent() -> None:
     """A create that was never sent is not looked up."""
     with pytest.raises(ConnectError):
-        await created(FakeNetwork([ConnectError("no")] * 3), [AssertionError("looked")])
+        await created(FakeNetwork([ConnectError("no")] * 3), [AssertionError("a lookup")])
 
 
 # --- reading after a lost answer ----------------------------------------------------------------

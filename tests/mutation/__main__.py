@@ -1,13 +1,13 @@
 """Break the code on purpose and report which changes no test notices.
 
-Every mutant of the decision modules is tried, and a seeded sample of the rest (`targets.py`).
-The mutants and the session files that make a run resumable are cosmic-ray's; start the same command
-again to go on. Changed modules start afresh, and survivors are tried again when tests changed.
+All mutants of the decision modules are tried, and a seeded sample of the others (`targets.py`).
+cosmic-ray makes the mutants and the session files that make a run resumable: run the same command
+again to continue. Changed modules start again, and survivors are tried again when tests change.
 `accepted.toml` lists survivors that need no test, each with a reason. Exits with 1 if a decision
 module has others.
 
     python -m tests.mutation              # everything, under an hour on two cores
-    python -m tests.mutation core/budget  # only modules whose path contains one of the words
+    python -m tests.mutation core/retry   # only modules whose path contains one of these
 """
 
 import argparse
@@ -60,8 +60,8 @@ class Worker:
         )
         return cls(process)
 
-    def ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Return the worker's answer to a job."""
+    def run_job(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Return the worker's response to a job."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(job) + "\n")
@@ -111,7 +111,7 @@ class Report:
     survivors: list[Mutant] = field(factory=list)
 
     def add(self, mutants: Sequence[Mutant], killed: dict[str, bool]) -> int:
-        """Count the mutants of one module; return how many survived without an excuse."""
+        """Count the mutants of one module; return how many survived without a reason."""
         before = len(self.survivors)
         for mutant in mutants:
             self.tried += 1
@@ -174,7 +174,7 @@ class Run:
         if key not in self._limits:
             source = (ROOT / path).read_text(encoding="utf-8")
             job = {"path": path, "source": source, "stages": [stage], "cpu_limits": [600]}
-            answer = self.workers[0].ask(job)
+            answer = self.workers[0].run_job(job)
             if any(answer["codes"]):
                 tests = " ".join(stage)
                 raise SystemExit(f"these tests fail unchanged: {tests}\n{answer['output']}")
@@ -184,7 +184,7 @@ class Run:
     def _spread(
         self, mutants: list[Mutant], job: dict[str, Any]
     ) -> Iterator[tuple[Mutant, dict[str, Any]]]:
-        """Yield each mutant with the workers' answer, as they come."""
+        """Yield each mutant with the worker's response, as they are received."""
         todo: SimpleQueue[Mutant | None] = SimpleQueue()
         done: SimpleQueue[tuple[Mutant, dict[str, Any] | BaseException]] = SimpleQueue()
         for mutant in mutants:
@@ -193,7 +193,7 @@ class Run:
         def work(worker: Worker) -> None:
             while (mutant := todo.get()) is not None:
                 try:
-                    done.put((mutant, worker.ask({**job, "source": mutant.source})))
+                    done.put((mutant, worker.run_job({**job, "source": mutant.source})))
                 except Exception as error:
                     done.put((mutant, error))
                     return
@@ -217,13 +217,13 @@ def tests_digest(stages: list[list[str]]) -> str:
 
 
 def sampled_paths() -> list[str]:
-    """Return all modules that only a sample is taken of."""
+    """Return all modules of which only a sample is tried."""
     whole = {path for target in DECISIONS for path in target.paths()}
     return [path for target in SAMPLED for path in target.paths() if path not in whole]
 
 
 def sample(folder: Path, decided: set[str]) -> dict[str, tuple[Target, list[WorkItem]]]:
-    """Return the chosen mutations of all modules that are not tried whole."""
+    """Return the chosen mutations of all modules that are not tried completely."""
     found: list[tuple[str, Target, WorkItem]] = []
     seen = set(decided)
     for target in SAMPLED:
@@ -254,7 +254,7 @@ def workers(count: int) -> Iterator[list[Worker]]:
 
 
 def say(text: str) -> None:
-    """Print a line at once, whatever the output is."""
+    """Print a line immediately, even if the output is a pipe."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -272,24 +272,24 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only modules whose path contains one of these")
     parser.add_argument("--session", type=Path, default=ROOT / ".mutation")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    given = parser.parse_args()
+    args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary folders go
-    given.session.mkdir(exist_ok=True)
-    (given.session / ".gitignore").write_text("*\n")
+    args.session.mkdir(exist_ok=True)
+    (args.session / ".gitignore").write_text("*\n")
 
     def wanted(path: str) -> bool:
-        return not given.words or any(word in path for word in given.words)
+        return not args.words or any(word in path for word in args.words)
 
     accepted = [Accepted(**entry) for entry in tomllib.loads(ACCEPTED.read_text())["accepted"]]
     decisions, others = Report(accepted), Report(accepted)
     whole = {path: target for target in DECISIONS for path in target.paths()}
-    chosen = sample(given.session, set(whole)) if any(map(wanted, sampled_paths())) else {}
+    chosen = sample(args.session, set(whole)) if any(map(wanted, sampled_paths())) else {}
     plan: list[tuple[Report, str, Target, list[WorkItem] | None]] = [
         *((decisions, path, target, None) for path, target in whole.items()),
         *((others, path, target, items) for path, (target, items) in chosen.items()),
     ]
-    with workers(given.workers) as started:
-        run = Run(given.session, started)
+    with workers(args.workers) as started:
+        run = Run(args.session, started)
         for report, path, target, items in plan:
             if not wanted(path):
                 continue
@@ -301,7 +301,7 @@ def main() -> int:
     say(f"Processor time of the tests: {run.processor_s:.0f} s")
     show("Decision modules", decisions)
     show("Sample of the rest", others)
-    if not given.words:
+    if not args.words:
         for entry in accepted:
             if entry not in decisions.used | others.used:
                 say(f"accepted.toml: did not survive: {entry.file}: {entry.new}")

@@ -61,8 +61,8 @@ _WAITING = "tests/core/waiting/test_{}.py"
 _POLICIES = "tests/core/test_policy_limits.py"
 _SCHEDULE = _WAITING.format("poll_schedule")
 
-# Every mutant of these is tried: they decide when to read, when a change has settled, what is
-# repeated.
+# All mutants of these are tried: they decide when to read, when a change has settled, and what is
+# retried.
 DECISIONS = (
     Target(
         "core/waiting/evidence.py",
@@ -88,7 +88,7 @@ DECISIONS = (
     Target("*/lifecycle.py", ("tests/clouds/test_lifecycle_rules.py",)),
 )
 
-# Of all other modules a sample is tried. The emulator is test equipment, the command line prints.
+# A sample is taken of all other modules. The emulator is test equipment, and the CLI prints.
 SAMPLE_SIZE = 160
 SAMPLE_SEED = 20
 SAMPLED = (

@@ -1,4 +1,4 @@
-"""The table of mutated modules names modules and tests that exist."""
+"""Tests that the table of mutated modules names modules and tests that exist."""
 
 import tomllib
 
@@ -9,7 +9,7 @@ from tests.mutation.targets import DECISIONS, ROOT, SAMPLED, Target
 
 @pytest.mark.parametrize("target", [*DECISIONS, *SAMPLED], ids=lambda target: target.modules)
 def test_modules_and_tests_exist(target: Target) -> None:
-    """A module that was renamed is renamed in the table as well."""
+    """The table names existing modules and tests."""
     for path in target.paths():
         assert target.stages(path), f"no test for {path}"
 
@@ -21,7 +21,7 @@ def test_no_module_is_decided_twice() -> None:
 
 
 def test_accepted_survivors_have_a_reason() -> None:
-    """And are about modules of which all mutants are tried."""
+    """Accepted survivors have a reason and belong to modules tried completely."""
     decided = {path for target in DECISIONS for path in target.paths()}
     text = (ROOT / "tests/mutation/accepted.toml").read_text(encoding="utf-8")
     for entry in tomllib.loads(text)["accepted"]:

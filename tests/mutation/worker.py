@@ -1,7 +1,7 @@
-"""A process that tries mutants in its own copy of the tree, each in a forked child.
+"""A process that tries mutants in its own copy of the tree, each in a forked process.
 
-What is expensive to import is imported once, here; the package and its tests only in the children.
-Reads a JSON object a line from stdin, writes one a line to stdout.
+Expensive imports are done once here; the package and its tests are imported in the children.
+Reads a JSON object per line from stdin and writes one per line to stdout.
 """
 
 import importlib
@@ -25,7 +25,7 @@ OPTIONS = (
     "-n", "0", "-x", "-q", "--no-header", "--tb=no", "--assert=plain", "-p", "no:cacheprovider",
     "--hypothesis-profile=mutation",
 )  # fmt: skip
-# A failing example is enough: nobody reads it, so it is not shrunk.
+# One failing example is enough, so it is not shrunk.
 settings.register_profile(
     "mutation",
     phases=[Phase.explicit, Phase.generate],
@@ -73,7 +73,7 @@ def run(files: list[str], cpu_limit: int) -> int:
 
 
 def try_mutant(job: dict[str, Any]) -> dict[str, Any]:
-    """Write the changed module, run the stages until one fails, put the module back."""
+    """Write the changed module, run the stages until one fails, restore the module."""
     path = Path(job["path"])
     original = path.read_bytes()
     cached = Path(importlib.util.cache_from_source(str(path)))
@@ -95,7 +95,7 @@ def try_mutant(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer one line for each line read."""
+    """Write one line for each line read."""
     for name in PRELOADED:
         try:
             importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""Run by nobody: type checkers prove with it that the promised names infer as promised."""
+"""Calls that type checkers check: the public names infer the promised types."""
 
 from typing import assert_type
 
@@ -7,7 +7,7 @@ from di_async.digitalocean import AccessToken, DedicatedInference, DedicatedInfe
 
 
 async def check(spec: DedicatedInferenceSpec) -> None:
-    """What each call gives back."""
+    """Check the type of each result."""
     async with DigitalOcean() as do:
         made = await do.dedicated_inferences.create(spec)
         assert_type(made, Change[DedicatedInference])

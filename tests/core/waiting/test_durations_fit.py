@@ -48,7 +48,7 @@ CASES: dict[str, tuple[list[float], Pairs]] = {
     "most are pending": (SPREAD, ((800.0, 300.0),)),
     "pending for far longer than all that settled": (SPREAD, ((6000.0, 20.0),)),
     "pending from the start": (SPREAD, ((20.0, 500.0), (700.0, 5.0))),
-    "all settled at once, others much later": ([600.0] * 25, ((1800.0, 50.0),)),
+    "all settled together, others much later": ([600.0] * 25, ((1800.0, 50.0),)),
     "below a second": ([one / 2000 for one in SPREAD], ((0.3, 10.0), (1.0, 30.0))),
 }
 

@@ -171,14 +171,14 @@ async def test_slow_reads_of_one_id_never_overlap() -> None:
 
 async def test_polls_run_in_the_context_of_the_entry() -> None:
     """Polls run in the context captured at entry, not in a caller's trace span."""
-    who, seen = contextvars.ContextVar("who", default="entry"), set[str]()
+    span, seen = contextvars.ContextVar("span", default="entry"), set[str]()
 
     def show(_id: str, _now: float) -> Thing:
-        seen.add(who.get())
+        seen.add(span.get())
         return Thing("active")
 
     fleet = Fleet(show)
-    who.set("caller")
+    span.set("caller")
     await fleet.change().wait()
     assert seen == {"entry"}
 
