@@ -177,7 +177,7 @@ async def measure(served: Served, rounds: int) -> list[Row]:
     sweep = [o / m for o, m in zip(times["observation"], times["least"], strict=True)]
     name, middle = f"waiters-{WAITS}", statistics.median
     return [
-        Limit(most=2048).row(name, "idle_bytes", await idle_bytes(served)),
+        Limit(most=4096).row(name, "idle_bytes", await idle_bytes(served)),
         *told(name, times),
         Limit(least=25).row(name, "get_x_observation", middle(over)),
         Limit(most=1.25).row(name, "sweep_x_least", middle(sweep)),
