@@ -89,13 +89,15 @@ class Accepted:
     """A survivor that needs no test."""
 
     file: str
+    within: str
     old: str
     new: str
     reason: str
 
     def covers(self, mutant: Mutant) -> bool:
         """Return whether this entry is about that mutant."""
-        return (self.file, self.old, self.new) == (mutant.path, mutant.old, mutant.new)
+        found = (mutant.path, mutant.within, mutant.old, mutant.new)
+        return (self.file, self.within, self.old, self.new) == found
 
 
 @define
@@ -261,7 +263,7 @@ def show(title: str, report: Report) -> None:
     """Print the totals and every survivor as file, line and change."""
     say(f"\n{title}: {report}")
     for mutant in sorted(report.survivors, key=lambda mutant: (mutant.path, mutant.line)):
-        say(f"{mutant.path}:{mutant.line}\n  - {mutant.old}\n  + {mutant.new}")
+        say(f"{mutant.path}:{mutant.line} {mutant.within}\n  - {mutant.old}\n  + {mutant.new}")
 
 
 def main() -> int:

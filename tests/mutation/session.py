@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import frozen
 from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.ast.ast_query import ASTQuery
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 from cosmic_ray.work_db import WorkDB, use_db
@@ -27,6 +28,8 @@ OPERATORS = re.compile(
 )
 # Decorators and class lines hold only options of attrs, these branches are for the type checker.
 UNTOUCHED = re.compile(r"\s*(@|class |if TYPE_CHECKING|assert_never\()")
+# What only restricts how a call may be written, or checks what holds anyway.
+HARMLESS = (("*,", "/,"), ("kw_only=True", "kw_only=False"), ("strict=True", "strict=False"))
 
 
 @frozen
@@ -35,6 +38,8 @@ class Mutant:
 
     job: str
     path: str
+    within: str
+    """The innermost function or class; empty at the top of the module."""
     source: str
     """The changed module, whole."""
     line: int
@@ -57,10 +62,13 @@ def candidates(source: str, path: str) -> Iterator[WorkItem]:
     nodes, lines = list(ast_nodes(get_ast(source))), source.splitlines()
     for name in filter(OPERATORS.fullmatch, operator_names()):
         operator = get_operator(name)()
-        positions = (at for node in nodes for at in operator.mutation_positions(node))
-        for occurrence, (start, end) in enumerate(positions):
+        positions = ((node, at) for node in nodes for at in operator.mutation_positions(node))
+        for occurrence, (node, (start, end)) in enumerate(positions):
             if not UNTOUCHED.match(lines[start[0] - 1]):
-                spec = MutationSpec(Path(path), name, occurrence, start, end)
+                within = ASTQuery(node).get_definition_name()
+                spec = MutationSpec(
+                    Path(path), name, occurrence, start, end, definition_name=within
+                )
                 yield WorkItem.single(f"{name}:{occurrence}", spec)
 
 
@@ -71,8 +79,9 @@ def mutants(items: Iterable[WorkItem], path: str) -> Iterator[Mutant]:
         (spec,) = item.mutations
         mutated = mutate_code(source, get_operator(spec.operator_name)(), spec.occurrence)
         if mutated is not None and mutated != source:
-            mutant = Mutant(item.job_id, path, mutated, *_changed_lines(source, mutated))
-            if not ("*," in mutant.old and "/," in mutant.new):  # the mark of keyword-only
+            within, changed = spec.definition_name or "", _changed_lines(source, mutated)
+            mutant = Mutant(item.job_id, path, within, mutated, *changed)
+            if not any(old in mutant.old and new in mutant.new for old, new in HARMLESS):
                 yield mutant
 
 

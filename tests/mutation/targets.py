@@ -69,7 +69,10 @@ DECISIONS = (
         also=(_WAITING.format("evidence_rules"),),
         later=(_WAITING.format("evidence_properties"),),
     ),
-    Target("core/waiting/observation.py", (_WAITING.format("evidence*"),)),
+    Target(
+        "core/waiting/observation.py",
+        (_WAITING.format("evidence_rules"), _WAITING.format("evidence")),
+    ),
     Target("core/waiting/page_index.py", (_WAITING.format("page_index*"),), (_SCHEDULE,)),
     Target("core/waiting/poll_schedule.py", (_WAITING.format("poll_schedule_rules"),)),
     Target("core/waiting/region_choice.py", (_WAITING.format("region_choice*"),), (_SCHEDULE,)),

@@ -25,6 +25,6 @@ def test_accepted_survivors_have_a_reason() -> None:
     decided = {path for target in DECISIONS for path in target.paths()}
     text = (ROOT / "tests/mutation/accepted.toml").read_text(encoding="utf-8")
     for entry in tomllib.loads(text)["accepted"]:
-        assert entry.keys() == {"file", "old", "new", "reason"}
+        assert entry.keys() == {"file", "within", "old", "new", "reason"}
         assert entry["reason"].endswith(".")
         assert entry["file"] in decided

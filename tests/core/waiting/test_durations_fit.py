@@ -166,9 +166,22 @@ def test_censored_durations_are_binned_by_logarithm(tmp_path: Path) -> None:
     assert DurationModel.load(path).count(KEY) == 0
 
 
-@pytest.mark.parametrize("damage", [{"count": -1}, {"spread": -0.5}])
-def test_impossible_moments_are_refused(tmp_path: Path, damage: dict[str, float]) -> None:
-    """A negative count or spread is a damaged file."""
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"count": -1},
+        {"count": 1.5},
+        {"spread": -0.5},
+        {"spread": None},
+        {"mean": True},
+        {"mean": "6"},
+        {"censored": [1]},
+        {"censored": {"6.4": -1}},
+        {"censored": {"6.4": 0.5}},
+    ],
+)
+def test_impossible_moments_are_refused(tmp_path: Path, damage: dict[str, object]) -> None:
+    """Counts are whole, moments are numbers, and none is negative where it cannot be."""
     path = tmp_path / "durations.json"
     model([600.0]).save(path)
     stored = json.loads(path.read_text())
