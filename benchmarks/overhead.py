@@ -7,8 +7,8 @@ that one can do: bare aiohttp and orjson, nothing typed. Ours does all that a cl
 pydo.aio, the vendor's generated client (dicts), two Stainless clients (gradient with models like
 ours, gcore with a deployment of its own API of like size), and httpx with its own JSON.
 
-Good: ours at most 1.45 times raw one after the other and 1.75 at 50; pydo at least 3.8 and 4.5 times ours;
-gcore at least 4 times ours one after the other and 10 at 50.
+Good: ours at most 1.45 times raw one after the other and 1.75 at 50; pydo at least 3.8 times
+ours, and 4.5 at 50; gcore at least 4 times ours one after the other and 10 at 50.
 """
 
 import asyncio
