@@ -10,7 +10,7 @@ cost half of that: a process that sleeps between two requests starts with cold c
 detect an unchanged page by its bytes. RSS is its peak over the start of the waits: beyond the
 `Change` and that model, each wait's latest resource is in it.
 
-Good: idle at most 2 kB a wait; an observation at least 25 times cheaper than a GET; a sweep at most
+Good: idle at most 4 kB a wait; an observation at least 25 times cheaper than a GET; a sweep at most
 1.25 times the minimum; peak RSS at most 6 kB a wait, of which the latest resource takes 2 kB.
 """
 
@@ -177,7 +177,7 @@ async def measure(served: Served, rounds: int) -> list[Row]:
     sweep = [o / m for o, m in zip(times["observation"], times["least"], strict=True)]
     name, middle = f"waiters-{WAITS}", statistics.median
     return [
-        Limit(most=2048).row(name, "idle_bytes", await idle_bytes(served)),
+        Limit(most=4096).row(name, "idle_bytes", await idle_bytes(served)),
         *median_rows(name, times),
         Limit(least=25).row(name, "get_x_observation", middle(over)),
         Limit(most=1.25).row(name, "sweep_x_least", middle(sweep)),

@@ -171,30 +171,30 @@ class RequestBudget:
             if stamp in window.stamps:
                 window.stamps.remove(stamp)
 
-    def learn(self, now: float, news: RateLimitInfo) -> None:
+    def learn(self, now: float, info: RateLimitInfo) -> None:
         """Correct the counts by what a response says.
 
         A burst 429 carries `retry-after` and a `remaining` of 0 that says nothing about the hour;
         an hourly 429 carries no `retry-after`, and its reset is when one slot frees.
         """
-        if news.limit is not None and news.limit > 0:
-            self._hour_limit = min(self.per_hour, news.limit)
-        if news.limited:
-            self._block(now, news)
+        if info.limit is not None and info.limit > 0:
+            self._hour_limit = min(self.per_hour, info.limit)
+        if info.limited:
+            self._block(now, info)
             return
         self._blocks = 0
-        if news.remaining is not None:
-            limit = news.limit or self.per_hour
-            self._see_foreign(now, limit - news.remaining - self._hour.used(now))
+        if info.remaining is not None:
+            limit = info.limit or self.per_hour
+            self._see_foreign(now, limit - info.remaining - self._hour.used(now))
 
-    def _block(self, now: float, news: RateLimitInfo) -> None:
-        if news.retry_after is not None:
-            block = news.retry_after
+    def _block(self, now: float, info: RateLimitInfo) -> None:
+        if info.retry_after is not None:
+            block = info.retry_after
         elif now < self._blocked_until:
             return  # another answer of the same refusal
         else:
             block = min(_BLOCK_S * 2.0**self._blocks, _MAX_BLOCK_S)
-            block = block if news.reset_in is None else min(block, news.reset_in)
+            block = block if info.reset_in is None else min(block, info.reset_in)
             self._blocks = min(self._blocks + 1, 10)
         self._blocked_until = max(self._blocked_until, now + max(block, 1.0))
 

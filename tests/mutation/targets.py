@@ -85,7 +85,7 @@ DECISIONS = (
     Target("core/rate_limit.py", ("tests/core/test_rate_limit_rules.py",)),
     Target("core/retry.py", (_POLICIES,)),
     Target("core/lost_create.py", (_POLICIES,)),
-    Target("*/lifecycle.py", ("tests/clouds/test_lifecycle_rules.py",)),
+    Target("*/lifecycle.py", ("tests/clouds/test_*_rules.py",)),
 )
 
 # A sample is taken of all other modules. The emulator is test equipment, and the CLI prints.

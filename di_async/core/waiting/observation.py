@@ -85,7 +85,7 @@ class Observation:
 
     @property
     def in_progress(self) -> bool:
-        """Whether an identical observation would prove nothing."""
+        """Whether the provider is still working on the resource, or deleting it."""
         return self.phase is Phase.WORKING or self.phase is Phase.DELETING
 
 

@@ -21,10 +21,10 @@ class _Page:
 
     ids: list[str] = field(factory=list)
     """Watched ids, in row order."""
-    sent_after: int = 0
-    """How many ids had been added when the page was requested ..."""
-    searched_for: int = 0
-    """... and the same for its last answer: it could show every id added before."""
+    added_when_sent: int = 0
+    """How many ids had ever been added when the page was requested."""
+    searched_up_to: int = 0
+    """The same for the last answer: it would show every id that was added before."""
 
 
 @frozen
@@ -119,13 +119,13 @@ class PageIndex:
         newest = max(self._unlocated.values())
         last = self.page_count or 1
         order = dict.fromkeys((last, 1, *range(last - 1, 1, -1)))
-        return [n for n in order if n not in self._pages or self._pages[n].searched_for < newest]
+        return [n for n in order if n not in self._pages or self._pages[n].searched_up_to < newest]
 
     # -- reads --------------------------------------------------------------------------------
 
     def page_sent(self, number: int) -> None:
         """Note that a page was requested: it need not show ids that are added later."""
-        self._page(number).sent_after = self._added
+        self._page(number).added_when_sent = self._added
 
     def update(
         self, number: int, rows: Sequence[RowKey], page_count: int | None, now: float
@@ -135,7 +135,7 @@ class PageIndex:
         `page_count` is None where the answer does not show it.
         """
         page = self._page(number)
-        page.searched_for = max(page.searched_for, page.sent_after)
+        page.searched_up_to = max(page.searched_up_to, page.added_when_sent)
         if page_count is not None:
             self._set_page_count(page_count)
         changed: list[tuple[int, str]] = []

@@ -33,10 +33,11 @@ class PollPolicy:
         target_lag: seconds; how late a settled change may be noticed while the budget allows it.
             One resource is never read more often than this.
         max_interval: seconds; the longest time between two reads while the budget allows it.
-        confirm: whether a list row needs a GET to confirm it. "always": each one. "never": rows
-            settle waits by themselves. "auto": a GET as long as the GETs fit `target_lag` and the
-            hour's quota; beyond that only rows that show the spec, or that this wait saw in
-            progress before, settle a wait, and the history says so.
+        confirm: whether a GET confirms a list row. "always": each one. "never": rows settle waits
+            by themselves; rows without a spec only after 20 were confirmed. "auto": a GET while the
+            GETs fit `target_lag` and the hour's quota; beyond that as with "never". Rows settle a
+            wait only if they show the spec or the wait saw the resource in progress, and the
+            history says so.
         durations: a `DurationModel` to plan with and to record durations in. Without one, what
             this client learns is lost when it closes.
 

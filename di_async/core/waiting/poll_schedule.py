@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 @define(eq=False)
-class ReadSchedule:
+class ReadTimes:
     """The times of something that one request reads: a resource or a list page."""
 
     paced_from: float = -math.inf
@@ -56,7 +56,7 @@ class ReadSchedule:
 
 
 @define(eq=False)
-class PollEntry(ReadSchedule, Generic[T]):
+class PollEntry(ReadTimes, Generic[T]):
     """Polling state of one watched resource, and the watchers that its reads are delivered to."""
 
     ref: ResourceRef = field(kw_only=True)
@@ -96,7 +96,7 @@ class PollEntry(ReadSchedule, Generic[T]):
 
 
 @define(eq=False)
-class _PageSchedule(ReadSchedule):
+class _PageTimes(ReadTimes):
     number: int = 0
 
 
@@ -146,9 +146,9 @@ class PollSchedule(Generic[T]):
         self._regions = RegionChoice()
         self._region_to_try: str | None = None
         self._check_region = False
-        self._pages: dict[int, _PageSchedule] = {}
-        self._search = ReadSchedule()
-        self._heap: list[tuple[float, int, ReadSchedule]] = []
+        self._pages: dict[int, _PageTimes] = {}
+        self._search = ReadTimes()
+        self._heap: list[tuple[float, int, ReadTimes]] = []
         self._tie_breaker = itertools.count()
         self._replan = True
         self._replan_at = -math.inf
@@ -360,7 +360,7 @@ class PollSchedule(Generic[T]):
     def read_cancelled(self, read: ReadOne[T] | ReadPage) -> None:
         """Record that a read was cancelled; it counts as made when it was sent."""
         if isinstance(read, ReadOne):
-            schedule: ReadSchedule = read.entry
+            schedule: ReadTimes = read.entry
             read.entry.confirm_requested = False
         elif read.region == self._regions.region:
             schedule = self._page(read.number)
@@ -385,8 +385,8 @@ class PollSchedule(Generic[T]):
             return []
         return [self._listed[id] for id in self._index.ids_on(read.number)]
 
-    def _page(self, number: int) -> _PageSchedule:
-        return self._pages.setdefault(number, _PageSchedule(number=number))
+    def _page(self, number: int) -> _PageTimes:
+        return self._pages.setdefault(number, _PageTimes(number=number))
 
     # -- which list ---------------------------------------------------------------------------
 
@@ -446,13 +446,13 @@ class PollSchedule(Generic[T]):
                 return read
         return replan_in
 
-    def _start(self, schedule: ReadSchedule, now: float) -> ReadOne[T] | ReadPage | None:
+    def _start(self, schedule: ReadTimes, now: float) -> ReadOne[T] | ReadPage | None:
         if schedule is self._search:
             page = self._next_search_page(now)
             if page is None:
                 return None
             schedule = page
-        if isinstance(schedule, _PageSchedule):
+        if isinstance(schedule, _PageTimes):
             schedule.in_flight, schedule.sent_at = True, now
             self._index.page_sent(schedule.number)
             return ReadPage(schedule.number, self._regions.region)
@@ -465,7 +465,7 @@ class PollSchedule(Generic[T]):
         entry.in_flight, entry.sent_at = True, now
         return ReadOne(entry, confirms)
 
-    def _next_search_page(self, now: float) -> _PageSchedule | None:
+    def _next_search_page(self, now: float) -> _PageTimes | None:
         """Return the next page to search; schedule the one after it."""
         pages = [page for page in map(self._page, self._index.unsearched()) if not page.in_flight]
         if not pages:
@@ -485,7 +485,7 @@ class PollSchedule(Generic[T]):
         self._replan = False
         units = list(self._units(now))
         self.pace, due = plan_pace([load for _, load in units], self._policy, quota, now)
-        scheduled: dict[ReadSchedule, None] = {}
+        scheduled: dict[ReadTimes, None] = {}
         for (unit, _), due_at in zip(units, due, strict=True):
             unit.due_at = due_at
             scheduled[unit] = None
@@ -501,7 +501,7 @@ class PollSchedule(Generic[T]):
         ]
         heapq.heapify(self._heap)
 
-    def _units(self, now: float) -> Iterator[tuple[ReadSchedule, PendingLoad]]:
+    def _units(self, now: float) -> Iterator[tuple[ReadTimes, PendingLoad]]:
         """Return everything that sets the pace: pages, single resources, the search."""
         for number, ids in self._index.occupied():
             first, last = self._listed[ids[0]], self._listed[ids[-1]]
@@ -523,7 +523,7 @@ class PollSchedule(Generic[T]):
 
     def _load(
         self,
-        unit: ReadSchedule,
+        unit: ReadTimes,
         first: PollEntry[T],
         last: PollEntry[T],
         count: int,
@@ -544,17 +544,17 @@ class PollSchedule(Generic[T]):
             unit.paced_from,
         )
 
-    def _reschedule(self, page: _PageSchedule, ids: Sequence[str], now: float) -> None:
+    def _reschedule(self, page: _PageTimes, ids: Sequence[str], now: float) -> None:
         first, last = self._listed[ids[0]], self._listed[ids[-1]]
-        unit: ReadSchedule = page if len(ids) > 1 else first
+        unit: ReadTimes = page if len(ids) > 1 else first
         self._schedule_next(unit, self._load(unit, first, last, len(ids), now), now)
 
-    def _schedule_next(self, unit: ReadSchedule, load: PendingLoad, now: float) -> None:
+    def _schedule_next(self, unit: ReadTimes, load: PendingLoad, now: float) -> None:
         """Schedule a unit that was just read, at the present pace."""
         unit.due_at = now + read_interval(load, self.pace)
         self._push(unit)
 
-    def _push(self, unit: ReadSchedule) -> None:
+    def _push(self, unit: ReadTimes) -> None:
         heapq.heappush(self._heap, (unit.due_at, next(self._tie_breaker), unit))
 
 

@@ -72,7 +72,7 @@ class Poller:
         self._resources: dict[tuple[str, str | None], ResourcePoller] = {}
         self._sweeps: list[AccountSweep] = []
         self._timers: dict[Waiter, asyncio.TimerHandle] = {}
-        self._awaiting_page: list[tuple[ChangeTracker[Any], Waiter]] = []
+        self._overdue_for_page: list[tuple[ChangeTracker[Any], Waiter]] = []
         self._reads: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._gets = self._lists = 0
@@ -182,9 +182,10 @@ class Poller:
 
     def _on_deadline(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None:
         """End a wait at its deadline, or give a read that may settle it a short grace."""
-        by_get, by_page = self._resource_poller(tracker.adapter).awaits_read(tracker)
+        poller = self._resource_poller(tracker.adapter)
+        by_page = poller.page_in_flight(tracker)
         first_read_due = waiter.reads_at_start == tracker.reads
-        if not (by_get or by_page or first_read_due):
+        if not (poller.get_in_flight(tracker) or by_page or first_read_due):
             waiter.resolve(Expired())
             return
         one_read = waiter.reads_at_start is not None
@@ -192,16 +193,17 @@ class Poller:
         loop = asyncio.get_running_loop()
         self._timers[waiter] = loop.call_later(grace, waiter.resolve, Expired())
         if by_page and not one_read:
-            self._awaiting_page.append((tracker, waiter))
+            self._overdue_for_page.append((tracker, waiter))
 
     def _release_overdue(self) -> None:
         """End overdue waits whose page was read and did not settle them."""
-        overdue, self._awaiting_page = self._awaiting_page, []
+        overdue, self._overdue_for_page = self._overdue_for_page, []
         for tracker, waiter in overdue:
             if waiter.future.done():
                 continue
-            if any(self._resource_poller(tracker.adapter).awaits_read(tracker)):
-                self._awaiting_page.append((tracker, waiter))
+            poller = self._resource_poller(tracker.adapter)
+            if poller.get_in_flight(tracker) or poller.page_in_flight(tracker):
+                self._overdue_for_page.append((tracker, waiter))
             else:
                 waiter.resolve(Expired())
 
@@ -256,7 +258,7 @@ class Poller:
         """Start confirming GETs; they go before all scheduled reads."""
         for poller in self._resources.values():
             while poller.schedule.confirms:
-                hold = self._hold(now, Priority.CONFIRM)
+                hold = self._budget_delay(now, Priority.CONFIRM)
                 if hold > 0:
                     return hold
                 read = poller.schedule.next_confirm(now, poller.is_wanted)
@@ -268,7 +270,7 @@ class Poller:
         self, poller: ResourcePoller, group: asyncio.TaskGroup, now: float
     ) -> float:
         while self._in_flight < _MAX_IN_FLIGHT and len(poller):
-            hold = self._hold(now, Priority.SWEEP)
+            hold = self._budget_delay(now, Priority.SWEEP)
             if hold > 0:
                 return hold
             read = poller.schedule.next_read(now, lambda: self._quota(now))
@@ -279,7 +281,7 @@ class Poller:
 
     def _send_sweep(self, sweep: AccountSweep, group: asyncio.TaskGroup, now: float) -> float:
         while self._in_flight < _MAX_IN_FLIGHT:
-            hold = self._hold(now, Priority.SWEEP)
+            hold = self._budget_delay(now, Priority.SWEEP)
             if hold > 0:
                 return hold
             read = sweep.next_read(now)
@@ -310,14 +312,14 @@ class Poller:
                 read.sweep.cancelled()
             else:
                 poller.schedule.read_cancelled(read)
-        if self._awaiting_page:
+        if self._overdue_for_page:
             self._release_overdue()
         full = self._in_flight >= _MAX_IN_FLIGHT
         self._reads.discard(task)
         self._in_flight -= _weight(read)
-        sooner = self._next_at - _TICK_S
+        earlier = self._next_at - _TICK_S
         schedules = [one.schedule for one in self._resources.values()]
-        due = any(one.confirms or one.due_at < sooner for one in schedules)
+        due = any(one.confirms or one.due_at < earlier for one in schedules)
         if full or due or self._sweeps:
             self._wake.set()
 
@@ -378,7 +380,7 @@ class Poller:
 
     # -- the budget ---------------------------------------------------------------------------
 
-    def _hold(self, now: float, priority: Priority) -> float:
+    def _budget_delay(self, now: float, priority: Priority) -> float:
         """Return the seconds until the budget allows a request of this priority."""
         if self._budget is None:
             return 0.0

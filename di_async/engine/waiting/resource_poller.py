@@ -102,7 +102,8 @@ class ResourcePoller:
         self._entries: dict[ChangeTracker[Any], Entry] = {}
         self._operation_reads: dict[ChangeTracker[Any], _OperationRead] = {}
         self._operations_watched = 0
-        self._rows_confirmed = 0.0
+        self._rows_confirmed = 0
+        self._row_was_refuted = False
         self._keys: dict[DurationKey, DurationKey] = {}
         self._last_reads: dict[ResourceRef, float] = {}
         self._last_reads_limit = _REMEMBERED
@@ -133,15 +134,23 @@ class ResourcePoller:
         for tracker in tuple(self._entries):
             tracker.abort(error)
 
-    def awaits_read(self, tracker: ChangeTracker[Any]) -> tuple[bool, bool]:
-        """Return whether a GET, and whether a page, that may settle the wait is under way."""
+    def get_in_flight(self, tracker: ChangeTracker[Any]) -> bool:
+        """Return whether a GET that may settle the wait is queued or was sent."""
         entry = self._entries[tracker]
-        by_get = entry.in_flight or entry.confirm_requested
-        return by_get, self.schedule.page_in_flight(entry)
+        return entry.in_flight or entry.confirm_requested
+
+    def page_in_flight(self, tracker: ChangeTracker[Any]) -> bool:
+        """Return whether a list page that may settle the wait was sent."""
+        return self.schedule.page_in_flight(self._entries[tracker])
 
     def is_wanted(self, entry: Entry) -> bool:
         """Return whether anyone awaits the entry."""
         return any(tracker.waiters for tracker in entry.watchers)
+
+    @property
+    def _light_rows_are_reliable(self) -> bool:
+        """Whether GETs have confirmed enough rows, and refuted none."""
+        return self._rows_confirmed >= _ROWS_TO_CONFIRM and not self._row_was_refuted
 
     @property
     def _use_list(self) -> bool:
@@ -224,11 +233,12 @@ class ResourcePoller:
         pending = any(isinstance(tracker.decision, Pending) for tracker in watchers)
         confirms = read.confirms and found and is_resource
         if confirms:
-            self._rows_confirmed = -math.inf if pending else self._rows_confirmed + 1
+            self._rows_confirmed += not pending
+            self._row_was_refuted |= pending
         self.schedule.get_finished(entry, now, pending=found and pending, refuted=confirms)
         for tracker in watchers:
             if tracker.waiters and isinstance(tracker.decision, Pending):
-                self._continue(tracker, entry)
+                self._plan_next_read(tracker, entry)
 
     def _deliver(
         self, tracker: ChangeTracker[Any], answer: Any, call: CallRecord, ref: ResourceRef
@@ -319,7 +329,7 @@ class ResourcePoller:
         settled, in_progress = False, True
         for tracker in entry.watchers:
             seen = self.adapter.observe(resource, tracker.expectation)
-            trusted = trust_rows and (seen.has_spec or self._rows_confirmed >= _ROWS_TO_CONFIRM)
+            trusted = trust_rows and (seen.has_spec or self._light_rows_are_reliable)
             read = ReadFound(
                 started_at=call.started_at,
                 at=now,
@@ -356,19 +366,21 @@ class ResourcePoller:
         for _, tracker in heapq.nsmallest(most, due, key=lambda one: one[0]):
             self._read_operation(tracker, looks_settled=False)
 
-    def _continue(self, tracker: ChangeTracker[Any], read: Entry) -> None:
+    def _plan_next_read(self, tracker: ChangeTracker[Any], entry_read: Entry) -> None:
         """Decide what a pending wait reads after a GET of this entry."""
         entry, operation = self._entries[tracker], self._operation_reads.get(tracker)
-        if entry is read:
-            if self._next_ref(tracker) != read.ref:
+        if entry is entry_read:
+            if self._next_ref(tracker) != entry_read.ref:
                 self.watch(tracker)
-            elif tracker.looks_settled and not self._read_operation(tracker, looks_settled=True):
+            elif tracker.resource_looks_settled and not self._read_operation(
+                tracker, looks_settled=True
+            ):
                 tracker.release_expired()
         elif tracker.operation is None:
             self._operation_reads.pop(tracker, None)
             if operation is not None and operation.resource_looks_settled:
                 self.schedule.request_confirm(entry)
-        elif tracker.operation != read.ref and operation is not None:
+        elif tracker.operation != entry_read.ref and operation is not None:
             looks_settled = operation.resource_looks_settled
             self._operation_reads[tracker] = _OperationRead(tracker.operation)
             self._read_operation(tracker, looks_settled=looks_settled)
@@ -420,7 +432,7 @@ class ResourcePoller:
     def _record_duration(self, tracker: ChangeTracker[Any], entry: Entry, now: float) -> None:
         if not isinstance(tracker.decision, Settled) or entry.last_pending_at is None:
             return
-        if tracker.expectation.action in _WRITES and tracker.record_settled():
+        if tracker.expectation.action in _WRITES and tracker.take_duration_due():
             latest = now if entry.first_ready_at is None else entry.first_ready_at
             at = self._settled_at(tracker, entry.last_pending_at, latest)
             self._durations.record(entry.duration_key, max(at - entry.started_at, 0.1))

@@ -107,7 +107,7 @@ class ChangeTracker(Generic[R]):
         self.requests = 0
         """Requests that this wait has cost so far, silent repeats included."""
         self.waiters: list[Waiter] = []
-        self.looks_settled = False
+        self.resource_looks_settled = False
         """The resource looks settled while an operation is still pending."""
         # Created just now, an operation may not be visible everywhere yet.
         created = Expectation(action=Action.CREATE, accepted_at=started)
@@ -200,8 +200,10 @@ class ChangeTracker(Generic[R]):
             evidence = fold(self.expectation, self.evidence, read)
             decision = judge(self.expectation, evidence)
             undecided = isinstance(decision, Pending | Refused)
-            self.looks_settled = bool(self._operations) and not undecided
-            self._advance(read, evidence, Pending() if self.looks_settled else decision)
+            self.resource_looks_settled = bool(self._operations) and not undecided
+            self._adopt_evidence(
+                read, evidence, Pending() if self.resource_looks_settled else decision
+            )
         elif self._operations and ref == self._operations[0].ref:
             self._record_operation(self._operations[0], read)
 
@@ -220,14 +222,14 @@ class ChangeTracker(Generic[R]):
         if not isinstance(decision, Pending) and not (
             trusted and conclusive and not self._operations
         ):
-            return evidence is not self.evidence
-        self._advance(read, evidence, decision)
+            return evidence is not self.evidence  # else the read started before the write
+        self._adopt_evidence(read, evidence, decision)
         return False
 
-    def record_settled(self) -> bool:
-        """Return True the first time: one change counts once for the duration model."""
-        first, self._duration_recorded = not self._duration_recorded, True
-        return first
+    def take_duration_due(self) -> bool:
+        """Return True only once: a change is recorded once in the duration model."""
+        due, self._duration_recorded = not self._duration_recorded, True
+        return due
 
     def record_unchanged_row(self, requests: int) -> None:
         """Record a list row that shows what the last one showed."""
@@ -240,12 +242,12 @@ class ChangeTracker(Generic[R]):
         entries = len(self.history)
         match read:
             case ReadFound(observation=observation):
-                self._add(f"{noun} {observation.status}", self._status)
+                self._append_step(f"{noun} {observation.status}", self._status)
                 self._warn_if_undocumented(observation)
             case ReadMissing():
-                self._add(f"{noun}: GET answered 404", self._status)
+                self._append_step(f"{noun}: GET answered 404", self._status)
             case ReadFailed(error=error):
-                self._add(f"{noun}: {_error_text(error)}", self._status)
+                self._append_step(f"{noun}: {_error_text(error)}", self._status)
         if isinstance(decision, Settled | Vanished):
             # An operation that its provider no longer knows has ended; the resource decides.
             self._finish_operation(read.started_at)
@@ -267,46 +269,46 @@ class ChangeTracker(Generic[R]):
             newest_version=before.newest_version,
             ever_seen=before.ever_seen,
         )
-        self.looks_settled = False
+        self.resource_looks_settled = False
 
-    def _advance(self, read: Read, evidence: Evidence, decision: Decision) -> None:
+    def _adopt_evidence(self, read: Read, evidence: Evidence, decision: Decision) -> None:
         """Adopt the next evidence, add what is new to the history, wake waiters."""
         before, entries = self.evidence, len(self.history)
         if evidence is before:
             return
         self.evidence = evidence
         stale = evidence.observation is before.observation
-        self._add_read(read, stale=stale)
+        self._append_read(read, stale=stale)
         if self._predicate is not None and isinstance(read, ReadFound) and not stale:
             holds = self._predicate(read.resource)
             decision = Settled("the predicate holds") if holds else decision
         if not isinstance(decision, Pending | Refused):
             self._conclude(decision, read.source if isinstance(read, ReadFound) else "get")
-        if not self.looks_settled:  # else the operation is read first
+        if not self.resource_looks_settled:  # else the operation is read first
             self._wake(decision, news=len(self.history) > entries)
 
     def _conclude(self, decision: Decision, source: str) -> None:
         self.decision = decision
         ending = _ending(decision) + (" (list evidence)" if source == "list" else "")
-        self._add(ending, self._status, source=source)
+        self._append_step(ending, self._status, source=source)
         logger.info("%s %s: %s", self.adapter.noun, self.target.id, ending)
 
     # -- history ------------------------------------------------------------------------------
 
-    def _add_read(self, read: Read, *, stale: bool) -> None:
+    def _append_read(self, read: Read, *, stale: bool) -> None:
         match read:
             case ReadFound(observation=observation) if stale:
                 note = f"stale read: {observation.status!r} is older than what is known"
-                self._add(note, self._status)
+                self._append_step(note, self._status)
             case ReadFound(observation=observation):
                 self.latest = read.resource
-                self._add(observation.reason, observation.status, source=read.source)
+                self._append_step(observation.reason, observation.status, source=read.source)
                 self._warn_if_undocumented(observation)
                 self._status = observation.status
             case ReadMissing():
-                self._add("GET answered 404", self._status)
+                self._append_step("GET answered 404", self._status)
             case ReadFailed(error=error):
-                self._add(_error_text(error), self._status)
+                self._append_step(_error_text(error), self._status)
 
     def _warn_if_undocumented(self, observation: Observation) -> None:
         if not observation.documented and observation.status not in self._warned:
@@ -318,7 +320,7 @@ class ChangeTracker(Generic[R]):
                 observation.status,
             )
 
-    def _add(self, note: str | None, status: str | None, source: str = "get") -> None:
+    def _append_step(self, note: str | None, status: str | None, source: str = "get") -> None:
         last = self.history[-1] if self.history else None
         if last is not None and (last.status, last.note) == (status, note):
             self.history[-1] = evolve(last, times=last.times + 1)

@@ -1,0 +1,151 @@
+"""Whether a read shows that a write without an answer was accepted, rule by rule."""
+
+from typing import Any
+
+import attrs
+import pytest
+
+from di_async import ConflictError
+from di_async.digitalocean import VPC, DedicatedInference, DedicatedInferenceSpec
+from di_async.digitalocean import lifecycle as digitalocean
+from di_async.exoscale import lifecycle as exoscale
+from tests.builders import digitalocean as do
+from tests.builders import exoscale as exo
+
+SHOWN: dict[str, Any] = do.an_instance()["spec"]
+VERSION: int = SHOWN["version"]
+SPEC = DedicatedInferenceSpec.from_dict(SHOWN)
+BIGGER = attrs.evolve(
+    SPEC,
+    model_deployments=tuple(
+        attrs.evolve(
+            deployment,
+            accelerators=tuple(attrs.evolve(one, scale=9) for one in deployment.accelerators),
+        )
+        for deployment in SPEC.model_deployments
+    ),
+)
+
+
+def shown(spec: DedicatedInferenceSpec, version: int | None, **fields: Any) -> dict[str, Any]:
+    """Return a spec as an instance shows it."""
+    return {**spec.to_dict(), "version": version, **fields}
+
+
+def instance(**fields: Any) -> DedicatedInference:
+    """Return an active instance."""
+    return do.read(do.an_instance(**fields))
+
+
+# --- DigitalOcean: creates ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "ours"),
+    [
+        ({}, True),
+        ({"spec": None}, False),
+        ({"spec": shown(BIGGER, 1)}, False),
+        ({"spec": shown(SPEC, 1, enable_public_endpoint=False)}, False),
+        ({"region": "tor1"}, False),
+        ({"region": None}, True),
+        (
+            {"vpc_uuid": "00000000-0000-4000-8000-000000000000", "spec": shown(SPEC, 1, vpc=None)},
+            False,
+        ),
+    ],
+)
+def test_what_a_lost_create_may_have_made(fields: dict[str, Any], ours: bool) -> None:
+    """The spec, its endpoint, its region and its network are as sent."""
+    found = digitalocean.create_candidate(SPEC, instance(**fields))
+    assert found.matches_sent is ours
+    assert found.id == do.ID
+
+
+def test_network_is_compared_only_if_one_was_sent() -> None:
+    """Without one the account's default is used, which the spec does not name."""
+    anywhere = attrs.evolve(SPEC, vpc=None)
+    assert digitalocean.create_candidate(anywhere, instance()).matches_sent is True
+    elsewhere = attrs.evolve(SPEC, vpc=VPC("00000000-0000-4000-8000-000000000000"))
+    assert digitalocean.create_candidate(elsewhere, instance()).matches_sent is False
+
+
+# --- DigitalOcean: updates ---------------------------------------------------------------------
+
+PENDING = {"pending_deployment_spec": shown(BIGGER, VERSION + 4)}
+
+
+@pytest.mark.parametrize(
+    ("before", "live", "accepted"),
+    [
+        ({}, {}, False),
+        ({}, PENDING, True),
+        ({}, {"spec": shown(BIGGER, VERSION + 4)}, True),
+        ({}, {"spec": shown(BIGGER, VERSION)}, False),
+        ({"spec": None}, {"spec": shown(BIGGER, 1)}, True),
+        ({"spec": shown(SPEC, 0)}, {"spec": shown(BIGGER, 1)}, True),
+        # Without versions only a pending spec that was not there before shows it.
+        ({}, {"pending_deployment_spec": shown(BIGGER, 0)}, True),
+        ({}, {"pending_deployment_spec": shown(SPEC, 0)}, False),
+        (
+            {"pending_deployment_spec": shown(BIGGER, 0)},
+            {"pending_deployment_spec": shown(BIGGER, 0)},
+            False,
+        ),
+        ({"spec": None}, {"spec": shown(BIGGER, 0)}, False),
+        ({"pending_deployment_spec": shown(BIGGER, 0)}, {}, False),
+    ],
+)
+def test_update_was_accepted(before: dict[str, Any], live: dict[str, Any], accepted: bool) -> None:
+    """A newer version with the spec that was sent, or a new pending one with it."""
+    found = digitalocean.was_accepted(instance(**before), instance(**live), BIGGER)
+    assert found is accepted
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        shown(SPEC, VERSION + 4),
+        shown(BIGGER, VERSION + 4, name="renamed"),
+        shown(SPEC, VERSION + 9),
+    ],
+)
+@pytest.mark.parametrize("field", ["spec", "pending_deployment_spec"])
+def test_another_update_came_first(newer: dict[str, Any], field: str) -> None:
+    """A newer version with another spec or name."""
+    with pytest.raises(ConflictError, match="another update came first") as caught:
+        digitalocean.was_accepted(instance(), instance(**{field: newer}), BIGGER)
+    assert (caught.value.status, caught.value.method) == (409, "PATCH")
+
+
+# --- Exoscale ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "live", "accepted"),
+    [
+        (("ready", 1), ("ready", 1), False),
+        (("ready", 1), ("scaling", 1), True),
+        (("ready", 1), ("ready", 3), True),
+        (("ready", 1), ("ready", 2), False),
+        (("ready", 3), ("ready", 3), False),
+        (("scaling", 1), ("scaling", 1), False),
+        (("scaling", 1), ("scaling", 3), True),
+        (("scaling", 3), ("ready", 3), False),
+    ],
+)
+def test_scale_was_accepted(before: tuple[str, int], live: tuple[str, int], accepted: bool) -> None:
+    """Work began since, or it shows the three replicas that it did not show before."""
+    states = [exo.read(exo.a_deployment(state, replicas=count)) for state, count in (before, live)]
+    assert exoscale.was_accepted(states[0], states[1], {"replicas": 3}) is accepted
+
+
+@pytest.mark.parametrize(
+    ("visibility", "public"), [("public", True), ("private", False), (None, False)]
+)
+def test_deployments_of_the_provider_are_public(visibility: str | None, public: bool) -> None:
+    """As a row and as a model."""
+    raw = exo.a_deployment(visibility=visibility)
+    assert exoscale.is_public(raw) is public
+    assert exoscale.is_public(exo.read(raw)) is public
+    assert exoscale.is_public("no row") is False
