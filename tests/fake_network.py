@@ -99,7 +99,7 @@ class FakeNetwork:
         """Every request, oldest first."""
         return [sent.request for sent in self.sent]
 
-    def asked(self, method: str, path: str | None = None) -> list[Request]:
+    def requests_of(self, method: str, path: str | None = None) -> list[Request]:
         """Return the requests of one method, of all paths or of one."""
         return [sent.request for sent in self._of(method, path)]
 

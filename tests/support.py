@@ -2,10 +2,10 @@
 
 import time
 
-__all__ = ["AskedTime"]
+__all__ = ["SteppingClock"]
 
 
-class AskedTime:
+class SteppingClock:
     """A clock for an emulator that advances by `step` seconds with every read.
 
     The world advances with its requests, however fast or slow the machine is.

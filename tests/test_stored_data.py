@@ -212,8 +212,8 @@ async def test_gcore_update_goes_on() -> None:
     async with gc.routed(routes) as (client, network):
         change = client.inference_deployments.resume(recent("gcore v3 update of DISABLED"))
         assert (await change.wait()).envs == {"TOKEN": "secret"}
-        assert len(network.asked("GET", gc.TASK_PATH)) == 2
-    assert len(network.asked("GET", gc.ONE)) == 10
+        assert len(network.requests_of("GET", gc.TASK_PATH)) == 2
+    assert len(network.requests_of("GET", gc.ONE)) == 10
 
 
 @pytest.mark.parametrize(

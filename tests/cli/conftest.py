@@ -6,13 +6,13 @@ from typer.testing import CliRunner
 from di_async.cli.app import app
 from di_async.emulator import Emulator, Options
 from tests.cli.helpers import HF_TOKEN, Di, Result
-from tests.support import AskedTime
+from tests.support import SteppingClock
 
 
 @pytest.fixture
 def di_emulator_options() -> Options:
     """Advance ten emulated seconds per request, so that no test depends on real time."""
-    return {"time_scale": 100.0, "clock": AskedTime(0.1).read}
+    return {"time_scale": 100.0, "clock": SteppingClock(0.1).read}
 
 
 @pytest.fixture

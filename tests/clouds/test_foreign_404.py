@@ -1,4 +1,4 @@
-"""A 404 that the API did not write proves nothing, on every cloud and for every action."""
+"""Tests that a 404 not written by the API proves nothing, on every cloud, for every action."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ foreign = pytest.mark.parametrize("response", FOREIGN.values(), ids=FOREIGN)
 
 @pytest.fixture
 def networks(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorNetwork]:
-    """Collect the networks that clients are given."""
+    """Return a list that collects the networks of new clients."""
     made: list[EmulatorNetwork] = []
 
     def make(world: World) -> EmulatorNetwork:
@@ -81,7 +81,7 @@ async def test_existing_resource_is_not_missing(
 async def test_delete_answered_by_a_gateway_is_not_done(
     cloud: Cloud, networks: list[EmulatorNetwork], response: Response
 ) -> None:
-    """`delete` raises the error; it does not return a change that is settled already."""
+    """`delete` raises the error instead of returning a settled change."""
     async with cloud.client(a_world(rate_limits=False), budget=None) as client:
         id = await cloud.settled(client, "web-404")
         answer_every(networks[0], "DELETE", response)

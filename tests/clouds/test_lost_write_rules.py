@@ -1,4 +1,4 @@
-"""Whether a read shows that a write without an answer was accepted, rule by rule."""
+"""Tests of which reads show that a write without a response was accepted."""
 
 from typing import Any
 
@@ -55,15 +55,15 @@ def instance(**fields: Any) -> DedicatedInference:
         ),
     ],
 )
-def test_what_a_lost_create_may_have_made(fields: dict[str, Any], ours: bool) -> None:
-    """The spec, its endpoint, its region and its network are as sent."""
+def test_instance_of_a_lost_create(fields: dict[str, Any], ours: bool) -> None:
+    """A lost create made an instance whose spec, endpoint, region and network are as sent."""
     found = digitalocean.create_candidate(SPEC, instance(**fields))
     assert found.matches_sent is ours
     assert found.id == do.ID
 
 
 def test_network_is_compared_only_if_one_was_sent() -> None:
-    """Without one the account's default is used, which the spec does not name."""
+    """The network is compared only if one was sent; otherwise the account's default is used."""
     anywhere = attrs.evolve(SPEC, vpc=None)
     assert digitalocean.create_candidate(anywhere, instance()).matches_sent is True
     elsewhere = attrs.evolve(SPEC, vpc=VPC("00000000-0000-4000-8000-000000000000"))
@@ -97,7 +97,7 @@ PENDING = {"pending_deployment_spec": shown(BIGGER, VERSION + 4)}
     ],
 )
 def test_update_was_accepted(before: dict[str, Any], live: dict[str, Any], accepted: bool) -> None:
-    """A newer version with the spec that was sent, or a new pending one with it."""
+    """A newer version, or a new pending spec, with what was sent shows an accepted update."""
     found = digitalocean.was_accepted(instance(**before), instance(**live), BIGGER)
     assert found is accepted
 
@@ -112,7 +112,7 @@ def test_update_was_accepted(before: dict[str, Any], live: dict[str, Any], accep
 )
 @pytest.mark.parametrize("field", ["spec", "pending_deployment_spec"])
 def test_another_update_came_first(newer: dict[str, Any], field: str) -> None:
-    """A newer version with another spec or name."""
+    """A newer version with another spec or name belongs to another update."""
     with pytest.raises(ConflictError, match="another update came first") as caught:
         digitalocean.was_accepted(instance(), instance(**{field: newer}), BIGGER)
     assert (caught.value.status, caught.value.method) == (409, "PATCH")
@@ -135,7 +135,7 @@ def test_another_update_came_first(newer: dict[str, Any], field: str) -> None:
     ],
 )
 def test_scale_was_accepted(before: tuple[str, int], live: tuple[str, int], accepted: bool) -> None:
-    """Work began since, or it shows the three replicas that it did not show before."""
+    """Work since the write, or replicas that differed before, show an accepted scale."""
     states = [exo.read(exo.a_deployment(state, replicas=count)) for state, count in (before, live)]
     assert exoscale.was_accepted(states[0], states[1], {"replicas": 3}) is accepted
 
@@ -144,7 +144,7 @@ def test_scale_was_accepted(before: tuple[str, int], live: tuple[str, int], acce
     ("visibility", "public"), [("public", True), ("private", False), (None, False)]
 )
 def test_deployments_of_the_provider_are_public(visibility: str | None, public: bool) -> None:
-    """As a row and as a model."""
+    """Only a visibility of `public` makes a deployment public, as a row and as a model."""
     raw = exo.a_deployment(visibility=visibility)
     assert exoscale.is_public(raw) is public
     assert exoscale.is_public(exo.read(raw)) is public

@@ -314,6 +314,6 @@ async def test_watch_left_early_sends_no_more() -> None:
         id = network.world.add_instance(now=network.now(), status="active").id
         async for _ in client.dedicated_inferences.watch(id):
             break
-        asked_so_far = len(network.asked("GET"))
+        asked_so_far = len(network.requests_of("GET"))
         await drain(client.dedicated_inferences.sizes())
-    assert len(network.asked("GET")) == asked_so_far + 1
+    assert len(network.requests_of("GET")) == asked_so_far + 1

@@ -67,7 +67,7 @@ async def test_lost_after_commit(kind: str, settings: dict[str, Any], dialect: A
         change = await client.dedicated_inferences.create(a_spec())
         assert (await change.wait()).status == "active"
     assert (change.adopted, network.world.created["web"]) == (True, 1)
-    assert len(network.asked("POST")) == 1
+    assert len(network.requests_of("POST")) == 1
 
 
 @pytest.mark.parametrize(("kind", "settings"), SPOILED)
@@ -78,7 +78,7 @@ async def test_lost_before_commit(kind: str, settings: dict[str, Any]) -> None:
         change = await client.dedicated_inferences.create(a_spec())
         assert (await change.wait()).status == "active"
     assert (change.adopted, network.world.created["web"]) == (False, 1)
-    assert len(network.asked("POST")) == 2
+    assert len(network.requests_of("POST")) == 2
 
 
 async def test_answer_cut_short() -> None:
@@ -163,7 +163,7 @@ async def test_lookup_impossible() -> None:
         with pytest.raises(OutcomeUnknownError, match="may exist and bill") as caught:
             await client.dedicated_inferences.create(a_spec())
     assert isinstance(caught.value.__cause__, TransportError)
-    assert (len(network.asked("POST")), network.world.created["web"]) == (1, 1)
+    assert (len(network.requests_of("POST")), network.world.created["web"]) == (1, 1)
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
@@ -174,7 +174,7 @@ async def test_lookup_refused(status: int) -> None:
     async with scripted_client(lost, *refusals) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="may exist and bill"):
             await client.dedicated_inferences.create(a_spec())
-    assert len(network.asked("POST")) == 1
+    assert len(network.requests_of("POST")) == 1
 
 
 # --- other instances of that name ------------------------------------------------------------
@@ -278,7 +278,7 @@ async def test_attempts_bound_the_sends(attempts: int) -> None:
         network.world.fault("reset", now=0, on=POST, times=None)
         with pytest.raises(OutcomeUnknownError):
             await client.dedicated_inferences.create(a_spec())
-    assert len(network.asked("POST")) == attempts
+    assert len(network.requests_of("POST")) == attempts
 
 
 @pytest.mark.parametrize("after", [0.01, 0.07, 0.3, 0.6])

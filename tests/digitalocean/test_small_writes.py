@@ -95,7 +95,7 @@ async def test_lost_token(lost: Any) -> None:
         with pytest.raises(OutcomeUnknownError, match="1 of that name") as caught:
             await client.dedicated_inferences.create_token(ID, "mine")
     assert [token.id for token in caught.value.candidates] == ["t-1"]
-    assert len(network.asked("POST")) == 1
+    assert len(network.requests_of("POST")) == 1
 
 
 @pytest.mark.parametrize("broken", [TransportError("gone"), answer(503), answer(403)])
@@ -104,7 +104,7 @@ async def test_lost_token_and_no_list(broken: Any) -> None:
     async with scripted_client(LOST, *[broken] * 12) as (client, network):
         with pytest.raises(OutcomeUnknownError, match="'mine'"):
             await client.dedicated_inferences.create_token(ID, "mine")
-    assert len(network.asked("POST")) == 1
+    assert len(network.requests_of("POST")) == 1
 
 
 async def test_token_that_was_never_sent() -> None:

@@ -56,7 +56,7 @@ async def test_lost_after_commit(kind: str, dialect: Any) -> None:
         network.world.fault(kind, now=0, on=PATCH, after_commit=True)
         change = await instances.scale(id, 3)
         di = await change.wait()
-    assert (change.adopted, len(network.asked("PATCH"))) == (True, 1)
+    assert (change.adopted, len(network.requests_of("PATCH"))) == (True, 1)
     assert di.spec is not None
     assert di.spec.model_deployments[0].accelerators[0].scale == 3
 
@@ -69,7 +69,7 @@ async def test_lost_before_commit(kind: str) -> None:
         change = await instances.scale(id, 3)
         await change.wait()
         version = network.world.truth(id, network.now()).version
-    first, second = network.asked("PATCH")
+    first, second = network.requests_of("PATCH")
     assert (change.adopted, first.body == second.body, version) == (False, True, 2)
 
 
@@ -82,7 +82,7 @@ async def test_another_update_came_first() -> None:
     async with scripted_client(*steps) as (client, network):
         with pytest.raises(ConflictError, match="another update came first"):
             await client.dedicated_inferences.scale(ID, 3)
-    assert len(network.asked("PATCH")) == 1
+    assert len(network.requests_of("PATCH")) == 1
 
 
 async def test_version_conflict() -> None:
@@ -129,7 +129,7 @@ async def test_reading_again_is_impossible(broken: Any) -> None:
     async with scripted_client(live, LOST, *[broken] * 20) as (client, network):
         with pytest.raises(OutcomeUnknownError, match=ID):
             await client.dedicated_inferences.scale(ID, 3)
-    assert len(network.asked("PATCH")) == 1
+    assert len(network.requests_of("PATCH")) == 1
 
 
 async def test_lost_again_and_again() -> None:
@@ -138,7 +138,7 @@ async def test_lost_again_and_again() -> None:
         network.world.fault("reset", now=0, on=PATCH, times=None)
         with pytest.raises(OutcomeUnknownError) as caught:
             await instances.scale(id, 3)
-    assert len(network.asked("PATCH")) == 4
+    assert len(network.requests_of("PATCH")) == 4
     assert [di.id for di in caught.value.candidates] == [id]
 
 
@@ -172,7 +172,7 @@ async def test_lost_token_update_is_sent_again() -> None:
     accepted = answer(202, one(an_instance(status="updating")))
     async with scripted_client(live, LOST, live, accepted) as (client, network):
         await client.dedicated_inferences.update(ID, access_tokens={"hugging_face_token": "hf_new"})
-    for request in network.asked("PATCH"):
+    for request in network.requests_of("PATCH"):
         assert orjson.loads(request.body or b"") == {
             "access_tokens": {"hugging_face_token": "hf_new"}
         }
@@ -188,7 +188,7 @@ async def test_403_without_ready_timeout() -> None:
         busy = await anext(instances.list(name="busy"))
         with pytest.raises(PermissionDeniedError):
             await instances.scale(busy.id, 3)
-    assert len(network.asked("PATCH")) == 1, id
+    assert len(network.requests_of("PATCH")) == 1, id
 
 
 async def test_403_until_ready() -> None:
@@ -198,7 +198,7 @@ async def test_403_until_ready() -> None:
         change = await instances.scale(id, 3, ready_timeout=600)
         await change.wait()
         assert network.world.truth(id, network.now()).version == 3
-    sent = [orjson.loads(r.body or b"")["spec"]["version"] for r in network.asked("PATCH")]
+    sent = [orjson.loads(r.body or b"")["spec"]["version"] for r in network.requests_of("PATCH")]
     assert (sent[0], sent[-1]) == (1, 2)
 
 
@@ -219,7 +219,7 @@ async def test_other_refusals_are_final(status: int) -> None:
         network.world.fault("status", now=0, on=PATCH, status=status)
         with pytest.raises(APIError) as caught:
             await instances.scale(id, 3, ready_timeout=600)
-    assert (caught.value.status, len(network.asked("PATCH"))) == (status, 1)
+    assert (caught.value.status, len(network.requests_of("PATCH"))) == (status, 1)
 
 
 async def test_update_of_what_is_not_there() -> None:
@@ -227,7 +227,7 @@ async def test_update_of_what_is_not_there() -> None:
     async with an_api() as (instances, network, _):
         with pytest.raises(NotFoundError):
             await instances.scale(ID, 3)
-    assert network.asked("PATCH") == []
+    assert network.requests_of("PATCH") == []
 
 
 async def test_lost_through_the_transport() -> None:

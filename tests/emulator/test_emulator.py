@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from di_async.emulator import Emulator, Lifecycle, running
-from tests.support import AskedTime
+from tests.support import SteppingClock
 
 from .exoscale.helpers import signed
 from .helpers import BASE, a_spec
@@ -92,7 +92,7 @@ async def test_tls_control_plane_is_signed_by_its_own_ca() -> None:
 
 async def test_rate_headers_and_date_are_real_time() -> None:
     """At scale 1000 Date and ratelimit-reset stay near the real clock."""
-    passing = AskedTime(0.001)  # a world second a request: the window is not over by the second
+    passing = SteppingClock(0.001)  # a world second a request: the window is not over by the second
     async with (
         running(time_scale=1000, per_minute=1, clock=passing.read) as emu,
         client(emu) as session,

@@ -256,7 +256,7 @@ async def test_update() -> None:
         change = await client.inference_deployments.update(NAME, image="nginx:2")
         found = await change.wait()
     assert found.image == "nginx:2"
-    assert sent(network.asked("PATCH")[0]) == {"image": "nginx:2"}
+    assert sent(network.requests_of("PATCH")[0]) == {"image": "nginx:2"}
     assert "shows what was sent" in (change.history[-1].note or "")
 
 
@@ -324,7 +324,9 @@ async def test_update_by_a_whole_spec() -> None:
     routes = {PATCH: accepted(), GET: reads("ACTIVE")}
     async with routed(routes) as (client, network):
         await client.inference_deployments.update(NAME, InferenceDeploymentSpec(**a_spec()))
-    assert sent(network.asked("PATCH")[0]) == {k: v for k, v in a_spec().items() if k != "name"}
+    assert sent(network.requests_of("PATCH")[0]) == {
+        k: v for k, v in a_spec().items() if k != "name"
+    }
 
 
 @pytest.mark.parametrize(
@@ -359,8 +361,8 @@ async def test_open_to_world() -> None:
             await api.create(a_spec(api_keys=[]))
         await api.create(a_spec(api_keys=[]), open_to_world=True)
         await api.update(NAME, api_keys=[], open_to_world=True)
-    assert sent(network.asked("POST")[0])["api_keys"] == []
-    assert sent(network.asked("PATCH")[0]) == {"api_keys": []}
+    assert sent(network.requests_of("POST")[0])["api_keys"] == []
+    assert sent(network.requests_of("PATCH")[0]) == {"api_keys": []}
 
 
 async def test_spec_for_another_project() -> None:
@@ -382,7 +384,7 @@ async def test_stop() -> None:
         change = await client.inference_deployments.stop(NAME)
         assert (await change.wait()).status == "DISABLED"
     assert (change.action, change.initial) == ("update", Accepted())
-    assert network.asked("POST")[0].body is None
+    assert network.requests_of("POST")[0].body is None
 
 
 @pytest.mark.parametrize("end", ["ACTIVE", "PENDING"])

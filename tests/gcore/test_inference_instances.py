@@ -98,7 +98,7 @@ async def test_update_keeps_other_fields() -> None:
         change = await client.inference_instances.update(ID, image="nginx:2")
         found = await change.wait()
     assert (found.image, found.status) == ("nginx:2", "ACTIVE")
-    assert sent(network.asked("PUT")[0]) == {
+    assert sent(network.requests_of("PUT")[0]) == {
         **REQUEST,
         "image": "nginx:2",
         "project_id": PROJECT,
@@ -115,7 +115,7 @@ async def test_every_documented_field_can_be_updated() -> None:
         for name, value in REQUEST.items():
             await client.inference_instances.update(ID, **{name: value})
             assert sent(network.requests[-1])[name] == value
-    assert len(network.asked("PUT")) == len(REQUEST) == 14
+    assert len(network.requests_of("PUT")) == len(REQUEST) == 14
 
 
 async def test_replace() -> None:
@@ -128,7 +128,7 @@ async def test_replace() -> None:
         await client.inference_instances.update(ID, least, replace=True)
         with pytest.raises(InvalidInputError, match="containers: required"):
             await client.inference_instances.update(ID, image="nginx:2", replace=True)
-    assert [sent(request) for request in network.asked("PUT")] == [least]
+    assert [sent(request) for request in network.requests_of("PUT")] == [least]
 
 
 async def test_update_without_authentication(caplog: pytest.LogCaptureFixture) -> None:
@@ -150,7 +150,7 @@ async def test_update_drops_undocumented_fields(
     async with routed(routes) as (client, network):
         await client.inference_instances.update(ID, image="nginx:2")
     assert "mood" in caplog.text
-    assert "mood" not in sent(network.asked("PUT")[0])
+    assert "mood" not in sent(network.requests_of("PUT")[0])
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ async def test_bad_update(fields: dict[str, Any], problem: str) -> None:
     async with routed({GET: reads("ACTIVE")}) as (client, network):
         with pytest.raises(InvalidInputError, match=problem):
             await client.inference_instances.update(ID, **fields)
-    assert network.asked("PUT") == []
+    assert network.requests_of("PUT") == []
 
 
 async def test_answer_with_the_new_fields_proves_nothing() -> None:

@@ -63,7 +63,7 @@ async def test_lost_create_that_was_accepted(lost: Step) -> None:
     async with routed(routes) as (client, network):
         change = await client.inference_deployments.create(a_spec())
         assert (await change.wait()).status == "ACTIVE"
-    assert (change.adopted, len(network.asked("POST"))) == (True, 1)
+    assert (change.adopted, len(network.requests_of("POST"))) == (True, 1)
 
 
 @pytest.mark.parametrize("lost", LOST)
@@ -73,7 +73,7 @@ async def test_lost_create_that_was_not_accepted(lost: Step) -> None:
     async with routed(routes) as (client, network):
         change = await client.inference_deployments.create(a_spec())
         await change.wait()
-    assert (change.adopted, len(network.asked("POST"))) == (False, 2)
+    assert (change.adopted, len(network.requests_of("POST"))) == (False, 2)
 
 
 async def test_name_taken_by_the_first_attempt() -> None:
@@ -99,7 +99,7 @@ async def test_name_taken_by_another_deployment(fields: dict[str, Any]) -> None:
     async with routed({POST: LOST[0], GET: ours(**fields)}) as (client, network):
         with pytest.raises(ConflictError, match="did not make"):
             await client.inference_deployments.create(a_spec(timeout=120))
-    assert len(network.asked("POST")) == 1
+    assert len(network.requests_of("POST")) == 1
 
 
 async def test_name_taken_at_once() -> None:
@@ -115,7 +115,7 @@ async def test_lookup_fails() -> None:
     async with routed({POST: LOST[0], GET: answer(503)}) as (client, network):
         with pytest.raises(OutcomeUnknownError):
             await client.inference_deployments.create(a_spec())
-    assert len(network.asked("POST")) == 1
+    assert len(network.requests_of("POST")) == 1
 
 
 async def test_always_lost() -> None:
@@ -126,7 +126,7 @@ async def test_always_lost() -> None:
     ):
         with pytest.raises(OutcomeUnknownError):
             await client.inference_deployments.create(a_spec())
-    assert len(network.asked("POST")) == 2
+    assert len(network.requests_of("POST")) == 2
 
 
 async def test_never_sent() -> None:
@@ -134,7 +134,7 @@ async def test_never_sent() -> None:
     async with routed({POST: ConnectError("refused")}) as (client, network):
         with pytest.raises(ConnectError):
             await client.inference_deployments.create(a_spec())
-    assert network.asked("GET") == []
+    assert network.requests_of("GET") == []
 
 
 async def test_closed_during_the_lookup() -> None:
@@ -151,7 +151,7 @@ async def test_write_never_sent() -> None:
     async with routed({PATCH: ConnectError("refused"), GET: ours()}) as (client, network):
         with pytest.raises(ConnectError):
             await client.inference_deployments.update(NAME, image="nginx:2")
-    assert len(network.asked("GET")) == 1
+    assert len(network.requests_of("GET")) == 1
 
 
 @pytest.mark.parametrize("verb", ["update", "create_v2"])
@@ -196,7 +196,7 @@ async def test_lost_patch_that_was_accepted() -> None:
     async with routed(routes) as (client, network):
         change = await client.inference_deployments.update(NAME, image="nginx:2")
         assert (await change.wait()).image == "nginx:2"
-    assert (change.adopted, len(network.asked("PATCH"))) == (True, 1)
+    assert (change.adopted, len(network.requests_of("PATCH"))) == (True, 1)
 
 
 async def test_lost_patch_that_was_not_accepted() -> None:
@@ -209,7 +209,7 @@ async def test_lost_patch_that_was_not_accepted() -> None:
     async with routed(routes) as (client, network):
         change = await client.inference_deployments.update(NAME, image="nginx:2")
         await change.wait()
-    assert (change.adopted, len(network.asked("PATCH"))) == (False, 2)
+    assert (change.adopted, len(network.requests_of("PATCH"))) == (False, 2)
 
 
 async def test_lost_patch_then_locked() -> None:
@@ -224,7 +224,7 @@ async def test_lost_patch_then_locked() -> None:
     async with routed({PATCH: [LOST[0], locked], GET: ours()}) as (client, network):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.inference_deployments.update(NAME, image="nginx:2")
-    assert len(network.asked("PATCH")) == 5  # the lost one, and four that met the lock
+    assert len(network.requests_of("PATCH")) == 5  # the lost one, and four that met the lock
     assert caught.value.candidates[0].name == NAME
 
 
@@ -241,7 +241,7 @@ async def test_patch_always_lost() -> None:
     async with routed({PATCH: LOST[0], GET: ours()}) as (client, network):
         with pytest.raises(OutcomeUnknownError):
             await client.inference_deployments.update(NAME, image="nginx:2")
-    assert len(network.asked("PATCH")) == 4
+    assert len(network.requests_of("PATCH")) == 4
 
 
 @pytest.mark.parametrize(("verb", "end"), [("start", "ACTIVE"), ("stop", "DISABLED")])
@@ -252,7 +252,7 @@ async def test_lost_switch(verb: str, end: str) -> None:
     async with routed(routes) as (client, network):
         change = await getattr(client.inference_deployments, verb)(NAME)
         assert (await change.wait()).status == end
-    assert (change.adopted, len(network.asked("POST"))) == (True, 1)
+    assert (change.adopted, len(network.requests_of("POST"))) == (True, 1)
 
 
 async def test_lost_delete() -> None:
@@ -312,7 +312,7 @@ async def test_lost_v2_create(lost: Step) -> None:
         with pytest.raises(OutcomeUnknownError, match="1 that may be it") as caught:
             await client.inference_instances.create(sample("update_request"))
     assert [one.id for one in caught.value.candidates] == [ID]
-    assert len(network.asked("POST")) == 1
+    assert len(network.requests_of("POST")) == 1
 
 
 async def test_lost_v2_create_without_a_lookup() -> None:
@@ -328,7 +328,7 @@ async def test_v2_never_sent() -> None:
     async with routed({POST_V2: ConnectError("refused")}) as (client, network):
         with pytest.raises(ConnectError):
             await client.inference_instances.create(sample("update_request"))
-    assert network.asked("GET") == []
+    assert network.requests_of("GET") == []
 
 
 async def test_lost_put_is_repeated() -> None:
@@ -337,7 +337,7 @@ async def test_lost_put_is_repeated() -> None:
     routes = {GET_V2: answer(200, an_instance()), PUT: [LOST[0], LOST[2], new]}
     async with routed(routes) as (client, network):
         change = await client.inference_instances.update(ID, image="nginx:2")
-    assert (change.adopted, len(network.asked("PUT"))) == (False, 3)
+    assert (change.adopted, len(network.requests_of("PUT"))) == (False, 3)
 
 
 async def test_lost_put_then_locked() -> None:
@@ -353,7 +353,7 @@ async def test_locked_put_is_planned_again() -> None:
     done = answer(200, an_instance("DEPLOYING", timeout=7, image="nginx:2"))
     async with routed({GET_V2: [old, theirs], PUT: [LOCKED, done]}) as (client, network):
         await client.inference_instances.update(ID, image="nginx:2")
-    assert [sent(put)["timeout"] for put in network.asked("PUT")] == [120, 7]
+    assert [sent(put)["timeout"] for put in network.requests_of("PUT")] == [120, 7]
 
 
 @pytest.mark.parametrize("ready_timeout", [0, 60])
@@ -370,8 +370,8 @@ async def test_lasting_lock(ready_timeout: float) -> None:
                 await api.update(id, image="nginx:2", ready_timeout=ready_timeout)
             took = asyncio.get_running_loop().time() - began
             assert ready_timeout <= took < ready_timeout + 10
-    assert len(network.asked("PUT")) >= 4
-    assert len(network.asked("PATCH")) >= 4
+    assert len(network.requests_of("PUT")) >= 4
+    assert len(network.requests_of("PATCH")) >= 4
 
 
 async def test_conflict_over_a_name_is_not_a_lock() -> None:
@@ -380,7 +380,7 @@ async def test_conflict_over_a_name_is_not_a_lock() -> None:
     async with routed({GET_V2: answer(200, an_instance()), PUT: taken}) as (client, network):
         with pytest.raises(ConflictError, match="exists"):
             await client.inference_instances.update(ID, name="other", ready_timeout=60)
-    assert len(network.asked("PUT")) == 1
+    assert len(network.requests_of("PUT")) == 1
 
 
 async def test_put_always_lost() -> None:

@@ -125,6 +125,6 @@ async def test_update_on_the_wire(replace: bool) -> None:
         change = await client.inference_instances.update(
             ID, sample("update_request"), replace=replace
         )
-    (request,) = network.asked("PUT")
+    (request,) = network.requests_of("PUT")
     assert sent(request) == sample("update_request")
     assert change.initial == read_instance(sample("update_200"))

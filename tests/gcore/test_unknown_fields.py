@@ -129,4 +129,4 @@ async def test_lost_create_with_an_unknown_key_is_adopted() -> None:
     routes = {f"POST {V3}": TransportError("reset"), f"GET {ONE}": answer(200, live)}
     async with routed(routes) as (client, network):
         assert (await client.inference_deployments.create(spec)).adopted
-    assert len(network.asked("POST")) == 1
+    assert len(network.requests_of("POST")) == 1

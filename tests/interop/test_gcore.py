@@ -17,7 +17,7 @@ from gcore.types.cloud import InferenceRegionCapacityList, Task
 from gcore.types.cloud.inference import InferenceAPIKey, InferenceDeployment, InferenceFlavor
 
 from di_async.emulator import Emulator, Lifecycle, threaded
-from tests.support import AskedTime
+from tests.support import SteppingClock
 
 FLAVOR = "inference-16vcpu-232gib-1xh100-80gb"
 WORDS = get_args(InferenceDeployment.model_fields["status"].annotation)
@@ -247,7 +247,7 @@ def test_responses_with_no_task_or_several(emulator: Emulator, sdk: Gcore) -> No
 def test_task_is_polled_through_new_and_running() -> None:
     """The SDK polls a task once a second, and parses all of its states."""
     lifecycle = Lifecycle(create=12, operation_share=0.5)
-    passing = AskedTime(1.0)
+    passing = SteppingClock(1.0)
     with (
         threaded(seed=0, lifecycle=lifecycle, clock=passing.read) as emu,
         Gcore(**options_of(emu)) as client,

@@ -350,7 +350,7 @@ async def settled_by_rows(
         await watch(changes.values(), 3600)
     assert all(changes[id].outcome == "settled" for id in [*first, *later])
     sources = {changes[id].history[-1].source for id in later}
-    gets = [request for request in network.asked("GET") if "later" in request.path]
+    gets = [request for request in network.requests_of("GET") if "later" in request.path]
     return sources, len(gets)
 
 
