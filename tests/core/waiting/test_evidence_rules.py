@@ -26,6 +26,7 @@ from di_async.core.waiting.observation import (
     Observation,
     Phase,
     Read,
+    ReadFailed,
     ReadFound,
     ReadMissing,
     ResourceVersion,
@@ -81,6 +82,7 @@ def test_defaults() -> None:
     flags = (empty.transitioned, empty.seen_in_progress, empty.ever_seen, empty.not_found)
     assert flags == (False,) * 4
     assert (READY.documented, READY.has_spec, READY.complete) == (True, True, True)
+    assert ReadFailed(started_at=0.0, at=0.1).refused is False
 
 
 @pytest.mark.parametrize(

@@ -726,3 +726,13 @@ def test_no_region_is_tried_during_a_search() -> None:
     assert read_of(spread(by_region=False), 0.0) != ReadPage(1, "atl1")
     plain = PollSchedule[Any](PollPolicy(), lambda _: None)
     assert plain._by_region is False  # noqa: SLF001 - the default
+
+
+def test_watchers_come_and_go() -> None:
+    """Each by itself."""
+    one: PollEntry[object] = PollEntry(ref=ResourceRef("thing", "a"))
+    first, second = object(), object()
+    one.add_watcher(first, 1.0)
+    one.add_watcher(second, 2.0)
+    one.remove_watcher(first)
+    assert one.watchers == (second,)
