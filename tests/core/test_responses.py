@@ -93,6 +93,6 @@ def test_cleaned() -> None:
 
 
 def test_texts() -> None:
-    """Only a list is a list of texts; a text is not."""
+    """Only a list of texts is accepted; a single text is not split into letters."""
     assert string_list(["a", 1]) == ["a", "1"]
     assert string_list("ab") == string_list(None) == string_list({"a": 1}) == []

@@ -97,7 +97,7 @@ def test_rows_and_json_hold_everything() -> None:
 
 
 def test_html_is_escaped() -> None:
-    """HTML escapes names."""
+    """The HTML output escapes names."""
     html = Inventory((a_row(name="<script>alert(1)</script>"),))._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html

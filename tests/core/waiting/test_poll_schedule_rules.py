@@ -728,8 +728,8 @@ def test_no_region_is_tried_during_a_search() -> None:
     assert plain._by_region is False  # noqa: SLF001 - the default
 
 
-def test_watchers_come_and_go() -> None:
-    """Each by itself."""
+def test_remove_one_of_two_watchers() -> None:
+    """Removing one watcher keeps the others."""
     one: PollEntry[object] = PollEntry(ref=ResourceRef("thing", "a"))
     first, second = object(), object()
     one.add_watcher(first, 1.0)
