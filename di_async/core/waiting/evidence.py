@@ -10,8 +10,8 @@ Rules:
   an older version of the resource than one seen before (a stale replica).
 * `READY` alone does not prove an update: a stale replica is ready, too. See the table.
 * A failure needs the same proof as a success: it may be left over from before the write.
-* Where the spec shown can be compared with the spec sent, a ready resource with another spec is
-  not settled.
+* Where the spec shown could be compared with the spec sent before the write (`differed_before`), a
+  ready resource with another spec is not settled.
 * Only a 404 answer to a GET proves a deletion. What a 404 means for other actions depends on
   whether the resource was ever seen.
 

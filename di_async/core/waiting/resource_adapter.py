@@ -54,7 +54,7 @@ class Capabilities:
     updated_at: bool = False
     """A resource shows when it last changed."""
     shows_sent: bool = False
-    """A resource shows what an update sent, so that the two can be compared."""
+    """A resource shows what an update sent; `Expectation.differed_before` makes it proof."""
     busy_status: int | None = None
     """The HTTP status that refuses a write only for now."""
     operations: tuple[str, ...] = ()

@@ -42,7 +42,7 @@ logger = logging.getLogger("di_async.poller")
 
 Entry = PollEntry[ChangeTracker[Any]]
 
-# A resource younger than this was created by this process: its first read can wait its turn.
+# A wait that begins this soon after its create reads first after one interval: nothing is done yet.
 _JUST_CREATED_S = 1.0
 # Light rows settle waits only after GETs have confirmed this many rows and refuted none.
 _ROWS_TO_CONFIRM = 20
@@ -235,7 +235,8 @@ class ResourcePoller:
         if confirms:
             self._rows_confirmed += not pending
             self._row_was_refuted |= pending
-        self.schedule.get_finished(entry, now, pending=found and pending, refuted=confirms)
+        refuted = confirms and pending
+        self.schedule.get_finished(entry, now, pending=found and pending, refuted=refuted)
         for tracker in watchers:
             if tracker.waiters and isinstance(tracker.decision, Pending):
                 self._plan_next_read(tracker, entry)

@@ -232,7 +232,7 @@ class ChangeTracker(Generic[R]):
         return due
 
     def record_unchanged_row(self, requests: int) -> None:
-        """Record a list row that shows what the last one showed."""
+        """Count the request of a row that has not changed; it is not a read and proves nothing."""
         self.requests += requests
 
     def _record_operation(self, operation: PendingOperation, read: Read) -> None:
