@@ -1,8 +1,8 @@
 """Other ways to wait, as policies in the same burst: the same settle times, a correct limiter each.
 
-There is no world: a row reads active from its settle on, as in the emulator's world without faults
-(a test compares both), and without latency, in the rivals' favour. Every request passes both exact
-windows in the order of its due time, without a reserve or a margin.
+The API is simulated without the emulator: a row reads active from its settle time on, as in the
+emulator without faults (a test compares both), and requests take no time, in the rivals' favour.
+Every request passes both exact windows in the order of its due time, without a reserve or a margin.
 
 per-id 5 s     GET each id every 5 s (huggingface_hub, gradient)
 per-id exp     GET each id after 0.5, 1, 2, ... 10 s (Terraform)

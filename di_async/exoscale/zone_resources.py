@@ -1,8 +1,8 @@
 """What deployments and models have in common: reading, creating and deleting in one zone.
 
 Every write returns an operation, and a create's operation names the new resource in
-`reference.id`. Names are not unique, so a create whose response was lost is never sent again, and
-nothing is adopted in doubt: whoever holds the change may delete its resource.
+`reference.id`. Names are not unique, so a create whose response was lost is never sent again. An
+uncertain match is never adopted, because the caller may delete the resource of its change.
 """
 
 import builtins

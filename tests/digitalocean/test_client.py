@@ -86,8 +86,8 @@ REQUESTS: dict[str, tuple[Call, Step, tuple[Any, ...]]] = {
 @pytest.mark.parametrize("name", sorted(REQUESTS))
 async def test_request_without_a_body(name: str) -> None:
     """Method, path and query are as documented; there is no body."""
-    call, told, expected = REQUESTS[name]
-    async with scripted_client(told) as (client, network):
+    call, script, expected = REQUESTS[name]
+    async with scripted_client(script) as (client, network):
         await drain(call(client.dedicated_inferences))
     (request,) = network.requests
     assert (request.method, request.path, request.params) == expected

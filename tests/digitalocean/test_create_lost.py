@@ -114,8 +114,8 @@ async def test_adopted_change_says_what_was_lost(caplog: pytest.LogCaptureFixtur
     async with losing(TransportError("reset")) as (instances, _):
         change = await instances.create(a_spec())
     assert change.access_token is None
-    (told,) = [r.getMessage() for r in caplog.records if "adopted" in r.getMessage()]
-    assert "create_token" in told
+    (message,) = [r.getMessage() for r in caplog.records if "adopted" in r.getMessage()]
+    assert "create_token" in message
 
 
 async def test_never_connected_is_no_lost_answer() -> None:
@@ -291,9 +291,9 @@ async def test_cancelled_in_flight(after: float, caplog: pytest.LogCaptureFixtur
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
-    for told in (caught.value.__notes__[0], caplog.text):
-        assert "'web'" in told
-        assert "find('web')" in told
+    for message in (caught.value.__notes__[0], caplog.text):
+        assert "'web'" in message
+        assert "find('web')" in message
     assert {r.levelno for r in caplog.records if "cancelled" in r.message} == {logging.WARNING}
 
 
@@ -312,11 +312,11 @@ async def test_never_two(kind: str, after_commit: bool, times: int) -> None:
 async def test_two_creates_of_one_name_at_once() -> None:
     """Of two concurrent creates of a name, one raises ConflictError."""
     async with virtual_client(a_world()) as (client, network):
-        told = await asyncio.gather(
+        results = await asyncio.gather(
             *(client.dedicated_inferences.create(a_spec(scale=n)) for n in (1, 2)),
             return_exceptions=True,
         )
-    assert [isinstance(one, ConflictError) for one in told].count(True) == 1
+    assert [isinstance(one, ConflictError) for one in results].count(True) == 1
     assert network.world.created["web"] == 1
 
 
