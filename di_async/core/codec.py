@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
 from operator import eq
 from types import MappingProxyType, NoneType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import attrs
 import orjson
@@ -129,17 +129,27 @@ class Codec:
         """
         try:
             return self._converter.structure(value, into)
-        except Exception as error:
-            from cattrs import transform_error
+        except Exception:  # noqa: BLE001 - decoded again, to collect the paths
+            return self._structure_with_paths(value, into)
 
+    def _structure_with_paths(self, value: Any, into: type[T]) -> T:
+        """Decode again with the slower converter that collects every fault and its path."""
+        from cattrs import transform_error
+
+        try:
+            return self._new_converter(detailed_validation=True).structure(value, into)
+        except Exception as error:
             name, faults = getattr(into, "__name__", into), "; ".join(transform_error(error))
             raise DecodeError(f"Unexpected response body for {name}: {faults}") from error
 
     @cached_property
     def _converter(self) -> "Converter":
+        return self._new_converter(detailed_validation=False)
+
+    def _new_converter(self, *, detailed_validation: bool) -> "Converter":
         from cattrs import Converter  # slow to import, and many commands decode nothing
 
-        converter = Converter()
+        converter = Converter(detailed_validation=detailed_validation)
         converter.register_structure_hook(int, _integer)
         converter.register_structure_hook(bool, lambda value, _: bool(value))
         converter.register_structure_hook(datetime, parse_time)
@@ -148,10 +158,12 @@ class Codec:
         generics = {Json: _json_object, dict[str, str]: _text_map, tuple[str, ...]: _texts}
         for generic, hook in generics.items():
             converter.register_structure_hook_func(partial(eq, generic), hook)
-        converter.register_structure_hook_factory(attrs.has, self._class_hook)
+        if not detailed_validation:
+            converter.register_structure_hook_factory(_is_list, partial(_list_hook, converter))
+        converter.register_structure_hook_factory(attrs.has, partial(self._class_hook, converter))
         return converter
 
-    def _class_hook(self, cls: type) -> Hook:
+    def _class_hook(self, converter: "Converter", cls: type) -> Hook:
         """Return the decoder of an attrs class. Nulls are removed first, so defaults apply."""
         from cattrs.gen import make_dict_structure_fn_from_attrs, override
 
@@ -163,7 +175,7 @@ class Codec:
             fields.append(field.evolve(type=_not_none(field.type)))
             overrides[field.name] = override(rename=name, struct_hook=decode)
             aliases += [(name, alias) for alias in field.metadata.get(_ALIASES, ())]
-        build: Hook = make_dict_structure_fn_from_attrs(fields, cls, self._converter, **overrides)
+        build: Hook = make_dict_structure_fn_from_attrs(fields, cls, converter, **overrides)
         normalize = self._normalize.get(cls)
 
         def decode_object(raw: Any, _: object) -> Any:
@@ -178,6 +190,23 @@ class Codec:
             return build(present, cls)
 
         return decode_object
+
+
+def _is_list(of: Any) -> bool:
+    """Return whether a type is a tuple of any length with objects of one class."""
+    args = get_args(of)
+    return get_origin(of) is tuple and args[1:] == (...,) and attrs.has(args[0])
+
+
+def _list_hook(converter: "Converter", of: Any) -> Hook:
+    """Return the decoder of a tuple of objects. cattrs' own looks the decoder up for each item."""
+    item_type = get_args(of)[0]
+    decode_item = converter.get_structure_hook(item_type)
+
+    def decode_list(items: Any, _: object) -> tuple[Any, ...]:
+        return tuple([decode_item(item, item_type) for item in items])
+
+    return decode_list
 
 
 def _not_none(of: Any) -> Any:
