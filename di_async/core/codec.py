@@ -28,6 +28,9 @@ Json = dict[str, Any]
 Hook = Callable[[Any, Any], Any]
 Normalize = Callable[[Json], Json]
 
+_INTEGER_LIMIT = 2**63
+_MAX_PRICE_DIGITS = 18
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 _ALIASES = "di_async.json_aliases"
 _DECODE = "di_async.json_decode"
 
@@ -78,11 +81,25 @@ def _price(value: Any, _: object) -> Decimal | None:
         price = Decimal(str(value))
     except InvalidOperation:
         return None
-    return price if price.is_finite() else None
+    # Sums of larger or smaller numbers would overflow, and are not prices.
+    return price if price.is_finite() and abs(price.adjusted()) <= _MAX_PRICE_DIGITS else None
 
 
 def _integer(value: Any, _: object) -> int:
-    return 0 if value == "" else int(value)
+    number = 0 if value == "" else int(value)
+    if not -_INTEGER_LIMIT <= number < _INTEGER_LIMIT:
+        raise ValueError("expected an integer of at most 64 bits")
+    return number
+
+
+def _flag(value: Any, _: object) -> bool:
+    """Return a flag, which some APIs write as text; other text is not true by accident."""
+    if isinstance(value, bool):
+        return value
+    flag = _FLAGS.get(str(value).strip().lower())
+    if flag is None:
+        raise ValueError("expected true or false")
+    return flag
 
 
 def _text(value: Any) -> str:
@@ -129,7 +146,7 @@ class Codec:
         """
         try:
             return self._converter.structure(value, into)
-        except Exception:  # noqa: BLE001 - decoded again, to collect the paths
+        except Exception:
             return self._structure_with_paths(value, into)
 
     def _structure_with_paths(self, value: Any, into: type[T]) -> T:
@@ -137,7 +154,7 @@ class Codec:
         from cattrs import transform_error
 
         try:
-            return self._new_converter(detailed_validation=True).structure(value, into)
+            return self._converter_with_paths.structure(value, into)
         except Exception as error:
             name, faults = getattr(into, "__name__", into), "; ".join(transform_error(error))
             raise DecodeError(f"Unexpected response body for {name}: {faults}") from error
@@ -146,12 +163,16 @@ class Codec:
     def _converter(self) -> "Converter":
         return self._new_converter(detailed_validation=False)
 
+    @cached_property
+    def _converter_with_paths(self) -> "Converter":
+        return self._new_converter(detailed_validation=True)
+
     def _new_converter(self, *, detailed_validation: bool) -> "Converter":
         from cattrs import Converter  # slow to import, and many commands decode nothing
 
         converter = Converter(detailed_validation=detailed_validation)
         converter.register_structure_hook(int, _integer)
-        converter.register_structure_hook(bool, lambda value, _: bool(value))
+        converter.register_structure_hook(bool, _flag)
         converter.register_structure_hook(datetime, parse_time)
         converter.register_structure_hook(Decimal, _price)
         converter.register_structure_hook(Secret, lambda v, _: Secret(str(v)) if v else None)

@@ -1,18 +1,29 @@
-"""Offset pages: how many there are, and what one page says about the list.
+"""Pages of a list: what one page says, and which pages a pass over the list has to read. Pure.
 
 Rules: https://docs.digitalocean.com/reference/api/reference/#pagination. Also seen: no `links` at
-all, `links: {}`, `next: ""`, no `meta`.
+all, `links: {}`, `next: ""`, no `meta`, a `next` link that never ends, totals of 2**31 - 1.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from di_async.core.errors import DecodeError
 
-__all__ = ["Page", "page_count", "read_page", "rows_under"]
+__all__ = ["Page", "PageWalk", "page_count", "read_page", "read_total", "row_id", "rows_under"]
+
+MAX_ROWS = 2_000_000
+"""Larger totals are placeholders or mistakes, and count as unknown."""
+MAX_PAGES = 10_000
+"""A list with more pages counts as endless."""
+_MAX_LINK = 4096
+_PAGE_NUMBER = re.compile(r"[?&]page=([0-9]{1,9})(?:[&#]|$)")
+# Pages that one batch requests: few at first, since the page count may be wrong.
+_FIRST_BATCH, _MAX_BATCH = 8, 32
+# A last link this many times beyond what the total allows is wrong.
+_PLAUSIBLE_FACTOR, _PLAUSIBLE_MORE = 2, 2
 
 
 @frozen
@@ -33,6 +44,9 @@ class Page:
         return self.decode_full_row(position)
 
 
+# --- one page --------------------------------------------------------------------------------
+
+
 def read_page(body: Any, key: str) -> Page:
     """Return the page in a decoded body. Missing or odd links and totals mean "nothing more".
 
@@ -46,10 +60,11 @@ def read_page(body: Any, key: str) -> Page:
     pages = pages if isinstance(pages, Mapping) else {}
     meta = fields.get("meta")
     total = meta.get("total") if isinstance(meta, Mapping) else None
+    following = pages.get("next")
     return Page(
         rows=tuple(rows),
-        total=total if isinstance(total, int) else None,
-        next=pages.get("next") or None,
+        total=read_total(total),
+        next=following if isinstance(following, str) and following else None,
         last=_page_number(pages.get("last")),
     )
 
@@ -68,26 +83,127 @@ def rows_under(body: Any, key: str) -> list[Any]:
     return rows or []
 
 
+def read_total(value: Any) -> int | None:
+    """Return a total number of rows; None if it is not a plausible one."""
+    plausible = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ROWS
+    return value if plausible else None
+
+
+def row_id(row: Any) -> str | None:
+    """Return the id of a row in the shape of the wire, or of a decoded one; None without.
+
+    Raises:
+        DecodeError: the id is neither text nor a number.
+    """
+    id = row.get("id") if isinstance(row, Mapping) else getattr(row, "id", None)
+    if id is None or isinstance(id, str):
+        return id or None
+    if not isinstance(id, int):
+        raise DecodeError("a list row has an id that is not text @ $.id")
+    return str(id)
+
+
+def _readable_id(row: Any) -> str | None:
+    try:
+        return row_id(row)
+    except DecodeError:
+        return None
+
+
 def page_count(first: Page, page_size: int) -> int | None:
     """Return how many pages there are, from the first; None: follow `next` to find out.
 
-    A server may return fewer rows a page than requested; then its `last` link is right.
+    A server may return fewer rows a page than requested; then its `last` link is right, unless
+    the total shows that it cannot be.
     """
+    by_total = None
+    if first.total is not None:
+        served = len(first.rows) or page_size
+        by_total = max(1, -(-first.total // min(served, page_size)))
     if first.last is not None:
-        return max(1, first.last)
-    if first.next is None:
-        return 1
-    if first.total is None:
-        return None
-    served = len(first.rows) or page_size
-    return max(1, -(-first.total // min(served, page_size)))
+        last = max(1, first.last)
+        limit = last if by_total is None else _PLAUSIBLE_FACTOR * by_total + _PLAUSIBLE_MORE
+        return last if by_total is None or last <= limit else by_total
+    return 1 if first.next is None else by_total
 
 
 def _page_number(link: Any) -> int | None:
-    if not isinstance(link, str) or not link:
+    """Return the page that a link leads to. Not with `urllib`, whose cache keeps every link."""
+    if not isinstance(link, str) or len(link) > _MAX_LINK:
         return None
-    try:
-        number = parse_qs(urlsplit(link).query).get("page", [""])[-1]
-        return int(number) if len(number) < 10 else None
-    except ValueError:
-        return None
+    numbers = _PAGE_NUMBER.findall(link)
+    return int(numbers[-1]) if numbers else None
+
+
+# --- all pages -------------------------------------------------------------------------------
+
+
+@define
+class PageWalk:
+    """Which pages to read in one pass over a list, a batch at a time.
+
+    The pass ends where nothing new comes, whatever total and links say: they may be wrong, and a
+    server that ignores the page number shows the same rows for ever.
+    """
+
+    page_size: int
+    incomplete: bool = field(default=False, init=False)
+    """The list was said to have more pages, but they showed nothing new."""
+    pages: int | None = field(default=None, init=False)
+    """How many pages the first one promises; None: they are followed one by one."""
+    _next: int = field(default=1, init=False)
+    _width: int = field(default=1, init=False)
+    _is_open: bool = field(default=True, init=False)
+    _ids: set[str] = field(factory=set, init=False)
+    _last: Page | None = field(default=None, init=False)
+
+    def next_batch(self) -> range:
+        """Return the numbers of the pages to read now; none at the end.
+
+        Raises:
+            DecodeError: the list does not end.
+        """
+        if not self._is_open:
+            return range(0)
+        if self._next > MAX_PAGES:
+            raise DecodeError(f"the list does not end: {MAX_PAGES} pages were read")
+        end = self._next + self._width
+        batch = range(self._next, end if self.pages is None else min(end, self.pages + 1))
+        self._next = batch.stop
+        return batch
+
+    def record(self, batch: Sequence[Page]) -> None:
+        """Record the pages of the last batch, in their order."""
+        new = [self._shows_new(page) for page in batch]
+        if self._next == 2:  # the first page was read just now
+            self.pages = page_count(batch[0], self.page_size)
+        if self.pages is None:
+            self._follow(batch[-1], shows_new=any(new))
+        else:
+            self._count(any(new), self.pages)
+
+    def _count(self, shows_new: bool, pages: int) -> None:
+        more = self._next <= pages
+        self._is_open = more and shows_new
+        self.incomplete = more and not shows_new
+        self._width = min(max(_FIRST_BATCH, 2 * self._width), _MAX_BATCH)
+
+    def _follow(self, page: Page, *, shows_new: bool) -> None:
+        if page.next is None or not page.rows:
+            self._is_open = False
+            return
+        leads_to = _page_number(page.next)
+        advances = leads_to is None or leads_to >= self._next
+        self._is_open = advances and shows_new
+        self.incomplete = not self._is_open
+
+    def _shows_new(self, page: Page) -> bool:
+        """Return whether a page has a row that no page of this pass had."""
+        ids = [id for id in map(_readable_id, page.rows) if id is not None]
+        before = len(self._ids)
+        self._ids.update(ids)
+        last, self._last = self._last, page
+        if len(self._ids) > before:
+            return True
+        # Without ids, only the same page again is known to be nothing new.
+        return len(ids) < len(page.rows) and (last is None or last.rows != page.rows)

@@ -7,6 +7,7 @@ cannot have processed it (no connection, 429). Other writes are settled by `engi
 from attrs import frozen
 
 from di_async.core.errors import DIError, InvalidInputError, RateLimitError
+from di_async.core.validation import checked_seconds
 
 __all__ = ["RetryPolicy", "decide_retry"]
 
@@ -27,9 +28,8 @@ class RetryPolicy:
     def __attrs_post_init__(self) -> None:
         if not (isinstance(self.attempts, int) and self.attempts >= 1):
             raise InvalidInputError("attempts: expected 1 or more")
-        seconds = self.initial_delay, self.max_delay
-        if not all(isinstance(value, int | float) and value > 0 for value in seconds):
-            raise InvalidInputError("initial_delay, max_delay: expected seconds above 0")
+        checked_seconds(self.initial_delay, "initial_delay", positive=True)
+        checked_seconds(self.max_delay, "max_delay", positive=True)
 
     def backoff(self, attempt: int, random: float) -> float:
         """Return the seconds before the attempt after `attempt`; `random` is in [0, 1)."""

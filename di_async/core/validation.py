@@ -30,6 +30,8 @@ __all__ = [
     "attribute_values",
     "check_value",
     "checked",
+    "checked_seconds",
+    "checked_timeout",
     "each",
     "filled_text",
     "find_faults",
@@ -52,6 +54,9 @@ T = TypeVar("T")
 Json = dict[str, Any]
 Validator = Callable[[Any, Any, Any], None]
 _KEY = "di_async.request"
+# A hundred years: event loops cannot set timers much later.
+_MAX_SECONDS = 100 * 366 * 86400.0
+_MAX_REPR = 60
 
 
 class Unset(Enum):
@@ -64,6 +69,39 @@ class Unset(Enum):
 
 
 UNSET = Unset.UNSET
+
+
+# --- seconds -------------------------------------------------------------------------------------
+
+
+def checked_seconds(seconds: float, name: str, *, positive: bool = False) -> float:
+    """Return seconds that a caller passed, checked: every timeout and delay goes through here.
+
+    Raises:
+        InvalidInputError: not a number, NaN, infinite or negative; zero, with `positive`.
+    """
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if number and 0 <= seconds <= _MAX_SECONDS and not (positive and seconds == 0):
+        return seconds
+    expected = "seconds above 0" if positive else "0 seconds or more"
+    raise InvalidInputError(f"{name}: expected {expected}, not {_short_repr(seconds)}")
+
+
+def checked_timeout(timeout: float | None, name: str = "timeout") -> float | None:
+    """Return a timeout in seconds; None waits for ever. Raises as `checked_seconds` does."""
+    if timeout is None:
+        return None
+    try:
+        return checked_seconds(timeout, name)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error.message}; pass None to wait for ever") from None
+
+
+def _short_repr(value: Any) -> str:
+    if isinstance(value, int) and abs(value) > _MAX_SECONDS:
+        return "a number of that size"  # Python refuses to print very long numbers
+    text = repr(value)
+    return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}..."
 
 
 # --- declaring fields ------------------------------------------------------------------------

@@ -2,30 +2,49 @@
 
 Rows move between pages while resources are created or deleted. An id seen twice is returned once;
 if the total changed, all pages are read once more for rows that were missed; if it changed again,
-`drifted` is set. Nothing runs between two rows, so a caller may stop anywhere.
+`drifted` is set. Nothing runs between two rows, so a caller may stop anywhere: there is no
+generator that would have to be closed.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from di_async.core.pagination import Page, page_count
+from di_async.core.errors import DecodeError
+from di_async.core.pagination import Page, PageWalk, row_id
 from di_async.engine.concurrency import for_each
 
-__all__ = ["Listing"]
+__all__ = ["Listing", "in_chunks"]
 
 logger = logging.getLogger("di_async")
 
 IN_FLIGHT = 32
+# Rows that are processed before other tasks get their turn.
+_CHUNK = 500
+_PASSES = 2
 
 T = TypeVar("T")
+S = TypeVar("S")
 FetchPage = Callable[[int], Awaitable[Page]]
+
+
+async def in_chunks(items: Iterable[S], work: Callable[[S], T]) -> list[T]:
+    """Return `work(item)` for each, and let other tasks run in between."""
+    results: list[T] = []
+    for number, item in enumerate(items, 1):
+        results.append(work(item))
+        if number % _CHUNK == 0:
+            await asyncio.sleep(0)
+    return results
 
 
 class Listing(AsyncIterator[T], Generic[T]):
     """An async iterator over all rows of a list.
 
-    An error on one page ends the listing: half a list would look like a complete one.
+    An error on one page ends the listing: half a list would look like a complete one. With
+    `skip_unreadable`, rows that cannot be decoded are left out instead; see `unreadable`.
     """
 
     def __init__(
@@ -34,91 +53,120 @@ class Listing(AsyncIterator[T], Generic[T]):
         decode: Callable[[Any], T],
         page_size: int,
         predicate: Callable[[T], bool] | None = None,
+        *,
+        skip_unreadable: bool = False,
     ) -> None:
         self._fetch = fetch
         self._decode = decode
         self._page_size = page_size
         self._fits = predicate
+        self._skip_unreadable = skip_unreadable
         self._seen: set[str] = set()
-        self._rows = self._read()
+        self._ready: deque[T] = deque()
+        self._walk: PageWalk | None = PageWalk(page_size)
+        self._passes_left = _PASSES
+        self._totals: set[int | None] = set()
         self._on_page: Callable[[int, int | None], object] | None = None
         self.total: int | None = None
         """The total that the first page shows; None before it was read."""
         self.drifted = False
-        """The list changed while it was read, even the second time; rows may be missing."""
+        """The list changed while it was read, even the second time, or its pages ended before
+        its total; rows may be missing."""
+        self.unreadable = 0
+        """How many rows were left out because they could not be decoded."""
+        self.unreadable_error: DecodeError | None = None
+        """The error of the first of them."""
 
     def __aiter__(self) -> "Listing[T]":
         return self
 
     async def __anext__(self) -> T:
-        return await anext(self._rows)
+        while not self._ready:
+            if not await self._read_batch():
+                raise StopAsyncIteration
+        return self._ready.popleft()
 
     async def collect(self, on_page: Callable[[int, int | None], object] | None = None) -> list[T]:
         """Return all remaining rows. `on_page(rows_read, total)` is called for each page."""
         self._on_page = on_page
-        return [row async for rows in self._by_page() for row in rows]
+        while await self._read_batch():
+            pass
+        rows, self._ready = list(self._ready), deque()
+        return rows
 
-    async def _read(self) -> AsyncIterator[T]:
-        async for rows in self._by_page():
-            for row in rows:
-                yield row
+    async def aclose(self) -> None:
+        """End the listing. Leaving a loop needs no call: nothing runs between two rows."""
+        self._walk = None
+        self._ready.clear()
 
-    async def _by_page(self) -> AsyncIterator[list[T]]:
-        for _ in range(2):
-            totals: set[int | None] = set()
-            async for page, rows in self._pages():
-                totals.add(page.total)
-                yield rows if self._fits is None else list(filter(self._fits, rows))
-            if len(totals) == 1:
-                return
-        self.drifted = True
-        logger.warning("the list kept changing while it was read; rows may be missing")
+    async def _read_batch(self) -> bool:
+        """Read the next pages and add their rows; return False at the end of the list."""
+        walk = self._walk
+        if walk is None:
+            return False
+        try:
+            batch = walk.next_batch()
+            if not batch:
+                self._pass_over(walk)
+                return self._walk is not None
+            read = await self._fetch_all(batch)
+            walk.record([page for page, _ in read])
+        except BaseException:
+            self._walk = None
+            raise
+        self._totals.update(page.total for page, _ in read)
+        for _, rows in read:
+            self._ready.extend(rows if self._fits is None else filter(self._fits, rows))
+        return True
 
-    async def _pages(self) -> AsyncIterator[tuple[Page, list[T]]]:
-        first = await self._fetch(1)
-        if self.total is None:
-            self.total = first.total
-        yield first, self._decoded(first)
-        count = page_count(first, self._page_size)
-        if count is None:
-            async for page in self._follow(first):
-                yield page, self._decoded(page)
+    def _pass_over(self, walk: PageWalk) -> None:
+        """Begin another pass if the list changed during this one, and one is left."""
+        self._passes_left -= 1
+        changed, self._totals = len(self._totals) > 1, set()
+        if changed and self._passes_left and not walk.incomplete:
+            self._walk = PageWalk(self._page_size)
             return
-        for start in range(2, count + 1, IN_FLIGHT):
-            for read in await self._fetch_concurrently(
-                range(start, min(start + IN_FLIGHT, count + 1))
-            ):
-                yield read
+        self._walk = None
+        self.drifted = changed or walk.incomplete
+        if walk.incomplete:
+            logger.warning("the list's pages end before its total; rows may be missing")
+        elif changed:
+            logger.warning("the list kept changing while it was read; rows may be missing")
 
-    async def _follow(self, page: Page) -> AsyncIterator[Page]:
-        number = 1
-        while page.next is not None and page.rows:
-            number += 1
-            page = await self._fetch(number)
-            yield page
-
-    async def _fetch_concurrently(self, numbers: range) -> list[tuple[Page, list[T]]]:
+    async def _fetch_all(self, numbers: range) -> list[tuple[Page, list[T]]]:
         found: dict[int, tuple[Page, list[T]]] = {}
 
         async def fetch(number: int) -> None:
             page = await self._fetch(number)
-            found[number] = page, self._decoded(page)  # while others are still on their way
+            if self.total is None and number == 1:
+                self.total = page.total
+            found[number] = page, await self._decoded(page)  # while others are on their way
 
-        await for_each(numbers, fetch)
+        if len(numbers) == 1:
+            await fetch(numbers[0])
+        else:
+            await for_each(numbers, fetch)
         return [found[number] for number in numbers]
 
-    def _decoded(self, page: Page) -> list[T]:
-        rows = [self._decode(row) for row in self._fresh(page)]
+    async def _decoded(self, page: Page) -> list[T]:
+        decoded = await in_chunks(page.rows, self._decode_new)
         if self._on_page is not None:
             self._on_page(len(self._seen), self.total)
-        return rows
+        return [row for rows in decoded for row in rows]
 
-    def _fresh(self, page: Page) -> list[Any]:
-        rows = []
-        for row in page.rows:
-            id = row.get("id") if isinstance(row, dict) else getattr(row, "id", None)
-            if id not in self._seen or not id:
-                rows.append(row)
-            if id:
-                self._seen.add(id)
-        return rows
+    def _decode_new(self, row: Any) -> tuple[T, ...]:
+        """Return a row that was not returned before, decoded, or nothing."""
+        try:
+            id = row_id(row)
+            if id is not None and id in self._seen:
+                return ()
+            decoded = self._decode(row)
+        except DecodeError as error:
+            if not self._skip_unreadable:
+                raise
+            self.unreadable += 1
+            self.unreadable_error = self.unreadable_error or error
+            return ()
+        if id is not None:
+            self._seen.add(id)
+        return (decoded,)

@@ -25,6 +25,7 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Request
 from di_async.core.lost_create import Absent, Adopt, Candidate, Foreign, decide_lost_create
+from di_async.core.validation import checked_seconds
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
@@ -199,6 +200,7 @@ async def retry_while_busy(
         is_busy: whether a refusal means "busy".
         retry_anyway: whether such a refusal is tried again as often as the retry policy allows.
     """
+    checked_seconds(ready_timeout, "ready_timeout")
     give_up_at, attempt = engine.clock.now() + ready_timeout, 0
     while True:
         attempt += 1

@@ -23,6 +23,7 @@ from di_async.core.errors import (
     TransportError,
 )
 from di_async.core.http import Request, Response
+from di_async.core.validation import checked_seconds
 
 __all__ = ["AiohttpTransport", "TransportOptions", "checked_base_url"]
 
@@ -74,8 +75,9 @@ class TransportOptions:
                 "a session uses its own TLS and trace settings; "
                 "pass session=, or trace_configs= and ssl=, not both"
             )
-        if self.request_timeout <= 0 or self.max_connections < 1:
-            raise InvalidInputError("request_timeout, max_connections: expected values above 0")
+        checked_seconds(self.request_timeout, "request_timeout", positive=True)
+        if self.max_connections < 1:
+            raise InvalidInputError("max_connections: expected a number above 0")
 
 
 def checked_base_url(base_url: str) -> str:

@@ -13,7 +13,8 @@ import anyio
 from attrs import define, field, frozen
 
 from di_async.core.errors import InvalidInputError, WaitTimeoutError
-from di_async.engine.waiting.change import DEFAULT, Change, Timeout
+from di_async.core.validation import checked_timeout
+from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 
 __all__ = ["Completions", "Failure", "ReturnWhen", "WaitReport", "as_completed", "wait_all"]
 
@@ -185,8 +186,8 @@ class Completions(AsyncIterator[Change[R]], Generic[R]):
 
 
 def _check(timeout: Timeout) -> None:
-    if isinstance(timeout, int | float) and not timeout >= 0:
-        raise InvalidInputError("timeout: expected 0 seconds or more, or None to wait for ever")
+    if not isinstance(timeout, Default):
+        checked_timeout(timeout)
 
 
 def _start(changes: Iterable[Change[R]], timeout: Timeout) -> dict[Change[R], asyncio.Task[Any]]:

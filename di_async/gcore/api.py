@@ -14,7 +14,7 @@ from attrs import evolve
 from di_async.core.codec import loads
 from di_async.core.errors import APIError, ConflictError, DecodeError, InvalidInputError, api_error
 from di_async.core.http import Endpoint, Request, Response
-from di_async.core.pagination import Page, rows_under
+from di_async.core.pagination import Page, read_total, rows_under
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.responses import error_body, mark_foreign_404, redact, retry_after, string_list
 from di_async.core.secret import Secret
@@ -192,25 +192,37 @@ def check_page_size(size: int) -> None:
         raise InvalidInputError(f"Invalid page_size {size} (expected 1 to {MAX_PAGE})")
 
 
-async def read_rows(fetch: FetchRows, offset: int, limit: int) -> tuple[list[Any], int | None]:
+async def read_rows(
+    fetch: FetchRows, offset: int, limit: int, key: str | None = None
+) -> tuple[list[Any], int | None]:
     """Return up to `limit` rows from `offset` on, and the total (None if unknown).
 
     A server may return fewer rows than requested. The rest is then requested as well; otherwise
-    rows would be skipped between two pages.
+    rows would be skipped between two pages. With `key`, the name of the id, this ends where the
+    server repeats rows: it ignores the offset.
     """
     rows: list[Any] = []
+    ids: set[str] = set()
     while True:
         body = await fetch({"limit": limit - len(rows), "offset": offset + len(rows)})
-        served, count = rows_under(body, "results"), body.get("count")
+        served, count = rows_under(body, "results"), read_total(body.get("count"))
+        new = _ids(served, key) - ids
+        if key is not None and rows and not new:
+            return rows, count
+        ids |= new
         rows += served
-        count = count if isinstance(count, int) else None
         if not served or len(rows) >= limit or count is None or offset + len(rows) >= count:
             return rows, count
 
 
+def _ids(rows: list[Any], key: str | None) -> set[str]:
+    found = (row.get(key) for row in rows if isinstance(row, dict))
+    return {id for id in found if isinstance(id, str)}
+
+
 async def read_page(fetch: FetchRows, number: int, size: int, *, key: str = "id") -> Page:
     """Return page `number` of `size` rows, with the value of `key` as each row's `id`."""
-    rows, count = await read_rows(fetch, (number - 1) * size, size)
+    rows, count = await read_rows(fetch, (number - 1) * size, size, key)
     if key != "id":
         rows = [{**row, "id": row.get(key)} if isinstance(row, dict) else row for row in rows]
     more = "more" if count is None and len(rows) >= size else None

@@ -1,5 +1,6 @@
 """Decoding JSON: tolerant where APIs drift, and errors that name the path."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -290,3 +291,40 @@ def test_any_value_is_a_thing_or_a_decode_error(raw: Any) -> None:
         return
     assert isinstance(thing.id, str)
     assert thing.made_at is None or thing.made_at.tzinfo
+
+
+@frozen
+class _Numbers:
+    flag: bool = False
+    count: int = 0
+    price: Decimal | None = None
+
+
+@pytest.mark.parametrize(
+    ("value", "flag"),
+    [(True, True), (False, False), ("true", True), ("False", False), ("0", False), (1, True)],
+)
+def test_flags_may_be_text(value: Any, flag: bool) -> None:
+    """The text "false" is false."""
+    assert Codec().structure({"flag": value}, _Numbers).flag is flag
+
+
+_NO_FLAGS: list[Any] = ["maybe", [1], {}, 2]
+_NO_COUNTS: list[Any] = [2**63, "9" * 20, "9" * 5000, 1e400, math.nan, "x", []]
+_OUT_OF_RANGE: list[Json] = [
+    *({"flag": flag} for flag in _NO_FLAGS),
+    *({"count": count} for count in _NO_COUNTS),
+]
+
+
+@pytest.mark.parametrize("value", _OUT_OF_RANGE)
+def test_values_out_of_range_are_decode_errors(value: Any) -> None:
+    """Flags that are neither, and integers that no API means, are named errors."""
+    with pytest.raises(DecodeError, match=f"@ \\$.{next(iter(value))}"):
+        Codec().structure(value, _Numbers)
+
+
+@pytest.mark.parametrize("price", ["1e999999", "1e-999999", "NaN", "Infinity", "-1e40"])
+def test_prices_that_cannot_be_added_are_unknown(price: str) -> None:
+    """A price whose sum could overflow counts as unknown."""
+    assert Codec().structure({"price": price}, _Numbers).price is None

@@ -1,5 +1,6 @@
 """Tests of list pages, valid and invalid."""
 
+import sys
 from typing import Any
 
 import orjson
@@ -99,3 +100,23 @@ def test_response_without_rows_is_an_error(body: Any) -> None:
     """A response without rows raises an error instead of an empty list."""
     with pytest.raises(DecodeError, match="rows"):
         read_page(body, "rows")
+
+
+def test_absurd_last_link_is_not_believed() -> None:
+    """A last link far beyond what the total allows does not count."""
+    body = {"rows": [1], "meta": {"total": 1}, **links(next=url(2), last=url(99999999))}
+    assert page_count(read_page(body, "rows"), 200) == 1
+
+
+@pytest.mark.parametrize("total", [True, -1, 2**31 - 1, 10**30, 1.5, "7", None, [1]])
+def test_implausible_totals_are_unknown(total: Any) -> None:
+    """A total that is not a plausible number of rows counts as unknown."""
+    assert read_page({"rows": [1], "meta": {"total": total}}, "rows").total is None
+
+
+def test_links_are_not_kept() -> None:
+    """Reading a huge link keeps no copy of it, and finds no number in it."""
+    link = "https://x/?page=7&" + "y" * 2_000_000
+    before = sys.getrefcount(link)
+    assert read_page({"rows": [], "links": {"pages": {"last": link}}}, "rows").last is None
+    assert sys.getrefcount(link) <= before + 1

@@ -1,6 +1,8 @@
 """Tests of listings: complete, in order, bounded, and flagged where they may be incomplete."""
 
 import asyncio
+import gc
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import define
 
-from di_async import ServerError, TransportError
+from di_async import DecodeError, ServerError, TransportError
 from di_async.core.pagination import Page, read_page
 from di_async.engine.listing import IN_FLIGHT, Listing
 from tests.engine.support import now
@@ -207,3 +209,116 @@ async def test_endless_next_links_end_at_an_empty_page() -> None:
 
     listing: Listing[Any] = Listing(fetch, lambda row: row["id"], 1)
     assert [row async for row in listing] == ["a"]
+
+
+@define
+class Repeating:
+    """A server that shows the same rows on every page, whatever its links and totals say."""
+
+    links: dict[str, str]
+    meta: dict[str, Any]
+    rows: int = 3
+    later_rows: int | None = None
+    requests: int = 0
+
+    async def fetch(self, number: int) -> Page:
+        self.requests += 1
+        count = self.rows if number == 1 or self.later_rows is None else self.later_rows
+        rows = [{"id": str(n)} for n in range(count)]
+        body = {"rows": rows, "links": {"pages": self.links}, "meta": self.meta}
+        return read_page(body, "rows")
+
+
+_NEXT, _LAST = "https://x/?page=2&per_page=2", "https://x/?page=99999999&per_page=2"
+
+
+@pytest.mark.parametrize("later_rows", [None, 0, 2])
+@pytest.mark.parametrize(
+    ("links", "meta"),
+    [
+        ({"next": _NEXT}, {}),
+        ({"next": _NEXT}, {"total": "3"}),
+        ({"next": _NEXT}, {"total": True}),
+        ({"next": _NEXT, "last": _LAST}, {}),
+        ({"next": _NEXT, "last": _LAST}, {"total": 3}),
+        ({"next": _NEXT}, {"total": 2**31 - 1}),
+        ({"next": _NEXT}, {"total": 1_000_000}),
+        ({"next": "?page=1"}, {}),
+        ({"next": "more"}, {"total": None}),
+        ({"next": "?" + "x" * 5_000_000}, {"total": -1}),
+    ],
+)
+async def test_listing_ends_where_nothing_new_comes(
+    links: dict[str, str], meta: dict[str, Any], later_rows: int | None
+) -> None:
+    """Repeated or empty pages end a listing after a few requests, whatever it promises."""
+    server = Repeating(links, meta, later_rows=later_rows)
+    listing: Listing[str] = Listing(server.fetch, lambda row: row["id"], 3)
+    assert [row async for row in listing] == ["0", "1", "2"]
+    assert server.requests <= 9
+
+
+async def test_pages_that_end_before_the_total_are_flagged() -> None:
+    """A listing whose pages repeat before its total is reached may lack rows, and says so."""
+    listing: Listing[str] = Listing(
+        Repeating({"next": _NEXT}, {"total": 1000}).fetch, lambda row: row["id"], 3
+    )
+    assert len(await listing.collect()) == 3
+    assert listing.drifted
+
+
+async def test_list_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that has new rows on every page for ever raises `DecodeError` at a limit."""
+    monkeypatch.setattr("di_async.core.pagination.MAX_PAGES", 50)
+
+    async def fetch(number: int) -> Page:
+        return Page(({"id": str(number)},), None, f"?page={number + 1}", None)
+
+    with pytest.raises(DecodeError, match="does not end"):
+        await Listing(fetch, lambda row: row["id"], 1).collect()
+
+
+@pytest.mark.parametrize("id", [{"x": 1}, [1], 1.5])
+async def test_id_that_is_not_text_is_a_decode_error(id: Any) -> None:
+    """A row whose id is not text raises `DecodeError`, or is skipped where that was requested."""
+
+    async def fetch(_: int) -> Page:
+        return Page(({"id": "a"}, {"id": id}), 2, None, None)
+
+    with pytest.raises(DecodeError, match="id"):
+        await Listing(fetch, lambda row: row["id"], 200).collect()
+    listing = Listing(fetch, lambda row: row["id"], 200, skip_unreadable=True)
+    assert await listing.collect() == ["a"]
+    assert (listing.unreadable, type(listing.unreadable_error)) == (1, DecodeError)
+
+
+async def test_large_page_lets_other_tasks_run() -> None:
+    """Decoding a page of a hundred thousand rows gives other tasks many turns."""
+    rows = tuple({"id": str(n)} for n in range(100_000))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def fetch(_: int) -> Page:
+        return Page(rows, len(rows), None, None)
+
+    counting = asyncio.create_task(count())
+    found = await Listing(fetch, lambda row: row["id"], 200).collect()
+    counting.cancel()
+    assert len(found) == 100_000
+    assert turns >= 100
+
+
+async def test_listing_that_was_left_leaves_no_generators() -> None:
+    """Leaving a listing early leaves no async generator for the collector to close."""
+    listing = Server(list(range(50))).listing()
+    async for _ in listing:
+        break
+    assert not [thing for thing in gc.get_objects() if inspect.isasyncgen(thing)]
+    await listing.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await anext(listing)

@@ -5,14 +5,14 @@ from typing import Any, Literal
 from attrs import Attribute, field, frozen
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.validation import checked_seconds
 from di_async.core.waiting.durations import DurationStatistics
 
 __all__ = ["PollPolicy"]
 
 
 def _seconds(_: Any, attribute: "Attribute[float]", value: Any) -> None:
-    if not (isinstance(value, int | float) and value > 0):
-        raise InvalidInputError(f"{attribute.name}: expected seconds above 0, not {value!r}")
+    checked_seconds(value, attribute.name, positive=True)
 
 
 def _mode(_: Any, attribute: "Attribute[Any]", value: Any) -> None:

@@ -9,13 +9,13 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 from di_async.core.errors import (
     DeploymentFailedError,
-    InvalidInputError,
     ResourceVanishedError,
     SupersededError,
     WaitError,
     WaitRefusedError,
     WaitTimeoutError,
 )
+from di_async.core.validation import checked_timeout
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
@@ -184,6 +184,8 @@ class Change(Generic[R]):
         It ends when the change has settled, and raises what `wait` raises. Leaving the loop early
         leaves nothing running here, and leaves the resource alone.
         """
+        if not isinstance(timeout, Default):
+            checked_timeout(timeout)  # here, and not at the first step
         follow = functools.partial(self._next_decision, any_news=True)
         seconds = functools.partial(self._seconds, timeout)
         return EventStream(self._tracker, follow, self._result, seconds)
@@ -205,8 +207,8 @@ class Change(Generic[R]):
             left = (self._resumed_until or 0.0) - clock.wall()
             timeout = left if left > 0 else self._tracker.adapter.default_timeout
             timeout = None if timeout == math.inf else timeout
-        elif timeout is not None and timeout < 0:
-            raise InvalidInputError("timeout: expected 0 seconds or more, or None to wait for ever")
+        else:
+            timeout = checked_timeout(timeout)
         self._deadline_at = math.inf if timeout is None else clock.wall() + timeout
         return timeout
 
