@@ -27,6 +27,7 @@ if typing.TYPE_CHECKING:
         NotFoundError,
         OutcomeUnknownError,
         PermissionDeniedError,
+        PriceLimitError,
         RateLimitError,
         RequestTimeoutError,
         ResourceVanishedError,
@@ -38,6 +39,7 @@ if typing.TYPE_CHECKING:
         WaitRefusedError,
         WaitTimeoutError,
     )
+    from di_async.core.pricing import HourlyPrice, Placement
     from di_async.core.rate_limit import RequestBudget
     from di_async.core.retry import RetryPolicy
     from di_async.core.secret import Secret
@@ -67,12 +69,15 @@ __all__ = [
     "DurationModel",
     "Exoscale",
     "Gcore",
+    "HourlyPrice",
     "InvalidInputError",
     "Inventory",
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "Placement",
     "PollPolicy",
+    "PriceLimitError",
     "RateLimitError",
     "RequestBudget",
     "RequestTimeoutError",
@@ -100,7 +105,9 @@ _MODULES = {
     "DurationModel": "engine.waiting.duration_model",
     "Exoscale": "exoscale",
     "Gcore": "gcore",
+    "HourlyPrice": "core.pricing",
     "Inventory": "fleet.inventory",
+    "Placement": "core.pricing",
     "PollPolicy": "core.waiting.poll_policy",
     "RequestBudget": "core.rate_limit",
     "RetryPolicy": "core.retry",

@@ -24,6 +24,7 @@ ERRORS = [
     "BadRequestError",
     "AuthenticationError",
     "PermissionDeniedError",
+    "PriceLimitError",
     "NotFoundError",
     "ConflictError",
     "UnprocessableEntityError",
@@ -43,6 +44,7 @@ PROMISED = [
     *("DigitalOcean", "Gcore", "Exoscale", "Change", "Secret", "StatusChange"),
     *("RetryPolicy", "PollPolicy", "RequestBudget", "DurationModel", *ERRORS),
     *("WaitReport", "Inventory", "as_completed", "scan", "wait_all"),
+    *("HourlyPrice", "Placement"),
 ]
 CLASSES = [kind for name in PROMISED if inspect.isclass(kind := getattr(di_async, name))]
 FUNCTIONS = [di_async.as_completed, di_async.scan, di_async.wait_all]
@@ -141,7 +143,17 @@ METHODS: dict[str, tuple[str, dict[str, tuple[bool, Any]]]] = {
     "list": ("i", {"region": (True, None), "name": (True, None), "page_size": (True, 200)}),
     "get": ("c", {"id": ASKED}),
     "find": ("c", {"name": ASKED}),
-    "create": ("c", {"spec": ASKED, "access_tokens": (True, None)}),
+    "create": (
+        "c",
+        {
+            "spec": ASKED,
+            "access_tokens": (True, None),
+            "max_hourly": (True, None),
+            "allow_unknown_price": (True, False),
+        },
+    ),
+    "hourly_price": ("c", {"spec": ASKED}),
+    "find_capacity": ("c", {"spec": ASKED, "include_full": (True, False)}),
     "update": (
         "c",
         {

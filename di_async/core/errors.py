@@ -2,6 +2,7 @@
 
     DIError
     |-- InvalidInputError (ValueError)     invalid input; no request was sent
+    |   `-- PriceLimitError                more expensive than `max_hourly`, or of unknown price
     |-- ClientClosedError                  the client is closed; create a new one
     |-- TransportError                     no response; retry, or read what happened
     |   |-- ConnectError                   the request was never sent
@@ -38,6 +39,7 @@ __all__ = [
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "PriceLimitError",
     "RateLimitError",
     "RequestTimeoutError",
     "ResourceVanishedError",
@@ -85,6 +87,13 @@ class InvalidInputError(DIError, ValueError):
     """The input is invalid; `.problems` lists `path: message` for each fault found."""
 
     problems: tuple[str, ...] = ()
+
+
+class PriceLimitError(InvalidInputError):
+    """The hourly price is higher than `max_hourly`, or it is not known; no request was sent."""
+
+    price: Any = None
+    """The `HourlyPrice`; None if it is not known."""
 
 
 class ClientClosedError(DIError):

@@ -3,6 +3,7 @@
 https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 """
 
+import asyncio
 import builtins
 import logging
 from collections.abc import Callable, Mapping
@@ -11,14 +12,13 @@ from typing import Any
 
 from di_async.core.errors import (
     APIError,
-    DIError,
     InvalidInputError,
     NotFoundError,
-    OutcomeUnknownError,
     PermissionDeniedError,
 )
 from di_async.core.http import Priority
 from di_async.core.pagination import Page, rows_under
+from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
@@ -46,6 +46,7 @@ from di_async.digitalocean.models import (
     Sizes,
     read_ca,
 )
+from di_async.digitalocean.placement import find_places, price_of
 from di_async.digitalocean.spec import (
     DedicatedInferenceSpec,
     SpecLike,
@@ -65,6 +66,8 @@ from di_async.engine.lost_writes import (
     retry_while_busy,
     unknown_write,
 )
+from di_async.engine.one_time import create_one_time
+from di_async.engine.pricing import enforce_max_hourly
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 
@@ -177,7 +180,12 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
     # -- create -------------------------------------------------------------------------------
 
     async def create(
-        self, spec: SpecLike, *, access_tokens: AccessTokens = None
+        self,
+        spec: SpecLike,
+        *,
+        access_tokens: AccessTokens = None,
+        max_hourly: MaxHourly | None = None,
+        allow_unknown_price: bool = False,
     ) -> Change[DedicatedInference]:
         """Create an instance and return a change that settles when it is proven active.
 
@@ -187,9 +195,12 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         Args:
             spec: a `DedicatedInferenceSpec` or a mapping of the documented shape.
             access_tokens: provider tokens, such as `{"hugging_face_token": "hf_..."}`.
+            max_hourly: the most that it may cost an hour: an amount, or one for each currency.
+            allow_unknown_price: create it even if its price is not known.
 
         Raises:
             InvalidInputError: the spec breaks a rule; no request was sent.
+            PriceLimitError: it costs more than `max_hourly`; nothing was created.
             ConflictError: the name is taken.
             OutcomeUnknownError: an instance may exist, and bill, that could not be found.
 
@@ -197,6 +208,9 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         `CancelledError` carries a note with its name.
         """
         sent = complete_spec(spec)
+        await enforce_max_hourly(
+            partial(self.hourly_price, sent), max_hourly, allow_unknown_price=allow_unknown_price
+        )
         body = {"spec": sent.to_dict(), **self._secrets(access_tokens)}
         return await create_by_name(
             self._engine,
@@ -398,32 +412,15 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         check_name(name)
         request = ENDPOINTS["create_token"].request(id, json={"name": name})
 
-        async def send() -> AccessToken:
-            body = await self._engine.json(request)
-            return CODEC.structure(unwrap(body, "token"), AccessToken)
-
-        async def read() -> builtins.list[AccessToken]:
+        async def find() -> builtins.list[AccessToken]:
             return [token async for token in self.list_tokens(id) if token.name == name]
 
-        def unknown(lost: DIError, found: builtins.list[AccessToken] | None) -> OutcomeUnknownError:
-            count = "listing them failed" if found is None else f"{len(found)} of that name exist"
-            return OutcomeUnknownError(
-                f"whether a token {name!r} was created is not known ({lost}); its value is lost "
-                f"in any case ({count}). Revoke the ones you do not know and create another",
-                method="POST",
-                path=request.path,
-                candidates=tuple(found or ()),
-            )
-
-        return await recover_write(
+        return await create_one_time(
             self._engine,
+            request,
             f"token {name!r} of {id}",
-            send=send,
-            read=read,
-            accepted=lambda _: None,  # a token that is found lacks its value
-            unknown=unknown,
-            attempts=1,
-            one_read=True,
+            accept=lambda body: CODEC.structure(unwrap(body, "token"), AccessToken),
+            find=find,
         )
 
     async def revoke_token(self, id: str, token_id: str) -> None:
@@ -451,6 +448,30 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         body = await self._engine.json(ENDPOINTS["gpu_model_configs"].request())
         rows = rows_under(body, "gpu_model_configs")
         return [CODEC.structure(row, GPUModelConfig) for row in rows]
+
+    async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:
+        """Return what an instance would cost an hour, by `sizes`; None if a GPU has no price.
+
+        Raises:
+            InvalidInputError: the spec breaks a rule.
+        """
+        complete = complete_spec(spec)
+        return price_of(complete, await self.sizes())
+
+    async def find_capacity(
+        self, spec: SpecLike, *, include_full: bool = False
+    ) -> builtins.list[Placement[DedicatedInferenceSpec]]:
+        """Return where an instance could run, the cheapest first: `sizes` x `gpu_model_configs`.
+
+        The API shows what is on offer, not what is free, so a create may still fail.
+
+        Args:
+            spec: the instance; its region is replaced, and its GPU if it uses one kind.
+            include_full: also places where it cannot run, each with its `.reason`.
+        """
+        complete = complete_spec(spec)
+        sizes, configs = await asyncio.gather(self.sizes(), self.gpu_model_configs())
+        return ranked(find_places(complete, sizes, configs), include_full=include_full)
 
     # -- helpers ------------------------------------------------------------------------------
 

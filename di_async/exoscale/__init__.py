@@ -3,9 +3,11 @@
 `deployments.capabilities` lists what its API promises.
 """
 
+from di_async.exoscale.account import AIAPIKeys
 from di_async.exoscale.client import Exoscale, ExoscaleZone, Operations
 from di_async.exoscale.deployments import CAPABILITIES, Deployments
 from di_async.exoscale.models import (
+    AIAPIKey,
     Deployment,
     EngineParameter,
     InstanceType,
@@ -13,6 +15,7 @@ from di_async.exoscale.models import (
     Model,
     ModelRef,
     Operation,
+    Quota,
     Reference,
     Zone,
 )
@@ -21,6 +24,8 @@ from di_async.exoscale.spec import DeploymentSpec
 
 __all__ = [
     "CAPABILITIES",
+    "AIAPIKey",
+    "AIAPIKeys",
     "Deployment",
     "DeploymentSpec",
     "Deployments",
@@ -34,6 +39,7 @@ __all__ = [
     "Models",
     "Operation",
     "Operations",
+    "Quota",
     "Reference",
     "Zone",
 ]

@@ -33,7 +33,7 @@ from di_async.core.secret import Secret
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.transport import checked_base_url
-from di_async.exoscale.models import CODEC, TOKENS, Deployment, Model, Operation
+from di_async.exoscale.models import CODEC, TOKENS, AIAPIKey, Deployment, Model, Operation
 
 __all__ = [
     "ENDPOINTS",
@@ -45,13 +45,14 @@ __all__ = [
 ]
 
 A = TypeVar("A")
-T = TypeVar("T", bound=Deployment | Model | Operation)
+T = TypeVar("T", bound=AIAPIKey | Deployment | Model | Operation)
 
 # --- endpoints -------------------------------------------------------------------------------
 
 # Paths include the version, because signatures cover it.
 _DEPLOYMENTS = "/v2/ai/deployment"
 _DEPLOYMENT = f"{_DEPLOYMENTS}/{{deployment_id}}"
+_API_KEYS = "/v2/ai/api-key"
 _MODELS = "/v2/ai/model"
 _MODEL = f"{_MODELS}/{{model_id}}"
 _ENGINE_HELP = "/v2/ai/help/inference-engine-parameters"
@@ -75,6 +76,11 @@ ENDPOINTS = {
         Endpoint("instance_types", "GET", "/v2/ai/instance-type", "instance-types"),
         Endpoint("inference_engine_help", "GET", _ENGINE_HELP, "parameters"),
         Endpoint("zones", "GET", "/v2/zone", "zones"),
+        Endpoint("list_ai_api_keys", "GET", _API_KEYS, "ai-api-keys"),
+        Endpoint("create_ai_api_key", "POST", _API_KEYS),
+        Endpoint("get_ai_api_key", "GET", f"{_API_KEYS}/{{api_key_id}}"),
+        Endpoint("delete_ai_api_key", "DELETE", f"{_API_KEYS}/{{api_key_id}}"),
+        Endpoint("quota", "GET", "/v2/ai/quota"),
     )
 }
 
@@ -286,12 +292,17 @@ class ZoneRequests:
         Raises:
             InvalidInputError: The base URL belongs to one zone.
         """
-        if zone != self.zone and _PLACEHOLDER not in self.template:
+        if zone != self.zone and not self.has_other_zones:
             raise InvalidInputError(
                 f"base_url {self.template} is the URL of one zone; write {_PLACEHOLDER} in place "
                 "of the zone's name."
             )
         return ZoneRequests(self.engine, self.template, zone)
+
+    @property
+    def has_other_zones(self) -> bool:
+        """Whether the base URL leaves the zone open."""
+        return _PLACEHOLDER in self.template
 
     def request(
         self, name: str, *ids: str, params: Mapping[str, Any] | None = None, json: Any = None

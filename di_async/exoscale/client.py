@@ -9,9 +9,10 @@ from di_async.core.inventory import Prices
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
 from di_async.engine.client import Client, ClientOptions, Engine, credential
+from di_async.exoscale.account import AIAPIKeys
 from di_async.exoscale.api import ExoscaleDialect, ZoneRequests, zone_url
 from di_async.exoscale.deployments import Deployments
-from di_async.exoscale.models import EngineParameter, InstanceType, Operation, Zone
+from di_async.exoscale.models import EngineParameter, InstanceType, Operation, Quota, Zone
 from di_async.exoscale.models_api import Models
 from di_async.exoscale.scanning import ExoscaleScanner
 
@@ -41,6 +42,7 @@ class ExoscaleZone:
         deployments: its `Deployments`.
         models: its `Models`.
         operations: its `Operations`.
+        api_keys: the organisation's `AIAPIKeys`.
     """
 
     def __init__(self, requests: ZoneRequests) -> None:
@@ -49,6 +51,7 @@ class ExoscaleZone:
         self.deployments = Deployments(requests)
         self.models = Models(requests)
         self.operations = Operations(requests)
+        self.api_keys = AIAPIKeys(requests)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._requests.base_url}>"
@@ -65,6 +68,10 @@ class ExoscaleZone:
     async def instance_types(self) -> list[InstanceType]:
         """Return the GPU families of this zone, and whether the organisation may use them."""
         return await self._requests.rows("instance_types", InstanceType)
+
+    async def quota(self) -> Quota:
+        """Return the organisation's quota of public inference."""
+        return await self.api_keys.quota()
 
     async def inference_engine_help(self, version: str | None = None) -> list[EngineParameter]:
         """Return the inference engine's arguments, for a version or for the default version."""

@@ -6,10 +6,12 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 import builtins
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from di_async.core.errors import ConflictError, DecodeError, InvalidInputError
 from di_async.core.http import Request
+from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.listing import Listing
@@ -18,11 +20,13 @@ from di_async.engine.lost_writes import (
     retry_while_busy,
     unknown_write,
 )
+from di_async.engine.pricing import enforce_max_hourly
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.lifecycle import is_public, update_expectation, was_accepted
 from di_async.exoscale.models import CODEC, Deployment, LogEntry, Operation, RevealedKey
-from di_async.exoscale.spec import SpecLike, checked, complete_spec, update_body
+from di_async.exoscale.placement import find_places
+from di_async.exoscale.spec import DeploymentSpec, SpecLike, checked, complete_spec, update_body
 from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneResources
 
 __all__ = ["CAPABILITIES", "Deployments", "is_public"]
@@ -57,15 +61,26 @@ class Deployments(ZoneResources[Deployment]):
         params = {"visibility": visibility}
         return self._requests.listing("list_deployments", Deployment, params, predicate)
 
-    async def create(self, spec: SpecLike) -> Change[Deployment]:
+    async def create(
+        self,
+        spec: SpecLike,
+        *,
+        max_hourly: MaxHourly | None = None,
+        allow_unknown_price: bool = False,
+    ) -> Change[Deployment]:
         """Return a change that settles when a read shows the new deployment ready. Its GPUs bill.
 
         Args:
             spec: a `DeploymentSpec` or a mapping of the documented shape. Its model must be
                 `ready` in this zone (see `client.models`).
+            max_hourly: the most that it may cost an hour: an amount, or one for each currency.
+                Exoscale's API shows no prices, so this needs `allow_unknown_price`.
+            allow_unknown_price: create it even though its price is not known.
 
         Raises:
             InvalidInputError: The spec is invalid; no request was sent.
+            PriceLimitError: `max_hourly` was passed without `allow_unknown_price`; nothing was
+                created.
             APIError: With status 412, there are not enough free GPUs.
             OutcomeUnknownError: The response was lost, or did not show the id. Names are not
                 unique, so nothing is adopted in doubt. `.candidates` have that name and age; they
@@ -75,8 +90,38 @@ class Deployments(ZoneResources[Deployment]):
         `CancelledError` carries a note with its name.
         """
         complete = complete_spec(spec)
+        await enforce_max_hourly(
+            partial(self.hourly_price, complete),
+            max_hourly,
+            allow_unknown_price=allow_unknown_price,
+        )
         request = self._requests.request("create_deployment", json=complete.to_dict())
         return await self._create(request, complete.name)
+
+    async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:
+        """Return None: Exoscale's API shows no prices. No I/O.
+
+        Raises:
+            InvalidInputError: The spec is invalid.
+        """
+        complete_spec(spec)
+        return None
+
+    async def find_capacity(
+        self, spec: SpecLike, *, include_full: bool = False
+    ) -> builtins.list[Placement[DeploymentSpec]]:
+        """Return the zones whose GPUs of the spec's family the organisation may use.
+
+        Whether GPUs are free is not shown; a create fails with status 412 if there are not enough.
+        The model has to be ready in the zone where the deployment is created. `.region` is the
+        zone: `client.in_zone(place.region).deployments.create(place.spec)`.
+
+        Args:
+            spec: the deployment; it is the same in every zone.
+            include_full: also zones where it cannot run, each with its `.reason`.
+        """
+        places = await find_places(self._requests, complete_spec(spec))
+        return ranked(places, include_full=include_full)
 
     async def update(
         self,

@@ -17,6 +17,7 @@ from di_async.core.secret import Secret
 __all__ = [
     "CODEC",
     "TOKENS",
+    "AIAPIKey",
     "Deployment",
     "EngineParameter",
     "InstanceType",
@@ -24,6 +25,7 @@ __all__ = [
     "Model",
     "ModelRef",
     "Operation",
+    "Quota",
     "Reference",
     "RevealedKey",
     "Zone",
@@ -132,6 +134,33 @@ class Operation:
     message: str | None = field(default=None, converter=_without_tokens)
     """Why it failed, if known; tokens are masked."""
     reference: Reference | None = None
+
+
+@frozen
+class AIAPIKey:
+    """A key for inference endpoints. `value` is shown once, by `create`."""
+
+    id: str = ""
+    name: str = ""
+    scope: str = ""
+    """The id of a deployment, or `public`."""
+    org_uuid: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    value: Secret | None = None
+
+    @property
+    def state(self) -> str:
+        """`ready`: a key has no states of its own."""
+        return "ready"
+
+
+@frozen
+class Quota:
+    """The organisation's quota of public inference."""
+
+    quota_uom_per_minute: int | None = None
+    """None: unlimited."""
 
 
 @frozen

@@ -53,15 +53,16 @@ from di_async.exoscale.lifecycle import (
     operation_reason,
     row_key,
 )
-from di_async.exoscale.models import CODEC, Deployment, Model, Operation
+from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, Model, Operation
 
 __all__ = ["CAPABILITIES", "ZoneAdapter", "ZoneResources"]
 
 logger = logging.getLogger("di_async")
 
-R = TypeVar("R", bound=Deployment | Model)
+R = TypeVar("R", bound=Deployment | Model | AIAPIKey)
 
 OPERATION = "operation"
+_KINDS: dict[type, str] = {Deployment: "deployment", Model: "model", AIAPIKey: "ai_api_key"}
 CAPABILITIES = Capabilities(
     unique_names=False,
     spec_versions=False,
@@ -83,7 +84,8 @@ class ZoneAdapter(ResourceAdapter[R]):
         self, requests: ZoneRequests, resource_type: type[R], capabilities: Capabilities
     ) -> None:
         self.resource_type = self._type = resource_type
-        self.noun = self.kind = resource_type.__name__.lower()
+        self.kind = _KINDS[resource_type]
+        self.noun = self.kind.replace("_", " ")
         self.capabilities = capabilities
         self.base_url = requests.base_url
         self.scope = requests.zone
@@ -118,6 +120,8 @@ class ZoneAdapter(ResourceAdapter[R]):
             return observe_operation(resource, expectation)
         if isinstance(resource, Model):
             return observe_model(resource, expectation)
+        if isinstance(resource, AIAPIKey):
+            return Observation(status=resource.state, phase=Phase.READY)
         return observe(resource, expectation)
 
     def duration_key(self, resource: R) -> tuple[str, str]:

@@ -1,18 +1,24 @@
 """Client and models of Gcore Everywhere Inference."""
 
+from di_async.gcore.account import APIKeys, InferenceSecrets, Tasks
 from di_async.gcore.client import Gcore
 from di_async.gcore.inference_deployments import InferenceDeployments
 from di_async.gcore.inference_instances import InferenceInstances
 from di_async.gcore.models import (
     Accepted,
+    APIKey,
+    AWSCredentials,
     Container,
     CreatedResources,
     DeployStatus,
     ExecProbe,
+    Flavor,
+    FlavorCapacity,
     HTTPGetProbe,
     HTTPTrigger,
     InferenceDeployment,
     InferenceInstance,
+    InferenceSecret,
     IngressOpts,
     Logging,
     LogLine,
@@ -20,6 +26,8 @@ from di_async.gcore.models import (
     Probe,
     ProbeConfig,
     Probes,
+    QuotaUse,
+    RegionCapacity,
     RetentionPolicy,
     Scale,
     SQSTrigger,
@@ -31,11 +39,16 @@ from di_async.gcore.models import (
 from di_async.gcore.spec import InferenceDeploymentSpec, InferenceInstanceSpec
 
 __all__ = [
+    "APIKey",
+    "APIKeys",
+    "AWSCredentials",
     "Accepted",
     "Container",
     "CreatedResources",
     "DeployStatus",
     "ExecProbe",
+    "Flavor",
+    "FlavorCapacity",
     "Gcore",
     "HTTPGetProbe",
     "HTTPTrigger",
@@ -45,6 +58,8 @@ __all__ = [
     "InferenceInstance",
     "InferenceInstanceSpec",
     "InferenceInstances",
+    "InferenceSecret",
+    "InferenceSecrets",
     "IngressOpts",
     "LogLine",
     "Logging",
@@ -52,11 +67,14 @@ __all__ = [
     "Probe",
     "ProbeConfig",
     "Probes",
+    "QuotaUse",
+    "RegionCapacity",
     "RetentionPolicy",
     "SQSTrigger",
     "Scale",
     "TCPSocketProbe",
     "Task",
+    "Tasks",
     "Threshold",
     "Triggers",
 ]

@@ -20,6 +20,7 @@ from di_async.core.responses import error_body, mark_foreign_404, redact, retry_
 from di_async.core.secret import Secret
 
 __all__ = [
+    "ACCOUNT",
     "DEPLOYMENTS",
     "INSTANCES",
     "TASK",
@@ -39,6 +40,11 @@ _V3 = "/cloud/v3/inference/{project_id}/deployments"
 _V3_ONE = f"{_V3}/{{deployment_name}}"
 # Another endpoint has this segment in place of a name.
 _RESERVED = frozenset({"check_limits"})
+_KEYS = "/cloud/v3/inference/{project_id}/api_keys"
+_KEY = f"{_KEYS}/{{api_key_name}}"
+_SECRETS = "/cloud/v3/inference/{project_id}/secrets"
+_SECRET = f"{_SECRETS}/{{secret_name}}"
+_TASKS = "/cloud/v1/tasks"
 
 
 def _table(*endpoints: Endpoint) -> dict[str, Endpoint]:
@@ -62,9 +68,30 @@ DEPLOYMENTS = _table(
     Endpoint("start", "POST", f"{_V3_ONE}/start", None, _RESERVED),
     Endpoint("stop", "POST", f"{_V3_ONE}/stop", None, _RESERVED),
     Endpoint("logs", "GET", f"{_V3_ONE}/logs", "results", _RESERVED),
+    Endpoint("check_limits", "POST", f"{_V3}/check_limits"),
 )
 
-TASK = Endpoint("get_task", "GET", "/cloud/v1/tasks/{task_id}")
+TASK = Endpoint("get_task", "GET", f"{_TASKS}/{{task_id}}", None, frozenset({"acknowledge_all"}))
+
+ACCOUNT = _table(
+    Endpoint("list_api_keys", "GET", _KEYS, "results"),
+    Endpoint("create_api_key", "POST", _KEYS),
+    Endpoint("get_api_key", "GET", _KEY),
+    Endpoint("update_api_key", "PATCH", _KEY),
+    Endpoint("delete_api_key", "DELETE", _KEY),
+    Endpoint("list_secrets", "GET", _SECRETS, "results"),
+    Endpoint("create_secret", "POST", _SECRETS),
+    Endpoint("get_secret", "GET", _SECRET),
+    Endpoint("replace_secret", "PUT", _SECRET),
+    Endpoint("delete_secret", "DELETE", _SECRET),
+    Endpoint("list_tasks", "GET", _TASKS, "results"),
+    Endpoint("acknowledge_task", "POST", f"{_TASKS}/{{task_id}}/acknowledge"),
+    Endpoint("acknowledge_all_tasks", "POST", f"{_TASKS}/acknowledge_all"),
+    Endpoint("list_flavors", "GET", "/cloud/v3/inference/flavors", "results"),
+    Endpoint("get_flavor", "GET", "/cloud/v3/inference/flavors/{flavor_name}"),
+    Endpoint("capacity", "GET", "/cloud/v3/inference/capacity", "results"),
+    Endpoint("price", "POST", "/cloud/v2/pricing/inference/deployments"),
+)
 
 # --- authentication and errors ---------------------------------------------------------------
 

@@ -12,9 +12,11 @@ from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
 from di_async.engine.client import Client, ClientOptions, Engine, credential
 from di_async.engine.transport import checked_base_url
+from di_async.gcore.account import APIKeys, Catalog, InferenceSecrets, Tasks
 from di_async.gcore.api import GcoreDialect
 from di_async.gcore.inference_deployments import InferenceDeployments
 from di_async.gcore.inference_instances import InferenceInstances
+from di_async.gcore.models import Flavor, RegionCapacity
 from di_async.gcore.scanning import GcoreScanner
 
 __all__ = ["Gcore"]
@@ -45,6 +47,9 @@ class Gcore(Client):
     provider = "gcore"
     inference_instances: InferenceInstances
     inference_deployments: InferenceDeployments
+    api_keys: APIKeys
+    secrets: InferenceSecrets
+    tasks: Tasks
 
     def __init__(
         self,
@@ -64,6 +69,22 @@ class Gcore(Client):
         self.project_id = None if project is None else int(project)
         self.inference_instances = InferenceInstances(engine, base_url, project)
         self.inference_deployments = InferenceDeployments(engine, base_url, project)
+        self.api_keys = APIKeys(engine, project)
+        self.secrets = InferenceSecrets(engine, project)
+        self.tasks = Tasks(engine, project)
+        self._catalog = Catalog(engine, project)
+
+    async def flavors(self) -> list[Flavor]:
+        """Return all flavors. `inference_deployments.hourly_price` returns what one costs."""
+        return await self._catalog.flavors()
+
+    async def flavor(self, name: str) -> Flavor:
+        """Return one flavor. Raises `NotFoundError` if it does not exist."""
+        return await self._catalog.flavor(name)
+
+    async def capacity(self) -> list[RegionCapacity]:
+        """Return how many replicas of each flavor each region has room for."""
+        return await self._catalog.capacity()
 
     def scanner(self, label: str, prices: Prices) -> GcoreScanner:
         """Return a scanner of the project's deployments, or of v2 instances without a project."""

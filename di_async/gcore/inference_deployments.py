@@ -9,6 +9,7 @@ from typing import Any, Literal
 from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pagination import rows_under
+from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.validation import checked
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import Capabilities
@@ -16,11 +17,14 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import AcceptedWrite, create_by_name
+from di_async.engine.pricing import enforce_max_hourly
 from di_async.engine.waiting.change import Change
+from di_async.gcore.account import project_of
 from di_async.gcore.api import DEPLOYMENTS, read_rows
 from di_async.gcore.desired_state import DesiredState, desired_state
 from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
-from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine
+from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, QuotaUse
+from di_async.gcore.placement import check_limits, find_places, read_price
 from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
 
 __all__ = ["InferenceDeployments"]
@@ -47,12 +51,7 @@ class DeploymentAdapter(InferenceAdapter[InferenceDeployment]):
         Raises:
             InvalidInputError: the client has no project.
         """
-        if self.scope is None:
-            raise InvalidInputError(
-                "inference deployments need a project: pass Gcore(project_id=...), or set "
-                "GCORE_CLOUD_PROJECT_ID"
-            )
-        return super().request(endpoint, self.scope, *ids, params=params, json=json)
+        return super().request(endpoint, project_of(self.scope), *ids, params=params, json=json)
 
 
 class InferenceDeployments(InferenceApi[InferenceDeployment]):
@@ -71,7 +70,12 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         return self._listing(page_size)
 
     async def create(
-        self, spec: SpecLike, *, open_to_world: bool = False
+        self,
+        spec: SpecLike,
+        *,
+        open_to_world: bool = False,
+        max_hourly: MaxHourly | None = None,
+        allow_unknown_price: bool = False,
     ) -> Change[InferenceDeployment]:
         """Create a deployment; return a change that settles when it serves or is scaled to zero.
 
@@ -81,9 +85,13 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         Args:
             spec: an `InferenceDeploymentSpec`, or a mapping of the documented shape.
             open_to_world: required with `api_keys: []`, which lets anyone call the endpoint.
+            max_hourly: the most that it may cost an hour at its maximum scale: an amount, or one
+                for each currency.
+            allow_unknown_price: create it even if its price is not known.
 
         Raises:
             InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
+            PriceLimitError: it costs more than `max_hourly`; nothing was created.
             ConflictError: the name is taken.
             APIError: `.code` is Gcore's `exception_class`. `ForbiddenError` means that a region has
                 no capacity left, `QuotaLimitExceed` that the account's quota is used up.
@@ -94,6 +102,11 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         """
         body = checked(InferenceDeploymentSpec, self._fields(spec))
         _check_access(body, open_to_world)
+        await enforce_max_hourly(
+            lambda: read_price(self._engine, body),
+            max_hourly,
+            allow_unknown_price=allow_unknown_price,
+        )
         name: str = body["name"]
         return await create_by_name(
             self._engine,
@@ -105,6 +118,33 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
             adopt=partial(self._adopted, name),
             lookup_hint=f"Check `get({name!r})`",
         )
+
+    async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:
+        """Return what a deployment would cost an hour at its maximum scale; None if not known.
+
+        Raises:
+            InvalidInputError: the spec breaks a rule.
+        """
+        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        return await read_price(self._engine, body)
+
+    async def check_limits(self, spec: SpecLike) -> dict[str, QuotaUse]:
+        """Return the account's quotas by name, with what a deployment would add to each."""
+        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        return await check_limits(self._engine, self._project, body)
+
+    async def find_capacity(
+        self, spec: SpecLike, *, include_full: bool = False
+    ) -> builtins.list[Placement[dict[str, Any]]]:
+        """Return the regions that have room for a deployment now, the cheapest first.
+
+        Args:
+            spec: the deployment; its regions are replaced.
+            include_full: also the regions that have none, each with its `.reason`.
+        """
+        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        places = await find_places(self._engine, self._project, body)
+        return ranked(places, include_full=include_full)
 
     async def _find(self, name: str) -> builtins.list[InferenceDeployment]:
         try:
@@ -138,7 +178,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
             id: the deployment's name, which cannot change.
             spec: fields as a mapping or a spec.
             open_to_world: required with empty `api_keys` and with `auth_enabled=False`, which let
-                anyone call the endpoint.
+                anyone call the endpoint, unless anyone can call it already.
             ready_timeout: seconds to go on trying while another task holds it (409).
             fields: the same by name, such as `containers=[...]`; they override `spec`.
 
@@ -155,11 +195,12 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         if "name" in body:
             raise InvalidInputError("name: cannot change", problems=("name: cannot change",))
         checked(InferenceDeploymentSpec, body, update=True)
-        _check_access(body, open_to_world, updating=True)
         request = self._request("update", id, json=body)
 
         async def plan() -> PlannedWrite[InferenceDeployment]:
             before = await self.get(id)
+            if before.auth_enabled is not False:  # an open one is not opened by this
+                _check_access(body, open_to_world, updating=True)
             return PlannedWrite(request, before, desired_state(body, before))
 
         return await self._modify(id, plan, ready_timeout)

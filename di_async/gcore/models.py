@@ -7,12 +7,14 @@ object, times have a zone or none (then UTC). All of these are accepted.
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from attrs import field, frozen
 from attrs.validators import and_
 
 from di_async.core.codec import Codec, Json, json_field
+from di_async.core.secret import Secret
 from di_async.core.validation import (
     READ_ONLY,
     RequestField,
@@ -27,16 +29,22 @@ from di_async.core.validation import (
 
 __all__ = [
     "CODEC",
+    "APIKey",
+    "AWSCredentials",
     "Accepted",
     "Container",
     "CreatedResources",
     "DeployStatus",
+    "DeploymentPrice",
     "ExecProbe",
+    "Flavor",
+    "FlavorCapacity",
     "HTTPGetProbe",
     "HTTPTrigger",
     "Inference",
     "InferenceDeployment",
     "InferenceInstance",
+    "InferenceSecret",
     "IngressOpts",
     "LogLine",
     "Logging",
@@ -44,6 +52,8 @@ __all__ = [
     "Probe",
     "ProbeConfig",
     "Probes",
+    "QuotaUse",
+    "RegionCapacity",
     "RetentionPolicy",
     "SQSTrigger",
     "Scale",
@@ -348,6 +358,7 @@ class Task:
     created_on: datetime | None = None
     updated_on: datetime | None = None
     finished_on: datetime | None = None
+    acknowledged_at: datetime | None = None
 
 
 @frozen
@@ -358,6 +369,93 @@ class LogLine:
     pod: str | None = None
     region_id: int | None = None
     time: datetime | None = None
+
+
+# --- the account: keys, secrets, flavors -------------------------------------------------------
+
+
+@frozen
+class APIKey:
+    """A key for the endpoints of deployments. `secret` is shown once, by `create`."""
+
+    name: str
+    description: str | None = None
+    deployment_names: tuple[str, ...] = ()
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    secret: Secret | None = None
+
+
+@frozen
+class AWSCredentials:
+    """What an `aws-iam` secret holds."""
+
+    aws_access_key_id: str = ""
+    aws_secret_access_key: Secret | None = None
+
+
+@frozen
+class InferenceSecret:
+    """Credentials stored at Gcore, for the SQS trigger of a deployment."""
+
+    name: str
+    type: str = "aws-iam"
+    data: AWSCredentials | None = None
+
+
+@frozen
+class Flavor:
+    """A size of replica."""
+
+    name: str
+    description: str = ""
+    cpu: float | None = None
+    memory: float | None = None
+    gpu: int = 0
+    gpu_model: str = ""
+    gpu_memory: float | None = None
+    gpu_compute_capability: str = ""
+
+
+@frozen
+class FlavorCapacity:
+    """How many replicas of a flavor a region has room for."""
+
+    flavor_name: str
+    capacity: int = 0
+
+
+@frozen
+class RegionCapacity:
+    """The capacity of one region, by flavor."""
+
+    region_id: int
+    capacity: tuple[FlavorCapacity, ...] = ()
+
+
+@frozen
+class QuotaUse:
+    """One quota of the account: its limit, its use, and what a deployment would add."""
+
+    limit: int
+    usage: int
+    requested: int
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether the deployment does not fit."""
+        return self.usage + self.requested > self.limit
+
+
+@frozen
+class DeploymentPrice:
+    """The price of a deployment at its maximum scale."""
+
+    price_per_hour: Decimal | None = None
+    price_per_month: Decimal | None = None
+    currency_code: str | None = None
+    price_status: str | None = None
+    """`show` if the price applies."""
 
 
 # --- decoding --------------------------------------------------------------------------------

@@ -120,7 +120,8 @@ def test_timeouts_are_timeout_errors() -> None:
     """Timeouts are `TimeoutError`s, and input errors are `ValueError`s."""
     also = {c.__name__ for c in CLASSES if issubclass(c, TimeoutError)}
     assert also == {"WaitTimeoutError", "RequestTimeoutError"}
-    assert [c.__name__ for c in CLASSES if issubclass(c, ValueError)] == ["InvalidInputError"]
+    values = {c.__name__ for c in CLASSES if issubclass(c, ValueError)}
+    assert values == {"InvalidInputError", "PriceLimitError"}
 
 
 def test_message_of_an_api_error() -> None:

@@ -337,9 +337,6 @@ async def test_update_by_a_whole_spec() -> None:
         ({"name": "renamed"}, "cannot change"),
         ({"image": None}, "may be omitted"),
         ({"listening_port": 0}, "1 to 65535"),
-        ({"api_keys": []}, "open_to_world"),
-        ({"api_keys": None}, "open_to_world"),
-        ({"auth_enabled": False}, "open_to_world"),
         ({"api_keys": ["a"], "auth_enabled": True}, "deprecated"),
         ({"project_id": 43}, "no such field"),
     ],
@@ -350,6 +347,23 @@ async def test_bad_update(fields: dict[str, Any], problem: str) -> None:
         with pytest.raises(InvalidInputError, match=problem):
             await client.inference_deployments.update(NAME, **fields)
     assert network.requests == []
+
+
+@pytest.mark.parametrize("fields", [{"api_keys": []}, {"api_keys": None}, {"auth_enabled": False}])
+async def test_update_that_opens(fields: dict[str, Any]) -> None:
+    """An update that opens a closed endpoint is rejected after it was read, and not sent."""
+    async with routed({GET: reads("ACTIVE", auth_enabled=True)}) as (client, network):
+        with pytest.raises(InvalidInputError, match="open_to_world"):
+            await client.inference_deployments.update(NAME, **fields)
+    assert [request.method for request in network.requests] == ["GET"]
+
+
+async def test_update_of_an_open_endpoint() -> None:
+    """`auth_enabled=False` for an endpoint that is open already opens nothing, and is sent."""
+    routes = {PATCH: accepted(), GET: reads("ACTIVE", auth_enabled=False)}
+    async with routed(routes) as (client, network):
+        await client.inference_deployments.update(NAME, auth_enabled=False)
+    assert sent(network.requests_of("PATCH")[0]) == {"auth_enabled": False}
 
 
 async def test_open_to_world() -> None:

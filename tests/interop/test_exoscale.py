@@ -131,6 +131,16 @@ def test_other_operations(client: Any, clock: Clock) -> None:
     assert client.get_user_org_consumption_quota() == {"quota-uom-per-minute": None}
 
 
+def test_ai_api_keys(client: Any, clock: Clock) -> None:
+    """Its operations for AI API keys; a deletion is waited for as any other operation."""
+    made = client.create_ai_api_key(name="ci key", scope="public")
+    assert made["value"]
+    assert [key["id"] for key in client.list_ai_api_keys()["ai-api-keys"]] == [made["id"]]
+    assert "value" not in client.get_ai_api_key(id=made["id"])
+    client.wait(client.delete_ai_api_key(id=made["id"])["id"])
+    assert client.list_ai_api_keys()["ai-api-keys"] == []
+
+
 def test_failed_operation_is_raised_with_its_reason(
     client: Any, clock: Clock, emu: Emulator
 ) -> None:

@@ -369,3 +369,34 @@ def test_sdk_retries_after_a_reset(emulator: Emulator, sdk: Gcore) -> None:
     emulator.fault("reset")
     patient = sdk.with_options(max_retries=1)
     assert patient.cloud.inference.deployments.list().count == 0
+
+
+@both_dialects
+def test_account_with_strict_validation(emulator: Emulator) -> None:
+    """Keys, secrets, tasks, projects, regions, flavors and capacity pass the SDK's own checks."""
+    with Gcore(**options_of(emulator), _strict_response_validation=True) as sdk:
+        inference = sdk.cloud.inference
+        made = inference.api_keys.create(name="ci-key")
+        assert made.secret
+        assert inference.api_keys.update("ci-key", description="x").description == "x"
+        assert [key.name for key in inference.api_keys.list()] == ["ci-key"]
+        inference.api_keys.delete("ci-key")
+        data = {"aws_access_key_id": "AKIA1", "aws_secret_access_key": "one"}
+        inference.secrets.create(name="aws-one", type="aws-iam", data=data)  # type: ignore[arg-type]
+        changed = {**data, "aws_access_key_id": "AKIA2"}
+        inference.secrets.replace("aws-one", type="aws-iam", data=changed)  # type: ignore[arg-type]
+        assert inference.secrets.get("aws-one").data.aws_access_key_id == "AKIA2"
+        assert [secret.name for secret in inference.secrets.list()] == ["aws-one"]
+        inference.secrets.delete("aws-one")
+        assert {flavor.name for flavor in inference.flavors.list()} >= {FLAVOR}
+        assert inference.flavors.get(FLAVOR).gpu_model == "H100"
+        assert {row.region_id for row in inference.get_capacity_by_region().results} == {1, 7, 26}
+        assert [project.id for project in sdk.cloud.projects.list()] == [emulator.gcore_project_id]
+        assert sdk.cloud.projects.get().is_default
+        assert [region.id for region in sdk.cloud.regions.list()] == [1, 7, 26]
+        assert sdk.cloud.regions.get(region_id=7).id == 7
+        inference.deployments.create_and_poll(**ASKED)
+        (task,) = sdk.cloud.tasks.list().results
+        assert sdk.cloud.tasks.acknowledge_one(task.id).acknowledged_at
+        sdk.cloud.tasks.acknowledge_all()
+        assert sdk.cloud.tasks.list(is_acknowledged=False).count == 0

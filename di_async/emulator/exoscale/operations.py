@@ -13,10 +13,11 @@ from di_async.emulator.cloud.simulation import timestamp_text
 from . import shapes
 from .catalog import GATED, GPUS, MODEL_SIZE, PARAMETERS, ZONES
 from .outcomes import Context, PlannedWrite
-from .store import Deployment, Model, R, Resource, Timeline, list_zone
+from .store import ApiKey, Deployment, Model, Operation, R, Resource, Timeline, list_zone
 from .validation import (
     DeploymentRequest,
     invalid,
+    parse_api_key,
     parse_deployment,
     parse_model,
     parse_replicas,
@@ -32,6 +33,7 @@ _LINES = {
     "error": ("Loading the weights", "The engine stopped"),
 }
 _RUNNING_LINES = ("Loading the weights", "Application startup complete.")
+_KEY_DELETION_S = 2.0
 # The order of the states is our reading of their names.
 _CREATE_STAGES = ((0.0, "preparing"), (0.4, "deploying"))
 
@@ -124,6 +126,43 @@ class Operations(Context):
     def get_quota(self, call: Call) -> Response:
         """Return that there is no quota."""
         return json_response(200, {"quota-uom-per-minute": None})
+
+    def list_api_keys(self, call: Call) -> Response:
+        """Return the keys, without their values."""
+        keys = [key for key in self.store.api_keys.values() if key.exists(call.now)]
+        return json_response(200, {"ai-api-keys": [shapes.api_key(key) for key in keys]})
+
+    def get_api_key(self, call: Call) -> Response:
+        """Return one key, without its value."""
+        return json_response(200, shapes.api_key(self._api_key(call)))
+
+    def create_api_key(self, call: Call) -> Response:
+        """Create a key; this response alone shows its value."""
+        name, scope = parse_api_key(call.request.body)
+        if scope != "public" and scope not in self.store.deployments:
+            raise not_found("Deployment")
+        created = self.simulation.timestamp(call.now)
+        key = ApiKey(self.ids.new_uuid(), name, scope, self.ids.new_hex(40), created)
+        self.store.save_api_key(key)
+        return json_response(200, shapes.api_key(key, value=True))
+
+    def delete_api_key(self, call: Call) -> Response:
+        """Delete a key; its operation takes a moment."""
+        key = self._api_key(call)
+        ends_at = call.now + _KEY_DELETION_S
+        self.store.save_api_key(evolve(key, deleted_at=ends_at))
+        link = f"/v2/ai/api-key/{key.id}"
+        operation = Operation(
+            self.ids.new_uuid(), call.region, key.id, link, "get-ai-api-key", ends_at
+        )
+        self.store.add_operation(operation)
+        return json_response(200, shapes.operation(operation, call.now))
+
+    def _api_key(self, call: Call) -> ApiKey:
+        key = self.store.api_keys.get(call.id)
+        if key is None or not key.exists(call.now):
+            raise not_found("AI API key")
+        return key
 
     # -- writes -----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from .store import Deployment, Model, Store, Timeline
 
 DEPLOYMENTS = "/v2/ai/deployment"
 MODELS = "/v2/ai/model"
+API_KEYS = "/v2/ai/api-key"
 
 _LIST_ZONES = "GET /v2/zone"
 _OWN_PATHS = {("v2", "ai"), ("v2", "operation"), ("v2", "zone")}
@@ -50,6 +51,10 @@ class Exoscale(Provider[Operations, Store]):
                 "GET /v2/ai/instance-type": api.list_instance_types,
                 "GET /v2/ai/help/inference-engine-parameters": api.get_engine_help,
                 "GET /v2/ai/quota": api.get_quota,
+                f"GET {API_KEYS}": api.list_api_keys,
+                f"POST {API_KEYS}": api.create_api_key,
+                f"GET {API_KEYS}/{{id}}": api.get_api_key,
+                f"DELETE {API_KEYS}/{{id}}": api.delete_api_key,
             }
         )
 

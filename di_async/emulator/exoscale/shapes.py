@@ -9,8 +9,8 @@ from http import HTTPStatus
 from di_async.emulator.cloud.http import ApiError, Json, Response, json_response
 from di_async.emulator.cloud.simulation import Settings, timestamp_text
 
-from .catalog import SERVICE_LEVEL
-from .store import Deployment, Model, Operation
+from .catalog import ORGANISATION, SERVICE_LEVEL
+from .store import ApiKey, Deployment, Model, Operation
 
 
 def operation(operation: Operation, now: float) -> Json:
@@ -79,6 +79,19 @@ def deployment(settings: Settings, deployment: Deployment) -> Json:
         "inference-engine-version": deployment.version,
         "inference-engine-parameters": list(deployment.parameters),
     }
+
+
+def api_key(key: ApiKey, *, value: bool = False) -> Json:
+    """Return an AI API key; its value is shown by its create alone."""
+    fields: Json = {
+        "id": key.id,
+        "name": key.name,
+        "scope": key.scope,
+        "org-uuid": ORGANISATION,
+        "created-at": timestamp_text(key.created),
+        "updated-at": timestamp_text(key.created),
+    }
+    return fields | ({"value": key.value} if value else {})
 
 
 def old_names(fields: Json) -> Json:

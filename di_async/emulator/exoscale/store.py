@@ -110,6 +110,22 @@ class Write:
         return WriteRecord(self.action, self.accepted_at, self.settles_at, self.ends, outcome)
 
 
+@frozen
+class ApiKey:
+    """An AI API key, for one deployment or (`public`) for the vendor's own ones."""
+
+    id: str
+    name: str
+    scope: str
+    value: str
+    created: int
+    deleted_at: float | None = None
+
+    def exists(self, now: float) -> bool:
+        """Return whether it is not deleted yet."""
+        return self.deleted_at is None or now < self.deleted_at
+
+
 R = TypeVar("R", bound=Resource)
 States = list[tuple[float, R | None]]
 """From when on a resource is how (None: deleted), in order."""
@@ -166,6 +182,7 @@ class Store(BaseStore):
         self.operations: dict[str, Operation] = {}
         self.keys: dict[str, str] = {}
         """The ids of deployments, by API key."""
+        self.api_keys: dict[str, ApiKey] = {}
         self.created = Counter()
 
     def advance(self, now: float) -> None:
@@ -184,6 +201,14 @@ class Store(BaseStore):
         timeline = self.models[model.id] = Timeline[Model](model.id, model.zone)
         self.created[model.name] += 1
         return timeline
+
+    def save_api_key(self, key: ApiKey) -> None:
+        """Store a new or changed key. A key of a deployment opens its endpoint."""
+        self.api_keys[key.id] = key
+        if key.deleted_at is not None:
+            self.keys.pop(key.value, None)
+        elif key.scope != "public":
+            self.keys[key.value] = key.scope
 
     def add_operation(self, operation: Operation) -> None:
         """Add an operation."""

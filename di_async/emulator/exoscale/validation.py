@@ -11,6 +11,7 @@ from di_async.emulator.cloud.http import ApiError, Json, parse_json_object
 
 from .catalog import ENGINE_VERSION
 
+_KEY_NAME = re.compile(r"(?=.{1,50}$)[A-Za-z0-9](?:[A-Za-z0-9 _'()-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -67,6 +68,15 @@ def parse_model(raw: bytes) -> tuple[str, bool]:
     """Parse the body of a model's create request: its name, and whether it has a token."""
     body = parse_json_object(raw)
     return _text(body, "name"), bool(body.get("huggingface-token"))
+
+
+def parse_api_key(raw: bytes) -> tuple[str, str]:
+    """Parse the body of a key's create request: its name and its scope."""
+    body = parse_json_object(raw)
+    name = _text(body, "name")
+    if not _KEY_NAME.fullmatch(name):
+        raise invalid("name", "must be 1 to 50 letters, digits, spaces or _'()-")
+    return name, _text(body, "scope")
 
 
 def parse_tail(query: dict[str, str]) -> int | None:

@@ -1,17 +1,17 @@
-"""Gcore's operations on tasks, API keys, flavors and capacity."""
+"""Gcore's operations on tasks, API keys, secrets, flavors, prices and capacity."""
 
 from urllib.parse import parse_qsl
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
-from di_async.emulator.cloud.http import ApiError, Response, json_response, parse_json_object
+from di_async.emulator.cloud.http import ApiError, Json, Response, json_response, parse_json_object
 from di_async.emulator.cloud.provider import Call
 
 from . import validation
-from .catalog import FLAVORS, FLAVORS_BY_NAME
+from .catalog import FLAVORS, FLAVORS_BY_NAME, REGIONS, price
 from .outcomes import Context
 from .shapes import list_response, page_response
-from .store import ApiKey, Task
+from .store import ApiKey, StoredSecret, Task
 from .validation import not_found, parse_page
 
 _TASKS_PER_PAGE = 10
@@ -19,7 +19,7 @@ _TASKS_PER_PAGE = 10
 
 @frozen
 class AccountOperations(Context):
-    """The handlers of tasks, API keys, flavors and capacity."""
+    """The handlers of tasks, API keys, secrets, flavors, prices and capacity."""
 
     def get_task(self, call: Call) -> Response:
         """Return one task."""
@@ -43,6 +43,13 @@ class AccountOperations(Context):
         task = evolve(self._task(call), acknowledged_at=call.now)
         self.store.save_task(task)
         return json_response(200, self.shapes.task(task, call.now))
+
+    def acknowledge_all_tasks(self, call: Call) -> Response:
+        """Mark all finished tasks as acknowledged."""
+        for task in list(self.store.tasks.values()):
+            if task.state(call.now) in ("FINISHED", "ERROR") and task.acknowledged_at is None:
+                self.store.save_task(evolve(task, acknowledged_at=call.now))
+        return Response(204)
 
     def _matches(self, call: Call, task: Task, filters: dict[str, set[str]]) -> bool:
         values = {
@@ -112,6 +119,42 @@ class AccountOperations(Context):
     def _key_response(self, key: ApiKey) -> Response:
         return json_response(200, self.shapes.key(key, self.store.users_of(key.name)))
 
+    def list_secrets(self, call: Call) -> Response:
+        """Return the secrets."""
+        return page_response(call.request, [asdict(one) for one in self.store.secrets.values()])
+
+    def get_secret(self, call: Call) -> Response:
+        """Return one secret."""
+        return json_response(200, asdict(self._secret(call)))
+
+    def create_secret(self, call: Call) -> Response:
+        """Store a secret."""
+        raw = validation.checked(validation.SECRET, parse_json_object(call.request.body))
+        if raw["name"] in self.store.secrets:
+            raise ApiError(409, f"Secret with name {raw['name']} already exists")
+        return self._save_secret(StoredSecret(raw["name"], raw["type"], raw["data"]))
+
+    def replace_secret(self, call: Call) -> Response:
+        """Replace the credentials of a secret."""
+        secret = self._secret(call)
+        raw = validation.checked(validation.SECRET_PUT, parse_json_object(call.request.body))
+        return self._save_secret(evolve(secret, type=raw["type"], data=raw["data"]))
+
+    def delete_secret(self, call: Call) -> Response:
+        """Delete a secret."""
+        self.store.delete_secret(self._secret(call).name)
+        return Response(204)
+
+    def _save_secret(self, secret: StoredSecret) -> Response:
+        self.store.save_secret(secret)
+        return json_response(200, asdict(secret))
+
+    def _secret(self, call: Call) -> StoredSecret:
+        name = call.params["secret_name"]
+        if name not in self.store.secrets:
+            raise not_found(f"secret {name}")
+        return self.store.secrets[name]
+
     def list_flavors(self, call: Call) -> Response:
         """Return the flavors."""
         return page_response(call.request, [self.shapes.flavor(flavor) for flavor in FLAVORS])
@@ -127,3 +170,31 @@ class AccountOperations(Context):
         """Return how many of each flavor each region has left."""
         rows = self.shapes.capacity()
         return list_response(rows, len(rows))
+
+    def get_price(self, call: Call) -> Response:
+        """Return the price of a deployment at its maximum scale."""
+        raw = validation.parse_price(parse_json_object(call.request.body))
+        replicas = sum(container["scale"]["max"] for container in raw["containers"])
+        return json_response(200, price(FLAVORS_BY_NAME[raw["flavor_name"]], replicas))
+
+    def list_projects(self, call: Call) -> Response:
+        """Return the only project."""
+        return list_response([self._project(call)], 1)
+
+    def get_project(self, call: Call) -> Response:
+        """Return the project."""
+        return json_response(200, self._project(call))
+
+    def _project(self, call: Call) -> Json:
+        return self.shapes.project(call.now)
+
+    def list_regions(self, call: Call) -> Response:
+        """Return the regions."""
+        return page_response(call.request, [self.shapes.region(id) for id in REGIONS])
+
+    def get_region(self, call: Call) -> Response:
+        """Return one region."""
+        id = call.params["region_id"]
+        if id not in map(str, REGIONS):
+            raise not_found(f"region {id}")
+        return json_response(200, self.shapes.region(int(id)))

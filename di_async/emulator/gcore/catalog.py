@@ -4,6 +4,7 @@ Names look like the vendor's; figures are ours where no page has one.
 """
 
 import uuid
+from decimal import Decimal
 
 from attrs import frozen
 
@@ -24,6 +25,8 @@ class Flavor:
     compute_capability: str = ""
     sample_id: str = ""
     sold_out_in: tuple[int, ...] = ()
+    price: str | None = None
+    """Price of a replica an hour; None: not shown, as to accounts without a price list."""
 
     @property
     def id(self) -> str:
@@ -42,10 +45,16 @@ FLAVORS = (
         "inference-16vcpu-232gib-1xh100-80gb",
         *(16, 232, 1, "H100", 80.0, "9.0"),
         sample_id="3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        price="3.75",
     ),
-    Flavor("inference-32vcpu-464gib-2xh100-80gb", 32, 464, 2, "H100", 80.0, "9.0"),
-    Flavor("inference-16vcpu-232gib-1xa100-80gb", 16, 232, 1, "A100", 80.0, "8.0"),
-    Flavor("inference-16vcpu-232gib-1xl40s", *(16, 232, 1, "L40S", 48.0, "8.9"), sold_out_in=(26,)),
+    Flavor("inference-32vcpu-464gib-2xh100-80gb", *(32, 464, 2, "H100", 80.0, "9.0"), price="7.50"),
+    Flavor("inference-16vcpu-232gib-1xa100-80gb", *(16, 232, 1, "A100", 80.0, "8.0"), price="1.80"),
+    Flavor(
+        "inference-16vcpu-232gib-1xl40s",
+        *(16, 232, 1, "L40S", 48.0, "8.9"),
+        sold_out_in=(26,),
+        price="1.10",
+    ),
     Flavor("inference-1vcpu-1gib", 1, 1),
 )
 
@@ -67,6 +76,28 @@ QUOTA = {
 def capacity(region: int, flavor: Flavor) -> int:
     """Return how many of a flavor a region has left; deployments do not reduce it."""
     return 0 if region in flavor.sold_out_in else _CAPACITY_PER_REGION
+
+
+CURRENCY = "EUR"
+_HOURS_PER_MONTH = 720
+
+
+def price(flavor: Flavor, replicas: int) -> dict[str, object]:
+    """Return the price of that many replicas, in the form of the vendor's price preview.
+
+    https://gcore.com/docs/api-reference/cloud/everywhere-inference/preview-inference-deployment-price
+    """
+    hourly = None if flavor.price is None else Decimal(flavor.price) * replicas
+    monthly = None if hourly is None else float(hourly * _HOURS_PER_MONTH)
+    return {
+        "currency_code": None if hourly is None else CURRENCY,
+        "discount_percent": None,
+        "price_per_hour": None if hourly is None else float(hourly),
+        "price_per_month": monthly,
+        "price_status": "hide" if hourly is None else "show",
+        "price_without_discount_per_month": monthly,
+        "tax_percent": None,
+    }
 
 
 def demand(flavor: Flavor, replicas: int) -> dict[str, int]:

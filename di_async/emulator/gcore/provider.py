@@ -23,6 +23,8 @@ V3 = "/cloud/v3/inference/{project_id}/deployments"
 V3_ONE = f"{V3}/{{deployment_name}}"
 KEYS = "/cloud/v3/inference/{project_id}/api_keys"
 KEY = f"{KEYS}/{{api_key_name}}"
+SECRETS = "/cloud/v3/inference/{project_id}/secrets"
+SECRET = f"{SECRETS}/{{secret_name}}"
 TASKS = "/cloud/v1/tasks"
 DATAPLANE_PREFIX = "gcore"
 
@@ -81,7 +83,18 @@ class Gcore(Provider[DeploymentOperations, Store]):
                 f"GET {KEY}": account.get_key,
                 f"PATCH {KEY}": account.update_key,
                 f"DELETE {KEY}": account.delete_key,
+                f"GET {SECRETS}": account.list_secrets,
+                f"POST {SECRETS}": account.create_secret,
+                f"GET {SECRET}": account.get_secret,
+                f"PUT {SECRET}": account.replace_secret,
+                f"DELETE {SECRET}": account.delete_secret,
+                "POST /cloud/v2/pricing/inference/deployments": account.get_price,
+                "GET /cloud/v1/projects": account.list_projects,
+                "GET /cloud/v1/projects/{project_id}": account.get_project,
+                "GET /cloud/v1/regions": account.list_regions,
+                "GET /cloud/v1/regions/{region_id}": account.get_region,
                 f"GET {TASKS}": account.list_tasks,
+                f"POST {TASKS}/acknowledge_all": account.acknowledge_all_tasks,
                 f"GET {TASKS}/{{task_id}}": account.get_task,
                 f"POST {TASKS}/{{task_id}}/acknowledge": account.acknowledge_task,
             }

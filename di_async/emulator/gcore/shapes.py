@@ -18,6 +18,8 @@ from .validation import parse_page
 
 _USER_ID = 1
 _CLIENT_ID = 1
+_PROJECT_AGE_S = 30 * 86400
+_REGION_CREATED = "2024-01-01T00:00:00Z"
 
 
 class Shapes:
@@ -130,6 +132,42 @@ class Shapes:
             }
             for region in REGIONS
         ]
+
+    def project(self, now: float) -> Json:
+        """Return the project."""
+        return {
+            "id": self._project_id,
+            "client_id": _CLIENT_ID,
+            "name": "Default",
+            "description": None,
+            "is_default": True,
+            "state": "ACTIVE",
+            "created_at": self._naive(now - _PROJECT_AGE_S) + "Z",
+            "deleted_at": None,
+            "task_id": None,
+        }
+
+    def region(self, id: int) -> Json:
+        """Return a region."""
+        features = ("ai", "baremetal", "basic_vm", "dbaas", "ddos", "k8s", "kvm", "sfs")
+        return {
+            "id": id,
+            "display_name": f"Region {id}",
+            "slug": f"region-{id}",
+            "keystone_id": id,
+            "keystone_name": f"region-{id}",
+            "state": "ACTIVE",
+            "access_level": "edge",
+            "endpoint_type": "public",
+            "country": "LU",
+            "zone": "EMEA",
+            "created_at": _REGION_CREATED,
+            "created_on": _REGION_CREATED,
+            "vlan_physical_network": "vlan",
+            "task_id": None,
+            "has_ai_gpu": True,
+            **{f"has_{feature}": False for feature in features},
+        }
 
     def logs(self, deployment: Deployment, now: float) -> list[tuple[float, Json]]:
         """Return the log lines of its containers so far, with their times."""

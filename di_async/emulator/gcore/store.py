@@ -152,6 +152,15 @@ class ApiKey:
     secret: str = field(repr=False)
 
 
+@frozen
+class StoredSecret:
+    """Credentials for a trigger."""
+
+    name: str
+    type: str
+    data: Spec = field(repr=False)
+
+
 class Store(EventStore[Deployment]):
     """All of a project; v2 and v3 do not see each other's deployments."""
 
@@ -162,6 +171,7 @@ class Store(EventStore[Deployment]):
         self.quota = quota
         self.tasks: dict[str, Task] = {}
         self.keys: dict[str, ApiKey] = {}
+        self.secrets: dict[str, StoredSecret] = {}
 
     # -- writes --------------------------------------------------------------------------------
 
@@ -207,6 +217,14 @@ class Store(EventStore[Deployment]):
     def delete_key(self, name: str) -> None:
         """Delete a key."""
         del self.keys[name]
+
+    def save_secret(self, secret: StoredSecret) -> None:
+        """Store a new or replaced secret."""
+        self.secrets[secret.name] = secret
+
+    def delete_secret(self, name: str) -> None:
+        """Delete a secret."""
+        del self.secrets[name]
 
     def wake(self, deployment: Deployment, until: float) -> None:
         """Let a deployment that is scaled to zero run until then."""

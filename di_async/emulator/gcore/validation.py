@@ -207,6 +207,17 @@ KEY = _record(
     {"name": _text(1, 255)}, {"description": _nullable(_text()), "expires_at": _nullable(_text())}
 )
 KEY_PATCH = _record({}, {"description": _nullable(_text())})
+_AWS = _record({"aws_access_key_id": _text(1), "aws_secret_access_key": _text(1)}, {})
+SECRET = _record({"name": _text(1, 255), "type": _text(1), "data": _AWS}, {})
+SECRET_PUT = _record({"type": _text(1), "data": _AWS}, {})
+_PRICED_SCALE = _record({"max": _integer(0)}, {"min": _integer(0)})
+_PRICE = _record(
+    {
+        "flavor_name": _text(1),
+        "containers": _list(_record({"region_id": _integer(1), "scale": _PRICED_SCALE}, {}), 1),
+    },
+    {},
+)
 
 
 def parse_instance(raw: Spec) -> Spec:
@@ -248,6 +259,13 @@ def parse_patch(before: Spec, raw: Spec) -> Spec:
 def parse_limits(raw: Spec) -> Spec:
     """Return the body of a quota check."""
     checked(_LIMITS, raw)
+    _check_offers(raw, "flavor_name", FLAVORS_BY_NAME)
+    return raw
+
+
+def parse_price(raw: Spec) -> Spec:
+    """Return the body of a price preview."""
+    checked(_PRICE, raw)
     _check_offers(raw, "flavor_name", FLAVORS_BY_NAME)
     return raw
 
@@ -296,7 +314,7 @@ def _check_offers(raw: Spec, flavor_key: str, flavors: Mapping[str, object]) -> 
     for number, container in enumerate(raw["containers"]):
         if container["region_id"] not in REGIONS:
             problems[f"containers.{number}.region_id"] = "Region does not exist"
-        if container["scale"]["max"] < container["scale"]["min"]:
+        if container["scale"]["max"] < container["scale"].get("min", 0):
             problems[f"containers.{number}.scale"] = "max must not be below min"
     if problems:
         raise invalid(problems)

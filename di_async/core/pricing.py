@@ -1,0 +1,133 @@
+"""Hourly prices, limits on them, and places where a deployment could run. Pure."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from di_async.core.errors import InvalidInputError, PriceLimitError
+
+__all__ = [
+    "HourlyPrice",
+    "MaxHourly",
+    "Placement",
+    "check_price",
+    "parse_max_hourly",
+    "ranked",
+    "total",
+]
+
+S = TypeVar("S")
+
+
+@frozen
+class HourlyPrice:
+    """What a deployment costs an hour while it runs with all of its replicas."""
+
+    amount: Decimal
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}/h"
+
+
+Amount = Decimal | int | float | str
+MaxHourly = Amount | HourlyPrice | Mapping[str, Amount]
+"""A limit in any currency, in one, or one limit for each currency code."""
+
+
+@frozen
+class Placement(Generic[S]):
+    """A place where a spec could run."""
+
+    region: str
+    """A region slug, region number or zone, as the vendor names it."""
+    accelerator: str
+    """A GPU slug, flavor or GPU family."""
+    spec: S
+    """The spec changed to run there."""
+    price: HourlyPrice | None = None
+    """None if the vendor publishes no price."""
+    free: int | None = None
+    """How many replicas the region has room for; None if the vendor does not say."""
+    reason: str | None = None
+    """Why it cannot run there now; None if it can."""
+
+
+def total(parts: Iterable[tuple[HourlyPrice | None, int]]) -> HourlyPrice | None:
+    """Return the sum of prices, each times a count; None if one is unknown or currencies differ."""
+    amount, currencies = Decimal(0), set()
+    for price, count in parts:
+        if price is None:
+            return None
+        amount += price.amount * count
+        currencies.add(price.currency)
+    return HourlyPrice(amount, currencies.pop()) if len(currencies) == 1 else None
+
+
+def ranked(places: Iterable[Placement[S]], *, include_full: bool) -> list[Placement[S]]:
+    """Return places, usable and cheap ones first; those that are full only on request."""
+    found = [place for place in places if include_full or place.reason is None]
+    return sorted(found, key=_rank)
+
+
+def _rank(place: Placement[Any]) -> tuple[bool, bool, Decimal]:
+    amount = Decimal(0) if place.price is None else place.price.amount
+    return place.reason is not None, place.price is None, amount
+
+
+def parse_max_hourly(limit: MaxHourly) -> Mapping[str, Decimal]:
+    """Return the limit for each currency; the key "" stands for any currency.
+
+    Raises:
+        InvalidInputError: A limit is not a number of at least 0.
+    """
+    if isinstance(limit, HourlyPrice):
+        return {limit.currency.upper(): limit.amount}
+    if isinstance(limit, Mapping):
+        return {str(code).upper(): _amount(value) for code, value in limit.items()}
+    return {"": _amount(limit)}
+
+
+def _amount(value: Any) -> Decimal:
+    try:
+        amount = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise InvalidInputError(f"max_hourly: expected an amount of at least 0, not {value!r}")
+    return amount
+
+
+def check_price(
+    price: HourlyPrice | None, limit: MaxHourly, *, allow_unknown_price: bool = False
+) -> None:
+    """Check an hourly price against a limit.
+
+    Raises:
+        PriceLimitError: The price is higher than the limit, or it cannot be compared and
+            `allow_unknown_price` is false.
+        InvalidInputError: The limit is not an amount.
+    """
+    limits = parse_max_hourly(limit)
+    if price is None:
+        problem = "the price is not known"
+    else:
+        most = limits.get(price.currency.upper(), limits.get(""))
+        if most is None:
+            codes = ", ".join(sorted(limits))
+            problem = f"the price is in {price.currency}, and the limit is in {codes}"
+        elif price.amount <= most:
+            return
+        else:
+            raise PriceLimitError(
+                f"max_hourly: it would cost {price}, more than {most}; no request was sent",
+                price=price,
+            )
+    if not allow_unknown_price:
+        raise PriceLimitError(
+            f"max_hourly: {problem}; pass allow_unknown_price=True to create it anyway. "
+            "No request was sent",
+            price=price,
+        )

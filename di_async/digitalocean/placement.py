@@ -1,0 +1,89 @@
+"""What an instance costs, and where it could run: GPU sizes by region, and models by GPU. Pure.
+
+`sizes` shows what is on offer, not what is free: a create may still fail for lack of GPUs.
+https://docs.digitalocean.com/reference/api/reference/dedicated-inference/ (sizes, gpu-model-config)
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from attrs import evolve
+
+from di_async.core.pricing import HourlyPrice, Placement, total
+from di_async.digitalocean.models import AcceleratorConfig, GPUModelConfig, Size, Sizes
+from di_async.digitalocean.spec import DedicatedInferenceSpec
+
+__all__ = ["find_places", "price_of"]
+
+
+def price_of(spec: DedicatedInferenceSpec, sizes: Sizes) -> HourlyPrice | None:
+    """Return the price of all of a spec's GPUs an hour; None if one of them has no price."""
+    accelerators = (a for d in spec.model_deployments for a in d.accelerators)
+    return total((_price(sizes, a.accelerator_slug, spec.region), a.scale) for a in accelerators)
+
+
+def _price(sizes: Sizes, slug: str, region: str) -> HourlyPrice | None:
+    for size in sizes.sizes:
+        if size.gpu_slug == slug and region in _regions(size, sizes):
+            if size.price_per_hour is None:
+                return None
+            return HourlyPrice(size.price_per_hour, size.currency or "USD")
+    return None
+
+
+def _regions(size: Size, sizes: Sizes) -> Sequence[str]:
+    """Return where a size is on offer; a size without regions is offered in all."""
+    if size.regions:
+        return size.regions
+    return (size.region,) if size.region else sizes.enabled_regions
+
+
+def find_places(
+    spec: DedicatedInferenceSpec, sizes: Sizes, configs: Sequence[GPUModelConfig]
+) -> Iterator[Placement[DedicatedInferenceSpec]]:
+    """Yield every region and GPU for a spec, with the reason where it cannot run.
+
+    GPUs are exchanged only in a spec that uses one kind; its count stays as it is.
+    """
+    own = _own_slugs(spec)
+    slugs = dict.fromkeys([*own, *(size.gpu_slug for size in sizes.sizes)])
+    for slug in slugs if len(own) == 1 else [None]:
+        moved_to = spec if slug is None else _with_gpu(spec, slug)
+        for region in dict.fromkeys([*sizes.enabled_regions, spec.region]):
+            moved = evolve(moved_to, region=region)
+            reason = _reason(moved, sizes, configs)
+            price = price_of(moved, sizes)
+            yield Placement(region, ", ".join(_own_slugs(moved)), moved, price, reason=reason)
+
+
+def _own_slugs(spec: DedicatedInferenceSpec) -> list[str]:
+    accelerators = (a for d in spec.model_deployments for a in d.accelerators)
+    return list(dict.fromkeys(a.accelerator_slug for a in accelerators))
+
+
+def _with_gpu(spec: DedicatedInferenceSpec, slug: str) -> DedicatedInferenceSpec:
+    def changed(accelerators: Iterable[AcceleratorConfig]) -> tuple[AcceleratorConfig, ...]:
+        return tuple(evolve(a, accelerator_slug=slug) for a in accelerators)
+
+    deployments = tuple(
+        evolve(d, accelerators=changed(d.accelerators)) for d in spec.model_deployments
+    )
+    return evolve(spec, model_deployments=deployments)
+
+
+def _reason(
+    spec: DedicatedInferenceSpec, sizes: Sizes, configs: Sequence[GPUModelConfig]
+) -> str | None:
+    """Return why a spec cannot run where it says; None if it can."""
+    if spec.region not in sizes.enabled_regions:
+        return f"region {spec.region} is not enabled"
+    for slug in _own_slugs(spec):
+        offered = [size for size in sizes.sizes if size.gpu_slug == slug]
+        if not any(spec.region in _regions(size, sizes) for size in offered):
+            return f"{slug} is not on offer in {spec.region}"
+    by_model = {config.model_slug: config.gpu_slugs for config in configs}
+    for deployment in spec.model_deployments:
+        allowed = by_model.get(deployment.model_slug)
+        for accelerator in deployment.accelerators if allowed else ():
+            if accelerator.accelerator_slug not in (allowed or ()):
+                return f"{deployment.model_slug} does not run on {accelerator.accelerator_slug}"
+    return None

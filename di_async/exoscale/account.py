@@ -1,0 +1,60 @@
+"""AI API keys and the quota of an organisation.
+
+https://openapi-v2.exoscale.com/group/endpoint-ai
+"""
+
+import builtins
+
+from attrs import evolve
+
+from di_async.engine.listing import Listing
+from di_async.engine.one_time import create_one_time
+from di_async.exoscale.api import ZoneRequests
+from di_async.exoscale.models import CODEC, AIAPIKey, Quota
+from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneResources
+
+__all__ = ["AIAPIKeys"]
+
+
+class AIAPIKeys(ZoneResources[AIAPIKey]):
+    """`client.api_keys`: keys for the endpoints of one deployment, or of all public ones.
+
+    A key exists as soon as `create` returns; a deletion takes an operation.
+    """
+
+    def __init__(self, requests: ZoneRequests) -> None:
+        capabilities = evolve(CAPABILITIES, shows_sent=False)
+        super().__init__(requests, ZoneAdapter(requests, AIAPIKey, capabilities))
+
+    def list(self) -> Listing[AIAPIKey]:
+        """Return an async iterator over the keys, without their values."""
+        return self._requests.listing("list_ai_api_keys", AIAPIKey)
+
+    async def create(self, name: str, *, scope: str = "public") -> AIAPIKey:
+        """Create a key and return it with `.value`, which the API shows only once.
+
+        Args:
+            name: 1 to 50 characters; not unique.
+            scope: the id of a deployment, or `public` for the deployments that Exoscale runs for
+                everyone.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost, and with it the value; `.candidates` are the
+                keys of that name.
+        """
+        request = self._requests.request("create_ai_api_key", json={"name": name, "scope": scope})
+
+        async def find() -> builtins.list[AIAPIKey]:
+            return await self.find_all(name)
+
+        return await create_one_time(
+            self._requests.engine,
+            request,
+            f"API key {name!r}",
+            accept=lambda answer: CODEC.structure(answer, AIAPIKey),
+            find=find,
+        )
+
+    async def quota(self) -> Quota:
+        """Return the organisation's quota."""
+        return CODEC.structure(await self._requests.json("quota"), Quota)

@@ -1,0 +1,83 @@
+"""What a v3 deployment costs, whether the account's quota allows it, and where there is room.
+
+https://gcore.com/docs/api-reference/cloud/everywhere-inference (pricing, check_limits, capacity)
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from di_async.core.pagination import rows_under
+from di_async.core.pricing import HourlyPrice, Placement
+from di_async.engine.client import Engine
+from di_async.gcore.account import project_of
+from di_async.gcore.api import ACCOUNT, DEPLOYMENTS
+from di_async.gcore.models import CODEC, DeploymentPrice, QuotaUse, RegionCapacity
+
+__all__ = ["check_limits", "find_places", "read_price"]
+
+Json = dict[str, Any]
+_QUOTA_PARTS = ("limit", "usage", "requested")
+
+
+async def read_price(engine: Engine, fields: Mapping[str, Any]) -> HourlyPrice | None:
+    """Return the price of a deployment at its maximum scale; None if Gcore shows none."""
+    containers = [
+        {"region_id": container["region_id"], "scale": {"max": container["scale"]["max"]}}
+        for container in fields["containers"]
+    ]
+    request = ACCOUNT["price"].request(
+        json={"flavor_name": fields["flavor_name"], "containers": containers}
+    )
+    found = CODEC.structure(await engine.json(request), DeploymentPrice)
+    hidden = found.price_status not in (None, "show")
+    if hidden or found.price_per_hour is None or not found.currency_code:
+        return None
+    return HourlyPrice(found.price_per_hour, found.currency_code)
+
+
+async def check_limits(
+    engine: Engine, project: str | None, fields: Mapping[str, Any]
+) -> dict[str, QuotaUse]:
+    """Return each quota of the account with what this deployment would add to it."""
+    body = {name: fields[name] for name in ("flavor_name", "containers")}
+    request = DEPLOYMENTS["check_limits"].request(project_of(project), json=body)
+    answer = await engine.json(request)
+    answer = answer if isinstance(answer, Mapping) else {}
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in answer.items():
+        quota, _, part = key.rpartition("_")
+        if part in _QUOTA_PARTS and isinstance(value, int):
+            found.setdefault(quota, {})[part] = value
+    complete = {quota: parts for quota, parts in found.items() if len(parts) == len(_QUOTA_PARTS)}
+    return {quota: CODEC.structure(parts, QuotaUse) for quota, parts in complete.items()}
+
+
+async def find_places(
+    engine: Engine, project: str | None, fields: Mapping[str, Any]
+) -> list[Placement[Json]]:
+    """Return every region for the spec's flavor: its room, its price, and what speaks against it.
+
+    The spec's containers are moved to that region as one container of the first one's scale.
+    """
+    flavor = fields["flavor_name"]
+    body, limits = await asyncio.gather(
+        engine.json(ACCOUNT["capacity"].request()), check_limits(engine, project, fields)
+    )
+    regions = [CODEC.structure(row, RegionCapacity) for row in rows_under(body, "results")]
+    over = [quota for quota, use in limits.items() if use.exceeded]
+    places = []
+    for region in regions:
+        free = {row.flavor_name: row.capacity for row in region.capacity}.get(flavor, 0)
+        moved = {**fields, "containers": _moved(fields["containers"], region.region_id)}
+        needed = max(1, *(container["scale"]["min"] for container in fields["containers"]))
+        reason = f"the account's quota is used up: {', '.join(over)}" if over else None
+        if free < needed:
+            reason = f"room for {free} of {needed} replicas of {flavor}"
+        price = await read_price(engine, moved) if reason is None else None
+        places.append(Placement(str(region.region_id), flavor, moved, price, free, reason))
+    return places
+
+
+def _moved(containers: list[Json], region: int) -> list[Json]:
+    return [{**containers[0], "region_id": region}]

@@ -1,0 +1,75 @@
+"""Hourly prices and limits on them."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from di_async import HourlyPrice, InvalidInputError, PriceLimitError
+from di_async.core.pricing import (
+    MaxHourly,
+    Placement,
+    check_price,
+    parse_max_hourly,
+    ranked,
+    total,
+)
+
+USD = HourlyPrice(Decimal("2.50"), "USD")
+amounts = st.decimals(min_value=0, max_value=10**6, places=2)
+
+
+@given(price=amounts, limit=amounts)
+def test_limit(price: Decimal, limit: Decimal) -> None:
+    """A price passes exactly if it is not above the limit, in whatever form that is given."""
+    found = HourlyPrice(price, "USD")
+    for form in (limit, str(limit), {"usd": limit}, HourlyPrice(limit, "usd")):
+        if price <= limit:
+            check_price(found, form)
+        else:
+            with pytest.raises(PriceLimitError, match=str(limit)) as refused:
+                check_price(found, form)
+            assert refused.value.price == found
+
+
+@pytest.mark.parametrize(
+    ("price", "limit", "problem"),
+    [(None, 1, "not known"), (USD, {"EUR": 5}, "in USD, and the limit is in EUR")],
+)
+def test_unknown_price(price: HourlyPrice | None, limit: MaxHourly, problem: str) -> None:
+    """A price that cannot be compared is refused, unless it is allowed."""
+    with pytest.raises(PriceLimitError, match=problem):
+        check_price(price, limit)
+    check_price(price, limit, allow_unknown_price=True)
+
+
+def test_allow_unknown_price_allows_no_high_price() -> None:
+    """A known price above the limit is refused even where unknown prices are allowed."""
+    with pytest.raises(PriceLimitError, match=r"2\.50 USD/h, more than 2"):
+        check_price(USD, 2, allow_unknown_price=True)
+
+
+@pytest.mark.parametrize("limit", [-1, "many", float("nan"), float("inf"), True, {"USD": None}])
+def test_invalid_limit(limit: MaxHourly) -> None:
+    """A limit that is not an amount of at least 0 is an input error, and a `ValueError`."""
+    with pytest.raises(InvalidInputError, match="max_hourly"):
+        parse_max_hourly(limit)
+
+
+def test_total() -> None:
+    """A total needs all prices, in one currency."""
+    assert total([(USD, 2), (HourlyPrice(Decimal(1), "USD"), 1)]) == HourlyPrice(Decimal(6), "USD")
+    assert total([(USD, 1), (None, 1)]) is None
+    assert total([(USD, 1), (HourlyPrice(Decimal(1), "EUR"), 1)]) is None
+    assert total([]) is None
+
+
+def test_ranked() -> None:
+    """Usable places come first, cheap ones before others; full ones only on request."""
+    cheap = Placement("a", "gpu", None, HourlyPrice(Decimal(1), "USD"))
+    dear, unknown = Placement("b", "gpu", None, USD), Placement("c", "gpu", None)
+    full = Placement("d", "gpu", None, reason="full")
+    places = [full, unknown, dear, cheap]
+    assert ranked(places, include_full=False) == [cheap, dear, unknown]
+    assert ranked(places, include_full=True) == [cheap, dear, unknown, full]
