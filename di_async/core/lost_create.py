@@ -1,19 +1,18 @@
 """Decide what a create did whose answer was lost, from what is found under its unique name.
 
-Only a resource that matches the spec sent and was created since the call began is adopted.
-Anything else with that name belongs to someone else.
+Only a resource that matches the spec sent and was created since the call began is adopted. One
+that matches, but does not show when it was created, may be anybody's. Anything else with that name
+belongs to someone else.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from attrs import frozen
 
-__all__ = ["Absent", "Adopt", "Candidate", "Foreign", "decide_lost_create"]
+from di_async.core.server_clock import Age, CallWindow
 
-CLOCK_SKEW = timedelta(seconds=120)
-# A new resource may still show 1970.
-_PLACEHOLDER = datetime(2000, 1, 1, tzinfo=UTC)
+__all__ = ["Absent", "Adopt", "Candidate", "Decision", "Foreign", "Uncertain", "decide_lost_create"]
 
 
 @frozen
@@ -33,6 +32,13 @@ class Adopt:
 
 
 @frozen
+class Uncertain:
+    """The create may have made this resource."""
+
+    id: str
+
+
+@frozen
 class Foreign:
     """The name belongs to another resource."""
 
@@ -45,21 +51,24 @@ class Absent:
     """No resource has the name (yet)."""
 
 
-def decide_lost_create(
-    candidates: Iterable[Candidate], since: datetime
-) -> Adopt | Foreign | Absent:
-    """Return what became of a create that began at `since`, by this machine's clock."""
+Decision = Adopt | Uncertain | Foreign | Absent
+
+
+def decide_lost_create(candidates: Iterable[Candidate], window: CallWindow) -> Decision:
+    """Return what became of a create that began in this window of time."""
     foreign: Foreign | None = None
+    uncertain: Uncertain | None = None
     for found in candidates:
-        why = _foreign_reason(found, since)
-        if why is None:
+        age = window.age(found.created_at)
+        if age is Age.BEFORE:
+            stamp = found.created_at
+            foreign = Foreign(
+                found.id, f"it was created at {stamp:%Y-%m-%d %H:%M:%S}, before this call"
+            )
+        elif not found.matches_sent:
+            foreign = Foreign(found.id, "its spec is not the one sent")
+        elif age is Age.UNKNOWN or not found.id:
+            uncertain = Uncertain(found.id)
+        else:
             return Adopt(found.id)
-        foreign = Foreign(found.id, why)
-    return foreign or Absent()
-
-
-def _foreign_reason(found: Candidate, since: datetime) -> str | None:
-    stamp = found.created_at
-    if stamp is not None and _PLACEHOLDER < stamp < since - CLOCK_SKEW:
-        return f"it was created at {stamp:%Y-%m-%d %H:%M:%S}, before this call"
-    return None if found.matches_sent else "its spec is not the one sent"
+    return uncertain or foreign or Absent()

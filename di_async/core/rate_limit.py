@@ -28,6 +28,8 @@ _PROBE_S = 30.0
 # After an hourly 429 (it has no `retry-after`) one request after this time, then after twice as
 # long and so on: its reset is when the oldest request expires, which may be soon or in an hour.
 _BLOCK_S, _MAX_BLOCK_S = 30.0, 300.0
+# The same after a waiting time that cannot be true, which a gateway with a wrong clock sends.
+_PROBE_ABSURD_S = 1.0
 # Traffic that lasts for three of these slots is expected to go on.
 _SLOT_S = 300.0
 _LULL_S = 90.0
@@ -44,6 +46,8 @@ class RateLimitInfo:
     limit: int | None = None
     remaining: int | None = None
     reset_in: float | None = None
+    absurd: bool = False
+    """The waiting time named is longer than any window, so it says nothing."""
 
 
 @define
@@ -193,7 +197,8 @@ class RequestBudget:
         elif now < self._blocked_until:
             return  # another answer of the same refusal
         else:
-            block = min(_BLOCK_S * 2.0**self._blocks, _MAX_BLOCK_S)
+            first = _PROBE_ABSURD_S if info.absurd else _BLOCK_S
+            block = min(first * 2.0**self._blocks, _MAX_BLOCK_S)
             block = block if info.reset_in is None else min(block, info.reset_in)
             self._blocks = min(self._blocks + 1, 10)
         self._blocked_until = max(self._blocked_until, now + max(block, 1.0))

@@ -5,8 +5,7 @@ Nothing here raises: whatever an error response contains, its message is as good
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterable
 from typing import Any
 
 from di_async.core.codec import loads
@@ -17,11 +16,9 @@ __all__ = [
     "error_body",
     "is_html",
     "mark_foreign_404",
-    "parse_http_date",
     "parse_integer",
     "parse_number",
     "redact",
-    "retry_after",
     "string_list",
 ]
 
@@ -89,21 +86,3 @@ def parse_integer(text: str | None) -> int | None:
         return int(text)
     found = parse_number(text)
     return None if found is None else int(found)
-
-
-def parse_http_date(date: str | None) -> float | None:
-    """Return the epoch seconds of an HTTP date (RFC 9110, 5.6.7); None if it is not one."""
-    try:
-        return None if date is None else parsedate_to_datetime(date).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
-    """Return the seconds to wait, from milliseconds, seconds or a date (RFC 9110, 10.2.3)."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = parse_number(headers.get(name))
-        if value is not None and value >= 0:
-            return value * unit
-    until = parse_http_date(headers.get("retry-after"))
-    return None if until is None else max(0.0, until - wall)

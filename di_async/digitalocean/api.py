@@ -9,15 +9,14 @@ from typing import Any, TypeVar
 
 from di_async.core.errors import APIError, DecodeError, InvalidInputError, api_error
 from di_async.core.http import Endpoint, Request, Response
+from di_async.core.http_time import Hold, read_hold, seconds_until_reset
 from di_async.core.pagination import Page, read_page
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.responses import (
     error_body,
     mark_foreign_404,
     parse_integer,
-    parse_number,
     redact,
-    retry_after,
     string_list,
 )
 from di_async.core.secret import Secret
@@ -149,13 +148,14 @@ class DigitalOceanDialect:
         `ratelimit-reset` is when the oldest request expires; the quota is not refilled then.
         """
         headers = response.headers
-        reset = parse_number(headers.get("ratelimit-reset"))
+        hold = Hold() if response.status < 400 else read_hold(headers, wall)
         return RateLimitInfo(
             limited=response.status == 429,
-            retry_after=None if response.status < 400 else retry_after(headers, wall),
+            retry_after=hold.seconds,
+            absurd=hold.absurd,
             limit=parse_integer(headers.get("ratelimit-limit")),
             remaining=parse_integer(headers.get("ratelimit-remaining")),
-            reset_in=None if reset is None else reset - wall,
+            reset_in=seconds_until_reset(headers, wall),
         )
 
     def _redact(self, value: Any) -> str | None:

@@ -23,6 +23,7 @@ from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.retry import RetryPolicy
 from di_async.core.secret import Secret
+from di_async.core.server_clock import CallWindow, Moment
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
@@ -200,8 +201,12 @@ class Engine:
 
     @property
     def clock(self) -> Clock:
-        """Loop time and wall-clock time."""
-        return self.running.clock
+        """Loop time and wall-clock time; also of a closed client, whose answers still count."""
+        return (self._runtime or self.running).clock
+
+    def call_window(self, request: Request, began: Moment) -> CallWindow:
+        """Return when a call that sent this request began, by the server's clock."""
+        return (self._runtime or self.running).session.call_window(request, began)
 
     # -- requests -----------------------------------------------------------------------------
 

@@ -24,7 +24,15 @@ from di_async.core.errors import (
     TransportError,
 )
 from di_async.core.http import Request
-from di_async.core.lost_create import Absent, Adopt, Candidate, Foreign, decide_lost_create
+from di_async.core.lost_create import (
+    Absent,
+    Adopt,
+    Candidate,
+    Decision,
+    Foreign,
+    Uncertain,
+    decide_lost_create,
+)
 from di_async.core.validation import checked_seconds
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
@@ -51,6 +59,9 @@ AMBIGUOUS_ERRORS = (TransportError, ServerError, DecodeError)
 """After these the request may have been processed."""
 LOOKUP_DELAYS_S = (0.5, 2.0, 5.0)
 """Seconds before each read after a lost answer: reads lag behind writes."""
+
+# An error names at most so many candidates.
+_MAX_NAMED = 20
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -247,16 +258,18 @@ async def create_by_name(
         ConflictError: the name belongs to something else.
         OutcomeUnknownError: an instance may exist that could not be found.
     """
-    began = engine.clock.datetime()
+    began = engine.clock.moment()
 
     async def send() -> T:
         return accept(await engine.json(request))
 
+    def decide(found: Sequence[R]) -> Decision:
+        return decide_lost_create(map(candidate, found), engine.call_window(request, began))
+
     def accepted(found: Sequence[R]) -> T | None:
-        rows = [(candidate(row), row) for row in found]
-        match decide_lost_create([one for one, _ in rows], began):
+        match decide(found):
             case Adopt(id=id):
-                return adopt(next(row for one, row in rows if one.id == id))
+                return adopt(next(row for row in found if candidate(row).id == id))
             case Foreign(id=id, reason=reason):
                 raise ConflictError(
                     f"the name {name!r} is taken by {id}, which this call did not make: {reason}",
@@ -264,8 +277,12 @@ async def create_by_name(
                     path=request.path,
                     status=409,
                 )
-            case Absent():
+            case Uncertain() | Absent():
                 return None
+
+    def unknown(lost: DIError, found: Sequence[R] | None) -> OutcomeUnknownError:
+        uncertain = found if isinstance(decide(found or ()), Uncertain) else None
+        return unknown_create(request, name, lost, lookup_hint, uncertain or ())
 
     with note_on_cancel(repr(name), lookup_hint):
         return await recover_write(
@@ -274,8 +291,10 @@ async def create_by_name(
             send=send,
             read=find,
             accepted=accepted,
-            unknown=lambda lost, _: unknown_create(request, name, lost, lookup_hint),
+            unknown=unknown,
             attempts=engine.retry.attempts,
+            # What is uncertain has the name already.
+            may_resend=lambda found: not isinstance(decide(found), Uncertain),
             # Our own lost attempt may have taken the name without being visible yet.
             resend_after=lambda refusal: isinstance(refusal, ConflictError),
         )
@@ -335,7 +354,8 @@ def unknown_create(
     candidates: Sequence[Any] = (),
 ) -> OutcomeUnknownError:
     """Return the error for a create with an unknown outcome."""
-    seen = f"; {len(candidates)} that may be it are in `.candidates`" if candidates else ""
+    ids = ", ".join(map(_name_of, candidates[:_MAX_NAMED]))
+    seen = f"; {len(candidates)} that may be it are in `.candidates`: {ids}" if candidates else ""
     return OutcomeUnknownError(
         f"whether {name!r} was created is not known ({lost}){seen}. It may exist and bill. "
         f"{lookup_hint} before creating it again",
@@ -343,6 +363,10 @@ def unknown_create(
         path=request.path,
         candidates=tuple(candidates),
     )
+
+
+def _name_of(found: Any) -> str:
+    return str(getattr(found, "id", None) or getattr(found, "name", None) or "(no id)")
 
 
 def unknown_write(

@@ -4,17 +4,29 @@ import asyncio
 import logging
 import random
 
-from di_async.core.errors import ClientClosedError, ConnectError, DIError, RateLimitError
+from di_async.core.errors import (
+    AuthenticationError,
+    ClientClosedError,
+    ConnectError,
+    DIError,
+    PermissionDeniedError,
+    RateLimitError,
+)
 from di_async.core.http import Priority, Request, Response
+from di_async.core.http_time import server_date
 from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RateLimitInfo, RequestBudget
 from di_async.core.retry import RetryPolicy, decide_retry
+from di_async.core.server_clock import CallWindow, Moment, ServerClock
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.clock import Clock
 
 __all__ = ["BudgetQueue", "Session"]
 
 logger = logging.getLogger("di_async.transport")
+
+# A `Date` has whole seconds, and an answer takes a while. Signatures are valid for much longer.
+_CLOCK_TOLERANCE_S = 30.0
 
 
 class BudgetQueue:
@@ -123,6 +135,7 @@ class Session:
         self._retry = retry
         self._clock = clock
         self._queue = BudgetQueue(budget, clock)
+        self._servers: dict[str | None, ServerClock] = {}
         self._closed = False
 
     async def send(self, request: Request, call: CallRecord | None = None) -> Response:
@@ -173,6 +186,28 @@ class Session:
                 self._check_delay(request, priority, max_delay)
             slot = await self._queue.enter(priority)
             self._check_open()
+        signed_at = self.server_time(request)
+        try:
+            return await self._attempt(request, priority, call, slot, signed_at)
+        except (AuthenticationError, PermissionDeniedError) as refusal:
+            now = self.server_time(request)
+            if abs(now - signed_at) <= _CLOCK_TOLERANCE_S or not self._is_signed(request, now):
+                raise
+            logger.info("%s; signing again, with the server's time", refusal)
+        call.not_processed()
+        slot = await self._queue.enter(priority)
+        self._check_open()
+        return await self._attempt(request, priority, call, slot, now)
+
+    def _is_signed(self, request: Request, now: float) -> bool:
+        """Return whether the headers of a request depend on the time."""
+        later = now + _CLOCK_TOLERANCE_S
+        return self._dialect.headers(request, now) != self._dialect.headers(request, later)
+
+    async def _attempt(
+        self, request: Request, priority: Priority, call: CallRecord, slot: float, now: float
+    ) -> Response:
+        """Send a request whose slot is taken; `now` is the server's time."""
         sent_at = self._clock.now()
         call.sent(sent_at)
 
@@ -181,7 +216,7 @@ class Session:
             call.sent(self._clock.now())
 
         try:
-            headers = self._dialect.headers(request, self._clock.wall())
+            headers = self._dialect.headers(request, now)
             response = await self._transport.send(request, headers, before_resend)
         except ConnectError:
             self._queue.refund(slot)
@@ -191,18 +226,40 @@ class Session:
         except DIError:
             self._check_open()
             raise
-        if logger.isEnabledFor(logging.DEBUG):
-            seconds = self._clock.now() - sent_at
-            logger.debug(
-                "%s %s -> %d in %.3f s", request.method, request.path, response.status, seconds
-            )
-        self._queue.learn(self._dialect.rate_limit(response, self._clock.wall()))
+        seconds = self._clock.now() - sent_at
+        logger.debug(
+            "%s %s -> %d in %.3f s", request.method, request.path, response.status, seconds
+        )
+        now += seconds
+        self._learn_time(request, response)
+        self._queue.learn(self._dialect.rate_limit(response, now))
         if not 200 <= response.status < 300:
-            error = self._dialect.error(request, response, self._clock.wall())
+            error = self._dialect.error(request, response, now)
             if error.never_processed:
                 call.not_processed()
             raise error
         return response
+
+    # -- the server's clock -------------------------------------------------------------------
+
+    def server_time(self, request: Request) -> float:
+        """Return the time of the server that a request is for, in epoch seconds."""
+        return self._server(request).time(self._clock.moment())
+
+    def call_window(self, request: Request, began: Moment) -> CallWindow:
+        """Return when a call began, by the clock of the server that answered it."""
+        return self._server(request).window(began, self._clock.moment())
+
+    def _server(self, request: Request) -> ServerClock:
+        return self._servers.setdefault(request.base, ServerClock())
+
+    def _learn_time(self, request: Request, response: Response) -> None:
+        date = server_date(response.headers)
+        if date is not None:
+            self._server(request).learn(self._clock.moment(), date)
+        elif response.status in (401, 403):
+            # The time that it was signed with may be what was wrong.
+            self._server(request).forget()
 
     def used(self) -> tuple[int, int] | None:
         """Return the budget's requests of the last minute and hour; None without a budget."""

@@ -19,14 +19,13 @@ from attrs import Factory, evolve, field, frozen
 from di_async.core.codec import loads
 from di_async.core.errors import APIError, InvalidInputError, api_error
 from di_async.core.http import Endpoint, Request, Response
+from di_async.core.http_time import parse_http_date, read_hold, retry_after
 from di_async.core.pagination import Page, read_page, rows_under
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.responses import (
     error_body,
     mark_foreign_404,
-    parse_http_date,
     redact,
-    retry_after,
     string_list,
 )
 from di_async.core.secret import Secret
@@ -162,8 +161,10 @@ class ExoscaleDialect:
 
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
         """Return whether a request was refused for its rate, and the seconds to wait."""
-        wait = retry_after(response.headers, wall)
-        return RateLimitInfo(limited=response.status == 429, retry_after=wait)
+        hold = read_hold(response.headers, wall)
+        return RateLimitInfo(
+            limited=response.status == 429, retry_after=hold.seconds, absurd=hold.absurd
+        )
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
         """Return the error in a response, whatever its body is."""

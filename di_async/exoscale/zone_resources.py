@@ -7,8 +7,7 @@ uncertain match is never adopted, because the caller may delete the resource of 
 
 import builtins
 import logging
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from attrs import evolve, frozen
@@ -24,8 +23,8 @@ from di_async.core.errors import (
     OutcomeUnknownError,
 )
 from di_async.core.http import Priority, Request
-from di_async.core.lost_create import CLOCK_SKEW
 from di_async.core.pagination import Page, read_page
+from di_async.core.server_clock import Age, CallWindow, Moment
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey
@@ -72,7 +71,7 @@ CAPABILITIES = Capabilities(
     operations=(OPERATION,),
 )
 # Clocks differ, and timestamps may be whole seconds.
-_CREATED_TOLERANCE = timedelta(seconds=5)
+_CREATED_TOLERANCE_S = 5.0
 
 
 class ZoneAdapter(ResourceAdapter[R]):
@@ -209,7 +208,12 @@ class ZoneResources(ResourceApi[R]):
     # -- create -------------------------------------------------------------------------------
 
     async def _create(self, request: Request, name: str) -> Change[R]:
-        call, operation = CallRecord(), None
+        call, operation, began = CallRecord(), None, self._engine.clock.moment()
+
+        def window() -> CallWindow:
+            waited = min(call.started_at, self._engine.clock.now()) - began.loop
+            sent_at = Moment(began.loop + waited, began.wall + waited)
+            return self._engine.call_window(request, sent_at)
 
         async def send() -> tuple[Operation, R | None]:
             nonlocal operation
@@ -221,7 +225,7 @@ class ZoneResources(ResourceApi[R]):
             raise DecodeError(f"accepted as operation {which}, which does not show the id")
 
         async def read() -> _CreateProgress:
-            return await self._read_progress(operation, name, self._sent_at(call))
+            return await self._read_progress(operation, name, window)
 
         def accepted(progress: _CreateProgress) -> tuple[Operation, R | None] | None:
             if progress.operation is None:
@@ -231,7 +235,7 @@ class ZoneResources(ResourceApi[R]):
                 return progress.operation, None
             # Only after the operation has succeeded is the list sure to have the resource.
             over = operation_phase(progress.operation) is Phase.READY
-            made = _only_match(progress.recent, self._sent_at(call)) if over else None
+            made = _only_match(progress.recent, window()) if over else None
             return (progress.operation, made) if made else None
 
         def unknown(lost: DIError, progress: _CreateProgress | None) -> OutcomeUnknownError:
@@ -254,7 +258,7 @@ class ZoneResources(ResourceApi[R]):
         return self._change(id, expectation, answer, made=made)
 
     async def _read_progress(
-        self, operation: Operation | None, name: str, sent_at: datetime
+        self, operation: Operation | None, name: str, window: Callable[[], CallWindow]
     ) -> _CreateProgress:
         if operation is not None and operation.id:
             try:
@@ -268,14 +272,10 @@ class ZoneResources(ResourceApi[R]):
             _created_id(operation) or operation_phase(operation) is Phase.FAILED
         ):
             return _CreateProgress(operation)
-        since = sent_at - CLOCK_SKEW
         rows = await self.find_all(name)
-        recent = [row for row in rows if row.created_at is None or row.created_at >= since]
+        since = window()
+        recent = [row for row in rows if since.age(row.created_at) is not Age.BEFORE]
         return _CreateProgress(operation, recent)
-
-    def _sent_at(self, call: CallRecord) -> datetime:
-        clock = self._engine.clock
-        return datetime.fromtimestamp(clock.wall_at(min(call.started_at, clock.now())), UTC)
 
     def _unknown_create(
         self, request: Request, name: str, lost: DIError, progress: _CreateProgress | None
@@ -351,8 +351,10 @@ def _created_id(operation: Operation) -> str:
     return (operation.reference.id if operation.reference else None) or ""
 
 
-def _only_match(recent: Sequence[R], sent_at: datetime) -> R | None:
+def _only_match(recent: Sequence[R], window: CallWindow) -> R | None:
     """Return the resource that a finished create has made, if no other one can be it."""
-    if len(recent) != 1 or not recent[0].id or recent[0].created_at is None:
+    if len(recent) != 1 or not recent[0].id:
         return None
-    return recent[0] if recent[0].created_at >= sent_at - _CREATED_TOLERANCE else None
+    stamp = recent[0].created_at
+    surely = window.surely_since(stamp, _CREATED_TOLERANCE_S)
+    return recent[0] if surely else None

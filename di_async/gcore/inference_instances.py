@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.lost_create import Adopt, decide_lost_create
+from di_async.core.lost_create import Adopt, Uncertain, decide_lost_create
 from di_async.core.validation import checked
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import Capabilities
@@ -84,7 +84,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         """
         body = checked(InferenceInstanceSpec, {**self._default_project(), **given_fields(spec)})
         request = self._request("create", json=body)
-        name, began = body["name"], self._engine.clock.datetime()
+        name, began = body["name"], self._engine.clock.moment()
         lookup_hint = f"Check `list(name={name!r})`"
         candidates: dict[str, InferenceInstance] = {}
 
@@ -93,7 +93,9 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
 
         async def collect() -> None:
             async for row in self.list(name=name):
-                if isinstance(decide_lost_create([candidate(row.id, body, row)], began), Adopt):
+                window = self._engine.call_window(request, began)
+                decision = decide_lost_create([candidate(row.id, body, row)], window)
+                if isinstance(decision, Adopt | Uncertain):
                     candidates[row.id] = row
 
         with note_on_cancel(repr(name), lookup_hint):

@@ -1,58 +1,102 @@
 """Tests of how a lost create is decided from the resources of that name."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from di_async.core.lost_create import (
-    CLOCK_SKEW,
     Absent,
     Adopt,
     Candidate,
     Foreign,
+    Uncertain,
     decide_lost_create,
 )
+from di_async.core.server_clock import CLOCK_SKEW_S, SERVER_SKEW_S, CallWindow
 
 SINCE = datetime(2026, 5, 1, 12, tzinfo=UTC)
-BRIEF = timedelta(seconds=1)
+BEGAN = SINCE.timestamp()
+LOCAL = CallWindow(BEGAN, BEGAN, BEGAN + 8)
+"""A call that began at `SINCE` by this machine's clock."""
+SERVER = CallWindow(BEGAN, BEGAN, BEGAN + 8, by_server=True)
+DOUBT = CallWindow(BEGAN - 3600, BEGAN, BEGAN + 8, by_server=True)
+"""The clocks disagree by an hour on when the call began."""
 
 
-def found(id: str = "x", *, age: timedelta | None = BRIEF, matches_sent: bool = True) -> Candidate:
-    """Return a candidate made `age` after the call began."""
-    return Candidate(id, None if age is None else SINCE + age, matches_sent)
+def found(id: str = "x", *, age: float | None = 1.0, matches_sent: bool = True) -> Candidate:
+    """Return a candidate made `age` seconds after the call began."""
+    stamp = None if age is None else SINCE + timedelta(seconds=age)
+    return Candidate(id, stamp, matches_sent)
 
 
 def test_no_candidate_is_absent() -> None:
     """No candidate means absent: it may still appear in a stale list."""
-    assert decide_lost_create([], SINCE) == Absent()
+    assert decide_lost_create(iter(()), LOCAL) == Absent()
 
 
-@pytest.mark.parametrize("age", [BRIEF, -CLOCK_SKEW, timedelta(0), None])
-def test_recent_match_is_adopted(age: timedelta | None) -> None:
-    """A candidate made since the call, less two minutes of clock skew, or undated, is adopted."""
-    assert decide_lost_create([found(age=age)], SINCE) == Adopt("x")
-
-
-def test_placeholder_date_is_ignored() -> None:
-    """A date of 1970 is ignored."""
-    fresh = Candidate("x", datetime(1970, 1, 1, tzinfo=UTC), matches_sent=True)
-    assert decide_lost_create([fresh], SINCE) == Adopt("x")
+@pytest.mark.parametrize("age", [1.0, 0.0, -CLOCK_SKEW_S])
+def test_recent_match_is_adopted(age: float) -> None:
+    """A candidate made since the call, less two minutes of clock skew, is adopted."""
+    assert decide_lost_create([found(age=age)], LOCAL) == Adopt("x")
 
 
 def test_candidate_from_before_the_call_is_foreign() -> None:
     """A candidate from before the call is foreign, even with the same spec."""
-    decision = decide_lost_create([found(age=-CLOCK_SKEW - BRIEF)], SINCE)
+    decision = decide_lost_create([found(age=-CLOCK_SKEW_S - 0.5)], LOCAL)
     assert isinstance(decision, Foreign)
     assert "before this call" in decision.reason
 
 
+def test_the_servers_own_clock_is_more_exact() -> None:
+    """By the server's clock half a minute decides; up to two minutes the age is uncertain."""
+    assert decide_lost_create([found(age=-SERVER_SKEW_S)], SERVER) == Adopt("x")
+    assert decide_lost_create([found(age=-SERVER_SKEW_S - 1)], SERVER) == Uncertain("x")
+
+
+def test_disputed_age_is_uncertain() -> None:
+    """Where the clocks disagree on when the call began, what lies between is uncertain."""
+    assert decide_lost_create([found(age=-1800)], DOUBT) == Uncertain("x")
+    assert decide_lost_create([found()], DOUBT) == Adopt("x")
+    assert isinstance(decide_lost_create([found(age=-3800)], DOUBT), Foreign)
+
+
+def test_stamp_in_the_future() -> None:
+    """By this machine's clock a stamp in the future shows a wrong clock; the server's may lead."""
+    assert decide_lost_create([found(age=300)], LOCAL) == Uncertain("x")
+    assert decide_lost_create([found(age=300)], SERVER) == Adopt("x")
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        None,
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(2000, 1, 1, tzinfo=UTC),
+        datetime.min.replace(tzinfo=UTC),
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))),
+    ],
+)
+@pytest.mark.parametrize("window", [LOCAL, SERVER])
+def test_stamp_that_says_nothing(stamp: datetime | None, window: CallWindow) -> None:
+    """A missing, placeholder or impossible stamp proves no age, so nothing is adopted."""
+    assert decide_lost_create([Candidate("x", stamp, True)], window) == Uncertain("x")
+    assert isinstance(decide_lost_create([Candidate("x", stamp, False)], window), Foreign)
+
+
+def test_candidate_without_an_id_is_uncertain() -> None:
+    """What has no id cannot be waited for."""
+    assert decide_lost_create([found("")], LOCAL) == Uncertain("")
+
+
 def test_candidate_with_another_spec_is_foreign() -> None:
     """A candidate with another spec is foreign, even if it is recent."""
-    decision = decide_lost_create([found(matches_sent=False)], SINCE)
+    decision = decide_lost_create([found(matches_sent=False)], LOCAL)
     assert decision == Foreign("x", "its spec is not the one sent")
 
 
 def test_match_is_found_among_others() -> None:
-    """A matching candidate is found among foreign ones of the same name."""
-    others = [found("a", matches_sent=False), found("b"), found("c", age=-timedelta(days=1))]
-    assert decide_lost_create(others, SINCE) == Adopt("b")
+    """A match is found among foreign ones of the same name; an uncertain one goes before these."""
+    others = [found("a", matches_sent=False), found("u", age=None), found("c", age=-86400)]
+    assert decide_lost_create([*others, found("b")], LOCAL) == Adopt("b")
+    assert decide_lost_create(others, LOCAL) == Uncertain("u")

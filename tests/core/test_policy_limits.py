@@ -1,14 +1,9 @@
-"""Tests of the policies' defaults and limits, and of the dates that decide a lost create."""
-
-from datetime import UTC, datetime, timedelta
+"""Tests of the policies' defaults and limits."""
 
 import pytest
 
-from di_async.core.lost_create import Absent, Adopt, Candidate, Foreign, decide_lost_create
 from di_async.core.retry import RetryPolicy
 from di_async.core.waiting.poll_policy import PollPolicy
-
-SINCE = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def test_poll_policy_defaults() -> None:
@@ -31,31 +26,3 @@ def test_short_intervals_are_allowed() -> None:
         PollPolicy(max_interval=0.0)
     with pytest.raises(ValueError, match="above 0"):
         RetryPolicy(max_delay=0.0)
-
-
-@pytest.mark.parametrize(("early", "ours"), [(120.0, True), (120.5, False), (119.5, True)])
-def test_clock_skew_is_two_minutes(early: float, ours: bool) -> None:
-    """A resource up to two minutes older than the call may be its result."""
-    found = Candidate("x", SINCE - timedelta(seconds=early), matches_sent=True)
-    assert isinstance(decide_lost_create([found], SINCE), Adopt if ours else Foreign)
-
-
-@pytest.mark.parametrize(
-    ("stamp", "ours"),
-    [
-        (datetime(1999, 12, 31, tzinfo=UTC), True),
-        (datetime(2000, 1, 1, tzinfo=UTC), True),
-        (datetime(2000, 1, 1, 1, tzinfo=UTC), False),
-        (datetime(2000, 1, 15, tzinfo=UTC), False),
-        (datetime(2000, 6, 1, tzinfo=UTC), False),
-    ],
-)
-def test_dates_up_to_2000_are_placeholders(stamp: datetime, ours: bool) -> None:
-    """Dates up to 2000 are placeholders; a later date before the call makes a resource foreign."""
-    found = Candidate("x", stamp, matches_sent=True)
-    assert isinstance(decide_lost_create([found], SINCE), Adopt if ours else Foreign)
-
-
-def test_nothing_found_is_absent_not_foreign() -> None:
-    """An empty lookup is absent, not foreign."""
-    assert decide_lost_create(iter(()), SINCE) == Absent()

@@ -1,7 +1,6 @@
 """Tests of what all dialects share: headers, error bodies and bodies that are not JSON."""
 
 import re
-from email.utils import formatdate
 
 import pytest
 
@@ -9,11 +8,9 @@ from di_async.core.http import Response
 from di_async.core.responses import (
     error_body,
     is_html,
-    parse_http_date,
     parse_integer,
     parse_number,
     redact,
-    retry_after,
     string_list,
 )
 
@@ -59,30 +56,6 @@ def test_number(text: str | None, value: float | None) -> None:
 def test_integer(text: str, value: int | None) -> None:
     """Integers of any length are accepted."""
     assert parse_integer(text) == (int(float(text)) if value is None else value)
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
-        ({"retry-after-ms": "-1", "retry-after": "7"}, 7.0),
-        ({"retry-after": "-3"}, None),
-        ({"retry-after": formatdate(WALL + 90, usegmt=True)}, 90.0),
-        ({"retry-after": formatdate(WALL - 90, usegmt=True)}, 0.0),
-        ({"retry-after": "Thu, 99 Oct 2025 99:53:25 GMT"}, None),
-    ],
-)
-def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    """`retry-after` may be milliseconds, seconds or a date; a past date means now."""
-    assert retry_after(headers, WALL) == seconds
-
-
-@pytest.mark.parametrize("date", [None, "", "yesterday", "Thu, 01 Jan 99999 00:00:00 GMT"])
-def test_invalid_date(date: str | None) -> None:
-    """An invalid date is None."""
-    assert parse_http_date(date) is None
 
 
 def test_cleaned() -> None:

@@ -5,6 +5,7 @@ import logging
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ async def test_timeout_after_commit(error: DIError) -> None:
 async def test_accepted_with_an_unexpected_body(body: str) -> None:
     """A 202 without an id is looked up as well."""
     rows = answer(200, {"dedicated_inferences": [an_instance()]})
-    got = answer(200, one(an_instance(created_at="1970-01-01T00:00:00Z")))
+    got = answer(200, one(an_instance(created_at=datetime.now(UTC).isoformat())))
     async with scripted_client(plain(202, body), rows, got) as (client, _):
         change = await client.dedicated_inferences.create(a_spec(scale=2))
     assert change.adopted

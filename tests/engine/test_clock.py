@@ -31,3 +31,14 @@ async def test_loop_and_wall_times_convert_both_ways() -> None:
     """Converting loop time to wall-clock time and back returns the same time."""
     clock = Clock(asyncio.get_running_loop())
     assert clock.loop_at(clock.wall_at(123.0)) == pytest.approx(123.0, abs=1e-3)
+
+
+async def test_wall_time_follows_steps_of_the_machine_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The machine's clock is read at each use, so a suspend or a correction counts at once."""
+    clock, real = Clock(asyncio.get_running_loop()), time.time
+    began = clock.wall()
+    monkeypatch.setattr(time, "time", lambda: real() + 1200)
+    assert clock.wall() - began == pytest.approx(1200, abs=1)
+    assert clock.loop_at(clock.wall_at(123.0)) == pytest.approx(123.0, abs=1e-3)

@@ -31,7 +31,6 @@ pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 LOST = TransportError("reset")
 POST = Request("POST", "/things")
-NEW = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def now() -> float:
@@ -61,7 +60,7 @@ async def created(network: FakeNetwork, rows: Sequence[Any], *, matches_sent: bo
             "web",
             accept=lambda body: body["id"],
             find=find,
-            candidate=lambda row: Candidate(row, NEW, matches_sent),
+            candidate=lambda row: Candidate(row, datetime.now(UTC), matches_sent),
             adopt=lambda row: f"adopted {row}",
             lookup_hint="Look with `find('web')`",
         )

@@ -1,5 +1,6 @@
 """v3: reads, writes, and when a change has settled."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -237,7 +238,11 @@ async def test_resume_in_another_project() -> None:
 @pytest.mark.parametrize("body", [{"tasks": [7]}, {"tasks": [""]}, {"tasks": {}}])
 async def test_odd_tasks(body: Any) -> None:
     """An unreadable answer counts as lost, so the name is looked up."""
-    routes = {POST: answer(200, body), GET: answer(200, a_deployment(created_at=None, envs=None))}
+    just_now = datetime.now(UTC).isoformat()
+    routes = {
+        POST: answer(200, body),
+        GET: answer(200, a_deployment(created_at=just_now, envs=None)),
+    }
     async with routed(routes) as (client, _):
         assert (await client.inference_deployments.create(a_spec())).adopted
 

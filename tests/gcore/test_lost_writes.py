@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -48,9 +49,14 @@ LOST: list[Step] = [
 ]
 
 
+def just_now() -> str:
+    """Return the present time, as the API shows when something was created."""
+    return datetime.now(UTC).isoformat()
+
+
 def ours(status: str = "ACTIVE", **fields: Any) -> Any:
     """Return the deployment that our create made just now."""
-    return answer(200, a_deployment(status, **{"created_at": None, "envs": None, **fields}))
+    return answer(200, a_deployment(status, **{"created_at": just_now(), "envs": None, **fields}))
 
 
 # --- v3: names are unique --------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Undocumented fields do not keep our own write from settling."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ async def test_known_fields_beside_an_unknown_key_are_compared() -> None:
 async def test_lost_create_with_an_unknown_key_is_adopted() -> None:
     """A deployment that shows the fields sent is adopted."""
     spec = a_spec(containers=scaled())
-    live = {**a_deployment("DEPLOYING"), **spec, "created_at": None}
+    live = {**a_deployment("DEPLOYING"), **spec, "created_at": datetime.now(UTC).isoformat()}
     routes = {f"POST {V3}": TransportError("reset"), f"GET {ONE}": answer(200, live)}
     async with routed(routes) as (client, network):
         assert (await client.inference_deployments.create(spec)).adopted

@@ -1,0 +1,122 @@
+"""What time it is at a server, from the `Date` headers of its answers.
+
+This machine's wall clock may be wrong, and may step at any time. Its loop's clock never steps, but
+stands still while the machine sleeps. This module reads neither: both are arguments.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import Enum
+
+from attrs import define, field, frozen
+
+__all__ = ["Age", "CallWindow", "Moment", "ServerClock"]
+
+# Several answers, because one may come from a cache or from a gateway with a wrong clock.
+_SAMPLES = 8
+CLOCK_SKEW_S = 120.0
+"""By how much this machine's clock and a server's may differ without notice."""
+SERVER_SKEW_S = 30.0
+"""By how much the clocks of one provider may differ."""
+# Before this, a stamp stands for "not known": 1970, or the zero time of Go.
+_PLACEHOLDER = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_YEAR_S = 366 * 86400.0
+
+
+@frozen
+class Moment:
+    """One moment by both clocks of this machine."""
+
+    loop: float
+    """Seconds of the event loop."""
+    wall: float
+    """Epoch seconds."""
+
+
+@frozen
+class _Sample:
+    at: Moment
+    date: float
+
+
+class Age(Enum):
+    """What a creation stamp shows about a call."""
+
+    BEFORE = "created before the call"
+    SINCE = "created by the call, or at about the same time"
+    UNKNOWN = "not known"
+
+
+@frozen
+class CallWindow:
+    """When a call began, in the server's time. Epoch seconds.
+
+    The clocks may disagree, so it is a range: the call began in it.
+    """
+
+    earliest: float
+    latest: float
+    now: float
+    by_server: bool = False
+    """Reckoned with the server's own clock, not with this machine's."""
+
+    def age(self, created_at: datetime | None) -> Age:
+        """Return whether something was created before the call or since, if its stamp shows it."""
+        stamp = None if created_at is None else created_at.timestamp()
+        if stamp is None or not _PLACEHOLDER < stamp < self.now + _YEAR_S:
+            return Age.UNKNOWN
+        if stamp < self.earliest - CLOCK_SKEW_S:
+            return Age.BEFORE
+        # By this machine's clock, a stamp in the future is a sign that the clock is wrong.
+        if not self.by_server and stamp > self.now + CLOCK_SKEW_S:
+            return Age.UNKNOWN
+        skew = SERVER_SKEW_S if self.by_server else CLOCK_SKEW_S
+        return Age.SINCE if stamp >= self.latest - skew else Age.UNKNOWN
+
+    def surely_since(self, created_at: datetime | None, tolerance: float) -> bool:
+        """Return whether it was created at most `tolerance` seconds before the call, or since."""
+        if created_at is None or self.age(created_at) is not Age.SINCE:
+            return False
+        return created_at.timestamp() >= self.latest - tolerance
+
+
+@define
+class ServerClock:
+    """Reckons one server's time. Every answer corrects it."""
+
+    _samples: deque[_Sample] = field(factory=lambda: deque(maxlen=_SAMPLES), init=False)
+
+    def learn(self, now: Moment, date: float) -> None:
+        """Record the server's time in an answer received now."""
+        self._samples.append(_Sample(now, date))
+
+    def forget(self) -> None:
+        """Forget what was learned: the server refused what was reckoned with it."""
+        self._samples.clear()
+
+    def time(self, now: Moment) -> float:
+        """Return the server's time in epoch seconds; this machine's if nothing was learned."""
+        if not self._samples:
+            return now.wall
+        last = self._samples[-1]
+        return last.date + (now.wall - last.at.wall)
+
+    def window(self, began: Moment, now: Moment) -> CallWindow:
+        """Return when a call began, in the server's time."""
+        since = [sample for sample in self._samples if sample.at.loop >= began.loop]
+        known = since or list(self._samples)[-1:]
+        by_server = bool(known)
+        estimates = [
+            estimate
+            for sample in known or [_Sample(now, now.wall)]
+            for estimate in _estimates(sample, began)
+        ]
+        current = self.time(now)
+        return CallWindow(min(estimates), max(estimates), current, by_server)
+
+
+def _estimates(sample: _Sample, began: Moment) -> Iterator[float]:
+    """Yield the server's time at `began`: by the wall clock, and by the loop's."""
+    yield sample.date + (began.wall - sample.at.wall)
+    yield sample.date + (began.loop - sample.at.loop)

@@ -1,0 +1,156 @@
+"""Tests of clocks that are wrong or step, on every cloud: nobody else's resource is adopted."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any
+
+import attrs
+import pytest
+
+from di_async import ConflictError, OutcomeUnknownError, TransportError
+from di_async.core.http import Request, Response
+from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere
+from tests.fake_network import Answer, Delayed, EmulatorNetwork
+
+pytestmark = VIRTUAL
+NAME = "thing-1"
+RESET = TransportError("reset")
+HOUR = 3600.0
+
+Step = Callable[[float], None]
+
+
+@pytest.fixture
+def step(monkeypatch: pytest.MonkeyPatch) -> Step:
+    """Return a function that sets the machine's clock to this many seconds ahead of the world's."""
+    real = time.time
+
+    def set_ahead(seconds: float) -> None:
+        monkeypatch.setattr(time, "time", lambda: real() + seconds)
+
+    return set_ahead
+
+
+def network_of(client: Any) -> EmulatorNetwork:
+    """Return the network of a client of `Cloud.client`."""
+    network: EmulatorNetwork = client._engine.transport  # noqa: SLF001
+    return network
+
+
+def dated(network: EmulatorNetwork, answer: Answer) -> Answer:
+    """Return an answer with the world's time in its `Date` header."""
+    if isinstance(answer, Delayed):
+        return attrs.evolve(answer, answer=dated(network, answer.answer))  # type: ignore[arg-type]
+    if isinstance(answer, Response):
+        date = formatdate(network.now(), usegmt=True)
+        return attrs.evolve(answer, headers={**answer.headers, "date": date})
+    return answer
+
+
+def is_refusal(answer: Answer) -> bool:
+    """Return whether the API refuses the signature."""
+    found = answer.answer if isinstance(answer, Delayed) else answer
+    return isinstance(found, Response) and found.status == 403
+
+
+def lose_posts(client: Any, *, dates: bool, on_loss: Callable[[], None] = lambda: None) -> None:
+    """Lose the answer to every POST that is carried out, and date all other answers."""
+    network = network_of(client)
+
+    def intercept(request: Request, answer: Answer) -> Answer:
+        if request.method == "POST" and not is_refusal(answer):
+            on_loss()
+            return RESET
+        return dated(network, answer) if dates or is_refusal(answer) else answer
+
+    network.intercept = intercept
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, -600.0, 600.0, HOUR])
+@everywhere
+async def test_own_instance_is_known_whatever_this_machines_clock_shows(
+    cloud: Cloud, ahead: float, step: Step
+) -> None:
+    """By the answers' dates a lost create's own instance is adopted, or is the one candidate."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        step(ahead)
+        lose_posts(client, dates=True)
+        if cloud.can(client).unique_names:
+            assert (await cloud.create(client, NAME)).adopted
+        else:
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await cloud.create(client, NAME)
+            assert len(caught.value.candidates) == 1
+    assert world.created[NAME] == 1
+
+
+@pytest.mark.parametrize("dates", [True, False])
+@pytest.mark.parametrize(
+    ("before", "during"),
+    [(0.0, 0.0), (-HOUR, 0.0), (HOUR, 0.0), (0.0, HOUR), (0.0, -HOUR), (-HOUR, -HOUR)],
+)
+@everywhere
+async def test_a_strangers_instance_is_never_adopted(
+    cloud: Cloud, before: float, during: float, dates: bool, step: Step
+) -> None:
+    """An instance that is 40 minutes old is not adopted, wherever the machine's clock steps."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        stranger = await cloud.settled(client, NAME)
+        await asyncio.sleep(2400)
+        step(before)
+        lose_posts(client, dates=dates, on_loss=lambda: step(during))
+        with pytest.raises((ConflictError, OutcomeUnknownError)) as caught:
+            await cloud.create(client, NAME)
+    candidates = getattr(caught.value, "candidates", ())
+    named = [getattr(one, "id", one.name) for one in candidates]
+    assert isinstance(caught.value, OutcomeUnknownError) or stranger in str(caught.value)
+    if dates and before == during:
+        assert stranger not in named  # by the dates it is surely older than the call
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+@everywhere
+async def test_waits_go_on_through_steps_of_the_clock(
+    cloud: Cloud, ahead: float, step: Step
+) -> None:
+    """A step of the machine's clock during a wait changes neither its end nor its requests."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        network = network_of(client)
+        network.intercept = lambda _, answer: dated(network, answer)
+        change = await cloud.create(client, NAME)
+        waiting = asyncio.ensure_future(change.wait())
+        await asyncio.sleep(60)
+        step(ahead)
+        await waiting
+    assert change.outcome == "settled"
+    assert change.elapsed < 700
+
+
+SIGNED = everywhere.args[1][-1]
+
+
+@pytest.mark.parametrize("dates", [True, False])
+@pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+async def test_signatures_follow_the_clock(ahead: float, dates: bool, step: Step) -> None:
+    """With a wrong clock a request is signed again with the server's time, and once only."""
+    cloud, world = SIGNED, a_world()
+    async with cloud.client(world) as client:
+        network = network_of(client)
+        if dates:
+            network.intercept = lambda _, answer: dated(network, answer)
+            step(ahead)
+        else:  # the clock is wrong and nothing shows it, until it is set
+            step(ahead)
+            if ahead < 0:
+                with pytest.raises(Exception, match="expired"):
+                    await client.deployments.find_all(NAME)
+            step(0.0)
+        network.sent.clear()
+        for _ in range(3):
+            assert await client.deployments.find_all(NAME) == []
+        assert len(network.sent) == (4 if dates and ahead < 0 else 3)
