@@ -23,6 +23,7 @@ Rules of this module: messages never contain a secret; retries depend only on `t
 `never_processed`; every error survives a pickle round trip.
 """
 
+import copy
 from typing import Any
 
 __all__ = [
@@ -51,7 +52,11 @@ __all__ = [
     "WaitRefusedError",
     "WaitTimeoutError",
     "api_error",
+    "defect",
+    "own_copy",
 ]
+
+_MAX_DEFECT = 300
 
 
 class DIError(Exception):
@@ -266,3 +271,28 @@ class SupersededError(WaitError):
 
 class WaitRefusedError(WaitError):
     """The provider refuses the reads (401, 403, 422, ...); waiting longer would not help."""
+
+
+# --- whose error it is -------------------------------------------------------------------------
+
+
+def own_copy(error: BaseException) -> BaseException:
+    """Return a copy of an error of ours, so that each caller gets one of its own.
+
+    A shared one would collect the tracebacks and notes of all callers.
+    """
+    if not isinstance(error, DIError):
+        return error
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    return own
+
+
+def defect(error: BaseException) -> DIError:
+    """Return the error for a defect of this library, or `error` itself if it is one of ours."""
+    if isinstance(error, DIError):
+        return error
+    text = str(error)[:_MAX_DEFECT]
+    found = DIError(f"a defect in di_async: {type(error).__name__}: {text}; please report it")
+    found.__cause__ = error
+    return found

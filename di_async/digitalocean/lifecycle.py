@@ -4,6 +4,7 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/ (get:
 the vendor's own Terraform provider accepts `running`, too.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from di_async.core.waiting.observation import (
     Phase,
     ResourceVersion,
 )
-from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.page_index import NO_ROW, RowKey, make_row_key
 from di_async.digitalocean.list_rows import RowSummary
 from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
 from di_async.digitalocean.spec import DedicatedInferenceSpec, latest_spec, spec_digest
@@ -163,13 +164,13 @@ def duration_key(di: DedicatedInference) -> tuple[str, str]:
 
 
 def row_key(row: Any) -> RowKey:
-    """Return a list row's id and fingerprint; ("", 0) for a row that is not an instance."""
-    try:
-        if type(row) is not RowSummary:
-            row = RowSummary(row.get("id", ""), row.get("status"), row.get("updated_at"))
+    """Return a list row's id and fingerprint; `NO_ROW` for a row that is not an instance."""
+    if type(row) is RowSummary:
         return row.id, hash(row)
-    except (AttributeError, TypeError):
-        return "", 0
+    if not isinstance(row, Mapping):
+        return NO_ROW
+    id = row.get("id")
+    return make_row_key(id, RowSummary(id or "", row.get("status"), row.get("updated_at")))
 
 
 def is_pending(status: str, changing: bool) -> bool:

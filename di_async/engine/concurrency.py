@@ -1,13 +1,17 @@
 """Run several calls concurrently; an error is raised as itself and not in a group."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 import anyio
 
-__all__ = ["first_error", "for_each"]
+__all__ = ["first_error", "for_each", "in_chunks"]
 
+S = TypeVar("S")
 T = TypeVar("T")
+# Items that are processed before other tasks get their turn.
+_CHUNK = 500
 
 
 async def for_each(
@@ -42,3 +46,13 @@ def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+async def in_chunks(items: Iterable[S], work: Callable[[S], T]) -> list[T]:
+    """Return `work(item)` for each, and let other tasks run in between."""
+    results: list[T] = []
+    for number, item in enumerate(items, 1):
+        results.append(work(item))
+        if number % _CHUNK == 0:
+            await asyncio.sleep(0)
+    return results

@@ -6,38 +6,24 @@ if the total changed, all pages are read once more for rows that were missed; if
 generator that would have to be closed.
 """
 
-import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 from di_async.core.errors import DecodeError
 from di_async.core.pagination import Page, PageWalk, row_id
-from di_async.engine.concurrency import for_each
+from di_async.engine.concurrency import for_each, in_chunks
 
-__all__ = ["Listing", "in_chunks"]
+__all__ = ["Listing"]
 
 logger = logging.getLogger("di_async")
 
 IN_FLIGHT = 32
-# Rows that are processed before other tasks get their turn.
-_CHUNK = 500
 _PASSES = 2
 
 T = TypeVar("T")
-S = TypeVar("S")
 FetchPage = Callable[[int], Awaitable[Page]]
-
-
-async def in_chunks(items: Iterable[S], work: Callable[[S], T]) -> list[T]:
-    """Return `work(item)` for each, and let other tasks run in between."""
-    results: list[T] = []
-    for number, item in enumerate(items, 1):
-        results.append(work(item))
-        if number % _CHUNK == 0:
-            await asyncio.sleep(0)
-    return results
 
 
 class Listing(AsyncIterator[T], Generic[T]):

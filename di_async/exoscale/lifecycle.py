@@ -21,6 +21,7 @@ from di_async.core.waiting.observation import (
     Phase,
     ResourceVersion,
 )
+from di_async.core.waiting.page_index import NO_ROW, RowKey, make_row_key
 from di_async.exoscale.models import Deployment, Model, Operation
 
 __all__ = [
@@ -158,12 +159,11 @@ def duration_key(zone: str, deployment: Deployment) -> tuple[str, str]:
     return zone, deployment.gpu_type or ""
 
 
-def row_key(row: Any) -> tuple[str, int]:
-    """Return a list row's id and a fingerprint of its state; ("", 0) if the row is malformed."""
-    try:
-        return row.get("id") or "", hash(tuple(row.get(name) for name in _FINGERPRINT))
-    except (AttributeError, TypeError):
-        return "", 0
+def row_key(row: Any) -> RowKey:
+    """Return a list row's id and a fingerprint of its state; `NO_ROW` if it is malformed."""
+    if not isinstance(row, Mapping):
+        return NO_ROW
+    return make_row_key(row.get("id"), tuple(row.get(name) for name in _FINGERPRINT))
 
 
 def is_public(row: Any) -> bool:

@@ -6,12 +6,14 @@ v2 documents ten words, v3 six of them: https://api.gcore.com reference (inferen
 the container has an `error_message`, and only time shows whether it recovers.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from attrs import evolve
 
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
+from di_async.core.waiting.page_index import NO_ROW, RowKey, make_row_key
 from di_async.gcore.desired_state import DesiredState, matches, read_desired_state
 from di_async.gcore.models import Inference, InferenceDeployment, InferenceInstance, Task
 
@@ -176,15 +178,12 @@ def duration_key(found: Inference) -> tuple[str, str]:
     return regions, flavor
 
 
-def row_key(row: Any) -> tuple[str, int]:
-    """Return a list row's id and fingerprint, or ("", 0) if the row is not an object.
+def row_key(row: Any) -> RowKey:
+    """Return a list row's id and fingerprint, or `NO_ROW` if the row is not an object.
 
     No time of change is shown, so the fingerprint covers the whole row.
     """
-    try:
-        return row.get("id") or "", hash(orjson.dumps(row))
-    except (AttributeError, TypeError):
-        return "", 0
+    return make_row_key(row.get("id"), orjson.dumps(row)) if isinstance(row, Mapping) else NO_ROW
 
 
 def is_pending(found: InferenceInstance | InferenceDeployment) -> bool:

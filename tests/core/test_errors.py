@@ -50,8 +50,32 @@ def test_drawing_matches_the_tree() -> None:
 
 
 def test_every_class_is_exported() -> None:
-    """`__all__` holds all classes of the tree and the function that makes errors."""
-    assert sorted(errors.__all__) == sorted([*(c.__name__ for c in CLASSES), "api_error"])
+    """`__all__` holds all classes of the tree and the functions that make errors."""
+    functions = ["api_error", "defect", "own_copy"]
+    assert sorted(errors.__all__) == sorted([*(c.__name__ for c in CLASSES), *functions])
+
+
+def test_copy_of_an_error_is_its_caller_s_own() -> None:
+    """A copy has everything of the error but its traceback and notes added later."""
+    error = errors.ServerError("down", status=503)
+    error.__cause__ = OSError("reset")
+    own = errors.own_copy(error)
+    own.add_note("mine")
+    assert own is not error
+    assert (str(own), own.__cause__) == (str(error), error.__cause__)
+    assert not hasattr(error, "__notes__")
+    foreign = ValueError("the caller's")
+    assert errors.own_copy(foreign) is foreign
+
+
+def test_defect_is_an_error_of_ours() -> None:
+    """Another library's error becomes a short `DIError` with that error as its cause."""
+    error = TypeError("x" * 100_000)
+    found = errors.defect(error)
+    assert type(found) is errors.DIError
+    assert found.__cause__ is error
+    assert len(str(found)) < 500
+    assert errors.defect(found) is found
 
 
 @pytest.mark.parametrize("kind", CLASSES)

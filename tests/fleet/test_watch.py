@@ -1,18 +1,23 @@
 """Tests of `watch()` of an account or a region: one stream, on a virtual clock."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
+import orjson
 import pytest
+from attrs import evolve
 
 from di_async import (
     AuthenticationError,
     ClientClosedError,
+    DecodeError,
     InvalidInputError,
     RequestBudget,
     StatusChange,
 )
-from tests.fake_network import virtual_client
+from di_async.core.http import Request, Response
+from tests.fake_network import Answer, Delayed, answer, virtual_client
 from tests.fleet.support import others
 
 pytestmark = pytest.mark.looptime
@@ -159,3 +164,82 @@ async def test_stats() -> None:
     assert (stats.awaited, stats.pages, stats.refused, stats.confirms) == (5, 1, 0, 0)
     assert stats.gets + stats.lists == stats.hour == len(transport.requests)
     assert "5 awaited every 5 s" in str(stats)
+
+
+class _Rows:
+    """An intercept that replaces what a list page shows."""
+
+    def __init__(self, change: Callable[[dict[str, Any], int], None]) -> None:
+        self.change = change
+
+    def __call__(self, request: Request, answer: Answer) -> Answer:
+        if request.path != "/v2/dedicated-inferences" or request.method != "GET":
+            return answer
+        assert isinstance(answer, Delayed)
+        assert isinstance(answer.answer, Response)
+        body = orjson.loads(answer.answer.body)
+        self.change(body, int(dict(request.params)["page"]))
+        return Delayed(answer.after_s, evolve(answer.answer, body=orjson.dumps(body)))
+
+
+async def test_watch_follows_next_links_without_a_total() -> None:
+    """A watch reads all pages where the list shows neither a total nor its last page."""
+    async with virtual_client() as (client, transport):
+        placed = [transport.world.add_instance(now=transport.now()) for _ in range(3)]
+        rows: list[Any] = []
+
+        def one_row_a_page(body: dict[str, Any], page: int) -> None:
+            rows[:] = body["dedicated_inferences"] or rows
+            body["dedicated_inferences"] = rows[page - 1 : page]
+            body["links"] = {"pages": {"next": f"?page={page + 1}"}} if page < 3 else {}
+            del body["meta"]
+
+        transport.intercept = _Rows(one_row_a_page)
+        events = await take(client.dedicated_inferences.watch(), 3)
+    assert [event.id for event in events] == [one.id for one in placed]
+
+
+async def test_row_without_a_readable_id_is_skipped() -> None:
+    """A watch skips rows whose id cannot be read, and reports the others."""
+
+    def add_odd(body: dict[str, Any], _: int) -> None:
+        odd = [{"id": [1]}, {"id": {"x": 1}}, {"id": ""}, {}, None, "text", 7]
+        body["dedicated_inferences"][:0] = odd
+
+    async with virtual_client() as (client, transport):
+        placed = transport.world.add_instance(now=transport.now())
+        transport.intercept = _Rows(add_odd)
+        assert (await anext(client.dedicated_inferences.watch())).id == placed.id
+
+
+async def test_list_without_any_readable_id_is_an_error() -> None:
+    """A watch that can read no row at all ends with `DecodeError`."""
+
+    def all_odd(body: dict[str, Any], _: int) -> None:
+        body["dedicated_inferences"] = [{"id": {"x": 1}}]
+
+    async with virtual_client() as (client, transport):
+        transport.intercept = _Rows(all_odd)
+        with pytest.raises(DecodeError, match="id"):
+            await anext(client.dedicated_inferences.watch())
+
+
+async def test_resource_that_cannot_be_read_concerns_no_other() -> None:
+    """A GET that is refused for one instance hides no event of another."""
+    async with virtual_client() as (client, transport):
+        bad, old = (transport.world.add_instance(now=transport.now()) for _ in range(2))
+        stream = client.dedicated_inferences.watch()
+        await take(stream, 2)
+
+        def refuse(request: Request, shown: Answer) -> Answer:
+            return (
+                answer(403, {"id": "forbidden", "message": "no"})
+                if bad.id in request.path
+                else shown
+            )
+
+        transport.intercept = refuse
+        transport.world.fault("list_lag", id=bad.id, seconds=6000)
+        await client.dedicated_inferences.delete(old.id)
+        events = await take(stream, 2)
+    assert [(event.id, event.status) for event in events] == [(old.id, "deleting"), (old.id, None)]

@@ -6,13 +6,26 @@ nothing, so the schedule reads a missing id by GET.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from attrs import define, field, frozen
 
-__all__ = ["PageIndex", "PageUpdate", "RowKey"]
+__all__ = ["NO_ROW", "PageIndex", "PageUpdate", "RowKey", "make_row_key"]
 
 RowKey = tuple[str, int]
 """A row's id, and a fingerprint that differs when what the row shows differs."""
+NO_ROW: RowKey = ("", 0)
+"""The key of a row that is not a resource; such rows are skipped."""
+
+
+def make_row_key(id: Any, shown: Any) -> RowKey:
+    """Return the key of a row that shows this; `NO_ROW` if its id is not text."""
+    if not isinstance(id, str) or not id:
+        return NO_ROW
+    try:
+        return id, hash(shown)
+    except TypeError:  # there is an object or a list in the place of text
+        return id, hash(repr(shown))
 
 
 @define(eq=False)

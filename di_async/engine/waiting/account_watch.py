@@ -9,20 +9,33 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from di_async.core.errors import APIError, ClientClosedError, DIError, NotFoundError, ServerError
-from di_async.core.pagination import Page, page_count
+from di_async.core.errors import (
+    APIError,
+    AuthenticationError,
+    ClientClosedError,
+    DecodeError,
+    DIError,
+    NotFoundError,
+    ServerError,
+    defect,
+    own_copy,
+)
+from di_async.core.pagination import Page, PageWalk
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Action, Expectation
+from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.engine.clock import Clock
+from di_async.engine.concurrency import in_chunks
 
 if TYPE_CHECKING:
     from di_async.engine.waiting.poller import Poller
@@ -81,7 +94,9 @@ class AccountSweep:
         self._in_round = False
         self._failed = False
         self._seen: set[str] = set()
-        self._page_count = 1
+        self._page_count = 0
+        self._walk = PageWalk(PAGE_SIZE)
+        self._batch: dict[int, Page] = {}
         self._to_read: deque[SweepRead] = deque()
         self._in_flight = 0
         self._next_at = -math.inf
@@ -104,7 +119,7 @@ class AccountSweep:
         """
         if self._error is not None:
             error, self._error = self._error, None
-            raise error
+            raise own_copy(error)
         if self._buffer and not self._in_round and self._clock.now() < self._next_at:
             return self._buffer.pop(next(iter(self._buffer)))
         return None
@@ -129,31 +144,52 @@ class AccountSweep:
             if now < self._next_at:
                 return self._next_at - now
             self._in_round, self._failed = True, False
-            self._seen = set()
-            self._to_read = deque([SweepRead(self, page=1)])
+            self._seen, self._walk, self._page_count = set(), PageWalk(PAGE_SIZE), 0
+            self._batch.clear()
+            self._to_read = deque(SweepRead(self, page=n) for n in self._walk.next_batch())
         if not self._to_read or self._in_flight >= _MAX_IN_FLIGHT:
             return math.inf
         self._in_flight += 1
         return self._to_read.popleft()
 
-    def page_done(self, read: SweepRead, page: Page, call: CallRecord) -> None:
-        """Record a list page."""
+    async def page_done(
+        self, read: SweepRead, page: Page, keys: Sequence[RowKey], call: CallRecord
+    ) -> None:
+        """Record a list page, whose rows have these keys; large ones give others their turn."""
         self._requests += call.requests
-        if read.page == 1:
-            self._page_count = page_count(page, PAGE_SIZE) or 1
-            pages = range(2, self._page_count + 1)
-            self._to_read.extend(SweepRead(self, page=number) for number in pages)
-        for position, row in enumerate(page.rows):
-            id, fingerprint = self.adapter.row_key(row)
-            self._seen.add(id)
-            known = self._known.get(id)
-            if known is None or known.fingerprint != fingerprint:
-                self._decode(id, page, position, fingerprint)
+        if page.rows and not self._known and not any(id for id, _ in keys):
+            self.abort(DecodeError(f"no row of the list of every {self.adapter.noun} has an id"))
+        decode = partial(self._row_read, page, keys)
+        await in_chunks(range(len(page.rows)), decode)
+        self._batch[read.page or 1] = page
         self._read_done()
-        if not self._in_flight and not self._to_read and read.page is not None:
+        if not self._in_flight and not self._to_read and not self._failed:
+            self._queue_next_pages()
+        self._finish_round()
+
+    def _row_read(self, page: Page, keys: Sequence[RowKey], position: int) -> None:
+        id, fingerprint = keys[position]
+        if not id:
+            return
+        self._seen.add(id)
+        known = self._known.get(id)
+        if known is None or known.fingerprint != fingerprint:
+            self._decode(id, page, position, fingerprint)
+
+    def _queue_next_pages(self) -> None:
+        """Queue the pages after those read; after the last one, the ids that no page showed."""
+        self._walk.record([self._batch[number] for number in sorted(self._batch)])
+        self._page_count += len(self._batch)
+        self._batch.clear()
+        try:
+            numbers = self._walk.next_batch()
+        except DecodeError as error:
+            self.abort(error)
+            return
+        self._to_read.extend(SweepRead(self, page=number) for number in numbers)
+        if not numbers:
             missing = [id for id in self._known if id not in self._seen]
             self._to_read.extend(SweepRead(self, id=id) for id in missing)
-        self._finish_round()
 
     def get_done(self, read: SweepRead, answer: Any, call: CallRecord) -> None:
         """Record the GET of an id that no page showed: absence from a list proves nothing."""
@@ -162,18 +198,24 @@ class AccountSweep:
         if isinstance(answer, NotFoundError) and not answer.transient:
             last = self._known.pop(id).status
             self._report(id, None, last, "gone: GET answered 404", None, "get")
+        elif isinstance(answer, Exception):
+            logger.info("watch: %s; trying again with the next round", answer)
         else:
             self._learn(id, answer, 0, "get")
         self._read_done()
         self._finish_round()
 
-    def failed(self, error: Exception, call: CallRecord) -> None:
-        """Record a read that failed: the round ends, and the next one comes later."""
+    def failed(self, read: SweepRead, error: Exception, call: CallRecord) -> None:
+        """Record a read that failed: without a page, the next round comes later.
+
+        One resource that cannot be read concerns no other.
+        """
         self._requests += call.requests
-        self._to_read.clear()
-        self._failed = True
-        if not isinstance(error, DIError) or _is_final(error):
-            self.abort(error)
+        if read.page is not None:
+            self._failed = True
+            self._to_read.clear()
+        if not isinstance(error, DIError) or _is_final(error, about_one=read.page is None):
+            self.abort(defect(error))
         else:
             logger.info("watch: %s; trying again with the next round", error)
         self._read_done()
@@ -203,7 +245,7 @@ class AccountSweep:
             pause = min(pause, self._policy.max_interval)
         if self._budget is not None:
             remaining = self._budget.remaining(self._clock.now())
-            pause = max(pause, self._page_count * 3600.0 / (_QUOTA_SHARE * remaining))
+            pause = max(pause, max(self._page_count, 1) * 3600.0 / (_QUOTA_SHARE * remaining))
         return pause
 
     # -- events -------------------------------------------------------------------------------
@@ -284,7 +326,9 @@ class AccountWatch(AsyncIterator[StatusChange]):
         return event
 
 
-def _is_final(error: DIError) -> bool:
-    """Return whether trying again would not help."""
+def _is_final(error: DIError, *, about_one: bool) -> bool:
+    """Return whether trying again would not help; `about_one`: the read was of one resource."""
+    if about_one and not isinstance(error, AuthenticationError | ClientClosedError):
+        return False
     refused = isinstance(error, APIError) and not isinstance(error, ServerError)
     return isinstance(error, ClientClosedError) or (refused and not error.transient)

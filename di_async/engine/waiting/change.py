@@ -14,6 +14,7 @@ from di_async.core.errors import (
     WaitError,
     WaitRefusedError,
     WaitTimeoutError,
+    own_copy,
 )
 from di_async.core.validation import checked_timeout
 from di_async.core.waiting.events import StatusChange
@@ -121,7 +122,7 @@ class Change(Generic[R]):
 
     @property
     def history(self) -> tuple[StatusChange, ...]:
-        """Every step so far, oldest first."""
+        """The steps so far, oldest first; of more than 1,000, the latest."""
         return tuple(self._tracker.history)
 
     @property
@@ -222,7 +223,7 @@ class Change(Generic[R]):
         never_seen = isinstance(decision, Vanished) and decision.never_seen
         missing = tracker.evidence.last_error
         if never_seen and tracker.expectation.action is Action.ACTIVE and missing is not None:
-            raise missing
+            raise own_copy(missing)
         raise self._failure(decision)
 
     def _failure(self, decision: Decision) -> WaitError:
@@ -308,15 +309,16 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
 
     async def __anext__(self) -> StatusChange:
         tracker = self._tracker
-        while self._next >= len(tracker.history):
+        while self._next >= tracker.steps:
             if isinstance(self._decision, Pending):
                 self._decision = tracker.decision
             if not isinstance(self._decision, Pending):
                 self._result(self._decision)
                 raise StopAsyncIteration
             self._decision = await self._follow(self._left())
-        self._next += 1
-        return tracker.history[self._next - 1]
+        position = max(self._next - tracker.forgotten_steps, 0)
+        self._next = tracker.forgotten_steps + position + 1
+        return tracker.history[position]
 
     def _left(self) -> float | None:
         """Return the seconds left: the timeout is one for the whole stream."""

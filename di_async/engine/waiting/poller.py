@@ -1,37 +1,39 @@
 """One poller for each client: the task that sends all reads for waits and account watches.
 
-Waits register here. `ResourcePoller` decides which read is due and what an answer means; this
-module owns the task, the share of the request budget, the pause after failures, and the deadlines.
+Waits register here. `ResourcePoller` decides which read is due and what an answer means, and
+`ReadSender` sends it; this module owns the task, the share of the request budget, and deadlines.
 The task lives only while someone waits. It runs in the context that was captured when the client
 was entered, so that the polls do not end up in one caller's trace span.
 """
 
 import asyncio
 import contextvars
+import logging
 import math
 import random
-from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
-from di_async.core.errors import ClientClosedError, NotFoundError, RateLimitError
+from di_async.core.errors import ClientClosedError, defect
 from di_async.core.http import Priority
-from di_async.core.pagination import Page
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.waiting.durations import DurationEstimator
 from di_async.core.waiting.evidence import Expired
 from di_async.core.waiting.pacing import PollQuota
 from di_async.core.waiting.poll_policy import PollPolicy
-from di_async.core.waiting.poll_schedule import ReadOne, ReadPage
-from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
-from di_async.core.waiting.resume_token import ResourceRef
+from di_async.core.waiting.poll_schedule import ReadPage
+from di_async.core.waiting.resource_adapter import ResourceAdapter
 from di_async.engine.clock import Clock
+from di_async.engine.concurrency import first_error
 from di_async.engine.waiting.account_watch import AccountSweep, SweepRead
+from di_async.engine.waiting.read_sender import PollerRead, ReadSender
 from di_async.engine.waiting.resource_poller import ResourcePoller
 from di_async.engine.waiting.stats import Stats
 from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
 __all__ = ["Poller"]
+
+logger = logging.getLogger("di_async.poller")
 
 # A read that is in flight at the deadline may still settle the wait for this long.
 _IN_FLIGHT_GRACE_S = 5.0
@@ -47,11 +49,7 @@ _TICK_S = 0.001
 _JITTER = 0.1
 # List reads plan with this share of the burst limit; the rest absorbs jitter.
 _BURST_SHARE = 0.95
-# After this many failures in a row, no requests are sent for a while.
-_FAILURES = 3
 _UNLIMITED = PollQuota(burst=1e9, remaining=1e9)
-
-PollerRead = ReadOne[ChangeTracker[Any]] | ReadPage | SweepRead
 
 
 class Poller:
@@ -72,12 +70,10 @@ class Poller:
         self._resources: dict[tuple[str, str | None], ResourcePoller] = {}
         self._sweeps: list[AccountSweep] = []
         self._timers: dict[Waiter, asyncio.TimerHandle] = {}
-        self._overdue_for_page: list[tuple[ChangeTracker[Any], Waiter]] = []
+        self._overdue_for_page: dict[Waiter, ChangeTracker[Any]] = {}
         self._reads: set[asyncio.Task[None]] = set()
         self._in_flight = 0
-        self._gets = self._lists = 0
-        self._failures = 0
-        self._paused_until = -math.inf
+        self._sender = ReadSender(policy, budget, clock, self._trusts_rows)
         self._reviewed_at = clock.now()
         self._wake = asyncio.Event()
         self._next_at = -math.inf
@@ -114,6 +110,7 @@ class Poller:
         timer = self._timers.pop(waiter, None)
         if timer is not None:
             timer.cancel()
+        self._overdue_for_page.pop(waiter, None)
         if not tracker.waiters:
             self._resource_poller(tracker.adapter).unwatch(tracker)
             if not self._watching:
@@ -140,8 +137,8 @@ class Poller:
         return Stats(
             awaited=self._watching,
             pages=sum(counts) if counts else None,
-            gets=self._gets,
-            lists=self._lists,
+            gets=self._sender.gets,
+            lists=self._sender.lists,
             confirms=sum(schedule.confirms for schedule in schedules),
             period=max((schedule.pace.interval for schedule in schedules), default=None),
             laws=self._durations.known(),
@@ -182,6 +179,8 @@ class Poller:
 
     def _on_deadline(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None:
         """End a wait at its deadline, or give a read that may settle it a short grace."""
+        if waiter not in self._timers:
+            return  # it has left
         poller = self._resource_poller(tracker.adapter)
         by_page = poller.page_in_flight(tracker)
         first_read_due = waiter.reads_at_start == tracker.reads
@@ -193,17 +192,17 @@ class Poller:
         loop = asyncio.get_running_loop()
         self._timers[waiter] = loop.call_later(grace, waiter.resolve, Expired())
         if by_page and not one_read:
-            self._overdue_for_page.append((tracker, waiter))
+            self._overdue_for_page[waiter] = tracker
 
     def _release_overdue(self) -> None:
         """End overdue waits whose page was read and did not settle them."""
-        overdue, self._overdue_for_page = self._overdue_for_page, []
-        for tracker, waiter in overdue:
+        overdue, self._overdue_for_page = self._overdue_for_page, {}
+        for waiter, tracker in overdue.items():
             if waiter.future.done():
                 continue
             poller = self._resource_poller(tracker.adapter)
             if poller.get_in_flight(tracker) or poller.page_in_flight(tracker):
-                self._overdue_for_page.append((tracker, waiter))
+                self._overdue_for_page[waiter] = tracker
             else:
                 waiter.resolve(Expired())
 
@@ -221,7 +220,9 @@ class Poller:
         self._task = None
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):  # a defect of ours must not leave waits open for ever
-            self._abort(error)
+            cause = first_error(error) if isinstance(error, ExceptionGroup) else error
+            logger.error("the poller stopped, and every wait ends", exc_info=cause)
+            self._abort(defect(cause))
         elif (self._watching or self._sweeps) and not self._closed:
             self._start()
 
@@ -243,8 +244,8 @@ class Poller:
     def _send_due_reads(self, group: asyncio.TaskGroup) -> float:
         """Start the reads that are due; return the seconds until the next one."""
         now = self._clock.now()
-        if now < self._paused_until:
-            return self._paused_until - now
+        if now < self._sender.paused_until:
+            return self._sender.paused_until - now
         if now - self._reviewed_at >= _REVIEW_S:
             self._review(now)
         pause = self._send_confirms(group, now)
@@ -293,13 +294,7 @@ class Poller:
     def _begin(self, group: asyncio.TaskGroup, poller: ResourcePoller, read: PollerRead) -> None:
         # Counted here and not when the task runs: the next decision comes before that.
         self._in_flight += _weight(read)
-        match read:
-            case ReadOne():
-                task = group.create_task(self._get(poller, read))
-            case ReadPage():
-                task = group.create_task(self._list(poller, read))
-            case SweepRead():
-                task = group.create_task(self._read_for_sweep(poller, read))
+        task = group.create_task(self._sender.send(poller, read))
         self._reads.add(task)
         task.add_done_callback(partial(self._read_over, poller, read))
 
@@ -323,61 +318,6 @@ class Poller:
         if full or due or self._sweeps:
             self._wake.set()
 
-    # -- reads --------------------------------------------------------------------------------
-
-    async def _get(self, poller: ResourcePoller, read: ReadOne[ChangeTracker[Any]]) -> None:
-        call, priority = CallRecord(), Priority.CONFIRM if read.confirms else Priority.SWEEP
-        answer = await self._answer(poller.adapter.get(read.entry.ref, priority, call))
-        self._gets += call.requests
-        poller.get_done(read, answer, call)
-
-    async def _list(self, poller: ResourcePoller, read: ReadPage) -> None:
-        call = CallRecord()
-        page = await self._answer(poller.adapter.list_page(read.number, call, read.region))
-        self._lists += call.requests
-        if isinstance(page, Page):
-            trust_rows = self._trusts_rows(self._clock.now())
-            poller.page_done(read, page, call, trust_rows=trust_rows)
-        else:
-            poller.page_failed(read, page, call)
-
-    async def _read_for_sweep(self, poller: ResourcePoller, read: SweepRead) -> None:
-        call, sweep = CallRecord(), read.sweep
-        if read.page is not None:
-            answer = await self._answer(poller.adapter.list_page(read.page, call, sweep.region))
-            self._lists += call.requests
-        else:
-            ref = ResourceRef(poller.adapter.kind, str(read.id))
-            answer = await self._answer(poller.adapter.get(ref, Priority.CONFIRM, call))
-            self._gets += call.requests
-        gone = isinstance(answer, NotFoundError) and read.page is None
-        if isinstance(answer, Exception) and not gone:
-            sweep.failed(answer, call)
-        elif isinstance(answer, Page):
-            sweep.page_done(read, answer, call)
-        else:
-            sweep.get_done(read, answer, call)
-
-    async def _answer(self, reading: Awaitable[Any]) -> Any:
-        """Return what was read, or the error in its place; pause after repeated failures."""
-        try:
-            answer = await reading
-        except ClientClosedError:
-            raise
-        except Exception as error:
-            answer = error
-        failed = isinstance(answer, Exception) and not isinstance(
-            answer, NotFoundError | RateLimitError
-        )
-        self._failures = self._failures + 1 if failed else 0
-        now = self._clock.now()
-        if self._failures >= _FAILURES:
-            pause = self._policy.target_lag * 2.0 ** min(self._failures - _FAILURES, 30)
-            self._paused_until = now + min(pause, self._policy.max_interval)
-        if isinstance(answer, RateLimitError) and answer.retry_after and self._budget is None:
-            self._paused_until = max(self._paused_until, now + answer.retry_after)
-        return answer
-
     # -- the budget ---------------------------------------------------------------------------
 
     def _budget_delay(self, now: float, priority: Priority) -> float:
@@ -397,14 +337,14 @@ class Poller:
         steady = self._budget.steady(now)
         return PollQuota(burst * share, remaining * share, confirms, steady_writes=steady)
 
-    def _trusts_rows(self, now: float) -> bool:
+    def _trusts_rows(self) -> bool:
         """Return whether list rows may settle waits: GETs would come too late, or cost too much."""
         if self._policy.confirm != "auto" or self._budget is None:
             return self._policy.confirm == "never"
         schedules = [poller.schedule for poller in self._resources.values()]
         if not all(schedule.pace.confirms_fit for schedule in schedules):
             return True
-        queued = sum(schedule.confirms for schedule in schedules)
+        now, queued = self._clock.now(), sum(schedule.confirms for schedule in schedules)
         return self._budget.delay(now, Priority.CONFIRM, ahead=queued) > self._policy.target_lag
 
     def _review(self, now: float) -> None:

@@ -12,14 +12,15 @@ operation is read when its resource looks settled, and every few minutes as well
 import heapq
 import logging
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import define
 
-from di_async.core.errors import APIError, DIError, NotFoundError, ServerError
+from di_async.core.errors import APIError, DIError, NotFoundError, ServerError, defect
 from di_async.core.pagination import Page
 from di_async.core.waiting.durations import DurationEstimator
-from di_async.core.waiting.evidence import Pending, Settled
+from di_async.core.waiting.evidence import Pending
 from di_async.core.waiting.observation import (
     Action,
     DurationKey,
@@ -29,31 +30,25 @@ from di_async.core.waiting.observation import (
     ReadMissing,
 )
 from di_async.core.waiting.pacing import PollQuota
+from di_async.core.waiting.page_index import NO_ROW, RowKey
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.poll_schedule import PollEntry, PollSchedule, ReadOne, ReadPage
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
+from di_async.engine.waiting.duration_recorder import DurationRecorder, Entry
 from di_async.engine.waiting.tracker import ChangeTracker
 
 __all__ = ["ResourcePoller"]
 
 logger = logging.getLogger("di_async.poller")
 
-Entry = PollEntry[ChangeTracker[Any]]
-
 # A wait that begins this soon after its create reads first after one interval: nothing is done yet.
 _JUST_CREATED_S = 1.0
 # Light rows settle waits only after GETs have confirmed this many rows and refuted none.
 _ROWS_TO_CONFIRM = 20
-# Time stamps come in whole seconds.
-_STAMP_S = 1.0
-# A settle noticed after a long silence is placed within this last share of its age.
-_MIDPOINT_SHARE = 0.2
 # How many resources that are no longer watched are remembered before old ones are dropped.
 _REMEMBERED = 1000
-# Ages of pending changes are grouped in bins of this many seconds.
-_AGE_BIN_S = 10.0
 # How long a wait with an expired deadline may hold up its one read.
 _SOON_S = 5.0
 # So many operations are each followed by GETs; of more, their resources are.
@@ -65,7 +60,6 @@ _REMIND_SHARE = 0.2
 _HOUR_S = 3600.0
 # After this many list failures in a row, waits send GETs; new ones use the list again later.
 _MAX_LIST_FAILURES, _LIST_PAUSE_S = 3, 300.0
-_WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 
 
 @define(eq=False)
@@ -95,7 +89,7 @@ class ResourcePoller:
             policy, durations.distribution, by_region=adapter.by_region
         )
         self._policy = policy
-        self._durations = durations
+        self._recorder = DurationRecorder(durations, clock)
         self._clock = clock
         self._list_again_at = -math.inf if adapter.has_list else math.inf
         self._list_failures = 0
@@ -104,7 +98,6 @@ class ResourcePoller:
         self._operations_watched = 0
         self._rows_confirmed = 0
         self._row_was_refuted = False
-        self._keys: dict[DurationKey, DurationKey] = {}
         self._last_reads: dict[ResourceRef, float] = {}
         self._last_reads_limit = _REMEMBERED
 
@@ -136,12 +129,13 @@ class ResourcePoller:
 
     def get_in_flight(self, tracker: ChangeTracker[Any]) -> bool:
         """Return whether a GET that may settle the wait is queued or was sent."""
-        entry = self._entries[tracker]
-        return entry.in_flight or entry.confirm_requested
+        entry = self._entries.get(tracker)
+        return entry is not None and (entry.in_flight or entry.confirm_requested)
 
     def page_in_flight(self, tracker: ChangeTracker[Any]) -> bool:
         """Return whether a list page that may settle the wait was sent."""
-        return self.schedule.page_in_flight(self._entries[tracker])
+        entry = self._entries.get(tracker)
+        return entry is not None and self.schedule.page_in_flight(entry)
 
     def is_wanted(self, entry: Entry) -> bool:
         """Return whether anyone awaits the entry."""
@@ -196,7 +190,7 @@ class ResourcePoller:
         return PollEntry(
             ref=ref,
             started_at=tracker.started_at,
-            duration_key=self._key(action.value, "", ""),
+            duration_key=self._recorder.key(action.value),
             listed=listed,
             paced_from=now if just_created else last_read,
             read_at=last_read,
@@ -229,7 +223,7 @@ class ResourcePoller:
             self._learn_key(entry, answer)
         for tracker in watchers:
             self._deliver(tracker, answer, call, entry.ref)
-            self._record_duration(tracker, entry, now)
+            self._recorder.record(tracker, entry, now)
         pending = any(isinstance(tracker.decision, Pending) for tracker in watchers)
         confirms = read.confirms and found and is_resource
         if confirms:
@@ -245,11 +239,9 @@ class ResourcePoller:
         self, tracker: ChangeTracker[Any], answer: Any, call: CallRecord, ref: ResourceRef
     ) -> None:
         try:
-            if isinstance(answer, Exception) and not isinstance(answer, DIError):
-                raise answer
             tracker.record_read(self._as_read(tracker, answer, call, ref), call.requests, ref)
-        except Exception as error:  # a defect, or raised by the caller's predicate
-            tracker.abort(error)
+        except Exception as error:  # it ends this wait, and no other
+            tracker.abort(defect(error))
 
     def _as_read(
         self, tracker: ChangeTracker[Any], answer: Any, call: CallRecord, ref: ResourceRef
@@ -261,17 +253,37 @@ class ResourcePoller:
             case DIError():
                 refused = _is_refusal(answer)
                 return ReadFailed(started_at=started_at, at=at, error=answer, refused=refused)
+            case Exception():
+                raise answer
             case _:
                 seen = self.adapter.observe(answer, tracker.expectation_of(ref))
                 return ReadFound(started_at=started_at, at=at, observation=seen, resource=answer)
 
     # -- list pages ---------------------------------------------------------------------------
 
-    def page_done(self, read: ReadPage, page: Page, call: CallRecord, *, trust_rows: bool) -> None:
-        """Deliver a list page; rows that look settled are queued for a confirming GET."""
-        now, row_key = self._clock.now(), self.adapter.row_key
-        self._list_failures = 0
-        keys = [row_key(row) for row in page.rows]
+    def row_key(self, row: Any) -> RowKey:
+        """Return a row's id and fingerprint; `NO_ROW` for a row that cannot be read."""
+        try:
+            id, fingerprint = self.adapter.row_key(row)
+            return (id, fingerprint) if isinstance(id, str) else NO_ROW
+        except Exception as error:
+            logger.debug("a row of the list of every %s is skipped: %r", self.adapter.noun, error)
+            return NO_ROW
+
+    def page_done(
+        self,
+        read: ReadPage,
+        page: Page,
+        keys: Sequence[RowKey],
+        call: CallRecord,
+        *,
+        trust_rows: bool,
+    ) -> None:
+        """Deliver a list page; rows that look settled are queued for a confirming GET.
+
+        `keys` are those of its rows, see `row_key`.
+        """
+        now = self._clock.now()
         rows = self.schedule.page_finished(read, keys, page.total, now)
         for entry in rows.unchanged:
             for tracker in entry.watchers:
@@ -280,6 +292,7 @@ class ResourcePoller:
             fingerprint = keys[position][1]
             if self._examine(entry, page, position, fingerprint, call, trust_rows=trust_rows):
                 self._confirm(entry)
+        self._list_failures = 0
 
     def page_failed(self, read: ReadPage, error: Exception, call: CallRecord) -> None:
         """Record a page that could not be read.
@@ -289,11 +302,8 @@ class ResourcePoller:
         now = self._clock.now()
         for entry in self.schedule.entries_on(read):
             for tracker in entry.watchers:
-                if isinstance(error, DIError):
-                    failed = ReadFailed(started_at=call.started_at, at=now, error=error)
-                    tracker.record_read(failed, call.requests, entry.ref)
-                else:
-                    tracker.abort(error)
+                failed = ReadFailed(started_at=call.started_at, at=now, error=defect(error))
+                tracker.record_read(failed, call.requests, entry.ref)
         self.schedule.page_failed(read, now)
         self._list_failures += 1
         refused = _is_refusal(error)
@@ -320,27 +330,31 @@ class ResourcePoller:
         now = self._clock.now()
         try:
             resource = self.adapter.decode_row(page.full_row(position))
-        except DIError as error:
+        except Exception as error:  # only this row's waits are concerned
             self.schedule.mark_dirty(entry)
             for tracker in entry.watchers:
-                self._deliver(tracker, error, call, entry.ref)
+                self._deliver(tracker, defect(error), call, entry.ref)
             return False
         self._learn_key(entry, resource)
         trust_rows = trust_rows and not entry.confirm_pause  # a GET has refuted this one before
         settled, in_progress = False, True
         for tracker in entry.watchers:
-            seen = self.adapter.observe(resource, tracker.expectation)
-            trusted = trust_rows and (seen.has_spec or self._light_rows_are_reliable)
-            read = ReadFound(
-                started_at=call.started_at,
-                at=now,
-                observation=seen,
-                resource=resource,
-                source="list",
-            )
-            needs_confirm = tracker.record_row(read, call.requests, trusted=trusted)
+            try:
+                seen = self.adapter.observe(resource, tracker.expectation)
+                trusted = trust_rows and (seen.has_spec or self._light_rows_are_reliable)
+                row = ReadFound(
+                    started_at=call.started_at,
+                    at=now,
+                    observation=seen,
+                    resource=resource,
+                    source="list",
+                )
+                needs_confirm = tracker.record_row(row, call.requests, trusted=trusted)
+            except Exception as error:  # it ends this wait, and no other
+                tracker.abort(defect(error))
+                continue
             settled, in_progress = settled or needs_confirm, in_progress and seen.in_progress
-            self._record_duration(tracker, entry, now)
+            self._recorder.record(tracker, entry, now)
         again = not in_progress or call.started_at < entry.joined_at
         return self.schedule.row_examined(entry, fingerprint, now, settled=settled, again=again)
 
@@ -407,47 +421,15 @@ class ResourcePoller:
 
     def pending_ages(self) -> dict[DurationKey, dict[float, float]]:
         """Return by kind how many changes are pending at about which age in seconds."""
-        bins: dict[DurationKey, dict[float, float]] = {}
-        for entry in self.schedule:
-            seen_at = entry.last_pending_at
-            age = 0.0 if seen_at is None else (seen_at - entry.started_at) // _AGE_BIN_S
-            ages = bins.setdefault(entry.duration_key, {})
-            ages[age] = ages.get(age, 0.0) + 1.0
-        return {
-            key: {(age + 0.5) * _AGE_BIN_S: count for age, count in ages.items()}
-            for key, ages in bins.items()
-        }
+        return self._recorder.pending_ages(self.schedule)
 
     def _learn_key(self, entry: Entry, resource: Any) -> None:
         """Take region and accelerator from a read where they are not known yet."""
-        action, region, accelerator = entry.duration_key
+        action, _, accelerator = entry.duration_key
         if not accelerator:
-            shown = self.adapter.duration_key(resource)
-            if shown != (region, accelerator):
-                self.schedule.set_duration_key(entry, self._key(action, *shown))
-
-    def _key(self, action: str, region: str, accelerator: str) -> DurationKey:
-        key = (action, region, accelerator)
-        return self._keys.setdefault(key, key)
-
-    def _record_duration(self, tracker: ChangeTracker[Any], entry: Entry, now: float) -> None:
-        if not isinstance(tracker.decision, Settled) or entry.last_pending_at is None:
-            return
-        if tracker.expectation.action in _WRITES and tracker.take_duration_due():
-            latest = now if entry.first_ready_at is None else entry.first_ready_at
-            at = self._settled_at(tracker, entry.last_pending_at, latest)
-            self._durations.record(entry.duration_key, max(at - entry.started_at, 0.1))
-
-    def _settled_at(self, tracker: ChangeTracker[Any], after: float, before: float) -> float:
-        """Return when a change settled: its own stamp if plausible, else an estimate."""
-        observation = tracker.evidence.observation
-        stamp = observation.version.updated_at if observation is not None else None
-        if stamp is not None and tracker.expectation.action is not Action.DELETE:
-            at = self._clock.loop_at(stamp.timestamp())
-            if after - _STAMP_S <= at <= before:
-                return at
-        earliest = max(after, before - _MIDPOINT_SHARE * (before - tracker.started_at))
-        return (earliest + before) / 2
+            shown = self._recorder.key(action, *self.adapter.duration_key(resource))
+            if shown != entry.duration_key:
+                self.schedule.set_duration_key(entry, shown)
 
 
 def _is_refusal(error: Exception) -> bool:

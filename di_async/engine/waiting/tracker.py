@@ -6,12 +6,13 @@ only waiters that stream events.
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import define, evolve, field
 
-from di_async.core.errors import APIError
+from di_async.core.errors import APIError, own_copy
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
@@ -44,8 +45,9 @@ __all__ = ["ChangeTracker", "PendingOperation", "Waiter"]
 
 logger = logging.getLogger("di_async.poller")
 
-# Bounds the memory of a wait on a resource that flaps for days.
-_MAX_HISTORY = 1000
+# Bound the memory of a wait on a resource that flaps for days: of more steps, the oldest go.
+_MAX_HISTORY, _FORGOTTEN_AT_ONCE = 1000, 100
+_MAX_WARNINGS = 20
 
 R = TypeVar("R")
 
@@ -91,7 +93,8 @@ class ChangeTracker(Generic[R]):
         operations: Sequence[ResourceRef] = (),
         settled_by: str | None = None,
     ) -> None:
-        started = expectation.accepted_at if started_at is None else started_at
+        known_start = started_at is not None and math.isfinite(started_at)
+        started = started_at if started_at is not None and known_start else expectation.accepted_at
         self.adapter = adapter
         self.clock = clock
         self.target = ResourceRef(adapter.kind, id)
@@ -104,6 +107,9 @@ class ChangeTracker(Generic[R]):
         self.evidence = Evidence()
         self.decision: Decision = Settled(settled_by) if settled_by else Pending()
         self.history: list[StatusChange] = []
+        """The latest steps."""
+        self.forgotten_steps = 0
+        """How many older ones the history held before."""
         self.requests = 0
         """Requests that this wait has cost so far, silent repeats included."""
         self.waiters: list[Waiter] = []
@@ -156,6 +162,11 @@ class ChangeTracker(Generic[R]):
         """How many reads counted, of the resource and its operations."""
         return self._operation_reads + self.evidence.reads
 
+    @property
+    def steps(self) -> int:
+        """How many steps the history has had."""
+        return self.forgotten_steps + len(self.history)
+
     def expectation_of(self, ref: ResourceRef) -> Expectation:
         """Return what a read of the resource, or of the first operation, is judged by."""
         if ref == self.target or not self._operations:
@@ -173,10 +184,13 @@ class ChangeTracker(Generic[R]):
         self.waiters.remove(waiter)
 
     def abort(self, error: BaseException) -> None:
-        """End every wait with this error."""
+        """End every wait with this error, each with a copy of its own."""
+        if isinstance(error, StopIteration):  # which a future does not take
+            stopped, error = error, RuntimeError("the predicate raised StopIteration")
+            error.__cause__ = stopped
         for waiter in self.waiters:
             if not waiter.future.done():
-                waiter.future.set_exception(error)
+                waiter.future.set_exception(own_copy(error))
 
     def release_expired(self) -> None:
         """End the waits whose deadline has passed."""
@@ -239,7 +253,7 @@ class ChangeTracker(Generic[R]):
         operation.evidence = fold(operation.expectation, operation.evidence, read)
         self._operation_reads += 1
         decision, noun = judge(operation.expectation, operation.evidence), operation.ref.kind
-        entries = len(self.history)
+        entries = self.steps
         match read:
             case ReadFound(observation=observation):
                 self._append_step(f"{noun} {observation.status}", self._status)
@@ -257,7 +271,7 @@ class ChangeTracker(Generic[R]):
             self._conclude(decision, "get")
         elif not isinstance(decision, Refused):
             decision = Pending()
-        self._wake(decision, news=len(self.history) > entries)
+        self._wake(decision, news=self.steps > entries)
 
     def _finish_operation(self, at: float) -> None:
         """Drop the first operation; reads of the resource from before its end prove nothing."""
@@ -273,19 +287,28 @@ class ChangeTracker(Generic[R]):
 
     def _adopt_evidence(self, read: Read, evidence: Evidence, decision: Decision) -> None:
         """Adopt the next evidence, add what is new to the history, wake waiters."""
-        before, entries = self.evidence, len(self.history)
+        before, entries = self.evidence, self.steps
         if evidence is before:
             return
         self.evidence = evidence
         stale = evidence.observation is before.observation
         self._append_read(read, stale=stale)
-        if self._predicate is not None and isinstance(read, ReadFound) and not stale:
-            holds = self._predicate(read.resource)
-            decision = Settled("the predicate holds") if holds else decision
+        if isinstance(read, ReadFound) and not stale and self._predicate_holds(read.resource):
+            decision = Settled("the predicate holds")
         if not isinstance(decision, Pending | Refused):
             self._conclude(decision, read.source if isinstance(read, ReadFound) else "get")
         if not self.resource_looks_settled:  # else the operation is read first
-            self._wake(decision, news=len(self.history) > entries)
+            self._wake(decision, news=self.steps > entries)
+
+    def _predicate_holds(self, resource: Any) -> bool:
+        """Ask the caller's predicate; an error in it ends this wait, and no other."""
+        try:
+            return self._predicate is not None and bool(self._predicate(resource))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self.abort(error)
+            return False
 
     def _conclude(self, decision: Decision, source: str) -> None:
         self.decision = decision
@@ -311,7 +334,9 @@ class ChangeTracker(Generic[R]):
                 self._append_step(_error_text(error), self._status)
 
     def _warn_if_undocumented(self, observation: Observation) -> None:
-        if not observation.documented and observation.status not in self._warned:
+        if observation.documented or len(self._warned) >= _MAX_WARNINGS:
+            return
+        if observation.status not in self._warned:
             self._warned.add(observation.status)
             logger.warning(
                 "%s %s: unknown status %r counts as pending",
@@ -324,7 +349,10 @@ class ChangeTracker(Generic[R]):
         last = self.history[-1] if self.history else None
         if last is not None and (last.status, last.note) == (status, note):
             self.history[-1] = evolve(last, times=last.times + 1)
-        elif len(self.history) < _MAX_HISTORY or not isinstance(self.decision, Pending):
+        else:
+            if len(self.history) >= _MAX_HISTORY:
+                del self.history[:_FORGOTTEN_AT_ONCE]
+                self.forgotten_steps += _FORGOTTEN_AT_ONCE
             self.history.append(
                 StatusChange(
                     id=self.target.id,

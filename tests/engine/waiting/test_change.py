@@ -187,7 +187,8 @@ async def test_unknown_id_is_not_found_for_wait_until_active() -> None:
     """An unknown id raises the API's `NotFoundError` in `wait_until_active`."""
     with pytest.raises(NotFoundError) as caught:
         await Fleet(in_turn(GONE)).change().wait()
-    assert caught.value is GONE
+    assert (caught.value.status, str(caught.value)) == (404, str(GONE))
+    assert caught.value is not GONE  # each caller gets an error of its own
 
 
 async def test_two_404s_raise_resource_vanished() -> None:
@@ -394,12 +395,37 @@ async def test_equal_errors_are_counted() -> None:
 
 
 async def test_history_is_bounded() -> None:
-    """The history of a resource that keeps changing is bounded and keeps its end."""
+    """The history of a resource that keeps changing is bounded and keeps the latest steps."""
     flapping = Fleet(lambda _id, at: Thing("active" if at > 5_600 else f"odd-{at:.0f}"))
     change = flapping.change()
     await change.wait(timeout=None)
     assert len(change.history) <= 1002
     assert (change.history[-1].note or "").startswith("settled")
+    kept = [step.status for step in change.history]
+    assert len(set(kept)) > 900
+    assert (kept[-1], "odd-0" in kept) == ("active", False)
+
+
+async def test_stream_reports_every_status_after_thousands_of_steps() -> None:
+    """A stream that follows a resource for long misses no status."""
+    shown: list[str] = []
+
+    def show(_id: str, at: float) -> Thing:
+        shown.append("active" if at > 6_000 else f"odd-{at:.0f}")
+        return Thing(shown[-1])
+
+    events = Fleet(show).change().events(timeout=None)
+    seen = [event.status async for event in events]
+    assert set(seen) == set(shown)
+    assert len(shown) > 1100
+
+
+async def test_late_stream_starts_with_the_latest_steps() -> None:
+    """A stream that begins after thousands of steps starts with those that are kept."""
+    flapping = Fleet(lambda _id, at: Thing("active" if at > 6_000 else f"odd-{at:.0f}"))
+    change = flapping.change()
+    await change.wait(timeout=None)
+    assert [event.status async for event in change.events()] == [s.status for s in change.history]
 
 
 async def test_unknown_status_is_logged_once_and_kept(caplog: pytest.LogCaptureFixture) -> None:

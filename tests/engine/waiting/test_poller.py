@@ -9,6 +9,7 @@ import pytest
 
 from di_async import (
     ClientClosedError,
+    DIError,
     NotFoundError,
     PollPolicy,
     RateLimitError,
@@ -227,6 +228,59 @@ async def test_predicate_error_reaches_its_caller_only() -> None:
 
 
 @pytest.mark.parametrize(
+    "error", [StopIteration(1), StopAsyncIteration(), SystemExit(3), GeneratorExit(), DIError("x")]
+)
+async def test_odd_predicate_error_reaches_its_caller_only(error: BaseException) -> None:
+    """Whatever a predicate raises ends its own wait; other waits go on."""
+
+    def predicate(_: Thing) -> object:
+        raise error
+
+    fleet = Fleet(active_at(60))
+    fine = asyncio.create_task(fleet.change().wait())
+    broken = fleet.change(action=Action.PREDICATE, predicate=predicate)
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - any
+        await broken.wait()
+    assert error in (caught.value, caught.value.__cause__) or str(caught.value) == "x"
+    assert (await fine).status == "active"
+
+
+async def test_each_wait_gets_an_error_of_its_own() -> None:
+    """Closing ends each wait with an error that no other wait shares."""
+    fleet = Fleet(WORKING)
+    waits = [asyncio.create_task(fleet.change(str(n)).wait()) for n in range(5)]
+    await asyncio.sleep(1)
+    await fleet.poller.close()
+    errors = await asyncio.gather(*waits, return_exceptions=True)
+    assert {type(error) for error in errors} == {ClientClosedError}
+    assert len({id(error) for error in errors}) == 5
+
+
+@pytest.mark.parametrize("rings", [False, True])
+async def test_deadline_of_a_wait_that_has_left_concerns_no_other(
+    monkeypatch: pytest.MonkeyPatch, rings: bool
+) -> None:
+    """The deadline of a wait that has left passes without effect, even if its timer rings."""
+    fleet = Fleet(WORKING)
+    loop, problems = asyncio.get_running_loop(), list[dict[str, object]]()
+    loop.set_exception_handler(lambda _, context: problems.append(context))
+    left = [asyncio.create_task(fleet.change("a").wait(timeout=s)) for s in (7, 9, 30)]
+    others = [asyncio.create_task(fleet.change(id).wait(timeout=20)) for id in ("a", "b")]
+    await asyncio.sleep(5 + READ_S / 2)  # while the second read is in flight
+    with monkeypatch.context() as patch:
+        if rings:
+            patch.setattr(asyncio.TimerHandle, "cancel", lambda _: None)
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left)
+    results = await asyncio.gather(*others, return_exceptions=True)
+    assert [type(result) for result in results] == [WaitTimeoutError] * 2
+    assert now() == pytest.approx(20, abs=0.1)
+    await asyncio.sleep(20)
+    assert problems == []
+
+
+@pytest.mark.parametrize(
     "error",
     [
         TransportError("reset"),
@@ -288,7 +342,7 @@ async def test_polling_stays_within_the_budget_s_rate() -> None:
 
 
 async def test_unexpected_error_ends_its_own_waits_only() -> None:
-    """An unexpected error ends the waits it belongs to, unchanged, and no other."""
+    """An unexpected error ends the waits it belongs to, as the cause of ours, and no other."""
 
     def show(id: str, at: float) -> Thing | BaseException:
         if id == "a" and at < 10:
@@ -297,8 +351,9 @@ async def test_unexpected_error_ends_its_own_waits_only() -> None:
 
     fleet = Fleet(show)
     other = asyncio.create_task(fleet.change("b").wait())
-    with pytest.raises(ArithmeticError, match="defect"):
+    with pytest.raises(DIError, match="defect") as caught:
         await fleet.change("a").wait()
+    assert isinstance(caught.value.__cause__, ArithmeticError)
     await asyncio.sleep(20)
     assert (await fleet.change("a").wait(timeout=30)).status == "active"
     assert (await other).status == "active"

@@ -1,0 +1,81 @@
+"""Tests of list pages with rows that cannot be read, on every cloud: they harm no wait."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from attrs import evolve
+
+from di_async import DecodeError, wait_all
+from di_async.core.http import Request, Response
+from di_async.emulator import World
+from tests.clouds import support
+from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere
+from tests.fake_network import Answer, Delayed, EmulatorNetwork
+
+pytestmark = [everywhere, VIRTUAL]
+
+_KEYS = ("dedicated_inferences", "results", "deployments")
+_IDS: list[Any] = [[1], {"x": 1}, 7, True, None, 1e300]
+ODD: list[Any] = [*({"id": id, "name": id} for id in _IDS), {}, [], None, "text", 7]
+
+
+@pytest.fixture
+def networks(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorNetwork]:
+    """Return a list that collects the networks of new clients."""
+    made: list[EmulatorNetwork] = []
+
+    def make(world: World) -> EmulatorNetwork:
+        made.append(EmulatorNetwork(world))
+        return made[-1]
+
+    monkeypatch.setattr(support, "EmulatorNetwork", make)
+    return made
+
+
+def add_odd_rows(request: Request, answer: Answer) -> Answer:
+    """Add rows that are no resources, and an absurd total, to every list page."""
+    shown = answer.answer if isinstance(answer, Delayed) else answer
+    if request.method != "GET" or not isinstance(shown, Response):
+        return answer
+    body = orjson.loads(shown.body)
+    key = next((key for key in _KEYS if key in body), None)
+    if key is None:
+        return answer
+    body[key] = [*ODD, *body[key], *ODD]
+    if "meta" in body:
+        body["meta"] = {"total": 2**31 - 1}
+    if "count" in body:
+        body["count"] = 2**31 - 1
+    changed = evolve(shown, body=orjson.dumps(body))
+    return Delayed(answer.after_s, changed) if isinstance(answer, Delayed) else changed
+
+
+async def test_odd_rows_end_no_wait(cloud: Cloud, networks: list[EmulatorNetwork]) -> None:
+    """Waits settle although every list page has rows that cannot be read, and an absurd total."""
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        changes = [await cloud.create(client, f"web-{n:03}") for n in range(12)]
+        networks[0].intercept = add_odd_rows
+        report = await wait_all(changes, timeout=7200)
+    assert report.ok, str(report)
+
+
+async def test_odd_rows_are_named_by_a_listing(
+    cloud: Cloud, networks: list[EmulatorNetwork]
+) -> None:
+    """A listing raises `DecodeError` for a row that cannot be read."""
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        networks[0].intercept = add_odd_rows
+        with pytest.raises(DecodeError):
+            await cloud.api(client).list().collect()
+
+
+async def test_odd_rows_do_not_end_a_watch(cloud: Cloud, networks: list[EmulatorNetwork]) -> None:
+    """A watch of the account reports its resources beside rows that cannot be read."""
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        ids = {(await cloud.create(client, f"web-{n:03}")).id for n in range(3)}
+        networks[0].intercept = add_odd_rows
+        stream = cloud.api(client).watch()
+        async with asyncio.timeout(600):
+            assert {(await anext(stream)).id for _ in range(3)} == ids
