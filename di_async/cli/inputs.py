@@ -12,6 +12,7 @@ import attrs
 from attrs import frozen
 
 from di_async import InvalidInputError
+from di_async.core.text_input import stripped
 
 __all__ = ["WaitTarget", "WriteOptions", "new_file", "provider_tokens", "read_spec"]
 
@@ -55,10 +56,11 @@ def read_spec(file: str) -> Mapping[str, Any]:
     Raises:
         InvalidInputError: the file is unreadable, or not a mapping.
     """
+    from di_async.core.text_input import MAX_INPUT
     from di_async.engine.spec import parse_text, read_file
 
     if file == "-":
-        return parse_text(sys.stdin.buffer.read(), source="stdin")
+        return parse_text(sys.stdin.buffer.read(MAX_INPUT + 1), source="stdin")
     return parse_text(read_file(file), source=file)
 
 
@@ -70,7 +72,7 @@ def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:
     """
     if not hugging_face:
         return None
-    token = os.environ.get("HF_TOKEN", "").strip()
+    token = stripped(os.environ.get("HF_TOKEN", ""))
     if not token:
         raise InvalidInputError(
             "--hf-token needs the environment variable HF_TOKEN, which is unset"
@@ -90,6 +92,7 @@ def new_file(path: Path | None) -> Iterator[TextIO | None]:
     if path is None:
         yield None
         return
+    path = path.expanduser()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:

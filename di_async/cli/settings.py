@@ -1,6 +1,7 @@
 """Shared options as values: output format, provider, location, credentials, verbosity."""
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,8 +10,11 @@ from pathlib import Path
 from attrs import field, frozen
 
 from di_async import InvalidInputError, Secret
+from di_async.core.text_input import MAX_INPUT, decode_text, stripped
 
 __all__ = ["Credential", "Format", "Provider", "Settings", "read_credentials"]
+
+_ASSIGNMENT = re.compile(r"(export )?(DIGITALOCEAN|EXOSCALE|GCORE)_[A-Z_]+ *=")
 
 
 class Format(StrEnum):
@@ -68,7 +72,8 @@ class Credential:
     @property
     def value(self) -> str | None:
         """The value in the environment."""
-        return next(filter(None, map(os.environ.get, self.variables)), None)
+        values = (stripped(os.environ.get(name, "")) for name in self.variables)
+        return next(filter(None, values), None)
 
 
 def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
@@ -92,16 +97,22 @@ def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
 
 
 def _read_file(file: Path, required: Sequence[Credential]) -> list[Secret]:
+    source = f"the token file {file}"
     try:
-        lines = file.read_text().split()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InvalidInputError(f"cannot read the token file {file}: {reason}") from error
+        with file.expanduser().open("rb") as opened:
+            raw = opened.read(MAX_INPUT + 1)
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home directory
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInputError(f"cannot read {source}: {reason}") from error
+    text = decode_text(raw, source=source)
+    lines = [line for line in map(stripped, text.splitlines()) if line]
     if len(lines) != len(required):
         raise InvalidInputError(
-            f"the token file {file} must hold {_expected_lines(required)}; "
+            f"{source} must hold {_expected_lines(required)}; "
             f"it has {len(lines)} line{'s' * (len(lines) != 1)}"
         )
+    if any(_ASSIGNMENT.match(line) for line in lines):
+        raise InvalidInputError(f"{source} holds NAME=value; leave only the value on each line")
     return [Secret(line) for line in lines]
 
 

@@ -8,10 +8,12 @@ They sit in the metadata because attrs would run them on construction, stop at t
 refuse API answers, which share these classes.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
+from itertools import count
 from typing import Any, Literal, NoReturn, TypeGuard, TypeVar
 from uuid import UUID
 
@@ -98,10 +100,11 @@ def checked_timeout(timeout: float | None, name: str = "timeout") -> float | Non
 
 
 def _short_repr(value: Any) -> str:
-    if isinstance(value, int) and abs(value) > _MAX_SECONDS:
-        return "a number of that size"  # Python refuses to print very long numbers
-    text = repr(value)
-    return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}..."
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python refuses to print very long numbers
+        return f"{type(value).__name__} of that size"
+    return text if len(text) <= _MAX_REPR else f"{text[: _MAX_REPR - 3]}..."
 
 
 # --- declaring fields ------------------------------------------------------------------------
@@ -263,8 +266,7 @@ def check_value(validator: Validator, value: Any, name: str) -> None:
 
 
 def _reject(expected: str, value: Any, *, secret: bool = False) -> NoReturn:
-    shown = type(value).__name__ if secret else repr(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    shown = type(value).__name__ if secret else _short_repr(value)
     raise ValueError(f"expected {expected}, not {shown}")
 
 
@@ -367,13 +369,29 @@ def each(item: Validator, *, non_empty: bool = False) -> Validator:
 # --- to and from JSON ------------------------------------------------------------------------
 
 
+_MAX_VALUES = 100_000
+_MAX_DEPTH = 100
+
+
 def to_wire(value: Any, cls: type | None = None) -> Any:
     """Return `value` as JSON types: secrets revealed, read-only and unset fields left out.
 
     Args:
         value: an object, a mapping, a list of them, or a plain value.
         cls: declares the fields of a mapping; an object's own class does it otherwise.
+
+    Raises:
+        InvalidInputError: it is too large or too deep, as where one value contains another many
+            times over; or it holds a number that JSON does not have.
     """
+    return _to_wire(value, cls, count(), 0)
+
+
+def _to_wire(value: Any, cls: type | None, counter: Iterator[int], depth: int) -> Any:
+    if next(counter) > _MAX_VALUES:
+        raise InvalidInputError(f"the input holds more than {_MAX_VALUES} values")
+    if depth > _MAX_DEPTH:
+        raise InvalidInputError(f"the input is nested deeper than {_MAX_DEPTH} levels")
     if attrs.has(type(value)):
         cls = type(value)
         value = _set_fields(cls, value)
@@ -381,12 +399,14 @@ def to_wire(value: Any, cls: type | None = None) -> Any:
         fields = request_fields(cls) if cls else {}
         dropped = _read_only(cls) if cls else ()
         return {
-            key: to_wire(item, fields[key].nested if key in fields else None)
+            key: _to_wire(item, fields[key].nested if key in fields else None, counter, depth + 1)
             for key, item in value.items()
             if key not in dropped
         }
     if is_list(value):
-        return [to_wire(item, cls) for item in value]
+        return [_to_wire(item, cls, counter, depth + 1) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInputError(f"the number {value} cannot be sent as JSON")
     return reveal(value)
 
 

@@ -8,6 +8,7 @@ import orjson
 from attrs import frozen
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.text_input import MAX_INPUT, decode_text
 from di_async.core.validation import find_faults, raise_faults, structure, to_wire
 
 __all__ = ["Spec", "parse_text", "read_file"]
@@ -78,36 +79,47 @@ class Spec:
 
 
 def read_file(path: str | Path) -> bytes:
-    """Return the contents of a spec file; raise `InvalidInputError` if it cannot be read."""
+    """Return the contents of a spec file; `~` is the home directory.
+
+    Raises:
+        InvalidInputError: it cannot be read, or is too large.
+    """
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f"cannot read the spec file {path}: {error.strerror}") from error
+        with Path(path).expanduser().open("rb") as file:
+            return file.read(MAX_INPUT + 1)
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no home directory
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInputError(f"cannot read the spec file {path}: {reason}") from error
 
 
-def parse_text(text: str | bytes, *, source: str) -> Mapping[str, Any]:
-    """Return the mapping in a JSON or YAML text, which messages call `source`."""
+def parse_text(raw: str | bytes, *, source: str) -> Mapping[str, Any]:
+    """Return the mapping in a JSON or YAML text, which messages call `source`.
+
+    Raises:
+        InvalidInputError: it is empty, too large, invalid, or not a mapping.
+    """
+    text = decode_text(raw, source=source)
+    if not text.strip():
+        raise InvalidInputError(f"{source} is empty")
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as not_json:
         value = _parse_yaml(text, source, not_json)
+    if value is None:
+        raise InvalidInputError(f"{source} is empty: it holds no fields")
     if not isinstance(value, Mapping):
         raise InvalidInputError(f"{source} holds {type(value).__name__}, not a mapping of fields")
     return value
 
 
-def _parse_yaml(text: str | bytes, source: str, not_json: Exception) -> Any:
+def _parse_yaml(text: str, source: str, not_json: Exception) -> Any:
     try:
-        import yaml
+        from di_async.engine.yaml_text import load_yaml
     except ImportError as error:
         raise InvalidInputError(
             f"{source} is not JSON ({not_json}); reading YAML needs `pip install 'di-async[cli]'`"
         ) from error
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or "not valid YAML or JSON"
-        # Not chained: the parser's own error quotes the line, which may hold a token.
-        raise InvalidInputError(f"{source}{place}: {reason}") from None
+        return load_yaml(text)
+    except ValueError as error:
+        raise InvalidInputError(f"{source}{error}") from None

@@ -319,7 +319,8 @@ def test_read_spec_makes_a_new_one() -> None:
     [
         (b"{", "spec.json"),
         (b"name: [web\n", r"spec.json at line \d+, column \d+"),
-        (b"", "holds NoneType, not a mapping"),
+        (b"", "spec.json is empty"),
+        (b"# only a comment", "spec.json is empty: it holds no fields"),
         (b"[1]", "holds list, not a mapping"),
         (b"hello", "holds str, not a mapping"),
         (b"\xff\xfe\x00", "spec.json"),

@@ -68,6 +68,6 @@ def test_gcore_and_exoscale_specs_from_files(tmp_path: Path) -> None:
 
 def test_yaml_without_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the YAML package, the message says what to install."""
-    monkeypatch.setitem(sys.modules, "yaml", None)
+    monkeypatch.setitem(sys.modules, "di_async.engine.yaml_text", None)
     with pytest.raises(InvalidInputError, match=r"the spec is not JSON .*di-async\[cli\]"):
         parse_text("name: web", source="the spec")
