@@ -26,7 +26,7 @@ class Priority(IntEnum):
     MUTATION = 0
     READ = 1
     CONFIRM = 2
-    SWEEP = 3
+    SCHEDULED = 3
 
 
 @frozen

@@ -107,7 +107,7 @@ class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
         """GET a list page once; its rows are summaries."""
         params = {"region": region, "page": number, "per_page": PAGE_SIZE}
         request = ENDPOINTS["list"].request(params=params)
-        page: Page = await self._engine.json_once(request, Priority.SWEEP, call, read_summaries)
+        page: Page = await self._engine.json_once(request, Priority.SCHEDULED, call, read_summaries)
         return page
 
     def row_key(self, row: Any) -> RowKey:

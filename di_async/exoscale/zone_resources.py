@@ -101,7 +101,7 @@ class ZoneAdapter(ResourceAdapter[R]):
         """GET the list once; it has one page."""
         name = f"list_{self.kind}s"
         request = self._requests.request(name)
-        body = await self._requests.engine.json_once(request, Priority.SWEEP, call)
+        body = await self._requests.engine.json_once(request, Priority.SCHEDULED, call)
         page = read_page(body, str(ENDPOINTS[name].key))
         return evolve(page, rows=tuple(row for row in page.rows if not is_public(row)))
 

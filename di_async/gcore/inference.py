@@ -85,7 +85,7 @@ class InferenceAdapter(ResourceAdapter[R]):
 
         async def fetch(params: Mapping[str, Any]) -> Any:
             request = self.request("list", params=params)
-            return await self.engine.json_once(request, Priority.SWEEP, call)
+            return await self.engine.json_once(request, Priority.SCHEDULED, call)
 
         return in_region(await read_page(fetch, number, PAGE_SIZE, key=self.id_field), region)
 

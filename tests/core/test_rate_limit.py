@@ -99,7 +99,7 @@ def test_refund_after_the_window() -> None:
     assert budget.used(5000.0) == (0, 0)
 
 
-@pytest.mark.parametrize("polling", [Priority.SWEEP, Priority.CONFIRM])
+@pytest.mark.parametrize("polling", [Priority.SCHEDULED, Priority.CONFIRM])
 def test_polling_never_takes_the_reserve(polling: Priority) -> None:
     """List reads and confirming GETs do not use the last tenth; the caller's requests do."""
     budget = RequestBudget(per_minute=10, per_hour=1000, reserve=0.1)
@@ -145,7 +145,7 @@ def test_queue_is_served_by_priority_then_arrival(joins: list[Priority], leaving
 def test_ahead_counts_equal_and_higher_priorities() -> None:
     """A request waits behind those of equal or higher priority, and before lower ones."""
     budget = RequestBudget()
-    for priority in (Priority.MUTATION, Priority.READ, Priority.READ, Priority.SWEEP):
+    for priority in (Priority.MUTATION, Priority.READ, Priority.READ, Priority.SCHEDULED):
         budget.join(priority, object())
     assert [budget.ahead(p) for p in Priority] == [1, 3, 3, 4]
 
@@ -230,7 +230,7 @@ def test_minute_429_blocks_for_retry_after() -> None:
     budget = RequestBudget()
     budget.learn(100.0, RateLimitInfo(limited=True, retry_after=17.0, remaining=0, limit=5000))
     assert [budget.delay(100.0, p) for p in Priority] == [17.0] * 4
-    assert budget.delay(117.0, Priority.SWEEP) == 0.0
+    assert budget.delay(117.0, Priority.SCHEDULED) == 0.0
 
 
 def test_minute_429_does_not_change_the_hour() -> None:
@@ -254,12 +254,12 @@ def test_hourly_429s_in_a_row_double_the_pause() -> None:
     budget, now, blocks = RequestBudget(), 0.0, []
     for _ in range(6):
         budget.learn(now, RateLimitInfo(limited=True, remaining=0, reset_in=3600.0))
-        blocks.append(budget.delay(now, Priority.SWEEP))
+        blocks.append(budget.delay(now, Priority.SCHEDULED))
         now += blocks[-1]
     assert blocks == [30, 60, 120, 240, 300, 300]
     budget.learn(now, RateLimitInfo(limit=5000, remaining=4000))
     budget.learn(now, RateLimitInfo(limited=True, reset_in=3600.0))
-    assert budget.delay(now, Priority.SWEEP) == 30
+    assert budget.delay(now, Priority.SCHEDULED) == 30
 
 
 def test_concurrent_429s_count_once() -> None:
@@ -267,7 +267,7 @@ def test_concurrent_429s_count_once() -> None:
     budget = RequestBudget()
     for n in range(30):
         budget.learn(n / 100, RateLimitInfo(limited=True, reset_in=3600.0))
-    assert budget.delay(0.3, Priority.SWEEP) <= 30
+    assert budget.delay(0.3, Priority.SCHEDULED) <= 30
 
 
 # --- other clients of the token -----------------------------------------------------------------
@@ -369,7 +369,7 @@ def test_remaining_stays_positive() -> None:
 
 def test_polls_are_not_a_stream_of_writes() -> None:
     """Polls do not count as a stream of writes; writes and the caller's reads do."""
-    for priority, stream in ((Priority.SWEEP, False), (Priority.MUTATION, True)):
+    for priority, stream in ((Priority.SCHEDULED, False), (Priority.MUTATION, True)):
         budget = RequestBudget()
         for now in range(0, 1800, 10):
             budget.record(float(now), priority)
@@ -450,7 +450,7 @@ def test_slot_is_taken_only_if_free() -> None:
     """`take` succeeds only with a free slot and nothing of equal or higher priority waiting."""
     budget = RequestBudget(per_minute=2)
     assert budget.take(0.0, Priority.READ)
-    budget.join(Priority.SWEEP, "later")
+    budget.join(Priority.SCHEDULED, "later")
     assert budget.take(1.0, Priority.READ)
     assert not budget.take(2.0, Priority.READ)
     assert budget.used(2.0) == (2, 2)

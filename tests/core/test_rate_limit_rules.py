@@ -133,7 +133,7 @@ def test_others_are_expected_to_go_on(counts: list[tuple[float, int]], left: int
         (10, Priority.MUTATION, False),
         (11, Priority.MUTATION, True),
         (60, Priority.CONFIRM, False),
-        (60, Priority.SWEEP, False),
+        (60, Priority.SCHEDULED, False),
     ],
 )
 def test_stream_is_more_than_two_writes_a_minute(
@@ -232,7 +232,7 @@ def test_write_is_released_before_a_held_list_read() -> None:
     """A write is released even if a list read behind it must wait for the reserve."""
     budget = RequestBudget(per_minute=2, reserve=0.5)
     budget.record(0.0)
-    budget.join(Priority.SWEEP, "sweep")
+    budget.join(Priority.SCHEDULED, "sweep")
     budget.join(Priority.MUTATION, "mutation")
     ready, wait = budget.release(1.0)
     assert ready == ["mutation"]
@@ -244,7 +244,7 @@ def test_list_read_does_not_take_the_reserve() -> None:
     """A list read alone in the queue waits instead of using the reserve."""
     budget = RequestBudget(per_minute=2, reserve=0.5)
     budget.record(0.0)
-    budget.join(Priority.SWEEP, "sweep")
+    budget.join(Priority.SCHEDULED, "sweep")
     assert budget.release(1.0) == ([], 60.0)
     assert budget.release(60.5) == ([], 0.5)
     assert budget.release(61.0) == (["sweep"], None)

@@ -193,7 +193,7 @@ async def test_read_of_the_poller_is_decoded() -> None:
     """A poller's read is decoded and sent in a single attempt."""
     async with plain_client(FakeNetwork([answer(200, {"a": 1})])) as client:
         call, engine = CallRecord(), client._engine  # noqa: SLF001
-        payload = await engine.json_once(Request("GET", "/x"), Priority.SWEEP, call)
+        payload = await engine.json_once(Request("GET", "/x"), Priority.SCHEDULED, call)
     assert (payload, call.requests) == ({"a": 1}, 1)
 
 

@@ -140,7 +140,7 @@ async def test_attempt_of_the_poller_is_single_and_never_refused() -> None:
     calls, transport = session(answer(), answer(503), budget=budget)
     await calls.send(GET)
     with pytest.raises(ServerError):
-        await calls.send_once(GET, Priority.SWEEP, CallRecord())
+        await calls.send_once(GET, Priority.SCHEDULED, CallRecord())
     assert now() == pytest.approx(61, abs=0.1)
     assert len(transport.requests) == 2
 

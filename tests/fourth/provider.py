@@ -73,7 +73,7 @@ class NodeAdapter(ResourceAdapter[Node]):
         return CODEC.structure(body, model)
 
     async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
-        body = await self._engine.json_once(LIST.request(), Priority.SWEEP, call)
+        body = await self._engine.json_once(LIST.request(), Priority.SCHEDULED, call)
         return read_page(body, "nodes")
 
     def row_key(self, row: Any) -> tuple[str, int]:

@@ -271,7 +271,7 @@ class Poller:
         self, poller: ResourcePoller, group: asyncio.TaskGroup, now: float
     ) -> float:
         while self._in_flight < _MAX_IN_FLIGHT and len(poller):
-            hold = self._budget_delay(now, Priority.SWEEP)
+            hold = self._budget_delay(now, Priority.SCHEDULED)
             if hold > 0:
                 return hold
             read = poller.schedule.next_read(now, lambda: self._quota(now))
@@ -282,7 +282,7 @@ class Poller:
 
     def _send_sweep(self, sweep: AccountSweep, group: asyncio.TaskGroup, now: float) -> float:
         while self._in_flight < _MAX_IN_FLIGHT:
-            hold = self._budget_delay(now, Priority.SWEEP)
+            hold = self._budget_delay(now, Priority.SCHEDULED)
             if hold > 0:
                 return hold
             read = sweep.next_read(now)

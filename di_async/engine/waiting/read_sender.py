@@ -84,7 +84,7 @@ class ReadSender:
                 read.sweep.abort(defect(error))
 
     async def _get(self, poller: ResourcePoller, read: ReadOne[ChangeTracker[Any]]) -> None:
-        call, priority = CallRecord(), Priority.CONFIRM if read.confirms else Priority.SWEEP
+        call, priority = CallRecord(), Priority.CONFIRM if read.confirms else Priority.SCHEDULED
         answer = await self._answer(poller.adapter.get(read.entry.ref, priority, call))
         self.gets += call.requests
         poller.get_done(read, answer, call)
