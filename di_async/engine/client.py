@@ -18,7 +18,7 @@ from attrs import define, evolve, field, frozen
 
 from di_async.core.codec import loads
 from di_async.core.errors import ClientClosedError, DecodeError, InvalidInputError
-from di_async.core.http import Priority, Request, Response, json_bytes, query
+from di_async.core.http import Priority, Request, Response, checked_id, json_bytes, query
 from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.retry import RetryPolicy
@@ -288,15 +288,20 @@ class Engine:
             )
         if token.action == Action.PREDICATE:
             raise InvalidInputError("A wait for a predicate cannot be resumed; start a new one.")
+        checked_id(token.resource.id)
         for operation in token.operations:
+            checked_id(operation.id)
             if operation.kind not in adapter.capabilities.operations:
                 raise InvalidInputError(
-                    f"a wait for a {adapter.noun} has no operation of kind {operation.kind!r}"
+                    f"a wait for a {adapter.noun} has no operation of kind {operation.kind[:40]!r}"
                 )
+        expectation = unpack_expectation(token, accepted_at=clock.now())
+        if expectation.sent is not None and not adapter.reads_sent(expectation.sent):
+            raise InvalidInputError("this resume token is damaged; copy it again")
         tracker = ChangeTracker(
             adapter,
             token.resource.id,
-            unpack_expectation(token, accepted_at=clock.now()),
+            expectation,
             clock,
             started_at=min(clock.loop_at(token.started_at), clock.now()),
             operations=token.operations,

@@ -93,7 +93,9 @@ class ResourceApi(Generic[R]):
         Raises:
             InvalidInputError: (a `ValueError`) damaged, of an unknown version, or of another API.
         """
-        return self._engine.resume(self._adapter, token)
+        change = self._engine.resume(self._adapter, token)
+        self._check_id(change.id)
+        return change
 
     def _predicate_wait(self, id: str, predicate: Callable[[R], object]) -> Change[Any]:
         self._check_id(id)

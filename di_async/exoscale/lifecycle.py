@@ -62,11 +62,22 @@ _OPERATION_PHASES = {
 }
 
 
+def read_sent(text: str) -> dict[str, Any] | None:
+    """Return the fields that a write sent, as stored in an expectation; None if damaged."""
+    try:
+        sent = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    readable = isinstance(sent, dict) and sent.keys() <= _shown(Deployment()).keys()
+    return sent if readable else None
+
+
 def observe(deployment: Deployment, expectation: Expectation) -> Observation:
     """Return what a read of a deployment shows."""
     phase = _PHASES.get(deployment.state, Phase.WORKING)
     lacking = _not_ready_reason(deployment) if phase is Phase.READY else None
-    other = differs(deployment, orjson.loads(expectation.sent)) if expectation.sent else None
+    sent = read_sent(expectation.sent) if expectation.sent else None
+    other = differs(deployment, sent) if sent else None
     return Observation(
         status=deployment.state,
         phase=phase,

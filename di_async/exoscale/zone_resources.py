@@ -50,6 +50,7 @@ from di_async.exoscale.lifecycle import (
     observe_operation,
     operation_phase,
     operation_reason,
+    read_sent,
     row_key,
 )
 from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, Model, Operation
@@ -122,6 +123,10 @@ class ZoneAdapter(ResourceAdapter[R]):
         if isinstance(resource, AIAPIKey):
             return Observation(status=resource.state, phase=Phase.READY)
         return observe(resource, expectation)
+
+    def reads_sent(self, sent: str) -> bool:
+        """Return whether this is what `lifecycle` stores of a write."""
+        return read_sent(sent) is not None
 
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return zone and GPU family."""

@@ -20,7 +20,14 @@ from attrs import field, frozen
 from di_async.core.stored_keys import from_keys, to_keys
 from di_async.gcore.models import Inference
 
-__all__ = ["DesiredState", "desired_state", "digest_secrets", "matches", "read_desired_state"]
+__all__ = [
+    "DesiredState",
+    "desired_state",
+    "digest_secrets",
+    "matches",
+    "read_desired_state",
+    "stored_state",
+]
 
 Json = dict[str, Any]
 # Values under these names are compared as a whole, and never stored.
@@ -52,11 +59,17 @@ class DesiredState:
 @lru_cache(maxsize=1024)
 def read_desired_state(text: str | None) -> DesiredState:
     """Return the state that `encode` wrote; an empty one if the text is missing or damaged."""
+    return (stored_state(text) if text else None) or DesiredState()
+
+
+def stored_state(text: str) -> DesiredState | None:
+    """Return the state that `encode` wrote; None if the text is damaged."""
     try:
-        values = from_keys(orjson.loads(text), _STORED) if text else {}
-        return DesiredState(**values)
+        state = DesiredState(**from_keys(orjson.loads(text), _STORED))
     except (orjson.JSONDecodeError, TypeError, KeyError):
-        return DesiredState()
+        return None
+    usable = state.kind in ("update", "start", "stop") and isinstance(state.fields, dict)
+    return state if usable and isinstance(state.was_stopped, bool) else None
 
 
 def desired_state(sent: Mapping[str, Any], before: Inference) -> DesiredState:
@@ -71,7 +84,10 @@ def desired_state(sent: Mapping[str, Any], before: Inference) -> DesiredState:
 
 def matches(fields: Mapping[str, Any], found: Inference) -> bool | None:
     """Return whether all of these digested fields are shown; None if nothing can be compared."""
-    return _all([_shows(found, name, value) for name, value in fields.items()])
+    try:
+        return _all([_shows(found, name, value) for name, value in fields.items()])
+    except TypeError:  # fields of a damaged resume token
+        return None
 
 
 def _shows(found: Inference, name: str, sent: Any) -> bool | None:

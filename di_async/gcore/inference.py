@@ -32,7 +32,12 @@ from di_async.engine.lost_writes import (
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 from di_async.gcore.api import TASK, check_page_size, in_region, read_page
-from di_async.gcore.desired_state import DesiredState, digest_secrets, matches
+from di_async.gcore.desired_state import (
+    DesiredState,
+    digest_secrets,
+    matches,
+    stored_state,
+)
 from di_async.gcore.lifecycle import (
     desired_is_proof,
     duration_key,
@@ -103,6 +108,10 @@ class InferenceAdapter(ResourceAdapter[R]):
         if isinstance(resource, Task):
             return observe_task(resource)
         return observe(resource, expectation)
+
+    def reads_sent(self, sent: str) -> bool:
+        """Return whether this is the desired state of a write."""
+        return stored_state(sent) is not None
 
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return regions and flavor."""

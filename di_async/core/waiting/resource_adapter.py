@@ -106,6 +106,10 @@ class ResourceAdapter(Protocol[R]):
         """Return what a read of a resource, or of an operation, shows."""
         ...
 
+    def reads_sent(self, sent: str) -> bool:
+        """Return whether `observe` can read this `Expectation.sent`, which comes from outside."""
+        return True
+
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return region and accelerator, which decide how long changes take."""
         return "", ""

@@ -6,8 +6,9 @@ a client can compare it with its own; a client never contacts a URL from a token
 
 import base64
 import binascii
-import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from di_async.core.waiting.observation import Action, Expectation, Phase, Resour
 __all__ = ["ResourceRef", "ResumeToken", "pack_expectation", "unpack_expectation"]
 
 _VERSION = 1
+Types = Mapping[str, tuple[type, ...]]
 
 # Stored key -> attribute. Attributes may be renamed; tokens of version 1 keep these keys.
 _REF_KEYS = {"kind": "kind", "id": "id"}
@@ -42,6 +44,39 @@ _VERSION_KEYS = {
     "pending_version": "pending_spec_version",
     "pending_id": "pending_spec_id",
 }
+# The types of stored values. Anything else would fail later, among the waits of others.
+_TEXT, _WHOLE = (str, NoneType), (int, NoneType)
+_TOKEN_TYPES: Types = {
+    "provider": (str,),
+    "base_url": (str,),
+    "scope": _TEXT,
+    "action": (str,),
+    "baseline": (dict,),
+    "endless": (bool,),
+}
+_VERSION_TYPES: Types = {
+    "updated_at": _TEXT,
+    "version": _WHOLE,
+    "spec_id": _TEXT,
+    "pending_version": _WHOLE,
+    "pending_id": _TEXT,
+}
+_EXPECTATION_TYPES: Types = {
+    "before": (dict,),
+    "before_phase": _TEXT,
+    "baseline": _TEXT,
+    "target_version": _WHOLE,
+    "target_id": _TEXT,
+    "sent": _TEXT,
+    "unlike": (bool, NoneType),
+}
+# A token has some hundred characters; decoding a huge one would take long.
+_MAX_LENGTH = 1_000_000
+_MAX_OPERATIONS = 1000
+_LAST_TIME = 253_402_300_799  # the end of the year 9999
+# White space of logs and mails that break lines, and what surrounds a quoted text.
+_PUNCTUATION = str.maketrans("", "", " \t\r\n\v\f\u00a0\u200b\ufeff\"'`=")
+
 # Without the action, which the token holds, and `accepted_at`, which is this process's loop time.
 _EXPECTATION_KEYS = {
     "before": "before",
@@ -98,24 +133,35 @@ class ResumeToken:
             InvalidInputError: (a `ValueError`) not a token, damaged, or of an unknown version.
         """
         try:
-            padded = text.strip() + "=" * (-len(text.strip()) % 4)
-            stored = orjson.loads(base64.urlsafe_b64decode(padded))
+            if len(text) > _MAX_LENGTH:
+                raise ValueError
+            bare = text.translate(_PUNCTUATION)
+            stored = orjson.loads(base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4)))
             version = stored.pop("v")
         except (binascii.Error, ValueError, AttributeError, KeyError, TypeError) as error:
             raise InvalidInputError("this is not a di_async resume token") from error
-        if version != _VERSION:
+        if version != _VERSION or isinstance(version, bool):
             raise InvalidInputError(
-                f"resume token of version {version!r}: this di_async reads {_VERSION}"
+                f"resume token of version {repr(version)[:20]}: this di_async reads {_VERSION}"
             )
         try:
+            _check_types(stored, _TOKEN_TYPES)
             stored["stage"] = _ref(stored["stage"])
-            stored["steps"] = tuple(map(_ref, stored.get("steps", ())))
+            stored["steps"] = tuple(map(_ref, stored.get("steps", ())[:_MAX_OPERATIONS]))
             token = cls(**from_keys(stored, _TOKEN_KEYS))
         except (TypeError, KeyError) as error:
-            raise InvalidInputError("this resume token is damaged") from error
+            raise InvalidInputError("this resume token is damaged; copy it again") from error
         if not (_is_time(token.started_at) and _is_time(token.deadline_at or 0.0)):
-            raise InvalidInputError("this resume token is damaged: its times are not numbers")
+            raise InvalidInputError("this resume token is damaged: its times are not times")
         return token
+
+
+def _check_types(stored: Mapping[str, Any], types: Types) -> None:
+    """Raise TypeError if a stored value has another type than its key has."""
+    for key, allowed in types.items():
+        # The type itself, because True is an int.
+        if key in stored and type(stored[key]) not in allowed:
+            raise TypeError(key)
 
 
 def _time(value: Any) -> datetime | None:
@@ -128,11 +174,14 @@ def _time(value: Any) -> datetime | None:
 
 
 def _ref(stored: Any) -> ResourceRef:
-    return ResourceRef(**from_keys(stored, _REF_KEYS))
+    ref = ResourceRef(**from_keys(stored, _REF_KEYS))
+    if not (isinstance(ref.kind, str) and isinstance(ref.id, str)):
+        raise TypeError
+    return ref
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return type(value) in (int, float) and 0 <= value <= _LAST_TIME
 
 
 def pack_expectation(expectation: Expectation) -> dict[str, Any]:
@@ -150,7 +199,9 @@ def unpack_expectation(token: ResumeToken, accepted_at: float) -> Expectation:
     """Return the expectation in a token; `accepted_at` is this process's loop time."""
     try:
         stored = dict(token.baseline)
+        _check_types(stored, _EXPECTATION_TYPES)
         before = dict(stored.get("before", {}))
+        _check_types(before, _VERSION_TYPES)
         before["updated_at"] = _time(before.get("updated_at"))
         phase = stored.get("before_phase")
         stored["before"] = ResourceVersion(**from_keys(before, _VERSION_KEYS))
@@ -162,4 +213,4 @@ def unpack_expectation(token: ResumeToken, accepted_at: float) -> Expectation:
             **from_keys(stored, _EXPECTATION_KEYS),
         )
     except (TypeError, ValueError, KeyError) as error:
-        raise InvalidInputError("this resume token is damaged") from error
+        raise InvalidInputError("this resume token is damaged; copy it again") from error

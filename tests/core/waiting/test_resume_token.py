@@ -161,3 +161,61 @@ def test_token_holds_no_loop_time() -> None:
     expectation = Expectation(action=Action.UPDATE, accepted_at=123.0, sent="digest")
     assert "accepted_at" not in pack_expectation(expectation)
     assert pack_expectation(expectation)["sent"] == "digest"
+
+
+@pytest.mark.parametrize("width", [1, 60, 64, 72, 76, 80, 100, 200])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", " ", "\u00a0", "\n> "[:1] + "\t"])
+def test_broken_lines_do_no_harm(width: int, line_end: str) -> None:
+    """A token that a log or a mail broke into lines, or put in quotes, is read."""
+    text = token().encode()
+    broken = line_end.join(text[at : at + width] for at in range(0, len(text), width))
+    for copied in (broken, f'"{broken}"', f"'{broken}'", f"\ufeff{broken}==\n"):
+        assert ResumeToken.decode(copied) == ResumeToken.decode(text)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+paths = st.sampled_from(
+    [
+        ("provider",), ("base_url",), ("scope",), ("action",), ("endless",), ("steps",), ("v",),
+        ("stage",), ("stage", "id"), ("stage", "kind"), ("started_at",), ("deadline_at",),
+        ("baseline",), ("baseline", "before"), ("baseline", "before", "version"),
+        ("baseline", "before", "updated_at"), ("baseline", "target_version"),
+        ("baseline", "sent"), ("baseline", "unlike"), ("baseline", "baseline"),
+    ]
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(path=paths, value=json_values)
+def test_any_value_in_any_place_is_read_or_rejected(path: tuple[str, ...], value: Any) -> None:
+    """A token with any JSON value in any place has the declared types, or is an input error."""
+    expectation = Expectation(
+        action=Action.UPDATE, accepted_at=0.0, before=ResourceVersion(spec_version=3)
+    )
+    text = token(expectation).encode()
+    stored = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    place = stored
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    try:
+        back = ResumeToken.decode(encoded(stored))
+        found = unpack_expectation(back, accepted_at=0.0)
+    except InvalidInputError:
+        return
+    assert 0 <= back.started_at <= 253_402_300_799
+    assert isinstance(back.resource.id, str)
+    for version in (found.before.spec_version, found.target_spec_version):
+        assert version is None or type(version) is int
+    assert found.sent is None or isinstance(found.sent, str)
+
+
+@pytest.mark.parametrize("text", ["A" * 5_000_000, "W" * 999_999, b"bytes", 7, None])
+def test_huge_or_foreign_input_is_rejected_at_once(text: Any) -> None:
+    """What is too long for a token, or not text, is an input error."""
+    with pytest.raises(InvalidInputError, match="resume token"):
+        ResumeToken.decode(text)
