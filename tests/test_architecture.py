@@ -309,3 +309,14 @@ def test_every_module_has_a_docstring(path: Path) -> None:
 def test_warnings_module_is_not_used(path: Path) -> None:
     """No module uses `warnings`: users who turn warnings into errors must not lose a wait."""
     assert "warnings" not in {dotted.split(".")[0] for dotted in imports(path)}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if package_of(p) not in {"cli", "emulator"}], ids=name
+)
+def test_records_are_logged_through_one_class(path: Path) -> None:
+    """Only `engine.log` takes a logger: records are one line, and broken handlers do no harm."""
+    takes = any(
+        isinstance(n, ast.Attribute) and n.attr == "getLogger" for n in ast.walk(tree(path))
+    )
+    assert not takes or path.as_posix().endswith("engine/log.py")

@@ -19,12 +19,15 @@
         |-- DeploymentFailedError          |-- SupersededError
         |-- ResourceVanishedError          `-- WaitRefusedError
 
-Rules of this module: messages never contain a secret; retries depend only on `transient` and
-`never_processed`; every error survives a pickle round trip.
+Rules of this module: messages never contain a secret; `str(error)` is one line without control
+characters, whatever a server sent, while `.message` is exact; retries depend only on `transient`
+and `never_processed`; every error survives a pickle round trip.
 """
 
 import copy
 from typing import Any
+
+from di_async.core.printable import printable
 
 __all__ = [
     "APIError",
@@ -72,6 +75,12 @@ class DIError(Exception):
         self.message = message
         for name, value in details.items():
             setattr(self, name, value)
+
+    def __str__(self) -> str:
+        return printable(self._text())
+
+    def _text(self) -> str:
+        return super().__str__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         cause = self.__cause__ if isinstance(self.__cause__, DIError) else None
@@ -153,7 +162,7 @@ class APIError(DIError):
     retry_after: float | None = None
     """Seconds until a retry makes sense, if known."""
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         text = f"{self.method} {self.path}: {self.status} {self.code or ''}".rstrip()
         text = f"{text}: {self.message}" if self.message else text
         return f"{text} (request id {self.request_id})" if self.request_id else text
@@ -249,7 +258,7 @@ class WaitError(DIError):
     advice: str = ""
     """The state of the resource, and what to do."""
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return f"{self.message} {self.advice}".rstrip()
 
 

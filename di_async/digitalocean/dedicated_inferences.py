@@ -5,7 +5,6 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 
 import asyncio
 import builtins
-import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -58,6 +57,7 @@ from di_async.digitalocean.spec import (
 )
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
+from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
     AcceptedWrite,
     create_by_name,
@@ -73,7 +73,7 @@ from di_async.engine.waiting.change import Change
 
 __all__ = ["DedicatedInferences"]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 AccessTokens = Mapping[str, str | Secret] | None
 

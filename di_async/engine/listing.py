@@ -6,7 +6,6 @@ if the total changed, all pages are read once more for rows that were missed; if
 generator that would have to be closed.
 """
 
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
@@ -14,10 +13,11 @@ from typing import Any, Generic, TypeVar
 from di_async.core.errors import DecodeError
 from di_async.core.pagination import Page, PageWalk, row_id
 from di_async.engine.concurrency import for_each, in_chunks
+from di_async.engine.log import Log
 
 __all__ = ["Listing"]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 IN_FLIGHT = 32
 _PASSES = 2

@@ -5,7 +5,6 @@ sent again, and only where sending again cannot do harm.
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
+from di_async.engine.log import Log
 from di_async.engine.waiting.change import Change
 
 __all__ = [
@@ -53,7 +53,7 @@ __all__ = [
     "unknown_write",
 ]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 AMBIGUOUS_ERRORS = (TransportError, ServerError, DecodeError)
 """After these the request may have been processed."""

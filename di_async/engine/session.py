@@ -1,7 +1,6 @@
 """One call: wait for the budget, send, read the answer, perhaps send again."""
 
 import asyncio
-import logging
 import random
 
 from di_async.core.errors import (
@@ -20,10 +19,11 @@ from di_async.core.retry import RetryPolicy, decide_retry
 from di_async.core.server_clock import CallWindow, Moment, ServerClock
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.clock import Clock
+from di_async.engine.log import Log
 
 __all__ = ["BudgetQueue", "Session"]
 
-logger = logging.getLogger("di_async.transport")
+logger = Log("di_async.transport")
 
 # A `Date` has whole seconds, and an answer takes a while. Signatures are valid for much longer.
 _CLOCK_TOLERANCE_S = 30.0

@@ -6,7 +6,6 @@ middleware sees each of these sends, so that they are counted and paced.
 
 import asyncio
 import ipaddress
-import logging
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.request import getproxies, proxy_bypass
@@ -24,10 +23,11 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Request, Response
 from di_async.core.validation import checked_seconds
+from di_async.engine.log import Log
 
 __all__ = ["AiohttpTransport", "TransportOptions", "checked_base_url"]
 
-logger = logging.getLogger("di_async.transport")
+logger = Log("di_async.transport")
 
 MAX_BODY = 64 * 1024 * 1024
 # Polls are up to 60 s apart and must not cost a TLS handshake each.

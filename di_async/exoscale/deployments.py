@@ -4,7 +4,6 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
 import builtins
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.listing import Listing
+from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
     recover_write,
     retry_while_busy,
@@ -31,7 +31,7 @@ from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneReso
 
 __all__ = ["CAPABILITIES", "Deployments", "is_public"]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 MakeRequest = Callable[[Deployment], tuple[Request, Mapping[str, Any]]]
 """Returns the request for the live deployment, and the fields that must show it."""

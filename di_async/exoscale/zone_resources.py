@@ -6,7 +6,6 @@ uncertain match is never adopted, because the caller may delete the resource of 
 """
 
 import builtins
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -30,6 +29,7 @@ from di_async.core.waiting.observation import Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
+from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
     AcceptedWrite,
     delete,
@@ -57,7 +57,7 @@ from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, Model, Operati
 
 __all__ = ["CAPABILITIES", "ZoneAdapter", "ZoneResources"]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 R = TypeVar("R", bound=Deployment | Model | AIAPIKey)
 

@@ -10,6 +10,7 @@ import orjson
 from attrs import frozen
 
 from di_async.core.inventory import InventoryRow
+from di_async.core.printable import printable
 from di_async.fleet.html import page
 
 __all__ = ["Inventory", "InventoryDiff", "InventoryRow", "ScanError"]
@@ -56,7 +57,7 @@ class InventoryDiff:
         lines = [f"+ {_describe(row)}" for row in self.added]
         lines += [f"- {_describe(row)}" for row in self.removed]
         lines += [f"~ {_describe(before)} -> {_describe(after)}" for before, after in self.changed]
-        return "\n".join(lines) or "no difference"
+        return "\n".join(map(printable, lines)) or "no difference"
 
 
 @frozen
@@ -161,7 +162,7 @@ class Inventory:
         }  # fmt: skip
 
     def __str__(self) -> str:
-        return "\n".join(f"{title}: {text}" for title, text in self.summary())
+        return "\n".join(printable(f"{title}: {text}") for title, text in self.summary())
 
     def summary(self) -> Iterator[tuple[str, str]]:
         """Return the summary for people, as titles and texts."""

@@ -5,7 +5,6 @@ other results; only misuse, such as a client that was not entered, is raised.
 """
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -17,12 +16,13 @@ from di_async.core.errors import DIError, NotFoundError, RateLimitError
 from di_async.core.inventory import InventoryRow, Prices
 from di_async.engine.clock import Clock
 from di_async.engine.concurrency import for_each
+from di_async.engine.log import Log
 from di_async.fleet.inventory import Inventory, ScanError
 from di_async.fleet.protocols import ScanClient, Scanner
 
 __all__ = ["OnProgress", "ScanProgress", "scan"]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 T = TypeVar("T")
 _Found = dict[str | None, Sequence[InventoryRow]]

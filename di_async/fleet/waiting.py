@@ -13,6 +13,7 @@ import anyio
 from attrs import define, field, frozen
 
 from di_async.core.errors import InvalidInputError, WaitTimeoutError
+from di_async.core.printable import printable
 from di_async.core.validation import checked_timeout
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 
@@ -62,7 +63,8 @@ class WaitReport(Generic[R]):
         lines += [f"  failed: {_name(f.change)}: {f.error}" for f in self.failed[:_LISTED]]
         lines += [f"  pending: {_name(change)}" for change in self.pending[:_LISTED]]
         left_out = max(len(self.failed) - _LISTED, 0) + max(len(self.pending) - _LISTED, 0)
-        return "\n".join([*lines, *([f"  ... and {left_out} more"] if left_out else [])])
+        lines += [f"  ... and {left_out} more"] if left_out else []
+        return "\n".join(map(printable, lines))
 
 
 async def wait_all(

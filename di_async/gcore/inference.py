@@ -4,7 +4,6 @@ Sending an update, start, stop or delete twice does no more than sending it once
 answer the resource is read, and the request is sent again if nothing shows that it was accepted.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -22,6 +21,7 @@ from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
+from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
     AcceptedWrite,
     delete,
@@ -52,7 +52,7 @@ from di_async.gcore.models import CODEC, Inference, Task
 
 __all__ = ["InferenceAdapter", "InferenceApi", "PlannedWrite", "candidate"]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 R = TypeVar("R", bound=Inference)
 

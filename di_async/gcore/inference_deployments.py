@@ -1,7 +1,6 @@
 """`client.inference_deployments`: API v3, keyed by name within a project. Writes return tasks."""
 
 import builtins
-import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from di_async.core.waiting.resource_adapter import Capabilities
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
+from di_async.engine.log import Log
 from di_async.engine.lost_writes import AcceptedWrite, create_by_name
 from di_async.engine.pricing import enforce_max_hourly
 from di_async.engine.waiting.change import Change
@@ -29,7 +29,7 @@ from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
 
 __all__ = ["InferenceDeployments"]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 
 class DeploymentAdapter(InferenceAdapter[InferenceDeployment]):

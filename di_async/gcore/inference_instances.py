@@ -1,6 +1,5 @@
 """`client.inference_instances`: API v2, keyed by id. Writes return the instance itself."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import Capabilities
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
+from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
     AcceptedWrite,
     note_on_cancel,
@@ -32,7 +32,7 @@ from di_async.gcore.spec import (
 
 __all__ = ["InferenceInstances"]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 
 class InstanceAdapter(InferenceAdapter[InferenceInstance]):

@@ -6,7 +6,6 @@ reader gets the latest state and the memory stays bounded.
 """
 
 import asyncio
-import logging
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -36,13 +35,14 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.engine.clock import Clock
 from di_async.engine.concurrency import in_chunks
+from di_async.engine.log import Log
 
 if TYPE_CHECKING:
     from di_async.engine.waiting.poller import Poller
 
 __all__ = ["AccountSweep", "AccountWatch", "SweepRead"]
 
-logger = logging.getLogger("di_async.poller")
+logger = Log("di_async.poller")
 
 _MAX_IN_FLIGHT = 8
 # One sweep takes at most this share of what polling may spend in an hour.

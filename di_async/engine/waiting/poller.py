@@ -8,7 +8,6 @@ was entered, so that the polls do not end up in one caller's trace span.
 
 import asyncio
 import contextvars
-import logging
 import math
 import random
 from functools import partial
@@ -25,6 +24,7 @@ from di_async.core.waiting.poll_schedule import ReadPage
 from di_async.core.waiting.resource_adapter import ResourceAdapter
 from di_async.engine.clock import Clock
 from di_async.engine.concurrency import first_error
+from di_async.engine.log import Log
 from di_async.engine.waiting.account_watch import AccountSweep, SweepRead
 from di_async.engine.waiting.read_sender import PollerRead, ReadSender
 from di_async.engine.waiting.resource_poller import ResourcePoller
@@ -33,7 +33,7 @@ from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
 __all__ = ["Poller"]
 
-logger = logging.getLogger("di_async.poller")
+logger = Log("di_async.poller")
 
 # A read that is in flight at the deadline may still settle the wait for this long.
 _IN_FLIGHT_GRACE_S = 5.0
@@ -221,7 +221,7 @@ class Poller:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):  # a defect of ours must not leave waits open for ever
             cause = first_error(error) if isinstance(error, ExceptionGroup) else error
-            logger.error("the poller stopped, and every wait ends", exc_info=cause)
+            logger.defect("the poller stopped, and every wait ends", cause)
             self._abort(defect(cause))
         elif (self._watching or self._sweeps) and not self._closed:
             self._start()

@@ -3,7 +3,6 @@
 A defect while an answer is delivered ends the waits of that answer alone; other reads go on.
 """
 
-import logging
 import math
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,13 +17,14 @@ from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
 from di_async.engine.concurrency import in_chunks
+from di_async.engine.log import Log
 from di_async.engine.waiting.account_watch import SweepRead
 from di_async.engine.waiting.resource_poller import ResourcePoller
 from di_async.engine.waiting.tracker import ChangeTracker
 
 __all__ = ["PollerRead", "ReadSender"]
 
-logger = logging.getLogger("di_async.poller")
+logger = Log("di_async.poller")
 
 # After this many failures in a row, no requests are sent for a while.
 _FAILURES = 3
@@ -67,7 +67,7 @@ class ReadSender:
         except ClientClosedError:
             raise
         except Exception as error:
-            logger.exception("a defect: an answer could not be delivered")
+            logger.defect("a defect: an answer could not be delivered", error)
             self._contain(poller, read, error)
 
     def _contain(self, poller: ResourcePoller, read: PollerRead, error: Exception) -> None:

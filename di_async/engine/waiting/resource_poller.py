@@ -10,7 +10,6 @@ operation is read when its resource looks settled, and every few minutes as well
 """
 
 import heapq
-import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -36,12 +35,13 @@ from di_async.core.waiting.poll_schedule import PollEntry, PollSchedule, ReadOne
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
+from di_async.engine.log import Log
 from di_async.engine.waiting.duration_recorder import DurationRecorder, Entry
 from di_async.engine.waiting.tracker import ChangeTracker
 
 __all__ = ["ResourcePoller"]
 
-logger = logging.getLogger("di_async.poller")
+logger = Log("di_async.poller")
 
 # A wait that begins this soon after its create reads first after one interval: nothing is done yet.
 _JUST_CREATED_S = 1.0

@@ -5,7 +5,6 @@ only waiters that stream events.
 """
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -40,10 +39,11 @@ from di_async.core.waiting.observation import (
 from di_async.core.waiting.resource_adapter import ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
+from di_async.engine.log import Log
 
 __all__ = ["ChangeTracker", "PendingOperation", "Waiter"]
 
-logger = logging.getLogger("di_async.poller")
+logger = Log("di_async.poller")
 
 # Bound the memory of a wait on a resource that flaps for days: of more steps, the oldest go.
 _MAX_HISTORY, _FORGOTTEN_AT_ONCE = 1000, 100
