@@ -113,7 +113,7 @@ class Poller:
         self._overdue_for_page.pop(waiter, None)
         if not tracker.waiters:
             self._resource_poller(tracker.adapter).unwatch(tracker)
-            if not self._watching:
+            if not (self._watching or self._sweeps):
                 self._wake.set()
 
     def sweep(self, adapter: ResourceAdapter[Any], region: str | None) -> AccountSweep:
@@ -127,8 +127,10 @@ class Poller:
         self._start()
 
     def unsubscribe(self, sweep: AccountSweep) -> None:
-        """Stop reading a sweep's pages."""
+        """Stop reading a sweep's pages; the task ends at once if it was the last reason to poll."""
         self._sweeps.remove(sweep)
+        if not (self._watching or self._sweeps):
+            self._wake.set()
 
     def stats(self) -> Stats:
         """Return the state of the polling, without the session's counters."""

@@ -1,0 +1,1 @@
+"""CancelledError at every await of every public coroutine."""

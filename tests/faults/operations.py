@@ -1,0 +1,300 @@
+"""Every public operation of the three providers, grouped by what a fault may do to it.
+
+The groups are the columns of the table of expected outcomes:
+
+read      one GET
+list      one or more list pages
+create    a create under a unique name, or one that names no resource twice
+unnamed   a create where names are not unique, so that nothing is adopted
+token     a write whose answer holds what is shown only once
+update    a write that sets values
+delete    a delete
+revoke    a delete without a wait
+wait      a wait for a resource to become ready or to change
+gone      a wait for a resource to be gone
+scan      an inventory, which reports errors and raises none
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import frozen
+
+from di_async import scan
+from tests.clouds.support import CLOUDS, Cloud
+from tests.faults.scene import PLACED, Scene
+
+__all__ = ["GROUPS", "OPERATIONS", "Operation"]
+
+GROUPS = (
+    "read",
+    "list",
+    "create",
+    "unnamed",
+    "token",
+    "update",
+    "delete",
+    "revoke",
+    "wait",
+    "gone",
+    "scan",
+)
+NEW = "web-new"
+_DO, _V2, _V3, _EXO = CLOUDS
+
+Run = Callable[[Scene], Awaitable[Any]]
+Check = Callable[[Scene, Any], bool]
+
+
+@frozen
+class Operation:
+    """One call, the group of its outcomes, and what is right."""
+
+    name: str
+    cloud: Cloud
+    group: str
+    run: Run
+    check: Check
+    prepare: Run | None = None
+    """What must be done before the fault begins."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the fault strikes its write and not its reads."""
+        return self.group in {"create", "unnamed", "token", "update", "delete", "revoke"}
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is a wait."""
+        return self.group in {"wait", "gone"}
+
+    def __str__(self) -> str:
+        return f"{self.cloud.name}:{self.name}"
+
+
+def _named(name: str) -> Check:
+    return lambda _, found: (found.name or name) == name
+
+
+def _id(found: Any) -> str:
+    """Return an id; a Gcore v3 deployment's is its name."""
+    return str(found.id if hasattr(found, "id") else found.name)
+
+
+def _placed(scene: Scene, found: Any) -> bool:
+    return _id(found) == scene.placed
+
+
+def _lists_placed(scene: Scene, rows: Any) -> bool:
+    return scene.placed in map(_id, rows)
+
+
+def _scanned(scene: Scene, inventory: Any) -> bool:
+    """Return whether a scan has the resource, or reports the error that hid it."""
+    return scene.placed in map(_id, inventory.rows) or bool(inventory.errors)
+
+
+def _filled(_: Scene, found: Any) -> bool:
+    return bool(found)
+
+
+def _nothing(_: Scene, found: Any) -> bool:
+    return found is None
+
+
+def _changes(scene: Scene, change: Any) -> bool:
+    truth = scene.world.truth(change.id)
+    return truth.exists or change.action == "delete"
+
+
+async def _collect(listing: Any) -> list[Any]:
+    return [row async for row in listing]
+
+
+async def _first_event(stream: Any) -> Any:
+    async with asyncio.timeout(300):
+        return await anext(stream)
+
+
+async def _events(change: Any) -> list[Any]:
+    return [event async for event in change.events(timeout=300)]
+
+
+def _everywhere() -> list[Operation]:
+    return [operation for cloud in CLOUDS for operation in _common(cloud)]
+
+
+def _common(cloud: Cloud) -> list[Operation]:
+    create = "unnamed" if cloud in (_V2, _EXO) else "create"
+
+    async def grown(scene: Scene) -> None:
+        scene.extra["change"] = await cloud.grow(scene.client, scene.placed)
+
+    async def deleted(scene: Scene) -> None:
+        scene.extra["change"] = await cloud.delete(scene.client, scene.placed)
+
+    async def made(scene: Scene) -> None:
+        scene.extra["change"] = await cloud.create(scene.client, NEW)
+
+    def right_size(_: Scene, found: Any) -> bool:
+        return cloud.size(found) == 2
+
+    def wait(scene: Scene) -> Any:
+        return scene.extra["change"].wait(timeout=300)
+
+    return [
+        Operation("get", cloud, "read", lambda s: s.api.get(s.placed), _placed),
+        Operation("list", cloud, "list", lambda s: _collect(s.api.list()), _lists_placed),
+        Operation("collect", cloud, "list", lambda s: s.api.list().collect(), _lists_placed),
+        Operation("create", cloud, create, lambda s: cloud.create(s.client, NEW), _changes),
+        Operation("update", cloud, "update", lambda s: cloud.grow(s.client, s.placed), _changes),
+        Operation("delete", cloud, "delete", lambda s: cloud.delete(s.client, s.placed), _changes),
+        Operation("wait for a create", cloud, "wait", wait, _named(NEW), made),
+        Operation("wait for an update", cloud, "wait", wait, right_size, grown),
+        Operation("wait for a delete", cloud, "gone", wait, _nothing, deleted),
+        Operation("events", cloud, "wait", lambda s: _events(s.extra["change"]), _filled, grown),
+        Operation(
+            "wait_until_active",
+            cloud,
+            "wait",
+            lambda s: s.api.wait_until_active(s.placed, timeout=300),
+            _placed,
+        ),
+        Operation(
+            "wait_until",
+            cloud,
+            "wait",
+            lambda s: s.api.wait_until(s.placed, lambda _: True, timeout=300),
+            _placed,
+        ),
+        Operation(
+            "wait_until_deleted",
+            cloud,
+            "gone",
+            lambda s: s.api.wait_until_deleted(s.placed, timeout=300),
+            _nothing,
+            deleted,
+        ),
+        Operation(
+            "resume and wait",
+            cloud,
+            "wait",
+            lambda s: s.api.resume(s.extra["change"].resume_token).wait(timeout=300),
+            right_size,
+            grown,
+        ),
+        Operation(
+            "watch one",
+            cloud,
+            "wait",
+            lambda s: _first_event(s.api.watch(s.placed)),
+            _filled,
+        ),
+        Operation(
+            "watch all",
+            cloud,
+            "wait",
+            lambda s: _first_event(s.api.watch()),
+            _filled,
+        ),
+    ]
+
+
+def _digitalocean() -> list[Operation]:
+    def api(scene: Scene) -> Any:
+        return scene.client.dedicated_inferences
+
+    def operation(name: str, group: str, run: Run, check: Check = _filled) -> Operation:
+        return Operation(name, _DO, group, run, check)
+
+    return [
+        operation("find", "list", lambda s: api(s).find(PLACED), _placed),
+        operation("scale", "update", lambda s: api(s).scale(s.placed, 2), _changes),
+        operation(
+            "list_accelerators", "list", lambda s: _collect(api(s).list_accelerators(s.placed))
+        ),
+        operation(
+            "get_accelerator",
+            "read",
+            lambda s: api(s).get_accelerator(s.placed, s.extra["accelerator"]),
+        ),
+        operation("list_tokens", "list", lambda s: _collect(api(s).list_tokens(s.placed))),
+        operation("create_token", "token", lambda s: api(s).create_token(s.placed, "second")),
+        operation(
+            "revoke_token",
+            "revoke",
+            lambda s: api(s).revoke_token(s.placed, s.extra["token"]),
+            _nothing,
+        ),
+        operation("ca_certificate", "read", lambda s: api(s).ca_certificate(s.placed)),
+        operation("sizes", "read", lambda s: api(s).sizes()),
+        operation("gpu_model_configs", "read", lambda s: api(s).gpu_model_configs()),
+        operation("scan", "scan", lambda s: scan(s.client), _scanned),
+    ]
+
+
+def _gcore() -> list[Operation]:
+    def api(scene: Scene) -> Any:
+        return scene.client.inference_deployments
+
+    def operation(name: str, group: str, run: Run, check: Check = _changes) -> Operation:
+        return Operation(name, _V3, group, run, check)
+
+    async def stopped(scene: Scene) -> None:
+        await (await api(scene).stop(scene.placed)).wait()
+
+    return [
+        operation("stop", "update", lambda s: api(s).stop(s.placed)),
+        Operation("start", _V3, "update", lambda s: api(s).start(s.placed), _changes, stopped),
+        operation("logs", "read", lambda s: api(s).logs(s.placed), lambda _, found: True),
+        operation("scan", "scan", lambda s: scan(s.client), _scanned),
+    ]
+
+
+def _exoscale() -> list[Operation]:
+    def operation(name: str, group: str, run: Run, check: Check = _filled) -> Operation:
+        return Operation(name, _EXO, group, run, check)
+
+    def is_model(scene: Scene, found: Any) -> bool:
+        return bool(found.id == scene.extra["model"])
+
+    async def grown(scene: Scene) -> None:
+        change = await scene.client.deployments.scale(scene.placed, 2)
+        scene.extra["operation"] = change.initial.id
+
+    return [
+        operation("find_all", "list", lambda s: s.client.deployments.find_all(PLACED)),
+        operation(
+            "rename",
+            "update",
+            lambda s: s.client.deployments.update(s.placed, name="renamed"),
+            _changes,
+        ),
+        operation(
+            "reveal_api_key", "read", lambda s: s.client.deployments.reveal_api_key(s.placed)
+        ),
+        operation("logs", "read", lambda s: s.client.deployments.logs(s.placed)),
+        operation("instance_types", "read", lambda s: s.client.instance_types()),
+        operation("inference_engine_help", "read", lambda s: s.client.inference_engine_help()),
+        operation("zones", "read", lambda s: s.client.zones()),
+        Operation(
+            "get operation",
+            _EXO,
+            "read",
+            lambda s: s.client.operations.get(s.extra["operation"]),
+            _filled,
+            grown,
+        ),
+        operation("get model", "read", lambda s: s.client.models.get(s.extra["model"]), is_model),
+        operation("list models", "list", lambda s: _collect(s.client.models.list())),
+        operation("find models", "list", lambda s: s.client.models.find_all("free/model")),
+        operation("create model", "unnamed", lambda s: s.client.models.create("new/model")),
+        operation(
+            "delete model", "delete", lambda s: s.client.models.delete(s.extra["model"]), _changes
+        ),
+        operation("scan", "scan", lambda s: scan(s.client), _scanned),
+    ]
+
+
+OPERATIONS = (*_everywhere(), *_digitalocean(), *_gcore(), *_exoscale())

@@ -1,0 +1,1 @@
+"""Arbitrary answers, requests, specs and tokens: a value or a named error, in bounded time."""
