@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from attrs import frozen
+from attrs import field, frozen
 
 from di_async.core.errors import InvalidInputError
 
@@ -29,14 +29,19 @@ class Priority(IntEnum):
     SCHEDULED = 3
 
 
+def _size(body: bytes | None) -> str:
+    """Return what a repr shows of a body, which may hold secrets."""
+    return "None" if body is None else f"<{len(body)} bytes>"
+
+
 @frozen
 class Request:
-    """One HTTP request. `path` is quoted; `params` keep their order."""
+    """One HTTP request. `path` is quoted; `params` keep their order. Its repr hides the body."""
 
     method: str
     path: str
     params: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=_size)
     base: str | None = None
     """Sent here instead of to the client's base URL: another zone of the same API."""
 
@@ -53,11 +58,11 @@ class Request:
 
 @frozen
 class Response:
-    """One HTTP response. Header names are lower case."""
+    """One HTTP response. Header names are lower case. Its repr hides headers and body."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=_size)
 
 
 @frozen

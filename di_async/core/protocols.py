@@ -43,7 +43,10 @@ class ApiDialect(Protocol):
     """How one provider's API is addressed, and how its errors and quotas read."""
 
     def headers(self, request: Request, wall: float) -> Mapping[str, str]:
-        """Return headers such as authentication, for one attempt at this epoch time."""
+        """Return headers such as authentication, for one attempt at this epoch time.
+
+        Return `SecretHeaders`, so that tracebacks with local variables show none of them.
+        """
         ...
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:

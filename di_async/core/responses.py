@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from di_async.core import redaction
 from di_async.core.codec import loads
 from di_async.core.errors import APIError, DecodeError, NotFoundError
 from di_async.core.http import Response
@@ -21,9 +22,6 @@ __all__ = [
     "redact",
     "string_list",
 ]
-
-_MASK = "**********"
-_MAX_LENGTH = 500
 
 
 def is_html(response: Response) -> bool:
@@ -59,14 +57,8 @@ def string_list(value: Any) -> list[str]:
 
 
 def redact(text: str, secrets: Iterable[str], tokens: re.Pattern[str] | None = None) -> str:
-    """Return `text` without these secrets and what looks like a token, shortened.
-
-    A gateway may echo the request.
-    """
-    for secret in sorted(secrets, key=len, reverse=True):  # one may contain another
-        text = text.replace(secret, _MASK)
-    text = tokens.sub(_MASK, text) if tokens else text
-    return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + "..."
+    """Return `text` without these secrets and what looks like one; see `core.redaction`."""
+    return redaction.redact(tokens.sub(redaction.MASK, text) if tokens else text, secrets)
 
 
 def parse_number(text: str | None) -> float | None:

@@ -1,9 +1,14 @@
-"""A value that must not be shown by accident."""
+"""Values that must not be shown by accident, not even by tracebacks with local variables.
+
+Tools that show local variables (rich, Sentry, `pytest -l`) show the repr of values, or look into
+lists, mappings and attrs classes. What is secret is therefore kept in objects of this module.
+"""
 
 import hmac
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-__all__ = ["Secret"]
+__all__ = ["Secret", "SecretHeaders", "reveal"]
 
 
 class Secret:
@@ -39,6 +44,32 @@ class Secret:
         raise TypeError(
             "A Secret cannot be pickled; pass reveal() where the value has to be handed on."
         )
+
+
+class SecretHeaders(Mapping[str, str]):
+    """HTTP headers with authentication; the repr shows their names only.
+
+    It is a `Mapping`, so Sentry would look into it but for `__sentry_repr__`.
+    """
+
+    __slots__ = ("__plain",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.__plain = dict(headers)
+
+    def __getitem__(self, name: str) -> str:
+        return self.__plain[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__plain)
+
+    def __len__(self) -> int:
+        return len(self.__plain)
+
+    def __repr__(self) -> str:
+        return f"SecretHeaders({', '.join(self.__plain)})"
+
+    __sentry_repr__ = __repr__
 
 
 def reveal(value: Any) -> Any:

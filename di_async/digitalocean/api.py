@@ -12,6 +12,7 @@ from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import Hold, read_hold, seconds_until_reset
 from di_async.core.pagination import Page, read_page
 from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.redaction import sent_secrets
 from di_async.core.responses import (
     error_body,
     mark_foreign_404,
@@ -19,7 +20,7 @@ from di_async.core.responses import (
     redact,
     string_list,
 )
-from di_async.core.secret import Secret
+from di_async.core.secret import Secret, SecretHeaders
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 
@@ -108,13 +109,14 @@ class DigitalOceanDialect:
 
     def __init__(self, token: Secret) -> None:
         self._token = token
-        self._headers = {
-            "Authorization": f"Bearer {token.reveal()}",
-            "Accept": "application/json",
-        }
-        self._headers_with_body = {**self._headers, "Content-Type": "application/json"}
+        self._headers = SecretHeaders(
+            {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
+        )
+        self._headers_with_body = SecretHeaders(
+            {**self._headers, "Content-Type": "application/json"}
+        )
 
-    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
+    def headers(self, request: Request, wall: float) -> SecretHeaders:
         """Return authentication and media types."""
         return self._headers if request.body is None else self._headers_with_body
 
@@ -130,12 +132,12 @@ class DigitalOceanDialect:
             wait = max(1.0, limits.reset_in)
         error = api_error(
             response.status,
-            self._redact(fields.get("message") or "; ".join(causes)) or "",
+            self._redact(request, fields.get("message") or "; ".join(causes)) or "",
             method=request.method,
             path=request.path,
-            code=self._redact(fields.get("id") or fields.get("error")),
+            code=self._redact(request, fields.get("id") or fields.get("error")),
             request_id=self._redact(
-                fields.get("request_id") or response.headers.get("x-request-id")
+                request, fields.get("request_id") or response.headers.get("x-request-id")
             ),
             retry_after=wait,
         )
@@ -158,5 +160,6 @@ class DigitalOceanDialect:
             reset_in=seconds_until_reset(headers, wall),
         )
 
-    def _redact(self, value: Any) -> str | None:
-        return redact(str(value), [self._token.reveal()], _TOKENS) if value else None
+    def _redact(self, request: Request, value: Any) -> str | None:
+        secrets = [self._token.reveal(), *sent_secrets(request)]
+        return redact(str(value), secrets, _TOKENS) if value else None

@@ -8,10 +8,9 @@ import asyncio
 import ipaddress
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from attrs import frozen
+from attrs import field, frozen
 from yarl import URL
 
 from di_async.core.errors import (
@@ -22,8 +21,10 @@ from di_async.core.errors import (
     TransportError,
 )
 from di_async.core.http import Request, Response
+from di_async.core.secret import Secret
 from di_async.core.validation import checked_seconds
 from di_async.engine.log import Log
+from di_async.engine.proxy import environment_proxy, parse_proxy
 
 __all__ = ["AiohttpTransport", "TransportOptions", "checked_base_url"]
 
@@ -64,7 +65,7 @@ class TransportOptions:
     user_agent: str
     request_timeout: float = 30.0
     max_connections: int = 100
-    proxy: str | None = None
+    proxy: str | Secret | None = field(default=None, repr=False)
     ssl: ssl_module.SSLContext | bool | None = None
     session: aiohttp.ClientSession | None = None
     trace_configs: Sequence[aiohttp.TraceConfig] = ()
@@ -120,7 +121,7 @@ class AiohttpTransport:
         self._base = URL(options.base_url)
         # Middlewares of a request replace the session's, which have no public attribute.
         self._middlewares = tuple(getattr(options.session, "_middlewares", ()))
-        self._proxy = options.proxy
+        self._proxy = parse_proxy(options.proxy)
         # Our own session sends it by default.
         self._user_agent = {} if options.session is None else {"User-Agent": options.user_agent}
         self._timeout = aiohttp.ClientTimeout(
@@ -143,7 +144,9 @@ class AiohttpTransport:
             trace_configs=list(options.trace_configs) or None,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        self._proxy = options.proxy or _environment_proxy(URL(options.base_url))
+        host = self._base.host or ""
+        if self._proxy.url is None and not _is_loopback(host):
+            self._proxy = parse_proxy(environment_proxy(self._base.scheme, host))
 
     async def close(self) -> None:
         """Close the session unless the caller owns it."""
@@ -165,9 +168,10 @@ class AiohttpTransport:
                 request.method,
                 url.with_query(request.params) if request.params else url,
                 data=request.body,
-                headers={**self._user_agent, **headers},
+                headers=self._sent_headers(url, headers),
                 timeout=self._timeout,
-                proxy=self._proxy,
+                proxy=self._proxy.url,
+                proxy_headers=self._proxy.headers(),
                 allow_redirects=False,
                 raise_for_status=False,
                 middlewares=(*self._middlewares, _SendCounter(before_resend)),
@@ -177,7 +181,13 @@ class AiohttpTransport:
             finally:
                 answer.release()  # back to the pool if all was read, else closed
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            raise _our_error(error, request, url) from error
+            failure = _our_error(error, request, url)
+        raise failure  # outside, so that the library's error is not its context
+
+    def _sent_headers(self, url: URL, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return what is sent. Do not keep it in a variable: tracebacks may show those."""
+        plain = self._proxy.headers() if url.scheme == "http" else {}  # https: sent with CONNECT
+        return {**plain, **self._user_agent, **headers}
 
 
 class _SendCounter:
@@ -225,12 +235,22 @@ def _our_error(error: BaseException, request: Request, url: URL) -> TransportErr
     text = f"{request.method} {request.path}: {story} ({url.origin()})"
     text = f"{text}: {detail}" if detail else text
     logger.debug("%s [%s]", text, type(error).__name__)
-    return ours(text, method=request.method, path=request.path)
+    failure = ours(text, method=request.method, path=request.path)
+    failure.__cause__ = _public_cause(error)
+    return failure
 
 
-def _environment_proxy(base_url: URL) -> str | None:
-    host = base_url.host or ""
-    if _is_loopback(host) or proxy_bypass(host):
+def _public_cause(error: BaseException) -> BaseException | None:
+    """Return the cause to show: the error without frames, whose variables hold what was sent.
+
+    aiohttp's own errors may hold headers, proxies and their credentials; then it is the system's
+    error that caused them, or none.
+    """
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        error = error.certificate_error
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    elif isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         return None
-    proxies = getproxies()
-    return proxies.get(base_url.scheme) or proxies.get("all")
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

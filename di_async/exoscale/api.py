@@ -16,19 +16,19 @@ from urllib.parse import urlsplit
 
 from attrs import Factory, evolve, field, frozen
 
-from di_async.core.codec import loads
 from di_async.core.errors import APIError, InvalidInputError, api_error
 from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import parse_http_date, read_hold, retry_after
 from di_async.core.pagination import Page, read_page, rows_under
 from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.redaction import sent_secrets
 from di_async.core.responses import (
     error_body,
     mark_foreign_404,
     redact,
     string_list,
 )
-from di_async.core.secret import Secret
+from di_async.core.secret import Secret, SecretHeaders, reveal
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.transport import checked_base_url
@@ -96,7 +96,7 @@ def authorization(
     *,
     expires: int,
     key: str,
-    secret: str,
+    secret: str | Secret,
 ) -> str:
     """Return the EXO2-HMAC-SHA256 Authorization header of a request.
 
@@ -111,6 +111,7 @@ def authorization(
     pairs = list(params)
     query = dict(sorted(pairs))
     if len(query) < len(pairs) or not all(name and value for name, value in pairs):
+        del body, secret  # tracebacks may show local variables
         raise InvalidInputError("A blank or repeated query parameter cannot be signed.")
     lines = (
         f"{method} {path}".encode(),
@@ -119,7 +120,7 @@ def authorization(
         b"",  # header values: the API signs none today
         str(expires).encode(),
     )
-    digest = hmac.digest(secret.encode(), b"\n".join(lines), hashlib.sha256)
+    digest = hmac.digest(reveal(secret).encode(), b"\n".join(lines), hashlib.sha256)
     names = [f"signed-query-args={';'.join(query)}"] if query else []
     parts = [f"credential={key}", *names, f"expires={expires}"]
     parts.append(f"signature={base64.b64encode(digest).decode()}")
@@ -142,7 +143,7 @@ class ExoscaleDialect:
         self._secret = secret
         self._base_url = base_url
 
-    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
+    def headers(self, request: Request, wall: float) -> SecretHeaders:
         """Return media types, and a signature that is valid for ten minutes."""
         headers = {"Accept": "application/json"}
         if request.body is not None:
@@ -155,9 +156,9 @@ class ExoscaleDialect:
                 request.body,
                 expires=int(wall) + SIGNATURE_LIFETIME_S,
                 key=self._key,
-                secret=self._secret.reveal(),
+                secret=self._secret,
             )
-        return headers
+        return SecretHeaders(headers)
 
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
         """Return whether a request was refused for its rate, and the seconds to wait."""
@@ -207,7 +208,7 @@ class ExoscaleDialect:
                 return None
 
     def _redacted(self, request: Request, text: str) -> str:
-        return redact(text, [self._secret.reveal(), *_sent_secrets(request)], TOKENS)
+        return redact(text, [self._secret.reveal(), *sent_secrets(request)], TOKENS)
 
 
 def _access_hint(response: Response, wall: float, code: str | None) -> str:
@@ -248,13 +249,6 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return _text(value.get("message") or value.get("detail"))
     return "" if value is None else str(value)
-
-
-def _sent_secrets(request: Request) -> Iterator[str]:
-    body = loads(request.body) if request.body else None
-    token = body.get("huggingface-token") if isinstance(body, Mapping) else None
-    if isinstance(token, str) and token:
-        yield token
 
 
 # --- zones -----------------------------------------------------------------------------------

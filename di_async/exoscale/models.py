@@ -12,6 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from di_async.core.codec import Codec, json_field
+from di_async.core.redaction import MASK, mask, masked
 from di_async.core.secret import Secret
 
 __all__ = [
@@ -36,7 +37,7 @@ TOKENS = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{6,}|(?<=signature=)[A-Za-z0-9
 
 
 def _without_tokens(text: str | None) -> str | None:
-    return text and TOKENS.sub("**********", text)
+    return text and mask(TOKENS.sub(MASK, text))
 
 
 def _lower(word: Any, _: object) -> str:
@@ -78,7 +79,7 @@ class Deployment:
     model: ModelRef | None = None
     inference_engine_version: str | None = None
     """Not in list rows."""
-    inference_engine_parameters: tuple[str, ...] | None = None
+    inference_engine_parameters: tuple[str, ...] | None = field(default=None, repr=masked)
     """Not in list rows."""
     visibility: str | None = None
     created_at: datetime | None = None

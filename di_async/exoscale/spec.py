@@ -11,6 +11,7 @@ from typing import Any, Union
 from attrs import field, frozen
 
 from di_async.core import validation
+from di_async.core.redaction import masked
 from di_async.core.validation import each, filled_text, in_request, text, to_wire, whole_number
 from di_async.engine.spec import Spec
 from di_async.exoscale.models import Model, ModelRef
@@ -65,7 +66,10 @@ class DeploymentSpec(Spec):
     )
     inference_engine_parameters: Sequence[str] | None = field(
         default=None,
-        metadata=in_request(each(text()), name="inference-engine-parameters", nullable=True),
+        repr=masked,
+        metadata=in_request(
+            each(text(secret=True)), name="inference-engine-parameters", nullable=True
+        ),
     )
     """Command-line arguments of the inference engine; None leaves them out, `[]` sends none."""
     product_name: str | None = field(

@@ -11,14 +11,14 @@ from typing import Any
 
 from attrs import evolve
 
-from di_async.core.codec import loads
-from di_async.core.errors import APIError, ConflictError, DecodeError, InvalidInputError, api_error
+from di_async.core.errors import APIError, ConflictError, InvalidInputError, api_error
 from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import read_hold, retry_after
 from di_async.core.pagination import Page, read_total, rows_under
 from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.redaction import sent_secrets
 from di_async.core.responses import error_body, mark_foreign_404, redact, string_list
-from di_async.core.secret import Secret
+from di_async.core.secret import Secret, SecretHeaders
 
 __all__ = [
     "ACCOUNT",
@@ -98,7 +98,6 @@ ACCOUNT = _table(
 
 # A 409 is another task's lock, unless it says that something exists already.
 _NAME_TAKEN = re.compile(r"exist|duplicate|unique|taken|in use", re.IGNORECASE)
-_SECRET_FIELDS = frozenset({"envs", "headers"})
 
 
 class GcoreDialect:
@@ -107,13 +106,12 @@ class GcoreDialect:
     def __init__(self, key: Secret, project: str | None) -> None:
         self._key = key
         self._project = project
-        self._headers = {
-            "Authorization": f"APIKey {key.reveal()}",
-            "Accept": "application/json",
-        }
-        self._with_body = {**self._headers, "Content-Type": "application/json"}
+        self._headers = SecretHeaders(
+            {"Authorization": f"APIKey {key.reveal()}", "Accept": "application/json"}
+        )
+        self._with_body = SecretHeaders({**self._headers, "Content-Type": "application/json"})
 
-    def headers(self, request: Request, wall: float) -> Mapping[str, str]:
+    def headers(self, request: Request, wall: float) -> SecretHeaders:
         """Return authentication and media types."""
         return self._headers if request.body is None else self._with_body
 
@@ -129,9 +127,9 @@ class GcoreDialect:
         body = error_body(response)
         fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
         message = _message(fields) if isinstance(body, Mapping) else str(body)
-        code = self._redacted(fields.get("exception_class") or fields.get("code"))
+        code = self._redacted(request, fields.get("exception_class") or fields.get("code"))
         text = "; ".join(filter(None, [message, *_details(fields)]))
-        text = redact(text, {self._key.reveal(), *_sent_secrets(request)})
+        text = self._redacted(request, text) or ""
         hint = self._hint(response.status, code)
         request_id = fields.get("request_id") or response.headers.get("x-request-id")
         error = api_error(
@@ -140,7 +138,7 @@ class GcoreDialect:
             method=request.method,
             path=request.path,
             code=code,
-            request_id=self._redacted(request_id),
+            request_id=self._redacted(request, request_id),
             retry_after=retry_after(response.headers, wall),
         )
         if isinstance(error, ConflictError) and not _NAME_TAKEN.search(f"{code} {message}"):
@@ -167,8 +165,9 @@ class GcoreDialect:
             return "Gcore returns this where the flavor has no capacity left in the region"
         return None
 
-    def _redacted(self, value: Any) -> str | None:
-        return redact(str(value), [self._key.reveal()]) if value else None
+    def _redacted(self, request: Request, value: Any) -> str | None:
+        secrets = [self._key.reveal(), *sent_secrets(request)]
+        return redact(str(value), secrets) if value else None
 
 
 def _message(fields: Mapping[str, Any]) -> str:
@@ -183,25 +182,6 @@ def _details(fields: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {', '.join(string_list(faults)) or faults}"
     if isinstance(info, Mapping):
         yield ", ".join(f"{name} {value}" for name, value in info.items())
-
-
-def _sent_secrets(request: Request) -> set[str]:
-    """Return the values of environment variables and headers in a request body."""
-    try:
-        return set(_secret_texts(loads(request.body))) if request.body else set()
-    except DecodeError:  # pragma: no cover - bodies are encoded by this package
-        return set()
-
-
-def _secret_texts(value: Any, *, secret: bool = False) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _secret_texts(inner, secret=secret or name in _SECRET_FIELDS)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _secret_texts(inner, secret=secret)
-    elif secret and isinstance(value, str) and len(value) >= 6:
-        yield value  # shorter values occur in ordinary words
 
 
 # --- lists -----------------------------------------------------------------------------------

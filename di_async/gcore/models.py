@@ -14,6 +14,7 @@ from attrs import field, frozen
 from attrs.validators import and_
 
 from di_async.core.codec import Codec, Json, json_field
+from di_async.core.redaction import mask_optional, masked
 from di_async.core.secret import Secret
 from di_async.core.validation import (
     READ_ONLY,
@@ -66,12 +67,6 @@ __all__ = [
 
 Command = tuple[str, ...] | str | None
 Texts = dict[str, str]
-
-
-def masked(values: Any) -> str:
-    """Return the names of a mapping with masked values, which may be keys and passwords."""
-    shown = dict.fromkeys(values, "**********") if isinstance(values, Mapping) else values
-    return repr(shown)
 
 
 PORT = whole_number(1, 65535)
@@ -174,7 +169,7 @@ class Container:
     scale: Scale = field(default=Scale(), metadata=in_request(nested(Scale), required=True))
     deploy_status: DeployStatus | None = field(default=None, metadata=READ_ONLY)
     address: str | None = field(default=None, metadata=READ_ONLY)
-    error_message: str | None = field(default=None, metadata=READ_ONLY)
+    error_message: str | None = field(default=None, converter=mask_optional, metadata=READ_ONLY)
 
 
 # --- probes ----------------------------------------------------------------------------------
@@ -185,7 +180,7 @@ class ExecProbe:
     """A command run inside the container."""
 
     command: tuple[str, ...] = field(
-        default=(), metadata=in_request(each(text(secret=True)), required=True)
+        default=(), repr=masked, metadata=in_request(each(text(secret=True)), required=True)
     )
 
 
@@ -292,7 +287,7 @@ class Inference:
     containers: tuple[Container, ...] = ()
     address: str | None = None
     auth_enabled: bool | None = None
-    command: Command = field(default=None, metadata=json_field(decode=_command))
+    command: Command = field(default=None, repr=masked, metadata=json_field(decode=_command))
     created_at: datetime | None = None
     description: str | None = None
     envs: Texts | None = field(default=None, repr=masked)
@@ -349,7 +344,7 @@ class Task:
     id: str
     state: str = field(default="", metadata=json_field(decode=_upper))
     task_type: str = ""
-    error: str | None = None
+    error: str | None = field(default=None, converter=mask_optional)
     created_resources: CreatedResources | None = None
     detailed_state: str | None = None
     request_id: str | None = None

@@ -77,6 +77,7 @@ class InferenceSpec(Spec):
     command: list[str] | Unset | None = field(
         default=UNSET,
         converter=to_wire,
+        repr=masked,
         metadata=in_request(each(text(secret=True)), nullable=True),
     )
     description: str | Unset | None = field(

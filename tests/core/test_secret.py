@@ -6,7 +6,7 @@ import pickle
 import orjson
 import pytest
 
-from di_async.core.secret import Secret, reveal
+from di_async.core.secret import Secret, SecretHeaders, reveal
 
 VALUE = "hf_abcdefgh"
 
@@ -54,3 +54,15 @@ def test_equality_hash_and_truth() -> None:
     assert len({Secret("a"), Secret("a"), Secret("ä")}) == 2
     assert Secret("a") != "a"
     assert (bool(Secret("a")), bool(Secret(""))) == (True, False)
+
+
+def test_headers_work_as_a_mapping_and_show_their_names_only() -> None:
+    """`SecretHeaders` is sent like any mapping, and no repr shows a value."""
+    headers = SecretHeaders({"Authorization": "Bearer planted", "Accept": "application/json"})
+    assert {**headers} == {"Authorization": "Bearer planted", "Accept": "application/json"}
+    assert len(headers) == 2
+    assert "Accept" in headers
+    for shown in (repr(headers), str(headers), f"{headers}", headers.__sentry_repr__()):
+        assert "planted" not in shown
+        assert "Authorization" in shown
+    assert not hasattr(headers, "__dict__")

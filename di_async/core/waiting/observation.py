@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
+
+from di_async.core.redaction import redact_reason
 
 __all__ = [
     "NO_VERSION",
@@ -74,7 +76,7 @@ class Observation:
     version: ResourceVersion = NO_VERSION
     matches_sent: bool | None = None
     """The spec shown is the one that this change sent; None where they cannot be compared."""
-    reason: str | None = None
+    reason: str | None = field(default=None, converter=redact_reason)
     """Why it failed, or what it still lacks, as far as the provider shows it."""
     documented: bool = True
     """The provider documents this status word."""
