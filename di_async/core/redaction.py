@@ -41,6 +41,8 @@ SECRET_FIELDS = frozenset(
         "api_key",
         "args",
         "authorization",
+        "aws_access_key_id",
+        "aws_secret_access_key",
         "command",
         "env",
         "environment",
