@@ -41,7 +41,7 @@ ERRORS = [
     "InvalidInputError",
 ]
 PROMISED = [
-    *("DigitalOcean", "Gcore", "Exoscale", "Change", "Secret", "StatusChange"),
+    *("DigitalOcean", "GatewayError", "Gcore", "Exoscale", "Change", "Secret", "StatusChange"),
     *("RetryPolicy", "PollPolicy", "RequestBudget", "DurationModel", *ERRORS),
     *("WaitReport", "Inventory", "as_completed", "scan", "wait_all"),
     *("HourlyPrice", "Placement"),

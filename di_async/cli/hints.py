@@ -18,6 +18,7 @@ from di_async import (
     DecodeError,
     DeploymentFailedError,
     DIError,
+    GatewayError,
     InvalidInputError,
     NotFoundError,
     OutcomeUnknownError,
@@ -41,6 +42,7 @@ _GENERAL: _Hints = {
     ConnectError: "Cannot connect. Check --base-url (DI_ASYNC_BASE_URL) and the network.",
     OutcomeUnknownError: "It may exist and be billed. Check before you retry: `{list}`",
     RequestTimeoutError: "The API did not respond in time. Try again.",
+    GatewayError: "Check --base-url (DI_ASYNC_BASE_URL), any proxy and the network.",
     ServerError: "The API failed. Try again, or check the provider's status page.",
     DecodeError: "The response is not from the API. Check --base-url and any proxy.",
 }

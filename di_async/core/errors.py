@@ -9,10 +9,12 @@
     |   |-- RequestTimeoutError (TimeoutError)
     |   `-- OutcomeUnknownError            a write may have happened; `.candidates`
     |-- APIError                           the API refused the request
-    |   |-- BadRequestError 400            |-- NotFoundError 404
+    |   |-- BadRequestError 400            |-- NotFoundError 404, 410
     |   |-- AuthenticationError 401        |-- ConflictError 409
     |   |-- PermissionDeniedError 403      |-- UnprocessableEntityError 422
-    |   |-- RateLimitError 429             `-- ServerError 5xx
+    |   |-- RateLimitError 429
+    |   `-- ServerError 5xx
+    |       `-- GatewayError               another system answered in the API's place
     |-- DecodeError                        unexpected response body
     `-- WaitError                          the call succeeded, the change did not (yet)
         |-- WaitTimeoutError (TimeoutError)
@@ -39,6 +41,7 @@ __all__ = [
     "DIError",
     "DecodeError",
     "DeploymentFailedError",
+    "GatewayError",
     "InvalidInputError",
     "NotFoundError",
     "OutcomeUnknownError",
@@ -181,7 +184,7 @@ class PermissionDeniedError(APIError):
 
 
 class NotFoundError(APIError):
-    """404: it does not exist, or not in this team or project."""
+    """404 or 410, by the API itself: it does not exist, or not in this team or project."""
 
 
 class ConflictError(APIError):
@@ -200,13 +203,24 @@ class RateLimitError(APIError):
 
 
 class ServerError(APIError):
-    """5xx: the provider failed; a write may still have happened."""
+    """5xx, 408 or 425, or a success with an error as its body; a write may have happened."""
 
     transient = True
 
 
+class GatewayError(ServerError):
+    """The answer is not the API's: a gateway, proxy, firewall or login page sent it.
+
+    Whatever its status says, it proves nothing about the resource, the token or the request.
+    """
+
+
 class DecodeError(DIError):
-    """The answer is not what the vendor documents: HTML, cut JSON or a missing field."""
+    """The answer is not what the vendor documents: HTML, cut JSON or a missing field.
+
+    `.transient` is true where the body is not of the API's form at all, so that another system may
+    have sent it.
+    """
 
     method: str | None = None
     path: str | None = None
@@ -219,6 +233,7 @@ _BY_STATUS: dict[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    410: NotFoundError,
     409: ConflictError,
     422: UnprocessableEntityError,
     429: RateLimitError,
@@ -229,7 +244,8 @@ _FINAL_5XX = frozenset({501, 505})
 
 def api_error(status: int, message: str, **details: Any) -> APIError:
     """Return the error for a status code; a plain `APIError` for unknown 3xx and 4xx codes."""
-    kind = ServerError if status >= 500 else _BY_STATUS.get(status, APIError)
+    failed = status >= 500 or status < 300 or status in _TRANSIENT
+    kind = ServerError if failed else _BY_STATUS.get(status, APIError)
     error = kind(message, status=status, **details)
     if status in _TRANSIENT or status in _FINAL_5XX:
         error.transient = status in _TRANSIENT

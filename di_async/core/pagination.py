@@ -12,7 +12,16 @@ from attrs import define, field, frozen
 
 from di_async.core.errors import DecodeError
 
-__all__ = ["Page", "PageWalk", "page_count", "read_page", "read_total", "row_id", "rows_under"]
+__all__ = [
+    "Page",
+    "PageWalk",
+    "page_count",
+    "read_page",
+    "read_total",
+    "row_id",
+    "rows_under",
+    "with_rows",
+]
 
 MAX_ROWS = 2_000_000
 """Larger totals are placeholders or mistakes, and count as unknown."""
@@ -76,10 +85,10 @@ def rows_under(body: Any, key: str) -> list[Any]:
         DecodeError: there is no such key, or no list under it.
     """
     if not isinstance(body, Mapping) or key not in body:
-        raise DecodeError(f"the answer has no {key!r} @ $")
+        raise DecodeError(f"the answer has no {key!r} @ $", transient=True)
     rows = body[key]
     if rows is not None and not isinstance(rows, list):
-        raise DecodeError(f"the answer's {key!r} is not a list @ $.{key}")
+        raise DecodeError(f"the answer's {key!r} is not a list @ $.{key}", transient=True)
     return rows or []
 
 
@@ -108,6 +117,12 @@ def _readable_id(row: Any) -> str | None:
         return row_id(row)
     except DecodeError:
         return None
+
+
+def with_rows(body: Any, key: str) -> Any:
+    """Return the body if it has rows under `key`; else raise `DecodeError`."""
+    rows_under(body, key)
+    return body
 
 
 def page_count(first: Page, page_size: int) -> int | None:

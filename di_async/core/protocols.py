@@ -1,7 +1,7 @@
 """What the engine expects of a network and of a provider's API, as protocols."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from di_async.core.errors import APIError
 from di_async.core.http import Request, Response
@@ -50,7 +50,18 @@ class ApiDialect(Protocol):
         ...
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
-        """Return the error in a response that is not a success, at this epoch time."""
+        """Return the error in a response, at this epoch time."""
+        ...
+
+    def is_error(self, status: int, body: Any) -> bool:
+        """Return whether a decoded body has the form of this API's own errors.
+
+        Only then do 3xx and 4xx count as the API's word; see `core.responses`.
+        """
+        ...
+
+    def redact(self, request: Request, text: str) -> str:
+        """Return text of a response without the secrets of this client and this request."""
         ...
 
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:

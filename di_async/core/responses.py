@@ -1,43 +1,189 @@
-"""Read what all APIs' responses have in common: error bodies, waiting times, echoed secrets.
+"""Read what all APIs' responses have in common: whose answer it is, errors, waiting times.
 
-Nothing here raises: whatever an error response contains, its message is as good as possible.
+Gateways, proxies, firewalls and login pages answer in an API's place, with any status. So one rule
+holds for all providers: an answer counts as the API's own only if it has the API's form.
+
+* 3xx and 4xx need the provider's error form (`ApiDialect.is_error`); else `GatewayError`.
+* 429 and 5xx mean "later" whoever says so.
+* A success needs the documented body: JSON, not an error, the resource that was requested, with an
+  id. Else the error is transient: a `DecodeError`, or a `ServerError` for an error body.
+
+A transient error proves nothing. Polling records it and goes on; calls are repeated where that is
+safe; a write with such an answer counts as a write whose answer was lost.
 """
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from di_async.core import redaction
 from di_async.core.codec import loads
-from di_async.core.errors import APIError, DecodeError, NotFoundError
-from di_async.core.http import Response
+from di_async.core.errors import APIError, DecodeError, GatewayError, InvalidInputError
+from di_async.core.http import Request, Response, checked_id
+from di_async.core.protocols import ApiDialect
 
 __all__ = [
     "error_body",
     "is_html",
-    "mark_foreign_404",
+    "own_id",
+    "own_name",
     "parse_integer",
     "parse_number",
+    "read_error",
+    "read_success",
     "redact",
+    "resource_body",
     "string_list",
+    "texts_under",
 ]
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+# --- whose answer it is ------------------------------------------------------------------------
+
+
+def read_error(dialect: ApiDialect, request: Request, response: Response, wall: float) -> APIError:
+    """Return the error in a response that is not a success: the API's, or a `GatewayError`."""
+    status = response.status
+    if status == 429 or status >= 500 or dialect.is_error(status, error_body(response)):
+        return dialect.error(request, response, wall)
+    sender = "a gateway, proxy or firewall sent it, not the API"
+    return GatewayError(
+        f"{sender}: {dialect.redact(request, _description(response))}",
+        method=request.method,
+        path=request.path,
+        status=status,
+    )
+
+
+def read_success(
+    dialect: ApiDialect,
+    request: Request,
+    response: Response,
+    wall: float,
+    *,
+    decode: Callable[[bytes], Any] | None = None,
+    read: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Return the decoded body of a successful response; None where it has none.
+
+    Args:
+        dialect: the provider's.
+        request: what was answered.
+        response: its answer.
+        wall: the epoch time.
+        decode: replaces the JSON decoder.
+        read: returns the result for the decoded body; checks that it is what was requested.
+
+    Raises:
+        ServerError: the body is an error of the API.
+        DecodeError: it is not what the API documents.
+    """
+    status = response.status
+    body = b"" if status == 204 else response.body  # a 204 has no body, whatever follows it
+    try:
+        if decode is not None:
+            value = decode(body)
+        else:
+            value = loads(body) if body.strip() else None
+            if dialect.is_error(status, value):
+                raise dialect.error(request, response, wall)
+    except DecodeError as error:
+        if decode is not None and dialect.is_error(status, error_body(response)):
+            raise dialect.error(request, response, wall) from None
+        error.transient = True
+        _locate(error, request, response)
+        raise
+    try:
+        return value if read is None else read(value)
+    except DecodeError as error:
+        _locate(error, request, response)
+        raise
+
+
+def _locate(error: DecodeError, request: Request, response: Response) -> None:
+    error.method, error.path, error.status = request.method, request.path, response.status
+    error.request_id = response.headers.get("x-request-id")
+
+
+def resource_body(body: Any, *names: str) -> Any:
+    """Return a body that is an object with these fields, which every such resource has.
+
+    Raises:
+        DecodeError: (transient) it is not.
+    """
+    if not isinstance(body, Mapping):
+        raise DecodeError(f"the answer is not an object but {type(body).__name__}", transient=True)
+    missing = [name for name in names if not body.get(name)]
+    if missing:
+        raise DecodeError(f"the answer has no {missing[0]!r} @ $", transient=True)
+    return body
+
+
+def own_id(shown: Any, expected: str | None = None, reserved: Iterable[str] = ()) -> str:
+    """Return the id that an answer shows, if requests can be sent to it and it is the expected one.
+
+    What was requested by another kind of name than a UUID may be shown with its UUID.
+
+    Raises:
+        DecodeError: (transient) it is empty or unusable, or the answer is about another resource.
+    """
+    try:
+        id = checked_id(shown, reserved=reserved)
+    except InvalidInputError:
+        raise DecodeError("the answer shows no usable id @ $.id", transient=True) from None
+    resolved = expected is not None and _UUID.fullmatch(id) and not _UUID.fullmatch(expected)
+    if expected is not None and id.casefold() != expected.casefold() and not resolved:
+        raise DecodeError(
+            f"the answer is about another resource: {_shortened(id)!r}", transient=True
+        )
+    return id
+
+
+def own_name(shown: str | None, sent: str) -> None:
+    """Check that the answer to a create is about the name that was sent, if it shows one.
+
+    Raises:
+        DecodeError: (transient) the answer is about another name.
+    """
+    if shown and shown.casefold() != sent.casefold():
+        raise DecodeError(
+            f"the answer is about another resource: {_shortened(shown)!r}", transient=True
+        )
+
+
+def _description(response: Response) -> str:
+    """Return what a foreign answer is: its type and its first characters."""
+    if 300 <= response.status < 400:
+        target = urlsplit(response.headers.get("location", ""))
+        where = f" to {target.scheme}://{target.hostname}" if target.hostname else ""
+        return f"a redirect{where}; redirects are not followed, check base_url"
+    text = response.body[:4096].decode(errors="replace")
+    if not text.strip():
+        return "an empty body"
+    if is_html(response):
+        title = re.search(r"<title[^>]*>([^<]+)", text, re.IGNORECASE)
+        return "an HTML page" + (f" titled {_shortened(title[1])!r}" if title else "")
+    kind = response.headers.get("content-type", "no content type").partition(";")[0]
+    return f"{_shortened(kind)}, {_shortened(text)!r}"
+
+
+def _shortened(text: str) -> str:
+    """Return the beginning of a text, on one line and without control characters."""
+    line = " ".join(text[:400].split())
+    clean = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return clean if len(clean) <= 80 else f"{clean[:80]}..."
+
+
+# --- error bodies ------------------------------------------------------------------------------
 
 
 def is_html(response: Response) -> bool:
     """Return whether the response is an HTML page, which a gateway sent and not the API."""
     return response.body.lstrip()[:1] == b"<" or "html" in response.headers.get("content-type", "")
-
-
-def mark_foreign_404(error: APIError, *, has_api_shape: bool) -> APIError:
-    """Return `error`; a 404 without the API's own error shape becomes transient.
-
-    The one rule for all providers: a gateway's text, HTML, empty or foreign-JSON 404 does not
-    prove that anything is gone.
-    """
-    if isinstance(error, NotFoundError) and not has_api_shape:
-        error.transient = True
-    return error
 
 
 def error_body(response: Response) -> Any:
@@ -49,6 +195,11 @@ def error_body(response: Response) -> Any:
     except DecodeError as error:
         text = response.body.decode(errors="replace").strip()
         return error.message if is_html(response) or not text else text
+
+
+def texts_under(body: Any, *names: str) -> bool:
+    """Return whether a decoded body is an object with text under each of these names."""
+    return isinstance(body, Mapping) and all(isinstance(body.get(name), str) for name in names)
 
 
 def string_list(value: Any) -> list[str]:

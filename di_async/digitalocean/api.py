@@ -5,6 +5,7 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from di_async.core.errors import APIError, DecodeError, InvalidInputError, api_error
@@ -15,44 +16,44 @@ from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import sent_secrets
 from di_async.core.responses import (
     error_body,
-    mark_foreign_404,
     parse_integer,
     redact,
     string_list,
+    texts_under,
 )
 from di_async.core.secret import Secret, SecretHeaders
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 
-__all__ = ["ENDPOINTS", "DigitalOceanDialect", "list_rows", "unwrap"]
+__all__ = ["ENDPOINTS", "RESERVED", "DigitalOceanDialect", "list_rows", "unwrap"]
 
 T = TypeVar("T")
 
 _ROOT = "/v2/dedicated-inferences"
 _ONE = f"{_ROOT}/{{dedicated_inference_id}}"
 # These path segments are endpoints of their own, so they cannot be ids.
-_RESERVED = frozenset({"sizes", "gpu-model-config"})
+RESERVED = frozenset({"sizes", "gpu-model-config"})
 
 ENDPOINTS = {
     endpoint.name: endpoint
     for endpoint in (
         Endpoint("list", "GET", _ROOT, "dedicated_inferences"),
         Endpoint("create", "POST", _ROOT, "dedicated_inference"),
-        Endpoint("get", "GET", _ONE, "dedicated_inference", _RESERVED),
-        Endpoint("update", "PATCH", _ONE, "dedicated_inference", _RESERVED),
-        Endpoint("delete", "DELETE", _ONE, None, _RESERVED),
-        Endpoint("list_accelerators", "GET", f"{_ONE}/accelerators", "accelerators", _RESERVED),
+        Endpoint("get", "GET", _ONE, "dedicated_inference", RESERVED),
+        Endpoint("update", "PATCH", _ONE, "dedicated_inference", RESERVED),
+        Endpoint("delete", "DELETE", _ONE, None, RESERVED),
+        Endpoint("list_accelerators", "GET", f"{_ONE}/accelerators", "accelerators", RESERVED),
         Endpoint(
             "get_accelerator",
             "GET",
             f"{_ONE}/accelerators/{{accelerator_id}}",
             "accelerator",
-            _RESERVED,
+            RESERVED,
         ),
-        Endpoint("ca_certificate", "GET", f"{_ONE}/ca", None, _RESERVED),
-        Endpoint("list_tokens", "GET", f"{_ONE}/tokens", "tokens", _RESERVED),
-        Endpoint("create_token", "POST", f"{_ONE}/tokens", "token", _RESERVED),
-        Endpoint("revoke_token", "DELETE", f"{_ONE}/tokens/{{token_id}}", None, _RESERVED),
+        Endpoint("ca_certificate", "GET", f"{_ONE}/ca", None, RESERVED),
+        Endpoint("list_tokens", "GET", f"{_ONE}/tokens", "tokens", RESERVED),
+        Endpoint("create_token", "POST", f"{_ONE}/tokens", "token", RESERVED),
+        Endpoint("revoke_token", "DELETE", f"{_ONE}/tokens/{{token_id}}", None, RESERVED),
         Endpoint("sizes", "GET", f"{_ROOT}/sizes"),
         Endpoint("gpu_model_configs", "GET", f"{_ROOT}/gpu-model-config", "gpu_model_configs"),
     )
@@ -65,7 +66,7 @@ _TOKENS = re.compile(r"\b(?:do[opr]_v1_|di_|do_dedicated_|hf_)[A-Za-z0-9_\-]{6,}
 def unwrap(body: Any, key: str) -> Any:
     """Return the value under `key` in a response body. Raises `DecodeError` if it has none."""
     if not isinstance(body, dict) or key not in body:
-        raise DecodeError(f"the response has no {key!r} @ $")
+        raise DecodeError(f"the response has no {key!r} @ $", transient=True)
     return body[key]
 
 
@@ -95,8 +96,9 @@ def list_rows(
     async def fetch(number: int) -> Page:
         page_params = {**params, "page": number, "per_page": page_size}
         request = endpoint.request(*ids, params=page_params)
-        body = await engine.json(request, decode=decode_page)
-        return read_page(body, str(endpoint.key)) if decode_page is None else body
+        read = partial(read_page, key=str(endpoint.key)) if decode_page is None else None
+        page: Page = await engine.json(request, decode=decode_page, read=read)
+        return page
 
     return Listing(fetch, decode, page_size, predicate)
 
@@ -121,7 +123,7 @@ class DigitalOceanDialect:
         return self._headers if request.body is None else self._headers_with_body
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
-        """Return the error in a response that is not a success, whatever its body holds."""
+        """Return the error in a response, whatever its body holds."""
         body = error_body(response)
         fields = body if isinstance(body, Mapping) else {"message": str(body)}
         # https://docs.digitalocean.com/reference/api/reference/ (error_with_root_causes)
@@ -130,7 +132,7 @@ class DigitalOceanDialect:
         wait = limits.retry_after
         if wait is None and limits.limited and limits.reset_in is not None:
             wait = max(1.0, limits.reset_in)
-        error = api_error(
+        return api_error(
             response.status,
             self._redact(request, fields.get("message") or "; ".join(causes)) or "",
             method=request.method,
@@ -141,8 +143,15 @@ class DigitalOceanDialect:
             ),
             retry_after=wait,
         )
-        documented = all(isinstance(fields.get(key), str) for key in ("id", "message"))
-        return mark_foreign_404(error, has_api_shape=documented)
+
+    def is_error(self, status: int, body: Any) -> bool:
+        """Return whether a decoded body has one of the two documented error forms."""
+        causes = isinstance(body, Mapping) and isinstance(body.get("root_causes"), list)
+        return texts_under(body, "id", "message") or (causes and texts_under(body, "error"))
+
+    def redact(self, request: Request, text: str) -> str:
+        """Return text without tokens and the secrets that the request held."""
+        return redact(text, [self._token.reveal(), *sent_secrets(request)], _TOKENS)
 
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
         """Return the quota headers.
@@ -161,5 +170,4 @@ class DigitalOceanDialect:
         )
 
     def _redact(self, request: Request, value: Any) -> str | None:
-        secrets = [self._token.reveal(), *sent_secrets(request)]
-        return redact(str(value), secrets, _TOKENS) if value else None
+        return self.redact(request, str(value)) if value else None

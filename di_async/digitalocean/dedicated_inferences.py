@@ -16,15 +16,16 @@ from di_async.core.errors import (
     PermissionDeniedError,
 )
 from di_async.core.http import Priority
-from di_async.core.pagination import Page, rows_under
+from di_async.core.pagination import Page, rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
+from di_async.core.responses import own_id, own_name
 from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.digitalocean.api import ENDPOINTS, list_rows, unwrap
+from di_async.digitalocean.api import ENDPOINTS, RESERVED, list_rows, unwrap
 from di_async.digitalocean.lifecycle import (
     create_candidate,
     create_expectation,
@@ -101,7 +102,7 @@ class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
     ) -> DedicatedInference:
         """GET an instance once."""
         request = ENDPOINTS["get"].request(ref.id)
-        return _instance(await self._engine.json_once(request, priority, call))
+        return _instance(await self._engine.json_once(request, priority, call), ref.id)
 
     async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
         """GET a list page once; its rows are summaries."""
@@ -156,7 +157,9 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
 
     async def get(self, id: str) -> DedicatedInference:
         """Return one instance. Raises `NotFoundError` if it does not exist."""
-        return _instance(await self._engine.json(ENDPOINTS["get"].request(id)))
+        request = ENDPOINTS["get"].request(id)
+        found: DedicatedInference = await self._engine.json(request, read=partial(_instance, id=id))
+        return found
 
     async def find(self, name: str) -> DedicatedInference | None:
         """Return the instance of that name, with its spec; None if there is none."""
@@ -169,9 +172,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         async for row in self.list(name=name):
             try:
                 instance = await self.get(row.id)
-            except NotFoundError as error:
-                if error.transient:
-                    raise
+            except NotFoundError:
                 continue  # deleted since the list was read
             if name in (instance.name, row.name):
                 found.append(instance)
@@ -228,6 +229,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
     ) -> Change[DedicatedInference]:
         accepted_at = self._engine.clock.now()
         initial = _instance(answer)
+        own_name(initial.name, spec.name)
         token = CODEC.structure(answer["token"], AccessToken) if answer.get("token") else None
         logger.info("create of %s accepted: %s", spec.name, initial.id)
         expectation = create_expectation(initial, spec, accepted_at)
@@ -345,7 +347,8 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
                 )
 
             async def send() -> Change[DedicatedInference]:
-                return change(_instance(await self._engine.json(request)), False)
+                shown = await self._engine.json(request, read=partial(_instance, id=id))
+                return change(shown, False)
 
             def accepted(live: DedicatedInference) -> Change[DedicatedInference] | None:
                 return change(live, True) if spec and was_accepted(before, live, spec) else None
@@ -394,9 +397,16 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
 
     async def get_accelerator(self, id: str, accelerator_id: str) -> Accelerator:
         """Return one accelerator of an instance."""
-        body = await self._engine.json(ENDPOINTS["get_accelerator"].request(id, accelerator_id))
-        wrapped = isinstance(body, Mapping) and isinstance(body.get("accelerator"), Mapping)
-        return CODEC.structure(body["accelerator"] if wrapped else body, Accelerator)
+
+        def read(body: Any) -> Accelerator:
+            wrapped = isinstance(body, Mapping) and isinstance(body.get("accelerator"), Mapping)
+            found = CODEC.structure(body["accelerator"] if wrapped else body, Accelerator)
+            own_id(found.id, accelerator_id)
+            return found
+
+        request = ENDPOINTS["get_accelerator"].request(id, accelerator_id)
+        accelerator: Accelerator = await self._engine.json(request, read=read)
+        return accelerator
 
     def list_tokens(self, id: str, *, page_size: int = 200) -> Listing[AccessToken]:
         """Return an async iterator over an instance's endpoint tokens, without their values."""
@@ -435,18 +445,23 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
 
     async def ca_certificate(self, id: str) -> CACertificate:
         """Return the CA behind the private endpoint: `.pem` and `.ssl_context()`."""
-        return read_ca(await self._engine.json(ENDPOINTS["ca_certificate"].request(id)))
+        request = ENDPOINTS["ca_certificate"].request(id)
+        certificate: CACertificate = await self._engine.json(request, read=read_ca)
+        return certificate
 
     # -- catalog ------------------------------------------------------------------------------
 
     async def sizes(self) -> Sizes:
         """Return GPU sizes with their prices (Decimal, per hour), and the enabled regions."""
-        return CODEC.structure(await self._engine.json(ENDPOINTS["sizes"].request()), Sizes)
+        read = partial(with_rows, key="sizes")
+        return CODEC.structure(
+            await self._engine.json(ENDPOINTS["sizes"].request(), read=read), Sizes
+        )
 
     async def gpu_model_configs(self) -> builtins.list[GPUModelConfig]:
         """Return which models run on which GPUs, and which of them are gated."""
-        body = await self._engine.json(ENDPOINTS["gpu_model_configs"].request())
-        rows = rows_under(body, "gpu_model_configs")
+        read = partial(rows_under, key="gpu_model_configs")
+        rows = await self._engine.json(ENDPOINTS["gpu_model_configs"].request(), read=read)
         return [CODEC.structure(row, GPUModelConfig) for row in rows]
 
     async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:
@@ -486,8 +501,11 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         return {self._secrets_key: {name: reveal(value) for name, value in tokens.items()}}
 
 
-def _instance(body: Any) -> DedicatedInference:
-    return CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
+def _instance(body: Any, id: str | None = None) -> DedicatedInference:
+    """Return the instance in an answer: the one of this id, or any for None."""
+    found = CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
+    own_id(found.id, id, RESERVED)
+    return found
 
 
 def _is_busy(refusal: APIError) -> bool:

@@ -10,17 +10,18 @@ import math
 import os
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
 from attrs import define, evolve, field, frozen
 
-from di_async.core.codec import loads
-from di_async.core.errors import ClientClosedError, DecodeError, InvalidInputError
+from di_async.core.errors import ClientClosedError, InvalidInputError
 from di_async.core.http import Priority, Request, Response, checked_id, json_bytes, query
 from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RequestBudget
+from di_async.core.responses import read_success
 from di_async.core.retry import RetryPolicy
 from di_async.core.secret import Secret
 from di_async.core.server_clock import CallWindow, Moment
@@ -215,13 +216,14 @@ class Engine:
         request: Request,
         call: CallRecord | None = None,
         decode: Callable[[bytes], Any] | None = None,
+        read: Callable[[Any], Any] | None = None,
     ) -> Any:
         """Return the decoded answer to a request; None where it has no body.
 
-        `decode` replaces the JSON decoder.
+        `decode` and `read` are those of `read_success`.
         """
-        response = await self.running.session.send(request, call)
-        return _decoded(request, response, decode)
+        answer = partial(self._answer, request, decode, read)
+        return await self.running.session.send(request, call, answer)
 
     async def json_once(
         self,
@@ -232,7 +234,17 @@ class Engine:
     ) -> Any:
         """Return the decoded answer to one attempt; polling tries again in its own time."""
         response = await self.running.session.send_once(request, priority, call)
-        return _decoded(request, response, decode)
+        return self._answer(request, decode, None, response)
+
+    def _answer(
+        self,
+        request: Request,
+        decode: Callable[[bytes], Any] | None,
+        read: Callable[[Any], Any] | None,
+        response: Response,
+    ) -> Any:
+        wall = self.running.session.server_time(request)
+        return read_success(self.dialect, request, response, wall, decode=decode, read=read)
 
     # -- waits --------------------------------------------------------------------------------
 
@@ -375,17 +387,6 @@ class Client:
         return await self._engine.json(
             Request(method.upper(), path, query(params or {}), json_bytes(json))
         )
-
-
-def _decoded(request: Request, response: Response, decode: Callable[[bytes], Any] | None) -> Any:
-    if decode is None and not response.body.strip():
-        return None
-    try:
-        return (decode or loads)(response.body)
-    except DecodeError as error:
-        error.method, error.path, error.status = request.method, request.path, response.status
-        error.request_id = response.headers.get("x-request-id")
-        raise
 
 
 def _whose(kind: str, owner: "ResumeToken | ResourceAdapter[Any]") -> str:

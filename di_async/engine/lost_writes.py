@@ -133,7 +133,7 @@ async def recover_write(
         state = seen if seen is not None else state
         if result is not None:
             return result
-        if seen is None or not may_resend(seen):
+        if seen is None or not may_resend(seen) or _says_no(lost):
             raise unknown(lost, state) from lost
         if refused is not None and not resend_after(refused):
             raise unknown(lost, state) from refused
@@ -141,6 +141,11 @@ async def recover_write(
             await _backoff(engine, attempt)
     assert lost is not None  # noqa: S101 - every attempt ended in an error
     raise unknown(lost, state) from lost
+
+
+def _says_no(lost: DIError) -> bool:
+    """Return whether the API answered with a success status and an error: it will again."""
+    return isinstance(lost, ServerError) and lost.status < 300
 
 
 async def _read_outcome(

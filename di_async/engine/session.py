@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import Callable
+from typing import Any
 
 from di_async.core.errors import (
     AuthenticationError,
@@ -15,6 +17,7 @@ from di_async.core.http import Priority, Request, Response
 from di_async.core.http_time import server_date
 from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RateLimitInfo, RequestBudget
+from di_async.core.responses import read_error
 from di_async.core.retry import RetryPolicy, decide_retry
 from di_async.core.server_clock import CallWindow, Moment, ServerClock
 from di_async.core.waiting.resource_adapter import CallRecord
@@ -138,11 +141,17 @@ class Session:
         self._servers: dict[str | None, ServerClock] = {}
         self._closed = False
 
-    async def send(self, request: Request, call: CallRecord | None = None) -> Response:
-        """Return the successful answer to a request, sent again where that does no harm.
+    async def send(
+        self,
+        request: Request,
+        call: CallRecord | None = None,
+        read: Callable[[Response], Any] = lambda response: response,
+    ) -> Any:
+        """Return what `read` returns for the successful answer, sent again where that is harmless.
 
         Raises:
             TransportError: there is no answer. APIError: the answer is an error.
+            DecodeError: raised by `read`; a transient one counts as a failed attempt.
             RateLimitError: also when the budget would hold the request over `max_delay` seconds.
         """
         call = call or CallRecord()
@@ -150,8 +159,10 @@ class Session:
         while True:
             attempt += 1
             try:
-                return await self.send_once(
-                    request, request.priority, call, max_delay=self._retry.max_delay
+                return read(
+                    await self.send_once(
+                        request, request.priority, call, max_delay=self._retry.max_delay
+                    )
                 )
             except DIError as error:
                 delay = decide_retry(
@@ -234,7 +245,7 @@ class Session:
         self._learn_time(request, response)
         self._queue.learn(self._dialect.rate_limit(response, now))
         if not 200 <= response.status < 300:
-            error = self._dialect.error(request, response, now)
+            error = read_error(self._dialect, request, response, now)
             if error.never_processed:
                 call.not_processed()
             raise error

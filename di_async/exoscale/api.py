@@ -9,6 +9,7 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -24,9 +25,11 @@ from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import sent_secrets
 from di_async.core.responses import (
     error_body,
-    mark_foreign_404,
+    own_id,
     redact,
+    resource_body,
     string_list,
+    texts_under,
 )
 from di_async.core.secret import Secret, SecretHeaders, reveal
 from di_async.engine.client import Engine
@@ -135,6 +138,9 @@ _CLOCK_TOLERANCE_S = 30.0
 _UNSIGNED = {("GET", ENDPOINTS["zones"].path)}
 
 
+_ACCESS_MESSAGE = re.compile(r"authentication failed|signature|api.?key|expired", re.IGNORECASE)
+
+
 class ExoscaleDialect:
     """The conventions for one API key, in every zone."""
 
@@ -176,20 +182,30 @@ class ExoscaleDialect:
         hint = self._hint(request, response, wall, code)
         error = api_error(
             response.status,
-            self._redacted(request, "; ".join(filter(None, (message, hint)))),
+            self.redact(request, "; ".join(filter(None, (message, hint)))),
             method=request.method,
             path=request.path,
-            code=code and self._redacted(request, code),
+            code=code and self.redact(request, code),
             request_id=response.headers.get("x-request-id"),
             retry_after=retry_after(response.headers, wall),
         )
         if response.status == 409:
             # The API only returns 409 while another operation runs, so this one did not begin.
             error.transient = error.never_processed = True
-        documented = (fields.get("title"), fields.get("detail"))
-        return mark_foreign_404(
-            error, has_api_shape=all(isinstance(value, str) for value in documented)
-        )
+        return error
+
+    def is_error(self, status: int, body: Any) -> bool:
+        """Return whether a decoded body is a problem, a denied operation, or a model in use.
+
+        A lone `error` or `message` is also what gateways send. Of these only a 401 or 403 about
+        signatures and keys counts.
+        """
+        if status == 412 and isinstance(body, Mapping):
+            return isinstance(body.get("deployments"), list) or texts_under(body, "title", "detail")
+        if status in {401, 403} and isinstance(body, Mapping) and len(body) == 1:
+            text = _text(body.get("message") or body.get("error"))
+            return _ACCESS_MESSAGE.search(text) is not None
+        return texts_under(body, "title", "detail") or texts_under(body, "code", "error")
 
     def _hint(
         self, request: Request, response: Response, wall: float, code: str | None
@@ -207,7 +223,8 @@ class ExoscaleDialect:
             case _:
                 return None
 
-    def _redacted(self, request: Request, text: str) -> str:
+    def redact(self, request: Request, text: str) -> str:
+        """Return text without the API secret and the tokens that the request held."""
         return redact(text, [self._secret.reveal(), *sent_secrets(request)], TOKENS)
 
 
@@ -305,13 +322,20 @@ class ZoneRequests:
         """Return a request to one of the endpoints."""
         return evolve(ENDPOINTS[name].request(*ids, params=params, json=json), base=self.base_url)
 
-    async def json(self, name: str, *ids: str, params: Mapping[str, Any] | None = None) -> Any:
+    async def json(
+        self,
+        name: str,
+        *ids: str,
+        params: Mapping[str, Any] | None = None,
+        read: Callable[[Any], Any] | None = None,
+    ) -> Any:
         """Return the decoded response of an endpoint without a request body."""
-        return await self.engine.json(self.request(name, *ids, params=params))
+        return await self.engine.json(self.request(name, *ids, params=params), read=read)
 
     async def read(self, name: str, id: str, into: type[T]) -> T:
         """Return one resource or operation."""
-        return decode_with_id(await self.json(name, id), id, into)
+        found: T = await self.json(name, id, read=partial(decode_with_id, id=id, into=into))
+        return found
 
     def listing(
         self,
@@ -323,14 +347,17 @@ class ZoneRequests:
         """Return an iterator over a list. The API has no pages: one response has all rows."""
 
         async def fetch(_: int) -> Page:
-            return read_page(await self.json(name, params=params), str(ENDPOINTS[name].key))
+            read = partial(read_page, key=str(ENDPOINTS[name].key))
+            page: Page = await self.json(name, params=params, read=read)
+            return page
 
         return Listing(fetch, partial(CODEC.structure, into=into), page_size=1, predicate=predicate)
 
     async def rows(self, name: str, into: type[A], *ids: str, **params: Any) -> list[A]:
         """Return all rows of a list."""
-        body = await self.json(name, *ids, params=params)
-        return [CODEC.structure(row, into) for row in rows_under(body, str(ENDPOINTS[name].key))]
+        read = partial(rows_under, key=str(ENDPOINTS[name].key))
+        rows = await self.json(name, *ids, params=params, read=read)
+        return [CODEC.structure(row, into) for row in rows]
 
     async def operation(self, id: str) -> Operation:
         """Return one operation."""
@@ -338,6 +365,10 @@ class ZoneRequests:
 
 
 def decode_with_id(body: Any, id: str, into: type[T]) -> T:
-    """Decode a resource, and fill in its id: the schemas do not require it."""
-    found = CODEC.structure(body, into)
-    return found if found.id else evolve(found, id=id)
+    """Decode the resource of this id, and fill in the id: the schemas do not require it."""
+    names = ("state",) if into is Operation else ("name",)
+    found = CODEC.structure(resource_body(body, *names), into)
+    if not found.id:
+        return evolve(found, id=id)
+    own_id(found.id, id)
+    return found

@@ -181,11 +181,15 @@ class Deployments(ZoneResources[Deployment]):
 
     async def reveal_api_key(self, id: str) -> Secret:
         """Return the API key of a deployment's inference endpoint. May be called repeatedly."""
-        body = await self._requests.json("reveal_api_key", id)
-        key = CODEC.structure(body, RevealedKey).api_key
-        if key is None:
-            raise DecodeError("the answer has no 'api-key' @ $")
-        return key
+
+        def read(body: Any) -> Secret:
+            key = CODEC.structure(body, RevealedKey).api_key
+            if key is None:
+                raise DecodeError("the answer has no 'api-key' @ $", transient=True)
+            return key
+
+        found: Secret = await self._requests.json("reveal_api_key", id, read=read)
+        return found
 
     async def logs(self, id: str, *, tail: int | None = None) -> builtins.list[LogEntry]:
         """Return the inference engine's log, or its last `tail` lines."""

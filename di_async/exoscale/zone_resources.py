@@ -23,6 +23,7 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Priority, Request
 from di_async.core.pagination import Page, read_page
+from di_async.core.responses import resource_body
 from di_async.core.server_clock import Age, CallWindow, Moment
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Expectation, Observation, Phase
@@ -303,7 +304,8 @@ class ZoneResources(ResourceApi[R]):
     # -- operations ---------------------------------------------------------------------------
 
     async def _send(self, request: Request, call: CallRecord) -> Operation:
-        return CODEC.structure(await self._engine.json(request, call), Operation)
+        operation: Operation = await self._engine.json(request, call, read=_read_operation)
+        return operation
 
     def _change(
         self,
@@ -347,13 +349,21 @@ class ZoneResources(ResourceApi[R]):
         ref = ResourceRef(self._kind, id)
         try:
             found = await self._adapter.get(ref, Priority.READ, CallRecord())
-        except NotFoundError as error:
-            return not error.transient
+        except NotFoundError:
+            return True
         return not is_pending(found.state)
 
 
+def _read_operation(body: Any) -> Operation:
+    """Return the operation in the answer to a write. Raises `DecodeError` if there is none."""
+    operation = CODEC.structure(resource_body(body), Operation)
+    if not any(body.get(name) for name in ("id", "state", "reference")):
+        raise DecodeError("the answer is not an operation @ $", transient=True)
+    return operation
+
+
 def _created_id(operation: Operation) -> str:
-    return (operation.reference.id if operation.reference else None) or ""
+    return ((operation.reference.id if operation.reference else None) or "").strip()
 
 
 def _only_match(recent: Sequence[R], window: CallWindow) -> R | None:

@@ -17,7 +17,7 @@ from di_async.core.http_time import read_hold, retry_after
 from di_async.core.pagination import Page, read_total, rows_under
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import sent_secrets
-from di_async.core.responses import error_body, mark_foreign_404, redact, string_list
+from di_async.core.responses import error_body, redact, string_list, texts_under
 from di_async.core.secret import Secret, SecretHeaders
 
 __all__ = [
@@ -129,7 +129,7 @@ class GcoreDialect:
         message = _message(fields) if isinstance(body, Mapping) else str(body)
         code = self._redacted(request, fields.get("exception_class") or fields.get("code"))
         text = "; ".join(filter(None, [message, *_details(fields)]))
-        text = self._redacted(request, text) or ""
+        text = self.redact(request, text)
         hint = self._hint(response.status, code)
         request_id = fields.get("request_id") or response.headers.get("x-request-id")
         error = api_error(
@@ -145,10 +145,15 @@ class GcoreDialect:
             error.never_processed = True
             # A PUT depends on a read, so the caller has to read again before it is repeated.
             error.transient = request.method != "PUT"
-        documented = [fields.get(name) for name in ("exception_class", "message")]
-        return mark_foreign_404(
-            error, has_api_shape=all(isinstance(value, str) for value in documented)
-        )
+        return error
+
+    def is_error(self, status: int, body: Any) -> bool:
+        """Return whether a decoded body has the documented form of an error."""
+        return texts_under(body, "exception_class", "message")
+
+    def redact(self, request: Request, text: str) -> str:
+        """Return text without the API key and the secrets that the request held."""
+        return redact(text, {self._key.reveal(), *sent_secrets(request)})
 
     def _hint(self, status: int, code: str | None) -> str | None:
         if status == 401 and "$" in self._key.reveal():
@@ -166,8 +171,7 @@ class GcoreDialect:
         return None
 
     def _redacted(self, request: Request, value: Any) -> str | None:
-        secrets = [self._key.reveal(), *sent_secrets(request)]
-        return redact(str(value), secrets) if value else None
+        return self.redact(request, str(value)) if value else None
 
 
 def _message(fields: Mapping[str, Any]) -> str:

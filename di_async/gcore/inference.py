@@ -13,7 +13,8 @@ from attrs import frozen
 from di_async.core.errors import APIError, ConflictError, DecodeError, NotFoundError
 from di_async.core.http import Endpoint, Priority, Request
 from di_async.core.lost_create import Candidate
-from di_async.core.pagination import Page
+from di_async.core.pagination import Page, with_rows
+from di_async.core.responses import own_id, resource_body
 from di_async.core.waiting.observation import Action, Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -81,9 +82,11 @@ class InferenceAdapter(ResourceAdapter[R]):
         """GET a resource or a task once."""
         if ref.kind == "task":
             body = await self.engine.json_once(TASK.request(ref.id), priority, call)
-            return CODEC.structure(body, Task)
+            task = CODEC.structure(resource_body(body, "id"), Task)
+            own_id(task.id, ref.id)
+            return task
         body = await self.engine.json_once(self.request("get", ref.id), priority, call)
-        return self.decode_row(body)
+        return self.decode(body, ref.id)
 
     async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
         """GET a list page, with only the rows of a region."""
@@ -101,6 +104,12 @@ class InferenceAdapter(ResourceAdapter[R]):
     def decode_row(self, row: Any) -> R:
         """Return the resource in a JSON object."""
         found: R = CODEC.structure(row, self.resource_type)
+        return found
+
+    def decode(self, body: Any, id: str | None = None) -> R:
+        """Return the resource in an answer: the one of this id, or any for None."""
+        found = self.decode_row(resource_body(body, self.id_field))
+        own_id(getattr(found, self.id_field), id)
         return found
 
     def observe(self, resource: Any, expectation: Expectation) -> Observation:
@@ -139,19 +148,22 @@ class InferenceApi(ResourceApi[R]):
 
     async def get(self, id: str) -> R:
         """Return one resource. Raises `NotFoundError` if it does not exist."""
-        return self._adapter.decode_row(await self._engine.json(self._request("get", id)))
+        read = partial(self._adapter.decode, id=id)
+        found: R = await self._engine.json(self._request("get", id), read=read)
+        return found
 
     def _listing(self, page_size: int, predicate: Callable[[R], bool] | None = None) -> Listing[R]:
         check_page_size(page_size)
         self._request("list")  # raises here if there is no project, not at the first row
 
         async def fetch(params: Mapping[str, Any]) -> Any:
-            return await self._engine.json(self._request("list", params=params))
+            request = self._request("list", params=params)
+            return await self._engine.json(request, read=partial(with_rows, key="results"))
 
         read = partial(read_page, fetch, size=page_size, key=self._adapter.id_field)
         return Listing(read, self._adapter.decode_row, page_size, predicate)
 
-    def _accepted(self, body: Any) -> AcceptedWrite:
+    def _accepted(self, body: Any, id: str) -> AcceptedWrite:
         """Return a write's decoded answer and its tasks. Raises `DecodeError`."""
         raise NotImplementedError
 
@@ -195,7 +207,7 @@ class InferenceApi(ResourceApi[R]):
         request, call = plan.request, CallRecord()
 
         async def send() -> Change[R]:
-            answer = self._accepted(await self._engine.json(request, call))
+            answer = self._accepted(await self._engine.json(request, call), id)
             logger.info("%s of %s accepted", plan.desired.kind, id)
             return self._modified(id, plan, answer)
 
@@ -236,7 +248,8 @@ class InferenceApi(ResourceApi[R]):
                         raise
                     logger.warning("the answer to the delete of %s was lost; it is under way", id)
 
-            return None, self._tasks(await retry_while_busy(self._engine, write, ready_timeout))
+            body = await retry_while_busy(self._engine, write, ready_timeout)
+            return None, self._tasks(body, id)
 
         hint = f"It was searched for in {location}; if it exists elsewhere, it still bills"
         return await delete(self._engine, self._adapter, id, send, location_hint=hint)
@@ -244,13 +257,13 @@ class InferenceApi(ResourceApi[R]):
     async def _is_deleting(self, id: str) -> bool:
         try:
             return is_deleting(await self.get(id))
-        except NotFoundError as error:
-            return not error.transient
+        except NotFoundError:
+            return True
 
-    def _tasks(self, body: Any) -> Sequence[ResourceRef]:
+    def _tasks(self, body: Any, id: str) -> Sequence[ResourceRef]:
         """Return the tasks of a delete. Any answer will do, as only a 404 proves the deletion."""
         try:
-            return self._accepted(body)[1]
+            return self._accepted(body, id)[1]
         except DecodeError:
             return ()
 

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
-from di_async.core.pagination import rows_under
+from di_async.core.pagination import rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
+from di_async.core.responses import resource_body
 from di_async.core.validation import checked
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import Capabilities
@@ -112,7 +113,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
             self._engine,
             self._request("create", json=body),
             name,
-            accept=lambda answer: self._created(name, self._accepted(answer)),
+            accept=partial(self._accept_create, name),
             find=partial(self._find, name),
             candidate=partial(candidate, name, body),
             adopt=partial(self._adopted, name),
@@ -146,12 +147,13 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         places = await find_places(self._engine, self._project, body)
         return ranked(places, include_full=include_full)
 
+    def _accept_create(self, name: str, body: Any) -> Change[InferenceDeployment]:
+        return self._created(name, self._accepted(resource_body(body), name))
+
     async def _find(self, name: str) -> builtins.list[InferenceDeployment]:
         try:
             return [await self.get(name)]
-        except NotFoundError as error:
-            if error.transient:
-                raise
+        except NotFoundError:
             return []
 
     def _adopted(self, name: str, found: InferenceDeployment) -> Change[InferenceDeployment]:
@@ -249,7 +251,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
 
         async def fetch(window: Mapping[str, Any]) -> Any:
             request = self._request("logs", id, params={**window, **params})
-            return await self._engine.json(request)
+            return await self._engine.json(request, read=partial(with_rows, key="results"))
 
         rows, _ = await read_rows(fetch, offset, limit)
         return [CODEC.structure(row, LogLine) for row in rows]
@@ -262,7 +264,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
             raise InvalidInputError(f"project_id: {project}, but the client's is {self._project}")
         return fields
 
-    def _accepted(self, body: Any) -> AcceptedWrite:
+    def _accepted(self, body: Any, id: str) -> AcceptedWrite:
         if body is None:  # `start` and `stop` return no body
             return Accepted(), ()
         tasks = tuple(rows_under(body, "tasks"))

@@ -5,6 +5,7 @@ from typing import Any
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.lost_create import Adopt, Uncertain, decide_lost_create
+from di_async.core.responses import own_name
 from di_async.core.validation import checked
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import Capabilities
@@ -89,7 +90,9 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         candidates: dict[str, InferenceInstance] = {}
 
         async def send() -> InferenceInstance:
-            return self._adapter.decode_row(await self._engine.json(request))
+            created = self._adapter.decode(await self._engine.json(request))
+            own_name(created.name, name)
+            return created
 
         async def collect() -> None:
             async for row in self.list(name=name):
@@ -147,8 +150,10 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         whole = checked(InferenceInstanceSpec, given) if replace else None
 
         async def plan() -> PlannedWrite[InferenceInstance]:
-            live = await self._engine.json(self._request("get", id))
-            before = self._adapter.decode_row(live)
+            def read(body: Any) -> tuple[Any, InferenceInstance]:
+                return body, self._adapter.decode(body, id)
+
+            live, before = await self._engine.json(self._request("get", id), read=read)
             body = whole or self._merged(id, live, given)
             if before.auth_enabled and not body.get("auth_enabled"):
                 logger.warning("this update of %s lets anyone call it: no auth_enabled", id)
@@ -175,5 +180,5 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
     def _default_project(self) -> dict[str, Any]:
         return {} if self._project is None else {"project_id": int(self._project)}
 
-    def _accepted(self, body: Any) -> AcceptedWrite:
-        return self._adapter.decode_row(body), ()
+    def _accepted(self, body: Any, id: str) -> AcceptedWrite:
+        return self._adapter.decode(body, id), ()

@@ -13,6 +13,7 @@ from di_async import (
     AuthenticationError,
     BadRequestError,
     ConflictError,
+    GatewayError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -21,6 +22,7 @@ from di_async import (
     UnprocessableEntityError,
 )
 from di_async.core.http import Request, Response
+from di_async.core.responses import read_error
 from di_async.digitalocean.api import DigitalOceanDialect
 from tests.builders.digitalocean import BASE
 from tests.digitalocean.helpers import TOKEN
@@ -138,14 +140,28 @@ FOREIGN = [HTML, "not here", "", "{}", "[]", "null", '{"error": "not found"}', '
 
 
 @pytest.mark.parametrize("body", FOREIGN)
-def test_foreign_404_is_transient(body: str) -> None:
-    """A 404 without the documented error body does not prove that anything is gone."""
-    assert error_of(plain(404, body)).transient is True
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 407, 410, 422])
+def test_answer_of_another_form_is_a_gateways(body: str, status: int) -> None:
+    """An answer without a documented error body is not the API's, whatever its status says."""
+    error = read_error(DIALECT, REQUEST, plain(status, body), WALL)
+    assert type(error) is GatewayError
+    assert (error.transient, error.status) == (True, status)
+    assert "dop_v1_abcdef123456" not in str(error)
 
 
-def test_own_404_is_final() -> None:
-    """A 404 with the documented error body is final."""
-    assert refusal(404, id="not_found", message="m").transient is False
+@pytest.mark.parametrize("status", [404, 410])
+def test_own_404_is_final(status: int) -> None:
+    """A 404 or 410 with the documented error body is final."""
+    own = answer(status, {"id": "not_found", "message": "m"})
+    error = read_error(DIALECT, REQUEST, own, WALL)
+    assert isinstance(error, NotFoundError)
+    assert error.transient is False
+
+
+def test_both_documented_error_forms_are_own() -> None:
+    """The error with root causes is documented as well."""
+    own = answer(400, {"error": "e", "messages": ["m"], "root_causes": ["r"]})
+    assert type(read_error(DIALECT, REQUEST, own, WALL)) is BadRequestError
 
 
 def test_plain_text_is_the_message() -> None:

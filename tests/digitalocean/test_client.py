@@ -6,7 +6,12 @@ from typing import Any
 import orjson
 import pytest
 
-from di_async import DigitalOcean, InvalidInputError, NotFoundError, ResourceVanishedError
+from di_async import (
+    DigitalOcean,
+    GatewayError,
+    InvalidInputError,
+    ResourceVanishedError,
+)
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import World
 from tests.builders.digitalocean import BASE, GPU, ID, a_spec, one, sample
@@ -40,7 +45,7 @@ REQUESTS: dict[str, tuple[Call, Step, tuple[Any, ...]]] = {
     ),
     "get": (
         lambda c: c.get(ID),
-        answer(200, sample("get_200")),
+        answer(200, one(an_instance())),
         ("GET", f"{BASE}/{ID}", ()),
     ),
     "delete": (lambda c: c.delete(ID), answer(202), ("DELETE", f"{BASE}/{ID}", ())),
@@ -109,15 +114,18 @@ async def test_create_request() -> None:
 
 async def test_create_without_tokens() -> None:
     """Without provider tokens the body has no key for them."""
-    async with scripted_client(answer(202, sample("create_202"))) as (client, network):
-        await client.dedicated_inferences.create(a_spec())
+    created = sample("create_202")
+    async with scripted_client(answer(202, created)) as (client, network):
+        await client.dedicated_inferences.create(
+            a_spec(created["dedicated_inference"]["spec"]["name"])
+        )
     assert set(orjson.loads(network.requests[0].body or b"")) == {"spec"}
 
 
 async def test_update_request() -> None:
     """The vendor's PATCH curl is completed to the spec that the API needs."""
     wanted = {**sample("update_curl")["spec"]}
-    steps: list[Step] = [answer(200, one(an_instance())), answer(202, sample("update_202"))]
+    steps: list[Step] = [answer(200, one(an_instance())), answer(202, one(an_instance()))]
     async with scripted_client(*steps) as (client, network):
         await client.dedicated_inferences.update(ID, spec=wanted)
     request = network.requests[1]
@@ -285,7 +293,7 @@ async def test_find_raises_on_a_foreign_404() -> None:
     """A gateway's 404 to the GET does not mean that the name is free."""
     rows = answer(200, {"dedicated_inferences": [an_instance()]})
     async with scripted_client(rows, *[plain(404, "not here")] * 4) as (client, _):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(GatewayError):
             await client.dedicated_inferences.find("web")
 
 

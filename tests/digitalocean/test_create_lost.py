@@ -262,13 +262,13 @@ async def test_refusal_is_final(status: int) -> None:
     assert len(network.requests) == 1
 
 
-async def test_redirect_is_final() -> None:
-    """A redirect is neither followed nor repeated."""
+async def test_redirect_is_not_followed() -> None:
+    """A redirect is another system's answer: the name is looked up before sending again."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault("redirect", now=0, on=POST)
-        with pytest.raises(DIError, match="redirects are not followed"):
-            await client.dedicated_inferences.create(a_spec())
-    assert len(network.requests) == 1
+        change = await client.dedicated_inferences.create(a_spec())
+        assert (await client.dedicated_inferences.get(change.id)).name == "web"
+    assert [request.method for request in network.requests] == ["POST", *["GET"] * 3, "POST", "GET"]
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 3])

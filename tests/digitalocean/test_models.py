@@ -212,7 +212,10 @@ def test_8_list_row_without_specs() -> None:
 async def test_9_name_filter_that_a_server_ignores() -> None:
     """`name` is sent, and rows of another name are dropped."""
     rows = [an_instance(), an_instance(id="2", name="other")]
-    async with scripted_client(answer(200, {"dedicated_inferences": rows})) as (client, network):
+    async with scripted_client(*[answer(200, {"dedicated_inferences": rows})] * 4) as (
+        client,
+        network,
+    ):
         found = [di.id async for di in client.dedicated_inferences.list(name="web")]
     assert found == [ID]
     assert ("name", "web") in network.requests[0].params
@@ -444,7 +447,7 @@ def test_junk_in_an_instance_is_a_model_or_a_decode_error(where: str, junk: Any)
 @pytest.mark.parametrize("rows", [5, True, {"a": 1}, "abc"])
 async def test_listing_whose_rows_are_not_a_list(rows: Any) -> None:
     """Rows that are not a list are a DecodeError."""
-    async with scripted_client(answer(200, {"dedicated_inferences": rows})) as (client, _):
+    async with scripted_client(*[answer(200, {"dedicated_inferences": rows})] * 4) as (client, _):
         with pytest.raises(DecodeError):
             [di async for di in client.dedicated_inferences.list()]
 
@@ -453,7 +456,7 @@ async def test_listing_whose_rows_are_not_a_list(rows: Any) -> None:
 @pytest.mark.parametrize("body", [[], {}, {"message": "hello"}, None])
 async def test_listing_without_its_key(body: Any) -> None:
     """A 200 without rows is not an empty list: a lost create would look absent."""
-    async with scripted_client(answer(200, body)) as (client, _):
+    async with scripted_client(*[answer(200, body)] * 4) as (client, _):
         with pytest.raises(DecodeError, match="dedicated_inferences"):
             [di async for di in client.dedicated_inferences.list()]
 
@@ -462,7 +465,7 @@ async def test_listing_without_its_key(body: Any) -> None:
 @pytest.mark.parametrize("rows", [5, True, {"a": 1}, "abc"])
 async def test_model_configs_that_are_not_a_list(rows: Any) -> None:
     """The same holds for the model configurations."""
-    async with scripted_client(answer(200, {"gpu_model_configs": rows})) as (client, _):
+    async with scripted_client(*[answer(200, {"gpu_model_configs": rows})] * 4) as (client, _):
         with pytest.raises(DecodeError):
             await client.dedicated_inferences.gpu_model_configs()
 

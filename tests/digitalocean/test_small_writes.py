@@ -6,6 +6,7 @@ import pytest
 
 from di_async import (
     ConnectError,
+    GatewayError,
     InvalidInputError,
     NotFoundError,
     OutcomeUnknownError,
@@ -73,7 +74,7 @@ async def test_foreign_404_proves_no_deletion(body: str) -> None:
     """A gateway's 404 does not settle a delete."""
     page = plain(404, body)
     async with scripted_client(page, page, page, page) as (client, _):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(GatewayError):
             await client.dedicated_inferences.delete(ID)
 
 
@@ -147,7 +148,10 @@ async def test_revoke_of_what_is_not_there() -> None:
 
 async def test_revoke_refused() -> None:
     """A refusal is final and is not retried."""
-    async with scripted_client(answer(403, {"id": "forbidden"})) as (client, network):
+    async with scripted_client(answer(403, {"id": "forbidden", "message": "m"})) as (
+        client,
+        network,
+    ):
         with pytest.raises(PermissionDeniedError):
             await client.dedicated_inferences.revoke_token(ID, "t-1")
     assert len(network.requests) == 1
@@ -157,5 +161,5 @@ async def test_revoke_ignores_a_foreign_404() -> None:
     """A gateway's 404 after a lost answer does not prove that the token is gone."""
     page = plain(404, "not here")
     async with scripted_client(LOST, page, page, page) as (client, _):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(GatewayError):
             await client.dedicated_inferences.revoke_token(ID, "t-1")

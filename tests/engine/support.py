@@ -167,6 +167,12 @@ class PlainDialect:
             retry_after=self.rate_limit(response, wall).retry_after,
         )
 
+    def is_error(self, status: int, body: Any) -> bool:
+        return status >= 400
+
+    def redact(self, request: Request, text: str) -> str:
+        return text
+
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
         retry_after = response.headers.get("retry-after")
         return RateLimitInfo(

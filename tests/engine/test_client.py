@@ -174,7 +174,7 @@ async def test_answer_without_a_body_is_none(body: bytes) -> None:
 async def test_decode_error_has_the_request() -> None:
     """A decode error has method, path, status and request id."""
     html = Response(200, {"x-request-id": "r1"}, b"<html>")
-    async with plain_client(FakeNetwork([html])) as client:
+    async with plain_client(FakeNetwork([html] * 4)) as client:
         with pytest.raises(DecodeError) as caught:
             await client.request("GET", "/x")
     error = caught.value

@@ -81,7 +81,7 @@ async def test_attempts_are_bounded_and_the_last_error_is_raised() -> None:
     assert len(transport.requests) == 4
 
 
-@pytest.mark.parametrize("status", [301, 400, 404, 409])
+@pytest.mark.parametrize("status", [400, 404, 409, 410])
 async def test_other_status_is_final(status: int) -> None:
     """Other statuses are raised after one send, with method, path and status."""
     calls, transport = session(answer(status))

@@ -9,6 +9,7 @@ from di_async import (
     ConflictError,
     DecodeError,
     DeploymentFailedError,
+    GatewayError,
     InvalidInputError,
     NotFoundError,
     SupersededError,
@@ -98,7 +99,7 @@ async def test_reveal_api_key() -> None:
 
 async def test_response_without_a_key() -> None:
     """A response without a key raises `DecodeError`."""
-    async with scripted(answer(200, {})) as (client, _):
+    async with scripted(*[answer(200, {})] * 4) as (client, _):
         with pytest.raises(DecodeError, match="api-key"):
             await client.deployments.reveal_api_key(ID)
 
@@ -339,7 +340,7 @@ async def test_delete_with_a_gateway_404() -> None:
     """A gateway's 404 does not settle a delete."""
     page = answer(404, "not found")
     async with scripted(*[page] * 4) as (client, _):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(GatewayError):
             await client.deployments.delete(ID)
 
 

@@ -11,6 +11,7 @@ from di_async import (
     AuthenticationError,
     BadRequestError,
     ConflictError,
+    GatewayError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -18,6 +19,7 @@ from di_async import (
     ServerError,
 )
 from di_async.core.http import Request, Response
+from di_async.core.responses import read_error
 from di_async.exoscale.api import ExoscaleDialect, authorization
 from tests.exoscale.helpers import DEPLOYMENTS, KEY, ONE, SECRET
 from tests.fake_network import answer, plain
@@ -179,14 +181,31 @@ def test_not_found_hints_at_the_zone() -> None:
         '{"title": "Not Found", "detail": null}',
     ],
 )
-def test_gateway_404_is_transient(text: str) -> None:
-    """A 404 without the documented title and detail does not prove that anything is gone."""
-    assert error_of(plain(404, text)).transient is True
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 407, 409, 410, 412])
+def test_answer_of_another_form_is_a_gateways(text: str, status: int) -> None:
+    """An answer of no documented form is not the API's, whatever its status says."""
+    error = read_error(DIALECT, ASKED, plain(status, text), WALL)
+    assert type(error) is GatewayError
+    assert (error.transient, error.never_processed) == (True, False)
+    assert "zone-local" not in str(error)
 
 
-def test_api_404_is_final() -> None:
-    """A problem of the documented shape is the API's own 404."""
-    assert error_of(answer(404, {"title": "Not Found", "detail": "none"})).transient is False
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, {"title": "Not Found", "detail": "none"}),
+        (410, {"title": "Gone", "detail": "none"}),
+        (403, {"code": "forbidden_operation", "error": "no"}),
+        (403, {"message": "Authentication failed: unknown API key"}),
+        (401, {"error": "invalid signature"}),
+        (412, {"deployments": ["a"]}),
+    ],
+)
+def test_documented_forms_are_the_apis(status: int, body: Any) -> None:
+    """Each documented error form counts as the API's own."""
+    error = read_error(DIALECT, ASKED, answer(status, body), WALL)
+    assert not isinstance(error, GatewayError)
+    assert error.transient is False
 
 
 def test_html_is_not_quoted() -> None:

@@ -56,7 +56,7 @@ async def test_create_waits_until_it_is_ready() -> None:
 async def test_create_with_a_token(token: str | Secret, caplog: pytest.LogCaptureFixture) -> None:
     """The token is sent, and no repr or log shows it."""
     caplog.set_level("DEBUG")
-    refused = answer(403, {"error": f"{TOKEN} is not allowed"})
+    refused = answer(403, {"code": "forbidden_operation", "error": f"{TOKEN} is not allowed"})
     async with scripted(answer(200, operation()), refused) as (client, network):
         change = await client.models.create(MODEL, huggingface_token=token)
         with pytest.raises(APIError) as caught:

@@ -9,7 +9,7 @@ from di_async.core.errors import APIError, api_error
 from di_async.core.http import Endpoint, Priority, Request, Response
 from di_async.core.pagination import Page, read_page
 from di_async.core.rate_limit import RateLimitInfo
-from di_async.core.responses import error_body, mark_foreign_404
+from di_async.core.responses import error_body
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
@@ -30,8 +30,13 @@ class Dialect:
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
         body = error_body(response)  # this API's error bodies are plain JSON strings
-        error = api_error(response.status, str(body), method=request.method, path=request.path)
-        return mark_foreign_404(error, has_api_shape=response.body.startswith(b'"'))
+        return api_error(response.status, str(body), method=request.method, path=request.path)
+
+    def is_error(self, status: int, body: Any) -> bool:
+        return isinstance(body, str)
+
+    def redact(self, request: Request, text: str) -> str:
+        return text.replace("toy", "***")
 
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
         return RateLimitInfo(limited=response.status == 429)

@@ -11,6 +11,7 @@ from di_async import (
     BadRequestError,
     ConflictError,
     DecodeError,
+    GatewayError,
     InvalidInputError,
     NotFoundError,
     PermissionDeniedError,
@@ -19,6 +20,7 @@ from di_async import (
     ServerError,
 )
 from di_async.core.http import Request, Response, json_bytes
+from di_async.core.responses import read_error
 from di_async.gcore.api import (
     FetchRows,
     GcoreDialect,
@@ -119,9 +121,22 @@ def test_not_found_names_the_project() -> None:
         b'{"id": "not_found", "message": "another API\'s shape"}',
     ],
 )
-def test_404_without_the_documented_shape_is_transient(text: bytes) -> None:
-    """Only the API's own 404 proves that something does not exist."""
-    assert error(Response(404, {}, text)).transient
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 407, 410, 422])
+def test_answer_of_another_form_is_a_gateways(text: bytes, status: int) -> None:
+    """An answer without the documented fields is not the API's, whatever its status says."""
+    dialect = GcoreDialect(Secret(KEY), "42")
+    found = read_error(dialect, GET, Response(status, {}, text), WALL)
+    assert type(found) is GatewayError
+    assert "check project_id" not in str(found)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_own_404_is_final(status: int) -> None:
+    """A 404 or 410 with the documented fields is final."""
+    own = answer(status, body("NotFoundError", "m"))
+    found = read_error(GcoreDialect(Secret(KEY), "42"), GET, own, WALL)
+    assert isinstance(found, NotFoundError)
+    assert found.transient is False
 
 
 def test_conflict_is_a_lock() -> None:

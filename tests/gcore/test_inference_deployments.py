@@ -304,7 +304,7 @@ async def test_update_with_several_tasks() -> None:
     routes = {
         PATCH: answer(200, {"tasks": [TASK, TASK[::-1]]}),
         TASKS: tasks("RUNNING", "FINISHED"),
-        other: tasks("RUNNING", "FINISHED"),
+        other: tasks("RUNNING", "FINISHED", id=TASK[::-1]),
         GET: [*reads("ACTIVE"), *reads("ACTIVE", timeout=5)],
     }
     async with routed(routes) as (client, network):
@@ -494,7 +494,7 @@ async def test_capabilities() -> None:
 
 
 async def test_unexpected_body() -> None:
-    """A GET with another body raises a DecodeError that names the model."""
-    async with scripted(answer(200, {"count": 0})) as (client, _):
-        with pytest.raises(DecodeError, match="InferenceDeployment"):
+    """A GET with another body raises a DecodeError that names what it lacks."""
+    async with scripted(*[answer(200, {"count": 0})] * 4) as (client, _):
+        with pytest.raises(DecodeError, match="name"):
             await client.inference_deployments.get(NAME)

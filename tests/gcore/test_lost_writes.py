@@ -12,7 +12,7 @@ from di_async import (
     ClientClosedError,
     ConflictError,
     ConnectError,
-    NotFoundError,
+    GatewayError,
     OutcomeUnknownError,
     RequestTimeoutError,
     RetryPolicy,
@@ -179,7 +179,7 @@ async def test_closed_during_other_lookups(verb: str) -> None:
 async def test_delete_answered_by_a_gateway(body: bytes) -> None:
     """A gateway's 404 does not prove that the deployment is gone."""
     async with routed({f"DELETE {ONE}": Response(404, {}, body)}) as (client, _):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(GatewayError):
             await client.inference_deployments.delete(NAME)
 
 

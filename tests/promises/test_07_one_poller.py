@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import orjson
 import pytest
 
 from di_async import (
@@ -547,7 +548,8 @@ def raw(status: str, body: bytes = b"{}") -> bytes:
     return b"%s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
 
 
-SEEN = raw("200 OK", b'{"dedicated_inference": {"id": "x", "status": "deleting"}}')
+SHOWN = {"dedicated_inference": {"id": ID, "status": "deleting"}}
+SEEN = raw("200 OK", orjson.dumps(SHOWN))
 
 
 @pytest.mark.looptime(False)
