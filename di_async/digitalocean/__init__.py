@@ -1,6 +1,12 @@
 """DigitalOcean Dedicated Inference: its models and its client."""
 
 from di_async.digitalocean.client import DigitalOcean
+from di_async.digitalocean.custom_models import (
+    CatalogModel,
+    CustomModel,
+    CustomModels,
+    ModelSource,
+)
 from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.digitalocean.models import (
     GPU,
@@ -28,6 +34,9 @@ __all__ = [
     "AcceleratorConfig",
     "AccessToken",
     "CACertificate",
+    "CatalogModel",
+    "CustomModel",
+    "CustomModels",
     "DedicatedInference",
     "DedicatedInferenceSpec",
     "DedicatedInferences",
@@ -37,6 +46,7 @@ __all__ = [
     "Endpoints",
     "GPUModelConfig",
     "ModelDeployment",
+    "ModelSource",
     "Size",
     "SizeCategory",
     "Sizes",

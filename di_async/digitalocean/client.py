@@ -13,8 +13,10 @@ from di_async.core.retry import RetryPolicy
 from di_async.core.secret import Secret
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.digitalocean.api import DigitalOceanDialect
+from di_async.digitalocean.custom_models import CatalogModel, CustomModels, list_catalog
 from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.engine.client import Client, Engine, credential
+from di_async.engine.listing import Listing
 from di_async.engine.transport import checked_base_url
 from di_async.engine.waiting.change import DEFAULT, Default
 
@@ -55,6 +57,7 @@ class DigitalOcean(Client):
 
     provider = "digitalocean"
     dedicated_inferences: DedicatedInferences
+    custom_models: CustomModels
 
     def __init__(
         self,
@@ -97,6 +100,18 @@ class DigitalOcean(Client):
         )
         super().__init__(base_url, engine)
         self.dedicated_inferences = DedicatedInferences(engine, base_url, secrets_key)
+        self.custom_models = CustomModels(engine, base_url)
+
+    def model_catalog(
+        self, *, availability: str | None = "dedicated", search: str | None = None
+    ) -> Listing[CatalogModel]:
+        """Return an async iterator over DigitalOcean's models.
+
+        Args:
+            availability: `dedicated` for those that can be deployed, `serverless`, or None for all.
+            search: part of a model's name.
+        """
+        return list_catalog(self._engine, availability=availability, search=search)
 
     def scanner(self, label: str, prices: "Prices") -> "DigitalOceanScanner":
         """Return the part of `scan` that reads this account. No I/O."""

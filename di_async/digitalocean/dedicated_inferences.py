@@ -57,6 +57,7 @@ from di_async.digitalocean.spec import (
     spec_fields,
 )
 from di_async.engine.client import Engine
+from di_async.engine.create_once import create_once
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
@@ -67,7 +68,6 @@ from di_async.engine.lost_writes import (
     retry_while_busy,
     unknown_write,
 )
-from di_async.engine.one_time import create_one_time
 from di_async.engine.pricing import enforce_max_hourly
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
@@ -425,12 +425,13 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         async def find() -> builtins.list[AccessToken]:
             return [token async for token in self.list_tokens(id) if token.name == name]
 
-        return await create_one_time(
+        return await create_once(
             self._engine,
             request,
             f"token {name!r} of {id}",
             accept=lambda body: CODEC.structure(unwrap(body, "token"), AccessToken),
             find=find,
+            one_time_value=True,
         )
 
     async def revoke_token(self, id: str, token_id: str) -> None:

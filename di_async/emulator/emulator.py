@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TypedDict, Unpack
@@ -137,6 +137,13 @@ class Emulator:
         """Add a DigitalOcean instance without a request; see `SeedInstance` for the settings."""
         with self._lock:
             return self.world.add_instance(now=self.now(), **settings)
+
+    def add_model(
+        self, slug: str, *, name: str | None = None, gpus: Sequence[str] = (), gated: bool = False
+    ) -> None:
+        """Add a model to DigitalOcean's catalog; see `World.add_model`."""
+        with self._lock:
+            self.world.add_model(slug, name=name, gpus=gpus, gated=gated)
 
     def add_token(self, id: str, name: str = "placed") -> Token:
         """Add an access token of a DigitalOcean instance without a request."""

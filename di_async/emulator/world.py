@@ -5,7 +5,7 @@ State advances when something is read; nothing runs by itself.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import asdict, evolve, frozen
@@ -18,7 +18,7 @@ from .cloud.provider import Call, Provider
 from .cloud.rate_limit import RateLimiter, RateLimits, RateLimitStatus, RequestCounter
 from .cloud.simulation import Case, Dialect, Lifecycle, Settings, Simulation
 from .cloud.store import Truth
-from .digitalocean.catalog import CA_PEM
+from .digitalocean.catalog import CA_PEM, offered_model
 from .digitalocean.provider import DigitalOcean
 from .digitalocean.seeding import add_instance
 from .digitalocean.store import Instance, Token
@@ -151,7 +151,8 @@ class World:
             try:
                 return provider.answer(call)
             except ApiError as error:
-                return render(error)
+                answer = render(error)
+                return evolve(answer, headers={**answer.headers, **error.headers})
 
         fault = self.faults.take(
             RESPONSE_KINDS, call.now, call.operation, id=call.id, region=call.region
@@ -195,6 +196,19 @@ class World:
         """Add an access token of a DigitalOcean instance without a request."""
         stamp = self.simulation.timestamp(self._advance(now))
         return self.digitalocean.store.add_token(id, name, stamp)
+
+    def add_model(
+        self, slug: str, *, name: str | None = None, gpus: Sequence[str] = (), gated: bool = False
+    ) -> None:
+        """Add a model to DigitalOcean's catalog.
+
+        `gpus` are the slugs of the GPUs that serve it, by default all. Other models are accepted
+        in requests too, on any GPU.
+
+        Raises:
+            ValueError: the slug or a GPU slug is not valid.
+        """
+        self.digitalocean.store.catalog.add(offered_model(slug, name, gpus, gated=gated))
 
     def add_gcore_deployment(
         self, *, now: float | None = None, **settings: object

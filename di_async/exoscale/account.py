@@ -7,8 +7,8 @@ import builtins
 
 from attrs import evolve
 
+from di_async.engine.create_once import create_once
 from di_async.engine.listing import Listing
-from di_async.engine.one_time import create_one_time
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.models import CODEC, AIAPIKey, Quota
 from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneResources
@@ -47,12 +47,13 @@ class AIAPIKeys(ZoneResources[AIAPIKey]):
         async def find() -> builtins.list[AIAPIKey]:
             return await self.find_all(name)
 
-        return await create_one_time(
+        return await create_once(
             self._requests.engine,
             request,
             f"API key {name!r}",
             accept=lambda answer: CODEC.structure(answer, AIAPIKey),
             find=find,
+            one_time_value=True,
         )
 
     async def quota(self) -> Quota:

@@ -17,8 +17,8 @@ from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.client import Engine
+from di_async.engine.create_once import create_once
 from di_async.engine.listing import Listing
-from di_async.engine.one_time import create_one_time
 from di_async.gcore.api import ACCOUNT, TASK, check_page_size, read_page
 from di_async.gcore.models import (
     CODEC,
@@ -123,12 +123,13 @@ class APIKeys(AccountApi):
         expiry = expires_at.isoformat() if isinstance(expires_at, datetime) else expires_at
         fields = {"name": name, "description": description, "expires_at": expiry}
         body = {key: value for key, value in fields.items() if value is not None}
-        return await create_one_time(
+        return await create_once(
             self._engine,
             self._in_project("create_api_key", json=body),
             f"API key {name!r}",
             accept=lambda answer: CODEC.structure(answer, APIKey),
             find=partial(self._find, name),
+            one_time_value=True,
         )
 
     async def _find(self, name: str) -> builtins.list[APIKey]:

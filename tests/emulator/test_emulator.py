@@ -249,7 +249,7 @@ async def test_signature_expires_by_the_real_clock(emu: Emulator) -> None:
         session.get(path, headers={"Authorization": late}) as reply,
     ):
         assert reply.status == 403
-        message = (await reply.json())["message"]
+        message = (await reply.json())["detail"]
     assert abs(int(message.rpartition(" ")[2]) - time.time()) < 5
 
 

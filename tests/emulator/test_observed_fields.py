@@ -88,7 +88,7 @@ def test_small_answers(api: ApiClient) -> None:
     assert accelerators[0].keys() == {"id", "name", "slug", "status", "created_at"}
     created = api.request("POST", f"/{id}/tokens", {"name": "mine"})
     assert (created.status, created.json["token"].keys()) == (
-        201,
+        202,
         {"id", "name", "value", "created_at"},
     )
     tokens = api.request("GET", f"/{id}/tokens").json["tokens"]

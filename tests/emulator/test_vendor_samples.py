@@ -212,9 +212,10 @@ def test_exoscale_answers_like_the_sample(zone: ZoneClient) -> None:
 @pytest.mark.parametrize(
     ("name", "body"), [("error_400", {"name": ""}), ("error_403", {}), ("error_404", {"name": "x"})]
 )
-def test_exoscale_errors_like_the_sample(zone: ZoneClient, name: str, body: dict[str, str]) -> None:
-    """An error has only keys of the sample, and its types."""
+def test_exoscale_errors_like_the_sample(name: str, body: dict[str, str]) -> None:
+    """An error has only keys of the sample, and its types; 403 in the observed dialect."""
     status = int(name.removeprefix("error_"))
+    zone = a_zone(dialect="observed" if status == 403 else "documented")
     id = zone.ready()
     if status == 403:
         zone.world.fault("status", status=403, on="PATCH /v2/ai/deployment/{id}", now=zone.now)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from di_async.emulator import World
+from di_async.emulator import Lifecycle, World
 
 from .helpers import BASE, NOW, ApiClient, a_spec
 
@@ -47,6 +47,24 @@ def test_unknown_operation_is_404_or_405(
 ) -> None:
     """An unknown path is 404, an unknown method on a known path 405."""
     assert api.request(method, path).status == status
+
+
+def test_405_names_the_allowed_methods(api: ApiClient) -> None:
+    """A 405 has an `Allow` header (RFC 9110, 15.5.6)."""
+    assert api.request("PUT", "").headers["allow"] == "GET, POST"
+    assert api.request("PATCH", "/sizes").headers["allow"] == "GET"
+
+
+def test_name_of_a_deleted_instance_stays_taken() -> None:
+    """With `name_lag`, a create of a name that was just deleted is 409 for that long."""
+    api = ApiClient(World(seed=0, lifecycle=Lifecycle(create=60, delete=30, name_lag=120)))
+    id = api.active()
+    api.request("DELETE", f"/{id}")
+    api.now += 31
+    assert api.request("GET", f"/{id}").status == 404
+    assert api.request("POST", "", {"spec": a_spec()}).status == 409
+    api.now += 120
+    assert api.request("POST", "", {"spec": a_spec()}).status == 202
 
 
 def test_empty_id_reads_the_list(api: ApiClient) -> None:

@@ -57,6 +57,7 @@ class ApiError(Exception):
         self.status = status
         self.message = message
         self.details = details
+        self.headers: dict[str, str] = {}
 
 
 def parse_request(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:

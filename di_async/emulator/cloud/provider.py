@@ -98,6 +98,13 @@ class Routes:
             path_exists = True
         return "", {}, path_exists
 
+    def allowed(self, path: tuple[str, ...]) -> list[str]:
+        """Return the methods of a path, sorted (RFC 9110, 15.5.6)."""
+        entries = self._by_length.get(len(path), ())
+        return sorted(
+            {method for _, method, parts in entries if self._params(parts, path) is not None}
+        )
+
     def _params(self, parts: tuple[str, ...], path: tuple[str, ...]) -> dict[str, str] | None:
         params = {}
         for part, segment in zip(parts, path, strict=True):
@@ -153,7 +160,10 @@ class Provider(ABC, Generic[C, S]):
             return self.routes.handlers[call.operation](call)
         if call.path_exists:
             method = call.request.method
-            raise ApiError(405, self.method_not_allowed.format(method=method))
+            error = ApiError(405, self.method_not_allowed.format(method=method))
+            _, path = self.locate(call.request)
+            error.headers["allow"] = ", ".join(self.routes.allowed(path))
+            raise error
         raise self.unknown_path(call)
 
     @abstractmethod

@@ -144,10 +144,12 @@ class EventStore(Store, Generic[R]):
 
     deleted_status: ClassVar[str] = "deleted"
 
-    def __init__(self) -> None:
+    def __init__(self, name_lag: float = 0.0) -> None:
         self.items: dict[str, R] = {}
         self.deleted: dict[str, R] = {}
         self.created = Counter()
+        self._name_lag = name_lag
+        self._names_held: dict[str, float] = {}
         self._views: dict[str, list[StaleView[R]]] = {}
         self._events = EventQueue()
 
@@ -188,6 +190,18 @@ class EventStore(Store, Generic[R]):
                     self._fail(item, at)
             elif item.in_flight and item.last_write.settles_at == at:
                 self._settle(item, at)
+
+    def hold_name(self, name: str, deleted_at: float) -> None:
+        """Keep the name of a deleted resource taken for the configured time."""
+        if self._name_lag > 0:
+            self._names_held[name] = deleted_at + self._name_lag
+
+    def holds_name(self, name: str, now: float) -> bool:
+        """Return whether a name is still taken by a deleted resource."""
+        if now >= self._names_held.get(name, -math.inf):
+            self._names_held.pop(name, None)
+            return False
+        return True
 
     def add_views(self, id: str, views: Iterable[StaleView[R]]) -> None:
         """Add stale views of a resource."""

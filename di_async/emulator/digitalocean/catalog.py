@@ -4,6 +4,9 @@ Field values are ours where no vendor page has one; prices are those of
 https://docs.digitalocean.com/products/inference/details/pricing/ as once quoted.
 """
 
+import re
+from collections.abc import Sequence
+
 from attrs import frozen
 
 REGIONS = ("atl1", "nyc2", "tor1")
@@ -51,7 +54,52 @@ MODELS = (
 )
 
 SIZES_BY_SLUG = {size.slug: size for size in SIZES}
-MODELS_BY_SLUG = {model.slug: model for model in MODELS}
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+# Repositories that need a Hugging Face token.
+_GATED = ("meta-llama/", "google/gemma")
+
+
+def is_gated(slug: str) -> bool:
+    """Return whether a Hugging Face repository needs a token."""
+    return slug.startswith(_GATED)
+
+
+def offered_model(
+    slug: str, name: str | None = None, gpus: Sequence[str] = (), *, gated: bool = False
+) -> OfferedModel:
+    """Return a model that runs on these GPUs, by default on all."""
+    return OfferedModel(slug, name or slug, tuple(gpus) or _ANY, gated)
+
+
+class ModelCatalog:
+    """The models of one world: those above, those added, and any other one by its slug.
+
+    The vendor adds models all the time, so a slug that is not listed is accepted, on any GPU.
+    """
+
+    def __init__(self) -> None:
+        self._models = {model.slug: model for model in MODELS}
+
+    def add(self, model: OfferedModel) -> None:
+        """Add a model, or replace one."""
+        if not _SLUG.fullmatch(model.slug):
+            raise ValueError(f"{model.slug!r} is not a model slug such as 'vendor/model'")
+        unknown = set(model.gpu_slugs) - set(_ANY)
+        if unknown:
+            raise ValueError(f"unknown GPU slugs: {', '.join(sorted(unknown))}")
+        self._models[model.slug] = model
+
+    def find(self, slug: str) -> OfferedModel | None:
+        """Return a model; None for what cannot be a slug."""
+        found = self._models.get(slug)
+        if found is None and _SLUG.fullmatch(slug):
+            return OfferedModel(slug, slug, _ANY, is_gated(slug))
+        return found
+
+    def listed(self) -> tuple[OfferedModel, ...]:
+        """Return the models that the API lists."""
+        return tuple(self._models.values())
+
 
 # Returned by /ca unless the HTTP server sets its own CA; its key does not exist any more.
 CA_PEM = """\

@@ -13,10 +13,10 @@ from attrs import evolve, frozen
 from di_async.emulator.cloud.http import ApiError, Json, Response, json_response, parse_json_object
 from di_async.emulator.cloud.provider import Call
 
-from .catalog import MODELS_BY_SLUG
 from .outcomes import BASE, Context
+from .pages import list_page
 from .store import Deployment, Instance, Model
-from .validation import SpecRequest, parse_name, parse_page, parse_secrets, parse_spec
+from .validation import SpecRequest, parse_name, parse_secrets, parse_spec
 
 LIST = f"GET {BASE}"
 
@@ -77,14 +77,14 @@ class Operations(Context):
 
     def get_gpu_model_config(self, call: Call) -> Response:
         """Return which model runs on which GPU."""
-        return json_response(200, {"gpu_model_configs": self.shapes.models()})
+        return json_response(200, {"gpu_model_configs": self.shapes.models(self.store.catalog)})
 
     def create(self, call: Call) -> Response:
         """Create an instance and its first access token."""
         body = parse_json_object(call.request.body)
         has_secret = parse_secrets(body)
-        spec = parse_spec(_spec_of(body))
-        self._check_name(spec.name, "")
+        spec = parse_spec(_spec_of(body), self.store.catalog)
+        self._check_name(spec.name, "", call.now)
         instance = self.new_instance(call.now, spec, has_secret=has_secret)
         store = self.store
         store.add(instance)
@@ -102,8 +102,8 @@ class Operations(Context):
         has_secret = parse_secrets(body) or before.has_secret
         if before.in_flight or before.failed or before.current is None:
             raise ApiError(403, "This Dedicated Inference is not yet accepting updates.")
-        spec = self._updated_spec(body, before, before.current)
-        ends = _expected_end(spec.models, has_secret=has_secret)
+        spec = self._updated_spec(call, body, before, before.current)
+        ends = self._expected_end(spec.models, has_secret=has_secret)
         stamp = self.simulation.timestamp(call.now, before.updated)
         after = self.store.add_write(
             before,
@@ -134,7 +134,7 @@ class Operations(Context):
         name = parse_name(parse_json_object(call.request.body))
         token = self.store.add_token(call.id, name, self.simulation.timestamp(call.now))
         rendered = self.shapes.token(token, value=True)
-        return json_response(self.shapes.token_created_status, {"token": rendered})
+        return json_response(202, {"token": rendered})
 
     def revoke_token(self, call: Call) -> Response:
         """Revoke an access token at once."""
@@ -157,7 +157,7 @@ class Operations(Context):
             has_secret=has_secret,
             pending=self._deployment(spec, max(1, spec.version), stamp),
         )
-        ends = _expected_end(spec.models, has_secret=has_secret)
+        ends = self._expected_end(spec.models, has_secret=has_secret)
         return evolve(instance, writes=(self.begin_write("create", now, instance, ends),))
 
     def _existing(self, call: Call) -> Instance:
@@ -182,17 +182,7 @@ class Operations(Context):
         self, call: Call, key: str, rows: Sequence[T], render: Callable[[T], object]
     ) -> Response:
         """Return the requested page of a list, with links and the total."""
-        request = call.request
-        page, per_page = parse_page(request.query)
-        host = request.headers.get("host", "api.digitalocean.com")
-        url = f"{self.settings.scheme}://{host}{request.path}"
-        on_page = rows[(page - 1) * per_page : page * per_page]
-        body = {
-            key: [render(row) for row in on_page],
-            "links": self.shapes.links(url, request.query, page, per_page, len(rows)),
-            "meta": {"total": len(rows)},
-        }
-        return json_response(200, body)
+        return list_page(self.settings, self.shapes.links, call.request, key, rows, render)
 
     def _gpus(self, instance: Instance) -> Iterator[Json]:
         # Only running ones: a GPU that is not assigned yet has no id.
@@ -201,10 +191,19 @@ class Operations(Context):
                 for number in range(entry.scale):
                     yield self.shapes.accelerator(instance, model, entry, number)
 
-    def _updated_spec(self, body: Json, before: Instance, current: Deployment) -> SpecRequest:
+    def _expected_end(self, models: tuple[Model, ...], *, has_secret: bool) -> str:
+        # Secrets are optional in the schema and no page documents a 422, so a gated model without
+        # one is accepted and fails when its weights are downloaded.
+        offered = (self.store.catalog.find(model.slug) for model in models)
+        gated = any(model is not None and model.gated for model in offered)
+        return "error" if gated and not has_secret else "active"
+
+    def _updated_spec(
+        self, call: Call, body: Json, before: Instance, current: Deployment
+    ) -> SpecRequest:
         if body.get("spec") is not None:
-            spec = parse_spec(_spec_of(body), current.models, before.region)
-            self._check_update(spec, before, current)
+            spec = parse_spec(_spec_of(body), self.store.catalog, current.models, before.region)
+            self._check_update(call, spec, before, current)
             return spec
         if not (body.get("access_tokens") or body.get("secrets")):
             raise ApiError(400, "spec is required")
@@ -218,7 +217,9 @@ class Operations(Context):
             models=current.models,
         )
 
-    def _check_update(self, spec: SpecRequest, before: Instance, current: Deployment) -> None:
+    def _check_update(
+        self, call: Call, spec: SpecRequest, before: Instance, current: Deployment
+    ) -> None:
         unchanged = {
             "region": spec.region == before.region,
             "vpc": spec.vpc_uuid in (None, before.vpc_uuid),
@@ -232,10 +233,10 @@ class Operations(Context):
             raise ApiError(
                 409, f"spec.version {spec.version} does not match version {current.version}"
             )
-        self._check_name(spec.name, before.id)
+        self._check_name(spec.name, before.id, call.now)
 
-    def _check_name(self, name: str, id: str) -> None:
-        if self.store.names.get(name, id) != id:
+    def _check_name(self, name: str, id: str, now: float) -> None:
+        if self.store.names.get(name, id) != id or self.store.holds_name(name, now):
             raise ApiError(409, f"A Dedicated Inference named {name!r} already exists.")
 
     def _deployment(self, spec: SpecRequest, version: int, stamp: int) -> Deployment:
@@ -258,10 +259,3 @@ def _spec_of(body: Json) -> Json:
     if not isinstance(spec, dict):
         raise ApiError(400, "spec must be an object")
     return spec
-
-
-def _expected_end(models: tuple[Model, ...], *, has_secret: bool) -> str:
-    # Secrets are optional in the schema and no page documents a 422, so a gated model without one
-    # is accepted and fails when its weights are downloaded.
-    gated = any(MODELS_BY_SLUG[model.slug].gated for model in models)
-    return "error" if gated and not has_secret else "active"

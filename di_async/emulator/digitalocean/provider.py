@@ -11,6 +11,7 @@ from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.rate_limit import HOUR, RateLimits, RateLimitStatus
 from di_async.emulator.cloud.simulation import Settings, Simulation
 
+from .custom_models import CustomModelOperations
 from .operations import LIST, Operations, not_found
 from .outcomes import BASE
 from .shapes import ObservedShapes, Shapes
@@ -46,6 +47,13 @@ class DigitalOcean(Provider[Operations, Store]):
         # Its ids come from the world's own stream: that keeps the ids of earlier seeds.
         api = Operations(simulation, simulation, faults, settings, store, shapes, vpc)
         self.context, self.store = api, store
+        self.custom_models = CustomModelOperations(
+            simulation,
+            simulation.id_stream("digitalocean/custom_models"),
+            settings,
+            store.catalog,
+            shapes.links,
+        )
         self.routes = Routes(
             {
                 LIST: api.list_instances,
@@ -61,8 +69,9 @@ class DigitalOcean(Provider[Operations, Store]):
                 f"GET {BASE}/{{id}}/tokens": api.list_tokens,
                 f"POST {BASE}/{{id}}/tokens": api.create_token,
                 f"DELETE {BASE}/{{id}}/tokens/{{token_id}}": api.revoke_token,
+                **self.custom_models.handlers(),
             },
-            reserved=("sizes", "gpu-model-config"),
+            reserved=("sizes", "gpu-model-config", "import"),
         )
 
     @property

@@ -20,7 +20,7 @@ from attrs import evolve
 from di_async.emulator.cloud.http import Json
 from di_async.emulator.cloud.simulation import Settings, timestamp_text
 
-from .catalog import MODELS, REGIONS, SIZES
+from .catalog import REGIONS, SIZES, ModelCatalog
 from .store import Accelerator, Deployment, Instance, Model, Token, accelerator_id
 
 _DIGITS = string.digits + string.ascii_lowercase
@@ -29,7 +29,6 @@ _DIGITS = string.digits + string.ascii_lowercase
 class Shapes:
     """The JSON of the reference page."""
 
-    token_created_status = 202
     gated_field = "is_gated_model"
 
     def __init__(self, settings: Settings) -> None:
@@ -48,7 +47,7 @@ class Shapes:
         self._rendered[key] = (instance, status, text)
         return orjson.Fragment(text)
 
-    def models(self) -> list[Json]:
+    def models(self, catalog: ModelCatalog) -> list[Json]:
         """Return GPU and model configurations."""
         return [
             {
@@ -57,7 +56,7 @@ class Shapes:
                 "model_name": model.name,
                 self.gated_field: model.gated,
             }
-            for model in MODELS
+            for model in catalog.listed()
         ]
 
     def ca(self) -> Json:
@@ -158,8 +157,8 @@ class Shapes:
         }
 
     def token(self, token: Token, *, value: bool) -> Json:
-        """Return one access token."""
-        return _token(token) | ({"value": token.value} if value else {})
+        """Return one access token; only its create shows the value."""
+        return _token(token) | ({"value": token.value} if value else {"is_managed": token.managed})
 
     def accelerator(
         self, instance: Instance, model: Model, entry: Accelerator, number: int
@@ -196,7 +195,6 @@ class Shapes:
 class ObservedShapes(Shapes):
     """The JSON that the vendor's Go client decodes."""
 
-    token_created_status = 201
     gated_field = "is_model_gated"
 
     def created(self, instance: Instance, status: str, token: Token) -> Json:
@@ -276,10 +274,6 @@ class ObservedShapes(Shapes):
             "type": entry.type,
             "scale": entry.scale,
         }
-
-    def token(self, token: Token, *, value: bool) -> Json:
-        """Return one access token."""
-        return _token(token) | ({"value": token.value} if value else {"is_managed": token.managed})
 
     def accelerator(
         self, instance: Instance, model: Model, entry: Accelerator, number: int

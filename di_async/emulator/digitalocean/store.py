@@ -11,6 +11,8 @@ from attrs import evolve, field, frozen
 from di_async.emulator.cloud.simulation import Settings, Simulation
 from di_async.emulator.cloud.store import EventStore, Resource, WriteRecord
 
+from .catalog import ModelCatalog
+
 
 @frozen
 class Accelerator:
@@ -87,10 +89,11 @@ class Store(EventStore[Instance]):
     """All instances of the account, their names and tokens."""
 
     def __init__(self, simulation: Simulation, settings: Settings) -> None:
-        super().__init__()
+        super().__init__(settings.lifecycle.name_lag)
         self.names: dict[str, str] = {}
         self.tokens: dict[str, dict[str, Token]] = {}
         self.token_owners: dict[str, str] = {}
+        self.catalog = ModelCatalog()
         self._simulation = simulation
         self._active_early = settings.lifecycle.active_early
 
@@ -130,7 +133,7 @@ class Store(EventStore[Instance]):
         updated = self._simulation.timestamp(at, item.updated)
         settled = evolve(item.with_last_write(write), updated=updated)
         if write.outcome == "deleted":
-            self._delete(settled)
+            self._delete(settled, at)
         elif write.outcome == "error":
             self.items[item.id] = evolve(settled, failed=True)
         else:
@@ -138,7 +141,8 @@ class Store(EventStore[Instance]):
             if write.regress_after is not None:
                 self.schedule_failure(item.id, at + write.regress_after)
 
-    def _delete(self, instance: Instance) -> None:
+    def _delete(self, instance: Instance, at: float) -> None:
+        self.hold_name(instance.name, at)
         del self.items[instance.id]
         del self.names[instance.name]
         for token in self.tokens.pop(instance.id).values():

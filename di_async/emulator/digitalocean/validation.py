@@ -13,7 +13,7 @@ from attrs import frozen
 
 from di_async.emulator.cloud.http import ApiError, Json
 
-from .catalog import MODELS_BY_SLUG, REGIONS, SIZES_BY_SLUG
+from .catalog import REGIONS, SIZES_BY_SLUG, ModelCatalog, OfferedModel
 from .store import Accelerator, Model
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,255}")
@@ -56,7 +56,9 @@ def parse_name(body: Json) -> str:
     return name
 
 
-def parse_spec(raw: Json, known: tuple[Model, ...] = (), home: str | None = None) -> SpecRequest:
+def parse_spec(
+    raw: Json, catalog: ModelCatalog, known: tuple[Model, ...] = (), home: str | None = None
+) -> SpecRequest:
     """Return the spec; an update passes the `known` models, referred to by id, and its region."""
     name = parse_name(raw)
     region = _required(raw, "region", str, "spec.")
@@ -71,7 +73,7 @@ def parse_spec(raw: Json, known: tuple[Model, ...] = (), home: str | None = None
         region=region,
         vpc_uuid=_vpc(raw),
         public=_required(raw, "enable_public_endpoint", bool, "spec."),
-        models=tuple(_model(item, region, known) for item in deployments),
+        models=tuple(_model(item, region, known, catalog) for item in deployments),
     )
 
 
@@ -95,7 +97,7 @@ def _vpc(raw: Json) -> str | None:
         raise ApiError(422, f"spec.vpc.uuid {value!r} is not a UUID") from None
 
 
-def _model(raw: object, region: str, known: tuple[Model, ...]) -> Model:
+def _model(raw: object, region: str, known: tuple[Model, ...], catalog: ModelCatalog) -> Model:
     item = _typed(raw, dict, "spec.model_deployments[]")
     _optional(item, "workload_config", dict, _MODEL)
     old = _known_model(item, known)
@@ -104,12 +106,13 @@ def _model(raw: object, region: str, known: tuple[Model, ...]) -> Model:
         raise ApiError(400, "model_deployments[].model_slug is required")
     provider = _optional(item, "model_provider", str, _MODEL)
     provider_model = _optional(item, "provider_model_id", str, _MODEL)
-    if slug not in MODELS_BY_SLUG:
-        raise ApiError(422, f"model {slug!r} is not supported; see gpu-model-config")
+    offered = catalog.find(slug)
+    if offered is None:
+        raise ApiError(422, f"model_slug {slug!r} is not supported; see gpu-model-config")
     return Model(
         slug=slug,
         provider=provider or (old.provider if old else "hugging_face"),
-        accelerators=_accelerators(item, slug, region, old),
+        accelerators=_accelerators(item, offered, region, old),
         model_id=old.model_id if old else "",
         provider_model_id=provider_model or slug,
     )
@@ -125,23 +128,25 @@ def _known_model(item: Json, known: tuple[Model, ...]) -> Model | None:
     raise ApiError(422, f"model_id {model_id!r} is not a model deployment of this instance")
 
 
-def _accelerators(item: Json, slug: str, region: str, old: Model | None) -> tuple[Accelerator, ...]:
+def _accelerators(
+    item: Json, offered: OfferedModel, region: str, old: Model | None
+) -> tuple[Accelerator, ...]:
     raw = _optional(item, "accelerators", list, _MODEL)
     if not raw and old:
         return old.accelerators
     if not raw:
         raise ApiError(422, "model_deployments[].accelerators must have at least one accelerator")
-    return tuple(_accelerator(entry, slug, region) for entry in raw)
+    return tuple(_accelerator(entry, offered, region) for entry in raw)
 
 
-def _accelerator(raw: object, model_slug: str, region: str) -> Accelerator:
+def _accelerator(raw: object, offered: OfferedModel, region: str) -> Accelerator:
     entry = _typed(raw, dict, _ACCELERATOR)
     gpu = _required(entry, "accelerator_slug", str, _ACCELERATOR)
     size = SIZES_BY_SLUG.get(gpu)
     if size is None or region not in size.regions:
         raise ApiError(422, f"accelerator_slug {gpu!r} is not available in {region}")
-    if gpu not in MODELS_BY_SLUG[model_slug].gpu_slugs:
-        raise ApiError(422, f"model {model_slug!r} does not run on {gpu!r}")
+    if gpu not in offered.gpu_slugs:
+        raise ApiError(422, f"model {offered.slug!r} does not run on {gpu!r}")
     return Accelerator(
         slug=gpu,
         type=_required(entry, "type", str, _ACCELERATOR),

@@ -94,7 +94,7 @@ class Exoscale(Provider[Operations, Store]):
 
     def error_response(self, error: ApiError, request_id: str) -> Response:
         """Render an error in one of the vendor's formats."""
-        return shapes.error_response(error)
+        return shapes.error_response(self.context.settings, error)
 
     def serve(self, now: float, request: Request) -> Response | None:
         """Answer a data-plane request; return None unless the key is a deployment's."""

@@ -100,20 +100,22 @@ def old_names(fields: Json) -> Json:
     return {old.get(name, name): value for name, value in fields.items()}
 
 
-def error_response(error: ApiError) -> Response:
-    """Return an error as RFC 9457 fields, or in one of the older formats still in use."""
+def error_response(settings: Settings, error: ApiError) -> Response:
+    """Return an error as RFC 9457 fields or, if `observed`, in an older format still in use."""
     status = error.status
     if "body" in error.details:
         return json_response(status, error.details["body"])
-    if "authentication" in error.details:
-        return json_response(status, {"message": error.message})
-    if status == 403:
-        return json_response(status, {"code": "forbidden_operation", "error": error.message})
-    if status == 429 or status >= 500:
-        return json_response(status, {"error": error.message})
+    details = {key: value for key, value in error.details.items() if key != "authentication"}
+    if settings.dialect == "observed":
+        if details != error.details:
+            return json_response(status, {"message": error.message})
+        if status == 403:
+            return json_response(status, {"code": "forbidden_operation", "error": error.message})
+        if status == 429 or status >= 500:
+            return json_response(status, {"error": error.message})
     try:
         title = HTTPStatus(status).phrase
     except ValueError:
         title = "Error"
     fields = {"type": "about:blank", "title": title, "status": status, "detail": error.message}
-    return json_response(status, fields | error.details)
+    return json_response(status, fields | details)

@@ -46,7 +46,7 @@ class DeploymentOperations(Context):
         """Replace an instance's whole spec: fields that the request omits are dropped."""
         before = self._existing(call, 2)
         spec = self._instance_spec(call)
-        self._check_name(2, spec["name"], before.id)
+        self._check_name(call, 2, spec["name"], before.id)
         after = self._change(call, "update", before, spec=spec, name=spec["name"])
         return json_response(200, self._rendered(call, after))
 
@@ -153,7 +153,7 @@ class DeploymentOperations(Context):
 
     def _create(self, call: Call, generation: Generation, spec: Spec) -> Deployment:
         name: str = spec["name"]
-        self._check_name(generation, name)
+        self._check_name(call, generation, name)
         blank = Deployment(
             id=name if generation == 3 else self.ids.new_uuid(),
             generation=generation,
@@ -180,9 +180,11 @@ class DeploymentOperations(Context):
         self.store.add_views(after.id, self.stale_views(call, before, after.id))
         return after
 
-    def _check_name(self, generation: Generation, name: str, owner: str | None = None) -> None:
+    def _check_name(
+        self, call: Call, generation: Generation, name: str, owner: str | None = None
+    ) -> None:
         holder = self.store.find(generation, name)
-        if holder and holder.id != owner:
+        if (holder and holder.id != owner) or self.store.holds_name(name, call.now):
             raise ApiError(409, f"Inference instance with name {name} already exists")
 
     def _check_capacity(

@@ -54,7 +54,7 @@ class Gcore(Provider[DeploymentOperations, Store]):
         self.project_id = 1000 + int(ids.new_hex(4), 16)
         shapes = Shapes(settings, simulation, self.project_id)
         ids = simulation.id_stream("gcore/things")
-        store = Store(dict(QUOTA))
+        store = Store(dict(QUOTA), settings.lifecycle.name_lag)
         shared = simulation, ids, faults, settings, store, shapes, self.project_id
         api, account = DeploymentOperations(*shared), AccountOperations(*shared)
         self.context, self.account, self.store = api, account, store

@@ -166,8 +166,8 @@ class Store(EventStore[Deployment]):
 
     deleted_status = "DELETED"
 
-    def __init__(self, quota: dict[str, int]) -> None:
-        super().__init__()
+    def __init__(self, quota: dict[str, int], name_lag: float = 0.0) -> None:
+        super().__init__(name_lag)
         self.quota = quota
         self.tasks: dict[str, Task] = {}
         self.keys: dict[str, ApiKey] = {}
@@ -242,6 +242,7 @@ class Store(EventStore[Deployment]):
         match write.outcome:
             case "deleted":
                 self._delete(settled)
+                self.hold_name(settled.name, at)
             case "task_failed":
                 self._undo(item.with_last_write(write), before)
             case "failed":

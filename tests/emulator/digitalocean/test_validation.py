@@ -61,7 +61,7 @@ def test_malformed_create_is_400_with_the_reason(api: ApiClient, spec: object, s
         (a_spec(version=-1), "at least 0"),
         (a_spec(model_deployments=[]), "at least one model deployment"),
         (a_spec(model_deployments=[a_model(accelerators=[])]), "at least one accelerator"),
-        (a_spec(model_deployments=[a_model(model_slug="a/b")]), "not supported"),
+        (a_spec(model_deployments=[a_model(model_slug="a b")]), "not supported"),
         (a_spec(model_deployments=[a_model(model_id="x")]), "is not a model deployment"),
         (a_spec(vpc={"uuid": "v"}), "is not a UUID"),
         (gpu(scale=0), "at least 1"),

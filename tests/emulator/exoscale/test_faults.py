@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .helpers import DEPLOYMENTS, MODEL, ZoneClient, a_deployment
+from .helpers import DEPLOYMENTS, MODEL, ZoneClient, a_deployment, a_zone
 
 CREATE = f"POST {DEPLOYMENTS}"
 GET = f"GET {DEPLOYMENTS}/{{id}}"
@@ -27,13 +27,23 @@ DELETE = f"DELETE {DEPLOYMENTS}/{{id}}"
     ],
 )
 def test_injected_errors_have_the_vendors_formats(
-    zone: ZoneClient, settings: dict[str, Any], status: int, keys: set[str]
+    settings: dict[str, Any], status: int, keys: set[str]
 ) -> None:
     """Any status of a fault has the vendor's body, and no other vendor's headers."""
+    zone = a_zone(dialect="observed")
     zone.world.fault(**settings)
     reply = zone.request("GET", "/deployment")
     assert (reply.status, set(reply.json)) == (status, keys)
     assert "ratelimit-remaining" not in reply.headers
+
+
+@pytest.mark.parametrize("status", [403, 412, 429, 499, 503])
+def test_documented_errors_have_one_format(zone: ZoneClient, status: int) -> None:
+    """In the documented dialect every error has the fields of RFC 9457."""
+    zone.world.fault("status", status=status)
+    reply = zone.request("GET", "/deployment")
+    assert (reply.status, reply.json["status"]) == (status, status)
+    assert set(reply.json) == {"type", "title", "status", "detail"}
 
 
 def test_rate_limit_fault_may_send_retry_after(zone: ZoneClient) -> None:

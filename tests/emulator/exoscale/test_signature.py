@@ -112,7 +112,7 @@ def test_signature_that_covers_the_zone_is_invalid_in_another(zone: ZoneClient) 
     path = f"/zones/de-fra-1{DEPLOYMENTS}"
     signature = signed(exo.api_key, exo.api_secret, "GET", path, expires=zone.now + 600)
     reply = zone.request("GET", "/deployment", authorization=signature)
-    assert (reply.status, list(reply.json)) == (403, ["message"])
+    assert (reply.status, reply.json["title"]) == (403, "Forbidden")
 
 
 def test_expiry_is_real_time_in_a_fast_world() -> None:
@@ -126,7 +126,7 @@ def test_expiry_is_real_time_in_a_fast_world() -> None:
     zone.now = start + 599_000
     assert zone.request("GET", "/deployment", authorization=signature).status == 200
     zone.now = start + 601_000
-    assert "expired" in zone.request("GET", "/deployment", authorization=signature).json["message"]
+    assert "expired" in zone.request("GET", "/deployment", authorization=signature).json["detail"]
 
 
 def test_zones_are_listed_unsigned(zone: ZoneClient) -> None:
@@ -149,4 +149,4 @@ def test_restricted_key_may_only_read(zone: ZoneClient) -> None:
 
     assert request("GET", DEPLOYMENTS).status == 200
     for denied in (request("DELETE", f"{DEPLOYMENTS}/x"), request("GET", ZONE_LIST)):
-        assert (denied.status, denied.json["code"]) == (403, "forbidden_operation")
+        assert denied.status == 403

@@ -1,4 +1,8 @@
-"""Create keys and tokens whose value the API shows only once."""
+"""Creates that are never sent again and never adopted after a lost answer.
+
+So it is with keys and tokens whose value the API shows only once, and with names that are not
+unique.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -8,20 +12,21 @@ from di_async.core.http import Request
 from di_async.engine.client import Engine
 from di_async.engine.lost_writes import recover_write
 
-__all__ = ["create_one_time"]
+__all__ = ["create_once"]
 
 T = TypeVar("T")
 
 
-async def create_one_time(
+async def create_once(
     engine: Engine,
     request: Request,
     what: str,
     *,
     accept: Callable[[Any], T],
     find: Callable[[], Awaitable[Sequence[T]]],
+    one_time_value: bool = False,
 ) -> T:
-    """Send a create whose answer holds a one-time value, and return the decoded answer.
+    """Send a create once and return its decoded answer.
 
     Args:
         engine: the client's engine.
@@ -29,10 +34,10 @@ async def create_one_time(
         what: what is created, for messages: "API key 'ci'".
         accept: decodes the answer.
         find: reads what exists under that name.
+        one_time_value: the answer holds a value that cannot be read again.
 
     Raises:
-        OutcomeUnknownError: the answer was lost, and with it the value, so nothing is adopted.
-            `.candidates` are those of that name.
+        OutcomeUnknownError: the answer was lost. `.candidates` are those of that name.
     """
 
     async def send() -> T:
@@ -40,9 +45,10 @@ async def create_one_time(
 
     def unknown(lost: DIError, found: Sequence[T] | None) -> OutcomeUnknownError:
         count = "listing them failed" if found is None else f"{len(found)} of that name exist"
+        value = "; its value is lost in any case" if one_time_value else ""
         return OutcomeUnknownError(
-            f"whether {what} was created is not known ({lost}); its value is lost in any case "
-            f"({count}). Delete the ones you do not know and create another",
+            f"whether {what} was created is not known ({lost}){value} ({count}). Delete the ones "
+            "you do not know and create another",
             method=request.method,
             path=request.path,
             candidates=tuple(found or ()),
@@ -53,7 +59,7 @@ async def create_one_time(
         what,
         send=send,
         read=find,
-        accepted=lambda _: None,  # one that is found lacks its value
+        accepted=lambda _: None,
         unknown=unknown,
         attempts=1,
         one_read=True,

@@ -1,0 +1,349 @@
+"""Custom models: imported from Hugging Face or a Spaces bucket, and deployed like catalog models.
+
+https://docs.digitalocean.com/reference/api/reference/gen-ai/ (custom models, model catalog)
+"""
+
+import builtins
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from di_async.core.codec import Codec, json_field
+from di_async.core.errors import APIError, InvalidInputError, NotFoundError
+from di_async.core.http import Endpoint, Priority
+from di_async.core.pagination import Page, read_page
+from di_async.core.secret import Secret, reveal
+from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
+from di_async.core.waiting.observation import ResourceVersion as Version
+from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.poll_schedule import PAGE_SIZE
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
+from di_async.core.waiting.resume_token import ResourceRef
+from di_async.digitalocean.api import unwrap
+from di_async.engine.client import Engine
+from di_async.engine.create_once import create_once
+from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import AcceptedWrite, delete
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+
+__all__ = [
+    "CatalogModel",
+    "CustomModel",
+    "CustomModels",
+    "ModelSource",
+    "list_catalog",
+]
+
+logger = logging.getLogger("di_async")
+
+_ROOT = "/v2/gen-ai/custom_models"
+_ONE = f"{_ROOT}/{{uuid}}"
+_RESERVED = frozenset({"import"})
+ENDPOINTS = {
+    endpoint.name: endpoint
+    for endpoint in (
+        Endpoint("list", "GET", _ROOT, "models"),
+        Endpoint("import", "POST", f"{_ROOT}/import", "model"),
+        Endpoint("get", "GET", _ONE, "model", _RESERVED),
+        Endpoint("delete", "DELETE", _ONE, None, _RESERVED),
+        Endpoint("metadata", "PATCH", f"{_ONE}/metadata", "model", _RESERVED),
+        Endpoint("catalog", "GET", "/v2/gen-ai/models/catalog", "data"),
+    )
+}
+
+_PHASES = {"importing": Phase.WORKING, "ready": Phase.READY, "failed": Phase.FAILED}
+_DELETED = "deleted"
+
+
+def _word(value: Any, _: object) -> str:
+    """Return a status or source word without the prefix that the API gives it."""
+    text = str(value).strip().lower()
+    for prefix in ("status_", "source_type_"):
+        text = text.removeprefix(prefix)
+    return text
+
+
+def _tags(value: Any, _: object) -> tuple[str, ...]:
+    tags = value.get("tags") if isinstance(value, Mapping) else value
+    return tuple(map(str, tags or ()))
+
+
+@frozen(kw_only=True)
+class ModelSource:
+    """Where a model is imported from: a Hugging Face repository, or a Spaces bucket."""
+
+    repo_id: str | None = None
+    """A Hugging Face repository, such as `openai/gpt-oss-20b`."""
+    commit_sha: str | None = None
+    bucket: str | None = None
+    prefix: str | None = None
+    region: str | None = None
+
+
+@frozen(kw_only=True)
+class CustomModel:
+    """A custom model. `status` is `importing`, `ready`, `failed` or `deleted`, in lower case."""
+
+    id: str
+    name: str = ""
+    status: str = field(default="", metadata=json_field(decode=_word))
+    description: str | None = None
+    error_message: str | None = None
+    """Why the last import failed; None otherwise."""
+    source_type: str = field(default="", metadata=json_field(decode=_word))
+    source_ref: ModelSource | None = None
+    architecture: str | None = None
+    context_length: int | None = None
+    parameters: str | None = None
+    total_size_bytes: int | None = None
+    storage_region: str | None = None
+    tags: tuple[str, ...] = field(default=(), metadata=json_field(decode=_tags))
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@frozen(kw_only=True)
+class CatalogModel:
+    """A model of DigitalOcean's catalog."""
+
+    id: str = ""
+    model_id: str = ""
+    """The slug to deploy."""
+    name: str = ""
+    creator: str | None = None
+    hugging_face_id: str | None = None
+    availability: tuple[str, ...] = ()
+    """`serverless`, `dedicated` or both."""
+    context_window: str | None = None
+    parameter_count: float | None = None
+
+
+CODEC = Codec(rename=lambda name: name, normalize={CustomModel: lambda raw: _with_id(raw)})
+
+
+def _with_id(raw: Any) -> Any:
+    """Return a row with the model's `uuid` as its `id`."""
+    return {**raw, "id": raw.get("uuid") or raw.get("id")}
+
+
+class CustomModelAdapter(ResourceAdapter[CustomModel]):
+    """How waiting reads custom models."""
+
+    provider, noun, kind = "digitalocean", "custom model", "custom-model"
+    resource_type = CustomModel
+    capabilities = Capabilities(
+        unique_names=False, spec_versions=False, updated_at=True, shows_sent=False, busy_status=409
+    )
+
+    def __init__(self, engine: Engine, base_url: str) -> None:
+        self._engine = engine
+        self.base_url = base_url
+
+    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> CustomModel:
+        """GET a model once. Raises `NotFoundError` for one that shows status `deleted`."""
+        request = ENDPOINTS["get"].request(ref.id)
+        return _existing(await self._engine.json_once(request, priority, call))
+
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+        """GET a list page once."""
+        request = ENDPOINTS["list"].request(params={"page": number, "per_page": PAGE_SIZE})
+        return _page(await self._engine.json_once(request, Priority.SCHEDULED, call))
+
+    def row_key(self, row: Any) -> RowKey:
+        """Return a row's id and fingerprint."""
+        try:
+            return row.get("id") or "", hash((row.get("status"), row.get("updated_at")))
+        except (AttributeError, TypeError):
+            return "", 0
+
+    def decode_row(self, row: Any) -> CustomModel:
+        """Return a list row as a model."""
+        return CODEC.structure(row, CustomModel)
+
+    def observe(self, resource: CustomModel, expectation: Expectation) -> Observation:
+        """Return what a read shows."""
+        phase = _PHASES.get(resource.status, Phase.WORKING)
+        return Observation(
+            status=resource.status,
+            phase=Phase.DELETING if resource.status == _DELETED else phase,
+            version=Version(updated_at=resource.updated_at),
+            reason=resource.error_message if phase is Phase.FAILED else None,
+            documented=resource.status in _PHASES or resource.status == _DELETED,
+        )
+
+    def duration_key(self, resource: CustomModel) -> tuple[str, str]:
+        """Return the storage region."""
+        return resource.storage_region or "", ""
+
+
+class CustomModels(ResourceApi[CustomModel]):
+    """`client.custom_models`."""
+
+    def __init__(self, engine: Engine, base_url: str) -> None:
+        adapter = CustomModelAdapter(engine, base_url)
+        super().__init__(engine, adapter, ENDPOINTS["get"].request)
+
+    def list(self, *, status: str | None = None, page_size: int = 200) -> Listing[CustomModel]:
+        """Return an async iterator over the team's models.
+
+        Args:
+            status: `importing`, `ready` or `failed`; None for all.
+            page_size: rows for each request, 1 to 200.
+        """
+        if not 1 <= page_size <= 200:
+            raise InvalidInputError("page_size is 1 to 200")
+        word = None if status is None else f"STATUS_{status.upper().removeprefix('STATUS_')}"
+
+        async def fetch(number: int) -> Page:
+            params = {"status": word, "page": number, "per_page": page_size}
+            return _page(await self._engine.json(ENDPOINTS["list"].request(params=params)))
+
+        return Listing(fetch, self._adapter.decode_row, page_size)
+
+    async def get(self, id: str) -> CustomModel:
+        """Return one model. Raises `NotFoundError` if it does not exist, or is deleted."""
+        return _existing(await self._engine.json(ENDPOINTS["get"].request(id)))
+
+    async def import_model(
+        self,
+        name: str,
+        *,
+        source: ModelSource,
+        description: str | None = None,
+        tags: Sequence[str] = (),
+        hf_token: str | Secret | None = None,
+        preferred_gpu_region: str | None = None,
+        accept_terms_and_conditions: bool = True,
+    ) -> Change[CustomModel]:
+        """Import a model and return a change that settles when it is `ready`.
+
+        Args:
+            name: for people.
+            source: a Hugging Face repository (`repo_id`), or a Spaces bucket.
+            description: free text.
+            tags: free texts.
+            hf_token: for a private or gated repository.
+            preferred_gpu_region: where it will be deployed.
+            accept_terms_and_conditions: the vendor's, for importing models.
+
+        Raises:
+            InvalidInputError: the source names neither a repository nor a bucket.
+            OutcomeUnknownError: the answer was lost; `.candidates` are the models of that name.
+        """
+        if not (source.repo_id or source.bucket):
+            raise InvalidInputError("source: expected a repo_id or a bucket")
+        fields = {
+            "name": name,
+            "description": description,
+            "source_type": f"SOURCE_TYPE_{'HUGGINGFACE' if source.repo_id else 'SPACES_BUCKET'}",
+            "source_ref": _source_body(source, reveal(hf_token)),
+            "tags": {"tags": list(tags)} if tags else None,
+            "preferred_gpu_region": preferred_gpu_region,
+            "accept_terms_and_conditions": accept_terms_and_conditions,
+            "accept_hf_token_storage": True if hf_token else None,
+        }
+        body = {key: value for key, value in fields.items() if value is not None}
+
+        async def find() -> builtins.list[CustomModel]:
+            return [model async for model in self.list() if model.name == name]
+
+        made = await create_once(
+            self._engine,
+            ENDPOINTS["import"].request(json=body),
+            f"the custom model {name!r}",
+            accept=_imported,
+            find=find,
+        )
+        logger.info("import of %s accepted: %s", name, made.id)
+        expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
+        return self._engine.change(self._adapter, made.id, expectation, initial=made)
+
+    async def update_metadata(
+        self,
+        id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        tags: Sequence[str] | None = None,
+        license: str | None = None,
+        parameters: str | None = None,
+    ) -> CustomModel:
+        """Change what is said about a model, and return it. What is None stays as it is."""
+        fields = {
+            "name": name,
+            "description": description,
+            "tags": None if tags is None else {"tags": [*tags]},
+            "license": license,
+            "parameters": parameters,
+        }
+        body = {key: value for key, value in fields.items() if value is not None}
+        if not body:
+            raise InvalidInputError("nothing to update: pass at least one field")
+        await self._engine.json(ENDPOINTS["metadata"].request(id, json=body))
+        return await self.get(id)
+
+    async def delete(self, id: str) -> Change[None]:
+        """Delete a model; return a change that settles when GET answers 404 or shows `deleted`."""
+        request = ENDPOINTS["delete"].request(id)
+
+        async def send(call: CallRecord) -> AcceptedWrite:
+            answer = await self._engine.json(request, call)
+            status = answer.get("status") if isinstance(answer, Mapping) else None
+            if str(status).upper().endswith("_FAIL"):
+                reason = answer.get("error") or "the API gave no reason"
+                raise APIError(
+                    f"the model was not deleted: {reason}", method="DELETE", path=request.path
+                )
+            return None, ()
+
+        hint = "If it belongs to another team, it still exists"
+        return await delete(self._engine, self._adapter, id, send, location_hint=hint)
+
+
+def list_catalog(
+    engine: Engine, *, availability: str | None, search: str | None
+) -> Listing[CatalogModel]:
+    """Return an async iterator over the model catalog."""
+
+    async def fetch(number: int) -> Page:
+        params = {"availability": availability, "search": search, "page": number}
+        request = ENDPOINTS["catalog"].request(params={**params, "per_page": PAGE_SIZE})
+        return read_page(await engine.json(request), "data")
+
+    return Listing(fetch, partial(CODEC.structure, into=CatalogModel), PAGE_SIZE)
+
+
+def _existing(body: Any) -> CustomModel:
+    model = CODEC.structure(unwrap(body, "model"), CustomModel)
+    if model.status == _DELETED:
+        raise NotFoundError("the model is deleted", status=404, code="not_found")
+    return model
+
+
+def _imported(body: Any) -> CustomModel:
+    if isinstance(body, Mapping) and body.get("error") and not body.get("model"):
+        raise APIError(f"the import was refused: {body['error']}", method="POST")
+    return CODEC.structure(unwrap(body, "model"), CustomModel)
+
+
+def _page(body: Any) -> Page:
+    page = read_page(body, "models")
+    rows = tuple(_with_id(row) if isinstance(row, Mapping) else row for row in page.rows)
+    return evolve(page, rows=rows)
+
+
+def _source_body(source: ModelSource, token: str | None) -> dict[str, Any]:
+    fields = {
+        "repo_id": source.repo_id,
+        "commit_sha": source.commit_sha,
+        "bucket": source.bucket,
+        "prefix": source.prefix,
+        "region": source.region,
+        "hf_token": token,
+    }
+    return {key: value for key, value in fields.items() if value is not None}
