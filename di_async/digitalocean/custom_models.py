@@ -4,7 +4,6 @@ https://docs.digitalocean.com/reference/api/reference/gen-ai/ (custom models, mo
 """
 
 import builtins
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -27,6 +26,7 @@ from di_async.digitalocean.api import unwrap
 from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
 from di_async.engine.listing import Listing
+from di_async.engine.log import Log
 from di_async.engine.lost_writes import AcceptedWrite, delete
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
@@ -39,7 +39,7 @@ __all__ = [
     "list_catalog",
 ]
 
-logger = logging.getLogger("di_async")
+logger = Log("di_async")
 
 _ROOT = "/v2/gen-ai/custom_models"
 _ONE = f"{_ROOT}/{{uuid}}"
