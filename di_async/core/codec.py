@@ -4,10 +4,12 @@ Tolerated: unknown fields, null for an optional field, unreadable timestamps and
 names the JSON path of every field that cannot be decoded. See https://catt.rs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
+from itertools import count, takewhile
 from operator import eq
 from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
@@ -30,6 +32,8 @@ Normalize = Callable[[Json], Json]
 
 _INTEGER_LIMIT = 2**63
 _MAX_PRICE_DIGITS = 18
+# An error explains this much of a body.
+_MAX_FAULTS, _MAX_ITEMS, _MAX_SAMPLE = 10, 100, 2_000
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 _ALIASES = "di_async.json_aliases"
 _DECODE = "di_async.json_decode"
@@ -144,20 +148,26 @@ class Codec:
         Raises:
             DecodeError: The message lists each path that could not be decoded.
         """
-        try:
+        with suppress(Exception):
             return self._converter.structure(value, into)
-        except Exception:
-            return self._structure_with_paths(value, into)
+        fault = self._fault(value, into)
+        del value  # tracebacks may show local variables, and this may hold secrets
+        raise fault
 
-    def _structure_with_paths(self, value: Any, into: type[T]) -> T:
-        """Decode again with the slower converter that collects every fault and its path."""
+    def _fault(self, value: Any, into: type) -> DecodeError:
+        """Return why a value cannot be decoded, from a sample of it: bodies may be very large."""
         from cattrs import transform_error
 
+        name = getattr(into, "__name__", into)
         try:
-            return self._converter_with_paths.structure(value, into)
+            self._converter_with_paths.structure(_sample(value, count()), into)
         except Exception as error:
-            name, faults = getattr(into, "__name__", into), "; ".join(transform_error(error))
-            raise DecodeError(f"Unexpected response body for {name}: {faults}") from error
+            found = transform_error(error)
+            more = f"; and {len(found) - _MAX_FAULTS} more" if len(found) > _MAX_FAULTS else ""
+            return DecodeError(
+                f"Unexpected response body for {name}: {'; '.join(found[:_MAX_FAULTS])}{more}"
+            )
+        return DecodeError(f"Unexpected response body for {name}, far inside of a large body")
 
     @cached_property
     def _converter(self) -> "Converter":
@@ -211,6 +221,17 @@ class Codec:
             return build(present, cls)
 
         return decode_object
+
+
+def _sample(value: Any, counter: Iterator[int]) -> Any:
+    """Return a copy of a JSON value with the first items of its lists, and bounded in all."""
+    if isinstance(value, list):
+        taken = takewhile(lambda _: next(counter) < _MAX_SAMPLE, value[:_MAX_ITEMS])
+        return [_sample(item, counter) for item in taken]
+    if isinstance(value, dict):
+        next(counter)
+        return {key: _sample(item, counter) for key, item in value.items()}
+    return value
 
 
 def _is_list(of: Any) -> bool:

@@ -23,12 +23,14 @@
 
 Rules of this module: messages never contain a secret; `str(error)` is one line without control
 characters, whatever a server sent, while `.message` is exact; retries depend only on `transient`
-and `never_processed`; every error survives a pickle round trip.
+and `never_processed`; messages are of bounded size; every error survives copying, and a pickle
+round trip, which drops secrets.
 """
 
 import copy
-from typing import Any
+from typing import Any, Self, cast
 
+from di_async.core.picklable import deep_copy, picklable
 from di_async.core.printable import printable
 
 __all__ = [
@@ -63,6 +65,12 @@ __all__ = [
 ]
 
 _MAX_DEFECT = 300
+_MAX_MESSAGE = 4000
+
+
+def _bounded(message: str) -> str:
+    """Return the beginning of a message, which may quote what a server or a caller sent."""
+    return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}..."
 
 
 class DIError(Exception):
@@ -74,6 +82,7 @@ class DIError(Exception):
     """The provider did not process the request, so even a write may be sent again."""
 
     def __init__(self, message: str = "", **details: Any) -> None:
+        message = _bounded(message)
         super().__init__(message)
         self.message = message
         for name, value in details.items():
@@ -87,7 +96,18 @@ class DIError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         cause = self.__cause__ if isinstance(self.__cause__, DIError) else None
-        return _rebuild, (type(self), self.args, dict(self.__dict__), cause)
+        state = {name: picklable(value) for name, value in self.__dict__.items()}
+        return _rebuild, (type(self), self.args, state, cause)
+
+    def __copy__(self) -> Self:
+        return self._with(dict(self.__dict__))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._with({name: deep_copy(value, memo) for name, value in self.__dict__.items()})
+
+    def _with(self, state: dict[str, Any]) -> Self:
+        cause = self.__cause__ if isinstance(self.__cause__, DIError) else None
+        return cast("Self", _rebuild(type(self), self.args, state, cause))
 
 
 def _rebuild(

@@ -1,6 +1,8 @@
 """Decoding JSON: tolerant where APIs drift, and errors that name the path."""
 
 import math
+import time
+import traceback
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +17,8 @@ from hypothesis import strategies as st
 from di_async.core.codec import Codec, Json, json_field, loads, parse_time
 from di_async.core.errors import DecodeError
 from di_async.core.secret import Secret
+from di_async.digitalocean.models import CODEC as DO_CODEC
+from di_async.digitalocean.models import DedicatedInference
 
 
 @frozen
@@ -328,3 +332,32 @@ def test_values_out_of_range_are_decode_errors(value: Any) -> None:
 def test_prices_that_cannot_be_added_are_unknown(price: str) -> None:
     """A price whose sum could overflow counts as unknown."""
     assert Codec().structure({"price": price}, _Numbers).price is None
+
+
+def test_faults_of_a_large_body_are_explained_in_bounded_time_and_size() -> None:
+    """An error explains the first faults of a body, however many there are."""
+    body = {"name": "x", "spec": {"model_deployments": [{"accelerators": 5}] * 200_000}}
+    started = time.process_time()
+    with pytest.raises(DecodeError, match=r"and \d+ more") as caught:
+        DO_CODEC.structure(body, DedicatedInference)
+    assert time.process_time() - started < 2
+    assert len(str(caught.value)) < 5000
+
+
+def test_fault_far_inside_of_a_large_body_is_an_error() -> None:
+    """A fault behind the part that is explained is an error, too."""
+    rows = [{"accelerators": []}] * 5000 + [{"accelerators": 5}]
+    with pytest.raises(DecodeError, match="far inside"):
+        DO_CODEC.structure({"id": "x", "spec": {"model_deployments": rows}}, DedicatedInference)
+
+
+def test_no_frame_of_a_decode_error_holds_the_body() -> None:
+    """Tracebacks with local variables do not show a body that could not be decoded."""
+    body = {"id": "x", "spec": {"model_deployments": 5}, "token": {"value": "planted"}}
+    with pytest.raises(DecodeError) as caught:
+        DO_CODEC.structure(body, DedicatedInference)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in shown.stack if "/di_async/" in frame.filename]
+    assert frames
+    assert not [frame for frame in frames if "planted" in str(frame.locals)]
+    assert caught.value.__cause__ is caught.value.__context__ is None
