@@ -346,7 +346,7 @@ def test_faults_of_a_large_body_are_explained_in_bounded_time_and_size() -> None
 
 def test_fault_far_inside_of_a_large_body_is_an_error() -> None:
     """A fault behind the part that is explained is an error, too."""
-    rows = [{"accelerators": []}] * 5000 + [{"accelerators": 5}]
+    rows: list[Any] = [{"accelerators": []}] * 5000 + [{"accelerators": 5}]
     with pytest.raises(DecodeError, match="far inside"):
         DO_CODEC.structure({"id": "x", "spec": {"model_deployments": rows}}, DedicatedInference)
 
