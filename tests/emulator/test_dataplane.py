@@ -3,10 +3,11 @@
 import base64
 import ssl
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
-from openai import AsyncOpenAI, AuthenticationError, DefaultAsyncHttpxClient
+from openai import AsyncOpenAI, AuthenticationError, DefaultAsyncHttpxClient, NotFoundError
 
 from di_async.emulator import Emulator
 
@@ -63,6 +64,55 @@ async def test_sdk_gets_and_streams_plain_completions(sdk: AsyncOpenAI) -> None:
     stream = await sdk.completions.create(model=MODEL, prompt="Hello?", stream=True)
     streamed = "".join([chunk.choices[0].text async for chunk in stream])
     assert (whole.choices[0].text, streamed) == (HELLO, HELLO)
+
+
+async def test_sdk_retrieves_one_model(sdk: AsyncOpenAI) -> None:
+    """A model is read by its id, slash included; another one is not found."""
+    assert (await sdk.models.retrieve(MODEL)).id == MODEL
+    with pytest.raises(NotFoundError, match="does not exist"):
+        await sdk.models.retrieve("other")
+
+
+async def test_sdk_gets_and_streams_a_response(sdk: AsyncOpenAI) -> None:
+    """The Responses API returns the same text whole and in pieces."""
+    whole = await sdk.responses.create(model=MODEL, input="Hello?")
+    assert whole.output_text == HELLO
+    assert whole.usage is not None
+    assert whole.usage.total_tokens == 12
+    stream = await sdk.responses.create(model=MODEL, input="Hello?", stream=True)
+    events = [event async for event in stream]
+    pieces = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(pieces) == HELLO
+    assert events[-1].type == "response.completed"
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+async def test_sdk_gets_embeddings(sdk: AsyncOpenAI, encoding: Any) -> None:
+    """Each input has a vector, in either encoding."""
+    reply = await sdk.embeddings.create(model=MODEL, input=["a", "b"], encoding_format=encoding)
+    assert [one.index for one in reply.data] == [0, 1]
+    plain = await sdk.embeddings.create(model=MODEL, input="a")
+    assert plain.data[0].embedding == pytest.approx([0.6, 0.8, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("name", ["", None])
+async def test_request_without_a_model_gets_the_first(emu: Emulator, name: str | None) -> None:
+    """As with vLLM, a request that names no model is answered; one that names another is 404."""
+    token = emu.add_token(emu.add_instance().id).value
+    tls = ssl.create_default_context(cadata=emu.ca_pem)
+    headers = {"Authorization": f"Bearer {token}"}
+    messages = [{"role": "user", "content": "Hello?"}]
+    async with aiohttp.ClientSession(emu.dataplane_url, headers=headers) as session:
+
+        async def post(model: str | None) -> tuple[int, Any]:
+            body = {"messages": messages, **({} if model is None else {"model": model})}
+            async with session.post("/v1/chat/completions", json=body, ssl=tls) as reply:
+                return reply.status, await reply.json()
+
+        status, reply = await post(name)
+        assert (status, reply["model"]) == (200, MODEL)
+        status, reply = await post("dummy")
+        assert (status, reply["error"]["type"]) == (404, "NotFoundError")
 
 
 async def test_sdk_with_the_account_token_is_refused(emu: Emulator) -> None:
