@@ -18,6 +18,7 @@ import attrs
 import orjson
 
 from di_async.core.errors import DecodeError
+from di_async.core.json_repair import loads_repaired
 from di_async.core.secret import Secret
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def json_field(*, aliases: tuple[str, ...] = (), decode: Hook | None = None) -> 
 
 
 def loads(body: bytes) -> Any:
-    """Return the value in a JSON text.
+    """Return the value in a JSON text; small faults are repaired, see `core.json_repair`.
 
     Raises:
         DecodeError: The text is not JSON; the message says what it looks like.
@@ -58,6 +59,8 @@ def loads(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        with suppress(ValueError):
+            return loads_repaired(body)
         message = f"The response body is {_looks_like(body)}, not JSON ({error})"
         raise DecodeError(message) from error
 

@@ -5,11 +5,14 @@ and a header.
 """
 
 import base64
+import os
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from attrs import field, frozen
+from yarl import URL
 
+from di_async.core.errors import InvalidInputError
 from di_async.core.secret import Secret
 
 __all__ = ["NO_PROXY", "Proxy", "environment_proxy", "parse_proxy"]
@@ -32,23 +35,66 @@ class Proxy:
 NO_PROXY = Proxy()
 
 
-def parse_proxy(proxy: str | Secret | None) -> Proxy:
-    """Return a proxy from its URL, which may contain a user and a password."""
-    text = proxy.reveal() if isinstance(proxy, Secret) else proxy
+def parse_proxy(proxy: str | Secret | None, source: str = "proxy") -> Proxy:
+    """Return a proxy from its URL, which may contain a user and a password; http by default.
+
+    Raises:
+        InvalidInputError: (a `ValueError`) it is not the URL of an http proxy. `source` says where
+            it is set; the message shows no part of it but the scheme.
+    """
+    proxy = Secret(proxy) if isinstance(proxy, str) else proxy  # tracebacks may show variables
+    found = _read(proxy.reveal().strip()) if proxy else NO_PROXY
+    if isinstance(found, str):
+        raise InvalidInputError(f"{source}: {found}")
+    return found
+
+
+def _read(text: str) -> Proxy | str:
+    """Return the proxy of a URL, or what is wrong with it."""
     if not text:
         return NO_PROXY
-    scheme, netloc, *rest = urlsplit(text)
-    user_info, at, address = netloc.rpartition("@")
+    try:
+        scheme, netloc, *rest = urlsplit(text if "://" in text else f"http://{text}")
+        user_info, at, address = netloc.rpartition("@")
+        is_address = bool(URL(f"http://{address}").host) and urlsplit(f"//{address}").port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        return (
+            "expected the URL of a proxy, such as http://127.0.0.1:3128 (special characters in "
+            "its password must be percent-encoded)"
+        )
+    if scheme not in {"http", "https"}:
+        kind = scheme if scheme.isalnum() and len(scheme) <= 10 else "such"
+        return (
+            f"{kind} proxies are not supported; use an http:// proxy, or pass an aiohttp session "
+            "that connects through it"
+        )
+    url = urlunsplit((scheme, address, *rest))
     if not at:
-        return Proxy(text)
+        return Proxy(url)
     encoded = base64.b64encode(unquote(user_info).encode()).decode()
-    return Proxy(urlunsplit((scheme, address, *rest)), Secret(f"Basic {encoded}"))
+    return Proxy(url, Secret(f"Basic {encoded}"))
 
 
-def environment_proxy(scheme: str, host: str) -> Secret | None:
-    """Return the URL of the environment's proxy for a host; None if it is not to be used."""
+def environment_proxy(scheme: str, host: str) -> Proxy:
+    """Return the environment's proxy for a host.
+
+    Raises:
+        InvalidInputError: (a `ValueError`) it is not the URL of an http proxy.
+    """
     if proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    url = proxies.get(scheme) or proxies.get("all")
+        return NO_PROXY
+    kind = scheme if _configured(scheme) else "all"
+    return parse_proxy(_configured(kind), _source(kind))
+
+
+def _configured(kind: str) -> Secret | None:
+    url = getproxies().get(kind)
     return Secret(url) if url else None
+
+
+def _source(kind: str) -> str:
+    """Return the name of the environment variable that sets the proxy."""
+    names = f"{kind}_proxy", f"{kind}_proxy".upper()
+    return next((name for name in names if os.environ.get(name)), "the system's proxy settings")

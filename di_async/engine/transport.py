@@ -14,8 +14,10 @@ from attrs import field, frozen
 from yarl import URL
 
 from di_async.core.errors import (
+    ClientClosedError,
     ConnectError,
     DecodeError,
+    DIError,
     InvalidInputError,
     RequestTimeoutError,
     TransportError,
@@ -24,13 +26,14 @@ from di_async.core.http import Request, Response
 from di_async.core.secret import Secret
 from di_async.core.validation import checked_seconds
 from di_async.engine.log import Log
-from di_async.engine.proxy import environment_proxy, parse_proxy
+from di_async.engine.proxy import NO_PROXY, environment_proxy, parse_proxy
 
 __all__ = ["AiohttpTransport", "TransportOptions", "checked_base_url"]
 
 logger = Log("di_async.transport")
 
 MAX_BODY = 64 * 1024 * 1024
+MAX_HEADER, MAX_HEADERS = 64 * 1024, 1000
 # Polls are up to 60 s apart and must not cost a TLS handshake each.
 _KEEP_ALIVE_S = 75.0
 _CONNECT_S = 10.0
@@ -54,6 +57,7 @@ _ERRORS: tuple[tuple[type[BaseException], type[TransportError], str], ...] = (
     (aiohttp.ClientPayloadError, TransportError, "the response ended early"),
     (aiohttp.ClientError, TransportError, "the exchange failed"),
     (OSError, TransportError, "the exchange failed"),
+    (ValueError, TransportError, "the HTTP library refused the exchange"),
 )
 
 
@@ -130,7 +134,11 @@ class AiohttpTransport:
 
     async def open(self) -> None:
         """Create the session; read proxy settings once, as `trust_env` would for each request."""
-        options = self._options
+        options, host = self._options, self._base.host or ""
+        from_environment = options.session is None or options.session.trust_env
+        if self._proxy.url is None and from_environment and not _is_loopback(host):
+            proxy = environment_proxy(self._base.scheme, host)
+            self._proxy = proxy if options.session is None else NO_PROXY  # it uses its own
         if options.session is not None:
             return
         connector = aiohttp.TCPConnector(
@@ -144,9 +152,6 @@ class AiohttpTransport:
             trace_configs=list(options.trace_configs) or None,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        host = self._base.host or ""
-        if self._proxy.url is None and not _is_loopback(host):
-            self._proxy = parse_proxy(environment_proxy(self._base.scheme, host))
 
     async def close(self) -> None:
         """Close the session unless the caller owns it."""
@@ -160,7 +165,7 @@ class AiohttpTransport:
         """Send once; see `core.protocols.Transport`."""
         session = self._session
         if session is None or session.closed:
-            raise TransportError("the aiohttp session is closed")
+            raise ClientClosedError("the aiohttp session was closed, so nothing can be sent")
         base = self._base if request.base is None else URL(request.base)
         url = base.with_path(base.raw_path.rstrip("/") + request.path, encoded=True)
         try:
@@ -174,35 +179,48 @@ class AiohttpTransport:
                 proxy_headers=self._proxy.headers(),
                 allow_redirects=False,
                 raise_for_status=False,
-                middlewares=(*self._middlewares, _SendCounter(before_resend)),
+                middlewares=(*self._middlewares, _SendCounter(before_resend, headers)),
+                auto_decompress=True,
+                max_line_size=MAX_HEADER,
+                max_field_size=MAX_HEADER,
+                max_headers=MAX_HEADERS,
             )
             try:
                 return Response(answer.status, answer.headers, await _body(answer))
             finally:
                 answer.release()  # back to the pool if all was read, else closed
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             failure = _our_error(error, request, url)
         raise failure  # outside, so that the library's error is not its context
 
     def _sent_headers(self, url: URL, headers: Mapping[str, str]) -> dict[str, str]:
         """Return what is sent. Do not keep it in a variable: tracebacks may show those."""
         plain = self._proxy.headers() if url.scheme == "http" else {}  # https: sent with CONNECT
-        return {**plain, **self._user_agent, **headers}
+        sent = {**plain, **self._user_agent, **headers}
+        # A session's own credentials or .netrc exclude this header; `_SendCounter` sets it later.
+        return {name: value for name, value in sent.items() if name.lower() != "authorization"}
 
 
 class _SendCounter:
-    """A middleware that awaits `before_resend` before each repeated send of one request."""
+    """A middleware that awaits `before_resend` before each repeated send of one request.
 
-    __slots__ = ("_before_resend", "_sends")
+    It also sets our authorization in place of the session's.
+    """
 
-    def __init__(self, before_resend: BeforeResend) -> None:
+    __slots__ = ("_before_resend", "_headers", "_sends")
+
+    def __init__(self, before_resend: BeforeResend, headers: Mapping[str, str]) -> None:
         self._before_resend = before_resend
+        self._headers = headers
         self._sends = 0
 
     def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> Awaitable[aiohttp.ClientResponse]:
         self._sends += 1
+        for name, value in self._headers.items():
+            if name.lower() == "authorization":
+                request.headers[name] = value
         return handler(request) if self._sends == 1 else self._repeat(request, handler)
 
     async def _repeat(
@@ -229,7 +247,14 @@ async def _bounded_body(answer: aiohttp.ClientResponse) -> bytes:
     return b"".join(chunks)
 
 
-def _our_error(error: BaseException, request: Request, url: URL) -> TransportError:
+def _our_error(error: BaseException, request: Request, url: URL) -> DIError:
+    if isinstance(error, aiohttp.ClientResponseError) and "Got more than" in error.message:
+        return DecodeError(
+            f"{request.method} {request.path}: a header of the response is larger than "
+            f"{MAX_HEADER} bytes ({url.origin()})",
+            method=request.method,
+            path=request.path,
+        )
     ours, story = next((ours, story) for kind, ours, story in _ERRORS if isinstance(error, kind))
     detail = error.strerror if isinstance(error, OSError) and error.strerror else None
     text = f"{request.method} {request.path}: {story} ({url.origin()})"

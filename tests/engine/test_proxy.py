@@ -6,9 +6,10 @@ import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 
-from di_async import ConnectError, Secret
+from di_async import ConnectError, InvalidInputError, Secret
 from di_async.core.http import Request
 from di_async.engine.proxy import Proxy, environment_proxy, parse_proxy
 from di_async.engine.transport import AiohttpTransport, TransportOptions
@@ -41,11 +42,55 @@ def test_credentials_leave_the_url(wrap: type[str] | type[Secret]) -> None:
 
 
 def test_proxy_of_the_environment_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment's proxy is wrapped before anything can show it."""
+    """The environment's credentials are kept out of the proxy's repr."""
     monkeypatch.setenv("https_proxy", f"http://user:{PASSWORD}@proxy.test")
     monkeypatch.delenv("no_proxy", raising=False)
     found = environment_proxy("https", "api.test")
-    assert found == Secret(f"http://user:{PASSWORD}@proxy.test")
+    assert (found.url, found.authorization is not None) == ("http://proxy.test", True)
+    assert "planted" not in repr(found)
+
+
+def test_proxy_without_a_scheme_speaks_http() -> None:
+    """A host and port alone mean an http proxy, as for curl."""
+    assert parse_proxy("127.0.0.1:3128").url == "http://127.0.0.1:3128"
+    assert parse_proxy(f"user:{PASSWORD}@proxy.test:3128").url == "http://proxy.test:3128"
+
+
+@pytest.mark.parametrize("kind", ["socks5", "socks5h", "socks4", "ftp"])
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
+async def test_other_kinds_of_proxy_are_refused_when_entering(
+    kind: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent through a proxy of another kind; the error names variable and kind."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, f"{kind}://user:{PASSWORD}@127.0.0.1:1")
+    options = TransportOptions(base_url="https://api.test", user_agent="a")
+    with pytest.raises(InvalidInputError, match=f"{variable}: {kind} proxies") as caught:
+        await AiohttpTransport(options).open()
+    assert "planted" not in str(caught.value)
+
+
+async def test_proxy_of_a_session_that_trusts_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A caller's session would speak HTTP to a SOCKS proxy as well."""
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        options = TransportOptions(base_url="https://api.test", user_agent="a", session=session)
+        with pytest.raises(InvalidInputError, match="socks5"):
+            await AiohttpTransport(options).open()
+
+
+@pytest.mark.parametrize(
+    "given", ["http://", "http://a:port", f"http://u:{PASSWORD}#x@h:1", "http://[::1", "h:99999"]
+)
+def test_proxy_that_is_not_a_url(given: str) -> None:
+    """What is not a URL is named without showing it: it may hold a password."""
+    with pytest.raises(InvalidInputError, match="HTTPS_PROXY: expected the URL") as caught:
+        parse_proxy(given, "HTTPS_PROXY")
+    assert "planted" not in str(caught.value)
 
 
 @asynccontextmanager

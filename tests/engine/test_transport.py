@@ -4,8 +4,10 @@ import asyncio
 import gzip
 import inspect
 import ssl
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -18,6 +20,7 @@ from aioresponses import aioresponses
 from yarl import URL
 
 from di_async import (
+    ClientClosedError,
     ConnectError,
     DecodeError,
     InvalidInputError,
@@ -249,6 +252,23 @@ async def test_compressed_and_chunked_bodies_are_read() -> None:
         assert (await transport.send(GET, {}, never)).body == b"{}" * 1000
 
 
+@pytest.mark.parametrize("size", [9_000, 60_000])
+async def test_large_headers_are_read(size: int) -> None:
+    """A header of a gateway, such as a cookie, may have up to 64 KiB."""
+    reply = b"HTTP/1.1 200 OK\r\nSet-Cookie: " + b"x" * size + b"\r\nContent-Length: 2\r\n\r\n{}"
+    async with raw([reply]) as (url, _), opened(url) as transport:
+        assert (await transport.send(GET, {}, never)).body == b"{}"
+
+
+async def test_larger_headers_are_named() -> None:
+    """A larger header is an error that says so, and is not met again and again."""
+    reply = b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\nContent-Length: 2\r\n\r\n{}"
+    async with raw([reply]) as (url, _), opened(url) as transport:
+        with pytest.raises(DecodeError, match="larger than 65536 bytes") as caught:
+            await transport.send(GET, {}, never)
+    assert caught.value.transient is False
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -258,7 +278,6 @@ async def test_compressed_and_chunked_bodies_are_read() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
         b"HTTP/1.1 200 OK\r\nContent-Length: nonsense\r\n\r\n",
         b"SMTP ready\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 100_000 + b"\r\n\r\n",
         b"",
     ],
 )
@@ -405,20 +424,49 @@ async def test_own_session_keeps_its_middlewares_and_stays_open() -> None:
     assert (seen, got["headers"]["x-mine"]) == (["GET"], "1")
 
 
-async def test_own_session_that_was_closed_is_a_transport_error() -> None:
-    """A closed session of the caller's is a transport error, not a RuntimeError."""
+@pytest.mark.parametrize("how", ["netrc", "auth", "headers"])
+async def test_own_session_with_other_credentials(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our token is sent in place of a session's .netrc, auth or headers."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of `auth`
+        auth = aiohttp.BasicAuth("me", "secret") if how == "auth" else None
+        headers = {"authorization": "Basic bWU6c2VjcmV0"} if how == "headers" else {}
+        session = aiohttp.ClientSession(auth=auth, headers=headers, trust_env=how == "netrc")
+    async with serving(echo) as url, session, opened(url, session=session) as transport:
+        response = await transport.send(GET, {"Authorization": "Bearer ours"}, never)
+    assert echoed(response)["headers"]["authorization"] == "Bearer ours"
+
+
+async def test_own_session_that_does_not_decompress() -> None:
+    """A session with `auto_decompress=False` serves all the same."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
+
+    session = aiohttp.ClientSession(auto_decompress=False)
+    async with serving(answer) as url, session, opened(url, session=session) as transport:
+        assert (await transport.send(GET, {}, never)).body == b"{}"
+
+
+async def test_own_session_that_was_closed_ends_everything() -> None:
+    """After the caller closed their session, nothing can be sent, and waiting would not help."""
     session = aiohttp.ClientSession()
     await session.close()
     async with opened("http://127.0.0.1:9", session=session) as transport:
-        with pytest.raises(TransportError):
+        with pytest.raises(ClientClosedError):
             await transport.send(GET, {}, never)
 
 
-async def test_send_after_close_is_a_transport_error() -> None:
-    """A send after closing is a transport error; the session makes it a `ClientClosedError`."""
+async def test_send_after_close() -> None:
+    """A send after closing raises `ClientClosedError`."""
     async with opened("http://127.0.0.1:9") as transport:
         await transport.close()
-        with pytest.raises(TransportError, match="closed"):
+        with pytest.raises(ClientClosedError, match="closed"):
             await transport.send(GET, {}, never)
 
 

@@ -223,7 +223,8 @@ class Poller:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):  # a defect of ours must not leave waits open for ever
             cause = first_error(error) if isinstance(error, ExceptionGroup) else error
-            logger.defect("the poller stopped, and every wait ends", cause)
+            if not isinstance(cause, ClientClosedError):  # the caller closed their session
+                logger.defect("the poller stopped, and every wait ends", cause)
             self._abort(defect(cause))
         elif (self._watching or self._sweeps) and not self._closed:
             self._start()
