@@ -134,7 +134,11 @@ class PriceLimitError(InvalidInputError):
 
 
 class ClientClosedError(DIError):
-    """The client was closed while this call or wait was open. Nothing changed at the provider."""
+    """The client was closed while this call or wait was open.
+
+    Accepted changes go on at the provider. If a write was in flight, the message says what it may
+    have done, and how to look for it.
+    """
 
 
 # --- no response ---------------------------------------------------------------------------

@@ -58,9 +58,11 @@ from di_async.digitalocean.spec import (
 )
 from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
+from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
+    READ_FIRST,
     AcceptedWrite,
     create_by_name,
     delete,
@@ -205,8 +207,8 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
             ConflictError: the name is taken.
             OutcomeUnknownError: an instance may exist, and bill, that could not be found.
 
-        Cancelling while the request is in flight may leave an instance that bills; the
-        `CancelledError` carries a note with its name.
+        A call that is cut off in flight (cancelled, its client closed) may leave an instance that
+        bills; the error and the log name it.
         """
         sent = complete_spec(spec)
         await enforce_max_hourly(
@@ -231,7 +233,6 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         initial = _instance(answer)
         own_name(initial.name, spec.name)
         token = CODEC.structure(answer["token"], AccessToken) if answer.get("token") else None
-        logger.info("create of %s accepted: %s", spec.name, initial.id)
         expectation = create_expectation(initial, spec, accepted_at)
         return self._engine.change(
             self._adapter, initial.id, expectation, initial=initial, access_token=token
@@ -341,26 +342,29 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
 
             def change(shown: DedicatedInference, adopted: bool) -> Change[DedicatedInference]:
                 expectation = update_expectation(before, shown, spec, self._engine.clock.now())
-                logger.info("update of %s accepted", id)
                 return self._engine.change(
                     self._adapter, id, expectation, initial=shown, adopted=adopted
                 )
 
+            call = CallRecord()
+
             async def send() -> Change[DedicatedInference]:
-                shown = await self._engine.json(request, read=partial(_instance, id=id))
-                return change(shown, False)
+                read = partial(_instance, id=id)
+                return change(await self._engine.json(request, call, read=read), False)
 
             def accepted(live: DedicatedInference) -> Change[DedicatedInference] | None:
                 return change(live, True) if spec and was_accepted(before, live, spec) else None
 
             return await recover_write(
                 self._engine,
-                id,
+                f"update of {id}",
+                call,
                 send=send,
                 read=partial(self.get, id),
                 accepted=accepted,
                 unknown=partial(unknown_write, request, id),
                 attempts=self._engine.retry.attempts,
+                lookup_hint=READ_FIRST,
                 one_read=True,
             )
 
@@ -437,8 +441,13 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
     async def revoke_token(self, id: str, token_id: str) -> None:
         """Revoke an endpoint token, immediately and permanently."""
         call = CallRecord()
+
+        def story() -> str:
+            return f"whether the token {token_id} of {id} was revoked is not known; revoke it again"
+
         try:
-            await self._engine.json(ENDPOINTS["revoke_token"].request(id, token_id), call)
+            with report_if_cut_off(call, story):
+                await self._engine.json(ENDPOINTS["revoke_token"].request(id, token_id), call)
         except NotFoundError as error:
             # A 404 to a repeated DELETE is the success of an earlier attempt.
             if error.transient or call.maybe_processed <= 1:

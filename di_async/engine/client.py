@@ -30,6 +30,7 @@ from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_expectation
 from di_async.engine.clock import Clock
+from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.waiting.account_watch import AccountWatch
@@ -384,9 +385,16 @@ class Client:
         """
         if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
             raise InvalidInputError("path: expected one leading '/' and no query; use params=")
-        return await self._engine.json(
-            Request(method.upper(), path, query(params or {}), json_bytes(json))
-        )
+        request = Request(method.upper(), path, query(params or {}), json_bytes(json))
+        call = CallRecord()
+        if request.method in ("GET", "HEAD"):
+            return await self._engine.json(request, call)
+
+        def story() -> str:
+            return f"the {request.method} {path} was cut off; it may have been carried out"
+
+        with report_if_cut_off(call, story):
+            return await self._engine.json(request, call)
 
 
 def _whose(kind: str, owner: "ResumeToken | ResourceAdapter[Any]") -> str:

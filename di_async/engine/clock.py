@@ -13,28 +13,40 @@ from di_async.core.server_clock import Moment
 
 __all__ = ["Clock"]
 
+# The two clocks are read one after the other, and are set a little faster or slower all the time.
+# Smaller differences are no step, so that the same loop time is always the same wall-clock time.
+_STEP_S = 0.05
+
 
 class Clock:
     """Loop time in seconds, and the wall-clock time that corresponds to it."""
 
-    __slots__ = ("_lead", "now")
+    __slots__ = ("_anchor", "_lead", "now")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.now = loop.time
         """Seconds of the running loop."""
         self._lead = loop.time() - time.monotonic()
+        self._anchor = time.time() - loop.time()
+
+    def _offset(self) -> float:
+        """Return by how much the wall-clock time is ahead of the loop's, after any step of it."""
+        offset = time.time() - time.monotonic() - self._lead
+        if abs(offset - self._anchor) > _STEP_S:
+            self._anchor = offset
+        return self._anchor
 
     def wall(self) -> float:
         """Return epoch seconds."""
-        return time.time() + (self.now() - time.monotonic() - self._lead)
+        return self.now() + self._offset()
 
     def wall_at(self, loop_time: float) -> float:
         """Return the epoch seconds of a loop time, by the present wall clock."""
-        return self.wall() - (self.now() - loop_time)
+        return loop_time + self._offset()
 
     def loop_at(self, wall: float) -> float:
         """Return the loop time of epoch seconds, by the present wall clock."""
-        return self.now() - (self.wall() - wall)
+        return wall - self._offset()
 
     def moment(self) -> Moment:
         """Return the present time by both clocks."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from di_async.core.errors import DIError, OutcomeUnknownError
 from di_async.core.http import Request
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.client import Engine
 from di_async.engine.lost_writes import recover_write
 
@@ -39,9 +40,10 @@ async def create_once(
     Raises:
         OutcomeUnknownError: the answer was lost. `.candidates` are those of that name.
     """
+    call = CallRecord()
 
     async def send() -> T:
-        return accept(await engine.json(request))
+        return accept(await engine.json(request, call))
 
     def unknown(lost: DIError, found: Sequence[T] | None) -> OutcomeUnknownError:
         count = "listing them failed" if found is None else f"{len(found)} of that name exist"
@@ -56,11 +58,13 @@ async def create_once(
 
     return await recover_write(
         engine,
-        what,
+        f"create of {what}",
+        call,
         send=send,
         read=find,
         accepted=lambda _: None,
         unknown=unknown,
         attempts=1,
+        lookup_hint="If it exists, delete it before you create another",
         one_read=True,
     )

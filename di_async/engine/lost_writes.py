@@ -6,8 +6,7 @@ sent again, and only where sending again cannot do harm.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from di_async.core.errors import (
@@ -37,16 +36,17 @@ from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
+from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import Change
 
 __all__ = [
     "AMBIGUOUS_ERRORS",
     "LOOKUP_DELAYS_S",
+    "READ_FIRST",
     "AcceptedWrite",
     "create_by_name",
     "delete",
-    "note_on_cancel",
     "recover_write",
     "retry_while_busy",
     "unknown_create",
@@ -60,6 +60,7 @@ AMBIGUOUS_ERRORS = (TransportError, ServerError, DecodeError)
 LOOKUP_DELAYS_S = (0.5, 2.0, 5.0)
 """Seconds before each read after a lost answer: reads lag behind writes."""
 
+READ_FIRST = "Read it before writing to it again"
 # An error names at most so many candidates.
 _MAX_NAMED = 20
 
@@ -75,13 +76,15 @@ AcceptedWrite = tuple[Any, Sequence[ResourceRef]]
 
 async def recover_write(
     engine: Engine,
-    what: str,
+    write: str,
+    call: CallRecord,
     *,
     send: Callable[[], Awaitable[T]],
     read: Callable[[], Awaitable[S]],
     accepted: Callable[[S], T | None],
     unknown: Callable[[DIError, S | None], OutcomeUnknownError],
     attempts: int,
+    lookup_hint: str,
     may_resend: Callable[[S], bool] = lambda _: True,
     was_sent_before: Callable[[APIError], bool] = lambda _: False,
     resend_after: Callable[[APIError], bool] = lambda _: False,
@@ -95,13 +98,15 @@ async def recover_write(
 
     Args:
         engine: the client's engine.
-        what: what is written to, for the log.
+        write: what is written, such as "create of web", for logs and errors.
+        call: counts the requests that `send` sends.
         send: sends the request once and returns the result.
         read: reads what the write would have changed.
         accepted: returns the result if a read shows that the write was carried out; raises
             `ConflictError` if it shows another write instead.
         unknown: returns the error for an unknown outcome, with the last read.
         attempts: how often the write is sent at most.
+        lookup_hint: how a user looks for what the write did, if the call is cut off.
         may_resend: whether sending again does no harm after this read.
         was_sent_before: whether a refusal comes after a send of this call whose answer was lost
             further below.
@@ -113,6 +118,43 @@ async def recover_write(
         ConnectError: the first attempt was never sent. APIError: it was refused.
         OutcomeUnknownError: neither sending nor reading showed the outcome.
     """
+
+    def story() -> str:
+        return f"the {write} was cut off in flight; it may have been carried out. {lookup_hint}"
+
+    with report_if_cut_off(call, story) as record:
+        record.result = result = await _recover(
+            engine,
+            write,
+            send,
+            read,
+            accepted,
+            unknown,
+            attempts,
+            may_resend,
+            was_sent_before,
+            resend_after,
+            one_read=one_read,
+        )
+        id = getattr(result, "id", None)
+        logger.info("%s accepted%s", write, f": {id}" if id and id not in write else "")
+        return result
+
+
+async def _recover(
+    engine: Engine,
+    write: str,
+    send: Callable[[], Awaitable[T]],
+    read: Callable[[], Awaitable[S]],
+    accepted: Callable[[S], T | None],
+    unknown: Callable[[DIError, S | None], OutcomeUnknownError],
+    attempts: int,
+    may_resend: Callable[[S], bool],
+    was_sent_before: Callable[[APIError], bool],
+    resend_after: Callable[[APIError], bool],
+    *,
+    one_read: bool,
+) -> T:
     lost: DIError | None = None
     state: S | None = None
     for attempt in range(1, attempts + 1):
@@ -127,8 +169,8 @@ async def recover_write(
             if lost is None and not was_sent_before(error):
                 raise
             lost, refused = lost or error, error
-        logger.warning("the answer to the write to %s was lost; reading it", what)
-        outcome = await _read_outcome(what, read, accepted, one_read=one_read)
+        logger.warning("the answer to the %s was lost; reading what it did", write)
+        outcome = await _read_outcome(write, read, accepted, one_read=one_read)
         result, seen = outcome
         state = seen if seen is not None else state
         if result is not None:
@@ -149,7 +191,7 @@ def _says_no(lost: DIError) -> bool:
 
 
 async def _read_outcome(
-    what: str,
+    write: str,
     read: Callable[[], Awaitable[S]],
     accepted: Callable[[S], T | None],
     *,
@@ -164,7 +206,7 @@ async def _read_outcome(
         except ClientClosedError:
             raise
         except DIError as error:
-            logger.info("reading %s failed: %s", what, error)
+            logger.info("reading after the %s failed: %s", write, error)
             continue
         result = accepted(state)
         if result is not None or one_read:
@@ -175,20 +217,6 @@ async def _read_outcome(
 async def _backoff(engine: Engine, attempt: int) -> None:
     jitter = random.random()  # noqa: S311 - jitter
     await asyncio.sleep(engine.retry.backoff(attempt, jitter))
-
-
-@contextmanager
-def note_on_cancel(what: str, lookup_hint: str) -> Iterator[None]:
-    """Log a create that is cancelled in flight, and note on the error that it may bill."""
-    try:
-        yield
-    except asyncio.CancelledError as cancelled:
-        story = (
-            f"the create of {what} was cancelled in flight: it may exist and bill. {lookup_hint}"
-        )
-        logger.warning(story)
-        cancelled.add_note(story)
-        raise
 
 
 # -- busy resources -----------------------------------------------------------------------------
@@ -263,10 +291,10 @@ async def create_by_name(
         ConflictError: the name belongs to something else.
         OutcomeUnknownError: an instance may exist that could not be found.
     """
-    began = engine.clock.moment()
+    began, call = engine.clock.moment(), CallRecord()
 
     async def send() -> T:
-        return accept(await engine.json(request))
+        return accept(await engine.json(request, call))
 
     def decide(found: Sequence[R]) -> Decision:
         return decide_lost_create(map(candidate, found), engine.call_window(request, began))
@@ -289,20 +317,21 @@ async def create_by_name(
         uncertain = found if isinstance(decide(found or ()), Uncertain) else None
         return unknown_create(request, name, lost, lookup_hint, uncertain or ())
 
-    with note_on_cancel(repr(name), lookup_hint):
-        return await recover_write(
-            engine,
-            repr(name),
-            send=send,
-            read=find,
-            accepted=accepted,
-            unknown=unknown,
-            attempts=engine.retry.attempts,
-            # What is uncertain has the name already.
-            may_resend=lambda found: not isinstance(decide(found), Uncertain),
-            # Our own lost attempt may have taken the name without being visible yet.
-            resend_after=lambda refusal: isinstance(refusal, ConflictError),
-        )
+    return await recover_write(
+        engine,
+        f"create of {name}",
+        call,
+        send=send,
+        read=find,
+        accepted=accepted,
+        unknown=unknown,
+        attempts=engine.retry.attempts,
+        lookup_hint=f"It may exist and bill. {lookup_hint}",
+        # What is uncertain has the name already.
+        may_resend=lambda found: not isinstance(decide(found), Uncertain),
+        # Our own lost attempt may have taken the name without being visible yet.
+        resend_after=lambda refusal: isinstance(refusal, ConflictError),
+    )
 
 
 async def delete(
@@ -324,8 +353,16 @@ async def delete(
     """
     call, found = CallRecord(), True
     answer: AcceptedWrite = None, ()
+
+    def story() -> str:
+        return (
+            f"the delete of {id} was cut off in flight: it may have been carried out. Until "
+            f"`get({id!r})` raises NotFoundError it exists and bills"
+        )
+
     try:
-        answer = await send(call)
+        with report_if_cut_off(call, story):
+            answer = await send(call)
     except NotFoundError as error:
         if error.transient:
             raise

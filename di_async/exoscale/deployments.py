@@ -14,8 +14,8 @@ from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.listing import Listing
-from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
+    READ_FIRST,
     recover_write,
     retry_while_busy,
     unknown_write,
@@ -30,8 +30,6 @@ from di_async.exoscale.spec import DeploymentSpec, SpecLike, checked, complete_s
 from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneResources
 
 __all__ = ["CAPABILITIES", "Deployments", "is_public"]
-
-logger = Log("di_async")
 
 MakeRequest = Callable[[Deployment], tuple[Request, Mapping[str, Any]]]
 """Returns the request for the live deployment, and the fields that must show it."""
@@ -86,8 +84,8 @@ class Deployments(ZoneResources[Deployment]):
                 unique, so nothing is adopted in doubt. `.candidates` have that name and age; they
                 may be the new deployment, and bill.
 
-        Cancelling while the request is in flight may leave a deployment that bills; the
-        `CancelledError` carries a note with its name.
+        A call that is cut off in flight (cancelled, its client closed) may leave a deployment that
+        bills; the error and the log name it.
         """
         complete = complete_spec(spec)
         await enforce_max_hourly(
@@ -202,7 +200,6 @@ class Deployments(ZoneResources[Deployment]):
             before = await self.get(id)
             request, sent = make(before)
             operation, adopted = await self._sent(request, before, sent)
-            logger.info("%s of %s accepted", request.method, id)
             expectation = update_expectation(before, sent, self._engine.clock.now())
             return self._change(id, expectation, operation, adopted=adopted)
 
@@ -232,12 +229,14 @@ class Deployments(ZoneResources[Deployment]):
 
         return await recover_write(
             self._engine,
-            before.id,
+            f"{request.method} of {before.id}",
+            call,
             send=send,
             read=lambda: self.get(before.id),
             accepted=accepted,
             unknown=lambda lost, live: unknown_write(request, before.id, lost, live or before),
             attempts=self._engine.retry.attempts,
+            lookup_hint=READ_FIRST,
             may_resend=lambda live: live == before,
             one_read=True,
         )

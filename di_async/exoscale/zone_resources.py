@@ -34,7 +34,6 @@ from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
     AcceptedWrite,
     delete,
-    note_on_cancel,
     recover_write,
     retry_while_busy,
 )
@@ -221,47 +220,51 @@ class ZoneResources(ResourceApi[R]):
             sent_at = Moment(began.loop + waited, began.wall + waited)
             return self._engine.call_window(request, sent_at)
 
-        async def send() -> tuple[Operation, R | None]:
+        def change(answer: Operation, made: R | None = None) -> Change[R]:
+            expectation = create_expectation(self._engine.clock.now())
+            return self._change(
+                made.id if made else _created_id(answer), expectation, answer, made=made
+            )
+
+        async def send() -> Change[R]:
             nonlocal operation
             operation = await self._send(request, call)
             self._raise_if_failed(operation)
             if _created_id(operation):
-                return operation, None
+                return change(operation)
             which = operation.id or "(no id)"
             raise DecodeError(f"accepted as operation {which}, which does not show the id")
 
         async def read() -> _CreateProgress:
             return await self._read_progress(operation, name, window)
 
-        def accepted(progress: _CreateProgress) -> tuple[Operation, R | None] | None:
+        def accepted(progress: _CreateProgress) -> Change[R] | None:
             if progress.operation is None:
                 return None
             self._raise_if_failed(progress.operation)
             if _created_id(progress.operation):
-                return progress.operation, None
+                return change(progress.operation)
             # Only after the operation has succeeded is the list sure to have the resource.
             over = operation_phase(progress.operation) is Phase.READY
             made = _only_match(progress.recent, window()) if over else None
-            return (progress.operation, made) if made else None
+            return change(progress.operation, made) if made else None
 
         def unknown(lost: DIError, progress: _CreateProgress | None) -> OutcomeUnknownError:
             return self._unknown_create(request, name, lost, progress)
 
-        hint = f"Check `find_all({name!r})` in {self._requests.zone}"
-        with note_on_cancel(f"the {self._kind} {name!r}", hint):
-            answer, made = await recover_write(
-                self._engine,
-                repr(name),
-                send=send,
-                read=read,
-                accepted=accepted,
-                unknown=unknown,
-                attempts=1,
-            )
-        id = made.id if made else _created_id(answer)
-        logger.info("create of %s accepted: %s", name, id)
-        expectation = create_expectation(self._engine.clock.now())
-        return self._change(id, expectation, answer, made=made)
+        return await recover_write(
+            self._engine,
+            f"create of {name}",
+            call,
+            send=send,
+            read=read,
+            accepted=accepted,
+            unknown=unknown,
+            attempts=1,
+            lookup_hint=(
+                f"It may exist and bill. Check `find_all({name!r})` in {self._requests.zone}"
+            ),
+        )
 
     async def _read_progress(
         self, operation: Operation | None, name: str, window: Callable[[], CallWindow]

@@ -24,6 +24,7 @@ from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
+    READ_FIRST,
     AcceptedWrite,
     delete,
     recover_write,
@@ -208,7 +209,6 @@ class InferenceApi(ResourceApi[R]):
 
         async def send() -> Change[R]:
             answer = self._accepted(await self._engine.json(request, call), id)
-            logger.info("%s of %s accepted", plan.desired.kind, id)
             return self._modified(id, plan, answer)
 
         def accepted(live: R) -> Change[R] | None:
@@ -218,13 +218,15 @@ class InferenceApi(ResourceApi[R]):
 
         return await recover_write(
             self._engine,
-            id,
+            f"{plan.desired.kind} of {id}",
+            call,
             send=send,
             read=lambda: self.get(id),
             accepted=accepted,
             unknown=partial(unknown_write, request, id),
             # The session has already repeated an idempotent request.
             attempts=1 if request.repeatable else self._engine.retry.attempts,
+            lookup_hint=READ_FIRST,
             was_sent_before=partial(_answer_was_lost, call),
         )
 

@@ -98,8 +98,8 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
                 no capacity left, `QuotaLimitExceed` that the account's quota is used up.
             OutcomeUnknownError: a deployment may exist, and bill, that could not be found.
 
-        Cancelling while the request is in flight may leave a deployment that bills; the
-        `CancelledError` has a note with its name.
+        A call that is cut off in flight (cancelled, its client closed) may leave a deployment that
+        bills; the error and the log name it.
         """
         body = checked(InferenceDeploymentSpec, self._fields(spec))
         _check_access(body, open_to_world)

@@ -8,13 +8,12 @@ from di_async.core.lost_create import Adopt, Uncertain, decide_lost_create
 from di_async.core.responses import own_name
 from di_async.core.validation import checked
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
-from di_async.core.waiting.resource_adapter import Capabilities
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
     AcceptedWrite,
-    note_on_cancel,
     recover_write,
     unknown_create,
 )
@@ -80,19 +79,20 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
             OutcomeUnknownError: the answer was lost. Names need not be unique, so nothing is
                 adopted or sent again; `.candidates` lists what may have been created.
 
-        Cancelling while the request is in flight may leave an instance that bills; the
-        `CancelledError` has a note with its name.
+        A call that is cut off in flight (cancelled, its client closed) may leave an instance that
+        bills; the error and the log name it.
         """
         body = checked(InferenceInstanceSpec, {**self._default_project(), **given_fields(spec)})
         request = self._request("create", json=body)
         name, began = body["name"], self._engine.clock.moment()
         lookup_hint = f"Check `list(name={name!r})`"
         candidates: dict[str, InferenceInstance] = {}
+        call = CallRecord()
 
-        async def send() -> InferenceInstance:
-            created = self._adapter.decode(await self._engine.json(request))
+        async def send() -> Change[InferenceInstance]:
+            created = self._adapter.decode(await self._engine.json(request, call))
             own_name(created.name, name)
-            return created
+            return self._created(created.id, (created, ()))
 
         async def collect() -> None:
             async for row in self.list(name=name):
@@ -101,19 +101,19 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
                 if isinstance(decision, Adopt | Uncertain):
                     candidates[row.id] = row
 
-        with note_on_cancel(repr(name), lookup_hint):
-            created = await recover_write(
-                self._engine,
-                repr(name),
-                send=send,
-                read=collect,
-                accepted=lambda _: None,
-                unknown=lambda lost, _: unknown_create(
-                    request, name, lost, lookup_hint, tuple(candidates.values())
-                ),
-                attempts=1,
-            )
-        return self._created(created.id, (created, ()))
+        return await recover_write(
+            self._engine,
+            f"create of {name}",
+            call,
+            send=send,
+            read=collect,
+            accepted=lambda _: None,
+            unknown=lambda lost, _: unknown_create(
+                request, name, lost, lookup_hint, tuple(candidates.values())
+            ),
+            attempts=1,
+            lookup_hint=f"It may exist and bill. {lookup_hint}",
+        )
 
     async def update(
         self,

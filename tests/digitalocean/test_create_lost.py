@@ -295,7 +295,7 @@ async def test_cancelled_in_flight(after: float, caplog: pytest.LogCaptureFixtur
     for message in (caught.value.__notes__[0], caplog.text):
         assert "'web'" in message
         assert "find('web')" in message
-    assert {r.levelno for r in caplog.records if "cancelled" in r.message} == {logging.WARNING}
+    assert {r.levelno for r in caplog.records if "cut off" in r.message} == {logging.WARNING}
 
 
 @pytest.mark.parametrize("kind", ["reset", "status", "html", "cut"])

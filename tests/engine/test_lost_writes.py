@@ -22,6 +22,7 @@ from di_async import (
 from di_async.core.errors import api_error
 from di_async.core.http import Request
 from di_async.core.lost_create import Candidate
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.client import Engine
 from di_async.engine.lost_writes import create_by_name, recover_write, retry_while_busy
 from tests.engine.support import plain_engine
@@ -140,8 +141,10 @@ async def recovered(reads: Sequence[Any], **options: Any) -> tuple[Any, float]:
     try:
         result: Any = await recover_write(
             plain_engine(FakeNetwork([])),
-            "thing a",
+            "write to a",
+            CallRecord(),
             send=send,
+            lookup_hint="look",
             read=read,
             accepted=lambda number: "accepted" if number == 9 else None,
             unknown=lambda lost, seen: OutcomeUnknownError(f"{lost}; last read: {seen}"),
@@ -201,8 +204,10 @@ async def test_write_is_not_resent_where_may_resend_forbids_it() -> None:
         with pytest.raises(OutcomeUnknownError):
             await recover_write(
                 plain_engine(FakeNetwork([])),
-                "thing a",
+                "write to a",
+                CallRecord(),
                 send=send,
+                lookup_hint="look",
                 read=read,
                 accepted=lambda _: None,
                 unknown=lambda lost, seen: OutcomeUnknownError("unknown"),

@@ -8,6 +8,7 @@ it is retried, and a version conflict raises `ConflictError`. A lost token creat
 """
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -163,7 +164,7 @@ async def test_create_whose_answer_is_lost(dialect: str, loss: str, processed: b
 
 async def test_create_that_timed_out() -> None:
     """A request timeout counts as a lost answer."""
-    found = an_instance("observed", "new", created_at="2090-01-01T00:00:00Z")
+    found = an_instance("observed", "new", created_at=datetime.now(UTC).isoformat())
     listing = answer(200, {"dedicated_inferences": [found], "links": {}, "meta": {"total": 1}})
     network = fake_api(listing, found, post=[RequestTimeoutError("no answer in time")])
     async with client_on(network) as client:

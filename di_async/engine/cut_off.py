@@ -1,0 +1,70 @@
+"""Report writes that were cut off while they were under way, so that nothing is lost.
+
+A cancellation, a closed client, an interrupt or an exit ends the call, but not the write: the
+provider may have carried it out, and what it created bills. The error that ends the call, and a
+warning in the log, name the write and how to look for what it did.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from attrs import define
+
+from di_async.core.errors import ClientClosedError, DIError
+from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.engine.log import Log
+
+__all__ = ["WriteRecord", "report_if_cut_off"]
+
+logger = Log("di_async")
+
+
+@define
+class WriteRecord:
+    """What is known of a write under way."""
+
+    result: Any = None
+    """What the call is about to return."""
+
+
+@contextmanager
+def report_if_cut_off(call: CallRecord, story: Callable[[], str]) -> Iterator[WriteRecord]:
+    """Report a write that is cut off in this block, unless none of its requests was sent.
+
+    `ClientClosedError` gets the story as its message, everything else as a note. If the answer has
+    arrived, `.write_result` of the error holds what the call would have returned.
+
+    Args:
+        call: counts the requests of the write.
+        story: returns what the write may have done, and how to look for it.
+    """
+    record = WriteRecord()
+    try:
+        yield record
+    except BaseException as error:
+        settled = isinstance(error, DIError) and not isinstance(error, ClientClosedError)
+        if settled or not (call.maybe_processed or record.result):
+            raise
+        text = _told(record.result) or story()
+        if record.result is not None:
+            with suppress(AttributeError, TypeError):  # an error with slots
+                error.write_result = record.result  # type: ignore[attr-defined]
+        with suppress(BaseException):  # a handler may exit once more; this exit goes on anyway
+            logger.warning("%s", text)
+        if isinstance(error, ClientClosedError):
+            raise ClientClosedError(f"The client was closed. {text}") from error
+        error.add_note(text)
+        raise
+
+
+def _told(result: Any) -> str | None:
+    """Return what is known of a write whose answer has arrived."""
+    id, token = getattr(result, "id", None), getattr(result, "resume_token", None)
+    if not id:
+        return None
+    resume = f", resume token {token}" if isinstance(token, str) else ""
+    return (
+        f"the write was accepted, and {id} exists and may bill{resume}. "
+        "`.write_result` of this error holds the answer, with a one-time token if there is one"
+    )
