@@ -244,7 +244,8 @@ class Engine:
         read: Callable[[Any], Any] | None,
         response: Response,
     ) -> Any:
-        wall = self.running.session.server_time(request)
+        # Not `running`: an answer that arrives as the client closes still counts.
+        wall = (self._runtime or self.running).session.server_time(request)
         return read_success(self.dialect, request, response, wall, decode=decode, read=read)
 
     # -- waits --------------------------------------------------------------------------------

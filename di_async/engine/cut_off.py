@@ -53,7 +53,7 @@ def report_if_cut_off(call: CallRecord, story: Callable[[], str]) -> Iterator[Wr
         with suppress(BaseException):  # a handler may exit once more; this exit goes on anyway
             logger.warning("%s", text)
         if isinstance(error, ClientClosedError):
-            raise ClientClosedError(f"The client was closed. {text}") from error
+            raise ClientClosedError(f"the client was closed, and {text}") from error
         error.add_note(text)
         raise
 
