@@ -27,6 +27,10 @@ class WriteRecord:
     result: Any = None
     """What the call is about to return."""
 
+    def keep(self, result: Any) -> None:
+        """Record what the call is about to return."""
+        self.result = result
+
 
 @contextmanager
 def report_if_cut_off(call: CallRecord, story: Callable[[], str]) -> Iterator[WriteRecord]:

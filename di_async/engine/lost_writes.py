@@ -123,7 +123,7 @@ async def recover_write(
         return f"the {write} was cut off in flight; it may have been carried out. {lookup_hint}"
 
     with report_if_cut_off(call, story) as record:
-        record.result = result = await _recover(
+        result = await _recover(
             engine,
             write,
             send,
@@ -136,6 +136,7 @@ async def recover_write(
             resend_after,
             one_read=one_read,
         )
+        record.keep(result)
         id = getattr(result, "id", None)
         logger.info("%s accepted%s", write, f": {id}" if id and id not in write else "")
         return result
