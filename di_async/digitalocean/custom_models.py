@@ -6,6 +6,7 @@ https://docs.digitalocean.com/reference/api/reference/gen-ai/ (custom models, mo
 import builtins
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -80,6 +81,8 @@ class ModelSource:
     repo_id: str | None = None
     """A Hugging Face repository, such as `openai/gpt-oss-20b`."""
     commit_sha: str | None = None
+    access_type: str | None = None
+    """As the API shows it; not sent."""
     bucket: str | None = None
     prefix: str | None = None
     region: str | None = None
@@ -100,6 +103,12 @@ class CustomModel:
     architecture: str | None = None
     context_length: int | None = None
     parameters: str | None = None
+    license: str | None = None
+    input_modalities: tuple[str, ...] = ()
+    output_modalities: tuple[str, ...] = ()
+    cost_estimate_per_month: Decimal | None = None
+    """Dollars for storing it."""
+    file_count: int | None = None
     total_size_bytes: int | None = None
     storage_region: str | None = None
     tags: tuple[str, ...] = field(default=(), metadata=json_field(decode=_tags))
@@ -120,7 +129,13 @@ class CatalogModel:
     availability: tuple[str, ...] = ()
     """`serverless`, `dedicated` or both."""
     context_window: str | None = None
+    max_output_tokens: str | None = None
     parameter_count: float | None = None
+    capabilities: tuple[str, ...] = ()
+    provider: str | None = None
+    type: str | None = None
+    short_description: str | None = None
+    created_at: datetime | None = None
 
 
 CODEC = Codec(rename=lambda name: name, normalize={CustomModel: lambda raw: _with_id(raw)})
