@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from di_async import DigitalOcean, Exoscale, Gcore, PollPolicy
+from di_async import PollPolicy
 from di_async.core import errors
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -40,12 +40,6 @@ def emulator_environment(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> A
     monkeypatch.setenv("GCORE_CLOUD_PROJECT_ID", str(di_emulator.gcore_project_id))
     monkeypatch.setenv("EXOSCALE_API_KEY", di_emulator.exoscale_api_key)
     monkeypatch.setenv("EXOSCALE_API_SECRET", di_emulator.exoscale_api_secret)
-    for made, url in (
-        (DigitalOcean.__init__, di_emulator.url),
-        (Gcore.__init__, di_emulator.url),
-        (Exoscale.__init__, di_emulator.exoscale_url),
-    ):
-        monkeypatch.setitem(made.__kwdefaults__ or {}, "base_url", url)
     quick = partial(PollPolicy, target_lag=0.05)
     monkeypatch.setattr("di_async.engine.client.PollPolicy", quick)
     return di_emulator

@@ -133,8 +133,8 @@ _BaseUrl = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        envvar="DI_ASYNC_BASE_URL",
         help="Another API endpoint, such as `di-async emulate`; Exoscale: with {zone} in it.",
+        show_default="DI_ASYNC_BASE_URL",
     ),
 ]
 _TokenFile = Annotated[

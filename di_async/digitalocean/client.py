@@ -15,9 +15,9 @@ from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.digitalocean.api import DigitalOceanDialect
 from di_async.digitalocean.custom_models import CatalogModel, CustomModels, list_catalog
 from di_async.digitalocean.dedicated_inferences import DedicatedInferences
-from di_async.engine.client import Client, Engine, credential
+from di_async.engine.client import Client, Engine
+from di_async.engine.environment import DefaultUrl, credential, resolve_base_url
 from di_async.engine.listing import Listing
-from di_async.engine.transport import checked_base_url
 from di_async.engine.waiting.change import DEFAULT, Default
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DigitalOcean"]
 
-BASE_URL = "https://api.digitalocean.com"
+BASE_URL = DefaultUrl("https://api.digitalocean.com")
 
 
 class DigitalOcean(Client):
@@ -34,7 +34,8 @@ class DigitalOcean(Client):
 
     Args:
         token: the API token. Default: DIGITALOCEAN_TOKEN, then DIGITALOCEAN_ACCESS_TOKEN.
-        base_url: https, or http on this machine's loopback.
+        base_url: https, or http on this machine's loopback. Default: DI_ASYNC_BASE_URL, then
+            the vendor's.
         retry: how often one call is sent.
         polling: how closely waits are followed.
         budget: the token's request quota; pass the same object to all clients of one token.
@@ -48,6 +49,8 @@ class DigitalOcean(Client):
         user_agent: sent before the package's own.
         session: your aiohttp session; it is not closed, and uses its own TLS and tracing.
         trace_configs: aiohttp trace configs for the client's own session.
+        allow_insecure: allow http to any machine, as DI_ASYNC_ALLOW_HTTP=1 does: for networks that
+            you trust.
         transport: a test double for the network.
 
     Raises:
@@ -63,7 +66,7 @@ class DigitalOcean(Client):
         self,
         token: str | Secret | None = None,
         *,
-        base_url: str = BASE_URL,
+        base_url: str | None = BASE_URL,
         retry: RetryPolicy | None = None,
         polling: PollPolicy | None = None,
         budget: RequestBudget | Default | None = DEFAULT,
@@ -75,16 +78,19 @@ class DigitalOcean(Client):
         user_agent: str | None = None,
         session: aiohttp.ClientSession | None = None,
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
+        allow_insecure: bool = False,
         transport: Transport | None = None,
     ) -> None:
         secret = credential(
             token, "DigitalOcean token", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"
         )
-        base_url = checked_base_url(base_url)
+        base = resolve_base_url(
+            base_url, BASE_URL, own_paths=("/v2",), allow_insecure=allow_insecure
+        )
         if secrets_key not in {"access_tokens", "secrets"}:
             raise InvalidInputError("secrets_key is 'access_tokens' or 'secrets'")
         engine = Engine.make(
-            base_url,
+            base.url,
             DigitalOceanDialect(secret),
             retry=retry,
             polling=polling,
@@ -98,9 +104,9 @@ class DigitalOcean(Client):
             trace_configs=trace_configs,
             transport=transport,
         )
-        super().__init__(base_url, engine)
-        self.dedicated_inferences = DedicatedInferences(engine, base_url, secrets_key)
-        self.custom_models = CustomModels(engine, base_url)
+        super().__init__(base.url, engine, variable=base.variable)
+        self.dedicated_inferences = DedicatedInferences(engine, base.url, secrets_key)
+        self.custom_models = CustomModels(engine, base.url)
 
     def model_catalog(
         self, *, availability: str | None = "dedicated", search: str | None = None

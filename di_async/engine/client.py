@@ -7,7 +7,6 @@ No cancel scope stays open between entering and leaving, so the two may happen i
 import asyncio
 import contextvars
 import math
-import os
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -23,7 +22,6 @@ from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.responses import read_success
 from di_async.core.retry import RetryPolicy
-from di_async.core.secret import Secret
 from di_async.core.server_clock import CallWindow, Moment
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.poll_policy import PollPolicy
@@ -31,6 +29,7 @@ from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_expectation
 from di_async.engine.clock import Clock
 from di_async.engine.cut_off import report_if_cut_off
+from di_async.engine.environment import log_base_url
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.waiting.account_watch import AccountWatch
@@ -39,7 +38,7 @@ from di_async.engine.waiting.poller import Poller
 from di_async.engine.waiting.stats import Stats
 from di_async.engine.waiting.tracker import ChangeTracker
 
-__all__ = ["Client", "ClientOptions", "Engine", "credential", "full_user_agent"]
+__all__ = ["Client", "ClientOptions", "Engine", "full_user_agent"]
 
 R = TypeVar("R")
 # A constant: reading the installed package's metadata costs a tenth of all imports.
@@ -48,25 +47,10 @@ VERSION = "0.1.0"
 
 def full_user_agent(own: str | None) -> str:
     """Return the User-Agent to send; a caller's own comes first."""
+    if own is not None and not (isinstance(own, str) and own.isascii() and own.isprintable()):
+        raise InvalidInputError("user_agent: expected printable ASCII text")
     ours = f"di_async/{VERSION}"
     return f"{own} {ours}" if own else ours
-
-
-def credential(given: str | Secret | None, what: str, *variables: str) -> Secret:
-    """Return a secret that was given or is set in one of these environment variables.
-
-    Raises:
-        InvalidInputError: (a `ValueError`) there is none, or it cannot be sent in a header.
-    """
-    if isinstance(given, Secret):
-        given = given.reveal()
-    found = given if given is not None else next(filter(None, map(os.environ.get, variables)), "")
-    value = found.strip().strip("'")
-    if not value:
-        raise InvalidInputError(f"no {what}: pass it, or set {' or '.join(variables)}")
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise InvalidInputError(f"The {what} contains invalid characters.")
-    return Secret(value)
 
 
 @frozen
@@ -101,6 +85,8 @@ class ClientOptions(NetworkOptions, total=False):
 
     retry: RetryPolicy | None
     """How often one call is sent."""
+    allow_insecure: bool
+    """Allow http to any machine, as DI_ASYNC_ALLOW_HTTP=1 does: for networks that you trust."""
     polling: PollPolicy | None
     """How closely waits are followed."""
     budget: RequestBudget | None
@@ -134,6 +120,7 @@ class Engine:
         budget: RequestBudget | None = None,
         user_agent: str | None = None,
         transport: Transport | None = None,
+        allow_insecure: bool = False,
         **network: Unpack[NetworkOptions],
     ) -> "Engine":
         """Return the engine of a client with these `ClientOptions`.
@@ -330,12 +317,16 @@ class Engine:
 class Client:
     """The part of a client that is the same for every provider."""
 
-    def __init__(self, base_url: str, engine: Engine) -> None:
+    def __init__(self, base_url: str, engine: Engine, *, variable: str | None = None) -> None:
         self.base_url = base_url
+        self._url_variable = variable
+        """The environment variable that the base URL came from."""
         self._engine = engine
+        log_base_url(type(self).__name__, base_url, variable)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.base_url}>"
+        source = f" (from {self._url_variable})" if self._url_variable else ""
+        return f"<{type(self).__name__} {self.base_url}{source}>"
 
     async def __aenter__(self) -> Self:
         """Bind the client to the running loop.
@@ -384,6 +375,10 @@ class Client:
         Raises:
             APIError, TransportError, DecodeError: see `di_async.core.errors`.
         """
+        if not (isinstance(method, str) and method.isascii() and method.isalpha()):
+            raise InvalidInputError("method: expected a word such as GET or POST")
+        if not (isinstance(path, str) and path.isascii() and path.isprintable()) or " " in path:
+            raise InvalidInputError("path: expected printable ASCII text; percent-encode the rest")
         if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
             raise InvalidInputError("path: expected one leading '/' and no query; use params=")
         request = Request(method.upper(), path, query(params or {}), json_bytes(json))

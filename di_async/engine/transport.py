@@ -5,7 +5,6 @@ middleware sees each of these sends, so that they are counted and paced.
 """
 
 import asyncio
-import ipaddress
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -25,10 +24,11 @@ from di_async.core.errors import (
 from di_async.core.http import Request, Response
 from di_async.core.secret import Secret
 from di_async.core.validation import checked_seconds
+from di_async.engine.environment import is_loopback
 from di_async.engine.log import Log
 from di_async.engine.proxy import NO_PROXY, environment_proxy, parse_proxy
 
-__all__ = ["AiohttpTransport", "TransportOptions", "checked_base_url"]
+__all__ = ["AiohttpTransport", "TransportOptions"]
 
 logger = Log("di_async.transport")
 
@@ -85,37 +85,6 @@ class TransportOptions:
             raise InvalidInputError("max_connections: expected a number above 0")
 
 
-def checked_base_url(base_url: str) -> str:
-    """Return `base_url` without a trailing slash: https, or http on the loopback interface.
-
-    Raises:
-        InvalidInputError: (a `ValueError`) it would send the token unencrypted, or is not a URL.
-    """
-    try:
-        url = URL(base_url)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError("base_url is not a URL") from error
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise InvalidInputError("base_url must be an https:// URL with a host")
-    if url.user or url.password or url.query_string or url.fragment:
-        raise InvalidInputError("base_url must not contain a user, password, query or fragment")
-    if url.scheme == "http" and not _is_loopback(url.host):
-        raise InvalidInputError(
-            f"base_url http://{url.host} would send the token unencrypted; use https "
-            "(http is allowed on the loopback interface only)"
-        )
-    return str(url).rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class AiohttpTransport:
     """Sends over an aiohttp session of its own, or one that the caller owns and closes."""
 
@@ -136,7 +105,7 @@ class AiohttpTransport:
         """Create the session; read proxy settings once, as `trust_env` would for each request."""
         options, host = self._options, self._base.host or ""
         from_environment = options.session is None or options.session.trust_env
-        if self._proxy.url is None and from_environment and not _is_loopback(host):
+        if self._proxy.url is None and from_environment and not is_loopback(host):
             proxy = environment_proxy(self._base.scheme, host)
             self._proxy = proxy if options.session is None else NO_PROXY  # it uses its own
         if options.session is not None:
@@ -256,6 +225,8 @@ def _our_error(error: BaseException, request: Request, url: URL) -> DIError:
             path=request.path,
         )
     ours, story = next((ours, story) for kind, ours, story in _ERRORS if isinstance(error, kind))
+    if isinstance(error, aiohttp.ClientSSLError) and "WRONG_VERSION_NUMBER" in str(error):
+        story = "the server does not speak TLS; is it an http:// URL?"
     detail = error.strerror if isinstance(error, OSError) and error.strerror else None
     text = f"{request.method} {request.path}: {story} ({url.origin()})"
     text = f"{text}: {detail}" if detail else text

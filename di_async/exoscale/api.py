@@ -33,8 +33,8 @@ from di_async.core.responses import (
 )
 from di_async.core.secret import Secret, SecretHeaders, reveal
 from di_async.engine.client import Engine
+from di_async.engine.environment import ZONE, is_loopback
 from di_async.engine.listing import Listing
-from di_async.engine.transport import checked_base_url
 from di_async.exoscale.models import CODEC, TOKENS, AIAPIKey, Deployment, Model, Operation
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "ZoneRequests",
     "authorization",
     "decode_with_id",
+    "zone_template",
     "zone_url",
 ]
 
@@ -270,20 +271,34 @@ def _text(value: Any) -> str:
 
 # --- zones -----------------------------------------------------------------------------------
 
-_PLACEHOLDER = "{zone}"
+
+def zone_template(url: str, name: str) -> str:
+    """Return a base URL with `{zone}` in it; to that of an emulator, add the zone's path.
+
+    Raises:
+        InvalidInputError: (a `ValueError`) the URL is that of one zone, or of another provider.
+    """
+    parts = urlsplit(url)
+    if ZONE in url:
+        return url
+    if is_loopback(parts.hostname or "") and parts.path in {"", "/"}:
+        return f"{url.rstrip('/')}/zones/{ZONE}"
+    raise InvalidInputError(
+        f"{name} {url} names one zone, or another provider; write {ZONE} in place of the zone's "
+        "name"
+    )
 
 
 def zone_url(template: str, zone: str) -> str:
-    """Return the base URL of a zone.
+    """Return the base URL of a zone, from a checked template.
 
     Raises:
-        InvalidInputError: (a `ValueError`) The zone's name is invalid, or the URL would send
-            signed requests unencrypted.
+        InvalidInputError: (a `ValueError`) The zone's name is invalid.
     """
     letters = zone.replace("-", "") if isinstance(zone, str) else ""
     if not (letters.isascii() and letters.isalnum() and zone == zone.lower()):
         raise InvalidInputError(f"Invalid zone {zone!r} (expected a name such as 'ch-gva-2').")
-    return checked_base_url(template.replace(_PLACEHOLDER, zone))
+    return template.replace(ZONE, zone)
 
 
 @frozen
@@ -306,7 +321,7 @@ class ZoneRequests:
         """
         if zone != self.zone and not self.has_other_zones:
             raise InvalidInputError(
-                f"base_url {self.template} is the URL of one zone; write {_PLACEHOLDER} in place "
+                f"base_url {self.template} is the URL of one zone; write {ZONE} in place "
                 "of the zone's name."
             )
         return ZoneRequests(self.engine, self.template, zone)
@@ -314,7 +329,7 @@ class ZoneRequests:
     @property
     def has_other_zones(self) -> bool:
         """Whether the base URL leaves the zone open."""
-        return _PLACEHOLDER in self.template
+        return ZONE in self.template
 
     def request(
         self, name: str, *ids: str, params: Mapping[str, Any] | None = None, json: Any = None

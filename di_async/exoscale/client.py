@@ -8,9 +8,10 @@ from typing import Unpack
 from di_async.core.inventory import Prices
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
-from di_async.engine.client import Client, ClientOptions, Engine, credential
+from di_async.engine.client import Client, ClientOptions, Engine
+from di_async.engine.environment import DefaultUrl, credential, resolve_base_url
 from di_async.exoscale.account import AIAPIKeys
-from di_async.exoscale.api import ExoscaleDialect, ZoneRequests, zone_url
+from di_async.exoscale.api import ExoscaleDialect, ZoneRequests, zone_template, zone_url
 from di_async.exoscale.deployments import Deployments
 from di_async.exoscale.models import EngineParameter, InstanceType, Operation, Quota, Zone
 from di_async.exoscale.models_api import Models
@@ -18,7 +19,7 @@ from di_async.exoscale.scanning import ExoscaleScanner
 
 __all__ = ["Exoscale", "ExoscaleZone", "Operations"]
 
-BASE_URL = "https://api-{zone}.exoscale.com"
+BASE_URL = DefaultUrl("https://api-{zone}.exoscale.com")
 # The vendor documents no limit. These are low, and enough for many waits.
 PER_MINUTE, PER_HOUR = 120, 3600
 
@@ -90,6 +91,8 @@ class Exoscale(ExoscaleZone, Client):
         api_secret: default EXOSCALE_API_SECRET. It signs requests and is never sent.
         zone: the zone of its deployments, models and operations.
         base_url: https, or http on the loopback interface; `{zone}` stands for the zone.
+            Default: DI_ASYNC_BASE_URL, then the vendor's. From the variable it needs `{zone}`,
+            except for an emulator on the loopback interface.
         options: see `ClientOptions`. Exoscale documents no rate limit; the default budget is 120
             requests a minute and 3,600 an hour. `budget=None` paces by `polling` only.
 
@@ -106,17 +109,28 @@ class Exoscale(ExoscaleZone, Client):
         api_secret: str | Secret | None = None,
         zone: str = "ch-gva-2",
         *,
-        base_url: str = BASE_URL,
+        base_url: str | None = BASE_URL,
         **options: Unpack[ClientOptions],
     ) -> None:
         key = credential(api_key, "Exoscale API key", "EXOSCALE_API_KEY")
         secret = credential(api_secret, "Exoscale API secret", "EXOSCALE_API_SECRET")
-        url = zone_url(base_url, zone)
+        base = resolve_base_url(
+            base_url,
+            BASE_URL,
+            own_paths=("/v2",),
+            allow_insecure=options.get("allow_insecure", False),
+            zoned=True,
+        )
+        is_own = base.variable is None
+        template = base.url if is_own else zone_template(base.url, base.name)
+        url = zone_url(template, zone)
         if "budget" not in options:
             options["budget"] = RequestBudget(per_minute=PER_MINUTE, per_hour=PER_HOUR)
         engine = Engine.make(url, ExoscaleDialect(key.reveal(), secret, url), **options)
-        Client.__init__(self, url, engine)
-        ExoscaleZone.__init__(self, ZoneRequests(engine, base_url, zone))
+        Client.__init__(self, url, engine, variable=base.variable)
+        ExoscaleZone.__init__(self, ZoneRequests(engine, template, zone))
+
+    __repr__ = Client.__repr__
 
     def scanner(self, label: str, prices: Prices) -> ExoscaleScanner:
         """Return the scanner that `scan` reads all zones of this account with. No I/O."""

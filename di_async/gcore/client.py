@@ -3,15 +3,14 @@
 https://api.gcore.com; https://gcore.com/docs/developer-tools/rest-api
 """
 
-import os
 from typing import Unpack
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.inventory import Prices
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
-from di_async.engine.client import Client, ClientOptions, Engine, credential
-from di_async.engine.transport import checked_base_url
+from di_async.engine.client import Client, ClientOptions, Engine
+from di_async.engine.environment import DefaultUrl, credential, read_variable, resolve_base_url
 from di_async.gcore.account import APIKeys, Catalog, InferenceSecrets, Tasks
 from di_async.gcore.api import GcoreDialect
 from di_async.gcore.inference_deployments import InferenceDeployments
@@ -21,7 +20,7 @@ from di_async.gcore.scanning import GcoreScanner
 
 __all__ = ["Gcore"]
 
-BASE_URL = "https://api.gcore.com"
+BASE_URL = DefaultUrl("https://api.gcore.com")
 PROJECT_VARIABLES = ("GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT")
 PER_MINUTE, PER_HOUR = 120, 3600
 """Defaults of this package; Gcore documents no limit."""
@@ -35,7 +34,8 @@ class Gcore(Client):
             a shell, which would otherwise expand the `$`.
         project_id: the project of v3 deployments, and of v2 instances whose spec names none; else
             GCORE_CLOUD_PROJECT_ID, then GCORE_CLOUD_PROJECT. v2 works without one.
-        base_url: https, or http on this machine's loopback.
+        base_url: https, or http on this machine's loopback; else DI_ASYNC_BASE_URL, then the
+            vendor's.
         options: see `ClientOptions`. The default `budget` is 120 requests a minute and 3600 an
             hour, as Gcore documents no limit.
 
@@ -56,19 +56,24 @@ class Gcore(Client):
         api_key: str | Secret | None = None,
         project_id: int | str | None = None,
         *,
-        base_url: str = BASE_URL,
+        base_url: str | None = BASE_URL,
         **options: Unpack[ClientOptions],
     ) -> None:
         key = credential(api_key, "Gcore API key", "GCORE_API_KEY")
         project = _project(project_id)
-        base_url = checked_base_url(base_url)
+        base = resolve_base_url(
+            base_url,
+            BASE_URL,
+            own_paths=("/inference", "/inference/v2", "/inference/v3"),
+            allow_insecure=options.get("allow_insecure", False),
+        )
         if "budget" not in options:
             options["budget"] = RequestBudget(per_minute=PER_MINUTE, per_hour=PER_HOUR)
-        engine = Engine.make(base_url, GcoreDialect(key, project), **options)
-        super().__init__(base_url, engine)
+        engine = Engine.make(base.url, GcoreDialect(key, project), **options)
+        super().__init__(base.url, engine, variable=base.variable)
         self.project_id = None if project is None else int(project)
-        self.inference_instances = InferenceInstances(engine, base_url, project)
-        self.inference_deployments = InferenceDeployments(engine, base_url, project)
+        self.inference_instances = InferenceInstances(engine, base.url, project)
+        self.inference_deployments = InferenceDeployments(engine, base.url, project)
         self.api_keys = APIKeys(engine, project)
         self.secrets = InferenceSecrets(engine, project)
         self.tasks = Tasks(engine, project)
@@ -97,7 +102,7 @@ def _project(given: int | str | None) -> str | None:
     """Return a project's number as text, from the environment if none is given."""
     value = given
     if value is None:
-        value = next(filter(None, map(os.environ.get, PROJECT_VARIABLES)), None)
+        value = read_variable(*PROJECT_VARIABLES)
     if value is None:
         return None
     text = str(value).strip()

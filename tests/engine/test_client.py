@@ -20,7 +20,8 @@ from di_async.core.http import Priority, Request, Response
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
-from di_async.engine.client import Client, Engine, credential, full_user_agent
+from di_async.engine.client import Client, Engine, full_user_agent
+from di_async.engine.environment import credential
 from tests.engine.support import Fleet, PlainDialect, Thing, in_turn, plain_client, plain_engine
 from tests.fake_network import FakeNetwork, Step, answer
 

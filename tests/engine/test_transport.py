@@ -33,8 +33,9 @@ from di_async.core.http import Request, Response
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine import transport as module
 from di_async.engine.clock import Clock
+from di_async.engine.environment import checked_base_url
 from di_async.engine.session import Session
-from di_async.engine.transport import AiohttpTransport, TransportOptions, checked_base_url
+from di_async.engine.transport import AiohttpTransport, TransportOptions
 from tests.engine.support import PlainDialect
 
 GET = Request("GET", "/x")

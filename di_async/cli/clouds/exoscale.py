@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from di_async import Change, Exoscale, InvalidInputError
 from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
@@ -10,7 +9,7 @@ from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
 from di_async.exoscale import Deployment, Deployments, LogEntry, Model
-from di_async.exoscale.client import BASE_URL
+from di_async.exoscale.api import zone_template
 from di_async.exoscale.deployments import is_public
 from di_async.exoscale.lifecycle import is_pending
 
@@ -60,7 +59,8 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         """Return a client of the API key and the zone."""
         key, secret = read_credentials(settings, *ExoscaleCloud.credentials)
         zone = settings.zone or DEFAULT_ZONE
-        return Exoscale(key, secret, zone, **client_options(settings, _base_url(settings)))
+        url = settings.base_url and zone_template(settings.base_url, "base_url")
+        return Exoscale(key, secret, zone, **client_options(settings, url))
 
     @property
     def api(self) -> Deployments:
@@ -159,23 +159,6 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         yield "parameters", " ".join(resource.inference_engine_parameters or ())
         yield "created", format_time(resource.created_at)
         yield "updated", format_time(resource.updated_at)
-
-
-def _base_url(settings: Settings) -> str:
-    """Return the URL with `{zone}` in it; for the emulator's URL, add the zone's path.
-
-    Raises:
-        InvalidInputError: the URL is that of one zone, so `--zone` would have no effect.
-    """
-    url = settings.base_url or BASE_URL
-    if "{zone}" in url:
-        return url
-    parts = urlsplit(url)
-    if parts.hostname in {"127.0.0.1", "localhost", "::1"} and parts.path in {"", "/"}:
-        return f"{url.rstrip('/')}/zones/{{zone}}"
-    raise InvalidInputError(
-        f"the base URL {url} names one zone: replace the zone's name with {{zone}}"
-    )
 
 
 def _gpus(deployment: Deployment) -> str | None:
