@@ -31,6 +31,7 @@ from di_async.digitalocean.lifecycle import (
     create_expectation,
     duration_key,
     observe,
+    observe_row,
     row_key,
     update_expectation,
     was_accepted,
@@ -125,6 +126,12 @@ class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
         """Return what a read shows."""
         return observe(resource, expectation)
 
+    def observe_row(
+        self, resource: DedicatedInference, row: Any, expectation: Expectation
+    ) -> Observation:
+        """Return what a list row shows."""
+        return observe_row(resource, row, expectation)
+
     def duration_key(self, resource: DedicatedInference) -> tuple[str, str]:
         """Return region and first GPU."""
         return duration_key(resource)
@@ -176,7 +183,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
                 instance = await self.get(row.id)
             except NotFoundError:
                 continue  # deleted since the list was read
-            if name in (instance.name, row.name):
+            if name == (instance.name or row.name):  # the fresher read decides
                 found.append(instance)
         return found
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from attrs import evolve
+
 from di_async.core.errors import ConflictError
 from di_async.core.lost_create import Candidate
 from di_async.core.waiting.observation import (
@@ -28,6 +30,7 @@ __all__ = [
     "duration_key",
     "is_pending",
     "observe",
+    "observe_row",
     "resource_version",
     "row_key",
     "update_expectation",
@@ -54,17 +57,36 @@ def observe(di: DedicatedInference, expectation: Expectation) -> Observation:
     """Return what one read of an instance shows."""
     phase = _PHASES.get(di.status, _WORKING)
     missing = _not_ready_reason(di) if phase is _READY else None
-    shown, sent = di.spec, expectation.sent
     return Observation(
         status=di.status,
         phase=phase,
         complete=missing is None,
         version=resource_version(di),
-        matches_sent=spec_digest(shown) == sent if shown and sent else None,
+        matches_sent=_matches(di.spec, expectation.sent),
         reason=_failure_reason(di) if phase is _FAILED else missing,
         documented=di.status in _PHASES,
         has_spec=di.spec is not None,
     )
+
+
+def observe_row(di: DedicatedInference, row: Any, expectation: Expectation) -> Observation:
+    """Return what a list row shows. Light rows may lack the endpoints, and even the status."""
+    seen = observe(di, expectation)
+    if not di.status:
+        return evolve(seen, phase=_READY, partial=True)
+    unshown = di.endpoints is None and (di.spec is None or "endpoints" not in row)
+    if seen.phase is _READY and unshown and di.pending_deployment_spec is None:
+        return evolve(seen, complete=True, reason=None, partial=True)
+    return seen
+
+
+def _matches(shown: DeploymentSpec | None, sent: str | None) -> bool | None:
+    """Return whether a spec is the one sent; None if it lacks what is compared."""
+    if not sent or shown is None or not shown.model_deployments:
+        return None
+    if not all(deployment.accelerators for deployment in shown.model_deployments):
+        return None
+    return spec_digest(shown) == sent
 
 
 def resource_version(di: DedicatedInference) -> ResourceVersion:
@@ -104,6 +126,8 @@ def update_expectation(
     old, new = resource_version(before), resource_version(answer)
     target = new.pending_spec_version
     advanced = target is not None and old.spec_version is not None and target > old.spec_version
+    sent = spec_digest(spec) if spec else None
+    matched = _matches(before.spec, sent)
     return Expectation(
         action=Action.UPDATE,
         accepted_at=accepted_at,
@@ -112,7 +136,8 @@ def update_expectation(
         baseline=new.updated_at,
         target_spec_version=target if advanced else None,
         target_spec_id=new.pending_spec_id if new.pending_spec_id != old.pending_spec_id else None,
-        sent=spec_digest(spec) if spec else None,
+        sent=sent,
+        differed_before=None if matched is None else not matched,
     )
 
 

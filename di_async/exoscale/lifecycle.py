@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from attrs import evolve
 
 from di_async.core.waiting.observation import (
     Action,
@@ -33,6 +34,7 @@ __all__ = [
     "observe",
     "observe_model",
     "observe_operation",
+    "observe_row",
     "operation_phase",
     "operation_reason",
     "row_key",
@@ -88,6 +90,16 @@ def observe(deployment: Deployment, expectation: Expectation) -> Observation:
         documented=deployment.state in _PHASES,
         has_spec=_is_full(deployment),
     )
+
+
+def observe_row(deployment: Deployment, row: Any, expectation: Expectation) -> Observation:
+    """Return what a list row shows. The schema requires none of its fields."""
+    seen = observe(deployment, expectation)
+    if not deployment.state:
+        return evolve(seen, phase=Phase.READY, partial=True)
+    if seen.phase is Phase.READY and not seen.complete and "deployment-url" not in row:
+        return evolve(seen, complete=True, reason=None, partial=True)
+    return seen
 
 
 def observe_model(model: Model, expectation: Expectation) -> Observation:
@@ -150,7 +162,7 @@ def was_accepted(before: Deployment, live: Deployment, sent: Fields) -> bool:
 def _shown(deployment: Deployment) -> Fields:
     # Resume tokens store values under these keys, so the keys must not change.
     return {
-        "name": deployment.name,
+        "name": deployment.name or None,
         "replicas": deployment.replicas,
         "inference-engine-version": deployment.inference_engine_version,
         _ARGUMENTS: _parameters(deployment),

@@ -48,6 +48,7 @@ from di_async.exoscale.lifecycle import (
     observe,
     observe_model,
     observe_operation,
+    observe_row,
     operation_phase,
     operation_reason,
     read_sent,
@@ -127,6 +128,13 @@ class ZoneAdapter(ResourceAdapter[R]):
     def reads_sent(self, sent: str) -> bool:
         """Return whether this is what `lifecycle` stores of a write."""
         return read_sent(sent) is not None
+
+    def observe_row(self, resource: R, row: Any, expectation: Expectation) -> Observation:
+        """Return what a list row shows."""
+        if isinstance(resource, Deployment):
+            return observe_row(resource, row, expectation)
+        seen = self.observe(resource, expectation)
+        return seen if resource.state else evolve(seen, phase=Phase.READY, partial=True)
 
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return zone and GPU family."""

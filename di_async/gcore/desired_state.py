@@ -26,6 +26,7 @@ __all__ = [
     "digest_secrets",
     "matches",
     "read_desired_state",
+    "shown_fields",
     "stored_state",
 ]
 
@@ -88,6 +89,23 @@ def matches(fields: Mapping[str, Any], found: Inference) -> bool | None:
         return _all([_shows(found, name, value) for name, value in fields.items()])
     except TypeError:  # fields of a damaged resume token
         return None
+
+
+def shown_fields(fields: Mapping[str, Any], row: Mapping[str, Any]) -> Json:
+    """Return those of the digested fields that a list row shows in full."""
+    return {name: value for name, value in fields.items() if _in_full(value, row, name)}
+
+
+def _in_full(sent: Any, row: Any, name: str) -> bool:
+    if not isinstance(row, Mapping) or name not in row:
+        return False
+    shown = row[name]
+    if isinstance(sent, Mapping) and _DIGEST not in sent:
+        return shown is None or all(_in_full(sent[inner], shown, inner) for inner in sent)
+    if _by_region(sent) is not None and isinstance(shown, list):
+        names = {inner for one in sent for inner in one}
+        return all(isinstance(one, Mapping) and names <= one.keys() for one in shown)
+    return True
 
 
 def _shows(found: Inference, name: str, sent: Any) -> bool | None:

@@ -45,6 +45,7 @@ from di_async.gcore.lifecycle import (
     duration_key,
     is_deleting,
     observe,
+    observe_row,
     observe_task,
     row_key,
     shows_desired,
@@ -122,6 +123,10 @@ class InferenceAdapter(ResourceAdapter[R]):
     def reads_sent(self, sent: str) -> bool:
         """Return whether this is the desired state of a write."""
         return stored_state(sent) is not None
+
+    def observe_row(self, resource: R, row: Any, expectation: Expectation) -> Observation:
+        """Return what a list row shows."""
+        return observe_row(resource, row, expectation)
 
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return regions and flavor."""

@@ -14,7 +14,12 @@ from attrs import evolve
 
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.page_index import NO_ROW, RowKey, make_row_key
-from di_async.gcore.desired_state import DesiredState, matches, read_desired_state
+from di_async.gcore.desired_state import (
+    DesiredState,
+    matches,
+    read_desired_state,
+    shown_fields,
+)
 from di_async.gcore.models import Inference, InferenceDeployment, InferenceInstance, Task
 
 __all__ = [
@@ -23,6 +28,7 @@ __all__ = [
     "is_deleting",
     "is_pending",
     "observe",
+    "observe_row",
     "observe_task",
     "row_key",
     "shows_desired",
@@ -63,6 +69,18 @@ def observe(found: Inference, expectation: Expectation) -> Observation:
     if desired.kind == "update":
         return evolve(observation, matches_sent=matches(desired.fields, found))
     return evolve(observation, matches_sent=observation.phase is Phase.READY)
+
+
+def observe_row(found: Inference, row: Any, expectation: Expectation) -> Observation:
+    """Return what a list row shows; fields that it lacks are not compared with what was sent."""
+    desired = read_desired_state(expectation.sent)
+    fields = shown_fields(desired.fields, row)
+    if len(fields) < len(desired.fields):
+        known = evolve(desired, fields=fields)
+        seen = evolve(observe(found, evolve(expectation, sent=known.encode())), partial=True)
+    else:
+        seen = observe(found, expectation)
+    return seen if found.status else evolve(seen, phase=Phase.READY, partial=True)
 
 
 def _observe_serving(found: Inference, desired: DesiredState) -> Observation:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from di_async.core.waiting.observation import (
     Action,
@@ -15,10 +16,11 @@ from di_async.core.waiting.observation import (
 from di_async.digitalocean.lifecycle import (
     create_expectation,
     observe,
+    observe_row,
     resource_version,
     update_expectation,
 )
-from di_async.digitalocean.spec import spec_digest
+from di_async.digitalocean.spec import scaled_spec, spec_digest
 from tests.builders.digitalocean import GPU, a_deployment, a_spec, read
 from tests.digitalocean.helpers import an_instance
 
@@ -202,3 +204,53 @@ def test_update_expectation_without_a_newer_version() -> None:
     pending = {**PENDING, "version": 3}
     answered = read(an_instance(pending_deployment_spec=pending))
     assert update_expectation(read(an_instance()), answered, None, 0.0).target_spec_version is None
+
+
+# --- what a light row does not show -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("deployments", [[], [a_deployment(accelerators=[])]])
+def test_spec_without_accelerators_is_not_compared(deployments: list[Any]) -> None:
+    """A spec that does not show its accelerators is not another spec."""
+    expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent="x")
+    shown = seen(expectation, spec=spec_with(model_deployments=deployments))
+    assert shown.matches_sent is None
+
+
+def row_shows(row: dict[str, Any]) -> Observation:
+    """Return what a list row shows."""
+    return observe_row(read(row), row, CREATE)
+
+
+@pytest.mark.parametrize("lacking", ["endpoints", "status"])
+def test_row_without_a_field_is_partial(lacking: str) -> None:
+    """A row that lacks endpoints or status may be settled, and only a GET shows it."""
+    row = {name: value for name, value in an_instance().items() if name != lacking}
+    shown = row_shows(row)
+    assert (shown.phase, shown.complete, shown.partial) == (Phase.READY, True, True)
+    assert not row_shows(an_instance()).partial
+
+
+def test_row_with_a_pending_spec_is_not_complete() -> None:
+    """A row without endpoints that shows a pending spec is known not to be ready."""
+    row = an_instance(pending_deployment_spec=PENDING)
+    del row["endpoints"]
+    assert (row_shows(row).complete, row_shows(row).partial) == (False, False)
+
+
+def test_full_row_without_endpoints_is_not_complete() -> None:
+    """A full row that shows null endpoints has none yet."""
+    row = {**an_instance(), "endpoints": None}
+    assert (row_shows(row).complete, row_shows(row).partial) == (False, False)
+
+
+def test_update_knows_whether_the_spec_differed_before() -> None:
+    """`differed_before` is known where the instance showed its spec before the update."""
+    before = read(an_instance())
+    assert before.spec is not None
+    scaled = scaled_spec(before, 5)
+    same = scaled_spec(before, before.spec.model_deployments[0].accelerators[0].scale)
+    for spec, differed in ((scaled, True), (same, False), (None, None)):
+        assert update_expectation(before, before, spec, 0.0).differed_before is differed
+    light = evolve(before, spec=None)
+    assert update_expectation(light, before, scaled, 0.0).differed_before is None

@@ -10,8 +10,8 @@ Rules:
   an older version of the resource than one seen before (a stale replica).
 * `READY` alone does not prove an update: a stale replica is ready, too. See the table.
 * A failure needs the same proof as a success: it may be left over from before the write.
-* Where the spec shown could be compared with the spec sent before the write (`differed_before`), a
-  ready resource with another spec is not settled.
+* An update is not settled by a read that shows another spec than the one sent, whatever version
+  or `updated_at` it shows.
 * Only a 404 answer to a GET proves a deletion. What a 404 means for other actions depends on
   whether the resource was ever seen.
 
@@ -29,7 +29,8 @@ Transitions, in order; the first row that applies decides:
 | a newer spec version than ours, and not the spec sent | create, update | Superseded |
 | FAILED, for at least `failure_grace`, with proof | create, update, active | Failed |
 | WORKING, or READY but not complete | create, update, active | Pending |
-| READY with another spec than sent, moved, three agreeing reads over 30 s | update | Superseded |
+| READY with another spec than sent, moved, not older, three agreeing reads | update | Superseded |
+| READY with another spec than sent | update | Pending |
 | READY and complete, with proof | create, update, active | Settled |
 
 Proof for an update is one of: the spec version or spec id of this update; a later `updated_at`
@@ -297,7 +298,7 @@ def _judge_observation(
         return _judge_failure(expectation, evidence, observation)
     if observation.phase is not Phase.READY or not observation.complete:
         return _PENDING
-    if expectation.differed_before is not None and observation.matches_sent is False:
+    if expectation.action is Action.UPDATE and observation.matches_sent is False:
         return _judge_different_spec(expectation, evidence, observation)
     proof = _proof(expectation, evidence, observation)
     return Settled(proof) if proof else _PENDING
@@ -317,7 +318,10 @@ def _judge_failure(
 def _judge_different_spec(
     expectation: Expectation, evidence: Evidence, observation: Observation
 ) -> Decision:
-    """Ready with another spec: a stale replica, or a later change by someone else."""
+    """Ready with another spec: not done yet, a stale replica, or a later change by someone else."""
+    before, shown = expectation.before.spec_version, observation.version.spec_version
+    if before is not None and shown is not None and shown <= before:
+        return _PENDING  # it still runs the spec from before the write
     moved = evidence.transitioned or _exceeds(
         observation.version.updated_at, _baseline(expectation)
     )

@@ -82,6 +82,9 @@ class Observation:
     """The provider documents this status word."""
     has_spec: bool = True
     """The read shows the spec; a light list row does not."""
+    partial: bool = False
+    """The read lacks a field that decides, so only another one can settle the wait. What a list
+    row does not show is not known; it is neither missing nor different."""
     failure_grace: float | None = None
     """Seconds that a failure must last before it counts, for failures that may recover."""
 

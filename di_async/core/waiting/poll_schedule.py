@@ -79,6 +79,8 @@ class PollEntry(ReadTimes, Generic[T]):
     confirm_after: float = -math.inf
     """A GET did not confirm the row `refuted_fingerprint`: do not ask again before."""
     refuted_fingerprint: int = 0
+    row_is_partial: bool = False
+    """The row read last lacks what decides."""
 
     @property
     def id(self) -> str:

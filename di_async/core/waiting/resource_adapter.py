@@ -110,6 +110,13 @@ class ResourceAdapter(Protocol[R]):
         """Return whether `observe` can read this `Expectation.sent`, which comes from outside."""
         return True
 
+    def observe_row(self, resource: R, row: Any, expectation: Expectation) -> Observation:
+        """Return what a list row shows, `partial` if it lacks what decides.
+
+        `resource` is the row as `decode_row` returns it.
+        """
+        return self.observe(resource, expectation)
+
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return region and accelerator, which decide how long changes take."""
         return "", ""

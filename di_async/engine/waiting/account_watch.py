@@ -28,7 +28,7 @@ from di_async.core.errors import (
 from di_async.core.pagination import Page, PageWalk
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.waiting.events import StatusChange
-from di_async.core.waiting.observation import Action, Expectation
+from di_async.core.waiting.observation import Action, Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -201,7 +201,8 @@ class AccountSweep:
         elif isinstance(answer, Exception):
             logger.info("watch: %s; trying again with the next round", answer)
         else:
-            self._learn(id, answer, 0, "get")
+            seen = self.adapter.observe(answer, _NO_EXPECTATION)
+            self._learn(id, answer, seen, 0, "get")
         self._read_done()
         self._finish_round()
 
@@ -252,14 +253,17 @@ class AccountSweep:
 
     def _decode(self, id: str, page: Page, position: int, fingerprint: int) -> None:
         try:
-            resource = self.adapter.decode_row(page.full_row(position))
+            row = page.full_row(position)
+            resource = self.adapter.decode_row(row)
         except DIError as error:
             logger.warning("watch: a list row is left out: %s", error)
         else:
-            self._learn(id, resource, fingerprint, "list")
+            seen = self.adapter.observe_row(resource, row, _NO_EXPECTATION)
+            self._learn(id, resource, seen, fingerprint, "list")
 
-    def _learn(self, id: str, resource: Any, fingerprint: int, source: str) -> None:
-        seen = self.adapter.observe(resource, _NO_EXPECTATION)
+    def _learn(
+        self, id: str, resource: Any, seen: Observation, fingerprint: int, source: str
+    ) -> None:
         before = self._known.get(id)
         self._known[id] = _Known(fingerprint, seen.status, seen.reason)
         if before is None or (before.status, before.note) != (seen.status, seen.reason):

@@ -226,7 +226,7 @@ class ResourcePoller:
             self._recorder.record(tracker, entry, now)
         pending = any(isinstance(tracker.decision, Pending) for tracker in watchers)
         confirms = read.confirms and found and is_resource
-        if confirms:
+        if confirms and not entry.row_is_partial:  # else the row claimed nothing
             self._rows_confirmed += not pending
             self._row_was_refuted |= pending
         refuted = confirms and pending
@@ -329,7 +329,8 @@ class ResourcePoller:
         """Deliver a changed row; return True if a GET should confirm it."""
         now = self._clock.now()
         try:
-            resource = self.adapter.decode_row(page.full_row(position))
+            row = page.full_row(position)
+            resource = self.adapter.decode_row(row)
         except Exception as error:  # only this row's waits are concerned
             self.schedule.mark_dirty(entry)
             for tracker in entry.watchers:
@@ -337,24 +338,26 @@ class ResourcePoller:
             return False
         self._learn_key(entry, resource)
         trust_rows = trust_rows and not entry.confirm_pause  # a GET has refuted this one before
-        settled, in_progress = False, True
+        settled, in_progress, partial = False, True, False
         for tracker in entry.watchers:
             try:
-                seen = self.adapter.observe(resource, tracker.expectation)
+                seen = self.adapter.observe_row(resource, row, tracker.expectation)
+                partial |= seen.partial
                 trusted = trust_rows and (seen.has_spec or self._light_rows_are_reliable)
-                row = ReadFound(
+                found = ReadFound(
                     started_at=call.started_at,
                     at=now,
                     observation=seen,
                     resource=resource,
                     source="list",
                 )
-                needs_confirm = tracker.record_row(row, call.requests, trusted=trusted)
+                needs_confirm = tracker.record_row(found, call.requests, trusted=trusted)
             except Exception as error:  # it ends this wait, and no other
                 tracker.abort(defect(error))
                 continue
             settled, in_progress = settled or needs_confirm, in_progress and seen.in_progress
             self._recorder.record(tracker, entry, now)
+        entry.row_is_partial = partial
         again = not in_progress or call.started_at < entry.joined_at
         return self.schedule.row_examined(entry, fingerprint, now, settled=settled, again=again)
 

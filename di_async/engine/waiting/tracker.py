@@ -231,6 +231,9 @@ class ChangeTracker(Generic[R]):
         if not isinstance(self.decision, Pending):
             return False
         evidence = fold(self.expectation, self.evidence, read)
+        undecided = read.observation.partial and not read.observation.in_progress
+        if undecided and self.expectation.action is not Action.DELETE:
+            return evidence is not self.evidence  # it may be settled: only a GET shows it
         decision = judge(self.expectation, evidence)
         conclusive = read.observation.has_spec or self.evidence.seen_in_progress
         if not isinstance(decision, Pending) and not (

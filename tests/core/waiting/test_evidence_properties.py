@@ -320,3 +320,13 @@ def test_agreeing_reads_need_three_over_thirty_seconds(reads: int, spacing: floa
     ]
     settled = isinstance(judge(expectation, fold_all(expectation, list(found))), Settled)
     assert settled == (reads >= 3 and spacing * (reads - 1) >= AGREEING_SPAN_S)
+
+
+@MANY
+@given(expectation=_cases, reads=st.lists(_reads, max_size=12))
+def test_no_update_is_settled_by_another_spec(expectation: Expectation, reads: list[Read]) -> None:
+    """Whatever versions and time stamps say, an update is not settled while another spec runs."""
+    evidence = fold_all(expectation, reads)
+    if expectation.action is Action.UPDATE and isinstance(judge(expectation, evidence), Settled):
+        assert evidence.observation is not None
+        assert evidence.observation.matches_sent is not False

@@ -274,9 +274,35 @@ def test_stale_replica_does_not_supersede() -> None:
 
 
 def test_other_content_that_could_not_be_compared_before() -> None:
-    """Other content is ignored where it could not be compared before the write."""
+    """Other content than sent settles no update, even if the two could not be compared before."""
     reads = (found(1, WORKING), found(2, OTHER))
-    assert decision(update(differed_before=None), *reads) == Settled("a transition was seen")
+    assert decision(update(differed_before=None), *reads) == Pending()
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        (3, Pending()),
+        (4, Pending()),
+        (5, Superseded(CHANGED_BACK)),
+        (None, Superseded(CHANGED_BACK)),
+    ],
+)
+def test_spec_from_before_the_write_is_not_a_later_change(
+    version: int | None, expected: Decision
+) -> None:
+    """Agreeing reads of another spec supersede an update only if that spec can be a later one."""
+    case = update(before=ResourceVersion(spec_version=4))
+    reads = [found(at, OTHER, spec_version=version) for at in (10, 25, 40)]
+    assert decision(case, found(1, WORKING), *reads) == expected
+
+
+@pytest.mark.parametrize("marks", [{"updated_at": time(6)}, {"spec_version": 5}, {"spec_id": "s"}])
+def test_no_mark_settles_an_update_that_shows_other_content(marks: dict[str, Any]) -> None:
+    """Neither `updated_at` nor a version settles an update that shows another spec than sent."""
+    case = update(before=ResourceVersion(updated_at=time(5), spec_version=4), target_spec_id="s")
+    reads = (found(1, WORKING), found(2, OTHER, **marks), found(3, OTHER, **marks))
+    assert decision(case, *reads) == Pending()
 
 
 @pytest.mark.parametrize(
