@@ -4,12 +4,15 @@ A row holds what people ask about a fleet, not the whole resource. What a list d
 None, so that "unknown" is not mistaken for "none".
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from attrs import define, field, frozen
 
-__all__ = ["Accelerators", "GPURow", "InventoryRow", "Prices"]
+from di_async.core.errors import DIError
+
+__all__ = ["Accelerators", "GPURow", "InventoryRow", "ListedRows", "Prices"]
 
 Accelerators = tuple[tuple[str, int], ...]
 """Slug and count of each kind of accelerator that an instance has."""
@@ -86,3 +89,12 @@ class InventoryRow:
     def currency(self) -> str | None:
         """The currency of `hourly_cost`."""
         return self._prices.cost(self.accelerators, self.region)[1]
+
+
+@frozen
+class ListedRows:
+    """The rows of one list."""
+
+    rows: Sequence[InventoryRow] = ()
+    gaps: tuple[DIError, ...] = ()
+    """Why rows may be missing: the list changed while it was read, or rows were unreadable."""

@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
 
 from di_async.core.codec import loads
-from di_async.core.inventory import Accelerators, GPURow, InventoryRow, Prices
+from di_async.core.inventory import Accelerators, GPURow, InventoryRow, ListedRows, Prices
 from di_async.core.pagination import Page, read_page
 from di_async.digitalocean.api import list_rows
 from di_async.digitalocean.lifecycle import is_pending
@@ -42,16 +42,18 @@ class DigitalOceanScanner:
 
     async def list(
         self, region: str | None, on_page: Callable[[int, int | None], object]
-    ) -> Sequence[InventoryRow]:
+    ) -> ListedRows:
         """Return all instances, or those of a region."""
         listing = list_rows(
             self.engine,
             "list",
-            _unchanged,
+            partial(decode_row, label=self.label, prices=self.prices),
             params={"region": region},
             decode_page=partial(read_rows, label=self.label, prices=self.prices),
         )
-        return await listing.collect(on_page)
+        listing.skip_unreadable = True
+        rows = await listing.collect(on_page)
+        return ListedRows(rows, listing.gaps())
 
     async def get(self, id: str) -> InventoryRow:
         """Return one instance, with its spec."""
@@ -71,8 +73,11 @@ class DigitalOceanScanner:
                     self.prices.add(size.gpu_slug, region, price, currency)
 
 
-def _unchanged(row: InventoryRow) -> InventoryRow:
-    return row
+def decode_row(row: Any, label: str, prices: Prices) -> InventoryRow:
+    """Return a row of `read_rows` as an inventory row. Raises `DecodeError`."""
+    if isinstance(row, InventoryRow):
+        return row
+    return row_of(CODEC.structure(row, DedicatedInference), label, prices)
 
 
 def row_of(di: DedicatedInference, label: str, prices: Prices) -> InventoryRow:
@@ -142,7 +147,7 @@ class _UnusualRowError(Exception):
 
 
 def read_rows(body: bytes, label: str, prices: Prices) -> Page:
-    """Return a list page of inventory rows; the models' tolerant codec reads unusual pages.
+    """Return a list page of inventory rows, or of JSON objects where a row is unusual.
 
     Raises:
         DecodeError: the body is not a list of instances.
@@ -152,9 +157,7 @@ def read_rows(body: bytes, label: str, prices: Prices) -> Page:
         rows = [_usual_row(row, label, prices) for row in page.dedicated_inferences]
         return read_page({KEY: rows, "links": page.links, "meta": page.meta}, KEY)
     except (msgspec.MsgspecError, _UnusualRowError):
-        full = read_page(loads(body), KEY)
-        models = (CODEC.structure(raw, DedicatedInference) for raw in full.rows)
-        return evolve(full, rows=tuple(row_of(model, label, prices) for model in models))
+        return read_page(loads(body), KEY)
 
 
 def _usual_row(row: _Row, label: str, prices: Prices) -> InventoryRow:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-from di_async.core.errors import DecodeError
+from di_async.core.errors import DecodeError, DIError
 from di_async.core.pagination import Page, PageWalk, row_id
 from di_async.engine.concurrency import for_each, in_chunks
 from di_async.engine.log import Log
@@ -29,8 +29,7 @@ FetchPage = Callable[[int], Awaitable[Page]]
 class Listing(AsyncIterator[T], Generic[T]):
     """An async iterator over all rows of a list.
 
-    An error on one page ends the listing: half a list would look like a complete one. With
-    `skip_unreadable`, rows that cannot be decoded are left out instead; see `unreadable`.
+    An error on one page ends the listing: half a list would look like a complete one.
     """
 
     def __init__(
@@ -39,14 +38,11 @@ class Listing(AsyncIterator[T], Generic[T]):
         decode: Callable[[Any], T],
         page_size: int,
         predicate: Callable[[T], bool] | None = None,
-        *,
-        skip_unreadable: bool = False,
     ) -> None:
         self._fetch = fetch
         self._decode = decode
         self._page_size = page_size
         self._fits = predicate
-        self._skip_unreadable = skip_unreadable
         self._seen: set[str] = set()
         self._ready: deque[T] = deque()
         self._walk: PageWalk | None = PageWalk(page_size)
@@ -58,10 +54,11 @@ class Listing(AsyncIterator[T], Generic[T]):
         self.drifted = False
         """The list changed while it was read, even the second time, or its pages ended before
         its total; rows may be missing."""
+        self.skip_unreadable = False
+        """Leave rows out that cannot be decoded, instead of raising `DecodeError`."""
         self.unreadable = 0
-        """How many rows were left out because they could not be decoded."""
-        self.unreadable_error: DecodeError | None = None
-        """The error of the first of them."""
+        """How many rows were left out."""
+        self._unreadable_error: DecodeError | None = None
 
     def __aiter__(self) -> "Listing[T]":
         return self
@@ -79,6 +76,16 @@ class Listing(AsyncIterator[T], Generic[T]):
             pass
         rows, self._ready = list(self._ready), deque()
         return rows
+
+    def gaps(self) -> tuple[DIError, ...]:
+        """Return why rows may be missing, as far as the list was read."""
+        gaps: list[DIError] = []
+        if self.drifted:
+            gaps.append(DIError("the list changed while it was read; rows may be missing"))
+        if self._unreadable_error is not None:
+            first = self._unreadable_error
+            gaps.append(DecodeError(f"{self.unreadable} rows cannot be read; the first: {first}"))
+        return tuple(gaps)
 
     async def aclose(self) -> None:
         """End the listing. Leaving a loop needs no call: nothing runs between two rows."""
@@ -148,10 +155,10 @@ class Listing(AsyncIterator[T], Generic[T]):
                 return ()
             decoded = self._decode(row)
         except DecodeError as error:
-            if not self._skip_unreadable:
+            if not self.skip_unreadable:
                 raise
             self.unreadable += 1
-            self.unreadable_error = self.unreadable_error or error
+            self._unreadable_error = self._unreadable_error or error
             return ()
         if id is not None:
             self._seen.add(id)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, field
 
-from di_async.core.inventory import GPURow, InventoryRow, Prices
+from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.lifecycle import is_pending, is_public
 from di_async.exoscale.models import Deployment, Zone
@@ -31,14 +31,16 @@ class ExoscaleScanner:
 
     async def list(
         self, region: str | None, on_page: Callable[[int, int | None], object]
-    ) -> Sequence[InventoryRow]:
+    ) -> ListedRows:
         """Return the organisation's deployments in a zone."""
         zone = self.requests.in_zone(region or self.requests.zone)
-        listed = await zone.rows("list_deployments", Deployment)
-        own = [row for row in listed if not is_public(row)]
+        listing = zone.listing("list_deployments", Deployment)
+        listing.skip_unreadable = True
+        own = [row for row in await listing.collect() if not is_public(row)]
         self._zone_of.update((row.id, zone.zone) for row in own)
         on_page(len(own), len(own))
-        return [row_of(row, zone.zone, self.label, self.prices) for row in own]
+        rows = [row_of(row, zone.zone, self.label, self.prices) for row in own]
+        return ListedRows(rows, listing.gaps())
 
     async def get(self, id: str) -> InventoryRow:
         """Return one deployment, read in full from the zone that listed it."""

@@ -20,7 +20,7 @@ _UNKNOWN = "unknown"
 
 @frozen
 class ScanError:
-    """A part of a scan that failed; its rows are missing.
+    """A part of a scan that failed; its rows, or some of them, are missing.
 
     `what` is "list", "details", "accelerators" or "prices"; `region` is None where the part was
     not about one; `id` is the instance.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from di_async.core.inventory import GPURow, InventoryRow, Prices
+from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 
 __all__ = ["OnPage", "ScanClient", "Scanner"]
 
@@ -17,7 +17,7 @@ class Scanner(Protocol):
         """Return the regions that need a list each; only None where one list covers all."""
         ...
 
-    async def list(self, region: str | None, on_page: OnPage) -> Sequence[InventoryRow]:
+    async def list(self, region: str | None, on_page: OnPage) -> ListedRows:
         """Return all instances, or those of a region; `on_page(rows, total)` reports progress."""
         ...
 

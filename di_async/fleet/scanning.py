@@ -141,10 +141,12 @@ class _ClientScan:
 
         report(0, None)
         try:
-            found[region] = await self.scanner.list(region, report)
+            listed = await self.scanner.list(region, report)
         except DIError as error:
             self.errors.append(ScanError(self.label, region, "list", error))
         else:
+            found[region] = listed.rows
+            self.errors += [ScanError(self.label, region, "list", gap) for gap in listed.gaps]
             report(len(found[region]), len(found[region]))
 
     async def _each(
@@ -168,11 +170,10 @@ class _ClientScan:
             try:
                 async with self.limit:
                     results[row.id] = await _with_budget(lambda: fetch(row))
-            except NotFoundError:
-                pass
             except DIError as error:
-                results[row.id] = row
-                self.errors.append(ScanError(self.label, row.region, what, error, row.id))
+                if not isinstance(error, NotFoundError) or error.transient:  # else it is gone
+                    results[row.id] = row
+                    self.errors.append(ScanError(self.label, row.region, what, error, row.id))
             done += 1
             self.report(ScanProgress(self.label, None, what, done, len(known)))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from di_async.core.inventory import GPURow, InventoryRow, Prices
+from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 from di_async.gcore.inference_deployments import InferenceDeployments
 from di_async.gcore.inference_instances import InferenceInstances
 from di_async.gcore.lifecycle import duration_key, is_pending
@@ -27,11 +27,13 @@ class GcoreScanner:
 
     async def list(
         self, region: str | None, on_page: Callable[[int, int | None], object]
-    ) -> Sequence[InventoryRow]:
+    ) -> ListedRows:
         """Return all rows, or those with a container in a region."""
-        found = await self.api.list().collect(on_page)
-        rows = [row_of(one, self.label, self.prices) for one in found]
-        return [row for row in rows if region in (None, *(row.region or "").split(","))]
+        listing = self.api.list()
+        listing.skip_unreadable = True
+        rows = [row_of(one, self.label, self.prices) for one in await listing.collect(on_page)]
+        wanted = [row for row in rows if region in (None, *(row.region or "").split(","))]
+        return ListedRows(wanted, listing.gaps())
 
     async def get(self, id: str) -> InventoryRow:
         """Return one row."""

@@ -6,11 +6,11 @@ import orjson
 import pytest
 
 from di_async import DecodeError
-from di_async.core.inventory import Prices
+from di_async.core.inventory import InventoryRow, Prices
 from di_async.digitalocean import scanning
 from di_async.digitalocean.list_rows import KEY
 from di_async.digitalocean.models import CODEC, DedicatedInference
-from di_async.digitalocean.scanning import read_rows, row_of
+from di_async.digitalocean.scanning import decode_row, read_rows, row_of
 from di_async.emulator import World
 
 STATUSES = ("active", "updating", "error", "new", "deleting", "provisioning")
@@ -52,9 +52,14 @@ def both(raw: dict[str, Any]) -> tuple[Any, Any]:
     """Return the row decoded from bytes, and by way of a model."""
     prices = Prices()
     return (
-        read_rows(orjson.dumps({KEY: [raw]}), "do", prices).rows[0],
+        decode_row(read_rows(orjson.dumps({KEY: [raw]}), "do", prices).rows[0], "do", prices),
         row_of(CODEC.structure(raw, DedicatedInference), "do", prices),
     )
+
+
+def rows(body: bytes) -> list[InventoryRow]:
+    """Return the rows of a page."""
+    return [decode_row(row, "do", Prices()) for row in read_rows(body, "do", Prices()).rows]
 
 
 @pytest.mark.parametrize("dialect", ["documented", "observed"])
@@ -80,7 +85,7 @@ def test_both_ways_agree_on_unusual_rows(odd: dict[str, Any]) -> None:
 def test_row_that_is_not_an_instance() -> None:
     """The error names the path of the missing field."""
     with pytest.raises(DecodeError, match="id"):
-        read_rows(orjson.dumps({KEY: [{"status": "active", "region": "atl1"}]}), "do", Prices())
+        rows(orjson.dumps({KEY: [{"status": "active", "region": "atl1"}]}))
 
 
 def test_usual_pages_build_no_models(monkeypatch: pytest.MonkeyPatch) -> None:

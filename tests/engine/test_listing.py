@@ -287,9 +287,13 @@ async def test_id_that_is_not_text_is_a_decode_error(id: Any) -> None:
 
     with pytest.raises(DecodeError, match="id"):
         await Listing(fetch, lambda row: row["id"], 200).collect()
-    listing = Listing(fetch, lambda row: row["id"], 200, skip_unreadable=True)
+    listing = Listing(fetch, lambda row: row["id"], 200)
+    listing.skip_unreadable = True
     assert await listing.collect() == ["a"]
-    assert (listing.unreadable, type(listing.unreadable_error)) == (1, DecodeError)
+    assert listing.unreadable == 1
+    assert [str(gap) for gap in listing.gaps()] == [
+        "1 rows cannot be read; the first: a list row has an id that is not text @ $.id"
+    ]
 
 
 async def test_large_page_lets_other_tasks_run() -> None:

@@ -1,15 +1,20 @@
 """Tests of `scan`: accounts and regions concurrently, with errors beside the results."""
 
 import asyncio
+import itertools
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
+from attrs import evolve
 
 from di_async import DigitalOcean, NotFoundError, RequestBudget, ServerError, scan
+from di_async.core.http import Request, Response
 from di_async.emulator import World
 from di_async.fleet.scanning import ScanProgress
-from tests.fake_network import virtual_client
+from tests.fake_network import Answer, Delayed, Intercept, plain, virtual_client
 
 pytestmark = pytest.mark.looptime
 LIST = "GET /v2/dedicated-inferences"
@@ -170,3 +175,63 @@ async def test_client_that_was_not_entered() -> None:
     """A client that was never entered raises the caller's error."""
     with pytest.raises(RuntimeError, match="Enter the client first"):
         await scan(DigitalOcean("dop_v1_x"))
+
+
+async def test_instance_whose_details_meet_a_gateway() -> None:
+    """A gateway's 404 page hides no instance: its light row stays, and the error names it."""
+    async with virtual_client(a_world(3)) as (client, transport):
+        odd = next(iter(transport.world.instances))
+
+        def gateway(request: Request, shown: Answer) -> Answer:
+            page = plain(404, "<html>no backend</html>", content_type="text/html")
+            return page if request.path.endswith(odd) else shown
+
+        transport.intercept = gateway
+        found = await scan(client, details=True)
+    assert (len(found), [(e.what, e.id) for e in found.errors]) == (3, [("details", odd)])
+
+
+def _edited(edit: Callable[[dict[str, Any]], None]) -> Intercept:
+    """Return an intercept that changes the body of every list page."""
+
+    def intercept(request: Request, shown: Answer) -> Answer:
+        if request.path != "/v2/dedicated-inferences" or not isinstance(shown, Delayed):
+            return shown
+        assert isinstance(shown.answer, Response)
+        body = orjson.loads(shown.answer.body)
+        edit(body)
+        return Delayed(shown.after_s, evolve(shown.answer, body=orjson.dumps(body)))
+
+    return intercept
+
+
+async def test_unreadable_row_hides_no_other_row() -> None:
+    """A row that cannot be read is an error beside the other rows."""
+
+    def add_odd(body: dict[str, Any]) -> None:
+        body["dedicated_inferences"][1:1] = [{"id": {"x": 1}}, {"name": "no id"}, "text"]
+
+    async with virtual_client(a_world(3)) as (client, transport):
+        transport.intercept = _edited(add_odd)
+        found = await scan(client)
+    assert len(found) == 3
+    (error,) = found.errors
+    assert (error.what, "3 rows cannot be read" in str(error)) == ("list", True)
+
+
+async def test_list_that_keeps_changing_is_incomplete() -> None:
+    """A list that kept changing while it was read is an error, and nothing counts as removed."""
+    totals = itertools.count(500)
+
+    def drift(body: dict[str, Any]) -> None:
+        del body["dedicated_inferences"][:1]
+        body["meta"] = {"total": next(totals)}
+        body["links"] = {"pages": {"next": "?page=2", "last": "?page=2"}}
+
+    async with virtual_client(a_world(3)) as (client, transport):
+        before = await scan(client)
+        transport.intercept = _edited(drift)
+        after = await scan(client)
+    assert (len(before), len(after)) == (3, 2)
+    assert "rows may be missing" in str(after.errors[0])
+    assert not after.diff(before)

@@ -66,7 +66,7 @@ async def test_scan_of_a_region(region: str, names: list[str]) -> None:
     async with routed({f"GET {V3}": rows}) as (client, _):
         scanner = client.scanner("gcore", Prices())
         found = await scanner.list(region, lambda *_: None)
-    assert [row.id for row in found] == names
+    assert [row.id for row in found.rows] == names
 
 
 async def test_scan_in_full() -> None:
