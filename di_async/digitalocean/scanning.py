@@ -51,9 +51,7 @@ class DigitalOceanScanner:
             params={"region": region},
             decode_page=partial(read_rows, label=self.label, prices=self.prices),
         )
-        listing.skip_unreadable = True
-        rows = await listing.collect(on_page)
-        return ListedRows(rows, listing.gaps())
+        return ListedRows(*await listing.collect_readable(on_page))
 
     async def get(self, id: str) -> InventoryRow:
         """Return one instance, with its spec."""

@@ -54,10 +54,8 @@ class Listing(AsyncIterator[T], Generic[T]):
         self.drifted = False
         """The list changed while it was read, even the second time, or its pages ended before
         its total; rows may be missing."""
-        self.skip_unreadable = False
-        """Leave rows out that cannot be decoded, instead of raising `DecodeError`."""
-        self.unreadable = 0
-        """How many rows were left out."""
+        self._skip_unreadable = False
+        self._unreadable = 0
         self._unreadable_error: DecodeError | None = None
 
     def __aiter__(self) -> "Listing[T]":
@@ -77,15 +75,18 @@ class Listing(AsyncIterator[T], Generic[T]):
         rows, self._ready = list(self._ready), deque()
         return rows
 
-    def gaps(self) -> tuple[DIError, ...]:
-        """Return why rows may be missing, as far as the list was read."""
-        gaps: list[DIError] = []
+    async def collect_readable(
+        self, on_page: Callable[[int, int | None], object] | None = None
+    ) -> tuple[list[T], tuple[DIError, ...]]:
+        """Return all remaining rows that can be decoded, and why others may be missing."""
+        self._skip_unreadable = True
+        rows, gaps = await self.collect(on_page), list[DIError]()
         if self.drifted:
             gaps.append(DIError("the list changed while it was read; rows may be missing"))
         if self._unreadable_error is not None:
             first = self._unreadable_error
-            gaps.append(DecodeError(f"{self.unreadable} rows cannot be read; the first: {first}"))
-        return tuple(gaps)
+            gaps.append(DecodeError(f"{self._unreadable} rows cannot be read; the first: {first}"))
+        return rows, tuple(gaps)
 
     async def aclose(self) -> None:
         """End the listing. Leaving a loop needs no call: nothing runs between two rows."""
@@ -155,9 +156,9 @@ class Listing(AsyncIterator[T], Generic[T]):
                 return ()
             decoded = self._decode(row)
         except DecodeError as error:
-            if not self.skip_unreadable:
+            if not self._skip_unreadable:
                 raise
-            self.unreadable += 1
+            self._unreadable += 1
             self._unreadable_error = self._unreadable_error or error
             return ()
         if id is not None:

@@ -34,13 +34,12 @@ class ExoscaleScanner:
     ) -> ListedRows:
         """Return the organisation's deployments in a zone."""
         zone = self.requests.in_zone(region or self.requests.zone)
-        listing = zone.listing("list_deployments", Deployment)
-        listing.skip_unreadable = True
-        own = [row for row in await listing.collect() if not is_public(row)]
+        found, gaps = await zone.listing("list_deployments", Deployment).collect_readable()
+        own = [row for row in found if not is_public(row)]
         self._zone_of.update((row.id, zone.zone) for row in own)
         on_page(len(own), len(own))
         rows = [row_of(row, zone.zone, self.label, self.prices) for row in own]
-        return ListedRows(rows, listing.gaps())
+        return ListedRows(rows, gaps)
 
     async def get(self, id: str) -> InventoryRow:
         """Return one deployment, read in full from the zone that listed it."""

@@ -29,11 +29,10 @@ class GcoreScanner:
         self, region: str | None, on_page: Callable[[int, int | None], object]
     ) -> ListedRows:
         """Return all rows, or those with a container in a region."""
-        listing = self.api.list()
-        listing.skip_unreadable = True
-        rows = [row_of(one, self.label, self.prices) for one in await listing.collect(on_page)]
+        found, gaps = await self.api.list().collect_readable(on_page)
+        rows = [row_of(one, self.label, self.prices) for one in found]
         wanted = [row for row in rows if region in (None, *(row.region or "").split(","))]
-        return ListedRows(wanted, listing.gaps())
+        return ListedRows(wanted, gaps)
 
     async def get(self, id: str) -> InventoryRow:
         """Return one row."""

@@ -304,7 +304,14 @@ class PollSchedule(Generic[T]):
             self._due_by.pop(entry, None)
 
     def row_examined(
-        self, entry: PollEntry[T], fingerprint: int, now: float, *, settled: bool, again: bool
+        self,
+        entry: PollEntry[T],
+        fingerprint: int,
+        now: float,
+        *,
+        settled: bool,
+        again: bool,
+        partial: bool = False,
     ) -> bool:
         """Record what a changed row shows; return True if a GET should confirm it now.
 
@@ -314,7 +321,9 @@ class PollSchedule(Generic[T]):
             now: loop time in seconds.
             settled: the row looks settled, which a GET must confirm.
             again: the row has to be examined again even if it does not change.
+            partial: the row lacks what decides.
         """
+        entry.row_is_partial = partial
         if settled or again:
             self._index.mark_dirty(entry.id)
         if not settled:

@@ -357,9 +357,10 @@ class ResourcePoller:
                 continue
             settled, in_progress = settled or needs_confirm, in_progress and seen.in_progress
             self._recorder.record(tracker, entry, now)
-        entry.row_is_partial = partial
         again = not in_progress or call.started_at < entry.joined_at
-        return self.schedule.row_examined(entry, fingerprint, now, settled=settled, again=again)
+        return self.schedule.row_examined(
+            entry, fingerprint, now, settled=settled, again=again, partial=partial
+        )
 
     def _confirm(self, entry: Entry) -> None:
         """Queue a GET for a row that looks settled; pending operations are read first."""
