@@ -15,6 +15,7 @@ from typing import TypedDict, Unpack
 from aiohttp import web
 
 from . import http_server
+from .access import ControlAccess
 from .cloud.faults import Fault
 from .cloud.http import Response
 from .cloud.simulation import Case, Dialect, Lifecycle
@@ -45,6 +46,8 @@ class Options(TypedDict, total=False):
     """Whether the control plane uses https, too (default False)."""
     clock: Callable[[], float] | None
     """Epoch seconds, in place of the system's clock."""
+    host: str
+    """The address or name to listen on (default 127.0.0.1). Others that reach it may use it."""
     port: int
     """The control plane's port; 0 (default) picks a free one."""
     dataplane_port: int
@@ -57,7 +60,13 @@ class Emulator:
     """A running emulator. Its methods may be called from any thread."""
 
     def __init__(
-        self, world: World, clock: Callable[[], float], url: str, dataplane_url: str, seed: int
+        self,
+        world: World,
+        clock: Callable[[], float],
+        url: str,
+        dataplane_url: str,
+        seed: int,
+        access: ControlAccess | None = None,
     ) -> None:
         self.world = world
         self.url = url
@@ -66,7 +75,13 @@ class Emulator:
         self._clock = clock
         self._anchor = clock()
         self._lock = threading.Lock()
+        self._access = access or ControlAccess()
         world.simulation.advance_to(self._anchor)
+
+    @property
+    def control_key(self) -> str:
+        """The key of the endpoints under `/_emulator`, in the header `X-Emulator-Key`."""
+        return self._access.key
 
     @property
     def token(self) -> str:
@@ -174,7 +189,12 @@ class Emulator:
         """Answer a request to the control plane."""
         with self._lock:
             return self.world.handle(
-                self.now(), request.method, request.raw_path, request.headers, body
+                self.now(),
+                request.method,
+                request.raw_path,
+                request.headers,
+                body,
+                access=self._access,
             )
 
     def ask_dataplane(self, request: web.BaseRequest, body: bytes) -> Response:
@@ -187,19 +207,20 @@ class Emulator:
 
 @asynccontextmanager
 async def running(**options: Unpack[Options]) -> AsyncIterator[Emulator]:
-    """Run an emulator on loopback during the block; see `Options`.
+    """Run an emulator during the block, on loopback unless `host` says otherwise; see `Options`.
 
     Raise OSError if a port is taken, ModuleNotFoundError without trustme.
     """
     authority = http_server.CertificateAuthority()
     tls = options.pop("tls", False)
+    host = options.pop("host", http_server.HOSTS[1])
     async with AsyncExitStack() as stack:
-        control = stack.enter_context(http_server.listen(options.pop("port", 0)))
-        data = stack.enter_context(http_server.listen(options.pop("dataplane_port", 0)))
+        control = stack.enter_context(http_server.listen(host, options.pop("port", 0)))
+        data = stack.enter_context(http_server.listen(host, options.pop("dataplane_port", 0)))
         ports = control.getsockname()[1], data.getsockname()[1]
-        emulator = _emulator(options, authority.pem, tls, *ports)
+        emulator = _emulator(options, authority.pem, tls, host, *ports)
         scale = emulator.world.time_scale
-        context = authority.server_context()
+        context = authority.server_context(host)
         for sock, answer, ssl in (
             (control, emulator.ask, context if tls else None),
             (data, emulator.ask_dataplane, context),
@@ -238,15 +259,26 @@ def threaded(**options: Unpack[Options]) -> Iterator[Emulator]:
         thread.join()
 
 
-def _emulator(options: Options, ca_pem: str, tls: bool, port: int, dataplane_port: int) -> Emulator:
+def _emulator(
+    options: Options, ca_pem: str, tls: bool, host: str, port: int, dataplane_port: int
+) -> Emulator:
     clock = options.pop("clock", None) or _steady_clock()
     requested = options.pop("seed", None)
     seed = secrets.randbits(32) if requested is None else requested
-    dataplane_url = f"https://localhost:{dataplane_port}"
+    address, name = _names(host)
+    dataplane_url = f"https://{name}:{dataplane_port}"
     fixed = {"seed": seed, "secure": tls, "ca_pem": ca_pem, "dataplane_url": dataplane_url}
     world = World(**{**options, **fixed})  # type: ignore[arg-type]
-    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-    return Emulator(world, clock, url, dataplane_url, seed)
+    url = f"{'https' if tls else 'http'}://{address}:{port}"
+    return Emulator(world, clock, url, dataplane_url, seed, ControlAccess([host]))
+
+
+def _names(host: str) -> tuple[str, str]:
+    """Return what URLs call the control plane and the data plane."""
+    if host in {*http_server.HOSTS, *http_server.WILDCARDS}:
+        return http_server.HOSTS[1], http_server.HOSTS[0]
+    name = f"[{host}]" if ":" in host else host
+    return name, name
 
 
 def _steady_clock() -> Callable[[], float]:

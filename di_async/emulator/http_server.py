@@ -15,6 +15,7 @@ from aiohttp import web
 from .cloud.http import Response
 
 HOSTS = ("localhost", "127.0.0.1")
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only where the user names them
 Answer = Callable[[web.BaseRequest, bytes], Response]
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
@@ -31,19 +32,23 @@ class CertificateAuthority:
         self._ca: trustme.CA = trustme.CA(organization_name="di-async emulator")
         self.pem: str = self._ca.cert_pem.bytes().decode()
 
-    def server_context(self) -> ssl.SSLContext:
-        """Return a server's context for loopback names."""
+    def server_context(self, host: str = HOSTS[1]) -> ssl.SSLContext:
+        """Return a server's context for the loopback names and this one."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(*HOSTS).configure_cert(context)
+        self._ca.issue_cert(*{*HOSTS, host} - WILDCARDS).configure_cert(context)
         return context
 
 
-def listen(port: int) -> socket.socket:
-    """Return a listening socket on loopback; raise OSError if the port is taken."""
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raise OSError if the port is taken or the host is not ours."""
     try:
-        return socket.create_server(("127.0.0.1", port), backlog=512)
-    except OSError as error:
-        msg = f"the emulator cannot listen on 127.0.0.1:{port}: {error.strerror}"
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=512)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        msg = f"the emulator cannot listen on {host}:{port}: {reason}"
+        if not isinstance(error, OSError):
+            raise OSError(msg) from error
         raise OSError(error.errno, msg) from error
 
 

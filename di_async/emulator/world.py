@@ -11,9 +11,10 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 
 from . import control
+from .access import ControlAccess
 from .cloud import faults
 from .cloud.faults import OUTCOME_KINDS, RESPONSE_KINDS, Fault, FaultRegistry
-from .cloud.http import ApiError, Json, Response, parse_request
+from .cloud.http import ApiError, Json, Response, json_response, parse_request
 from .cloud.provider import Call, Provider
 from .cloud.rate_limit import RateLimiter, RateLimits, RateLimitStatus, RequestCounter
 from .cloud.simulation import Case, Dialect, Lifecycle, Settings, Simulation
@@ -30,6 +31,13 @@ from .gcore.provider import Gcore
 from .gcore.seeding import add_deployment as add_gcore_deployment
 from .gcore.store import ApiKey
 from .gcore.store import Deployment as GcoreDeployment
+
+_INVALID_TARGET = json_response(400, {"message": "The request target is not valid."})
+# What is kept of a request that made no sense.
+_METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}
+)
+_MAX_METHOD, _MAX_PATH = 20, 400
 
 
 @frozen
@@ -94,12 +102,27 @@ class World:
     # -- requests ------------------------------------------------------------------------------
 
     def handle(
-        self, now: float, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
+        self,
+        now: float,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        access: ControlAccess | None = None,
     ) -> Response:
-        """Answer a control-plane request that arrives at world time `now`."""
+        """Answer a control-plane request that arrives at world time `now`.
+
+        `access` decides who may use the emulator's own endpoints; None allows all.
+        """
         now = self._advance(now)
-        request = parse_request(method, path, headers, body)
+        try:
+            request = parse_request(method, path, headers, body)
+        except ValueError:
+            return _INVALID_TARGET
         if request.segments[:1] == ("_emulator",):
+            if access is not None and (refusal := access.refuse(request.headers)):
+                return refusal
             return control.answer(request, self.faults, self.fault, lambda: self._state(now))
         provider: Provider[Any, Any] = next(one for one in self.providers if one.owns(request))
         call = provider.route(now, request)
@@ -109,9 +132,10 @@ class World:
         )
         defaults = provider.headers(now, status, request_id)
         response = evolve(response, headers={**defaults, **response.headers})
-        operation = call.operation or f"{request.method} (unknown)"
-        self._counter.add(now, operation, response.status)
-        self.requests.append((now, request.method, path, response.status))
+        known = request.method if request.method in _METHODS else "other"
+        self._counter.add(now, call.operation or f"{known} (unknown)", response.status)
+        shown = request.method[:_MAX_METHOD], path[:_MAX_PATH]
+        self.requests.append((now, *shown, response.status))
         return response
 
     def serve(
@@ -119,7 +143,10 @@ class World:
     ) -> Response:
         """Answer a data-plane request; without rate limits and faults."""
         now = self._advance(now)
-        request = parse_request(method, path, headers, body)
+        try:
+            request = parse_request(method, path, headers, body)
+        except ValueError:
+            return _INVALID_TARGET
         answers = (provider.serve(now, request) for provider in self.providers)
         return next((answer for answer in answers if answer), Response(404))
 

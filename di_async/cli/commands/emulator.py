@@ -76,6 +76,13 @@ async def emulate(
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="0 selects a free port.")
     ] = 8080,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Address or name to listen on. Everybody who reaches it may use the emulator.",
+        ),
+    ] = "127.0.0.1",
     dialect: _Dialect = Dialect.DOCUMENTED,
     time_scale: Annotated[
         float, typer.Option(min=0.001, metavar="X", help="How many times faster than real time.")
@@ -92,7 +99,7 @@ async def emulate(
         ),
     ] = True,
 ) -> None:
-    """Run the emulator on 127.0.0.1 until Ctrl-C.
+    """Run the emulator until Ctrl-C, on 127.0.0.1 unless --host names another address.
 
     One URL serves all three providers. Prints the URL, the credentials of each provider, and a
     shell line that makes `di-async` use them. With -o json, prints one document with the same.
@@ -101,6 +108,7 @@ async def emulate(
 
     with tempfile.TemporaryDirectory(prefix="di-async-emulator-") as folder:
         async with emulator.running(
+            host=host,
             port=port,
             dialect=dialect.value,
             time_scale=time_scale,
@@ -126,6 +134,7 @@ def _document(emu: "Emulator", ca_file: Path, env: dict[str, str]) -> dict[str, 
         "data_plane": emu.dataplane_url,
         "ca_file": str(ca_file),
         "seed": emu.seed,
+        "control_key": emu.control_key,
         "gcore": {"api_key": emu.gcore_api_key, "project_id": emu.gcore_project_id},
         "exoscale": {
             "url": emu.exoscale_url,
@@ -144,6 +153,7 @@ def _fields(emu: "Emulator", ca_file: Path, env: dict[str, str]) -> Iterator[tup
     yield "Exoscale key", f"{emu.exoscale_api_key} with secret {emu.exoscale_api_secret}"
     yield "data plane", emu.dataplane_url
     yield "CA file", str(ca_file)
+    yield "control key", emu.control_key
     yield "seed", emu.seed
     yield "shell", _shell_line(env)
 

@@ -6,8 +6,9 @@ The providers implement the effects on writes and reads.
 import math
 import random
 from collections.abc import Callable
+from typing import Any
 
-from attrs import asdict, define, evolve, field, validators
+from attrs import Attribute, asdict, define, evolve, field, validators
 
 from .http import ApiError, Response
 
@@ -27,10 +28,34 @@ OPERATION_KINDS = ("operation_failed", "operation_timeout", "operation_stuck", "
 # Active until cleared unless `times` is set.
 _LASTING = ("no_capacity",)
 
+_MAX_SECONDS = 1e9
+_MAX_ARMED = 1000
+
 _HTML = (
     b"<html><head><title>502 Bad Gateway</title></head>"
     b"<body><center><h1>502 Bad Gateway</h1></center></body></html>"
 )
+
+
+def _optional(kind: type | tuple[type, ...]) -> Any:
+    return validators.optional(validators.instance_of(kind))
+
+
+def _seconds(_: object, attribute: "Attribute[float]", value: object) -> None:
+    """Accept a number of seconds that can be waited for."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= _MAX_SECONDS:  # type: ignore[operator]
+        raise ValueError(f"{attribute.name}: expected 0 to {_MAX_SECONDS:g} seconds")
+
+
+def _http_status(_: object, attribute: "Attribute[int]", value: object) -> None:
+    if not isinstance(value, int) or not 200 <= value <= 599:
+        raise ValueError(f"{attribute.name}: expected 200 to 599")
+
+
+def _header_text(_: object, attribute: "Attribute[str]", value: object) -> None:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{attribute.name}: expected text on one line")
 
 
 @define
@@ -43,21 +68,21 @@ class Fault:
     """
 
     kind: str = field(validator=validators.in_(KINDS))
-    on: str | None = None
-    times: int | None = None
-    id: str | None = None
-    region: str | None = None
+    on: str | None = field(default=None, validator=_optional(str))
+    times: int | None = field(default=None, validator=_optional(int))
+    id: str | None = field(default=None, validator=_optional(str))
+    region: str | None = field(default=None, validator=_optional(str))
     probability: float = field(default=1.0, validator=[validators.ge(0), validators.le(1)])
     after_commit: bool = False
-    seconds: float | None = None
-    status: int | None = None
-    message: str | None = None
-    reason: str | None = None
-    delay_s: float = 1.0
-    word: str = "migrating"
+    seconds: float | None = field(default=None, validator=validators.optional(_seconds))
+    status: int | None = field(default=None, validator=validators.optional(_http_status))
+    message: str | None = field(default=None, validator=_optional(str))
+    reason: str | None = field(default=None, validator=_optional(str))
+    delay_s: float = field(default=1.0, validator=_seconds)
+    word: str = field(default="migrating", validator=validators.instance_of(str))
     window: str = field(default="minute", validator=validators.in_(("minute", "hour")))
-    retry_after: float = 1.0
-    location: str = "/v2/elsewhere"
+    retry_after: float = field(default=1.0, validator=_seconds)
+    location: str = field(default="/v2/elsewhere", validator=_header_text)
     until: float | None = None
     hits: int = 0
 
@@ -96,6 +121,10 @@ class FaultRegistry:
     def arm(self, kind: str, now: float, **settings: object) -> Fault:
         """Create and arm a fault; raise ValueError for an unknown kind, setting or operation."""
         fault = self.create(kind, now, **settings)
+        if len(self._armed) >= _MAX_ARMED:
+            self._armed = [one for one in self._armed if not one.spent(now)]
+        if len(self._armed) >= _MAX_ARMED:
+            raise ValueError(f"{_MAX_ARMED} faults are armed; clear some")
         self._armed.append(fault)
         return fault
 
