@@ -114,9 +114,10 @@ class RequestBudget:
     """
 
     def __init__(self, per_minute: int = 250, per_hour: int = 5000, reserve: float = 0.1) -> None:
-        if per_minute < 1 or per_hour < 1:
-            raise InvalidInputError("per_minute, per_hour: expected 1 or more")
-        if not 0 <= reserve < 1:
+        for number in (per_minute, per_hour):
+            if not isinstance(number, int | float) or not 1 <= number < math.inf:
+                raise InvalidInputError("per_minute, per_hour: expected 1 or more, and finite")
+        if not isinstance(reserve, int | float) or not 0 <= reserve < 1:
             raise InvalidInputError("reserve: expected a share, 0 <= reserve < 1")
         self.per_minute, self.per_hour, self.reserve = per_minute, per_hour, reserve
         self._minute = _Window(60.0 + _MARGIN_S)

@@ -81,8 +81,12 @@ class TransportOptions:
                 "pass session=, or trace_configs= and ssl=, not both"
             )
         checked_seconds(self.request_timeout, "request_timeout", positive=True)
-        if self.max_connections < 1:
+        if not isinstance(self.max_connections, int) or self.max_connections < 1:
             raise InvalidInputError("max_connections: expected a number above 0")
+        if self.session is not None and not isinstance(self.session, aiohttp.ClientSession):
+            raise InvalidInputError("session: expected an aiohttp.ClientSession")
+        if self.proxy is not None and not isinstance(self.proxy, str | Secret):
+            raise InvalidInputError("proxy: expected its URL as text")
 
 
 class AiohttpTransport:

@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_right
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -456,3 +457,18 @@ def test_slot_is_taken_only_if_free() -> None:
     assert budget.used(2.0) == (2, 2)
     budget.join(Priority.MUTATION, "first")
     assert not budget.take(70.0, Priority.READ)
+
+
+@pytest.mark.parametrize("number", [0, -1, math.inf, math.nan, "5", None])
+@pytest.mark.parametrize("name", ["per_minute", "per_hour"])
+def test_budget_of_a_wrong_number_is_refused(name: str, number: Any) -> None:
+    """A budget is a finite number of requests; anything else is refused when it is made."""
+    with pytest.raises(InvalidInputError, match=name):
+        RequestBudget(**{name: number})
+
+
+@pytest.mark.parametrize("reserve", [1, -0.1, math.nan, "x"])
+def test_reserve_that_is_not_a_share_is_refused(reserve: Any) -> None:
+    """The reserve is a share below 1."""
+    with pytest.raises(InvalidInputError, match="reserve"):
+        RequestBudget(reserve=reserve)

@@ -16,6 +16,9 @@ from attrs import evolve, frozen
 from .faults import Fault
 
 T = TypeVar("T")
+MAX_GONE = 1000
+"""How many deleted resources are remembered, with their writes."""
+_MAX_NAMES = 100_000
 Event = Literal["settle", "regress"]
 
 
@@ -119,6 +122,13 @@ class EventQueue:
             yield at, id, event
 
 
+def count_created(created: Counter[str], name: str) -> None:
+    """Count a resource created under a name; the oldest of very many names are forgotten."""
+    created[name] += 1
+    while len(created) > _MAX_NAMES:
+        del created[next(iter(created))]
+
+
 @frozen
 class StaleView(Generic[T]):
     """Until `until`, reads see a resource as it was before (None: not found)."""
@@ -139,6 +149,19 @@ def seen_through(
     return current
 
 
+class Recent(dict[str, T]):
+    """A dict that forgets its oldest entries, so that what is gone takes bounded memory."""
+
+    def __init__(self, limit: int = MAX_GONE) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def __setitem__(self, key: str, value: T) -> None:
+        super().__setitem__(key, value)
+        while len(self) > self._limit:
+            del self[next(iter(self))]
+
+
 class EventStore(Store, Generic[R]):
     """A store whose resources change when an event is due; `advance` applies the events."""
 
@@ -146,10 +169,10 @@ class EventStore(Store, Generic[R]):
 
     def __init__(self, name_lag: float = 0.0) -> None:
         self.items: dict[str, R] = {}
-        self.deleted: dict[str, R] = {}
+        self.deleted: dict[str, R] = Recent()
         self.created = Counter()
         self._name_lag = name_lag
-        self._names_held: dict[str, float] = {}
+        self._names_held: dict[str, float] = Recent()
         self._views: dict[str, list[StaleView[R]]] = {}
         self._events = EventQueue()
 
@@ -174,6 +197,14 @@ class EventStore(Store, Generic[R]):
         self.items[item.id] = item
         if item.in_flight:
             self._events.add(item.last_write.settles_at, item.id, "settle")
+
+    def bury(self, item: R) -> None:
+        """Remove a resource; a bounded number of deleted ones is remembered."""
+        del self.items[item.id]
+        self.deleted[item.id] = item
+        if len(self._views) > 2 * MAX_GONE:
+            known = self.items.keys() | self.deleted.keys()
+            self._views = {id: views for id, views in self._views.items() if id in known}
 
     def schedule_failure(self, id: str, at: float) -> None:
         """Let a resource fail at that time, if it is settled then."""

@@ -9,7 +9,7 @@ import uuid
 from attrs import evolve, field, frozen
 
 from di_async.emulator.cloud.simulation import Settings, Simulation
-from di_async.emulator.cloud.store import EventStore, Resource, WriteRecord
+from di_async.emulator.cloud.store import EventStore, Resource, WriteRecord, count_created
 
 from .catalog import ModelCatalog
 
@@ -102,7 +102,7 @@ class Store(EventStore[Instance]):
     def add(self, instance: Instance) -> None:
         """Add an instance; its name is taken until its deletion has settled."""
         self.names[instance.name] = instance.id
-        self.created[instance.name] += 1
+        count_created(self.created, instance.name)
         self.tokens[instance.id] = {}
         self.save(instance)
 
@@ -143,11 +143,10 @@ class Store(EventStore[Instance]):
 
     def _delete(self, instance: Instance, at: float) -> None:
         self.hold_name(instance.name, at)
-        del self.items[instance.id]
+        self.bury(instance)
         del self.names[instance.name]
         for token in self.tokens.pop(instance.id).values():
             del self.token_owners[token.value]
-        self.deleted[instance.id] = instance
 
     def deployed(self, instance: Instance) -> Instance:
         """Return the instance running its pending deployment, whose models now have ids."""

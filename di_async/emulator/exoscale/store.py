@@ -11,8 +11,18 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 from attrs import Factory, define, evolve, frozen
 
-from di_async.emulator.cloud.store import StaleView, Truth, WriteRecord, seen_through
+from di_async.emulator.cloud.store import (
+    MAX_GONE,
+    Recent,
+    StaleView,
+    Truth,
+    WriteRecord,
+    count_created,
+    seen_through,
+)
 from di_async.emulator.cloud.store import Store as BaseStore
+
+_MAX_OPERATIONS = 10_000
 
 
 @frozen(kw_only=True)
@@ -145,6 +155,11 @@ class Timeline(Generic[R]):
         """Return the resource at a moment."""
         return next((state for at, state in reversed(self.states) if at <= now), None)
 
+    def is_gone(self, now: float) -> bool:
+        """Return whether it is deleted for good, and no view shows it any more."""
+        ended = bool(self.states) and self.states[-1][1] is None and self.states[-1][0] <= now
+        return ended and all(view.until <= now for view in self.views)
+
     def begin(self, write: Write, states: States[R], views: Iterable[StaleView[R]] = ()) -> None:
         """Add a write; the states planned by earlier ones no longer happen."""
         now = write.accepted_at
@@ -179,27 +194,46 @@ class Store(BaseStore):
     def __init__(self) -> None:
         self.models: dict[str, Timeline[Model]] = {}
         self.deployments: dict[str, Timeline[Deployment]] = {}
-        self.operations: dict[str, Operation] = {}
+        self.operations: dict[str, Operation] = Recent(_MAX_OPERATIONS)
         self.keys: dict[str, str] = {}
         """The ids of deployments, by API key."""
         self.api_keys: dict[str, ApiKey] = {}
         self.created = Counter()
+        self._forget_above = 2 * MAX_GONE
 
     def advance(self, now: float) -> None:
-        """Do nothing: states are planned."""
+        """Forget the oldest of very many deleted resources. States are planned."""
+        if len(self.deployments) + len(self.models) + len(self.api_keys) > self._forget_above:
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        for timelines in (self.models, self.deployments):
+            gone = [id for id, timeline in timelines.items() if timeline.is_gone(now)]
+            for id in gone[:-MAX_GONE]:
+                del timelines[id]
+        expired = [id for id, key in self.api_keys.items() if not key.exists(now)]
+        for id in expired[:-MAX_GONE]:
+            del self.api_keys[id]
+        self.keys = {
+            value: id
+            for value, id in self.keys.items()
+            if id in self.deployments and not self.deployments[id].is_gone(now)
+        }
+        kept = len(self.deployments) + len(self.models) + len(self.api_keys)
+        self._forget_above = kept + MAX_GONE
 
     def add_deployment(self, deployment: Deployment, api_key: str) -> Timeline[Deployment]:
         """Return the timeline of a new deployment, which has a key from the start."""
         timeline = Timeline[Deployment](deployment.id, deployment.zone)
         self.deployments[deployment.id] = timeline
-        self.created[deployment.name] += 1
+        count_created(self.created, deployment.name)
         self.keys[api_key] = deployment.id
         return timeline
 
     def add_model(self, model: Model) -> Timeline[Model]:
         """Return the timeline of a new model."""
         timeline = self.models[model.id] = Timeline[Model](model.id, model.zone)
-        self.created[model.name] += 1
+        count_created(self.created, model.name)
         return timeline
 
     def save_api_key(self, key: ApiKey) -> None:

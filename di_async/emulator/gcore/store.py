@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from attrs import evolve, field, frozen
 
-from di_async.emulator.cloud.store import EventStore, Resource, WriteRecord
+from di_async.emulator.cloud.store import EventStore, Recent, Resource, WriteRecord, count_created
 
 Generation = Literal[2, 3]
 Spec = dict[str, Any]
@@ -18,6 +18,7 @@ Spec = dict[str, Any]
 
 # At the end of a v2 delete its status is DELETED before a GET is 404.
 _DELETED_SHARE = 0.1
+_MAX_TASKS = 10_000
 
 
 @frozen
@@ -169,7 +170,7 @@ class Store(EventStore[Deployment]):
     def __init__(self, quota: dict[str, int], name_lag: float = 0.0) -> None:
         super().__init__(name_lag)
         self.quota = quota
-        self.tasks: dict[str, Task] = {}
+        self.tasks: dict[str, Task] = Recent(_MAX_TASKS)
         self.keys: dict[str, ApiKey] = {}
         self.secrets: dict[str, StoredSecret] = {}
 
@@ -178,7 +179,7 @@ class Store(EventStore[Deployment]):
     def put(self, deployment: Deployment) -> None:
         """Store a new deployment or a new write, which supersedes a pending one."""
         if deployment.id not in self.items:
-            self.created[deployment.name] += 1
+            count_created(self.created, deployment.name)
             self.deleted.pop(deployment.id, None)
         writes = deployment.writes
         if len(writes) > 1 and writes[-2].outcome == "pending":
@@ -189,13 +190,14 @@ class Store(EventStore[Deployment]):
     def reschedule(self, deployment: Deployment, write: Write) -> None:
         """Replace the latest write, and change its task accordingly."""
         self.save(deployment.with_last_write(write))
-        for id in write.task_ids[:1]:
+        for id in (id for id in write.task_ids[:1] if id in self.tasks):
             error = write.message if write.ends == "task_failed" else None
             self.tasks[id] = evolve(self.tasks[id], ends_at=write.task_ends_at, error=error)
 
     def add_tasks(self, id: str, tasks: list[Task]) -> None:
         """Add the tasks of a deployment's latest write."""
-        self.tasks |= {task.id: task for task in tasks}
+        for task in tasks:
+            self.tasks[task.id] = task
         deployment = self.items[id]
         write = evolve(deployment.last_write, task_ids=tuple(task.id for task in tasks))
         self.items[id] = deployment.with_last_write(write)
@@ -269,8 +271,7 @@ class Store(EventStore[Deployment]):
             self.items[item.id] = evolve(before, writes=item.writes)
 
     def _delete(self, item: Deployment) -> None:
-        del self.items[item.id]
-        self.deleted[item.id] = item
+        self.bury(item)
 
     # -- reads ---------------------------------------------------------------------------------
 
