@@ -159,6 +159,33 @@ def test_any_value_is_a_time_or_none(value: Any) -> None:
     assert time is None or isinstance(time.utcoffset(), timedelta)
 
 
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("9999-12-31T23:59:59-05:00", datetime.max.replace(tzinfo=UTC)),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+14:00", datetime.min.replace(tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:60.5+00:00", datetime(2017, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)),
+        ("9999-12-31T23:59:60", datetime.max.replace(tzinfo=UTC)),
+        ("0000-01-01T00:00:00Z", None),
+        ("2020-01-01 00:00:00 +0000 UTC", None),
+        ("1711010800123", None),
+        ("20200101", None),
+        (1577836800000, None),
+        (1577836800000000000, None),
+        (1e30, None),
+        (True, None),
+    ],
+)
+def test_times_at_the_ends_of_the_calendar(text: Any, time: datetime | None) -> None:
+    """Times that no calendar holds are the last one that it holds, or unreadable."""
+    found = parse_time(text)
+    assert found == time
+    assert found is None or found.astimezone(UTC) == time
+
+
 def test_every_kind_of_field() -> None:
     """Strings, numbers, flags, objects, tuples, free JSON, times and prices are decoded."""
     assert CODEC.structure(EVERY, Every) == Every(

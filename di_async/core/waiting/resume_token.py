@@ -7,13 +7,13 @@ a client can compare it with its own; a client never contacts a URL from a token
 import base64
 import binascii
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from types import NoneType
 from typing import Any
 
 import orjson
 from attrs import field, frozen
 
+from di_async.core.codec import parse_time
 from di_async.core.errors import InvalidInputError
 from di_async.core.stored_keys import from_keys, to_keys
 from di_async.core.waiting.observation import Action, Expectation, Phase, ResourceVersion
@@ -164,15 +164,6 @@ def _check_types(stored: Mapping[str, Any], types: Types) -> None:
             raise TypeError(key)
 
 
-def _time(value: Any) -> datetime | None:
-    """Return an aware datetime; naive ones are UTC; None for what is not a time."""
-    try:
-        time = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
 def _ref(stored: Any) -> ResourceRef:
     ref = ResourceRef(**from_keys(stored, _REF_KEYS))
     if not (isinstance(ref.kind, str) and isinstance(ref.id, str)):
@@ -202,11 +193,11 @@ def unpack_expectation(token: ResumeToken, accepted_at: float) -> Expectation:
         _check_types(stored, _EXPECTATION_TYPES)
         before = dict(stored.get("before", {}))
         _check_types(before, _VERSION_TYPES)
-        before["updated_at"] = _time(before.get("updated_at"))
+        before["updated_at"] = parse_time(before.get("updated_at"))
         phase = stored.get("before_phase")
         stored["before"] = ResourceVersion(**from_keys(before, _VERSION_KEYS))
         stored["before_phase"] = Phase(phase) if phase else None
-        stored["baseline"] = _time(stored.get("baseline"))
+        stored["baseline"] = parse_time(stored.get("baseline"))
         return Expectation(
             action=Action(token.action),
             accepted_at=accepted_at,
