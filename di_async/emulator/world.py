@@ -221,8 +221,10 @@ class World:
 
     def add_token(self, id: str, name: str = "placed", *, now: float | None = None) -> Token:
         """Add an access token of a DigitalOcean instance without a request."""
-        stamp = self.simulation.timestamp(self._advance(now))
-        return self.digitalocean.store.add_token(id, name, stamp)
+        stamp, store = self.simulation.timestamp(self._advance(now)), self.digitalocean.store
+        if id not in store.items:
+            raise ValueError(f"there is no instance {id!r}")
+        return store.add_token(id, name, stamp)
 
     def add_model(
         self, slug: str, *, name: str | None = None, gpus: Sequence[str] = (), gated: bool = False
@@ -245,6 +247,8 @@ class World:
 
     def add_gcore_key(self, name: str = "placed", *, now: float | None = None) -> ApiKey:
         """Add a key for the endpoints of Gcore deployments, without a request."""
+        if not name or name in self.gcore.store.keys:
+            raise ValueError(f"{name!r} is empty, or the name of another key")
         return self.gcore.account.add_key(self._advance(now), name)
 
     def add_exoscale_deployment(

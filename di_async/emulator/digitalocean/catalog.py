@@ -54,7 +54,7 @@ MODELS = (
 )
 
 SIZES_BY_SLUG = {size.slug: size for size in SIZES}
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 # Repositories that need a Hugging Face token.
 _GATED = ("meta-llama/", "google/gemma")
 
@@ -82,7 +82,7 @@ class ModelCatalog:
 
     def add(self, model: OfferedModel) -> None:
         """Add a model, or replace one."""
-        if not _SLUG.fullmatch(model.slug):
+        if not SLUG.fullmatch(model.slug):
             raise ValueError(f"{model.slug!r} is not a model slug such as 'vendor/model'")
         unknown = set(model.gpu_slugs) - set(_ANY)
         if unknown:
@@ -92,7 +92,7 @@ class ModelCatalog:
     def find(self, slug: str) -> OfferedModel | None:
         """Return a model; None for what cannot be a slug."""
         found = self._models.get(slug)
-        if found is None and _SLUG.fullmatch(slug):
+        if found is None and SLUG.fullmatch(slug):
             return OfferedModel(slug, slug, _ANY, is_gated(slug))
         return found
 

@@ -4,10 +4,15 @@ import math
 
 from attrs import evolve, field, frozen, validators
 
+from di_async.emulator.cloud.seeding import seed_of
+
+from .catalog import REGIONS, SIZES_BY_SLUG, SLUG
 from .operations import Operations
 from .store import Accelerator, Instance, Model, Write
-from .validation import SpecRequest
+from .validation import NAME, SpecRequest
 
+_NAME = validators.optional(validators.matches_re(NAME))
+_NOT_NEGATIVE = validators.optional(validators.ge(0))
 _STATUSES = ("new", "provisioning", "active", "updating", "deleting", "error")
 
 
@@ -19,17 +24,21 @@ class SeedInstance:
     after a duration drawn from the lifecycle. `created` is an epoch timestamp.
     """
 
-    name: str | None = None
-    region: str = "atl1"
+    name: str | None = field(default=None, validator=_NAME)
+    region: str = field(default="atl1", validator=validators.in_(REGIONS))
     status: str = field(default="active", validator=validators.in_(_STATUSES))
-    settles_in: float | None = None
+    settles_in: float | None = field(default=None, validator=_NOT_NEGATIVE)
     settles_at: float | None = None
     public: bool = True
     vpc_uuid: str | None = None
-    model_slug: str = "mistral/mistral-7b-instruct-v3"
-    accelerator_slug: str = "gpu-mi300x1-192gb"
-    scale: int = 1
-    version: int = 1
+    model_slug: str = field(
+        default="mistral/mistral-7b-instruct-v3", validator=validators.matches_re(SLUG)
+    )
+    accelerator_slug: str = field(
+        default="gpu-mi300x1-192gb", validator=validators.in_(list(SIZES_BY_SLUG))
+    )
+    scale: int = field(default=1, validator=validators.ge(1))
+    version: int = field(default=1, validator=validators.ge(0))
     created: int | None = None
 
     def end_of(self, write: Write, now: float) -> float:
@@ -54,7 +63,7 @@ class SeedInstance:
 
 def add_instance(api: Operations, now: float, **settings: object) -> Instance:
     """Add an instance in the requested status; see `SeedInstance` for the settings."""
-    seed = SeedInstance(**settings)  # type: ignore[arg-type]
+    seed = seed_of(SeedInstance, settings)
     spec = seed.spec(f"placed-{len(api.store.created)}")
     instance = api.new_instance(now, spec, has_secret=True)
     if seed.created is not None:

@@ -16,7 +16,7 @@ from di_async.emulator.cloud.http import ApiError, Json
 from .catalog import REGIONS, SIZES_BY_SLUG, ModelCatalog, OfferedModel
 from .store import Accelerator, Model
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,255}")
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,255}")
 _TYPES = {str: "a string", int: "an integer", bool: "a boolean", dict: "an object", list: "a list"}
 _MODEL = "model_deployments[]."
 _ACCELERATOR = "accelerators[]."
@@ -51,7 +51,7 @@ def parse_name(body: Json) -> str:
     name = _required(body, "name", str, "")
     if not name:
         raise ApiError(400, "name is required")
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ApiError(422, "name must be 1 to 255 characters of a-z, A-Z, 0-9, _ and -")
     return name
 

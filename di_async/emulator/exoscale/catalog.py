@@ -9,8 +9,8 @@ ZONES = (
 DEFAULT_ZONE = ZONES[0]
 
 # Family and whether the organisation may use it.
-_USUAL = {"gpua5000": True, "gpu3080ti": True, "gpurtx6000pro": False}
-GPUS = dict.fromkeys(ZONES, _USUAL) | {"bg-sof-1": {}}
+FAMILIES = {"gpua5000": True, "gpu3080ti": True, "gpurtx6000pro": False}
+GPUS = dict.fromkeys(ZONES, FAMILIES) | {"bg-sof-1": {}}
 
 ENGINE_VERSION = "0.26.0"
 ORGANISATION = "6f1c6a5e-2f7b-4b52-9c3e-1d7c2f0a9b11"

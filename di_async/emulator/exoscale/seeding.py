@@ -8,7 +8,9 @@ import math
 
 from attrs import field, frozen, validators
 
-from .catalog import DEFAULT_ZONE, ENGINE_VERSION, MODEL_SIZE, ZONES
+from di_async.emulator.cloud.seeding import seed_of
+
+from .catalog import DEFAULT_ZONE, ENGINE_VERSION, FAMILIES, MODEL_SIZE, ZONES
 from .outcomes import Context
 from .store import Deployment, Model, Operation, R, States, Write
 
@@ -27,7 +29,7 @@ class Seed:
     """
 
     zone: str = field(default=DEFAULT_ZONE, validator=validators.in_(ZONES))
-    settles_in: float | None = None
+    settles_in: float | None = field(default=None, validator=validators.optional(validators.ge(0)))
     created: int | None = None
 
 
@@ -35,7 +37,7 @@ class Seed:
 class SeedModel(Seed):
     """A model to add."""
 
-    name: str = MODEL_NAME
+    name: str = field(default=MODEL_NAME, validator=validators.min_len(1))
     state: str = field(default="ready", validator=validators.in_(_MODEL_STATES))
 
 
@@ -43,12 +45,12 @@ class SeedModel(Seed):
 class SeedDeployment(Seed):
     """A deployment to add; its model is added, too, unless the zone has one of that name."""
 
-    name: str | None = None
+    name: str | None = field(default=None, validator=validators.optional(validators.min_len(1)))
     state: str = field(default="ready", validator=validators.in_(_STATES))
     model_name: str = MODEL_NAME
-    gpu_type: str = "gpua5000"
-    gpu_count: int = 1
-    replicas: int = 1
+    gpu_type: str = field(default="gpua5000", validator=validators.in_(list(FAMILIES)))
+    gpu_count: int = field(default=1, validator=[validators.ge(1), validators.le(8)])
+    replicas: int = field(default=1, validator=validators.ge(0))
     version: str = ENGINE_VERSION
     parameters: tuple[str, ...] = field(default=(), converter=tuple)
     visibility: str = field(default="private", validator=validators.in_(("private", "public")))
@@ -56,7 +58,7 @@ class SeedDeployment(Seed):
 
 def add_model(context: Context, now: float, **settings: object) -> Model:
     """Add a model in the requested state; see `SeedModel` for the settings."""
-    seed = SeedModel(**settings)  # type: ignore[arg-type]
+    seed = seed_of(SeedModel, settings)
     stamp = context.simulation.timestamp(now) if seed.created is None else seed.created
     model = Model(
         id=context.ids.new_uuid(),
@@ -74,7 +76,7 @@ def add_model(context: Context, now: float, **settings: object) -> Model:
 
 def add_deployment(context: Context, now: float, **settings: object) -> Deployment:
     """Add a deployment in the requested state; see `SeedDeployment` for the settings."""
-    seed = SeedDeployment(**settings)  # type: ignore[arg-type]
+    seed = seed_of(SeedDeployment, settings)
     model = _model(context, now, seed)
     stamp = context.simulation.timestamp(now) if seed.created is None else seed.created
     deployment = Deployment(

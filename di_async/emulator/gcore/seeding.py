@@ -2,6 +2,9 @@
 
 from attrs import evolve, field, frozen, validators
 
+from di_async.emulator.cloud.http import ApiError
+from di_async.emulator.cloud.seeding import seed_of
+
 from . import validation
 from .catalog import FLAVORS
 from .outcomes import Context
@@ -22,7 +25,7 @@ class SeedDeployment:
     name: str | None = None
     generation: Generation = field(default=3, validator=validators.in_((2, 3)))
     status: str = field(default="ACTIVE", validator=validators.in_(_STATUSES))
-    settles_in: float | None = None
+    settles_in: float | None = field(default=None, validator=validators.optional(validators.ge(0)))
     region_id: int = 7
     scale_min: int = 1
     scale_max: int = 1
@@ -45,7 +48,7 @@ class SeedDeployment:
 
 def add_deployment(context: Context, now: float, **settings: object) -> Deployment:
     """Add a deployment in the requested status; see `SeedDeployment` for the settings."""
-    seed = SeedDeployment(**settings)  # type: ignore[arg-type]
+    seed = seed_of(SeedDeployment, settings)
     name = seed.name or f"placed-{len(context.store.created)}"
     if context.store.find(seed.generation, name):
         raise ValueError(f"a deployment named {name!r} already exists")
@@ -53,12 +56,19 @@ def add_deployment(context: Context, now: float, **settings: object) -> Deployme
         id=name if seed.generation == 3 else context.ids.new_uuid(),
         generation=seed.generation,
         name=name,
-        spec=seed.spec(name),
+        spec=_spec(seed, name),
         created_at=now,
     )
     deployment = _in_status(context, now, blank, seed)
     context.store.put(deployment)
     return deployment
+
+
+def _spec(seed: SeedDeployment, name: str) -> Spec:
+    try:
+        return seed.spec(name)
+    except ApiError as error:
+        raise ValueError(error.message) from None
 
 
 def _in_status(context: Context, now: float, blank: Deployment, seed: SeedDeployment) -> Deployment:

@@ -1,0 +1,65 @@
+"""Bad settings of resources that tests add: an error at the call, not a broken answer later."""
+
+from typing import Any
+
+import pytest
+
+from di_async.emulator import World
+
+from .helpers import NOW
+
+BAD: list[tuple[str, dict[str, Any]]] = [
+    ("add_instance", {"status": "bogus"}),
+    ("add_instance", {"region": "mars"}),
+    ("add_instance", {"scale": 0}),
+    ("add_instance", {"scale": "two"}),
+    ("add_instance", {"scale": True}),
+    ("add_instance", {"accelerator_slug": "nope"}),
+    ("add_instance", {"model_slug": "a b"}),
+    ("add_instance", {"name": 5}),
+    ("add_instance", {"name": "not valid"}),
+    ("add_instance", {"nmae": "typo"}),
+    ("add_instance", {"version": -1}),
+    ("add_instance", {"settles_in": -1}),
+    ("add_instance", {"settles_in": "soon"}),
+    ("add_instance", {"created": "today"}),
+    ("add_gcore_deployment", {"status": "bogus"}),
+    ("add_gcore_deployment", {"generation": 4}),
+    ("add_gcore_deployment", {"name": "ab"}),
+    ("add_gcore_deployment", {"region_id": 99}),
+    ("add_gcore_deployment", {"scale_min": 3, "scale_max": 1}),
+    ("add_gcore_deployment", {"settles_in": "soon"}),
+    ("add_gcore_deployment", {"flavor": "typo"}),
+    ("add_exoscale_deployment", {"state": "bogus"}),
+    ("add_exoscale_deployment", {"zone": "mars"}),
+    ("add_exoscale_deployment", {"gpu_type": "none"}),
+    ("add_exoscale_deployment", {"replicas": -1}),
+    ("add_exoscale_deployment", {"gpu_count": 9}),
+    ("add_exoscale_deployment", {"name": ""}),
+    ("add_exoscale_deployment", {"parameters": "one text"}),
+    ("add_exoscale_model", {"state": "bogus"}),
+    ("add_exoscale_model", {"name": 5}),
+    ("add_exoscale_model", {"size": 1}),
+    ("add_token", {"id": "nobody"}),
+    ("add_gcore_key", {"name": ""}),
+    ("add_model", {"slug": "a b"}),
+    ("add_model", {"slug": "a/b", "gpus": ["nope"]}),
+]
+
+
+@pytest.mark.parametrize(("method", "settings"), BAD, ids=lambda value: str(value))
+def test_bad_setting_is_a_value_error(method: str, settings: dict[str, Any]) -> None:
+    """A bad value raises ValueError, and nothing is added."""
+    world = World(seed=0)
+    world.simulation.advance_to(NOW)
+    with pytest.raises(ValueError, match=r"\S"):
+        getattr(world, method)(**settings)
+    assert world.created == {}
+
+
+def test_message_names_the_setting() -> None:
+    """The message names the setting, and lists what there is instead of a typo."""
+    with pytest.raises(ValueError, match="scale: 'two' is not of type int"):
+        World(seed=0).add_instance(scale="two", now=NOW)
+    with pytest.raises(ValueError, match="unknown setting 'nmae'; there are: accelerator_slug"):
+        World(seed=0).add_instance(nmae="x", now=NOW)
