@@ -35,11 +35,12 @@ __all__ = ["explain", "resume_line"]
 
 _Hints = dict[type[DIError], str]
 _CHOICES = "`di-async sizes` and `di-async models` list the valid values."
+_COLLECTIONS = ("dedicated-inferences", "ai/deployment", "ai/model", "deployments", "instances")
 _GENERAL: _Hints = {
     NotFoundError: "It does not exist, or belongs to another team. `{list}` lists what exists.",
     ConflictError: "The name is taken, or the spec has changed. Check with `{list}` and `{get}`.",
     RateLimitError: "The token's request quota is used up. Other programs may share it.",
-    ConnectError: "Cannot connect. Check --base-url (DI_ASYNC_BASE_URL) and the network.",
+    ConnectError: "Check --base-url (DI_ASYNC_BASE_URL) and the network.",
     OutcomeUnknownError: "It may exist and be billed. Check before you retry: `{list}`",
     RequestTimeoutError: "The API did not respond in time. Try again.",
     GatewayError: "Check --base-url (DI_ASYNC_BASE_URL), any proxy and the network.",
@@ -61,7 +62,9 @@ _EXOSCALE_ACCESS = (
     "Check EXOSCALE_API_KEY and EXOSCALE_API_SECRET (or the two lines of --token-file), this "
     "machine's clock, and the role of the key. Exoscale sends the same error for all of them."
 )
-_EXOSCALE_MODEL = "A deployment needs a model that is ready in its zone: `{models}`"
+_EXOSCALE_MODEL = (
+    "A deployment needs a model that is ready in its zone: `{models}`, `{models} create NAME`"
+)
 _EXOSCALE: _Hints = {
     AuthenticationError: _EXOSCALE_ACCESS,
     PermissionDeniedError: _EXOSCALE_ACCESS,
@@ -74,8 +77,7 @@ _EXOSCALE: _Hints = {
         "--ready-timeout SECONDS."
     ),
     ConnectError: (
-        "Cannot connect. Check the zone (--zone, EXOSCALE_ZONE), --base-url (DI_ASYNC_BASE_URL) "
-        "and the network."
+        "Check the zone (--zone, EXOSCALE_ZONE), --base-url (DI_ASYNC_BASE_URL) and the network."
     ),
     BadRequestError: _EXOSCALE_MODEL,
     UnprocessableEntityError: _EXOSCALE_MODEL,
@@ -158,11 +160,20 @@ def resume_line(settings: Settings, token: str) -> str:
 
 
 def _hint(error: BaseException, settings: Settings) -> str | None:
+    if isinstance(error, PermissionDeniedError) and "not yet accepting updates" in str(error):
+        return "An earlier change is in progress: add --ready-timeout 600 to wait for its end."
+    if isinstance(error, NotFoundError) and not error.transient and _is_collection(error):
+        return "This API is not at that URL. Check --base-url (DI_ASYNC_BASE_URL)."
     if isinstance(error, APIError) and error.status == 412:
         return "Try fewer GPUs, another --gpu, or another zone."
     hints = {**_GENERAL, **_OF_PROVIDER[settings.provider]}
     found = next((hint for kind, hint in hints.items() if isinstance(error, kind)), None)
     return found and _fill(found, settings, "ID")
+
+
+def _is_collection(error: APIError) -> bool:
+    """Return whether a list was not found, which always exists."""
+    return error.method == "GET" and error.path.rstrip("/").endswith(_COLLECTIONS)
 
 
 def _fill(hint: str, settings: Settings, id: str) -> str:

@@ -106,7 +106,10 @@ def _parts(path: str) -> tuple[Any, ...]:
 
 def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:
     """Return `id` if it can be part of a path without addressing another endpoint."""
-    if not isinstance(id, str) or not id.strip():
+    if not isinstance(id, str):
+        hint = "; pass its .id" if hasattr(id, "id") else ""
+        raise InvalidInputError(f"{name} must be text, not {type(id).__name__}{hint}")
+    if not id.strip():
         raise InvalidInputError(f"{name} is empty; it would address the whole collection")
     if not id.isascii() and any("\ud800" <= letter <= "\udfff" for letter in id):
         raise InvalidInputError(f"{name} {id!r} is not valid Unicode text")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from di_async.core.codec import Codec, Json, json_field
-from di_async.core.errors import DecodeError
+from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.secret import Secret
 from di_async.core.validation import (
     READ_ONLY,
@@ -154,6 +154,25 @@ class DedicatedInference:
     provider_model_id: tuple[str, ...] = ()
     created_at: datetime | None = None
     updated_at: datetime | None = None
+
+    @property
+    def url(self) -> str:
+        """The https URL of its public endpoint or, if there is none, of its private one.
+
+        An instance that a wait has proven active has one; append `/v1` for OpenAI clients.
+
+        Raises:
+            InvalidInputError: (a `ValueError`) it has no endpoint yet.
+        """
+        known = self.endpoints
+        host = known and (known.public_endpoint_fqdn or known.private_endpoint_fqdn)
+        if not host:
+            raise InvalidInputError(
+                f"{self.name or self.id} has no endpoint yet (status {self.status}); "
+                "wait until it is active"
+            )
+        # Documented as a host name; shown as a URL.
+        return host.rstrip("/") if "://" in host else f"https://{host}"
 
 
 @frozen

@@ -11,7 +11,7 @@ import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypedDict, TypeVar, Unpack
+from typing import Any, NoReturn, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
 from attrs import define, evolve, field, frozen
@@ -149,7 +149,13 @@ class Engine:
         """Bind to the running loop."""
         if self._runtime is not None or self._closed:
             raise RuntimeError("A client is entered once; create one for each `async with`.")
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                "di_async runs on asyncio (or uvloop) only, and no asyncio loop is running here; "
+                "trio is not supported."
+            ) from None
         clock = Clock(loop)
         session = Session(self.transport, self.dialect, self.retry, self.budget, clock)
         poller = Poller(self.polling, self.budget, clock, contextvars.copy_context())
@@ -327,6 +333,12 @@ class Client:
     def __repr__(self) -> str:
         source = f" (from {self._url_variable})" if self._url_variable else ""
         return f"<{type(self).__name__} {self.base_url}{source}>"
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError(f"use `async with {type(self).__name__}(...)`, not `with`")
+
+    def __exit__(self, *error: object) -> None:
+        """Do nothing: `__enter__` raises. Python looks this up first."""
 
     async def __aenter__(self) -> Self:
         """Bind the client to the running loop.

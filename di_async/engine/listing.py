@@ -7,8 +7,8 @@ generator that would have to be closed.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import Any, Generic, NoReturn, TypeVar
 
 from di_async.core.errors import DecodeError, DIError
 from di_async.core.pagination import Page, PageWalk, row_id
@@ -60,6 +60,13 @@ class Listing(AsyncIterator[T], Generic[T]):
 
     def __aiter__(self) -> "Listing[T]":
         return self
+
+    def __await__(self) -> Generator[Any, None, list[T]]:
+        """Return all remaining rows: `await listing` is `await listing.collect()`."""
+        return self.collect().__await__()
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("a listing is asynchronous: use `async for`, or `await` it for a list")
 
     async def __anext__(self) -> T:
         while not self._ready:

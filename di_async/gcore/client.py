@@ -64,7 +64,7 @@ class Gcore(Client):
         base = resolve_base_url(
             base_url,
             BASE_URL,
-            own_paths=("/inference", "/inference/v2", "/inference/v3"),
+            own_paths=("/cloud", "/cloud/v1", "/cloud/v2", "/cloud/v3"),
             allow_insecure=options.get("allow_insecure", False),
         )
         if "budget" not in options:

@@ -86,7 +86,7 @@ def test_errors_name_the_variable(
 
 @pytest.mark.parametrize(
     ("provider", "path"),
-    [("digitalocean", "/v2"), ("gcore", "/inference/v3"), ("gcore", "/inference"),
+    [("digitalocean", "/v2"), ("gcore", "/cloud/v3"), ("gcore", "/cloud"),
      ("exoscale", "/v2")],
 )  # fmt: skip
 def test_path_of_the_api(provider: str, path: str) -> None:

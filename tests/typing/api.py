@@ -2,7 +2,7 @@
 
 from typing import assert_type
 
-from di_async import Change, DigitalOcean, StatusChange
+from di_async import Change, DigitalOcean, StatusChange, WaitReport, wait_all
 from di_async.digitalocean import AccessToken, DedicatedInference, DedicatedInferenceSpec, Sizes
 
 
@@ -21,3 +21,16 @@ async def check(spec: DedicatedInferenceSpec) -> None:
             assert_type(token, AccessToken)
         async for event in made.events():
             assert_type(event, StatusChange)
+
+
+async def check_awaits(made: Change[DedicatedInference], gone: Change[None]) -> None:
+    """Changes and listings can be awaited; changes of several kinds can be awaited together."""
+    assert_type(await made, DedicatedInference)
+    assert_type((await made).url, str)
+    assert_type(await gone, None)
+    mixed: list[Change[DedicatedInference | None]] = [made, gone]
+    assert_type(await wait_all(mixed), WaitReport[DedicatedInference | None])
+    report = await wait_all([made, gone])
+    assert report.ok
+    async with DigitalOcean() as do:
+        assert_type(await do.dedicated_inferences.list(), list[DedicatedInference])

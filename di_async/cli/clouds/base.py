@@ -7,11 +7,11 @@ support are methods too; for the others, they raise an error that lists the prov
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, Protocol, TypedDict, TypeVar
-from uuid import UUID
 
 from attrs import frozen
 
-from di_async import Change, DIError, InvalidInputError, PollPolicy
+from di_async import Change, InvalidInputError, PollPolicy
+from di_async.cli import references
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column
 from di_async.cli.settings import Credential, Provider, Settings
@@ -28,14 +28,6 @@ __all__ = ["Cloud", "SupportedOptions", "client_options"]
 SupportedOptions = Mapping[str, frozenset[str]]
 C = TypeVar("C", bound="AnyClient")
 R = TypeVar("R")
-
-
-class UnknownNameError(DIError):
-    """No resource has that name."""
-
-
-class AmbiguousNameError(DIError):
-    """Several resources have that name."""
 
 
 class ResourceAPI(Protocol[R]):
@@ -215,28 +207,20 @@ class Cloud(ABC, Generic[C, R]):
         return [resource async for resource in self.resources(name=name)]
 
     async def resolve_id(self, ref: str) -> str:
-        """Return the id for an id or a name.
+        """Return the id for a name or an id; see `references.resolve_id`."""
+        return await references.resolve_id(self, ref)
 
-        Raises:
-            UnknownNameError: no resource has that name.
-            AmbiguousNameError: several resources have that name.
-        """
-        try:
-            return str(UUID(ref))
-        except ValueError:
-            found = await self.find_by_name(ref)
-        if not found:
-            raise UnknownNameError(
-                f"no {self.noun} named {ref!r} {self.location}, and {ref!r} is not an id; "
-                f"`{self.settings.command_line('list')}` lists all"
-            )
-        if len(found) > 1:
-            ids = ", ".join(map(self.id_of, found))
-            raise AmbiguousNameError(
-                f"{len(found)} {self.noun} {self.location} are named {ref!r}; use one of their "
-                f"ids: {ids}"
-            )
-        return self.id_of(found[0])
+    async def regions(self) -> Sequence[str]:
+        """Return the regions in use, if the provider lists them."""
+        return ()
+
+    async def is_scaled(self, id: str, options: WriteOptions) -> bool:
+        """Return whether a scale would change nothing, and yet roll out anew."""
+        return False
+
+    async def create_model(self, name: str, token: str | None) -> Change[Any]:
+        """Download a model, so that deployments can use it."""
+        raise self.unsupported("models create", Provider.EXOSCALE)
 
     def resource_of(self, change: Change[Any]) -> R | None:
         """Return the last known resource; None if the API answered with an operation or a task."""

@@ -18,6 +18,7 @@ from di_async.digitalocean import (
 )
 from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.digitalocean.lifecycle import is_pending
+from di_async.digitalocean.spec import latest_spec, scaled_spec, spec_digest
 
 __all__ = ["DigitalOceanCloud"]
 
@@ -158,6 +159,23 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
             type=options.type,
             ready_timeout=options.ready_timeout or 0,
         )
+
+    async def is_scaled(self, id: str, options: WriteOptions) -> bool:
+        """Return whether the latest spec has that many GPUs: a PATCH would roll it out anew."""
+        live = await self.api.get(id)
+        wanted = scaled_spec(
+            live,
+            options.scale or 1,
+            model=options.model,
+            accelerator_slug=options.gpu,
+            type=options.type,
+        )
+        latest = latest_spec(live)
+        return latest is not None and spec_digest(latest) == spec_digest(wanted)
+
+    async def regions(self) -> Sequence[str]:
+        """Return the regions that the team may use."""
+        return (await self.api.sizes()).enabled_regions
 
     async def models(self) -> tuple[Sequence[Any], tuple[Column[Any], ...]]:
         """Fetch the models and the GPUs that each runs on."""

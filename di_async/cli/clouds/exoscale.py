@@ -140,6 +140,10 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         """Fetch the log of the inference engine."""
         return await self.api.logs(await self.resolve_id(ref), tail=tail)
 
+    async def create_model(self, name: str, token: str | None) -> Change[Any]:
+        """Download a model from Hugging Face into the zone."""
+        return await self.client.models.create(name, token)
+
     async def models(self) -> tuple[Sequence[Any], tuple[Column[Any], ...]]:
         """Fetch the models of the zone; a deployment needs one that is ready."""
         return [model async for model in self.client.models.list()], MODELS

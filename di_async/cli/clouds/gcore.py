@@ -9,6 +9,7 @@ from di_async import Change, Gcore, InvalidInputError
 from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
+from di_async.cli.references import checked_ref
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
 from di_async.core.inventory import Prices
 from di_async.core.validation import to_wire
@@ -154,7 +155,7 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
 
     async def resolve_id(self, ref: str) -> str:
         """Return the name itself; no request is needed."""
-        return ref
+        return checked_ref(ref)
 
     async def create(self, options: WriteOptions) -> Change[InferenceDeployment]:
         """Create a deployment from a spec file."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from di_async import InvalidInputError
 from di_async.cli.options import command
 from di_async.cli.run import Cli
 
@@ -67,6 +68,10 @@ async def demo(
     this machine.
     """
     from di_async.cli.demo.run import run_demo
+
+    if unused := sorted(cli.settings.explicit_options - {"verbose", "debug"}):
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise InvalidInputError(f"`demo` does not use {names}")
 
     await run_demo(cli, seed=seed, dialect=dialect.value, speed=speed, fleet=fleet)
 

@@ -1,18 +1,21 @@
 """Commands that read: list, get, logs, accelerators, ca, sizes, models."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
 
-from di_async.cli.inputs import new_file
-from di_async.cli.options import Ref, command
+from di_async import DIError, InvalidInputError
+from di_async.cli.inputs import new_file, provider_tokens
+from di_async.cli.options import HFToken, Ref, Timeout, command
 from di_async.cli.output import format_time
 from di_async.cli.run import Cli
 
 if TYPE_CHECKING:
+    from di_async.cli.clouds.base import Cloud
     from di_async.digitalocean import Size
 
 __all__ = ["register"]
@@ -43,9 +46,19 @@ async def list_all(
     async with cli.cloud() as cloud:
         found = [resource async for resource in cloud.resources(name=name, region=region)]
         where = "that match" if name or region else cloud.location
+        if region and not name and not found:
+            where = f"in region {region}{await _known_regions(cloud)}"
     if not found:
         cli.message(f"no {cloud.noun} {where}")
     cli.out.rows(found, cloud.columns)
+
+
+async def _known_regions(cloud: "Cloud[Any, Any]") -> str:
+    try:
+        regions = await cloud.regions()
+    except DIError:  # they are only a hint
+        return ""
+    return f" (regions: {', '.join(regions)})" if regions else ""
 
 
 async def get(cli: Cli, ref: Ref) -> None:
@@ -133,9 +146,39 @@ def _merge_regions(sizes: "Iterable[Size]") -> "list[Size]":
     return list(rows.values())
 
 
-async def models(cli: Cli) -> None:
-    """List models that can be deployed (DigitalOcean, Exoscale)."""
+class ModelAction(StrEnum):
+    """What `models` can do besides listing."""
+
+    CREATE = "create"
+
+
+async def models(
+    cli: Cli,
+    action: Annotated[
+        ModelAction | None,
+        typer.Argument(
+            help="Download the model NAME into the zone (Exoscale).", show_default=False
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Its name, exactly as on Hugging Face.", show_default=False),
+    ] = None,
+    hf_token: HFToken = False,
+    timeout: Timeout = None,
+) -> None:
+    """List models that can be deployed (DigitalOcean, Exoscale), or create one (Exoscale)."""
+    if (action is None) != (name is None):
+        raise InvalidInputError("use `models`, or `models create NAME`")
     async with cli.cloud() as cloud:
+        if name is not None:
+            tokens = provider_tokens(hugging_face=hf_token) or {}
+            change = await cloud.create_model(name, tokens.get("hugging_face_token"))
+            from di_async.cli.progress import follow
+
+            model = await follow(cli, change, timeout=timeout)
+            cli.out.one(model, [(key, getattr(model, key)) for key in ("name", "id", "state")])
+            return
         found, columns = await cloud.models()
     if not found:
         cli.message(f"no models {cloud.location}")

@@ -7,6 +7,7 @@ import typer
 from di_async.cli.commands.report import token_document
 from di_async.cli.inputs import new_file
 from di_async.cli.options import Ref, TokenOut, command, new_group
+from di_async.cli.references import find_token
 from di_async.cli.run import Cli
 
 __all__ = ["register"]
@@ -51,11 +52,16 @@ async def create(
 async def revoke(
     cli: Cli,
     ref: Ref,
-    token_id: Annotated[str, typer.Argument(help="ID of the token, from `tokens list`.")],
+    token: Annotated[
+        str, typer.Argument(metavar="TOKEN", help="ID or name of the token, from `tokens list`.")
+    ],
 ) -> None:
     """Revoke a token permanently."""
     async with cli.digitalocean() as cloud:
-        await cloud.api.revoke_token(await cloud.resolve_id(ref), token_id)
-    cli.message(f"revoked {token_id}")
+        id = await cloud.resolve_id(ref)
+        tokens = [known async for known in cloud.api.list_tokens(id)]
+        found = find_token(cloud, tokens, token, ref)
+        await cloud.api.revoke_token(id, found)
+    cli.message(f"revoked {found}")
     if not cli.out.is_table:
-        cli.out.document({"id": token_id, "revoked": True})
+        cli.out.document({"id": found, "revoked": True})

@@ -10,6 +10,7 @@ from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
 from di_async.cli.inputs import WaitTarget
 from di_async.cli.options import Timeout, command
+from di_async.cli.references import UnknownNameError
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
 
 if TYPE_CHECKING:
@@ -65,9 +66,21 @@ async def wait_for(
         if resume is not None:
             change = cloud.resume(resume)
         else:
-            id = await cloud.resolve_id(ref or "")
+            try:
+                id = await cloud.resolve_id(ref or "")
+            except UnknownNameError as error:
+                if target is not WaitTarget.DELETED:
+                    raise
+                _report_gone(cli, ref or "", error)
+                return
             change = cloud.api.begin_wait(id, deleted=target is WaitTarget.DELETED)
         await Report(cli, cloud, change).conclude(wait=True, timeout=timeout)
+
+
+def _report_gone(cli: Cli, ref: str, error: UnknownNameError) -> None:
+    cli.message(f"warning: {error}. It counts as deleted")
+    if not cli.out.is_table:
+        cli.out.document({"name": ref, "action": "delete", "outcome": "settled"})
 
 
 async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) -> None:
@@ -86,6 +99,9 @@ async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) 
         if not changes:
             where = f" in {', '.join(regions)}" if regions else ""
             cli.message(f"no changes in progress{where}")
+            if not cli.out.is_table:
+                cli.out.document([])
+            return
         progress = BulkProgress("waiting", cloud.client.stats, changes=changes)
         waiting = wait_all(changes, timeout=DEFAULT if timeout is None else timeout)
         try:

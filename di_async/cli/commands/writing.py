@@ -144,7 +144,7 @@ async def update(
     """Update an instance or deployment.
 
     Waits until this change is confirmed. The spec file needs only the top-level fields that
-    change; the others keep their values.
+    change; the others keep their values. A list, such as model_deployments, is replaced as a whole.
     """
     options = WriteOptions(
         spec=read_spec(spec) if spec else None,
@@ -208,7 +208,12 @@ async def scale(
     )
     async with cli.cloud() as cloud:
         cloud.check_options("scale", options)
-        change = await cloud.scale(await cloud.resolve_id(ref), options)
+        id = await cloud.resolve_id(ref)
+        if await cloud.is_scaled(id, options):
+            cli.message(f"{ref} has {replicas} already: nothing was sent")
+            change = cloud.api.begin_wait(id)
+        else:
+            change = await cloud.scale(id, options)
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 

@@ -34,7 +34,7 @@ from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
 __all__ = ["DEFAULT", "Change", "Default", "EventStream", "Timeout"]
 
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 
 
 class Default(Enum):
@@ -231,8 +231,8 @@ class Change(Generic[R]):
         kind, story = _story(decision, _goal(tracker.expectation.action))
         error = kind(
             f"{tracker.adapter.noun} {self._name()} {story}. Last status: {tracker.status}; "
-            f"{tracker.elapsed:.1f} s, {tracker.requests} requests.",
-            advice=self._advice(),
+            f"{tracker.elapsed:.1f} s, {tracker.requests} requests.{_failing(decision, tracker)}",
+            advice=self._advice(resumable=kind is not SupersededError),
             id=self.id,
             resource=self.latest,
             initial=self.initial,
@@ -254,12 +254,23 @@ class Change(Generic[R]):
     def _resumable(self) -> bool:
         return self._tracker.expectation.action is not Action.PREDICATE
 
-    def _advice(self) -> str:
-        resume = "`.resume_token` continues the wait, " if self._resumable else ""
+    def _advice(self, *, resumable: bool = True) -> str:
+        resumable = resumable and self._resumable
+        resume = "`.resume_token` continues the wait, " if resumable else ""
         return (
             "The resource was left alone and bills as long as it exists; "
             f"{resume}`delete(id)` ends the cost."
         )
+
+
+def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:
+    """Return the last error of a wait that ran out of time while its reads failed."""
+    last = tracker.history[-1] if tracker.history else None
+    if not isinstance(decision, Expired) or tracker.last_error is None or last is None:
+        return ""
+    error, failed = str(tracker.last_error), last.note is not None and last.times
+    times = f" {failed} times in a row" if failed and failed > 1 else ""
+    return f" The last error came{times}: {error.rstrip('.')}."
 
 
 def _goal(action: Action) -> str:
