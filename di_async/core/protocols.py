@@ -30,6 +30,7 @@ class Transport(Protocol):
 
         Raises:
             TransportError: there is no response.
+            CancelledError: with `.never_sent` true if it ended before anything was sent.
             DecodeError: the response is too large.
         """
         ...

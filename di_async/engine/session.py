@@ -237,6 +237,11 @@ class Session:
         except DIError:
             self._check_open()
             raise
+        except asyncio.CancelledError as cancelled:
+            if getattr(cancelled, "never_sent", False):
+                self._queue.refund(slot)
+                call.never_sent()
+            raise
         seconds = self._clock.now() - sent_at
         logger.debug(
             "%s %s -> %d in %.3f s", request.method, request.path, response.status, seconds

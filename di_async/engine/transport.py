@@ -7,9 +7,11 @@ middleware sees each of these sends, so that they are counted and paced.
 import asyncio
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
 
 import aiohttp
-from attrs import field, frozen
+from attrs import define, field, frozen
 from yarl import URL
 
 from di_async.core.errors import (
@@ -122,7 +124,7 @@ class AiohttpTransport:
         self._session = aiohttp.ClientSession(
             connector=connector,
             headers={"User-Agent": options.user_agent},
-            trace_configs=list(options.trace_configs) or None,
+            trace_configs=[*options.trace_configs, _progress_trace()],
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -141,6 +143,8 @@ class AiohttpTransport:
             raise ClientClosedError("the aiohttp session was closed, so nothing can be sent")
         base = self._base if request.base is None else URL(request.base)
         url = base.with_path(base.raw_path.rstrip("/") + request.path, encoded=True)
+        progress = _Progress()
+        _progress.set(progress)
         try:
             answer = await session.request(
                 request.method,
@@ -162,6 +166,11 @@ class AiohttpTransport:
                 return Response(answer.status, answer.headers, await _body(answer))
             finally:
                 answer.release()  # back to the pool if all was read, else closed
+        except asyncio.CancelledError as cancelled:
+            # A caller's session does not tell; its requests count as sent.
+            if self._options.session is None and not progress.sent:
+                cancelled.never_sent = True  # type: ignore[attr-defined]
+            raise
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             failure = _our_error(error, request, url)
         raise failure  # outside, so that the library's error is not its context
@@ -172,6 +181,30 @@ class AiohttpTransport:
         sent = {**plain, **self._user_agent, **headers}
         # A session's own credentials or .netrc exclude this header; `_SendCounter` sets it later.
         return {name: value for name, value in sent.items() if name.lower() != "authorization"}
+
+
+@define
+class _Progress:
+    """How far one request has come."""
+
+    sent: bool = False
+    """Its headers were written to a connection."""
+
+
+_progress: ContextVar[_Progress | None] = ContextVar("di_async.progress", default=None)
+
+
+async def _headers_sent(*_: Any) -> None:
+    progress = _progress.get()
+    if progress is not None:
+        progress.sent = True
+
+
+def _progress_trace() -> aiohttp.TraceConfig:
+    """Return what tells `_progress` that a request is being sent."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_headers_sent)
+    return trace
 
 
 class _SendCounter:

@@ -616,3 +616,41 @@ async def test_error_raised_by_a_mock_is_mapped(error: Exception) -> None:
             with pytest.raises(TransportError, match=r"GET /x: .*https://api\.test") as caught:
                 await transport.send(GET, {}, never)
     assert caught.value.__cause__ is error
+
+
+# --- cancelled before anything was sent ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+async def test_cancelled_before_sending_is_not_counted(connections: int) -> None:
+    """A write cancelled while it waits for a free connection was never sent; in flight it was."""
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            arrived.set()
+        await release.wait()
+        return web.json_response({})
+
+    async with (
+        serving(slow) as url,
+        opened(url, max_connections=connections) as transport,
+    ):
+        clock, budget = Clock(asyncio.get_running_loop()), RequestBudget()
+        session = Session(transport, PlainDialect(), RetryPolicy(attempts=1), budget, clock)
+        first = asyncio.ensure_future(session.send(GET))
+        await asyncio.sleep(0)
+        call = CallRecord()
+        write = asyncio.ensure_future(session.send(Request("POST", "/x", body=b"{}"), call))
+        if connections == 1:
+            for _ in range(50):
+                await asyncio.sleep(0)
+        else:
+            await arrived.wait()
+        write.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await write
+        release.set()
+        await first
+    assert (call.requests, call.maybe_processed) == (connections - 1, connections - 1)
+    assert budget.used(clock.now())[1] == connections
