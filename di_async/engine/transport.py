@@ -97,6 +97,8 @@ class AiohttpTransport:
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
         self._session = options.session
+        # On the same connections. Only writes are traced, because a trace costs time.
+        self._writing: aiohttp.ClientSession | None = None
         self._base = URL(options.base_url)
         # Middlewares of a request replace the session's, which have no public attribute.
         self._middlewares = tuple(getattr(options.session, "_middlewares", ()))
@@ -121,24 +123,32 @@ class AiohttpTransport:
             keepalive_timeout=_KEEP_ALIVE_S,
             ssl=True if options.ssl is None else options.ssl,
         )
-        self._session = aiohttp.ClientSession(
+        self._session = self._new_session(connector)
+        self._writing = self._new_session(connector, _progress_trace())
+
+    def _new_session(
+        self, connector: aiohttp.TCPConnector, *traces: aiohttp.TraceConfig
+    ) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
             connector=connector,
-            headers={"User-Agent": options.user_agent},
-            trace_configs=[*options.trace_configs, _progress_trace()],
+            headers={"User-Agent": self._options.user_agent},
+            trace_configs=[*self._options.trace_configs, *traces] or None,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def close(self) -> None:
         """Close the session unless the caller owns it."""
-        session, self._session = self._session, None
-        if session is not None and self._options.session is None:
-            await session.close()
+        sessions = self._writing, self._session
+        self._session = self._writing = None
+        for session in sessions:
+            if session is not None and self._options.session is None:
+                await session.close()
 
     async def send(
         self, request: Request, headers: Mapping[str, str], before_resend: BeforeResend
     ) -> Response:
         """Send once; see `core.protocols.Transport`."""
-        session = self._session
+        session = self._session if request.method == "GET" else self._writing or self._session
         if session is None or session.closed:
             raise ClientClosedError("the aiohttp session was closed, so nothing can be sent")
         base = self._base if request.base is None else URL(request.base)
@@ -168,7 +178,7 @@ class AiohttpTransport:
                 answer.release()  # back to the pool if all was read, else closed
         except asyncio.CancelledError as cancelled:
             # A caller's session does not tell; its requests count as sent.
-            if self._options.session is None and not progress.sent:
+            if session is self._writing and not progress.sent:
                 cancelled.never_sent = True  # type: ignore[attr-defined]
             raise
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
