@@ -30,6 +30,7 @@ from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_
 from di_async.engine.clock import Clock
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.environment import log_base_url
+from di_async.engine.frames import clears_frames
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.waiting.account_watch import AccountWatch
@@ -371,6 +372,7 @@ class Client:
         refused = runtime.session.refused
         return evolve(runtime.poller.stats(), minute=minute, hour=hour, refused=refused)
 
+    @clears_frames
     async def request(
         self,
         method: str,

@@ -13,6 +13,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from di_async.core.errors import DecodeError, DIError
 from di_async.core.pagination import Page, PageWalk, row_id
 from di_async.engine.concurrency import for_each, in_chunks
+from di_async.engine.frames import ClearsFrames
 from di_async.engine.log import Log
 
 __all__ = ["Listing"]
@@ -26,7 +27,7 @@ T = TypeVar("T")
 FetchPage = Callable[[int], Awaitable[Page]]
 
 
-class Listing(AsyncIterator[T], Generic[T]):
+class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
     """An async iterator over all rows of a list.
 
     An error on one page ends the listing: half a list would look like a complete one.

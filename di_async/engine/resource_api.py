@@ -8,6 +8,7 @@ from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter
 from di_async.engine.client import Engine
+from di_async.engine.frames import ClearsFrames
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
 __all__ = ["ResourceApi"]
@@ -15,7 +16,7 @@ __all__ = ["ResourceApi"]
 R = TypeVar("R")
 
 
-class ResourceApi(Generic[R]):
+class ResourceApi(ClearsFrames, Generic[R]):
     """Waits without a write, streams of events, and resumed changes."""
 
     def __init__(

@@ -10,6 +10,7 @@ from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
 from di_async.engine.client import Client, ClientOptions, Engine
 from di_async.engine.environment import DefaultUrl, credential, resolve_base_url
+from di_async.engine.frames import ClearsFrames
 from di_async.exoscale.account import AIAPIKeys
 from di_async.exoscale.api import ExoscaleDialect, ZoneRequests, zone_template, zone_url
 from di_async.exoscale.deployments import Deployments
@@ -35,7 +36,7 @@ class Operations:
         return await self._requests.operation(id)
 
 
-class ExoscaleZone:
+class ExoscaleZone(ClearsFrames):
     """One zone of a client. Everything is zone-local: ids are unknown in other zones.
 
     Attributes:

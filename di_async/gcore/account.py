@@ -18,6 +18,7 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
+from di_async.engine.frames import ClearsFrames
 from di_async.engine.listing import Listing
 from di_async.gcore.api import ACCOUNT, TASK, check_page_size, read_page
 from di_async.gcore.models import (
@@ -48,7 +49,7 @@ def project_of(project: str | None) -> str:
     return project
 
 
-class AccountApi:
+class AccountApi(ClearsFrames):
     """Requests to the endpoints of `ACCOUNT`."""
 
     def __init__(self, engine: Engine, project: str | None) -> None:

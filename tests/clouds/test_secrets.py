@@ -1,0 +1,197 @@
+"""No secret is shown by an error: not by its text, nor by the variables of the library's frames."""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from di_async import (
+    DIError,
+    DigitalOcean,
+    Exoscale,
+    Gcore,
+    RetryPolicy,
+    Secret,
+    TransportError,
+)
+from di_async.core.http import Request, Response
+from di_async.engine.client import Client
+
+PLANT = "PLANTED"
+TOKEN = "dop-v1-PLANTED-account-token"
+ID = "11111111-1111-4111-8111-111111111111"
+
+DO_SPEC = {
+    "name": "one",
+    "region": "atl1",
+    "model_deployments": [
+        {
+            "model_slug": "openai/gpt-oss-20b",
+            "accelerators": [{"accelerator_slug": "gpu-mi300x1-192gb"}],
+        }
+    ],
+}
+GCORE_SPEC = {
+    "name": "chat",
+    "image": "x",
+    "listening_port": 80,
+    "flavor_name": "f",
+    "command": ["serve", "--api-key", "PLANTED-command"],
+    "envs": {"KEY": "PLANTED-env"},
+    "containers": [{"region_id": 1, "scale": {"min": 1, "max": 1}}],
+}
+EXOSCALE_SPEC = {
+    "name": "c",
+    "model": "m",
+    "gpu-type": "a",
+    "inference-engine-parameters": ["--api-key", "PLANTED-parameter"],
+}
+HF = {"hugging_face_token": Secret("hf-PLANTED-token")}
+
+
+class Network:
+    """A transport whose every request ends in the same way."""
+
+    def __init__(self, end: Callable[[Request], Response]) -> None:
+        self._end = end
+
+    async def open(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    async def send(
+        self, request: Request, headers: Mapping[str, str], again: Callable[[], Awaitable[None]]
+    ) -> Response:
+        """Return or raise what `end` does."""
+        return self._end(request)
+
+
+JSON = {"content-type": "application/json"}
+
+
+def lost(request: Request) -> Response:
+    """Lose the answer."""
+    raise TransportError("lost", method=request.method, path=request.path)
+
+
+def echo(request: Request) -> Response:
+    """Refuse, and quote the request in every known error form."""
+    import orjson
+
+    sent = (request.body or b"").decode()
+    fields = dict.fromkeys(
+        ("id", "message", "title", "detail", "exception_class", "error", "request_id"), sent
+    )
+    return Response(422, JSON, orjson.dumps(fields))
+
+
+def wrong_shape(request: Request) -> Response:
+    """Succeed with a body of the wrong shape that holds a one-time token."""
+    value = b'"PLANTED-one-time"'
+    body = b'{"token":{"value":%s},"api-key":[%s],"tasks":%s,"dedicated_inference":%s,"id":[1]}'
+    return Response(200, JSON, body % ((value,) * 4))
+
+
+def calls() -> Iterator[Any]:
+    """Yield the provider, a name and a function for each call that handles a secret."""
+    do: dict[str, Callable[[Any], Awaitable[Any]]] = {
+        "create": lambda c: c.dedicated_inferences.create(DO_SPEC, access_tokens=HF),
+        "update": lambda c: c.dedicated_inferences.update(ID, access_tokens=HF),
+        "create_token": lambda c: c.dedicated_inferences.create_token(ID, "n"),
+        "list_tokens": lambda c: c.dedicated_inferences.list_tokens(ID).collect(),
+        "request": lambda c: c.request("POST", "/v2/x", json={"token": "PLANTED-json"}),
+        "bad id": lambda c: c.dedicated_inferences.update("", access_tokens=HF),
+        "bad path": lambda c: c.request("POST", "x", json={"token": "PLANTED-json"}),
+        "bad json": lambda c: c.request("POST", "/x", json={"token": "PLANTED-json", "x": {1, 2}}),
+    }
+    gcore: dict[str, Callable[[Any], Awaitable[Any]]] = {
+        "create": lambda c: c.inference_deployments.create(GCORE_SPEC),
+        "update": lambda c: c.inference_deployments.update(
+            "chat", {"envs": {"KEY": "PLANTED-env"}, "command": ["PLANTED-command"]}
+        ),
+        "bad spec": lambda c: c.inference_deployments.create({**GCORE_SPEC, "name": 5}),
+        "bad command": lambda c: c.inference_deployments.create(
+            {**GCORE_SPEC, "command": "PLANTED-command"}
+        ),
+        "secret": lambda c: c.secrets.create(
+            "n", aws_access_key_id="PLANTED-id", aws_secret_access_key=Secret("PLANTED-aws")
+        ),
+    }
+    exoscale: dict[str, Callable[[Any], Awaitable[Any]]] = {
+        "create": lambda c: c.deployments.create(EXOSCALE_SPEC),
+        "create_model": lambda c: c.models.create("m", Secret("hf-PLANTED-token")),
+        "reveal": lambda c: c.deployments.reveal_api_key(ID),
+        "bad parameters": lambda c: c.deployments.create(
+            {**EXOSCALE_SPEC, "inference-engine-parameters": "PLANTED-parameter"}
+        ),
+    }
+    for make, table in ((digitalocean, do), (gcore_client, gcore), (exoscale_client, exoscale)):
+        for name, call in table.items():
+            yield pytest.param(make, call, id=f"{make.__name__}-{name}")
+
+
+def digitalocean(network: Network) -> Client:
+    """Return a DigitalOcean client."""
+    return DigitalOcean(TOKEN, transport=network, budget=None, retry=RetryPolicy(attempts=1))
+
+
+def gcore_client(network: Network) -> Client:
+    """Return a Gcore client."""
+    retry = RetryPolicy(attempts=1)
+    return Gcore("1$PLANTEDkey", 1, transport=network, budget=None, retry=retry)
+
+
+def exoscale_client(network: Network) -> Client:
+    """Return an Exoscale client."""
+    retry = RetryPolicy(attempts=1)
+    return Exoscale("EXOkey", "PLANTED-secret", transport=network, budget=None, retry=retry)
+
+
+def leaks(error: BaseException) -> list[str]:
+    """Return where an error, its causes or the library's frames show a planted secret."""
+    found: list[str] = []
+    seen: set[int] = set()
+    stack: list[BaseException | None] = [error]
+    while stack:
+        one = stack.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        stack += [one.__cause__, one.__context__]
+        if PLANT in f"{one} {one!r} {getattr(one, '__notes__', '')} {one.__dict__}":
+            found.append(f"{type(one).__name__}: {one!r}")
+        shown = traceback.TracebackException.from_exception(one, capture_locals=True)
+        for frame in shown.stack:
+            if "/di_async/" in frame.filename:
+                named = (frame.locals or {}).items()
+                where = f"{frame.filename.rpartition('/di_async/')[2]} {frame.name}"
+                found += [f"{where}: {name}" for name, text in named if PLANT in text]
+    return found
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("end", [lost, echo, wrong_shape], ids=lambda end: end.__name__)
+@pytest.mark.parametrize(("make", "call"), list(calls()))
+async def test_no_error_shows_a_secret(
+    make: Callable[[Network], Client],
+    call: Callable[[Any], Awaitable[Any]],
+    end: Callable[[Request], Response],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whatever goes wrong, no text, cause, log record or local variable shows a secret."""
+    caplog.set_level(logging.DEBUG)
+    found: list[str] = []
+    async with make(Network(end)) as client:
+        try:
+            result = await call(client)
+        except DIError as error:
+            found = leaks(error)
+        else:
+            raw = isinstance(result, dict)  # of `request`, which returns what the API sends
+            found = [repr(result)] if PLANT in repr(result) and not raw else []
+    assert found == []
+    assert PLANT not in caplog.text
