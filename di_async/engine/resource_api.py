@@ -1,5 +1,6 @@
 """The waits that every resource API offers beside its own calls."""
 
+import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
@@ -65,7 +66,10 @@ class ResourceApi(ClearsFrames, Generic[R]):
     async def wait_until(
         self, id: str, predicate: Callable[[R], object], *, timeout: Timeout = DEFAULT
     ) -> R:
-        """Return the resource once `predicate(resource)` is true. No status word raises."""
+        """Return the resource once `predicate(resource)` is true. No status word raises.
+
+        An error in the predicate, a plain function, ends this wait and is raised as it is.
+        """
         found: R = await self._predicate_wait(id, predicate).wait(timeout=timeout)
         return found
 
@@ -99,6 +103,8 @@ class ResourceApi(ClearsFrames, Generic[R]):
         return change
 
     def _predicate_wait(self, id: str, predicate: Callable[[R], object]) -> Change[Any]:
+        if not callable(predicate) or inspect.iscoroutinefunction(predicate):
+            raise InvalidInputError("predicate: expected a plain function of the resource")
         self._check_id(id)
         expectation = Expectation(action=Action.PREDICATE, accepted_at=self._engine.clock.now())
         return self._engine.change(self._adapter, id, expectation, predicate=predicate)

@@ -1,13 +1,14 @@
-"""Tests of list pages with rows that cannot be read, on every cloud: they harm no wait."""
+"""Tests of odd list rows, predicates and timeouts, on every cloud: they harm no other wait."""
 
 import asyncio
+import math
 from typing import Any
 
 import orjson
 import pytest
 from attrs import evolve
 
-from di_async import DecodeError, wait_all
+from di_async import DecodeError, InvalidInputError, as_completed, wait_all
 from di_async.core.http import Request, Response
 from di_async.emulator import World
 from tests.clouds import support
@@ -79,3 +80,31 @@ async def test_odd_rows_do_not_end_a_watch(cloud: Cloud, networks: list[Emulator
         stream = cloud.api(client).watch()
         async with asyncio.timeout(600):
             assert {(await anext(stream)).id for _ in range(3)} == ids
+
+
+@pytest.mark.parametrize("predicate", [None, "active", asyncio.sleep])
+async def test_predicate_must_be_a_plain_function(cloud: Cloud, predicate: Any) -> None:
+    """A predicate that is no plain function is refused before anything is sent."""
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        with pytest.raises(InvalidInputError, match="predicate"):
+            await cloud.api(client).wait_until(cloud.never, predicate)
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1, "5"])
+async def test_timeouts_are_finite(cloud: Cloud, seconds: Any) -> None:
+    """Every wait refuses a timeout that is not a finite number of at least 0."""
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        api = cloud.api(client)
+        change = await cloud.create(client, "web-000")
+        with pytest.raises(InvalidInputError, match="timeout"):
+            await change.wait(timeout=seconds)
+        with pytest.raises(InvalidInputError, match="timeout"):
+            change.events(timeout=seconds)
+        with pytest.raises(InvalidInputError, match="timeout"):
+            await api.wait_until(change.id, bool, timeout=seconds)
+        with pytest.raises(InvalidInputError, match="timeout"):
+            await wait_all([change], timeout=seconds)
+        with pytest.raises(InvalidInputError, match="timeout"):
+            as_completed([change], timeout=seconds)
+        with pytest.raises(InvalidInputError, match="ready_timeout"):
+            await cloud.grow(client, change.id, ready_timeout=seconds)

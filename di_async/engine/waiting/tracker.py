@@ -5,13 +5,14 @@ only waiters that stream events.
 """
 
 import asyncio
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import define, evolve, field
 
-from di_async.core.errors import APIError, own_copy
+from di_async.core.errors import APIError, InvalidInputError, own_copy
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
@@ -306,7 +307,11 @@ class ChangeTracker(Generic[R]):
     def _predicate_holds(self, resource: Any) -> bool:
         """Ask the caller's predicate; an error in it ends this wait, and no other."""
         try:
-            return self._predicate is not None and bool(self._predicate(resource))
+            answer = False if self._predicate is None else self._predicate(resource)
+            if inspect.iscoroutine(answer):
+                answer.close()
+                raise InvalidInputError("predicate: expected a plain function, not an async one")
+            return bool(answer)
         except KeyboardInterrupt:
             raise
         except BaseException as error:

@@ -10,6 +10,7 @@ import pytest
 from di_async import (
     ClientClosedError,
     DIError,
+    InvalidInputError,
     NotFoundError,
     PollPolicy,
     RateLimitError,
@@ -243,6 +244,17 @@ async def test_odd_predicate_error_reaches_its_caller_only(error: BaseException)
         await broken.wait()
     assert error in (caught.value, caught.value.__cause__) or str(caught.value) == "x"
     assert (await fine).status == "active"
+
+
+async def test_async_predicate_is_an_input_error() -> None:
+    """A predicate that returns a coroutine, which is always true, settles nothing."""
+
+    async def never(_: Thing) -> bool:
+        raise AssertionError
+
+    broken = Fleet(WORKING).change(action=Action.PREDICATE, predicate=lambda thing: never(thing))
+    with pytest.raises(InvalidInputError, match="async"):
+        await broken.wait()
 
 
 async def test_each_wait_gets_an_error_of_its_own() -> None:
