@@ -13,6 +13,22 @@ _EXTRA = frozenset({"typer", "rich", "yaml", "click", "shellingham"})
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run `di-async` with the arguments (default: `sys.argv`) and exit with its exit code."""
+    from di_async.cli.streams import open_streams, reserve_descriptors
+
+    reserve_descriptors()
+    with open_streams() as streams:
+        try:
+            _run(args)
+        except SystemExit as ended:
+            code = ended.code
+        else:
+            code = 0
+        if isinstance(code, int | None):
+            code = streams.exit_code(code or 0)
+    raise SystemExit(code)
+
+
+def _run(args: Sequence[str] | None) -> None:
     try:
         from di_async.cli.app import app
     except ModuleNotFoundError as error:

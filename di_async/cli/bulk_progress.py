@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 from attrs import define, field
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from di_async import Change
 from di_async.cli.output import Column, format_duration, is_live, style_of
+from di_async.core.printable import printable
 from di_async.engine.waiting.stats import Stats
 from di_async.fleet.scanning import OnProgress, ScanProgress
 
@@ -32,9 +34,11 @@ def state_of(change: Change[Any]) -> str:
     """Return the state of a change as one word."""
     if change.outcome == "settled":
         deleted = change.action == "delete"
-        return "deleted" if deleted else getattr(change.latest, "status", None) or "active"
+        return (
+            "deleted" if deleted else printable(getattr(change.latest, "status", None) or "active")
+        )
     unread = "deleting" if change.action == "delete" else "unknown"
-    return change.outcome or getattr(change.latest, "status", None) or unread
+    return printable(change.outcome or getattr(change.latest, "status", None) or unread)
 
 
 REPORT_COLUMNS: tuple[Column[tuple[Change[Any], str]], ...] = (
@@ -85,7 +89,7 @@ class BulkProgress:
             table.add_row(Text(state, style=style_of(state)), str(count))
         table.add_row("requests", self._requests())
         for change in self.slowest():
-            name = getattr(change.latest, "name", None) or change.id
+            name = printable(getattr(change.latest, "name", None) or change.id)
             waited = format_duration(change.elapsed * self.speed)
             table.add_row("slowest", f"{name} {state_of(change)} {waited}")
         return table
@@ -164,6 +168,6 @@ class _Bars:
     def update(self, progress: ScanProgress) -> None:
         key = (progress.what, progress.region)
         if key not in self.tasks:
-            title = " ".join(filter(None, key))
+            title = escape(printable(" ".join(filter(None, key))))
             self.tasks[key] = self.bars.add_task(title, total=progress.total)
         self.bars.update(self.tasks[key], completed=progress.done, total=progress.total)

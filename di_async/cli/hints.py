@@ -6,6 +6,7 @@ In a hint, `{list}` stands for the `list` command line of the same provider, `{g
 import errno
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
@@ -30,8 +31,12 @@ from di_async import (
     WaitError,
 )
 from di_async.cli.settings import Provider, Settings
+from di_async.core.waiting.resume_token import ResumeToken
 
-__all__ = ["explain", "resume_line"]
+if TYPE_CHECKING:
+    from di_async import Change
+
+__all__ = ["explain", "resume_lines"]
 
 _Hints = dict[type[DIError], str]
 _CHOICES = "`di-async sizes` and `di-async models` list the valid values."
@@ -151,12 +156,21 @@ def _explain_wait(error: WaitError, settings: Settings) -> Iterator[str]:
         return
     yield "It was left unchanged, and is billed while it exists."
     if error.resume_token:
-        yield resume_line(settings, error.resume_token)
+        yield from resume_lines(settings, error)
 
 
-def resume_line(settings: Settings, token: str) -> str:
-    """Return the sentence that shows how to resume a wait."""
-    return f"Resume waiting with: {settings.command_line('wait', '--resume', token)}"
+def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[str]:
+    """Return the lines that show how to wait again: in short, and exactly this wait."""
+    token = wait.resume_token or ""
+    resource = wait.resource if isinstance(wait, WaitError) else wait.latest
+    # Exoscale's names are not unique; Gcore's ids are names.
+    has_unique_name = settings.provider is Provider.DIGITALOCEAN
+    name = (getattr(resource, "name", None) if has_unique_name else None) or wait.id
+    deleted = ("--for", "deleted") if ResumeToken.decode(token).action == "delete" else ()
+    return [
+        f"Wait again with: {settings.command_line('wait', name, *deleted)}",
+        f"Resume waiting with: {settings.command_line('wait', '--resume', token)}",
+    ]
 
 
 def _hint(error: BaseException, settings: Settings) -> str | None:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +14,14 @@ from attrs import frozen
 from di_async import InvalidInputError
 from di_async.core.text_input import stripped
 
-__all__ = ["WaitTarget", "WriteOptions", "new_file", "provider_tokens", "read_spec"]
+__all__ = [
+    "WaitTarget",
+    "WriteOptions",
+    "new_file",
+    "provider_tokens",
+    "read_spec",
+    "write_token",
+]
 
 
 class WaitTarget(StrEnum):
@@ -60,6 +67,8 @@ def read_spec(file: str) -> Mapping[str, Any]:
     from di_async.engine.spec import parse_text, read_file
 
     if file == "-":
+        if sys.stdin is None:
+            raise InvalidInputError("stdin is closed: use --spec FILE")
         return parse_text(sys.stdin.buffer.read(MAX_INPUT + 1), source="stdin")
     return parse_text(read_file(file), source=file)
 
@@ -103,3 +112,20 @@ def new_file(path: Path | None) -> Iterator[TextIO | None]:
     finally:
         if path.stat().st_size == 0:
             path.unlink()
+
+
+def write_token(file: TextIO | None, token: str) -> str | None:
+    """Write a one-time token to its file at once; return what failed, if the disk is full."""
+    if file is None:
+        return None
+    data = f"{token}\n".encode()
+    try:
+        # Not through the file's buffer, which would fail a second time when it is closed.
+        while data:
+            data = data[os.write(file.fileno(), data) :]
+        os.fsync(file.fileno())
+    except OSError as error:
+        with suppress(OSError):
+            os.ftruncate(file.fileno(), 0)
+        return error.strerror or str(error)
+    return None

@@ -35,7 +35,8 @@ __all__ = [
 ]
 
 EXIT_CODES = (
-    "Exit codes: 0 success, 1 failure, 2 usage error (no request was sent), 3 timeout, 130 Ctrl-C."
+    "Exit codes: 0 success, 1 failure, 2 usage error (no request was sent), 3 timeout, "
+    "130 Ctrl-C, 143 SIGTERM."
 )
 _SHARED_HINT = "Shared options such as --provider and --output: see `di-async --help`."
 Work = Callable[..., Coroutine[Any, Any, None]]

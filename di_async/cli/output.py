@@ -3,42 +3,48 @@
 On a terminal, tables fit its width. In a pipe they are plain text that is never truncated.
 """
 
+import json
 import os
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 import orjson
-import typer
-from attrs import frozen
+from attrs import field, frozen
 
 from di_async import Secret
 from di_async.cli.settings import Format
+from di_async.cli.streams import OutputStream, Streams, current_streams
+from di_async.cli.tables import Column, Line, lay_out
+from di_async.core.printable import UNSAFE, is_printable, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
 __all__ = [
     "Column",
     "Out",
+    "as_json",
     "as_plain",
+    "as_yaml",
     "format_duration",
     "format_time",
     "is_live",
     "new_console",
+    "rich_table",
     "style_of",
 ]
 
 T = TypeVar("T")
-# Environment variables that make rich treat a pipe as a terminal.
-_FORCE_TERMINAL = frozenset({"FORCE_COLOR", "TTY_COMPATIBLE"})
 # Columns marked `wide` are left out on terminals narrower than this.
 _WIDE = 120
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
 _STYLES = {
     **dict.fromkeys(("active", "running", "ready", "settled"), "green"),
     **dict.fromkeys(("error", "failed", "invalid"), "red"),
@@ -51,22 +57,28 @@ _STYLES = {
 _MASK = "**********"
 
 
-@frozen
-class Column(Generic[T]):
-    """One column of a table: its title, and the function that returns a row's value."""
-
-    title: str
-    value: Callable[[T], object]
-    wide: bool = False
-    right: bool = False
-    status: bool = False
-
-
-def new_console(*, stderr: bool = False) -> "Console":
-    """Return a rich console for stdout or stderr. Long lines are not wrapped."""
+def new_console(stream: OutputStream) -> "Console":
+    """Return a rich console for a stream. Long lines are not wrapped."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    is_terminal = stream.isatty()
+    return Console(
+        file=stream,  # type: ignore[arg-type] # has what rich uses
+        # Not rich's own rule: FORCE_COLOR must not make it draw spinners into a pipe.
+        force_terminal=is_terminal,
+        color_system=_color_system(is_terminal),
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _color_system(is_terminal: bool) -> Literal["auto", "standard"] | None:
+    """Return rich's colour system. NO_COLOR turns styles off; FORCE_COLOR, on in a pipe."""
+    if os.environ.get("NO_COLOR"):
+        return None
+    if is_terminal:
+        return "auto"
+    return "standard" if os.environ.get("FORCE_COLOR", "0") not in ("", "0") else None
 
 
 def is_live(console: "Console") -> bool:
@@ -90,7 +102,10 @@ def format_time(time: datetime | None) -> str:
     """Format a time in UTC; "-" for None and for the API's 1970, which means "not yet"."""
     if time is None or time.year <= 1970:
         return "-"
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    try:
+        return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError):  # "never", as the last day of the year 9999 west of UTC
+        return time.isoformat(sep=" ")
 
 
 def as_plain(value: Any) -> Any:
@@ -113,101 +128,153 @@ def _unless_secret(field: "attrs.Attribute[Any]", value: Any) -> Any:
     return dict.fromkeys(value, _MASK) if masked else value
 
 
+def as_json(value: Any, *, encoding: str = "utf-8") -> str:
+    """Return a JSON document. What a terminal or the encoding cannot show is escaped."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:  # half an emoji, or a number that is too large for orjson
+        text = json.dumps(value, indent=2)
+    escaped = "\n".join(map(_escape_json, text.split("\n")))
+    return escaped if _is_unicode(encoding) else _NOT_ASCII.sub(_json_escape, escaped)
+
+
+def as_yaml(value: Any, *, encoding: str = "utf-8") -> str:
+    """Return a YAML document. What a terminal or the encoding cannot show is escaped."""
+    import yaml
+
+    if _is_unicode(encoding):
+        text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+        if is_printable(text.replace("\n", "")):
+            return text
+    return str(yaml.safe_dump(value, sort_keys=False))
+
+
+def _is_unicode(encoding: str) -> bool:
+    return encoding.lower().replace("-", "").replace("_", "").startswith("utf")
+
+
+def _escape_json(line: str) -> str:
+    return line if is_printable(line) else UNSAFE.sub(_json_escape, line)
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1] if match[0] != "\x7f" else "\\u007f"
+
+
 @frozen(slots=False)
 class Out:
-    """Writer for stdout, in the selected format."""
+    """Writer for stdout, in the selected format. Text of servers is made printable here."""
 
     format: Format
     _console: "Console | None" = None
+    streams: Streams = field(factory=current_streams)
 
     @cached_property
     def console(self) -> "Console":
         """The rich console of stdout, made on first use."""
-        return self._console or new_console()
+        return self._console or new_console(self.streams.out)
 
     @property
     def is_table(self) -> bool:
         """Whether the output is a table rather than a document."""
         return self.format is Format.TABLE
 
-    def document(self, value: Any) -> None:
-        """Write one JSON or YAML document."""
-        plain = as_plain(value)
-        if self.format is Format.YAML:
-            import yaml
+    def document(self, value: Any, *, keep: bool = False) -> None:
+        """Write one JSON or YAML document. `keep`: it must not be lost if stdout fails."""
+        encode = as_yaml if self.format is Format.YAML else as_json
+        text = encode(as_plain(value), encoding=self.streams.out.encoding)
+        self._write(f"{text.rstrip()}\n", keep=keep)
 
-            typer.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), nl=False)
-        else:
-            typer.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
+    def text(self, text: str) -> None:
+        """Write lines of plain text."""
+        lines = text.removesuffix("\n").split("\n")
+        self._write("".join(f"{printable(line)}\n" for line in lines))
 
     def rows(self, rows: Sequence[T], columns: Sequence[Column[T]]) -> None:
         """Write a table, or a document that is a list."""
         if not self.is_table:
             self.document(list(rows))
-        elif rows:
-            self._table([c for c in columns if not c.wide or self._is_wide], rows)
+            return
+        width = self._width
+        if width is not None and width < _WIDE:
+            columns = [column for column in columns if not column.wide]
+        if rows:
+            cells = [[_cell(column.value(row)) for column in columns] for row in rows]
+            self.table(lay_out(columns, cells, width))
 
-    def one(self, value: Any, fields: Iterable[tuple[str, object]]) -> None:
-        """Write one value: a line per non-empty field, or a document."""
+    def table(self, lines: Sequence[Line]) -> None:
+        """Write a table that is laid out, its titles first."""
+        if not self._has_styles:
+            texts = ("".join(piece.text for piece in line).rstrip() for line in lines)
+            self._write("".join(f"{text}\n" for text in texts))
+            return
+        self.console.print(rich_table(lines), soft_wrap=True)
+
+    def one(self, value: Any, fields: Iterable[tuple[str, object]], *, keep: bool = False) -> None:
+        """Write one value: a line per non-empty field, or a document, in one piece.
+
+        `keep`: it must not be lost if stdout fails.
+        """
         if not self.is_table:
-            self.document(value)
+            self.document(value, keep=keep)
+            return
+        lines = [(title, printable(str(item))) for title, item in fields if item not in (None, "")]
+        width = max((len(title) for title, _ in lines), default=0)
+        if keep or not self._has_styles:
+            text = "".join(f"{title:{width}}  {item}\n" for title, item in lines)
+            self._write(text, keep=keep)
             return
         from rich.text import Text
 
-        lines = [(title, str(item)) for title, item in fields if item not in (None, "")]
-        width = max((len(title) for title, _ in lines), default=0)
+        shown = Text()
         for title, item in lines:
-            line = Text(f"{title:{width}}  ", style="bold" if self.console.is_terminal else "")
-            self.console.print(line.append(item, style=style_of(item) or "not bold"))
+            shown.append(f"{title:{width}}  ", style="bold")
+            shown.append(f"{item}\n", style=style_of(item) or "not bold")
+        self.console.print(shown, end="")
+
+    def _write(self, text: str, *, keep: bool = False) -> None:
+        if self._console is not None:
+            self._console.print(text, markup=False, end="")
+        elif keep:
+            self.streams.save(text)
+        else:
+            self.streams.write(text)
+
+    @property
+    def _width(self) -> int | None:
+        """The width of the terminal; None in a pipe."""
+        if not self._is_terminal:
+            return None
+        # Not rich's width, which is 80 on every dumb terminal.
+        return self._console.width if self._console else shutil.get_terminal_size().columns
 
     @property
     def _is_terminal(self) -> bool:
-        piped = self._console is None and not sys.stdout.isatty()
-        if piped and not _FORCE_TERMINAL & os.environ.keys():
-            return False  # without the import of rich
-        return self.console.is_terminal
+        return self.streams.out.isatty() if self._console is None else self.console.is_terminal
 
     @property
-    def _is_wide(self) -> bool:
-        return not self._is_terminal or self.console.width >= _WIDE
-
-    def _table(self, columns: Sequence[Column[T]], rows: Sequence[T]) -> None:
-        cells = [[_cell(c.value(row)) for c in columns] for row in rows]
-        if self._is_terminal:
-            self.console.print(_rich_table(columns, cells), soft_wrap=False)
-            return
-        titles = [c.title.upper() for c in columns]
-        widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
-        for line in (titles, *cells):
-            padded = (
-                cell.rjust(width) if column.right else cell.ljust(width)
-                for cell, width, column in zip(line, widths, columns, strict=True)
-            )
-            typer.echo("  ".join(padded).rstrip())
+    def _has_styles(self) -> bool:
+        """Whether styles are shown. In a plain pipe, rich need not be imported to know."""
+        if self._console is None and not _color_system(self._is_terminal):
+            return False
+        return self.console.color_system is not None
 
 
 def _cell(value: object) -> str:
-    return "-" if value in (None, "") else str(value)
+    return "-" if value in (None, "") else printable(str(value))
 
 
-def _rich_table(columns: Sequence[Column[Any]], cells: list[list[str]]) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def rich_table(lines: Sequence[Line]) -> "Text":
+    """Return a table that is laid out as text for rich: titles in bold, a rule, and the rows."""
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(
-            column.title,
-            justify="right" if column.right else "left",
-            overflow="fold",
-            no_wrap=column.title == "id",
-        )
-    for row in cells:
-        table.add_row(
-            *(
-                Text(cell, style=style_of(cell) if column.status else "")
-                for cell, column in zip(row, columns, strict=True)
-            )
-        )
+    titles, *rows = lines
+    table = Text("".join(piece.text for piece in titles).rstrip(), style="bold", end="")
+    for line in rows:
+        shown = Text(style="not bold")
+        for piece in line:
+            shown.append(piece.text, style=style_of(piece.status))
+        shown.rstrip()
+        table.append("\n").append_text(shown)
+    table.end = "\n"
     return table

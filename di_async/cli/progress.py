@@ -13,9 +13,10 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from di_async import Change, StatusChange
-from di_async.cli.hints import resume_line
+from di_async.cli.hints import resume_lines
 from di_async.cli.output import format_duration, is_live
 from di_async.cli.run import Cli
+from di_async.core.printable import printable
 
 __all__ = ["follow"]
 
@@ -36,9 +37,11 @@ async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:
         return await change.wait()
     except asyncio.CancelledError:
         cli.message(
-            f"\nStopped waiting. The {change.action} of {change.id} continues, and is billed."
+            "",
+            f"Stopped waiting. The {change.action} of {change.id} continues, and is billed.",
+            *resume_lines(cli.settings, change),
+            keep=True,
         )
-        cli.message(resume_line(cli.settings, change.resume_token))
         raise
 
 
@@ -70,7 +73,7 @@ def _event_line(event: StatusChange) -> str:
     id = event.id[:8] if len(event.id) == _UUID_LENGTH else event.id
     status = " -> ".join(filter(None, (event.previous, event.status)))
     line = "  ".join(filter(None, (f"{id} {event.elapsed:8.1f} s", status, event.note)))
-    return f"{line} (x{event.times})" if event.times > 1 else line
+    return printable(f"{line} (x{event.times})" if event.times > 1 else line)
 
 
 @define
@@ -87,11 +90,11 @@ class _LiveLine:
 
     def __rich__(self) -> Spinner:
         status = self.event.status if self.event and self.event.status else "..."
-        name = getattr(self.change.latest, "name", None) or self.change.id
+        name = printable(getattr(self.change.latest, "name", None) or self.change.id)
         text = Text(f"{self.change.action} {name}: ", no_wrap=True, overflow="ellipsis")
-        text.append(status, style="bold")
+        text.append(printable(status), style="bold")
         text.append(f"  {format_duration(time.monotonic() - self.started_at)}")
         if self.event and self.event.note:
-            text.append(f"  {self.event.note}", style="dim")
+            text.append(f"  {printable(self.event.note)}", style="dim")
         self.spinner.update(text=text)
         return self.spinner

@@ -1,17 +1,17 @@
 """How a command runs: its context `Cli`, logging, and the exit code.
 
-Exit codes: 0 success, 1 failed, 2 usage error, 3 timed out, 130 Ctrl-C. asyncio turns SIGINT into
-a cancellation of the main task, so a wait can print how to resume it.
+Exit codes: 0 success, 1 failed, 2 usage error, 3 timed out, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
+Each of these signals cancels the main task, so a wait can print how to resume it.
 """
 
 import asyncio
 import logging
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from attrs import frozen
@@ -20,6 +20,9 @@ from di_async import DIError, InvalidInputError, WaitTimeoutError
 from di_async.cli.hints import explain
 from di_async.cli.output import Out, new_console
 from di_async.cli.settings import Provider, Settings
+from di_async.cli.signals import INTERRUPTED, Stop, finish_write, stop_on_signals
+from di_async.cli.streams import Streams, open_streams
+from di_async.core.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FAILED", "INTERRUPTED", "TIMED_OUT", "USAGE", "Cli", "execute"]
 
-FAILED, USAGE, TIMED_OUT, INTERRUPTED = 1, 2, 3, 130
+T = TypeVar("T")
+FAILED, USAGE, TIMED_OUT = 1, 2, 3
 # Shared options that apply to some providers only.
 _PROVIDERS_OF_OPTION = {
     "zone": {Provider.EXOSCALE},
@@ -46,14 +50,43 @@ class Cli:
     out: Out
     _err: "Console | None" = None
 
+    @property
+    def streams(self) -> Streams:
+        """Stdout and stderr."""
+        return self.out.streams
+
     @cached_property
     def err(self) -> "Console":
         """The rich console of stderr, made on first use."""
-        return self._err or new_console(stderr=True)
+        return self._err or new_console(self.streams.err)
 
-    def message(self, text: str) -> None:
-        """Print text to stderr."""
-        self.err.print(text, markup=False)
+    def message(self, *lines: str, keep: bool = False) -> None:
+        """Print lines to stderr.
+
+        `keep`: if stderr fails, they go to stdout, unless its document holds what they state.
+        """
+        text = "".join(f"{printable(line)}\n" for line in lines)
+        if self._err is not None:
+            self._err.print(text, markup=False, highlight=False, end="")
+        elif keep and self.out.is_table:
+            self.streams.save(text, to_err=True)
+        else:
+            self.streams.err.write(text)
+
+    async def finish(self, write: Awaitable[T]) -> T:
+        """Return the result of a write. A signal takes effect after its answer."""
+        waits = "Stopping when the request that was sent is answered (for at most 10 s)."
+        return await finish_write(write, lambda: self.message(waits))
+
+    def stop_when_stdout_fails(self) -> None:
+        """Cancel the running task when stdout fails: nobody would see the rest."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def stop() -> None:
+            if task is not None:
+                loop.call_soon_threadsafe(task.cancel)  # a live display writes in a thread
+
+        self.streams.out.on_failure = stop
 
     @asynccontextmanager
     async def cloud(self) -> AsyncIterator["Cloud[Any, Any]"]:
@@ -131,26 +164,46 @@ def execute(
     """Run a command. `before` is called first, outside the event loop.
 
     Raises:
-        typer.Exit: the exit code is not 0.
+        typer.Exit: with the exit code.
     """
-    cli = Cli(settings, Out(settings.output))
+    with open_streams() as streams:
+        cli = Cli(settings, Out(settings.output, streams=streams))
+        code = _run(cli, work, before)
+        raise typer.Exit(streams.exit_code(code))
+
+
+def _run(
+    cli: Cli,
+    work: Callable[[Cli], Coroutine[Any, Any, None]],
+    before: Callable[[], None] | None,
+) -> int:
+    """Run a command, explain its error, and return its exit code."""
+    settings, stop = cli.settings, Stop()
+
+    async def run() -> None:
+        with stop_on_signals(stop):
+            await work(cli)
+
     try:
         if before is not None:
             before()
         # Unlike asyncio.run, this keeps the thread's current event loop.
         runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         with _logging(settings.verbose), runner:
-            runner.run(work(cli))
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    except (typer.Exit, BrokenPipeError):
-        raise
+            runner.run(run())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        if stop.signal_number is None and cli.streams.out.on_failure and cli.streams.out.failure:
+            return 0  # `stop_when_stdout_fails`
+        return stop.exit_code
+    except typer.Exit as ended:
+        return ended.exit_code
     except Exception as error:
         if settings.debug:
-            cli.message("".join(traceback.format_exception(error)).rstrip())
+            cli.message(*"".join(traceback.format_exception(error)).rstrip().split("\n"))
         for line in explain(error, settings):
-            cli.message(line)
-        raise typer.Exit(_exit_code(error)) from None
+            cli.message(line, keep=True)
+        return _exit_code(error) if stop.signal_number is None else stop.exit_code
+    return 0
 
 
 def _exit_code(error: Exception) -> int:
@@ -164,7 +217,9 @@ class _StderrHandler(logging.Handler):
     """Writes to the current `sys.stderr`, which a live display may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"{record.levelname.lower()}: {self.format(record)}\n")
+        first, *more = self.format(record).split("\n")
+        lines = [f"{record.levelname.lower()}: {printable(first)}", *map(printable, more)]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
 
 
 @contextmanager

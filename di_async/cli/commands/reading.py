@@ -13,6 +13,7 @@ from di_async.cli.inputs import new_file, provider_tokens
 from di_async.cli.options import HFToken, Ref, Timeout, command
 from di_async.cli.output import format_time
 from di_async.cli.run import Cli
+from di_async.core.printable import printable
 
 if TYPE_CHECKING:
     from di_async.cli.clouds.base import Cloud
@@ -83,8 +84,13 @@ async def logs(
         return
     if not lines:
         cli.message("the log is empty")
-    for line in lines:
-        typer.echo(f"{format_time(line.time)}  {line.message}")
+    else:
+        cli.out.text("\n".join(f"{format_time(line.time)}  {_one_line(line)}" for line in lines))
+
+
+def _one_line(line: Any) -> str:
+    """Return the message of a log line; what it holds cannot start a line of its own."""
+    return printable(str(line.message or "").rstrip())
 
 
 async def accelerators(
@@ -119,7 +125,7 @@ async def ca(
             file.write(found.pem)
             cli.message(f"written to {out}")
         elif cli.out.is_table:
-            typer.echo(found.pem, nl=not found.pem.endswith("\n"))
+            cli.out.text(found.pem)
         else:
             cli.out.document(found)
 

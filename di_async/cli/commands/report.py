@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from di_async import DIError
-from di_async.cli.hints import resume_line
+from di_async.cli.hints import resume_lines
 from di_async.cli.run import Cli
 
 if TYPE_CHECKING:
@@ -62,13 +62,14 @@ class Report:
 
     def _report(self, outcome: str) -> None:
         if not self.cli.out.is_table:
-            self.cli.out.document(self._document(outcome))
+            self.cli.out.document(self._document(outcome), keep=True)
         elif outcome == "settled":
             self._report_settled()
         elif outcome == "accepted":
-            self.cli.out.one(None, [("id", self.change.id)])
-            resume = resume_line(self.cli.settings, self.change.resume_token)
-            self.cli.message(f"Accepted; not waiting. {resume}")
+            if self.change.action != "create":  # a create's id was printed with its token
+                self.cli.out.one(None, [("id", self.change.id)])
+            lines = resume_lines(self.cli.settings, self.change)
+            self.cli.message("Accepted; not waiting.", *lines, keep=True)
 
     def _report_settled(self) -> None:
         change = self.change
@@ -87,7 +88,7 @@ class Report:
             "action": change.action,
             "outcome": outcome,
             "evidence": _evidence(last) if outcome == "settled" else None,
-            "elapsed": round(last.elapsed, 3) if last else None,
+            "elapsed": round(change.elapsed, 3) if last else None,
             "requests": last.requests if last else 0,
             self.cloud.document_key: resource,
             "resume_token": change.resume_token,

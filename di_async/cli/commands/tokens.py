@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from di_async.cli.commands.report import token_document
-from di_async.cli.inputs import new_file
+from di_async.cli.inputs import new_file, write_token
 from di_async.cli.options import Ref, TokenOut, command, new_group
 from di_async.cli.references import find_token
 from di_async.cli.run import Cli
@@ -40,13 +40,17 @@ async def create(
     """Create a token. Its value is shown only once."""
     with new_file(token_out) as file:
         async with cli.digitalocean() as cloud:
-            token = await cloud.api.create_token(await cloud.resolve_id(ref), name)
-        document = token_document(token, token_out) or {}
-        if file and token.value:
-            file.write(token.value.reveal() + "\n")
-            cli.message(f"the token is in {token_out}")
-        fields = [(key, document.get(key)) for key in ("name", "id", "value")]
-        cli.out.one(document, fields)
+            id = await cloud.resolve_id(ref)
+            token = await cli.finish(cloud.api.create_token(id, name))
+            failure = write_token(file, token.value.reveal()) if token.value else None
+            in_file = file is not None and failure is None
+            document = token_document(token, token_out if in_file else None) or {}
+            fields = [(key, document.get(key)) for key in ("name", "id", "value")]
+            cli.out.one(document, fields, keep=True)
+            if failure:
+                cli.message(f"cannot write the token to {token_out}: {failure}")
+            elif file:
+                cli.message(f"the token is in {token_out}")
 
 
 async def revoke(

@@ -108,7 +108,9 @@ async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) 
             report = await show_progress(cli.err, progress, waiting)
         except asyncio.CancelledError:
             cli.message(
-                f"\nStopped waiting. The {len(changes)} changes continue, and are billed. {resume}"
+                "",
+                f"Stopped waiting. The {len(changes)} changes continue, and are billed. {resume}",
+                keep=True,
             )
             raise
     _print_report(cli, report)

@@ -7,7 +7,7 @@ import typer
 
 from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
-from di_async.cli.inputs import WriteOptions, new_file, provider_tokens, read_spec
+from di_async.cli.inputs import WriteOptions, new_file, provider_tokens, read_spec, write_token
 from di_async.cli.options import (
     HFToken,
     OpenToWorld,
@@ -19,10 +19,12 @@ from di_async.cli.options import (
     Wait,
     command,
 )
-from di_async.cli.run import INTERRUPTED, Cli
+from di_async.cli.run import Cli
+from di_async.cli.signals import INTERRUPTED
+from di_async.core.printable import printable
 
 if TYPE_CHECKING:
-    from di_async import Change
+    from di_async import Change, Secret
 
 __all__ = ["register"]
 
@@ -109,22 +111,31 @@ async def create(
     with new_file(token_out) as file:
         async with cli.cloud() as cloud:
             cloud.check_options("create", options)
-            change = await cloud.create(options)
-            value = change.access_token and change.access_token.value
-            if file and value:
-                file.write(value.reveal() + "\n")
-                file.flush()
+            change = await cli.finish(cloud.create(options))
+            token = change.access_token and change.access_token.value
+            failure = write_token(file, token.reveal()) if token else None
+            in_file = file is not None and failure is None
+            _print_accepted(cli, change, options.name, None if in_file else token)
+            if failure:
+                cli.message(f"cannot write the access token to {token_out}: {failure}")
+            elif file and token:
                 cli.message(f"the access token is in {token_out}")
-            _print_accepted(cli, change, show_token=file is None)
-            await Report(cli, cloud, change, token_out).conclude(wait=wait, timeout=timeout)
+            report = Report(cli, cloud, change, token_out if in_file else None)
+            await report.conclude(wait=wait, timeout=timeout)
 
 
-def _print_accepted(cli: Cli, change: "Change[Any]", *, show_token: bool) -> None:
-    token = change.access_token and change.access_token.value
+def _print_accepted(
+    cli: Cli, change: "Change[Any]", name: str | None, token: "Secret | None"
+) -> None:
+    """Print the id, the name and the one-time token in one piece."""
     if cli.out.is_table:
-        shown = token.reveal() if token and show_token else None
-        cli.out.one(None, [("id", change.id), ("access token", shown)])
-    if token and show_token:
+        fields = [
+            ("id", change.id),
+            ("name", getattr(change.latest, "name", None) or name),
+            ("access token", token.reveal() if token else None),
+        ]
+        cli.out.one(None, fields, keep=True)
+    if token:
         cli.message("Store the access token now: the API never returns it again.")
 
 
@@ -157,7 +168,8 @@ async def update(
         raise InvalidInputError("nothing to update: use --spec, --name or --hf-token")
     async with cli.cloud() as cloud:
         cloud.check_options("update", options)
-        change = await cloud.update(await cloud.resolve_id(ref), options)
+        id = await cloud.resolve_id(ref)
+        change = await cli.finish(cloud.update(id, options))
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
@@ -213,7 +225,7 @@ async def scale(
             cli.message(f"{ref} has {replicas} already: nothing was sent")
             change = cloud.api.begin_wait(id)
         else:
-            change = await cloud.scale(id, options)
+            change = await cli.finish(cloud.scale(id, options))
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
@@ -223,7 +235,7 @@ async def start(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) 
     Waits until it is active or scaled to zero.
     """
     async with cli.cloud() as cloud:
-        change = await cloud.start(ref)
+        change = await cli.finish(cloud.start(ref))
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
@@ -233,7 +245,7 @@ async def stop(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) -
     Waits until it is stopped.
     """
     async with cli.cloud() as cloud:
-        change = await cloud.stop(ref)
+        change = await cli.finish(cloud.stop(ref))
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
@@ -246,12 +258,12 @@ def confirm(ref: str, *, force: bool) -> None:
     """
     if force:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise InvalidInputError(
             "delete asks for confirmation, and stdin is not a terminal: use --force"
         )
     try:
-        confirmed = typer.confirm(f"Delete {ref}? This cannot be undone.", err=True)
+        confirmed = typer.confirm(f"Delete {printable(ref)}? This cannot be undone.", err=True)
     except typer.Abort:
         raise typer.Exit(INTERRUPTED) from None
     if not confirmed:
@@ -276,5 +288,6 @@ async def delete(
     project then: the resource may exist elsewhere and be billed.
     """
     async with cli.cloud() as cloud:
-        change = await cloud.delete(await cloud.resolve_id(ref))
+        id = await cloud.resolve_id(ref)
+        change = await cli.finish(cloud.delete(id))
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)

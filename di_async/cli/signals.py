@@ -1,0 +1,83 @@
+"""Signals that end a command: SIGTERM and SIGHUP cancel its work as Ctrl-C does.
+
+A write that has been sent is finished first, for some seconds, because only its answer holds the id
+and the access token.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from attrs import define
+
+__all__ = ["INTERRUPTED", "Stop", "finish_write", "stop_on_signals"]
+
+T = TypeVar("T")
+INTERRUPTED = 130
+FINISH_S = 10.0
+"""How long an answer to a write is awaited after a signal."""
+
+
+@define
+class Stop:
+    """The signal that ended the command, if one did."""
+
+    signal_number: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the number of the signal."""
+        return INTERRUPTED if self.signal_number is None else 128 + self.signal_number
+
+
+@contextmanager
+def stop_on_signals(stop: Stop) -> Iterator[None]:
+    """Cancel the current task on SIGTERM and SIGHUP, unless they are ignored (`nohup`)."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def cancel(number: int) -> None:
+        if stop.signal_number is None and task is not None:
+            stop.signal_number = number
+            task.cancel()
+
+    added = []
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is None or signal.getsignal(number) is not signal.SIG_DFL:
+            continue
+        # Windows and other threads than the main one cannot handle signals in a loop.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, cancel, number)
+            added.append(number)
+    try:
+        yield
+    finally:
+        for number in added:
+            loop.remove_signal_handler(number)
+
+
+async def finish_write(write: Awaitable[T], announce: Callable[[], None]) -> T:
+    """Return the result of a write; a cancellation meanwhile takes effect after its answer.
+
+    Without an answer within `FINISH_S` seconds, the write is cancelled. `announce` is called if the
+    cancellation has to wait.
+    """
+    sending = asyncio.ensure_future(write)
+    try:
+        return await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if sending.cancelled() or task is None or not task.cancelling():
+            raise
+        announce()
+        done, _ = await asyncio.wait({sending}, timeout=FINISH_S)
+        if not done:
+            sending.cancel()
+            await asyncio.wait({sending})
+            raise
+        result = sending.result()
+        task.cancel()  # takes effect at the next await
+        return result
