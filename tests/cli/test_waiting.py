@@ -13,6 +13,7 @@ from di_async.cli.output import Out, format_duration
 from di_async.cli.progress import follow
 from di_async.cli.run import Cli
 from di_async.cli.settings import Format, Settings
+from di_async.core.waiting.resume_token import ResumeToken
 from di_async.emulator import Emulator
 from tests.cli.helpers import ABSENT, EASY, Di
 
@@ -109,7 +110,9 @@ async def test_cancelled_wait_prints_how_to_resume(stuck: Change[None], terminal
     await follow_and_cancel(Cli(Settings(), Out(Format.TABLE), err), stuck)
     output = err.file.getvalue()  # type: ignore[attr-defined]
     assert "continues, and is billed" in output
-    assert f"di-async wait --resume {stuck.resume_token}" in output.replace("\n", "")
+    assert "di-async wait web --for deleted" in output
+    token = output.partition("di-async wait --resume ")[2].strip()
+    assert ResumeToken.decode(token).resource.id == stuck.id
 
 
 async def test_terminal_shows_one_live_line(stuck: Change[None]) -> None:
