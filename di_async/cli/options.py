@@ -210,6 +210,8 @@ def _is_from_environment(ctx: typer.Context, name: str) -> bool:
 
 _SHARED = inspect.signature(read_shared_options).parameters
 
+_SHORT_HELP = "di_async.short_help"
+
 # -- commands ---------------------------------------------------------------------------------
 
 
@@ -225,10 +227,21 @@ class _Command(TyperCommand):
 class CommandGroup(TyperGroup):
     """A group whose help lists the commands first."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. Without any, the help is printed in short."""
+        ctx.meta[_SHORT_HELP] = not args
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the sections "Commands" and "Options"."""
+        """Write the sections "Commands" and "Options"; in short, only the options' names."""
         self.format_commands(ctx, formatter)
-        _write_parameters(ctx, formatter, self.get_params(ctx))
+        if not ctx.meta.get(_SHORT_HELP):
+            _write_parameters(ctx, formatter, self.get_params(ctx))
+            return
+        names = [param.opts[0] for param in self.get_params(ctx) if param.name in _SHARED]
+        if names:
+            formatter.write_paragraph()
+            formatter.write_text(f"Options: {', '.join(names)}. See `{ctx.command_path} --help`.")
 
 
 def _write_parameters(ctx: Any, formatter: Any, parameters: Iterable[Any]) -> None:

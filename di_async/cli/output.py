@@ -273,7 +273,7 @@ def rich_table(lines: Sequence[Line]) -> "Text":
     for line in rows:
         shown = Text(style="not bold")
         for piece in line:
-            shown.append(piece.text, style=style_of(piece.status))
+            shown.append(piece.text, style=style_of(piece.status.strip(" ~")))
         shown.rstrip()
         table.append("\n").append_text(shown)
     table.end = "\n"

@@ -17,7 +17,7 @@ __all__ = ["INTERRUPTED", "Stop", "finish_write", "stop_on_signals"]
 
 T = TypeVar("T")
 INTERRUPTED = 130
-FINISH_S = 10.0
+FINISH_S = 5.0
 """How long an answer to a write is awaited after a signal."""
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,7 @@ def start(
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run `python -m di_async` with `env` as its only provider variables.
 
-    The process is killed if the block raises.
+    The process is killed if the block raises, or after a minute.
     """
     ours = ("DI_ASYNC", "DIGITALOCEAN", "EXOSCALE", "GCORE")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
@@ -69,12 +70,16 @@ def start(
         text=True,
         **more,
     )
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
     with process:
         try:
             yield process
         except BaseException:
             process.kill()  # leaving the block waits for the process
             raise
+        finally:
+            watchdog.cancel()
 
 
 def write_file(path: Path, text: str) -> str:

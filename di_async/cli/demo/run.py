@@ -1,13 +1,11 @@
 """The entry point of the demo, and its summary."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
-
-import typer
-from rich.console import Console
 
 from di_async import DigitalOcean, PollPolicy, emulator
 from di_async.cli.demo.bulk import BulkDemo
@@ -33,6 +31,23 @@ async def run_demo(
     fleet: int | None,
 ) -> None:
     """Run the demo and print its summary. `fleet` selects the bulk demo of so many instances."""
+    cli.stop_when_stdout_fails()
+    try:
+        await _run(cli, seed=seed, dialect=dialect, speed=speed, fleet=fleet)
+    except asyncio.CancelledError:
+        if cli.streams.out.failure is None:
+            cli.message("Stopped. The emulator and everything in it are gone.")
+        raise
+
+
+async def _run(
+    cli: Cli,
+    *,
+    seed: int,
+    dialect: Literal["documented", "observed"],
+    speed: float,
+    fleet: int | None,
+) -> None:
     if not cli.settings.verbose:  # the log would repeat the steps
         logging.getLogger("di_async").setLevel(logging.ERROR)
     started_at, console = time.monotonic(), cli.out.console
@@ -49,7 +64,7 @@ async def run_demo(
         if fleet:
             bulk = BulkDemo(cli, emu, client, fleet, timeout=max(60.0, 2 * _HOUR_S / speed))
             await bulk.run()
-            _print(console, list(bulk.summary(time.monotonic() - started_at)))
+            _print(cli, list(bulk.summary(time.monotonic() - started_at)))
             return
         with open_view(console) as view:
             view.step("emulator", f"{emu.url}, {dialect} dialect, {speed:g} x faster than real")
@@ -57,17 +72,17 @@ async def run_demo(
             await demo.run()
             others = OtherCloudsDemo(demo, polling)
             await others.run()
-        _print(console, list(_summary(demo, others, time.monotonic() - started_at)))
+        _print(cli, list(_summary(demo, others, time.monotonic() - started_at)))
 
 
-def _print(console: Console, lines: list[tuple[str, str]]) -> None:
+def _print(cli: Cli, lines: list[tuple[str, str]]) -> None:
     lines = [("", ""), *lines, ("", "")]
     lines.append(("next", "`di-async emulate` serves the same API to your own code and tests"))
+    console = cli.out.console
     if console.is_terminal:
         console.print(titled_lines(lines, "green"), soft_wrap=False)
     else:
-        for title, text in lines:
-            typer.echo(f"{title}: {text}" if title else "")
+        cli.out.text("\n".join(f"{title}: {text}" if title else "" for title, text in lines))
 
 
 def _summary(demo: FleetDemo, others: OtherCloudsDemo, took: float) -> Iterator[tuple[str, str]]:

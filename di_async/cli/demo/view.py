@@ -2,22 +2,26 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import shorten
 from typing import Protocol
 
 from attrs import define, field
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from di_async.cli.demo.fleet import Row
-from di_async.cli.output import format_duration, is_live, style_of
+from di_async.cli.output import format_duration, is_live, rich_table
+from di_async.cli.tables import Column, lay_out
+from di_async.core.printable import printable
 
 __all__ = ["View", "open_view", "titled_lines"]
 
 # Narrower terminals show no models and notes.
 _WIDE = 100
+# An empty line, titles, and the last steps above the table.
+_OTHER_LINES = 5
 
 
 class View(Protocol):
@@ -54,14 +58,14 @@ class _LineView:
     console: Console
 
     def step(self, title: str, text: str) -> None:
-        self.console.print(f"{title}: {text}", markup=False)
+        self.console.print(printable(f"{title}: {text}"), markup=False)
 
     def fleet(self, rows: Sequence[Row]) -> None:
         pass
 
     def event(self, row: Row, text: str) -> None:
         name = f"  {format_duration(row.elapsed):>5}  {row.plan.name:11} {row.plan.region}"
-        self.console.print(f"{name}  {text}", markup=False)
+        self.console.print(printable(f"{name}  {text}"), markup=False)
 
 
 @define
@@ -80,22 +84,35 @@ class _TableView:
     def event(self, row: Row, text: str) -> None:
         pass
 
-    def render(self) -> Table | Text:
+    def render(self) -> Text:
+        """Return the table: whole columns that fit the width, and rows that fit the height."""
         if not self.rows:
             return Text()
-        wide = self.console.width >= _WIDE
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=wide)
-        table.add_column("name", no_wrap=True, min_width=10)
-        table.add_column("region", no_wrap=True, min_width=6)
-        table.add_column("state", no_wrap=True, min_width=14)
-        table.add_column("elapsed", justify="right", no_wrap=True, min_width=7)
-        table.add_column("requests", justify="right", no_wrap=True, min_width=8)
-        if wide:
-            table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=24)
-            table.add_column("note", no_wrap=True, overflow="ellipsis", ratio=1)
-        for row in self.rows:
-            table.add_row(*_cells(row)[: len(table.columns)])
-        return table
+        width = self.console.width
+        columns = [column for column in _COLUMNS if width >= _WIDE or not column.wide]
+        rows, left_out = _rows_that_fit(self.rows, self.console.height - _OTHER_LINES)
+        cells = [[str(column.value(row)) for column in columns] for row in rows]
+        if width >= _WIDE:
+            _shorten_notes([column.title for column in columns], cells, width)
+        table = Text("\n").append_text(rich_table(lay_out(columns, cells, width)))
+        return table.append(f"\n... and {left_out} more", style="dim") if left_out else table
+
+
+def _rows_that_fit(rows: Sequence[Row], height: int) -> tuple[Sequence[Row], int]:
+    """Return the rows to show, in order, and how many are left out: those without a wait first."""
+    if len(rows) <= height:
+        return rows, 0
+    by_need = sorted(rows, key=lambda row: not _is_waiting(row))
+    shown = by_need[: max(1, height - 1)]
+    return [row for row in rows if row in shown], len(rows) - len(shown)
+
+
+def _shorten_notes(titles: list[str], cells: list[list[str]], width: int) -> None:
+    """Shorten the last column, between words, to what the others leave of the width."""
+    others = zip(*(row[:-1] for row in (titles, *cells)), strict=True)
+    rest = width - sum(max(map(len, column)) + 2 for column in others)
+    for row in cells:
+        row[-1] = shorten(row[-1].replace(",", ";"), max(rest, 4), placeholder=" ...")
 
 
 def titled_lines(lines: Iterable[tuple[str, str]], color: str) -> Table:
@@ -104,19 +121,25 @@ def titled_lines(lines: Iterable[tuple[str, str]], color: str) -> Table:
     grid.add_column(justify="right", style=f"bold {color}", min_width=10, no_wrap=True)
     grid.add_column(overflow="fold")
     for title, text in lines:
-        grid.add_row(title, Text(text))
+        grid.add_row(title, Text(printable(text)))
     return grid
 
 
-def _cells(row: Row) -> tuple[str | Text, ...]:
-    waiting = row.change is not None and row.ended_at is None
-    mark = "~" if waiting else " "
-    return (
-        row.plan.name,
-        row.plan.region,
-        Text(f"{mark} {row.state}", style=style_of(row.state) or "yellow"),
-        format_duration(row.elapsed) if row.change else "-",
-        str(row.requests),
-        row.plan.model.rpartition("/")[2],
-        Text(row.note, style="dim"),
-    )
+def _is_waiting(row: Row) -> bool:
+    return row.change is not None and row.ended_at is None
+
+
+def _state(row: Row) -> str:
+    """Return the state, as wide as the longest, so that the columns stay where they are."""
+    return f"{'~' if _is_waiting(row) else ' '} {row.state:17}"
+
+
+_COLUMNS: tuple[Column[Row], ...] = (
+    Column("name      ", lambda row: row.plan.name),
+    Column("region  ", lambda row: row.plan.region),
+    Column("state", _state, status=True),
+    Column("elapsed", lambda row: format_duration(row.elapsed) if row.change else "-", right=True),
+    Column("requests", lambda row: row.requests, right=True, minor=True),
+    Column("model", lambda row: row.plan.model.rpartition("/")[2], wide=True),
+    Column("note", lambda row: row.note, wide=True),
+)

@@ -1,0 +1,230 @@
+"""Signals, pipes and closed streams of `di-async` as a process."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from di_async.cli.signals import Stop, finish_write, stop_on_signals
+from di_async.emulator import Emulator
+from tests.cli.helpers import EASY, start
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+CREATE = ("create", *EASY)
+
+
+def shell(line: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a line of bash in which `$di` is `di-async`; `pipefail` is set."""
+    return subprocess.run(  # noqa: S603 - our own command
+        ["/bin/bash", "-o", "pipefail", "-c", line],
+        env={**os.environ, **env, "di": f"{sys.executable} -m di_async"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_ends_a_create_with_everything_that_is_known(
+    di_emulator: Emulator, environment: dict[str, str], number: signal.Signals, code: int
+) -> None:
+    """The id and the one-time token are on stdout, and how to wait again on stderr."""
+    di_emulator.fault("stuck", on="POST /v2/dedicated-inferences")
+    with start(*CREATE, "-o", "json", env=environment) as creating:
+        assert creating.stderr
+        while "provisioning" not in creating.stderr.readline():
+            pass
+        creating.send_signal(number)
+        out, err = creating.communicate(timeout=30)
+    document = json.loads(out)
+    assert (creating.returncode, document["outcome"]) == (code, "interrupted")
+    assert document["access_token"]["value"]
+    assert f"The create of {document['id']} continues, and is billed." in err
+    assert "di-async wait web\n" in err
+    assert "--resume " in err
+    assert "Traceback" not in err
+
+
+def test_a_signal_ends_the_emulator_without_leaving_files(tmp_path: Path) -> None:
+    """SIGTERM removes its temporary folder."""
+    env = {"TMPDIR": str(tmp_path)}
+    with start("emulate", "--port", "0", env=env) as emulating:
+        assert emulating.stderr
+        assert "Ctrl-C" in emulating.stderr.readline()
+        assert list(tmp_path.iterdir())
+        emulating.send_signal(signal.SIGTERM)
+        emulating.communicate(timeout=30)
+    assert emulating.returncode == 143
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_ignored_signal_stays_ignored(
+    di_emulator: Emulator, environment: dict[str, str]
+) -> None:
+    """`nohup` works: SIGHUP does not end the wait."""
+    di_emulator.add_instance(name="web", status="provisioning", settles_in=1e6)
+    line = "trap '' HUP; exec $di wait web --timeout 2"
+    with subprocess.Popen(  # noqa: S603 - our own command
+        ["/bin/bash", "-c", line],
+        env={**os.environ, **environment, "di": f"{sys.executable} -m di_async"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as waiting:
+        assert waiting.stderr
+        assert "provisioning" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGHUP)
+        assert "not active" in waiting.communicate(timeout=30)[1]
+    assert waiting.returncode == 3
+
+
+@pytest.mark.parametrize("redirect", [">/dev/full", ">&-", "| (exec 0<&-; sleep 0.5)"])
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_create_whose_stdout_fails_is_told_on_stderr(
+    di_emulator: Emulator, environment: dict[str, str], redirect: str, form: str
+) -> None:
+    """Id, one-time token and how to wait are on stderr; the exit code counts lost output."""
+    done = shell(f"$di {' '.join(CREATE)} --no-wait -o {form} {redirect}", environment)
+    found = re.search(r"\bid\W+([0-9a-f-]{36})\b", done.stderr)
+    assert found
+    assert di_emulator.truth(found[1]).status
+    assert "token" in done.stderr
+    assert "wait" in done.stderr
+    assert done.returncode == (0 if redirect.startswith("|") else 1)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("redirect", ["2>&-", "2> >(true)", "2>/dev/full"])
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_create_whose_stderr_fails_succeeds(
+    environment: dict[str, str], redirect: str, form: str
+) -> None:
+    """Logging and progress are lost; the resume token is on stdout."""
+    line = f"$di -v {' '.join(CREATE)} --no-wait -o {form} {redirect} | cat"
+    done = shell(line, environment)
+    assert done.returncode == 0, done.stderr
+    assert "resume" in done.stdout
+
+
+def test_both_streams_fail(environment: dict[str, str], tmp_path: Path) -> None:
+    """A file of the state folder holds the id and the token."""
+    env = {**environment, "XDG_STATE_HOME": str(tmp_path)}
+    done = shell(f"$di {' '.join(CREATE)} --no-wait >/dev/full 2>/dev/full", env)
+    assert done.returncode == 1
+    texts = [file.read_text() for file in (tmp_path / "di-async").iterdir()]
+    assert any("access token" in text for text in texts)
+    assert any("--resume" in text for text in texts)
+
+
+@pytest.mark.parametrize("words", ["list", "sizes -o json", "sizes -o yaml", "--help", "demo"])
+def test_a_pipe_into_head_is_quiet(environment: dict[str, str], words: str) -> None:
+    """Exit code 0, and nothing on stderr."""
+    done = shell(f"$di {words} | head -1", environment)
+    assert done.returncode == 0
+    assert words == "list" or done.stderr == ""
+
+
+def test_a_create_piped_into_head_waits(di_emulator: Emulator, environment: dict[str, str]) -> None:
+    """The wait goes on; what `head` may not have read is repeated on stderr at the end."""
+    done = shell(f"$di {' '.join(CREATE)} | head -1", environment)
+    assert done.returncode == 0
+    id = done.stdout.split()[1]
+    assert di_emulator.truth(id).status == "active"
+    assert "access token" in done.stderr
+
+
+def test_without_stdin(environment: dict[str, str]) -> None:
+    """A closed stdin is a usage error, with what to do."""
+    for line in ("$di delete web <&-", "$di create --spec - <&-"):
+        done = shell(line, environment)
+        assert done.returncode == 2
+        assert "stdin is" in done.stderr
+
+
+@pytest.mark.parametrize("color", [{"FORCE_COLOR": "1"}, {"FORCE_COLOR": "1", "NO_COLOR": "1"}])
+def test_forced_colour_in_a_pipe(environment: dict[str, str], color: dict[str, str]) -> None:
+    """Colour, unless NO_COLOR is set; all columns, and no live display."""
+    assert "\r" not in shell(f"$di {' '.join(CREATE)}", {**environment, **color}).stderr
+    table = shell("$di list", {**environment, **color}).stdout
+    assert {"ENDPOINT", "CREATED"} <= set(table.replace("\x1b", " ").replace("[0m", " ").split())
+    assert ("\x1b[32m" in table) is ("NO_COLOR" not in color)
+    assert ("\x1b" in table) is ("NO_COLOR" not in color)
+
+
+async def test_a_write_is_finished_after_a_cancellation() -> None:
+    """Its result is returned, and the next await is cancelled."""
+    answered, announced, results = asyncio.Event(), asyncio.Event(), []
+
+    async def write() -> str:
+        await answered.wait()
+        return "id"
+
+    async def command() -> None:
+        results.append(await finish_write(write(), announced.set))
+        await asyncio.sleep(60)
+
+    task = asyncio.ensure_future(command())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    await announced.wait()
+    answered.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert results == ["id"]
+
+
+async def test_a_write_without_an_answer_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command does not wait for ever for an answer."""
+    monkeypatch.setattr("di_async.cli.signals.FINISH_S", 0.0)
+    writing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(finish_write(writing, lambda: None))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert writing.cancelled()
+
+
+async def test_an_error_of_a_write_is_raised() -> None:
+    """A write that fails, before or after a cancellation, raises its own error."""
+
+    async def write(answered: asyncio.Event) -> None:
+        await answered.wait()
+        raise ValueError("refused")
+
+    for cancelled in (False, True):
+        answered = asyncio.Event()
+        task = asyncio.ensure_future(finish_write(write(answered), answered.set))
+        await asyncio.sleep(0)
+        if cancelled:
+            task.cancel()
+        else:
+            answered.set()
+        with pytest.raises(ValueError, match="refused"):
+            await task
+
+
+async def test_signals_cancel_the_task_once() -> None:
+    """The first one counts; afterwards the handlers are as before."""
+    stop = Stop()
+    assert stop.exit_code == 130
+
+    async def work() -> None:
+        with stop_on_signals(stop):
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(60)
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.ensure_future(work())
+    assert stop.exit_code in (143, 129)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
