@@ -97,7 +97,7 @@ def test_a_create_whose_stdout_fails_is_told_on_stderr(
     assert found
     assert di_emulator.truth(found[1]).status
     assert "token" in done.stderr
-    assert "wait" in done.stderr
+    assert ("di-async wait web" if form == "table" else "resume_token") in done.stderr
     assert done.returncode == (0 if redirect.startswith("|") else 1)
     assert "Traceback" not in done.stderr
 
