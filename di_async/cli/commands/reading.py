@@ -179,7 +179,7 @@ async def models(
     async with cli.cloud() as cloud:
         if name is not None:
             tokens = provider_tokens(hugging_face=hf_token) or {}
-            change = await cloud.create_model(name, tokens.get("hugging_face_token"))
+            change = await cli.finish(cloud.create_model(name, tokens.get("hugging_face_token")))
             from di_async.cli.progress import follow
 
             model = await follow(cli, change, timeout=timeout)
