@@ -26,9 +26,10 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.digitalocean.api import unwrap
 from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
+from di_async.engine.deletion import delete
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import AcceptedWrite, delete
+from di_async.engine.lost_writes import AcceptedWrite
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 

@@ -13,6 +13,7 @@ from di_async.core.errors import (
     APIError,
     InvalidInputError,
     NotFoundError,
+    OutcomeUnknownError,
     PermissionDeniedError,
 )
 from di_async.core.http import Priority
@@ -60,13 +61,13 @@ from di_async.digitalocean.spec import (
 from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
 from di_async.engine.cut_off import report_if_cut_off
+from di_async.engine.deletion import delete
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
     READ_FIRST,
     AcceptedWrite,
     create_by_name,
-    delete,
     recover_write,
     retry_while_busy,
     unknown_write,
@@ -446,7 +447,11 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         )
 
     async def revoke_token(self, id: str, token_id: str) -> None:
-        """Revoke an endpoint token, immediately and permanently."""
+        """Revoke an endpoint token, immediately and permanently.
+
+        A 404 counts as the success of an earlier attempt whose answer was lost only if the list
+        does not show the token either.
+        """
         call = CallRecord()
 
         def story() -> str:
@@ -456,9 +461,16 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
             with report_if_cut_off(call, story):
                 await self._engine.json(ENDPOINTS["revoke_token"].request(id, token_id), call)
         except NotFoundError as error:
-            # A 404 to a repeated DELETE is the success of an earlier attempt.
-            if error.transient or call.maybe_processed <= 1:
+            if call.maybe_processed <= 1:
                 raise
+            shown = [token.id async for token in self.list_tokens(id)]
+            if token_id in shown:
+                raise OutcomeUnknownError(
+                    f"token {token_id} of {id} is still listed after a DELETE whose answer was "
+                    "lost; revoke it again",
+                    method="DELETE",
+                    path=error.path,
+                ) from None
 
     async def ca_certificate(self, id: str) -> CACertificate:
         """Return the CA behind the private endpoint: `.pem` and `.ssl_context()`."""

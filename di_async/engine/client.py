@@ -35,6 +35,7 @@ from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.waiting.account_watch import AccountWatch
 from di_async.engine.waiting.change import Change
+from di_async.engine.waiting.new_resources import NewResources
 from di_async.engine.waiting.poller import Poller
 from di_async.engine.waiting.stats import Stats
 from di_async.engine.waiting.tracker import ChangeTracker
@@ -109,6 +110,7 @@ class Engine:
     budget: RequestBudget | None
     _runtime: _Runtime | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
+    _new: NewResources = field(factory=NewResources, init=False)
 
     @classmethod
     def make(
@@ -262,6 +264,9 @@ class Engine:
 
         `operations` must finish, in this order, before the resource is judged.
         """
+        if expectation.action is not Action.CREATE:
+            grace_until = self.creation_grace(adapter, id)
+            expectation = evolve(expectation, grace_until=grace_until)
         tracker = ChangeTracker(
             adapter,
             id,
@@ -272,6 +277,8 @@ class Engine:
             operations=operations,
             settled_by=settled_by,
         )
+        if not adopted:
+            self._new.add(tracker)
         return Change(
             tracker,
             self._poller,
@@ -279,6 +286,10 @@ class Engine:
             adopted=adopted,
             already_gone=already_gone,
         )
+
+    def creation_grace(self, adapter: ResourceAdapter[Any], id: str) -> float:
+        """Return the loop time until which a 404 proves nothing about a resource made just now."""
+        return self._new.grace_until(adapter, id, self.clock.now())
 
     def watch(self, adapter: ResourceAdapter[Any], region: str | None) -> AccountWatch:
         """Return a stream of what happens to all resources, or to those of a region."""

@@ -16,7 +16,6 @@ from di_async.core.errors import (
     ConnectError,
     DecodeError,
     DIError,
-    NotFoundError,
     OutcomeUnknownError,
     ServerError,
     TransportError,
@@ -32,21 +31,19 @@ from di_async.core.lost_create import (
     decide_lost_create,
 )
 from di_async.core.validation import checked_seconds
-from di_async.core.waiting.observation import Action, Expectation
-from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.log import Log
-from di_async.engine.waiting.change import Change
 
 __all__ = [
     "AMBIGUOUS_ERRORS",
     "LOOKUP_DELAYS_S",
     "READ_FIRST",
     "AcceptedWrite",
+    "backoff",
     "create_by_name",
-    "delete",
     "recover_write",
     "retry_while_busy",
     "unknown_create",
@@ -181,7 +178,7 @@ async def _recover(
         if refused is not None and not resend_after(refused):
             raise unknown(lost, state) from refused
         if attempt < attempts:
-            await _backoff(engine, attempt)
+            await backoff(engine, attempt)
     assert lost is not None  # noqa: S101 - every attempt ended in an error
     raise unknown(lost, state) from lost
 
@@ -215,7 +212,8 @@ async def _read_outcome(
     return None, state
 
 
-async def _backoff(engine: Engine, attempt: int) -> None:
+async def backoff(engine: Engine, attempt: int) -> None:
+    """Wait before the attempt after this one."""
     jitter = random.random()  # noqa: S311 - jitter
     await asyncio.sleep(engine.retry.backoff(attempt, jitter))
 
@@ -259,10 +257,10 @@ async def retry_while_busy(
         if left > 0:
             await asyncio.sleep(min(engine.polling.target_lag, left))
         else:
-            await _backoff(engine, attempt)
+            await backoff(engine, attempt)
 
 
-# -- create and delete --------------------------------------------------------------------------
+# -- create --------------------------------------------------------------------------------------
 
 
 async def create_by_name(
@@ -332,57 +330,6 @@ async def create_by_name(
         may_resend=lambda found: not isinstance(decide(found), Uncertain),
         # Our own lost attempt may have taken the name without being visible yet.
         resend_after=lambda refusal: isinstance(refusal, ConflictError),
-    )
-
-
-async def delete(
-    engine: Engine,
-    adapter: ResourceAdapter[Any],
-    id: str,
-    send: Callable[[CallRecord], Awaitable[AcceptedWrite]],
-    *,
-    location_hint: str,
-) -> Change[None]:
-    """Send a delete and return its change, which is settled if there was nothing to delete.
-
-    Args:
-        engine: the client's engine.
-        adapter: of the resource's type.
-        id: the resource.
-        send: sends the DELETE, counting in the record.
-        location_hint: where the resource may exist, and bill, if it was not found.
-    """
-    call, found = CallRecord(), True
-    answer: AcceptedWrite = None, ()
-
-    def story() -> str:
-        return (
-            f"the delete of {id} was cut off in flight: it may have been carried out. Until "
-            f"`get({id!r})` raises NotFoundError it exists and bills"
-        )
-
-    try:
-        with report_if_cut_off(call, story):
-            answer = await send(call)
-    except NotFoundError as error:
-        if error.transient:
-            raise
-        found = False
-    # A 404 to a repeated DELETE is the success of an earlier attempt.
-    already_gone = not found and call.maybe_processed <= 1
-    if already_gone:
-        logger.warning("%s was not found, so nothing was deleted. %s", id, location_hint)
-    else:
-        logger.info("delete of %s accepted", id)
-    initial, operations = answer
-    return engine.change(
-        adapter,
-        id,
-        Expectation(action=Action.DELETE, accepted_at=engine.clock.now()),
-        operations=operations,
-        initial=initial,
-        already_gone=already_gone,
-        settled_by=None if found else "DELETE answered 404",
     )
 
 

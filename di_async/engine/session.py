@@ -229,9 +229,11 @@ class Session:
         try:
             headers = self._dialect.headers(request, now)
             response = await self._transport.send(request, headers, before_resend)
-        except ConnectError:
-            self._queue.refund(slot)
-            call.never_sent()
+        except (ConnectError, ClientClosedError) as error:
+            # Without a close of ours, the caller's session had been closed before.
+            if isinstance(error, ConnectError) or not self._closed:
+                self._queue.refund(slot)
+                call.never_sent()
             self._check_open()
             raise
         except DIError:

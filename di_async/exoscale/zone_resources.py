@@ -30,10 +30,10 @@ from di_async.core.waiting.observation import Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
+from di_async.engine.deletion import delete
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
     AcceptedWrite,
-    delete,
     recover_write,
     retry_while_busy,
 )

@@ -9,7 +9,7 @@ from di_async.core.http import Request, Response
 from di_async.emulator import World
 from tests.clouds import support
 from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere
-from tests.fake_network import Answer, Delayed, EmulatorNetwork
+from tests.fake_network import Answer, Delayed, EmulatorNetwork, answer
 
 pytestmark = [everywhere, VIRTUAL]
 
@@ -80,12 +80,16 @@ async def test_existing_resource_is_not_missing(
 async def test_delete_answered_by_a_gateway_is_not_done(
     cloud: Cloud, networks: list[EmulatorNetwork], response: Response
 ) -> None:
-    """`delete` raises the error instead of returning a settled change."""
+    """`delete` raises, or returns an open change where a GET shows that it is being deleted."""
     async with cloud.client(a_world(rate_limits=False), budget=None) as client:
         id = await cloud.settled(client, "web-404")
         answer_every(networks[0], "DELETE", response)
-        with pytest.raises(GatewayError):
-            await cloud.delete(client, id)
+        try:
+            change = await cloud.delete(client, id)
+        except GatewayError:
+            return
+        assert (change.outcome, change.already_gone) == (None, False)
+        assert await change.wait() is None
 
 
 # --- any status ----------------------------------------------------------------------------------
@@ -193,3 +197,43 @@ async def test_body_of_another_resource_is_not_an_answer(
             await change.wait(timeout=250)
         assert isinstance(caught.value.last_error, DecodeError)
         assert caught.value.resource is None or caught.value.resource.name != "web-other"
+
+
+# --- deletes -------------------------------------------------------------------------------------
+
+
+def own_404(cloud: Cloud) -> Response:
+    """Return a 404 of the cloud's own form."""
+    fields = {"id": "not_found", "message": "m", "title": "Not Found", "detail": "d"}
+    return answer(404, {**fields, "exception_class": "NotFoundError"})
+
+
+async def test_404_to_the_delete_itself_is_checked(
+    cloud: Cloud, networks: list[EmulatorNetwork]
+) -> None:
+    """While a GET shows the resource, a 404 to the DELETE is not believed; it is sent again."""
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        id = await cloud.settled(client, "web-1")
+        left = [own_404(cloud)] * 2
+
+        def intercept(request: Request, given: Answer) -> Answer:
+            return left.pop() if request.method == "DELETE" and left else given
+
+        networks[0].intercept = intercept
+        change = await cloud.delete(client, id)
+        assert not change.already_gone
+        assert await change.wait() is None
+
+
+async def test_404_of_a_replica_that_does_not_know_a_new_resource(
+    cloud: Cloud, networks: list[EmulatorNetwork]
+) -> None:
+    """For two minutes after a create, a 404 settles no delete of what no read has shown."""
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        change = await cloud.create(client, "web-1")
+        began = asyncio.get_running_loop().time()
+        answer_between(networks[0], 0, 60, own_404(cloud))
+        api = cloud.api(client)
+        with pytest.raises(WaitTimeoutError):
+            await api.begin_wait(change.id, deleted=True).wait(timeout=90)
+        assert asyncio.get_running_loop().time() - began >= 90

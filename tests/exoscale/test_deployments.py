@@ -329,7 +329,7 @@ async def test_delete() -> None:
 
 async def test_delete_of_a_missing_deployment(caplog: pytest.LogCaptureFixture) -> None:
     """A 404 settles the change, and the log names the zone."""
-    async with scripted(problem(404)) as (client, _):
+    async with scripted(problem(404), problem(404)) as (client, _):
         change = await client.deployments.delete(ID)
         await change.wait(timeout=0)
     assert change.already_gone
@@ -339,7 +339,7 @@ async def test_delete_of_a_missing_deployment(caplog: pytest.LogCaptureFixture) 
 async def test_delete_with_a_gateway_404() -> None:
     """A gateway's 404 does not settle a delete."""
     page = answer(404, "not found")
-    async with scripted(*[page] * 4) as (client, _):
+    async with scripted(*[page] * 5) as (client, _):
         with pytest.raises(GatewayError):
             await client.deployments.delete(ID)
 

@@ -261,7 +261,7 @@ async def test_lost_scale_that_cannot_be_settled(steps: list[Step]) -> None:
 
 async def test_lost_delete_is_sent_again() -> None:
     """A lost delete is sent again; a 404 then means that the first succeeded."""
-    async with scripted(RESET, problem(404)) as (client, network):
+    async with scripted(RESET, problem(404), problem(404)) as (client, network):
         change = await client.deployments.delete(ID)
         await change.wait(timeout=0)
     assert change.already_gone is False
@@ -294,7 +294,7 @@ async def test_lost_delete_of_a_deployment_that_is_scaling() -> None:
 async def test_lost_delete_and_a_gateway_404() -> None:
     """A gateway's 404 does not show that a delete was accepted."""
     page = answer(404, "not found")
-    async with scripted(RESET, *[problem(409)] * 3, page) as (client, _):
+    async with scripted(RESET, *[problem(409)] * 3, page, page) as (client, _):
         with pytest.raises(GatewayError):
             await client.deployments.delete(ID)
 

@@ -452,10 +452,10 @@ async def test_delete() -> None:
 
 async def test_delete_of_a_missing_deployment(caplog: pytest.LogCaptureFixture) -> None:
     """The change is settled, and a warning names the project."""
-    async with scripted(no_such()) as (client, network):
+    async with scripted(no_such(), no_such()) as (client, network):
         change = await client.inference_deployments.delete(NAME)
         await change.wait()
-    assert (change.already_gone, len(network.requests)) == (True, 1)
+    assert (change.already_gone, len(network.requests)) == (True, 2)
     assert f"project {PROJECT}" in caplog.text
 
 

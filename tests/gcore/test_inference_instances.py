@@ -217,7 +217,7 @@ async def test_delete() -> None:
 
 async def test_delete_of_a_missing_instance() -> None:
     """The change is settled, and `already_gone` is true."""
-    async with scripted(no_such()) as (client, _):
+    async with scripted(no_such(), no_such()) as (client, _):
         assert (await client.inference_instances.delete(ID)).already_gone
 
 

@@ -178,7 +178,10 @@ async def test_closed_during_other_lookups(verb: str) -> None:
 @pytest.mark.parametrize("body", [b"<html>not found</html>", b"", b'{"message": "no route"}'])
 async def test_delete_answered_by_a_gateway(body: bytes) -> None:
     """A gateway's 404 does not prove that the deployment is gone."""
-    async with routed({f"DELETE {ONE}": Response(404, {}, body)}) as (client, _):
+    async with routed({"DELETE": Response(404, {}, body), "GET": Response(404, {}, body)}) as (
+        client,
+        _,
+    ):
         with pytest.raises(GatewayError):
             await client.inference_deployments.delete(NAME)
 
@@ -263,7 +266,7 @@ async def test_lost_switch(verb: str, end: str) -> None:
 
 async def test_lost_delete() -> None:
     """A 404 to the repeated DELETE is the success of the first one."""
-    async with routed({f"DELETE {ONE}": [LOST[0], no_such()]}) as (client, _):
+    async with routed({f"DELETE {ONE}": [LOST[0], no_such()], GET: no_such()}) as (client, _):
         change = await client.inference_deployments.delete(NAME)
         await change.wait()
     assert not change.already_gone

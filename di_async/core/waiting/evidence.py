@@ -20,8 +20,8 @@ Transitions, in order; the first row that applies decides:
 | evidence | action | decision |
 |---|---|---|
 | the last read was refused (401, 403, 422) | any | Refused |
-| the last read was a 404 | delete | Settled |
-| the last read was a 404, never seen before | active | Vanished(never_seen) |
+| the last read was a 404, outside the grace after a create | delete | Settled |
+| the same, never seen before | active | Vanished(never_seen) |
 | two 404s in a row, outside the grace after a create | others | Vanished |
 | no fresh observation | any but delete | Pending |
 | any | predicate | Pending; the caller's predicate decides |
@@ -180,6 +180,7 @@ def _fold_missing(
 ) -> Evidence:
     age = read.at - expectation.accepted_at
     in_grace = expectation.action is Action.CREATE and age < CREATE_GRACE_S
+    in_grace |= read.at < expectation.grace_until and not evidence.ever_seen
     return evolve(
         evidence,
         reads=reads,
@@ -270,7 +271,7 @@ def judge(expectation: Expectation, evidence: Evidence) -> Decision:
     if evidence.refusal is not None:
         return Refused(evidence.refusal)
     if expectation.action is Action.DELETE:
-        return Settled("GET answered 404") if evidence.not_found else _PENDING
+        return Settled("GET answered 404") if evidence.consecutive_404s else _PENDING
     if evidence.not_found:
         return _judge_not_found(expectation, evidence)
     if evidence.observation is None or expectation.action is Action.PREDICATE:
@@ -279,7 +280,8 @@ def judge(expectation: Expectation, evidence: Evidence) -> Decision:
 
 
 def _judge_not_found(expectation: Expectation, evidence: Evidence) -> Decision:
-    if expectation.action is Action.ACTIVE and not evidence.ever_seen:
+    never_seen = not evidence.ever_seen and evidence.consecutive_404s > 0
+    if expectation.action is Action.ACTIVE and never_seen:
         return Vanished(never_seen=True)
     if evidence.consecutive_404s >= _VANISHED_AFTER_404S:
         return Vanished(never_seen=not evidence.ever_seen)

@@ -4,6 +4,7 @@ A provider's lifecycle module turns its resource into an `Observation`; `evidenc
 observations of one wait prove. Values only: no clock, no network, no provider's status word.
 """
 
+import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -111,6 +112,8 @@ class Expectation:
     target_spec_id: str | None = None
     sent: str | None = None
     """What was sent, in the form that the provider's `observe` compares with (no secrets)."""
+    grace_until: float = -math.inf
+    """Loop time until which a 404 proves nothing, as the resource is new and no read showed it."""
     differed_before: bool | None = None
     """Whether the resource differed from what was sent before the write; None: not comparable."""
 

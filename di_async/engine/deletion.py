@@ -1,0 +1,152 @@
+"""Deletes: a 404 to the DELETE, or no answer to it, proves nothing until a GET has answered 404.
+
+The 404 may come from a replica that does not know a new resource yet. So the resource is read, and
+the DELETE is sent again while the resource exists, or may exist.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import frozen
+
+from di_async.core.errors import ClientClosedError, DIError, NotFoundError, OutcomeUnknownError
+from di_async.core.http import Priority
+from di_async.core.waiting.observation import Action, Expectation, Phase
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
+from di_async.core.waiting.resume_token import ResourceRef
+from di_async.engine.client import Engine
+from di_async.engine.cut_off import report_if_cut_off
+from di_async.engine.log import Log
+from di_async.engine.lost_writes import AMBIGUOUS_ERRORS, AcceptedWrite, backoff
+from di_async.engine.waiting.change import Change
+
+__all__ = ["delete"]
+
+logger = Log("di_async")
+
+Send = Callable[[CallRecord], Awaitable[AcceptedWrite]]
+_NO_ANSWER: AcceptedWrite = (None, ())
+
+
+async def delete(
+    engine: Engine, adapter: ResourceAdapter[Any], id: str, send: Send, *, location_hint: str
+) -> Change[None]:
+    """Send a delete and return its change, which is settled if there was nothing to delete.
+
+    Args:
+        engine: the client's engine.
+        adapter: of the resource's type.
+        id: the resource.
+        send: sends the DELETE, counting in the record.
+        location_hint: where the resource may exist, and bill, if it was not found.
+
+    Raises:
+        OutcomeUnknownError: the DELETE is answered with 404, but a GET shows the resource.
+    """
+    call = CallRecord()
+
+    def story() -> str:
+        return (
+            f"the delete of {id} was cut off in flight: it may have been carried out. Until "
+            f"`get({id!r})` raises NotFoundError it exists and bills"
+        )
+
+    with report_if_cut_off(call, story):
+        return await _delete(engine, adapter, id, send, call, location_hint)
+
+
+async def _delete(
+    engine: Engine,
+    adapter: ResourceAdapter[Any],
+    id: str,
+    send: Send,
+    call: CallRecord,
+    location_hint: str,
+) -> Change[None]:
+    not_found = attempt = 0
+    grace_until = engine.creation_grace(adapter, id)
+    while True:
+        attempt += 1
+        answer = await _attempt(send, call, not_found)
+        if not isinstance(answer, DIError):
+            logger.info("delete of %s accepted", id)
+            return _change(engine, adapter, id, answer)
+        not_found += isinstance(answer, NotFoundError)
+        seen, was_lost = await _read(adapter, id), call.maybe_processed > not_found
+        is_new = engine.clock.now() < grace_until
+        if seen.missing and not is_new:
+            if not was_lost:
+                logger.warning("%s was not found, so nothing was deleted. %s", id, location_hint)
+            proof = "DELETE and GET answered 404" if not_found else "GET answered 404"
+            return _change(engine, adapter, id, already_gone=not was_lost, settled_by=proof)
+        if seen.deleting:
+            return _change(engine, adapter, id)  # by an attempt whose answer was lost, or by others
+        if not isinstance(answer, NotFoundError):
+            raise answer
+        if attempt >= engine.retry.attempts and not (seen.missing and is_new):
+            return _unproven(engine, adapter, id, answer, None if was_lost else seen.resource)
+        await backoff(engine, min(attempt, 5))
+
+
+async def _attempt(send: Send, call: CallRecord, not_found: int) -> AcceptedWrite | DIError:
+    """Return the answer to a DELETE, or the error if it was a 404 or the answer was lost."""
+    try:
+        return await send(call)
+    except NotFoundError as error:
+        return error
+    except AMBIGUOUS_ERRORS as error:
+        if call.maybe_processed <= not_found:
+            raise  # no attempt was sent, or each was answered
+        return error
+
+
+def _unproven(
+    engine: Engine, adapter: ResourceAdapter[Any], id: str, answer: NotFoundError, resource: Any
+) -> Change[None]:
+    """Return a change whose wait finds out; raise if the resource is there in spite of the 404s."""
+    if resource is None:
+        return _change(engine, adapter, id)
+    raise OutcomeUnknownError(
+        f"DELETE answers 404, but GET shows {id}: it exists and bills; delete it again",
+        method="DELETE",
+        path=answer.path,
+        candidates=(resource,),
+    )
+
+
+@frozen
+class _Seen:
+    """What one GET shows; nothing at all if it failed."""
+
+    missing: bool = False
+    deleting: bool = False
+    resource: Any = None
+
+
+async def _read(adapter: ResourceAdapter[Any], id: str) -> _Seen:
+    ref = ResourceRef(adapter.kind, id)
+    try:
+        resource = await adapter.get(ref, Priority.READ, CallRecord())
+    except NotFoundError:
+        return _Seen(missing=True)
+    except ClientClosedError:
+        raise
+    except DIError as error:
+        logger.info("reading %s failed: %s", id, error)
+        return _Seen()
+    observation = adapter.observe(resource, Expectation(action=Action.DELETE, accepted_at=0.0))
+    return _Seen(deleting=observation.phase is Phase.DELETING, resource=resource)
+
+
+def _change(
+    engine: Engine,
+    adapter: ResourceAdapter[Any],
+    id: str,
+    answer: AcceptedWrite = _NO_ANSWER,
+    **outcome: Any,
+) -> Change[None]:
+    initial, operations = answer
+    expectation = Expectation(action=Action.DELETE, accepted_at=engine.clock.now())
+    return engine.change(
+        adapter, id, expectation, operations=operations, initial=initial, **outcome
+    )
