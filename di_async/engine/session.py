@@ -229,9 +229,9 @@ class Session:
         try:
             headers = self._dialect.headers(request, now)
             response = await self._transport.send(request, headers, before_resend)
-        except (ConnectError, ClientClosedError) as error:
+        except (ConnectError, ClientClosedError) as unsent:
             # Without a close of ours, the caller's session had been closed before.
-            if isinstance(error, ConnectError) or not self._closed:
+            if isinstance(unsent, ConnectError) or not self._closed:
                 self._queue.refund(slot)
                 call.never_sent()
             self._check_open()
