@@ -30,7 +30,7 @@ from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_
 from di_async.engine.clock import Clock
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.environment import log_base_url
-from di_async.engine.frames import clears_frames
+from di_async.engine.frames import clears_constructor, clears_frames
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.waiting.account_watch import AccountWatch
@@ -334,6 +334,15 @@ class Engine:
 
 class Client:
     """The part of a client that is the same for every provider."""
+
+    base_url: str = ""
+    _url_variable: str | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):  # its arguments are credentials
+            constructor: Any = clears_constructor(cls.__init__)
+            cls.__init__ = constructor  # type: ignore[method-assign]
 
     def __init__(self, base_url: str, engine: Engine, *, variable: str | None = None) -> None:
         self.base_url = base_url

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["ClearsFrames", "clears_frames"]
+__all__ = ["ClearsFrames", "clears_constructor", "clears_frames"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +36,21 @@ def clears_frames(
             raise
 
     return call
+
+
+def clears_constructor(constructor: Callable[P, None]) -> Callable[P, None]:
+    """Return a constructor whose errors carry no local variables of this package."""
+
+    @functools.wraps(constructor)
+    def construct(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            constructor(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            _clear(error)
+            raise
+
+    return construct
 
 
 class ClearsFrames:

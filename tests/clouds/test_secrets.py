@@ -195,3 +195,26 @@ async def test_no_error_shows_a_secret(
             found = [repr(result)] if PLANT in repr(result) and not raw else []
     assert found == []
     assert PLANT not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "construct",
+    [
+        lambda: DigitalOcean(TOKEN, base_url="http://evil.example"),
+        lambda: DigitalOcean(TOKEN + " x"),
+        lambda: DigitalOcean(TOKEN, proxy="http://user:PLANTED-password@\n"),
+        lambda: Gcore(TOKEN, project_id="x"),
+        lambda: Exoscale(TOKEN, "PLANTED-secret", base_url="http://evil.example"),
+    ],
+)
+def test_failed_constructor(construct: Callable[[], Client]) -> None:
+    """A constructor that raises keeps no credential in the variables of the library's frames."""
+    with pytest.raises(DIError) as failed:
+        construct()
+    shown = traceback.TracebackException.from_exception(failed.value, capture_locals=True)
+    ours = [frame for frame in shown.stack if "di_async" in frame.filename.replace("tests", "")]
+    assert ours
+    for frame in ours:
+        if "/tests/" not in frame.filename:
+            assert PLANT not in str(frame.locals)
+    assert PLANT not in str(failed.value)
