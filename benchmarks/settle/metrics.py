@@ -18,6 +18,7 @@ __all__ = [
     "Wait",
     "blindness",
     "judge",
+    "mean_ratio",
     "most_in",
     "percentile",
     "unseen",
@@ -41,6 +42,8 @@ class Wait:
     returned_at: float | None = None
     outcome: str = "open"
     """`ok`, `failed`, `timeout`, `open`, or the name of another error."""
+    process: int = 0
+    """Which of the clients waits."""
     proof_at: float | None = None
     """When the world handled the newest read of it that had been delivered."""
 
@@ -113,6 +116,17 @@ def unseen(
         since = max(own[known] if known >= 0 else -math.inf, moment - span)
         most = max(most, bisect_right(others, moment) - bisect_right(others, since))
     return most
+
+
+def mean_ratio(waits: Iterable[Wait]) -> float:
+    """Return the largest mean delay of a process, divided by the smallest; 1 for one process."""
+    delays: dict[int, list[float]] = {}
+    for wait in waits:
+        delay = judge(wait).delay
+        if delay is not None:
+            delays.setdefault(wait.process, []).append(delay)
+    means = [sum(of) / len(of) for of in delays.values()]
+    return max(means) / min(means) if means and min(means) > 0 else math.nan
 
 
 def wait_figures(waits: Iterable[Wait]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.settle.alone import Piece, costs_alone
 from benchmarks.settle.floors import clairvoyant_pages, keller_mean
 from benchmarks.settle.meter import Meter
-from benchmarks.settle.metrics import blindness, most_in, unseen, wait_figures
+from benchmarks.settle.metrics import blindness, mean_ratio, most_in, unseen, wait_figures
 from benchmarks.settle.options import Options, policy
 from benchmarks.settle.rivals import PAGE
 from benchmarks.settle.runs import Run
@@ -80,11 +80,13 @@ def _traffic(stage: Stage) -> dict[str, float]:
         "requests": len(sent),
         **{kind: float(sum(a.kind == kind for a in sent)) for kind in kinds},
         "refused": float(sum(a.status == 429 for a in sent)),
+        "refused_late": float(sum(a.status == 429 and a.at > 60.0 for a in sent)),
         "max_60s": most_in(arrivals, 60.0),
         "max_3600s": most_in(arrivals, 3600.0),
         "unseen": float(max(_unseen(stage, actor) for actor in stage.actors)),
         "blind_s": max(blind, default=0.0),
         "unsent": float(stage.unsent),
+        **({"mean_ratio": mean_ratio(stage.waits)} if len(stage.actors) > 1 else {}),
     }
 
 

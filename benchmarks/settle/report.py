@@ -14,10 +14,11 @@ __all__ = ["misses", "table", "write_json"]
 _COLUMNS = (
     ("p50", 1), ("p95", 1), ("p99", 1), ("max", 0), ("mean", 2), ("regret", 2), ("regret_list", 2),
     ("keller", 2), ("clairvoyant", 2),
-    ("requests", 0), ("list", 0), ("get", 0), ("mutation", 0), ("refused", 0),
+    ("requests", 0), ("list", 0), ("get", 0), ("mutation", 0), ("refused", 0), ("refused_late", 0),
     ("max_60s", 0), ("max_3600s", 0), ("unseen", 0), ("false", 0), ("missed", 0), ("wrong", 0),
     ("timeouts", 0), ("unsent", 0),
     ("crashed", 0), ("idle_bytes", 0), ("seen_bytes", 0), ("bare_bytes", 0),
+    ("mean_ratio", 2),
     ("blind_s", 0), ("cpu_s", 2), ("json_s", 2), ("send_s", 2), ("rss_kb", 1), ("wall_s", 1),
 )  # fmt: skip
 

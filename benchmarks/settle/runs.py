@@ -47,6 +47,7 @@ _OTHERS = (
     Run("F", 2000),
     Run("G", 1000),
     Run("G", 10_000),
+    *(Run(name, 10_000, model) for name in ("P2", "P4") for model in (None, 1.0)),
 )
 
 

@@ -4,12 +4,15 @@ A  n endpoints, all begun at second 0, resumed after a restart. B  creates, 40 a
 C  n updates, replicas stale by 0-20 s, 5 % done immediately. C2 creates that show active while a
 spec is pending. D  n deletes out of an account twice as large, so that rows move between pages.
 E  creates with faults. F  two processes and another client on one token. G  bimodal durations.
+P2, P4  A, divided between two or four processes with a budget each, on one token.
 """
 
 import asyncio
 import itertools
 import random
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from functools import partial
 
 from benchmarks.settle.runs import Run
 from benchmarks.settle.stage import Actor, Stage, attach
@@ -71,6 +74,14 @@ async def shared(stage: Stage, run: Run) -> None:
         await stage.finish()
     over.set()
     await background
+
+
+async def processes(stage: Stage, run: Run, *, count: int) -> None:
+    """Run P: clients that share the waits, each with a budget, and all start together."""
+    async with AsyncExitStack() as stack:
+        actors = [await stack.enter_async_context(stage.actor()) for _ in range(count)]
+        _attach(stage, run, actors)
+        await stage.finish()
 
 
 def _attach(stage: Stage, run: Run, actors: list[Actor]) -> None:
@@ -160,4 +171,6 @@ SCENARIOS: dict[str, Scenario] = {
     "E": _e,
     "F": shared,
     "G": burst,
+    "P2": partial(processes, count=2),
+    "P4": partial(processes, count=4),
 }

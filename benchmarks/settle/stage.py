@@ -87,7 +87,8 @@ class Stage:
         """Wait for a change, and record when and how that ended."""
         self.harness_cpu.start()
         now = asyncio.get_running_loop().time
-        wait = Wait(change.id, now(), write=len(self.world.truth(change.id).writes) - 1)
+        write = len(self.world.truth(change.id).writes) - 1
+        wait = Wait(change.id, now(), write, process=self.actors.index(actor))
         self.waits.append(wait)
         self.harness_cpu.stop()
         try:

@@ -1,35 +1,48 @@
-"""How many requests one token may still send, and in which order. Two exact sliding windows.
+"""How many requests one token may still send, and in which order. Two sliding windows.
 
-The provider counts every request for an hour (and for a minute) from when it arrived. A slot frees
-when the oldest request leaves the window, and `ratelimit-reset` is that moment.
+The provider counts a request for an hour (and for a minute) from when it arrives. That is some time
+between sending it, which may be long after it was allowed if it waits for a connection, and its
+response. So a request takes its slot from when it is allowed until a window after its response.
+
+A slot frees when the oldest request leaves the window, and `ratelimit-reset` is that moment.
 Rules: https://docs.digitalocean.com/reference/api/reference/#rate-limit
 
 This module reads no clock: every method takes `now`, in seconds of the running loop.
 """
 
-import heapq
-import itertools
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any
 
 from attrs import define, field, frozen
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority
+from di_async.core.shared_token import OtherTraffic, RecentCount, fair_share, sendable
 
-__all__ = ["RateLimitInfo", "RequestBudget"]
+__all__ = ["RateLimitInfo", "RequestBudget", "Slot"]
 
-# A request arrives some time after it was sent, so two sends 60.0 s apart may arrive 59.9 s apart.
-# The windows are this much longer than the provider's.
+# A cancelled request may still arrive a little later. The windows are this much longer than the
+# provider's.
 _MARGIN_S = 1.0
-# With the hour used up by other processes, only a request shows freed slots: one in this time.
-_PROBE_S = 30.0
+# Where other processes, or a lower limit in a header, leave nothing, only a request shows whether
+# that still holds: one in this time, and one read of polling in the longer time.
+_PROBE_S, _POLL_PROBE_S = 30.0, 120.0
 # After an hourly 429 (it has no `retry-after`) one request after this time, then after twice as
 # long and so on: its reset is when the oldest request expires, which may be soon or in an hour.
 _BLOCK_S, _MAX_BLOCK_S = 30.0, 300.0
-# The same after a waiting time that cannot be true, which a gateway with a wrong clock sends.
-_PROBE_ABSURD_S = 1.0
+# No window is longer, so no hold is. A longer `retry-after` is wrong: the next request is sent
+# after the first of these pauses, which double as above.
+_LONGEST_HOLD_S, _SHORTEST_BLOCK_S = 3600.0, 1.0
+# Others' requests on the way cannot be seen: this share of the minute is left to them, and a slot
+# for each of four processes at least.
+_OTHERS_MARGIN, _LEAST_MARGIN = 0.04, 4
+# What others send is known for this long after a response, and fresh for the shorter time.
+_KNOWN_S, _FRESH_S = 60.0, 3.0
+# A request without a response for this long no longer keeps others back.
+_UNSEEN_S = 5.0
+# When to look again while a response of an earlier request is awaited.
+_LOOK_AGAIN_S = 0.25
 # Traffic that lasts for three of these slots is expected to go on.
 _SLOT_S = 300.0
 _LULL_S = 90.0
@@ -50,10 +63,20 @@ class RateLimitInfo:
     """The waiting time named is longer than any window, so it says nothing."""
 
 
+@define(eq=False)
+class Slot:
+    """The place of one request in the windows, from when it is allowed."""
+
+    taken_at: float
+    answered_before: int
+    """How many requests of the budget had been answered then."""
+
+
 @define
 class _Window:
     span: float
     stamps: deque[float] = field(factory=deque)
+    """When requests were answered."""
 
     def used(self, now: float) -> int:
         while self.stamps and self.stamps[0] <= now - self.span:
@@ -61,7 +84,10 @@ class _Window:
         return len(self.stamps)
 
     def delay(self, now: float, allowed: int, ahead: int) -> float:
-        """Return the seconds until one more fits below `allowed`, after `ahead` others."""
+        """Return the seconds until one more fits below `allowed`, after `ahead` others.
+
+        Those in flight are among the others; a slot frees no sooner than a window after now.
+        """
         short = self.used(now) + ahead + 1 - allowed
         if short <= 0:
             return 0.0
@@ -69,6 +95,25 @@ class _Window:
             return self.span
         rounds, index = divmod(short - 1, len(self.stamps))
         return self.stamps[index] + self.span * (rounds + 1) - now
+
+    def delay_beside(self, now: float, allowed: int, ahead: int, others: OtherTraffic) -> float:
+        """Return the same where others have sent requests, too."""
+        short = self.used(now) + ahead + 1 + others.within(now, self.span) - allowed
+        if short <= 0:
+            return 0.0
+        own = 0
+        for at, count in others.leaving(now, self.span):
+            while own < len(self.stamps) and self.stamps[own] + self.span <= at:
+                own, short = own + 1, short - 1
+                if short <= 0:
+                    return self.stamps[own - 1] + self.span - now
+            short -= count
+            if short <= 0:
+                return at - now
+        last = own + math.ceil(short) - 1
+        if last < len(self.stamps):
+            return self.stamps[last] + self.span - now
+        return self.span * (1 + (last - len(self.stamps)) // max(allowed, 1))
 
 
 @define
@@ -123,15 +168,15 @@ class RequestBudget:
         self._minute = _Window(60.0 + _MARGIN_S)
         self._hour = _Window(3600.0 + _MARGIN_S)
         self._hour_limit = per_hour
-        self._foreign = 0
-        self._foreign_seen: deque[tuple[float, int]] = deque()
-        self._foreign_counted = (-math.inf, 0)
-        self._foreign_flow, self._own_flow = TrafficEstimate(), TrafficEstimate()
+        self._in_flight = self._answered = 0
+        self._unseen: deque[float] = deque()
+        self._known_at = -math.inf
+        self._others = OtherTraffic()
+        self._own_recent = RecentCount()
+        self._own_flow = TrafficEstimate()
         self._blocks = 0
-        self._blocked_until = float("-inf")
-        self._last_spent = float("-inf")
-        self._queue: list[tuple[Priority, int, Any]] = []
-        self._turn = itertools.count()
+        self._blocked_until = self._last_spent = -math.inf
+        self._queues: tuple[OrderedDict[Any, None], ...] = tuple(OrderedDict() for _ in Priority)
 
     def __repr__(self) -> str:
         return (
@@ -141,47 +186,105 @@ class RequestBudget:
 
     def delay(self, now: float, priority: Priority, *, ahead: int = 0) -> float:
         """Return the seconds until a request of this priority may be sent; 0 means now."""
-        per_minute, per_hour = self.per_minute, self._hour_limit
-        if priority >= Priority.CONFIRM:
-            per_minute, per_hour = self._share(per_minute), self._share(per_hour)
+        polling = priority >= Priority.CONFIRM
+        per_minute = self._share(self.per_minute) if polling else self.per_minute
+        per_hour = self._share(self.per_hour) if polling else self.per_hour
+        before = ahead + self._in_flight
+        hold = self._blocked_until - now
         # The usual case, decided without removing expired requests.
-        few = len(self._minute.stamps) + ahead < per_minute
-        if few and len(self._hour.stamps) + ahead < per_hour and not self._foreign:
-            return max(self._blocked_until - now, 0.0)
-        foreign = self._foreign_in_minute(now) if self._foreign else 0
-        minute = self._minute.delay(now, max(1, per_minute - foreign), ahead)
-        hour = self._hour.delay(now, per_hour - self._foreign, ahead)
-        if hour > 0 and self._foreign:
-            hour = min(hour, max(0.0, self._last_spent + _PROBE_S - now))
-        return max(minute, hour, self._blocked_until - now, 0.0)
+        if len(self._minute.stamps) + before >= per_minute:
+            hold = max(hold, self._minute.delay(now, per_minute, before))
+        if len(self._hour.stamps) + before >= per_hour:
+            hold = max(hold, self._hour.delay(now, per_hour, before))
+        if self._others.total or self._hour_limit < self.per_hour:
+            probe_s = _POLL_PROBE_S if polling else _PROBE_S
+            beside = self._delay_beside(now, polling=polling, before=before)
+            hold = max(hold, min(beside, self._last_spent + probe_s - now))
+        if hold > 0:
+            return hold
+        return _LOOK_AGAIN_S if self._must_look_first(now, polling=polling) else 0.0
 
-    def take(self, now: float, priority: Priority) -> bool:
-        """Count one request as sent now if it may be sent; return whether it was."""
-        if (self._queue and self.ahead(priority)) or self.delay(now, priority) > 0:
+    def _delay_beside(self, now: float, *, polling: bool, before: int) -> float:
+        """Return the seconds until what others sent, and the provider's limit, leave room."""
+        minute = self._minute_beside_others(now)
+        hour = self._hour_limit - self._others.total
+        if polling:
+            minute -= self.per_minute - self._share(self.per_minute)
+            hour -= self._hour_limit - self._share(self._hour_limit)
+        return max(
+            self._minute.delay_beside(now, minute, before, self._others),
+            self._hour.delay(now, hour, before),
+        )
+
+    def _must_look_first(self, now: float, *, polling: bool) -> bool:
+        """Return whether so many are on their way that a response must show what others did."""
+        known = now - self._known_at <= _KNOWN_S
+        if known and self._others.recent.get(now) < 1:
             return False
-        self.record(now, priority)
-        return True
+        while self._unseen and self._unseen[0] <= now - _UNSEEN_S:
+            self._unseen.popleft()
+        unseen = len(self._unseen)
+        if not unseen:
+            return False
+        counted = self._in_flight - unseen
+        minute = self._minute_beside_others(now) - self._minute.used(now)
+        minute -= math.ceil(self._others.within(now, self._minute.span))
+        hour = self._hour_limit - self._others.total - self._hour.used(now)
+        if polling:
+            minute -= self.per_minute - self._share(self.per_minute)
+            hour -= self._hour_limit - self._share(self._hour_limit)
+        fresh = now - self._known_at <= _FRESH_S
+        return unseen >= sendable(min(minute, hour) - counted, fresh=fresh, known=known)
 
-    def record(self, now: float, priority: Priority = Priority.READ) -> None:
-        """Count one request as sent now."""
+    def _minute_beside_others(self, now: float) -> int:
+        if self._others.recent.get(now) < 1:
+            return self.per_minute
+        margin = max(_LEAST_MARGIN, math.ceil(self.per_minute * _OTHERS_MARGIN))
+        return self.per_minute - min(margin, self.per_minute // 2)
+
+    def take(self, now: float, priority: Priority) -> Slot | None:
+        """Take a slot if a request may be sent now; else return None."""
+        if self.ahead(priority) or self.delay(now, priority) > 0:
+            return None
+        return self.start(now, priority)
+
+    def start(self, now: float, priority: Priority = Priority.READ) -> Slot:
+        """Take a slot for a request, whatever the windows say."""
         if priority < Priority.CONFIRM:
             self._own_flow.add(now)
+        self._own_recent.add(now)
         self._last_spent = now
+        self._in_flight += 1
+        self._unseen.append(now)
+        return Slot(now, self._answered)
+
+    def done(self, now: float, slot: Slot) -> None:
+        """Record that a request was answered, or given up: its slot frees a window from now."""
+        self._in_flight -= 1
+        self._answered += 1
         self._minute.stamps.append(now)
         self._hour.stamps.append(now)
 
-    def refund(self, stamp: float) -> None:
-        """Remove the request counted at `stamp`: it was never sent."""
-        for window in (self._minute, self._hour):
-            if stamp in window.stamps:
-                window.stamps.remove(stamp)
+    def refund(self, slot: Slot) -> None:
+        """Return the slot of a request that never left this machine."""
+        self._in_flight -= 1
+        if slot.taken_at in self._unseen:
+            self._unseen.remove(slot.taken_at)
 
-    def learn(self, now: float, info: RateLimitInfo) -> None:
-        """Correct the counts by what a response says.
+    def record(self, now: float, priority: Priority = Priority.READ) -> None:
+        """Count one request as sent and answered now."""
+        self.done(now, self.start(now, priority))
+        self._unseen.pop()
+
+    def learn(self, now: float, info: RateLimitInfo, slot: Slot | None = None) -> None:
+        """Correct the counts by what a response, to the request of this slot, says.
 
         A burst 429 carries `retry-after` and a `remaining` of 0 that says nothing about the hour;
         an hourly 429 carries no `retry-after`, and its reset is when one slot frees.
         """
+        self._known_at = now
+        while self._unseen and (slot is None or self._unseen[0] <= slot.taken_at):
+            self._unseen.popleft()
         if info.limit is not None and info.limit > 0:
             self._hour_limit = min(self.per_hour, info.limit)
         if info.limited:
@@ -189,97 +292,99 @@ class RequestBudget:
             return
         self._blocks = 0
         if info.remaining is not None:
-            limit = info.limit or self.per_hour
-            self._see_foreign(now, limit - info.remaining - self._hour.used(now))
+            limit = info.limit if info.limit and info.limit > 0 else self.per_hour
+            self._see_others(now, limit - min(max(info.remaining, 0), limit), info, slot)
 
     def _block(self, now: float, info: RateLimitInfo) -> None:
-        if info.retry_after is not None:
-            block = info.retry_after
-        elif now < self._blocked_until:
+        wait = info.retry_after
+        if wait is not None and 0 <= wait <= _LONGEST_HOLD_S:
+            self._blocked_until = max(self._blocked_until, now + max(wait, _SHORTEST_BLOCK_S))
+            return
+        if now < self._blocked_until:
             return  # another answer of the same refusal
-        else:
-            first = _PROBE_ABSURD_S if info.absurd else _BLOCK_S
-            block = min(first * 2.0**self._blocks, _MAX_BLOCK_S)
-            block = block if info.reset_in is None else min(block, info.reset_in)
-            self._blocks = min(self._blocks + 1, 10)
-        self._blocked_until = max(self._blocked_until, now + max(block, 1.0))
+        doubled = 2.0**self._blocks
+        block = _SHORTEST_BLOCK_S
+        if wait is None:
+            block = _BLOCK_S * doubled
+            # A reset in the past is wrong, or about a slot that another process has taken.
+            if info.reset_in is not None and info.reset_in > 0:
+                block = min(block, info.reset_in)
+        self._blocks = min(self._blocks + 1, 10)
+        block = min(max(block, _SHORTEST_BLOCK_S * doubled), _MAX_BLOCK_S)
+        self._blocked_until = now + block
 
-    def _see_foreign(self, now: float, count: int) -> None:
-        """Record what other processes sent in this hour; never below 0, as it lags."""
-        self._foreign = max(0, count)
-        if not self._foreign_seen or self._foreign_seen[-1][1] != self._foreign:
-            self._foreign_seen.append((now, self._foreign))
-        self._forget_foreign(now)
-        counted_at, counted = self._foreign_counted
-        if now - counted_at >= self._minute.span:
-            self._foreign_flow.add(now, max(0, self._foreign - counted))
-            self._foreign_counted = now, self._foreign
+    def _see_others(self, now: float, counted: int, info: RateLimitInfo, slot: Slot | None) -> None:
+        """Compare the token's count of this hour with the own one.
 
-    def _forget_foreign(self, now: float) -> None:
-        """Keep the counts of the last minute, and one before it to compare with."""
-        seen = self._foreign_seen
-        while len(seen) > 1 and seen[1][0] <= now - self._minute.span:
-            seen.popleft()
-
-    def _foreign_in_minute(self, now: float) -> int:
-        self._forget_foreign(now)
-        return max(0, self._foreign - self._foreign_seen[0][1]) if self._foreign_seen else 0
+        Requests that were in flight together with this one may or may not be included.
+        """
+        own = self._hour.used(now) + self._in_flight
+        unsure = self._in_flight
+        if slot is not None:
+            unsure += self._answered - slot.answered_before - 1
+        reset = info.reset_in if info.reset_in is not None else 0.0
+        oldest_age = 3600.0 - min(max(reset, 0.0), 3600.0)
+        self._others.observe(now, counted - own, counted - own + unsure, oldest_age)
 
     @property
     def foreign(self) -> int:
         """This hour's requests of other processes on the token, as far as known."""
-        return self._foreign
+        return self._others.total
 
-    @property
-    def burst(self) -> float:
-        """Requests a second that polling may send at most."""
-        return self._share(self.per_minute) / self._minute.span
+    def burst(self, now: float) -> float:
+        """Return how many requests a second polling may send at most: this process's share."""
+        limit = self._share(self.per_minute)
+        spare = 1 - self._others.within(now, self._minute.span) / limit
+        return limit / self._minute.span * max(self.fair_share(now), spare)
+
+    def fair_share(self, now: float) -> float:
+        """Return the part of the token's quota that polling plans with, 0 to 1."""
+        return fair_share(self._own_recent.get(now), self._others.recent.get(now))
 
     def remaining(self, now: float) -> float:
         """Return how many of this hour's requests polling may still send; always above 0.
 
-        Steady traffic of other processes, and of own writes, is expected to go on.
+        Steady own writes are expected to go on. Other processes are left their share.
         """
+        self._others.expire(now)
         share = self._share(self._hour_limit)
-        to_come = self._own_flow.expected_growth(now) + self._foreign_flow.expected_growth(now)
-        return max(share - self._foreign - self._hour.used(now) - to_come, 0.02 * share)
+        used = self._hour.used(now) + self._in_flight + self._others.total
+        left = share - used - self._own_flow.expected_growth(now)
+        return max(left * self.fair_share(now), 0.02 * share)
 
     def steady(self, now: float) -> bool:
         """Return whether own writes keep coming, so that there is always something to poll."""
         return self._own_flow.steady(now) > _STREAM_RATE
 
     def used(self, now: float) -> tuple[int, int]:
-        """Return own requests of the last minute and of the last hour."""
-        return self._minute.used(now), self._hour.used(now)
+        """Return own requests of the last minute and of the last hour, those in flight included."""
+        return self._minute.used(now) + self._in_flight, self._hour.used(now) + self._in_flight
 
-    # -- queued requests; a ticket is any object of the caller --------------------------------
+    # -- queued requests; a ticket is any hashable object of the caller -----------------------
 
     def join(self, priority: Priority, ticket: Any) -> None:
         """Queue a request: higher priorities first, then in order of arrival."""
-        heapq.heappush(self._queue, (priority, next(self._turn), ticket))
+        self._queues[priority][ticket] = None
 
     def ahead(self, priority: Priority) -> int:
         """Return how many queued requests go before a new one of this priority."""
-        return sum(1 for queued in self._queue if queued[0] <= priority)
+        return sum(len(queue) for queue in self._queues[: priority + 1])
 
-    def release(self, now: float) -> tuple[list[Any], float | None]:
-        """Return the tickets that may be sent (now counted), and the seconds until the next."""
-        ready: list[Any] = []
-        while self._queue:
-            wait = self.delay(now, self._queue[0][0])
-            if wait > 0:
-                return ready, wait
-            priority, _, ticket = heapq.heappop(self._queue)
-            ready.append(ticket)
-            self.record(now, priority)
+    def release(self, now: float) -> tuple[list[tuple[Any, Slot]], float | None]:
+        """Return the tickets that may be sent with their slots, and the seconds until the next."""
+        ready: list[tuple[Any, Slot]] = []
+        for priority, queue in zip(Priority, self._queues, strict=True):
+            while queue:
+                wait = self.delay(now, priority)
+                if wait > 0:
+                    return ready, wait
+                ticket, _ = queue.popitem(last=False)
+                ready.append((ticket, self.start(now, priority)))
         return ready, None
 
-    def leave(self, ticket: Any) -> None:
+    def leave(self, priority: Priority, ticket: Any) -> None:
         """Remove a queued request whose caller was cancelled."""
-        if not any(queued[2] is ticket for queued in self._queue):
-            return
-        self._queue = [queued for queued in self._queue if queued[2] is not ticket]
-        heapq.heapify(self._queue)
+        self._queues[priority].pop(ticket, None)
 
     def _share(self, limit: int) -> int:
         """Return the part of a limit that polling may use."""

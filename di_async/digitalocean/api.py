@@ -130,7 +130,8 @@ class DigitalOceanDialect:
         causes = [*string_list(fields.get("messages")), *string_list(fields.get("root_causes"))]
         limits = self.rate_limit(response, wall)
         wait = limits.retry_after
-        if wait is None and limits.limited and limits.reset_in is not None:
+        # A reset in the past is wrong; the caller then decides, or the budget does.
+        if wait is None and limits.limited and limits.reset_in is not None and limits.reset_in > 0:
             wait = max(1.0, limits.reset_in)
         return api_error(
             response.status,

@@ -16,7 +16,7 @@ from di_async.core.errors import (
 from di_async.core.http import Priority, Request, Response
 from di_async.core.http_time import server_date
 from di_async.core.protocols import ApiDialect, Transport
-from di_async.core.rate_limit import RateLimitInfo, RequestBudget
+from di_async.core.rate_limit import RateLimitInfo, RequestBudget, Slot
 from di_async.core.responses import read_error
 from di_async.core.retry import RetryPolicy, decide_retry
 from di_async.core.server_clock import CallWindow, Moment, ServerClock
@@ -35,14 +35,14 @@ _CLOCK_TOLERANCE_S = 30.0
 class BudgetQueue:
     """Holds requests back until a `RequestBudget` allows them, by priority.
 
-    Without a budget every request passes at once.
+    Without a budget every request passes at once, with None for its slot.
     """
 
     def __init__(self, budget: RequestBudget | None, clock: Clock) -> None:
         self._budget = budget
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
-        self._queued: set[asyncio.Future[float]] = set()
+        self._queued: set[asyncio.Future[Slot]] = set()
         self.refused = 0
         """429 answers."""
 
@@ -52,50 +52,57 @@ class BudgetQueue:
             return 0.0
         return self._budget.delay(self._clock.now(), priority, ahead=self._budget.ahead(priority))
 
-    def take(self, priority: Priority) -> float | None:
-        """Take a slot if one is free and return its time, which `refund` needs; else None."""
-        if self._budget is None:
-            return 0.0
-        now = self._clock.now()
-        return now if self._budget.take(now, priority) else None
+    def take(self, priority: Priority) -> Slot | None:
+        """Take a slot if one is free; else, and without a budget, return None."""
+        return None if self._budget is None else self._budget.take(self._clock.now(), priority)
 
-    async def enter(self, priority: Priority) -> float:
-        """Wait for a slot, take it and return its time, which `refund` needs.
+    async def enter(self, priority: Priority) -> Slot | None:
+        """Wait for a slot and take it; the caller must `leave` it.
 
         Cancelling leaves the queue. Raises `ClientClosedError` when the client is closed.
         """
-        slot, budget = self.take(priority), self._budget
-        if slot is not None or budget is None:
-            return slot or 0.0
-        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        budget = self._budget
+        if budget is None:
+            return None
+        slot = self.take(priority)
+        if slot is not None:
+            return slot
+        turn: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        first = not budget.ahead(priority)
         budget.join(priority, turn)
         self._queued.add(turn)
-        self._release()
+        if first or self._timer is None:
+            self._release()
         try:
             return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                budget.refund(turn.result())  # the slot was granted just now
-                self._release()
+                self.leave(turn.result(), sent=False)  # it was granted just now
             raise
         finally:
             self._queued.discard(turn)
-            budget.leave(turn)
+            budget.leave(priority, turn)
+
+    def leave(self, slot: Slot | None, *, sent: bool) -> None:
+        """Record that a request was answered or given up; with `sent` false it was never sent."""
+        if self._budget is None or slot is None:
+            return
+        if sent:
+            self._budget.done(self._clock.now(), slot)
+        else:
+            self._budget.refund(slot)
+        if self._queued:
+            self._release()
 
     def used(self) -> tuple[int, int] | None:
         """Return the requests of the last minute and hour; None without a budget."""
         return None if self._budget is None else self._budget.used(self._clock.now())
 
-    def learn(self, info: RateLimitInfo) -> None:
-        """Record what a response says about the quota."""
+    def learn(self, info: RateLimitInfo, slot: Slot | None) -> None:
+        """Record what the response to the request of this slot says about the quota."""
         self.refused += info.limited
         if self._budget is not None:
-            self._budget.learn(self._clock.now(), info)
-
-    def refund(self, slot: float) -> None:
-        """Return a slot whose request was never sent."""
-        if self._budget is not None:
-            self._budget.refund(slot)
+            self._budget.learn(self._clock.now(), info, slot)
 
     def close(self) -> None:
         """Let no more requests pass; queued ones end with `ClientClosedError`."""
@@ -107,19 +114,30 @@ class BudgetQueue:
 
     def _release(self) -> None:
         """Let the requests pass whose turn it is, and set the timer for the next one."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if self._budget is None:
             return
         now = self._clock.now()
         ready, wait = self._budget.release(now)
-        for turn in ready:
-            if not turn.done():
-                turn.set_result(now)
+        for turn, slot in ready:
+            if turn.done():
+                self._budget.refund(slot)  # cancelled in this turn of the loop
+            else:
+                turn.set_result(slot)
         if wait is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(wait, 0.001), self._release)
+            self._wake_at(now + max(wait, 0.001))
+
+    def _wake_at(self, when: float) -> None:
+        """Set the timer, unless it rings sooner: ringing too soon does no harm."""
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._queued:
+            self._release()
 
 
 class Session:
@@ -193,10 +211,9 @@ class Session:
         self._check_open()
         slot = self._queue.take(priority)
         if slot is None:
-            if max_delay is not None:
+            if max_delay is not None:  # without a budget the delay is 0
                 self._check_delay(request, priority, max_delay)
             slot = await self._queue.enter(priority)
-            self._check_open()
         signed_at = self.server_time(request)
         try:
             return await self._attempt(request, priority, call, slot, signed_at)
@@ -207,7 +224,6 @@ class Session:
             logger.info("%s; signing again, with the server's time", refusal)
         call.not_processed()
         slot = await self._queue.enter(priority)
-        self._check_open()
         return await self._attempt(request, priority, call, slot, now)
 
     def _is_signed(self, request: Request, now: float) -> bool:
@@ -216,23 +232,38 @@ class Session:
         return self._dialect.headers(request, now) != self._dialect.headers(request, later)
 
     async def _attempt(
-        self, request: Request, priority: Priority, call: CallRecord, slot: float, now: float
+        self,
+        request: Request,
+        priority: Priority,
+        call: CallRecord,
+        slot: Slot | None,
+        now: float,
     ) -> Response:
-        """Send a request whose slot is taken; `now` is the server's time."""
+        """Send a request whose slot is taken, and leave the slot; `now` is the server's time."""
         sent_at = self._clock.now()
-        call.sent(sent_at)
+        sent = False
 
         async def before_resend() -> None:
-            await self._queue.enter(priority)
+            nonlocal slot
+            self._queue.leave(slot, sent=True)
+            slot = None
+            slot = await self._queue.enter(priority)
             call.sent(self._clock.now())
 
         try:
+            self._check_open()
             headers = self._dialect.headers(request, now)
+            sent = True
+            call.sent(sent_at)
             response = await self._transport.send(request, headers, before_resend)
+            seconds = self._clock.now() - sent_at
+            now += seconds
+            self._learn_time(request, response)
+            self._queue.learn(self._dialect.rate_limit(response, now), slot)
         except (ConnectError, ClientClosedError) as unsent:
             # Without a close of ours, the caller's session had been closed before.
             if isinstance(unsent, ConnectError) or not self._closed:
-                self._queue.refund(slot)
+                sent = False
                 call.never_sent()
             self._check_open()
             raise
@@ -241,16 +272,14 @@ class Session:
             raise
         except asyncio.CancelledError as cancelled:
             if getattr(cancelled, "never_sent", False):
-                self._queue.refund(slot)
+                sent = False
                 call.never_sent()
             raise
-        seconds = self._clock.now() - sent_at
+        finally:
+            self._queue.leave(slot, sent=sent)
         logger.debug(
             "%s %s -> %d in %.3f s", request.method, request.path, response.status, seconds
         )
-        now += seconds
-        self._learn_time(request, response)
-        self._queue.learn(self._dialect.rate_limit(response, now))
         if not 200 <= response.status < 300:
             error = read_error(self._dialect, request, response, now)
             if error.never_processed:

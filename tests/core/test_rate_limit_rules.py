@@ -106,24 +106,6 @@ def test_probe_even_when_a_slot_frees_soon() -> None:
     assert budget.delay(3600.5, Priority.READ) == 0.0
 
 
-@pytest.mark.parametrize(
-    ("counts", "left"),
-    [
-        # 30 in each slot of 300 s: 360 in the next hour instead of 120.
-        ([(0.0, 30), (300.0, 60), (600.0, 90), (900.0, 120)], 4500 - 120 - 240),
-        # A count that falls adds nothing; it is compared again from there.
-        ([(0.0, 30), (100.0, 20), (300.0, 50), (600.0, 80), (900.0, 110)], 4500 - 110 - 240),
-        # Counts are compared a minute and a second apart at the closest.
-        ([(239.0, 30), (300.0, 60), (600.0, 90), (900.0, 120)], 4500 - 120 - 240),
-    ],
-)
-def test_others_are_expected_to_go_on(counts: list[tuple[float, int]], left: int) -> None:
-    """Others' traffic in three slots in a row is subtracted for the coming hour."""
-    budget = RequestBudget()
-    record_counts(budget, *counts)
-    assert budget.remaining(901.0) == pytest.approx(left)
-
-
 # --- streams -----------------------------------------------------------------------------------
 
 
@@ -211,21 +193,23 @@ def test_growth_is_the_projected_hour_less_the_last() -> None:
 def test_refund_frees_the_slot_in_both_windows() -> None:
     """A refund frees the slot in both windows."""
     budget = RequestBudget(per_minute=1, per_hour=1)
-    budget.record(5.0)
+    slot = budget.start(5.0)
     assert budget.used(6.0) == (1, 1)
-    budget.refund(5.0)
+    budget.refund(slot)
     assert budget.used(6.0) == (0, 0)
     assert budget.take(6.0, Priority.READ)
 
 
 def test_falling_count_of_others_leaves_the_minute_whole() -> None:
-    """A falling count of others leaves the minute at its limit."""
-    budget = RequestBudget(per_minute=3)
+    """A falling count of others leaves the minute whole, less a margin for them."""
+    budget = RequestBudget(per_minute=100)
     record_counts(budget, (0.0, 10), (30.0, 5))
-    for _ in range(3):
-        assert budget.delay(31.0, Priority.READ) == 0.0
-        budget.record(31.0)
-    assert budget.delay(31.0, Priority.READ) > 0.0
+    for _ in range(95):
+        assert budget.delay(95.0, Priority.READ) == 0.0
+        budget.record(95.0)
+    for _ in range(5):
+        budget.record(95.0)
+    assert budget.delay(95.0, Priority.READ) > 0.0
 
 
 def test_write_is_released_before_a_held_list_read() -> None:
@@ -235,7 +219,7 @@ def test_write_is_released_before_a_held_list_read() -> None:
     budget.join(Priority.SCHEDULED, "sweep")
     budget.join(Priority.MUTATION, "mutation")
     ready, wait = budget.release(1.0)
-    assert ready == ["mutation"]
+    assert [ticket for ticket, _ in ready] == ["mutation"]
     assert wait is not None
     assert wait > 0
 
@@ -247,4 +231,5 @@ def test_list_read_does_not_take_the_reserve() -> None:
     budget.join(Priority.SCHEDULED, "sweep")
     assert budget.release(1.0) == ([], 60.0)
     assert budget.release(60.5) == ([], 0.5)
-    assert budget.release(61.0) == (["sweep"], None)
+    ready, wait = budget.release(61.0)
+    assert ([ticket for ticket, _ in ready], wait) == (["sweep"], None)

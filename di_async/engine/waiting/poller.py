@@ -46,7 +46,7 @@ _MAX_IN_FLIGHT = 32
 _PAGE_WEIGHT = 2
 # A pause shorter than the clock's resolution would never end.
 _TICK_S = 0.001
-_JITTER = 0.1
+_JITTER = 0.05
 # List reads plan with this share of the burst limit; the rest absorbs jitter.
 _BURST_SHARE = 0.95
 _UNLIMITED = PollQuota(burst=1e9, remaining=1e9)
@@ -336,7 +336,7 @@ class Poller:
         confirms = 0 if self._policy.confirm == "never" else self._watching
         # Other processes on the same token plan alike; jitter keeps them out of step.
         share = 1 - _JITTER * random.random() if self._budget.foreign else 1.0  # noqa: S311
-        burst, remaining = self._budget.burst * _BURST_SHARE, self._budget.remaining(now)
+        burst, remaining = self._budget.burst(now) * _BURST_SHARE, self._budget.remaining(now)
         steady = self._budget.steady(now)
         return PollQuota(burst * share, remaining * share, confirms, steady_writes=steady)
 

@@ -16,7 +16,14 @@ from typing import Any
 
 from attrs import define
 
-from di_async.core.errors import APIError, DIError, NotFoundError, ServerError, defect
+from di_async.core.errors import (
+    APIError,
+    DIError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+    defect,
+)
 from di_async.core.pagination import Page
 from di_async.core.waiting.durations import DurationEstimator
 from di_async.core.waiting.evidence import Pending
@@ -305,6 +312,8 @@ class ResourcePoller:
                 failed = ReadFailed(started_at=call.started_at, at=now, error=defect(error))
                 tracker.record_read(failed, call.requests, entry.ref)
         self.schedule.page_failed(read, now)
+        if isinstance(error, RateLimitError):
+            return  # says nothing about the list; the budget waits
         self._list_failures += 1
         refused = _is_refusal(error)
         if refused or self._list_failures >= _MAX_LIST_FAILURES:

@@ -1,0 +1,149 @@
+"""What other processes send on the same token, and how much of its quota is this process's share.
+
+Processes on one token do not talk to each other. Each sees, in the headers of its own responses,
+how many requests the token has sent within the hour. What exceeds its own count, others sent.
+
+The rules here are pure. `sendable` keeps the sum within the limit: with up to four processes, each
+may send a quarter of what is free before it sees a response that shows what the others did.
+`fair_share` divides what polling plans with: who uses more yields more, so that the shares become
+equal within some minutes.
+"""
+
+import math
+from collections import deque
+
+from attrs import define, field
+
+__all__ = ["OtherTraffic", "RecentCount", "fair_share", "sendable"]
+
+HOUR_S = 3600.0
+# The memory of recent traffic. A share follows changes of the others within some minutes.
+_MEMORY_S = 120.0
+# Requests seen within this time of each other are kept as one entry.
+_ENTRY_S = 1.0
+# Requests between two responses count as sent just now: they may have been. After longer gaps, so
+# many do as would be sent in this time, and the rest is spread over the gap.
+_GAP_S = 120.0
+_PIECES = 60
+# Without a response, others are expected to go on for this long.
+_PROJECTED_S = 15.0
+# Each process may use this part of what is free before it sees what others did.
+_OPENING = 1 / 4
+# A process that has not seen a response for a minute does not know whether it is alone.
+_OPENING_BLIND = 4
+# A share grows with the present use, but less than in proportion, so that shares become equal.
+_SHARE_AT_MOST, _SHARE_POWER, _LEAST_SHARE = 0.95, 0.8, 0.2
+
+
+def sendable(free: float, *, fresh: bool, known: bool) -> float:
+    """Return how many requests may be sent before a response shows what other processes did.
+
+    Args:
+        free: the requests that fit the limit, as far as known.
+        fresh: a response has just been received.
+        known: a response was received within the last minute, so the others are known.
+    """
+    if free < 1:
+        return 0.0
+    if not known:
+        return max(_OPENING_BLIND, free * _OPENING)
+    return max(1.0, free * _OPENING) if fresh else 1.0
+
+
+def fair_share(own: float, others: float) -> float:
+    """Return this process's share of the token, 0 to 1, from the recent requests of both."""
+    if others < 1:
+        return 1.0
+    used = own / (own + others)
+    return max(_LEAST_SHARE, _SHARE_AT_MOST * math.pow(used, _SHARE_POWER))
+
+
+@define
+class RecentCount:
+    """A count that forgets: each request fades within a few minutes."""
+
+    _value: float = 0.0
+    _at: float = -math.inf
+
+    def add(self, now: float, count: float = 1.0) -> None:
+        """Count requests now."""
+        self._value, self._at = self.get(now) + count, now
+
+    def get(self, now: float) -> float:
+        """Return the faded count."""
+        return self._value * math.exp(min(0.0, self._at - now) / _MEMORY_S) if self._value else 0.0
+
+
+@define
+class OtherTraffic:
+    """Requests of other processes within the hour, by the time at which they were noticed."""
+
+    total: int = 0
+    """Within the last hour, as far as known."""
+    seen_at: float = -math.inf
+    """When a response was received last."""
+    unsure: int = 0
+    """How many more they may have been: own requests that were in flight."""
+    recent: RecentCount = field(factory=RecentCount)
+    _entries: deque[list[float]] = field(factory=deque)
+
+    def observe(self, now: float, at_least: int, at_most: int, oldest_age: float) -> None:
+        """Record that others sent so many requests within the hour.
+
+        Args:
+            now: when the response was received.
+            at_least: the token's count less everything that this process may have added to it.
+            at_most: the token's count less what this process surely added to it.
+            oldest_age: the age in seconds of the oldest request that the token's count includes.
+        """
+        self.expire(now)
+        gap = now - self.seen_at if self.seen_at > -math.inf else oldest_age
+        self.seen_at = now
+        if at_least > self.total:
+            self._add(now, at_least - self.total, min(max(gap, 0.0), HOUR_S))
+        self.unsure = max(0, at_most - self.total)
+        while self._entries and self.total > max(at_most, 0):
+            taken = min(self.total - max(at_most, 0), int(self._entries[0][1]))
+            self._entries[0][1] -= taken
+            self.total -= taken
+            if not self._entries[0][1]:
+                self._entries.popleft()
+
+    def within(self, now: float, span: float) -> float:
+        """Return how many were sent in the last `span` seconds, those not yet seen included."""
+        since, count = now - span, 0.0
+        for at, many in reversed(self._entries):
+            if at <= since:
+                break
+            count += many
+        unseen = min(max(0.0, now - self.seen_at), _PROJECTED_S)
+        return count + self.unsure + unseen * self.recent.get(now) / _MEMORY_S
+
+    def leaving(self, now: float, span: float) -> list[tuple[float, float]]:
+        """Return when those of the last `span` seconds leave it, and how many, soonest first."""
+        since, found = now - span, []
+        for at, many in reversed(self._entries):
+            if at <= since:
+                break
+            found.append((at + span, many))
+        return found[::-1]
+
+    def expire(self, now: float) -> None:
+        """Forget what is older than an hour."""
+        while self._entries and self._entries[0][0] <= now - HOUR_S:
+            self.total -= int(self._entries.popleft()[1])
+
+    def _add(self, now: float, count: int, gap: float) -> None:
+        """Add requests that were sent at unknown times within the last `gap` seconds."""
+        faded = gap / _MEMORY_S
+        self.recent.add(now, count * (1 - math.exp(-faded)) / faded if faded > 0.01 else count)
+        self.total += count
+        early = 0 if gap <= _GAP_S else int(count * (1 - _GAP_S / gap))
+        for piece in range(_PIECES if early else 0):
+            share = early * (piece + 1) // _PIECES - early * piece // _PIECES
+            if share:
+                self._entries.append([now - gap + (gap - _GAP_S) * (piece + 1) / _PIECES, share])
+        if self._entries and self._entries[-1][0] > now - _ENTRY_S:
+            self._entries[-1][1] += count - early
+        else:
+            self._entries.append([now, count - early])
