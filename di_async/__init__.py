@@ -55,6 +55,8 @@ if typing.TYPE_CHECKING:
     from di_async.fleet.waiting import WaitReport, as_completed, wait_all
     from di_async.gcore import Gcore
 
+from di_async.core.version import __version__ as __version__
+
 __all__ = [
     "APIError",
     "AuthenticationError",

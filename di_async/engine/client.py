@@ -23,6 +23,7 @@ from di_async.core.rate_limit import RequestBudget
 from di_async.core.responses import read_success
 from di_async.core.retry import RetryPolicy
 from di_async.core.server_clock import CallWindow, Moment
+from di_async.core.version import __version__
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
@@ -43,15 +44,13 @@ from di_async.engine.waiting.tracker import ChangeTracker
 __all__ = ["Client", "ClientOptions", "Engine", "full_user_agent"]
 
 R = TypeVar("R")
-# A constant: reading the installed package's metadata costs a tenth of all imports.
-VERSION = "0.1.0"
 
 
 def full_user_agent(own: str | None) -> str:
     """Return the User-Agent to send; a caller's own comes first."""
     if own is not None and not (isinstance(own, str) and own.isascii() and own.isprintable()):
         raise InvalidInputError("user_agent: expected printable ASCII text")
-    ours = f"di_async/{VERSION}"
+    ours = f"di_async/{__version__}"
     return f"{own} {ours}" if own else ours
 
 
