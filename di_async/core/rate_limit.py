@@ -322,8 +322,8 @@ class RequestBudget:
         unsure = self._in_flight
         if slot is not None:
             unsure += self._answered - slot.answered_before - 1
-        reset = info.reset_in if info.reset_in is not None else 0.0
-        oldest_age = 3600.0 - min(max(reset, 0.0), 3600.0)
+        usable = info.reset_in is not None and info.reset_in > 0  # not NaN either
+        oldest_age = 3600.0 - min(info.reset_in or 0.0, 3600.0) if usable else 3600.0
         self._others.observe(now, counted - own, counted - own + unsure, oldest_age)
 
     @property

@@ -466,3 +466,51 @@ def test_reserve_that_is_not_a_share_is_refused(reserve: Any) -> None:
     """The reserve is a share below 1."""
     with pytest.raises(InvalidInputError, match="reserve"):
         RequestBudget(reserve=reserve)
+
+
+# --- headers that cannot be right ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reset_in", [-1e9, -3600.0, -0.1, 0.0])
+def test_reset_in_the_past_is_not_a_request_every_second(reset_in: float) -> None:
+    """With a reset in the past, 429s in a row double the pause as without one."""
+    budget, now, blocks = RequestBudget(), 0.0, []
+    for _ in range(5):
+        budget.learn(now, RateLimitInfo(limited=True, remaining=0, reset_in=reset_in))
+        blocks.append(budget.delay(now, Priority.READ))
+        now += blocks[-1]
+    assert blocks == [30, 60, 120, 240, 300]
+
+
+@pytest.mark.parametrize("retry_after", [3601.0, 1e12, math.inf, math.nan, -5.0])
+def test_retry_after_beyond_every_window_is_not_believed(retry_after: float) -> None:
+    """A `retry-after` that no window explains pauses for a second, then for twice as long."""
+    budget, now, blocks = RequestBudget(), 0.0, []
+    for _ in range(4):
+        budget.learn(now, RateLimitInfo(limited=True, retry_after=retry_after))
+        blocks.append(budget.delay(now, Priority.READ))
+        now += blocks[-1]
+    assert blocks == [1, 2, 4, 8]
+
+
+@ALL
+@given(
+    infos=st.lists(
+        st.builds(
+            RateLimitInfo,
+            limited=st.booleans(),
+            retry_after=st.none() | st.floats(),
+            limit=st.none() | st.integers(),
+            remaining=st.none() | st.integers(),
+            reset_in=st.none() | st.floats(),
+        ),
+        max_size=20,
+    )
+)
+def test_no_hold_is_longer_than_an_hour(infos: list[RateLimitInfo]) -> None:
+    """Whatever headers say, no hold of an idle budget is longer than an hour."""
+    budget = RequestBudget()
+    for number, info in enumerate(infos):
+        budget.learn(float(number), info)
+        assert all(0 <= budget.delay(float(number), p) <= 3600 for p in Priority)
+        assert 0 < budget.remaining(float(number)) <= 4500

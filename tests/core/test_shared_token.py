@@ -186,3 +186,10 @@ def test_others_are_bounded_by_what_was_seen(counts: list[tuple[float, int, int]
         others.observe(now, at_least, at_least + unsure, 3600.0)
         assert max(0, at_least) <= others.total <= max(0, at_least + unsure)
         assert others.within(now, 3600.0) >= 0
+
+
+def test_reset_that_is_no_number_is_ignored() -> None:
+    """A reset that is not a number counts as none: the token's requests may be an hour old."""
+    budget = RequestBudget()
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=4000, reset_in=float("nan")))
+    assert budget.foreign == 1000
