@@ -34,6 +34,7 @@ __all__ = [
     "as_plain",
     "as_yaml",
     "format_duration",
+    "format_eta",
     "format_time",
     "is_live",
     "new_console",
@@ -96,6 +97,16 @@ def format_duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_eta(seconds: float | None) -> str | None:
+    """Format an expected time, such as "about 4 min left"; None if it is not known."""
+    if seconds is None:
+        return None
+    if seconds < 60:
+        return f"about {max(1, round(seconds))} s left"
+    minutes = round(seconds / 60)
+    return f"about {minutes} min left" if minutes < 120 else f"about {round(minutes / 60)} h left"
 
 
 def format_time(time: datetime | None) -> str:

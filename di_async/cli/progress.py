@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from di_async import Change, StatusChange
 from di_async.cli.hints import resume_lines
-from di_async.cli.output import format_duration, is_live
+from di_async.cli.output import format_duration, format_eta, is_live
 from di_async.cli.run import Cli
 from di_async.core.printable import printable
 
@@ -52,11 +52,30 @@ class _WaitProgress(Protocol):
 @contextmanager
 def _wait_progress(console: Console, change: Change[Any]) -> Iterator[_WaitProgress]:
     if not is_live(console):
-        yield _EventLines(console)
+        yield _EventLines(console, change)
         return
     line = _LiveLine(change)
-    with Live(line, console=console, refresh_per_second=8, transient=True):
+    with Live(line, console=console, refresh_per_second=8, transient=True), _each_second(line.tick):
         yield line
+
+
+@contextmanager
+def _each_second(tick: Callable[[], None]) -> Iterator[None]:
+    """Call `tick` now and each second from the event loop, which owns the change."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle | None = None
+
+    def run() -> None:
+        nonlocal timer
+        tick()
+        timer = loop.call_later(1, run)
+
+    run()
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 @define
@@ -64,15 +83,17 @@ class _EventLines:
     """Prints a line per event."""
 
     console: Console
+    change: Change[Any]
 
     def update(self, event: StatusChange) -> None:
-        self.console.print(_event_line(event), markup=False)
+        self.console.print(_event_line(event, self.change.eta), markup=False)
 
 
-def _event_line(event: StatusChange) -> str:
+def _event_line(event: StatusChange, eta: float | None) -> str:
     id = event.id[:8] if len(event.id) == _UUID_LENGTH else event.id
+    elapsed = f"{id} {event.elapsed:8.1f} s"
     status = " -> ".join(filter(None, (event.previous, event.status)))
-    line = "  ".join(filter(None, (f"{id} {event.elapsed:8.1f} s", status, event.note)))
+    line = "  ".join(filter(None, (elapsed, format_eta(eta), status, event.note)))
     return printable(f"{line} (x{event.times})" if event.times > 1 else line)
 
 
@@ -82,11 +103,16 @@ class _LiveLine:
 
     change: Change[Any]
     event: StatusChange | None = None
+    eta: float | None = None
     started_at: float = field(factory=time.monotonic)
     spinner: Spinner = field(factory=lambda: Spinner("line", style="cyan"))
 
     def update(self, event: StatusChange) -> None:
         self.event = event
+
+    def tick(self) -> None:
+        """Read the expected time; only the event loop's thread may do so."""
+        self.eta = self.change.eta
 
     def __rich__(self) -> Spinner:
         status = self.event.status if self.event and self.event.status else "..."
@@ -94,6 +120,8 @@ class _LiveLine:
         text = Text(f"{self.change.action} {name}: ", no_wrap=True, overflow="ellipsis")
         text.append(printable(status), style="bold")
         text.append(f"  {format_duration(time.monotonic() - self.started_at)}")
+        if left := format_eta(self.eta):
+            text.append(f"  {left}")
         if self.event and self.event.note:
             text.append(f"  {printable(self.event.note)}", style="dim")
         self.spinner.update(text=text)

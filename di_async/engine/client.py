@@ -258,10 +258,12 @@ class Engine:
         adopted: bool = False,
         already_gone: bool = False,
         settled_by: str | None = None,
+        place: tuple[str, str] | None = None,
     ) -> Change[Any]:
         """Return a handle on a write that was accepted just now, or on a wait that begins now.
 
-        `operations` must finish, in this order, before the resource is judged.
+        `operations` must finish, in this order, before the resource is judged. `place` is region
+        and accelerator, where the answer to the write does not show them.
         """
         if expectation.action is not Action.CREATE:
             grace_until = self.creation_grace(adapter, id)
@@ -275,6 +277,7 @@ class Engine:
             predicate=predicate,
             operations=operations,
             settled_by=settled_by,
+            place=place,
         )
         if not adopted:
             self._new.add(tracker)

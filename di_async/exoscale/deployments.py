@@ -94,7 +94,8 @@ class Deployments(ZoneResources[Deployment]):
             allow_unknown_price=allow_unknown_price,
         )
         request = self._requests.request("create_deployment", json=complete.to_dict())
-        return await self._create(request, complete.name)
+        place = self._requests.zone, complete.gpu_type
+        return await self._create(request, complete.name, place)
 
     async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:
         """Return None: Exoscale's API shows no prices. No I/O.
@@ -201,7 +202,8 @@ class Deployments(ZoneResources[Deployment]):
             request, sent = make(before)
             operation, adopted = await self._sent(request, before, sent)
             expectation = update_expectation(before, sent, self._engine.clock.now())
-            return self._change(id, expectation, operation, adopted=adopted)
+            place = self._adapter.duration_key(before)
+            return self._change(id, expectation, operation, adopted=adopted, place=place)
 
         return await retry_while_busy(self._engine, write, ready_timeout)
 

@@ -220,7 +220,9 @@ class ZoneResources(ResourceApi[R]):
 
     # -- create -------------------------------------------------------------------------------
 
-    async def _create(self, request: Request, name: str) -> Change[R]:
+    async def _create(
+        self, request: Request, name: str, place: tuple[str, str] | None = None
+    ) -> Change[R]:
         call, operation, began = CallRecord(), None, self._engine.clock.moment()
 
         def window() -> CallWindow:
@@ -231,7 +233,11 @@ class ZoneResources(ResourceApi[R]):
         def change(answer: Operation, made: R | None = None) -> Change[R]:
             expectation = create_expectation(self._engine.clock.now())
             return self._change(
-                made.id if made else _created_id(answer), expectation, answer, made=made
+                made.id if made else _created_id(answer),
+                expectation,
+                answer,
+                made=made,
+                place=place,
             )
 
         async def send() -> Change[R]:
@@ -326,6 +332,7 @@ class ZoneResources(ResourceApi[R]):
         *,
         made: R | None = None,
         adopted: bool = False,
+        place: tuple[str, str] | None = None,
     ) -> Change[R]:
         """Return the change of a write; `made` is the resource of an adopted create."""
         return self._engine.change(
@@ -335,6 +342,7 @@ class ZoneResources(ResourceApi[R]):
             operations=self._pending(operation),
             initial=operation if made is None else made,
             adopted=adopted or made is not None,
+            place=place,
         )
 
     def _pending(self, operation: Operation) -> Sequence[ResourceRef]:

@@ -173,12 +173,24 @@ class InferenceApi(ResourceApi[R]):
         """Return a write's decoded answer and its tasks. Raises `DecodeError`."""
         raise NotImplementedError
 
-    def _created(self, id: str, answer: AcceptedWrite, *, adopted: bool = False) -> Change[R]:
+    def _created(
+        self,
+        id: str,
+        answer: AcceptedWrite,
+        *,
+        adopted: bool = False,
+        place: tuple[str, str] | None = None,
+    ) -> Change[R]:
         expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        return self._change(id, expectation, answer, adopted)
+        return self._change(id, expectation, answer, adopted, place)
 
     def _change(
-        self, id: str, expectation: Expectation, answer: AcceptedWrite, adopted: bool
+        self,
+        id: str,
+        expectation: Expectation,
+        answer: AcceptedWrite,
+        adopted: bool,
+        place: tuple[str, str] | None = None,
     ) -> Change[R]:
         initial, operations = answer
         return self._engine.change(
@@ -188,6 +200,7 @@ class InferenceApi(ResourceApi[R]):
             operations=operations,
             initial=initial,
             adopted=adopted,
+            place=place,
         )
 
     # -- writes to existing resources ---------------------------------------------------------
@@ -241,7 +254,8 @@ class InferenceApi(ResourceApi[R]):
         proof = desired_is_proof(plan.desired, plan.before, answer[0])
         now = self._engine.clock.now()
         expectation = update_expectation(plan.before, plan.desired, now, differed_before=proof)
-        return self._change(id, expectation, answer, adopted)
+        place = self._adapter.duration_key(plan.before)
+        return self._change(id, expectation, answer, adopted, place)
 
     async def _delete(self, id: str, location: str, ready_timeout: float) -> Change[None]:
         request = self._request("delete", id)

@@ -24,6 +24,7 @@ from di_async.gcore.account import project_of
 from di_async.gcore.api import DEPLOYMENTS, read_rows
 from di_async.gcore.desired_state import DesiredState, desired_state
 from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
+from di_async.gcore.lifecycle import place_of
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, QuotaUse
 from di_async.gcore.placement import check_limits, find_places, read_price
 from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
@@ -113,7 +114,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
             self._engine,
             self._request("create", json=body),
             name,
-            accept=partial(self._accept_create, name),
+            accept=partial(self._accept_create, name, place_of(body)),
             find=partial(self._find, name),
             candidate=partial(candidate, name, body),
             adopt=partial(self._adopted, name),
@@ -147,8 +148,10 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         places = await find_places(self._engine, self._project, body)
         return ranked(places, include_full=include_full)
 
-    def _accept_create(self, name: str, body: Any) -> Change[InferenceDeployment]:
-        return self._created(name, self._accepted(resource_body(body), name))
+    def _accept_create(
+        self, name: str, place: tuple[str, str], body: Any
+    ) -> Change[InferenceDeployment]:
+        return self._created(name, self._accepted(resource_body(body), name), place=place)
 
     async def _find(self, name: str) -> builtins.list[InferenceDeployment]:
         try:

@@ -30,6 +30,7 @@ __all__ = [
     "observe",
     "observe_row",
     "observe_task",
+    "place_of",
     "row_key",
     "shows_desired",
     "update_expectation",
@@ -194,6 +195,12 @@ def duration_key(found: Inference) -> tuple[str, str]:
     regions = ",".join(str(container.region_id) for container in found.containers)
     flavor = getattr(found, "flavor_name", "") or getattr(found, "flavor_id", "")
     return regions, flavor
+
+
+def place_of(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return regions and flavor of a v3 create, as `duration_key` has them for its deployment."""
+    regions = ",".join(str(container["region_id"]) for container in body["containers"])
+    return regions, body["flavor_name"]
 
 
 def row_key(row: Any) -> RowKey:

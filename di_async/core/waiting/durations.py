@@ -58,6 +58,14 @@ class DurationDistribution:
         share = min(max(share, 1e-12), 1 - 1e-12)
         return math.exp(self.mu + self.sigma * _normal_quantile()(share))
 
+    def remaining(self, age: float) -> float:
+        """Return the median of the seconds still to go for one that has reached this age."""
+        if age <= 0:
+            return math.exp(self.mu)
+        # The upper tail is computed as a lower one: near 1 a share has too few digits.
+        tail = max(self.survival(age) / 2, 1e-300)
+        return max(0.0, math.exp(self.mu - self.sigma * _normal_quantile()(tail)) - age)
+
     def cumulative_hazard(self, age: float) -> float:
         """Return how many settles to expect from one change that reaches this age."""
         return -math.log(max(self.survival(age), 1e-12))

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from di_async.core.errors import (
+    ClientClosedError,
     DeploymentFailedError,
     ResourceVanishedError,
     SupersededError,
@@ -55,6 +56,8 @@ class _Waits(Protocol):
     ) -> Waiter: ...
 
     def leave(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None: ...
+
+    def eta(self, tracker: ChangeTracker[Any]) -> float | None: ...
 
 
 class Change(Generic[R]):
@@ -109,10 +112,7 @@ class Change(Generic[R]):
     @property
     def latest(self) -> R | None:
         """The resource as read last, or as the write's answer shows it."""
-        seen = self._tracker.latest
-        if seen is None and isinstance(self.initial, self._tracker.adapter.resource_type):
-            seen = self.initial
-        return cast("R | None", seen)
+        return cast("R | None", self._tracker.resource)
 
     @property
     def outcome(self) -> str | None:
@@ -134,6 +134,18 @@ class Change(Generic[R]):
     def elapsed(self) -> float:
         """Seconds since the write was accepted, or since the wait began."""
         return self._tracker.elapsed
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds until it is expected to settle; None if that is not known, or it is settled.
+
+        The median by the durations of 20 or more changes of the same kind, place and GPU that
+        this client, or the `DurationModel` of its `PollPolicy`, has seen settle.
+        """
+        try:
+            return self._waits().eta(self._tracker)
+        except ClientClosedError:
+            return None
 
     @property
     def resume_token(self) -> str:

@@ -116,6 +116,10 @@ class Poller:
             if not (self._watching or self._sweeps):
                 self._wake.set()
 
+    def eta(self, tracker: ChangeTracker[Any]) -> float | None:
+        """Return the seconds until a change is expected to settle; None if nothing is known."""
+        return self._resource_poller(tracker.adapter).eta(tracker)
+
     def sweep(self, adapter: ResourceAdapter[Any], region: str | None) -> AccountSweep:
         """Return a sweep over an account; it is read while it is subscribed and awaited."""
         return AccountSweep(adapter, region, self._policy, self._budget, self._clock)

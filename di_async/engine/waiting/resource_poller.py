@@ -96,6 +96,7 @@ class ResourcePoller:
             policy, durations.distribution, by_region=adapter.by_region
         )
         self._policy = policy
+        self._durations = durations
         self._recorder = DurationRecorder(durations, clock)
         self._clock = clock
         self._list_again_at = -math.inf if adapter.has_list else math.inf
@@ -435,6 +436,16 @@ class ResourcePoller:
     def pending_ages(self) -> dict[DurationKey, dict[float, float]]:
         """Return by kind how many changes are pending at about which age in seconds."""
         return self._recorder.pending_ages(self.schedule)
+
+    def eta(self, tracker: ChangeTracker[Any]) -> float | None:
+        """Return the median of the seconds until a change settles; None if it is not known."""
+        resource, action = tracker.resource, tracker.expectation.action.value
+        place = tracker.place if resource is None else self.adapter.duration_key(resource)
+        if place is None or not isinstance(tracker.decision, Pending):
+            return None
+        key = self._recorder.key(action, *place)
+        distribution = self._durations.distribution(key)
+        return None if distribution is None else distribution.remaining(tracker.elapsed)
 
     def _learn_key(self, entry: Entry, resource: Any) -> None:
         """Take region and accelerator from a read where they are not known yet."""

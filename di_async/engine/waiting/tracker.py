@@ -8,7 +8,7 @@ import asyncio
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, evolve, field
 
@@ -93,6 +93,7 @@ class ChangeTracker(Generic[R]):
         predicate: Callable[[R], object] | None = None,
         operations: Sequence[ResourceRef] = (),
         settled_by: str | None = None,
+        place: tuple[str, str] | None = None,
     ) -> None:
         known_start = started_at is not None and math.isfinite(started_at)
         started = started_at if started_at is not None and known_start else expectation.accepted_at
@@ -103,6 +104,8 @@ class ChangeTracker(Generic[R]):
         self.started_at = started
         self.initial = initial
         """The answer to the write."""
+        self.place = place
+        """Region and accelerator of what was sent, as `ResourceAdapter.duration_key` has them."""
         self.latest: R | None = None
         """The resource as read last."""
         self.evidence = Evidence()
@@ -126,6 +129,13 @@ class ChangeTracker(Generic[R]):
         self._warned: set[str] = set()
 
     # -- what is known ------------------------------------------------------------------------
+
+    @property
+    def resource(self) -> R | None:
+        """The resource as read last, or as the write's answer shows it."""
+        if self.latest is None and isinstance(self.initial, self.adapter.resource_type):
+            return cast("R", self.initial)
+        return self.latest
 
     @property
     def elapsed(self) -> float:

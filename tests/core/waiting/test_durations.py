@@ -201,3 +201,24 @@ def test_file_with_invalid_numbers_is_rejected(tmp_path: Path, odd: dict[str, ob
     (tmp_path / "d.json").write_text(json.dumps({"version": 1, "kinds": [KIND_V1 | odd]}))
     with pytest.raises(InvalidInputError):
         DurationModel.load(tmp_path / "d.json")
+
+
+# --- the time that is left -----------------------------------------------------------------------
+
+
+@ALL
+@given(mu=MUS, sigma=SIGMAS, share=st.floats(0.0, 0.999))
+def test_remaining_time_is_the_conditional_median(mu: float, sigma: float, share: float) -> None:
+    """Of those that reach an age, half take longer than that age and the remaining time."""
+    law = DurationDistribution(mu, sigma)
+    age = law.quantile(share) if share else 0.0
+    later = law.survival(age + law.remaining(age))
+    assert later == pytest.approx(law.survival(age) / 2, rel=1e-4)
+
+
+@ALL
+@given(mu=MUS, sigma=SIGMAS, age=st.floats(0, 1e9))
+def test_remaining_time_is_a_time(mu: float, sigma: float, age: float) -> None:
+    """The remaining time is finite and not negative, also at ages that never occur."""
+    left = DurationDistribution(mu, sigma).remaining(age)
+    assert 0.0 <= left < math.inf
