@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_tz
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -41,6 +42,7 @@ def _number(text: str | None) -> float | None:
     return found if math.isfinite(found) else None
 
 
+@lru_cache(maxsize=32)  # answers of the same second have the same date
 def parse_http_date(date: str | None) -> float | None:
     """Return the epoch seconds of an HTTP date; None if it is not one.
 

@@ -5,7 +5,7 @@ import sys
 import traceback
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from di_async.core.printable import printable
 
@@ -21,6 +21,9 @@ class Log:
     """
 
     name: str
+    _logger: logging.Logger = field(
+        init=False, repr=False, default=Factory(lambda self: _logger(self.name), takes_self=True)
+    )
 
     def debug(self, message: str, *args: object) -> None:
         """Log with level DEBUG."""
@@ -40,7 +43,7 @@ class Log:
 
     def is_enabled_for(self, level: int) -> bool:
         """Return whether records of this level are logged."""
-        return logging.getLogger(self.name).isEnabledFor(level)
+        return self._logger.isEnabledFor(level)
 
     def _log(
         self,
@@ -49,15 +52,18 @@ class Log:
         args: tuple[object, ...],
         defect: BaseException | None = None,
     ) -> None:
-        logger = logging.getLogger(self.name)
-        if not logger.isEnabledFor(level):
+        if not self._logger.isEnabledFor(level):
             return
         try:
             safe = tuple(map(_safe, args))
             # The caller of `info` is three frames up.
-            logger.log(level, printable(message), *safe, exc_info=defect, stacklevel=3)
+            self._logger.log(level, printable(message), *safe, exc_info=defect, stacklevel=3)
         except Exception:
             _report_broken_handler()
+
+
+def _logger(name: str) -> logging.Logger:
+    return logging.getLogger(name)
 
 
 def _safe(value: object) -> Any:

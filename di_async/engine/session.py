@@ -298,7 +298,10 @@ class Session:
         return self._server(request).window(began, self._clock.moment())
 
     def _server(self, request: Request) -> ServerClock:
-        return self._servers.setdefault(request.base, ServerClock())
+        server = self._servers.get(request.base)
+        if server is None:
+            server = self._servers[request.base] = ServerClock()
+        return server
 
     def _learn_time(self, request: Request, response: Response) -> None:
         date = server_date(response.headers)

@@ -154,7 +154,8 @@ class AiohttpTransport:
         base = self._base if request.base is None else URL(request.base)
         url = base.with_path(base.raw_path.rstrip("/") + request.path, encoded=True)
         progress = _Progress()
-        _progress.set(progress)
+        if session is self._writing:
+            _progress.set(progress)
         try:
             answer = await session.request(
                 request.method,
@@ -190,7 +191,8 @@ class AiohttpTransport:
         plain = self._proxy.headers() if url.scheme == "http" else {}  # https: sent with CONNECT
         sent = {**plain, **self._user_agent, **headers}
         # A session's own credentials or .netrc exclude this header; `_SendCounter` sets it later.
-        return {name: value for name, value in sent.items() if name.lower() != "authorization"}
+        sent.pop("Authorization", None)
+        return sent
 
 
 @define
@@ -234,9 +236,9 @@ class _SendCounter:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> Awaitable[aiohttp.ClientResponse]:
         self._sends += 1
-        for name, value in self._headers.items():
-            if name.lower() == "authorization":
-                request.headers[name] = value
+        authorization = self._headers.get("Authorization")
+        if authorization is not None:
+            request.headers["Authorization"] = authorization
         return handler(request) if self._sends == 1 else self._repeat(request, handler)
 
     async def _repeat(
