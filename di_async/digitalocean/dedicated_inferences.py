@@ -21,6 +21,7 @@ from di_async.core.pagination import Page, rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.responses import own_id, own_name
 from di_async.core.secret import Secret, reveal
+from di_async.core.validation import checked_seconds
 from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -31,6 +32,7 @@ from di_async.digitalocean.lifecycle import (
     create_candidate,
     create_expectation,
     duration_key,
+    is_deleting,
     observe,
     observe_row,
     row_key,
@@ -72,6 +74,7 @@ from di_async.engine.lost_writes import (
     retry_while_busy,
     unknown_write,
 )
+from di_async.engine.names import create_when_free
 from di_async.engine.pricing import enforce_max_hourly
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
@@ -197,6 +200,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         access_tokens: AccessTokens = None,
         max_hourly: MaxHourly | None = None,
         allow_unknown_price: bool = False,
+        name_timeout: float = 0,
     ) -> Change[DedicatedInference]:
         """Create an instance and return a change that settles when it is proven active.
 
@@ -208,6 +212,8 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
             access_tokens: provider tokens, such as `{"hugging_face_token": "hf_..."}`.
             max_hourly: the most that it may cost an hour: an amount, or one for each currency.
             allow_unknown_price: create it even if its price is not known.
+            name_timeout: seconds to go on trying while the name is taken by an instance that is
+                being deleted, or was until a moment ago. 0 tries once.
 
         Raises:
             InvalidInputError: the spec breaks a rule; no request was sent.
@@ -219,19 +225,25 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         bills; the error and the log name it.
         """
         sent = complete_spec(spec)
+        checked_seconds(name_timeout, "name_timeout")
         await enforce_max_hourly(
             partial(self.hourly_price, sent), max_hourly, allow_unknown_price=allow_unknown_price
         )
         body = {"spec": sent.to_dict(), **self._secrets(access_tokens)}
-        return await create_by_name(
+        find = partial(self._find_all, sent.name)
+        create = partial(
+            create_by_name,
             self._engine,
             ENDPOINTS["create"].request(json=body),
             sent.name,
             accept=partial(self._accept_create, sent),
-            find=partial(self._find_all, sent.name),
+            find=find,
             candidate=partial(create_candidate, sent),
             adopt=partial(self._adopt, sent),
             lookup_hint=f"Look with `find({sent.name!r})`",
+        )
+        return await create_when_free(
+            self._engine, sent.name, name_timeout, create=create, find=find, is_leaving=is_deleting
         )
 
     def _accept_create(

@@ -28,6 +28,7 @@ __all__ = [
     "create_candidate",
     "create_expectation",
     "duration_key",
+    "is_deleting",
     "is_pending",
     "observe",
     "observe_row",
@@ -202,6 +203,11 @@ def is_pending(status: str, changing: bool) -> bool:
     """Return whether a change is in progress; `changing`: the instance shows a pending spec."""
     phase = _PHASES.get(status, _WORKING)
     return changing if phase is _READY else phase is not _FAILED
+
+
+def is_deleting(di: DedicatedInference) -> bool:
+    """Return whether it is being deleted."""
+    return _PHASES.get(di.status) is Phase.DELETING
 
 
 def _not_ready_reason(di: DedicatedInference) -> str | None:

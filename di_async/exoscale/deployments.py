@@ -12,6 +12,7 @@ from di_async.core.errors import ConflictError, DecodeError, InvalidInputError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret
+from di_async.core.validation import checked_seconds
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import (
@@ -65,6 +66,7 @@ class Deployments(ZoneResources[Deployment]):
         *,
         max_hourly: MaxHourly | None = None,
         allow_unknown_price: bool = False,
+        name_timeout: float = 0,
     ) -> Change[Deployment]:
         """Return a change that settles when a read shows the new deployment ready. Its GPUs bill.
 
@@ -74,6 +76,7 @@ class Deployments(ZoneResources[Deployment]):
             max_hourly: the most that it may cost an hour: an amount, or one for each currency.
                 Exoscale's API shows no prices, so this needs `allow_unknown_price`.
             allow_unknown_price: create it even though its price is not known.
+            name_timeout: has no effect here: names are not unique, so none is ever taken.
 
         Raises:
             InvalidInputError: The spec is invalid; no request was sent.
@@ -88,6 +91,7 @@ class Deployments(ZoneResources[Deployment]):
         bills; the error and the log name it.
         """
         complete = complete_spec(spec)
+        checked_seconds(name_timeout, "name_timeout")
         await enforce_max_hourly(
             partial(self.hourly_price, complete),
             max_hourly,

@@ -10,7 +10,7 @@ from di_async.core.http import Request
 from di_async.core.pagination import rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.responses import resource_body
-from di_async.core.validation import checked
+from di_async.core.validation import checked, checked_seconds
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import Capabilities
 from di_async.core.waiting.resume_token import ResourceRef
@@ -18,13 +18,14 @@ from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import AcceptedWrite, create_by_name
+from di_async.engine.names import create_when_free
 from di_async.engine.pricing import enforce_max_hourly
 from di_async.engine.waiting.change import Change
 from di_async.gcore.account import project_of
 from di_async.gcore.api import DEPLOYMENTS, read_rows
 from di_async.gcore.desired_state import DesiredState, desired_state
 from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
-from di_async.gcore.lifecycle import place_of
+from di_async.gcore.lifecycle import is_deleting, place_of
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, QuotaUse
 from di_async.gcore.placement import check_limits, find_places, read_price
 from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
@@ -78,6 +79,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         open_to_world: bool = False,
         max_hourly: MaxHourly | None = None,
         allow_unknown_price: bool = False,
+        name_timeout: float = 0,
     ) -> Change[InferenceDeployment]:
         """Create a deployment; return a change that settles when it serves or is scaled to zero.
 
@@ -90,6 +92,8 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
             max_hourly: the most that it may cost an hour at its maximum scale: an amount, or one
                 for each currency.
             allow_unknown_price: create it even if its price is not known.
+            name_timeout: seconds to go on trying while the name is taken by a deployment that is
+                being deleted, or was until a moment ago. 0 tries once.
 
         Raises:
             InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
@@ -104,21 +108,27 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         """
         body = checked(InferenceDeploymentSpec, self._fields(spec))
         _check_access(body, open_to_world)
+        checked_seconds(name_timeout, "name_timeout")
         await enforce_max_hourly(
             lambda: read_price(self._engine, body),
             max_hourly,
             allow_unknown_price=allow_unknown_price,
         )
         name: str = body["name"]
-        return await create_by_name(
+        find = partial(self._find, name)
+        create = partial(
+            create_by_name,
             self._engine,
             self._request("create", json=body),
             name,
             accept=partial(self._accept_create, name, place_of(body)),
-            find=partial(self._find, name),
+            find=find,
             candidate=partial(candidate, name, body),
             adopt=partial(self._adopted, name),
             lookup_hint=f"Check `get({name!r})`",
+        )
+        return await create_when_free(
+            self._engine, name, name_timeout, create=create, find=find, is_leaving=is_deleting
         )
 
     async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:

@@ -1,6 +1,8 @@
 """`client.inference_instances`: API v2, keyed by id. Writes return the instance itself."""
 
+import builtins
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from di_async.core.errors import InvalidInputError
@@ -17,10 +19,12 @@ from di_async.engine.lost_writes import (
     recover_write,
     unknown_create,
 )
+from di_async.engine.names import create_when_free
 from di_async.engine.waiting.change import Change
 from di_async.gcore.api import INSTANCES
 from di_async.gcore.desired_state import desired_state
 from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
+from di_async.gcore.lifecycle import is_deleting
 from di_async.gcore.models import InferenceInstance
 from di_async.gcore.spec import (
     InferenceInstanceSpec,
@@ -67,12 +71,14 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         predicate = None if name is None else lambda instance: instance.name == name
         return self._listing(page_size, predicate)
 
-    async def create(self, spec: SpecLike) -> Change[InferenceInstance]:
+    async def create(self, spec: SpecLike, *, name_timeout: float = 0) -> Change[InferenceInstance]:
         """Create an instance; return a change that settles when it serves or is scaled to zero.
 
         Args:
             spec: an `InferenceInstanceSpec`, or a mapping of the documented shape. Without a
                 `project_id`, the client's project is used, else the key's default project.
+            name_timeout: seconds to go on trying while the name is taken by an instance that is
+                being deleted, or was until a moment ago. 0 tries once.
 
         Raises:
             InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
@@ -83,6 +89,19 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         bills; the error and the log name it.
         """
         body = checked(InferenceInstanceSpec, {**self._default_project(), **given_fields(spec)})
+        return await create_when_free(
+            self._engine,
+            body["name"],
+            name_timeout,
+            create=partial(self._create_once, body),
+            find=partial(self._find_all, body["name"]),
+            is_leaving=is_deleting,
+        )
+
+    async def _find_all(self, name: str) -> builtins.list[InferenceInstance]:
+        return [row async for row in self.list(name=name)]
+
+    async def _create_once(self, body: dict[str, Any]) -> Change[InferenceInstance]:
         request = self._request("create", json=body)
         name, began = body["name"], self._engine.clock.moment()
         lookup_hint = f"Check `list(name={name!r})`"

@@ -54,7 +54,7 @@ class Cloud(ABC):
         """Return the part of the client with the resource's calls."""
 
     @abstractmethod
-    async def create(self, client: Any, name: str) -> Change[Any]:
+    async def create(self, client: Any, name: str, **more: Any) -> Change[Any]:
         """Send a create and return its change."""
 
     @abstractmethod
@@ -106,8 +106,8 @@ class OnDigitalOcean(Cloud):
     def api(self, client: DigitalOcean) -> Any:
         return client.dedicated_inferences
 
-    async def create(self, client: DigitalOcean, name: str) -> Change[Any]:
-        return await client.dedicated_inferences.create(a_spec(name))
+    async def create(self, client: DigitalOcean, name: str, **more: Any) -> Change[Any]:
+        return await client.dedicated_inferences.create(a_spec(name), **more)
 
     async def grow(self, client: DigitalOcean, id: str, **more: Any) -> Change[Any]:
         return await client.dedicated_inferences.scale(id, 2, **more)
@@ -139,8 +139,8 @@ class _OnGcore(Cloud):
         change: Change[Any] = await self.api(client).update(id, containers=_containers(2), **more)
         return change
 
-    async def create(self, client: Any, name: str) -> Change[Any]:
-        change: Change[Any] = await self.api(client).create(self.body(name))
+    async def create(self, client: Any, name: str, **more: Any) -> Change[Any]:
+        change: Change[Any] = await self.api(client).create(self.body(name), **more)
         return change
 
 
@@ -199,10 +199,10 @@ class OnExoscale(Cloud):
     def api(self, client: Exoscale) -> Any:
         return client.deployments
 
-    async def create(self, client: Exoscale, name: str) -> Change[Any]:
+    async def create(self, client: Exoscale, name: str, **more: Any) -> Change[Any]:
         model = {"name": "openai/gpt-oss-20b"}
         return await client.deployments.create(
-            {"name": name, "model": model, "gpu-type": "gpua5000"}
+            {"name": name, "model": model, "gpu-type": "gpua5000"}, **more
         )
 
     async def grow(self, client: Exoscale, id: str, **more: Any) -> Change[Any]:

@@ -1,0 +1,83 @@
+"""Names that are on their way out: they stay taken while their resource is being deleted.
+
+And for a while after GET answers 404. Until then a create of that name is refused as a conflict.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from di_async.core.errors import ClientClosedError, ConflictError, DIError
+from di_async.core.validation import checked_seconds
+from di_async.engine.client import Engine
+from di_async.engine.log import Log
+
+__all__ = ["create_when_free"]
+
+logger = Log("di_async")
+
+# Seconds between two looks grow by this factor, up to this many.
+_GROWTH, _LONGEST_S = 1.5, 30.0
+# One read may be stale and show a resource that is being deleted as it was before.
+_ALIVE_READS = 2
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+async def create_when_free(
+    engine: Engine,
+    name: str,
+    name_timeout: float,
+    *,
+    create: Callable[[], Awaitable[T]],
+    find: Callable[[], Awaitable[Sequence[R]]],
+    is_leaving: Callable[[R], bool],
+) -> T:
+    """Return what `create` returns, trying again while the name is on its way out.
+
+    Args:
+        engine: the client's engine.
+        name: the name, for the log.
+        name_timeout: seconds to go on trying; 0 tries once.
+        create: sends the create.
+        find: returns everything of that name.
+        is_leaving: whether one of these is being deleted.
+
+    Raises:
+        ConflictError: the name belongs to a resource that stays, or is still taken.
+        InvalidInputError: `name_timeout` is not a number of seconds; nothing was sent.
+    """
+    checked_seconds(name_timeout, "name_timeout")
+    give_up_at = engine.clock.now() + name_timeout
+    pause, alive = engine.polling.target_lag, 0
+    taken: ConflictError | None = None
+    while True:
+        if taken is None:
+            try:
+                return await create()
+            except ConflictError as error:
+                taken = error
+        left = give_up_at - engine.clock.now()
+        if left <= 0:
+            raise taken
+        found = await _look(name, find)
+        alive = alive + 1 if any(not is_leaving(one) for one in found or ()) else 0
+        if alive >= _ALIVE_READS:
+            raise taken
+        logger.info("the name %s is still taken; %.0f s left to wait for it", name, left)
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * _GROWTH, max(_LONGEST_S, engine.polling.target_lag))
+        if not found or engine.clock.now() >= give_up_at:
+            taken = None  # nothing holds it visibly, or this is the last try
+
+
+async def _look(name: str, find: Callable[[], Awaitable[Sequence[R]]]) -> Sequence[R] | None:
+    """Return everything of a name; None if reading failed."""
+    try:
+        return await find()
+    except ClientClosedError:
+        raise
+    except DIError as error:
+        logger.info("looking up %s failed: %s", name, error)
+        return None
