@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import socket
 import traceback
 
 import pytest
@@ -35,11 +36,11 @@ def test_methods_keep_their_names_and_signatures() -> None:
 
 async def test_cancelled_call_is_cancelled() -> None:
     """Cancelling passes through."""
-    server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, DigitalOcean("t", base_url=f"http://127.0.0.1:{port}") as do:
-        call = asyncio.ensure_future(do.request("GET", "/x"))
-        await asyncio.sleep(0)
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # accepts nothing
+        port = listening.getsockname()[1]
+        async with DigitalOcean("t", base_url=f"http://127.0.0.1:{port}") as do:
+            call = asyncio.ensure_future(do.request("GET", "/x"))
+            await asyncio.sleep(0)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
