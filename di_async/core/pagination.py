@@ -139,7 +139,7 @@ def page_count(first: Page, page_size: int) -> int | None:
         last = max(1, first.last)
         limit = last if by_total is None else _PLAUSIBLE_FACTOR * by_total + _PLAUSIBLE_MORE
         return last if by_total is None or last <= limit else by_total
-    return 1 if first.next is None else by_total
+    return 1 if by_total is None and first.next is None else by_total
 
 
 def _page_number(link: Any) -> int | None:

@@ -304,7 +304,7 @@ class RequestBudget:
             return  # another answer of the same refusal
         doubled = 2.0**self._blocks
         block = _SHORTEST_BLOCK_S
-        if wait is None:
+        if wait is None and not info.absurd:
             block = _BLOCK_S * doubled
             # A reset in the past is wrong, or about a slot that another process has taken.
             if info.reset_in is not None and info.reset_in > 0:

@@ -27,6 +27,7 @@ from di_async.core.protocols import ApiDialect
 __all__ = [
     "error_body",
     "is_html",
+    "no_content",
     "own_id",
     "own_name",
     "parse_integer",
@@ -121,6 +122,16 @@ def resource_body(body: Any, *names: str) -> Any:
     if missing:
         raise DecodeError(f"the answer has no {missing[0]!r} @ $", transient=True)
     return body
+
+
+def no_content(body: Any) -> None:
+    """Check the body of an answer to a write that is answered without one.
+
+    Raises:
+        DecodeError: (transient) there is a body, so something else than the API may have answered.
+    """
+    if body is not None:
+        raise DecodeError("the answer has a body, where the API sends none @ $", transient=True)
 
 
 def own_id(shown: Any, expected: str | None = None, reserved: Iterable[str] = ()) -> str:

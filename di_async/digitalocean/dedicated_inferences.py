@@ -19,7 +19,7 @@ from di_async.core.errors import (
 from di_async.core.http import Priority
 from di_async.core.pagination import Page, rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
-from di_async.core.responses import own_id, own_name
+from di_async.core.responses import no_content, own_id, own_name
 from di_async.core.secret import Secret, reveal
 from di_async.core.validation import checked_seconds
 from di_async.core.waiting.observation import Expectation, Observation
@@ -471,7 +471,8 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
 
         try:
             with report_if_cut_off(call, story):
-                await self._engine.json(ENDPOINTS["revoke_token"].request(id, token_id), call)
+                request = ENDPOINTS["revoke_token"].request(id, token_id)
+                await self._engine.json(request, call, read=no_content)
         except NotFoundError as error:
             if call.maybe_processed <= 1:
                 raise

@@ -49,7 +49,7 @@ def read_summaries(body: bytes) -> Page:
     """
     try:
         found = _decode_summaries(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return read_page(loads(body), KEY)
     summaries = {KEY: found.dedicated_inferences, "links": found.links, "meta": found.meta}
     page = read_page(summaries, KEY)

@@ -7,6 +7,7 @@ import builtins
 
 from attrs import evolve
 
+from di_async.core.responses import resource_body
 from di_async.engine.create_once import create_once
 from di_async.engine.listing import Listing
 from di_async.exoscale.api import ZoneRequests
@@ -58,4 +59,4 @@ class AIAPIKeys(ZoneResources[AIAPIKey]):
 
     async def quota(self) -> Quota:
         """Return the organisation's quota."""
-        return CODEC.structure(await self._requests.json("quota"), Quota)
+        return CODEC.structure(await self._requests.json("quota", read=resource_body), Quota)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from di_async.core.errors import InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pagination import rows_under
+from di_async.core.responses import no_content, own_id, resource_body
 from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord
@@ -78,11 +79,24 @@ class AccountApi(ClearsFrames):
         read = partial(read_page, fetch, size=page_size, key=key)
         return Listing(read, lambda row: CODEC.structure(row, into), page_size)
 
+    async def _one(
+        self, request: Request, into: type[T], key: str = "name", id: str | None = None
+    ) -> T:
+        """Return the object in an answer: the one whose `key` is `id`, or any for None."""
+
+        def read(body: Any) -> T:
+            found = CODEC.structure(resource_body(body, key), into)
+            own_id(getattr(found, key), id)
+            return found
+
+        found: T = await self._engine.json(request, read=read)
+        return found
+
     async def _delete(self, request: Request) -> None:
         """Send a DELETE; a 404 after a repeated one is the success of the first."""
         call = CallRecord()
         try:
-            await self._engine.json(request, call)
+            await self._engine.json(request, call, read=no_content)
         except NotFoundError as error:
             if error.transient or call.maybe_processed <= 1:
                 raise
@@ -98,9 +112,7 @@ class APIKeys(AccountApi):
 
     async def get(self, name: str) -> APIKey:
         """Return one key, without its secret. Raises `NotFoundError` if it does not exist."""
-        return CODEC.structure(
-            await self._engine.json(self._in_project("get_api_key", name)), APIKey
-        )
+        return await self._one(self._in_project("get_api_key", name), APIKey, id=name)
 
     async def create(
         self,
@@ -144,7 +156,7 @@ class APIKeys(AccountApi):
     async def update(self, name: str, *, description: str | None) -> APIKey:
         """Change a key's description and return the key. Nothing else of it can change."""
         request = self._in_project("update_api_key", name, json={"description": description})
-        return CODEC.structure(await self._engine.json(request), APIKey)
+        return await self._one(request, APIKey, id=name)
 
     async def delete(self, name: str) -> None:
         """Delete a key, immediately and permanently.
@@ -165,28 +177,27 @@ class InferenceSecrets(AccountApi):
 
     async def get(self, name: str) -> InferenceSecret:
         """Return one secret. Raises `NotFoundError` if it does not exist."""
-        return await self._read(self._in_project("get_secret", name))
+        return await self._one(self._in_project("get_secret", name), InferenceSecret, id=name)
 
     async def create(
         self, name: str, *, aws_access_key_id: str, aws_secret_access_key: str | Secret
     ) -> InferenceSecret:
         """Store AWS credentials and return the secret. Raises `ConflictError` for a taken name."""
         body = {"name": name, **_credentials(aws_access_key_id, aws_secret_access_key)}
-        return await self._read(self._in_project("create_secret", json=body))
+        request = self._in_project("create_secret", json=body)
+        return await self._one(request, InferenceSecret, id=name)
 
     async def replace(
         self, name: str, *, aws_access_key_id: str, aws_secret_access_key: str | Secret
     ) -> InferenceSecret:
         """Replace the credentials of a secret and return it."""
         body = _credentials(aws_access_key_id, aws_secret_access_key)
-        return await self._read(self._in_project("replace_secret", name, json=body))
+        request = self._in_project("replace_secret", name, json=body)
+        return await self._one(request, InferenceSecret, id=name)
 
     async def delete(self, name: str) -> None:
         """Delete a secret, immediately and permanently."""
         await self._delete(self._in_project("delete_secret", name))
-
-    async def _read(self, request: Request) -> InferenceSecret:
-        return CODEC.structure(await self._engine.json(request), InferenceSecret)
 
 
 class Tasks(AccountApi):
@@ -218,17 +229,17 @@ class Tasks(AccountApi):
 
     async def get(self, id: str) -> Task:
         """Return one task. Raises `NotFoundError` if it does not exist."""
-        return CODEC.structure(await self._engine.json(TASK.request(id)), Task)
+        return await self._one(TASK.request(id), Task, "id", id)
 
     async def acknowledge(self, id: str) -> Task:
         """Mark a task as read and return it."""
         request = ACCOUNT["acknowledge_task"].request(id)
-        return CODEC.structure(await self._engine.json(request), Task)
+        return await self._one(request, Task, "id", id)
 
     async def acknowledge_all(self) -> None:
         """Mark all finished tasks of the project as read."""
         request = ACCOUNT["acknowledge_all_tasks"].request(params={"project_id": self._project})
-        await self._engine.json(request)
+        await self._engine.json(request, read=no_content)
 
 
 class Catalog(AccountApi):
@@ -241,7 +252,7 @@ class Catalog(AccountApi):
     async def flavor(self, name: str) -> Flavor:
         """Return one flavor. Raises `NotFoundError` if it does not exist."""
         request = ACCOUNT["get_flavor"].request(name)
-        return CODEC.structure(await self._engine.json(request), Flavor)
+        return await self._one(request, Flavor, id=name)
 
     async def capacity(self) -> builtins.list[RegionCapacity]:
         """Return how many replicas of each flavor each region has room for."""

@@ -85,6 +85,13 @@ def test_total_sets_the_page_count_without_a_last_link(rows: int, total: int, pa
     assert page_count(read_page(body, "rows"), 2) == pages
 
 
+@pytest.mark.parametrize("more", [{}, {"links": {}}, links(next="")])
+def test_total_counts_where_links_are_missing(more: dict[str, Any]) -> None:
+    """A total beyond the first page means more pages, with or without links."""
+    page = read_page({"rows": [1, 2], "meta": {"total": 5}, **more}, "rows")
+    assert page_count(page, 2) == 3
+
+
 def test_next_without_total_or_last_link() -> None:
     """With only a next link the page count is unknown."""
     assert page_count(read_page({"rows": [1], **links(next=url(2))}, "rows"), 200) is None

@@ -387,6 +387,16 @@ def test_429_without_a_usable_date_blocks_for_a_while(reset_in: float | None, bl
     assert budget.delay(0.0, Priority.READ) == block
 
 
+def test_absurd_waiting_time_is_tried_soon() -> None:
+    """A waiting time beyond any window is a wrong clock's: a second, and twice that each time."""
+    budget, now, blocks = RequestBudget(), 0.0, []
+    for _ in range(4):
+        budget.learn(now, RateLimitInfo(limited=True, absurd=True))
+        blocks.append(budget.delay(now, Priority.READ))
+        now += blocks[-1]
+    assert blocks == [1, 2, 4, 8]
+
+
 def test_later_429_never_shortens_an_earlier_block() -> None:
     """A later 429 does not shorten an earlier block."""
     budget = RequestBudget()

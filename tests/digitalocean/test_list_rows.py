@@ -48,12 +48,17 @@ def test_unexpected_row_takes_the_tolerant_path(row: Any) -> None:
     assert (light.rows, light.full_row(1)) == (full.rows, full.rows[1])
 
 
+DEEP = b'{"a":' * 50_000 + b"1" + b"}" * 50_000
+
+
 def test_null_is_an_empty_page() -> None:
     """Go writes an empty list as null."""
     assert read_summaries(orjson.dumps({KEY: None, "meta": {"total": 0}})).rows == ()
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"other": []}', of()[:-1], of({})[:-2]])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"other": []}', of()[:-1], of({})[:-2], DEEP]
+)
 def test_body_that_is_not_a_page(body: bytes) -> None:
     """It is an error, never an empty list."""
     with pytest.raises(DecodeError):

@@ -157,6 +157,15 @@ async def test_revoke_refused() -> None:
     assert len(network.requests) == 1
 
 
+@pytest.mark.parametrize("body", [{"message": "ok"}, [], "<html>"])
+async def test_revoke_needs_an_answer_without_a_body(body: Any) -> None:
+    """A 200 with a body is a gateway's; the revoke is sent again."""
+    foreign = plain(200, body) if isinstance(body, str) else answer(200, body)
+    async with scripted_client(foreign, answer(204, None)) as (client, network):
+        await client.dedicated_inferences.revoke_token(ID, "t-1")
+    assert [request.method for request in network.requests] == ["DELETE", "DELETE"]
+
+
 async def test_revoke_ignores_a_foreign_404() -> None:
     """A gateway's 404 after a lost answer does not prove that the token is gone."""
     page = plain(404, "not here")

@@ -1,12 +1,15 @@
 """API keys, secrets, tasks, flavors, capacity, prices and quotas, against the emulated Gcore."""
 
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 
 from di_async import (
     ConflictError,
+    DIError,
     HourlyPrice,
     InvalidInputError,
     NotFoundError,
@@ -14,6 +17,7 @@ from di_async import (
     PriceLimitError,
     Secret,
 )
+from di_async.core.http import Response
 from di_async.emulator import World
 from di_async.gcore import Gcore
 from tests.builders.gcore import HIDDEN, a_spec
@@ -186,3 +190,32 @@ async def test_no_quota() -> None:
         assert await api.find_capacity(a_spec()) == []
         place = (await api.find_capacity(a_spec(), include_full=True))[0]
     assert place.reason == "the account's quota is used up: inference_instance_count"
+
+
+FOREIGN = [{"message": "ok"}, {}, {"name": "another", "id": "another"}, []]
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+async def test_foreign_answers_about_the_account(body: Any) -> None:
+    """A success that is not about the object requested is neither returned nor believed."""
+    world = a_world()
+    network = EmulatorNetwork(world)
+    network.intercept = lambda request, _: Response(200, {}, orjson.dumps(body))
+    calls: tuple[Callable[[Gcore], Awaitable[Any]], ...] = (
+        lambda client: client.api_keys.get("ci"),
+        lambda client: client.api_keys.update("ci", description="x"),
+        lambda client: client.api_keys.delete("ci"),
+        lambda client: client.secrets.get("ci"),
+        lambda client: client.secrets.create(
+            "ci", aws_access_key_id="AKIA", aws_secret_access_key="s"
+        ),
+        lambda client: client.secrets.delete("ci"),
+        lambda client: client.tasks.get("ci"),
+        lambda client: client.tasks.acknowledge("ci"),
+        lambda client: client.tasks.acknowledge_all(),
+    )
+    key, project = world.gcore.api_key, world.gcore.project_id
+    async with Gcore(key, project, transport=network) as client:
+        for call in calls:
+            with pytest.raises(DIError):
+                await call(client)
