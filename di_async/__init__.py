@@ -47,6 +47,7 @@ if typing.TYPE_CHECKING:
     from di_async.core.waiting.events import StatusChange
     from di_async.core.waiting.poll_policy import PollPolicy
     from di_async.digitalocean import DigitalOcean
+    from di_async.engine.ensure import Ensured
     from di_async.engine.waiting.change import Change
     from di_async.engine.waiting.duration_model import DurationModel
     from di_async.exoscale import Exoscale
@@ -70,6 +71,7 @@ __all__ = [
     "DeploymentFailedError",
     "DigitalOcean",
     "DurationModel",
+    "Ensured",
     "Exoscale",
     "GatewayError",
     "Gcore",
@@ -107,6 +109,7 @@ _MODULES = {
     "Change": "engine.waiting.change",
     "DigitalOcean": "digitalocean",
     "DurationModel": "engine.waiting.duration_model",
+    "Ensured": "engine.ensure",
     "Exoscale": "exoscale",
     "Gcore": "gcore",
     "HourlyPrice": "core.pricing",

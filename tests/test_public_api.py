@@ -44,7 +44,7 @@ PROMISED = [
     *("DigitalOcean", "GatewayError", "Gcore", "Exoscale", "Change", "Secret", "StatusChange"),
     *("RetryPolicy", "PollPolicy", "RequestBudget", "DurationModel", *ERRORS),
     *("WaitReport", "Inventory", "as_completed", "scan", "wait_all"),
-    *("HourlyPrice", "Placement"),
+    *("Ensured", "HourlyPrice", "Placement"),
 ]
 CLASSES = [kind for name in PROMISED if inspect.isclass(kind := getattr(di_async, name))]
 FUNCTIONS = [di_async.as_completed, di_async.scan, di_async.wait_all]
@@ -150,6 +150,18 @@ METHODS: dict[str, tuple[str, dict[str, tuple[bool, Any]]]] = {
             "access_tokens": (True, None),
             "max_hourly": (True, None),
             "allow_unknown_price": (True, False),
+            "name_timeout": (True, 0),
+        },
+    ),
+    "ensure": (
+        "c",
+        {
+            "spec": ASKED,
+            "dry_run": (True, False),
+            "access_tokens": (True, None),
+            "max_hourly": (True, None),
+            "allow_unknown_price": (True, False),
+            "name_timeout": (True, 0),
         },
     ),
     "hourly_price": ("c", {"spec": ASKED}),

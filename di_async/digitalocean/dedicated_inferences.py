@@ -5,10 +5,12 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 
 import asyncio
 import builtins
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from di_async.core.differences import Difference
 from di_async.core.errors import (
     APIError,
     InvalidInputError,
@@ -28,6 +30,7 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.digitalocean.api import ENDPOINTS, RESERVED, list_rows, unwrap
+from di_async.digitalocean.ensuring import differences
 from di_async.digitalocean.lifecycle import (
     create_candidate,
     create_expectation,
@@ -64,6 +67,7 @@ from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.deletion import delete
+from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
@@ -75,7 +79,7 @@ from di_async.engine.lost_writes import (
     unknown_write,
 )
 from di_async.engine.names import create_when_free
-from di_async.engine.pricing import enforce_max_hourly
+from di_async.engine.pricing import enforce_max_hourly, price_check
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 
@@ -271,6 +275,61 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         expectation = create_expectation(found, spec, self._engine.clock.now())
         return self._engine.change(
             self._adapter, found.id, expectation, initial=found, adopted=True
+        )
+
+    async def ensure(
+        self,
+        spec: SpecLike,
+        *,
+        dry_run: bool = False,
+        access_tokens: AccessTokens = None,
+        max_hourly: MaxHourly | None = None,
+        allow_unknown_price: bool = False,
+        name_timeout: float = 0,
+    ) -> Ensured[DedicatedInference]:
+        """Create the instance of the spec's name, update what differs, or find nothing to do.
+
+        Two processes at once make one instance. A change in progress that leads to another spec
+        is waited for before the update. `.change` settles when the instance is active.
+
+        Args:
+            spec: see `create`; what a mapping leaves out is not compared.
+            dry_run: send no write; `.action` and `.diff` show what would be done.
+            access_tokens: sent with a create; they cannot be compared.
+            max_hourly: see `create`; it is checked before an update, too.
+            allow_unknown_price: see `create`.
+            name_timeout: see `create`.
+
+        Raises:
+            InvalidInputError: a field differs that cannot change after creation (`.problems`), or
+                the spec breaks a rule; nothing was sent.
+            PriceLimitError, ConflictError, OutcomeUnknownError: see `create`.
+            WaitTimeoutError: the change in progress did not end in time.
+        """
+        sent, fields = complete_spec(spec), spec_fields(spec)
+        self._secrets(access_tokens)
+
+        async def update(
+            live: DedicatedInference, found: Sequence[Difference]
+        ) -> Change[DedicatedInference]:
+            names = {re.split(r"[.[]", difference.path)[0] for difference in found}
+            changed = {name: fields[name] for name in names}
+            return await self._update(live.id, lambda now: merged_spec(now, changed), None, 0)
+
+        target = EnsureTarget(
+            name=sent.name,
+            find=partial(self._find_all, sent.name),
+            compare=lambda live: differences(live, fields),
+            create=lambda left: self.create(sent, access_tokens=access_tokens, name_timeout=left),
+            update=update,
+            check_price=price_check(
+                partial(self.hourly_price, sent), max_hourly, allow_unknown_price
+            ),
+            get=self.get,
+            id_of=lambda live: live.id,
+        )
+        return await ensure(
+            self._engine, self, self._adapter, target, dry_run=dry_run, name_timeout=name_timeout
         )
 
     # -- update -------------------------------------------------------------------------------

@@ -43,11 +43,14 @@ __all__ = [
     "SpecLike",
     "check_name",
     "complete_spec",
+    "immutable_changes",
+    "known_fields",
     "latest_spec",
     "merged_spec",
     "scaled_spec",
     "spec_digest",
     "spec_fields",
+    "with_ids",
 ]
 
 _NAME = text("1 to 255 letters, digits, '-' or '_'", "[a-zA-Z0-9_-]{1,255}")
@@ -205,6 +208,20 @@ def merged_spec(live: DedicatedInference, fields: dict[str, Any]) -> DedicatedIn
     """
     shown = live.spec or latest_spec(live) or DeploymentSpec()
     deployments = tuple(map(_sendable, shown.model_deployments))
+    known = known_fields(live, shown)
+    raise_faults(_changed_immutables(known, fields), DedicatedInferenceSpec.root)
+    version = {"version": shown.version} if shown.version is not None else {}
+    wanted = {"name": "", "region": "", **known, **fields, **version}
+    wanted["model_deployments"] = tuple(
+        with_ids(fields.get("model_deployments", deployments), shown.model_deployments)
+    )
+    spec = DedicatedInferenceSpec(**wanted)
+    spec.check()
+    return spec
+
+
+def known_fields(live: DedicatedInference, shown: DeploymentSpec) -> dict[str, Any]:
+    """Return the fields of an instance that are shown, but for its deployments."""
     current = {
         "name": live.name,
         "region": live.region,
@@ -212,31 +229,28 @@ def merged_spec(live: DedicatedInference, fields: dict[str, Any]) -> DedicatedIn
         "enable_public_endpoint": shown.enable_public_endpoint,
         "version": shown.version,
     }
-    known = {name: value for name, value in current.items() if value is not None}
-    raise_faults(_changed_immutables(known, fields), DedicatedInferenceSpec.root)
-    version = {"version": shown.version} if shown.version is not None else {}
-    wanted = {"name": "", "region": "", **known, **fields, **version}
-    wanted["model_deployments"] = tuple(
-        _with_ids(fields.get("model_deployments", deployments), shown.model_deployments)
-    )
-    spec = DedicatedInferenceSpec(**wanted)
-    spec.check()
-    return spec
+    return {name: value for name, value in current.items() if value is not None}
 
 
 def _changed_immutables(current: dict[str, Any], fields: dict[str, Any]) -> Iterator[Fault]:
+    for name in immutable_changes(current, fields):
+        is_now, wanted = _short(current[name]), _short(fields[name])
+        yield Fault(f".{name}", f"cannot change after creation; it is {is_now}, not {wanted}")
+
+
+def immutable_changes(current: dict[str, Any], fields: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the immutable fields that would change."""
     for name, rule in request_fields(DedicatedInferenceSpec).items():
         is_now, wanted = current.get(name), fields.get(name)
         if rule.immutable and None not in (is_now, wanted) and is_now != wanted:
-            message = f"cannot change after creation; it is {_short(is_now)}, not {_short(wanted)}"
-            yield Fault(f".{name}", message)
+            yield name
 
 
 def _short(value: Any) -> str:
     return repr(value.uuid if isinstance(value, VPC) else value)
 
 
-def _with_ids(
+def with_ids(
     wanted: tuple[ModelDeployment, ...], live: tuple[ModelDeployment, ...]
 ) -> Iterator[ModelDeployment]:
     """Yield each deployment with the `model_id` of its live counterpart, by id or else by model."""

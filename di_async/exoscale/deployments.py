@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from di_async.core.errors import ConflictError, DecodeError, InvalidInputError
+from di_async.core.differences import Difference
+from di_async.core.errors import ConflictError, DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret
 from di_async.core.validation import checked_seconds
 from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import (
     READ_FIRST,
@@ -21,10 +23,15 @@ from di_async.engine.lost_writes import (
     retry_while_busy,
     unknown_write,
 )
-from di_async.engine.pricing import enforce_max_hourly
+from di_async.engine.pricing import enforce_max_hourly, price_check
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.api import ZoneRequests
-from di_async.exoscale.lifecycle import is_public, update_expectation, was_accepted
+from di_async.exoscale.lifecycle import (
+    is_public,
+    spec_differences,
+    update_expectation,
+    was_accepted,
+)
 from di_async.exoscale.models import CODEC, Deployment, LogEntry, Operation, RevealedKey
 from di_async.exoscale.placement import find_places
 from di_async.exoscale.spec import DeploymentSpec, SpecLike, checked, complete_spec, update_body
@@ -32,6 +39,7 @@ from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneReso
 
 __all__ = ["CAPABILITIES", "Deployments", "is_public"]
 
+_ENGINE_FIELDS = ("inference-engine-version", "inference-engine-parameters")
 MakeRequest = Callable[[Deployment], tuple[Request, Mapping[str, Any]]]
 """Returns the request for the live deployment, and the fields that must show it."""
 
@@ -100,6 +108,79 @@ class Deployments(ZoneResources[Deployment]):
         request = self._requests.request("create_deployment", json=complete.to_dict())
         place = self._requests.zone, complete.gpu_type
         return await self._create(request, complete.name, place)
+
+    async def ensure(
+        self,
+        spec: SpecLike,
+        *,
+        dry_run: bool = False,
+        max_hourly: MaxHourly | None = None,
+        allow_unknown_price: bool = False,
+        name_timeout: float = 0,
+    ) -> Ensured[Deployment]:
+        """Create the deployment of the spec's name, update what differs, or find nothing to do.
+
+        Names are not unique: one process makes one deployment, but two processes at once may make
+        two. `.duplicates`, and the log, then have the ids of the others, which bill until they
+        are deleted. The engine is updated before the deployment is scaled; a change in progress
+        is waited for. `.change` settles when the deployment is ready.
+
+        Args:
+            spec: see `create`; what it leaves out is not compared, nor is the product name.
+            dry_run: send no write; `.action` and `.diff` show what would be done.
+            max_hourly: see `create`; it is checked before an update, too.
+            allow_unknown_price: see `create`.
+            name_timeout: see `create`.
+
+        Raises:
+            InvalidInputError: a field differs that cannot change after creation (`.problems`), or
+                the spec is invalid; nothing was sent.
+            PriceLimitError, APIError, OutcomeUnknownError: see `create`.
+            WaitError: a change that had to end first failed, or did not end in time.
+        """
+        complete = complete_spec(spec)
+        body = complete.to_dict()
+
+        async def find() -> builtins.list[Deployment]:
+            return await self._find_full(complete.name)
+
+        async def update(live: Deployment, found: Sequence[Difference]) -> Change[Deployment]:
+            changed = {one.path for one in found}
+            engine = {name: body[name] for name in _ENGINE_FIELDS if name in changed}
+            if engine:
+                change = await self.update(
+                    live.id, **{name.replace("-", "_"): value for name, value in engine.items()}
+                )
+                if "replicas" not in changed:
+                    return change
+                await change.wait()
+            return await self.scale(live.id, body["replicas"])
+
+        target = EnsureTarget(
+            name=complete.name,
+            find=find,
+            compare=lambda live: spec_differences(live, body),
+            create=lambda _: self.create(complete),
+            update=update,
+            check_price=price_check(
+                partial(self.hourly_price, complete), max_hourly, allow_unknown_price
+            ),
+            get=self.get,
+            id_of=lambda live: live.id,
+        )
+        return await ensure(
+            self._engine, self, self._adapter, target, dry_run=dry_run, name_timeout=name_timeout
+        )
+
+    async def _find_full(self, name: str) -> builtins.list[Deployment]:
+        """Return all deployments of a name as GET shows them: rows lack the engine's fields."""
+        found = []
+        for row in await self.find_all(name):
+            try:
+                found.append(await self.get(row.id))
+            except NotFoundError:
+                continue  # deleted since the list was read
+        return found
 
     async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:
         """Return None: Exoscale's API shows no prices. No I/O.

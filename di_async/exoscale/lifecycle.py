@@ -9,12 +9,13 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 from attrs import evolve
 
+from di_async.core.differences import Difference
 from di_async.core.waiting.observation import (
     Action,
     Expectation,
@@ -38,6 +39,7 @@ __all__ = [
     "operation_phase",
     "operation_reason",
     "row_key",
+    "spec_differences",
     "update_expectation",
     "was_accepted",
 ]
@@ -151,6 +153,29 @@ def differs(deployment: Deployment, sent: Fields) -> bool | None:
     if any(shown[key] is not None and shown[key] != value for key, value in sent.items()):
         return True
     return None if any(shown[key] is None for key in sent) else False
+
+
+def spec_differences(deployment: Deployment, sent: Fields) -> list[Difference]:
+    """Return in what a deployment differs from a create's body. What it does not show is not."""
+    found = [
+        Difference(name, shown, wanted, immutable=True)
+        for name, wanted, shown in _fixed(deployment, sent)
+        if shown is not None and shown != wanted
+    ]
+    for name, shown in _shown(deployment).items():
+        wanted = sent.get(name)
+        if wanted is not None and differs(deployment, {name: wanted}):
+            found.append(Difference(name, shown, wanted, secret=name == _ARGUMENTS))
+    return found
+
+
+def _fixed(deployment: Deployment, sent: Fields) -> Iterator[tuple[str, Any, Any]]:
+    """Yield name, wanted and shown value of each field that cannot change."""
+    model = deployment.model
+    for name, wanted in sent["model"].items():
+        yield "model", wanted, getattr(model, name, None)
+    yield "gpu-type", sent["gpu-type"], deployment.gpu_type
+    yield "gpu-count", sent.get("gpu-count", 1), deployment.gpu_count
 
 
 def was_accepted(before: Deployment, live: Deployment, sent: Fields) -> bool:

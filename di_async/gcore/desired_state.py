@@ -8,7 +8,7 @@ values that may be secret (environment, headers, commands). Pure.
 
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
@@ -17,12 +17,14 @@ import attrs
 import orjson
 from attrs import field, frozen
 
+from di_async.core.differences import Difference
 from di_async.core.stored_keys import from_keys, to_keys
 from di_async.gcore.models import Inference
 
 __all__ = [
     "DesiredState",
     "desired_state",
+    "differences",
     "digest_secrets",
     "matches",
     "read_desired_state",
@@ -89,6 +91,48 @@ def matches(fields: Mapping[str, Any], found: Inference) -> bool | None:
         return _all([_shows(found, name, value) for name, value in fields.items()])
     except TypeError:  # fields of a damaged resume token
         return None
+
+
+def differences(sent: Mapping[str, Any], live: Inference) -> list[Difference]:
+    """Return in what a live resource differs from request fields, as `desired_state` compares."""
+    found: list[Difference] = []
+    for name, wanted in desired_state(sent, live).fields.items():
+        found += _differing(name, name, wanted, _as_json(getattr(live, name, None)))
+    return found
+
+
+def _differing(path: str, name: str, wanted: Any, shown: Any) -> Iterator[Difference]:
+    """Yield the innermost differences; values that may be secret stay digests."""
+    if name in _SECRET:
+        yield Difference(path, None, None, secret=True)
+    elif isinstance(wanted, Mapping) and isinstance(shown, Mapping):
+        for inner in wanted.keys() & shown.keys():
+            if _equals(wanted[inner], shown[inner]) is False:
+                yield from _differing(f"{path}.{inner}", inner, wanted[inner], shown[inner])
+    elif (by_region := _by_region(wanted)) is not None:
+        yield from _differing_regions(path, by_region, _by_region(shown) or {})
+    elif _has_secret(wanted):
+        yield Difference(path, None, None, secret=True)
+    else:
+        yield Difference(path, shown, wanted)
+
+
+def _differing_regions(
+    path: str, wanted: dict[int, Any], shown: dict[int, Any]
+) -> Iterator[Difference]:
+    for index, (region, container) in enumerate(wanted.items()):
+        if region not in shown:
+            yield Difference(f"{path}[{index}]", None, f"region {region}")
+        elif _equals_within(container, shown[region]) is False:
+            yield from _differing(f"{path}[{index}]", "", container, shown[region])
+    for region in shown.keys() - wanted.keys():
+        yield Difference(path, f"region {region}", None)
+
+
+def _has_secret(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return _DIGEST in value or any(map(_has_secret, value.values()))
+    return isinstance(value, list) and any(map(_has_secret, value))
 
 
 def shown_fields(fields: Mapping[str, Any], row: Mapping[str, Any]) -> Json:

@@ -1,10 +1,11 @@
 """`client.inference_deployments`: API v3, keyed by name within a project. Writes return tasks."""
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
+from di_async.core.differences import Difference
 from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pagination import rows_under, with_rows
@@ -15,15 +16,16 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import Capabilities
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
+from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import AcceptedWrite, create_by_name
 from di_async.engine.names import create_when_free
-from di_async.engine.pricing import enforce_max_hourly
+from di_async.engine.pricing import enforce_max_hourly, price_check
 from di_async.engine.waiting.change import Change
 from di_async.gcore.account import project_of
 from di_async.gcore.api import DEPLOYMENTS, read_rows
-from di_async.gcore.desired_state import DesiredState, desired_state
+from di_async.gcore.desired_state import DesiredState, desired_state, differences
 from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
 from di_async.gcore.lifecycle import is_deleting, place_of
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, QuotaUse
@@ -129,6 +131,65 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         )
         return await create_when_free(
             self._engine, name, name_timeout, create=create, find=find, is_leaving=is_deleting
+        )
+
+    async def ensure(
+        self,
+        spec: SpecLike,
+        *,
+        dry_run: bool = False,
+        open_to_world: bool = False,
+        max_hourly: MaxHourly | None = None,
+        allow_unknown_price: bool = False,
+        name_timeout: float = 0,
+    ) -> Ensured[InferenceDeployment]:
+        """Create the deployment of the spec's name, update what differs, or find nothing to do.
+
+        Two processes at once make one deployment. A change in progress that leads to another spec
+        is waited for before the update. `.change` settles when the deployment serves or is scaled
+        to zero. A deployment that was stopped stays stopped.
+
+        Args:
+            spec: see `create`; what it leaves out is not compared.
+            dry_run: send no write; `.action` and `.diff` show what would be done.
+            open_to_world: see `create`.
+            max_hourly: see `create`; it is checked before an update, too.
+            allow_unknown_price: see `create`.
+            name_timeout: see `create`.
+
+        Raises:
+            InvalidInputError: the spec breaks a rule; nothing was sent.
+            PriceLimitError, ConflictError, APIError, OutcomeUnknownError: see `create`.
+            WaitTimeoutError: the change in progress did not end in time.
+        """
+        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        _check_access(body, open_to_world)
+        name: str = body["name"]
+
+        async def create(left: float) -> Change[InferenceDeployment]:
+            return await self.create(body, open_to_world=open_to_world, name_timeout=left)
+
+        async def update(
+            live: InferenceDeployment, found: Sequence[Difference]
+        ) -> Change[InferenceDeployment]:
+            names = desired_state(body, live).fields
+            changed = {name: body[name] for name in body if name in names}
+            return await self.update(name, changed, open_to_world=open_to_world)
+
+        target = EnsureTarget(
+            name=name,
+            find=partial(self._find, name),
+            compare=partial(differences, body),
+            create=create,
+            update=update,
+            check_price=price_check(
+                lambda: read_price(self._engine, body), max_hourly, allow_unknown_price
+            ),
+            get=self.get,
+            id_of=lambda live: live.name,
+        )
+        return await ensure(
+            self._engine, self, self._adapter, target, dry_run=dry_run, name_timeout=name_timeout
         )
 
     async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:

@@ -1,0 +1,52 @@
+"""What distinguishes a live resource from the spec that a caller wants. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import frozen
+
+from di_async.core.errors import InvalidInputError
+
+__all__ = ["Difference", "check_mutable"]
+
+_LONGEST_VALUE = 80
+
+
+@frozen
+class Difference:
+    """One field whose value is not the wanted one; None stands for "nothing"."""
+
+    path: str
+    """Such as `model_deployments[0].accelerators[0].scale`."""
+    shown: Any
+    wanted: Any
+    immutable: bool = False
+    """It cannot change after creation."""
+    secret: bool = False
+    """Its values may hold secrets, so they are not shown."""
+
+    def __str__(self) -> str:
+        if self.secret:
+            return f"{self.path}: differs (its values may be secret)"
+        return f"{self.path}: {_text(self.shown)} -> {_text(self.wanted)}"
+
+
+def check_mutable(differences: Iterable[Difference], owner: str) -> None:
+    """Check that each difference can be ended by an update of the owner.
+
+    Raises:
+        InvalidInputError: fields differ that cannot change; `.problems` names them.
+    """
+    fixed = [difference for difference in differences if difference.immutable]
+    if fixed:
+        problems = tuple(
+            f"{one.path}: cannot change after creation; it is {_text(one.shown)}, not "
+            f"{_text(one.wanted)}"
+            for one in fixed
+        )
+        raise InvalidInputError(f"{owner}: {'; '.join(problems)}", problems=problems)
+
+
+def _text(value: Any) -> str:
+    text = "nothing" if value is None else value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

@@ -1,0 +1,329 @@
+"""Bring one deployment, found by its name, to a spec: create it, update it, or do nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from attrs import field, frozen
+
+from di_async.core.differences import Difference, check_mutable
+from di_async.core.errors import (
+    APIError,
+    ClientClosedError,
+    ConflictError,
+    DIError,
+    NotFoundError,
+    OutcomeUnknownError,
+    WaitError,
+    WaitTimeoutError,
+)
+from di_async.core.validation import checked_seconds
+from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
+from di_async.core.waiting.resource_adapter import ResourceAdapter
+from di_async.engine.client import Engine
+from di_async.engine.log import Log
+from di_async.engine.lost_writes import LOOKUP_DELAYS_S
+from di_async.engine.one_at_a_time import one_at_a_time
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+
+__all__ = ["EnsureTarget", "Ensured", "ensure"]
+
+logger = Log("di_async")
+
+R = TypeVar("R")
+
+# How often the work begins again after another write came first, and the seconds before that.
+_ROUNDS = 20
+_FIRST_PAUSE_S, _GROWTH, _LONGEST_PAUSE_S = 1.0, 2.0, 30.0
+# Seconds before each look for a resource whose name is taken: lists lag.
+_APPEARS_AFTER_S = (0.0, 0.5, 1.5, 3.0, 5.0, 10.0, 15.0)
+# A list may not show for so long what was created.
+_LIST_LAG_S = 60.0
+_MAX_REMEMBERED = 1000
+_LATEST = datetime.max.replace(tzinfo=UTC)
+# What this process created where names are not unique: its id, and when.
+_created: dict[tuple[Any, ...], tuple[str, float]] = {}
+
+
+@frozen
+class Ensured(Generic[R]):
+    """What `ensure` did, or would do with `dry_run`."""
+
+    action: Literal["created", "updated", "unchanged"]
+    diff: tuple[str, ...] = ()
+    """What differed, a line for each field; empty if nothing did."""
+    change: Change[R] | None = None
+    """Settles when the resource is active; None with `dry_run`."""
+    id: str | None = None
+    """The resource; None with `dry_run` if there is none yet."""
+    duplicates: tuple[str, ...] = ()
+    """Ids of others of that name, where names are not unique. They exist, and bill."""
+
+
+@frozen(kw_only=True)
+class EnsureTarget(Generic[R]):
+    """One provider's calls for one spec."""
+
+    name: str
+    find: Callable[[], Awaitable[Sequence[R]]]
+    """Returns all resources of that name, with their specs."""
+    compare: Callable[[R], Sequence[Difference]]
+    """Returns in what a resource differs from the spec."""
+    create: Callable[[float], Awaitable[Change[R]]]
+    """Creates it; takes the seconds to wait for the name."""
+    update: Callable[[R, Sequence[Difference]], Awaitable[Change[R]]]
+    """Updates what differs, and nothing else."""
+    check_price: Callable[[], Awaitable[None]]
+    """Raises `PriceLimitError` if the spec costs too much."""
+    get: Callable[[str], Awaitable[R]]
+    id_of: Callable[[R], str]
+
+
+async def ensure(
+    engine: Engine,
+    api: ResourceApi[R],
+    adapter: ResourceAdapter[R],
+    target: EnsureTarget[R],
+    *,
+    dry_run: bool,
+    name_timeout: float,
+) -> Ensured[R]:
+    """Create or update the target's resource so that it has the target's spec.
+
+    Args:
+        engine: the client's engine.
+        api: the resource's calls.
+        adapter: how waiting reads the resource.
+        target: the resource.
+        dry_run: send no write.
+        name_timeout: seconds to wait while a resource of that name is being deleted.
+
+    Raises:
+        InvalidInputError: a field differs that cannot change; nothing was sent.
+        ConflictError: the name is taken by a resource that is being deleted.
+        OutcomeUnknownError: a resource may exist, and bill, that could not be found.
+    """
+    checked_seconds(name_timeout, "name_timeout")
+    run = _Run(engine, api, adapter, target, engine.clock.now() + name_timeout)
+    if dry_run:
+        return await run.preview()
+    async with one_at_a_time(run.key):
+        return await run.ensure()
+
+
+@frozen(slots=False)
+class _Run(Generic[R]):
+    """One call of `ensure`."""
+
+    engine: Engine
+    api: ResourceApi[R]
+    adapter: ResourceAdapter[R]
+    target: EnsureTarget[R]
+    name_until: float
+    sent: list[Ensured[R]] = field(factory=list)
+    """What this call has sent without an answer."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Return what identifies the name in this process."""
+        adapter = self.adapter
+        return adapter.provider, adapter.base_url, adapter.scope, adapter.kind, self.target.name
+
+    async def preview(self) -> Ensured[R]:
+        """Return what `ensure` would do."""
+        live, duplicates = await self._present()
+        if live is None:
+            await self.target.check_price()
+            return Ensured("created", (self._missing(),))
+        differences, id = self._compare(live), self.target.id_of(live)
+        if not differences:
+            return Ensured("unchanged", id=id, duplicates=duplicates)
+        await self.target.check_price()
+        return Ensured("updated", _lines(differences), id=id, duplicates=duplicates)
+
+    async def ensure(self) -> Ensured[R]:
+        """Create, update, or do nothing; begin again when another write came first."""
+        last: DIError | None = None
+        pause = _FIRST_PAUSE_S
+        for _ in range(_ROUNDS):
+            if last is not None:
+                await asyncio.sleep(pause)
+                pause = min(_GROWTH * pause, _LONGEST_PAUSE_S)
+            live, duplicates = await self._present()
+            try:
+                if live is None:
+                    return await self._create()
+                done = await self._bring_up(live, duplicates)
+            except (ConflictError, NotFoundError, OutcomeUnknownError) as error:
+                # Another call came first, or the answer was lost: what exists now decides.
+                if live is None and not await self._appears():
+                    raise
+                logger.info("ensure of %s: looking again after: %s", self.target.name, error)
+                last = error
+                continue
+            if done is not None:
+                return done
+        raise last or ConflictError(f"{self.target.name} is changed by others all the time")
+
+    # -- create -------------------------------------------------------------------------------
+
+    async def _create(self) -> Ensured[R]:
+        await self.target.check_price()
+        left = max(0.0, self.name_until - self.engine.clock.now())
+        try:
+            change = await self.target.create(left)
+        except OutcomeUnknownError:
+            self.sent.append(Ensured("created", (self._missing(),)))
+            raise
+        self._remember(change.id)
+        duplicates = await self._duplicates_of(change.id)
+        return Ensured("created", (self._missing(),), change, change.id, duplicates)
+
+    def _missing(self) -> str:
+        return f"{self.target.name}: nothing -> a new {self.adapter.noun}"
+
+    async def _appears(self) -> bool:
+        """Return whether a resource of the name is there, or comes soon: lists lag."""
+        for pause in _APPEARS_AFTER_S:
+            await asyncio.sleep(pause)
+            try:
+                found = await self.target.find()
+            except ClientClosedError:
+                raise
+            except DIError as error:
+                logger.info("looking up %s failed: %s", self.target.name, error)
+                continue
+            if found:
+                return not all(map(self._is_leaving, found))
+        return False
+
+    # -- update -------------------------------------------------------------------------------
+
+    async def _bring_up(self, live: R, duplicates: tuple[str, ...]) -> Ensured[R] | None:
+        """Update a resource if it differs; return None if it has to be looked at again."""
+        differences, id = self._compare(live), self.target.id_of(live)
+        if not differences:
+            change = self.api.begin_wait(id, seen=live)
+            before = self.sent[-1] if self.sent else Ensured[R]("unchanged")
+            return Ensured(before.action, before.diff, change, id, duplicates)
+        if self._in_progress(live):
+            await self._settle(id)
+            return None
+        await self.target.check_price()
+        diff = _lines(differences)
+        try:
+            change = await self.target.update(live, differences)
+        except OutcomeUnknownError:
+            self.sent.append(Ensured("updated", diff))
+            raise
+        except APIError as refusal:
+            if not await self._was_busy(id, refusal):
+                raise
+            return None
+        return Ensured("updated", diff, change, id, duplicates)
+
+    async def _settle(self, id: str) -> None:
+        """Wait for a change in progress; how it ends shows in the next read."""
+        logger.info("ensure of %s: waiting for the change in progress", self.target.name)
+        try:
+            await self.api.begin_wait(id).wait()
+        except WaitTimeoutError:
+            raise
+        except WaitError as error:
+            logger.info("ensure of %s: %s", self.target.name, error)
+
+    async def _was_busy(self, id: str, refusal: APIError) -> bool:
+        """Return whether an update was refused because another change had begun."""
+        if isinstance(refusal, ConflictError | NotFoundError):
+            raise refusal
+        if refusal.status != self.api.capabilities.busy_status:
+            return False
+        return self._in_progress(await self.target.get(id))
+
+    def _compare(self, live: R) -> Sequence[Difference]:
+        differences = self.target.compare(live)
+        check_mutable(differences, f"{self.target.name} ({self.target.id_of(live)})")
+        return differences
+
+    # -- what exists --------------------------------------------------------------------------
+
+    async def _present(self) -> tuple[R | None, tuple[str, ...]]:
+        """Return the resource of the name, and the ids of any others."""
+        found = [one for one in await self.target.find() if not self._is_leaving(one)]
+        id_of = self.target.id_of
+        if not self.api.capabilities.unique_names:
+            made = await self._remembered([id_of(one) for one in found])
+            found += [made] if made is not None else []
+            found.sort(key=self._preference)
+        if not found:
+            return None, ()
+        return found[0], self._report([id_of(one) for one in found])
+
+    def _preference(self, found: R) -> tuple[Any, ...]:
+        """Order resources of one name: the one to keep comes first, in every process."""
+        different = bool(self.target.compare(found))
+        return different, getattr(found, "created_at", None) or _LATEST, self.target.id_of(found)
+
+    async def _duplicates_of(self, id: str) -> tuple[str, ...]:
+        if self.api.capabilities.unique_names:
+            return ()
+        try:
+            found = await self.target.find()
+        except DIError as error:  # the create has been accepted, so it must be returned
+            logger.warning("duplicates of %s could not be looked for: %s", self.target.name, error)
+            return ()
+        ids = [self.target.id_of(one) for one in found if not self._is_leaving(one)]
+        return self._report([id, *(other for other in ids if other != id)])
+
+    def _report(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Return all ids but the first, which is the one in use; log them if there are any."""
+        duplicates = tuple(ids[1:])
+        if duplicates:
+            logger.warning(
+                "%d %ss are named %s: %s is used, and %s exist and bill too",
+                len(ids),
+                self.adapter.noun,
+                self.target.name,
+                ids[0],
+                ", ".join(duplicates),
+            )
+        return duplicates
+
+    def _remember(self, id: str) -> None:
+        if not self.api.capabilities.unique_names:
+            _created.pop(self.key, None)
+            _created[self.key] = id, self.engine.clock.wall()
+            while len(_created) > _MAX_REMEMBERED:
+                del _created[next(iter(_created))]
+
+    async def _remembered(self, listed: Sequence[str]) -> R | None:
+        """Return what this process created a moment ago and the list does not show yet."""
+        id, at = _created.get(self.key, ("", 0.0))
+        if not id or id in listed:
+            return None
+        if self.engine.clock.wall() - at < _LIST_LAG_S:
+            for pause in (0.0, *LOOKUP_DELAYS_S):
+                await asyncio.sleep(pause)
+                try:
+                    return await self.target.get(id)
+                except NotFoundError:
+                    continue  # a replica may not know it yet
+        _created.pop(self.key, None)
+        return None
+
+    def _is_leaving(self, found: R) -> bool:
+        return self._observe(found).phase is Phase.DELETING
+
+    def _in_progress(self, found: R) -> bool:
+        seen = self._observe(found)
+        return seen.phase is Phase.WORKING or (seen.phase is Phase.READY and not seen.complete)
+
+    def _observe(self, found: R) -> Observation:
+        expectation = Expectation(action=Action.ACTIVE, accepted_at=0.0)
+        return self.adapter.observe(found, expectation)
+
+
+def _lines(differences: Sequence[Difference]) -> tuple[str, ...]:
+    return tuple(map(str, differences))
