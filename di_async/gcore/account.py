@@ -5,7 +5,7 @@ https://gcore.com/docs/api-reference/cloud/everywhere-inference
 """
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
+from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.frames import ClearsFrames
 from di_async.engine.listing import Listing
 from di_async.gcore.api import ACCOUNT, TASK, check_page_size, read_page
@@ -79,24 +80,38 @@ class AccountApi(ClearsFrames):
         read = partial(read_page, fetch, size=page_size, key=key)
         return Listing(read, lambda row: CODEC.structure(row, into), page_size)
 
-    async def _one(
-        self, request: Request, into: type[T], key: str = "name", id: str | None = None
-    ) -> T:
-        """Return the object in an answer: the one whose `key` is `id`, or any for None."""
+    async def _one(self, request: Request, into: type[T], id: str, key: str = "name") -> T:
+        """Return the object in an answer: the one whose `key` is `id`."""
 
         def read(body: Any) -> T:
             found = CODEC.structure(resource_body(body, key), into)
             own_id(getattr(found, key), id)
             return found
 
-        found: T = await self._engine.json(request, read=read)
+        found: T = await self._send(request, id, CallRecord(), read)
         return found
 
-    async def _delete(self, request: Request) -> None:
+    async def _send(
+        self, request: Request, id: str, call: CallRecord, read: Callable[[Any], Any]
+    ) -> Any:
+        """Return what `read` returns for the answer; report a write that is cut off."""
+        if request.method == "GET":
+            return await self._engine.json(request, call, read=read)
+
+        def story() -> str:
+            return (
+                f"the {request.method} on {id} was cut off in flight: it may have been carried "
+                "out. Read it before you repeat it"
+            )
+
+        with report_if_cut_off(call, story):
+            return await self._engine.json(request, call, read=read)
+
+    async def _delete(self, request: Request, name: str) -> None:
         """Send a DELETE; a 404 after a repeated one is the success of the first."""
         call = CallRecord()
         try:
-            await self._engine.json(request, call, read=no_content)
+            await self._send(request, name, call, no_content)
         except NotFoundError as error:
             if error.transient or call.maybe_processed <= 1:
                 raise
@@ -112,7 +127,7 @@ class APIKeys(AccountApi):
 
     async def get(self, name: str) -> APIKey:
         """Return one key, without its secret. Raises `NotFoundError` if it does not exist."""
-        return await self._one(self._in_project("get_api_key", name), APIKey, id=name)
+        return await self._one(self._in_project("get_api_key", name), APIKey, name)
 
     async def create(
         self,
@@ -156,7 +171,7 @@ class APIKeys(AccountApi):
     async def update(self, name: str, *, description: str | None) -> APIKey:
         """Change a key's description and return the key. Nothing else of it can change."""
         request = self._in_project("update_api_key", name, json={"description": description})
-        return await self._one(request, APIKey, id=name)
+        return await self._one(request, APIKey, name)
 
     async def delete(self, name: str) -> None:
         """Delete a key, immediately and permanently.
@@ -164,7 +179,7 @@ class APIKeys(AccountApi):
         Raises:
             NotFoundError: it does not exist. ConflictError: a deployment uses it.
         """
-        await self._delete(self._in_project("delete_api_key", name))
+        await self._delete(self._in_project("delete_api_key", name), name)
 
 
 class InferenceSecrets(AccountApi):
@@ -177,7 +192,7 @@ class InferenceSecrets(AccountApi):
 
     async def get(self, name: str) -> InferenceSecret:
         """Return one secret. Raises `NotFoundError` if it does not exist."""
-        return await self._one(self._in_project("get_secret", name), InferenceSecret, id=name)
+        return await self._one(self._in_project("get_secret", name), InferenceSecret, name)
 
     async def create(
         self, name: str, *, aws_access_key_id: str, aws_secret_access_key: str | Secret
@@ -185,7 +200,7 @@ class InferenceSecrets(AccountApi):
         """Store AWS credentials and return the secret. Raises `ConflictError` for a taken name."""
         body = {"name": name, **_credentials(aws_access_key_id, aws_secret_access_key)}
         request = self._in_project("create_secret", json=body)
-        return await self._one(request, InferenceSecret, id=name)
+        return await self._one(request, InferenceSecret, name)
 
     async def replace(
         self, name: str, *, aws_access_key_id: str, aws_secret_access_key: str | Secret
@@ -193,11 +208,11 @@ class InferenceSecrets(AccountApi):
         """Replace the credentials of a secret and return it."""
         body = _credentials(aws_access_key_id, aws_secret_access_key)
         request = self._in_project("replace_secret", name, json=body)
-        return await self._one(request, InferenceSecret, id=name)
+        return await self._one(request, InferenceSecret, name)
 
     async def delete(self, name: str) -> None:
         """Delete a secret, immediately and permanently."""
-        await self._delete(self._in_project("delete_secret", name))
+        await self._delete(self._in_project("delete_secret", name), name)
 
 
 class Tasks(AccountApi):
@@ -229,12 +244,12 @@ class Tasks(AccountApi):
 
     async def get(self, id: str) -> Task:
         """Return one task. Raises `NotFoundError` if it does not exist."""
-        return await self._one(TASK.request(id), Task, "id", id)
+        return await self._one(TASK.request(id), Task, id, "id")
 
     async def acknowledge(self, id: str) -> Task:
         """Mark a task as read and return it."""
         request = ACCOUNT["acknowledge_task"].request(id)
-        return await self._one(request, Task, "id", id)
+        return await self._one(request, Task, id, "id")
 
     async def acknowledge_all(self) -> None:
         """Mark all finished tasks of the project as read."""
@@ -252,7 +267,7 @@ class Catalog(AccountApi):
     async def flavor(self, name: str) -> Flavor:
         """Return one flavor. Raises `NotFoundError` if it does not exist."""
         request = ACCOUNT["get_flavor"].request(name)
-        return await self._one(request, Flavor, id=name)
+        return await self._one(request, Flavor, name)
 
     async def capacity(self) -> builtins.list[RegionCapacity]:
         """Return how many replicas of each flavor each region has room for."""

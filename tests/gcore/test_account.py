@@ -1,5 +1,6 @@
 """API keys, secrets, tasks, flavors, capacity, prices and quotas, against the emulated Gcore."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ from di_async.core.http import Response
 from di_async.emulator import World
 from di_async.gcore import Gcore
 from tests.builders.gcore import HIDDEN, a_spec
-from tests.fake_network import EmulatorNetwork
+from tests.fake_network import Delayed, EmulatorNetwork
 from tests.gcore.test_world import a_world, client_of
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
@@ -219,3 +220,26 @@ async def test_foreign_answers_about_the_account(body: Any) -> None:
         for call in calls:
             with pytest.raises(DIError):
                 await call(client)
+
+
+@pytest.mark.parametrize("kind", ["create", "replace", "delete", "delete key", "update key"])
+async def test_account_writes_that_are_cut_off(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A write that is cancelled in flight is named, in a note and in the log."""
+    key: dict[str, Any] = {"aws_access_key_id": "AKIA", "aws_secret_access_key": "s"}
+    calls: dict[str, Callable[[Gcore], Awaitable[Any]]] = {
+        "create": lambda client: client.secrets.create("ci", **key),
+        "replace": lambda client: client.secrets.replace("ci", **key),
+        "delete": lambda client: client.secrets.delete("ci"),
+        "delete key": lambda client: client.api_keys.delete("ci"),
+        "update key": lambda client: client.api_keys.update("ci", description="x"),
+    }
+    world = a_world()
+    network = EmulatorNetwork(world)
+    network.intercept = lambda _, answer: Delayed(10.0, Response(204, {}, b""))
+    project = world.gcore.project_id
+    async with Gcore(world.gcore.api_key, project, transport=network) as client:
+        with pytest.raises(TimeoutError) as caught:
+            await asyncio.wait_for(calls[kind](client), 5)
+    cancelled = caught.value.__cause__
+    assert "on ci was cut off" in " ".join(getattr(cancelled, "__notes__", ()))
+    assert "on ci was cut off" in caplog.text
