@@ -14,7 +14,7 @@ from di_async.emulator import Emulator
 from tests.cli.helpers import EASY, HF_TOKEN, Di, write_file
 
 COMMANDS = (
-    *("demo", "list", "get", "create", "update", "scale", "delete", "wait"),
+    *("demo", "list", "get", "create", "ensure", "update", "scale", "delete", "wait"),
     *("accelerators", "tokens", "ca", "sizes", "models", "emulate"),
     *("scan", "logs", "start", "stop"),
 )

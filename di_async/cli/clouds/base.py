@@ -18,7 +18,7 @@ from di_async.cli.settings import Credential, Provider, Settings
 from di_async.core.waiting.resume_token import ResumeToken
 
 if TYPE_CHECKING:
-    from di_async import DigitalOcean, Exoscale, Gcore
+    from di_async import DigitalOcean, Ensured, Exoscale, Gcore
     from di_async.fleet.protocols import ScanClient
 
     AnyClient = DigitalOcean | Exoscale | Gcore
@@ -176,6 +176,12 @@ class Cloud(ABC, Generic[C, R]):
             )
 
     # -- supported by some providers ------------------------------------------------------------
+
+    async def ensure(
+        self, options: WriteOptions, *, dry_run: bool, name_timeout: float
+    ) -> "Ensured[R]":
+        """Create the resource of a spec file, update what differs, or do nothing."""
+        raise self.unsupported("ensure", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
 
     async def start(self, ref: str) -> Change[R]:
         """Start a stopped resource."""

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from di_async import Change, DigitalOcean, InvalidInputError
+from di_async import Change, DigitalOcean, Ensured, InvalidInputError
 from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
@@ -115,22 +115,18 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
 
     async def create(self, options: WriteOptions) -> Change[DedicatedInference]:
         """Create an instance from a spec file or from options."""
-        changes = {
-            "name": options.name,
-            "region": options.region,
-            "vpc": options.vpc,
-            "enable_public_endpoint": options.public,
-        }
-        changes = {field: value for field, value in changes.items() if value is not None}
-        if options.spec is None:
-            spec = _spec_from_options(changes, options)
-        elif _DEPLOYMENT_OPTIONS & options.given:
-            raise InvalidInputError(
-                "--model, --gpu and --scale cannot be combined with --spec; set them in the file"
-            )
-        else:
-            spec = _merge(options.spec, changes)
-        return await self.api.create(spec, access_tokens=options.hf_token)
+        return await self.api.create(_create_spec(options), access_tokens=options.hf_token)
+
+    async def ensure(
+        self, options: WriteOptions, *, dry_run: bool, name_timeout: float
+    ) -> Ensured[DedicatedInference]:
+        """Create the instance of a spec file, update what differs, or do nothing."""
+        return await self.api.ensure(
+            _create_spec(options),
+            access_tokens=options.hf_token,
+            dry_run=dry_run,
+            name_timeout=name_timeout,
+        )
 
     async def update(self, id: str, options: WriteOptions) -> Change[DedicatedInference]:
         """Update an instance."""
@@ -219,6 +215,26 @@ def _merge(spec: Mapping[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     if isinstance(inner, Mapping):
         return {**spec, "spec": {**inner, **changes}}
     return {**spec, **changes}
+
+
+def _create_spec(options: WriteOptions) -> Any:
+    """Return the spec in a spec file or in options."""
+    changes = {
+        "name": options.name,
+        "region": options.region,
+        "vpc": options.vpc,
+        "enable_public_endpoint": options.public,
+    }
+    changes = {field: value for field, value in changes.items() if value is not None}
+    if options.spec is None:
+        spec = _spec_from_options(changes, options)
+    elif _DEPLOYMENT_OPTIONS & options.given:
+        raise InvalidInputError(
+            "--model, --gpu and --scale cannot be combined with --spec; set them in the file"
+        )
+    else:
+        spec = _merge(options.spec, changes)
+    return spec
 
 
 def _spec_from_options(fields: dict[str, Any], options: WriteOptions) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, ClassVar
 
-from di_async import Change, Exoscale, InvalidInputError
+from di_async import Change, Ensured, Exoscale, InvalidInputError
 from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
@@ -95,21 +95,15 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
 
     async def create(self, options: WriteOptions) -> Change[Deployment]:
         """Create a deployment from a spec file or from options, which override the file."""
-        required = {"--name": options.name, "--model": options.model, "--gpu": options.gpu}
-        missing = [option for option, value in required.items() if value is None]
-        if options.spec is None and missing:
-            raise InvalidInputError(
-                f"use --spec FILE, or {', '.join(required)} (missing: {', '.join(missing)})"
-            )
-        changes = {
-            "name": options.name,
-            "model": options.model,
-            "gpu-type": options.gpu,
-            "replicas": options.scale,
-        }
-        spec = {str(key).replace("_", "-"): value for key, value in (options.spec or {}).items()}
-        spec |= {key: value for key, value in changes.items() if value is not None}
-        return await self.api.create(spec)
+        return await self.api.create(_create_spec(options))
+
+    async def ensure(
+        self, options: WriteOptions, *, dry_run: bool, name_timeout: float
+    ) -> Ensured[Deployment]:
+        """Create the deployment of a spec file, update what differs, or do nothing."""
+        return await self.api.ensure(
+            _create_spec(options), dry_run=dry_run, name_timeout=name_timeout
+        )
 
     async def update(self, id: str, options: WriteOptions) -> Change[Deployment]:
         """Update the name or the engine."""
@@ -163,6 +157,25 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         yield "parameters", " ".join(resource.inference_engine_parameters or ())
         yield "created", format_time(resource.created_at)
         yield "updated", format_time(resource.updated_at)
+
+
+def _create_spec(options: WriteOptions) -> dict[str, Any]:
+    """Return the spec in a spec file and options, which override the file."""
+    required = {"--name": options.name, "--model": options.model, "--gpu": options.gpu}
+    missing = [option for option, value in required.items() if value is None]
+    if options.spec is None and missing:
+        raise InvalidInputError(
+            f"use --spec FILE, or {', '.join(required)} (missing: {', '.join(missing)})"
+        )
+    changes = {
+        "name": options.name,
+        "model": options.model,
+        "gpu-type": options.gpu,
+        "replicas": options.scale,
+    }
+    spec = {str(key).replace("_", "-"): value for key, value in (options.spec or {}).items()}
+    spec |= {key: value for key, value in changes.items() if value is not None}
+    return spec
 
 
 def _gpus(deployment: Deployment) -> str | None:

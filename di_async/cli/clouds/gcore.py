@@ -5,7 +5,7 @@ from typing import Any, ClassVar, TypeVar
 
 from attrs import frozen
 
-from di_async import Change, Gcore, InvalidInputError
+from di_async import Change, Ensured, Gcore, InvalidInputError
 from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
@@ -161,6 +161,17 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
         """Create a deployment from a spec file."""
         body = self._create_body(options)
         return await self.api.create(body, open_to_world=bool(options.open_to_world))
+
+    async def ensure(
+        self, options: WriteOptions, *, dry_run: bool, name_timeout: float
+    ) -> Ensured[InferenceDeployment]:
+        """Create the deployment of a spec file, update what differs, or do nothing."""
+        return await self.api.ensure(
+            self._create_body(options),
+            open_to_world=bool(options.open_to_world),
+            dry_run=dry_run,
+            name_timeout=name_timeout,
+        )
 
     async def update(self, id: str, options: WriteOptions) -> Change[InferenceDeployment]:
         """Update the fields in the spec file."""

@@ -1,10 +1,11 @@
 """The end of every write: wait for the change and report its outcome, also when the wait fails."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from di_async import DIError
 from di_async.cli.hints import resume_lines
@@ -44,6 +45,8 @@ class Report:
     cloud: "Cloud[Any, Any]"
     change: "Change[Any]"
     token_file: Path | None = None
+    ensured: Mapping[str, Any] = field(factory=dict)
+    """What `ensure` did, for the document."""
 
     async def conclude(self, *, wait: bool, timeout: float | None) -> None:
         """Wait if `wait` is set, then report; a failed wait is reported and raised."""
@@ -84,6 +87,7 @@ class Report:
         last = change.history[-1] if change.history else None
         resource = None if change.action == "delete" else self.cloud.resource_of(change)
         document = {
+            **self.ensured,
             "id": change.id,
             "action": change.action,
             "outcome": outcome,
