@@ -290,7 +290,8 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         """Create the instance of the spec's name, update what differs, or find nothing to do.
 
         Two processes at once make one instance; after lost answers both may report "created".
-        A change in progress that leads to another spec is waited for before the update. `.change` settles when the instance is active.
+        A change in progress that leads to another spec is waited for before the update.
+        `.change` settles when the instance is active.
 
         Args:
             spec: see `create`; what a mapping leaves out is not compared.

@@ -133,7 +133,7 @@ class _Run(Generic[R]):
 
     async def preview(self) -> Ensured[R]:
         """Return what `ensure` would do."""
-        live, duplicates = await self._present()
+        live, duplicates, _ = await self._present()
         if live is None:
             await self.target.check_price()
             return Ensured("created", (self._missing(),))
@@ -151,10 +151,10 @@ class _Run(Generic[R]):
             if last is not None:
                 await asyncio.sleep(pause)
                 pause = min(_GROWTH * pause, _LONGEST_PAUSE_S)
-            live, duplicates = await self._present()
+            live, duplicates, leaving = await self._present()
             try:
                 if live is None:
-                    return await self._create()
+                    return await self._create(leaving)
                 done = await self._bring_up(live, duplicates)
             except (ConflictError, NotFoundError, OutcomeUnknownError) as error:
                 # Another call came first, or the answer was lost: what exists now decides.
@@ -169,9 +169,17 @@ class _Run(Generic[R]):
 
     # -- create -------------------------------------------------------------------------------
 
-    async def _create(self) -> Ensured[R]:
+    async def _create(self, leaving: R | None) -> Ensured[R]:
         await self.target.check_price()
         left = max(0.0, self.name_until - self.engine.clock.now())
+        if leaving is not None and left == 0 and self.api.capabilities.unique_names:
+            raise ConflictError(
+                f"the name {self.target.name!r} is taken by {self.target.id_of(leaving)}, which is "
+                "being deleted: pass name_timeout= to wait for the name",
+                method="POST",
+                path="(not sent)",
+                status=409,
+            )
         try:
             change = await self.target.create(left)
         except OutcomeUnknownError:
@@ -249,17 +257,19 @@ class _Run(Generic[R]):
 
     # -- what exists --------------------------------------------------------------------------
 
-    async def _present(self) -> tuple[R | None, tuple[str, ...]]:
-        """Return the resource of the name, and the ids of any others."""
-        found = [one for one in await self.target.find() if not self._is_leaving(one)]
+    async def _present(self) -> tuple[R | None, tuple[str, ...], R | None]:
+        """Return the resource of the name, the ids of others, and one that is being deleted."""
+        rows = await self.target.find()
+        found = [one for one in rows if not self._is_leaving(one)]
+        leaving = next(filter(self._is_leaving, rows), None)
         id_of = self.target.id_of
         if not self.api.capabilities.unique_names:
             made = await self._remembered([id_of(one) for one in found])
             found += [made] if made is not None else []
             found.sort(key=self._preference)
         if not found:
-            return None, ()
-        return found[0], self._report([id_of(one) for one in found])
+            return None, (), leaving
+        return found[0], self._report([id_of(one) for one in found]), leaving
 
     def _preference(self, found: R) -> tuple[Any, ...]:
         """Order resources of one name: the one to keep comes first, in every process."""

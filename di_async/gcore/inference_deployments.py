@@ -27,7 +27,7 @@ from di_async.gcore.account import project_of
 from di_async.gcore.api import DEPLOYMENTS, read_rows
 from di_async.gcore.desired_state import DesiredState, desired_state, differences
 from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
-from di_async.gcore.lifecycle import is_deleting, place_of
+from di_async.gcore.lifecycle import is_deleting, is_stopped, place_of
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, QuotaUse
 from di_async.gcore.placement import check_limits, find_places, read_price
 from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
@@ -146,8 +146,8 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         """Create the deployment of the spec's name, update what differs, or find nothing to do.
 
         Two processes at once make one deployment. A change in progress that leads to another spec
-        is waited for before the update. `.change` settles when the deployment serves or is scaled
-        to zero. A deployment that was stopped stays stopped.
+        is waited for before the update. A deployment that is stopped is started. `.change` settles
+        when the deployment serves or is scaled to zero.
 
         Args:
             spec: see `create`; what it leaves out is not compared.
@@ -174,12 +174,21 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
         ) -> Change[InferenceDeployment]:
             names = desired_state(body, live).fields
             changed = {name: body[name] for name in body if name in names}
-            return await self.update(name, changed, open_to_world=open_to_world)
+            if changed:
+                change = await self.update(name, changed, open_to_world=open_to_world)
+                if not is_stopped(live):
+                    return change
+                await change.wait()
+            return await self.start(name)
+
+        def compare(live: InferenceDeployment) -> builtins.list[Difference]:
+            stopped = [Difference("status", live.status, "ACTIVE")] if is_stopped(live) else []
+            return differences(body, live) + stopped
 
         target = EnsureTarget(
             name=name,
             find=partial(self._find, name),
-            compare=partial(differences, body),
+            compare=compare,
             create=create,
             update=update,
             check_price=price_check(

@@ -27,6 +27,7 @@ __all__ = [
     "duration_key",
     "is_deleting",
     "is_pending",
+    "is_stopped",
     "observe",
     "observe_row",
     "observe_task",
@@ -219,3 +220,8 @@ def is_pending(found: InferenceInstance | InferenceDeployment) -> bool:
 def is_deleting(found: Inference) -> bool:
     """Return whether it is being deleted."""
     return _PHASES.get(found.status) is Phase.DELETING
+
+
+def is_stopped(found: Inference) -> bool:
+    """Return whether it was stopped, and does not start by itself."""
+    return found.status == "DISABLED"

@@ -173,7 +173,7 @@ async def test_name_on_its_way_out(cloud: Cloud) -> None:
         assert first.change is not None
         await first.change
         await cloud.delete(client, first.change.id)
-        with pytest.raises(ConflictError):
+        with pytest.raises(ConflictError, match="being deleted: pass name_timeout="):
             await ensure(cloud, client, a_body(cloud))
         done = await ensure(cloud, client, a_body(cloud), name_timeout=600)
         assert done.action == "created"
@@ -317,3 +317,20 @@ async def test_api_that_fails(cloud: Cloud) -> None:
         with pytest.raises(DIError):
             await ensure(cloud, client, a_body(cloud))
     assert writes(world) == 0
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+async def test_stopped_deployment(replicas: int) -> None:
+    """At Gcore a deployment that is stopped is updated if it differs, and started."""
+    cloud = ENSURABLE[1]
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        await (await api.create(a_body(cloud)))
+        await (await api.stop("web-1"))
+        done = await ensure(cloud, client, a_body(cloud, replicas=replicas))
+        assert (done.action, done.diff[-1]) == ("updated", "status: DISABLED -> ACTIVE")
+        assert done.change is not None
+        settled = await done.change
+        assert (settled.status, cloud.size(settled)) == ("ACTIVE", replicas)
+        again = await ensure(cloud, client, a_body(cloud, replicas=replicas))
+        assert again.action == "unchanged"
