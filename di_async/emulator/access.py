@@ -38,9 +38,13 @@ class ControlAccess:
 
     def _is_ours(self, authority: str) -> bool:
         try:
-            name = (urlsplit(f"//{authority}").hostname or "").lower()
-        except ValueError:
+            parts = urlsplit(f"//{authority}")
+            name, port = (parts.hostname or "").lower(), parts.port
+        except ValueError:  # the port is not a number
             return False
+        shown = f"[{name}]" if ":" in name else name
+        if authority.lower() not in (shown, f"{shown}:{port}", f"{shown}:"):
+            return False  # more than a name and a port
         return name in self._names or (not self._names.isdisjoint(_WILDCARDS) and _is_ip(name))
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from di_async.core.printable import printable
+
 __all__ = ["StatusChange"]
 
 
@@ -41,5 +43,5 @@ class StatusChange:
         if self.previous is not None:
             status = f"{self.previous} -> {status}"
         text = f"{self.elapsed:8.1f} s  {status}"
-        text = f"{text}  {self.note}" if self.note else text
+        text = printable(f"{text}  {self.note}" if self.note else text)
         return f"{text} (x{self.times})" if self.times > 1 else text

@@ -23,6 +23,14 @@ def test_first_status_has_no_arrow() -> None:
     assert str(StatusChange(id="x", status="new", at=AT)) == "     0.0 s  new"
 
 
+def test_words_of_the_server_are_printable() -> None:
+    """Control characters in a status or a note are escaped, on one line."""
+    change = StatusChange(
+        id="x", status="a\x1b[2J", previous="b\u202e", at=AT, note="gone\nerror: forged"
+    )
+    assert str(change) == r"     0.0 s  b\u202e -> a\x1b[2J  gone\nerror: forged"
+
+
 def test_resource_is_neither_shown_nor_compared() -> None:
     """The resource is neither printed nor compared."""
     one, other = (StatusChange(id="x", status="new", at=AT, resource=r) for r in ("big", None))
