@@ -188,6 +188,17 @@ METHODS: dict[str, tuple[str, dict[str, tuple[bool, Any]]]] = {
     "delete": ("c", {"id": ASKED}),
     "wait_until_active": ("c", {"id": ASKED, "timeout": (True, DEFAULT)}),
     "wait_until_deleted": ("c", {"id": ASKED, "timeout": (True, DEFAULT)}),
+    "connect": (
+        "c",
+        {
+            "id": ASKED,
+            "timeout": (True, DEFAULT),
+            "access_token": (True, None),
+            "private": (True, False),
+            "probe": (True, "chat"),
+            "mint_token": (True, None),
+        },
+    ),
     "begin_wait": ("p", {"id": ASKED, "deleted": (True, False), "seen": (True, None)}),
     "wait_until": ("c", {"id": ASKED, "predicate": ASKED, "timeout": (True, DEFAULT)}),
     "watch": ("i", {"id": (False, None), "region": (True, None)}),
@@ -252,7 +263,7 @@ def test_arguments_of_fleet_functions() -> None:
 def test_members_of_a_change() -> None:
     """A change has the promised members, and no `done()`: polling needs a wait."""
     promised = {"id", "initial", "latest", "outcome", "action", "history", "resume_token"}
-    promised |= {"wait", "events"}
+    promised |= {"wait", "events", "connect"}
     promised |= {"requests", "elapsed", "eta"}  # for live displays; not in the docs' list
     public = {n for n in vars(Change) if not n.startswith("_")}
     assert public == promised

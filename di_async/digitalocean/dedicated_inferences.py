@@ -23,6 +23,7 @@ from di_async.core.pagination import Page, rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.responses import no_content, own_id, own_name
 from di_async.core.secret import Secret, reveal
+from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.validation import checked_seconds
 from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
@@ -51,20 +52,24 @@ from di_async.digitalocean.models import (
     DedicatedInference,
     GPUModelConfig,
     Sizes,
-    read_ca,
 )
 from di_async.digitalocean.placement import find_places, price_of
+from di_async.digitalocean.serving import (
+    ca_certificate,
+    check_connect,
+    create_token,
+    list_tokens,
+    serving_target,
+)
 from di_async.digitalocean.spec import (
     DedicatedInferenceSpec,
     SpecLike,
-    check_name,
     complete_spec,
     merged_spec,
     scaled_spec,
     spec_fields,
 )
 from di_async.engine.client import Engine
-from di_async.engine.create_once import create_once
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.deletion import delete
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
@@ -139,6 +144,16 @@ class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
     ) -> Observation:
         """Return what a list row shows."""
         return observe_row(resource, row, expectation)
+
+    def check_connect(self, options: ConnectOptions) -> None:
+        """Check that a key is known, or can be created."""
+        check_connect(options)
+
+    async def serving_target(
+        self, resource: DedicatedInference, options: ConnectOptions
+    ) -> ServingTarget:
+        """Return an active instance's endpoint."""
+        return await serving_target(self._engine, resource, options)
 
     def duration_key(self, resource: DedicatedInference) -> tuple[str, str]:
         """Return region and first GPU."""
@@ -494,8 +509,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
 
     def list_tokens(self, id: str, *, page_size: int = 200) -> Listing[AccessToken]:
         """Return an async iterator over an instance's endpoint tokens, without their values."""
-        decode = partial(CODEC.structure, into=AccessToken)
-        return list_rows(self._engine, "list_tokens", decode, (id,), page_size=page_size)
+        return list_tokens(self._engine, id, page_size)
 
     async def create_token(self, id: str, name: str) -> AccessToken:
         """Create an endpoint token and return it with its value, which the API shows only once.
@@ -503,20 +517,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         Raises:
             OutcomeUnknownError: the answer was lost; `.candidates` are the tokens of that name.
         """
-        check_name(name)
-        request = ENDPOINTS["create_token"].request(id, json={"name": name})
-
-        async def find() -> builtins.list[AccessToken]:
-            return [token async for token in self.list_tokens(id) if token.name == name]
-
-        return await create_once(
-            self._engine,
-            request,
-            f"token {name!r} of {id}",
-            accept=lambda body: CODEC.structure(unwrap(body, "token"), AccessToken),
-            find=find,
-            one_time_value=True,
-        )
+        return await create_token(self._engine, id, name)
 
     async def revoke_token(self, id: str, token_id: str) -> None:
         """Revoke an endpoint token, immediately and permanently.
@@ -547,9 +548,7 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
 
     async def ca_certificate(self, id: str) -> CACertificate:
         """Return the CA behind the private endpoint: `.pem` and `.ssl_context()`."""
-        request = ENDPOINTS["ca_certificate"].request(id)
-        certificate: CACertificate = await self._engine.json(request, read=read_ca)
-        return certificate
+        return await ca_certificate(self._engine, id)
 
     # -- catalog ------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from di_async.core.rate_limit import RequestBudget
 from di_async.core.responses import read_success
 from di_async.core.retry import RetryPolicy
 from di_async.core.server_clock import CallWindow, Moment
+from di_async.core.serving import ServingTarget
 from di_async.core.version import __version__
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.poll_policy import PollPolicy
@@ -32,6 +33,7 @@ from di_async.engine.clock import Clock
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.environment import log_base_url
 from di_async.engine.frames import clears_constructor, clears_frames
+from di_async.engine.serving import OpenTransport, Probe, ServingEndpoint, endpoint_of
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.waiting.account_watch import AccountWatch
@@ -243,6 +245,24 @@ class Engine:
         wall = (self._runtime or self.running).session.server_time(request)
         return read_success(self.dialect, request, response, wall, decode=decode, read=read)
 
+    # -- endpoints ----------------------------------------------------------------------------
+
+    def open_endpoint(self, base_url: str, tls: ssl_module.SSLContext | None) -> Transport:
+        """Return a transport to an inference endpoint; None: the client's own TLS setting."""
+        opener: OpenTransport | None = getattr(self.transport, "endpoint", None)
+        if opener is None:
+            raise InvalidInputError("the client's transport= cannot reach inference endpoints")
+        return opener(base_url, tls)
+
+    def endpoint(
+        self, id: str, target: ServingTarget, client_url: str, probe: Probe
+    ) -> ServingEndpoint:
+        """Return the endpoint of a deployment; no request is sent."""
+        tls = getattr(self.transport, "tls", None)
+        return endpoint_of(
+            id, target, self.open_endpoint, tls=tls, client_url=client_url, probe=probe
+        )
+
     # -- waits --------------------------------------------------------------------------------
 
     def change(
@@ -284,6 +304,7 @@ class Engine:
         return Change(
             tracker,
             self._poller,
+            endpoint=self.endpoint,
             access_token=access_token,
             adopted=adopted,
             already_gone=already_gone,
@@ -328,7 +349,7 @@ class Engine:
             operations=token.operations,
         )
         until = math.inf if token.endless else token.deadline_at
-        return Change(tracker, self._poller, resumed_until=until)
+        return Change(tracker, self._poller, endpoint=self.endpoint, resumed_until=until)
 
     def _poller(self) -> Poller:
         return self.running.poller

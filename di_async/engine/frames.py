@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 _PACKAGE = str(Path(__file__).parent.parent)
 # Their errors may come from the poller, whose frames are still in use.
-_WAITS = ("wait", "watch", "resume")
+_WAITS = ("wait", "watch", "resume", "connect")
 
 
 def clears_frames(

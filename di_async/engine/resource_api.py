@@ -10,6 +10,7 @@ from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter
 from di_async.engine.client import Engine
 from di_async.engine.frames import ClearsFrames
+from di_async.engine.serving import Probe, ServingEndpoint
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
 __all__ = ["ResourceApi"]
@@ -62,6 +63,29 @@ class ResourceApi(ClearsFrames, Generic[R]):
         self._check_id(id)
         expectation = Expectation(action=action, accepted_at=self._engine.clock.now())
         return self._engine.change(self._adapter, id, expectation, initial=seen)
+
+    async def connect(
+        self,
+        id: str,
+        *,
+        timeout: Timeout = DEFAULT,
+        access_token: Any = None,
+        private: bool = False,
+        probe: Probe = "chat",
+        mint_token: str | None = None,
+    ) -> ServingEndpoint:
+        """Return the endpoint of a deployment once it is active and its models answer.
+
+        See `Change.connect` for arguments and errors.
+        """
+        change = self.begin_wait(id)
+        return await change.connect(
+            timeout=timeout,
+            access_token=access_token,
+            private=private,
+            probe=probe,
+            mint_token=mint_token,
+        )
 
     async def wait_until(
         self, id: str, predicate: Callable[[R], object], *, timeout: Timeout = DEFAULT

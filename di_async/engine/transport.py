@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from yarl import URL
 
 from di_async.core.errors import (
@@ -39,6 +39,7 @@ MAX_HEADER, MAX_HEADERS = 64 * 1024, 1000
 # Polls are up to 60 s apart and must not cost a TLS handshake each.
 _KEEP_ALIVE_S = 75.0
 _CONNECT_S = 10.0
+_ENDPOINT_S = 60.0  # a server that loads a model may hold a request for long
 
 BeforeResend = Callable[[], Awaitable[None]]
 
@@ -135,6 +136,23 @@ class AiohttpTransport:
             trace_configs=[*self._options.trace_configs, *traces] or None,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+
+    @property
+    def tls(self) -> ssl_module.SSLContext | bool | None:
+        """The TLS setting of the client."""
+        return self._options.ssl
+
+    def endpoint(self, base_url: str, tls: ssl_module.SSLContext | None) -> "AiohttpTransport":
+        """Return a transport to an inference endpoint, with this client's proxy."""
+        options = evolve(
+            self._options,
+            base_url=base_url,
+            ssl=self._options.ssl if tls is None else tls,
+            request_timeout=_ENDPOINT_S,
+            session=None,
+            trace_configs=(),
+        )
+        return AiohttpTransport(options)
 
     async def close(self) -> None:
         """Close the session unless the caller owns it."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from di_async.core.differences import Difference
-from di_async.core.errors import ConflictError, DecodeError, InvalidInputError, NotFoundError
+from di_async.core.errors import ConflictError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret
@@ -32,8 +32,9 @@ from di_async.exoscale.lifecycle import (
     update_expectation,
     was_accepted,
 )
-from di_async.exoscale.models import CODEC, Deployment, LogEntry, Operation, RevealedKey
+from di_async.exoscale.models import Deployment, LogEntry, Operation
 from di_async.exoscale.placement import find_places
+from di_async.exoscale.serving import reveal_api_key
 from di_async.exoscale.spec import DeploymentSpec, SpecLike, checked, complete_spec, update_body
 from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneResources
 
@@ -265,15 +266,7 @@ class Deployments(ZoneResources[Deployment]):
 
     async def reveal_api_key(self, id: str) -> Secret:
         """Return the API key of a deployment's inference endpoint. May be called repeatedly."""
-
-        def read(body: Any) -> Secret:
-            key = CODEC.structure(body, RevealedKey).api_key
-            if key is None:
-                raise DecodeError("the answer has no 'api-key' @ $", transient=True)
-            return key
-
-        found: Secret = await self._requests.json("reveal_api_key", id, read=read)
-        return found
+        return await reveal_api_key(self._requests, id)
 
     async def logs(self, id: str, *, tail: int | None = None) -> builtins.list[LogEntry]:
         """Return the inference engine's log, or its last `tail` lines."""

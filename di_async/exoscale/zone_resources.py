@@ -25,6 +25,7 @@ from di_async.core.http import Priority, Request
 from di_async.core.pagination import Page, read_page
 from di_async.core.responses import resource_body
 from di_async.core.server_clock import Age, CallWindow, Moment
+from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey
@@ -55,6 +56,7 @@ from di_async.exoscale.lifecycle import (
     row_key,
 )
 from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, Model, Operation
+from di_async.exoscale.serving import check_connect, serving_target
 
 __all__ = ["CAPABILITIES", "ZoneAdapter", "ZoneResources"]
 
@@ -135,6 +137,17 @@ class ZoneAdapter(ResourceAdapter[R]):
             return observe_row(resource, row, expectation)
         seen = self.observe(resource, expectation)
         return seen if resource.state else evolve(seen, phase=Phase.READY, partial=True)
+
+    def check_connect(self, options: ConnectOptions) -> None:
+        """Check what is passed to `connect`; only deployments have endpoints."""
+        if self.kind != "deployment":
+            super().check_connect(options)
+        check_connect(options)
+
+    async def serving_target(self, resource: Any, options: ConnectOptions) -> ServingTarget:
+        """Return the URL of a ready deployment, with its key."""
+        self.check_connect(options)
+        return await serving_target(self._requests, resource, options)
 
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return zone and GPU family."""

@@ -15,6 +15,7 @@ from di_async.core.http import Endpoint, Priority, Request
 from di_async.core.lost_create import Candidate
 from di_async.core.pagination import Page, with_rows
 from di_async.core.responses import own_id, resource_body
+from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.observation import Action, Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -52,6 +53,7 @@ from di_async.gcore.lifecycle import (
     update_expectation,
 )
 from di_async.gcore.models import CODEC, Inference, Task
+from di_async.gcore.serving import check_connect, serving_target
 
 __all__ = ["InferenceAdapter", "InferenceApi", "PlannedWrite", "candidate"]
 
@@ -127,6 +129,14 @@ class InferenceAdapter(ResourceAdapter[R]):
     def observe_row(self, resource: R, row: Any, expectation: Expectation) -> Observation:
         """Return what a list row shows."""
         return observe_row(resource, row, expectation)
+
+    def check_connect(self, options: ConnectOptions) -> None:
+        """Check what is passed to `connect`."""
+        check_connect(options)
+
+    async def serving_target(self, resource: R, options: ConnectOptions) -> ServingTarget:
+        """Return the address of a resource. No request is sent."""
+        return serving_target(resource, options)
 
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return regions and flavor."""

@@ -30,6 +30,10 @@ def a_world(**options: Any) -> World:
     return World(**{"seed": 0, "lifecycle": lifecycle, **options})
 
 
+def _network(world: World, options: dict[str, Any]) -> Any:
+    return {"transport": EmulatorNetwork(world), **options}
+
+
 class Cloud(ABC):
     """One cloud, as the tests use it."""
 
@@ -101,7 +105,7 @@ class OnDigitalOcean(Cloud):
     )
 
     def make(self, world: World, **options: Any) -> Client:
-        return DigitalOcean(world.token, transport=EmulatorNetwork(world), **options)
+        return DigitalOcean(world.token, **_network(world, options))
 
     def api(self, client: DigitalOcean) -> Any:
         return client.dedicated_inferences
@@ -120,7 +124,7 @@ class OnDigitalOcean(Cloud):
 class _OnGcore(Cloud):
     def make(self, world: World, **options: Any) -> Client:
         gcore = world.gcore
-        return Gcore(gcore.api_key, gcore.project_id, transport=EmulatorNetwork(world), **options)
+        return Gcore(gcore.api_key, gcore.project_id, **_network(world, options))
 
     def size(self, resource: Any) -> int:
         most: int = resource.containers[0].scale.max
@@ -191,7 +195,7 @@ class OnExoscale(Cloud):
 
     def make(self, world: World, **options: Any) -> Client:
         key, secret = world.exoscale.api_key, world.exoscale.api_secret
-        return Exoscale(key, secret, transport=EmulatorNetwork(world), **options)
+        return Exoscale(key, secret, **_network(world, options))
 
     def prepare(self, world: World) -> None:
         world.add_exoscale_model(name="openai/gpt-oss-20b")

@@ -5,8 +5,10 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import define, frozen
 
+from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority
 from di_async.core.pagination import Page
+from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resume_token import ResourceRef
@@ -116,6 +118,22 @@ class ResourceAdapter(Protocol[R]):
         `resource` is the row as `decode_row` returns it.
         """
         return self.observe(resource, expectation)
+
+    def check_connect(self, options: ConnectOptions) -> None:
+        """Check what a caller passes to `connect`, before anything is awaited.
+
+        Raises:
+            InvalidInputError: this API cannot do that, or a key is missing.
+        """
+        raise InvalidInputError(f"a {self.noun} has no endpoint to connect to")
+
+    async def serving_target(self, resource: R, options: ConnectOptions) -> ServingTarget:
+        """Return where a settled resource serves, with its key. It may send requests.
+
+        Raises:
+            InvalidInputError: it serves nothing as it is; the message says what to do.
+        """
+        raise InvalidInputError(f"a {self.noun} has no endpoint to connect to")
 
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return region and accelerator, which decide how long changes take."""

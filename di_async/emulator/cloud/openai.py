@@ -11,20 +11,33 @@ import orjson
 from attrs import frozen
 
 from .http import ApiError, Json, Request, Response, json_response, parse_json_object
+from .simulation import Lifecycle
 
 _WORDS = ("Hello", " from", " the", " emulator", ".")
 _TEXT = "".join(_WORDS)
 _EMBEDDING = (0.6, 0.8, 0.0, 0.0)
+_WARMING_UP = "The model is still warming up"
 _ERROR_TYPES = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError"}
 _USAGE = {"prompt_tokens": 7, "completion_tokens": len(_WORDS), "total_tokens": 7 + len(_WORDS)}
 
 
 @frozen
 class ServedModels:
-    """A deployment's id, and the names of the models it serves."""
+    """A deployment's id, the names of its models, and whether they only are listed so far."""
 
     id: str
     models: tuple[str, ...]
+    loading: bool = False
+
+
+def served_since(
+    id: str, models: tuple[str, ...], settled_at: float, now: float, lifecycle: Lifecycle
+) -> ServedModels:
+    """Return what a deployment that settled then serves now, or raise 503."""
+    answers_at = settled_at + lifecycle.ready_lag
+    if now < max(settled_at, answers_at - lifecycle.list_lead):
+        raise ApiError(503, _WARMING_UP)
+    return ServedModels(id, models, now < answers_at)
 
 
 def serve(find: Callable[[], ServedModels], created: int, request: Request) -> Response:
@@ -38,6 +51,8 @@ def serve(find: Callable[[], ServedModels], created: int, request: Request) -> R
 
 
 def _answer(served: ServedModels, created: int, request: Request) -> Response:
+    if served.loading and request.method == "POST":
+        raise ApiError(503, _WARMING_UP)
     match request.method, request.segments:
         case "GET", ("health",):
             return Response(200)

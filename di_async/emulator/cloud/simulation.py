@@ -60,7 +60,10 @@ class Lifecycle:
 
     A create is `new` for `new_share` of its duration. A create or update reads `active` already
     `active_early` seconds before it settles, with its pending spec still present (as in the
-    vendor's own 202 sample). The data plane answers 503 for `ready_lag` seconds after settling.
+    vendor's own 202 sample). The data plane answers 503 for `ready_lag` seconds after settling; of
+    these, it lists its models for the last `list_lead` seconds, as a server does while it loads
+    them. A deployment that is scaled to zero answers 503 for `wake_lag` seconds after the request
+    that wakes it.
     The name of a deleted resource stays taken for `name_lag` seconds after GET answers 404.
 
     Where a write answers with an operation or a task (Gcore, Exoscale), that operation takes
@@ -73,6 +76,8 @@ class Lifecycle:
     new_share: float = 0.02
     active_early: float = 0.0
     ready_lag: float = 0.0
+    list_lead: float = 0.0
+    wake_lag: float = 0.0
     name_lag: float = 0.0
     operation_share: float = field(default=0.1, validator=[validators.ge(0), validators.le(1)])
 

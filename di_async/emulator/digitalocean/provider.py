@@ -132,10 +132,9 @@ class DigitalOcean(Provider[Operations, Store]):
         first = next((write for write in instance.writes if write.outcome == "active"), None)
         if instance.current is None or instance.failed or first is None:
             raise ApiError(503, "The model is not ready yet")
-        if now < first.settles_at + self.context.settings.lifecycle.ready_lag:
-            raise ApiError(503, "The model is still warming up")
         slugs = tuple(model.slug for model in instance.current.models)
-        return openai.ServedModels(instance.id, slugs)
+        lifecycle = self.context.settings.lifecycle
+        return openai.served_since(instance.id, slugs, first.settles_at, now, lifecycle)
 
     def state_rows(self, now: float) -> list[Json]:
         """Return the existing instances."""

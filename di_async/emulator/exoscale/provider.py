@@ -112,9 +112,8 @@ class Exoscale(Provider[Operations, Store]):
         if not deployment.reachable or not serves:
             raise ApiError(503, "The model is not ready yet")
         first = next(at for at, state in timeline.states if state and state.reachable)
-        if now < first + self.context.settings.lifecycle.ready_lag:
-            raise ApiError(503, "The model is still warming up")
-        return openai.ServedModels(deployment.id, (deployment.model_name,))
+        lifecycle, models = self.context.settings.lifecycle, (deployment.model_name,)
+        return openai.served_since(deployment.id, models, first, now, lifecycle)
 
     def state_rows(self, now: float) -> list[Json]:
         """Return the existing models and deployments."""

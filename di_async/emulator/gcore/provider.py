@@ -1,5 +1,6 @@
 """Gcore's part of a world: routes, authorization, error bodies, data plane."""
 
+import math
 from functools import partial
 
 from attrs import asdict, evolve
@@ -149,9 +150,13 @@ class Gcore(Provider[DeploymentOperations, Store]):
             raise ApiError(401, "Unauthorized")
         if deployment.status(now) not in ("ACTIVE", "PENDING"):
             raise ApiError(503, "The deployment is not ready")
+        lifecycle, since = self.context.settings.lifecycle, _first_run(deployment)
         if deployment.scales_to_zero:
-            self.store.wake(deployment, now + deployment.spec["timeout"])
-        return openai.ServedModels(id, (deployment.spec["image"].partition(":")[0],))
+            deployment = self.store.wake(deployment, now, now + deployment.spec["timeout"])
+            if now < deployment.awake_from + lifecycle.wake_lag:
+                raise ApiError(503, "The deployment is waking up")
+        models = (deployment.spec["image"].partition(":")[0],)
+        return openai.served_since(id, models, since, now, lifecycle)
 
     def _has_access(self, deployment: Deployment, request: Request) -> bool:
         secret = request.headers.get("x-api-key") or request.bearer
@@ -171,6 +176,11 @@ class Gcore(Provider[DeploymentOperations, Store]):
             }
             for one in self.store.items.values()
         ]
+
+
+def _first_run(deployment: Deployment) -> float:
+    running = (write for write in deployment.writes if write.outcome == "running")
+    return min((write.settles_at for write in running), default=-math.inf)
 
 
 def _is_short(attribute: object, value: object) -> bool:

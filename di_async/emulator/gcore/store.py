@@ -52,6 +52,7 @@ class Deployment(Resource[Write]):
     stopped: bool = False
     has_run: bool = False
     failed: str = ""
+    awake_from: float = -math.inf
     awake_until: float = -math.inf
 
     @property
@@ -228,10 +229,16 @@ class Store(EventStore[Deployment]):
         """Delete a secret."""
         del self.secrets[name]
 
-    def wake(self, deployment: Deployment, until: float) -> None:
-        """Let a deployment that is scaled to zero run until then."""
-        awake_until = max(deployment.awake_until, until)
-        self.items[deployment.id] = evolve(deployment, awake_until=awake_until)
+    def wake(self, deployment: Deployment, now: float, until: float) -> Deployment:
+        """Let a deployment that scales to zero run until then, and return it."""
+        asleep = now >= deployment.awake_until
+        woken = evolve(
+            deployment,
+            awake_from=now if asleep else deployment.awake_from,
+            awake_until=max(deployment.awake_until, until),
+        )
+        self.items[deployment.id] = woken
+        return woken
 
     def _fail(self, item: Deployment, at: float) -> None:
         if not item.stopped:

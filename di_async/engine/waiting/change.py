@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from di_async.core.errors import (
     ClientClosedError,
     DeploymentFailedError,
+    InvalidInputError,
     ResourceVanishedError,
     SupersededError,
     WaitError,
@@ -17,6 +18,7 @@ from di_async.core.errors import (
     WaitTimeoutError,
     own_copy,
 )
+from di_async.core.serving import ConnectOptions, ServingTarget, as_secret
 from di_async.core.validation import checked_timeout
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
@@ -31,6 +33,7 @@ from di_async.core.waiting.evidence import (
 )
 from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
+from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
 from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
 __all__ = ["DEFAULT", "Change", "Default", "EventStream", "Timeout"]
@@ -46,6 +49,9 @@ class Default(Enum):
 
 DEFAULT = Default.DEFAULT
 Timeout = float | None | Default
+
+
+MakeEndpoint = Callable[[str, ServingTarget, str, Probe], ServingEndpoint]
 
 
 class _Waits(Protocol):
@@ -76,6 +82,7 @@ class Change(Generic[R]):
         tracker: ChangeTracker[Any],
         waits: Callable[[], _Waits],
         *,
+        endpoint: MakeEndpoint | None = None,
         access_token: Any = None,
         adopted: bool = False,
         already_gone: bool = False,
@@ -83,6 +90,7 @@ class Change(Generic[R]):
     ) -> None:
         self._tracker = tracker
         self._waits = waits
+        self._endpoint = endpoint
         self._resumed_until = self._deadline_at = resumed_until
         self.access_token = access_token
         self.adopted = adopted
@@ -203,6 +211,77 @@ class Change(Generic[R]):
         seconds = functools.partial(self._seconds, timeout)
         return EventStream(self._tracker, follow, self._result, seconds)
 
+    async def connect(
+        self,
+        *,
+        timeout: Timeout = DEFAULT,
+        access_token: Any = None,
+        private: bool = False,
+        probe: Probe = "chat",
+        mint_token: str | None = None,
+    ) -> ServingEndpoint:
+        """Wait for the change, then until the models answer; return the endpoint.
+
+        It answers once it has listed its models and completed one token with each. Both moments,
+        of settling and of answering, are in the history. Probes go to the endpoint, at most 3
+        seconds apart; none is a request to the provider's API.
+
+        Args:
+            timeout: seconds for the wait and the answer together; see `wait`.
+            access_token: the endpoint's key: text, a `Secret`, or what created it. Default: the
+                one-time token of this create, or what the API reveals.
+            private: connect to the private endpoint, and trust the deployment's own CA alone.
+            probe: "chat", "models" (to list them is enough), or a coroutine function that takes
+                the endpoint: it answers unless the result is False. Errors of connections and
+                HTTP libraries count as "not yet", except 401 and 403.
+            mint_token: create a key of this name once the change has settled, and use it.
+
+        Raises:
+            InvalidInputError: no key is known, or nothing serves; the message says what to do.
+            WaitTimeoutError: not settled, or no answer, in time.
+            WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted).
+            WaitError: what `wait` raises.
+        """
+        tracker, adapter = self._tracker, self._tracker.adapter
+        access_token = as_secret(self.access_token if access_token is None else access_token)
+        options = ConnectOptions(private=private, access_token=access_token, mint_token=mint_token)
+        checked_probe(probe)
+        if self._endpoint is None or tracker.expectation.action is Action.DELETE:
+            raise InvalidInputError("what is deleted has no endpoint to connect to")
+        if tracker.expectation.action is not Action.PREDICATE:
+            adapter.check_connect(options)
+        seconds = self._seconds(timeout)
+        until = None if seconds is None else tracker.clock.now() + seconds
+        resource = await self.wait(timeout=seconds)
+        try:
+            target = await self._target(resource, options, until)
+            endpoint = self._endpoint(self.id, target, adapter.base_url, probe)
+            if target.note:
+                tracker.add_note(target.note)
+            left = None if until is None else max(0.0, until - tracker.clock.now())
+            await endpoint.probe_until(left, tracker.add_note)
+        except WaitError as error:
+            raise self._completed(error) from error.__cause__
+        except asyncio.CancelledError as cancelled:
+            cancelled.add_note(self._advice())
+            raise
+        endpoint.history = self.history
+        return endpoint
+
+    async def _target(
+        self, resource: Any, options: ConnectOptions, until: float | None
+    ) -> ServingTarget:
+        try:
+            async with asyncio.timeout_at(until) as limit:
+                return await self._tracker.adapter.serving_target(resource, options)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise WaitTimeoutError(
+                f"{self._name()} is settled, but its endpoint's key or CA was not read in time.",
+                id=self.id,
+            ) from None
+
     async def _next_decision(self, seconds: float | None, *, any_news: bool) -> Decision:
         waits = self._waits()
         waiter = waits.join(self._tracker, timeout=seconds, any_news=any_news)
@@ -256,6 +335,15 @@ class Change(Generic[R]):
         )
         if isinstance(decision, Refused | Vanished):
             error.__cause__ = tracker.last_error
+        return error
+
+    def _completed(self, error: WaitError) -> WaitError:
+        """Return the error of an endpoint with what is known about its change."""
+        error.advice = self._advice()
+        error.resource, error.initial = self.latest, self.initial
+        error.history, error.elapsed = self.history, self._tracker.elapsed
+        error.requests = self._tracker.requests
+        error.resume_token = self.resume_token if self._resumable else None
         return error
 
     def _name(self) -> str:

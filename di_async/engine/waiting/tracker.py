@@ -336,6 +336,10 @@ class ChangeTracker(Generic[R]):
 
     # -- history ------------------------------------------------------------------------------
 
+    def add_note(self, note: str) -> None:
+        """Add a step that no read shows, such as an answer of the endpoint."""
+        self._append_step(note, self._status)
+
     def _append_read(self, read: Read, *, stale: bool) -> None:
         match read:
             case ReadFound(observation=observation) if stale:

@@ -1,0 +1,175 @@
+"""Whether an inference endpoint answers: where it is, and what one answer of it proves. Pure.
+
+An API calls a deployment active before its models answer. vLLM answers `/health` before its weights
+are loaded, and lists its models before they complete anything, so only a completion is proof.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from attrs import field, frozen
+
+from di_async.core.errors import APIError, InvalidInputError, api_error
+from di_async.core.http import Request, Response
+from di_async.core.redaction import redact
+from di_async.core.secret import Secret
+
+__all__ = [
+    "MAX_PROBED_MODELS",
+    "PROBE_INTERVAL_S",
+    "ConnectOptions",
+    "NotYet",
+    "Refusal",
+    "ServingTarget",
+    "api_base",
+    "as_secret",
+    "chat_request",
+    "is_completion",
+    "judge_status",
+    "list_request",
+    "listed_models",
+    "pauses",
+]
+
+PROBE_INTERVAL_S = 3.0
+"""The longest pause between two probes."""
+MAX_PROBED_MODELS = 16
+_FIRST_PAUSE_S, _GROWTH = 0.75, 1.5
+_NOT_YET = frozenset({404, 408, 409, 410, 421, 425, 429})
+
+
+@frozen(kw_only=True)
+class ServingTarget:
+    """Where a deployment serves, and what a client needs to be let in."""
+
+    url: str
+    """As the API shows it, with or without a scheme."""
+    access_token: Secret | None = None
+    """None: anyone may call it."""
+    ca_pem: str | None = field(default=None, repr=False)
+    """The only CA to trust; None: the usual ones."""
+    note: str | None = None
+    """What the history should say before the first probe."""
+
+
+@frozen(kw_only=True)
+class ConnectOptions:
+    """What a caller passes to `connect`."""
+
+    private: bool = False
+    access_token: Secret | None = None
+    mint_token: str | None = None
+
+
+@frozen
+class NotYet:
+    """The endpoint does not answer yet, but may soon."""
+
+    reason: str
+    status: int | None = None
+
+
+@frozen
+class Refusal:
+    """The endpoint refuses; asking again would not help."""
+
+    error: APIError
+
+
+def api_base(url: str) -> str:
+    """Return the base URL for OpenAI clients, which ends in `/v1`."""
+    whole = (url if "://" in url else f"https://{url}").rstrip("/")
+    try:
+        parts = urlsplit(whole)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InvalidInputError(f"{redact(url)!r} is not the URL of an endpoint")
+    return whole if whole.endswith("/v1") else f"{whole}/v1"
+
+
+def as_secret(token: Any) -> Secret | None:
+    """Return the secret in a token: text, a `Secret`, or the answer to a call that created one.
+
+    Raises:
+        InvalidInputError: it is something else, or an object whose value is not known.
+    """
+    if token is None or isinstance(token, Secret):
+        return token
+    if not isinstance(token, str):
+        held = getattr(token, "value", None) or getattr(token, "secret", None)
+        if not isinstance(held, Secret):
+            raise InvalidInputError("access_token: expected text, a Secret, or a token with one")
+        return held
+    if not token.isascii() or not token.isprintable() or not token.strip():
+        raise InvalidInputError("access_token: expected printable ASCII text")
+    return Secret(token.strip())
+
+
+def list_request() -> Request:
+    """Return the request that lists the models."""
+    return Request("GET", "/models")
+
+
+def chat_request(model: str) -> Request:
+    """Return the request for a completion of one token."""
+    hello = [{"role": "user", "content": "Hi"}]
+    body = {"model": model, "messages": hello, "max_tokens": 1}
+    return Request("POST", "/chat/completions", body=orjson.dumps(body))
+
+
+def judge_status(request: Request, answer: Response, key: Secret | None) -> NotYet | Refusal | None:
+    """Return what the status of an answer means; None if it is a success.
+
+    401 and 403 are final. So is any other refusal of the request itself, such as a 400: a model
+    that is loading answers 404 or 503.
+    """
+    status = answer.status
+    if 200 <= status < 300:
+        return None
+    text = redact(_message(answer.body), [key.reveal()] if key else ())
+    if status < 400 or status >= 500 or status in _NOT_YET:
+        return NotYet(f"{request.method} {request.path}: {status} {text}".rstrip(), status)
+    return Refusal(api_error(status, text, method=request.method, path=request.path))
+
+
+def _message(body: bytes) -> str:
+    """Return the message of an error in one of the usual forms, else the body."""
+    decoded: Any = _json(body)
+    for key in ("error", "message", "detail"):
+        decoded = decoded.get(key, decoded) if isinstance(decoded, Mapping) else decoded
+    return decoded if isinstance(decoded, str) else body[:2000].decode(errors="replace")
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def listed_models(answer: Response) -> tuple[str, ...]:
+    """Return the names in a list of models; none if it lists none, or is not a list."""
+    body = _json(answer.body)
+    rows = body.get("data") if isinstance(body, Mapping) else None
+    rows = rows if isinstance(rows, list) else []
+    found = (row.get("id") for row in rows if isinstance(row, Mapping))
+    return tuple(dict.fromkeys(id for id in found if isinstance(id, str) and id))
+
+
+def is_completion(answer: Response) -> bool:
+    """Return whether an answer holds a completion, and not a page of a gateway."""
+    body = _json(answer.body)
+    choices = body.get("choices") if isinstance(body, Mapping) else None
+    return isinstance(choices, list) and bool(choices)
+
+
+def pauses(longest: float = PROBE_INTERVAL_S) -> Iterator[float]:
+    """Yield the seconds to wait after each probe: short ones first, then `longest`."""
+    pause = min(_FIRST_PAUSE_S, longest)
+    while True:
+        yield pause
+        pause = min(pause * _GROWTH, longest)

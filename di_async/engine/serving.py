@@ -1,0 +1,345 @@
+"""Endpoints of deployments: connect to one, and wait until its models answer.
+
+Probes go to the endpoint over connections of their own. None is a request to the provider's API.
+"""
+
+import asyncio
+import inspect
+import math
+import ssl as ssl_module
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from di_async.core.errors import (
+    DecodeError,
+    DIError,
+    InvalidInputError,
+    TransportError,
+    WaitRefusedError,
+    WaitTimeoutError,
+)
+from di_async.core.http import Request, Response
+from di_async.core.protocols import Transport
+from di_async.core.redaction import redact
+from di_async.core.secret import Secret, SecretHeaders
+from di_async.core.serving import (
+    MAX_PROBED_MODELS,
+    NotYet,
+    Refusal,
+    ServingTarget,
+    api_base,
+    chat_request,
+    is_completion,
+    judge_status,
+    list_request,
+    listed_models,
+    pauses,
+)
+from di_async.core.validation import checked_timeout
+from di_async.core.waiting.events import StatusChange
+from di_async.engine.environment import is_loopback
+
+if TYPE_CHECKING:
+    import openai
+
+__all__ = ["OpenTransport", "Probe", "ServingEndpoint", "checked_probe", "endpoint_of"]
+
+Probe = Literal["chat", "models"] | Callable[["ServingEndpoint"], Awaitable[object]]
+OpenTransport = Callable[[str, ssl_module.SSLContext | None], Transport]
+"""Returns a transport to a base URL that uses this TLS context, or the client's own for None."""
+
+# A server that is loading may hold a request for long; a slow first answer still counts.
+_FIRST_REQUEST_S, _LONGEST_REQUEST_S = 10.0, 60.0
+_ONLY_TRY_S = 5.0
+_OF_HTTP_LIBRARIES = frozenset({"openai", "httpx", "httpx2", "aiohttp"})
+
+
+class ServingEndpoint:
+    """The OpenAI-compatible endpoint of a deployment. It outlives the client that made it.
+
+    Attributes:
+        id: the deployment.
+        base_url: for OpenAI clients; it ends in `/v1`.
+        access_token: the key to send, a `Secret`; None if anyone may call the endpoint.
+        models: the names of the models, as the endpoint listed them last.
+        ssl_context: the TLS context to use; None for the usual one. Of a private endpoint it
+            trusts the deployment's CA alone.
+        history: the steps until it answered, oldest first.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        target: ServingTarget,
+        open_transport: OpenTransport,
+        *,
+        ssl_context: ssl_module.SSLContext | None = None,
+        probe: Probe = "chat",
+    ) -> None:
+        self.id = id
+        self.base_url = api_base(target.url)
+        self.access_token = target.access_token
+        self.models: tuple[str, ...] = ()
+        self.ssl_context = ssl_context
+        self.history: tuple[StatusChange, ...] = ()
+        self._open = open_transport
+        self._probe = probe
+        _check_encrypted(self.base_url, self.access_token)
+
+    def __repr__(self) -> str:
+        return f"<ServingEndpoint {self.base_url} of {self.id}>"
+
+    def openai(self, **options: Any) -> "openai.AsyncOpenAI":
+        """Return an `openai.AsyncOpenAI` for this endpoint; use it in `async with`.
+
+        Args:
+            options: those of `AsyncOpenAI`, such as `max_retries`.
+
+        Raises:
+            ModuleNotFoundError: the `openai` package is not installed.
+        """
+        try:
+            import openai  # an extra
+        except ModuleNotFoundError as error:
+            if error.name != "openai":
+                raise
+            raise ModuleNotFoundError(
+                "endpoint.openai() needs the openai package: pip install 'di-async[openai]'",
+                name="openai",
+            ) from None
+        if self.ssl_context is not None and "http_client" not in options:
+            # The SDK's own class: which HTTP library is behind it depends on its version.
+            options["http_client"] = openai.DefaultAsyncHttpxClient(verify=self.ssl_context)
+        key = self.access_token.reveal() if self.access_token else "none"
+        return openai.AsyncOpenAI(**{"api_key": key, "base_url": self.base_url, **options})
+
+    async def ready(self, timeout: float | None = 600.0) -> "ServingEndpoint":
+        """Return this endpoint once its models answer.
+
+        Args:
+            timeout: seconds; None waits for ever, 0 sends one probe.
+
+        Raises:
+            WaitTimeoutError: it does not answer in time.
+            WaitRefusedError: it refuses (401, 403, a certificate that is not trusted).
+        """
+        await self.probe_until(checked_timeout(timeout), lambda _: None)
+        return self
+
+    async def probe_until(self, seconds: float | None, note: Callable[[str], None]) -> None:
+        """Probe until the endpoint answers, and report each step; `ready` says what is raised."""
+        loop = asyncio.get_running_loop()
+        until = math.inf if seconds is None else loop.time() + seconds
+        transport = self._open(self.base_url, self.ssl_context)
+        probing = _Probing(self, self._probe, transport, until)
+        await transport.open()
+        try:
+            for pause in pauses():
+                outcome = await probing.round()
+                if isinstance(outcome, str):
+                    note(f"answering: {outcome}")
+                    return
+                note(outcome.reason)
+                left = until - loop.time()
+                await asyncio.sleep(max(0.0, min(pause, left)))
+                if left <= pause:
+                    raise _timed_out(self, outcome, probing.last_error)
+        finally:
+            await transport.close()
+
+
+def endpoint_of(
+    id: str,
+    target: ServingTarget,
+    open_transport: OpenTransport,
+    *,
+    tls: ssl_module.SSLContext | bool | None,
+    client_url: str,
+    probe: Probe,
+) -> ServingEndpoint:
+    """Return the endpoint of a deployment.
+
+    Args:
+        id: the deployment.
+        target: where it serves.
+        open_transport: makes the connections of probes.
+        tls: the client's own setting, which holds for public endpoints.
+        client_url: the client's base URL. If both it and the endpoint are on this machine's
+            loopback (an emulator), the endpoint's certificate is not verified.
+        probe: what proves that it answers.
+    """
+    context = tls if isinstance(tls, ssl_module.SSLContext) else None
+    hosts = (urlsplit(api_base(target.url)).hostname, urlsplit(client_url).hostname)
+    if target.ca_pem is not None:
+        context = _only(target.ca_pem)
+    elif context is None and (tls is False or all(is_loopback(host or "") for host in hosts)):
+        context = ssl_module.SSLContext(ssl_module.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl_module.CERT_NONE
+    return ServingEndpoint(id, target, open_transport, ssl_context=context, probe=probe)
+
+
+def _only(ca_pem: str) -> ssl_module.SSLContext:
+    """Return a context that trusts this CA alone."""
+    context = ssl_module.SSLContext(ssl_module.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=ca_pem)
+    except (ssl_module.SSLError, ValueError) as error:
+        raise DecodeError(f"Invalid CA certificate: {error}") from error
+    return context
+
+
+def checked_probe(probe: Any) -> Probe:
+    """Return a valid probe. Raises `InvalidInputError`."""
+    own = inspect.iscoroutinefunction(probe) or (
+        callable(probe) and inspect.iscoroutinefunction(getattr(probe, "__call__", None))  # noqa: B004
+    )
+    if not own and probe not in ("chat", "models"):
+        raise InvalidInputError("probe: expected 'chat', 'models' or a coroutine function")
+    valid: Probe = probe
+    return valid
+
+
+def _check_encrypted(base_url: str, key: Secret | None) -> None:
+    parts = urlsplit(base_url)
+    if key is not None and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise InvalidInputError(f"{base_url} is not encrypted; the access token is not sent there")
+
+
+class _Probing:
+    """One wait for one endpoint: what it has answered so far."""
+
+    def __init__(
+        self, endpoint: ServingEndpoint, probe: Probe, transport: Transport, until: float
+    ) -> None:
+        self.endpoint = endpoint
+        self.probe = probe
+        self.transport = transport
+        self.last_error: DIError | None = None
+        self._until = until
+        self._longest = _FIRST_REQUEST_S
+        self._answered: list[str] = []
+        self._listed = False
+
+    async def round(self) -> str | NotYet:
+        """Send one probe; return what came back, or why it does not count yet."""
+        probe = self.probe
+        try:
+            async with asyncio.timeout(self._patience()):
+                return await (self._call(probe) if callable(probe) else self._ask(probe == "chat"))
+        except TimeoutError:
+            self._longest = min(2 * self._longest, _LONGEST_REQUEST_S)
+            return NotYet("no response in time")
+
+    def _patience(self) -> float:
+        left = self._until - asyncio.get_running_loop().time()
+        return min(self._longest, left) if left > 0 else _ONLY_TRY_S  # with timeout=0
+
+    async def _ask(self, chat: bool) -> str | NotYet:
+        if not self._listed and (missing := await self._list()):
+            return missing
+        models = self.endpoint.models
+        if not chat:
+            return f"it lists {', '.join(models)}"
+        for model in models[:MAX_PROBED_MODELS]:
+            if model not in self._answered:
+                answer = await self._send(chat_request(model))
+                if isinstance(answer, NotYet):
+                    return answer
+                if not is_completion(answer):
+                    return NotYet(f"the response for {model} is not a completion")
+                self._answered.append(model)
+        return f"a completion of {', '.join(self._answered)} came back"
+
+    async def _list(self) -> NotYet | None:
+        answer = await self._send(list_request())
+        if isinstance(answer, NotYet):
+            return answer
+        models = listed_models(answer)
+        if not models:
+            return NotYet("it lists no model", answer.status)
+        self.endpoint.models, self._listed = models, True
+        return None
+
+    async def _send(self, request: Request) -> Response | NotYet:
+        key = self.endpoint.access_token
+        plain = {"Content-Type": "application/json"} if request.body else {}
+        if key is not None:
+            plain["Authorization"] = f"Bearer {key.reveal()}"
+        headers = SecretHeaders(plain)
+        del plain
+        try:
+            answer = await self.transport.send(request, headers, _no_pause)
+        except TransportError as error:
+            if isinstance(error.__cause__, ssl_module.SSLCertVerificationError):
+                raise _refused(self.endpoint, error) from error
+            self.last_error = error
+            return NotYet(str(error))
+        except DecodeError as error:
+            self.last_error = error
+            return NotYet(str(error))
+        verdict = judge_status(request, answer, key)
+        if isinstance(verdict, Refusal):
+            raise _refused(self.endpoint, verdict.error) from verdict.error
+        return answer if verdict is None else verdict
+
+    async def _call(self, own: Callable[[ServingEndpoint], Awaitable[object]]) -> str | NotYet:
+        """Call the caller's probe: it answers unless the result is False."""
+        if not self._listed:  # for its use; an endpoint need not list models
+            try:
+                missing = await self._list()
+            except WaitRefusedError:
+                self._listed = True
+            else:
+                if missing and (missing.status is None or missing.status >= 500):
+                    return missing
+        try:
+            answers = await own(self.endpoint)
+        except (OSError, DIError) as error:
+            return NotYet(redact(f"the probe failed: {type(error).__name__}: {error}"))
+        except Exception as error:
+            return _judge_error(self.endpoint, error)
+        return NotYet("the probe returned False") if answers is False else "the probe succeeded"
+
+
+async def _no_pause() -> None:
+    """Let the HTTP library repeat a request at once."""
+
+
+def _judge_error(endpoint: ServingEndpoint, error: Exception) -> NotYet:
+    """Return why a probe that used an HTTP library failed, or raise what is not for later."""
+    status = getattr(error, "status_code", None) or getattr(error, "status", None)
+    if type(error).__module__.partition(".")[0] not in _OF_HTTP_LIBRARIES:
+        raise error
+    text = redact(f"the probe failed: {type(error).__name__}: {error}")
+    if isinstance(status, int):
+        verdict = judge_status(Request("GET", ""), Response(status, {}, b""), None)
+        if isinstance(verdict, Refusal):
+            raise _refused(endpoint, verdict.error, text) from error
+    return NotYet(text, status if isinstance(status, int) else None)
+
+
+def _refused(
+    endpoint: ServingEndpoint, error: DIError, text: str | None = None
+) -> WaitRefusedError:
+    status = getattr(error, "status", 0)
+    if status in (401, 403):
+        fix = "pass an access token of this deployment"
+    elif status:
+        fix = "if its models do not chat, pass probe='models' or a probe of yours"
+    else:
+        fix = "trust its CA: with private=True for a private endpoint, else by the client's ssl="
+    return WaitRefusedError(
+        f"{endpoint.base_url} cannot be used: {(text or str(error)).rstrip('.')}; {fix}.",
+        id=endpoint.id,
+        last_error=error,
+    )
+
+
+def _timed_out(endpoint: ServingEndpoint, last: NotYet, error: DIError | None) -> WaitTimeoutError:
+    hint = ". If its models do not chat, pass probe='models'" if last.status == 404 else ""
+    return WaitTimeoutError(
+        f"{endpoint.base_url} does not answer within the timeout: {last.reason}{hint}.",
+        id=endpoint.id,
+        last_error=error,
+    )

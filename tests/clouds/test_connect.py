@@ -1,0 +1,403 @@
+"""`connect` on every cloud, in virtual time: the endpoint answers later than the API says."""
+
+import asyncio
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import pytest
+
+from di_async import Change, InvalidInputError, WaitRefusedError, WaitTimeoutError
+from di_async.core.http import Request, Response
+from di_async.emulator import Lifecycle, World
+from di_async.engine.serving import ServingEndpoint
+from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, a_world, now
+from tests.fake_network import Answer, EmulatorNetwork
+
+pytestmark = VIRTUAL
+CREATE_S, LAG_S, LEAD_S = 600.0, 240.0, 180.0
+DATA = "https://data.test"
+Script = Any
+
+
+class DataPlane(EmulatorNetwork):
+    """The data plane of a world, as a transport to one endpoint."""
+
+    def __init__(self, network: "Clouds", base_url: str) -> None:
+        super().__init__(network.world, base_url=base_url)
+        self.network = network
+
+    def now(self) -> float:
+        """Return the world's time, which both planes share."""
+        return self.network.now()
+
+    def _answer(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        network = self.network
+        network.probes.append((now(), f"{request.method} {request.path}"))
+        if network.script is not None and (scripted := network.script(request)) is not None:
+            return scripted  # type: ignore[no-any-return]
+        path = urlsplit(self.base_url).path + request.path
+        sent = {name.lower(): value for name, value in headers.items()}
+        answer = self.world.serve(self.now(), request.method, path, sent, request.body or b"")
+        return Response(answer.status, answer.headers, answer.body)
+
+
+class Clouds(EmulatorNetwork):
+    """A world's control plane as a transport, which opens its data plane."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.script: Script = None
+        self.probes: list[tuple[float, str]] = []
+
+    def endpoint(self, base_url: str, tls: object) -> DataPlane:
+        """Return a transport to an endpoint."""
+        plane = DataPlane(self, base_url)
+        self.probes.append((now(), base_url))
+        return plane
+
+
+everywhere = pytest.mark.parametrize(
+    "cloud", [one for one in CLOUDS if one.name != "gcore-v2"], ids=lambda cloud: cloud.name
+)
+
+
+class Scene:
+    """A client of one cloud and its change."""
+
+    def __init__(self, cloud: Cloud, **options: Any) -> None:
+        lifecycle = Lifecycle(create=CREATE_S, update=300, delete=120, **options)
+        self.world = a_world(lifecycle=lifecycle, dataplane_url=DATA)
+        self.cloud = cloud
+        self.network = Clouds(self.world)
+        self.client: Any = cloud.make(self.world, transport=self.network)
+        cloud.prepare(self.world)
+        self.token: Any = None
+
+    async def __aenter__(self) -> Self:
+        await self.client.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.client.aclose()
+
+    async def create(self) -> Change[Any]:
+        """Create a deployment that can be called with `self.token`."""
+        if not self.cloud.name.startswith("gcore"):
+            return await self.cloud.create(self.client, "webs")
+        key = await self.client.api_keys.create("mine")
+        self.token = key
+        body = {**self.cloud.body("webs"), "api_keys": ["mine"]}  # type: ignore[attr-defined]
+        change: Change[Any] = await self.client.inference_deployments.create(body)
+        return change
+
+    async def connect(self, change: Change[Any], **options: Any) -> ServingEndpoint:
+        """Connect to a change's deployment."""
+        return await change.connect(**{"access_token": self.token, **options})
+
+
+@everywhere
+async def test_connect_returns_when_a_completion_came_back(cloud: Cloud) -> None:
+    """Models are listed minutes before they answer; both moments are in the history."""
+    async with Scene(cloud, ready_lag=LAG_S, list_lead=LEAD_S) as scene:
+        change = await scene.create()
+        began = now()
+        endpoint = await scene.connect(change)
+        took = now() - began
+    assert endpoint.base_url.startswith(DATA)
+    assert endpoint.base_url.endswith("/v1")
+    assert len(endpoint.models) == 1
+    notes = [step.note or "" for step in change.history]
+    settled = next(n for n, note in enumerate(notes) if note.startswith("settled"))
+    assert notes[-1].startswith("answering: a completion of")
+    assert settled < len(notes) - 1
+    assert endpoint.history == change.history
+    assert CREATE_S + LAG_S - 0.1 <= took <= CREATE_S + LAG_S + 3.6
+    assert change.history[-1].elapsed == pytest.approx(took, abs=0.2)
+
+
+@everywhere
+async def test_probes_send_no_control_plane_request(cloud: Cloud) -> None:
+    """All requests after settling are the key's; probes go to the endpoint, 3 s apart at most."""
+    async with Scene(cloud, ready_lag=LAG_S, list_lead=LEAD_S) as scene:
+        change = await scene.create()
+        await change.wait()
+        before = len(scene.network.sent)
+        await scene.connect(change)
+        assert len(scene.network.sent) - before == (1 if cloud.name == "exoscale" else 0)
+        times = [at for at, _ in scene.network.probes]
+        assert len(times) > LAG_S / 3.5
+        assert max(b - a for a, b in pairwise(times)) <= 3.3
+
+
+@everywhere
+async def test_probe_of_models_is_satisfied_by_the_list(cloud: Cloud) -> None:
+    """With `probe="models"` the list is enough."""
+    async with Scene(cloud, ready_lag=LAG_S, list_lead=LEAD_S) as scene:
+        change = await scene.create()
+        began = now()
+        endpoint = await scene.connect(change, probe="models")
+        assert now() - began < CREATE_S + LAG_S - LEAD_S + 3.6
+        await endpoint.ready(timeout=10)  # the same probe again
+
+
+@everywhere
+async def test_connect_to_what_runs(cloud: Cloud) -> None:
+    """`api.connect(id)` does the same for a deployment that is active."""
+    async with Scene(cloud) as scene:
+        change = await scene.create()
+        await change.wait()
+        token = scene.token or change.access_token
+        endpoint = await cloud.api(scene.client).connect(change.id, access_token=token)
+    assert endpoint.models
+    assert [step.note for step in endpoint.history][-1] == change_note(endpoint)
+
+
+def change_note(endpoint: ServingEndpoint) -> str:
+    """Return the last note of an endpoint that answers."""
+    return f"answering: a completion of {', '.join(endpoint.models)} came back"
+
+
+@everywhere
+@pytest.mark.parametrize("status", [401, 403])
+async def test_refusals_of_the_endpoint_fail_at_once(cloud: Cloud, status: int) -> None:
+    """401 and 403 are final, and the error knows the change."""
+    async with Scene(cloud) as scene:
+        change = await scene.create()
+        await change.wait()
+        scene.network.script = lambda _: Response(status, {}, b'{"error": {"message": "no"}}')
+        began = now()
+        with pytest.raises(WaitRefusedError, match=f"{status}.*pass an access token") as caught:
+            await scene.connect(change)
+        assert now() - began < 1
+    error = caught.value
+    assert getattr(error.last_error, "status", None) == status
+    assert error.id == change.id
+    assert error.resume_token
+    assert error.history == change.history
+
+
+@everywhere
+async def test_one_timeout_for_wait_and_answer(cloud: Cloud) -> None:
+    """What the wait leaves of the timeout is the endpoint's; the error can be resumed."""
+    async with Scene(cloud, ready_lag=LAG_S) as scene:
+        change = await scene.create()
+        began = now()
+        with pytest.raises(WaitTimeoutError, match=r"does not answer.*503.*warming up") as caught:
+            await scene.connect(change, timeout=CREATE_S + 100)
+        assert now() - began == pytest.approx(CREATE_S + 100, abs=1)
+        assert "503" in (caught.value.history[-1].note or "")
+        assert "bills" in str(caught.value)
+        again = cloud.api(scene.client).resume(caught.value.resume_token)
+        token = scene.token or change.access_token
+        assert (await again.connect(access_token=token)).models
+
+
+@everywhere
+async def test_create_that_does_not_settle_is_a_timeout_too(cloud: Cloud) -> None:
+    """The wait itself may use up the timeout."""
+    async with Scene(cloud) as scene:
+        change = await scene.create()
+        with pytest.raises(WaitTimeoutError, match="is not active"):
+            await scene.connect(change, timeout=60)
+        assert not scene.network.probes
+
+
+async def test_timeout_zero_sends_one_probe() -> None:
+    """`timeout=0` reads once and probes once."""
+    async with Scene(CLOUDS[0], ready_lag=LAG_S) as scene:
+        change = await scene.create()
+        await change.wait()
+        with pytest.raises(WaitTimeoutError):
+            await scene.connect(change, timeout=0)
+        assert [what for _, what in scene.network.probes][1:] == ["GET /models"]
+
+
+@pytest.mark.parametrize("status", [404, 425, 429, 500, 502, 503, 504, 302])
+async def test_statuses_that_mean_not_yet(status: int) -> None:
+    """Gateways answer while the endpoint starts."""
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        await change.wait()
+        left = [Response(status, {}, b"<html>no</html>")] * 3
+        scene.network.script = lambda _: left.pop() if left else None
+        assert (await scene.connect(change)).models
+    assert change.history[-2].times == 3
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"data": []}', b"[]", b'{"choices": []}'])
+async def test_success_without_content_is_not_yet(body: bytes) -> None:
+    """A page of a gateway with status 200 is not an answer."""
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        await change.wait()
+        seen: list[str] = []
+
+        def script(request: Request) -> Response | None:
+            seen.append(request.path)
+            return Response(200, {}, body) if seen.count(request.path) < 3 else None
+
+        scene.network.script = script
+        assert (await scene.connect(change)).models
+
+
+async def test_other_refusals_name_the_other_probes() -> None:
+    """A model that does not chat answers 400, which waiting does not change."""
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        scene.network.script = lambda request: (
+            Response(400, {}, b'{"message": "does not support Chat"}')
+            if request.method == "POST"
+            else None
+        )
+        with pytest.raises(WaitRefusedError, match=r"400.*does not support Chat.*probe='models'"):
+            await scene.connect(change)
+
+
+async def test_own_probe_decides() -> None:
+    """False and errors of connections are not yet; other errors are the caller's own."""
+    answers: list[Any] = [False, ConnectionRefusedError("no"), TimeoutError(), None]
+    seen: list[tuple[str, ...]] = []
+
+    async def probe(endpoint: ServingEndpoint) -> object:
+        seen.append(endpoint.models)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        endpoint = await scene.connect(change, probe=probe)
+        assert seen == [endpoint.models] * 4
+        assert change.history[-1].note == "answering: the probe succeeded"
+        answers.append(KeyError("mine"))
+        with pytest.raises(KeyError, match="mine"):
+            await endpoint.ready()
+
+
+@pytest.mark.parametrize("probe", ["health", None, lambda _: True])
+async def test_other_probes_are_refused_before_the_wait(probe: Any) -> None:
+    """A probe is one of two words or a coroutine function."""
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        with pytest.raises(InvalidInputError, match="probe: expected"):
+            await scene.connect(change, probe=probe)
+        assert now() < 10
+
+
+async def test_request_that_hangs_counts_as_not_yet() -> None:
+    """A probe is bounded, and the next one may be answered."""
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        await change.wait()
+        original, first = scene.network.endpoint, [True]
+
+        class Hanging(DataPlane):
+            async def send(self, *args: Any) -> Response:
+                if first.pop() if first else False:
+                    await asyncio.Event().wait()
+                return await super().send(*args)
+
+        scene.network.endpoint = lambda base, _: Hanging(scene.network, base)  # type: ignore[method-assign,assignment]
+        began = now()
+        assert (await scene.connect(change)).models
+        assert now() - began < 12
+        scene.network.endpoint = original  # type: ignore[method-assign]
+
+
+async def test_digitalocean_mints_a_token_or_says_that_it_is_lost() -> None:
+    """A resumed create has no token: nothing is awaited without one."""
+    async with Scene(CLOUDS[0]) as scene:
+        api = scene.client.dedicated_inferences
+        change = api.resume((await scene.create()).resume_token)
+        with pytest.raises(InvalidInputError, match="mint_token=NAME"):
+            await change.connect()
+        assert now() < 10
+        endpoint = await change.connect(mint_token="mine")
+        names = [token.name async for token in api.list_tokens(change.id)]
+        assert "mine" in names
+        assert endpoint.access_token
+        assert endpoint.access_token.reveal() not in repr(endpoint)
+
+
+async def test_private_endpoint_of_digitalocean_trusts_one_ca() -> None:
+    """`/ca` is read once; elsewhere there are no private endpoints."""
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        endpoint = await scene.connect(change, private=True)
+        assert endpoint.ssl_context is not None
+        assert endpoint.ssl_context.cert_store_stats()["x509_ca"] == 1
+        assert [r.path for r in scene.network.requests].count(
+            f"/v2/dedicated-inferences/{change.id}/ca"
+        ) == 1
+    for cloud in CLOUDS[2:]:
+        async with Scene(cloud) as scene:
+            change = await scene.create()
+            with pytest.raises(InvalidInputError, match="no private endpoints"):
+                await scene.connect(change, private=True)
+
+
+async def test_gcore_deployment_that_is_scaled_to_zero_is_woken() -> None:
+    """PENDING is settled; the first probe wakes it, and the history says so."""
+    async with Scene(CLOUDS[2], wake_lag=90.0) as scene:
+        key = scene.world.add_gcore_key("mine")
+        api, body = scene.client.inference_deployments, CLOUDS[2].body("webs")  # type: ignore[attr-defined]
+        body["containers"][0]["scale"] = {"min": 0, "max": 1}
+        change = await api.create({**body, "api_keys": ["mine"]})
+        await change.wait()
+        began = now()
+        await change.connect(access_token=key.secret)
+        assert 90 <= now() - began <= 90 + 3.6
+    notes = [step.note or "" for step in change.history]
+    assert any("the first probe wakes it" in note for note in notes)
+
+
+async def test_exoscale_deployment_without_replicas_is_not_awaited() -> None:
+    """0 replicas are a settled state in which nothing answers."""
+    async with Scene(CLOUDS[3]) as scene:
+        change = await scene.create()
+        await change.wait()
+        await (await scene.client.deployments.scale(change.id, 0)).wait()
+        with pytest.raises(InvalidInputError, match=r"0 replicas.*scale\('.*', 1\)"):
+            await scene.client.deployments.connect(change.id)
+
+
+async def test_gcore_without_a_key_says_what_to_pass() -> None:
+    """The API shows no keys; an open deployment needs none."""
+    async with Scene(CLOUDS[2]) as scene:
+        change = await scene.create()
+        with pytest.raises(InvalidInputError, match="access_token=, the secret of one"):
+            await change.connect()
+        with pytest.raises(InvalidInputError, match=r"client.api_keys"):
+            await change.connect(mint_token="x")
+        body = CLOUDS[2].body("open")  # type: ignore[attr-defined]
+        api = scene.client.inference_deployments
+        opened = await api.create({**body, "api_keys": []}, open_to_world=True)
+        assert (await opened.connect()).access_token is None
+
+
+@everywhere
+async def test_delete_cannot_be_connected(cloud: Cloud) -> None:
+    """What is deleted has no endpoint."""
+    async with Scene(cloud) as scene:
+        change = await scene.create()
+        await change.wait()
+        gone = await cloud.delete(scene.client, change.id)
+        with pytest.raises(InvalidInputError, match="deleted has no endpoint"):
+            await gone.connect()
+
+
+async def test_cancelling_names_what_bills() -> None:
+    """A cancelled `connect` leaves nothing running here and says what goes on there."""
+    async with Scene(CLOUDS[0], ready_lag=LAG_S) as scene:
+        change = await scene.create()
+        await change.wait()
+        task = asyncio.create_task(scene.connect(change))
+        await asyncio.sleep(20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        assert "bills" in "".join(caught.value.__notes__)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
