@@ -17,6 +17,7 @@ import typer
 from attrs import frozen
 
 from di_async import DIError, InvalidInputError, WaitTimeoutError
+from di_async.cli.durations import save_durations
 from di_async.cli.hints import explain
 from di_async.cli.output import Out, new_console
 from di_async.cli.settings import Provider, Settings
@@ -104,7 +105,11 @@ class Cli:
                 raise InvalidInputError(f"--{option} needs --provider {names}")
         cloud = cloud_class(settings.provider)
         async with cloud.connect(settings) as client:
-            yield cloud(client, settings)
+            try:
+                yield cloud(client, settings)
+            finally:
+                if failure := save_durations():
+                    self.message(f"warning: {failure}")
 
     @asynccontextmanager
     async def digitalocean(self) -> AsyncIterator["DigitalOceanCloud"]:

@@ -18,7 +18,7 @@ def di_emulator_options() -> Options:
 @pytest.fixture
 def environment(di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Set the variables that point `di-async` at the emulator; unset the others of their kind."""
-    for name in ("DI_ASYNC_PROVIDER", "EXOSCALE_ZONE", "GCORE_CLOUD_PROJECT"):
+    for name in ("DI_ASYNC_DURATIONS", "DI_ASYNC_PROVIDER", "EXOSCALE_ZONE", "GCORE_CLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     variables = {
         "DI_ASYNC_BASE_URL": di_emulator.url,

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from di_async import Change, InvalidInputError, PollPolicy
 from di_async.cli import references
+from di_async.cli.durations import known_durations
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column
 from di_async.cli.settings import Credential, Provider, Settings
@@ -61,7 +62,7 @@ class ClientOptions(TypedDict):
 def client_options(settings: Settings, base_url: str | None = None) -> ClientOptions:
     """Return the constructor arguments; `base_url` overrides that of the settings."""
     options: ClientOptions = {
-        "polling": PollPolicy(target_lag=settings.target_lag),
+        "polling": PollPolicy(target_lag=settings.target_lag, durations=known_durations()),
         "user_agent": "di-async-cli",
     }
     url = base_url or settings.base_url
