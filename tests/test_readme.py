@@ -51,8 +51,8 @@ def response_values(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> dict[s
     values: dict[str, set[str]] = defaultdict(set)
     handle = type(di_emulator.world).handle
 
-    def recording(world: Any, now: float, method: str, path: str, *more: Any) -> Any:
-        response = handle(world, now, method, path, *more)
+    def recording(world: Any, now: float, method: str, path: str, *more: Any, **also: Any) -> Any:
+        response = handle(world, now, method, path, *more, **also)
         if response.body:
             values[_provider(path)] |= _scalars(json.loads(response.body))
         return response

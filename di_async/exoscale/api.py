@@ -139,6 +139,8 @@ _CLOCK_TOLERANCE_S = 30.0
 _UNSIGNED = {("GET", ENDPOINTS["zones"].path)}
 
 
+# A denied operation is not always shown with its code.
+_DENIED = re.compile(r"not allowed|IAM policy", re.IGNORECASE)
 _ACCESS_MESSAGE = re.compile(r"authentication failed|signature|api.?key|expired", re.IGNORECASE)
 
 
@@ -180,7 +182,7 @@ class ExoscaleDialect:
         fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
         message = _message(fields) if isinstance(body, Mapping) else str(body)
         code = _text(fields.get("code")) or None
-        hint = self._hint(request, response, wall, code)
+        hint = self._hint(request, response, wall, code, message)
         error = api_error(
             response.status,
             self.redact(request, "; ".join(filter(None, (message, hint)))),
@@ -209,11 +211,11 @@ class ExoscaleDialect:
         return texts_under(body, "title", "detail") or texts_under(body, "code", "error")
 
     def _hint(
-        self, request: Request, response: Response, wall: float, code: str | None
+        self, request: Request, response: Response, wall: float, code: str | None, message: str
     ) -> str | None:
         match response.status:
             case 401 | 403:
-                return _access_hint(response, wall, code)
+                return _access_hint(response, wall, code, message)
             case 404:
                 url = request.base or self._base_url
                 return f"everything is zone-local; searched at {url}; see in_zone(...)"
@@ -229,7 +231,7 @@ class ExoscaleDialect:
         return redact(text, [self._secret.reveal(), *sent_secrets(request)], TOKENS)
 
 
-def _access_hint(response: Response, wall: float, code: str | None) -> str:
+def _access_hint(response: Response, wall: float, code: str | None, message: str) -> str:
     """Return the likely cause: bad signature, wrong clock and denied operation look alike."""
     date = parse_http_date(response.headers.get("date"))
     ahead = 0.0 if date is None else wall - date
@@ -238,7 +240,7 @@ def _access_hint(response: Response, wall: float, code: str | None) -> str:
             f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} "
             f"the API's, and signatures are valid for {SIGNATURE_LIFETIME_S} s; set the clock"
         )
-    if code == "forbidden_operation":
+    if code == "forbidden_operation" or _DENIED.search(message):
         return "the role of this API key does not allow it"
     return "the API key or its secret is wrong, or the key's role does not allow this"
 

@@ -1,6 +1,5 @@
 """Wrong credentials, zones, projects and clocks: the messages and exit codes."""
 
-import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,12 +67,11 @@ def test_restricted_role(di: Di, di_emulator: Emulator, monkeypatch: pytest.Monk
 
 
 def test_slow_clock(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error reports by how much the clock is behind."""
-    slow = SimpleNamespace(time=lambda: time.time() - 1200)
+    """A clock that is behind does no harm: requests are signed with the server's time."""
+    slow = SimpleNamespace(time=lambda: time.time() - 1200, monotonic=time.monotonic)
     monkeypatch.setattr("di_async.engine.clock.time", slow)
     result = di(*EXO, "list")
-    assert result.code == 1
-    assert re.search(r"clock .*\b(1199|1200) s behind", result.err)
+    assert (result.code, result.err) == (0, "no deployments in ch-gva-2\n")
 
 
 @pytest.mark.parametrize(

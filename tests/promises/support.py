@@ -79,6 +79,13 @@ async def created(client: DigitalOcean) -> Change[Any]:
     return await client.dedicated_inferences.create(a_spec())
 
 
+async def rotated(client: Any) -> Change[Any]:
+    """Send a new provider token: an update that changes nothing that reads show."""
+    tokens = {"hugging_face_token": "hf_new"}
+    change: Change[Any] = await client.dedicated_inferences.update(ID, access_tokens=tokens)
+    return change
+
+
 async def scaled(client: DigitalOcean) -> Change[Any]:
     """Send an update to two replicas and return its change."""
     return await client.dedicated_inferences.scale(ID, 2)

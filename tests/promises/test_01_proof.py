@@ -41,6 +41,7 @@ from tests.promises.support import (
     fake_api,
     lasting,
     now,
+    rotated,
     scaled,
     world,
 )
@@ -189,7 +190,7 @@ async def test_updated_at_past_the_baseline(dialect: str) -> None:
     accepted = acceptance(dialect, version=None, updated_at=LATE)
     network = fake_api(*reads, patch=[accepted])
     async with client_on(network) as client:
-        change = await scaled(client)
+        change = await rotated(client)
         await change.wait()
     assert (network.count("GET"), change.history[-1].note) == (4, "settled: updated_at moved on")
 
@@ -200,7 +201,7 @@ async def test_baseline_of_1970(dialect: str) -> None:
     reads = [an_instance(dialect, version=None, updated=EARLY)]
     accepted = acceptance(dialect, version=None, updated_at=NEVER)
     async with client_on(fake_api(*reads, patch=[accepted])) as client:
-        change = await scaled(client)
+        change = await rotated(client)
         with pytest.raises(WaitTimeoutError):
             await change.wait(timeout=29)
 
@@ -213,7 +214,7 @@ async def test_update_proven_by_a_transition(dialect: str) -> None:
     reads = an_instance(dialect, **kept), middle, an_instance(dialect, **kept)
     network = fake_api(*reads, patch=[acceptance(dialect, version=None, updated_at=NEVER)])
     async with client_on(network) as client:
-        change = await scaled(client)
+        change = await rotated(client)
         await change.wait(timeout=20)
     assert change.history[-1].note == "settled: a transition was seen"
 
@@ -224,7 +225,7 @@ async def test_equal_reads_where_no_other_proof_is_shown(target_lag: float, ends
     silent = an_instance(version=None)
     network = fake_api(silent, patch=[acceptance(version=None)])
     async with client_on(network, polling=PollPolicy(target_lag=target_lag)) as client:
-        change = await scaled(client)
+        change = await rotated(client)
         began = now()
         await change.wait()
     assert ends_s <= now() - began < ends_s + target_lag + 1
@@ -238,7 +239,7 @@ async def test_equal_reads_interrupted() -> None:
     reads = [silent] * 6, GONE, silent
     network = fake_api(*reads[0], *reads[1:], patch=[acceptance(version=None)])
     async with client_on(network) as client:
-        change = await scaled(client)
+        change = await rotated(client)
         await change.wait()
     interrupted_at = next(e.elapsed for e in change.history if e.note == "GET answered 404")
     assert change.history[-1].elapsed - interrupted_at > 30
@@ -334,7 +335,7 @@ async def test_error_from_before_the_write(dialect: str) -> None:
     reads = [old_error, old_error, old_error, middle, done]
     network = fake_api(*reads, patch=[acceptance(dialect, version=None, updated_at=NEVER)])
     async with client_on(network) as client:
-        assert (await (await scaled(client)).wait()).status == "active"
+        assert (await (await rotated(client)).wait()).status == "active"
 
 
 @both_dialects

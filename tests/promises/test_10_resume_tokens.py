@@ -28,7 +28,17 @@ from tests.builders.digitalocean import (
     creation,
 )
 from tests.fake_network import virtual_client
-from tests.promises.support import PATCH, VIRTUAL, client_on, created, fake_api, now, scaled, world
+from tests.promises.support import (
+    PATCH,
+    VIRTUAL,
+    client_on,
+    created,
+    fake_api,
+    now,
+    rotated,
+    scaled,
+    world,
+)
 
 pytestmark = VIRTUAL
 
@@ -219,7 +229,7 @@ async def test_resumed_update_where_only_times_are_shown() -> None:
     reads = [an_instance(version=None, updated=at) for at in (EARLY, LATE, LATER)]
     second = fake_api(*reads)
     async with client_on(first) as one, client_on(second) as two:
-        token = (await scaled(one)).resume_token
+        token = (await rotated(one)).resume_token
         change = two.dedicated_inferences.resume(token)
         await change.wait(timeout=25)
     assert (second.count("GET"), change.history[-1].note) == (3, "settled: updated_at moved on")
