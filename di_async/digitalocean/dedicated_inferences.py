@@ -530,21 +530,21 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         def story() -> str:
             return f"whether the token {token_id} of {id} was revoked is not known; revoke it again"
 
-        try:
-            with report_if_cut_off(call, story):
+        with report_if_cut_off(call, story):
+            try:
                 request = ENDPOINTS["revoke_token"].request(id, token_id)
                 await self._engine.json(request, call, read=no_content)
-        except NotFoundError as error:
-            if call.maybe_processed <= 1:
-                raise
-            shown = [token.id async for token in self.list_tokens(id)]
-            if token_id in shown:
-                raise OutcomeUnknownError(
-                    f"token {token_id} of {id} is still listed after a DELETE whose answer was "
-                    "lost; revoke it again",
-                    method="DELETE",
-                    path=error.path,
-                ) from None
+            except NotFoundError as error:
+                if call.maybe_processed <= 1:
+                    raise
+                shown = [token.id async for token in self.list_tokens(id)]
+                if token_id in shown:
+                    raise OutcomeUnknownError(
+                        f"token {token_id} of {id} is still listed after a DELETE whose answer was "
+                        "lost; revoke it again",
+                        method="DELETE",
+                        path=error.path,
+                    ) from None
 
     async def ca_certificate(self, id: str) -> CACertificate:
         """Return the CA behind the private endpoint: `.pem` and `.ssl_context()`."""

@@ -52,7 +52,7 @@ class AIAPIKeys(ZoneResources[AIAPIKey]):
             self._requests.engine,
             request,
             f"API key {name!r}",
-            accept=lambda answer: CODEC.structure(answer, AIAPIKey),
+            accept=lambda answer: CODEC.structure(resource_body(answer, "id"), AIAPIKey),
             find=find,
             one_time_value=True,
         )

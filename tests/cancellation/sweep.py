@@ -25,7 +25,7 @@ __all__ = ["MODES", "Cancellation", "cancel_everywhere", "sweep"]
 
 Mode = Literal["waiting", "arriving"]
 MODES: tuple[Mode, ...] = ("waiting", "arriving")
-NAMED = {"create", "unnamed"}
+NAMED = {"create", "unnamed", "token", "update", "set", "delete", "revoke"}
 """The writes that a cancellation in flight must name."""
 # Waits suspend a few times only; more would be a loop without progress.
 _MOST_SUSPENSIONS = 200
@@ -176,9 +176,13 @@ def _of_writes(
     notes = _notes(task)
     texts = " ".join((*notes, *stage.records.texts))
     name = NEW if operation.group in {"create", "unnamed"} else stage.placed
-    known = {name, *filter(_is_text, stage.extra.values()), "new/model"}
+    known = {name, *filter(_is_text, stage.extra.values()), *_SMALL}
     if not any(word in texts for word in known):
         yield f"was sent, and neither a note nor a log names it: {texts!r}"
+
+
+_SMALL = ("new/model", "first-key", "second-key", "second key", "on first ", "on second ")
+"""The names of keys, secrets and models in `operations.py`."""
 
 
 def _is_text(value: Any) -> bool:

@@ -2,16 +2,21 @@
 
 The groups are the columns of the table of expected outcomes:
 
-read      one GET
+read      one GET of a resource by its id
+facts     one GET of what has no id: prices, logs, certificates
 list      one or more list pages
-create    a create under a unique name, or one that names no resource twice
+create    a create under a unique name
 unnamed   a create where names are not unique, so that nothing is adopted
-token     a write whose answer holds what is shown only once
-update    a write that sets values
-delete    a delete
+token     a create whose answer holds what is shown only once
+update    a write that sets values, with a wait
+set       a small write that sets values, without a wait
+delete    a delete, with a wait
 revoke    a delete without a wait
 wait      a wait for a resource to become ready or to change
+active    the same without a write before it
 gone      a wait for a resource to be gone
+watch     the first event of a stream of one resource
+stream    the first event of a stream of the account
 scan      an inventory, which reports errors and raises none
 """
 
@@ -22,24 +27,16 @@ from typing import Any
 from attrs import frozen
 
 from di_async import scan
+from di_async.emulator.gcore.catalog import FLAVORS
 from tests.clouds.support import CLOUDS, Cloud
 from tests.faults.scene import PLACED, Scene
 
 __all__ = ["GROUPS", "OPERATIONS", "Operation"]
 
 GROUPS = (
-    "read",
-    "list",
-    "create",
-    "unnamed",
-    "token",
-    "update",
-    "delete",
-    "revoke",
-    "wait",
-    "gone",
-    "scan",
-)
+    "read", "facts", "list", "create", "unnamed", "token", "update", "set", "delete", "revoke",
+    "wait", "active", "gone", "watch", "stream", "scan",
+)  # fmt: skip
 NEW = "web-new"
 _DO, _V2, _V3, _EXO = CLOUDS
 
@@ -62,7 +59,7 @@ class Operation:
     @property
     def writes(self) -> bool:
         """Whether the fault strikes its write and not its reads."""
-        return self.group in {"create", "unnamed", "token", "update", "delete", "revoke"}
+        return self.group in {"create", "unnamed", "token", "update", "set", "delete", "revoke"}
 
     @property
     def waits(self) -> bool:
@@ -83,7 +80,7 @@ def _id(found: Any) -> str:
 
 
 def _placed(scene: Scene, found: Any) -> bool:
-    return _id(found) == scene.placed
+    return found is not None and _id(found) == scene.placed
 
 
 def _lists_placed(scene: Scene, rows: Any) -> bool:
@@ -97,6 +94,10 @@ def _scanned(scene: Scene, inventory: Any) -> bool:
 
 def _filled(_: Scene, found: Any) -> bool:
     return bool(found)
+
+
+def _any(_: Scene, found: Any) -> bool:
+    return True
 
 
 def _nothing(_: Scene, found: Any) -> bool:
@@ -157,14 +158,14 @@ def _common(cloud: Cloud) -> list[Operation]:
         Operation(
             "wait_until_active",
             cloud,
-            "wait",
+            "active",
             lambda s: s.api.wait_until_active(s.placed, timeout=300),
             _placed,
         ),
         Operation(
             "wait_until",
             cloud,
-            "wait",
+            "active",
             lambda s: s.api.wait_until(s.placed, lambda _: True, timeout=300),
             _placed,
         ),
@@ -187,14 +188,14 @@ def _common(cloud: Cloud) -> list[Operation]:
         Operation(
             "watch one",
             cloud,
-            "wait",
+            "watch",
             lambda s: _first_event(s.api.watch(s.placed)),
             _filled,
         ),
         Operation(
             "watch all",
             cloud,
-            "wait",
+            "stream",
             lambda s: _first_event(s.api.watch()),
             _filled,
         ),
@@ -227,9 +228,9 @@ def _digitalocean() -> list[Operation]:
             lambda s: api(s).revoke_token(s.placed, s.extra["token"]),
             _nothing,
         ),
-        operation("ca_certificate", "read", lambda s: api(s).ca_certificate(s.placed)),
-        operation("sizes", "read", lambda s: api(s).sizes()),
-        operation("gpu_model_configs", "read", lambda s: api(s).gpu_model_configs()),
+        operation("ca_certificate", "facts", lambda s: api(s).ca_certificate(s.placed)),
+        operation("sizes", "facts", lambda s: api(s).sizes()),
+        operation("gpu_model_configs", "facts", lambda s: api(s).gpu_model_configs()),
         operation("scan", "scan", lambda s: scan(s.client), _scanned),
     ]
 
@@ -247,7 +248,7 @@ def _gcore() -> list[Operation]:
     return [
         operation("stop", "update", lambda s: api(s).stop(s.placed)),
         Operation("start", _V3, "update", lambda s: api(s).start(s.placed), _changes, stopped),
-        operation("logs", "read", lambda s: api(s).logs(s.placed), lambda _, found: True),
+        operation("logs", "facts", lambda s: api(s).logs(s.placed), _any),
         operation("scan", "scan", lambda s: scan(s.client), _scanned),
     ]
 
@@ -272,12 +273,12 @@ def _exoscale() -> list[Operation]:
             _changes,
         ),
         operation(
-            "reveal_api_key", "read", lambda s: s.client.deployments.reveal_api_key(s.placed)
+            "reveal_api_key", "facts", lambda s: s.client.deployments.reveal_api_key(s.placed)
         ),
-        operation("logs", "read", lambda s: s.client.deployments.logs(s.placed)),
-        operation("instance_types", "read", lambda s: s.client.instance_types()),
-        operation("inference_engine_help", "read", lambda s: s.client.inference_engine_help()),
-        operation("zones", "read", lambda s: s.client.zones()),
+        operation("logs", "facts", lambda s: s.client.deployments.logs(s.placed)),
+        operation("instance_types", "facts", lambda s: s.client.instance_types()),
+        operation("inference_engine_help", "facts", lambda s: s.client.inference_engine_help()),
+        operation("zones", "facts", lambda s: s.client.zones()),
         Operation(
             "get operation",
             _EXO,
@@ -297,4 +298,63 @@ def _exoscale() -> list[Operation]:
     ]
 
 
-OPERATIONS = (*_everywhere(), *_digitalocean(), *_gcore(), *_exoscale())
+def _gcore_account() -> list[Operation]:
+    def operation(name: str, group: str, run: Run, check: Check = _filled) -> Operation:
+        return Operation(name, _V3, group, run, check, _with_account)
+
+    async def _with_account(scene: Scene) -> None:
+        await scene.client.api_keys.create("first-key")
+        await scene.client.secrets.create("first", **_AWS)
+        change = await _V3.create(scene.client, "to-have-a-task")
+        await change.wait()
+        scene.extra["task"] = change.initial.tasks[0]
+
+    return [
+        operation("get key", "read", lambda s: s.client.api_keys.get("first-key")),
+        operation("list keys", "list", lambda s: _collect(s.client.api_keys.list())),
+        operation("create key", "token", lambda s: s.client.api_keys.create("second-key")),
+        operation(
+            "update key", "set", lambda s: s.client.api_keys.update("first-key", description="new")
+        ),
+        operation(
+            "delete key", "revoke", lambda s: s.client.api_keys.delete("first-key"), _nothing
+        ),
+        operation("get secret", "read", lambda s: s.client.secrets.get("first")),
+        operation("list secrets", "list", lambda s: _collect(s.client.secrets.list())),
+        operation("create secret", "set", lambda s: s.client.secrets.create("second", **_AWS)),
+        operation("replace secret", "set", lambda s: s.client.secrets.replace("first", **_AWS)),
+        operation("delete secret", "revoke", lambda s: s.client.secrets.delete("first"), _nothing),
+        operation("get task", "read", lambda s: s.client.tasks.get(s.extra["task"])),
+        operation("list tasks", "list", lambda s: _collect(s.client.tasks.list())),
+        operation("acknowledge", "set", lambda s: s.client.tasks.acknowledge(s.extra["task"])),
+        operation("flavors", "list", lambda s: s.client.flavors()),
+        operation("flavor", "read", lambda s: s.client.flavor(FLAVORS[0].name)),
+        operation("capacity", "facts", lambda s: s.client.capacity()),
+    ]
+
+
+def _exoscale_account() -> list[Operation]:
+    async def with_key(scene: Scene) -> None:
+        scene.extra["key"] = (await scene.client.api_keys.create("first key")).id
+
+    def operation(name: str, group: str, run: Run, check: Check = _filled) -> Operation:
+        return Operation(name, _EXO, group, run, check, with_key)
+
+    return [
+        operation("get key", "read", lambda s: s.client.api_keys.get(s.extra["key"])),
+        operation("list keys", "list", lambda s: _collect(s.client.api_keys.list())),
+        operation("create key", "token", lambda s: s.client.api_keys.create("second key")),
+        operation("delete key", "delete", lambda s: s.client.api_keys.delete(s.extra["key"]), _any),
+        operation("quota", "facts", lambda s: s.client.quota(), _any),
+    ]
+
+
+_AWS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "planted-secret"}
+OPERATIONS = (
+    *_everywhere(),
+    *_digitalocean(),
+    *_gcore(),
+    *_gcore_account(),
+    *_exoscale(),
+    *_exoscale_account(),
+)

@@ -26,6 +26,7 @@ __all__ = [
     "SceneNetwork",
     "connect",
     "leftover_tasks",
+    "recorded",
     "scene",
 ]
 
@@ -113,7 +114,8 @@ class Scene:
 
 
 @contextmanager
-def _recorded() -> Iterator[Records]:
+def recorded() -> Iterator[Records]:
+    """Yield what the package logs during the block."""
     logger, records = logging.getLogger("di_async"), Records()
     level, propagate = logger.level, logger.propagate
     logger.addHandler(records)
@@ -162,7 +164,7 @@ async def scene(cloud: Cloud, **options: Any) -> AsyncIterator[Scene]:
     cloud.prepare(world)
     network = SceneNetwork(world)
     settings = {"polling": PollPolicy(), "budget": None, **options}
-    with _recorded() as records:
+    with recorded() as records:
         async with connect(cloud, world, network, **settings) as client:
             placed, extra = _place(cloud, world, network.now())
             yield Scene(cloud, world, network, client, placed, records, extra)

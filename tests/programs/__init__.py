@@ -1,0 +1,1 @@
+"""Random programs of writes, waits, cancellations, crashes and restarts, with random faults."""

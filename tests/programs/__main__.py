@@ -1,0 +1,31 @@
+"""Play random programs and print what did not hold: `python -m tests.programs --examples 2000`."""
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.programs.program import STEPS, play
+
+
+def main() -> int:
+    """Return 1 if something did not hold."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=2_000)
+    parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
+    options = parser.parse_args()
+    seeds = range(options.first, options.first + options.examples)
+    began, failed, steps = time.monotonic(), 0, 0
+    with ProcessPoolExecutor() as pool:
+        for result in pool.map(play, seeds, chunksize=10):
+            steps += len(result.steps)
+            if result.problems:
+                failed += 1
+                print(result)  # noqa: T201 - a report
+    what = f"{options.examples} programs of {STEPS} steps, {steps} steps in all"
+    print(f"{what}: {failed} failed, {time.monotonic() - began:.0f} s")  # noqa: T201
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
