@@ -53,11 +53,14 @@ def _read(text: str) -> Proxy | str:
     """Return the proxy of a URL, or what is wrong with it."""
     if not text:
         return NO_PROXY
+    scheme = netloc = ""
+    rest: list[str] = []
     try:
         scheme, netloc, *rest = urlsplit(text if "://" in text else f"http://{text}")
         user_info, at, address = netloc.rpartition("@")
         is_address = bool(URL(f"http://{address}").host) and urlsplit(f"//{address}").port != 0
     except ValueError:
+        user_info = at = address = ""
         is_address = False
     if not is_address:
         return (

@@ -8,7 +8,7 @@ import inspect
 import math
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from di_async.core.errors import (
@@ -84,7 +84,7 @@ class ServingEndpoint:
         self.ssl_context = ssl_context
         self.history: tuple[StatusChange, ...] = ()
         self._open = open_transport
-        self._probe = probe
+        self._probe: Probe = probe
         _check_encrypted(self.base_url, self.access_token)
 
     def __repr__(self) -> str:
@@ -196,8 +196,7 @@ def checked_probe(probe: Any) -> Probe:
     )
     if not own and probe not in ("chat", "models"):
         raise InvalidInputError("probe: expected 'chat', 'models' or a coroutine function")
-    valid: Probe = probe
-    return valid
+    return cast("Probe", probe)
 
 
 def _check_encrypted(base_url: str, key: Secret | None) -> None:

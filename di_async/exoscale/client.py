@@ -131,7 +131,8 @@ class Exoscale(ExoscaleZone, Client):
         Client.__init__(self, url, engine, variable=base.variable)
         ExoscaleZone.__init__(self, ZoneRequests(engine, template, zone))
 
-    __repr__ = Client.__repr__
+    def __repr__(self) -> str:
+        return Client.__repr__(self)
 
     def scanner(self, label: str, prices: Prices) -> ExoscaleScanner:
         """Return the scanner that `scan` reads all zones of this account with. No I/O."""

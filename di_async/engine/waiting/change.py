@@ -271,8 +271,9 @@ class Change(Generic[R]):
     async def _target(
         self, resource: Any, options: ConnectOptions, until: float | None
     ) -> ServingTarget:
+        limit = asyncio.timeout_at(until)
         try:
-            async with asyncio.timeout_at(until) as limit:
+            async with limit:
                 return await self._tracker.adapter.serving_target(resource, options)
         except TimeoutError:
             if not limit.expired():
