@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz.targets import TARGETS
 
-SEEDS = {"answers": 1_000, "emulator": 1_000, "specs": 1_000, "durations": 200}
+SEEDS = {"answers": 1_000, "emulator": 1_000, "specs": 1_000, "tokens": 500, "durations": 200}
 CHUNK = 100
 
 

@@ -1,0 +1,1 @@
+"""Weeks of waiting with churn: memory stays flat, and every map bounded."""
