@@ -201,6 +201,8 @@ def _fill(hint: str, settings: Settings, id: str) -> str:
 def _with_option_names(text: str) -> str:
     """Replace the library's parameter names with the options that set them."""
     text = text.replace("in_zone(...)", "--zone").replace("open_to_world=True", "--open-to-world")
+    text = text.replace("pass allow_unknown_price=True", "use --allow-unknown-price")
+    text = re.sub(r"\bmax_hourly\b", "--max-hourly", text)
     text = re.sub(r"\bbase_url\b", "--base-url", text)
     # "project_id:" is a field of a spec file.
     return re.sub(r"\bproject_id(?![:=])", "--project", text)

@@ -19,8 +19,10 @@ from di_async.cli.settings import Format, Provider, Settings
 
 __all__ = [
     "EXIT_CODES",
+    "AllowUnknownPrice",
     "CommandGroup",
     "HFToken",
+    "MaxHourly",
     "OpenToWorld",
     "ReadyTimeout",
     "Ref",
@@ -85,6 +87,18 @@ ReadyTimeout = Annotated[
         help="How long to retry while another change is in progress (not Gcore).",
         show_default="0",
     ),
+]
+MaxHourly = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="AMOUNT[CURRENCY]",
+        help="Refuse a higher price, such as 10USD. May be repeated for other currencies.",
+        show_default=False,
+    ),
+]
+AllowUnknownPrice = Annotated[
+    bool,
+    typer.Option("--allow-unknown-price", help="With --max-hourly: go on if no price is known."),
 ]
 OpenToWorld = Annotated[
     bool,

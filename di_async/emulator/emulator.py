@@ -54,6 +54,8 @@ class Options(TypedDict, total=False):
     lifecycle: Lifecycle | None
     status_case: Case
     active_word: str
+    engine_version: str
+    """Exoscale's default version of the inference engine (default: the vendor's current one)."""
 
 
 class Emulator:

@@ -24,6 +24,7 @@ from .digitalocean.provider import DigitalOcean
 from .digitalocean.seeding import add_instance
 from .digitalocean.store import Instance, Token
 from .exoscale import seeding as exoscale_seeding
+from .exoscale.catalog import ENGINE_VERSION
 from .exoscale.provider import Exoscale
 from .exoscale.store import Deployment as ExoscaleDeployment
 from .exoscale.store import Model as ExoscaleModel
@@ -71,6 +72,7 @@ class World:
         lifecycle: Lifecycle | None = None,
         status_case: Case = "lower",
         active_word: str = "active",
+        engine_version: str = ENGINE_VERSION,
         ca_pem: str = CA_PEM,
         dataplane_url: str | None = None,
         secure: bool = True,
@@ -83,6 +85,7 @@ class World:
             ca_pem,
             dataplane_url,
             "https" if secure else "http",
+            engine_version,
         )
         self.limits = RateLimits(per_minute, per_hour, rate_limits, count_refused)
         self.simulation = Simulation(seed, time_scale)

@@ -197,7 +197,7 @@ def test_commands_that_digitalocean_does_not_support(di: Di, command: str) -> No
     ("provider", "args", "unsupported"),
     [
         ("exoscale", ("create", "--name", "x", "--vpc", "y", "--private"), "--public, --vpc"),
-        ("gcore", ("create", "--name", "x", "--gpu", "y"), "--gpu"),
+        ("gcore", ("create", "--name", "x", "--model", "y"), "--model"),
         ("gcore", ("update", "x", "--name", "y"), "--name"),
         ("gcore-v2", ("update", "x", "--name", "y", "--ready-timeout", "5"), "--ready-timeout"),
         ("digitalocean", ("scale", "x", "2", "--region", "7"), "--region"),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, Protocol,
 
 from attrs import frozen
 
-from di_async import Change, InvalidInputError, PollPolicy
+from di_async import Change, HourlyPrice, InvalidInputError, PollPolicy
 from di_async.cli import references
+from di_async.cli.clouds.offers import Offer
 from di_async.cli.durations import known_durations
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
     AnyClient = DigitalOcean | Exoscale | Gcore
 
-__all__ = ["Cloud", "SupportedOptions", "client_options"]
+__all__ = ["Cloud", "ScalePrices", "SupportedOptions", "client_options"]
 
 SupportedOptions = Mapping[str, frozenset[str]]
+ScalePrices = tuple[HourlyPrice | None, HourlyPrice | None]
 C = TypeVar("C", bound="AnyClient")
 R = TypeVar("R")
 
@@ -143,6 +145,28 @@ class Cloud(ABC, Generic[C, R]):
         return str(resource.id)
 
     # -- writes; call `check_options` first -----------------------------------------------------
+
+    @abstractmethod
+    def create_spec(self, options: WriteOptions) -> Mapping[str, Any]:
+        """Return the spec that `create` sends.
+
+        Raises:
+            InvalidInputError: an option is missing, or cannot be combined with the others.
+        """
+
+    async def hourly_price(self, options: WriteOptions) -> HourlyPrice | None:
+        """Return what a create would cost an hour; None where the vendor shows no price."""
+        api: Any = self.api
+        price: HourlyPrice | None = await api.hourly_price(self.create_spec(options))
+        return price
+
+    async def offers(self, model: str | None, region: str | None) -> "list[Offer]":
+        """Return what can be deployed where, the reason included where it cannot."""
+        raise self.unsupported("hardware", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
+
+    async def scale_prices(self, id: str, options: WriteOptions) -> ScalePrices:
+        """Return the hourly price before and after a scale; None for what is not known."""
+        return None, None
 
     @abstractmethod
     async def create(self, options: WriteOptions) -> Change[R]:

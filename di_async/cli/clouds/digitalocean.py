@@ -3,21 +3,27 @@
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from attrs import evolve
+
 from di_async import Change, DigitalOcean, Ensured, InvalidInputError
-from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
+from di_async.cli.clouds.base import Cloud, ScalePrices, SupportedOptions, client_options
+from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
+from di_async.core.pricing import Placement
 from di_async.digitalocean import (
     Accelerator,
     AccessToken,
     DedicatedInference,
+    DedicatedInferenceSpec,
     DeploymentSpec,
     GPUModelConfig,
     Size,
 )
 from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.digitalocean.lifecycle import is_pending
+from di_async.digitalocean.placement import find_places, price_of
 from di_async.digitalocean.spec import latest_spec, scaled_spec, spec_digest
 
 __all__ = ["DigitalOceanCloud"]
@@ -113,6 +119,10 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
             return None
         return WaitTarget.DELETED if resource.status == "deleting" else WaitTarget.ACTIVE
 
+    def create_spec(self, options: WriteOptions) -> Mapping[str, Any]:
+        """Return the spec of the spec file and the options."""
+        return _create_spec(options)
+
     async def create(self, options: WriteOptions) -> Change[DedicatedInference]:
         """Create an instance from a spec file or from options."""
         return await self.api.create(_create_spec(options), access_tokens=options.hf_token)
@@ -156,6 +166,21 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
             ready_timeout=options.ready_timeout or 0,
         )
 
+    async def scale_prices(self, id: str, options: WriteOptions) -> ScalePrices:
+        """Return the hourly price before and after a scale, by the latest spec."""
+        live, sizes = await self.api.get(id), await self.api.sizes()
+        after = scaled_spec(
+            live,
+            options.scale or 1,
+            model=options.model,
+            accelerator_slug=options.gpu,
+            type=options.type,
+        )
+        latest = latest_spec(live)
+        deployments = latest.model_deployments if latest else ()
+        before = evolve(after, model_deployments=deployments)
+        return price_of(before, sizes), price_of(after, sizes)
+
     async def is_scaled(self, id: str, options: WriteOptions) -> bool:
         """Return whether the latest spec has that many GPUs: a PATCH would roll it out anew."""
         live = await self.api.get(id)
@@ -176,6 +201,31 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
     async def models(self) -> tuple[Sequence[Any], tuple[Column[Any], ...]]:
         """Fetch the models and the GPUs that each runs on."""
         return await self.api.gpu_model_configs(), MODELS
+
+    async def offers(self, model: str | None, region: str | None) -> list[Offer]:
+        """Return every GPU size in every region; one GPU each."""
+        sizes, configs = await self.api.sizes(), await self.api.gpu_model_configs()
+        regions, slugs = sizes.enabled_regions, [size.gpu_slug for size in sizes.sizes]
+        if not regions or not slugs:
+            return []
+        fields = {"name": "NAME", "region": regions[0]}
+        wanted = WriteOptions(name="NAME", region=regions[0], model=model or "MODEL", gpu=slugs[0])
+        spec = DedicatedInferenceSpec.from_dict(_spec_from_options(fields, wanted))
+        return [
+            Offer(
+                region=place.region,
+                accelerator=place.accelerator,
+                price=place.price,
+                reason=place.reason,
+                command=None if place.reason else self._create_command(place, model or "MODEL"),
+            )
+            for place in find_places(spec, sizes, configs)
+            if region in (None, place.region)
+        ]
+
+    def _create_command(self, place: Placement[Any], model: str) -> str:
+        where = ("--region", place.region, "--gpu", place.accelerator)
+        return self.settings.command_line("create", "--name", "NAME", *where, "--model", model)
 
     def fields(self, resource: DedicatedInference) -> Iterator[tuple[str, object]]:
         """Return the fields of an instance."""
@@ -217,7 +267,7 @@ def _merge(spec: Mapping[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {**spec, **changes}
 
 
-def _create_spec(options: WriteOptions) -> Any:
+def _create_spec(options: WriteOptions) -> Mapping[str, Any]:
     """Return the spec in a spec file or in options."""
     changes = {
         "name": options.name,

@@ -1,10 +1,14 @@
 """Exoscale Dedicated Inference for the commands."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
+
+from attrs import evolve
 
 from di_async import Change, Ensured, Exoscale, InvalidInputError
 from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
+from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
@@ -93,6 +97,10 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         """Return "active" while pending: no state stands for a deletion."""
         return WaitTarget.ACTIVE if is_pending(resource.state) else None
 
+    def create_spec(self, options: WriteOptions) -> Mapping[str, Any]:
+        """Return the spec of the spec file and the options."""
+        return _create_spec(options)
+
     async def create(self, options: WriteOptions) -> Change[Deployment]:
         """Create a deployment from a spec file or from options, which override the file."""
         return await self.api.create(_create_spec(options))
@@ -141,6 +149,35 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
     async def models(self) -> tuple[Sequence[Any], tuple[Column[Any], ...]]:
         """Fetch the models of the zone; a deployment needs one that is ready."""
         return [model async for model in self.client.models.list()], MODELS
+
+    async def offers(self, model: str | None, region: str | None) -> list[Offer]:
+        """Return every GPU family in every zone; a model must be ready in the zone."""
+        # A base URL of one zone, and --zone, leave the others out.
+        all_zones = not region and "zone" not in self.settings.explicit_options
+        names = [zone.name for zone in await self.client.zones()] if all_zones else []
+        zones = names or [region or self.client.zone]
+        found = await asyncio.gather(*(self._offers_in(zone, model) for zone in zones))
+        return [offer for offers in found for offer in offers]
+
+    async def _offers_in(self, name: str, model: str | None) -> list[Offer]:
+        zone, settings = self.client.in_zone(name), evolve(self.settings, zone=name)
+        types = await zone.instance_types()
+        models = await zone.models.find_all(model) if model else ()
+        ready = model is None or any(one.state == "ready" for one in models)
+        offers = []
+        for one in types:
+            reason = None
+            if not one.authorized:
+                reason = f"the organisation is not authorised to use {one.family}"
+            elif not ready:
+                download = settings.command_line("models", "create", model or "MODEL")
+                reason = f"the model is not ready in the zone: {download}"
+            what = ("--name", "NAME", "--gpu", one.family, "--model", model or "MODEL")
+            command = None if reason else settings.command_line("create", *what)
+            offers.append(
+                Offer(region=name, accelerator=one.family, reason=reason, command=command)
+            )
+        return offers
 
     def fields(self, resource: Deployment) -> Iterator[tuple[str, object]]:
         """Return the fields of a deployment."""

@@ -1,12 +1,14 @@
 """Gcore Everywhere Inference for the commands: deployments (API v3) and instances (API v2)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from attrs import frozen
 
-from di_async import Change, Ensured, Gcore, InvalidInputError
-from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
+from di_async import Change, Ensured, Gcore, HourlyPrice, InvalidInputError
+from di_async.cli.clouds.base import Cloud, ScalePrices, SupportedOptions, client_options
+from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.references import checked_ref
@@ -78,7 +80,7 @@ class _GcoreBase(Cloud[Gcore, G]):
         name = {} if options.name is None else {"name": options.name}
         return {**(options.spec or {}), **name}
 
-    def _create_body(self, options: WriteOptions) -> dict[str, Any]:
+    def create_spec(self, options: WriteOptions) -> dict[str, Any]:
         """Return the fields of a create.
 
         Raises:
@@ -111,7 +113,7 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
         *_DETAILS,
     )
     supported_options: ClassVar[SupportedOptions] = {
-        "create": frozenset({"spec", "name", "open_to_world"}),
+        "create": frozenset({"spec", "name", "open_to_world", "region", "gpu"}),
         "update": frozenset({"spec", "open_to_world"}),
         "scale": frozenset({"scale", "region"}),
     }
@@ -157,9 +159,55 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
         """Return the name itself; no request is needed."""
         return checked_ref(ref)
 
+    def create_spec(self, options: WriteOptions) -> dict[str, Any]:
+        """Return the spec file with the options' name, flavor and region."""
+        body = super().create_spec(options)
+        if options.gpu is not None:
+            body["flavor_name"] = options.gpu
+        if options.region is not None:
+            if not options.region.isdecimal():
+                raise InvalidInputError(f"--region: expected its number, not {options.region!r}")
+            given = body.get("containers") or [{"scale": {"min": 1, "max": 1}}]
+            body["containers"] = [{**given[0], "region_id": int(options.region)}]
+        return body
+
+    async def offers(self, model: str | None, region: str | None) -> list[Offer]:
+        """Return every GPU flavor in every region, with the price of one replica."""
+        if model is not None:
+            raise InvalidInputError(
+                "--model is not supported with --provider gcore: the image in the spec file has "
+                "the model"
+            )
+        flavors = {one.name for one in await self.client.flavors() if one.gpu}
+        places = [
+            (str(place.region_id), row.flavor_name, row.capacity)
+            for place in await self.client.capacity()
+            for row in place.capacity
+            if row.flavor_name in flavors and region in (None, str(place.region_id))
+        ]
+        return list(await asyncio.gather(*(self._offer(*place) for place in places)))
+
+    async def _offer(self, region: str, flavor: str, free: int) -> Offer:
+        reason = None if free else f"no room for {flavor}"
+        price = command = None
+        if free:
+            spec = {"name": "name", "image": "image", "listening_port": 80, "flavor_name": flavor}
+            container = {"region_id": int(region), "scale": {"min": 1, "max": 1}}
+            price = await self.api.hourly_price({**spec, "containers": [container]})
+            what = ("--spec", "FILE", "--name", "NAME", "--region", region, "--gpu", flavor)
+            command = self.settings.command_line("create", *what)
+        return Offer(
+            region=region,
+            accelerator=flavor,
+            price=price,
+            free=free,
+            reason=reason,
+            command=command,
+        )
+
     async def create(self, options: WriteOptions) -> Change[InferenceDeployment]:
         """Create a deployment from a spec file."""
-        body = self._create_body(options)
+        body = self.create_spec(options)
         return await self.api.create(body, open_to_world=bool(options.open_to_world))
 
     async def ensure(
@@ -167,7 +215,7 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
     ) -> Ensured[InferenceDeployment]:
         """Create the deployment of a spec file, update what differs, or do nothing."""
         return await self.api.ensure(
-            self._create_body(options),
+            self.create_spec(options),
             open_to_world=bool(options.open_to_world),
             dry_run=dry_run,
             name_timeout=name_timeout,
@@ -181,6 +229,22 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
     async def scale(self, id: str, options: WriteOptions) -> Change[InferenceDeployment]:
         """Set the replicas of one region; with 0 it scales to zero when idle."""
         return await self.api.update(id, containers=await self._scaled_containers(id, options))
+
+    async def scale_prices(self, id: str, options: WriteOptions) -> ScalePrices:
+        """Return the hourly price before and after a scale, at maximum scale."""
+        now = await self.get(id)
+        fields = {
+            "name": now.name,
+            "image": now.image,
+            "listening_port": now.listening_port,
+            "flavor_name": now.flavor_name,
+        }
+        scaled = _scale(now.containers, options.scale or 0, options.region)
+        current = [to_wire(one) for one in now.containers]
+        return (
+            await self.api.hourly_price({**fields, "containers": current}),
+            await self.api.hourly_price({**fields, "containers": scaled}),
+        )
 
     async def start(self, ref: str) -> Change[InferenceDeployment]:
         """Start a stopped deployment."""
@@ -215,6 +279,10 @@ class GcoreV2Cloud(_GcoreBase[InferenceInstance]):
         "scale": frozenset({"scale", "region"}),
     }
 
+    async def hourly_price(self, options: WriteOptions) -> HourlyPrice | None:
+        """Return None: Gcore's price preview is for flavors of API v3."""
+        return None
+
     @property
     def location(self) -> str:
         """The API key."""
@@ -240,7 +308,7 @@ class GcoreV2Cloud(_GcoreBase[InferenceInstance]):
 
     async def create(self, options: WriteOptions) -> Change[InferenceInstance]:
         """Create an instance from a spec file."""
-        return await self.api.create(self._create_body(options))
+        return await self.api.create(self.create_spec(options))
 
     async def update(self, id: str, options: WriteOptions) -> Change[InferenceInstance]:
         """Update the fields in the spec file; the others keep their values."""

@@ -1,4 +1,4 @@
-"""Commands that read: list, get, logs, accelerators, ca, sizes, models."""
+"""Commands that read: list, get, logs, accelerators, ca, sizes, models, hardware."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     command(app)(ca)
     command(app)(sizes)
     command(app)(models)
+    command(app)(hardware)
 
 
 async def list_all(
@@ -150,6 +151,40 @@ def _merge_regions(sizes: "Iterable[Size]") -> "list[Size]":
         regions = dict.fromkeys((*row.regions, *size.regions))
         rows[key] = attrs.evolve(row, regions=tuple(regions))
     return list(rows.values())
+
+
+async def hardware(
+    cli: Cli,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="SLUG", help="Only what runs this model (DigitalOcean, Exoscale)."),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this region (Exoscale: zone).")
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(metavar="SLUG", help="Only this GPU size, family or flavor.")
+    ] = None,
+    all: Annotated[
+        bool, typer.Option("--all", help="Also what cannot be deployed now, with the reason.")
+    ] = False,
+) -> None:
+    """List what can be deployed where, at what hourly price for one GPU or replica.
+
+    The command that creates the first row is printed on stderr; -o json and yaml have one for each
+    row. DigitalOcean and Exoscale do not show how many GPUs are free, Exoscale shows no prices.
+    """
+    async with cli.cloud() as cloud:
+        from di_async.cli.clouds import offers
+
+        found = offers.cheapest_first(await cloud.offers(model, region))
+    found = [one for one in found if gpu in (None, one.accelerator) and (all or not one.reason)]
+    if not found:
+        cli.message("nothing can be deployed that matches" + ("" if all else "; --all says why"))
+    cli.out.rows(found, (*offers.COLUMNS, offers.REASON) if all else offers.COLUMNS)
+    command = found[0].command if found else None
+    if command and cli.out.is_table:
+        cli.message(f"Create the first: {command}")
 
 
 class ModelAction(StrEnum):

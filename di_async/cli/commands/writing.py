@@ -9,7 +9,9 @@ from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
 from di_async.cli.inputs import WriteOptions, new_file, provider_tokens, read_spec, write_token
 from di_async.cli.options import (
+    AllowUnknownPrice,
     HFToken,
+    MaxHourly,
     OpenToWorld,
     ReadyTimeout,
     Ref,
@@ -19,6 +21,7 @@ from di_async.cli.options import (
     Wait,
     command,
 )
+from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
 from di_async.cli.signals import INTERRUPTED
 from di_async.core.printable import printable
@@ -47,7 +50,9 @@ async def create(
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Region such as atl1, nyc2 or tor1 (DigitalOcean)."),
+        typer.Option(
+            metavar="NAME", help="Region such as atl1 (DigitalOcean), or its number (Gcore v3)."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="SLUG", help="Model, from `di-async models`.")
@@ -55,7 +60,8 @@ async def create(
     gpu: Annotated[
         str | None,
         typer.Option(
-            metavar="SLUG", help="GPU size, from `di-async sizes`; Exoscale: such as gpua5000."
+            metavar="SLUG",
+            help="GPU size, GPU family (Exoscale) or flavor (Gcore v3), from `di-async hardware`.",
         ),
     ] = None,
     scale: Annotated[
@@ -82,12 +88,14 @@ async def create(
     hf_token: HFToken = False,
     token_out: TokenOut = None,
     open_to_world: OpenToWorld = False,
+    max_hourly: MaxHourly = None,
+    allow_unknown_price: AllowUnknownPrice = False,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
     """Create an instance or deployment.
 
-    Waits until it is confirmed active.
+    Prints the hourly price first. Waits until it is confirmed active.
 
     DigitalOcean: use --spec, or --name, --region, --model and --gpu. Exoscale: use --spec, or
     --name, --model and --gpu. Gcore: use --spec, and --name if the file has none.
@@ -96,6 +104,7 @@ async def create(
     accepted; with -o json or yaml it is in the document, also if the wait fails. --token-out writes
     it to a file instead.
     """
+    limit = PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price)
     options = WriteOptions(
         spec=read_spec(spec) if spec else None,
         name=name,
@@ -111,6 +120,7 @@ async def create(
     with new_file(token_out) as file:
         async with cli.cloud() as cloud:
             cloud.check_options("create", options)
+            await limit.check_create(cli, cloud.hourly_price(options))
             change = await cli.finish(cloud.create(options))
             token = change.access_token and change.access_token.value
             failure = write_token(file, token.reveal()) if token else None
@@ -202,14 +212,17 @@ async def scale(
         str | None, typer.Option(metavar="ID", help="Which region, if there are several (Gcore).")
     ] = None,
     ready_timeout: ReadyTimeout = None,
+    max_hourly: MaxHourly = None,
+    allow_unknown_price: AllowUnknownPrice = False,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
     """Change the number of GPUs or replicas.
 
-    Waits until the change is confirmed. Gcore: sets minimum and maximum. 0 sets only
-    the minimum, so the deployment scales to zero when idle.
+    Prints the hourly price before and after it first. Waits until the change is confirmed. Gcore:
+    sets minimum and maximum. 0 sets only the minimum, so the deployment scales to zero when idle.
     """
+    limit = PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price)
     options = WriteOptions(
         scale=replicas,
         model=model,
@@ -225,6 +238,7 @@ async def scale(
             cli.message(f"{ref} has {replicas} already: nothing was sent")
             change = cloud.api.begin_wait(id)
         else:
+            await limit.check_scale(cli, cloud.scale_prices(id, options))
             change = await cli.finish(cloud.scale(id, options))
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 

@@ -93,6 +93,7 @@ class Settings:
     ca_pem: str
     dataplane_url: str | None
     scheme: Literal["https", "http"]
+    engine_version: str = field(validator=validators.matches_re(r"\d+\.\d+\.\d+"))
 
 
 class IdGenerator:

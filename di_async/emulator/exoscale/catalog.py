@@ -12,7 +12,8 @@ DEFAULT_ZONE = ZONES[0]
 FAMILIES = {"gpua5000": True, "gpu3080ti": True, "gpurtx6000pro": False}
 GPUS = dict.fromkeys(ZONES, FAMILIES) | {"bg-sof-1": {}}
 
-ENGINE_VERSION = "0.26.0"
+# The vendor's current default; `engine_version=` of the emulator sets another.
+ENGINE_VERSION = "0.28.0"
 ORGANISATION = "6f1c6a5e-2f7b-4b52-9c3e-1d7c2f0a9b11"
 SERVICE_LEVEL = "standard"
 MODEL_SIZE = 14_483_464_192

@@ -168,7 +168,7 @@ class Operations(Context):
 
     def create_deployment(self, call: Call) -> Response:
         """Create a deployment; names need not be unique."""
-        request = parse_deployment(call.request.body)
+        request = parse_deployment(call.request.body, self.settings.engine_version)
         model = self._model_of(call, request)
         _check_gpu(call, request.gpu_type)
         self._check_capacity(call)

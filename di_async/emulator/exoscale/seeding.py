@@ -10,7 +10,7 @@ from attrs import field, frozen, validators
 
 from di_async.emulator.cloud.seeding import seed_of
 
-from .catalog import DEFAULT_ZONE, ENGINE_VERSION, FAMILIES, MODEL_SIZE, ZONES
+from .catalog import DEFAULT_ZONE, FAMILIES, MODEL_SIZE, ZONES
 from .outcomes import Context
 from .store import Deployment, Model, Operation, R, States, Write
 
@@ -51,7 +51,8 @@ class SeedDeployment(Seed):
     gpu_type: str = field(default="gpua5000", validator=validators.in_(list(FAMILIES)))
     gpu_count: int = field(default=1, validator=[validators.ge(1), validators.le(8)])
     replicas: int = field(default=1, validator=validators.ge(0))
-    version: str = ENGINE_VERSION
+    version: str | None = None
+    """None: the emulator's default."""
     parameters: tuple[str, ...] = field(default=(), converter=tuple)
     visibility: str = field(default="private", validator=validators.in_(("private", "public")))
 
@@ -89,7 +90,7 @@ def add_deployment(context: Context, now: float, **settings: object) -> Deployme
         gpu_type=seed.gpu_type,
         gpu_count=seed.gpu_count,
         replicas=seed.replicas,
-        version=seed.version,
+        version=seed.version or context.settings.engine_version,
         parameters=seed.parameters,
         created=stamp,
         updated=stamp,

@@ -9,8 +9,6 @@ from attrs import frozen
 
 from di_async.emulator.cloud.http import ApiError, Json, parse_json_object
 
-from .catalog import ENGINE_VERSION
-
 _KEY_NAME = re.compile(r"(?=.{1,50}$)[A-Za-z0-9](?:[A-Za-z0-9 _'()-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -29,8 +27,8 @@ class DeploymentRequest:
     parameters: tuple[str, ...]
 
 
-def parse_deployment(raw: bytes) -> DeploymentRequest:
-    """Parse the body of a create request."""
+def parse_deployment(raw: bytes, engine_version: str) -> DeploymentRequest:
+    """Parse the body of a create request; `engine_version` is the default."""
     body = parse_json_object(raw)
     name = _text(body, "name")
     model = body.get("model")
@@ -43,7 +41,7 @@ def parse_deployment(raw: bytes) -> DeploymentRequest:
         gpu_type=_text(body, "gpu-type"),
         gpu_count=_integer(body, "gpu-count", 1, 8),
         replicas=_integer(body, "replicas", 1),
-        version=_version(body) or ENGINE_VERSION,
+        version=_version(body) or engine_version,
         parameters=_parameters(body) or (),
     )
 

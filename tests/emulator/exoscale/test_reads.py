@@ -25,7 +25,7 @@ def test_rows_lack_fields_of_a_get(zone: ZoneClient) -> None:
         "gpu-type": "gpua5000",
         "replicas": 1,
         "visibility": "private",
-        "inference-engine-version": "0.26.0",
+        "inference-engine-version": "0.28.0",
         "inference-engine-parameters": [],
     }
     assert whole["model"] == {"id": zone.rows("models")[0]["id"], "name": MODEL}

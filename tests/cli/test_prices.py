@@ -1,0 +1,157 @@
+"""The hourly price before money is spent, its limit, and what can be deployed where."""
+
+import pytest
+
+from di_async.cli.prices import PriceLimit
+from di_async.core.errors import InvalidInputError
+from di_async.emulator import Emulator
+from tests.cli.clouds import EXO_GPU, EXO_MODEL, ProviderCLI, gcore_spec
+from tests.cli.helpers import EASY, GPU, MODEL, Di
+
+PRICED = ("digitalocean", "gcore")
+UNPRICED = ("exoscale", "gcore-v2")
+
+
+@pytest.mark.parametrize("provider", PRICED)
+def test_create_prints_the_price_first(di: Di, di_emulator: Emulator, provider: str) -> None:
+    """The price comes before anything else on stderr."""
+    result = ProviderCLI(di, di_emulator, provider).create("chat", "--no-wait")
+    first = result.err.splitlines()[0]
+    assert (result.code, first.startswith("about ")) == (0, True), result.err
+    assert first.endswith("/h")
+
+
+@pytest.mark.parametrize("provider", UNPRICED)
+def test_create_says_that_no_price_is_known(di: Di, di_emulator: Emulator, provider: str) -> None:
+    """Where the vendor shows no price, the command says so, and goes on without a limit."""
+    result = ProviderCLI(di, di_emulator, provider).create("chat", "--no-wait")
+    assert (result.code, result.err.splitlines()[0]) == (0, "price not known")
+
+
+@pytest.mark.parametrize("provider", PRICED)
+@pytest.mark.parametrize("limits", [("0.01",), ("0.01USD", "0.01EUR"), ("1000CHF",)])
+def test_create_over_the_limit(
+    di: Di, di_emulator: Emulator, provider: str, limits: tuple[str, ...]
+) -> None:
+    """A higher price, or one in a currency without a limit, creates nothing; exit code 2."""
+    options = [word for limit in limits for word in ("--max-hourly", limit)]
+    result = ProviderCLI(di, di_emulator, provider).create("chat", *options)
+    assert (result.code, di_emulator.world.created["chat"]) == (2, 0)
+    assert "--max-hourly" in result.err
+
+
+@pytest.mark.parametrize("provider", PRICED)
+@pytest.mark.parametrize("limits", [("1000",), ("1000usd", "1000 EUR"), ("0CHF", "1000")])
+def test_create_within_the_limit(
+    di: Di, di_emulator: Emulator, provider: str, limits: tuple[str, ...]
+) -> None:
+    """A bare amount is the limit of every currency that has no own one."""
+    options = [word for limit in limits for word in ("--max-hourly", limit)]
+    result = ProviderCLI(di, di_emulator, provider).create("chat", "--no-wait", *options)
+    assert (result.code, di_emulator.world.created["chat"]) == (0, 1), result.err
+
+
+@pytest.mark.parametrize("provider", UNPRICED)
+def test_unknown_price_with_a_limit(di: Di, di_emulator: Emulator, provider: str) -> None:
+    """An unknown price is refused, and the message names the option that allows it."""
+    cloud = ProviderCLI(di, di_emulator, provider)
+    result = cloud.create("chat", "--max-hourly", "10")
+    assert (result.code, di_emulator.world.created["chat"]) == (2, 0)
+    assert "--allow-unknown-price" in result.err
+    result = cloud.create("chat", "--no-wait", "--max-hourly", "10", "--allow-unknown-price")
+    assert result.code == 0
+
+
+def test_price_that_cannot_be_read(di: Di, di_emulator: Emulator) -> None:
+    """Without a limit, it is not known; with one, nothing is created."""
+    di_emulator.fault("status", on="GET /v2/dedicated-inferences/sizes", times=None, status=500)
+    result = di("create", *EASY, "--name", "chat", "--max-hourly", "100")
+    assert (result.code, di_emulator.world.created["chat"]) == (1, 0)
+    result = di("create", *EASY, "--name", "chat", "--no-wait")
+    assert result.code == 0
+    assert "the price could not be read" in result.err
+    assert "price not known" in result.err
+
+
+@pytest.mark.parametrize("text", ["", "ten", "-1", "1e3", "10 dollars", "USD10", "nan", "\u0661"])
+def test_malformed_limit(text: str) -> None:
+    """Only an amount, and one with a currency code, are limits."""
+    with pytest.raises(InvalidInputError, match="10USD"):
+        PriceLimit.parse([text], allow_unknown=False)
+
+
+def test_two_limits_of_one_currency() -> None:
+    """It is not clear which is meant."""
+    with pytest.raises(InvalidInputError, match="one amount of USD"):
+        PriceLimit.parse(["1USD", "2usd"], allow_unknown=False)
+
+
+@pytest.mark.parametrize("provider", PRICED)
+def test_scale_prints_the_price_before_and_after(
+    di: Di, di_emulator: Emulator, provider: str
+) -> None:
+    """A scale says both prices; a limit refuses a rise above it, and no decrease."""
+    cloud = ProviderCLI(di, di_emulator, provider)
+    cloud.place("chat")
+    refused = cloud("scale", "chat", "2", "--max-hourly", "0.01")
+    assert refused.code == 2
+    result = cloud("scale", "chat", "2")
+    assert result.code == 0
+    line = next(one for one in result.err.splitlines() if one.startswith("before: about "))
+    assert "; after: about " in line
+    assert cloud("scale", "chat", "1", "--max-hourly", "0.01").code == 0
+
+
+@pytest.mark.parametrize("provider", [*PRICED, "exoscale"])
+def test_hardware_lists_rows_whose_command_works(
+    di: Di, di_emulator: Emulator, provider: str
+) -> None:
+    """The cheapest usable row comes first, and its command creates it."""
+    import json
+    import shlex
+
+    model = {"digitalocean": MODEL, "exoscale": EXO_MODEL}.get(provider)
+    if provider == "exoscale":
+        di_emulator.add_exoscale_model(name=EXO_MODEL)
+    cloud = ProviderCLI(di, di_emulator, provider)
+    wanted = ("--model", model) if model else ()
+    rows = cloud("hardware", *wanted, "-o", "json").json
+    prices = [float(row["price"]["amount"]) for row in rows if row["price"]]
+    assert rows
+    assert prices == sorted(prices)
+    assert all(row["command"] and row["reason"] is None for row in rows)
+    words = [{"NAME": "chat", "FILE": "-"}.get(w, w) for w in shlex.split(rows[0]["command"])]
+    created = di(*words[1:], "--no-wait", input=json.dumps(gcore_spec()))
+    assert created.code == 0, created.err
+    table = cloud("hardware", *wanted)
+    assert f"Create the first: {rows[0]['command']}" in table.err
+
+
+@pytest.mark.parametrize("provider", [*PRICED, "exoscale"])
+def test_hardware_all_says_why_not(di: Di, di_emulator: Emulator, provider: str) -> None:
+    """`--all` adds what cannot be deployed, with the reason, after what can."""
+    cloud = ProviderCLI(di, di_emulator, provider)
+    rows = cloud("hardware", "--all", "-o", "yaml").yaml
+    reasons = [row["reason"] for row in rows]
+    assert any(reasons)
+    assert sorted(reasons, key=bool) == reasons
+    assert all((row["command"] is None) == bool(row["reason"]) for row in rows)
+
+
+def test_hardware_filters(di: Di, di_emulator: Emulator) -> None:
+    """Region and GPU leave out other rows; nothing left is said on stderr."""
+    rows = di("hardware", "--region", "atl1", "--gpu", GPU, "-o", "json").json
+    assert [(row["region"], row["accelerator"]) for row in rows] == [("atl1", GPU)]
+    assert "--all says why" in di("hardware", "--region", "mars1").err
+
+
+def test_hardware_of_a_model_that_is_missing(di: Di, di_emulator: Emulator) -> None:
+    """Exoscale: the reason is the command that downloads the model into the zone."""
+    args = ("--provider", "exoscale", "hardware", "--model", EXO_MODEL, "--gpu", EXO_GPU, "--all")
+    assert f"models create {EXO_MODEL}" in di(*args).out
+
+
+def test_hardware_where_it_is_not_supported(di: Di, di_emulator: Emulator) -> None:
+    """What a provider does not have is a usage error that names the reason."""
+    assert di("--provider", "gcore-v2", "hardware").code == 2
+    assert "image" in di("--provider", "gcore", "hardware", "--model", "x").err
