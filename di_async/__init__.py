@@ -13,10 +13,12 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from di_async.core.capacity import Attempt
     from di_async.core.errors import (
         APIError,
         AuthenticationError,
         BadRequestError,
+        CleanupError,
         ClientClosedError,
         ConflictError,
         ConnectError,
@@ -25,6 +27,7 @@ if typing.TYPE_CHECKING:
         DIError,
         GatewayError,
         InvalidInputError,
+        NoCapacityError,
         NotFoundError,
         OutcomeUnknownError,
         PermissionDeniedError,
@@ -48,6 +51,7 @@ if typing.TYPE_CHECKING:
     from di_async.core.waiting.poll_policy import PollPolicy
     from di_async.digitalocean import DigitalOcean
     from di_async.engine.ensure import Ensured
+    from di_async.engine.reap import ReapReport, reap
     from di_async.engine.waiting.change import Change
     from di_async.engine.waiting.duration_model import DurationModel
     from di_async.exoscale import Exoscale
@@ -60,9 +64,11 @@ from di_async.core.version import __version__ as __version__
 
 __all__ = [
     "APIError",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
     "Change",
+    "CleanupError",
     "ClientClosedError",
     "ConflictError",
     "ConnectError",
@@ -78,6 +84,7 @@ __all__ = [
     "HourlyPrice",
     "InvalidInputError",
     "Inventory",
+    "NoCapacityError",
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
@@ -85,6 +92,7 @@ __all__ = [
     "PollPolicy",
     "PriceLimitError",
     "RateLimitError",
+    "ReapReport",
     "RequestBudget",
     "RequestTimeoutError",
     "ResourceVanishedError",
@@ -100,12 +108,14 @@ __all__ = [
     "WaitReport",
     "WaitTimeoutError",
     "as_completed",
+    "reap",
     "scan",
     "wait_all",
 ]
 
 # The module of each name that is not in core.errors.
 _MODULES = {
+    "Attempt": "core.capacity",
     "Change": "engine.waiting.change",
     "DigitalOcean": "digitalocean",
     "DurationModel": "engine.waiting.duration_model",
@@ -116,12 +126,14 @@ _MODULES = {
     "Inventory": "fleet.inventory",
     "Placement": "core.pricing",
     "PollPolicy": "core.waiting.poll_policy",
+    "ReapReport": "engine.reap",
     "RequestBudget": "core.rate_limit",
     "RetryPolicy": "core.retry",
     "Secret": "core.secret",
     "StatusChange": "core.waiting.events",
     "WaitReport": "fleet.waiting",
     "as_completed": "fleet.waiting",
+    "reap": "engine.reap",
     "scan": "fleet.scanning",
     "wait_all": "fleet.waiting",
 }

@@ -38,6 +38,8 @@ ERRORS = [
     "SupersededError",
     "WaitRefusedError",
     "ClientClosedError",
+    "CleanupError",
+    "NoCapacityError",
     "InvalidInputError",
 ]
 PROMISED = [
@@ -45,9 +47,10 @@ PROMISED = [
     *("RetryPolicy", "PollPolicy", "RequestBudget", "DurationModel", *ERRORS),
     *("WaitReport", "Inventory", "as_completed", "scan", "wait_all"),
     *("Ensured", "HourlyPrice", "Placement"),
+    *("Attempt", "ReapReport", "reap"),
 ]
 CLASSES = [kind for name in PROMISED if inspect.isclass(kind := getattr(di_async, name))]
-FUNCTIONS = [di_async.as_completed, di_async.scan, di_async.wait_all]
+FUNCTIONS = [di_async.as_completed, di_async.reap, di_async.scan, di_async.wait_all]
 NEEDED = inspect.Parameter.empty
 BOTH = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
@@ -209,6 +212,15 @@ METHODS: dict[str, tuple[str, dict[str, tuple[bool, Any]]]] = {
     "create_token": ("c", {"id": ASKED, "name": ASKED}),
     "revoke_token": ("c", {"id": ASKED, "token_id": ASKED}),
     "ca_certificate": ("c", {"id": ASKED}),
+    "temporary": (
+        "p",
+        {"spec": ASKED, "timeout": (True, DEFAULT), "connect": (True, False)},
+    ),
+    "create_first_available": (
+        "c",
+        {"spec": ASKED, "regions": (True, None), "accelerators": (True, None)},
+    ),
+    "deployable": ("p", {}),
     "sizes": ("c", {}),
     "gpu_model_configs": ("c", {}),
 }
@@ -263,7 +275,7 @@ def test_arguments_of_fleet_functions() -> None:
 def test_members_of_a_change() -> None:
     """A change has the promised members, and no `done()`: polling needs a wait."""
     promised = {"id", "initial", "latest", "outcome", "action", "history", "resume_token"}
-    promised |= {"wait", "events", "connect"}
+    promised |= {"wait", "events", "connect", "attempts"}
     promised |= {"requests", "elapsed", "eta"}  # for live displays; not in the docs' list
     public = {n for n in vars(Change) if not n.startswith("_")}
     assert public == promised

@@ -16,6 +16,8 @@
     |   `-- ServerError 5xx
     |       `-- GatewayError               another system answered in the API's place
     |-- DecodeError                        unexpected response body
+    |-- CleanupError                       a deletion is not proven: `.id` may bill
+    |-- NoCapacityError                    no place could run it; `.attempts`
     `-- WaitError                          the call succeeded, the change did not (yet)
         |-- WaitTimeoutError (TimeoutError)
         |-- DeploymentFailedError          |-- SupersededError
@@ -37,6 +39,7 @@ __all__ = [
     "APIError",
     "AuthenticationError",
     "BadRequestError",
+    "CleanupError",
     "ClientClosedError",
     "ConflictError",
     "ConnectError",
@@ -45,6 +48,7 @@ __all__ = [
     "DeploymentFailedError",
     "GatewayError",
     "InvalidInputError",
+    "NoCapacityError",
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
@@ -320,6 +324,33 @@ class SupersededError(WaitError):
 
 class WaitRefusedError(WaitError):
     """The provider refuses the reads (401, 403, 422, ...); waiting longer would not help."""
+
+
+# --- temporary deployments, and tries in several places ---------------------------------------
+
+
+class CleanupError(DIError):
+    """A temporary deployment, or a failed try, could not be proven deleted. It may bill.
+
+    `__cause__` is the error that ended the block, or the one of the last try to delete.
+    """
+
+    id: str = ""
+    """Empty if only the name is known: the create was cut off, and its outcome is not known."""
+    name: str = ""
+    hourly_price: Any = None
+    """An `HourlyPrice`; None if it is not known."""
+    last_error: BaseException | None = None
+    """Of the last try to delete it."""
+
+
+class NoCapacityError(DIError):
+    """No place could run the spec; `.attempts` lists each try with its reason.
+
+    `__cause__` is the error of the last try. What the tries created was deleted.
+    """
+
+    attempts: tuple[Any, ...] = ()
 
 
 # --- whose error it is -------------------------------------------------------------------------

@@ -95,6 +95,11 @@ class ServerClock:
         """Forget what was learned: the server refused what was reckoned with it."""
         self._samples.clear()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether an answer has shown the server's time."""
+        return bool(self._samples)
+
     def time(self, now: Moment) -> float:
         """Return the server's time in epoch seconds; this machine's if nothing was learned."""
         if not self._samples:

@@ -22,6 +22,7 @@ from di_async.engine.waiting.change import DEFAULT, Default
 
 if TYPE_CHECKING:
     from di_async.core.inventory import Prices
+    from di_async.digitalocean.deployable import DedicatedInferenceDeployable
     from di_async.digitalocean.scanning import DigitalOceanScanner
 
 __all__ = ["DigitalOcean"]
@@ -118,6 +119,10 @@ class DigitalOcean(Client):
             search: part of a model's name.
         """
         return list_catalog(self._engine, availability=availability, search=search)
+
+    async def deployables(self) -> Sequence["DedicatedInferenceDeployable"]:
+        """Return what `reap` searches. No I/O."""
+        return (self.dedicated_inferences.deployable(),)
 
     def scanner(self, label: str, prices: "Prices") -> "DigitalOceanScanner":
         """Return the part of `scan` that reads this account. No I/O."""

@@ -31,6 +31,7 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.digitalocean.api import ENDPOINTS, RESERVED, list_rows, unwrap
+from di_async.digitalocean.deployable import DedicatedInferenceDeployable
 from di_async.digitalocean.ensuring import differences
 from di_async.digitalocean.lifecycle import (
     create_candidate,
@@ -72,6 +73,7 @@ from di_async.digitalocean.spec import (
 from di_async.engine.client import Engine
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.deletion import delete
+from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
@@ -85,7 +87,6 @@ from di_async.engine.lost_writes import (
 )
 from di_async.engine.names import create_when_free
 from di_async.engine.pricing import enforce_max_hourly, price_check
-from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 
 __all__ = ["DedicatedInferences"]
@@ -160,7 +161,7 @@ class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
         return duration_key(resource)
 
 
-class DedicatedInferences(ResourceApi[DedicatedInference]):
+class DedicatedInferences(DeployableApi[DedicatedInference]):
     """Dedicated inference instances: `client.dedicated_inferences`."""
 
     def __init__(self, engine: Engine, base_url: str, secrets_key: str) -> None:
@@ -588,6 +589,10 @@ class DedicatedInferences(ResourceApi[DedicatedInference]):
         complete = complete_spec(spec)
         sizes, configs = await asyncio.gather(self.sizes(), self.gpu_model_configs())
         return ranked(find_places(complete, sizes, configs), include_full=include_full)
+
+    def deployable(self) -> DedicatedInferenceDeployable:
+        """Return the instances as generic code sees them. No I/O."""
+        return DedicatedInferenceDeployable(self._engine, self)
 
     # -- helpers ------------------------------------------------------------------------------
 

@@ -9,16 +9,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from attrs import evolve
 
 from di_async.core.pricing import HourlyPrice, Placement, total
-from di_async.digitalocean.models import AcceleratorConfig, GPUModelConfig, Size, Sizes
+from di_async.digitalocean.models import (
+    AcceleratorConfig,
+    DeploymentSpec,
+    GPUModelConfig,
+    Size,
+    Sizes,
+)
 from di_async.digitalocean.spec import DedicatedInferenceSpec
 
-__all__ = ["find_places", "price_of"]
+__all__ = ["accelerators_of", "find_places", "price_of", "with_gpu"]
 
 
-def price_of(spec: DedicatedInferenceSpec, sizes: Sizes) -> HourlyPrice | None:
+def price_of(spec: DedicatedInferenceSpec | DeploymentSpec, sizes: Sizes) -> HourlyPrice | None:
     """Return the price of all of a spec's GPUs an hour; None if one of them has no price."""
     accelerators = (a for d in spec.model_deployments for a in d.accelerators)
-    return total((_price(sizes, a.accelerator_slug, spec.region), a.scale) for a in accelerators)
+    return total(
+        (_price(sizes, a.accelerator_slug, spec.region or ""), a.scale) for a in accelerators
+    )
 
 
 def _price(sizes: Sizes, slug: str, region: str) -> HourlyPrice | None:
@@ -47,12 +55,17 @@ def find_places(
     own = _own_slugs(spec)
     slugs = dict.fromkeys([*own, *(size.gpu_slug for size in sizes.sizes)])
     for slug in slugs if len(own) == 1 else [None]:
-        moved_to = spec if slug is None else _with_gpu(spec, slug)
+        moved_to = spec if slug is None else with_gpu(spec, slug)
         for region in dict.fromkeys([*sizes.enabled_regions, spec.region]):
             moved = evolve(moved_to, region=region)
             reason = _reason(moved, sizes, configs)
             price = price_of(moved, sizes)
-            yield Placement(region, ", ".join(_own_slugs(moved)), moved, price, reason=reason)
+            yield Placement(region, accelerators_of(moved), moved, price, reason=reason)
+
+
+def accelerators_of(spec: DedicatedInferenceSpec) -> str:
+    """Return the GPU slugs of a spec."""
+    return ", ".join(_own_slugs(spec))
 
 
 def _own_slugs(spec: DedicatedInferenceSpec) -> list[str]:
@@ -60,7 +73,9 @@ def _own_slugs(spec: DedicatedInferenceSpec) -> list[str]:
     return list(dict.fromkeys(a.accelerator_slug for a in accelerators))
 
 
-def _with_gpu(spec: DedicatedInferenceSpec, slug: str) -> DedicatedInferenceSpec:
+def with_gpu(spec: DedicatedInferenceSpec, slug: str) -> DedicatedInferenceSpec:
+    """Return a spec on another GPU."""
+
     def changed(accelerators: Iterable[AcceleratorConfig]) -> tuple[AcceleratorConfig, ...]:
         return tuple(evolve(a, accelerator_slug=slug) for a in accelerators)
 

@@ -11,7 +11,7 @@ import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
 from attrs import define, evolve, field, frozen
@@ -42,6 +42,9 @@ from di_async.engine.waiting.new_resources import NewResources
 from di_async.engine.waiting.poller import Poller
 from di_async.engine.waiting.stats import Stats
 from di_async.engine.waiting.tracker import ChangeTracker
+
+if TYPE_CHECKING:
+    from di_async.engine.deployable import Deployable
 
 __all__ = ["Client", "ClientOptions", "Engine", "full_user_agent"]
 
@@ -407,6 +410,10 @@ class Client:
         Accepted changes continue at the provider, and bill. Closing twice does nothing.
         """
         await self._engine.close()
+
+    async def deployables(self) -> "Sequence[Deployable[Any]]":
+        """Return the deployments that `reap` searches. Exoscale's zones are read."""
+        return ()
 
     def stats(self) -> Stats:
         """Return what its waits cost and how they are paced now. No I/O."""

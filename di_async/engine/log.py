@@ -37,6 +37,10 @@ class Log:
         """Log with level WARNING."""
         self._log(logging.WARNING, message, args)
 
+    def error(self, message: str, *args: object) -> None:
+        """Log with level ERROR."""
+        self._log(logging.ERROR, message, args)
+
     def defect(self, message: str, error: BaseException | None) -> None:
         """Log a defect of this library with level ERROR and its traceback."""
         self._log(logging.ERROR, message, (), error)

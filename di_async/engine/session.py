@@ -293,6 +293,10 @@ class Session:
         """Return the time of the server that a request is for, in epoch seconds."""
         return self._server(request).time(self._clock.moment())
 
+    def knows_time(self, request: Request) -> bool:
+        """Return whether an answer has shown the time of the server that a request is for."""
+        return self._server(request).is_known
+
     def call_window(self, request: Request, began: Moment) -> CallWindow:
         """Return when a call began, by the clock of the server that answered it."""
         return self._server(request).window(began, self._clock.moment())

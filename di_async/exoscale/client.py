@@ -13,6 +13,7 @@ from di_async.engine.environment import DefaultUrl, credential, resolve_base_url
 from di_async.engine.frames import ClearsFrames
 from di_async.exoscale.account import AIAPIKeys
 from di_async.exoscale.api import ExoscaleDialect, ZoneRequests, zone_template, zone_url
+from di_async.exoscale.deployable import ExoscaleDeployable
 from di_async.exoscale.deployments import Deployments
 from di_async.exoscale.models import EngineParameter, InstanceType, Operation, Quota, Zone
 from di_async.exoscale.models_api import Models
@@ -133,6 +134,14 @@ class Exoscale(ExoscaleZone, Client):
 
     def __repr__(self) -> str:
         return Client.__repr__(self)
+
+    async def deployables(self) -> tuple[ExoscaleDeployable, ...]:
+        """Return what `reap` searches: every zone, or the one of the base URL. One request."""
+        own = self.deployments.deployable()
+        if not self._requests.has_other_zones:
+            return (own,)
+        zones = dict.fromkeys(zone.name for zone in await self.zones())
+        return tuple(own.in_region(zone) for zone in zones)
 
     def scanner(self, label: str, prices: Prices) -> ExoscaleScanner:
         """Return the scanner that `scan` reads all zones of this account with. No I/O."""

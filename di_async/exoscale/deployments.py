@@ -15,6 +15,7 @@ from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret
 from di_async.core.validation import checked_seconds
 from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import (
@@ -26,6 +27,7 @@ from di_async.engine.lost_writes import (
 from di_async.engine.pricing import enforce_max_hourly, price_check
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.api import ZoneRequests
+from di_async.exoscale.deployable import ExoscaleDeployable
 from di_async.exoscale.lifecycle import (
     is_public,
     spec_differences,
@@ -45,7 +47,7 @@ MakeRequest = Callable[[Deployment], tuple[Request, Mapping[str, Any]]]
 """Returns the request for the live deployment, and the fields that must show it."""
 
 
-class Deployments(ZoneResources[Deployment]):
+class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
     """Deployments of one zone. Other zones are not searched.
 
     Every write returns an operation (`change.initial`). The change settles when the operation has
@@ -271,6 +273,17 @@ class Deployments(ZoneResources[Deployment]):
     async def logs(self, id: str, *, tail: int | None = None) -> builtins.list[LogEntry]:
         """Return the inference engine's log, or its last `tail` lines."""
         return await self._requests.rows("logs", LogEntry, id, tail=tail)
+
+    def deployable(self) -> ExoscaleDeployable:
+        """Return the zone's deployments as generic code sees them. No I/O."""
+        requests = self._requests
+
+        def in_zone(zone: str) -> ExoscaleDeployable:
+            return Deployments(requests.in_zone(zone)).deployable()
+
+        return ExoscaleDeployable(
+            requests.engine, self, requests.zone, in_zone, requests.request("list_deployments")
+        )
 
     # -- update and scale ---------------------------------------------------------------------
 

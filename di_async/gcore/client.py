@@ -13,6 +13,7 @@ from di_async.engine.client import Client, ClientOptions, Engine
 from di_async.engine.environment import DefaultUrl, credential, read_variable, resolve_base_url
 from di_async.gcore.account import APIKeys, Catalog, InferenceSecrets, Tasks
 from di_async.gcore.api import GcoreDialect
+from di_async.gcore.deployable import GcoreDeployable
 from di_async.gcore.inference_deployments import InferenceDeployments
 from di_async.gcore.inference_instances import InferenceInstances
 from di_async.gcore.models import Flavor, RegionCapacity
@@ -90,6 +91,14 @@ class Gcore(Client):
     async def capacity(self) -> list[RegionCapacity]:
         """Return how many replicas of each flavor each region has room for."""
         return await self._catalog.capacity()
+
+    async def deployables(self) -> tuple[GcoreDeployable, ...]:
+        """Return what `reap` searches: the project's deployments. No I/O.
+
+        Raises:
+            InvalidInputError: the client has no project.
+        """
+        return (self.inference_deployments.deployable(),)
 
     def scanner(self, label: str, prices: Prices) -> GcoreScanner:
         """Return a scanner of the project's deployments, or of v2 instances without a project."""

@@ -16,6 +16,7 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import Capabilities
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
+from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
@@ -25,6 +26,7 @@ from di_async.engine.pricing import enforce_max_hourly, price_check
 from di_async.engine.waiting.change import Change
 from di_async.gcore.account import project_of
 from di_async.gcore.api import DEPLOYMENTS, read_rows
+from di_async.gcore.deployable import GcoreDeployable
 from di_async.gcore.desired_state import DesiredState, desired_state, differences
 from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
 from di_async.gcore.lifecycle import is_deleting, is_stopped, place_of
@@ -59,7 +61,7 @@ class DeploymentAdapter(InferenceAdapter[InferenceDeployment]):
         return super().request(endpoint, project_of(self.scope), *ids, params=params, json=json)
 
 
-class InferenceDeployments(InferenceApi[InferenceDeployment]):
+class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[InferenceDeployment]):
     """Inference deployments (v3): `client.inference_deployments`.
 
     A deployment's id is its name, unique within the project. Both `ACTIVE` (serving) and `PENDING`
@@ -338,6 +340,11 @@ class InferenceDeployments(InferenceApi[InferenceDeployment]):
 
         rows, _ = await read_rows(fetch, offset, limit)
         return [CODEC.structure(row, LogLine) for row in rows]
+
+    def deployable(self) -> GcoreDeployable:
+        """Return the deployments as generic code sees them. No I/O."""
+        complete = lambda spec: checked(InferenceDeploymentSpec, self._fields(spec))  # noqa: E731
+        return GcoreDeployable(self._engine, self, complete, self._request("list"))
 
     def _fields(self, spec: SpecLike) -> dict[str, Any]:
         """Return the request fields in a spec, whose project must be the client's."""

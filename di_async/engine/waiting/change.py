@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from di_async.core.capacity import Attempt
 from di_async.core.errors import (
     ClientClosedError,
     DeploymentFailedError,
@@ -75,7 +76,10 @@ class Change(Generic[R]):
         access_token: the one-time token of a create; the API shows its value only once.
         adopted: the answer to the write was lost, and its effect was found by reading.
         already_gone: a delete found nothing to delete.
+        attempts: the tries of `create_first_available`, each an `Attempt`.
     """
+
+    attempts: tuple[Attempt, ...] = ()
 
     def __init__(
         self,

@@ -1,0 +1,106 @@
+"""Why a try to create a deployment failed, and whether to try elsewhere. Pure."""
+
+from collections.abc import Sequence
+from enum import Enum
+
+from attrs import frozen
+
+from di_async.core.errors import (
+    APIError,
+    BadRequestError,
+    DeploymentFailedError,
+    DIError,
+    InvalidInputError,
+    PriceLimitError,
+    UnprocessableEntityError,
+    WaitTimeoutError,
+)
+
+__all__ = ["Attempt", "Failure", "Tries", "explain", "mentions_capacity"]
+
+_CAPACITY_WORDS = (
+    *("capacity", "insufficient", "unavailable", "not available", "out of stock", "sold out"),
+    *("no free", "not enough", "quota", "exhausted"),
+)
+
+
+class Failure(Enum):
+    """What a failed try means for the next ones."""
+
+    CAPACITY = "no capacity"
+    UNEXPLAINED = "failed"
+    PRICE = "too expensive"
+    FINAL = "refused"
+    """Another place would not help."""
+
+
+@frozen
+class Attempt:
+    """One try of `create_first_available`."""
+
+    region: str
+    accelerator: str
+    outcome: str
+    """`created`, `no capacity`, `failed` (no reason was given), `too expensive` or `refused`."""
+    reason: str | None = None
+    """What the provider said; None if it was created."""
+    id: str | None = None
+    """What was created there. Unless the outcome is `created`, it has been deleted since."""
+
+    def __str__(self) -> str:
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{self.accelerator} in {self.region}: {self.outcome}{reason}"
+
+
+def mentions_capacity(text: str) -> bool:
+    """Return whether a message says that GPUs or quota are lacking."""
+    lowered = text.lower()
+    return any(word in lowered for word in _CAPACITY_WORDS)
+
+
+def explain(
+    error: DIError, *, capacity: Sequence[int | str] = (), input_words: Sequence[str] = ()
+) -> Failure:
+    """Return what a failed try means.
+
+    Args:
+        error: of the create or of the wait.
+        capacity: status codes and vendor's error codes that stand for a lack of capacity.
+        input_words: names of fields; a 422 that names one refuses the input.
+    """
+    if isinstance(error, PriceLimitError):
+        return Failure.PRICE
+    if isinstance(error, InvalidInputError):
+        return Failure.FINAL
+    if isinstance(error, APIError) and (error.status in capacity or error.code in capacity):
+        return Failure.CAPACITY
+    if isinstance(error, UnprocessableEntityError):
+        message = error.message.lower()
+        if mentions_capacity(message):
+            return Failure.CAPACITY
+        names_field = any(word in message for word in input_words)
+        return Failure.FINAL if names_field else Failure.UNEXPLAINED
+    if isinstance(error, BadRequestError):
+        return Failure.FINAL
+    if isinstance(error, DeploymentFailedError):
+        return Failure.CAPACITY if mentions_capacity(error.message) else Failure.UNEXPLAINED
+    return Failure.UNEXPLAINED if isinstance(error, WaitTimeoutError) else Failure.FINAL
+
+
+@frozen
+class Tries:
+    """How many tries are left."""
+
+    after_unexplained: int | None = None
+    """How many alternatives may still be tried; None before the first unexplained failure."""
+
+    def after(self, failure: Failure, max_unexplained: int) -> "Tries | None":
+        """Return what is left after a failure; None if no more is to be tried."""
+        if failure is Failure.FINAL:
+            return None
+        left = self.after_unexplained
+        if left is not None:
+            left -= 1
+        elif failure is Failure.UNEXPLAINED:
+            left = max_unexplained
+        return None if left is not None and left <= 0 else Tries(left)

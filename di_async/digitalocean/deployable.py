@@ -1,0 +1,120 @@
+"""Dedicated inference as generic code sees it: temporary deployments and tries in many places."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from di_async.core.capacity import Failure, explain
+from di_async.core.errors import DIError, NotFoundError
+from di_async.core.http import Request
+from di_async.core.pricing import HourlyPrice, Placement
+from di_async.digitalocean.api import ENDPOINTS
+from di_async.digitalocean.models import DedicatedInference
+from di_async.digitalocean.placement import accelerators_of, price_of, with_gpu
+from di_async.digitalocean.spec import DedicatedInferenceSpec, complete_spec, latest_spec
+from di_async.engine.client import Engine
+from di_async.engine.deployable import Deployable, Named
+from di_async.engine.waiting.change import Change
+
+if TYPE_CHECKING:
+    from di_async.digitalocean.dedicated_inferences import DedicatedInferences
+
+__all__ = ["DedicatedInferenceDeployable"]
+
+# A 422 that names one of these refuses the input.
+_FIELDS = (
+    *("name", "region", "vpc", "model", "accelerator", "scale", "spec", "endpoint", "provider"),
+    *("token", "required", "invalid"),
+)
+
+
+@frozen
+class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
+    """The instances of a team."""
+
+    engine: Engine
+    api: "DedicatedInferences"
+    noun = "dedicated inference"
+
+    def complete(self, spec: Any) -> DedicatedInferenceSpec:
+        """Return the spec in full."""
+        return complete_spec(spec)
+
+    def name_of(self, spec: DedicatedInferenceSpec) -> str:
+        """Return its name."""
+        return spec.name
+
+    def renamed(self, spec: DedicatedInferenceSpec, name: str) -> DedicatedInferenceSpec:
+        """Return it with another name."""
+        return evolve(spec, name=name)
+
+    def place_of(self, spec: DedicatedInferenceSpec) -> tuple[str, str]:
+        """Return its region and GPU slugs."""
+        return spec.region, accelerators_of(spec)
+
+    def moved(
+        self, spec: DedicatedInferenceSpec, region: str, accelerator: str
+    ) -> DedicatedInferenceSpec:
+        """Return it in another region, whose own network it uses, or on another GPU."""
+        if region != spec.region:
+            spec = evolve(spec, region=region, vpc=None)
+        return spec if accelerator == accelerators_of(spec) else with_gpu(spec, accelerator)
+
+    async def places(self, spec: Any) -> Sequence[Placement[Any]]:
+        """Return what is on offer."""
+        return await self.api.find_capacity(spec)
+
+    async def create(self, spec: Any, **options: Any) -> Change[DedicatedInference]:
+        """Send a create."""
+        return await self.api.create(spec, **options)
+
+    async def delete(self, id: str) -> Change[None]:
+        """Send a delete."""
+        return await self.api.delete(id)
+
+    async def find_named(self, name: str) -> Sequence[Named]:
+        """Return the instance of that name, if there is one."""
+        found = await self.api.find(name)
+        return () if found is None else (_named(found, name),)
+
+    async def list_named(self) -> Sequence[Named]:
+        """Return all instances; one whose row has no name is read."""
+        found = []
+        async for row in self.api.list():
+            try:
+                found.append(_named(row) if row.name else await self.read(row.id))
+            except NotFoundError:
+                continue
+        return found
+
+    async def read(self, id: str) -> Named:
+        """Return one instance."""
+        return _named(await self.api.get(id))
+
+    async def hourly_price(self, spec: Any) -> HourlyPrice | None:
+        """Return the price by `sizes`."""
+        return await self.api.hourly_price(spec)
+
+    async def price_of(self, resource: DedicatedInference) -> HourlyPrice | None:
+        """Return the price of an instance's latest spec."""
+        spec = latest_spec(resource)
+        if spec is None:
+            resource = await self.api.get(resource.id)
+            spec = latest_spec(resource)
+        if spec is None:
+            return None
+        region = spec.region or resource.region or ""
+        return price_of(evolve(spec, region=region), await self.api.sizes())
+
+    def explain(self, error: DIError) -> Failure:
+        """Return what a failure means; the API gives no reason for a failed create."""
+        return explain(error, input_words=_FIELDS)
+
+    def request(self) -> Request:
+        """Return a request of this API."""
+        return ENDPOINTS["list"].request()
+
+
+def _named(found: DedicatedInference, name: str = "") -> Named:
+    return Named(found.id, found.name or name, found.region, found)

@@ -1,0 +1,110 @@
+"""What a provider supplies so that deployments can be temporary, reaped, or placed anywhere."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from di_async.core.capacity import Failure
+from di_async.core.errors import DIError
+from di_async.core.http import Request
+from di_async.core.pricing import HourlyPrice, Placement
+from di_async.engine.client import Engine
+from di_async.engine.waiting.change import Change
+
+__all__ = ["Deployable", "Named"]
+
+R = TypeVar("R")
+
+
+@frozen
+class Named:
+    """A resource as a read shows it."""
+
+    id: str
+    name: str
+    region: str | None = None
+    resource: Any = None
+
+
+class Deployable(ABC, Generic[R]):
+    """The deployments of one account, or of one zone, as generic code sees them."""
+
+    engine: Engine
+    noun: str
+    """For messages: "dedicated inference"."""
+    longest_name = 63
+    """The longest name that the provider accepts."""
+
+    @abstractmethod
+    def complete(self, spec: Any) -> Any:
+        """Return the spec in full. Raises `InvalidInputError`."""
+
+    @abstractmethod
+    def name_of(self, spec: Any) -> str:
+        """Return the name in a complete spec."""
+
+    @abstractmethod
+    def renamed(self, spec: Any, name: str) -> Any:
+        """Return a complete spec with another name."""
+
+    @abstractmethod
+    def place_of(self, spec: Any) -> tuple[str, str]:
+        """Return the region and the accelerator of a complete spec."""
+
+    @abstractmethod
+    def moved(self, spec: Any, region: str, accelerator: str) -> Any:
+        """Return a complete spec that runs elsewhere, or on other accelerators."""
+
+    @abstractmethod
+    async def places(self, spec: Any) -> Sequence[Placement[Any]]:
+        """Return where a complete spec can run, the cheapest first."""
+
+    def in_region(self, region: str) -> "Deployable[R]":
+        """Return the deployments of a region."""
+        return self
+
+    @abstractmethod
+    async def create(self, spec: Any, **options: Any) -> Change[R]:
+        """Send a create."""
+
+    @abstractmethod
+    async def delete(self, id: str) -> Change[None]:
+        """Send a delete."""
+
+    @abstractmethod
+    async def find_named(self, name: str) -> Sequence[Named]:
+        """Return all resources of that name."""
+
+    @abstractmethod
+    async def list_named(self) -> Sequence[Named]:
+        """Return all resources of the account or zone with their names."""
+
+    @abstractmethod
+    async def read(self, id: str) -> Named:
+        """Return one resource. Raises `NotFoundError`."""
+
+    @abstractmethod
+    async def hourly_price(self, spec: Any) -> HourlyPrice | None:
+        """Return what a complete spec would cost."""
+
+    async def price_of(self, resource: Any) -> HourlyPrice | None:
+        """Return what an existing resource costs; None if that is not known."""
+        return None
+
+    @abstractmethod
+    def explain(self, error: DIError) -> Failure:
+        """Return what a failed create or wait means for other places."""
+
+    @abstractmethod
+    def request(self) -> Request:
+        """Return any request of this API: it says whose clock counts."""
+
+    def server_time(self) -> float:
+        """Return the time by the provider's clock, in epoch seconds."""
+        return self.engine.running.session.server_time(self.request())
+
+    def knows_time(self) -> bool:
+        """Return whether an answer has shown the provider's clock."""
+        return self.engine.running.session.knows_time(self.request())

@@ -1,0 +1,153 @@
+"""Temporary deployments, and deployments in the first place that has room."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, TypeVar, overload
+
+from di_async.core.errors import InvalidInputError
+from di_async.core.temporary_names import DEFAULT_PREFIX
+from di_async.core.validation import checked_seconds
+from di_async.engine.deployable import Deployable
+from di_async.engine.disposal import CLEANUP_TIMEOUT_S
+from di_async.engine.first_available import Search
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.temporary import LIFETIME_S, Temporary
+from di_async.engine.waiting.change import DEFAULT, Change, Timeout
+
+__all__ = ["DeployableApi"]
+
+R = TypeVar("R")
+
+
+class DeployableApi(ResourceApi[R]):
+    """What the resource APIs of deployments have in common beside waits."""
+
+    def deployable(self) -> Deployable[R]:
+        """Return these deployments as generic code sees them. No I/O."""
+        raise NotImplementedError
+
+    @overload
+    def temporary(
+        self,
+        spec: Any,
+        *,
+        timeout: Timeout = ...,
+        connect: Literal[False] = ...,
+        connect_options: dict[str, Any] | None = ...,
+        lifetime: float = ...,
+        prefix: str = ...,
+        cleanup_timeout: float = ...,
+        **options: Any,
+    ) -> AbstractAsyncContextManager[R]: ...
+
+    @overload
+    def temporary(
+        self,
+        spec: Any,
+        *,
+        timeout: Timeout = ...,
+        connect: bool,
+        connect_options: dict[str, Any] | None = ...,
+        lifetime: float = ...,
+        prefix: str = ...,
+        cleanup_timeout: float = ...,
+        **options: Any,
+    ) -> AbstractAsyncContextManager[Any]: ...
+
+    def temporary(
+        self,
+        spec: Any,
+        *,
+        timeout: Timeout = DEFAULT,
+        connect: bool = False,
+        connect_options: dict[str, Any] | None = None,
+        lifetime: float = LIFETIME_S,
+        prefix: str = DEFAULT_PREFIX,
+        cleanup_timeout: float = CLEANUP_TIMEOUT_S,
+        **options: Any,
+    ) -> AbstractAsyncContextManager[Any]:
+        """Return an async context manager that yields a deployment and deletes it on the way out.
+
+        It is deleted whatever ends the block or the wait before it: an error, a cancellation,
+        SIGINT, and SIGTERM where the program has no handler of its own. The deletion is not cut
+        short by further cancellations, is tried again after failures, and proven by GET 404. Its
+        name holds its expiry, so that `reap` can delete it after a crash.
+
+        Args:
+            spec: as for `create`; its name becomes part of the deployment's name.
+            timeout: seconds until it is settled (or until it answers, with `connect`).
+            connect: yield the endpoint that `change.connect()` returns, and not the resource.
+            connect_options: further arguments of `change.connect()`.
+            lifetime: seconds after which `reap` may delete it; longer than the block takes.
+            prefix: of its name: 1 to 10 lower-case letters, digits or inner dashes.
+            cleanup_timeout: seconds that the deletion may take.
+            options: further arguments of `create`, such as `max_hourly`.
+
+        Raises:
+            CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
+            Everything that `create` and `Change.wait` raise.
+        """
+        return Temporary(
+            target=self.deployable(),
+            spec=spec,
+            timeout=timeout,
+            connect=connect,
+            connect_options=connect_options or {},
+            lifetime=lifetime,
+            prefix=prefix,
+            cleanup_timeout=cleanup_timeout,
+            options=options,
+        )
+
+    async def create_first_available(
+        self,
+        spec: Any,
+        *,
+        regions: Sequence[Any] | None = None,
+        accelerators: Sequence[str] | None = None,
+        max_unexplained: int = 2,
+        timeout: Timeout = DEFAULT,
+        name_timeout: float = 600.0,
+        cleanup_timeout: float = CLEANUP_TIMEOUT_S,
+        **options: Any,
+    ) -> Change[R]:
+        """Create a deployment in the first place that has room; return its settled change.
+
+        `change.attempts` tells of each try, `change.latest` is the resource. What a failed try
+        created is deleted, proven by GET 404, before the next one.
+
+        Args:
+            spec: as for `create`.
+            regions: regions or zones in order; default with `accelerators`: the spec's own.
+                Without both, its own place and then those of `find_capacity` are tried.
+            accelerators: GPU slugs, flavors or GPU families in order; default: the spec's own.
+            max_unexplained: how many alternatives are tried after a failure without a reason.
+            timeout: seconds for each try to settle.
+            name_timeout: seconds to wait for the name of a deleted try to become free.
+            cleanup_timeout: seconds that each deletion may take.
+            options: further arguments of `create`, such as `max_hourly`.
+
+        Raises:
+            NoCapacityError: no place worked; `.attempts` tells why.
+            InvalidInputError, APIError: the input was refused, so that no other place was tried.
+            CleanupError: a failed try could not be proven deleted; it may bill.
+
+        A cancellation leaves the try under way alone; it bills until it is deleted.
+        """
+        if isinstance(max_unexplained, bool) or not isinstance(max_unexplained, int):
+            raise InvalidInputError("max_unexplained: expected a whole number")
+        checked_seconds(name_timeout, "name_timeout")
+        checked_seconds(cleanup_timeout, "cleanup_timeout", positive=True)
+        target = self.deployable()
+        search = Search(
+            target=target,
+            spec=target.complete(spec),
+            regions=regions,
+            accelerators=accelerators,
+            max_unexplained=max_unexplained,
+            timeout=timeout,
+            name_timeout=name_timeout,
+            cleanup_timeout=cleanup_timeout,
+            options=options,
+        )
+        return await search.run()

@@ -1,0 +1,124 @@
+"""Delete what must not go on billing: retried, proven by GET 404, and not ended by cancellation."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from di_async.core.errors import CleanupError, ClientClosedError, ConflictError, DIError
+from di_async.core.pricing import HourlyPrice
+from di_async.engine.deployable import Deployable
+from di_async.engine.log import Log
+from di_async.engine.lost_writes import LOOKUP_DELAYS_S
+
+__all__ = ["CLEANUP_TIMEOUT_S", "cleanup_error", "delete_proven", "find_made", "finish"]
+
+logger = Log("di_async")
+
+CLEANUP_TIMEOUT_S = 900.0
+"""Deletions take minutes; the wait ends as soon as GET answers 404."""
+_MOST_FAILURES = 8
+_MOST_RESTARTS = 20
+
+T = TypeVar("T")
+
+
+async def finish(
+    work: Callable[[], Coroutine[Any, Any, T]],
+) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
+    """Run work in a task of its own until it is done, even if the caller is cancelled.
+
+    When a loop is shut down, every task is cancelled; then the work is begun again. Returns the
+    task, and the caller's last cancellation, which the caller raises when the work is done.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    restarts = 0
+    task = asyncio.ensure_future(work())
+    while True:
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+        if not task.done():
+            continue
+        if not task.cancelled() or restarts >= _MOST_RESTARTS:
+            return task, cancelled
+        restarts += 1
+        task = asyncio.ensure_future(work())
+
+
+async def delete_proven(target: Deployable[Any], id: str, until: float) -> None:
+    """Delete and return once GET answers 404, trying again after each failure until a loop time.
+
+    Raises:
+        DIError: of the last try. TimeoutError: a request took too long.
+    """
+    engine, failures = target.engine, 0
+    while True:
+        try:
+            async with asyncio.timeout_at(until):
+                change = await target.delete(id)
+                left = max(0.0, until - engine.clock.now())
+                await change.wait(timeout=left)
+        except ClientClosedError:
+            raise
+        except DIError as error:
+            # Busy with another change, its creation for example: no failure, but not yet.
+            busy = isinstance(error, ConflictError)
+            failures += not busy
+            left = until - engine.clock.now()
+            if left <= 0 or failures >= _MOST_FAILURES:
+                raise
+            pause = engine.polling.target_lag if busy else engine.retry.backoff(failures, 1.0)
+            logger.info("deleting %s failed: %s; trying again in %.1f s", id, error, pause)
+        else:
+            return
+        await asyncio.sleep(min(pause, left))
+
+
+async def find_made(target: Deployable[Any], name: str) -> list[str]:
+    """Return the ids of what a create made whose outcome is not known; names are not reused.
+
+    Reads lag behind writes, so nothing is found only after several reads.
+
+    Raises:
+        DIError: no read succeeded.
+    """
+    failed: DIError | None = None
+    was_read = False
+    for seconds in (0.0, *LOOKUP_DELAYS_S):
+        await asyncio.sleep(seconds)
+        try:
+            found = await target.find_named(name)
+        except ClientClosedError:
+            raise
+        except DIError as error:
+            logger.info("looking for %s failed: %s", name, error)
+            failed = error
+            continue
+        was_read = True
+        if found:
+            return [one.id for one in found]
+    if failed is not None and not was_read:
+        raise failed
+    return []
+
+
+def cleanup_error(
+    noun: str, name: str, id: str, price: HourlyPrice | None, error: BaseException
+) -> CleanupError:
+    """Return the error for something that could not be proven deleted, and log it."""
+    which = f"{name} ({id})" if id and id != name else name
+    cost = f", at {price}" if price is not None else ""
+    advice = f"delete({id!r})" if id else f"find it by its name {name!r}"
+    reason = str(error) or type(error).__name__
+    found = CleanupError(
+        f"{noun} {which} may still exist, and bill{cost}: its deletion could not be proven "
+        f"({reason.rstrip('.')}). Delete it by hand: {advice}; or let `reap()` delete it after "
+        "its expiry",
+        id=id,
+        name=name,
+        hourly_price=price,
+        last_error=error,
+    )
+    logger.error("%s", found)
+    return found

@@ -1,0 +1,159 @@
+"""Create a deployment where there is room: try places in order, and delete what failed."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from di_async.core.capacity import Attempt, Failure, Tries
+from di_async.core.errors import (
+    ConflictError,
+    DIError,
+    InvalidInputError,
+    NoCapacityError,
+    WaitError,
+)
+from di_async.engine.deployable import Deployable
+from di_async.engine.disposal import cleanup_error, delete_proven, finish
+from di_async.engine.log import Log
+from di_async.engine.waiting.change import Change, Timeout
+
+__all__ = ["Search"]
+
+logger = Log("di_async")
+
+
+@frozen
+class _Place:
+    region: str
+    accelerator: str
+    spec: Any
+
+
+@define(kw_only=True)
+class Search:
+    """One call of `create_first_available`."""
+
+    target: Deployable[Any]
+    spec: Any
+    regions: Sequence[Any] | None
+    accelerators: Sequence[str] | None
+    max_unexplained: int
+    timeout: Timeout
+    name_timeout: float
+    cleanup_timeout: float
+    options: Mapping[str, Any]
+    attempts: list[Attempt] = field(factory=list, init=False)
+    _freed: bool = field(default=False, init=False)
+    """A deployment of that name was deleted by this call."""
+
+    async def run(self) -> Change[Any]:
+        """Return the settled change of the first place that works."""
+        tries, last = Tries(), None
+        for place in await self._places():
+            try:
+                change = await self._try(place)
+            except DIError as error:
+                failure = self.target.explain(error)
+                self._note(place, failure, error)
+                if failure is Failure.FINAL:
+                    self._attach(error)
+                    raise
+                last, left = error, tries.after(failure, self.max_unexplained)
+                if left is None:
+                    break
+                tries = left
+            else:
+                self.attempts.append(
+                    Attempt(place.region, place.accelerator, "created", id=change.id)
+                )
+                change.attempts = tuple(self.attempts)
+                return change
+        raise self._no_capacity(last) from last
+
+    def _no_capacity(self, last: DIError | None) -> NoCapacityError:
+        story = "; ".join(map(str, self.attempts)) or "no place offers it"
+        hint = "" if last is None else " What was created there has been deleted."
+        return NoCapacityError(
+            f"{self.target.name_of(self.spec)} could not be created anywhere: {story}.{hint}",
+            attempts=tuple(self.attempts),
+        )
+
+    async def _places(self) -> list[_Place]:
+        if self.regions is None and self.accelerators is None:
+            found = await self.target.places(self.spec)
+            places = [_Place(one.region, one.accelerator, one.spec) for one in found]
+            own = self.target.place_of(self.spec)
+            return sorted(places, key=lambda one: (one.region, one.accelerator) != own)
+        return list(self._given_places())
+
+    def _given_places(self) -> Iterator[_Place]:
+        own_region, own_accelerator = self.target.place_of(self.spec)
+        regions = _listed(self.regions, "regions") or [own_region]
+        for accelerator in _listed(self.accelerators, "accelerators") or [own_accelerator]:
+            for region in regions:
+                same = (region, accelerator) == (own_region, own_accelerator)
+                spec = self.spec if same else self.target.moved(self.spec, region, accelerator)
+                yield _Place(region, accelerator, spec)
+
+    async def _try(self, place: _Place) -> Change[Any]:
+        target = self.target.in_region(place.region)
+        change = await self._create(target, place.spec)
+        try:
+            await change.wait(timeout=self.timeout)
+        except DIError as error:
+            if target.explain(error) is not Failure.FINAL:
+                await self._delete(target, change.id, error)
+            raise
+        return change
+
+    async def _create(self, target: Deployable[Any], spec: Any) -> Change[Any]:
+        """Create; a name that this call has freed may stay taken for a while."""
+        clock = target.engine.clock
+        until = clock.now() + self.name_timeout
+        while True:
+            try:
+                return await target.create(spec, **self.options)
+            except ConflictError as taken:
+                left = until - clock.now()
+                if not self._freed or left <= 0:
+                    raise
+                logger.info("%s; trying again", taken)
+            await asyncio.sleep(min(target.engine.polling.target_lag, left))
+
+    async def _delete(self, target: Deployable[Any], id: str, error: DIError) -> None:
+        until = target.engine.clock.now() + self.cleanup_timeout
+        task, cancelled = await finish(lambda: delete_proven(target, id, until))
+        reason = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if reason is not None:
+            try:
+                price = await target.hourly_price(self.spec)
+            except DIError:
+                price = None
+            name = target.name_of(self.spec)
+            failure = cleanup_error(target.noun, name, id, price, reason)
+            self._attach(failure)
+            raise failure from error
+        self._freed = True
+        if cancelled is not None:
+            raise cancelled
+
+    def _note(self, place: _Place, failure: Failure, error: DIError) -> None:
+        reason = str(getattr(error, "message", "")) or str(error)
+        id = error.id if isinstance(error, WaitError) and error.id else None
+        attempt = Attempt(place.region, place.accelerator, failure.value, reason, id)
+        logger.warning("%s", attempt)
+        self.attempts.append(attempt)
+
+    def _attach(self, error: DIError) -> None:
+        error.attempts = tuple(self.attempts)  # type: ignore[attr-defined]
+
+
+def _listed(given: Sequence[Any] | None, name: str) -> list[str]:
+    """Return the places that a caller named; none if none were given."""
+    if given is None:
+        return []
+    if isinstance(given, str | bytes) or not given:
+        raise InvalidInputError(f"{name}: expected a list with at least one entry")
+    return list(dict.fromkeys(map(str, given)))

@@ -1,0 +1,158 @@
+"""Delete temporary deployments that outlived their block: after a kill -9, a crash, a lost machine.
+
+Only names that `temporary` has written are touched, and of those only expired ones.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from di_async.core.errors import DIError, InvalidInputError, NotFoundError
+from di_async.core.pricing import HourlyPrice
+from di_async.core.temporary_names import DEFAULT_PREFIX, TemporaryName, check_prefix, parse_name
+from di_async.engine.client import Client
+from di_async.engine.deployable import Deployable, Named
+from di_async.engine.disposal import CLEANUP_TIMEOUT_S, delete_proven
+from di_async.engine.log import Log
+
+__all__ = ["ReapReport", "Reaped", "reap"]
+
+logger = Log("di_async")
+
+_AT_A_TIME = 20
+
+
+@frozen
+class Reaped:
+    """One temporary deployment, or a list that could not be read."""
+
+    provider: str
+    id: str = ""
+    """Empty if a list could not be read."""
+    name: str = ""
+    region: str | None = None
+    expires_at: float | None = None
+    """Epoch seconds, by the provider's clock."""
+    hourly_price: HourlyPrice | None = None
+    """None if it is not known."""
+    error: DIError | None = None
+    """Why it could not be proven deleted, or why the list could not be read."""
+
+    def __str__(self) -> str:
+        cost = f", {self.hourly_price}" if self.hourly_price else ""
+        where = f" in {self.region}" if self.region else ""
+        problem = f": {self.error}" if self.error else ""
+        return f"{self.provider} {self.name or 'list'} ({self.id or '-'}){where}{cost}{problem}"
+
+
+@frozen
+class ReapReport:
+    """What `reap` found."""
+
+    deleted: tuple[Reaped, ...] = ()
+    """Expired and proven deleted; with `dry_run`, what would be deleted."""
+    kept: tuple[Reaped, ...] = ()
+    """Temporary deployments that have not expired."""
+    failed: tuple[Reaped, ...] = ()
+    """Expired and not proven deleted, and lists that could not be read."""
+    dry_run: bool = field(default=False, kw_only=True)
+
+
+async def reap(*clients: Client, dry_run: bool = False, prefix: str = DEFAULT_PREFIX) -> ReapReport:
+    """Delete expired temporary deployments, and nothing else; return what was found.
+
+    Deletions are proven by GET 404. At Exoscale all zones are read.
+
+    Args:
+        clients: entered clients, of any provider.
+        dry_run: delete nothing; `.deleted` shows what would be deleted.
+        prefix: of the names, as given to `temporary`.
+
+    Raises:
+        InvalidInputError: no client, or the prefix is not valid.
+    """
+    check_prefix(prefix)
+    if not clients:
+        raise InvalidInputError("reap: pass at least one client")
+    limit = asyncio.Semaphore(_AT_A_TIME)
+    found = await asyncio.gather(*(_reap_client(one, dry_run, prefix, limit) for one in clients))
+    return ReapReport(
+        *(tuple(row for group in found for row in group[kind]) for kind in range(3)),
+        dry_run=dry_run,
+    )
+
+
+Groups = tuple[list[Reaped], list[Reaped], list[Reaped]]
+"""Deleted, kept, failed."""
+
+
+async def _reap_client(
+    client: Client, dry_run: bool, prefix: str, limit: asyncio.Semaphore
+) -> Groups:
+    groups: Groups = ([], [], [])
+    deleted, kept, failed = groups
+    provider = str(getattr(client, "provider", type(client).__name__))
+
+    async def judge(target: Deployable[Any], row: Named, shown: TemporaryName) -> None:
+        entry = Reaped(provider, row.id, row.name, row.region, shown.expires_at)
+        async with limit:
+            price = await _price(target, row)
+            entry = evolve(entry, hourly_price=price)
+            if target.server_time() < shown.expires_at:
+                kept.append(entry)
+            elif dry_run:
+                deleted.append(entry)
+            else:
+                error = await _delete(target, row)
+                if error is None:
+                    deleted.append(entry)
+                    logger.warning("deleted the expired %s", entry)
+                else:
+                    failed.append(evolve(entry, error=error))
+                    logger.error("not proven deleted, and may bill: %s", failed[-1])
+
+    async def rows_of(target: Deployable[Any]) -> Sequence[Named]:
+        try:
+            return await target.list_named()
+        except DIError as error:
+            failed.append(Reaped(provider, error=error))
+            return ()
+
+    try:
+        targets = await client.deployables()
+    except DIError as error:
+        failed.append(Reaped(provider, error=error))
+        return groups
+    lists = await asyncio.gather(*map(rows_of, targets))
+    # By id: one server may answer for several zones.
+    rows = {row.id: (one, row) for one, rows in zip(targets, lists, strict=True) for row in rows}
+    parsed = [(*found, parse_name(found[1].name, prefix)) for found in rows.values()]
+    await asyncio.gather(*(judge(one, row, name) for one, row, name in parsed if name))
+    return groups
+
+
+async def _price(target: Deployable[Any], row: Named) -> HourlyPrice | None:
+    try:
+        return await target.price_of(row.resource)
+    except DIError as error:
+        logger.info("the price of %s could not be read: %s", row.id, error)
+        return None
+
+
+async def _delete(target: Deployable[Any], row: Named) -> DIError | None:
+    """Delete what still has that name; return the error if that could not be proven."""
+    until = target.engine.clock.now() + CLEANUP_TIMEOUT_S
+    try:
+        fresh = await target.read(row.id)
+        if fresh.name != row.name:
+            return DIError(f"its name is {fresh.name!r} by now; it was left alone")
+        await delete_proven(target, row.id, until)
+    except NotFoundError:
+        return None
+    except DIError as error:
+        return error
+    except TimeoutError as error:
+        return DIError(f"not deleted within {CLEANUP_TIMEOUT_S:.0f} s: {error}")
+    return None

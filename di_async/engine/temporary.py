@@ -1,0 +1,210 @@
+"""A deployment for the length of a block: `async with api.temporary(spec) as resource`."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from attrs import define, field
+
+from di_async.core.errors import (
+    APIError,
+    CleanupError,
+    ClientClosedError,
+    ConflictError,
+    ConnectError,
+    DIError,
+    InvalidInputError,
+    ServerError,
+)
+from di_async.core.pricing import HourlyPrice
+from di_async.core.temporary_names import DEFAULT_PREFIX, RANDOM_LENGTH, check_prefix, format_name
+from di_async.core.validation import checked_seconds, checked_timeout
+from di_async.engine import termination
+from di_async.engine.deployable import Deployable
+from di_async.engine.disposal import (
+    CLEANUP_TIMEOUT_S,
+    cleanup_error,
+    delete_proven,
+    find_made,
+    finish,
+)
+from di_async.engine.log import Log
+from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
+
+__all__ = ["LIFETIME_S", "Temporary"]
+
+logger = Log("di_async")
+
+LIFETIME_S = 4 * 3600.0
+# How long a create in flight may take to answer once its caller is cancelled.
+_ANSWER_GRACE_S = 60.0
+
+T = TypeVar("T")
+
+
+@define(eq=False, kw_only=True)
+class Temporary(Generic[T]):
+    """An async context manager that creates a deployment, and deletes it on the way out.
+
+    Attributes:
+        name: of the deployment; it holds its expiry. Empty before the block is entered.
+        change: of the create; None before it is accepted.
+    """
+
+    target: Deployable[Any]
+    spec: Any
+    timeout: Timeout = DEFAULT
+    connect: bool = False
+    connect_options: Mapping[str, Any] = field(factory=dict)
+    lifetime: float = LIFETIME_S
+    prefix: str = DEFAULT_PREFIX
+    cleanup_timeout: float = CLEANUP_TIMEOUT_S
+    options: Mapping[str, Any] = field(factory=dict)
+    name: str = field(default="", init=False)
+    change: Change[Any] | None = field(default=None, init=False)
+    _price: HourlyPrice | None = field(default=None, init=False)
+    _creating: "asyncio.Task[Change[Any]] | None" = field(default=None, init=False)
+    _owner: "asyncio.Task[object] | None" = field(default=None, init=False)
+    _until: float = field(default=0.0, init=False)
+    """Loop time at which the clean-up ends at the latest."""
+    _ids: dict[str, None] = field(factory=dict, init=False)
+    """What has to be deleted."""
+    _failed_id: str = field(default="", init=False)
+    """What is being deleted."""
+
+    def __attrs_post_init__(self) -> None:
+        checked_seconds(self.lifetime, "lifetime", positive=True)
+        checked_seconds(self.cleanup_timeout, "cleanup_timeout", positive=True)
+        check_prefix(self.prefix)
+        if not isinstance(self.timeout, Default):
+            checked_timeout(self.timeout)
+        self.spec = self.target.complete(self.spec)
+
+    async def __aenter__(self) -> T:
+        if self._owner is not None:
+            raise RuntimeError("a temporary deployment is entered once; make one for each block")
+        self._owner = termination.enter()
+        try:
+            found: T = await self._start()
+        except BaseException as error:
+            await self._end(error)
+            raise
+        return found
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._end(error)
+
+    async def _start(self) -> Any:
+        await self._prepare()
+        spec = self.target.renamed(self.spec, self.name)
+        # In a task of its own: its answer holds the id, so that a cancellation does not end it.
+        self._creating = asyncio.ensure_future(self.target.create(spec, **self.options))
+        await asyncio.wait([self._creating])
+        self.change = self._creating.result()
+        self._ids[self.change.id] = None
+        if self.connect:
+            options = {**self.connect_options}
+            if not isinstance(self.timeout, Default):
+                options["timeout"] = self.timeout
+            return await self.change.connect(**options)  # type: ignore[attr-defined]
+        return await self.change.wait(timeout=self.timeout)
+
+    async def _prepare(self) -> None:
+        """Learn price and clock, and make the name."""
+        target = self.target
+        try:
+            self._price = await target.hourly_price(self.spec)
+            if not target.knows_time():
+                await target.find_named(target.name_of(self.spec))
+        except (ClientClosedError, InvalidInputError):
+            raise
+        except DIError as error:
+            logger.info("price or time could not be read: %s", error)
+        self.name = format_name(
+            target.name_of(self.spec),
+            target.server_time() + self.lifetime,
+            [random.randrange(36) for _ in range(RANDOM_LENGTH)],  # noqa: S311 - no secret
+            self.prefix,
+            target.longest_name,
+        )
+
+    # -- the way out --------------------------------------------------------------------------
+
+    async def _end(self, error: BaseException | None) -> None:
+        """Delete what exists, whatever happens meanwhile.
+
+        Raises:
+            CleanupError: it could not be proven deleted. SystemExit: SIGTERM has arrived.
+            CancelledError: the caller was cancelled while it was deleted.
+        """
+        if isinstance(error, GeneratorExit):  # nothing can be awaited any more
+            logger.error("%s was abandoned; it may exist, and bill", self.name or "a create")
+            return
+        self._until = asyncio.get_running_loop().time() + self.cleanup_timeout
+        cancelled: asyncio.CancelledError | None = None
+        failure: CleanupError | None = None
+        try:
+            task, cancelled = await finish(self._clean_up)
+            failure = self._failure(task)
+        finally:
+            assert self._owner is not None  # noqa: S101 - entered
+            terminated = termination.leave(self._owner)
+        if failure is not None:
+            raise failure from error if error is not None else failure.last_error
+        if terminated:
+            raise SystemExit(termination.EXIT_CODE) from error
+        if cancelled is not None and not isinstance(error, asyncio.CancelledError):
+            raise cancelled
+
+    def _failure(self, task: asyncio.Task[None]) -> CleanupError | None:
+        reason = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if reason is None:
+            return None
+        id = self._failed_id or next(iter(self._ids), "")
+        return cleanup_error(self.target.noun, self.name, id, self._price, reason)
+
+    async def _clean_up(self) -> None:
+        """Find out what the create made, and delete it. May be begun again."""
+        if self._creating is None:
+            return
+        if self.change is None:
+            await self._find_created(self._creating)
+        for id in list(self._ids):
+            self._failed_id = id
+            await delete_proven(self.target, id, self._until)
+            del self._ids[id]
+        self._failed_id = ""
+
+    async def _find_created(self, creating: "asyncio.Task[Change[Any]]") -> None:
+        await asyncio.wait([creating], timeout=_ANSWER_GRACE_S)
+        if not creating.done():
+            creating.cancel()
+            await asyncio.wait([creating])
+        failed = None if creating.cancelled() else creating.exception()
+        if not creating.cancelled() and failed is None:
+            self.change = creating.result()
+            self._ids[self.change.id] = None
+            return
+        made = getattr(failed, "write_result", None)
+        if made is not None:
+            self._ids[made.id] = None
+        elif failed is None or not _made_nothing(failed):
+            self._ids.update(dict.fromkeys(await find_made(self.target, self.name)))
+
+
+def _made_nothing(error: BaseException) -> bool:
+    """Return whether a create that failed cannot have created anything.
+
+    A conflict may come from an earlier attempt of the same create: its name is its own.
+    """
+    if isinstance(error, InvalidInputError | ConnectError):
+        return True
+    refused = isinstance(error, APIError)
+    return refused and not isinstance(error, ServerError | ConflictError)

@@ -1,0 +1,101 @@
+"""Deployments as generic code sees them: temporary deployments and tries in many zones."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from di_async.core.capacity import Failure, explain
+from di_async.core.errors import DIError
+from di_async.core.http import Request
+from di_async.core.pricing import HourlyPrice, Placement
+from di_async.engine.client import Engine
+from di_async.engine.deployable import Deployable, Named
+from di_async.engine.waiting.change import Change
+from di_async.exoscale.lifecycle import is_public
+from di_async.exoscale.models import Deployment
+from di_async.exoscale.spec import DeploymentSpec, complete_spec
+
+if TYPE_CHECKING:
+    from di_async.exoscale.deployments import Deployments
+
+__all__ = ["ExoscaleDeployable"]
+
+_CAPACITY = (412,)
+
+
+@frozen
+class ExoscaleDeployable(Deployable[Deployment]):
+    """The deployments of a zone."""
+
+    engine: Engine
+    api: "Deployments"
+    zone: str
+    in_zone: "Callable[[str], ExoscaleDeployable]"
+    any_request: Request
+    noun = "deployment"
+
+    def complete(self, spec: Any) -> DeploymentSpec:
+        """Return the spec in full."""
+        found = complete_spec(spec)
+        found.to_dict()  # checks it
+        return found
+
+    def name_of(self, spec: DeploymentSpec) -> str:
+        """Return its name."""
+        return spec.name
+
+    def renamed(self, spec: DeploymentSpec, name: str) -> DeploymentSpec:
+        """Return it with another name."""
+        return evolve(spec, name=name)
+
+    def place_of(self, spec: DeploymentSpec) -> tuple[str, str]:
+        """Return the zone and the GPU family."""
+        return self.zone, spec.gpu_type
+
+    def moved(self, spec: DeploymentSpec, region: str, accelerator: str) -> DeploymentSpec:
+        """Return it on another GPU family; the zone is not part of it."""
+        return evolve(spec, gpu_type=accelerator)
+
+    async def places(self, spec: Any) -> Sequence[Placement[Any]]:
+        """Return the zones whose GPUs may be used."""
+        return await self.api.find_capacity(spec)
+
+    def in_region(self, region: str) -> "ExoscaleDeployable":
+        """Return the deployments of a zone."""
+        return self if region == self.zone else self.in_zone(region)
+
+    async def create(self, spec: Any, **options: Any) -> Change[Deployment]:
+        """Send a create."""
+        return await self.api.create(spec, **options)
+
+    async def delete(self, id: str) -> Change[None]:
+        """Send a delete."""
+        return await self.api.delete(id)
+
+    async def find_named(self, name: str) -> Sequence[Named]:
+        """Return all deployments of that name in the zone."""
+        return [self._named(row) for row in await self.api.find_all(name)]
+
+    async def list_named(self) -> Sequence[Named]:
+        """Return the organisation's deployments in the zone."""
+        return [self._named(row) async for row in self.api.list() if not is_public(row)]
+
+    async def read(self, id: str) -> Named:
+        """Return one deployment."""
+        return self._named(await self.api.get(id))
+
+    async def hourly_price(self, spec: Any) -> HourlyPrice | None:
+        """Return None: the API shows no prices."""
+        return await self.api.hourly_price(spec)
+
+    def explain(self, error: DIError) -> Failure:
+        """Return what a failure means."""
+        return explain(error, capacity=_CAPACITY)
+
+    def request(self) -> Request:
+        """Return a request of this zone."""
+        return self.any_request
+
+    def _named(self, found: Deployment) -> Named:
+        return Named(found.id, found.name or "", self.zone, found)

@@ -1,0 +1,127 @@
+"""v3 deployments as generic code sees them: temporary deployments and tries in many places."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from di_async.core.capacity import Failure, explain
+from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
+from di_async.core.http import Request
+from di_async.core.pricing import HourlyPrice, Placement
+from di_async.engine.client import Engine
+from di_async.engine.deployable import Deployable, Named
+from di_async.engine.waiting.change import Change
+from di_async.gcore.models import InferenceDeployment
+from di_async.gcore.placement import read_price
+
+if TYPE_CHECKING:
+    from di_async.gcore.inference_deployments import InferenceDeployments
+
+__all__ = ["GcoreDeployable"]
+
+Json = dict[str, Any]
+_CAPACITY = ("ForbiddenError", "QuotaLimitExceed")
+_TASK_FAILED = "ERROR"
+
+
+@frozen
+class GcoreDeployable(Deployable[InferenceDeployment]):
+    """The deployments of a project."""
+
+    engine: Engine
+    api: "InferenceDeployments"
+    complete_fields: Callable[[Any], Json]
+    any_request: Request
+    noun = "inference deployment"
+    longest_name = 30
+
+    def complete(self, spec: Any) -> Json:
+        """Return the checked fields."""
+        return self.complete_fields(spec)
+
+    def name_of(self, spec: Json) -> str:
+        """Return its name."""
+        return str(spec["name"])
+
+    def renamed(self, spec: Json, name: str) -> Json:
+        """Return it with another name."""
+        return {**spec, "name": name}
+
+    def place_of(self, spec: Json) -> tuple[str, str]:
+        """Return its regions and its flavor."""
+        regions = ", ".join(str(container["region_id"]) for container in spec["containers"])
+        return regions, str(spec["flavor_name"])
+
+    def moved(self, spec: Json, region: str, accelerator: str) -> Json:
+        """Return it with one container in that region, or with another flavor."""
+        moved = {**spec, "flavor_name": accelerator}
+        if region != self.place_of(spec)[0]:
+            if not region.isdecimal():
+                raise InvalidInputError(f"regions: expected a region number, not {region!r}")
+            moved["containers"] = [{**spec["containers"][0], "region_id": int(region)}]
+        return moved
+
+    async def places(self, spec: Any) -> Sequence[Placement[Any]]:
+        """Return the regions that have room."""
+        return await self.api.find_capacity(spec)
+
+    async def create(self, spec: Any, **options: Any) -> Change[InferenceDeployment]:
+        """Send a create."""
+        return await self.api.create(spec, **options)
+
+    async def delete(self, id: str) -> Change[None]:
+        """Send a delete."""
+        return await self.api.delete(id)
+
+    async def find_named(self, name: str) -> Sequence[Named]:
+        """Return the deployment of that name, if there is one."""
+        try:
+            return (await self.read(name),)
+        except NotFoundError:
+            return ()
+
+    async def list_named(self) -> Sequence[Named]:
+        """Return all deployments of the project."""
+        return [_named(row) async for row in self.api.list()]
+
+    async def read(self, id: str) -> Named:
+        """Return one deployment."""
+        return _named(await self.api.get(id))
+
+    async def hourly_price(self, spec: Any) -> HourlyPrice | None:
+        """Return the price at its maximum scale."""
+        return await self.api.hourly_price(spec)
+
+    async def price_of(self, resource: InferenceDeployment) -> HourlyPrice | None:
+        """Return the price of a deployment at its maximum scale."""
+        containers = [
+            {"region_id": one.region_id, "scale": {"max": one.scale.max}}
+            for one in resource.containers
+            if one.scale is not None
+        ]
+        if not containers:
+            return None
+        fields = {"flavor_name": resource.flavor_name, "containers": containers}
+        return await read_price(self.engine, fields)
+
+    def explain(self, error: DIError) -> Failure:
+        """Return what a failure means; a task that fails found no room."""
+        if isinstance(error, DeploymentFailedError) and _in_task(error):
+            return Failure.CAPACITY
+        return explain(error, capacity=_CAPACITY)
+
+    def request(self) -> Request:
+        """Return a request of this API."""
+        return self.any_request
+
+
+def _in_task(error: DeploymentFailedError) -> bool:
+    """Return whether the task failed; a container that fails shows the deployment's status."""
+    last = error.history[-1] if error.history else None
+    return getattr(last, "status", None) == _TASK_FAILED and error.resource is None
+
+
+def _named(found: InferenceDeployment) -> Named:
+    regions = ", ".join(str(one.region_id) for one in found.containers)
+    return Named(found.name, found.name, regions or None, found)

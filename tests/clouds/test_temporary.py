@@ -1,0 +1,251 @@
+"""Temporary deployments on every cloud, in virtual time: none is left billing unsaid."""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+import pytest
+
+from benchmarks.settle.virtual import run_virtual
+from di_async import (
+    CleanupError,
+    DeploymentFailedError,
+    InvalidInputError,
+    OutcomeUnknownError,
+    reap,
+)
+from di_async.core.temporary_names import parse_name
+from tests.builders.digitalocean import a_spec
+from tests.cancellation.sweep import _CancelAt
+from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, a_world
+from tests.faults.scene import Scene, scene
+
+_DO, _, _V3, _EXO = CLOUDS
+DEPLOYABLE = (_DO, _V3, _EXO)
+everywhere = pytest.mark.parametrize("cloud", DEPLOYABLE, ids=lambda cloud: cloud.name)
+
+
+def spec_of(cloud: Cloud) -> Any:
+    """Return a spec that this cloud accepts."""
+    if cloud is _DO:
+        return a_spec("web")
+    if cloud is _V3:
+        return _V3.body("webs")  # type: ignore[attr-defined]
+    return {"name": "web", "model": {"name": "openai/gpt-oss-20b"}, "gpu-type": "gpua5000"}
+
+
+async def names(api: Any) -> list[str]:
+    """Return the names of what exists."""
+    return [row.name async for row in api.list()]
+
+
+async def temporary_left(stage: Scene) -> list[str]:
+    """Return the temporary deployments that exist and are not being deleted for good."""
+    await asyncio.sleep(200)
+    return [name for name in await names(stage.api) if parse_name(name)]
+
+
+@VIRTUAL
+@everywhere
+async def test_yields_the_settled_resource_and_deletes_it(cloud: Cloud) -> None:
+    """The block gets what is settled; after it, GET answers 404."""
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        async with api.temporary(spec_of(cloud)) as found:
+            assert parse_name(found.name)
+            assert await names(api) == [found.name]
+        assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_an_error_in_the_block_is_raised_after_the_deletion(cloud: Cloud) -> None:
+    """The block's own error is raised as it is, and nothing is left."""
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        with pytest.raises(KeyError, match="mine"):
+            async with api.temporary(spec_of(cloud)):
+                raise KeyError("mine")
+        assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_a_deployment_that_fails_is_deleted(cloud: Cloud) -> None:
+    """A create that was accepted and fails raises its error, and nothing is left."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        api = cloud.api(client)
+        world.fault("error", on=cloud.POST)
+        with pytest.raises(DeploymentFailedError):
+            async with api.temporary(spec_of(cloud), timeout=5000):
+                raise AssertionError("not reached")
+        assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_refused_input_sends_nothing_more(cloud: Cloud) -> None:
+    """A spec that breaks a rule is refused before a request."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        with pytest.raises(InvalidInputError):
+            cloud.api(client).temporary({"name": "web"})
+        assert not world.requests
+
+
+@VIRTUAL
+@everywhere
+async def test_a_delete_that_fails_five_times_is_sent_again(cloud: Cloud) -> None:
+    """Five answers of 500 to the DELETE do not leave the deployment."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        api = cloud.api(client)
+        async with api.temporary(spec_of(cloud)):
+            world.fault("status", on=cloud.DELETE, status=500, times=5)
+        assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_a_deletion_that_cannot_be_proven_is_raised_and_logged(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """CleanupError names it, from the block's error; the log has it at ERROR."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        api = cloud.api(client)
+        block = api.temporary(spec_of(cloud))
+        found, mine = await block.__aenter__(), KeyError("mine")
+        world.fault("status", on=cloud.DELETE, status=500, times=None)
+        with caplog.at_level(logging.ERROR, "di_async"), pytest.raises(CleanupError) as caught:
+            await block.__aexit__(KeyError, mine, None)
+        error = caught.value
+        assert error.__cause__ is mine
+        assert error.name == found.name
+        assert error.id == getattr(found, "id", found.name)
+        assert (error.hourly_price is None) == (cloud is _EXO)
+        assert found.name in caplog.text
+        assert await names(api) == [found.name]
+
+
+@VIRTUAL
+@everywhere
+async def test_a_lost_answer_to_the_create_leaves_nothing(cloud: Cloud) -> None:
+    """A create whose answer is lost is found by its name, and deleted."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        api = cloud.api(client)
+        world.fault("reset", on=cloud.POST, after_commit=True)
+        try:
+            async with api.temporary(spec_of(cloud)):
+                pass
+        except OutcomeUnknownError:
+            assert cloud is _EXO
+        assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_cancelled_twice_while_deleting(cloud: Cloud) -> None:
+    """Further cancellations do not end the deletion, and are raised after it."""
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        inside = asyncio.Event()
+
+        async def use() -> None:
+            async with api.temporary(spec_of(cloud)):
+                inside.set()
+                await asyncio.sleep(1e6)
+
+        task = asyncio.ensure_future(use())
+        await inside.wait()
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(5)
+            assert not task.done()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert await names(api) == []
+
+
+async def _cancelled_at(cloud: Cloud, at: int, mode: Any, lost: bool) -> tuple[bool, list[str]]:
+    async with scene(cloud) as stage:
+        if lost:
+            stage.world.fault("reset", on=cloud.POST, after_commit=True)
+
+        async def use() -> None:
+            async with stage.api.temporary(spec_of(cloud)):
+                await asyncio.sleep(1)
+
+        driver = _CancelAt(use(), at, mode)
+
+        async def drive() -> Any:
+            return await driver
+
+        task = asyncio.ensure_future(drive())
+        await asyncio.wait([task])
+        ended = driver.suspensions < at
+        error = None if task.cancelled() else task.exception()
+        problems = [] if ended or task.cancelled() else [f"{at}: {error!r}"]
+        return ended, problems + await temporary_left(stage)
+
+
+@everywhere
+@pytest.mark.parametrize("mode", ["waiting", "arriving"])
+@pytest.mark.parametrize("lost", [False, True], ids=["", "lost"])
+def test_cancelled_at_every_await(cloud: Cloud, mode: str, lost: bool) -> None:
+    """Cancelled at any await, with or without its answer: nothing is left, and it is cancelled."""
+    for at in range(1, 60):
+        ended, problems = run_virtual(partial(_cancelled_at, cloud, at, mode, lost))
+        assert not problems
+        if ended:
+            assert at > 3
+            return
+    raise AssertionError("it suspends without end")
+
+
+# -- reap ---------------------------------------------------------------------------------------
+
+
+@VIRTUAL
+@everywhere
+async def test_reap_deletes_expired_ones_and_nothing_else(cloud: Cloud) -> None:
+    """Only what is temporary and expired is deleted; a dry run deletes nothing."""
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        mine = await cloud.settled(client, "tmp-my-server-backups")
+        old = api.temporary(spec_of(cloud), lifetime=100)
+        young = api.temporary(spec_of(cloud), lifetime=1e6)
+        old_one, young_one = await old.__aenter__(), await young.__aenter__()
+        before = set(await names(api))
+        report = await reap(client, dry_run=True)
+        assert [one.name for one in report.deleted] == [old_one.name]
+        assert set(await names(api)) == before
+        report = await reap(client)
+        assert [one.name for one in report.deleted] == [old_one.name]
+        assert [one.name for one in report.kept] == [young_one.name]
+        assert not report.failed
+        assert (report.deleted[0].hourly_price is None) == (cloud is _EXO)
+        assert set(await names(api)) == before - {old_one.name}
+        assert await api.get(mine)
+        await old.__aexit__(None, None, None)  # already gone
+        await young.__aexit__(None, None, None)
+
+
+@VIRTUAL
+@everywhere
+async def test_reap_reports_what_it_cannot_delete(cloud: Cloud) -> None:
+    """A deletion that fails is reported with its id, and raises nothing."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        block = cloud.api(client).temporary(spec_of(cloud), lifetime=100)
+        found = await block.__aenter__()
+        world.fault("status", on=cloud.DELETE, status=500, times=None)
+        report = await reap(client)
+        (failed,) = report.failed
+        assert failed.name == found.name
+        assert failed.error is not None
+        world.faults.clear()
+        await block.__aexit__(None, None, None)
