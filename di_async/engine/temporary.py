@@ -113,7 +113,7 @@ class Temporary(Generic[T]):
             options = {**self.connect_options}
             if not isinstance(self.timeout, Default):
                 options["timeout"] = self.timeout
-            return await self.change.connect(**options)  # type: ignore[attr-defined]
+            return await self.change.connect(**options)
         return await self.change.wait(timeout=self.timeout)
 
     async def _prepare(self) -> None:
