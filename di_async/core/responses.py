@@ -22,6 +22,7 @@ from di_async.core import redaction
 from di_async.core.codec import loads
 from di_async.core.errors import APIError, DecodeError, GatewayError, InvalidInputError
 from di_async.core.http import Request, Response, checked_id
+from di_async.core.printable import printable
 from di_async.core.protocols import ApiDialect
 
 __all__ = [
@@ -185,7 +186,7 @@ def _description(response: Response) -> str:
 def _shortened(text: str) -> str:
     """Return the beginning of a text, on one line and without control characters."""
     line = " ".join(text[:400].split())
-    clean = "".join(letter if letter.isprintable() else "?" for letter in line)
+    clean = printable(line)
     return clean if len(clean) <= 80 else f"{clean[:80]}..."
 
 

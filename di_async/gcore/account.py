@@ -5,7 +5,8 @@ https://gcore.com/docs/api-reference/cloud/everywhere-inference
 """
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from di_async.engine.create_once import create_once
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.frames import ClearsFrames
 from di_async.engine.listing import Listing
+from di_async.engine.lost_writes import unknown_write
 from di_async.gcore.api import ACCOUNT, TASK, check_page_size, read_page
 from di_async.gcore.models import (
     CODEC,
@@ -107,14 +109,23 @@ class AccountApi(ClearsFrames):
         with report_if_cut_off(call, story):
             return await self._engine.json(request, call, read=read)
 
-    async def _delete(self, request: Request, name: str) -> None:
-        """Send a DELETE; a 404 after a repeated one is the success of the first."""
+    async def _delete(
+        self, request: Request, name: str, get: Callable[[str], Awaitable[object]]
+    ) -> None:
+        """Send a DELETE; a 404 after a repeated one is its success, if a GET is 404 as well.
+
+        Raises:
+            OutcomeUnknownError: the DELETE is answered with 404, but a GET finds it.
+        """
         call = CallRecord()
         try:
             await self._send(request, name, call, no_content)
         except NotFoundError as error:
-            if error.transient or call.maybe_processed <= 1:
+            if call.maybe_processed <= 1:
                 raise
+            with suppress(NotFoundError):
+                await get(name)
+                raise unknown_write(request, name, error) from None
 
 
 class APIKeys(AccountApi):
@@ -179,7 +190,7 @@ class APIKeys(AccountApi):
         Raises:
             NotFoundError: it does not exist. ConflictError: a deployment uses it.
         """
-        await self._delete(self._in_project("delete_api_key", name), name)
+        await self._delete(self._in_project("delete_api_key", name), name, self.get)
 
 
 class InferenceSecrets(AccountApi):
@@ -212,7 +223,7 @@ class InferenceSecrets(AccountApi):
 
     async def delete(self, name: str) -> None:
         """Delete a secret, immediately and permanently."""
-        await self._delete(self._in_project("delete_secret", name), name)
+        await self._delete(self._in_project("delete_secret", name), name, self.get)
 
 
 class Tasks(AccountApi):

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ from tests.cli.helpers import EASY, start
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 CREATE = ("create", *EASY)
+
+
+@pytest.fixture(autouse=True)
+def default_sigint() -> Iterator[None]:
+    """Let child processes start with SIGINT enabled, even where this process ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def shell(line: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":

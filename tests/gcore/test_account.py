@@ -243,3 +243,20 @@ async def test_account_writes_that_are_cut_off(kind: str, caplog: pytest.LogCapt
     cancelled = caught.value.__cause__
     assert "on ci was cut off" in " ".join(getattr(cancelled, "__notes__", ()))
     assert "on ci was cut off" in caplog.text
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_repeated_delete_is_proven_by_a_get(gone: bool) -> None:
+    """A 404 to a repeated DELETE counts only if a GET answers 404, too."""
+    world = a_world()
+    one = "/cloud/v3/inference/{project_id}/api_keys/{api_key_name}"
+    async with client_of(world) as client:
+        await client.api_keys.create("ci-key")
+        world.fault("reset", on=f"DELETE {one}", after_commit=gone)
+        if not gone:
+            world.fault("status", status=404, on=f"DELETE {one}", times=1)
+            with pytest.raises(OutcomeUnknownError, match="ci-key"):
+                await client.api_keys.delete("ci-key")
+        else:
+            await client.api_keys.delete("ci-key")
+        assert len(await client.api_keys.list().collect()) == (0 if gone else 1)
