@@ -83,7 +83,8 @@ def explain(
     if isinstance(error, BadRequestError):
         return Failure.FINAL
     if isinstance(error, DeploymentFailedError):
-        return Failure.CAPACITY if mentions_capacity(error.message) else Failure.UNEXPLAINED
+        shown = getattr(error.history[-1], "note", None) if error.history else None
+        return Failure.CAPACITY if mentions_capacity(str(shown)) else Failure.UNEXPLAINED
     return Failure.UNEXPLAINED if isinstance(error, WaitTimeoutError) else Failure.FINAL
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from di_async.core.capacity import Failure, explain
-from di_async.core.errors import DIError, NotFoundError
+from di_async.core.errors import DeploymentFailedError, DIError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.digitalocean.api import ENDPOINTS
@@ -109,6 +109,8 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
 
     def explain(self, error: DIError) -> Failure:
         """Return what a failure means; the API gives no reason for a failed create."""
+        if isinstance(error, DeploymentFailedError):
+            return Failure.UNEXPLAINED
         return explain(error, input_words=_FIELDS)
 
     def request(self) -> Request:
