@@ -10,7 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from di_async.cli import options
-from di_async.cli.commands import emulator, ensuring, reading, scanning, tokens, waiting, writing
+from di_async.cli.commands import (
+    emulator,
+    ensuring,
+    reading,
+    reaping,
+    scanning,
+    tokens,
+    waiting,
+    writing,
+)
 
 __all__ = ["app"]
 
@@ -52,5 +61,5 @@ app.callback()(
         _store_shared_options, inspect.signature(_own_options).parameters.values(), None
     )
 )
-for module in (reading, scanning, writing, ensuring, waiting, tokens, emulator):
+for module in (reading, scanning, writing, ensuring, reaping, waiting, tokens, emulator):
     module.register(app)

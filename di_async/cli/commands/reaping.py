@@ -1,0 +1,87 @@
+"""`di-async reap`: delete temporary deployments that have expired."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from di_async.cli.options import command
+from di_async.cli.output import Column
+from di_async.cli.run import FAILED, Cli
+
+if TYPE_CHECKING:
+    from di_async.engine.reap import Reaped
+
+__all__ = ["register"]
+
+_COLUMNS: "tuple[Column[tuple[str, Reaped]], ...]" = (
+    Column("outcome", lambda row: row[0], status=True),
+    Column("name", lambda row: row[1].name),
+    Column("region", lambda row: row[1].region, minor=True),
+    Column("expired", lambda row: _expiry(row[1]), minor=True),
+    Column("per hour", lambda row: _price(row[1]), right=True),
+    Column("id", lambda row: row[1].id),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    command(app, "reap")(reap_expired)
+
+
+async def reap_expired(
+    cli: Cli,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Delete nothing; show what would be deleted.")
+    ] = False,
+    prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="Prefix of the names, as given to temporary().")
+    ] = "tmp",
+) -> None:
+    """Delete temporary deployments whose time is over, and nothing else.
+
+    Only names that `temporary()` makes are considered, once their expiry has passed by the
+    provider's clock. Exit code 1 if one could not be proven deleted; it may bill.
+    """
+    from di_async import reap
+
+    async with cli.cloud() as cloud:
+        report = await reap(cloud.client, dry_run=dry_run, prefix=prefix)
+    done = "would be deleted" if dry_run else "deleted"
+    rows = [(done, row) for row in report.deleted]
+    rows += [("kept", row) for row in report.kept]
+    rows += [("failed", row) for row in report.failed]
+    if cli.out.is_table:
+        if rows:
+            cli.out.rows(rows, _COLUMNS)
+        counts = f"{len(report.deleted)} {done}, {len(report.kept)} not expired"
+        cli.message(f"{counts}, {len(report.failed)} failed")
+    else:
+        cli.out.document({"reaped": [_document(outcome, row) for outcome, row in rows]})
+    for row in report.failed:
+        cli.message(f"failed: {row}")
+    if report.failed:
+        raise typer.Exit(FAILED)
+
+
+def _expiry(row: "Reaped") -> str | None:
+    if row.expires_at is None:
+        return None
+    return datetime.fromtimestamp(row.expires_at, UTC).isoformat(timespec="seconds")
+
+
+def _price(row: "Reaped") -> str | None:
+    return None if row.hourly_price is None else str(row.hourly_price)
+
+
+def _document(outcome: str, row: "Reaped") -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "provider": row.provider,
+        "id": row.id,
+        "name": row.name,
+        "region": row.region,
+        "expires_at": _expiry(row),
+        "hourly_price": _price(row),
+        "error": None if row.error is None else str(row.error),
+    }

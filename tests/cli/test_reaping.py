@@ -1,0 +1,36 @@
+"""The `reap` command."""
+
+import time
+
+from di_async.core.temporary_names import format_name
+from di_async.emulator import Emulator
+from tests.cli.helpers import Di
+
+HOUR = 3600
+
+
+def named(seconds_left: int) -> str:
+    """Return the name of a temporary deployment that expires then."""
+    return format_name("web", time.time() + seconds_left, range(5), "tmp", 63)
+
+
+def test_only_expired_ones_are_deleted(di: Di, di_emulator: Emulator) -> None:
+    """What has expired is deleted, once without `--dry-run`; all else stays."""
+    expired, running = named(-HOUR), named(HOUR)
+    for name in (expired, running, "tmp-mine"):
+        di_emulator.add_instance(name=name)
+    planned = di("reap", "--dry-run", "-o", "json").json["reaped"]
+    assert {row["name"]: row["outcome"] for row in planned} == {
+        expired: "would be deleted",
+        running: "kept",
+    }
+    assert "1 deleted, 1 not expired, 0 failed" in di("reap").err
+    assert {row["name"] for row in di("list", "-o", "json").json} == {running, "tmp-mine"}
+    assert "0 deleted, 1 not expired" in di("reap").err
+
+
+def test_bad_prefix(di: Di) -> None:
+    """A prefix that no name can have is a usage error."""
+    result = di("reap", "--prefix", "Not A Prefix")
+    assert result.code == 2
+    assert "prefix" in result.err
