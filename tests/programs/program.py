@@ -96,8 +96,8 @@ class _Program:
         if self.chance.random() < 0.1:
             return _slow(execute(), self.chance.uniform(1.0, 29.0))
         if self.chance.random() < 0.5:
-            execute()
-            return self.chance.choice(_ANSWERS)(self)
+            done = _is_success(execute())
+            return self.chance.choice(_ANSWERS if done else _SPOILED)(self)
         return self.chance.choice(_REFUSALS)(self)
 
     def api_error(self, *statuses: int, **headers: str) -> Answer:
@@ -218,7 +218,7 @@ _SPOILED: tuple[Callable[[_Program], Answer], ...] = (
     lambda program: program.gateway_page(),
     lambda program: program.api_error(500, 502, 503),
 )
-# To a request that was not carried out, `{}` would be a lie that nothing reveals.
+# To a request that was refused or not carried out, `{}` would be a lie that nothing reveals.
 _ANSWERS: tuple[Callable[[_Program], Answer], ...] = (
     *_SPOILED,
     lambda _: Response(200, {"content-type": "application/json"}, b"{}"),
@@ -232,6 +232,11 @@ _REFUSALS: tuple[Callable[[_Program], Answer], ...] = (
 
 async def _awaited(work: Any) -> Any:
     return await work
+
+
+def _is_success(answer: Answer) -> bool:
+    inner = answer.answer if isinstance(answer, Delayed) else answer
+    return isinstance(inner, Response) and inner.status < 300
 
 
 def _slow(answer: Answer, seconds: float) -> Answer:
