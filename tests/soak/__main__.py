@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("cloud", nargs="?", choices=names, default="digitalocean")
     parser.add_argument("--days", type=float, default=30.0)
     parser.add_argument("--resources", type=int, default=1_000)
-    parser.add_argument("--pause", type=float, default=60.0, help="mean seconds between actions")
+    parser.add_argument("--pause", type=float, default=600.0, help="mean seconds between actions")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     began = time.monotonic()
