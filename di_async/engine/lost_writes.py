@@ -226,6 +226,9 @@ def _is_locked(error: APIError) -> bool:
     return isinstance(error, ConflictError) and error.never_processed
 
 
+_READY_HINT = " (if another change is under way, ready_timeout=600 goes on trying for ten minutes)"
+
+
 async def retry_while_busy(
     engine: Engine,
     write: Callable[[], Awaitable[T]],
@@ -253,6 +256,8 @@ async def retry_while_busy(
             left = give_up_at - engine.clock.now()
             again = left > 0 or (retry_anyway(refusal) and attempt < engine.retry.attempts)
             if not (again and is_busy(refusal)):
+                if is_busy(refusal) and not again:
+                    refusal.message += _READY_HINT
                 raise
         if left > 0:
             await asyncio.sleep(min(engine.polling.target_lag, left))

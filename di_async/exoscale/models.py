@@ -12,6 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from di_async.core.codec import Codec, json_field
+from di_async.core.errors import InvalidInputError
 from di_async.core.redaction import MASK, mask, masked
 from di_async.core.secret import Secret
 
@@ -89,6 +90,13 @@ class Deployment:
     def status(self) -> str:
         """Same as `state`, under the name that other providers use."""
         return self.state
+
+    @property
+    def url(self) -> str:
+        """The URL of its endpoint. Raises `InvalidInputError` if it has none yet."""
+        if not self.deployment_url:
+            raise InvalidInputError(f"{self.name or self.id} has no URL yet (state {self.state})")
+        return self.deployment_url.rstrip("/")
 
 
 @frozen

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from attrs.validators import and_
 
 from di_async.core.codec import Codec, Json, json_field
+from di_async.core.errors import InvalidInputError
 from di_async.core.redaction import mask_optional, masked
 from di_async.core.secret import Secret
 from di_async.core.validation import (
@@ -294,6 +295,13 @@ class Inference:
     probes: Probes | None = None
     timeout: int | None = None
     """Idle seconds until it scales down to `scale.min`."""
+
+    @property
+    def url(self) -> str:
+        """The URL of its endpoint. Raises `InvalidInputError` if it has none yet."""
+        if not self.address:
+            raise InvalidInputError(f"{self.name} has no address yet (status {self.status})")
+        return self.address.rstrip("/")
 
 
 @frozen(kw_only=True)

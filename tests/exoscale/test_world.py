@@ -13,6 +13,7 @@ from di_async import (
     Change,
     ConflictError,
     DeploymentFailedError,
+    InvalidInputError,
     NotFoundError,
     OutcomeUnknownError,
     PermissionDeniedError,
@@ -260,3 +261,12 @@ async def test_wrong_zone_name() -> None:
     async with emulated(zone="xx-nowhere-9") as (client, _):
         with pytest.raises(NotFoundError, match="xx-nowhere-9"):
             await client.deployments.find_all("web")
+
+
+async def test_url_of_a_deployment() -> None:
+    """`.url` is the endpoint's; without one it says so."""
+    async with emulated() as (client, _):
+        change = await client.deployments.create(SPEC)
+        with pytest.raises(InvalidInputError, match="no URL yet"):
+            _ = (await client.deployments.get(change.id)).url
+        assert (await change.wait()).url.startswith("https://")

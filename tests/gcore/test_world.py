@@ -10,6 +10,7 @@ from di_async import (
     AuthenticationError,
     BadRequestError,
     DeploymentFailedError,
+    InvalidInputError,
     NotFoundError,
     PermissionDeniedError,
     wait_all,
@@ -191,3 +192,13 @@ async def test_many_waits() -> None:
     tasks = [path for path in paths if "/tasks/" in path]
     assert len(tasks) <= 3 * len(names)
     assert any("offset=" in path or path.endswith("/deployments") for path in paths)
+
+
+async def test_url_of_a_deployment() -> None:
+    """`.url` is the endpoint's; without one it says so."""
+    world = a_world()
+    async with client_of(world) as client:
+        change = await client.inference_deployments.create(a_spec())
+        with pytest.raises(InvalidInputError, match="no address yet"):
+            _ = (await client.inference_deployments.get(change.id)).url
+        assert (await change.wait()).url.startswith("https://")

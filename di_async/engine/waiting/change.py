@@ -362,8 +362,9 @@ class Change(Generic[R]):
     def _advice(self, *, resumable: bool = True) -> str:
         resumable = resumable and self._resumable
         resume = "`.resume_token` continues the wait, " if resumable else ""
+        state = "was not found" if self._tracker.status == "not found" else "was left alone"
         return (
-            "The resource was left alone and bills as long as it exists; "
+            f"The resource {state} and bills as long as it exists; "
             f"{resume}`delete(id)` ends the cost."
         )
 

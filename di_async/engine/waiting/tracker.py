@@ -50,6 +50,8 @@ logger = Log("di_async.poller")
 _MAX_HISTORY, _FORGOTTEN_AT_ONCE = 1000, 100
 _MAX_WARNINGS = 20
 
+_NOT_FOUND = "GET answered 404"
+
 R = TypeVar("R")
 
 
@@ -160,7 +162,8 @@ class ChangeTracker(Generic[R]):
         if self._operations:
             seen = self._operations[0].evidence.observation
             return f"{self._operations[0].ref.kind} {seen.status if seen else 'never seen'}"
-        return "never seen"
+        last = self.history[-1] if self.history else None
+        return "not found" if last is not None and last.note == _NOT_FOUND else "never seen"
 
     @property
     def last_error(self) -> Any:
@@ -351,7 +354,7 @@ class ChangeTracker(Generic[R]):
                 self._warn_if_undocumented(observation)
                 self._status = observation.status
             case ReadMissing():
-                self._append_step("GET answered 404", self._status)
+                self._append_step(_NOT_FOUND, self._status)
             case ReadFailed(error=error):
                 self._append_step(_error_text(error), self._status)
 
