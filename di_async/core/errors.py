@@ -16,7 +16,7 @@
     |   `-- ServerError 5xx
     |       `-- GatewayError               another system answered in the API's place
     |-- DecodeError                        unexpected response body
-    |-- CleanupError                       a deletion is not proven: `.id` may bill
+    |-- CleanupError                       a deletion is not proven: .id may bill
     |-- NoCapacityError                    no place could run it; `.attempts`
     `-- WaitError                          the call succeeded, the change did not (yet)
         |-- WaitTimeoutError (TimeoutError)
