@@ -99,14 +99,7 @@ class AccountApi(ClearsFrames):
         """Return what `read` returns for the answer; report a write that is cut off."""
         if request.method == "GET":
             return await self._engine.json(request, call, read=read)
-
-        def story() -> str:
-            return (
-                f"the {request.method} on {id} was cut off in flight: it may have been carried "
-                "out. Read it before you repeat it"
-            )
-
-        with report_if_cut_off(call, story):
+        with report_if_cut_off(call, partial(_story, request, id)):
             return await self._engine.json(request, call, read=read)
 
     async def _delete(
@@ -118,14 +111,15 @@ class AccountApi(ClearsFrames):
             OutcomeUnknownError: the DELETE is answered with 404, but a GET finds it.
         """
         call = CallRecord()
-        try:
-            await self._send(request, name, call, no_content)
-        except NotFoundError as error:
-            if call.maybe_processed <= 1:
-                raise
-            with suppress(NotFoundError):
-                await get(name)
-                raise unknown_write(request, name, error) from None
+        with report_if_cut_off(call, partial(_story, request, name)):
+            try:
+                await self._engine.json(request, call, read=no_content)
+            except NotFoundError as error:
+                if call.maybe_processed <= 1:
+                    raise
+                with suppress(NotFoundError):
+                    await get(name)
+                    raise unknown_write(request, name, error) from None
 
 
 class APIKeys(AccountApi):
@@ -289,3 +283,11 @@ class Catalog(AccountApi):
 def _credentials(key_id: str, key: str | Secret) -> dict[str, Any]:
     data = {"aws_access_key_id": key_id, "aws_secret_access_key": reveal(key)}
     return {"type": "aws-iam", "data": data}
+
+
+def _story(request: Request, id: str) -> str:
+    """Return what to say of a write that was cut off."""
+    return (
+        f"the {request.method} on {id} was cut off in flight: it may have been carried out. Read "
+        "it before you repeat it"
+    )

