@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import aiohttp
 import pytest
 
 from di_async.emulator import Emulator, Fault, running
@@ -94,12 +95,22 @@ async def test_host_is_where_it_listens() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["//[", "/v2/%ff%00", "http://[/x", "/" + "a/" * 2000, "/?" + "a" * 3000]
+    "target",
+    [
+        *("//[", "/v2/%ff%00", "/" + "a/" * 2000, "/?" + "a" * 3000),
+        pytest.param(
+            "http://[/x",
+            marks=pytest.mark.skipif(
+                tuple(map(int, aiohttp.__version__.split(".")[:3])) < (3, 14, 4),
+                reason="aiohttp's own parser fails before 3.14.4, and closes the connection",
+            ),
+        ),
+    ],
 )
 async def test_odd_targets_are_not_errors_of_the_emulator(emu: Emulator, target: str) -> None:
-    """A request target that makes no sense is refused; older aiohttp closes the connection."""
+    """A request target that makes no sense is refused."""
     line = await answer(emu, f"GET {target} HTTP/1.1\r\nHost: x")
-    assert not line or line.split(" ")[1] in {"400", "401", "404"}
+    assert line.split(" ")[1] in {"400", "401", "404"}
 
 
 @pytest.mark.parametrize(
