@@ -5,7 +5,7 @@ A stream can be closed, a pipe without a reader, or a file on a full disk. The r
 - A stream that has failed takes no more text. The command goes on.
 - Text that cannot be had again (`save`: ids, access tokens, resume tokens) goes to stdout or
   stderr, whichever works, and else to a file of mode 0600 in the state folder.
-- A reader of stdout that leaves early (`| head`) is no error. Any other failure of stdout makes
+- A reader of stdout that leaves early (`| head`) is not an error. Any other failure of stdout makes
   the exit code 1.
 - Characters that the encoding of a stream lacks are written as escapes.
 """

@@ -4,7 +4,7 @@ Gateways, proxies, firewalls and login pages answer in an API's place, with any 
 holds for all providers: an answer counts as the API's own only if it has the API's form.
 
 * 3xx and 4xx need the provider's error form (`ApiDialect.is_error`); else `GatewayError`.
-* 429 and 5xx mean "later" whoever says so.
+* 429 and 5xx mean "later", even from a gateway.
 * A success needs the documented body: JSON, not an error, the resource that was requested, with an
   id. Else the error is transient: a `DecodeError`, or a `ServerError` for an error body.
 

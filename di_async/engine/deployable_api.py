@@ -113,7 +113,7 @@ class DeployableApi(ResourceApi[R]):
     ) -> Change[R]:
         """Create a deployment in the first place that has room; return its settled change.
 
-        `change.attempts` tells of each try, `change.latest` is the resource. What a failed try
+        `change.attempts` lists each try, `change.latest` is the resource. What a failed try
         created is deleted, proven by GET 404, before the next one.
 
         Args:

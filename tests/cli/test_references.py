@@ -99,7 +99,7 @@ def test_unknown_region(di: Di) -> None:
 
 
 def test_scale_to_what_it_has(di: Di, di_emulator: Emulator) -> None:
-    """Nothing is sent if the instance has that many GPUs; it would be rolled out anew."""
+    """Nothing is sent if the instance has that many GPUs; it would be rolled out again."""
     assert di("create", *EASY).code == 0
     before = di("get", "web", "-o", "json").json["spec"]["version"]
     result = di("scale", "web", "1")

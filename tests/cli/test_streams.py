@@ -83,7 +83,7 @@ def test_a_reader_that_left_is_no_failure() -> None:
 
 
 def test_a_failed_stream_takes_no_more_text() -> None:
-    """It is asked once, and whoever wants to know is called once."""
+    """It is asked once, and the callback is called once."""
     calls: list[str] = []
     stream = OutputStream(Broken(after=0))
     stream.on_failure = lambda: calls.append("failed")

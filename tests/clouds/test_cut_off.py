@@ -1,4 +1,4 @@
-"""Tests of writes that are cut off in flight, on every cloud: what they may have done is told."""
+"""Writes that are cut off in flight, on every cloud: what they may have done is reported."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ def plain(answer: Answer) -> Any:
     return answer.answer if isinstance(answer, Delayed) else answer
 
 
-def told(error: BaseException, caplog: pytest.LogCaptureFixture) -> list[str]:
+def reported(error: BaseException, caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return what an error says, with its notes; and the warnings."""
     notes = getattr(error, "__notes__", [])
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
@@ -65,7 +65,7 @@ async def test_cancelled_create_is_reported(cloud: Cloud, caplog: pytest.LogCapt
         call.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await call
-    for text in told(caught.value, caplog):
+    for text in reported(caught.value, caplog):
         assert f"'{NAME}'" in text
         assert "may exist and bill" in text
     assert world.created[NAME] == 1
@@ -84,7 +84,7 @@ async def test_create_of_a_closed_client_is_reported(
         await client.aclose()
         with pytest.raises(ClientClosedError) as caught:
             await call
-    for text in told(caught.value, caplog):
+    for text in reported(caught.value, caplog):
         assert f"'{NAME}'" in text
         assert "may exist and bill" in text
     assert network_of(client).count("POST") == 1
@@ -117,7 +117,7 @@ async def test_other_cancelled_writes_are_reported(
         call.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await call
-    for text in told(caught.value, caplog):
+    for text in reported(caught.value, caplog):
         assert id in text
         assert "may have been carried out" in text
 
@@ -142,7 +142,7 @@ async def test_create_that_was_never_sent_is_not_reported(
             await client.aclose()
         with pytest.raises((asyncio.CancelledError, ClientClosedError)) as caught:
             await call
-    for text in told(caught.value, caplog):
+    for text in reported(caught.value, caplog):
         assert "bill" not in text
     assert NAME not in world.created
 

@@ -84,7 +84,7 @@ async def test_odd_rows_do_not_end_a_watch(cloud: Cloud, networks: list[Emulator
 
 @pytest.mark.parametrize("predicate", [None, "active", asyncio.sleep])
 async def test_predicate_must_be_a_plain_function(cloud: Cloud, predicate: Any) -> None:
-    """A predicate that is no plain function is refused before anything is sent."""
+    """A predicate that is not a plain function is refused before anything is sent."""
     async with cloud.client(a_world(rate_limits=False), budget=None) as client:
         with pytest.raises(InvalidInputError, match="predicate"):
             await cloud.api(client).wait_until(cloud.never, predicate)

@@ -59,7 +59,7 @@ def test_only_known_hosts_and_origins(
 
 @pytest.mark.parametrize("key", ["", "wrong", "ä"])
 def test_the_key_is_needed(key: str) -> None:
-    """Without the right key a request is refused, and told which header to send."""
+    """Without the right key a request is refused, and the answer names the header to send."""
     refusal = ControlAccess().refuse({"host": "localhost", "x-emulator-key": key})
     assert refusal is not None
     assert refusal.status == 401

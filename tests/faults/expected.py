@@ -9,7 +9,7 @@ refused   `WaitRefusedError`
 timeout   `WaitTimeoutError` after the wait's 300 s
 gone      `ResourceVanishedError`
 silent    a stream without an event for 300 s
--         no cell: such an answer cannot be told from a right one
+-         no cell: such an answer looks like a right one
 
 Alternatives are divided by `/`; which of them comes out depends on the provider's means. `once`:
 only the first answer is spoiled. `lasting`: all answers from then on are, those to the reads by

@@ -50,7 +50,7 @@ _LEGEND = """
 `ok`: the right result with the right effect, after retries or a look-up where needed. `error`: the fault's own error.
 `unknown`: `OutcomeUnknownError`. `refused`: `WaitRefusedError`. `timeout`: `WaitTimeoutError` at the wait's deadline.
 `gone`: `ResourceVanishedError`. `silent`: the stream has no event while the fault lasts. `-`: no cell, because such an
-answer cannot be told from a right one. Where alternatives are divided by `/`, the provider's means decide. A scan
+answer looks like a right one. Where alternatives are divided by `/`, the provider's means decide. A scan
 reports errors in `.errors`, and a stream of one resource reports them as events.
 """
 

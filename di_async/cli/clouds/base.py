@@ -246,7 +246,7 @@ class Cloud(ABC, Generic[C, R]):
         return ()
 
     async def is_scaled(self, id: str, options: WriteOptions) -> bool:
-        """Return whether a scale would change nothing, and yet roll out anew."""
+        """Return whether a scale would change nothing but start another rollout."""
         return False
 
     async def create_model(self, name: str, token: str | None) -> Change[Any]:

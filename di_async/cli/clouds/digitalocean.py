@@ -182,7 +182,7 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
         return price_of(before, sizes), price_of(after, sizes)
 
     async def is_scaled(self, id: str, options: WriteOptions) -> bool:
-        """Return whether the latest spec has that many GPUs: a PATCH would roll it out anew."""
+        """Return whether the latest spec has that many GPUs: a PATCH would roll it out again."""
         live = await self.api.get(id)
         wanted = scaled_spec(
             live,
