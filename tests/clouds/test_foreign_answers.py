@@ -6,8 +6,6 @@ import pytest
 
 from di_async import DecodeError, GatewayError, OutcomeUnknownError, WaitTimeoutError
 from di_async.core.http import Request, Response
-from di_async.emulator import World
-from tests.clouds import support
 from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere
 from tests.fake_network import Answer, Delayed, EmulatorNetwork, answer
 
@@ -23,19 +21,6 @@ FOREIGN = {
     "another field": Response(404, {"content-type": "application/json"}, b'{"message": "gone"}'),
 }
 foreign = pytest.mark.parametrize("response", FOREIGN.values(), ids=FOREIGN)
-
-
-@pytest.fixture
-def networks(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorNetwork]:
-    """Return a list that collects the networks of new clients."""
-    made: list[EmulatorNetwork] = []
-
-    def make(world: World) -> EmulatorNetwork:
-        made.append(EmulatorNetwork(world))
-        return made[-1]
-
-    monkeypatch.setattr(support, "EmulatorNetwork", make)
-    return made
 
 
 def answer_every(network: EmulatorNetwork, method: str, response: Response) -> None:

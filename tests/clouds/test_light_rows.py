@@ -9,8 +9,6 @@ from attrs import evolve
 
 from di_async import wait_all
 from di_async.core.http import Request, Response
-from di_async.emulator import World
-from tests.clouds import support
 from tests.clouds.support import CREATE_S, UPDATE_S, VIRTUAL, Cloud, a_world, everywhere, now
 from tests.fake_network import Answer, Delayed, EmulatorNetwork
 
@@ -19,19 +17,6 @@ pytestmark = [everywhere, VIRTUAL]
 _LISTS = ("dedicated_inferences", "results", "deployments")
 _STATUS = ("status", "state")
 _STAMPS = ("updated_at", "updated-at")
-
-
-@pytest.fixture
-def networks(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorNetwork]:
-    """Return a list that collects the networks of new clients."""
-    made: list[EmulatorNetwork] = []
-
-    def make(world: World) -> EmulatorNetwork:
-        made.append(EmulatorNetwork(world))
-        return made[-1]
-
-    monkeypatch.setattr(support, "EmulatorNetwork", make)
-    return made
 
 
 def body_of(answer: Answer) -> Any:

@@ -6,25 +6,10 @@ import pytest
 
 from di_async import wait_all
 from di_async.core.http import Request, Response
-from di_async.emulator import World
-from tests.clouds import support
 from tests.clouds.support import CREATE_S, VIRTUAL, Cloud, a_world, everywhere, now
 from tests.fake_network import Answer, EmulatorNetwork, Intercept, answer
 
 pytestmark = [everywhere, VIRTUAL]
-
-
-@pytest.fixture
-def networks(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorNetwork]:
-    """Return a list that collects the networks of new clients."""
-    made: list[EmulatorNetwork] = []
-
-    def make(world: World) -> EmulatorNetwork:
-        made.append(EmulatorNetwork(world))
-        return made[-1]
-
-    monkeypatch.setattr(support, "EmulatorNetwork", make)
-    return made
 
 
 # The error shape of every API: `id` of DigitalOcean, `exception_class` of Gcore, else Exoscale.

@@ -10,8 +10,6 @@ from attrs import evolve
 
 from di_async import DecodeError, InvalidInputError, as_completed, wait_all
 from di_async.core.http import Request, Response
-from di_async.emulator import World
-from tests.clouds import support
 from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere
 from tests.fake_network import Answer, Delayed, EmulatorNetwork
 
@@ -20,19 +18,6 @@ pytestmark = [everywhere, VIRTUAL]
 _KEYS = ("dedicated_inferences", "results", "deployments")
 _IDS: list[Any] = [[1], {"x": 1}, 7, True, None, 1e300]
 ODD: list[Any] = [*({"id": id, "name": id} for id in _IDS), {}, [], None, "text", 7]
-
-
-@pytest.fixture
-def networks(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorNetwork]:
-    """Return a list that collects the networks of new clients."""
-    made: list[EmulatorNetwork] = []
-
-    def make(world: World) -> EmulatorNetwork:
-        made.append(EmulatorNetwork(world))
-        return made[-1]
-
-    monkeypatch.setattr(support, "EmulatorNetwork", make)
-    return made
 
 
 def add_odd_rows(request: Request, answer: Answer) -> Answer:
