@@ -16,6 +16,7 @@ __all__ = [
     "LONGEST_HOLD_S",
     "Hold",
     "parse_http_date",
+    "parse_number",
     "read_hold",
     "retry_after",
     "seconds_until_reset",
@@ -32,7 +33,8 @@ _MAX_AGE_S = 86400.0
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 
 
-def _number(text: str | None) -> float | None:
+def parse_number(text: str | None) -> float | None:
+    """Return a header's number; None if it is not one."""
     if text is None or len(text) > _MAX_LENGTH:
         return None
     try:
@@ -70,7 +72,7 @@ def server_date(headers: Mapping[str, str]) -> float | None:
     date = parse_http_date(headers.get("date"))
     if date is None or not _EARLIEST <= date <= _LATEST:
         return None
-    age = _number(headers.get("age")) or 0.0
+    age = parse_number(headers.get("age")) or 0.0
     return date + age if 0 <= age <= _MAX_AGE_S else None
 
 
@@ -100,13 +102,13 @@ def read_hold(headers: Mapping[str, str], now: float) -> Hold:
 
 
 def _holds(headers: Mapping[str, str], now: float) -> tuple[float | None, ...]:
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = parse_number(headers.get("retry-after-ms"))
     text = headers.get("retry-after")
     until = parse_http_date(text)
     date = server_date(headers)
     return (
         None if milliseconds is None else milliseconds / 1000,
-        _number(text),
+        parse_number(text),
         None if until is None else max(0.0, until - (now if date is None else date)),
     )
 
@@ -122,7 +124,7 @@ def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
     The value is an epoch time (of seconds or of a smaller unit), or the seconds left. None if it
     is not a number, or lies in the past, where it says nothing.
     """
-    value = _number(headers.get("ratelimit-reset"))
+    value = parse_number(headers.get("ratelimit-reset"))
     if value is None:
         return None
     date = server_date(headers)

@@ -12,7 +12,6 @@ A transient error proves nothing. Polling records it and goes on; calls are repe
 safe; a write with such an answer counts as a write whose answer was lost.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from di_async.core import redaction
 from di_async.core.codec import loads
 from di_async.core.errors import APIError, DecodeError, GatewayError, InvalidInputError
 from di_async.core.http import Request, Response, checked_id
+from di_async.core.http_time import parse_number
 from di_async.core.printable import printable
 from di_async.core.protocols import ApiDialect
 
@@ -32,7 +32,6 @@ __all__ = [
     "own_id",
     "own_name",
     "parse_integer",
-    "parse_number",
     "read_error",
     "read_success",
     "redact",
@@ -222,17 +221,6 @@ def string_list(value: Any) -> list[str]:
 def redact(text: str, secrets: Iterable[str], tokens: re.Pattern[str] | None = None) -> str:
     """Return `text` without these secrets and what looks like one; see `core.redaction`."""
     return redaction.redact(tokens.sub(redaction.MASK, text) if tokens else text, secrets)
-
-
-def parse_number(text: str | None) -> float | None:
-    """Return a header's number; None if it is not one."""
-    if text is None:
-        return None
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None
 
 
 def parse_integer(text: str | None) -> int | None:

@@ -5,11 +5,11 @@ import re
 import pytest
 
 from di_async.core.http import Response
+from di_async.core.http_time import parse_number
 from di_async.core.responses import (
     error_body,
     is_html,
     parse_integer,
-    parse_number,
     redact,
     string_list,
 )

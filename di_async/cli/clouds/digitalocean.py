@@ -169,13 +169,7 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
     async def scale_prices(self, id: str, options: WriteOptions) -> ScalePrices:
         """Return the hourly price before and after a scale, by the latest spec."""
         live, sizes = await self.api.get(id), await self.api.sizes()
-        after = scaled_spec(
-            live,
-            options.scale or 1,
-            model=options.model,
-            accelerator_slug=options.gpu,
-            type=options.type,
-        )
+        after = _scaled(live, options)
         latest = latest_spec(live)
         deployments = latest.model_deployments if latest else ()
         before = evolve(after, model_deployments=deployments)
@@ -184,13 +178,7 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
     async def is_scaled(self, id: str, options: WriteOptions) -> bool:
         """Return whether the latest spec has that many GPUs: a PATCH would roll it out again."""
         live = await self.api.get(id)
-        wanted = scaled_spec(
-            live,
-            options.scale or 1,
-            model=options.model,
-            accelerator_slug=options.gpu,
-            type=options.type,
-        )
+        wanted = _scaled(live, options)
         latest = latest_spec(live)
         return latest is not None and spec_digest(latest) == spec_digest(wanted)
 
@@ -302,3 +290,14 @@ def _spec_from_options(fields: dict[str, Any], options: WriteOptions) -> dict[st
     accelerators = [{"accelerator_slug": options.gpu, "scale": options.scale or 1}]
     deployments = [{"model_slug": options.model, "accelerators": accelerators}]
     return {**fields, "model_deployments": deployments}
+
+
+def _scaled(live: DedicatedInference, options: WriteOptions) -> DedicatedInferenceSpec:
+    """Return the spec of an instance after the scale that the options ask for."""
+    return scaled_spec(
+        live,
+        options.scale or 1,
+        model=options.model,
+        accelerator_slug=options.gpu,
+        type=options.type,
+    )
