@@ -80,9 +80,9 @@ def run(
 @given(
     demands=st.lists(
         st.lists(
-            st.tuples(st.sampled_from([0.0, 0.2, 5.0, 59.0, 200.0]), st.integers(1, 60)),
+            st.tuples(st.sampled_from([0.0, 0.2, 1.0, 3.0, 5.0]), st.integers(1, 25)),
             min_size=1,
-            max_size=6,
+            max_size=40,
         ),
         min_size=1,
         max_size=4,
@@ -90,12 +90,14 @@ def run(
     latency=st.sampled_from([0.02, 0.2, 1.0]),
     seed=st.integers(0, 1000),
 )
-def test_minute_holds_whatever_the_peers_want(
+def test_minute_holds_for_processes_that_poll_all_the_time(
     demands: list[list[tuple[float, int]]], latency: float, seed: int
 ) -> None:
-    """Up to four processes that poll in any pattern keep the provider's minute, without a 429.
+    """Up to four processes that poll every few seconds keep the provider's minute, without a 429.
 
     They have sent something before, so that each knows of the others, or will in its next response.
+    Bursts of fifty and more at one moment, after a silence, may be refused in part: no response can
+    have shown them to the others.
     """
     provider, wants = Provider(250), list[list[float]]()
     for demand in demands:
