@@ -282,14 +282,18 @@ class Engine:
         already_gone: bool = False,
         settled_by: str | None = None,
         place: tuple[str, str] | None = None,
+        longest_grace: float = math.inf,
     ) -> Change[Any]:
         """Return a handle on a write that was accepted just now, or on a wait that begins now.
 
         `operations` must finish, in this order, before the resource is judged. `place` is region
-        and accelerator, where the answer to the write does not show them.
+        and accelerator, where the answer to the write does not show them. `longest_grace` bounds,
+        in seconds, how long a 404 proves nothing because the resource is new.
         """
         if expectation.action is not Action.CREATE:
-            grace_until = self.creation_grace(adapter, id)
+            grace_until = min(
+                self.creation_grace(adapter, id), expectation.accepted_at + longest_grace
+            )
             expectation = evolve(expectation, grace_until=grace_until)
         tracker = ChangeTracker(
             adapter,

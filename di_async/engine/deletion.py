@@ -11,6 +11,7 @@ from attrs import frozen
 
 from di_async.core.errors import ClientClosedError, DIError, NotFoundError, OutcomeUnknownError
 from di_async.core.http import Priority
+from di_async.core.waiting.evidence import accepted_delete_grace
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
@@ -70,7 +71,8 @@ async def _delete(
         answer = await _attempt(send, call, not_found)
         if not isinstance(answer, DIError):
             logger.info("delete of %s accepted", id)
-            return _change(engine, adapter, id, answer)
+            grace = accepted_delete_grace(has_operation=bool(answer[1]))
+            return _change(engine, adapter, id, answer, longest_grace=grace)
         not_found += isinstance(answer, NotFoundError)
         seen, was_lost = await _read(adapter, id), call.maybe_processed > not_found
         is_new = engine.clock.now() < grace_until

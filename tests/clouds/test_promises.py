@@ -23,6 +23,8 @@ from di_async import (
     WaitTimeoutError,
     wait_all,
 )
+from di_async.core.waiting.evidence import AGREEING_SPAN_S
+from di_async.emulator import Lifecycle
 from tests.clouds.support import (
     CREATE_S,
     DELETE_S,
@@ -90,6 +92,18 @@ async def test_delete_ends_on_404_and_nothing_else(cloud: Cloud) -> None:
         assert DELETE_S <= now() - begun <= DELETE_S + LAG_S
         assert not world.truth(id).exists
         assert any("404" in (event.note or "") for event in change.history)
+
+
+async def test_delete_of_a_new_resource_is_not_held_up(cloud: Cloud) -> None:
+    """An accepted delete proves that the provider knew the resource: soon, a 404 is proof again."""
+    world = a_world(lifecycle=Lifecycle(create=1.0, delete=1.0))
+    async with cloud.client(world) as client:
+        created = await cloud.create(client, "web-llm")
+        await asyncio.sleep(5.0)  # some clouds refuse to delete what is being created
+        begun = now()
+        await (await cloud.delete(client, created.id)).wait()
+        assert now() - begun <= AGREEING_SPAN_S + LAG_S
+        assert not world.truth(created.id).exists
 
 
 async def test_delete_of_a_missing_resource(cloud: Cloud) -> None:

@@ -50,10 +50,12 @@ class Run:
 
 
 @asynccontextmanager
-async def worker(cloud: str, emu: Emulator) -> AsyncIterator[Process]:
+async def worker(
+    cloud: str, emu: Emulator, module: str = "tests.concurrent_ensure.worker"
+) -> AsyncIterator[Process]:
     """Start a worker; it is killed at the end of the block."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.concurrent_ensure.worker", stdin=PIPE, stdout=PIPE
+        sys.executable, "-m", module, stdin=PIPE, stdout=PIPE
     )
     try:
         send(process, access(cloud, emu))

@@ -69,6 +69,7 @@ __all__ = [
     "Settled",
     "Superseded",
     "Vanished",
+    "accepted_delete_grace",
     "check_deadline",
     "decide",
     "fold",
@@ -81,6 +82,15 @@ AGREEING_SPAN_S = 30.0
 CREATE_GRACE_S = 120.0
 """A new object may answer 404 for this long: terraform-provider-digitalocean#1493."""
 _VANISHED_AFTER_404S = 2
+
+
+def accepted_delete_grace(*, has_operation: bool) -> float:
+    """Return the seconds after an accepted delete in which a 404 of a new resource proves nothing.
+
+    The provider knew the resource, so only a replica that lags behind may answer 404 too early; a
+    finished operation is proof by itself.
+    """
+    return 0.0 if has_operation else AGREEING_SPAN_S
 
 
 @frozen(kw_only=True)
