@@ -17,6 +17,7 @@ from di_async.digitalocean.custom_models import CatalogModel, CustomModels, list
 from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.engine.client import Client, Engine
 from di_async.engine.environment import DefaultUrl, credential, resolve_base_url
+from di_async.engine.hooks import EventCallback
 from di_async.engine.listing import Listing
 from di_async.engine.waiting.change import DEFAULT, Default
 
@@ -53,6 +54,7 @@ class DigitalOcean(Client):
         allow_insecure: allow http to any machine, as DI_ASYNC_ALLOW_HTTP=1 does: for networks that
             you trust.
         transport: a test double for the network.
+        on_event: a plain function, called with each `StatusChange` of each wait of this client.
 
     Raises:
         InvalidInputError: (a `ValueError`) no token, a base URL that would send it unencrypted,
@@ -81,6 +83,7 @@ class DigitalOcean(Client):
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
         allow_insecure: bool = False,
         transport: Transport | None = None,
+        on_event: EventCallback | None = None,
     ) -> None:
         secret = credential(
             token, "DigitalOcean token", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"
@@ -104,6 +107,7 @@ class DigitalOcean(Client):
             session=session,
             trace_configs=trace_configs,
             transport=transport,
+            on_event=on_event,
         )
         super().__init__(base.url, engine, variable=base.variable)
         self.dedicated_inferences = DedicatedInferences(engine, base.url, secrets_key)

@@ -33,6 +33,7 @@ from di_async.engine.clock import Clock
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.environment import log_base_url
 from di_async.engine.frames import clears_constructor, clears_frames
+from di_async.engine.hooks import EventCallback, Guarded, checked_callback
 from di_async.engine.serving import OpenTransport, Probe, ServingEndpoint, endpoint_of
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
@@ -41,7 +42,7 @@ from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.new_resources import NewResources
 from di_async.engine.waiting.poller import Poller
 from di_async.engine.waiting.stats import Stats
-from di_async.engine.waiting.tracker import ChangeTracker
+from di_async.engine.waiting.tracker import ChangeTracker, Listener
 
 if TYPE_CHECKING:
     from di_async.engine.deployable import Deployable
@@ -101,6 +102,8 @@ class ClientOptions(NetworkOptions, total=False):
     """Sent before the package's own."""
     transport: Transport | None
     """A test double for the network."""
+    on_event: EventCallback | None
+    """A plain function, called with each `StatusChange` of each wait."""
 
 
 @define(kw_only=True)
@@ -112,6 +115,7 @@ class Engine:
     retry: RetryPolicy
     polling: PollPolicy
     budget: RequestBudget | None
+    on_event: Guarded | None = None
     _runtime: _Runtime | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
     _new: NewResources = field(factory=NewResources, init=False)
@@ -128,6 +132,7 @@ class Engine:
         user_agent: str | None = None,
         transport: Transport | None = None,
         allow_insecure: bool = False,
+        on_event: EventCallback | None = None,
         **network: Unpack[NetworkOptions],
     ) -> "Engine":
         """Return the engine of a client with these `ClientOptions`.
@@ -150,6 +155,7 @@ class Engine:
             retry=retry or RetryPolicy(),
             polling=polling or PollPolicy(),
             budget=budget,
+            on_event=checked_callback("on_event", on_event),
         )
 
     async def open(self) -> None:
@@ -305,6 +311,7 @@ class Engine:
             operations=operations,
             settled_by=settled_by,
             place=place,
+            listeners=self._listeners,
         )
         if not adopted:
             self._new.add(tracker)
@@ -354,9 +361,14 @@ class Engine:
             clock,
             started_at=min(clock.loop_at(token.started_at), clock.now()),
             operations=token.operations,
+            listeners=self._listeners,
         )
         until = math.inf if token.endless else token.deadline_at
         return Change(tracker, self._poller, endpoint=self.endpoint, resumed_until=until)
+
+    @property
+    def _listeners(self) -> tuple[Listener, ...]:
+        return () if self.on_event is None else (self.on_event,)
 
     def _poller(self) -> Poller:
         return self.running.poller

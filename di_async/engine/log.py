@@ -42,7 +42,7 @@ class Log:
         self._log(logging.ERROR, message, args)
 
     def defect(self, message: str, error: BaseException | None) -> None:
-        """Log a defect of this library with level ERROR and its traceback."""
+        """Log a defect, of this library or of a callback, with level ERROR and its traceback."""
         self._log(logging.ERROR, message, (), error)
 
     def is_enabled_for(self, level: int) -> bool:

@@ -25,6 +25,14 @@ class StatusChange:
         note: reason, evidence or error.
         times: how many equal steps in a row this one stands for.
         resource: the resource as read; neither printed nor compared.
+        provider: `digitalocean`, `gcore` or `exoscale`.
+        kind: the type of resource, such as `dedicated-inference`.
+        action: `create`, `update`, `delete`, `active` (`wait_until_active`) or `predicate`
+            (`wait_until`, `watch`).
+        name: the resource's name; None where nothing has shown it yet.
+        region: where it is, as far as it is known: Gcore's region numbers, Exoscale's zone.
+        outcome: in the step that ends the change: `settled`, `failed`, `vanished` or
+            `superseded`; else None.
     """
 
     id: str
@@ -37,6 +45,12 @@ class StatusChange:
     note: str | None = None
     times: int = 1
     resource: Any = field(default=None, repr=False, eq=False)
+    provider: str | None = None
+    kind: str | None = None
+    action: str | None = None
+    name: str | None = None
+    region: str | None = None
+    outcome: str | None = None
 
     def __str__(self) -> str:
         status = self.status or "-"

@@ -289,6 +289,11 @@ class AccountSweep:
             source=source,
             note=note,
             resource=resource,
+            provider=self.adapter.provider,
+            kind=self.adapter.kind,
+            action=Action.PREDICATE.value,
+            name=getattr(resource, "name", None),
+            region=self.region if resource is None else self.adapter.duration_key(resource)[0],
         )
         waiting = self._buffer.get(id)
         if waiting is not None:  # the latest event counts, from the status reported last

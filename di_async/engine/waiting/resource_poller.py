@@ -295,7 +295,7 @@ class ResourcePoller:
         rows = self.schedule.page_finished(read, keys, page.total, now)
         for entry in rows.unchanged:
             for tracker in entry.watchers:
-                tracker.record_unchanged_row(call.requests)
+                tracker.record_unchanged_row(call.requests, call.started_at)
         for position, entry in rows.changed:
             fingerprint = keys[position][1]
             if self._examine(entry, page, position, fingerprint, call, trust_rows=trust_rows):

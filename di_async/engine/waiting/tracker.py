@@ -42,7 +42,7 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
 from di_async.engine.log import Log
 
-__all__ = ["ChangeTracker", "PendingOperation", "Waiter"]
+__all__ = ["ChangeTracker", "Listener", "PendingOperation", "Waiter"]
 
 logger = Log("di_async.poller")
 
@@ -53,6 +53,8 @@ _MAX_WARNINGS = 20
 _NOT_FOUND = "GET answered 404"
 
 R = TypeVar("R")
+Listener = Callable[[StatusChange], None]
+"""Is called with each new step of a change; it must not raise."""
 
 
 @define(eq=False)
@@ -96,6 +98,7 @@ class ChangeTracker(Generic[R]):
         operations: Sequence[ResourceRef] = (),
         settled_by: str | None = None,
         place: tuple[str, str] | None = None,
+        listeners: tuple[Listener, ...] = (),
     ) -> None:
         known_start = started_at is not None and math.isfinite(started_at)
         started = started_at if started_at is not None and known_start else expectation.accepted_at
@@ -121,12 +124,17 @@ class ChangeTracker(Generic[R]):
         self.waiters: list[Waiter] = []
         self.resource_looks_settled = False
         """The resource looks settled while an operation is still pending."""
+        self.unsettled_at: float | None = None
+        """When the last read was sent that showed the change in progress."""
+        self.settled_read_at: float | None = None
+        """When the answer of the read was received that settled the change."""
         # Created just now, an operation may not be visible everywhere yet.
         created = Expectation(action=Action.CREATE, accepted_at=started)
         self._operations = tuple(PendingOperation(ref, created) for ref in operations)
         self._duration_recorded = False
         self._operation_reads = 0
         self._predicate = predicate
+        self._listeners = listeners
         self._status: str | None = None
         self._warned: set[str] = set()
 
@@ -181,6 +189,19 @@ class ChangeTracker(Generic[R]):
         """How many steps the history has had."""
         return self.forgotten_steps + len(self.history)
 
+    @property
+    def name(self) -> str | None:
+        """The resource's name, as far as it is known."""
+        name = getattr(self.resource, "name", None)
+        return name if isinstance(name, str) else None
+
+    @property
+    def region(self) -> str | None:
+        """Where the resource is, as far as it is known."""
+        resource = self.resource
+        place = self.place if resource is None else self.adapter.duration_key(resource)
+        return (place[0] or None) if place is not None else None
+
     def expectation_of(self, ref: ResourceRef) -> Expectation:
         """Return what a read of the resource, or of the first operation, is judged by."""
         if ref == self.target or not self._operations:
@@ -216,6 +237,14 @@ class ChangeTracker(Generic[R]):
             own = check_deadline(decision, now=now, deadline=waiter.deadline)
             if not isinstance(own, Pending) or (news and waiter.any_news):
                 waiter.resolve(own)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call this with each new step from now on, before the waiters are woken."""
+        self._listeners = (*self._listeners, listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Stop calling this."""
+        self._listeners = tuple(one for one in self._listeners if one != listener)
 
     # -- reads --------------------------------------------------------------------------------
 
@@ -262,9 +291,11 @@ class ChangeTracker(Generic[R]):
         due, self._duration_recorded = not self._duration_recorded, True
         return due
 
-    def record_unchanged_row(self, requests: int) -> None:
+    def record_unchanged_row(self, requests: int, started_at: float) -> None:
         """Count the request of a row that has not changed; it is not a read and proves nothing."""
         self.requests += requests
+        if self.unsettled_at is not None:  # the row showed progress, and still does
+            self.unsettled_at = max(self.unsettled_at, started_at)
 
     def _record_operation(self, operation: PendingOperation, read: Read) -> None:
         operation.evidence = fold(operation.expectation, operation.evidence, read)
@@ -273,6 +304,8 @@ class ChangeTracker(Generic[R]):
         entries = self.steps
         match read:
             case ReadFound(observation=observation):
+                if isinstance(decision, Pending):
+                    self.unsettled_at = read.started_at
                 self._append_step(f"{noun} {observation.status}", self._status)
                 self._warn_if_undocumented(observation)
             case ReadMissing():
@@ -312,10 +345,17 @@ class ChangeTracker(Generic[R]):
         self._append_read(read, stale=stale)
         if isinstance(read, ReadFound) and not stale and self._predicate_holds(read.resource):
             decision = Settled("the predicate holds")
+        if isinstance(decision, Settled):
+            self.settled_read_at = read.at
+        elif isinstance(read, ReadFound) and self._shows_progress(read.observation):
+            self.unsettled_at = read.started_at
         if not isinstance(decision, Pending | Refused):
             self._conclude(decision, read.source if isinstance(read, ReadFound) else "get")
         if not self.resource_looks_settled:  # else the operation is read first
             self._wake(decision, news=self.steps > entries)
+
+    def _shows_progress(self, observation: Observation) -> bool:
+        return observation.in_progress or self.expectation.action is Action.DELETE
 
     def _predicate_holds(self, resource: Any) -> bool:
         """Ask the caller's predicate; an error in it ends this wait, and no other."""
@@ -334,7 +374,7 @@ class ChangeTracker(Generic[R]):
     def _conclude(self, decision: Decision, source: str) -> None:
         self.decision = decision
         ending = _ending(decision) + (" (list evidence)" if source == "list" else "")
-        self._append_step(ending, self._status, source=source)
+        self._append_step(ending, self._status, source, type(decision).__name__.lower())
         logger.info("%s %s: %s", self.adapter.noun, self.target.id, ending)
 
     # -- history ------------------------------------------------------------------------------
@@ -350,7 +390,7 @@ class ChangeTracker(Generic[R]):
                 self._append_step(note, self._status)
             case ReadFound(observation=observation):
                 self.latest = read.resource
-                self._append_step(observation.reason, observation.status, source=read.source)
+                self._append_step(observation.reason, observation.status, read.source)
                 self._warn_if_undocumented(observation)
                 self._status = observation.status
             case ReadMissing():
@@ -370,7 +410,13 @@ class ChangeTracker(Generic[R]):
                 observation.status,
             )
 
-    def _append_step(self, note: str | None, status: str | None, source: str = "get") -> None:
+    def _append_step(
+        self,
+        note: str | None,
+        status: str | None,
+        source: str = "get",
+        outcome: str | None = None,
+    ) -> None:
         last = self.history[-1] if self.history else None
         if last is not None and (last.status, last.note) == (status, note):
             self.history[-1] = evolve(last, times=last.times + 1)
@@ -378,19 +424,26 @@ class ChangeTracker(Generic[R]):
             if len(self.history) >= _MAX_HISTORY:
                 del self.history[:_FORGOTTEN_AT_ONCE]
                 self.forgotten_steps += _FORGOTTEN_AT_ONCE
-            self.history.append(
-                StatusChange(
-                    id=self.target.id,
-                    status=status,
-                    previous=self._status if self._status != status else None,
-                    at=self.clock.datetime(),
-                    elapsed=self.elapsed,
-                    requests=self.requests,
-                    source=source,
-                    note=note,
-                    resource=self.latest,
-                )
+            step = StatusChange(
+                id=self.target.id,
+                status=status,
+                previous=self._status if self._status != status else None,
+                at=self.clock.datetime(),
+                elapsed=self.elapsed,
+                requests=self.requests,
+                source=source,
+                note=note,
+                resource=self.latest,
+                provider=self.adapter.provider,
+                kind=self.adapter.kind,
+                action=self.expectation.action.value,
+                name=self.name,
+                region=self.region,
+                outcome=outcome,
             )
+            self.history.append(step)
+            for listener in self._listeners:
+                listener(step)
 
 
 def _error_text(error: Any) -> str:

@@ -1,0 +1,82 @@
+"""Callbacks that callers pass to a client. None can harm a wait: errors are logged and dropped.
+
+They run in the event loop, mostly in the polling task, and before the waiters are woken.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+
+from di_async.core.errors import InvalidInputError
+from di_async.core.waiting.events import StatusChange
+from di_async.engine.log import Log
+
+__all__ = ["EventCallback", "Guarded", "checked_callback"]
+
+logger = Log("di_async.poller")
+
+EventCallback = Callable[[StatusChange], object]
+"""`on_event` of a client: a plain function, called with each step of each of its waits."""
+
+
+@define(eq=False)
+class Guarded:
+    """A callback of the caller's; what it raises is logged once and dropped.
+
+    A callback that returns a coroutine counts as failed: nothing would await it.
+    """
+
+    option: str
+    """The option that it was passed as."""
+    function: Callable[..., object]
+    failed: bool = field(default=False, init=False)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it, and return its result; None if it raised."""
+        try:
+            result = self.function(*arguments)
+            if inspect.iscoroutine(result):
+                result.close()
+                raise InvalidInputError(_PLAIN)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._log(error)
+            return None
+        return result
+
+    def _log(self, error: BaseException) -> None:
+        if self.failed:
+            return
+        self.failed = True
+        logger.defect(
+            f"{self.option}: {callback_name(self.function)} raised {type(error).__name__}; "
+            "the wait goes on, and later errors of this callback are not logged",
+            error,
+        )
+
+
+_PLAIN = "expected a plain function, not an async one; start a task in it instead"
+
+
+def checked_callback(option: str, function: Any) -> Guarded | None:
+    """Return a caller's callback, guarded; None for None.
+
+    Raises:
+        InvalidInputError: it cannot be called, or it is a coroutine function.
+    """
+    if function is None:
+        return None
+    if not callable(function):
+        raise InvalidInputError(f"{option}: expected a function, not {type(function).__name__}")
+    if any(map(inspect.iscoroutinefunction, (function, function.__call__))):
+        raise InvalidInputError(f"{option}: {_PLAIN}")
+    return Guarded(option, function)
+
+
+def callback_name(function: Any) -> str:
+    """Return a function's name, with its module, for messages."""
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return f"{getattr(function, '__module__', None) or type(function).__module__}.{name}"
