@@ -9,7 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-NOT_FOR_USERS = {"bench", "dev", "mutation"}
+NOT_FOR_USERS = {"bench", "dev", "docs", "mutation"}
 REQUIREMENT = re.compile(r"([\w.-]+)(\[[^]]*\])?\s*([^;]*)")
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]

@@ -1,10 +1,13 @@
 """Tests of the README and `docs/`: links lead to a target, and Python code compiles."""
 
+import importlib
 import re
 import textwrap
 from pathlib import Path
 
 import pytest
+
+import di_async
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -71,3 +74,31 @@ def test_patterns_find_links_blocks_and_paths() -> None:
     assert len(MODULE.findall(waiting)) > 5
     assert len(PATH.findall(waiting)) > 2
     assert "the-ten-promises" in anchors(ROOT / "docs" / "waiting.md")
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """A page has `::: di_async...` for each public name; add it where it fits."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    shown = set(re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE))
+    packages = ["digitalocean", "gcore", "exoscale", "emulator"]
+    for package in packages:
+        names = importlib.import_module(f"di_async.{package}").__all__
+        assert {f"di_async.{package}.{name}" for name in names} <= shown
+    clients = {"DigitalOcean", "Gcore", "Exoscale"}  # shown in their packages
+    assert {f"di_async.{name}" for name in set(di_async.__all__) - clients} <= shown
+
+
+def test_every_error_says_what_to_do() -> None:
+    """`docs/errors.md` has a row for each public error class, and draws the README's tree."""
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| .+ \|$", page, re.MULTILINE)
+    errors = {
+        name
+        for name in di_async.__all__
+        if isinstance(kind := getattr(di_async, name), type) and issubclass(kind, Exception)
+    }
+    assert len(rows) == len(set(rows))
+    assert set(rows) == errors
+    tree = re.compile(r"```text\n(DIError.*?)```", re.DOTALL)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert tree.findall(page) == tree.findall(readme)

@@ -85,7 +85,7 @@ class DeployableApi(ResourceApi[R]):
 
         Raises:
             CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
-            Everything that `create` and `Change.wait` raise.
+            DIError: and everything that `create` and `Change.wait` raise.
         """
         return Temporary(
             target=self.deployable(),
