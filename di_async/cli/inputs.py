@@ -1,8 +1,9 @@
 """Input of write commands: option values, spec files, tokens in the environment, output files."""
 
+import errno
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, TextIO
 import attrs
 from attrs import frozen
 
-from di_async import InvalidInputError
+from di_async import DIError, InvalidInputError
 from di_async.core.text_input import stripped
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "new_file",
     "provider_tokens",
     "read_spec",
+    "replace_file",
     "write_token",
 ]
 
@@ -112,6 +114,41 @@ def new_file(path: Path | None) -> Iterator[TextIO | None]:
     finally:
         if path.stat().st_size == 0:
             path.unlink()
+
+
+@contextmanager
+def replace_file(path: Path | None) -> Iterator[Callable[[str], None]]:
+    """Yield a function that replaces the content of a file; it does nothing without a path.
+
+    That a file can be created there is checked before any request is sent. Readers of the path see
+    the old file or the new one, never a part.
+
+    Raises:
+        InvalidInputError: no file can be created there. DIError: it could not be written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    path = path.expanduser().resolve()
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+
+    def write(text: str) -> None:
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise DIError(f"cannot write the file {path}: {error.strerror}") from error
+
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        draft.touch(exist_ok=False)
+    except OSError as error:
+        raise InvalidInputError(f"cannot create the file {path}: {error.strerror}") from error
+    try:
+        yield write
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def write_token(file: TextIO | None, token: str) -> str | None:

@@ -78,6 +78,8 @@ class InventoryRow:
     updated_at: datetime | None = None
     gpus: tuple[GPURow, ...] | None = None
     """The accelerators in use; None unless requested."""
+    failure_reason: str | None = None
+    """Why it failed; None unless it has failed. Exoscale shows details only in a single read."""
     _prices: Prices = field(factory=Prices, eq=False, repr=False, alias="prices")
 
     @property
@@ -89,6 +91,22 @@ class InventoryRow:
     def currency(self) -> str | None:
         """The currency of `hourly_cost`."""
         return self._prices.cost(self.accelerators, self.region)[1]
+
+    @property
+    def last_change(self) -> datetime | None:
+        """When the change in progress began, or the last one, if known; 1970 means "not yet"."""
+        dates = (self.updated_at, self.created_at)
+        return next((date for date in dates if date is not None and date.year > 1970), None)
+
+    @property
+    def cost_by_accelerator(self) -> dict[str, Decimal]:
+        """The parts of `hourly_cost` by kind of accelerator; empty if the cost is not known."""
+        costs: dict[str, Decimal] = {}
+        if self.hourly_cost is not None:
+            for part in self.accelerators or ():
+                cost = self._prices.cost((part,), self.region)[0] or Decimal(0)
+                costs[part[0]] = costs.get(part[0], Decimal(0)) + cost
+        return costs
 
 
 @frozen

@@ -28,6 +28,8 @@ __all__ = [
     "create_candidate",
     "create_expectation",
     "duration_key",
+    "failure_reason",
+    "has_failed",
     "is_deleting",
     "is_pending",
     "observe",
@@ -64,7 +66,7 @@ def observe(di: DedicatedInference, expectation: Expectation) -> Observation:
         complete=missing is None,
         version=resource_version(di),
         matches_sent=_matches(di.spec, expectation.sent),
-        reason=_failure_reason(di) if phase is _FAILED else missing,
+        reason=failure_reason(di) or missing,
         documented=di.status in _PHASES,
         has_spec=di.spec is not None,
     )
@@ -205,6 +207,11 @@ def is_pending(status: str, changing: bool) -> bool:
     return changing if phase is _READY else phase is not _FAILED
 
 
+def has_failed(status: str) -> bool:
+    """Return whether the status is that of a failed instance."""
+    return _PHASES.get(status) is _FAILED
+
+
 def is_deleting(di: DedicatedInference) -> bool:
     """Return whether it is being deleted."""
     return _PHASES.get(di.status) is Phase.DELETING
@@ -226,8 +233,13 @@ def _not_ready_reason(di: DedicatedInference) -> str | None:
     return None if wanted else "its endpoint does not exist yet"
 
 
-def _failure_reason(di: DedicatedInference) -> str:
-    """Return the broken accelerators: the API has no field for a reason."""
+def failure_reason(di: DedicatedInference) -> str | None:
+    """Return the broken accelerators of a failed instance; None if it has not failed.
+
+    The API has no field for a reason.
+    """
+    if not has_failed(di.status):
+        return None
     specs = [spec for spec in (di.pending_deployment_spec, di.spec) if spec]
     broken = [
         f"{a.accelerator_slug} is {a.status}"

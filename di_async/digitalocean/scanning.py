@@ -16,7 +16,7 @@ from di_async.core.codec import loads
 from di_async.core.inventory import Accelerators, GPURow, InventoryRow, ListedRows, Prices
 from di_async.core.pagination import Page, read_page
 from di_async.digitalocean.api import list_rows
-from di_async.digitalocean.lifecycle import is_pending
+from di_async.digitalocean.lifecycle import failure_reason, has_failed, is_pending
 from di_async.digitalocean.list_rows import KEY
 from di_async.digitalocean.models import CODEC, DedicatedInference, DeploymentSpec
 from di_async.engine.client import Engine
@@ -92,6 +92,7 @@ def row_of(di: DedicatedInference, label: str, prices: Prices) -> InventoryRow:
         is_pending(di.status, bool(di.pending_deployment_spec)),
         di.created_at,
         di.updated_at,
+        failure_reason=failure_reason(di),
         prices=prices,
     )
 
@@ -167,6 +168,8 @@ def _usual_row(row: _Row, label: str, prices: Prices) -> InventoryRow:
     if not (row.id and row.region and name) or models is None or (changing and spec is None):
         raise _UnusualRowError  # a value may stand in another field
     status = row.status.strip().lower()
+    if has_failed(status):
+        raise _UnusualRowError  # the reason is in fields that are not decoded here
     return InventoryRow(
         label,
         row.id,

@@ -30,6 +30,7 @@ __all__ = [
     "create_expectation",
     "differs",
     "duration_key",
+    "failure_reason",
     "is_pending",
     "is_public",
     "observe",
@@ -88,7 +89,7 @@ def observe(deployment: Deployment, expectation: Expectation) -> Observation:
         complete=lacking is None,
         version=ResourceVersion(updated_at=deployment.updated_at),
         matches_sent=None if other is None else not other,
-        reason=_failure(deployment) if phase is Phase.FAILED else lacking,
+        reason=failure_reason(deployment) or lacking,
         documented=deployment.state in _PHASES,
         has_spec=_is_full(deployment),
     )
@@ -246,7 +247,10 @@ def _parameters(deployment: Deployment) -> list[str] | None:
     return list(arguments)
 
 
-def _failure(deployment: Deployment) -> str:
+def failure_reason(deployment: Deployment) -> str | None:
+    """Return why a deployment failed; None if it has not failed. List rows lack the details."""
+    if _PHASES.get(deployment.state) is not Phase.FAILED:
+        return None
     details = deployment.state_details or "the API returned no details"
     return f"state error: {details} (see `logs({deployment.id!r})`)"
 

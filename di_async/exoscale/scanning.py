@@ -9,7 +9,7 @@ from attrs import define, field
 
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 from di_async.exoscale.api import ZoneRequests
-from di_async.exoscale.lifecycle import is_pending, is_public
+from di_async.exoscale.lifecycle import failure_reason, is_pending, is_public
 from di_async.exoscale.models import Deployment, Zone
 
 __all__ = ["ExoscaleScanner", "row_of"]
@@ -71,5 +71,6 @@ def row_of(deployment: Deployment, zone: str, label: str, prices: Prices) -> Inv
         is_pending(deployment.state),
         deployment.created_at,
         deployment.updated_at,
+        failure_reason=failure_reason(deployment),
         prices=prices,
     )

@@ -1,10 +1,9 @@
 """Render an inventory for notebooks. Pure; all text from the API is escaped."""
 
-import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from di_async.core.printable import printable
+from di_async.fleet.markup import escape
 
 __all__ = ["page"]
 
@@ -37,8 +36,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "-" if value in (None, "") else str(value)
-
-
-def escape(text: str) -> str:
-    """Return the text as HTML. Control characters and bidirectional marks are made visible."""
-    return html.escape(printable(text))

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from di_async.core.inventory import InventoryRow
 from di_async.core.printable import printable
+from di_async.fleet.fleet_page import render_page
 from di_async.fleet.html import page
 
 __all__ = ["Inventory", "InventoryDiff", "InventoryRow", "ScanError"]
@@ -121,8 +122,8 @@ class Inventory:
     @property
     def oldest_pending(self) -> InventoryRow | None:
         """The pending instance that was updated longest ago; None if there is none."""
-        dated = [row for row in self.rows if row.pending and _last_change(row)]
-        return min(dated, key=_last_change, default=None)  # type: ignore[arg-type]
+        dated = [row for row in self.rows if row.pending and row.last_change]
+        return min(dated, key=lambda row: row.last_change, default=None)  # type: ignore[arg-type,return-value]
 
     def diff(self, before: "Inventory") -> InventoryDiff:
         """Return what changed since `before`.
@@ -161,6 +162,13 @@ class Inventory:
             "rows": self.to_rows(),
         }  # fmt: skip
 
+    def to_html(self, title: str = "Fleet") -> str:
+        """Return the inventory as one HTML page, with charts of counts and costs.
+
+        The page needs no network and has no script. Tables of large fleets are cut, with a note.
+        """
+        return render_page(self, title)
+
     def __str__(self) -> str:
         return "\n".join(printable(f"{title}: {text}") for title, text in self.summary())
 
@@ -178,7 +186,7 @@ class Inventory:
         yield "cost per hour", "; ".join(filter(None, (cost, unknown))) or "-"
         oldest = self.oldest_pending
         if oldest is not None:
-            yield "oldest pending", f"{_describe(oldest)} since {_text(_last_change(oldest))}"
+            yield "oldest pending", f"{_describe(oldest)} since {_text(oldest.last_change)}"
         for error in self.errors:
             yield "failed", str(error)
 
@@ -207,12 +215,6 @@ def _summed(row: InventoryRow) -> Mapping[str, int]:
     for slug, count in row.accelerators or ():
         sums[slug] += count
     return sums
-
-
-def _last_change(row: InventoryRow) -> datetime | None:
-    """Return when the change in progress began, if the row shows it; 1970 means "not yet"."""
-    dates = (row.updated_at, row.created_at)
-    return next((date for date in dates if date is not None and date.year > 1970), None)
 
 
 def _hidden(row: InventoryRow, errors: tuple[ScanError, ...]) -> bool:
@@ -246,6 +248,7 @@ def _plain(row: InventoryRow) -> dict[str, Any]:
         "hourly_cost": None if row.hourly_cost is None else str(row.hourly_cost),
         "currency": row.currency,
         "pending": row.pending,
+        "failure_reason": row.failure_reason,
         "created_at": _text(row.created_at),
         "updated_at": _text(row.updated_at),
         "gpus": None

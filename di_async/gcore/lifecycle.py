@@ -25,6 +25,7 @@ from di_async.gcore.models import Inference, InferenceDeployment, InferenceInsta
 __all__ = [
     "desired_is_proof",
     "duration_key",
+    "failure_reason",
     "is_deleting",
     "is_pending",
     "is_stopped",
@@ -215,6 +216,14 @@ def row_key(row: Any) -> RowKey:
 def is_pending(found: InferenceInstance | InferenceDeployment) -> bool:
     """Return whether a change is in progress that ends by itself."""
     return _PHASES.get(found.status, Phase.WORKING) in {Phase.WORKING, Phase.DELETING}
+
+
+def failure_reason(found: Inference) -> str | None:
+    """Return why a resource, or a container of it, failed; None if none has."""
+    errors = _errors(found)
+    if found.status == "PARTIALLYDEPLOYED":
+        return errors
+    return (errors or _NO_REASON) if found.status in {"ERROR", "FAILED"} else None
 
 
 def is_deleting(found: Inference) -> bool:

@@ -7,7 +7,7 @@ from attrs import frozen
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 from di_async.gcore.inference_deployments import InferenceDeployments
 from di_async.gcore.inference_instances import InferenceInstances
-from di_async.gcore.lifecycle import duration_key, is_pending
+from di_async.gcore.lifecycle import duration_key, failure_reason, is_pending
 from di_async.gcore.models import Container, InferenceDeployment, InferenceInstance
 
 __all__ = ["GcoreScanner", "row_of"]
@@ -61,6 +61,7 @@ def row_of(
         ((flavor, sum(map(_replicas, found.containers))),) if flavor else None,
         is_pending(found),
         found.created_at,
+        failure_reason=failure_reason(found),
         prices=prices,
     )
 

@@ -1,7 +1,9 @@
 """Commands for whole fleets: `scan`, `wait --all`, `demo --fleet`."""
 
 import asyncio
+import errno
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -62,6 +64,48 @@ def test_scan_with_a_failure(di: Di, di_emulator: Emulator) -> None:
     result = di("scan", "--region", "atl1", "--region", "nyc2", "-o", "json")
     assert (result.code, len(result.json["rows"]), len(result.json["errors"])) == (1, 1, 1)
     assert "failed: list of digitalocean" in result.err
+
+
+def test_scan_writes_a_page(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
+    """The page replaces the file, also if a part could not be read; no other file is left."""
+    add_fleet(di_emulator)
+    page = tmp_path / "fleet.html"
+    page.write_text("old")
+    result = di("scan", "--html", str(page))
+    assert (result.code, "the page is in " in result.err) == (0, True)
+    assert "USD per hour by region" in page.read_text()
+    di_emulator.fault("status", status=404, on=LIST, times=1)
+    assert di("scan", "--html", str(page), "-o", "json").code == 1
+    assert "This page is incomplete" in page.read_text()
+    assert list(tmp_path.iterdir()) == [page]
+
+
+@pytest.mark.parametrize("name", ["", "absent/fleet.html"])
+def test_scan_checks_the_file_of_the_page_first(
+    di: Di, di_emulator: Emulator, tmp_path: Path, name: str
+) -> None:
+    """A folder, or a file that cannot be created, is a usage error; nothing is requested."""
+    result = di("scan", "--html", str(tmp_path / name))
+    assert (result.code, di_emulator.stats.total) == (2, 0)
+    assert "cannot create the file" in result.err
+
+
+def test_scan_keeps_the_old_page_if_it_fails(
+    di: Di, di_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that cannot be written is a failure; the rows are printed, and the old page stays."""
+    add_fleet(di_emulator)
+    page = tmp_path / "fleet.html"
+    page.write_text("old")
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    result = di("scan", "--html", str(page))
+    assert (result.code, len(result.out.splitlines())) == (1, 4)
+    assert "No space left on device" in result.err
+    assert [(one, one.read_text()) for one in tmp_path.iterdir()] == [(page, "old")]
 
 
 def test_scan_on_a_terminal_shows_bars(

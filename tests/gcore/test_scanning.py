@@ -50,6 +50,27 @@ def test_instance_row() -> None:
     assert row.accelerators == ((an_instance()["flavor_id"], 3),)
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "reason"),
+    [
+        ("ERROR", None, "the API gives no reason"),
+        ("FAILED", "no GPU", "region 7: no GPU"),
+        ("PARTIALLYDEPLOYED", "no GPU", "region 7: no GPU"),
+        ("PARTIALLYDEPLOYED", None, None),
+        ("DISABLED", None, None),
+        ("ACTIVE", "an old one", None),
+    ],
+)
+def test_failure_reason(status: str, message: str | None, reason: str | None) -> None:
+    """A stopped resource has not failed, nor has one whose containers show no error."""
+    containers = [a_container(error_message=message)]
+    for found in (
+        read_deployment(a_deployment(status, containers=containers)),
+        read_instance(an_instance(status, containers=containers)),
+    ):
+        assert row_of(found, "gcore", Prices()).failure_reason == reason
+
+
 async def test_scan() -> None:
     """A scan lists the project's deployments, or without a project v2 instances."""
     rows = page(a_deployment(), a_deployment(name="other", containers=BUSY))

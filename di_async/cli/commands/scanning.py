@@ -1,11 +1,13 @@
 """`di-async scan`: an inventory with hourly cost and changes in progress."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from attrs import evolve
 
 from di_async import InvalidInputError
+from di_async.cli.inputs import replace_file
 from di_async.cli.options import command
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
@@ -54,6 +56,10 @@ async def scan_fleet(
             help="Scan every provider that has credentials in the environment, concurrently.",
         ),
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write an HTML page with charts to this file."),
+    ] = None,
 ) -> None:
     """Scan all resources: counts, cost, changes in progress.
 
@@ -61,32 +67,42 @@ async def scan_fleet(
     stdout and the totals are on stderr; json and yaml hold both. If a part cannot be read, the
     rest is printed, and the exit code is 1.
     """
+    if all_providers:
+        _check_all_providers(cli, region)
+    with replace_file(html) as write_page:
+        found = await _scan(cli, region, details, accelerators, all_providers)
+        _print(cli, found, _COLUMNS if all_providers else _COLUMNS[1:])
+        if html:
+            write_page(found.to_html())
+            cli.message(f"the page is in {html}")
+    if found.errors:
+        raise typer.Exit(FAILED)
+
+
+async def _scan(
+    cli: Cli, region: list[str] | None, details: bool, accelerators: bool, all_providers: bool
+) -> "Inventory":
     from di_async import scan
     from di_async.cli.bulk_progress import scan_progress
     from di_async.fleet.inventory import ScanError
 
-    if all_providers:
-        _check_all_providers(cli, region)
-        async with cli.accounts() as (clients, failures):
-            with scan_progress(cli.err) as on_progress:
-                found = await scan(
-                    *clients, details=details, accelerators=accelerators, on_progress=on_progress
-                )
-        errors = (ScanError(vendor, None, "list", error) for vendor, error in failures)
-        found = evolve(found, errors=(*found.errors, *errors))
-    else:
+    if not all_providers:
         async with cli.cloud() as cloud:
             with scan_progress(cli.err) as on_progress:
-                found = await scan(
+                return await scan(
                     cloud.scan_client,
                     regions=region or None,
                     details=details,
                     accelerators=accelerators,
                     on_progress=on_progress,
                 )
-    _print(cli, found, _COLUMNS if all_providers else _COLUMNS[1:])
-    if found.errors:
-        raise typer.Exit(FAILED)
+    async with cli.accounts() as (clients, failures):
+        with scan_progress(cli.err) as on_progress:
+            found = await scan(
+                *clients, details=details, accelerators=accelerators, on_progress=on_progress
+            )
+    errors = (ScanError(vendor, None, "list", error) for vendor, error in failures)
+    return evolve(found, errors=(*found.errors, *errors))
 
 
 def _check_all_providers(cli: Cli, region: list[str] | None) -> None:
