@@ -13,6 +13,7 @@ import msgspec
 from attrs import frozen
 
 from di_async.core.codec import loads
+from di_async.core.errors import DIError
 from di_async.core.inventory import Accelerators, GPURow, InventoryRow, ListedRows, Prices
 from di_async.core.pagination import Page, read_page
 from di_async.digitalocean.api import list_rows
@@ -69,6 +70,10 @@ class DigitalOceanScanner:
                 for region in size.regions:
                     price, currency = size.price_per_hour, size.currency or ""
                     self.prices.add(size.gpu_slug, region, price, currency)
+
+    async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
+        """Do nothing: one list has all prices."""
+        return ()
 
 
 def decode_row(row: Any, label: str, prices: Prices) -> InventoryRow:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, field
 
+from di_async.core.errors import DIError
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.lifecycle import failure_reason, is_pending, is_public
@@ -53,6 +54,10 @@ class ExoscaleScanner:
 
     async def fill_prices(self) -> None:
         """Do nothing: there are no prices to fetch."""
+
+    async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
+        """Do nothing: the API shows no prices."""
+        return ()
 
 
 def row_of(deployment: Deployment, zone: str, label: str, prices: Prices) -> InventoryRow:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from di_async.core.errors import DIError
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 
 __all__ = ["OnPage", "ScanClient", "Scanner"]
@@ -30,7 +31,14 @@ class Scanner(Protocol):
         ...
 
     async def fill_prices(self) -> None:
-        """Read the prices of accelerators, where the provider publishes them."""
+        """Read the price list of accelerators, where there is one; runs beside `list`."""
+        ...
+
+    async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
+        """Read prices that depend on the rows found: never one request for each row.
+
+        Returns the errors of prices that could not be read.
+        """
         ...
 
 
@@ -43,5 +51,5 @@ class ScanClient(Protocol):
         ...
 
     def scanner(self, label: str, prices: Prices) -> Scanner:
-        """Return the scanner; its rows carry the label and the prices that `fill_prices` fills."""
+        """Return the scanner; its rows carry the label and the prices that it reads."""
         ...

@@ -118,6 +118,8 @@ class _ClientScan:
             rows = await self._each("details", rows, lambda row: self.scanner.get(row.id))
         if accelerators:
             rows = await self._each("accelerators", rows, self._with_gpus)
+        gaps = await self.scanner.price_rows(rows)
+        self.errors += [ScanError(self.label, None, "prices", error) for error in gaps]
         self.rows = rows
 
     async def _price(self) -> None:

@@ -3,6 +3,7 @@
 https://api.gcore.com; https://gcore.com/docs/developer-tools/rest-api
 """
 
+from functools import partial
 from typing import Unpack
 
 from di_async.core.errors import InvalidInputError
@@ -17,6 +18,7 @@ from di_async.gcore.deployable import GcoreDeployable
 from di_async.gcore.inference_deployments import InferenceDeployments
 from di_async.gcore.inference_instances import InferenceInstances
 from di_async.gcore.models import Flavor, RegionCapacity
+from di_async.gcore.placement import read_replica_price
 from di_async.gcore.scanning import GcoreScanner
 
 __all__ = ["Gcore"]
@@ -104,7 +106,8 @@ class Gcore(Client):
         """Return a scanner of the project's deployments, or of v2 instances without a project."""
         if self.project_id is None:
             return GcoreScanner(self.inference_instances, label, prices)
-        return GcoreScanner(self.inference_deployments, label, prices)
+        read_price = partial(read_replica_price, self._engine)
+        return GcoreScanner(self.inference_deployments, label, prices, read_price)
 
 
 def _project(given: int | str | None) -> str | None:

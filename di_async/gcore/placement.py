@@ -14,7 +14,7 @@ from di_async.gcore.account import project_of
 from di_async.gcore.api import ACCOUNT, DEPLOYMENTS
 from di_async.gcore.models import CODEC, DeploymentPrice, QuotaUse, RegionCapacity
 
-__all__ = ["check_limits", "find_places", "read_price"]
+__all__ = ["check_limits", "find_places", "read_price", "read_replica_price"]
 
 Json = dict[str, Any]
 _QUOTA_PARTS = ("limit", "usage", "requested")
@@ -26,9 +26,16 @@ async def read_price(engine: Engine, fields: Mapping[str, Any]) -> HourlyPrice |
         {"region_id": container["region_id"], "scale": {"max": container["scale"]["max"]}}
         for container in fields["containers"]
     ]
-    request = ACCOUNT["price"].request(
-        json={"flavor_name": fields["flavor_name"], "containers": containers}
-    )
+    return await _preview_price(engine, fields["flavor_name"], containers)
+
+
+async def read_replica_price(engine: Engine, flavor: str, region: int) -> HourlyPrice | None:
+    """Return the price of one replica in a region; None if Gcore shows none."""
+    return await _preview_price(engine, flavor, [{"region_id": region, "scale": {"max": 1}}])
+
+
+async def _preview_price(engine: Engine, flavor: str, containers: list[Json]) -> HourlyPrice | None:
+    request = ACCOUNT["price"].request(json={"flavor_name": flavor, "containers": containers})
     found = CODEC.structure(await engine.json(request), DeploymentPrice)
     hidden = found.price_status not in (None, "show")
     if hidden or found.price_per_hour is None or not found.currency_code:

@@ -1,16 +1,24 @@
-"""How a scan reads a Gcore account: one list covers all regions."""
+"""How a scan reads a Gcore account: one list covers all regions.
 
-from collections.abc import Callable, Sequence
+There is no price list. The price of a v3 flavor's replica is read once for each region in use.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import frozen
 
+from di_async.core.errors import DIError
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
+from di_async.core.pricing import HourlyPrice
+from di_async.engine.concurrency import for_each
 from di_async.gcore.inference_deployments import InferenceDeployments
 from di_async.gcore.inference_instances import InferenceInstances
 from di_async.gcore.lifecycle import duration_key, failure_reason, is_pending
 from di_async.gcore.models import Container, InferenceDeployment, InferenceInstance
 
 __all__ = ["GcoreScanner", "row_of"]
+
+_PRICES_AT_A_TIME = 8
 
 
 @frozen
@@ -20,6 +28,8 @@ class GcoreScanner:
     api: InferenceDeployments | InferenceInstances
     label: str
     prices: Prices
+    read_price: Callable[[str, int], Awaitable[HourlyPrice | None]] | None = None
+    """Returns the price of one replica of a flavor in a region; None in v2, which shows none."""
 
     async def regions(self) -> Sequence[str | None]:
         """Return one entry, as one list covers all regions."""
@@ -43,7 +53,36 @@ class GcoreScanner:
         return ()
 
     async def fill_prices(self) -> None:
-        """Do nothing: the API publishes no prices."""
+        """Do nothing: prices are read for the flavors of the rows."""
+
+    async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
+        """Read the prices of flavors, one request for each region; a row may be in several."""
+        if self.read_price is None:
+            return ()
+        read, errors = self.read_price, dict[str, DIError]()
+        wanted = dict.fromkeys(
+            (slug, row.region) for row in rows for slug, _ in row.accelerators or ()
+        )
+        places = {(slug, one): None for slug, regions in wanted for one in _numbers(regions)}
+        found: dict[tuple[str, int], HourlyPrice | None] = {}
+
+        async def fetch(place: tuple[str, int]) -> None:
+            try:
+                found[place] = await read(*place)
+            except DIError as error:
+                errors.setdefault(str(error), error)  # all may fail alike
+
+        await for_each(places, fetch, concurrency=_PRICES_AT_A_TIME)
+        for slug, regions in wanted:
+            prices = {found.get((slug, one)) for one in _numbers(regions)}
+            price = prices.pop() if len(prices) == 1 else None  # replicas of each are not known
+            if price is not None:
+                self.prices.add(slug, regions or "", price.amount, price.currency)
+        return tuple(errors.values())
+
+
+def _numbers(regions: str | None) -> list[int]:
+    return [int(one) for one in (regions or "").split(",") if one.isdecimal()]
 
 
 def row_of(

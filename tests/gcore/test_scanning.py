@@ -1,10 +1,12 @@
 """Scanning and watching a Gcore account."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from di_async import scan
+from di_async.core.http import Request, Response
 from di_async.core.inventory import Prices
 from di_async.gcore.scanning import row_of
 from tests.builders.gcore import (
@@ -16,10 +18,11 @@ from tests.builders.gcore import (
     read_instance,
 )
 from tests.fake_network import answer
-from tests.gcore.helpers import V2, V3, routed
+from tests.gcore.helpers import V2, V3, routed, sent
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
+PRICE = "POST /cloud/v2/pricing/inference/deployments"
 FLAVOR = "inference-16vcpu-232gib-1xh100-80gb"
 BUSY = [a_container(deploy_status={"ready": 1, "total": 2}), a_container(region_id=12)]
 
@@ -71,10 +74,47 @@ def test_failure_reason(status: str, message: str | None, reason: str | None) ->
         assert row_of(found, "gcore", Prices()).failure_reason == reason
 
 
+def a_price(request: Request) -> Response:
+    """Answer with 2.50 USD, or with 3 USD in region 9, for one replica."""
+    (container,) = sent(request)["containers"]
+    assert container["scale"]["max"] == 1
+    amount = 3.0 if container["region_id"] == 9 else 2.5
+    return answer(200, {"price_per_hour": amount, "currency_code": "USD", "price_status": "show"})
+
+
+async def test_prices_are_read_once_for_each_flavor_and_region() -> None:
+    """Rows cost their current replicas; two regions of different prices are not known."""
+    alike = [a_container(), a_container(region_id=12)]
+    unlike = [a_container(), a_container(region_id=9)]
+    rows = page(
+        *(a_deployment(name=f"one-{n}") for n in range(50)),
+        a_deployment(name="two", containers=BUSY),
+        a_deployment(name="alike", containers=alike),
+        a_deployment(name="unlike", containers=unlike),
+    )
+    async with routed({f"GET {V3}": rows, PRICE: a_price}) as (client, network):
+        found = await scan(client)
+        requests = [request.method for request in network.requests]
+    costs = {row.name: row.hourly_cost for row in found}
+    assert costs["one-0"] == costs["one-49"] == Decimal("2.5")
+    assert (costs["two"], costs["unlike"]) == (Decimal("7.5"), None)
+    assert (found.unknown_cost, found.errors) == (1, ())
+    assert requests.count("POST") == 3
+
+
+async def test_price_that_cannot_be_read() -> None:
+    """The rows are complete, and one error stands for all that are alike."""
+    rows = page(a_deployment(), a_deployment(name="other", containers=BUSY))
+    async with routed({f"GET {V3}": rows, PRICE: answer(403, {"message": "no"})}) as (client, _):
+        found = await scan(client)
+    assert (len(found), found.unknown_cost) == (2, 2)
+    assert [error.what for error in found.errors] == ["prices"]
+
+
 async def test_scan() -> None:
     """A scan lists the project's deployments, or without a project v2 instances."""
     rows = page(a_deployment(), a_deployment(name="other", containers=BUSY))
-    async with routed({f"GET {V3}": rows}) as (client, _):
+    async with routed({f"GET {V3}": rows, PRICE: a_price}) as (client, _):
         assert sorted(row.id for row in await scan(client)) == ["my-instance", "other"]
     async with routed({f"GET {V2}": page(an_instance())}, project_id=None) as (client, _):
         assert [row.id for row in await scan(client)] == [an_instance()["id"]]
