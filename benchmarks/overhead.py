@@ -5,7 +5,8 @@ after the other and 50 concurrently, on asyncio's loop and on uvloop's. `raw` is
 aiohttp and orjson, nothing typed. Ours does all that a client must (authentication, budget, retry
 decision, rate headers, error mapping, attrs classes). It is compared with pydo.aio, the vendor's
 generated client (dicts), two Stainless clients (gradient with models like ours, gcore with a
-deployment of its own API of similar size), and httpx with its own JSON.
+deployment of its own API of similar size), and httpx with its own JSON. `observed` is ours with
+`telemetry=` and OpenTelemetry's API, but no exporter; without it, `ours` runs no line of that.
 
 Good: ours at most 1.45 times raw one after the other and 1.75 at 50; pydo at least 3.8 times
 ours, and 4.5 at 50; gcore at least 4 times ours one after the other and 10 at 50.
@@ -28,6 +29,7 @@ from benchmarks.rounds import Limit, Row, Times, finish, median_rows, options, r
 from benchmarks.server import GCORE_NAME, LIST, TOKEN, Served, serving
 from benchmarks.stainless import Wrapped
 from di_async import DigitalOcean, RequestBudget
+from di_async.telemetry import Telemetry
 
 CALLS = 300
 AT_ONCE = 50
@@ -60,6 +62,9 @@ async def clients(served: Served) -> AsyncIterator[dict[str, Get]]:
         session = await enter(aiohttp.ClientSession(served.url, headers=bearer))
         budget = RequestBudget(per_minute=10**9, per_hour=10**9)
         ours = await enter(DigitalOcean(TOKEN, base_url=served.url, budget=budget))
+        watched = await enter(
+            DigitalOcean(TOKEN, base_url=served.url, budget=budget, telemetry=Telemetry())
+        )
         theirs = await enter(pydo.aio.Client(token=TOKEN, endpoint=served.url))
         browser = await enter(httpx.AsyncClient(base_url=served.url, headers=bearer))
         stainless = await enter(
@@ -77,6 +82,7 @@ async def clients(served: Served) -> AsyncIterator[dict[str, Get]]:
         yield {
             "raw": raw,
             "ours": lambda: ours.dedicated_inferences.get(served.ids[0]),
+            "observed": lambda: watched.dedicated_inferences.get(served.ids[0]),
             "pydo": lambda: theirs.dedicated_inferences.get(served.ids[0], enforce_https=False),
             "gradient": lambda: stainless.get(path, cast_to=Wrapped),
             "gcore": lambda: other.cloud.inference.deployments.get(GCORE_NAME, project_id=1),
@@ -88,6 +94,7 @@ async def check(gets: dict[str, Get], id: str) -> None:
     """Check that all ways read the same."""
     assert (await gets["raw"]())["dedicated_inference"]["id"] == id
     assert (await gets["ours"]()).id == id
+    assert (await gets["observed"]()).id == id
     assert (await gets["pydo"]())["dedicated_inference"]["id"] == id
     assert (await gets["gradient"]()).dedicated_inference.id == id
     assert (await gets["gcore"]()).name == GCORE_NAME

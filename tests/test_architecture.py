@@ -128,6 +128,13 @@ def test_which_files_import_aiohttp(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
+def test_only_telemetry_imports_opentelemetry(path: Path) -> None:
+    """OpenTelemetry is an extra; the engine reports to protocols."""
+    roots = {dotted.split(".")[0] for dotted in imports(path)}
+    assert "opentelemetry" not in roots or name(path) == "telemetry.py"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
 def test_only_the_transport_makes_client_sessions(path: Path) -> None:
     """Only the transport (and the demo's chat) makes client sessions."""
     calls = {"ClientSession"} & {

@@ -83,6 +83,10 @@ class _Window:
             self.stamps.popleft()
         return len(self.stamps)
 
+    def count(self, now: float) -> int:
+        """Return the same, and leave the expired ones: another thread may call this."""
+        return sum(at > now - self.span for at in tuple(self.stamps))
+
     def delay(self, now: float, allowed: int, ahead: int) -> float:
         """Return the seconds until one more fits below `allowed`, after `ahead` others.
 
@@ -359,6 +363,22 @@ class RequestBudget:
     def used(self, now: float) -> tuple[int, int]:
         """Return own requests of the last minute and of the last hour, those in flight included."""
         return self._minute.used(now) + self._in_flight, self._hour.used(now) + self._in_flight
+
+    def left(self, now: float) -> tuple[int, int]:
+        """Return how many requests the minute and the hour have left; 0 while a 429 blocks.
+
+        Polling leaves the reserve to other requests. It changes nothing, so it may be called from
+        another thread.
+        """
+        if now < self._blocked_until:
+            return 0, 0
+        minute = self.per_minute - self._counted(now, self._minute)
+        hour = self._hour_limit - self._counted(now, self._hour)
+        return max(0, minute), max(0, hour)
+
+    def _counted(self, now: float, window: _Window) -> int:
+        others = self._others.sent_within(now, window.span)
+        return window.count(now) + self._in_flight + others
 
     # -- queued requests; a ticket is any hashable object of the caller -----------------------
 

@@ -119,6 +119,10 @@ class OtherTraffic:
         unseen = min(max(0.0, now - self.seen_at), _PROJECTED_S)
         return count + self.unsure + unseen * self.recent.get(now) / _MEMORY_S
 
+    def sent_within(self, now: float, span: float) -> int:
+        """Return how many are known to be of the last `span` seconds; any thread may call this."""
+        return sum(int(many) for at, many in tuple(self._entries) if at > now - span)
+
     def leaving(self, now: float, span: float) -> list[tuple[float, float]]:
         """Return when those of the last `span` seconds leave it, and how many, soonest first."""
         since, found = now - span, []

@@ -19,6 +19,7 @@ from di_async.engine.client import Client, Engine
 from di_async.engine.environment import DefaultUrl, credential, resolve_base_url
 from di_async.engine.hooks import EventCallback
 from di_async.engine.listing import Listing
+from di_async.engine.observer import Observer
 from di_async.engine.waiting.change import DEFAULT, Default
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class DigitalOcean(Client):
             you trust.
         transport: a test double for the network.
         on_event: a plain function, called with each `StatusChange` of each wait of this client.
+        telemetry: a `di_async.telemetry.Telemetry`: spans and metrics; needs the extra `otel`.
 
     Raises:
         InvalidInputError: (a `ValueError`) no token, a base URL that would send it unencrypted,
@@ -84,6 +86,7 @@ class DigitalOcean(Client):
         allow_insecure: bool = False,
         transport: Transport | None = None,
         on_event: EventCallback | None = None,
+        telemetry: Observer | None = None,
     ) -> None:
         secret = credential(
             token, "DigitalOcean token", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"
@@ -108,6 +111,7 @@ class DigitalOcean(Client):
             trace_configs=trace_configs,
             transport=transport,
             on_event=on_event,
+            telemetry=telemetry,
         )
         super().__init__(base.url, engine, variable=base.variable)
         self.dedicated_inferences = DedicatedInferences(engine, base.url, secrets_key)

@@ -34,6 +34,16 @@ from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.environment import log_base_url
 from di_async.engine.frames import clears_constructor, clears_frames
 from di_async.engine.hooks import EventCallback, Guarded, checked_callback
+from di_async.engine.observed_session import ObservedSession
+from di_async.engine.observer import (
+    BudgetView,
+    Observe,
+    ObservedClient,
+    ObservedWait,
+    Observer,
+    checked_observer,
+    not_observed,
+)
 from di_async.engine.serving import OpenTransport, Probe, ServingEndpoint, endpoint_of
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
@@ -68,6 +78,7 @@ class _Runtime:
     clock: Clock
     session: Session
     poller: Poller
+    observed: ObservedClient | None
 
 
 class NetworkOptions(TypedDict, total=False):
@@ -104,6 +115,8 @@ class ClientOptions(NetworkOptions, total=False):
     """A test double for the network."""
     on_event: EventCallback | None
     """A plain function, called with each `StatusChange` of each wait."""
+    telemetry: Observer | None
+    """A `di_async.telemetry.Telemetry`: spans and metrics; needs the extra `otel`."""
 
 
 @define(kw_only=True)
@@ -116,6 +129,7 @@ class Engine:
     polling: PollPolicy
     budget: RequestBudget | None
     on_event: Guarded | None = None
+    telemetry: Observer | None = None
     _runtime: _Runtime | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
     _new: NewResources = field(factory=NewResources, init=False)
@@ -133,6 +147,7 @@ class Engine:
         transport: Transport | None = None,
         allow_insecure: bool = False,
         on_event: EventCallback | None = None,
+        telemetry: Observer | None = None,
         **network: Unpack[NetworkOptions],
     ) -> "Engine":
         """Return the engine of a client with these `ClientOptions`.
@@ -156,10 +171,11 @@ class Engine:
             polling=polling or PollPolicy(),
             budget=budget,
             on_event=checked_callback("on_event", on_event),
+            telemetry=checked_observer(telemetry),
         )
 
-    async def open(self) -> None:
-        """Bind to the running loop."""
+    async def open(self, provider: str = "") -> None:
+        """Bind to the running loop; the observer is told the provider's name."""
         if self._runtime is not None or self._closed:
             raise RuntimeError("A client is entered once; create one for each `async with`.")
         try:
@@ -170,9 +186,16 @@ class Engine:
                 "trio is not supported."
             ) from None
         clock = Clock(loop)
-        session = Session(self.transport, self.dialect, self.retry, self.budget, clock)
+        parts = (self.transport, self.dialect, self.retry, self.budget, clock)
+        observed = None
+        if self.telemetry is None:
+            session = Session(*parts)
+        else:
+            observed = ObservedClient(provider, self.telemetry)
+            session = ObservedSession(*parts, report=observed.requests_sent)
+            observed.opened(BudgetView(self.budget, clock) if self.budget is not None else None)
         poller = Poller(self.polling, self.budget, clock, contextvars.copy_context())
-        self._runtime = _Runtime(loop, clock, session, poller)
+        self._runtime = _Runtime(loop, clock, session, poller, observed)
         await self.transport.open()
 
     async def close(self) -> None:
@@ -184,6 +207,8 @@ class Engine:
         if runtime is not None:
             await runtime.poller.close()
             await runtime.session.close()
+            if runtime.observed is not None:
+                runtime.observed.closed()
 
     @property
     def running(self) -> _Runtime:
@@ -319,6 +344,7 @@ class Engine:
             tracker,
             self._poller,
             endpoint=self.endpoint,
+            observe=self._observe,
             access_token=access_token,
             adopted=adopted,
             already_gone=already_gone,
@@ -364,7 +390,20 @@ class Engine:
             listeners=self._listeners,
         )
         until = math.inf if token.endless else token.deadline_at
-        return Change(tracker, self._poller, endpoint=self.endpoint, resumed_until=until)
+        return Change(
+            tracker,
+            self._poller,
+            endpoint=self.endpoint,
+            observe=self._observe,
+            resumed_until=until,
+        )
+
+    @property
+    def _observe(self) -> Observe:
+        runtime = self._runtime
+        if runtime is None or runtime.observed is None:
+            return not_observed
+        return partial(ObservedWait, runtime.observed, runtime.session.time_at)
 
     @property
     def _listeners(self) -> tuple[Listener, ...]:
@@ -377,6 +416,7 @@ class Engine:
 class Client:
     """The part of a client that is the same for every provider."""
 
+    provider: str = ""
     base_url: str = ""
     _url_variable: str | None = None
 
@@ -409,7 +449,7 @@ class Client:
         Raises:
             RuntimeError: it was entered before; create a new one.
         """
-        await self._engine.open()
+        await self._engine.open(self.provider)
         return self
 
     async def __aexit__(

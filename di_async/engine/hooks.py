@@ -35,8 +35,12 @@ class Guarded:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it, and return its result; None if it raised."""
+        return self.run(self.function, *arguments)
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function that belongs to it in the same way."""
         try:
-            result = self.function(*arguments)
+            result = function(*arguments)
             if inspect.iscoroutine(result):
                 result.close()
                 raise InvalidInputError(_PLAIN)

@@ -293,6 +293,11 @@ class Session:
         """Return the time of the server that a request is for, in epoch seconds."""
         return self._server(request).time(self._clock.moment())
 
+    def time_at(self, base_url: str) -> float:
+        """Return the time of the server at this base URL, in epoch seconds."""
+        server = self._servers.get(base_url) or self._server(Request("GET", "/"))
+        return server.time(self._clock.moment())
+
     def knows_time(self, request: Request) -> bool:
         """Return whether an answer has shown the time of the server that a request is for."""
         return self._server(request).is_known

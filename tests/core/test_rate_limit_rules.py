@@ -233,3 +233,44 @@ def test_list_read_does_not_take_the_reserve() -> None:
     assert budget.release(60.5) == ([], 0.5)
     ready, wait = budget.release(61.0)
     assert ([ticket for ticket, _ in ready], wait) == (["sweep"], None)
+
+
+# --- what is left ------------------------------------------------------------------------------
+
+
+def test_left_counts_own_requests() -> None:
+    """Requests in flight and answered ones count until they leave the windows."""
+    budget = RequestBudget(per_minute=10, per_hour=100)
+    slot = budget.start(0.0)
+    assert budget.left(0.0) == (9, 99)
+    budget.done(1.0, slot)
+    assert budget.left(61.9) == (9, 99)
+    assert budget.left(62.0) == (10, 99)
+    assert budget.left(3602.0) == (10, 100)
+
+
+def test_left_leaves_expired_requests_where_they_are() -> None:
+    """Another thread may ask: nothing is removed from the windows."""
+    budget = RequestBudget(per_minute=10, per_hour=100)
+    budget.record(0.0)
+    assert budget.left(1e6) == (10, 100)
+    assert budget.left(0.0) == (9, 99)
+
+
+def test_left_counts_others_and_a_lower_limit() -> None:
+    """Others' requests and the limit in the headers count; it is never below 0."""
+    budget = RequestBudget(per_minute=10, per_hour=100)
+    budget.learn(0.0, RateLimitInfo(limit=50, remaining=20))
+    assert budget.left(0.0)[1] == 20
+    assert budget.left(3700.0)[1] == 50
+    for _ in range(12):
+        budget.record(3700.0)
+    assert budget.left(3700.0)[0] == 0
+
+
+def test_nothing_is_left_while_a_429_blocks() -> None:
+    """After a 429, nothing is left until its pause is over."""
+    budget = RequestBudget(per_minute=10, per_hour=100)
+    budget.learn(0.0, RateLimitInfo(limited=True, retry_after=7.0))
+    assert budget.left(6.9) == (0, 0)
+    assert budget.left(7.0) == (10, 100)

@@ -2,8 +2,9 @@
 
 from typing import assert_type
 
-from di_async import Change, DigitalOcean, StatusChange, WaitReport, wait_all
+from di_async import Change, DigitalOcean, Exoscale, Gcore, StatusChange, WaitReport, wait_all
 from di_async.digitalocean import AccessToken, DedicatedInference, DedicatedInferenceSpec, Sizes
+from di_async.telemetry import Telemetry
 
 
 async def check(spec: DedicatedInferenceSpec) -> None:
@@ -21,6 +22,16 @@ async def check(spec: DedicatedInferenceSpec) -> None:
             assert_type(token, AccessToken)
         async for event in made.events():
             assert_type(event, StatusChange)
+
+
+async def check_hooks(events: list[StatusChange], telemetry: Telemetry) -> None:
+    """Every client takes a callback of events, whatever it returns, and a telemetry."""
+    async with (
+        DigitalOcean(on_event=events.append, telemetry=telemetry),
+        Gcore(on_event=lambda event: event.outcome, telemetry=telemetry),
+        Exoscale(on_event=print, telemetry=telemetry),
+    ):
+        assert_type(events[0].outcome, str | None)
 
 
 async def check_awaits(made: Change[DedicatedInference], gone: Change[None]) -> None:

@@ -28,6 +28,8 @@ class CallRecord:
     """Requests sent, silent repeats included."""
     maybe_processed: int = 0
     """Those of them that the provider may have acted on."""
+    is_page: bool = False
+    """It reads a list page for polling."""
 
     def sent(self, at: float) -> None:
         """Count a request that is being sent at this loop time."""

@@ -34,6 +34,7 @@ from di_async.core.waiting.evidence import (
 )
 from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
+from di_async.engine.observer import Observe, WaitObservation, not_observed
 from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
 from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
@@ -87,6 +88,7 @@ class Change(Generic[R]):
         waits: Callable[[], _Waits],
         *,
         endpoint: MakeEndpoint | None = None,
+        observe: Observe = not_observed,
         access_token: Any = None,
         adopted: bool = False,
         already_gone: bool = False,
@@ -95,6 +97,7 @@ class Change(Generic[R]):
         self._tracker = tracker
         self._waits = waits
         self._endpoint = endpoint
+        self._observe = observe
         self._resumed_until = self._deadline_at = resumed_until
         self.access_token = access_token
         self.adopted = adopted
@@ -198,6 +201,12 @@ class Change(Generic[R]):
         until it is deleted.
         """
         seconds = self._seconds(timeout)
+        if not isinstance(self._tracker.decision, Pending):
+            return self._result(self._tracker.decision)
+        with self._observe(self._tracker, "wait"):
+            return await self._wait(seconds)
+
+    async def _wait(self, seconds: float | None) -> R:
         decision = self._tracker.decision
         if isinstance(decision, Pending):
             decision = await self._next_decision(seconds, any_news=False)
@@ -213,7 +222,7 @@ class Change(Generic[R]):
             checked_timeout(timeout)  # here, and not at the first step
         follow = functools.partial(self._next_decision, any_news=True)
         seconds = functools.partial(self._seconds, timeout)
-        return EventStream(self._tracker, follow, self._result, seconds)
+        return EventStream(self._tracker, follow, self._result, seconds, self._observe)
 
     async def connect(
         self,
@@ -255,11 +264,24 @@ class Change(Generic[R]):
         if tracker.expectation.action is not Action.PREDICATE:
             adapter.check_connect(options)
         seconds = self._seconds(timeout)
+        with self._observe(tracker, "connect") as observed:
+            return await self._connect(seconds, options, probe, self._endpoint, observed)
+
+    async def _connect(
+        self,
+        seconds: float | None,
+        options: ConnectOptions,
+        probe: Probe,
+        make_endpoint: MakeEndpoint,
+        observed: WaitObservation,
+    ) -> ServingEndpoint:
+        tracker, adapter = self._tracker, self._tracker.adapter
         until = None if seconds is None else tracker.clock.now() + seconds
-        resource = await self.wait(timeout=seconds)
+        resource = await self._wait(seconds)
+        observed.settled()
         try:
             target = await self._target(resource, options, until)
-            endpoint = self._endpoint(self.id, target, adapter.base_url, probe)
+            endpoint = make_endpoint(self.id, target, adapter.base_url, probe)
             if target.note:
                 tracker.add_note(target.note)
             left = None if until is None else max(0.0, until - tracker.clock.now())
@@ -412,6 +434,7 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
         follow: Callable[[float | None], Awaitable[Decision]],
         result: Callable[[Decision], R],
         seconds: Callable[[], float | None],
+        observe: Observe = not_observed,
     ) -> None:
         self._tracker = tracker
         self._follow = follow
@@ -420,11 +443,33 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
         self._until: float | None = None
         self._next = 0
         self._decision: Decision = Pending()
+        self._observe = observe
+        self._observed: WaitObservation | None = None
 
     def __aiter__(self) -> "EventStream[R]":
         return self
 
     async def __anext__(self) -> StatusChange:
+        try:
+            return await self._step()
+        except StopAsyncIteration:
+            self._end()
+            raise
+        except Exception as error:
+            self._end(error)
+            raise
+
+    def __del__(self) -> None:
+        # A loop that was left early drops its iterator, and a step that is cancelled may be
+        # followed by another.
+        self._end(outcome="abandoned")
+
+    def _end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
+        observed, self._observed = self._observed, None
+        if observed is not None:
+            observed.end(error, outcome)
+
+    async def _step(self) -> StatusChange:
         tracker = self._tracker
         while self._next >= tracker.steps:
             if isinstance(self._decision, Pending):
@@ -432,6 +477,8 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
             if not isinstance(self._decision, Pending):
                 self._result(self._decision)
                 raise StopAsyncIteration
+            if self._observed is None:
+                self._observed = self._observe(tracker, "events")
             self._decision = await self._follow(self._left())
         position = max(self._next - tracker.forgotten_steps, 0)
         self._next = tracker.forgotten_steps + position + 1

@@ -90,7 +90,7 @@ class ReadSender:
         poller.get_done(read, answer, call)
 
     async def _list(self, poller: ResourcePoller, read: ReadPage) -> None:
-        call = CallRecord()
+        call = CallRecord(is_page=True)
         page = await self._answer(poller.adapter.list_page(read.number, call, read.region))
         self.lists += call.requests
         if isinstance(page, Page):
@@ -100,7 +100,7 @@ class ReadSender:
             poller.page_failed(read, page, call)
 
     async def _read_for_sweep(self, poller: ResourcePoller, read: SweepRead) -> None:
-        call, sweep = CallRecord(), read.sweep
+        call, sweep = CallRecord(is_page=read.page is not None), read.sweep
         if read.page is not None:
             answer = await self._answer(poller.adapter.list_page(read.page, call, sweep.region))
             self.lists += call.requests
