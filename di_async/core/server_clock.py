@@ -11,7 +11,7 @@ from enum import Enum
 
 from attrs import define, field, frozen
 
-__all__ = ["Age", "CallWindow", "Moment", "ServerClock"]
+__all__ = ["CLOCK_SKEW_S", "Age", "CallWindow", "Moment", "ServerClock"]
 
 # Several answers, because one may come from a cache or from a gateway with a wrong clock.
 _SAMPLES = 8

@@ -22,9 +22,10 @@ from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.responses import read_success
 from di_async.core.retry import RetryPolicy
-from di_async.core.server_clock import CallWindow, Moment
+from di_async.core.server_clock import CLOCK_SKEW_S, CallWindow, Moment
 from di_async.core.serving import ServingTarget
 from di_async.core.version import __version__
+from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
@@ -377,18 +378,25 @@ class Engine:
                 raise InvalidInputError(
                     f"a wait for a {adapter.noun} has no operation of kind {operation.kind[:40]!r}"
                 )
-        expectation = unpack_expectation(token, accepted_at=clock.now())
+        now = clock.now()
+        expectation = unpack_expectation(token, accepted_at=now)
         if expectation.sent is not None and not adapter.reads_sent(expectation.sent):
             raise InvalidInputError("this resume token is damaged; copy it again")
+        if token.grace_until is not None:
+            # The other process's clock may differ.
+            grace_until = clock.loop_at(token.grace_until) + CLOCK_SKEW_S
+            expectation = evolve(expectation, grace_until=min(grace_until, now + CREATE_GRACE_S))
         tracker = ChangeTracker(
             adapter,
             token.resource.id,
             expectation,
             clock,
-            started_at=min(clock.loop_at(token.started_at), clock.now()),
+            started_at=min(clock.loop_at(token.started_at), now),
             operations=token.operations,
             listeners=self._listeners,
         )
+        if now < tracker.started_at + CREATE_GRACE_S:
+            self._new.add(tracker)
         until = math.inf if token.endless else token.deadline_at
         return Change(
             tracker,

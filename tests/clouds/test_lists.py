@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from di_async import wait_all
+from di_async import PollPolicy, wait_all
 from di_async.core.http import Request, Response
+from di_async.emulator import Lifecycle
 from tests.clouds.support import CREATE_S, VIRTUAL, Cloud, a_world, everywhere, now
 from tests.fake_network import Answer, EmulatorNetwork, Intercept, answer
 
@@ -65,3 +66,43 @@ async def test_refused_list_is_replaced_by_gets(
         report = await wait_all(changes, timeout=3600)
         assert len(report.succeeded) == count
         assert now() < CREATE_S + 120
+
+
+SLOW = PollPolicy(target_lag=30)
+
+
+@pytest.mark.parametrize(("status", "pause"), [(503, 300.0), (403, 3600.0)])
+async def test_list_is_used_again_after_a_pause_by_the_waits_that_are_there(
+    cloud: Cloud, networks: list[EmulatorNetwork], status: int, pause: float
+) -> None:
+    """A list that failed is read again after a pause, for waits that began before the failure."""
+    lifecycle = Lifecycle(create=3 * pause, update=1, delete=1)
+    world = a_world(rate_limits=False, lifecycle=lifecycle)
+    async with cloud.client(world, budget=None, polling=SLOW) as client:
+        changes = [await cloud.create(client, f"web-{n:03}") for n in range(4)]
+        networks[0].intercept = lists_with(answer(status, REFUSED))
+        waits = [asyncio.ensure_future(change.wait(timeout=None)) for change in changes]
+        await asyncio.sleep(pause / 2)
+        networks[0].intercept = None
+        assert client.stats().lists <= 3
+        await asyncio.sleep(pause)
+        before = client.stats()
+        await asyncio.sleep(300)
+        after = client.stats()
+        assert after.lists > before.lists
+        assert after.gets == before.gets
+        await asyncio.gather(*waits)
+
+
+async def test_list_that_fails_again_is_paused_after_one_page(
+    cloud: Cloud, networks: list[EmulatorNetwork]
+) -> None:
+    """While a list fails, each pause costs one page, and no wait is held up by more."""
+    world = a_world(rate_limits=False, lifecycle=Lifecycle(create=1800, update=1, delete=1))
+    async with cloud.client(world, budget=None, polling=SLOW) as client:
+        changes = [await cloud.create(client, f"web-{n:03}") for n in range(4)]
+        networks[0].intercept = lists_with(answer(503, REFUSED))
+        report = await wait_all(changes, timeout=3600)
+        assert len(report.succeeded) == 4
+        assert 3 + 3 <= client.stats().lists <= 3 + 6
+        assert now() < 1800 + 240

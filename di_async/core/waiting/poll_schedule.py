@@ -204,6 +204,14 @@ class PollSchedule(Generic[T]):
             entry.listed = False
             self._replan = True
 
+    def read_by_list(self, entry: PollEntry[T]) -> None:
+        """Let list rows show an entry again; undoes `read_by_get`."""
+        if not entry.listed:
+            entry.listed = True
+            self._listed[entry.id] = entry
+            self._index.add(entry.id)
+            self._replan = self._check_region = True
+
     def _remove_from_list(self, entry: PollEntry[T]) -> None:
         if self._listed.pop(entry.id, None) is not None:
             page = self._index.page_of(entry.id)

@@ -36,6 +36,7 @@ _TOKEN_KEYS = {
     "started_at": "started_at",
     "deadline_at": "deadline_at",
     "endless": "endless",
+    "grace_until": "grace_until",
 }
 _VERSION_KEYS = {
     "updated_at": "updated_at",
@@ -113,6 +114,8 @@ class ResumeToken:
     deadline_at: float | None = None
     endless: bool = False
     """The wait has no deadline. Without `deadline_at` and this, no wait was started yet."""
+    grace_until: float | None = None
+    """Until then a 404 proves nothing, as the resource is new and no read showed it."""
 
     def encode(self) -> str:
         """Return the token as text that is safe in environment variables, URLs and log lines."""
@@ -122,6 +125,8 @@ class ResumeToken:
             "stage": to_keys(self.resource, _REF_KEYS),
             "steps": [to_keys(operation, _REF_KEYS) for operation in self.operations],
         }
+        if self.grace_until is None:  # then versions that do not know the key read the token, too
+            del stored["grace_until"]
         text = orjson.dumps(stored)
         return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
@@ -151,7 +156,8 @@ class ResumeToken:
             token = cls(**from_keys(stored, _TOKEN_KEYS))
         except (TypeError, KeyError) as error:
             raise InvalidInputError("this resume token is damaged; copy it again") from error
-        if not (_is_time(token.started_at) and _is_time(token.deadline_at or 0.0)):
+        optional = token.deadline_at, token.grace_until
+        if not all(_is_time(0 if time is None else time) for time in (token.started_at, *optional)):
             raise InvalidInputError("this resume token is damaged: its times are not times")
         return token
 

@@ -178,6 +178,7 @@ class Change(Generic[R]):
             started_at=tracker.clock.wall_at(tracker.started_at),
             deadline_at=None if endless else self._deadline_at,
             endless=endless,
+            grace_until=tracker.grace_until,
         ).encode()
 
     async def wait(self, *, timeout: Timeout = DEFAULT) -> R:

@@ -23,7 +23,7 @@ class NewResources:
         """Record a new create, or one more tracker of a resource that is new."""
         key = _key(tracker.adapter, tracker.target.id)
         if tracker.expectation.action is Action.CREATE:
-            self._prune(tracker.expectation.accepted_at)
+            self._prune(tracker.started_at)
             self._trackers[key] = [tracker]
         elif key in self._trackers:
             self._trackers[key].append(tracker)
@@ -34,7 +34,7 @@ class NewResources:
         trackers = self._trackers.get(_key(adapter, id), [])
         if not trackers or any(tracker.evidence.ever_seen for tracker in trackers):
             return -math.inf
-        return trackers[0].expectation.accepted_at + CREATE_GRACE_S
+        return trackers[0].started_at + CREATE_GRACE_S
 
     def _prune(self, now: float) -> None:
         """Forget what is no longer new; the oldest come first."""

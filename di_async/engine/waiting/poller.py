@@ -355,10 +355,11 @@ class Poller:
         return self._budget.delay(now, Priority.CONFIRM, ahead=queued) > self._policy.target_lag
 
     def _review(self, now: float) -> None:
-        """Check the duration model against what is pending, and read overdue operations."""
+        """Check the duration model, read overdue operations, and resume lists after failures."""
         self._reviewed_at = now
         quota = self._quota(now)
         for poller in self._resources.values():
+            poller.resume_list()
             poller.remind(quota, _REVIEW_S)
             if self._durations.review(poller.pending_ages()):
                 poller.schedule.distributions_changed()

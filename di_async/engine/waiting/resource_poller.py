@@ -65,8 +65,9 @@ _FEW_OPERATIONS = 8
 _REMIND_S = 300.0
 _REMIND_SHARE = 0.2
 _HOUR_S = 3600.0
-# After this many list failures in a row, waits send GETs; new ones use the list again later.
-_MAX_LIST_FAILURES, _LIST_PAUSE_S = 3, 300.0
+# After this many list failures in a row, or a refusal, waits send GETs for so many seconds. Then
+# one more page is tried, and the first failure starts the next pause.
+_MAX_LIST_FAILURES, _LIST_PAUSE_S, _REFUSED_LIST_PAUSE_S = 3, 300.0, 3600.0
 
 
 @define(eq=False)
@@ -101,6 +102,7 @@ class ResourcePoller:
         self._clock = clock
         self._list_again_at = -math.inf if adapter.has_list else math.inf
         self._list_failures = 0
+        self._list_paused = False
         self._entries: dict[ChangeTracker[Any], Entry] = {}
         self._operation_reads: dict[ChangeTracker[Any], _OperationRead] = {}
         self._operations_watched = 0
@@ -166,7 +168,7 @@ class ResourcePoller:
                 return entry
             self._remove_watcher(tracker, entry)
         is_target = ref == tracker.target
-        listed = self._use_list and is_target and tracker.expectation.action is not Action.PREDICATE
+        listed = self._use_list and self._may_use_rows(tracker, ref)
         entry = self.schedule.find(ref)
         if entry is None:
             entry = self._new_entry(tracker, ref, listed=listed)
@@ -178,6 +180,20 @@ class ResourcePoller:
         self.schedule.mark_dirty(entry)
         self._entries[tracker] = entry
         return entry
+
+    @staticmethod
+    def _may_use_rows(tracker: ChangeTracker[Any], ref: ResourceRef) -> bool:
+        """Return whether list rows may serve a tracker that reads this."""
+        return ref == tracker.target and tracker.expectation.action is not Action.PREDICATE
+
+    def resume_list(self) -> None:
+        """Read by list pages again once the pause after failures is over."""
+        if not (self._list_paused and self._use_list):
+            return
+        self._list_paused, self._list_failures = False, _MAX_LIST_FAILURES - 1
+        for entry in tuple(self.schedule):
+            if all(self._may_use_rows(tracker, entry.ref) for tracker in entry.watchers):
+                self.schedule.read_by_list(entry)
 
     def _next_ref(self, tracker: ChangeTracker[Any]) -> ResourceRef:
         """Return what is read for a tracker: its first operation or its resource."""
@@ -305,7 +321,7 @@ class ResourcePoller:
     def page_failed(self, read: ReadPage, error: Exception, call: CallRecord) -> None:
         """Record a page that could not be read.
 
-        After a refusal the list is not read again; after repeated failures, not for a while.
+        After a refusal, or repeated failures, the list is not read for a while.
         """
         now = self._clock.now()
         for entry in self.schedule.entries_on(read):
@@ -321,8 +337,8 @@ class ResourcePoller:
             logger.warning(
                 "cannot list every %s (%s): each wait sends its own GETs", self.adapter.noun, error
             )
-            self._list_failures = 0
-            self._list_again_at = math.inf if refused else now + _LIST_PAUSE_S
+            self._list_failures, self._list_paused = 0, True
+            self._list_again_at = now + (_REFUSED_LIST_PAUSE_S if refused else _LIST_PAUSE_S)
             for entry in tuple(self.schedule):
                 self.schedule.read_by_get(entry)
 

@@ -180,6 +180,13 @@ class ChangeTracker(Generic[R]):
         return of_operation or self.evidence.last_error
 
     @property
+    def grace_until(self) -> float | None:
+        """Epoch seconds until which a 404 proves nothing, as the resource is new; None: it does."""
+        until = self.expectation.grace_until
+        in_grace = self.clock.now() < until and not self.evidence.ever_seen
+        return self.clock.wall_at(until) if in_grace else None
+
+    @property
     def reads(self) -> int:
         """How many reads counted, of the resource and its operations."""
         return self._operation_reads + self.evidence.reads
