@@ -44,16 +44,18 @@ class Request:
     body: bytes | None = field(default=None, repr=_size)
     base: str | None = None
     """Sent here instead of to the client's base URL: another zone of the same API."""
+    reads: bool = False
+    """It changes nothing, although its method is that of a write."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether the method is idempotent (RFC 9110, 9.2.2)."""
-        return self.method in _REPEATABLE
+        """Whether sending it twice has the same effect as once (RFC 9110, 9.2.2)."""
+        return self.reads or self.method in _REPEATABLE
 
     @property
     def priority(self) -> Priority:
         """Writes go before reads; polling passes its own, lower priority."""
-        return Priority.READ if self.method == "GET" else Priority.MUTATION
+        return Priority.READ if self.method == "GET" or self.reads else Priority.MUTATION
 
 
 @frozen
@@ -74,6 +76,8 @@ class Endpoint:
     path: str
     key: str | None = None
     reserved: frozenset[str] = frozenset()
+    reads: bool = False
+    """Its requests change nothing, although their method is that of a write."""
 
     def request(
         self,
@@ -94,7 +98,8 @@ class Endpoint:
                 plain = checked.isascii() and checked.replace("-", "").isalnum()
                 path += (checked if plain else quote(checked, safe="")) + rest
         body = None if json is None else json_bytes(json)
-        return Request(self.method, path, query(params) if params else (), body)
+        pairs = query(params) if params else ()
+        return Request(self.method, path, pairs, body, reads=self.reads)
 
 
 @cache

@@ -6,7 +6,9 @@ holds for all providers: an answer counts as the API's own only if it has the AP
 * 3xx and 4xx need the provider's error form (`ApiDialect.is_error`); else `GatewayError`.
 * 429 and 5xx mean "later", even from a gateway.
 * A success needs the documented body: JSON, not an error, the resource that was requested, with an
-  id. Else the error is transient: a `DecodeError`, or a `ServerError` for an error body.
+  id. Else the error is transient: a `DecodeError`, or a `ServerError` for an error body. So every
+  call passes the function that decodes its answer to `read_success`; `any_body` where none will do.
+* An empty body is an answer with 202 and 204 only. Gateways send 200 without a body, too.
 
 A transient error proves nothing. Polling records it and goes on; calls are repeated where that is
 safe; a write with such an answer counts as a write whose answer was lost.
@@ -14,7 +16,7 @@ safe; a write with such an answer counts as a write whose answer was lost.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from di_async.core import redaction
@@ -26,6 +28,8 @@ from di_async.core.printable import printable
 from di_async.core.protocols import ApiDialect
 
 __all__ = [
+    "accepted_body",
+    "any_body",
     "error_body",
     "is_html",
     "no_content",
@@ -40,6 +44,9 @@ __all__ = [
     "texts_under",
 ]
 
+T = TypeVar("T")
+
+_BODILESS = frozenset({202, 204})
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -65,23 +72,24 @@ def read_success(
     request: Request,
     response: Response,
     wall: float,
+    read: Callable[[Any], T],
     *,
     decode: Callable[[bytes], Any] | None = None,
-    read: Callable[[Any], Any] | None = None,
-) -> Any:
-    """Return the decoded body of a successful response; None where it has none.
+) -> T:
+    """Return the result of a successful response.
 
     Args:
         dialect: the provider's.
         request: what was answered.
         response: its answer.
         wall: the epoch time.
+        read: returns the result for the JSON value of the body, None where it has none; checks
+            that it is what was requested. `any_body` also takes an empty 200.
         decode: replaces the JSON decoder.
-        read: returns the result for the decoded body; checks that it is what was requested.
 
     Raises:
         ServerError: the body is an error of the API.
-        DecodeError: it is not what the API documents.
+        DecodeError: (transient) it is not what the API documents.
     """
     status = response.status
     body = b"" if status == 204 else response.body  # a 204 has no body, whatever follows it
@@ -89,25 +97,39 @@ def read_success(
         if decode is not None:
             value = decode(body)
         else:
-            value = loads(body) if body.strip() else None
+            optional = status in _BODILESS or read is any_body
+            value = None if optional and not body.strip() else loads(body)
             if dialect.is_error(status, value):
                 raise dialect.error(request, response, wall)
     except DecodeError as error:
         if decode is not None and dialect.is_error(status, error_body(response)):
             raise dialect.error(request, response, wall) from None
-        error.transient = True
-        _locate(error, request, response)
-        raise
+        raise _located(error, request, response) from error.__cause__
     try:
-        return value if read is None else read(value)
+        return read(value)
     except DecodeError as error:
-        _locate(error, request, response)
-        raise
+        raise _located(error, request, response) from error.__cause__
 
 
-def _locate(error: DecodeError, request: Request, response: Response) -> None:
+def _located(error: DecodeError, request: Request, response: Response) -> DecodeError:
+    """Return the error as a transient one of this response."""
+    error.transient = True
     error.method, error.path, error.status = request.method, request.path, response.status
     error.request_id = response.headers.get("x-request-id")
+    return error
+
+
+def any_body(body: Any) -> Any:
+    """Return the body of an answer whose content decides nothing; it may be empty."""
+    return body
+
+
+def accepted_body(body: Any) -> Any:
+    """Return the body of an answer to a write whose effect is read afterwards.
+
+    With this, an empty 200 counts as no answer.
+    """
+    return body
 
 
 def resource_body(body: Any, *names: str) -> Any:

@@ -25,7 +25,7 @@ from di_async.core.secret import Secret, SecretHeaders
 from di_async.engine.client import Engine
 from di_async.engine.listing import Listing
 
-__all__ = ["ENDPOINTS", "RESERVED", "DigitalOceanDialect", "list_rows", "unwrap"]
+__all__ = ["ENDPOINTS", "RESERVED", "DigitalOceanDialect", "any_page", "list_rows", "unwrap"]
 
 T = TypeVar("T")
 
@@ -70,6 +70,11 @@ def unwrap(body: Any, key: str) -> Any:
     return body[key]
 
 
+def any_page(page: Page) -> Page:
+    """Return a page that was read from bytes, and so was checked."""
+    return page
+
+
 def list_rows(
     engine: Engine,
     name: str,
@@ -96,9 +101,8 @@ def list_rows(
     async def fetch(number: int) -> Page:
         page_params = {**params, "page": number, "per_page": page_size}
         request = endpoint.request(*ids, params=page_params)
-        read = partial(read_page, key=str(endpoint.key)) if decode_page is None else None
-        page: Page = await engine.json(request, decode=decode_page, read=read)
-        return page
+        read = partial(read_page, key=str(endpoint.key)) if decode_page is None else any_page
+        return await engine.json(request, read, decode=decode_page)
 
     return Listing(fetch, decode, page_size, predicate)
 

@@ -16,6 +16,7 @@ from di_async.core.codec import Codec, json_field
 from di_async.core.errors import APIError, InvalidInputError, NotFoundError
 from di_async.core.http import Endpoint, Priority
 from di_async.core.pagination import Page, read_page
+from di_async.core.responses import accepted_body, own_id, own_name
 from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.observation import ResourceVersion as Version
@@ -163,12 +164,12 @@ class CustomModelAdapter(ResourceAdapter[CustomModel]):
     async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> CustomModel:
         """GET a model once. Raises `NotFoundError` for one that shows status `deleted`."""
         request = ENDPOINTS["get"].request(ref.id)
-        return _existing(await self._engine.json_once(request, priority, call))
+        return await self._engine.json_once(request, partial(_existing, id=ref.id), priority, call)
 
     async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
         """GET a list page once."""
         request = ENDPOINTS["list"].request(params={"page": number, "per_page": PAGE_SIZE})
-        return _page(await self._engine.json_once(request, Priority.SCHEDULED, call))
+        return await self._engine.json_once(request, _page, Priority.SCHEDULED, call)
 
     def row_key(self, row: Any) -> RowKey:
         """Return a row's id and fingerprint."""
@@ -217,13 +218,13 @@ class CustomModels(ResourceApi[CustomModel]):
 
         async def fetch(number: int) -> Page:
             params = {"status": word, "page": number, "per_page": page_size}
-            return _page(await self._engine.json(ENDPOINTS["list"].request(params=params)))
+            return await self._engine.json(ENDPOINTS["list"].request(params=params), _page)
 
         return Listing(fetch, self._adapter.decode_row, page_size)
 
     async def get(self, id: str) -> CustomModel:
         """Return one model. Raises `NotFoundError` if it does not exist, or is deleted."""
-        return _existing(await self._engine.json(ENDPOINTS["get"].request(id)))
+        return await self._engine.json(ENDPOINTS["get"].request(id), partial(_existing, id=id))
 
     async def import_model(
         self,
@@ -272,7 +273,7 @@ class CustomModels(ResourceApi[CustomModel]):
             self._engine,
             ENDPOINTS["import"].request(json=body),
             f"the custom model {name!r}",
-            accept=_imported,
+            accept=partial(_imported, name=name),
             find=find,
         )
         logger.info("import of %s accepted: %s", name, made.id)
@@ -300,7 +301,8 @@ class CustomModels(ResourceApi[CustomModel]):
         body = {key: value for key, value in fields.items() if value is not None}
         if not body:
             raise InvalidInputError("nothing to update: pass at least one field")
-        await self._engine.json(ENDPOINTS["metadata"].request(id, json=body))
+        request = ENDPOINTS["metadata"].request(id, json=body)
+        await self._engine.json(request, partial(_existing, id=id))
         return await self.get(id)
 
     async def delete(self, id: str) -> Change[None]:
@@ -308,7 +310,7 @@ class CustomModels(ResourceApi[CustomModel]):
         request = ENDPOINTS["delete"].request(id)
 
         async def send(call: CallRecord) -> AcceptedWrite:
-            answer = await self._engine.json(request, call)
+            answer = await self._engine.json(request, accepted_body, call)
             status = answer.get("status") if isinstance(answer, Mapping) else None
             if str(status).upper().endswith("_FAIL"):
                 reason = answer.get("error") or "the API gave no reason"
@@ -329,22 +331,26 @@ def list_catalog(
     async def fetch(number: int) -> Page:
         params = {"availability": availability, "search": search, "page": number}
         request = ENDPOINTS["catalog"].request(params={**params, "per_page": PAGE_SIZE})
-        return read_page(await engine.json(request), "data")
+        return await engine.json(request, partial(read_page, key="data"))
 
     return Listing(fetch, partial(CODEC.structure, into=CatalogModel), PAGE_SIZE)
 
 
-def _existing(body: Any) -> CustomModel:
+def _existing(body: Any, id: str) -> CustomModel:
     model = CODEC.structure(unwrap(body, "model"), CustomModel)
+    own_id(model.id, id, _RESERVED)
     if model.status == _DELETED:
         raise NotFoundError("the model is deleted", status=404, code="not_found")
     return model
 
 
-def _imported(body: Any) -> CustomModel:
+def _imported(body: Any, name: str) -> CustomModel:
     if isinstance(body, Mapping) and body.get("error") and not body.get("model"):
         raise APIError(f"the import was refused: {body['error']}", method="POST")
-    return CODEC.structure(unwrap(body, "model"), CustomModel)
+    model = CODEC.structure(unwrap(body, "model"), CustomModel)
+    own_id(model.id, reserved=_RESERVED)
+    own_name(model.name, name)
+    return model
 
 
 def _page(body: Any) -> Page:

@@ -15,13 +15,12 @@ from di_async.core.errors import (
     APIError,
     InvalidInputError,
     NotFoundError,
-    OutcomeUnknownError,
     PermissionDeniedError,
 )
 from di_async.core.http import Priority
 from di_async.core.pagination import Page, rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
-from di_async.core.responses import no_content, own_id, own_name
+from di_async.core.responses import accepted_body, own_id, own_name
 from di_async.core.secret import Secret, reveal
 from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.validation import checked_seconds
@@ -30,7 +29,7 @@ from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.digitalocean.api import ENDPOINTS, RESERVED, list_rows, unwrap
+from di_async.digitalocean.api import ENDPOINTS, RESERVED, any_page, list_rows, unwrap
 from di_async.digitalocean.deployable import DedicatedInferenceDeployable
 from di_async.digitalocean.ensuring import differences
 from di_async.digitalocean.lifecycle import (
@@ -71,8 +70,7 @@ from di_async.digitalocean.spec import (
     spec_fields,
 )
 from di_async.engine.client import Engine
-from di_async.engine.cut_off import report_if_cut_off
-from di_async.engine.deletion import delete
+from di_async.engine.deletion import delete, delete_at_once
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
@@ -118,15 +116,16 @@ class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
         self, ref: ResourceRef, priority: Priority, call: CallRecord
     ) -> DedicatedInference:
         """GET an instance once."""
-        request = ENDPOINTS["get"].request(ref.id)
-        return _instance(await self._engine.json_once(request, priority, call), ref.id)
+        request, read = ENDPOINTS["get"].request(ref.id), partial(_instance, id=ref.id)
+        return await self._engine.json_once(request, read, priority, call)
 
     async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
         """GET a list page once; its rows are summaries."""
         params = {"region": region, "page": number, "per_page": PAGE_SIZE}
         request = ENDPOINTS["list"].request(params=params)
-        page: Page = await self._engine.json_once(request, Priority.SCHEDULED, call, read_summaries)
-        return page
+        return await self._engine.json_once(
+            request, any_page, Priority.SCHEDULED, call, read_summaries
+        )
 
     def row_key(self, row: Any) -> RowKey:
         """Return a row's id and fingerprint."""
@@ -191,8 +190,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
     async def get(self, id: str) -> DedicatedInference:
         """Return one instance. Raises `NotFoundError` if it does not exist."""
         request = ENDPOINTS["get"].request(id)
-        found: DedicatedInference = await self._engine.json(request, read=partial(_instance, id=id))
-        return found
+        return await self._engine.json(request, partial(_instance, id=id))
 
     async def find(self, name: str) -> DedicatedInference | None:
         """Return the instance of that name, with its spec; None if there is none."""
@@ -445,8 +443,8 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             call = CallRecord()
 
             async def send() -> Change[DedicatedInference]:
-                read = partial(_instance, id=id)
-                return change(await self._engine.json(request, call, read=read), False)
+                shown = await self._engine.json(request, partial(_instance, id=id), call)
+                return change(shown, False)
 
             def accepted(live: DedicatedInference) -> Change[DedicatedInference] | None:
                 return change(live, True) if spec and was_accepted(before, live, spec) else None
@@ -477,7 +475,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         request = ENDPOINTS["delete"].request(id)
 
         async def send(call: CallRecord) -> AcceptedWrite:
-            await self._engine.json(request, call)
+            await self._engine.json(request, accepted_body, call)
             return None, ()
 
         location_hint = "If it belongs to another team, it still bills"
@@ -505,8 +503,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             return found
 
         request = ENDPOINTS["get_accelerator"].request(id, accelerator_id)
-        accelerator: Accelerator = await self._engine.json(request, read=read)
-        return accelerator
+        return await self._engine.json(request, read)
 
     def list_tokens(self, id: str, *, page_size: int = 200) -> Listing[AccessToken]:
         """Return an async iterator over an instance's endpoint tokens, without their values."""
@@ -525,27 +522,18 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
 
         A 404 counts as the success of an earlier attempt whose answer was lost only if the list
         does not show the token either.
+
+        Raises:
+            NotFoundError: it does not exist.
+            OutcomeUnknownError: a repeated DELETE is answered with 404, but the list shows it.
         """
-        call = CallRecord()
 
-        def story() -> str:
-            return f"whether the token {token_id} of {id} was revoked is not known; revoke it again"
+        async def exists() -> bool:
+            return token_id in [token.id async for token in self.list_tokens(id)]
 
-        with report_if_cut_off(call, story):
-            try:
-                request = ENDPOINTS["revoke_token"].request(id, token_id)
-                await self._engine.json(request, call, read=no_content)
-            except NotFoundError as error:
-                if call.maybe_processed <= 1:
-                    raise
-                shown = [token.id async for token in self.list_tokens(id)]
-                if token_id in shown:
-                    raise OutcomeUnknownError(
-                        f"token {token_id} of {id} is still listed after a DELETE whose answer was "
-                        "lost; revoke it again",
-                        method="DELETE",
-                        path=error.path,
-                    ) from None
+        request = ENDPOINTS["revoke_token"].request(id, token_id)
+        story = f"whether the token {token_id} of {id} was revoked is not known; revoke it again"
+        await delete_at_once(self._engine, request, exists, story)
 
     async def ca_certificate(self, id: str) -> CACertificate:
         """Return the CA behind the private endpoint: `.pem` and `.ssl_context()`."""
@@ -555,16 +543,20 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
 
     async def sizes(self) -> Sizes:
         """Return GPU sizes with their prices (Decimal, per hour), and the enabled regions."""
-        read = partial(with_rows, key="sizes")
-        return CODEC.structure(
-            await self._engine.json(ENDPOINTS["sizes"].request(), read=read), Sizes
-        )
+
+        def read(body: Any) -> Sizes:
+            return CODEC.structure(with_rows(body, "sizes"), Sizes)
+
+        return await self._engine.json(ENDPOINTS["sizes"].request(), read)
 
     async def gpu_model_configs(self) -> builtins.list[GPUModelConfig]:
         """Return which models run on which GPUs, and which of them are gated."""
-        read = partial(rows_under, key="gpu_model_configs")
-        rows = await self._engine.json(ENDPOINTS["gpu_model_configs"].request(), read=read)
-        return [CODEC.structure(row, GPUModelConfig) for row in rows]
+
+        def read(body: Any) -> builtins.list[GPUModelConfig]:
+            rows = rows_under(body, "gpu_model_configs")
+            return [CODEC.structure(row, GPUModelConfig) for row in rows]
+
+        return await self._engine.json(ENDPOINTS["gpu_model_configs"].request(), read)
 
     async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:
         """Return what an instance would cost an hour, by `sizes`; None if a GPU has no price.

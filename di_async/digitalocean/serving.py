@@ -47,8 +47,7 @@ async def create_token(engine: Engine, id: str, name: str) -> AccessToken:
 async def ca_certificate(engine: Engine, id: str) -> CACertificate:
     """Return the CA behind the private endpoint."""
     request = ENDPOINTS["ca_certificate"].request(id)
-    certificate: CACertificate = await engine.json(request, read=read_ca)
-    return certificate
+    return await engine.json(request, read_ca)
 
 
 def check_connect(options: ConnectOptions) -> None:

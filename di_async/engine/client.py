@@ -20,7 +20,7 @@ from di_async.core.errors import ClientClosedError, InvalidInputError
 from di_async.core.http import Priority, Request, Response, checked_id, json_bytes, query
 from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RequestBudget
-from di_async.core.responses import read_success
+from di_async.core.responses import any_body, read_success
 from di_async.core.retry import RetryPolicy
 from di_async.core.server_clock import CLOCK_SKEW_S, CallWindow, Moment
 from di_async.core.serving import ServingTarget
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "ClientOptions", "Engine", "full_user_agent"]
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 def full_user_agent(own: str | None) -> str:
@@ -247,38 +248,40 @@ class Engine:
     async def json(
         self,
         request: Request,
+        read: Callable[[Any], T],
         call: CallRecord | None = None,
         decode: Callable[[bytes], Any] | None = None,
-        read: Callable[[Any], Any] | None = None,
-    ) -> Any:
-        """Return the decoded answer to a request; None where it has no body.
+    ) -> T:
+        """Return what `read` returns for the answer to a request.
 
-        `decode` and `read` are those of `read_success`.
+        `read` and `decode` are those of `read_success`; where they fail, the attempt has failed.
         """
-        answer = partial(self._answer, request, decode, read)
-        return await self.running.session.send(request, call, answer)
+        answer = partial(self._answer, request, read, decode)
+        result: T = await self.running.session.send(request, call, answer)
+        return result
 
     async def json_once(
         self,
         request: Request,
+        read: Callable[[Any], T],
         priority: Priority,
         call: CallRecord,
         decode: Callable[[bytes], Any] | None = None,
-    ) -> Any:
-        """Return the decoded answer to one attempt; polling tries again in its own time."""
+    ) -> T:
+        """Return what `read` returns for one attempt; polling tries again in its own time."""
         response = await self.running.session.send_once(request, priority, call)
-        return self._answer(request, decode, None, response)
+        return self._answer(request, read, decode, response)
 
     def _answer(
         self,
         request: Request,
+        read: Callable[[Any], T],
         decode: Callable[[bytes], Any] | None,
-        read: Callable[[Any], Any] | None,
         response: Response,
-    ) -> Any:
+    ) -> T:
         # Not `running`: an answer that arrives as the client closes still counts.
         wall = (self._runtime or self.running).session.server_time(request)
-        return read_success(self.dialect, request, response, wall, decode=decode, read=read)
+        return read_success(self.dialect, request, response, wall, read, decode=decode)
 
     # -- endpoints ----------------------------------------------------------------------------
 
@@ -512,13 +515,13 @@ class Client:
         request = Request(method.upper(), path, query(params or {}), json_bytes(json))
         call = CallRecord()
         if request.method in ("GET", "HEAD"):
-            return await self._engine.json(request, call)
+            return await self._engine.json(request, any_body, call)
 
         def story() -> str:
             return f"the {request.method} {path} was cut off; it may have been carried out"
 
         with report_if_cut_off(call, story):
-            return await self._engine.json(request, call)
+            return await self._engine.json(request, any_body, call)
 
 
 def _whose(kind: str, owner: "ResumeToken | ResourceAdapter[Any]") -> str:

@@ -43,7 +43,7 @@ async def create_once(
     call = CallRecord()
 
     async def send() -> T:
-        return accept(await engine.json(request, call))
+        return await engine.json(request, accept, call)
 
     def unknown(lost: DIError, found: Sequence[T] | None) -> OutcomeUnknownError:
         count = "listing them failed" if found is None else f"{len(found)} of that name exist"

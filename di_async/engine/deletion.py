@@ -10,7 +10,8 @@ from typing import Any
 from attrs import frozen
 
 from di_async.core.errors import ClientClosedError, DIError, NotFoundError, OutcomeUnknownError
-from di_async.core.http import Priority
+from di_async.core.http import Priority, Request
+from di_async.core.responses import no_content
 from di_async.core.waiting.evidence import accepted_delete_grace
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
@@ -21,7 +22,7 @@ from di_async.engine.log import Log
 from di_async.engine.lost_writes import AMBIGUOUS_ERRORS, AcceptedWrite, backoff
 from di_async.engine.waiting.change import Change
 
-__all__ = ["delete"]
+__all__ = ["delete", "delete_at_once"]
 
 logger = Log("di_async")
 
@@ -114,6 +115,47 @@ def _unproven(
         path=answer.path,
         candidates=(resource,),
     )
+
+
+async def delete_at_once(
+    engine: Engine, request: Request, exists: Callable[[], Awaitable[bool]], story: str
+) -> None:
+    """Send a DELETE that is over with its answer; where the answer proves nothing, read.
+
+    Args:
+        engine: the client's engine.
+        request: the DELETE.
+        exists: reads whether the thing exists.
+        story: what a call that is cut off may have done.
+
+    Raises:
+        NotFoundError: it does not exist, and no attempt of this call may have deleted it.
+        OutcomeUnknownError: a repeated DELETE is answered with 404, but a read shows it.
+        APIError, TransportError, DecodeError: no attempt was accepted, as far as a read shows.
+    """
+    call = CallRecord()
+    with report_if_cut_off(call, lambda: story):
+        try:
+            await engine.json(request, no_content, call)
+        except (NotFoundError, *AMBIGUOUS_ERRORS) as error:
+            missing = isinstance(error, NotFoundError)
+            if call.maybe_processed <= missing:
+                raise  # nothing but this 404 was answered, or nothing was sent
+            try:
+                found = await exists()
+            except ClientClosedError:
+                raise
+            except DIError:
+                raise error from None
+            if found and missing:
+                raise OutcomeUnknownError(
+                    f"DELETE {request.path} is answered with 404, but a read shows that it exists; "
+                    "delete it again",
+                    method="DELETE",
+                    path=request.path,
+                ) from None
+            if found:
+                raise
 
 
 @frozen

@@ -298,7 +298,7 @@ async def create_by_name(
     began, call = engine.clock.moment(), CallRecord()
 
     async def send() -> T:
-        return accept(await engine.json(request, call))
+        return await engine.json(request, accept, call)
 
     def decide(found: Sequence[R]) -> Decision:
         return decide_lost_create(map(candidate, found), engine.call_window(request, began))

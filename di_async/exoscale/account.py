@@ -4,6 +4,7 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
 import builtins
+from typing import Any
 
 from attrs import evolve
 
@@ -59,4 +60,8 @@ class AIAPIKeys(ZoneResources[AIAPIKey]):
 
     async def quota(self) -> Quota:
         """Return the organisation's quota."""
-        return CODEC.structure(await self._requests.json("quota", read=resource_body), Quota)
+
+        def read(body: Any) -> Quota:
+            return CODEC.structure(resource_body(body), Quota)
+
+        return await self._requests.json("quota", read)

@@ -342,17 +342,16 @@ class ZoneRequests:
     async def json(
         self,
         name: str,
+        read: Callable[[Any], A],
         *ids: str,
         params: Mapping[str, Any] | None = None,
-        read: Callable[[Any], Any] | None = None,
-    ) -> Any:
-        """Return the decoded response of an endpoint without a request body."""
-        return await self.engine.json(self.request(name, *ids, params=params), read=read)
+    ) -> A:
+        """Return what `read` returns for the response of an endpoint without a request body."""
+        return await self.engine.json(self.request(name, *ids, params=params), read)
 
     async def read(self, name: str, id: str, into: type[T]) -> T:
         """Return one resource or operation."""
-        found: T = await self.json(name, id, read=partial(decode_with_id, id=id, into=into))
-        return found
+        return await self.json(name, partial(decode_with_id, id=id, into=into), id)
 
     def listing(
         self,
@@ -365,16 +364,18 @@ class ZoneRequests:
 
         async def fetch(_: int) -> Page:
             read = partial(read_page, key=str(ENDPOINTS[name].key))
-            page: Page = await self.json(name, params=params, read=read)
-            return page
+            return await self.json(name, read, params=params)
 
         return Listing(fetch, partial(CODEC.structure, into=into), page_size=1, predicate=predicate)
 
     async def rows(self, name: str, into: type[A], *ids: str, **params: Any) -> list[A]:
         """Return all rows of a list."""
-        read = partial(rows_under, key=str(ENDPOINTS[name].key))
-        rows = await self.json(name, *ids, params=params, read=read)
-        return [CODEC.structure(row, into) for row in rows]
+        key = str(ENDPOINTS[name].key)
+
+        def read(body: Any) -> list[A]:
+            return [CODEC.structure(row, into) for row in rows_under(body, key)]
+
+        return await self.json(name, read, *ids, params=params)
 
     async def operation(self, id: str) -> Operation:
         """Return one operation."""

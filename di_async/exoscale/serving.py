@@ -20,8 +20,7 @@ async def reveal_api_key(requests: ZoneRequests, id: str) -> Secret:
             raise DecodeError("the answer has no 'api-key' @ $", transient=True)
         return key
 
-    found: Secret = await requests.json("reveal_api_key", id, read=read)
-    return found
+    return await requests.json("reveal_api_key", read, id)
 
 
 def check_connect(options: ConnectOptions) -> None:

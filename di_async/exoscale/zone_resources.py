@@ -7,6 +7,7 @@ uncertain match is never adopted, because the caller may delete the resource of 
 
 import builtins
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from attrs import evolve, frozen
@@ -98,15 +99,15 @@ class ZoneAdapter(ResourceAdapter[R]):
         """GET a resource or an operation once."""
         into: Any = Operation if ref.kind == OPERATION else self.resource_type
         request = self._requests.request(f"get_{ref.kind}", ref.id)
-        body = await self._requests.engine.json_once(request, priority, call)
-        return decode_with_id(body, ref.id, into)
+        read = partial(decode_with_id, id=ref.id, into=into)
+        return await self._requests.engine.json_once(request, read, priority, call)
 
     async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
         """GET the list once; it has one page."""
         name = f"list_{self.kind}s"
         request = self._requests.request(name)
-        body = await self._requests.engine.json_once(request, Priority.SCHEDULED, call)
-        page = read_page(body, str(ENDPOINTS[name].key))
+        read = partial(read_page, key=str(ENDPOINTS[name].key))
+        page = await self._requests.engine.json_once(request, read, Priority.SCHEDULED, call)
         return evolve(page, rows=tuple(row for row in page.rows if not is_public(row)))
 
     def row_key(self, row: Any) -> RowKey:
@@ -334,8 +335,7 @@ class ZoneResources(ResourceApi[R]):
     # -- operations ---------------------------------------------------------------------------
 
     async def _send(self, request: Request, call: CallRecord) -> Operation:
-        operation: Operation = await self._engine.json(request, call, read=_read_operation)
-        return operation
+        return await self._engine.json(request, _read_operation, call)
 
     def _change(
         self,

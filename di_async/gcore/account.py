@@ -6,14 +6,13 @@ https://gcore.com/docs/api-reference/cloud/everywhere-inference
 
 import builtins
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from di_async.core.errors import InvalidInputError, NotFoundError
 from di_async.core.http import Request
-from di_async.core.pagination import rows_under
+from di_async.core.pagination import rows_under, with_rows
 from di_async.core.responses import no_content, own_id, resource_body
 from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -21,9 +20,9 @@ from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
 from di_async.engine.cut_off import report_if_cut_off
+from di_async.engine.deletion import delete_at_once
 from di_async.engine.frames import ClearsFrames
 from di_async.engine.listing import Listing
-from di_async.engine.lost_writes import unknown_write
 from di_async.gcore.api import ACCOUNT, TASK, check_page_size, read_page
 from di_async.gcore.models import (
     CODEC,
@@ -77,7 +76,7 @@ class AccountApi(ClearsFrames):
 
         async def fetch(window: Mapping[str, Any]) -> Any:
             request = ACCOUNT[name].request(*ids, params={**window, **params})
-            return await self._engine.json(request)
+            return await self._engine.json(request, partial(with_rows, key="results"))
 
         read = partial(read_page, fetch, size=page_size, key=key)
         return Listing(read, lambda row: CODEC.structure(row, into), page_size)
@@ -90,17 +89,16 @@ class AccountApi(ClearsFrames):
             own_id(getattr(found, key), id)
             return found
 
-        found: T = await self._send(request, id, CallRecord(), read)
-        return found
+        return await self._send(request, id, CallRecord(), read)
 
     async def _send(
-        self, request: Request, id: str, call: CallRecord, read: Callable[[Any], Any]
-    ) -> Any:
+        self, request: Request, id: str, call: CallRecord, read: Callable[[Any], T]
+    ) -> T:
         """Return what `read` returns for the answer; report a write that is cut off."""
         if request.method == "GET":
-            return await self._engine.json(request, call, read=read)
+            return await self._engine.json(request, read, call)
         with report_if_cut_off(call, partial(_story, request, id)):
-            return await self._engine.json(request, call, read=read)
+            return await self._engine.json(request, read, call)
 
     async def _delete(
         self, request: Request, name: str, get: Callable[[str], Awaitable[object]]
@@ -110,16 +108,15 @@ class AccountApi(ClearsFrames):
         Raises:
             OutcomeUnknownError: the DELETE is answered with 404, but a GET finds it.
         """
-        call = CallRecord()
-        with report_if_cut_off(call, partial(_story, request, name)):
+
+        async def exists() -> bool:
             try:
-                await self._engine.json(request, call, read=no_content)
-            except NotFoundError as error:
-                if call.maybe_processed <= 1:
-                    raise
-                with suppress(NotFoundError):
-                    await get(name)
-                    raise unknown_write(request, name, error) from None
+                await get(name)
+            except NotFoundError:
+                return False
+            return True
+
+        await delete_at_once(self._engine, request, exists, _story(request, name))
 
 
 class APIKeys(AccountApi):
@@ -160,7 +157,7 @@ class APIKeys(AccountApi):
             self._engine,
             self._in_project("create_api_key", json=body),
             f"API key {name!r}",
-            accept=lambda answer: CODEC.structure(answer, APIKey),
+            accept=lambda answer: CODEC.structure(resource_body(answer, "name"), APIKey),
             find=partial(self._find, name),
             one_time_value=True,
         )
@@ -259,7 +256,7 @@ class Tasks(AccountApi):
     async def acknowledge_all(self) -> None:
         """Mark all finished tasks of the project as read."""
         request = ACCOUNT["acknowledge_all_tasks"].request(params={"project_id": self._project})
-        await self._engine.json(request, read=no_content)
+        await self._engine.json(request, no_content)
 
 
 class Catalog(AccountApi):
@@ -276,8 +273,12 @@ class Catalog(AccountApi):
 
     async def capacity(self) -> builtins.list[RegionCapacity]:
         """Return how many replicas of each flavor each region has room for."""
-        body = await self._engine.json(ACCOUNT["capacity"].request())
-        return [CODEC.structure(row, RegionCapacity) for row in rows_under(body, "results")]
+        return await self._engine.json(ACCOUNT["capacity"].request(), read_capacity)
+
+
+def read_capacity(body: Any) -> list[RegionCapacity]:
+    """Return the regions in the answer of the capacity endpoint."""
+    return [CODEC.structure(row, RegionCapacity) for row in rows_under(body, "results")]
 
 
 def _credentials(key_id: str, key: str | Secret) -> dict[str, Any]:

@@ -69,7 +69,7 @@ DEPLOYMENTS = _table(
     Endpoint("start", "POST", f"{_V3_ONE}/start", None, _RESERVED),
     Endpoint("stop", "POST", f"{_V3_ONE}/stop", None, _RESERVED),
     Endpoint("logs", "GET", f"{_V3_ONE}/logs", "results", _RESERVED),
-    Endpoint("check_limits", "POST", f"{_V3}/check_limits"),
+    Endpoint("check_limits", "POST", f"{_V3}/check_limits", reads=True),
 )
 
 TASK = Endpoint("get_task", "GET", f"{_TASKS}/{{task_id}}", None, frozenset({"acknowledge_all"}))
@@ -91,7 +91,7 @@ ACCOUNT = _table(
     Endpoint("list_flavors", "GET", "/cloud/v3/inference/flavors", "results"),
     Endpoint("get_flavor", "GET", "/cloud/v3/inference/flavors/{flavor_name}"),
     Endpoint("capacity", "GET", "/cloud/v3/inference/capacity", "results"),
-    Endpoint("price", "POST", "/cloud/v2/pricing/inference/deployments"),
+    Endpoint("price", "POST", "/cloud/v2/pricing/inference/deployments", reads=True),
 )
 
 # --- authentication and errors ---------------------------------------------------------------

@@ -14,7 +14,7 @@ from di_async.core.errors import APIError, ConflictError, DecodeError, NotFoundE
 from di_async.core.http import Endpoint, Priority, Request
 from di_async.core.lost_create import Candidate
 from di_async.core.pagination import Page, with_rows
-from di_async.core.responses import own_id, resource_body
+from di_async.core.responses import accepted_body, own_id, resource_body
 from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.observation import Action, Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
@@ -85,19 +85,18 @@ class InferenceAdapter(ResourceAdapter[R]):
     async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
         """GET a resource or a task once."""
         if ref.kind == "task":
-            body = await self.engine.json_once(TASK.request(ref.id), priority, call)
-            task = CODEC.structure(resource_body(body, "id"), Task)
-            own_id(task.id, ref.id)
-            return task
-        body = await self.engine.json_once(self.request("get", ref.id), priority, call)
-        return self.decode(body, ref.id)
+            read_task = partial(_task, id=ref.id)
+            return await self.engine.json_once(TASK.request(ref.id), read_task, priority, call)
+        read = partial(self.decode, id=ref.id)
+        return await self.engine.json_once(self.request("get", ref.id), read, priority, call)
 
     async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
         """GET a list page, with only the rows of a region."""
 
         async def fetch(params: Mapping[str, Any]) -> Any:
             request = self.request("list", params=params)
-            return await self.engine.json_once(request, Priority.SCHEDULED, call)
+            rows = partial(with_rows, key="results")
+            return await self.engine.json_once(request, rows, Priority.SCHEDULED, call)
 
         return in_region(await read_page(fetch, number, PAGE_SIZE, key=self.id_field), region)
 
@@ -143,6 +142,13 @@ class InferenceAdapter(ResourceAdapter[R]):
         return duration_key(resource)
 
 
+def _task(body: Any, id: str) -> Task:
+    """Return the task in an answer, which must have this id."""
+    task = CODEC.structure(resource_body(body, "id"), Task)
+    own_id(task.id, id)
+    return task
+
+
 @frozen
 class PlannedWrite(Generic[R]):
     """A write to an existing resource, and the state that it should reach."""
@@ -165,8 +171,7 @@ class InferenceApi(ResourceApi[R]):
     async def get(self, id: str) -> R:
         """Return one resource. Raises `NotFoundError` if it does not exist."""
         read = partial(self._adapter.decode, id=id)
-        found: R = await self._engine.json(self._request("get", id), read=read)
-        return found
+        return await self._engine.json(self._request("get", id), read)
 
     def _listing(self, page_size: int, predicate: Callable[[R], bool] | None = None) -> Listing[R]:
         check_page_size(page_size)
@@ -174,7 +179,7 @@ class InferenceApi(ResourceApi[R]):
 
         async def fetch(params: Mapping[str, Any]) -> Any:
             request = self._request("list", params=params)
-            return await self._engine.json(request, read=partial(with_rows, key="results"))
+            return await self._engine.json(request, partial(with_rows, key="results"))
 
         read = partial(read_page, fetch, size=page_size, key=self._adapter.id_field)
         return Listing(read, self._adapter.decode_row, page_size, predicate)
@@ -236,8 +241,8 @@ class InferenceApi(ResourceApi[R]):
         request, call = plan.request, CallRecord()
 
         async def send() -> Change[R]:
-            answer = self._accepted(await self._engine.json(request, call), id)
-            return self._modified(id, plan, answer)
+            accept = partial(self._accepted, id=id)
+            return self._modified(id, plan, await self._engine.json(request, accept, call))
 
         def accepted(live: R) -> Change[R] | None:
             if not shows_desired(plan.desired, live):
@@ -273,7 +278,7 @@ class InferenceApi(ResourceApi[R]):
         async def send(call: CallRecord) -> AcceptedWrite:
             async def write() -> Any:
                 try:
-                    return await self._engine.json(request, call)
+                    return await self._engine.json(request, accepted_body, call)
                 except ConflictError as error:
                     if not _answer_was_lost(call, error) or not await self._is_deleting(id):
                         raise

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from di_async.core.differences import Difference
 from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
-from di_async.core.pagination import rows_under, with_rows
+from di_async.core.pagination import rows_under
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.responses import resource_body
 from di_async.core.validation import checked, checked_seconds
@@ -336,10 +336,14 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
 
         async def fetch(window: Mapping[str, Any]) -> Any:
             request = self._request("logs", id, params={**window, **params})
-            return await self._engine.json(request, read=partial(with_rows, key="results"))
+            return await self._engine.json(request, read)
+
+        def read(body: Any) -> dict[str, Any]:
+            lines = [CODEC.structure(row, LogLine) for row in rows_under(body, "results")]
+            return {**body, "results": lines}
 
         rows, _ = await read_rows(fetch, offset, limit)
-        return [CODEC.structure(row, LogLine) for row in rows]
+        return rows
 
     def deployable(self) -> GcoreDeployable:
         """Return the deployments as generic code sees them. No I/O."""

@@ -109,7 +109,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         call = CallRecord()
 
         async def send() -> Change[InferenceInstance]:
-            created = self._adapter.decode(await self._engine.json(request, call))
+            created = await self._engine.json(request, self._adapter.decode, call)
             own_name(created.name, name)
             return self._created(created.id, (created, ()))
 
@@ -172,7 +172,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
             def read(body: Any) -> tuple[Any, InferenceInstance]:
                 return body, self._adapter.decode(body, id)
 
-            live, before = await self._engine.json(self._request("get", id), read=read)
+            live, before = await self._engine.json(self._request("get", id), read)
             body = whole or self._merged(id, live, given)
             if before.auth_enabled and not body.get("auth_enabled"):
                 logger.warning("this update of %s lets anyone call it: no auth_enabled", id)

@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from di_async.core.pagination import rows_under
 from di_async.core.pricing import HourlyPrice, Placement
+from di_async.core.responses import resource_body
 from di_async.engine.client import Engine
-from di_async.gcore.account import project_of
+from di_async.gcore.account import project_of, read_capacity
 from di_async.gcore.api import ACCOUNT, DEPLOYMENTS
-from di_async.gcore.models import CODEC, DeploymentPrice, QuotaUse, RegionCapacity
+from di_async.gcore.models import CODEC, DeploymentPrice, QuotaUse
 
 __all__ = ["check_limits", "find_places", "read_price", "read_replica_price"]
 
@@ -36,7 +36,11 @@ async def read_replica_price(engine: Engine, flavor: str, region: int) -> Hourly
 
 async def _preview_price(engine: Engine, flavor: str, containers: list[Json]) -> HourlyPrice | None:
     request = ACCOUNT["price"].request(json={"flavor_name": flavor, "containers": containers})
-    found = CODEC.structure(await engine.json(request), DeploymentPrice)
+
+    def read(body: Any) -> DeploymentPrice:
+        return CODEC.structure(resource_body(body), DeploymentPrice)
+
+    found = await engine.json(request, read)
     hidden = found.price_status not in (None, "show")
     if hidden or found.price_per_hour is None or not found.currency_code:
         return None
@@ -49,8 +53,7 @@ async def check_limits(
     """Return each quota of the account with what this deployment would add to it."""
     body = {name: fields[name] for name in ("flavor_name", "containers")}
     request = DEPLOYMENTS["check_limits"].request(project_of(project), json=body)
-    answer = await engine.json(request)
-    answer = answer if isinstance(answer, Mapping) else {}
+    answer = await engine.json(request, resource_body)
     found: dict[str, dict[str, Any]] = {}
     for key, value in answer.items():
         quota, _, part = key.rpartition("_")
@@ -68,10 +71,10 @@ async def find_places(
     The spec's containers are moved to that region as one container of the first one's scale.
     """
     flavor = fields["flavor_name"]
-    body, limits = await asyncio.gather(
-        engine.json(ACCOUNT["capacity"].request()), check_limits(engine, project, fields)
+    regions, limits = await asyncio.gather(
+        engine.json(ACCOUNT["capacity"].request(), read_capacity),
+        check_limits(engine, project, fields),
     )
-    regions = [CODEC.structure(row, RegionCapacity) for row in rows_under(body, "results")]
     over = [quota for quota, use in limits.items() if use.exceeded]
     places = []
     for region in regions:

@@ -6,6 +6,7 @@ import pytest
 
 from di_async import (
     ConnectError,
+    DecodeError,
     GatewayError,
     InvalidInputError,
     NotFoundError,
@@ -78,12 +79,13 @@ async def test_foreign_404_proves_no_deletion(body: str) -> None:
             await client.dedicated_inferences.delete(ID)
 
 
-@pytest.mark.parametrize("status", [200, 202, 204])
-async def test_delete_status(status: int) -> None:
-    """Any success is accepted: 202 is documented here, 204 for similar APIs."""
-    async with scripted_client(answer(status)) as (client, _):
+@pytest.mark.parametrize("steps", [[answer(202)], [answer(204)], [answer(200), answer(202)]])
+async def test_delete_status(steps: list[Any]) -> None:
+    """202 is documented here, 204 for similar APIs; after an empty 200 it is sent again."""
+    async with scripted_client(*steps) as (client, network):
         change = await client.dedicated_inferences.delete(ID)
     assert (change.already_gone, change.outcome) == (False, None)
+    assert network.left == []
 
 
 # --- tokens ---------------------------------------------------------------------------------------
@@ -166,9 +168,22 @@ async def test_revoke_needs_an_answer_without_a_body(body: Any) -> None:
     assert [request.method for request in network.requests] == ["DELETE", "DELETE"]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+async def test_revoke_answered_without_a_body_is_decided_by_a_read(listed: bool) -> None:
+    """Only 204 says that the token is revoked; after an empty 200 the list decides."""
+    tokens = answer(200, {"tokens": [{"id": "t-1", "name": "ci"}] if listed else []})
+    async with scripted_client(*[plain(200, "")] * 4, tokens) as (client, _):
+        revoked = client.dedicated_inferences.revoke_token(ID, "t-1")
+        if listed:
+            with pytest.raises(DecodeError, match="empty"):
+                await revoked
+        else:
+            await revoked
+
+
 async def test_revoke_ignores_a_foreign_404() -> None:
     """A gateway's 404 after a lost answer does not prove that the token is gone."""
     page = plain(404, "not here")
-    async with scripted_client(LOST, page, page, page) as (client, _):
+    async with scripted_client(LOST, page, page, page, answer(200, TOKENS)) as (client, _):
         with pytest.raises(GatewayError):
             await client.dedicated_inferences.revoke_token(ID, "t-1")

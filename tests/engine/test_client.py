@@ -17,6 +17,7 @@ from di_async import (
     WaitTimeoutError,
 )
 from di_async.core.http import Priority, Request, Response
+from di_async.core.responses import any_body
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
@@ -194,7 +195,7 @@ async def test_read_of_the_poller_is_decoded() -> None:
     """A poller's read is decoded and sent in a single attempt."""
     async with plain_client(FakeNetwork([answer(200, {"a": 1})])) as client:
         call, engine = CallRecord(), client._engine  # noqa: SLF001
-        payload = await engine.json_once(Request("GET", "/x"), Priority.SCHEDULED, call)
+        payload = await engine.json_once(Request("GET", "/x"), any_body, Priority.SCHEDULED, call)
     assert (payload, call.requests) == ({"a": 1}, 1)
 
 

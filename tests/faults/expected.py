@@ -32,6 +32,8 @@ FAMILIES = {
     "not answered": "no answer, a 5xx, or another system's answer; nothing was done",
     "lost": "carried out, and the answer is lost",
     "cannot": "501 and 505 of the API",
+    "empty": "200 without a body; nothing was done",
+    "misshapen": "carried out, and numbers and objects in the answer are text",
     "mangled": "carried out, and the body of the 200 is not the API's",
     "oversized": "carried out, and the body is larger than 64 MiB",
     "says no": "200 with an error as its body",
@@ -39,6 +41,7 @@ FAMILIES = {
     "refused": "4xx of the API",
     "conflict": "409 of the API",
     "not found": "404 or 410 of the API, of a resource that exists",
+    "write not found": "404 of the API to writes only; reads show the resource",
 }
 _WORDS = {
     "unknown": "OutcomeUnknownError",

@@ -129,7 +129,7 @@ def _renamed(value: Any) -> Any:
         return [_renamed(item) for item in value]
     if not isinstance(value, dict):
         return value
-    fakes = {"id": STRANGER, "name": "a-stranger"}
+    fakes = {"id": STRANGER, "uuid": STRANGER, "name": "a-stranger"}
     return {
         key: fakes[key] if key in fakes and isinstance(inner, str) else _renamed(inner)
         for key, inner in value.items()
@@ -143,11 +143,25 @@ def _without_id(scene: Scene, real: Response) -> Response:
         if not isinstance(value, dict):
             return value
         return {
-            key: "" if key in {"id", "name"} else emptied(inner) for key, inner in value.items()
+            key: "" if key in {"id", "uuid", "name"} else emptied(inner)
+            for key, inner in value.items()
         }
 
     value = orjson.loads(real.body) if real.body.strip() else {}
     return evolve(real, body=orjson.dumps(emptied(value)))
+
+
+def _misshapen(scene: Scene, real: Response) -> Response:
+    """Return the answer with text in place of each number and object below the top level."""
+    value = orjson.loads(real.body) if real.body.strip() else None
+    if not isinstance(value, dict):
+        return real
+    inner = {key: _textual(below) for key, below in value.items()}
+    return evolve(real, body=orjson.dumps(inner))
+
+
+def _textual(value: Any) -> Any:
+    return value if isinstance(value, str | list) or value is None else "text"
 
 
 Named = tuple[str, str, str, Strike]
@@ -187,6 +201,7 @@ def _slowed(answer: Answer, seconds: float) -> Answer:
 def _bodies() -> Iterator[Named]:
     page = _reply(200, HTML, content_type="text/html")
     yield "200 with HTML, nothing done", "not answered", "DecodeError", page
+    yield "200 with nothing, nothing done", "empty", "DecodeError", _reply(200)
     for name, body, kind in (
         ("HTML", HTML, "text/html"),
         ("text", b"OK", "text/plain"),
@@ -199,6 +214,7 @@ def _bodies() -> Iterator[Named]:
         yield f"200 with {name}, after commit", "mangled", "DecodeError", strike
     for name, strike in (("half the JSON", _body(lambda body: body[: len(body) // 2])),):
         yield f"{name}, after commit", "mangled", "DecodeError", strike
+    yield "values of other types, after commit", "misshapen", "DecodeError", _altered(_misshapen)
     large = _altered(lambda *_: DecodeError(_OVERSIZED, status=200))
     yield "oversized, after commit", "oversized", "DecodeError", large
     yield "about another resource", "misrouted", "DecodeError", _altered(_stranger)
@@ -235,6 +251,7 @@ def _statuses() -> Iterator[Named]:
         yield f"{status} of the API", "refused", error, _api_error(status)
     for status in (404, 410):
         yield f"{status} of the API", "not found", "NotFoundError", _api_error(status)
+    yield "404 to writes only", "write not found", "NotFoundError", _to_writes(_api_error(404))
     yield "409 of the API", "conflict", "ConflictError", _api_error(409)
     for status in (408, 425, 500, 502, 503, 504, 520):
         yield f"{status} of the API", "not answered", "ServerError", _api_error(status)
@@ -313,6 +330,14 @@ def _redirects() -> Iterator[Named]:
         "304": _reply(304),
     }.items():
         yield name, "not answered", "GatewayError", strike
+
+
+def _to_writes(strike: Strike) -> Strike:
+    def spare_reads(scene: Scene, request: Request, execute: Execute) -> Answer:
+        reads = request.reads or request.method == "GET"
+        return execute() if reads else strike(scene, request, execute)
+
+    return spare_reads
 
 
 _MOVED = (301, 302, 303, 307, 308)

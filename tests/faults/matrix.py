@@ -88,7 +88,8 @@ async def _play(operation: Operation, fault: Fault, mode: Mode) -> tuple[str, li
                 problems.append(f"took {stage.now - began:.0f} s")
             stage.network.alter = None
             problems += await _aftermath(operation, stage, outcome, result, before)
-            if fault.family == "not found":  # the API's own word, though it is wrong
+            if fault.family == "not found" and (mode == "lasting" or not operation.writes):
+                # All reads answer 404: it is the API's own word, though it is wrong.
                 problems = [one for one in problems if "the truth is" not in one]
         problems += [f"left a task: {task}" for task in leftover_tasks()]
     finally:
@@ -140,6 +141,8 @@ async def _aftermath(
         texts = " ".join((str(result), *stage.records.texts))
         if name not in texts:
             problems.append("exists, and neither the error nor a log names it")
+    if outcome == "ok" and operation.exists is not None and operation.exists(stage):
+        problems.append("returned, but the truth is that it exists")
     if outcome == "ok" and operation.writes and hasattr(result, "wait"):
         problems += await _settles(stage, result)
     elif outcome == "ok" and operation.waits and operation.name.startswith("wait for"):

@@ -24,11 +24,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from di_async import scan
+from di_async.digitalocean import ModelSource
 from di_async.emulator.gcore.catalog import FLAVORS
-from tests.clouds.support import CLOUDS, Cloud
+from tests.clouds.support import CLOUDS, Cloud, OnGcoreDeployments
 from tests.faults.scene import PLACED, Scene
 
 __all__ = ["GROUPS", "OPERATIONS", "Operation"]
@@ -55,6 +56,8 @@ class Operation:
     check: Check
     prepare: Run | None = None
     """What must be done before the fault begins."""
+    exists: Callable[[Scene], bool] | None = None
+    """Whether the emulator has what a revoke deletes."""
 
     @property
     def writes(self) -> bool:
@@ -222,16 +225,50 @@ def _digitalocean() -> list[Operation]:
         ),
         operation("list_tokens", "list", lambda s: _collect(api(s).list_tokens(s.placed))),
         operation("create_token", "token", lambda s: api(s).create_token(s.placed, "second")),
-        operation(
+        Operation(
             "revoke_token",
+            _DO,
             "revoke",
             lambda s: api(s).revoke_token(s.placed, s.extra["token"]),
             _nothing,
+            exists=lambda s: s.extra["token"] in s.world.digitalocean.store.tokens[s.placed],
         ),
         operation("ca_certificate", "facts", lambda s: api(s).ca_certificate(s.placed)),
         operation("sizes", "facts", lambda s: api(s).sizes()),
         operation("gpu_model_configs", "facts", lambda s: api(s).gpu_model_configs()),
         operation("scan", "scan", lambda s: scan(s.client), _scanned),
+    ]
+
+
+def _custom_models() -> list[Operation]:
+    def api(scene: Scene) -> Any:
+        return scene.client.custom_models
+
+    async def imported(scene: Scene) -> None:
+        change = await api(scene).import_model("first/model", source=_SOURCE)
+        await change.wait()
+        scene.extra["custom"] = change.id
+
+    async def import_new(scene: Scene) -> Any:
+        change = await api(scene).import_model("new/model", source=_SOURCE)
+        return change.initial  # the import takes longer than the waits of the matrix
+
+    def operation(name: str, group: str, run: Run, check: Check = _filled) -> Operation:
+        return Operation(name, _DO, group, run, check, imported)
+
+    return [
+        operation("get custom model", "read", lambda s: api(s).get(s.extra["custom"])),
+        operation("list custom models", "list", lambda s: _collect(api(s).list())),
+        operation("import model", "unnamed", import_new),
+        operation(
+            "update metadata",
+            "set",
+            lambda s: api(s).update_metadata(s.extra["custom"], description="new"),
+        ),
+        operation(
+            "delete custom model", "delete", lambda s: api(s).delete(s.extra["custom"]), _any
+        ),
+        operation("model catalog", "list", lambda s: _collect(s.client.model_catalog())),
     ]
 
 
@@ -250,6 +287,8 @@ def _gcore() -> list[Operation]:
         Operation("start", _V3, "update", lambda s: api(s).start(s.placed), _changes, stopped),
         operation("logs", "facts", lambda s: api(s).logs(s.placed), _any),
         operation("scan", "scan", lambda s: scan(s.client), _scanned),
+        operation("hourly_price", "facts", lambda s: api(s).hourly_price(_SPEC), _any),
+        operation("check_limits", "facts", lambda s: api(s).check_limits(_SPEC), _any),
     ]
 
 
@@ -316,14 +355,22 @@ def _gcore_account() -> list[Operation]:
         operation(
             "update key", "set", lambda s: s.client.api_keys.update("first-key", description="new")
         ),
-        operation(
-            "delete key", "revoke", lambda s: s.client.api_keys.delete("first-key"), _nothing
+        evolve(
+            operation(
+                "delete key", "revoke", lambda s: s.client.api_keys.delete("first-key"), _nothing
+            ),
+            exists=lambda s: "first-key" in s.world.gcore.store.keys,
         ),
         operation("get secret", "read", lambda s: s.client.secrets.get("first")),
         operation("list secrets", "list", lambda s: _collect(s.client.secrets.list())),
         operation("create secret", "set", lambda s: s.client.secrets.create("second", **_AWS)),
         operation("replace secret", "set", lambda s: s.client.secrets.replace("first", **_AWS)),
-        operation("delete secret", "revoke", lambda s: s.client.secrets.delete("first"), _nothing),
+        evolve(
+            operation(
+                "delete secret", "revoke", lambda s: s.client.secrets.delete("first"), _nothing
+            ),
+            exists=lambda s: "first" in s.world.gcore.store.secrets,
+        ),
         operation("get task", "read", lambda s: s.client.tasks.get(s.extra["task"])),
         operation("list tasks", "list", lambda s: _collect(s.client.tasks.list())),
         operation("acknowledge", "set", lambda s: s.client.tasks.acknowledge(s.extra["task"])),
@@ -349,10 +396,13 @@ def _exoscale_account() -> list[Operation]:
     ]
 
 
+_SOURCE = ModelSource(repo_id="openai/gpt-oss-20b")
+_SPEC = OnGcoreDeployments().body("web-priced")
 _AWS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "planted-secret"}
 OPERATIONS = (
     *_everywhere(),
     *_digitalocean(),
+    *_custom_models(),
     *_gcore(),
     *_gcore_account(),
     *_exoscale(),

@@ -1,5 +1,6 @@
 """The client of an imaginary cloud: everything that a new provider has to write."""
 
+from functools import partial
 from typing import Any
 
 from attrs import frozen
@@ -74,12 +75,12 @@ class NodeAdapter(ResourceAdapter[Node]):
 
     async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
         endpoint, model = (JOB, Job) if ref.kind == "job" else (GET, Node)
-        body = await self._engine.json_once(endpoint.request(ref.id), priority, call)
-        return CODEC.structure(body, model)
+        read = partial(CODEC.structure, into=model)
+        return await self._engine.json_once(endpoint.request(ref.id), read, priority, call)
 
     async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
-        body = await self._engine.json_once(LIST.request(), Priority.SCHEDULED, call)
-        return read_page(body, "nodes")
+        read = partial(read_page, key="nodes")
+        return await self._engine.json_once(LIST.request(), read, Priority.SCHEDULED, call)
 
     def row_key(self, row: Any) -> tuple[str, int]:
         return row["id"], hash(row["state"])
@@ -104,7 +105,7 @@ class Nodes(ResourceApi[Node]):
         return await self._write(CREATE.request(json={"size": size}), Action.CREATE)
 
     async def resize(self, id: str, size: int) -> Change[Node]:
-        before = CODEC.structure(await self._engine.json(GET.request(id)), Node)
+        before = await self._engine.json(GET.request(id), partial(CODEC.structure, into=Node))
         request, differed = RESIZE.request(id, json={"size": size}), before.size != size
         return await self._write(request, Action.UPDATE, sent=str(size), differed_before=differed)
 
@@ -112,7 +113,7 @@ class Nodes(ResourceApi[Node]):
         return await self._write(DELETE.request(id), Action.DELETE)
 
     async def _write(self, request: Request, action: Action, **expected: Any) -> Change[Any]:
-        job = CODEC.structure(await self._engine.json(request), Job)
+        job = await self._engine.json(request, partial(CODEC.structure, into=Job))
         wanted = Expectation(action=action, accepted_at=self._engine.clock.now(), **expected)
         jobs = [ResourceRef("job", job.id)]
         return self._engine.change(self._adapter, job.node, wanted, operations=jobs, initial=job)
