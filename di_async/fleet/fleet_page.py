@@ -121,12 +121,12 @@ class _Page:
             regions = _sums((self.region(row), row.hourly_cost or Decimal(0)) for row in priced)
             kinds = _sums(part for row in priced for part in row.cost_by_accelerator.items())
             code = _currency(currency)
-            charts += [
+            pair = (
                 bar_chart(f"{code} per hour by region", regions, decimals=True),
                 bar_chart(f"{code} per hour by accelerator", kinds, decimals=True),
-            ]
-        figures = element("div", *charts, class_="charts") if charts else EMPTY
-        return _section("Hourly cost", self.unpriced(), figures)
+            )
+            charts.append(element("div", *pair, class_="charts pair"))
+        return _section("Hourly cost", self.unpriced(), *charts)
 
     def unpriced(self) -> Html:
         """Return which instances the costs do not include."""
