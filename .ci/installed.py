@@ -12,15 +12,29 @@ import pkgutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import di_async
 from di_async import DigitalOcean
+from di_async.core.serving import ServingTarget
+from di_async.digitalocean import DedicatedInferenceSpec
 from di_async.emulator import running  # needs no extra until it runs
+from di_async.engine.serving import ServingEndpoint
 
 extras = set(sys.argv[1:])
 command = Path(sysconfig.get_path("scripts"), "di-async")
 NEEDS = {"cli": "typer", "emulator": "trustme", "airflow": "airflow"}
+
+SPEC_YAML = """
+name: web
+region: atl1
+model_deployments:
+  - model_slug: mistral/mistral-7b-instruct-v3
+    accelerators: [{accelerator_slug: gpu-mi300x1-192gb}]
+"""
 
 
 def check_files() -> None:
@@ -28,6 +42,7 @@ def check_files() -> None:
     site = Path(sysconfig.get_path("purelib"))
     assert site in Path(di_async.__file__).parents, di_async.__file__
     assert importlib.resources.files(di_async).joinpath("py.typed").is_file()
+    assert importlib.resources.files("di_async.fleet").joinpath("fleet_page.css").is_file()
     assert not any((site / name).exists() for name in ("tests", "benchmarks")), "stray packages"
 
 
@@ -69,6 +84,54 @@ async def check_wait() -> None:
         assert (await change.wait(timeout=60)).status == "active"
 
 
+async def check_missing_extras() -> None:
+    """Check that each feature works, or names the extra that it needs."""
+    endpoint = ServingEndpoint("id", ServingTarget(url="https://host.example/v1"), no_transport)
+    if "openai" in extras:
+        async with endpoint.openai() as client:
+            assert str(client.base_url) == "https://host.example/v1/"
+    else:
+        check_error(endpoint.openai, "openai")
+    if "cli" in extras:
+        assert read_yaml().name == "web"
+    else:
+        check_error(read_yaml, "cli")
+    if "emulator" not in extras:
+        try:
+            async with running(tls=True):
+                raise AssertionError("the emulator runs without its extra")
+        except ModuleNotFoundError as error:
+            assert "di-async[emulator]" in str(error), error
+
+
+def no_transport(*_: object) -> NoReturn:
+    """Open no transport."""
+    raise AssertionError("no request is expected")
+
+
+def read_yaml() -> DedicatedInferenceSpec:
+    """Return a spec read from YAML."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "spec.yaml")
+        file.write_text(SPEC_YAML)
+        return DedicatedInferenceSpec.from_file(file)
+
+
+def check_error(action: Callable[[], object], extra: str) -> None:
+    """Check that an error names an extra and how to install it."""
+    try:
+        action()
+    except (ModuleNotFoundError, di_async.InvalidInputError) as error:
+        assert f"pip install 'di-async[{extra}]'" in str(error), error
+    else:
+        raise AssertionError(f"{action} works without the extra {extra}")
+
+
+def check_page() -> None:
+    """Check that a fleet page needs no extra."""
+    assert "The scan found no instances." in di_async.Inventory().to_html()
+
+
 def call(*args: str) -> "subprocess.CompletedProcess[str]":
     """Call the installed command."""
     return subprocess.run(
@@ -92,6 +155,12 @@ def check_command() -> None:
 
 check_files()
 check_names()
+check_page()
+asyncio.run(check_missing_extras())
+if "uvloop" in extras:
+    import uvloop
+
+    uvloop.run(check_missing_extras())
 if "emulator" in extras:
     asyncio.run(check_wait())
 check_command()

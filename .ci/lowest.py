@@ -1,7 +1,7 @@
 """Print pip constraints that pin each dependency of a user's install to its lowest version.
 
 The lower bounds come from pyproject.toml: `dependencies` and all extras but those for work on
-this repository.
+this repository. With `--extras` only the names of those extras are printed.
 """
 
 import re
@@ -15,7 +15,11 @@ REQUIREMENT = re.compile(r"([\w.-]+)(\[[^]]*\])?\s*([^;]*)")
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 extras = project["optional-dependencies"]
 wanted = [*project["dependencies"]]
-for extra in sorted(extras.keys() - NOT_FOR_USERS):
+for_users = sorted(extras.keys() - NOT_FOR_USERS)
+if sys.argv[1:] == ["--extras"]:
+    print(*for_users)
+    sys.exit()
+for extra in for_users:
     wanted += extras[extra]
 
 for requirement in wanted:
