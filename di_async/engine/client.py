@@ -195,10 +195,11 @@ class Engine:
         else:
             observed = ObservedClient(provider, self.telemetry)
             session = ObservedSession(*parts, report=observed.requests_sent)
-            observed.opened(BudgetView(self.budget, clock) if self.budget is not None else None)
         poller = Poller(self.polling, self.budget, clock, contextvars.copy_context())
         self._runtime = _Runtime(loop, clock, session, poller, observed)
         await self.transport.open()
+        if observed is not None:
+            observed.opened(None if self.budget is None else BudgetView(self.budget, clock))
 
     async def close(self) -> None:
         """End everything that is open. Closing twice does nothing."""
@@ -207,10 +208,12 @@ class Engine:
         runtime = self._runtime and self.running
         self._closed = True
         if runtime is not None:
-            await runtime.poller.close()
-            await runtime.session.close()
-            if runtime.observed is not None:
-                runtime.observed.closed()
+            try:
+                await runtime.poller.close()
+                await runtime.session.close()
+            finally:
+                if runtime.observed is not None:
+                    runtime.observed.closed()
 
     @property
     def running(self) -> _Runtime:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -15,13 +15,25 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from di_async import InvalidInputError, PollPolicy, RequestBudget, WaitError, WaitTimeoutError
+from di_async import (
+    ConnectError,
+    DigitalOcean,
+    InvalidInputError,
+    PollPolicy,
+    RequestBudget,
+    WaitError,
+    WaitTimeoutError,
+)
+from di_async.core.http import Request, Response
 from di_async.emulator import World
 from di_async.telemetry import Telemetry
+from tests.clouds import support
 from tests.clouds.ensuring import ENSURABLE
 from tests.clouds.support import CLOUDS, CREATE_S, VIRTUAL, Cloud, a_world, everywhere, now
+from tests.clouds.test_clocks import dated
 from tests.clouds.test_connect import Clouds
 from tests.clouds.test_hooks import WHOSE
+from tests.fake_network import Again, EmulatorNetwork
 
 pytestmark = VIRTUAL
 STAMPED = pytest.mark.parametrize("cloud", [CLOUDS[0], CLOUDS[3]], ids=lambda cloud: cloud.name)
@@ -278,6 +290,39 @@ async def test_refused_requests_are_counted(cloud: Cloud, exported: Exported) ->
     assert sum(p.value for p in points if "http.response.status_code" not in p.attributes) == 1
 
 
+class Repeating(EmulatorNetwork):
+    """A network that silently repeats each read, and at first cannot be reached at all."""
+
+    repeats = 0
+    unreachable = 3
+
+    async def send(self, request: Request, headers: Mapping[str, str], again: Again) -> Response:
+        """Return the answer to the second request."""
+        if self.unreachable:
+            self.unreachable -= 1
+            raise ConnectError("no route", method=request.method, path=request.path)
+        if request.method == "GET":
+            await again()
+            self.repeats += 1
+        return await super().send(request, headers, again)
+
+
+@everywhere
+async def test_silent_repeats_count_and_what_was_never_sent_does_not(
+    cloud: Cloud, exported: Exported
+) -> None:
+    """A request that is repeated on another connection counts twice; an unsent one not at all."""
+    network = Repeating(a_world())
+    options = {"transport": network, "telemetry": exported.telemetry()}
+    async with cloud.client(network.world, **options) as client:
+        await cloud.settled(client, "web-1")
+    assert network.repeats > 1
+    assert exported.requests() == len(network.sent) + network.repeats
+    points = exported.points("di.client.requests")
+    unanswered = [p for p in points if "http.response.status_code" not in p.attributes]
+    assert sum(point.value for point in unanswered) == network.repeats
+
+
 @everywhere
 async def test_budget_left(cloud: Cloud, exported: Exported) -> None:
     """The gauge shows what the budget has left, as long as a client that uses it is open."""
@@ -298,6 +343,21 @@ async def test_budget_left(cloud: Cloud, exported: Exported) -> None:
         assert left() == {"minute": 100, "hour": 995}
         assert left()["hour"] + client.stats().hour == 1000
     assert left() == {}
+
+
+async def test_client_that_cannot_be_entered(exported: Exported) -> None:
+    """A client whose network does not open leaves no budget to observe."""
+    network = EmulatorNetwork(a_world())
+    network.open = failing  # type: ignore[method-assign]
+    client = DigitalOcean("x", transport=network, telemetry=exported.telemetry())
+    with pytest.raises(OSError, match="no network"):
+        await client.__aenter__()
+    assert exported.points("di.client.budget.remaining") == []
+
+
+async def failing() -> None:
+    """Fail to open."""
+    raise OSError("no network")
 
 
 async def settle(cloud: Cloud, exported: Exported, **more: Any) -> tuple[float, Any, Any]:
@@ -323,6 +383,26 @@ async def test_settle_delay_by_the_providers_stamp(
     assert delays[0].count == 1
     assert delays[0].sum == pytest.approx(truth, abs=1.6)
     assert bounds[0].sum >= truth
+
+
+class Ahead(EmulatorNetwork):
+    """A provider whose clock is five minutes ahead, as its answers show."""
+
+    async def open(self) -> None:
+        """Bind the world's time to the loop's, five minutes ahead."""
+        await super().open()
+        self._anchor += 300
+        self.intercept = lambda request, answer: dated(self, answer)
+
+
+@STAMPED
+async def test_settle_delay_by_the_servers_clock(
+    cloud: Cloud, exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that differs from the server's does not change the delay."""
+    monkeypatch.setattr(support, "EmulatorNetwork", Ahead)
+    truth, delays, _ = await settle(cloud, exported, polling=PollPolicy(target_lag=40.0))
+    assert delays[0].sum == pytest.approx(truth, abs=1.6)
 
 
 @UNSTAMPED

@@ -1,6 +1,8 @@
 """Tests of the budget's limits: windows, other clients of the token, streams of writes."""
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -274,3 +276,23 @@ def test_nothing_is_left_while_a_429_blocks() -> None:
     budget.learn(0.0, RateLimitInfo(limited=True, retry_after=7.0))
     assert budget.left(6.9) == (0, 0)
     assert budget.left(7.0) == (10, 100)
+
+
+def test_left_may_be_called_from_another_thread() -> None:
+    """What is left can be read while requests come and go in the loop's thread."""
+    budget, ended = RequestBudget(per_minute=10**6, per_hour=10**6), threading.Event()
+
+    def read() -> int:
+        counts = 0
+        while not ended.is_set():
+            assert budget.left(100.0)[1] > 0
+            counts += 1
+        return counts
+
+    with ThreadPoolExecutor(1) as other:
+        reading = other.submit(read)
+        for at in range(20_000):
+            budget.record(at * 0.01)
+            budget.used(at * 0.01 + 3400.0)  # which removes the expired ones
+        ended.set()
+        assert reading.result() > 0
