@@ -26,7 +26,12 @@ from di_async.engine.serving import ServingEndpoint
 
 extras = set(sys.argv[1:])
 command = Path(sysconfig.get_path("scripts"), "di-async")
-NEEDS = {"cli": "typer", "emulator": "trustme", "airflow": "airflow"}
+NEEDS = {
+    "cli": "typer",
+    "emulator": "trustme",
+    "airflow": "airflow",
+    "otel": "opentelemetry",
+}
 
 SPEC_YAML = """
 name: web
