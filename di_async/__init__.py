@@ -55,6 +55,9 @@ if typing.TYPE_CHECKING:
     from di_async.engine.waiting.change import Change
     from di_async.engine.waiting.duration_model import DurationModel
     from di_async.exoscale import Exoscale
+    from di_async.fleet.apply_report import ApplyReport
+    from di_async.fleet.applying import apply
+    from di_async.fleet.fleet_file import Fleet
     from di_async.fleet.inventory import Inventory
     from di_async.fleet.scanning import scan
     from di_async.fleet.waiting import WaitReport, as_completed, wait_all
@@ -64,6 +67,7 @@ from di_async.core.version import __version__ as __version__
 
 __all__ = [
     "APIError",
+    "ApplyReport",
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
@@ -79,6 +83,7 @@ __all__ = [
     "DurationModel",
     "Ensured",
     "Exoscale",
+    "Fleet",
     "GatewayError",
     "Gcore",
     "HourlyPrice",
@@ -107,6 +112,7 @@ __all__ = [
     "WaitRefusedError",
     "WaitReport",
     "WaitTimeoutError",
+    "apply",
     "as_completed",
     "reap",
     "scan",
@@ -115,12 +121,14 @@ __all__ = [
 
 # The module of each name that is not in core.errors.
 _MODULES = {
+    "ApplyReport": "fleet.apply_report",
     "Attempt": "core.capacity",
     "Change": "engine.waiting.change",
     "DigitalOcean": "digitalocean",
     "DurationModel": "engine.waiting.duration_model",
     "Ensured": "engine.ensure",
     "Exoscale": "exoscale",
+    "Fleet": "fleet.fleet_file",
     "Gcore": "gcore",
     "HourlyPrice": "core.pricing",
     "Inventory": "fleet.inventory",
@@ -132,6 +140,7 @@ _MODULES = {
     "Secret": "core.secret",
     "StatusChange": "core.waiting.events",
     "WaitReport": "fleet.waiting",
+    "apply": "fleet.applying",
     "as_completed": "fleet.waiting",
     "reap": "engine.reap",
     "scan": "fleet.scanning",

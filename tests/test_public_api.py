@@ -48,9 +48,16 @@ PROMISED = [
     *("WaitReport", "Inventory", "as_completed", "scan", "wait_all"),
     *("Ensured", "HourlyPrice", "Placement"),
     *("Attempt", "ReapReport", "reap"),
+    *("ApplyReport", "Fleet", "apply"),
 ]
 CLASSES = [kind for name in PROMISED if inspect.isclass(kind := getattr(di_async, name))]
-FUNCTIONS = [di_async.as_completed, di_async.reap, di_async.scan, di_async.wait_all]
+FUNCTIONS = [
+    di_async.apply,
+    di_async.as_completed,
+    di_async.reap,
+    di_async.scan,
+    di_async.wait_all,
+]
 NEEDED = inspect.Parameter.empty
 BOTH = inspect.Parameter.POSITIONAL_OR_KEYWORD
 

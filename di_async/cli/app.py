@@ -11,6 +11,7 @@ import typer
 
 from di_async.cli import options
 from di_async.cli.commands import (
+    applying,
     emulator,
     ensuring,
     reading,
@@ -61,5 +62,5 @@ app.callback()(
         _store_shared_options, inspect.signature(_own_options).parameters.values(), None
     )
 )
-for module in (reading, scanning, writing, ensuring, reaping, waiting, tokens, emulator):
+for module in (reading, scanning, writing, ensuring, applying, reaping, waiting, tokens, emulator):
     module.register(app)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -21,7 +21,14 @@ from di_async.core.printable import printable
 from di_async.engine.waiting.stats import Stats
 from di_async.fleet.scanning import OnProgress, ScanProgress
 
-__all__ = ["REPORT_COLUMNS", "BulkProgress", "scan_progress", "show_progress", "state_of"]
+__all__ = [
+    "REPORT_COLUMNS",
+    "BulkProgress",
+    "scan_progress",
+    "show_progress",
+    "state_of",
+    "sum_of_stats",
+]
 
 T = TypeVar("T")
 
@@ -97,6 +104,15 @@ class BulkProgress:
     def _requests(self) -> str:
         stats = self.stats()
         return f"{stats.lists} lists, {stats.gets} GETs, {stats.refused} refused"
+
+
+def sum_of_stats(all_stats: Sequence[Stats]) -> Stats:
+    """Return the requests of several clients as one."""
+    return Stats(
+        gets=sum(one.gets for one in all_stats),
+        lists=sum(one.lists for one in all_stats),
+        refused=sum(one.refused for one in all_stats),
+    )
 
 
 async def show_progress(console: Console, progress: BulkProgress, work: Awaitable[T]) -> T:

@@ -21,6 +21,7 @@ __all__ = [
     "new_file",
     "provider_tokens",
     "read_spec",
+    "read_text",
     "replace_file",
     "write_token",
 ]
@@ -65,14 +66,25 @@ def read_spec(file: str) -> Mapping[str, Any]:
     Raises:
         InvalidInputError: the file is unreadable, or not a mapping.
     """
-    from di_async.core.text_input import MAX_INPUT
-    from di_async.engine.spec import parse_text, read_file
+    from di_async.engine.spec import parse_text
 
-    if file == "-":
-        if sys.stdin is None:
-            raise InvalidInputError("stdin is closed: use --spec FILE")
-        return parse_text(sys.stdin.buffer.read(MAX_INPUT + 1), source="stdin")
-    return parse_text(read_file(file), source=file)
+    return parse_text(read_text(file), source="stdin" if file == "-" else file)
+
+
+def read_text(file: str) -> bytes:
+    """Return the content of a file, or of stdin for "-".
+
+    Raises:
+        InvalidInputError: the file is unreadable.
+    """
+    from di_async.core.text_input import MAX_INPUT
+    from di_async.engine.spec import read_file
+
+    if file != "-":
+        return read_file(file)
+    if sys.stdin is None:
+        raise InvalidInputError("stdin is closed: use a file")
+    return sys.stdin.buffer.read(MAX_INPUT + 1)
 
 
 def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:

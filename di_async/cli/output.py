@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -54,6 +54,10 @@ _STYLES = {
     **dict.fromkeys(("deploying", "partiallydeployed"), "cyan"),
     "deleting": "magenta",
     **dict.fromkeys(("disabled", "deleted", "planned"), "dim"),
+    **dict.fromkeys(("create", "created"), "green"),
+    **dict.fromkeys(("update", "updated", "wait for", "pending"), "cyan"),
+    "delete": "magenta",
+    "cannot": "red",
 }
 _MASK = "**********"
 
@@ -201,8 +205,13 @@ class Out:
         lines = text.removesuffix("\n").split("\n")
         self._write("".join(f"{printable(line)}\n" for line in lines))
 
-    def rows(self, rows: Sequence[T], columns: Sequence[Column[T]]) -> None:
-        """Write a table, or a document that is a list."""
+    def rows(
+        self,
+        rows: Sequence[T],
+        columns: Sequence[Column[T]],
+        details: Callable[[T], Iterable[str]] = lambda _: (),
+    ) -> None:
+        """Write a table, or a document that is a list. `details`: the lines below a row."""
         if not self.is_table:
             self.document(list(rows))
             return
@@ -211,7 +220,8 @@ class Out:
             columns = [column for column in columns if not column.wide]
         if rows:
             cells = [[_cell(column.value(row)) for column in columns] for row in rows]
-            self.table(lay_out(columns, cells, width))
+            below = [[printable(line) for line in details(row)] for row in rows]
+            self.table(lay_out(columns, cells, width, below))
 
     def table(self, lines: Sequence[Line]) -> None:
         """Write a table that is laid out, its titles first."""

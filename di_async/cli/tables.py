@@ -4,8 +4,10 @@ Columns that do not fit are left out whole, and lists are broken at commas. Ids,
 are never cut.
 """
 
+import textwrap
 import unicodedata
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Generic, TypeVar
 
 from attrs import frozen
@@ -14,6 +16,7 @@ __all__ = ["Column", "Line", "Piece", "display_width", "lay_out"]
 
 T = TypeVar("T")
 _GAP = "  "
+_INDENT = "    "
 
 
 @frozen
@@ -49,13 +52,36 @@ Line = list[Piece]
 
 
 def lay_out(
-    columns: Sequence[Column[T]], cells: Sequence[Sequence[str]], width: int | None
+    columns: Sequence[Column[T]],
+    cells: Sequence[Sequence[str]],
+    width: int | None,
+    details: Sequence[Sequence[str]] = (),
 ) -> list[Line]:
-    """Return the lines of a table, titles first; `width` is that of a terminal, if it is one."""
+    """Return the lines of a table, titles first.
+
+    `width` is that of a terminal, if it is one. `details` are texts below each row.
+    """
     titles = [column.title if width is not None else column.title.upper() for column in columns]
     widths = _fit(columns, titles, cells, width)
-    rows = [(titles, False), *((row, True) for row in cells)]
-    return [line for row, is_data in rows for line in _row_lines(columns, row, widths, is_data)]
+    lines = _row_lines(columns, titles, widths, False)
+    for row, texts in zip_longest(cells, details, fillvalue=()):
+        lines += _row_lines(columns, row, widths, True)
+        lines += [line for text in texts for line in _detail_lines(text, width)]
+    return lines
+
+
+def _detail_lines(text: str, width: int | None) -> list[Line]:
+    """Return a text below a row, indented; on a terminal it is broken at spaces."""
+    if width is None:
+        return [[Piece(_INDENT + text)]]
+    parts = textwrap.wrap(
+        text,
+        max(width, 2 * len(_INDENT)),
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT + _GAP,
+        break_on_hyphens=False,
+    )
+    return [[Piece(part)] for part in parts]
 
 
 def display_width(text: str) -> int:

@@ -14,20 +14,29 @@ from attrs import frozen
 
 from di_async.core.errors import InvalidInputError
 
-__all__ = ["DEFAULT_PREFIX", "TemporaryName", "check_prefix", "format_name", "parse_name"]
+__all__ = [
+    "CHECK_LENGTH",
+    "DEFAULT_PREFIX",
+    "TemporaryName",
+    "check_prefix",
+    "checksum",
+    "format_name",
+    "parse_name",
+]
 
 DEFAULT_PREFIX = "tmp"
 RANDOM_LENGTH = 5
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_EXPIRY_LENGTH, _CHECK_LENGTH = 6, 4
+_EXPIRY_LENGTH = 6
+CHECK_LENGTH = 4
 _LATEST = 36**_EXPIRY_LENGTH - 1  # in 2038
-_TAIL = _EXPIRY_LENGTH + RANDOM_LENGTH + _CHECK_LENGTH + 1
+_TAIL = _EXPIRY_LENGTH + RANDOM_LENGTH + CHECK_LENGTH + 1
 _PREFIX = re.compile(r"[a-z](?:[a-z0-9-]{0,8}[a-z0-9])?")
 _LONGEST = 63
 _NAME = re.compile(
     rf"(?P<stem>[a-z][a-z0-9-]*)-(?P<expiry>[0-9a-z]{{{_EXPIRY_LENGTH}}})"
-    rf"-(?P<random>[0-9a-z]{{{RANDOM_LENGTH}}})(?P<check>[0-9a-z]{{{_CHECK_LENGTH}}})"
+    rf"-(?P<random>[0-9a-z]{{{RANDOM_LENGTH}}})(?P<check>[0-9a-z]{{{CHECK_LENGTH}}})"
 )
 
 
@@ -80,14 +89,14 @@ def format_name(base: str, expires_at: float, random: Iterable[int], prefix: str
     stem = f"{prefix}-{kept}" if kept else prefix
     tail = "".join(_DIGITS[number % 36] for number in random)
     unchecked = f"{stem}-{_base36(seconds, _EXPIRY_LENGTH)}-{tail}"
-    return unchecked + _checksum(unchecked)
+    return unchecked + checksum(f"temporary {unchecked}")
 
 
 def parse_name(name: object, prefix: str = DEFAULT_PREFIX) -> TemporaryName | None:
     """Return what a name of this prefix shows; None if `format_name` did not write it."""
     check_prefix(prefix)
     found = _NAME.fullmatch(name) if isinstance(name, str) and len(name) <= _LONGEST else None
-    if found is None or _checksum(found.string[:-_CHECK_LENGTH]) != found["check"]:
+    if found is None or checksum(f"temporary {found.string[:-CHECK_LENGTH]}") != found["check"]:
         return None
     first, _, base = found["stem"].partition(f"{prefix}-")
     if found["stem"] == prefix:
@@ -97,9 +106,10 @@ def parse_name(name: object, prefix: str = DEFAULT_PREFIX) -> TemporaryName | No
     return TemporaryName(base, int(found["expiry"], 36))
 
 
-def _checksum(text: str) -> str:
-    digest = hashlib.sha256(f"di-async temporary {text}".encode()).digest()
-    return _base36(int.from_bytes(digest[:8], "big") % 36**_CHECK_LENGTH, _CHECK_LENGTH)
+def checksum(text: str) -> str:
+    """Return `CHECK_LENGTH` lower-case letters and digits that depend on the text."""
+    digest = hashlib.sha256(f"di-async {text}".encode()).digest()
+    return _base36(int.from_bytes(digest[:8], "big") % 36**CHECK_LENGTH, CHECK_LENGTH)
 
 
 def _base36(number: int, length: int) -> str:

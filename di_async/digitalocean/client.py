@@ -128,6 +128,10 @@ class DigitalOcean(Client):
         """
         return list_catalog(self._engine, availability=availability, search=search)
 
+    def deployable(self, region: str | None = None) -> "DedicatedInferenceDeployable":
+        """Return what `apply` works on. No I/O."""
+        return self.dedicated_inferences.deployable()
+
     async def deployables(self) -> Sequence["DedicatedInferenceDeployable"]:
         """Return what `reap` searches. No I/O."""
         return (self.dedicated_inferences.deployable(),)

@@ -1,12 +1,12 @@
 """Dedicated inference as generic code sees it: temporary deployments and tries in many places."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
 from di_async.core.capacity import Failure, explain
-from di_async.core.errors import DeploymentFailedError, DIError, NotFoundError
+from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.digitalocean.api import ENDPOINTS
@@ -15,6 +15,7 @@ from di_async.digitalocean.placement import accelerators_of, price_of, with_gpu
 from di_async.digitalocean.spec import DedicatedInferenceSpec, complete_spec, latest_spec
 from di_async.engine.client import Engine
 from di_async.engine.deployable import Deployable, Named
+from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
     def complete(self, spec: Any) -> DedicatedInferenceSpec:
         """Return the spec in full."""
         return complete_spec(spec)
+
+    def placed(self, fields: Mapping[str, Any], region: str) -> dict[str, Any]:
+        """Return the spec with its region."""
+        own = fields.get("region", region)
+        if own != region:
+            raise InvalidInputError(f"region: {region} is not the spec's own, {own!r}")
+        return {**fields, "region": region}
 
     def name_of(self, spec: DedicatedInferenceSpec) -> str:
         """Return its name."""
@@ -68,6 +76,10 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
     async def create(self, spec: Any, **options: Any) -> Change[DedicatedInference]:
         """Send a create."""
         return await self.api.create(spec, **options)
+
+    async def ensure(self, spec: Any, **options: Any) -> Ensured[DedicatedInference]:
+        """Create, update, or do nothing."""
+        return await self.api.ensure(spec, **options)
 
     async def delete(self, id: str) -> Change[None]:
         """Send a delete."""

@@ -485,6 +485,14 @@ class Client:
         """Return the deployments that `reap` searches. Exoscale's zones are read."""
         return ()
 
+    def deployable(self, region: str | None = None) -> "Deployable[Any]":
+        """Return the deployments that `apply` works on; Exoscale: those of a zone. No I/O.
+
+        Raises:
+            InvalidInputError: the client has none.
+        """
+        raise InvalidInputError(f"{type(self).__name__} has no deployments to work on")
+
     def stats(self) -> Stats:
         """Return what its waits cost and how they are paced now. No I/O."""
         runtime = self._engine.running

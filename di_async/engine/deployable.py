@@ -1,7 +1,7 @@
 """What a provider supplies so that deployments can be temporary, reaped, or placed anywhere."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -11,6 +11,7 @@ from di_async.core.errors import DIError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.engine.client import Engine
+from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 
 __all__ = ["Deployable", "Named"]
@@ -36,10 +37,20 @@ class Deployable(ABC, Generic[R]):
     """For messages: "dedicated inference"."""
     longest_name = 63
     """The longest name that the provider accepts."""
+    zone = ""
+    """The only zone of its deployments, where names belong to a zone."""
 
     @abstractmethod
     def complete(self, spec: Any) -> Any:
         """Return the spec in full. Raises `InvalidInputError`."""
+
+    @abstractmethod
+    def placed(self, fields: Mapping[str, Any], region: str) -> dict[str, Any]:
+        """Return a caller's spec with the region filled in.
+
+        Raises:
+            InvalidInputError: the spec is for another region.
+        """
 
     @abstractmethod
     def name_of(self, spec: Any) -> str:
@@ -68,6 +79,10 @@ class Deployable(ABC, Generic[R]):
     @abstractmethod
     async def create(self, spec: Any, **options: Any) -> Change[R]:
         """Send a create."""
+
+    @abstractmethod
+    async def ensure(self, spec: Any, **options: Any) -> Ensured[R]:
+        """Create, update, or do nothing; see `ensure` of the provider's API."""
 
     @abstractmethod
     async def delete(self, id: str) -> Change[None]:

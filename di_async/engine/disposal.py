@@ -4,13 +4,27 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from di_async.core.errors import CleanupError, ClientClosedError, ConflictError, DIError
+from di_async.core.errors import (
+    CleanupError,
+    ClientClosedError,
+    ConflictError,
+    DIError,
+    NotFoundError,
+)
 from di_async.core.pricing import HourlyPrice
-from di_async.engine.deployable import Deployable
+from di_async.engine.deployable import Deployable, Named
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import LOOKUP_DELAYS_S
+from di_async.engine.waiting.change import Change
 
-__all__ = ["CLEANUP_TIMEOUT_S", "cleanup_error", "delete_proven", "find_made", "finish"]
+__all__ = [
+    "CLEANUP_TIMEOUT_S",
+    "cleanup_error",
+    "delete_named",
+    "delete_proven",
+    "find_made",
+    "finish",
+]
 
 logger = Log("di_async")
 
@@ -20,6 +34,10 @@ _MOST_FAILURES = 8
 _MOST_RESTARTS = 20
 
 T = TypeVar("T")
+
+
+def _ignore(_: object) -> None:
+    """Do nothing."""
 
 
 async def finish(
@@ -46,7 +64,12 @@ async def finish(
         task = asyncio.ensure_future(work())
 
 
-async def delete_proven(target: Deployable[Any], id: str, until: float) -> None:
+async def delete_proven(
+    target: Deployable[Any],
+    id: str,
+    until: float,
+    on_change: Callable[[Change[None]], object] = _ignore,
+) -> None:
     """Delete and return once GET answers 404, trying again after each failure until a loop time.
 
     Raises:
@@ -57,6 +80,7 @@ async def delete_proven(target: Deployable[Any], id: str, until: float) -> None:
         try:
             async with asyncio.timeout_at(until):
                 change = await target.delete(id)
+                on_change(change)
                 left = max(0.0, until - engine.clock.now())
                 await change.wait(timeout=left)
         except ClientClosedError:
@@ -73,6 +97,25 @@ async def delete_proven(target: Deployable[Any], id: str, until: float) -> None:
         else:
             return
         await asyncio.sleep(min(pause, left))
+
+
+async def delete_named(
+    target: Deployable[Any], row: Named, on_change: Callable[[Change[None]], object] = _ignore
+) -> DIError | None:
+    """Delete what still has that name; return the error if that could not be proven."""
+    until = target.engine.clock.now() + CLEANUP_TIMEOUT_S
+    try:
+        fresh = await target.read(row.id)
+        if fresh.name != row.name:
+            return DIError(f"its name is {fresh.name!r} by now; it was left alone")
+        await delete_proven(target, row.id, until, on_change)
+    except NotFoundError:
+        return None
+    except DIError as error:
+        return error
+    except TimeoutError as error:
+        return DIError(f"not deleted within {CLEANUP_TIMEOUT_S:.0f} s: {error}")
+    return None
 
 
 async def find_made(target: Deployable[Any], name: str) -> list[str]:

@@ -60,6 +60,8 @@ class Ensured(Generic[R]):
     """The resource; None with `dry_run` if there is none yet."""
     duplicates: tuple[str, ...] = ()
     """Ids of others of that name, where names are not unique. They exist, and bill."""
+    active: bool = False
+    """It was found active with this spec: there is nothing to do or to wait for."""
 
 
 @frozen(kw_only=True)
@@ -139,7 +141,8 @@ class _Run(Generic[R]):
             return Ensured("created", (self._missing(),))
         differences, id = self._compare(live), self.target.id_of(live)
         if not differences:
-            return Ensured("unchanged", id=id, duplicates=duplicates)
+            active = self._is_active(live)
+            return Ensured("unchanged", id=id, duplicates=duplicates, active=active)
         await self.target.check_price()
         return Ensured("updated", _lines(differences), id=id, duplicates=duplicates)
 
@@ -215,7 +218,8 @@ class _Run(Generic[R]):
         if not differences:
             change = self.api.begin_wait(id, seen=live)
             before = self.sent[-1] if self.sent else Ensured[R]("unchanged")
-            return Ensured(before.action, before.diff, change, id, duplicates)
+            active = not self.sent and self._is_active(live)
+            return Ensured(before.action, before.diff, change, id, duplicates, active)
         if self._in_progress(live):
             await self._settle(id)
             return None
@@ -329,6 +333,10 @@ class _Run(Generic[R]):
     def _in_progress(self, found: R) -> bool:
         seen = self._observe(found)
         return seen.phase is Phase.WORKING or (seen.phase is Phase.READY and not seen.complete)
+
+    def _is_active(self, found: R) -> bool:
+        seen = self._observe(found)
+        return seen.phase is Phase.READY and seen.complete
 
     def _observe(self, found: R) -> Observation:
         expectation = Expectation(action=Action.ACTIVE, accepted_at=0.0)

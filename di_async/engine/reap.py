@@ -9,12 +9,12 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from di_async.core.errors import DIError, InvalidInputError, NotFoundError
+from di_async.core.errors import DIError, InvalidInputError
 from di_async.core.pricing import HourlyPrice
 from di_async.core.temporary_names import DEFAULT_PREFIX, TemporaryName, check_prefix, parse_name
 from di_async.engine.client import Client
 from di_async.engine.deployable import Deployable, Named
-from di_async.engine.disposal import CLEANUP_TIMEOUT_S, delete_proven
+from di_async.engine.disposal import delete_named
 from di_async.engine.log import Log
 
 __all__ = ["ReapReport", "Reaped", "reap"]
@@ -105,7 +105,7 @@ async def _reap_client(
             elif dry_run:
                 deleted.append(entry)
             else:
-                error = await _delete(target, row)
+                error = await delete_named(target, row)
                 if error is None:
                     deleted.append(entry)
                     logger.warning("deleted the expired %s", entry)
@@ -139,20 +139,3 @@ async def _price(target: Deployable[Any], row: Named) -> HourlyPrice | None:
     except DIError as error:
         logger.info("the price of %s could not be read: %s", row.id, error)
         return None
-
-
-async def _delete(target: Deployable[Any], row: Named) -> DIError | None:
-    """Delete what still has that name; return the error if that could not be proven."""
-    until = target.engine.clock.now() + CLEANUP_TIMEOUT_S
-    try:
-        fresh = await target.read(row.id)
-        if fresh.name != row.name:
-            return DIError(f"its name is {fresh.name!r} by now; it was left alone")
-        await delete_proven(target, row.id, until)
-    except NotFoundError:
-        return None
-    except DIError as error:
-        return error
-    except TimeoutError as error:
-        return DIError(f"not deleted within {CLEANUP_TIMEOUT_S:.0f} s: {error}")
-    return None

@@ -135,6 +135,11 @@ class Exoscale(ExoscaleZone, Client):
     def __repr__(self) -> str:
         return Client.__repr__(self)
 
+    def deployable(self, region: str | None = None) -> ExoscaleDeployable:
+        """Return what `apply` works on: the deployments of a zone. No I/O."""
+        own = self.deployments.deployable()
+        return own if region is None else own.in_region(region)
+
     async def deployables(self) -> tuple[ExoscaleDeployable, ...]:
         """Return what `reap` searches: every zone, or the one of the base URL. One request."""
         own = self.deployments.deployable()

@@ -1,6 +1,6 @@
 """Deployments as generic code sees them: temporary deployments and tries in many zones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -11,6 +11,7 @@ from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.engine.client import Engine
 from di_async.engine.deployable import Deployable, Named
+from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.lifecycle import is_public
 from di_async.exoscale.models import Deployment
@@ -41,6 +42,10 @@ class ExoscaleDeployable(Deployable[Deployment]):
         found.to_dict()  # checks it
         return found
 
+    def placed(self, fields: Mapping[str, Any], region: str) -> dict[str, Any]:
+        """Return the spec itself: the zone is not part of it."""
+        return dict(fields)
+
     def name_of(self, spec: DeploymentSpec) -> str:
         """Return its name."""
         return spec.name
@@ -68,6 +73,10 @@ class ExoscaleDeployable(Deployable[Deployment]):
     async def create(self, spec: Any, **options: Any) -> Change[Deployment]:
         """Send a create."""
         return await self.api.create(spec, **options)
+
+    async def ensure(self, spec: Any, **options: Any) -> Ensured[Deployment]:
+        """Create, update, or do nothing."""
+        return await self.api.ensure(spec, **options)
 
     async def delete(self, id: str) -> Change[None]:
         """Send a delete."""

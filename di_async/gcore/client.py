@@ -94,6 +94,14 @@ class Gcore(Client):
         """Return how many replicas of each flavor each region has room for."""
         return await self._catalog.capacity()
 
+    def deployable(self, region: str | None = None) -> GcoreDeployable:
+        """Return what `apply` works on: the project's deployments. No I/O.
+
+        Raises:
+            InvalidInputError: the client has no project.
+        """
+        return self.inference_deployments.deployable()
+
     async def deployables(self) -> tuple[GcoreDeployable, ...]:
         """Return what `reap` searches: the project's deployments. No I/O.
 

@@ -1,6 +1,6 @@
 """v3 deployments as generic code sees them: temporary deployments and tries in many places."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -11,6 +11,7 @@ from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.engine.client import Engine
 from di_async.engine.deployable import Deployable, Named
+from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 from di_async.gcore.models import InferenceDeployment
 from di_async.gcore.placement import read_price
@@ -39,6 +40,20 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
     def complete(self, spec: Any) -> Json:
         """Return the checked fields."""
         return self.complete_fields(spec)
+
+    def placed(self, fields: Mapping[str, Any], region: str) -> dict[str, Any]:
+        """Return the spec with the region in its one container; without containers, of scale 1."""
+        if not region.isdecimal():
+            raise InvalidInputError(f"region: expected a region number, not {region!r}")
+        containers = fields.get("containers", [{"scale": {"min": 1, "max": 1}}])
+        only = containers[0] if isinstance(containers, list) and len(containers) == 1 else None
+        if not isinstance(only, Mapping):
+            raise InvalidInputError("region: the spec's containers must be a list of one")
+        if str(only.get("region_id", region)) != region:
+            raise InvalidInputError(
+                f"region: {region} is not the spec's own, {only['region_id']!r}"
+            )
+        return {**fields, "containers": [{**only, "region_id": int(region)}]}
 
     def name_of(self, spec: Json) -> str:
         """Return its name."""
@@ -69,6 +84,10 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
     async def create(self, spec: Any, **options: Any) -> Change[InferenceDeployment]:
         """Send a create."""
         return await self.api.create(spec, **options)
+
+    async def ensure(self, spec: Any, **options: Any) -> Ensured[InferenceDeployment]:
+        """Create, update, or do nothing."""
+        return await self.api.ensure(spec, **options)
 
     async def delete(self, id: str) -> Change[None]:
         """Send a delete."""

@@ -1,0 +1,171 @@
+"""What `di-async apply` prints: the plan, the report, and one-time tokens."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from di_async.cli.output import Column
+from di_async.cli.run import Cli
+
+if TYPE_CHECKING:
+    from di_async.fleet.apply_report import Applied, ApplyReport
+
+__all__ = ["document", "print_plan", "print_report", "print_tokens", "token_lines"]
+
+_PLANNED = {"created": "create", "updated": "update", "deleted": "delete", "failed": "cannot"}
+
+PLAN_COLUMNS: "tuple[Column[Applied], ...]" = (
+    Column("", lambda r: _planned_word(r), status=True),
+    Column("provider", lambda r: r.provider),
+    Column("region", lambda r: r.region, minor=True),
+    Column("name", lambda r: r.name),
+    Column("per hour", lambda r: r.hourly_price and f"{r.hourly_price.amount:,.2f}", right=True),
+    Column("currency", lambda r: r.hourly_price and r.hourly_price.currency, minor=True),
+)
+REPORT_COLUMNS: "tuple[Column[Applied], ...]" = (
+    Column("outcome", lambda r: _outcome(r), status=True),
+    Column("provider", lambda r: r.provider),
+    Column("region", lambda r: r.region, minor=True),
+    Column("name", lambda r: r.name),
+    Column("id", lambda r: r.id),
+)
+
+
+def _planned_word(result: "Applied") -> str:
+    if result.action == "unchanged":
+        return "wait for"
+    return _PLANNED[result.action]
+
+
+def _outcome(result: "Applied") -> str:
+    if result.error is None:
+        return result.action
+    return "pending" if result.pending else "failed"
+
+
+def print_plan(cli: Cli, plan: "ApplyReport") -> None:
+    """Print what would be done, and the totals."""
+    if cli.out.is_table:
+        shown = [r for r in plan.results if r.action != "unchanged" or not r.active]
+        cli.out.rows(shown, PLAN_COLUMNS, details=_details)
+    cli.message(*_totals(plan))
+    _print_warnings(cli, plan, prune=False)
+
+
+def _details(result: "Applied") -> Iterator[str]:
+    """Yield the lines below a row of the plan."""
+    if result.action == "updated":
+        yield from result.diff
+    if result.error is not None:
+        yield str(result.error)
+
+
+def _totals(plan: "ApplyReport") -> Iterator[str]:
+    yield plan.summary()
+    sums = [f"{amount:,.2f} {currency}/h" for currency, amount in plan.hourly.items()]
+    if plan.unknown_price:
+        sums.append(f"{plan.unknown_price} of unknown price")
+    if sums:
+        yield f"the whole fleet: {', '.join(sums)}"
+
+
+def _print_warnings(cli: Cli, report: "ApplyReport", *, prune: bool) -> None:
+    for result in report.results:
+        if result.duplicates:
+            cli.message(
+                f"warning: {len(result.duplicates)} more named {result.name} exist and bill: "
+                f"{', '.join(result.duplicates)}",
+                keep=True,
+            )
+    if report.leftovers:
+        names = ", ".join(f"{one.name} ({one.provider})" for one in report.leftovers)
+        what = "were not deleted, as not all else succeeded" if prune else "bill"
+        cli.message(
+            f"warning: {len(report.leftovers)} of an earlier apply are not in the file and {what}: "
+            f"{names}" + ("" if prune else "; --prune deletes them")
+        )
+    for provider, error in report.unsearched:
+        cli.message(f"failed: {provider} was not searched for earlier deployments: {error}")
+
+
+def print_report(cli: Cli, report: "ApplyReport", token_file: Path | None = None) -> None:
+    """Print what was done: on stdout what changed or failed, on stderr the counts.
+
+    Of a plan, which was printed before, only a document is left to print.
+    """
+    if not cli.out.is_table:
+        cli.out.document(document(report, token_file=token_file), keep=True)
+    if report.dry_run and (report.has_work or report.failed):
+        return
+    if cli.out.is_table:
+        cli.out.rows([r for r in report.results if _is_shown(r)], REPORT_COLUMNS)
+    for result in report.results:
+        if result.error is not None:
+            cli.message(f"{_outcome(result)}: {result.name}: {result.error}")
+    cli.message(report.summary())
+    _print_warnings(cli, report, prune=any(r.action == "deleted" for r in report.results))
+
+
+def _is_shown(result: "Applied") -> bool:
+    return result.action != "unchanged" or result.error is not None
+
+
+def token_lines(results: "Iterable[Applied]") -> list[str]:
+    """Return the one-time tokens, each after the name of its deployment."""
+    return [
+        f"{result.name} {result.access_token.value.reveal()}"
+        for result in results
+        if result.access_token is not None and result.access_token.value is not None
+    ]
+
+
+def print_tokens(cli: Cli, results: "Sequence[Applied]", file: Path | None) -> None:
+    """Print the one-time tokens, if no file holds them; documents have them."""
+    lines = token_lines(results)
+    if not lines or not cli.out.is_table:
+        return
+    if file is not None:
+        cli.message(f"{len(lines)} access tokens are in {file}")
+        return
+    cli.out.one(None, [("access token", line) for line in lines], keep=True)
+    cli.message("Store the access tokens now: the API never returns them again.")
+
+
+def document(
+    report: "ApplyReport", *, interrupted: bool = False, token_file: Path | None = None
+) -> dict[str, Any]:
+    """Return the report as a document."""
+    return {
+        "plan": report.dry_run,
+        "ok": report.ok and not interrupted,
+        "interrupted": interrupted,
+        "counts": report.counts,
+        "hourly": {currency: str(amount) for currency, amount in report.hourly.items()},
+        "unknown_price": report.unknown_price,
+        "deployments": [_entry(result, token_file) for result in report.results],
+        "leftovers": [
+            {"provider": one.provider, "name": one.name, "region": one.region, "id": one.id}
+            for one in report.leftovers
+        ],
+        "unsearched": [{"provider": name, "error": str(e)} for name, e in report.unsearched],
+    }
+
+
+def _entry(result: "Applied", token_file: Path | None) -> dict[str, Any]:
+    from di_async.cli.commands.report import token_document
+
+    return {
+        "provider": result.provider,
+        "name": result.name,
+        "region": result.region,
+        "action": result.action,
+        "outcome": "pending" if result.pending else "failed" if result.error else "ok",
+        "active": result.active,
+        "id": result.id,
+        "diff": list(result.diff),
+        "hourly_price": result.hourly_price and str(result.hourly_price.amount),
+        "currency": result.hourly_price and result.hourly_price.currency,
+        "duplicates": list(result.duplicates),
+        "access_token": token_document(result.access_token, token_file),
+        "error": None if result.error is None else str(result.error),
+    }

@@ -1,0 +1,376 @@
+"""Bring a fleet about: `apply`.
+
+First a plan, which only reads; then `ensure` for each deployment that differs. Names decide what
+exists, so that a second run continues what a killed one began.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from attrs import define, evolve, field, frozen
+
+from di_async.core.errors import DIError, InvalidInputError
+from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
+from di_async.core.validation import checked_seconds, checked_timeout
+from di_async.engine.client import Client
+from di_async.engine.deployable import Deployable
+from di_async.engine.disposal import delete_named
+from di_async.engine.ensure import Ensured
+from di_async.engine.log import Log
+from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
+from di_async.fleet.apply_report import Applied, ApplyReport, Leftover
+from di_async.fleet.fleet_file import Fleet, FleetEntry
+from di_async.fleet.leftovers import Key, Leftovers, find_leftovers, provider_of
+
+__all__ = ["FleetRun", "apply"]
+
+logger = Log("di_async")
+
+T = TypeVar("T")
+CONCURRENCY = 10
+
+
+async def apply(
+    fleet: Fleet,
+    *clients: Client,
+    dry_run: bool = False,
+    prune: bool = False,
+    max_hourly: MaxHourly | None = None,
+    allow_unknown_price: bool = False,
+    concurrency: int = CONCURRENCY,
+    timeout: Timeout = DEFAULT,
+    name_timeout: float = 0,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    on_change: Callable[[Change[Any]], object] | None = None,
+) -> ApplyReport:
+    """Create and update the deployments of a fleet, and wait until all are active.
+
+    What is as the fleet says is left alone. One failure does not stop the others; failures are in
+    the report. Safe to run again after a crash or a cancellation: names decide what exists.
+
+    Args:
+        fleet: see `Fleet.from_file`.
+        clients: entered clients, one for each provider of the fleet. Others are searched for what
+            an earlier apply left there.
+        dry_run: send no write; the report shows what would be done, and the price.
+        prune: when everything else has succeeded, delete what an earlier apply of this fleet made
+            and that is no longer in it. Nothing else is deleted; see `docs/fleets.md`.
+        max_hourly: a limit on the price of the whole fleet, checked before the first write.
+        allow_unknown_price: with `max_hourly`, go on if a price is not known.
+        concurrency: how many deployments are read or written at a time. All are waited for at once.
+        timeout: seconds for each change to settle; default: what `Change.wait` takes.
+        name_timeout: seconds to wait for a name whose resource is being deleted.
+        options: further arguments of `ensure`, by provider, such as
+            `{"digitalocean": {"access_tokens": ...}}`.
+        on_change: called with each change that is waited for.
+
+    Raises:
+        InvalidInputError: a spec is not valid, or a client is missing; nothing was sent.
+        PriceLimitError: the fleet costs too much, or a price is not known; nothing was sent.
+
+    Cancelling leaves accepted changes going on at the provider; they bill. Apply again to wait for
+    them.
+    """
+    run = FleetRun.prepare(
+        fleet,
+        clients,
+        concurrency=concurrency,
+        timeout=timeout,
+        name_timeout=name_timeout,
+        options=options,
+        on_change=on_change,
+    )
+    if max_hourly is not None:
+        parse_max_hourly(max_hourly)
+    plan = await run.plan(prune=prune, priced=dry_run or max_hourly is not None)
+    check_fleet_price(plan, max_hourly, allow_unknown_price=allow_unknown_price)
+    return plan if dry_run else await run.carry_out(plan)
+
+
+def check_fleet_price(
+    plan: ApplyReport, limit: MaxHourly | None, *, allow_unknown_price: bool
+) -> None:
+    """Check the price of a whole fleet, if there is anything to do.
+
+    Raises:
+        PriceLimitError: it is higher than the limit, or not known.
+    """
+    if limit is None or not plan.changed:
+        return
+    for currency, amount in plan.hourly.items():
+        price = HourlyPrice(amount, currency)
+        check_price(price, limit, allow_unknown_price=allow_unknown_price)
+    if plan.unknown_price:
+        check_price(None, limit, allow_unknown_price=allow_unknown_price)
+
+
+@frozen
+class _Item:
+    """A deployment of the fleet, and where it belongs."""
+
+    entry: FleetEntry
+    target: Deployable[Any]
+    spec: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+    @property
+    def key(self) -> Key:
+        """Return what identifies it."""
+        return self.entry.provider, self.target.zone, self.entry.name
+
+    @property
+    def price_key(self) -> str:
+        """Return the spec as text, without what the price does not depend on."""
+        fields = {key: value for key, value in self.spec.items() if key != "name"}
+        return json.dumps([self.entry.provider, fields], sort_keys=True, default=str)
+
+    def result(self, done: "Ensured[Any] | None" = None, **more: Any) -> Applied:
+        """Return what was done for it."""
+        found: dict[str, Any] = {"action": "failed"}
+        if done is not None:
+            found = {
+                "action": done.action,
+                "id": done.id,
+                "diff": done.diff,
+                "duplicates": done.duplicates,
+                "active": done.active,
+                "access_token": done.change and done.change.access_token,
+            }
+        entry = self.entry
+        region = entry.region or self.target.zone or _text(self.spec.get("region"))
+        return Applied(provider=entry.provider, name=entry.name, region=region, **{**found, **more})
+
+
+async def _plainly(call: Coroutine[Any, Any, T]) -> T:
+    return await call
+
+
+@define(eq=False, kw_only=True)
+class FleetRun:
+    """One apply: `plan`, then `carry_out`.
+
+    Attributes:
+        results: what was done so far, by the number of the deployment.
+        finish: awaits a write; the command finishes it first when it is stopped.
+    """
+
+    fleet: Fleet
+    clients: tuple[Client, ...]
+    items: tuple[_Item, ...]
+    limit: asyncio.Semaphore
+    timeout: Timeout
+    on_change: Callable[[Change[Any]], object]
+    finish: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
+    results: dict[int, Applied] = field(factory=dict, init=False)
+    _leftovers: Leftovers = field(factory=Leftovers, init=False)
+
+    @classmethod
+    def prepare(
+        cls,
+        fleet: Fleet,
+        clients: Iterable[Client],
+        *,
+        concurrency: int = CONCURRENCY,
+        timeout: Timeout = DEFAULT,
+        name_timeout: float = 0,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        on_change: Callable[[Change[Any]], object] | None = None,
+        finish: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] = _plainly,
+    ) -> "FleetRun":
+        """Check all arguments and all specs; see `apply`. No I/O.
+
+        Raises:
+            InvalidInputError: `.problems` names file, entry and field of each fault.
+        """
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidInputError("concurrency: expected a whole number of at least 1")
+        if not isinstance(timeout, Default):
+            checked_timeout(timeout)
+        checked_seconds(name_timeout, "name_timeout")
+        by_provider = _by_provider(clients)
+        more = {"name_timeout": name_timeout} if name_timeout else {}
+        options = {name: {**more, **(options or {}).get(name, {})} for name in by_provider}
+        return cls(
+            fleet=fleet,
+            clients=tuple(by_provider.values()),
+            items=_items(fleet, by_provider, options),
+            limit=asyncio.Semaphore(concurrency),
+            timeout=timeout,
+            on_change=on_change or (lambda _: None),
+            finish=finish,
+        )
+
+    # -- the plan -----------------------------------------------------------------------------
+
+    async def plan(self, *, prune: bool, priced: bool) -> ApplyReport:
+        """Return what would be done. Sends no write.
+
+        Args:
+            prune: what an earlier apply left is to be deleted.
+            priced: read the prices, if there is anything to do.
+        """
+        if prune and self.fleet.name is None:
+            raise InvalidInputError(
+                f"{self.fleet.source}: prune needs the fleet's name: set `fleet: NAME` in the file"
+            )
+        planned, _ = await asyncio.gather(
+            asyncio.gather(*map(self._planned, self.items)), self._search()
+        )
+        leftovers = self._leftovers.rows
+        pruned = [_pruned(one) for one in leftovers] if prune else []
+        report = ApplyReport(
+            results=(*planned, *pruned),
+            leftovers=() if prune else leftovers,
+            unsearched=self._leftovers.unsearched,
+            dry_run=True,
+        )
+        return await self._priced(report) if priced and report.changed else report
+
+    async def _search(self) -> None:
+        if self.fleet.name is not None:
+            wanted = {item.key for item in self.items}
+            self._leftovers = await find_leftovers(
+                self.fleet.name, self.clients, wanted, self.limit
+            )
+
+    async def _planned(self, item: _Item) -> Applied:
+        try:
+            async with self.limit:
+                options = {**item.options, "dry_run": True}
+                return item.result(await item.target.ensure(item.spec, **options))
+        except DIError as error:
+            return item.result(error=error)
+
+    async def _priced(self, report: ApplyReport) -> ApplyReport:
+        """Return the report with prices; each different spec is priced once."""
+        different = {item.price_key: item for item in self.items}
+        found = await asyncio.gather(*map(self._price, different.values()))
+        by_key = dict(zip(different, found, strict=True))
+        prices = [by_key[item.price_key] for item in self.items]
+        hourly: dict[str, Decimal] = {}
+        for price in filter(None, prices):
+            hourly[price.currency] = hourly.get(price.currency, Decimal(0)) + price.amount
+        own, others = report.results[: len(prices)], report.results[len(prices) :]
+        results = (evolve(r, hourly_price=p) for r, p in zip(own, prices, strict=True))
+        return evolve(
+            report,
+            results=(*results, *others),
+            hourly=hourly,
+            unknown_price=prices.count(None),
+        )
+
+    async def _price(self, item: _Item) -> HourlyPrice | None:
+        try:
+            async with self.limit:
+                return await item.target.hourly_price(item.target.complete(item.spec))
+        except DIError as error:
+            logger.info("the price of %s could not be read: %s", item.entry.name, error)
+            return None
+
+    # -- the work -----------------------------------------------------------------------------
+
+    async def carry_out(self, plan: ApplyReport) -> ApplyReport:
+        """Do what the plan shows, and return what was done."""
+        self.results.update(enumerate(plan.results[: len(self.items)]))
+        async with asyncio.TaskGroup() as tasks:
+            for number, planned in self.results.items():
+                if planned.error is None and not (planned.action == "unchanged" and planned.active):
+                    tasks.create_task(self._bring_about(number, planned.hourly_price))
+        wanted = [row for row in plan.results if row.action == "deleted"]
+        leftovers = plan.leftovers
+        if wanted and all(result.error is None for result in self.results.values()):
+            async with asyncio.TaskGroup() as tasks:
+                for number, row in enumerate(wanted, len(self.items)):
+                    tasks.create_task(self._delete(number, row))
+        elif wanted:
+            leftovers = self._leftovers.rows
+        return self.report(plan, leftovers)
+
+    def report(self, plan: ApplyReport, leftovers: tuple[Leftover, ...] = ()) -> ApplyReport:
+        """Return what was done so far."""
+        results = tuple(result for _, result in sorted(self.results.items()))
+        return evolve(plan, results=results, leftovers=leftovers, dry_run=False)
+
+    async def _bring_about(self, number: int, price: HourlyPrice | None) -> None:
+        item = self.items[number]
+        try:
+            async with self.limit:
+                done = await self.finish(item.target.ensure(item.spec, **item.options))
+        except DIError as error:
+            self.results[number] = item.result(hourly_price=price, error=error)
+            return
+        # Before the next await, so that a cancellation does not lose it.
+        result = item.result(done, hourly_price=price)
+        self.results[number] = result
+        self.on_change(done.change)
+        try:
+            await done.change.wait(timeout=self.timeout)
+        except DIError as error:
+            self.results[number] = evolve(result, error=error)
+        else:
+            self.results[number] = evolve(result, active=True)
+
+    async def _delete(self, number: int, row: Applied) -> None:
+        target, named = self._leftovers.found[row.id or ""]
+        async with self.limit:
+            error = await self.finish(delete_named(target, named, self.on_change))
+        self.results[number] = evolve(row, error=error)
+
+
+def _pruned(left: Leftover) -> Applied:
+    return Applied(
+        provider=left.provider, name=left.name, region=left.region, action="deleted", id=left.id
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _by_provider(clients: Iterable[Client]) -> dict[str, Client]:
+    clients = tuple(clients)
+    counts = Counter(map(provider_of, clients))
+    for provider, count in counts.items():
+        if count > 1:
+            raise InvalidInputError(f"apply: pass one client of {provider}, not {count}")
+    return {provider_of(client): client for client in clients}
+
+
+def _items(
+    fleet: Fleet, clients: Mapping[str, Client], options: Mapping[str, Mapping[str, Any]]
+) -> tuple[_Item, ...]:
+    """Return the deployments of a fleet, each with a checked spec."""
+    missing = [provider for provider in fleet.providers if provider not in clients]
+    if missing:
+        raise InvalidInputError(f"apply: {fleet.source} needs a client of {', '.join(missing)}")
+    items: list[_Item] = []
+    problems: list[str] = []
+    for entry in fleet.entries:
+        try:
+            items.append(_item(entry, clients[entry.provider], options[entry.provider]))
+        except InvalidInputError as error:
+            faults: Sequence[str] = error.problems or (str(error),)
+            problems += [f"{fleet.source}: {entry.place}: {fault}" for fault in faults]
+    for key, times in Counter(item.key for item in items).items():
+        if times > 1:
+            problems.append(f"{fleet.source}: {times} of {key[0]} {key[1]} are named {key[2]!r}")
+    if problems:
+        raise InvalidInputError("; ".join(problems), problems=tuple(problems))
+    return tuple(items)
+
+
+def _item(entry: FleetEntry, client: Client, options: Mapping[str, Any]) -> _Item:
+    target = client.deployable(entry.region if entry.provider == "exoscale" else None)
+    spec = entry.spec if entry.region is None else target.placed(entry.spec, entry.region)
+    target.complete(spec)
+    if len(entry.name) > target.longest_name:
+        raise InvalidInputError(
+            f"name: {entry.name!r} has {len(entry.name)} characters; {entry.provider} takes "
+            f"{target.longest_name}"
+        )
+    more = {"open_to_world": True} if entry.open_to_world else {}
+    return _Item(entry, target, spec, {**options, **more})

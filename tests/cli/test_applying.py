@@ -1,0 +1,141 @@
+"""Tests of `di-async apply`: plan, work, report, exit codes and fleet files, on all clouds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from di_async.core.fleet_names import name_in_fleet
+from di_async.emulator import Emulator
+from tests.cli.helpers import Di, write_file
+from tests.clouds.ensuring import ENSURABLE
+from tests.clouds.support import Cloud
+from tests.fleet.fleets import an_entry
+
+ensurable = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
+
+
+@pytest.fixture(autouse=True)
+def model(di_emulator: Emulator) -> None:
+    """Add the model that Exoscale's deployments need."""
+    di_emulator.add_exoscale_model(name="openai/gpt-oss-20b")
+
+
+def fleet_file(path: Path, *entries: dict[str, Any], **more: Any) -> str:
+    """Write a fleet file and return its path."""
+    return write_file(path, yaml.safe_dump({"fleet": "chat", "deployments": list(entries), **more}))
+
+
+@ensurable
+def test_plans_applies_and_then_finds_nothing_to_do(cloud: Cloud, di: Di, tmp_path: Path) -> None:
+    """The plan changes nothing; the second apply says so in one line."""
+    file = fleet_file(tmp_path / "fleet.yaml", an_entry(cloud))
+    name = name_in_fleet("chat", "web-1")
+    plan = di("apply", "--plan", file)
+    assert (plan.code, plan.err.count("1 to create")) == (0, 1)
+    assert name in plan.out
+    done = di("apply", "--yes", file)
+    assert done.code == 0
+    assert [line.split()[0] for line in done.out.splitlines() if name in line][-1] == "created"
+    again = di("apply", "--yes", file)
+    assert (again.code, again.out, again.err) == (0, "", "nothing to do: 1 unchanged\n")
+
+
+def test_documents_hold_the_report_and_the_one_time_token(di: Di, tmp_path: Path) -> None:
+    """JSON has each deployment, prices and tokens; what is planned is marked."""
+    file = fleet_file(tmp_path / "fleet.yaml", *map(an_entry, ENSURABLE))
+    plan = di("-o", "json", "apply", "--plan", file).json
+    assert (plan["plan"], plan["counts"], plan["unknown_price"]) == (True, {"created": 3}, 1)
+    done = di("-o", "json", "apply", "--yes", file).json
+    assert (done["plan"], done["ok"], done["counts"]) == (False, True, {"created": 3})
+    by_provider = {row["provider"]: row for row in done["deployments"]}
+    assert by_provider["digitalocean"]["access_token"]["value"]
+    assert by_provider["gcore"]["access_token"] is None
+    assert all(row["active"] and row["outcome"] == "ok" for row in by_provider.values())
+
+
+def test_tokens_go_to_a_file(di: Di, tmp_path: Path) -> None:
+    """`--token-out` has a line for each create, and stdout has no token."""
+    file = fleet_file(tmp_path / "fleet.yaml", an_entry(ENSURABLE[0]), an_entry(ENSURABLE[0], "b"))
+    done = di("apply", "--yes", "--token-out", str(tmp_path / "tokens"), file)
+    lines = (tmp_path / "tokens").read_text().split("\n")
+    names = [name_in_fleet("chat", own) for own in ("web-1", "b")]
+    assert [line.split(" ")[0] for line in lines if line] == names
+    assert lines[0].split(" ")[1] not in done.out + done.err
+
+
+def test_without_a_terminal_it_needs_yes(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
+    """No request is sent."""
+    result = di("apply", fleet_file(tmp_path / "fleet.yaml", an_entry(ENSURABLE[0])))
+    assert result.code == 2
+    assert "use --yes" in result.err
+    assert not di_emulator.world.requests
+
+
+def test_a_failure_is_reported_and_ends_with_1(
+    di: Di, di_emulator: Emulator, tmp_path: Path
+) -> None:
+    """The others are brought about."""
+    di_emulator.fault("error", times=1, on=ENSURABLE[0].POST)
+    entries = [an_entry(ENSURABLE[0]), *(an_entry(one, "web-2") for one in ENSURABLE)]
+    file = fleet_file(tmp_path / "fleet.yaml", *entries)
+    done = di("-o", "json", "apply", "--yes", "--concurrency", "1", file)
+    assert done.code == 1
+    assert done.json["counts"] == {"created": 3, "failed": 1}
+
+
+def test_prune_deletes_what_the_file_no_longer_holds(di: Di, tmp_path: Path) -> None:
+    """Without `--prune` it is only reported."""
+    path = tmp_path / "fleet.yaml"
+    fleet_file(path, *map(an_entry, ENSURABLE))
+    assert di("apply", "--yes", str(path)).code == 0
+    fleet_file(path, an_entry(ENSURABLE[0]))
+    kept = di("apply", "--yes", str(path))
+    assert "2 of an earlier apply are not in the file and bill" in kept.err
+    assert "--prune deletes them" in kept.err
+    plan = di("apply", "--plan", "--prune", str(path))
+    assert "2 to delete, 1 unchanged" in plan.err
+    done = di("apply", "--yes", "--prune", str(path))
+    assert (done.code, done.out.count("deleted")) == (0, 2)
+    assert di("apply", "--yes", "--prune", str(path)).err == "nothing to do: 1 unchanged\n"
+
+
+def test_the_limit_is_for_the_whole_fleet(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
+    """Over the limit, the plan is printed and nothing is created."""
+    file = fleet_file(tmp_path / "fleet.yaml", an_entry(ENSURABLE[0], count=3))
+    plan = di("-o", "json", "apply", "--plan", file).json
+    each = float(plan["deployments"][0]["hourly_price"])
+    refused = di("apply", "--yes", "--max-hourly", f"{2 * each}USD", file)
+    assert refused.code == 2
+    assert "--max-hourly: it would cost" in refused.err
+    assert not di_emulator.world.instances
+    assert di("apply", "--yes", "--max-hourly", f"{3 * each}USD", file).code == 0
+
+
+def test_faults_of_the_file_name_file_entry_and_field(di: Di, tmp_path: Path) -> None:
+    """All are listed, and the exit code is that of a usage error."""
+    entries = [{"provider": "azure", "spec": {"name": "a"}}, an_entry(ENSURABLE[0], "web", cuont=2)]
+    file = fleet_file(tmp_path / "fleet.yaml", *entries)
+    result = di("apply", "--plan", file)
+    assert result.code == 2
+    assert f"{file}: deployments[0] (a).provider: expected one of" in result.err
+    assert f"{file}: deployments[1] (web).cuont: unknown" in result.err
+
+
+def test_reads_stdin(di: Di) -> None:
+    """`-` reads the fleet from stdin, in JSON too."""
+    text = json.dumps({"deployments": [an_entry(ENSURABLE[0])]})
+    assert "1 to create" in di("apply", "--plan", "-", input=text).err
+
+
+@pytest.mark.parametrize("option", [("--provider", "gcore"), ("--zone", "ch-gva-2")])
+def test_options_of_one_provider_are_refused(
+    option: tuple[str, str], di: Di, tmp_path: Path
+) -> None:
+    """The file names providers and places."""
+    file = fleet_file(tmp_path / "fleet.yaml", an_entry(ENSURABLE[0]))
+    result = di(*option, "apply", "--plan", file)
+    assert result.code == 2
+    assert f"{option[0]} cannot be combined" in result.err
