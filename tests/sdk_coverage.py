@@ -189,9 +189,10 @@ def _documented_keys(text: str) -> set[str]:
 
 def gcore_operations() -> Iterator[tuple[str, set[str]]]:
     """Yield gcore's inference operations with the fields of the models that they return."""
-    from gcore import AsyncGcore
+    from gcore import Gcore as GcoreSDK
 
-    yield from sorted(_gcore_resource(AsyncGcore(api_key="1$2").cloud.inference, ""))
+    with GcoreSDK(api_key="1$2") as client:
+        yield from sorted(_gcore_resource(client.cloud.inference, ""))
 
 
 def _gcore_resource(resource: Any, prefix: str) -> Iterator[tuple[str, set[str]]]:

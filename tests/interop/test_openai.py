@@ -114,11 +114,14 @@ async def test_revoked_token(di_emulator: Emulator) -> None:
 
 async def test_untrusted_without_the_ca(di_emulator: Emulator) -> None:
     """Without the instance's CA the endpoint is not trusted."""
-    async with deployed(di_emulator) as (_, di, token, _context):
+    async with (
+        deployed(di_emulator) as (_, di, token, _context),
+        openai.AsyncOpenAI(
+            api_key=token, base_url=base_url(di_emulator, di), max_retries=0
+        ) as client,
+    ):
         with pytest.raises(openai.APIConnectionError):
-            await openai.AsyncOpenAI(
-                api_key=token, base_url=base_url(di_emulator, di), max_retries=0
-            ).models.list()
+            await client.models.list()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import pytest
 from tests.programs.program import play
 
 # `.ci/run` plays 200.
-EXAMPLES, CHUNK = 60, 5
+EXAMPLES, CHUNK = 15, 3
 
 
 @pytest.mark.parametrize("first", range(0, EXAMPLES, CHUNK))
