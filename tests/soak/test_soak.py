@@ -11,6 +11,7 @@ MOST_KB_A_WRITE = 0.6
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "cloud",
     [CLOUDS[0], *(pytest.param(cloud, marks=pytest.mark.exhaustive) for cloud in CLOUDS[2:])],
