@@ -101,6 +101,10 @@ async def check_missing_extras() -> None:
         assert read_yaml().name == "web"
     else:
         check_error(read_yaml, "cli")
+    if "otel" in extras:
+        assert client_with_telemetry().provider == "digitalocean"
+    else:
+        check_error(client_with_telemetry, "otel")
     if "emulator" not in extras:
         try:
             async with running(tls=True):
@@ -112,6 +116,13 @@ async def check_missing_extras() -> None:
 def no_transport(*_: object) -> NoReturn:
     """Open no transport."""
     raise AssertionError("no request is expected")
+
+
+def client_with_telemetry() -> DigitalOcean:
+    """Return a client that reports to OpenTelemetry."""
+    from di_async.telemetry import Telemetry
+
+    return DigitalOcean("token", telemetry=Telemetry())
 
 
 def read_yaml() -> DedicatedInferenceSpec:
