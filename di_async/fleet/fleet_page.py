@@ -49,7 +49,7 @@ def render_page(inventory: "Inventory", title: str) -> str:
 
 @functools.cache
 def _style() -> Html:
-    return Html(files(__package__).joinpath("fleet_page.css").read_text(encoding="utf-8"))
+    return Html(files("di_async.fleet").joinpath("fleet_page.css").read_text(encoding="utf-8"))
 
 
 class _Page:
@@ -81,17 +81,21 @@ class _Page:
     def facts(self) -> Html:
         """Return the most important numbers."""
         found = self.inventory
-        facts = [
-            ("Instances", f"{len(self.rows):,}", ""),
-            ("Changes in progress", f"{found.pending:,}", ""),
-            ("Failed", f"{len(self.failed):,}", "bad" if self.failed else ""),
+        facts: list[tuple[str, str, str]] = [
+            ("Instances", _link(f"{len(self.rows):,}", "instances"), ""),
+            ("Changes in progress", _link(f"{found.pending:,}", found.pending and "pending"), ""),
+            (
+                "Failed",
+                _link(f"{len(self.failed):,}", self.failed and "failures"),
+                "bad" if self.failed else "",
+            ),
         ]
         for currency, total in found.hourly_cost.items():
             facts.append((f"{_currency(currency)} per hour", format_amount(total), ""))
         if found.unknown_cost:
             facts.append(("Instances of unknown price", f"{found.unknown_cost:,}", ""))
         if found.errors:
-            facts.append(("Parts not read", f"{len(found.errors):,}", "bad"))
+            facts.append(("Parts not read", _link(f"{len(found.errors):,}", "not-read"), "bad"))
         items = [
             element("div", element("dt", name), element("dd", value, **_classed(kind)))
             for name, value, kind in facts
@@ -101,12 +105,12 @@ class _Page:
     def sections(self) -> list[Html]:
         if not self.rows:
             empty = element("p", "The scan found no instances.")
-            return [_section("Instances", empty), self.not_read()]
+            return [_section("Instances", empty, id="instances"), self.not_read()]
         return [
-            self.failures(),
-            self.pending(),
             self.costs(),
             self.counts(),
+            self.failures(),
+            self.pending(),
             self.not_read(),
             self.instances(),
         ]
@@ -171,7 +175,7 @@ class _Page:
             rows,
             _MAX_NOTABLE,
         )
-        return _section("Changes in progress", table)
+        return _section("Changes in progress", table, id="pending")
 
     def failures(self) -> Html:
         """Return the failed instances with the reasons."""
@@ -187,7 +191,7 @@ class _Page:
             self.failed,
             _MAX_NOTABLE,
         )
-        return _section("Failures", table)
+        return _section("Failures", table, id="failures")
 
     def not_read(self) -> Html:
         """Return what the scan could not read."""
@@ -222,7 +226,7 @@ class _Page:
             rows,
             _MAX_ROWS,
         )
-        return _section("Instances", table)
+        return _section("Instances", table, id="instances")
 
     def name(self, row: InventoryRow) -> Html:
         """Return the name, and below it the provider and the region."""
@@ -244,6 +248,11 @@ class _Page:
         return join([_duration((self.inventory.taken_at - date).total_seconds()), *then])
 
 
+def _link(text: str, id: object) -> Html:
+    """Return a link to a section, or the text where there is no such section."""
+    return element("a", text, href=f"#{id}") if isinstance(id, str) else escape(text)
+
+
 def _section(title: str, *content: str, id: str = "") -> Html:
     heading = element("h2", title)
     return element("section", heading, *content, **({"id": id} if id else {}))
@@ -256,8 +265,10 @@ def _table(
     most: int,
 ) -> Html:
     """Return a table of the first rows; a row's first cell is its header."""
+    note = EMPTY
     if len(rows) > most:
-        caption += f" The first {most:,} are shown; `di-async scan -o json` prints all."
+        command = element("code", "di-async scan -o json")
+        note = join([f" The first {most:,} are shown; ", command, " prints all."])
     titles = [element("th", title, scope="col", **_classed(kind)) for title, kind, _ in columns]
     lines = []
     for row in rows[:most]:
@@ -267,7 +278,7 @@ def _table(
         lines.append(element("tr", *cells))
     table = element(
         "table",
-        element("caption", caption),
+        element("caption", caption, note),
         element("thead", element("tr", *titles)),
         element("tbody", *lines),
     )

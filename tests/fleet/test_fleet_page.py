@@ -1,9 +1,11 @@
 """Tests of the fleet page: what it shows, and that nothing in it can act."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -29,8 +31,9 @@ UNSAFE = ("\u202e", "\x1b", "\x00", "\u2028", "\ud800")
 ELEMENTS = {
     *("html", "head", "meta", "title", "style", "body", "main", "section", "footer", "div", "span"),
     *("h1", "h2", "p", "a", "dl", "dt", "dd", "figure", "figcaption", "ul", "li", "svg", "rect"),
-    *("table", "caption", "thead", "tbody", "tr", "th", "td"),
+    *("table", "caption", "code", "thead", "tbody", "tr", "th", "td"),
 }
+SECTIONS = ("#instances", "#pending", "#failures", "#not-read")
 ATTRIBUTES = {
     *("lang", "charset", "name", "content", "http-equiv", "class", "id", "href", "role", "scope"),
     *("tabindex", "aria-label", "width", "height", "rx"),
@@ -52,7 +55,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag in ELEMENTS
         assert {name for name, _ in attrs} <= ATTRIBUTES
-        assert dict(attrs).get("href", "#not-read") == "#not-read"
+        assert dict(attrs).get("href", "#pending") in SECTIONS
         self.tags.append(tag)
         if tag != "meta":
             self.open.append(tag)
@@ -152,6 +155,17 @@ def test_failures_and_gaps() -> None:
     ]  # fmt: skip
 
 
+def test_numbers_link_to_sections_that_exist() -> None:
+    """A number that is zero links to nothing."""
+    error = ScanError("gcore", None, "list", ServerError("no answer"))
+    inventory = Inventory((a_row(pending=True, failure_reason="x"),), (error,), NOW)
+    for html in (inventory.to_html(), Inventory((a_row(),)).to_html(), Inventory().to_html()):
+        assert {part.split('"')[0] for part in html.split('href="#')[1:]} <= {
+            part.split('"')[0] for part in html.split(' id="')[1:]
+        }
+    assert inventory.to_html().count("href=") == 5
+
+
 def test_empty_fleet() -> None:
     """An empty fleet has a page, also if nothing could be read."""
     assert "The scan found no instances." in read().text
@@ -192,7 +206,7 @@ def test_page_of_a_large_fleet_is_bounded() -> None:
     page = Page(html)
     assert len(html) < 1_000_000
     assert page.tags.count("tr") < 800
-    assert "The first 500 are shown; `di-async scan -o json` prints all." in page.text
+    assert " The first 500 are shown; \ndi-async scan -o json\n prints all." in page.text
     assert "28 others" in page.texts
 
 
@@ -238,3 +252,32 @@ def test_elements_escape_text_and_attributes() -> None:
     """What is not built by `element` is escaped."""
     assert element("p", "<b>", class_='"') == '<p class="&quot;">&lt;b&gt;</p>'
     assert element("p", element("b", "x")) == "<p><b>x</b></p>"
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of a colour, by WCAG 2."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_in_light_and_dark() -> None:
+    """Text has a contrast of at least 4.5 on what it is written on, bars of 3 on their track."""
+    css = files("di_async.fleet").joinpath("fleet_page.css").read_text(encoding="utf-8")
+    light, dark = (
+        dict(re.findall(r"--([\w-]+): (#\w{6});", part)) for part in css.split("@media")[:2]
+    )
+    for colors in (light, dark):
+        for text in ("text", "muted", "bad", "busy", "bar"):
+            assert contrast(colors[text], colors["card"]) >= 4.5
+        for text in ("text", "muted", "bar"):
+            assert contrast(colors[text], colors["page"]) >= 4.5
+        for text in ("text", "bar", "bad"):
+            assert contrast(colors[text], colors["bad-card"]) >= 4.5
+        assert contrast(colors["bar"], colors["track"]) >= 3
