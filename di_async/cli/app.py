@@ -16,9 +16,12 @@ from di_async.cli.commands import (
     ensuring,
     reading,
     reaping,
+    running,
     scanning,
+    serving,
     tokens,
     waiting,
+    watching,
     writing,
 )
 
@@ -62,5 +65,18 @@ app.callback()(
         _store_shared_options, inspect.signature(_own_options).parameters.values(), None
     )
 )
-for module in (reading, scanning, writing, ensuring, applying, reaping, waiting, tokens, emulator):
+for module in (
+    reading,
+    scanning,
+    watching,
+    writing,
+    ensuring,
+    applying,
+    reaping,
+    running,
+    serving,
+    waiting,
+    tokens,
+    emulator,
+):
     module.register(app)

@@ -113,6 +113,9 @@ _OF_PROVIDER: dict[Provider, _Hints] = {
         NotFoundError: "It does not exist, or belongs to another key. `{list}` lists what exists.",
     },
 }
+_KEY = "--access-token-file FILE or DI_ASYNC_ACCESS_TOKEN"
+# In messages of endpoints that refuse a key.
+_OF_ENDPOINT = "pass an access token of this deployment"
 _AFTER_FAILURE = {
     Provider.DIGITALOCEAN: "A gated model needs --hf-token (see `di-async models`).",
     Provider.EXOSCALE: "Check the logs: `{logs}`",
@@ -145,6 +148,8 @@ def _explain_wait(error: WaitError, settings: Settings) -> Iterator[str]:
     yield f"error: {error.message}"
     cause = error.last_error if isinstance(error.__cause__, DIError) else None
     hint = _hint(cause, settings) if cause is not None else None
+    if _OF_ENDPOINT in error.message:  # not the API's token
+        hint = "Check DI_ASYNC_ACCESS_TOKEN or --access-token-file."
     if hint:
         yield hint
     if isinstance(error, DeploymentFailedError):
@@ -202,6 +207,10 @@ def _with_option_names(text: str) -> str:
     """Replace the library's parameter names with the options that set them."""
     text = text.replace("in_zone(...)", "--zone").replace("open_to_world=True", "--open-to-world")
     text = text.replace("pass allow_unknown_price=True", "use --allow-unknown-price")
+    text = text.replace(
+        "pass access_token=, or mint_token=NAME", f"use {_KEY}, or --mint-token NAME"
+    )
+    text = text.replace("pass access_token=", f"use {_KEY}").replace("private=True", "--private")
     text = re.sub(r"\bmax_hourly\b", "--max-hourly", text)
     text = re.sub(r"\bbase_url\b", "--base-url", text)
     # "project_id:" is a field of a spec file.

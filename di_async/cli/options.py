@@ -19,11 +19,15 @@ from di_async.cli.settings import Format, Provider, Settings
 
 __all__ = [
     "EXIT_CODES",
+    "AccessTokenFile",
     "AllowUnknownPrice",
     "CommandGroup",
     "HFToken",
+    "Lifetime",
     "MaxHourly",
+    "MintToken",
     "OpenToWorld",
+    "Private",
     "ReadyTimeout",
     "Ref",
     "SpecFile",
@@ -104,6 +108,27 @@ OpenToWorld = Annotated[
     bool,
     typer.Option(
         "--open-to-world", help="Allow an endpoint without API keys, open to everyone (Gcore)."
+    ),
+]
+AccessTokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="File with the endpoint's key. Default: DI_ASYNC_ACCESS_TOKEN, if it is set.",
+    ),
+]
+MintToken = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Create a key of this name and use it (DigitalOcean)."),
+]
+Private = Annotated[
+    bool,
+    typer.Option("--private", help="Use the private endpoint, with its own CA (DigitalOcean)."),
+]
+Lifetime = Annotated[
+    float,
+    typer.Option(
+        min=1, metavar="S", help="Seconds after which `di-async reap` may delete it after a crash."
     ),
 ]
 
@@ -287,11 +312,16 @@ def new_group(name: str, help: str, epilog: str | None = None) -> typer.Typer:
 
 
 def command(
-    app: typer.Typer, name: str | None = None, *, before: Callable[..., None] | None = None
+    app: typer.Typer,
+    name: str | None = None,
+    *,
+    before: Callable[..., None] | None = None,
+    ends_with_command: bool = False,
 ) -> Callable[[Work], None]:
     """Register a coroutine function, whose first parameter is a `Cli`, as a command of `app`.
 
     `before` is called first, outside the event loop, with the options that it has parameters for.
+    `ends_with_command`: what follows the first argument belongs to another command.
     """
 
     def register(work: Work) -> None:
@@ -308,7 +338,10 @@ def command(
 
         callback = with_shared_options(run, own, work.__doc__)
         epilog = f"{_SHARED_HINT}\n\n{EXIT_CODES}"
-        app.command(name or work.__name__, cls=_Command, epilog=epilog)(callback)
+        context = {"allow_interspersed_args": not ends_with_command}
+        app.command(name or work.__name__, cls=_Command, epilog=epilog, context_settings=context)(
+            callback
+        )
 
     return register
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, Protocol,
 
 from attrs import frozen
 
-from di_async import Change, HourlyPrice, InvalidInputError, PollPolicy
+from di_async import Change, HourlyPrice, InvalidInputError, PollPolicy, StatusChange
 from di_async.cli import references
 from di_async.cli.clouds.offers import Offer
 from di_async.cli.durations import known_durations
@@ -21,6 +21,8 @@ from di_async.core.waiting.resume_token import ResumeToken
 
 if TYPE_CHECKING:
     from di_async import DigitalOcean, Ensured, Exoscale, Gcore
+    from di_async.engine.serving import ServingEndpoint
+    from di_async.engine.temporary import Temporary
     from di_async.fleet.protocols import ScanClient
 
     AnyClient = DigitalOcean | Exoscale | Gcore
@@ -42,6 +44,12 @@ class ResourceAPI(Protocol[R]):
 
     async def delete(self, id: str, /) -> Change[None]:
         """Delete a resource."""
+        ...
+
+    def watch(
+        self, id: str | None = None, *, region: str | None = None
+    ) -> AsyncIterator[StatusChange]:
+        """Return the status changes of one resource, or of all."""
         ...
 
     def begin_wait(self, id: str, *, deleted: bool = False, seen: R | None = None) -> Change[Any]:
@@ -180,6 +188,12 @@ class Cloud(ABC, Generic[C, R]):
     async def scale(self, id: str, options: WriteOptions) -> Change[R]:
         """Scale a resource to `options.scale` GPUs or replicas."""
 
+    async def endpoint(self, id: str, **options: Any) -> "ServingEndpoint":
+        """Return the endpoint of a resource once it answers; the options are those of `connect`."""
+        api: Any = self.api
+        endpoint: ServingEndpoint = await api.connect(id, **options)
+        return endpoint
+
     async def delete(self, id: str) -> Change[None]:
         """Delete a resource."""
         return await self.api.delete(id)
@@ -207,6 +221,10 @@ class Cloud(ABC, Generic[C, R]):
     ) -> "Ensured[R]":
         """Create the resource of a spec file, update what differs, or do nothing."""
         raise self.unsupported("ensure", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
+
+    def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
+        """Return a temporary deployment of a spec file that yields its endpoint."""
+        raise self.unsupported("run", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
 
     async def start(self, ref: str) -> Change[R]:
         """Start a stopped resource."""

@@ -25,6 +25,7 @@ from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.digitalocean.lifecycle import is_pending
 from di_async.digitalocean.placement import find_places, price_of
 from di_async.digitalocean.spec import latest_spec, scaled_spec, spec_digest
+from di_async.engine.temporary import Temporary
 
 __all__ = ["DigitalOceanCloud"]
 
@@ -136,6 +137,16 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
             access_tokens=options.hf_token,
             dry_run=dry_run,
             name_timeout=name_timeout,
+        )
+
+    def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
+        """Return a temporary deployment of a spec file that yields its endpoint."""
+        return Temporary(
+            target=self.api.deployable(),
+            spec=_create_spec(options),
+            connect=True,
+            options={"access_tokens": options.hf_token},
+            **more,
         )
 
     async def update(self, id: str, options: WriteOptions) -> Change[DedicatedInference]:

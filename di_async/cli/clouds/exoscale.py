@@ -12,6 +12,7 @@ from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
+from di_async.engine.temporary import Temporary
 from di_async.exoscale import Deployment, Deployments, LogEntry, Model
 from di_async.exoscale.api import zone_template
 from di_async.exoscale.deployments import is_public
@@ -111,6 +112,15 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         """Create the deployment of a spec file, update what differs, or do nothing."""
         return await self.api.ensure(
             _create_spec(options), dry_run=dry_run, name_timeout=name_timeout
+        )
+
+    def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
+        """Return a temporary deployment of a spec file that yields its endpoint."""
+        return Temporary(
+            target=self.api.deployable(),
+            spec=_create_spec(options),
+            connect=True,
+            **more,
         )
 
     async def update(self, id: str, options: WriteOptions) -> Change[Deployment]:

@@ -15,6 +15,7 @@ from di_async.cli.references import checked_ref
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
 from di_async.core.inventory import Prices
 from di_async.core.validation import to_wire
+from di_async.engine.temporary import Temporary
 from di_async.gcore import (
     Container,
     InferenceDeployment,
@@ -219,6 +220,16 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
             open_to_world=bool(options.open_to_world),
             dry_run=dry_run,
             name_timeout=name_timeout,
+        )
+
+    def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
+        """Return a temporary deployment of a spec file that yields its endpoint."""
+        return Temporary(
+            target=self.api.deployable(),
+            spec=self.create_spec(options),
+            connect=True,
+            options={"open_to_world": bool(options.open_to_world)},
+            **more,
         )
 
     async def update(self, id: str, options: WriteOptions) -> Change[InferenceDeployment]:

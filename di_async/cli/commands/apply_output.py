@@ -15,7 +15,7 @@ __all__ = ["document", "print_plan", "print_report", "print_tokens", "token_line
 _PLANNED = {"created": "create", "updated": "update", "deleted": "delete", "failed": "cannot"}
 
 PLAN_COLUMNS: "tuple[Column[Applied], ...]" = (
-    Column("", lambda r: _planned_word(r), status=True),
+    Column("plan", lambda r: _planned_word(r), status=True),
     Column("provider", lambda r: r.provider),
     Column("region", lambda r: r.region, minor=True),
     Column("name", lambda r: r.name),
@@ -27,7 +27,7 @@ REPORT_COLUMNS: "tuple[Column[Applied], ...]" = (
     Column("provider", lambda r: r.provider),
     Column("region", lambda r: r.region, minor=True),
     Column("name", lambda r: r.name),
-    Column("id", lambda r: r.id),
+    Column("resource id", lambda r: r.id, wide=True),
 )
 
 

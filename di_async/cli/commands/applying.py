@@ -1,8 +1,8 @@
 """`di-async apply`: bring a fleet of deployments about, from one file."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from di_async.cli.commands import apply_output
 from di_async.cli.confirm import can_ask, confirmed
 from di_async.cli.inputs import new_file, provider_tokens, read_text, write_token
 from di_async.cli.options import AllowUnknownPrice, HFToken, MaxHourly, Timeout, TokenOut, command
+from di_async.cli.output import is_live
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
 from di_async.cli.settings import Provider
@@ -88,7 +89,8 @@ async def apply_fleet(
         async with _clients(cli, fleet) as (clients, unsearched):
             work = _Apply(cli, clients)
             run = work.prepare(fleet, options, concurrency, timeout, name_timeout)
-            planned = await run.plan(prune=prune, priced=True)
+            with _reading(cli, len(run.items)):
+                planned = await run.plan(prune=prune, priced=True)
             planned = evolve(planned, unsearched=(*planned.unsearched, *unsearched))
             if planned.has_work or planned.failed:
                 apply_output.print_plan(cli, planned)
@@ -148,6 +150,16 @@ async def _clients(
             else:
                 clients.append(await stack.enter_async_context(client))
         yield clients, unsearched
+
+
+@contextmanager
+def _reading(cli: Cli, count: int) -> Iterator[None]:
+    """Show on a terminal that deployments are being read."""
+    if not is_live(cli.err):
+        yield
+        return
+    with cli.err.status(f"reading {count} deployment{'s' * (count != 1)}", spinner="line"):
+        yield
 
 
 @frozen

@@ -1,0 +1,226 @@
+"""`di-async run`: a temporary deployment around another command."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import ssl
+import sys
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from di_async import DIError, InvalidInputError
+from di_async.cli.endpoint_keys import connect_options
+from di_async.cli.hints import explain
+from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
+from di_async.cli.options import (
+    AccessTokenFile,
+    AllowUnknownPrice,
+    HFToken,
+    Lifetime,
+    MaxHourly,
+    OpenToWorld,
+    Private,
+    SpecFile,
+    Timeout,
+    command,
+)
+from di_async.cli.prices import PriceLimit
+from di_async.cli.run import Cli
+from di_async.core.printable import printable
+
+if TYPE_CHECKING:
+    from di_async.cli.clouds.base import Cloud
+    from di_async.engine.serving import ServingEndpoint
+    from di_async.engine.temporary import Temporary
+
+__all__ = ["register"]
+
+OWN_FAILURE, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
+_SIGNAL = 128
+# How long the command may take to end after SIGTERM.
+_GRACE_S = 10.0
+_LOOK_S = 0.05
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    command(app, "run", ends_with_command=True)(run_command)
+
+
+async def run_command(
+    cli: Cli,
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="COMMAND...", help="Command to run, after --.", show_default=False),
+    ],
+    spec: SpecFile = None,
+    access_token_file: AccessTokenFile = None,
+    private: Private = False,
+    lifetime: Lifetime = 4 * 3600,
+    hf_token: HFToken = False,
+    open_to_world: OpenToWorld = False,
+    max_hourly: MaxHourly = None,
+    allow_unknown_price: AllowUnknownPrice = False,
+    timeout: Timeout = None,
+) -> None:
+    """Run a command with a temporary deployment, and delete it afterwards.
+
+    The deployment is created from the spec. Once its models answer, the command runs with
+    OPENAI_BASE_URL, OPENAI_API_KEY, DI_ASYNC_MODEL and DI_ASYNC_DEPLOYMENT in its environment. The
+    deployment is deleted whatever happens: the command fails, Ctrl-C, SIGTERM.
+
+    The exit code is the command's own, 128 + N if signal N ended it. Of di-async itself: 125
+    failure, 126 the command is not executable, 127 there is no such command.
+    """
+    try:
+        code = await _run(
+            cli,
+            words,
+            spec=spec,
+            limit=PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price),
+            options=WriteOptions(
+                spec=read_spec(spec) if spec else None,
+                hf_token=provider_tokens(hugging_face=hf_token),
+                open_to_world=open_to_world or None,
+            ),
+            settings={
+                "lifetime": lifetime,
+                "connect_options": connect_options(access_token_file, private=private),
+                **({} if timeout is None else {"timeout": timeout}),
+            },
+        )
+    except DIError as error:
+        for line in explain(error, cli.settings):
+            cli.message(line, keep=True)
+        code = OWN_FAILURE
+    if code:
+        raise typer.Exit(code)
+
+
+async def _run(
+    cli: Cli,
+    words: list[str],
+    *,
+    spec: str | None,
+    limit: PriceLimit,
+    options: WriteOptions,
+    settings: Mapping[str, Any],
+) -> int:
+    """Return the exit code."""
+    if spec is None:
+        raise InvalidInputError("run needs a spec: use --spec FILE")
+    program = shutil.which(words[0])
+    if program is None:  # before anything is created
+        exists = Path(words[0]).exists()  # noqa: ASYNC240 - before the first request
+        cli.message(f"error: {words[0]}: {'not executable' if exists else 'no such command'}")
+        return NOT_EXECUTABLE if exists else NOT_FOUND
+    async with cli.cloud() as cloud:
+        cloud.check_options("create", options)
+        temporary = cloud.temporary(options, **settings)
+        await limit.check_create(cli, cloud.hourly_price(options))
+        async with _deployment(cli, cloud, temporary) as endpoint:
+            with _environment(endpoint) as environment:
+                code = await _call(program, words, environment)
+    cli.message(f"{temporary.name} is deleted")
+    if code:
+        how = f"was ended by signal {code - _SIGNAL}" if code > _SIGNAL else f"ended with {code}"
+        cli.message(f"{words[0]} {how}")
+    return code
+
+
+@asynccontextmanager
+async def _deployment(
+    cli: Cli, cloud: "Cloud[Any, Any]", temporary: "Temporary[Any]"
+) -> "AsyncIterator[ServingEndpoint]":
+    """Create the deployment with progress; delete it at the end of the block."""
+    from di_async.cli.bulk_progress import BulkProgress, show_progress
+
+    progress = BulkProgress("starting", cloud.client.stats)
+
+    async def announce() -> None:
+        while temporary.change is None:  # noqa: ASYNC110 - it has no event for it
+            await asyncio.sleep(_LOOK_S)
+        progress.changes.append(temporary.change)
+        until = datetime.now(UTC).timestamp() + temporary.lifetime
+        text = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        cli.err.print(
+            printable(
+                f"created {temporary.name} ({temporary.change.id}); should this process be killed, "
+                f"`{cli.settings.command_line('reap')}` deletes it after {text}"
+            ),
+            markup=False,
+        )
+
+    async with AsyncExitStack() as stack:
+        announcing = asyncio.ensure_future(announce())
+        try:
+            endpoint = await show_progress(cli.err, progress, stack.enter_async_context(temporary))
+        finally:
+            announcing.cancel()
+        try:
+            yield endpoint
+        finally:
+            cli.message(f"deleting {temporary.name}")
+
+
+@contextmanager
+def _environment(endpoint: "ServingEndpoint") -> Iterator[dict[str, str]]:
+    """Yield the command's environment."""
+    key = endpoint.access_token
+    own = {
+        "OPENAI_BASE_URL": endpoint.base_url,
+        "OPENAI_API_KEY": key.reveal() if key else "none",  # clients refuse an empty one
+        "DI_ASYNC_MODEL": endpoint.models[0] if endpoint.models else "",
+        "DI_ASYNC_DEPLOYMENT": endpoint.id,
+    }
+    certificates = endpoint.ssl_context.get_ca_certs(True) if endpoint.ssl_context else []
+    with contextlib.ExitStack() as stack:
+        if certificates:  # a private endpoint's own CA
+            file = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".pem"))
+            file.write("".join(map(ssl.DER_cert_to_PEM_cert, certificates)))
+            file.flush()
+            own |= {"SSL_CERT_FILE": file.name, "REQUESTS_CA_BUNDLE": file.name}
+        yield {**os.environ, **own}
+
+
+async def _call(program: str, words: list[str], environment: Mapping[str, str]) -> int:
+    """Run the command and return its exit code; end it if this task is cancelled."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    try:
+        process = await asyncio.create_subprocess_exec(program, *words[1:], env=environment)
+    except PermissionError:
+        return NOT_EXECUTABLE
+    except OSError as error:
+        raise DIError(f"{words[0]} cannot be run: {error.strerror or error}") from error
+    try:
+        code = await process.wait()
+    except asyncio.CancelledError:
+        await _stop(process)
+        raise
+    return code if code >= 0 else _SIGNAL - code
+
+
+async def _stop(process: Process) -> None:
+    """End the command: SIGTERM first, then SIGKILL."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise

@@ -1,0 +1,159 @@
+"""Commands that call an endpoint: connect, chat."""
+
+import shlex
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from di_async import DIError, InvalidInputError
+from di_async.cli.endpoint_keys import VARIABLE, connect_options
+from di_async.cli.options import AccessTokenFile, MintToken, Private, Ref, Timeout, command
+from di_async.cli.run import Cli
+from di_async.core.printable import printable
+from di_async.core.redaction import redact
+
+if TYPE_CHECKING:
+    from di_async.engine.serving import ServingEndpoint
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    command(app)(connect)
+    command(app)(chat)
+
+
+async def connect(
+    cli: Cli,
+    ref: Ref,
+    access_token_file: AccessTokenFile = None,
+    mint_token: MintToken = None,
+    private: Private = False,
+    show_key: Annotated[
+        bool, typer.Option("--show-key", help="Print the endpoint's key, too.")
+    ] = False,
+    timeout: Timeout = None,
+) -> None:
+    """Wait until a deployment answers; print its base URL, its models, and how to call it.
+
+    DigitalOcean shows an endpoint's key only once: pass it, or create another with --mint-token,
+    which is printed. Exoscale reveals it. Gcore's is the secret of one of its API keys.
+    """
+    options = connect_options(access_token_file, private=private, mint_token=mint_token)
+    endpoint = await _connect(cli, ref, options, timeout)
+    shown = show_key or mint_token is not None
+    key = endpoint.access_token.reveal() if shown and endpoint.access_token else None
+    document = {
+        "id": endpoint.id,
+        "base_url": endpoint.base_url,
+        "models": list(endpoint.models),
+        "needs_key": endpoint.access_token is not None,
+        "access_token": key,
+        "curl": _curl(endpoint),
+    }
+    fields = [
+        ("base url", endpoint.base_url),
+        ("models", ", ".join(endpoint.models)),
+        ("key", key or ("needed" if endpoint.access_token else "not needed")),
+        ("call", _curl(endpoint)),
+        ("chat", cli.settings.command_line("chat", ref, "Hello")),
+    ]
+    cli.out.one(document, fields, keep=mint_token is not None)
+
+
+async def _connect(
+    cli: Cli, ref: str, options: dict[str, Any], timeout: float | None
+) -> "ServingEndpoint":
+    async with cli.cloud() as cloud:
+        id = await cloud.resolve_id(ref)
+        more = {} if timeout is None else {"timeout": timeout}
+        return await cloud.endpoint(id, **options, **more)
+
+
+def _curl(endpoint: "ServingEndpoint") -> str:
+    """Return a command line that asks the first model; the key is taken from a variable."""
+    model = endpoint.models[0] if endpoint.models else "MODEL"
+    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    words = ["curl", *_tls_options(endpoint), f"{endpoint.base_url}/chat/completions"]
+    words += ["-H", "Content-Type: application/json", "-d", body]
+    line = shlex.join(words)
+    return f'{line} -H "Authorization: Bearer ${VARIABLE}"' if endpoint.access_token else line
+
+
+def _tls_options(endpoint: "ServingEndpoint") -> list[str]:
+    context = endpoint.ssl_context
+    if context is None:
+        return []
+    return ["-k"] if context.verify_mode is ssl.CERT_NONE else ["--cacert", "CA.pem"]
+
+
+async def chat(
+    cli: Cli,
+    ref: Ref,
+    prompt: Annotated[str, typer.Argument(metavar="TEXT|-", help="The message; '-' reads stdin.")],
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which model, if there are several.")
+    ] = None,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="A system message.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Length of the answer, at most.")
+    ] = None,
+    access_token_file: AccessTokenFile = None,
+    mint_token: MintToken = None,
+    private: Private = False,
+    timeout: Timeout = None,
+) -> None:
+    """Send one message to a deployment and print the answer as it comes.
+
+    Waits until the deployment lists its models. Needs `pip install 'di-async[openai]'`. For keys
+    see `di-async connect --help`.
+    """
+    text = sys.stdin.read() if prompt == "-" and sys.stdin is not None else prompt
+    if not text.strip():
+        raise InvalidInputError("the message is empty")
+    import openai  # an extra; its absence is reported before any request
+
+    options = connect_options(access_token_file, private=private, mint_token=mint_token)
+    endpoint = await _connect(cli, ref, {**options, "probe": "models"}, timeout)
+    if model is not None and model not in endpoint.models:
+        raise InvalidInputError(
+            f"--model: {ref} has no model {model!r}; it has {', '.join(endpoint.models)}"
+        )
+    messages = [{"role": "system", "content": system}] if system is not None else []
+    body: dict[str, Any] = {
+        "model": model or endpoint.models[0],
+        "messages": [*messages, {"role": "user", "content": text}],
+        **({} if max_tokens is None else {"max_tokens": max_tokens}),
+    }
+    parts: list[str] = []
+    try:
+        async for part in _answer(endpoint, body):
+            parts.append(part)
+            if cli.out.is_table:
+                cli.streams.out.write(_shown(part))
+                cli.streams.out.flush()
+    except openai.OpenAIError as error:
+        key = endpoint.access_token
+        raise DIError(redact(str(error), [key.reveal()] if key else ())) from None
+    if not cli.out.is_table:
+        cli.out.document({"id": endpoint.id, "model": body["model"], "content": "".join(parts)})
+    elif not "".join(parts).endswith("\n"):
+        cli.streams.out.write("\n")
+
+
+async def _answer(endpoint: "ServingEndpoint", body: dict[str, Any]) -> AsyncIterator[str]:
+    async with endpoint.openai() as llm:
+        stream = await llm.chat.completions.create(**body, stream=True)
+        async for chunk in stream:
+            for choice in chunk.choices:
+                if choice.delta.content:
+                    yield choice.delta.content
+
+
+def _shown(text: str) -> str:
+    """Return a part of an answer for a terminal; only line breaks and tabs pass as they are."""
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
