@@ -65,18 +65,13 @@ app.callback()(
         _store_shared_options, inspect.signature(_own_options).parameters.values(), None
     )
 )
-for module in (
-    reading,
-    scanning,
-    watching,
-    writing,
-    ensuring,
-    applying,
-    reaping,
-    running,
-    serving,
-    waiting,
-    tokens,
-    emulator,
+for title, modules in (
+    ("Commands that read", (reading, scanning, watching)),
+    ("Commands that change", (writing, ensuring, applying)),
+    ("Commands that wait or use a deployment", (waiting, serving, tokens)),
+    ("Temporary deployments", (running, reaping)),
+    ("Without an account", (emulator,)),
 ):
-    module.register(app)
+    with options.section(app, title):
+        for module in modules:
+            module.register(app)

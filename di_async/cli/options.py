@@ -5,7 +5,8 @@ options. These may stand before the command's name as well.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,7 @@ __all__ = [
     "command",
     "new_group",
     "read_shared_options",
+    "section",
     "with_shared_options",
 ]
 
@@ -272,7 +274,7 @@ class CommandGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the sections "Commands" and "Options"; in short, only the options' names."""
+        """Write the sections of commands and "Options"; in short, only the options' names."""
         self.format_commands(ctx, formatter)
         if not ctx.meta.get(_SHORT_HELP):
             _write_parameters(ctx, formatter, self.get_params(ctx))
@@ -281,6 +283,37 @@ class CommandGroup(TyperGroup):
         if names:
             formatter.write_paragraph()
             formatter.write_text(f"Options: {', '.join(names)}. See `{ctx.command_path} --help`.")
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands under the titles of `section`."""
+        sections: dict[str, list[Any]] = {}
+        for name in self.list_commands(ctx):
+            found: Any = self.get_command(ctx, name)
+            sections.setdefault(_section_of(found), []).append(found)
+        width = max((len(one.name) for found in sections.values() for one in found), default=0)
+        for title, commands in sections.items():
+            with formatter.section(title):
+                limit = formatter.width - 6 - width
+                # Padded, so that all sections have the same columns.
+                formatter.write_dl(
+                    [(f"{one.name:{width}}", one.get_short_help_str(limit)) for one in commands]
+                )
+
+
+def _section_of(found: Any) -> str:
+    title = getattr(found, "rich_help_panel", None)
+    return title if isinstance(title, str) else "Commands"
+
+
+@contextmanager
+def section(app: typer.Typer, title: str) -> Iterator[None]:
+    """Show what is registered in the block under this title."""
+    before = len(app.registered_commands), len(app.registered_groups)
+    yield
+    for command in app.registered_commands[before[0] :]:
+        command.rich_help_panel = title
+    for group in app.registered_groups[before[1] :]:
+        group.rich_help_panel = title
 
 
 def _write_parameters(ctx: Any, formatter: Any, parameters: Iterable[Any]) -> None:

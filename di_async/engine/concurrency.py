@@ -1,12 +1,14 @@
 """Run several calls concurrently; an error is raised as itself and not in a group."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 import anyio
 
-__all__ = ["first_error", "for_each", "in_chunks"]
+from di_async.core.errors import RateLimitError
+
+__all__ = ["first_error", "for_each", "in_chunks", "with_budget"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -56,3 +58,14 @@ async def in_chunks(items: Iterable[S], work: Callable[[S], T]) -> list[T]:
         if number % _CHUNK == 0:
             await asyncio.sleep(0)
     return results
+
+
+async def with_budget(call: Callable[[], Awaitable[T]]) -> T:
+    """Return the result of a call that may be repeated, waiting for the request budget."""
+    while True:
+        try:
+            return await call()
+        except RateLimitError as error:
+            if not error.retry_after:
+                raise
+            await asyncio.sleep(error.retry_after)

@@ -17,6 +17,7 @@ from di_async.core.errors import DIError, InvalidInputError
 from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
 from di_async.core.validation import checked_seconds, checked_timeout
 from di_async.engine.client import Client
+from di_async.engine.concurrency import with_budget
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import delete_named
 from di_async.engine.ensure import Ensured
@@ -241,7 +242,8 @@ class FleetRun:
         try:
             async with self.limit:
                 options = {**item.options, "dry_run": True}
-                return item.result(await item.target.ensure(item.spec, **options))
+                done = await with_budget(lambda: item.target.ensure(item.spec, **options))
+                return item.result(done)
         except DIError as error:
             return item.result(error=error)
 
@@ -266,7 +268,8 @@ class FleetRun:
     async def _price(self, item: _Item) -> HourlyPrice | None:
         try:
             async with self.limit:
-                return await item.target.hourly_price(item.target.complete(item.spec))
+                spec = item.target.complete(item.spec)
+                return await with_budget(lambda: item.target.hourly_price(spec))
         except DIError as error:
             logger.info("the price of %s could not be read: %s", item.entry.name, error)
             return None
@@ -299,7 +302,9 @@ class FleetRun:
         item = self.items[number]
         try:
             async with self.limit:
-                done = await self.finish(item.target.ensure(item.spec, **item.options))
+                done = await with_budget(
+                    lambda: self.finish(item.target.ensure(item.spec, **item.options))
+                )
         except DIError as error:
             self.results[number] = item.result(hourly_price=price, error=error)
             return

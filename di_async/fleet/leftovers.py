@@ -9,6 +9,7 @@ from attrs import field, frozen
 from di_async.core.errors import DIError
 from di_async.core.fleet_names import is_of_fleet
 from di_async.engine.client import Client
+from di_async.engine.concurrency import with_budget
 from di_async.engine.deployable import Deployable, Named
 from di_async.fleet.apply_report import Leftover
 
@@ -70,7 +71,7 @@ class _Search:
     async def _list(self, target: Deployable[Any]) -> None:
         try:
             async with self.limit:
-                rows = await target.list_named()
+                rows = await with_budget(target.list_named)
         except DIError as error:
             self.errors.append(error)
             return

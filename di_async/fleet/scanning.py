@@ -12,10 +12,10 @@ from typing import TypeVar
 import anyio
 from attrs import define, evolve, field, frozen
 
-from di_async.core.errors import DIError, NotFoundError, RateLimitError
+from di_async.core.errors import DIError, NotFoundError
 from di_async.core.inventory import InventoryRow, Prices
 from di_async.engine.clock import Clock
-from di_async.engine.concurrency import for_each
+from di_async.engine.concurrency import for_each, with_budget
 from di_async.engine.log import Log
 from di_async.fleet.inventory import Inventory, ScanError
 from di_async.fleet.protocols import ScanClient, Scanner
@@ -171,7 +171,7 @@ class _ClientScan:
             nonlocal done
             try:
                 async with self.limit:
-                    results[row.id] = await _with_budget(lambda: fetch(row))
+                    results[row.id] = await with_budget(lambda: fetch(row))
             except DIError as error:
                 if not isinstance(error, NotFoundError) or error.transient:  # else it is gone
                     results[row.id] = row
@@ -189,14 +189,3 @@ class _ClientScan:
 def _once(rows: list[InventoryRow]) -> list[InventoryRow]:
     """Return each id once, as listed last; rows without an id are all kept."""
     return list({row.id or n: row for n, row in enumerate(rows)}.values())
-
-
-async def _with_budget(fetch: Callable[[], Awaitable[T]]) -> T:
-    """Return the answer, waiting for the request budget if necessary."""
-    while True:
-        try:
-            return await fetch()
-        except RateLimitError as error:
-            if not error.retry_after:
-                raise
-            await asyncio.sleep(error.retry_after)

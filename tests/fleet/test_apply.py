@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from di_async import DeploymentFailedError, InvalidInputError, PriceLimitError, apply
+from di_async import DeploymentFailedError, InvalidInputError, PriceLimitError, RequestBudget, apply
 from di_async.core.fleet_names import name_in_fleet
 from di_async.fleet.applying import FleetRun
 from tests.clouds.ensuring import ENSURABLE, a_body
@@ -42,6 +42,17 @@ async def test_creates_a_fleet_over_three_clouds_and_then_finds_nothing_to_do() 
         assert again.summary() == "nothing to do: 12 unchanged"
         assert len(written(world)) == sent
         assert now() - began < 30
+
+
+async def test_waits_for_the_request_budget() -> None:
+    """A fleet that needs more requests than a minute allows is read all the same."""
+    world = a_world()
+    exoscale = ENSURABLE[2]
+    async with clients_of(world, budget=RequestBudget(per_minute=20)) as clients:
+        fleet = a_fleet(*(an_entry(exoscale, f"w-{number:02}") for number in range(40)))
+        plan = await apply(fleet, *clients, dry_run=True)
+        assert plan.counts == {"created": 40}
+        assert now() > 60
 
 
 async def test_touches_only_what_changed() -> None:

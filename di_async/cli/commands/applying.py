@@ -67,9 +67,9 @@ async def apply_fleet(
     token_out: TokenOut = None,
     timeout: Timeout = None,
 ) -> None:
-    """Create and update the deployments of a fleet file, on all providers.
+    """Create and update the deployments of a fleet file.
 
-    Prints a plan with prices and asks for confirmation; waits until all are active. One failure
+    They may be on several providers. Prints a plan with prices and asks for confirmation; waits until all are active. One failure
     does not stop the others. What is as the file says is left alone, so it can be run again, also
     after Ctrl-C or a crash. The file's format is in docs/fleets.md.
 

@@ -38,7 +38,7 @@ async def reap_expired(
         str, typer.Option(metavar="TEXT", help="Prefix of the names, as given to temporary().")
     ] = "tmp",
 ) -> None:
-    """Delete temporary deployments whose time is over, and nothing else.
+    """Delete expired temporary deployments, and nothing else.
 
     Only names that `temporary()` makes are considered, once their expiry has passed by the
     provider's clock. Exit code 1 if one could not be proven deleted; it may bill.

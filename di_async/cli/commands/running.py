@@ -4,10 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-import ssl
 import sys
-import tempfile
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -37,6 +34,8 @@ from di_async.cli.run import Cli
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
     from di_async.cli.clouds.base import Cloud
     from di_async.engine.serving import ServingEndpoint
     from di_async.engine.temporary import Temporary
@@ -71,7 +70,7 @@ async def run_command(
     allow_unknown_price: AllowUnknownPrice = False,
     timeout: Timeout = None,
 ) -> None:
-    """Run a command with a temporary deployment, and delete it afterwards.
+    """Run a command with a temporary deployment.
 
     The deployment is created from the spec. Once its models answer, the command runs with
     OPENAI_BASE_URL, OPENAI_API_KEY, DI_ASYNC_MODEL and DI_ASYNC_DEPLOYMENT in its environment. The
@@ -181,6 +180,9 @@ def _environment(endpoint: "ServingEndpoint") -> Iterator[dict[str, str]]:
         "DI_ASYNC_MODEL": endpoint.models[0] if endpoint.models else "",
         "DI_ASYNC_DEPLOYMENT": endpoint.id,
     }
+    import ssl
+    import tempfile
+
     certificates = endpoint.ssl_context.get_ca_certs(True) if endpoint.ssl_context else []
     with contextlib.ExitStack() as stack:
         if certificates:  # a private endpoint's own CA
@@ -209,7 +211,7 @@ async def _call(program: str, words: list[str], environment: Mapping[str, str]) 
     return code if code >= 0 else _SIGNAL - code
 
 
-async def _stop(process: Process) -> None:
+async def _stop(process: "Process") -> None:
     """End the command: SIGTERM first, then SIGKILL."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()

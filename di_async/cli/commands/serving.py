@@ -1,7 +1,6 @@
 """Commands that call an endpoint: connect, chat."""
 
 import shlex
-import ssl
 import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,9 +37,9 @@ async def connect(
     ] = False,
     timeout: Timeout = None,
 ) -> None:
-    """Wait until a deployment answers; print its base URL, its models, and how to call it.
+    """Wait until a deployment answers; print how to call it.
 
-    DigitalOcean shows an endpoint's key only once: pass it, or create another with --mint-token,
+    Prints its base URL, its models, and a command line for curl. DigitalOcean shows an endpoint's key only once: pass it, or create another with --mint-token,
     which is printed. Exoscale reveals it. Gcore's is the secret of one of its API keys.
     """
     options = connect_options(access_token_file, private=private, mint_token=mint_token)
@@ -85,6 +84,8 @@ def _curl(endpoint: "ServingEndpoint") -> str:
 
 
 def _tls_options(endpoint: "ServingEndpoint") -> list[str]:
+    import ssl
+
     context = endpoint.ssl_context
     if context is None:
         return []
@@ -107,16 +108,20 @@ async def chat(
     private: Private = False,
     timeout: Timeout = None,
 ) -> None:
-    """Send one message to a deployment and print the answer as it comes.
+    """Send one message to a deployment and print the answer.
 
-    Waits until the deployment lists its models. Needs `pip install 'di-async[openai]'`. For keys
+    The answer is printed as it comes. Waits until the deployment lists its models. Needs `pip install 'di-async[openai]'`. For keys
     see `di-async connect --help`.
     """
     text = sys.stdin.read() if prompt == "-" and sys.stdin is not None else prompt
     if not text.strip():
         raise InvalidInputError("the message is empty")
-    import openai  # an extra; its absence is reported before any request
-
+    try:
+        import openai  # an extra
+    except ModuleNotFoundError:
+        raise InvalidInputError(
+            "chat needs the openai package: pip install 'di-async[openai]'"
+        ) from None
     options = connect_options(access_token_file, private=private, mint_token=mint_token)
     endpoint = await _connect(cli, ref, {**options, "probe": "models"}, timeout)
     if model is not None and model not in endpoint.models:

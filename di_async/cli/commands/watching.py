@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from attrs import define, field, frozen
 
-from di_async import InvalidInputError, ResourceVanishedError, StatusChange
+from di_async import InvalidInputError, ResourceVanishedError
 from di_async.cli.options import command
 from di_async.cli.output import Column, as_yaml, format_duration, is_live, rich_table, style_of
 from di_async.cli.run import Cli
@@ -22,6 +22,7 @@ from di_async.core.printable import printable
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from di_async import StatusChange
     from di_async.cli.clouds.base import Cloud
 
 __all__ = ["register"]
@@ -68,32 +69,29 @@ async def watch(
 
 
 async def _until_gone(
-    events: AsyncIterator[StatusChange], id: str | None
-) -> AsyncIterator[StatusChange]:
+    events: "AsyncIterator[StatusChange]", id: str | None
+) -> "AsyncIterator[StatusChange]":
     """Yield the events; the one resource that is watched may vanish."""
     try:
         async for event in events:
             yield event
     except ResourceVanishedError as error:
-        if id is None:
+        if id is None or not any(event.status for event in error.history):
             raise
-        if error.history and error.history[-1].status is None:
-            return
-        raise
 
 
-def _name(event: StatusChange) -> str:
+def _name(event: "StatusChange") -> str:
     return str(getattr(event.resource, "name", None) or event.id)
 
 
-def _line(cloud: "Cloud[Any, Any]", event: StatusChange, *, yaml: bool) -> str:
+def _line(cloud: "Cloud[Any, Any]", event: "StatusChange", *, yaml: bool) -> str:
     """Return an event as a line of text."""
     status = " -> ".join(filter(None, (event.previous, event.status or "gone")))
     at = event.at.astimezone().strftime("%H:%M:%S")
     return printable("  ".join(filter(None, (at, _name(event), status, event.note)))) + "\n"
 
 
-def _document(cloud: "Cloud[Any, Any]", event: StatusChange, *, yaml: bool) -> str:
+def _document(cloud: "Cloud[Any, Any]", event: "StatusChange", *, yaml: bool) -> str:
     """Return an event as a JSON document in one line, or as a YAML document."""
     plain = {
         "at": event.at.isoformat(),
@@ -119,7 +117,7 @@ class _Row:
     status: str
     changed_at: float | None
     """None: it had this status when the watch began."""
-    event: StatusChange
+    event: "StatusChange"
     is_gone: bool = False
 
 
@@ -146,7 +144,7 @@ class _Screen:
     rows: dict[str, _Row] = field(factory=dict)
     started_at: float = field(factory=time.monotonic)
 
-    def update(self, event: StatusChange) -> None:
+    def update(self, event: "StatusChange") -> None:
         """Show an event; the first of each resource is its present state."""
         known = self.rows.get(event.id)
         gone = event.status is None and known is not None
@@ -189,7 +187,7 @@ def _cell(value: object) -> str:
 async def _show_screen(
     cli: Cli,
     cloud: "Cloud[Any, Any]",
-    events: AsyncIterator[StatusChange],
+    events: "AsyncIterator[StatusChange]",
     id: str | None,
     title: str,
 ) -> None:

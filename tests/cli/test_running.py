@@ -1,0 +1,109 @@
+"""Tests of `di-async run`: environment, exit codes, and what is refused before anything is made."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from di_async.emulator import Emulator
+from tests.cli.helpers import SPEC, Di, write_file
+from tests.clouds.ensuring import ENSURABLE, a_body
+
+DUMP = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    """Return the path of a spec."""
+    return write_file(tmp_path / "spec.json", json.dumps(SPEC))
+
+
+def python(code: str, *args: str) -> tuple[str, ...]:
+    """Return the words that run some code."""
+    return ("--", sys.executable, "-c", code, *args)
+
+
+def test_the_command_sees_the_endpoint(
+    di: Di, di_emulator: Emulator, spec: str, tmp_path: Path
+) -> None:
+    """URL, key, model and id are in its environment; the deployment is gone afterwards."""
+    seen = tmp_path / "seen"
+    result = di("run", "--spec", spec, *python(DUMP, str(seen)))
+    assert result.code == 0, result.err
+    found = json.loads(seen.read_text())
+    assert found["OPENAI_BASE_URL"].endswith("/v1")
+    assert found["OPENAI_API_KEY"].startswith("di_")
+    assert found["OPENAI_API_KEY"] not in result.out + result.err
+    assert found["DI_ASYNC_MODEL"] == SPEC["model_deployments"][0]["model_slug"]
+    assert found["DI_ASYNC_DEPLOYMENT"]
+    assert "is deleted" in result.err
+    assert not di_emulator.world.instances
+
+
+def test_an_open_endpoint_has_a_placeholder_as_key(
+    di: Di, di_emulator: Emulator, tmp_path: Path
+) -> None:
+    """OpenAI clients refuse an empty key."""
+    seen, spec = tmp_path / "seen", tmp_path / "spec.json"
+    write_file(spec, json.dumps(a_body(ENSURABLE[1])))
+    result = di("--provider", "gcore", "run", "--spec", str(spec), *python(DUMP, str(seen)))
+    assert result.code == 0, result.err
+    assert json.loads(seen.read_text())["OPENAI_API_KEY"] == "none"
+
+
+@pytest.mark.parametrize(("code", "expected"), [(1, 1), (2, 2), (125, 125), (0, 0)])
+def test_its_exit_code_is_passed_on(code: int, expected: int, di: Di, spec: str) -> None:
+    """A line on stderr tells it from a failure of `di-async`."""
+    result = di("run", "--spec", spec, *python(f"raise SystemExit({code})"))
+    assert result.code == expected
+    assert (f"ended with {code}" in result.err) == (code != 0)
+    assert "error:" not in result.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_the_signal_that_ended_it_is_passed_on(di: Di, spec: str) -> None:
+    """As a shell does: 128 and its number."""
+    result = di("run", "--spec", spec, *python("import os; os.kill(os.getpid(), 9)"))
+    assert result.code == 128 + 9
+    assert "was ended by signal 9" in result.err
+
+
+def test_what_cannot_be_run_is_refused_before_anything_is_made(
+    di: Di, di_emulator: Emulator, spec: str, tmp_path: Path
+) -> None:
+    """127 for a command that does not exist, 126 for a file that is not executable."""
+    assert di("run", "--spec", spec, "--", "no-such-command").code == 127
+    plain = write_file(tmp_path / "plain", "text")
+    assert di("run", "--spec", spec, "--", plain).code == 126
+    assert not di_emulator.world.requests
+
+
+def test_own_failures_end_with_125(di: Di, di_emulator: Emulator, spec: str) -> None:
+    """And with a message that begins with `error:`."""
+    for arguments in (
+        ("--spec", "/no/such/file"),
+        (),
+        ("--spec", spec, "--max-hourly", "0.01"),
+        ("--spec", spec, "--access-token-file", "/no/such/file"),
+    ):
+        result = di("run", *arguments, "--", sys.executable, "-c", "print('ran')")
+        assert (result.code, result.out) == (125, "")
+        assert "error:" in result.err
+    assert not di_emulator.world.instances
+
+
+def test_a_deployment_that_fails_is_deleted(di: Di, di_emulator: Emulator, spec: str) -> None:
+    """The command is not run."""
+    di_emulator.fault("error", on=ENSURABLE[0].POST)
+    result = di("run", "--spec", spec, *python("print('ran')"))
+    assert (result.code, result.out) == (125, "")
+    assert not di_emulator.world.instances
+
+
+def test_it_is_not_for_gcore_v2(di: Di, spec: str) -> None:
+    """That API has no temporary deployments."""
+    result = di("--provider", "gcore-v2", "run", "--spec", spec, *python("pass"))
+    assert result.code == 125
+    assert "only for --provider" in result.err

@@ -1,0 +1,120 @@
+"""Tests of `connect` and `chat`, on all clouds."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from di_async.cli.endpoint_keys import VARIABLE
+from di_async.emulator import Emulator
+from tests.cli.clouds import ProviderCLI
+from tests.cli.helpers import Di, write_file
+
+PROVIDERS = ("digitalocean", "exoscale", "gcore", "gcore-v2")
+TEXT = "Hello from the emulator."
+
+
+@pytest.fixture(autouse=True)
+def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unset the variable with the key."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+@pytest.fixture(params=PROVIDERS)
+def cli(request: pytest.FixtureRequest, di: Di, di_emulator: Emulator) -> ProviderCLI:
+    """Return the command for each provider, with a deployment named `web`."""
+    found = ProviderCLI(di, di_emulator, request.param)
+    found.place("web-1")
+    return found
+
+
+def key_options(cli: ProviderCLI) -> tuple[str, ...]:
+    """Return the options with which a key is known."""
+    return ("--mint-token", "mine") if cli.provider == "digitalocean" else ()
+
+
+def test_connect_prints_where_and_how(cli: ProviderCLI) -> None:
+    """Base URL, models, whether a key is needed, and a command line that calls it."""
+    result = cli("connect", "web-1", *key_options(cli))
+    assert result.code == 0, result.err
+    titles = [line.split()[0] for line in result.out.splitlines()]
+    assert titles == ["base", "models", "key", "call", "chat"]
+    found = cli("connect", "web-1", *key_options(cli), "-o", "json").json
+    assert found["base_url"].endswith("/v1")
+    assert found["models"]
+    assert f"{found['base_url']}/chat/completions" in found["curl"]
+    assert (f"${VARIABLE}" in found["curl"]) == found["needs_key"]
+
+
+def test_chat_prints_the_answer(cli: ProviderCLI) -> None:
+    """As text, or in a document."""
+    result = cli("chat", "web-1", "Hi", *key_options(cli))
+    assert (result.code, result.out) == (0, f"{TEXT}\n")
+    assert cli("chat", "web-1", "Hi", *key_options(cli), "-o", "json").json["content"] == TEXT
+
+
+def test_chat_reads_stdin(cli: ProviderCLI) -> None:
+    """`-` stands for stdin; an empty message is refused."""
+    assert cli("chat", "web-1", "-", *key_options(cli), input="Hi").out == f"{TEXT}\n"
+    assert cli("chat", "web-1", "-", *key_options(cli), input=" ").code == 2
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones(cli: ProviderCLI) -> None:
+    """A typing error costs nothing."""
+    result = cli("chat", "web-1", "Hi", "--model", "nope", *key_options(cli))
+    assert result.code == 2
+    assert "it has " in result.err
+
+
+def test_a_missing_key_is_explained_with_options(di: Di, di_emulator: Emulator) -> None:
+    """The message names options and not parameters."""
+    di_emulator.add_instance(name="web")
+    result = di("connect", "web")
+    assert result.code == 2
+    assert f"use --access-token-file FILE or {VARIABLE}, or --mint-token NAME" in result.err
+
+
+def test_the_key_comes_from_a_file_or_the_environment(
+    di: Di, di_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is printed only with `--show-key`, or when it was created."""
+    di_emulator.add_instance(name="web")
+    minted = di("connect", "web", "--mint-token", "mine", "-o", "json").json["access_token"]
+    file = write_file(tmp_path / "key", f"{minted}\n")
+    result = di("connect", "web", "--access-token-file", file)
+    assert result.code == 0, result.err
+    assert minted not in result.out + result.err
+    monkeypatch.setenv(VARIABLE, minted)
+    assert di("connect", "web", "-o", "json").json["access_token"] is None
+    assert minted in di("connect", "web", "--show-key").out
+    monkeypatch.setenv(VARIABLE, "wrong")
+    refused = di("connect", "web")
+    assert refused.code == 1
+    assert f"Check {VARIABLE} or --access-token-file" in refused.err
+
+
+def test_a_file_of_several_lines_is_no_key(di: Di, tmp_path: Path) -> None:
+    """It is refused before any request."""
+    file = write_file(tmp_path / "key", "one\ntwo\n")
+    assert "must hold the key in one line" in di("connect", "w", "--access-token-file", file).err
+    result = di("connect", "w", "--access-token-file", file, "--mint-token", "mine")
+    assert result.code == 2
+
+
+def test_the_private_endpoint(di: Di, di_emulator: Emulator) -> None:
+    """`--private` trusts the deployment's own CA alone."""
+    di_emulator.add_instance(name="web")
+    result = di("connect", "web", "--private", "--mint-token", "mine")
+    assert result.code == 0, result.err
+    assert "--cacert CA.pem" in result.out
+
+
+def test_chat_without_the_extra(
+    di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says how to install it; no request was sent."""
+    monkeypatch.setitem(sys.modules, "openai", None)
+    result = di("chat", "web", "Hi")
+    assert result.code == 2
+    assert "pip install 'di-async[openai]'" in result.err
+    assert not di_emulator.world.requests
