@@ -77,3 +77,13 @@ def test_provider_without_unique_calls(di: Di, tmp_path: Path) -> None:
     result = di("--provider", "gcore-v2", "ensure", "--spec", file)
     assert result.code == 2
     assert "only for --provider" in result.err
+
+
+def test_a_price_limit(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
+    """Over it nothing is created: exit code 2."""
+    file = write_file(tmp_path / "spec", json.dumps(SPEC))
+    refused = di("ensure", "--spec", file, "--max-hourly", "0.01")
+    assert refused.code == 2
+    assert "--max-hourly: it would cost" in refused.err
+    assert not di_emulator.world.instances
+    assert di("ensure", "--spec", file, "--max-hourly", "100USD").code == 0

@@ -216,10 +216,11 @@ class Cloud(ABC, Generic[C, R]):
 
     # -- supported by some providers ------------------------------------------------------------
 
-    async def ensure(
-        self, options: WriteOptions, *, dry_run: bool, name_timeout: float
-    ) -> "Ensured[R]":
-        """Create the resource of a spec file, update what differs, or do nothing."""
+    async def ensure(self, options: WriteOptions, **more: Any) -> "Ensured[R]":
+        """Create the resource of a spec file, update what differs, or do nothing.
+
+        `more`: further arguments of the API's `ensure`.
+        """
         raise self.unsupported("ensure", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
 
     def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":

@@ -128,15 +128,12 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
         """Create an instance from a spec file or from options."""
         return await self.api.create(_create_spec(options), access_tokens=options.hf_token)
 
-    async def ensure(
-        self, options: WriteOptions, *, dry_run: bool, name_timeout: float
-    ) -> Ensured[DedicatedInference]:
+    async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[DedicatedInference]:
         """Create the instance of a spec file, update what differs, or do nothing."""
         return await self.api.ensure(
             _create_spec(options),
             access_tokens=options.hf_token,
-            dry_run=dry_run,
-            name_timeout=name_timeout,
+            **more,
         )
 
     def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":

@@ -106,13 +106,9 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         """Create a deployment from a spec file or from options, which override the file."""
         return await self.api.create(_create_spec(options))
 
-    async def ensure(
-        self, options: WriteOptions, *, dry_run: bool, name_timeout: float
-    ) -> Ensured[Deployment]:
+    async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[Deployment]:
         """Create the deployment of a spec file, update what differs, or do nothing."""
-        return await self.api.ensure(
-            _create_spec(options), dry_run=dry_run, name_timeout=name_timeout
-        )
+        return await self.api.ensure(_create_spec(options), **more)
 
     def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
         """Return a temporary deployment of a spec file that yields its endpoint."""

@@ -211,15 +211,12 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
         body = self.create_spec(options)
         return await self.api.create(body, open_to_world=bool(options.open_to_world))
 
-    async def ensure(
-        self, options: WriteOptions, *, dry_run: bool, name_timeout: float
-    ) -> Ensured[InferenceDeployment]:
+    async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[InferenceDeployment]:
         """Create the deployment of a spec file, update what differs, or do nothing."""
         return await self.api.ensure(
             self.create_spec(options),
             open_to_world=bool(options.open_to_world),
-            dry_run=dry_run,
-            name_timeout=name_timeout,
+            **more,
         )
 
     def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":

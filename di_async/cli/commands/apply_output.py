@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["document", "print_plan", "print_report", "print_tokens", "token_lines"]
 
+_LISTED = 20
 _PLANNED = {"created": "create", "updated": "update", "deleted": "delete", "failed": "cannot"}
 
 PLAN_COLUMNS: "tuple[Column[Applied], ...]" = (
@@ -78,11 +79,13 @@ def _print_warnings(cli: Cli, report: "ApplyReport", *, prune: bool) -> None:
                 keep=True,
             )
     if report.leftovers:
-        names = ", ".join(f"{one.name} ({one.provider})" for one in report.leftovers)
+        count = len(report.leftovers)
         what = "were not deleted, as not all else succeeded" if prune else "bill"
         cli.message(
-            f"warning: {len(report.leftovers)} of an earlier apply are not in the file and {what}: "
-            f"{names}" + ("" if prune else "; --prune deletes them")
+            f"warning: {count} of an earlier apply are not in the file and {what}:",
+            *(f"  {one.provider} {one.name}" for one in report.leftovers[:_LISTED]),
+            *([f"  ... and {count - _LISTED} more"] if count > _LISTED else ()),
+            *(() if prune else ("--prune deletes them",)),
         )
     for provider, error in report.unsearched:
         cli.message(f"failed: {provider} was not searched for earlier deployments: {error}")

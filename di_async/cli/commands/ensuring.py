@@ -7,7 +7,17 @@ import typer
 from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
 from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
-from di_async.cli.options import HFToken, OpenToWorld, SpecFile, Timeout, Wait, command
+from di_async.cli.options import (
+    AllowUnknownPrice,
+    HFToken,
+    MaxHourly,
+    OpenToWorld,
+    SpecFile,
+    Timeout,
+    Wait,
+    command,
+)
+from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
 
 if TYPE_CHECKING:
@@ -35,16 +45,20 @@ async def ensure(
     ] = 0,
     hf_token: HFToken = False,
     open_to_world: OpenToWorld = False,
+    max_hourly: MaxHourly = None,
+    allow_unknown_price: AllowUnknownPrice = False,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
     """Create the deployment of a spec, update what differs, or do nothing.
 
     The spec's name decides which deployment it is. Waits until it is confirmed active. After a
-    crash or a lost answer, run it again: it finds what exists.
+    crash or a lost answer, run it again: it finds what exists. --max-hourly is checked before a
+    create or an update.
     """
     if spec is None:
         raise InvalidInputError("ensure needs a spec: use --spec FILE, or --spec - for stdin")
+    limit = PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price)
     options = WriteOptions(
         spec=read_spec(spec),
         hf_token=provider_tokens(hugging_face=hf_token),
@@ -52,7 +66,14 @@ async def ensure(
     )
     async with cli.cloud() as cloud:
         cloud.check_options("create", options)
-        done = await cli.finish(cloud.ensure(options, dry_run=dry_run, name_timeout=name_timeout))
+        ensuring = cloud.ensure(
+            options,
+            dry_run=dry_run,
+            name_timeout=name_timeout,
+            max_hourly=limit.by_currency or None,
+            allow_unknown_price=limit.allow_unknown,
+        )
+        done = await cli.finish(ensuring)
         _print_done(cli, done, dry_run=dry_run)
         if done.change is None:
             if not cli.out.is_table:

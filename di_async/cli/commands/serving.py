@@ -39,8 +39,9 @@ async def connect(
 ) -> None:
     """Wait until a deployment answers; print how to call it.
 
-    Prints its base URL, its models, and a command line for curl. DigitalOcean shows an endpoint's key only once: pass it, or create another with --mint-token,
-    which is printed. Exoscale reveals it. Gcore's is the secret of one of its API keys.
+    Prints its base URL, its models, and a command line for curl. DigitalOcean shows an
+    endpoint's key only once: pass it, or create another with --mint-token, which is printed.
+    Exoscale reveals it. Gcore's is the secret of one of its API keys.
     """
     options = connect_options(access_token_file, private=private, mint_token=mint_token)
     endpoint = await _connect(cli, ref, options, timeout)
@@ -110,8 +111,8 @@ async def chat(
 ) -> None:
     """Send one message to a deployment and print the answer.
 
-    The answer is printed as it comes. Waits until the deployment lists its models. Needs `pip install 'di-async[openai]'`. For keys
-    see `di-async connect --help`.
+    The answer is printed as it comes. Waits until the deployment lists its models. Needs `pip
+    install 'di-async[openai]'`. For keys see `di-async connect --help`.
     """
     text = sys.stdin.read() if prompt == "-" and sys.stdin is not None else prompt
     if not text.strip():
