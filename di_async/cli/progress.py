@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attrs import define, field
 from rich.console import Console
@@ -18,10 +18,14 @@ from di_async.cli.output import format_duration, format_eta, is_live
 from di_async.cli.run import Cli
 from di_async.core.printable import printable
 
-__all__ = ["follow"]
+if TYPE_CHECKING:
+    from di_async.engine.serving import ServingEndpoint
+
+__all__ = ["follow", "follow_connect"]
 
 R = TypeVar("R")
 _UUID_LENGTH = 36
+_LOOK_S = 0.2
 
 
 async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:
@@ -43,6 +47,27 @@ async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:
             keep=True,
         )
         raise
+
+
+async def follow_connect(cli: Cli, change: Change[Any], **options: Any) -> "ServingEndpoint":
+    """Return the endpoint of a change once it answers, with progress on stderr.
+
+    `options` are those of `change.connect`. On Ctrl-C nothing is left running here.
+    """
+    connecting = asyncio.ensure_future(change.connect(**options))
+    try:
+        with _wait_progress(cli.err, change) as progress:
+            shown: tuple[str | None, str | None] | None = None
+            while not connecting.done():
+                await asyncio.wait([connecting], timeout=_LOOK_S)
+                last = change.history[-1] if change.history else None
+                if last is not None and (last.status, last.note) != shown:
+                    shown = last.status, last.note
+                    progress.update(last)
+    finally:
+        connecting.cancel()
+        await asyncio.wait([connecting])
+    return connecting.result()
 
 
 class _WaitProgress(Protocol):

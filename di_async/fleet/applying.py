@@ -284,18 +284,17 @@ class FleetRun:
                 if planned.error is None and not (planned.action == "unchanged" and planned.active):
                     tasks.create_task(self._bring_about(number, planned.hourly_price))
         wanted = [row for row in plan.results if row.action == "deleted"]
-        leftovers = plan.leftovers
         if wanted and all(result.error is None for result in self.results.values()):
             async with asyncio.TaskGroup() as tasks:
                 for number, row in enumerate(wanted, len(self.items)):
                     tasks.create_task(self._delete(number, row))
-        elif wanted:
-            leftovers = self._leftovers.rows
-        return self.report(plan, leftovers)
+        return self.report(plan)
 
-    def report(self, plan: ApplyReport, leftovers: tuple[Leftover, ...] = ()) -> ApplyReport:
+    def report(self, plan: ApplyReport) -> ApplyReport:
         """Return what was done so far."""
         results = tuple(result for _, result in sorted(self.results.items()))
+        deleted = {result.id for result in results if result.action == "deleted"}
+        leftovers = tuple(row for row in self._leftovers.rows if row.id not in deleted)
         return evolve(plan, results=results, leftovers=leftovers, dry_run=False)
 
     async def _bring_about(self, number: int, price: HourlyPrice | None) -> None:

@@ -102,6 +102,24 @@ def test_prune_deletes_what_the_file_no_longer_holds(di: Di, tmp_path: Path) -> 
     assert di("apply", "--yes", "--prune", str(path)).err == "nothing to do: 1 unchanged\n"
 
 
+def test_prune_is_left_out_after_a_failure(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
+    """The report says what was not deleted."""
+    path = tmp_path / "fleet.yaml"
+    fleet_file(path, an_entry(ENSURABLE[0], "old"))
+    assert di("apply", "--yes", str(path)).code == 0
+    fleet_file(path, an_entry(ENSURABLE[0], "new"))
+    di_emulator.fault("error", times=1, on=ENSURABLE[0].POST)
+    done = di("apply", "--yes", "--prune", str(path))
+    assert done.code == 1
+    assert "1 of an earlier apply are not in the file and were not deleted" in done.err
+    assert name_in_fleet("chat", "old") in {one.name for one in instances(di_emulator)}
+
+
+def instances(emu: Emulator) -> list[Any]:
+    """Return DigitalOcean's instances."""
+    return list(emu.world.instances.values())
+
+
 def test_the_limit_is_for_the_whole_fleet(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
     """Over the limit, the plan is printed and nothing is created."""
     file = fleet_file(tmp_path / "fleet.yaml", an_entry(ENSURABLE[0], count=3))

@@ -7,7 +7,7 @@ import pytest
 
 from di_async.cli.endpoint_keys import VARIABLE
 from di_async.emulator import Emulator
-from tests.cli.clouds import ProviderCLI
+from tests.cli.clouds import SOON, ProviderCLI
 from tests.cli.helpers import Di, write_file
 
 PROVIDERS = ("digitalocean", "exoscale", "gcore", "gcore-v2")
@@ -118,3 +118,11 @@ def test_chat_without_the_extra(
     assert result.code == 2
     assert "pip install 'di-async[openai]'" in result.err
     assert not di_emulator.world.requests
+
+
+def test_connect_waits_and_shows_the_steps(cli: ProviderCLI) -> None:
+    """A deployment that is not active yet is waited for, with lines on stderr."""
+    cli.place("late-1", settles_in=SOON)
+    result = cli("connect", "late-1", *key_options(cli))
+    assert result.code == 0, result.err
+    assert "answering: " in result.err.splitlines()[-1]

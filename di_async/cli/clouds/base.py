@@ -21,7 +21,6 @@ from di_async.core.waiting.resume_token import ResumeToken
 
 if TYPE_CHECKING:
     from di_async import DigitalOcean, Ensured, Exoscale, Gcore
-    from di_async.engine.serving import ServingEndpoint
     from di_async.engine.temporary import Temporary
     from di_async.fleet.protocols import ScanClient
 
@@ -187,12 +186,6 @@ class Cloud(ABC, Generic[C, R]):
     @abstractmethod
     async def scale(self, id: str, options: WriteOptions) -> Change[R]:
         """Scale a resource to `options.scale` GPUs or replicas."""
-
-    async def endpoint(self, id: str, **options: Any) -> "ServingEndpoint":
-        """Return the endpoint of a resource once it answers; the options are those of `connect`."""
-        api: Any = self.api
-        endpoint: ServingEndpoint = await api.connect(id, **options)
-        return endpoint
 
     async def delete(self, id: str) -> Change[None]:
         """Delete a resource."""

@@ -91,10 +91,19 @@ def _print_warnings(cli: Cli, report: "ApplyReport", *, prune: bool) -> None:
         cli.message(f"failed: {provider} was not searched for earlier deployments: {error}")
 
 
-def print_report(cli: Cli, report: "ApplyReport", token_file: Path | None = None) -> None:
+def print_report(
+    cli: Cli,
+    report: "ApplyReport",
+    token_file: Path | None = None,
+    *,
+    planned: bool = False,
+    prune: bool = False,
+) -> None:
     """Print what was done: on stdout what changed or failed, on stderr the counts.
 
     Of a plan, which was printed before, only a document is left to print.
+
+    `planned`: the plan has shown the warnings. `prune`: what is left over was to be deleted.
     """
     if not cli.out.is_table:
         cli.out.document(document(report, token_file=token_file), keep=True)
@@ -106,7 +115,8 @@ def print_report(cli: Cli, report: "ApplyReport", token_file: Path | None = None
         if result.error is not None:
             cli.message(f"{_outcome(result)}: {result.name}: {result.error}")
     cli.message(report.summary())
-    _print_warnings(cli, report, prune=any(r.action == "deleted" for r in report.results))
+    if prune or not planned:
+        _print_warnings(cli, report, prune=prune)
 
 
 def _is_shown(result: "Applied") -> bool:

@@ -110,7 +110,7 @@ async def apply_fleet(
                 apply_output.print_tokens(cli, run.report(planned).results, in_file)
                 if failure:
                     cli.message(f"cannot write the access tokens to {token_out}: {failure}")
-            _conclude(cli, report, in_file)
+            _conclude(cli, report, in_file, planned=True, prune=prune)
 
 
 def _check_settings(cli: Cli) -> None:
@@ -240,9 +240,11 @@ def _write_tokens(run: "FleetRun", planned: "ApplyReport", file: Any) -> str | N
     return write_token(file, "\n".join(lines)) if lines else None
 
 
-def _conclude(cli: Cli, report: "ApplyReport", token_file: Path | None = None) -> None:
+def _conclude(
+    cli: Cli, report: "ApplyReport", token_file: Path | None = None, **printed: bool
+) -> None:
     """Print the report, and end with an exit code unless all is well."""
-    apply_output.print_report(cli, report, token_file)
+    apply_output.print_report(cli, report, token_file, **printed)
     if report.failed or report.unsearched:
         raise typer.Exit(FAILED)
     if report.pending:

@@ -68,10 +68,12 @@ async def connect(
 async def _connect(
     cli: Cli, ref: str, options: dict[str, Any], timeout: float | None
 ) -> "ServingEndpoint":
+    from di_async.cli.progress import follow_connect
+
     async with cli.cloud() as cloud:
         id = await cloud.resolve_id(ref)
         more = {} if timeout is None else {"timeout": timeout}
-        return await cloud.endpoint(id, **options, **more)
+        return await follow_connect(cli, cloud.api.begin_wait(id), **options, **more)
 
 
 def _curl(endpoint: "ServingEndpoint") -> str:
