@@ -15,7 +15,7 @@ from di_async.emulator import Emulator
 from tests.cli.clouds import SOON, ProviderCLI
 from tests.cli.helpers import Di, start
 
-PROVIDERS = ("digitalocean", "exoscale", "gcore", "gcore-v2")
+PROVIDERS = ("digitalocean", "exoscale", "gcore")
 
 
 @pytest.fixture(autouse=True)

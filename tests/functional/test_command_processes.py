@@ -9,21 +9,22 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from attrs import frozen
 
-from di_async import apply
+from di_async import apply, reap
 from di_async.core.temporary_names import parse_name
 from di_async.emulator import Emulator, Fault, running
+from di_async.engine.client import Client
 from tests.clouds.ensuring import ENSURABLE, a_body
 from tests.clouds.support import Cloud
 from tests.concurrent_ensure.runs import LIFECYCLE
 from tests.concurrent_ensure.worker import access, api, connect
-from tests.fleet.fleets import PROVIDERS, an_entry, large_fleet
+from tests.fleet.fleets import PROVIDERS, a_fleet, an_entry, large_fleet
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals"),
@@ -111,6 +112,16 @@ async def names(cloud: Cloud, emu: Emulator) -> list[str]:
         return [row.name for row in await api(cloud.name, client).list()]
 
 
+@asynccontextmanager
+async def clients_of_emulator(emu: Emulator) -> AsyncIterator[list[Client]]:
+    """Yield an entered client for each cloud."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(connect(*access(cloud.name, emu)))
+            for cloud in ENSURABLE
+        ]
+
+
 def created(emu: Emulator) -> dict[str, int]:
     """Return how often each name was created, without Exoscale's model."""
     found = emu.world.created
@@ -127,50 +138,57 @@ def fleet_file(path: Path, *clouds: Cloud, each: int = 2) -> str:
     return str(path)
 
 
-async def accepted(cloud: Cloud, emu: Emulator) -> None:
-    """Return once a create was accepted."""
-    await until(lambda: created(emu))
-
-
 async def in_flight(cloud: Cloud, emu: Emulator) -> None:
     """Return while the answer to a create is on its way."""
     fault: Fault = emu.fault("slow", on=cloud.POST, delay_s=100.0)
     await until(lambda: fault.hits)
 
 
-@everywhere
-@pytest.mark.parametrize("moment", [accepted, in_flight])
-async def test_an_apply_that_was_killed_is_finished_by_the_next(
-    cloud: Cloud,
-    moment: Callable[[Cloud, Emulator], Awaitable[None]],
-    emu: Emulator,
-    tmp_path: Path,
-) -> None:
-    """After kill -9, a second run creates what is missing, and nothing twice."""
-    file = fleet_file(tmp_path / "fleet.json", cloud)
-    async with started(emu, "apply", "--yes", "--concurrency", "1", file) as process:
-        await moment(cloud, emu)
-        process.kill()
-        await process.wait()
+async def finished_by_the_next(emu: Emulator, file: str, count: int) -> None:
+    """Check that a second run creates what is missing, and nothing twice."""
     emu.clear_faults()
     done = await call(emu, "-o", "json", "apply", "--yes", file)
     assert done.code == 0, done.err
-    assert json.loads(done.out)["ok"]
-    assert sorted(created(emu).values()) == [1, 1]
-    again = await call(emu, "apply", "--yes", file)
-    assert (again.code, again.err) == (0, "nothing to do: 2 unchanged\n")
+    assert [row["active"] for row in json.loads(done.out)["deployments"]] == [True] * count
+    assert sum(created(emu).values()) == count
 
 
-async def test_ctrl_c_ends_an_apply_with_what_is_known(emu: Emulator, tmp_path: Path) -> None:
-    """Exit code 130, the one-time token in the document, and how to go on."""
+@everywhere
+async def test_an_apply_that_was_killed_with_a_create_in_flight(
+    cloud: Cloud, emu: Emulator, tmp_path: Path
+) -> None:
+    """After kill -9, a second run finds what the create has made."""
+    file = fleet_file(tmp_path / "fleet.json", cloud)
+    async with started(emu, "apply", "--yes", "--concurrency", "1", file) as process:
+        await in_flight(cloud, emu)
+        process.kill()
+        await process.wait()
+    await finished_by_the_next(emu, file, 2)
+
+
+async def test_an_apply_that_was_killed_while_it_waited(emu: Emulator, tmp_path: Path) -> None:
+    """After kill -9, a second run waits for what goes on, in all clouds."""
+    file = fleet_file(tmp_path / "fleet.json", *ENSURABLE)
+    async with started(emu, "apply", "--yes", "--concurrency", "1", file) as process:
+        await until(lambda: sum(created(emu).values()) >= 4)
+        process.kill()
+        await process.wait()
+    await finished_by_the_next(emu, file, 6)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+async def test_a_signal_ends_an_apply_with_what_is_known(
+    number: signal.Signals, code: int, emu: Emulator, tmp_path: Path
+) -> None:
+    """The one-time token is in the document, and stderr has how to go on."""
     file = fleet_file(tmp_path / "fleet.json", *ENSURABLE, each=1)
     for cloud in ENSURABLE:
         emu.fault("stuck", on=cloud.POST)
     async with started(emu, "-o", "json", "apply", "--yes", file) as process:
-        await until(lambda: sum(created(emu).values()) == 3)
-        process.send_signal(signal.SIGINT)
+        await until(lambda: sum(created(emu).values()) >= 3)
+        process.send_signal(number)
         ended = await end_of(process)
-    assert ended.code == 130
+    assert ended.code == code
     assert "Run the same command again" in ended.err
     document = json.loads(ended.out)
     assert document["interrupted"]
@@ -181,11 +199,7 @@ async def test_ctrl_c_ends_an_apply_with_what_is_known(emu: Emulator, tmp_path: 
 @pytest.mark.slow
 async def test_sixty_deployments_over_three_clouds(emu: Emulator) -> None:
     """The second run says in one line that there is nothing to do; a change to 5 touches 5."""
-    async with AsyncExitStack() as stack:
-        clients = [
-            await stack.enter_async_context(connect(*access(cloud.name, emu)))
-            for cloud in ENSURABLE
-        ]
+    async with clients_of_emulator(emu) as clients:
         first = await apply(large_fleet(20), *clients)
         assert first.counts == {"created": 60}, first
         again = await apply(large_fleet(20), *clients)
@@ -195,23 +209,24 @@ async def test_sixty_deployments_over_three_clouds(emu: Emulator) -> None:
     assert set(created(emu).values()) == {3}  # once in each cloud
 
 
-@everywhere
 async def test_a_prune_that_was_killed_is_finished_by_the_next(
-    cloud: Cloud, emu: Emulator, tmp_path: Path
+    emu: Emulator, tmp_path: Path
 ) -> None:
-    """What is left is found again."""
-    file = fleet_file(tmp_path / "fleet.json", cloud, each=3)
-    await call(emu, "apply", "--yes", file)
-    fleet_file(tmp_path / "fleet.json", cloud, each=1)
-    fault = emu.fault("slow", on=cloud.DELETE, delay_s=100.0)
+    """What is left is found again, in all clouds."""
+    async with clients_of_emulator(emu) as clients:
+        await apply(
+            a_fleet(*(an_entry(one, f"w-{n}") for n in range(3) for one in ENSURABLE)), *clients
+        )
+    file = fleet_file(tmp_path / "fleet.json", *ENSURABLE, each=1)
+    faults = [emu.fault("slow", on=cloud.DELETE, delay_s=100.0) for cloud in ENSURABLE]
     async with started(emu, "apply", "--yes", "--prune", file) as process:
-        await until(lambda: fault.hits)
+        await until(lambda: any(fault.hits for fault in faults))
         process.kill()
         await process.wait()
     emu.clear_faults()
     done = await call(emu, "apply", "--yes", "--prune", file)
     assert done.code == 0, done.err
-    assert len(await names(cloud, emu)) == 1
+    assert [len(await names(cloud, emu)) for cloud in ENSURABLE] == [1, 1, 1]
 
 
 # -- run ------------------------------------------------------------------------------------------
@@ -239,8 +254,11 @@ async def test_a_run_passes_endpoint_and_exit_code_on(
     assert await names(cloud, emu) == []
 
 
-@everywhere
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("cloud", "number", "code"),
+    [*((cloud, signal.SIGTERM, 143) for cloud in ENSURABLE), (ENSURABLE[0], signal.SIGINT, 130)],
+    ids=lambda value: value.name if isinstance(value, Cloud) else str(value),
+)
 async def test_a_signal_ends_a_run_with_the_deployment_gone(
     cloud: Cloud, number: signal.Signals, code: int, emu: Emulator, tmp_path: Path
 ) -> None:
@@ -287,9 +305,8 @@ async def test_what_a_killed_run_leaves_is_reaped(
     assert parse_name(name)
     assert f"created {name}" in ended.err
     assert "reap` deletes it after" in ended.err
-    while (found := await call(emu, "--provider", PROVIDERS[cloud.name], "reap")).code == 0:
-        if "1 deleted" in found.err:
-            break
-        assert "1 not expired" in found.err
-    assert found.code == 0
+    async with connect(*access(cloud.name, emu)) as client:
+        while (report := await reap(client)).kept:  # an expiry is a whole second, the next one
+            assert not report.failed
+    assert [row.name for row in report.deleted] == [name]
     assert await names(cloud, emu) == []
