@@ -3,6 +3,10 @@
 Only a resource that matches the spec sent and was created since the call began is adopted. One
 that matches, but does not show when it was created, may be anybody's. Anything else with that name
 belongs to someone else.
+
+A create that is tried again by another call, minutes later, has no answer at all. So what exists
+under its name is read before it is sent (`decide_retried_create`), and the window reaches back to
+its first attempt.
 """
 
 from collections.abc import Iterable
@@ -11,8 +15,21 @@ from datetime import datetime
 from attrs import frozen
 
 from di_async.core.server_clock import Age, CallWindow
+from di_async.core.waiting.evidence import CREATE_GRACE_S
 
-__all__ = ["Absent", "Adopt", "Candidate", "Decision", "Foreign", "Uncertain", "decide_lost_create"]
+__all__ = [
+    "Absent",
+    "Adopt",
+    "Ambiguous",
+    "Candidate",
+    "Decision",
+    "Foreign",
+    "ReadAgain",
+    "RetryDecision",
+    "Uncertain",
+    "decide_lost_create",
+    "decide_retried_create",
+]
 
 
 @frozen
@@ -22,6 +39,8 @@ class Candidate:
     id: str
     created_at: datetime | None
     matches_sent: bool
+    is_leaving: bool = False
+    """It is being deleted."""
 
 
 @frozen
@@ -51,7 +70,23 @@ class Absent:
     """No resource has the name (yet)."""
 
 
+@frozen
+class Ambiguous:
+    """Names are not unique, and the first attempt may have made any of these."""
+
+    ids: tuple[str, ...]
+
+
+@frozen
+class ReadAgain:
+    """No resource is shown, but a new one need not be shown yet."""
+
+    seconds: float
+    """Until the absence counts."""
+
+
 Decision = Adopt | Uncertain | Foreign | Absent
+RetryDecision = Decision | Ambiguous | ReadAgain
 
 
 def decide_lost_create(candidates: Iterable[Candidate], window: CallWindow) -> Decision:
@@ -72,3 +107,28 @@ def decide_lost_create(candidates: Iterable[Candidate], window: CallWindow) -> D
         else:
             return Adopt(found.id)
     return uncertain or foreign or Absent()
+
+
+def decide_retried_create(
+    candidates: Iterable[Candidate], window: CallWindow, *, unique_names: bool
+) -> RetryDecision:
+    """Return what the earlier attempts of a create have made; `Absent`: it may be sent.
+
+    Args:
+        candidates: everything of that name.
+        window: when the first attempt began.
+        unique_names: the API refuses a second resource of the name. Otherwise nothing is adopted,
+            whatever its spec: a user decides.
+    """
+    found = tuple(candidates)
+    if unique_names:
+        leaving = next((one for one in found if one.is_leaving), None)
+        if leaving is not None:
+            return Foreign(leaving.id, "it is being deleted")
+        return decide_lost_create(found, window)
+    possible = (one for one in found if not one.is_leaving)
+    ids = tuple(one.id for one in possible if window.age(one.created_at) is not Age.BEFORE)
+    if ids:
+        return Ambiguous(ids)
+    left = window.latest + CREATE_GRACE_S - window.now
+    return ReadAgain(left) if left > 0 else Absent()

@@ -120,6 +120,18 @@ class ServerClock:
         current = self.time(now)
         return CallWindow(min(estimates), max(estimates), current, by_server)
 
+    def attempt_window(self, began: float, now: Moment) -> CallWindow:
+        """Return when an earlier call began, in the server's time.
+
+        Args:
+            began: epoch seconds by the clock of the machine that made it, perhaps another one.
+            now: the present moment.
+        """
+        current = self.time(now)
+        at = current - max(now.wall - began, 0.0)
+        # Not `by_server`: the clocks of two machines differ by more than those of one provider.
+        return CallWindow(at, at, current)
+
 
 def _estimates(sample: _Sample, began: Moment) -> Iterator[float]:
     """Yield the server's time at `began`: by the wall clock, and by the loop's."""

@@ -7,6 +7,7 @@ import asyncio
 import builtins
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -85,6 +86,7 @@ from di_async.engine.lost_writes import (
 )
 from di_async.engine.names import create_when_free
 from di_async.engine.pricing import enforce_max_hourly, price_check
+from di_async.engine.retried_create import first_attempt
 from di_async.engine.waiting.change import Change
 
 __all__ = ["DedicatedInferences"]
@@ -219,6 +221,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         max_hourly: MaxHourly | None = None,
         allow_unknown_price: bool = False,
         name_timeout: float = 0,
+        first_attempt_at: datetime | None = None,
     ) -> Change[DedicatedInference]:
         """Create an instance and return a change that settles when it is proven active.
 
@@ -232,6 +235,8 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             allow_unknown_price: create it even if its price is not known.
             name_timeout: seconds to go on trying while the name is taken by an instance that is
                 being deleted, or was until a moment ago. 0 tries once.
+            first_attempt_at: when another call, such as the one of a task that is tried again,
+                may have sent this create: what was made since then is adopted. Aware datetime.
 
         Raises:
             InvalidInputError: the spec breaks a rule; no request was sent.
@@ -244,6 +249,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         """
         sent = complete_spec(spec)
         checked_seconds(name_timeout, "name_timeout")
+        first = first_attempt(self._engine, first_attempt_at)
         await enforce_max_hourly(
             partial(self.hourly_price, sent), max_hourly, allow_unknown_price=allow_unknown_price
         )
@@ -259,6 +265,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             candidate=partial(create_candidate, sent),
             adopt=partial(self._adopt, sent),
             lookup_hint=f"Look with `find({sent.name!r})`",
+            first=first,
         )
         return await create_when_free(
             self._engine, sent.name, name_timeout, create=create, find=find, is_leaving=is_deleting

@@ -154,7 +154,7 @@ def create_candidate(spec: DedicatedInferenceSpec, found: DedicatedInference) ->
         and found.region in (None, spec.region)
         and (spec.vpc is None or found.vpc_uuid in (None, spec.vpc.uuid))
     )
-    return Candidate(found.id, found.created_at, matches_sent)
+    return Candidate(found.id, found.created_at, matches_sent, is_deleting(found))
 
 
 def was_accepted(

@@ -246,6 +246,10 @@ class Engine:
         """Return when a call that sent this request began, by the server's clock."""
         return (self._runtime or self.running).session.call_window(request, began)
 
+    def attempt_window(self, request: Request, began: float) -> CallWindow:
+        """Return when an earlier call, at this epoch second, began by the server's clock."""
+        return (self._runtime or self.running).session.attempt_window(request, began)
+
     # -- requests -----------------------------------------------------------------------------
 
     async def json(

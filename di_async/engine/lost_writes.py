@@ -36,6 +36,7 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.log import Log
+from di_async.engine.retried_create import FirstAttempt, find_earlier_attempt
 
 __all__ = [
     "AMBIGUOUS_ERRORS",
@@ -278,6 +279,7 @@ async def create_by_name(
     candidate: Callable[[R], Candidate],
     adopt: Callable[[R], T],
     lookup_hint: str,
+    first: FirstAttempt | None = None,
 ) -> T:
     """Create under a unique name; if the answer is lost, look the name up and adopt or resend.
 
@@ -290,18 +292,25 @@ async def create_by_name(
         candidate: returns one of these as `decide_lost_create` needs it.
         adopt: returns the result for one that this create has made.
         lookup_hint: how a user looks for it, such as "Look with `find('web')`".
+        first: an earlier call may have sent it already, then: the name is looked up first.
 
     Raises:
         ConflictError: the name belongs to something else.
         OutcomeUnknownError: an instance may exist that could not be found.
     """
     began, call = engine.clock.moment(), CallRecord()
+    made = await find_earlier_attempt(
+        engine, request, name, first, unique_names=True, find=find, candidate=candidate
+    )
+    if made is not None:
+        return adopt(made)
 
     async def send() -> T:
         return await engine.json(request, accept, call)
 
     def decide(found: Sequence[R]) -> Decision:
-        return decide_lost_create(map(candidate, found), engine.call_window(request, began))
+        window = first.window(engine, request) if first else engine.call_window(request, began)
+        return decide_lost_create(map(candidate, found), window)
 
     def accepted(found: Sequence[R]) -> T | None:
         match decide(found):
@@ -333,6 +342,11 @@ async def create_by_name(
         lookup_hint=f"It may exist and bill. {lookup_hint}",
         # What is uncertain has the name already.
         may_resend=lambda found: not isinstance(decide(found), Uncertain),
+        was_sent_before=lambda refusal: (
+            isinstance(refusal, ConflictError)
+            and first is not None
+            and first.may_be_unseen(engine, request)
+        ),
         # Our own lost attempt may have taken the name without being visible yet.
         resend_after=lambda refusal: isinstance(refusal, ConflictError),
     )

@@ -306,6 +306,10 @@ class Session:
         """Return when a call began, by the clock of the server that answered it."""
         return self._server(request).window(began, self._clock.moment())
 
+    def attempt_window(self, request: Request, began: float) -> CallWindow:
+        """Return when an earlier call began: epoch seconds of this or another machine's clock."""
+        return self._server(request).attempt_window(began, self._clock.moment())
+
     def _server(self, request: Request) -> ServerClock:
         server = self._servers.get(request.base)
         if server is None:

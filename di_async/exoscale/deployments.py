@@ -5,12 +5,14 @@ https://openapi-v2.exoscale.com/group/endpoint-ai
 
 import builtins
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from di_async.core.differences import Difference
 from di_async.core.errors import ConflictError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
+from di_async.core.lost_create import Candidate
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret
 from di_async.core.validation import checked_seconds
@@ -25,6 +27,7 @@ from di_async.engine.lost_writes import (
     unknown_write,
 )
 from di_async.engine.pricing import enforce_max_hourly, price_check
+from di_async.engine.retried_create import find_earlier_attempt, first_attempt
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.deployable import ExoscaleDeployable
@@ -78,6 +81,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         max_hourly: MaxHourly | None = None,
         allow_unknown_price: bool = False,
         name_timeout: float = 0,
+        first_attempt_at: datetime | None = None,
     ) -> Change[Deployment]:
         """Return a change that settles when a read shows the new deployment ready. Its GPUs bill.
 
@@ -88,6 +92,10 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
                 Exoscale's API shows no prices, so this needs `allow_unknown_price`.
             allow_unknown_price: create it even though its price is not known.
             name_timeout: has no effect here: names are not unique, so none is ever taken.
+            first_attempt_at: when another call, such as the one of a task that is tried again,
+                may have sent this create. Names are not unique, so that nothing is adopted: if one
+                of this name was made since then, `OutcomeUnknownError` is raised; without one,
+                the create is sent two minutes after that time. Aware datetime.
 
         Raises:
             InvalidInputError: The spec is invalid; no request was sent.
@@ -103,6 +111,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         """
         complete = complete_spec(spec)
         checked_seconds(name_timeout, "name_timeout")
+        first = first_attempt(self._engine, first_attempt_at)
         await enforce_max_hourly(
             partial(self.hourly_price, complete),
             max_hourly,
@@ -110,6 +119,15 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         )
         request = self._requests.request("create_deployment", json=complete.to_dict())
         place = self._requests.zone, complete.gpu_type
+        await find_earlier_attempt(
+            self._engine,
+            request,
+            complete.name,
+            first,
+            unique_names=False,
+            find=partial(self.find_all, complete.name),
+            candidate=lambda row: Candidate(row.id, row.created_at, matches_sent=True),
+        )
         return await self._create(request, complete.name, place)
 
     async def ensure(

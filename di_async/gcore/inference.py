@@ -306,7 +306,8 @@ class InferenceApi(ResourceApi[R]):
 
 def candidate(id: str, body: Mapping[str, Any], found: Inference) -> Candidate:
     """Return a resource of the name in a create's body, for `decide_lost_create`."""
-    return Candidate(id, found.created_at, matches(digest_secrets(body), found) is not False)
+    matches_sent = matches(digest_secrets(body), found) is not False
+    return Candidate(id, found.created_at, matches_sent, is_deleting(found))
 
 
 def _answer_was_lost(call: CallRecord, refusal: APIError) -> bool:

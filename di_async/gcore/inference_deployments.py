@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from di_async.engine.log import Log
 from di_async.engine.lost_writes import AcceptedWrite, create_by_name
 from di_async.engine.names import create_when_free
 from di_async.engine.pricing import enforce_max_hourly, price_check
+from di_async.engine.retried_create import first_attempt
 from di_async.engine.waiting.change import Change
 from di_async.gcore.account import project_of
 from di_async.gcore.api import DEPLOYMENTS, read_rows
@@ -84,6 +86,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         max_hourly: MaxHourly | None = None,
         allow_unknown_price: bool = False,
         name_timeout: float = 0,
+        first_attempt_at: datetime | None = None,
     ) -> Change[InferenceDeployment]:
         """Create a deployment; return a change that settles when it serves or is scaled to zero.
 
@@ -98,6 +101,8 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             allow_unknown_price: create it even if its price is not known.
             name_timeout: seconds to go on trying while the name is taken by a deployment that is
                 being deleted, or was until a moment ago. 0 tries once.
+            first_attempt_at: when another call, such as the one of a task that is tried again,
+                may have sent this create: what was made since then is adopted. Aware datetime.
 
         Raises:
             InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
@@ -113,6 +118,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         body = checked(InferenceDeploymentSpec, self._fields(spec))
         _check_access(body, open_to_world)
         checked_seconds(name_timeout, "name_timeout")
+        first = first_attempt(self._engine, first_attempt_at)
         await enforce_max_hourly(
             lambda: read_price(self._engine, body),
             max_hourly,
@@ -130,6 +136,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             candidate=partial(candidate, name, body),
             adopt=partial(self._adopted, name),
             lookup_hint=f"Check `get({name!r})`",
+            first=first,
         )
         return await create_when_free(
             self._engine, name, name_timeout, create=create, find=find, is_leaving=is_deleting

@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from di_async.engine.lost_writes import (
     unknown_create,
 )
 from di_async.engine.names import create_when_free
+from di_async.engine.retried_create import FirstAttempt, find_earlier_attempt, first_attempt
 from di_async.engine.waiting.change import Change
 from di_async.gcore.api import INSTANCES
 from di_async.gcore.desired_state import desired_state
@@ -71,7 +73,13 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         predicate = None if name is None else lambda instance: instance.name == name
         return self._listing(page_size, predicate)
 
-    async def create(self, spec: SpecLike, *, name_timeout: float = 0) -> Change[InferenceInstance]:
+    async def create(
+        self,
+        spec: SpecLike,
+        *,
+        name_timeout: float = 0,
+        first_attempt_at: datetime | None = None,
+    ) -> Change[InferenceInstance]:
         """Create an instance; return a change that settles when it serves or is scaled to zero.
 
         Args:
@@ -79,6 +87,10 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
                 `project_id`, the client's project is used, else the key's default project.
             name_timeout: seconds to go on trying while the name is taken by an instance that is
                 being deleted, or was until a moment ago. 0 tries once.
+            first_attempt_at: when another call, such as the one of a task that is tried again,
+                may have sent this create. Names are not unique, so that nothing is adopted: if one
+                of this name was made since then, `OutcomeUnknownError` is raised; without one,
+                the create is sent two minutes after that time. Aware datetime.
 
         Raises:
             InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
@@ -89,11 +101,12 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         bills; the error and the log name it.
         """
         body = checked(InferenceInstanceSpec, {**self._default_project(), **given_fields(spec)})
+        first = first_attempt(self._engine, first_attempt_at)
         return await create_when_free(
             self._engine,
             body["name"],
             name_timeout,
-            create=partial(self._create_once, body),
+            create=partial(self._create_once, body, first),
             find=partial(self._find_all, body["name"]),
             is_leaving=is_deleting,
         )
@@ -101,12 +114,23 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
     async def _find_all(self, name: str) -> builtins.list[InferenceInstance]:
         return [row async for row in self.list(name=name)]
 
-    async def _create_once(self, body: dict[str, Any]) -> Change[InferenceInstance]:
+    async def _create_once(
+        self, body: dict[str, Any], first: FirstAttempt | None
+    ) -> Change[InferenceInstance]:
         request = self._request("create", json=body)
         name, began = body["name"], self._engine.clock.moment()
         lookup_hint = f"Check `list(name={name!r})`"
         candidates: dict[str, InferenceInstance] = {}
         call = CallRecord()
+        await find_earlier_attempt(
+            self._engine,
+            request,
+            name,
+            first,
+            unique_names=False,
+            find=partial(self._find_all, name),
+            candidate=lambda row: candidate(row.id, body, row),
+        )
 
         async def send() -> Change[InferenceInstance]:
             created = await self._engine.json(request, self._adapter.decode, call)

@@ -3,14 +3,18 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from attrs import evolve
 
 from di_async.core.lost_create import (
     Absent,
     Adopt,
+    Ambiguous,
     Candidate,
     Foreign,
+    ReadAgain,
     Uncertain,
     decide_lost_create,
+    decide_retried_create,
 )
 from di_async.core.server_clock import CLOCK_SKEW_S, SERVER_SKEW_S, CallWindow
 
@@ -100,3 +104,48 @@ def test_match_is_found_among_others() -> None:
     others = [found("a", matches_sent=False), found("u", age=None), found("c", age=-86400)]
     assert decide_lost_create([*others, found("b")], LOCAL) == Adopt("b")
     assert decide_lost_create(others, LOCAL) == Uncertain("u")
+
+
+# -- creates that are tried again by another call -----------------------------------------------
+
+LATER = CallWindow(BEGAN, BEGAN, BEGAN + 600)
+"""A retry, ten minutes after the first attempt."""
+SOON = CallWindow(BEGAN, BEGAN, BEGAN + 20)
+
+
+def leaving(id: str = "x") -> Candidate:
+    """Return a candidate of the first attempt that is being deleted."""
+    return evolve(found(id), is_leaving=True)
+
+
+def test_retry_adopts_only_under_a_unique_name() -> None:
+    """What was made since the first attempt is adopted if its name is unique, else reported."""
+    assert decide_retried_create([found(age=300)], LATER, unique_names=True) == Adopt("x")
+    assert decide_retried_create([found(age=300)], LATER, unique_names=False) == Ambiguous(("x",))
+
+
+def test_retry_reports_whatever_has_the_age() -> None:
+    """Where names are not unique, the spec does not count, and an unknown age does not either."""
+    rows = [found("a", matches_sent=False), found("b", age=None), found("c", age=-7200)]
+    assert decide_retried_create(rows, LATER, unique_names=False) == Ambiguous(("a", "b"))
+
+
+def test_retry_does_not_take_what_is_older_or_another() -> None:
+    """Under a unique name the rules of a lost answer hold."""
+    for row in (found(age=-7200), found(matches_sent=False)):
+        assert isinstance(decide_retried_create([row], LATER, unique_names=True), Foreign)
+    assert decide_retried_create([found(age=None)], LATER, unique_names=True) == Uncertain("x")
+
+
+def test_retry_does_not_adopt_what_is_being_deleted() -> None:
+    """What is being deleted holds its unique name, and elsewhere it does not count."""
+    foreign = Foreign("x", "it is being deleted")
+    assert decide_retried_create([leaving()], LATER, unique_names=True) == foreign
+    assert decide_retried_create([leaving()], LATER, unique_names=False) == Absent()
+
+
+def test_absence_counts_where_the_api_guards_the_name() -> None:
+    """A unique name may be created at once; elsewhere two minutes after the first attempt."""
+    assert decide_retried_create([], SOON, unique_names=True) == Absent()
+    assert decide_retried_create([], SOON, unique_names=False) == ReadAgain(100.0)
+    assert decide_retried_create([], LATER, unique_names=False) == Absent()

@@ -73,3 +73,19 @@ def test_memory_is_bounded() -> None:
     for second in range(1000):
         clock.learn(at(second), WALL + second)
     assert len(clock._samples) == 8  # noqa: SLF001
+
+
+def test_window_of_an_attempt_on_another_machine() -> None:
+    """An earlier attempt is as old as this machine's clock says, counted in the server's time."""
+    clock = ServerClock()
+    clock.learn(at(590), WALL + 7200 + 590)
+    window = clock.attempt_window(WALL, at(600))
+    assert (window.earliest, window.latest, window.now) == (
+        WALL + 7200, WALL + 7200, WALL + 7800
+    )  # fmt: skip
+    assert not window.by_server
+
+
+def test_attempt_in_the_future_is_now() -> None:
+    """A clock that was ahead moves no attempt into the future."""
+    assert ServerClock().attempt_window(WALL + 999, at(0)).latest == WALL
