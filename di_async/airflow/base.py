@@ -1,0 +1,239 @@
+"""What the operators have in common: running in a worker, deferring, and what they pass on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar, Literal, NoReturn, TypeVar
+
+from airflow.sdk import BaseOperator, Variable
+from airflow.sdk.exceptions import AirflowException
+
+from di_async.airflow.attempts import Attempts
+from di_async.airflow.deployments import api_of, describe, failure
+from di_async.airflow.hook import DedicatedInferenceHook
+from di_async.airflow.links import EndpointLink
+from di_async.airflow.record import RECORD_KEY, Record
+from di_async.airflow.trigger import SettledTrigger
+from di_async.airflow.wall_clock import epoch_now
+from di_async.core.errors import (
+    DeploymentFailedError,
+    DIError,
+    ResourceVanishedError,
+    SupersededError,
+)
+from di_async.engine.client import Client
+from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.waiting.change import DEFAULT, Change, Timeout
+
+__all__ = ["BACKSTOP_S", "DedicatedInferenceOperator", "OnKill", "WaitSeconds", "attempts_of"]
+
+T = TypeVar("T")
+OnKill = Literal["leave", "delete"]
+WaitSeconds = float | timedelta | None
+BACKSTOP_S = 900.0
+"""Seconds after its deadline when Airflow itself ends a trigger that no triggerer runs."""
+_PROVEN_FAILED = {
+    one.__name__: one for one in (DeploymentFailedError, ResourceVanishedError, SupersededError)
+}
+
+
+def is_proven_failed(error: BaseException) -> bool:
+    """Return whether a wait has shown that what was made does not become active."""
+    return isinstance(error, tuple(_PROVEN_FAILED.values()))
+
+
+def attempts_of(context: Mapping[str, Any], log: Any, key: str = RECORD_KEY) -> Attempts:
+    """Return the tries of a task, kept in its task state store under a key."""
+    store: Any = context.get("task_state_store")
+    if store is None:
+        log.warning("there is no task state store: a retry cannot find what this try creates")
+        kept: dict[str, Record] = {}
+        return Attempts(
+            load=lambda: kept.get(key),
+            save=lambda record: kept.update({key: record}),
+            clear=kept.clear,
+            log=log,
+        )
+    return Attempts(
+        load=lambda: Record.from_json(store.get(key)),
+        save=lambda record: store.set(key, record.to_json()),
+        clear=lambda: store.delete(key),
+        log=log,
+    )
+
+
+class DedicatedInferenceOperator(BaseOperator):
+    """Base class: one write or wait, deferred or durable in the worker.
+
+    Args:
+        conn_id: the connection: its type says which provider.
+        zone: of Exoscale; None for the connection's.
+        deferrable: wait in a triggerer. Otherwise in the worker, whose retry continues the wait.
+        wait_timeout: seconds or timedelta for the wait; None for the provider's default.
+        on_kill: "delete" deletes the deployment if a user ends the task; "leave" leaves it.
+        end_from_trigger: the triggerer ends the task when it has settled, so that no worker is
+            needed for it. A failure comes to a worker in any case.
+    """
+
+    template_fields: Sequence[str] = ("conn_id", "zone")
+    operator_extra_links = (EndpointLink(),)
+    ui_color = "#e3ecf7"
+    marks_failed: ClassVar[bool] = False
+    """A wait that has failed means that a retry begins anew."""
+
+    def __init__(
+        self,
+        *,
+        conn_id: str,
+        zone: str | None = None,
+        deferrable: bool = True,
+        wait_timeout: WaitSeconds = None,
+        on_kill: OnKill = "leave",
+        end_from_trigger: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if on_kill not in ("leave", "delete"):
+            raise ValueError(f"on_kill: expected 'leave' or 'delete', not {on_kill!r}")
+        self.conn_id = conn_id
+        self.zone = zone
+        self.deferrable = deferrable
+        self.wait_timeout = wait_timeout
+        self.kill = on_kill
+        self.end_from_trigger = end_from_trigger
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+        self._killed = False
+        self._made_id = ""
+
+    # -- running ------------------------------------------------------------------------------
+
+    def run_async(
+        self,
+        work: Callable[[Client, DeployableApi[Any]], Awaitable[T]],
+        attempts: Attempts | None = None,
+    ) -> T:
+        """Run a coroutine function with an entered client; errors become Airflow's.
+
+        If a wait in it shows that what `attempts` made has failed, the next try begins anew.
+
+        Raises:
+            AirflowException: with the whole story.
+        """
+        hook = DedicatedInferenceHook(self.conn_id)
+
+        async def main() -> T:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - this is a coroutine of asyncio.run
+            self._running = asyncio.get_running_loop(), task
+            async with hook.client() as client:
+                api = api_of(client, self.zone)
+                try:
+                    return await work(client, api)
+                except asyncio.CancelledError:
+                    await self._clean_up(api)
+                    raise
+
+        try:
+            return asyncio.run(main())
+        except asyncio.CancelledError:
+            raise AirflowException("the task was ended by a user or by a timeout") from None
+        except (DIError, ValueError) as error:
+            if attempts is not None and self.marks_failed and is_proven_failed(error):
+                attempts.mark_failed()
+            self.fail(failure(error))
+        finally:
+            self._running = None
+
+    def on_kill(self) -> None:
+        """End the call or the wait in this worker; `on_kill="delete"` then deletes."""
+        self._killed = True
+        if self._running is not None:
+            loop, task = self._running
+            loop.call_soon_threadsafe(task.cancel)
+
+    async def _clean_up(self, api: DeployableApi[Any]) -> None:
+        id = self._made_id
+        if not (self._killed and self.kill == "delete" and id):
+            return
+        try:
+            await api.deployable().delete(id)
+            self.log.info("the task was ended by a user: the delete of %s is accepted", id)
+        except DIError as error:
+            self.log.error("%s could not be deleted and bills: %s", id, error)  # noqa: TRY400
+
+    def fail(self, event: Mapping[str, Any]) -> NoReturn:
+        """Log the story of a failure, and raise it."""
+        for line in event.get("story", ())[1:]:
+            self.log.error("%s", line)
+        raise AirflowException(f"{event['error']}: {event['message']}")
+
+    # -- waiting ------------------------------------------------------------------------------
+
+    def left(self) -> Timeout:
+        """Return the seconds that a wait may take."""
+        timeout = self.wait_timeout
+        if timeout is None:
+            return DEFAULT
+        return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+
+    def defer_until(self, trigger: Any, deadline: float | None) -> NoReturn:
+        """Defer; Airflow's own timeout comes after the trigger's, so that its story is kept."""
+        left = None if deadline is None else max(0.0, deadline - epoch_now())
+        backstop = None if left is None else timedelta(seconds=left + BACKSTOP_S)
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop)
+        raise AssertionError("defer raises")
+
+    def deadline(self) -> float | None:
+        """Return the epoch second at which a wait that begins now ends; None: the default."""
+        left = self.left()
+        return epoch_now() + left if isinstance(left, float) else None
+
+    def defer_for(self, resume_token: str, **more: Any) -> NoReturn:
+        """Wait in a triggerer for the change of a resume token."""
+        deadline = self.deadline()
+        trigger = SettledTrigger(
+            self.conn_id,
+            resume_token,
+            deadline,
+            on_kill=self.kill,
+            end_task=self.end_from_trigger,
+            **more,
+        )
+        self.defer_until(trigger, deadline)
+
+    async def wait_here(self, change: Change[Any]) -> None:
+        """Wait in this worker, and log what the wait says."""
+        self._made_id = change.id
+        async for step in change.events(timeout=self.left()):
+            self.log.info("%s", step)
+
+    async def wait_until_answering(self, change: Change[Any], token_variable: str | None) -> None:
+        """Wait in this worker until a deployment's models answer."""
+        name = token_variable
+        key = None if name is None else await asyncio.to_thread(Variable.get, name)
+        endpoint = await change.connect(timeout=self.left(), access_token=key)
+        self.log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
+
+    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
+        """Return what XCom carries, or raise the failure that the trigger reports.
+
+        Raises:
+            AirflowException: with the whole story.
+        """
+        if event["status"] != "success":
+            if self.marks_failed and event["error"] in _PROVEN_FAILED:
+                attempts_of(context, self.log).mark_failed()
+            self.fail(event)
+        return self.passed_on(context, event["deployment"])
+
+    def passed_on(self, context: Any, deployment: Mapping[str, Any]) -> dict[str, Any]:
+        """Push each part of what is known about a deployment to XCom, and return it."""
+        ti = context["ti"]
+        for key in ("id", "name", "endpoint", "resume_token"):
+            ti.xcom_push(key=key, value=deployment.get(key))
+        return dict(deployment)
+
+    def push_accepted(self, context: Any, client: Client, change: Change[Any]) -> dict[str, Any]:
+        """Push what is known as soon as a write is accepted: a failure must not lose the id."""
+        self._made_id = change.id
+        return self.passed_on(context, describe(client, change))

@@ -1,0 +1,147 @@
+"""One task that makes hundreds of deployments, with one client, one poller and one budget."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from di_async.airflow.base import DedicatedInferenceOperator, attempts_of
+from di_async.airflow.deployments import describe, failure
+from di_async.airflow.operators import NAME_TIMEOUT_S, named_spec
+from di_async.airflow.record import RECORD_KEY
+from di_async.airflow.trigger import AllSettledTrigger
+from di_async.core.errors import DIError, InvalidInputError
+from di_async.engine.client import Client
+from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.waiting.change import Change
+from di_async.fleet.waiting import wait_all
+
+__all__ = ["BatchCreateOperator"]
+
+
+class BatchCreateOperator(DedicatedInferenceOperator):
+    """Create many deployments, and wait for all of them.
+
+    Each is kept in the task state store by itself, so that a retry goes on with every one. The
+    return value is a list of what XCom carries of each, in the order of `specs`; a deployment that
+    failed is missing with `on_failure="skip"`.
+
+    Args:
+        specs: of the deployments, templated. Those without a name get one from DAG, run, task and
+            place in the list.
+        concurrency: creates in flight at once.
+        on_failure: "fail" fails the task if any has failed, after all waits have ended. "skip"
+            fails it only if none has succeeded; each failure is logged.
+        name_timeout: seconds to wait for a name that a deletion still holds.
+        create_options: further arguments of each `create`.
+        options: see `DedicatedInferenceOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *DedicatedInferenceOperator.template_fields,
+        "specs",
+        "create_options",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"specs": "json"}
+
+    def __init__(
+        self,
+        *,
+        specs: Sequence[Mapping[str, Any]],
+        concurrency: int = 10,
+        on_failure: Literal["fail", "skip"] = "fail",
+        name_timeout: float = NAME_TIMEOUT_S,
+        create_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.specs = specs
+        self.concurrency = concurrency
+        self.on_failure = on_failure
+        self.name_timeout = name_timeout
+        self.create_options = create_options or {}
+
+    def execute(self, context: Any) -> Any:
+        """Create, and wait or defer."""
+        specs = [named_spec(spec, context, item=item) for item, spec in enumerate(self.specs)]
+
+        async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
+            changes, failed = await self._create_all(client, api, specs, context)
+            tokens = [change.resume_token for change in changes]
+            context["ti"].xcom_push(key="ids", value=[change.id for change in changes])
+            if self.deferrable or not changes:
+                return {"tokens": tokens, "failures": failed, "deployments": []}
+            report = await wait_all(changes, timeout=self.left())
+            self.log.info("%s", report)
+            failed += [failure(error, id=change.id) for change, error in report.failed]
+            late = InvalidInputError("not settled in time")
+            failed += [failure(late, id=change.id) for change in report.pending]
+            settled = [describe(client, change) for change in report.succeeded]
+            return {"tokens": [], "failures": failed, "deployments": settled}
+
+        found = self.run_async(begin)
+        if found["tokens"]:
+            deadline = self.deadline()
+            trigger = AllSettledTrigger(self.conn_id, found["tokens"], deadline, on_kill=self.kill)
+            for one in found["failures"]:
+                self._log_failure(one)
+            context["ti"].xcom_push(key="refused", value=len(found["failures"]))
+            self.defer_until(trigger, deadline)
+        return self._result(context, found["deployments"], found["failures"])
+
+    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
+        """Return the deployments, or raise the failures."""
+        ti = context["ti"]
+        refused = ti.xcom_pull(task_ids=ti.task_id, key="refused", map_indexes=ti.map_index) or 0
+        return self._result(context, event["deployments"], event["failures"], refused)
+
+    async def _create_all(
+        self,
+        client: Client,
+        api: DeployableApi[Any],
+        specs: Sequence[dict[str, Any]],
+        context: Any,
+    ) -> tuple[list[Change[Any]], list[dict[str, Any]]]:
+        slots = asyncio.Semaphore(self.concurrency)
+
+        async def one(item: int, spec: dict[str, Any]) -> Change[Any]:
+            async with slots:
+                attempts = attempts_of(context, self.log, f"{RECORD_KEY}_{item}")
+                return await attempts.create(
+                    client, api, spec, name_timeout=self.name_timeout, **self.create_options
+                )
+
+        results = await asyncio.gather(
+            *(one(item, spec) for item, spec in enumerate(specs)), return_exceptions=True
+        )
+        changes: list[Change[Any]] = []
+        failed: list[dict[str, Any]] = []
+        for spec, result in zip(specs, results, strict=True):
+            if isinstance(result, Change):
+                changes.append(result)
+            elif isinstance(result, DIError | ValueError):
+                failed.append(failure(result, id=spec["name"]))
+            else:
+                raise result
+        return changes, failed
+
+    def _result(
+        self,
+        context: Any,
+        deployments: Sequence[Mapping[str, Any]],
+        failures: Sequence[Mapping[str, Any]],
+        refused: int = 0,
+    ) -> list[dict[str, Any]]:
+        for one in failures:
+            self._log_failure(one)
+        count = len(failures) + refused
+        if count and (self.on_failure == "fail" or not deployments):
+            message = f"{count} of {count + len(deployments)} failed; each is in the log"
+            self.fail({"error": "BatchFailed", "message": message, "story": ()})
+        by_id = {one["id"]: dict(one) for one in deployments}
+        ids = context["ti"].xcom_pull(
+            task_ids=context["ti"].task_id, key="ids", map_indexes=context["ti"].map_index
+        )
+        return [by_id[id] for id in ids or by_id if id in by_id]
+
+    def _log_failure(self, one: Mapping[str, Any]) -> None:
+        self.log.error("%s: %s", one.get("id"), "\n".join(one["story"]))

@@ -1,0 +1,109 @@
+"""The part of a client that operators use, and what they pass on about a deployment."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from di_async.core.errors import DIError, InvalidInputError, WaitError
+from di_async.core.waiting.resume_token import ResumeToken
+from di_async.engine.client import Client
+from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+
+__all__ = ["api_of", "describe", "failure", "resume", "story", "success"]
+
+_LISTED_STEPS = 30
+
+
+def api_of(client: Client, zone: str | None = None) -> DeployableApi[Any]:
+    """Return the part of a client that creates deployments.
+
+    Args:
+        client: an entered client.
+        zone: of Exoscale; None for the connection's. Elsewhere the spec names the region.
+
+    Raises:
+        InvalidInputError: the provider has no zones.
+    """
+    provider = getattr(client, "provider", "")
+    if provider == "exoscale":
+        exoscale: Any = client
+        api: DeployableApi[Any] = (exoscale.in_zone(zone) if zone else exoscale).deployments
+        return api
+    if zone:
+        raise InvalidInputError(f"zone: {provider} has none; name the region in the spec")
+    name = "dedicated_inferences" if provider == "digitalocean" else "inference_deployments"
+    found: DeployableApi[Any] = getattr(client, name)
+    return found
+
+
+def resume(client: Client, token: str) -> Change[Any]:
+    """Return the change of a resume token of a deployment.
+
+    Raises:
+        InvalidInputError: the token is damaged, or of another account or provider.
+    """
+    stored = ResumeToken.decode(token)
+    any_client: Any = client
+    api: ResourceApi[Any]
+    if stored.resource.kind == "inference-instance" and hasattr(client, "inference_instances"):
+        api = any_client.inference_instances
+    else:
+        zoned = stored.provider == "exoscale" == getattr(client, "provider", "")
+        api = api_of(client, stored.scope if zoned else None)
+    return api.resume(token)
+
+
+def describe(client: Client, change: Change[Any]) -> dict[str, Any]:
+    """Return what XCom carries of a deployment: no secrets."""
+    resource = change.latest
+    try:
+        endpoint = None if resource is None else resource.url
+    except (InvalidInputError, AttributeError):
+        endpoint = None
+    stored = ResumeToken.decode(change.resume_token)
+    return {
+        "id": change.id,
+        "name": getattr(resource, "name", None),
+        "provider": getattr(client, "provider", ""),
+        "zone": stored.scope if stored.provider == "exoscale" else None,
+        "endpoint": endpoint,
+        "adopted": change.adopted,
+        "resume_token": change.resume_token,
+    }
+
+
+def story(error: BaseException) -> list[str]:
+    """Return an error as lines: what happened, and the steps that led to it."""
+    lines = [f"{type(error).__name__}: {error}"]
+    if isinstance(error, WaitError):
+        steps = error.history
+        if len(steps) > _LISTED_STEPS:
+            lines.append(f"  ... {len(steps) - _LISTED_STEPS} earlier steps")
+        lines += [f"  {step}" for step in steps[-_LISTED_STEPS:]]
+    cause = error.__cause__
+    if cause is not None and str(cause) not in str(error):
+        lines.append(f"caused by {type(cause).__name__}: {cause}")
+    return lines
+
+
+def success(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event of a wait that succeeded."""
+    return {"status": "success", "deployment": dict(deployment)}
+
+
+def failure(error: BaseException, **known: Any) -> dict[str, Any]:
+    """Return the event of a wait that failed, with the whole story."""
+    detail = error if isinstance(error, DIError) else None
+    event = {
+        "status": "error",
+        "error": type(error).__name__,
+        "message": str(error),
+        "story": story(error),
+        "id": getattr(detail, "id", None),
+        "resume_token": getattr(detail, "resume_token", None),
+        **known,
+    }
+    json.dumps(event)  # an event that cannot be stored would lose the story
+    return event

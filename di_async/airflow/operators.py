@@ -1,0 +1,458 @@
+"""Operators: create, ensure, update, scale, delete, wait until answering; and `temporary`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.log import mask_secret
+
+from di_async.airflow.attempts import Attempts
+from di_async.airflow.base import DedicatedInferenceOperator, attempts_of
+from di_async.airflow.deployments import describe
+from di_async.airflow.names import deployment_name
+from di_async.airflow.trigger import AllSettledTrigger
+from di_async.core.errors import InvalidInputError, NotFoundError
+from di_async.engine.client import Client
+from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.waiting.change import Change
+from di_async.fleet.waiting import wait_all
+
+__all__ = [
+    "CreateDeploymentOperator",
+    "DeleteDeploymentOperator",
+    "EnsureDeploymentOperator",
+    "ScaleDeploymentOperator",
+    "UpdateDeploymentOperator",
+    "WaitUntilAnsweringOperator",
+    "named_spec",
+    "temporary",
+]
+
+NAME_TIMEOUT_S = 900.0
+"""Seconds for which a create waits for a name that a deletion still holds."""
+
+
+def named_spec(
+    spec: Any, context: Any, task_id: str | None = None, item: int | None = None
+) -> dict[str, Any]:
+    """Return a spec with a name: its own, or the one of the task instance.
+
+    Raises:
+        InvalidInputError: the spec is not a mapping.
+    """
+    if not isinstance(spec, Mapping):
+        raise InvalidInputError(f"spec: expected a mapping, not {type(spec).__name__}")
+    if spec.get("name"):
+        return dict(spec)
+    ti = context["ti"]
+    name = deployment_name(ti.dag_id, ti.run_id, task_id or ti.task_id, ti.map_index, item)
+    return {**spec, "name": name}
+
+
+class CreateDeploymentOperator(DedicatedInferenceOperator):
+    """Create a deployment, and wait until it is proven active.
+
+    A worker may die at any moment: where names are unique (`capabilities.unique_names`), its retry
+    adopts what it made. Elsewhere the retry fails and names the candidates.
+
+    XCom carries `id`, `name`, `endpoint`, `resume_token`, each under its own key as soon as it is
+    known, and all of them in the return value. It never carries a secret.
+
+    Args:
+        spec: as for `create`, templated. Without a name, it gets one from DAG, run and task.
+        wait: False ends the task when the create is accepted.
+        token_variable: the Variable to write the endpoint's key to. Name it so that Airflow hides
+            it, such as `web_token`. Without one, DigitalOcean's one-time token is lost.
+        name_timeout: seconds to wait for a name that a deletion still holds.
+        adopt_only_candidate: where names are not unique, let a retry wait for the only deployment
+            of the name that an earlier try may have made.
+        create_options: further arguments of `create`, such as `{"max_hourly": 5}`.
+        options: see `DedicatedInferenceOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *DedicatedInferenceOperator.template_fields,
+        "spec",
+        "token_variable",
+        "create_options",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json"}
+    marks_failed: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        spec: Mapping[str, Any],
+        wait: bool = True,
+        token_variable: str | None = None,
+        name_timeout: float = NAME_TIMEOUT_S,
+        adopt_only_candidate: bool = False,
+        create_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.spec = spec
+        self.wait = wait
+        self.token_variable = token_variable
+        self.name_timeout = name_timeout
+        self.adopt_only_candidate = adopt_only_candidate
+        self.create_options = create_options or {}
+        # The key is written by a worker.
+        self.end_from_trigger = self.end_from_trigger and token_variable is None
+
+    def execute(self, context: Any) -> Any:
+        """Create, and wait or defer."""
+        attempts = attempts_of(context, self.log)
+
+        async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
+            change = await attempts.create(
+                client,
+                api,
+                named_spec(self.spec, context),
+                adopt_only_candidate=self.adopt_only_candidate,
+                name_timeout=self.name_timeout,
+                **self.create_options,
+            )
+            accepted = self.push_accepted(context, client, change)
+            if change.access_token is not None and self.token_variable:
+                self._write_token(attempts, change.access_token.value)
+            if not self.wait or self.deferrable:
+                return accepted
+            await self.wait_here(change)
+            await self._mint_token(attempts, api, change.id)
+            return self.passed_on(context, describe(client, change))
+
+        found = self.run_async(begin, attempts if self.wait else None)
+        if self.wait and self.deferrable:
+            self.defer_for(found["resume_token"])
+        return found
+
+    def passed_on(self, context: Any, deployment: Mapping[str, Any]) -> dict[str, Any]:
+        """Push to XCom; after a deferred wait, write the key that is not written yet."""
+        found = super().passed_on(context, deployment)
+        if self.token_variable and self._running is None:
+            attempts = attempts_of(context, self.log)
+            self.run_async(lambda _, api: self._mint_token(attempts, api, found["id"]))
+        return found
+
+    async def _mint_token(self, attempts: Attempts, api: DeployableApi[Any], id: str) -> None:
+        """Write a new key to the Variable, if the first one was lost with an answer or a worker."""
+        record = attempts.load()
+        if not self.token_variable or (record is not None and record.token_written):
+            return
+        any_api: Any = api
+        if hasattr(api, "reveal_api_key"):
+            key = await any_api.reveal_api_key(id)
+        elif hasattr(api, "create_token"):
+            key = (await any_api.create_token(id, f"airflow-{id[:8]}")).value
+        else:
+            raise InvalidInputError(
+                "token_variable: this provider's endpoints have no key of their own; name one of "
+                "the account's API keys in the spec"
+            )
+        self._write_token(attempts, key)
+
+    def _write_token(self, attempts: Attempts, key: Any) -> None:
+        assert self.token_variable is not None  # noqa: S101 - the callers check it
+        value = key.reveal()
+        mask_secret(value)
+        Variable.set(self.token_variable, value, description="written by di-async")
+        attempts.mark_token_written()
+        self.log.info("the endpoint's key is in the Variable %s", self.token_variable)
+
+
+class EnsureDeploymentOperator(DedicatedInferenceOperator):
+    """Create the deployment of the spec's name, update what differs, or find nothing to do.
+
+    Args:
+        spec: as for `ensure`, templated; it needs a name.
+        ensure_options: further arguments of `ensure`, such as `{"max_hourly": 5}`.
+        options: see `DedicatedInferenceOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *DedicatedInferenceOperator.template_fields,
+        "spec",
+        "ensure_options",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json"}
+
+    def __init__(
+        self,
+        *,
+        spec: Mapping[str, Any],
+        ensure_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.spec = spec
+        self.ensure_options = ensure_options or {}
+
+    def execute(self, context: Any) -> Any:
+        """Ensure, and wait or defer."""
+
+        async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
+            if not (isinstance(self.spec, Mapping) and self.spec.get("name")):
+                raise InvalidInputError("spec: ensure needs a name")
+            any_api: Any = api
+            # Not continued by a retry: `ensure` finds by itself what exists.
+            done = await any_api.ensure(dict(self.spec), **self.ensure_options)
+            self.log.info("%s: %s %s", done.action, done.id, "; ".join(done.diff))
+            for id in done.duplicates:
+                self.log.warning("another of that name exists, and bills: %s", id)
+            accepted = self.push_accepted(context, client, done.change)
+            if self.deferrable:
+                return accepted
+            await self.wait_here(done.change)
+            return self.passed_on(context, describe(client, done.change))
+
+        found = self.run_async(begin)
+        if self.deferrable:
+            self.defer_for(found["resume_token"])
+        return found
+
+
+class _WriteOperator(DedicatedInferenceOperator):
+    """A write to an existing deployment; sending it twice does no more than sending it once."""
+
+    template_fields: Sequence[str] = (*DedicatedInferenceOperator.template_fields, "id")
+    marks_failed: ClassVar[bool] = True
+
+    def __init__(self, *, id: str, ready_timeout: float = 600.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.id = id
+        self.ready_timeout = ready_timeout
+
+    async def send(self, api: DeployableApi[Any]) -> Change[Any]:
+        """Send the write."""
+        raise NotImplementedError
+
+    def execute(self, context: Any) -> Any:
+        """Write, and wait or defer."""
+        attempts = attempts_of(context, self.log)
+
+        async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
+            change = await attempts.write(client, lambda: self.send(api))
+            accepted = self.push_accepted(context, client, change)
+            if self.deferrable:
+                return accepted
+            await self.wait_here(change)
+            return self.passed_on(context, describe(client, change))
+
+        found = self.run_async(begin, attempts)
+        if self.deferrable:
+            self.defer_for(found["resume_token"])
+        return found
+
+
+class UpdateDeploymentOperator(_WriteOperator):
+    """Update a deployment, and wait until the update is proven.
+
+    Args:
+        id: the deployment.
+        fields: what changes, as `update` takes it.
+        ready_timeout: seconds to go on trying while another change is under way.
+        options: see `DedicatedInferenceOperator`.
+    """
+
+    template_fields: Sequence[str] = (*_WriteOperator.template_fields, "fields")
+
+    def __init__(self, *, fields: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.fields = fields
+
+    async def send(self, api: DeployableApi[Any]) -> Change[Any]:
+        """Send the update."""
+        any_api: Any = api
+        given = dict(self.fields)
+        if hasattr(api, "reveal_api_key"):  # Exoscale takes its fields by name
+            given = {key.replace("-", "_"): value for key, value in given.items()}
+        else:
+            given = {"spec": given}
+        change: Change[Any] = await any_api.update(
+            self.id, ready_timeout=self.ready_timeout, **given
+        )
+        return change
+
+
+class ScaleDeploymentOperator(_WriteOperator):
+    """Change the number of replicas, and wait until it is proven.
+
+    Gcore scales by the `containers` of a region; use `UpdateDeploymentOperator` there.
+
+    Args:
+        id: the deployment.
+        replicas: a whole number, or a template of one.
+        ready_timeout: seconds to go on trying while another change is under way.
+        options: see `DedicatedInferenceOperator`.
+    """
+
+    template_fields: Sequence[str] = (*_WriteOperator.template_fields, "replicas")
+
+    def __init__(self, *, replicas: int | str, **options: Any) -> None:
+        super().__init__(**options)
+        self.replicas = replicas
+
+    async def send(self, api: DeployableApi[Any]) -> Change[Any]:
+        """Send it."""
+        any_api: Any = api
+        if not hasattr(api, "scale"):
+            raise InvalidInputError(
+                "this provider scales by region: use UpdateDeploymentOperator with "
+                'fields={"containers": [...]}'
+            )
+        change: Change[Any] = await any_api.scale(
+            self.id, int(self.replicas), ready_timeout=self.ready_timeout
+        )
+        return change
+
+
+class DeleteDeploymentOperator(DedicatedInferenceOperator):
+    """Delete deployments, and wait until GET answers 404. What is gone already is no error.
+
+    Args:
+        id: the deployment, or a list of them; None, and empty ones, are left out.
+        name: delete what has this name, too.
+        name_of_task: delete what the create of this task of the same run has made, even if its id
+            did not get into XCom.
+        options: see `DedicatedInferenceOperator`.
+    """
+
+    template_fields: Sequence[str] = (*DedicatedInferenceOperator.template_fields, "id", "name")
+
+    def __init__(
+        self,
+        *,
+        id: str | Sequence[str | None] | None = None,
+        name: str | None = None,
+        name_of_task: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.id = id
+        self.name = name
+        self.name_of_task = name_of_task
+
+    def execute(self, context: Any) -> Any:
+        """Delete, and wait or defer."""
+        given = [self.id] if self.id is None or isinstance(self.id, str) else list(self.id)
+        names = [self.name] if self.name else []
+        if self.name_of_task:
+            names.append(str(named_spec({}, context, self.name_of_task)["name"]))
+
+        async def begin(client: Client, api: DeployableApi[Any]) -> tuple[list[str], list[str]]:
+            target = api.deployable()
+            ids = dict.fromkeys(one for one in given if one)
+            for name in names:
+                ids.update(dict.fromkeys(found.id for found in await target.find_named(name)))
+            changes = []
+            for id in ids:
+                try:
+                    changes.append(await target.delete(id))
+                except NotFoundError:
+                    self.log.info("%s is gone already", id)
+            self.log.info("the delete of %s is accepted", ", ".join(ids) or "nothing")
+            if not self.deferrable:
+                report = await wait_all(changes, timeout=self.left())
+                if not report.ok:
+                    raise AirflowException(f"not all are proven deleted: {report}")
+            waiting = [change.resume_token for change in changes if change.outcome is None]
+            return list(ids), waiting
+
+        ids, tokens = self.run_async(begin)
+        if self.deferrable and tokens:
+            deadline = self.deadline()
+            self.defer_until(AllSettledTrigger(self.conn_id, tokens, deadline), deadline)
+        return ids
+
+    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
+        """Return the ids that are gone, or raise what could not be proven."""
+        if event["status"] != "success":
+            self.fail(event)
+        return [one["id"] for one in event["deployments"]]
+
+
+class WaitUntilAnsweringOperator(DedicatedInferenceOperator):
+    """Wait until a deployment is active and its models answer: each completes one token.
+
+    Args:
+        id: the deployment.
+        token_variable: the Variable that holds the endpoint's key. Exoscale reveals its own.
+        options: see `DedicatedInferenceOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *DedicatedInferenceOperator.template_fields,
+        "id",
+        "token_variable",
+    )
+
+    def __init__(self, *, id: str, token_variable: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.id = id
+        self.token_variable = token_variable
+
+    def execute(self, context: Any) -> Any:
+        """Wait or defer."""
+
+        async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
+            change = api.begin_wait(self.id)
+            if self.deferrable:
+                return describe(client, change)
+            await self.wait_here(change)
+            await self.wait_until_answering(change, self.token_variable)
+            return self.passed_on(context, describe(client, change))
+
+        found = self.run_async(begin)
+        if self.deferrable:
+            self.defer_for(
+                found["resume_token"], answering=True, token_variable=self.token_variable
+            )
+        return found
+
+
+def temporary(
+    task_id: str,
+    *,
+    conn_id: str,
+    spec: Mapping[str, Any],
+    zone: str | None = None,
+    token_variable: str | None = None,
+    **options: Any,
+) -> tuple[CreateDeploymentOperator, DeleteDeploymentOperator]:
+    """Return a set-up task that creates a deployment, and the tear-down task that deletes it.
+
+    The set-up ends when the create is accepted: Airflow runs a tear-down only after a set-up that
+    succeeded, and a deployment that fails must be deleted, too. So wait for it in the task between
+    them, with `WaitUntilAnsweringOperator(id=create.output["id"], ...)` or `DeploymentSensor`.
+
+    Args:
+        task_id: of the set-up; the tear-down is `<task_id>_teardown`.
+        conn_id: the connection.
+        spec: as for `create`, templated. Without a name, it gets one from DAG, run and task.
+        zone: of Exoscale.
+        token_variable: see `CreateDeploymentOperator`.
+        options: further arguments of both operators, such as `retries`.
+    """
+    create = CreateDeploymentOperator(
+        task_id=task_id,
+        conn_id=conn_id,
+        spec=spec,
+        zone=zone,
+        token_variable=token_variable,
+        wait=False,
+        **options,
+    )
+    created: Any = create.output
+    named = spec.get("name") if isinstance(spec, Mapping) else None
+    delete = DeleteDeploymentOperator(
+        task_id=f"{task_id}_teardown",
+        conn_id=conn_id,
+        zone=zone,
+        id=created["id"],
+        name_of_task=None if named else create.task_id,
+        **{"retries": 3, **options},
+    )
+    delete.as_teardown(setups=create)
+    return create, delete

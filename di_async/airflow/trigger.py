@@ -1,0 +1,249 @@
+"""The triggers that operators wait with. They hold no secrets, and no state but their arguments.
+
+Airflow starts a trigger again from its arguments, in another triggerer, when its own is gone. So
+they are a resume token and an absolute deadline, which a restart does not move.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from airflow.sdk import BaseHook, Variable
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
+
+from di_async.airflow.deployments import api_of, describe, failure, resume, success
+from di_async.airflow.hook import settings_of
+from di_async.airflow.links import EndpointLink
+from di_async.airflow.settings import ConnectionSettings
+from di_async.airflow.shared_clients import SharedClients
+from di_async.airflow.wall_clock import epoch_now
+from di_async.core.errors import DIError, NotFoundError, WaitTimeoutError
+from di_async.core.waiting.resume_token import ResumeToken
+from di_async.engine.client import Client
+from di_async.engine.waiting.change import DEFAULT, Change, Timeout
+from di_async.fleet.waiting import wait_all
+
+__all__ = ["AllSettledTrigger", "SettledTrigger"]
+
+_shared: "WeakKeyDictionary[asyncio.AbstractEventLoop, SharedClients]" = WeakKeyDictionary()
+
+
+async def _fetch(conn_id: str) -> ConnectionSettings:
+    connection = await BaseHook.aget_connection(conn_id)
+    await connection.aextra_dejson()
+    return settings_of(connection)
+
+
+def shared_clients() -> SharedClients:
+    """Return the clients that all triggers on the running loop share."""
+    loop = asyncio.get_running_loop()
+    if loop not in _shared:
+        _shared[loop] = SharedClients(_fetch)
+    return _shared[loop]
+
+
+def _left(deadline: float | None) -> Timeout:
+    return DEFAULT if deadline is None else max(0.0, deadline - epoch_now())
+
+
+class SettledTrigger(BaseTrigger):
+    """Fires when a change has settled, or when its wait has failed.
+
+    Args:
+        conn_id: the connection. All triggers of a triggerer with the same one share a client.
+        resume_token: of the change. Without one, `id` is waited for.
+        deadline: epoch seconds; None for the provider's default, or what the token has left.
+        id: a deployment to wait for, instead of a resume token.
+        zone: of `id`, at Exoscale.
+        deleted: wait until `id` is gone, and not until it is active.
+        answering: wait until its models answer, too.
+        token_variable: the Variable that holds the endpoint's key, for `answering`.
+        on_kill: "delete" deletes the deployment if a user ends the task while it waits; "leave".
+        end_task: end the task from here when it has settled, so that no worker is needed.
+        action: of the operator, for messages.
+    """
+
+    def __init__(
+        self,
+        conn_id: str,
+        resume_token: str | None = None,
+        deadline: float | None = None,
+        id: str | None = None,
+        zone: str | None = None,
+        deleted: bool = False,
+        answering: bool = False,
+        token_variable: str | None = None,
+        on_kill: str = "leave",
+        end_task: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+        self.resume_token = resume_token
+        self.deadline = deadline
+        self.id = id
+        self.zone = zone
+        self.deleted = deleted
+        self.answering = answering
+        self.token_variable = token_variable
+        self.kill = on_kill
+        self.end_task = end_task
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and the arguments."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "conn_id": self.conn_id,
+                "resume_token": self.resume_token,
+                "deadline": self.deadline,
+                "id": self.id,
+                "zone": self.zone,
+                "deleted": self.deleted,
+                "answering": self.answering,
+                "token_variable": self.token_variable,
+                "on_kill": self.kill,
+                "end_task": self.end_task,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event: `deployments.success` or `deployments.failure`."""
+        event = await self._event()
+        if self.end_task and event["status"] == "success":
+            found = event["deployment"]
+            xcoms = {"return_value": found, EndpointLink.xcom_key: found["endpoint"] or ""}
+            yield TaskSuccessEvent(xcoms=xcoms)
+        else:
+            yield TriggerEvent(event)
+
+    async def _event(self) -> dict[str, Any]:
+        change: Change[Any] | None = None
+        try:
+            async with shared_clients().client(self.conn_id) as client:
+                change = self._change(client)
+                await self._wait(change)
+                return success(describe(client, change))
+        except (DIError, ValueError) as error:
+            self.log.info("the wait ended: %s", error)
+            return failure(error, id=change.id if change is not None else self.id)
+
+    async def _wait(self, change: Change[Any]) -> None:
+        timeout = _left(self.deadline)
+        async for step in change.events(timeout=timeout):
+            self.log.info("%s", step)
+        if self.answering:
+            name = self.token_variable
+            key = None if name is None else await asyncio.to_thread(Variable.get, name)
+            endpoint = await change.connect(timeout=_left(self.deadline), access_token=key)
+            self.log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
+
+    def _change(self, client: Client) -> Change[Any]:
+        if self.resume_token:
+            return resume(client, self.resume_token)
+        if not self.id:
+            raise ValueError("SettledTrigger: pass resume_token or id")
+        return api_of(client, self.zone).begin_wait(self.id, deleted=self.deleted)
+
+    async def on_kill(self) -> None:
+        """Delete the deployment, by choice, when a user ends the task while it waits."""
+        if self.kill != "delete" or self.deleted:
+            return
+        zone, id = self.zone, self.id
+        if self.resume_token:
+            token = ResumeToken.decode(self.resume_token)
+            zone = token.scope if token.provider == "exoscale" else None
+            id = token.resource.id
+        if not id:
+            return
+        async with shared_clients().client(self.conn_id) as client:
+            deployable: Any = api_of(client, zone).deployable()
+            try:
+                await deployable.delete(id)
+                self.log.info("the task was ended by a user: the delete of %s is accepted", id)
+            except NotFoundError:
+                self.log.info("the task was ended by a user: %s is gone already", id)
+
+
+class AllSettledTrigger(BaseTrigger):
+    """Fires once when many changes have settled, or their waits have failed.
+
+    The event has the deployments that settled, and a failure for each of the others.
+
+    Args:
+        conn_id: the connection of all.
+        resume_tokens: of the changes.
+        deadline: epoch seconds for all of them; None for the provider's default.
+        on_kill: "delete" deletes all of them if a user ends the task while it waits; "leave".
+    """
+
+    def __init__(
+        self,
+        conn_id: str,
+        resume_tokens: list[str],
+        deadline: float | None = None,
+        on_kill: str = "leave",
+    ) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+        self.resume_tokens = list(resume_tokens)
+        self.deadline = deadline
+        self.kill = on_kill
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and the arguments."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "conn_id": self.conn_id,
+                "resume_tokens": self.resume_tokens,
+                "deadline": self.deadline,
+                "on_kill": self.kill,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event."""
+        yield TriggerEvent(await self._event())
+
+    async def _event(self) -> dict[str, Any]:
+        try:
+            async with shared_clients().client(self.conn_id) as client:
+                changes = [resume(client, token) for token in self.resume_tokens]
+                report = await wait_all(changes, timeout=_left(self.deadline))
+                settled = [describe(client, change) for change in report.succeeded]
+                failed = [failure(error, id=change.id) for change, error in report.failed]
+                for change in report.pending:
+                    late = WaitTimeoutError(f"{change.id} is not settled in time", id=change.id)
+                    late.resume_token, late.history = change.resume_token, change.history
+                    failed.append(failure(late))
+        except (DIError, ValueError) as error:
+            self.log.info("the wait ended: %s", error)
+            return {**failure(error), "deployments": [], "failures": [failure(error)]}
+        self.log.info("%s", report)
+        if not failed:
+            return {"status": "success", "deployments": settled, "failures": []}
+        first = failed[0]
+        message = f"{len(failed)} of {len(changes)} failed; the first: {first['message']}"
+        lines = [line for one in failed for line in one["story"]]
+        return {
+            **first,
+            "message": message,
+            "story": [message, *lines],
+            "deployments": settled,
+            "failures": failed,
+        }
+
+    async def on_kill(self) -> None:
+        """Delete all deployments, by choice, when a user ends the task while it waits."""
+        if self.kill != "delete":
+            return
+        async with shared_clients().client(self.conn_id) as client:
+            for text in self.resume_tokens:
+                token = ResumeToken.decode(text)
+                zone = token.scope if token.provider == "exoscale" else None
+                deployable: Any = api_of(client, zone).deployable()
+                try:
+                    await deployable.delete(token.resource.id)
+                except DIError as error:
+                    self.log.warning("%s could not be deleted: %s", token.resource.id, error)

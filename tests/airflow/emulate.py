@@ -1,0 +1,46 @@
+"""Run the emulator with short durations, for the Airflow tests: `python -m tests.airflow.emulate`.
+
+Prints one line of JSON, its URL and credentials, and serves on 127.0.0.1 until it is ended. Its
+time is real time, because an adoption compares times of the server with those of this machine.
+"""
+
+import argparse
+import asyncio
+import json
+
+from di_async.emulator import Lifecycle, running
+
+
+async def serve(create_s: float, delete_s: float, *, rate_limits: bool) -> None:
+    """Serve until cancelled."""
+    lifecycle = Lifecycle(create=create_s, update=2, delete=delete_s, ready_lag=1)
+    async with running(
+        seed=1, time_scale=1, lifecycle=lifecycle, rate_limits=rate_limits
+    ) as emulator:
+        world = emulator.world
+        world.add_exoscale_model(name="openai/gpt-oss-20b")
+        exoscale = {"key": world.exoscale.api_key, "secret": world.exoscale.api_secret}
+        gcore = {"key": world.gcore.api_key, "project_id": world.gcore.project_id}
+        started = {
+            "url": emulator.url,
+            "token": world.token,
+            "exoscale": exoscale,
+            "gcore": gcore,
+            "control_key": emulator.control_key,
+        }
+        print(json.dumps(started), flush=True)  # noqa: T201
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Parse the arguments and serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--create", type=float, default=8.0, help="seconds that a create takes")
+    parser.add_argument("--delete", type=float, default=2.0, help="seconds that a delete takes")
+    parser.add_argument("--no-rate-limits", action="store_true")
+    given = parser.parse_args()
+    asyncio.run(serve(given.create, given.delete, rate_limits=not given.no_rate_limits))
+
+
+if __name__ == "__main__":
+    main()

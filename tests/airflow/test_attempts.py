@@ -1,0 +1,223 @@
+"""Tests of tries that go on with what an earlier try has sent, on every cloud, in virtual time."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from di_async import ConflictError, DeploymentFailedError, InvalidInputError, OutcomeUnknownError
+from di_async.airflow.attempts import Attempts
+from di_async.airflow.record import Record
+from di_async.emulator import Lifecycle, World
+from di_async.engine.clock import Clock
+from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, OnGcoreInstances, a_world, requests_of
+
+pytestmark = VIRTUAL
+# v2 has no deployable view; operators use v3.
+DEPLOYABLE = [cloud for cloud in CLOUDS if not isinstance(cloud, OnGcoreInstances)]
+everywhere = pytest.mark.parametrize("cloud", DEPLOYABLE, ids=lambda cloud: cloud.name)
+NAME = "deploy-1a2b3c"
+
+
+class Store:
+    """A task state store that survives the worker, and can fail as if the worker died."""
+
+    def __init__(self) -> None:
+        self.kept: Any = None
+        self.dies_at = 0
+        self.writes = 0
+        self._clock = Clock(asyncio.get_running_loop())
+
+    def save(self, record: Record) -> None:
+        """Keep a record, unless the worker dies before this write."""
+        self.writes += 1
+        if self.writes == self.dies_at:
+            raise KilledError
+        self.kept = record.to_json()
+
+    def clear(self) -> None:
+        """Forget it."""
+        self.kept = None
+
+    def now(self) -> datetime:
+        """Return the time of this machine's wall clock."""
+        return self._clock.datetime()
+
+    def attempts(self) -> Attempts:
+        """Return the tries of a new worker."""
+        return Attempts(
+            load=lambda: Record.from_json(self.kept),
+            save=self.save,
+            clear=self.clear,
+            now=self.now,
+        )
+
+
+class KilledError(BaseException):
+    """The worker is killed here."""
+
+
+def spec_of(cloud: Cloud) -> dict[str, Any]:
+    """Return the spec that `cloud.create` sends."""
+    sent: dict[str, Any] = {}
+
+    class Recorder:
+        async def create(self, spec: Any, **_: Any) -> None:
+            sent.update(spec if isinstance(spec, dict) else spec.to_dict())
+
+    recorder = Recorder()
+    clients = type("Clients", (), dict.fromkeys(
+        ("dedicated_inferences", "inference_deployments", "deployments"), recorder
+    ))()  # fmt: skip
+    coroutine = cloud.create(clients, NAME)
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+    return sent
+
+
+async def try_once(cloud: Cloud, client: Any, store: Store, **options: Any) -> Any:
+    """Run one try, in a new worker."""
+    attempts = store.attempts()
+    return await attempts.create(client, cloud.api(client), spec_of(cloud), **options)
+
+
+def creates(world: World) -> int:
+    """Return how many creates were sent."""
+    return len(requests_of(world, "POST"))
+
+
+@everywhere
+async def test_first_try_stores_before_it_sends(cloud: Cloud) -> None:
+    """Name, digest and time are stored before the create is sent, id and token after it."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        store = Store()
+        store.dies_at = 1
+        with pytest.raises(KilledError):
+            await try_once(cloud, client, store)
+        assert creates(world) == 0
+        store.dies_at = 0
+        change = await try_once(cloud, client, store)
+        record = Record.from_json(store.kept)
+        assert record is not None
+        assert (record.state, record.name, record.id) == ("accepted", NAME, change.id)
+        assert record.digest
+        assert record.first_attempt is not None
+    assert creates(world) == 1
+
+
+@everywhere
+async def test_worker_dies_before_the_id_is_kept(cloud: Cloud) -> None:
+    """The retry adopts the deployment or, where names are not unique, names it; one exists."""
+    world = a_world()
+    async with cloud.client(world) as client, cloud.make(world) as later:
+        store = Store()
+        store.dies_at = 2
+        with pytest.raises(KilledError):
+            await try_once(cloud, client, store)
+        assert creates(world) == 1
+        await client.aclose()
+        await asyncio.sleep(300)
+        if cloud.can(later).unique_names:
+            change = await try_once(cloud, later, store)
+            assert change.adopted
+        else:
+            for _ in range(2):
+                with pytest.raises(OutcomeUnknownError) as caught:
+                    await try_once(cloud, later, store)
+                assert len(caught.value.candidates) == 1
+            change = await try_once(cloud, later, store, adopt_only_candidate=True)
+            assert change.id == caught.value.candidates[0].id
+        await change.wait()
+    assert creates(world) == 1
+    record = Record.from_json(store.kept)
+    assert record is not None
+    assert record.adopted
+
+
+@everywhere
+async def test_worker_dies_while_it_waits(cloud: Cloud) -> None:
+    """The retry continues the wait, and sends no create."""
+    world = a_world()
+    async with cloud.client(world) as client, cloud.make(world) as later:
+        store = Store()
+        first = await try_once(cloud, client, store)
+        await asyncio.sleep(300)
+        change = await try_once(cloud, later, store)
+        assert change.id == first.id
+        await change.wait()
+    assert creates(world) == 1
+
+
+@everywhere
+async def test_deployment_that_failed_is_made_anew(cloud: Cloud) -> None:
+    """After a proven failure the retry deletes what failed, waits for its name, and creates."""
+    world = a_world(lifecycle=Lifecycle(create=60, delete=60, name_lag=30))
+    async with cloud.client(world) as client:
+        store = Store()
+        world.fault("error", on=cloud.POST)
+        change = await try_once(cloud, client, store)
+        with pytest.raises(DeploymentFailedError):
+            await change.wait()
+        store.attempts().mark_failed()
+        again = await try_once(cloud, client, store, name_timeout=600)
+        await again.wait()
+        assert not again.adopted
+        target = cloud.api(client).deployable()
+        assert [one.id for one in await target.list_named()] == [again.id]
+
+
+@everywhere
+async def test_deployment_that_was_deleted_since_is_made_anew(cloud: Cloud) -> None:
+    """A cleared task, whose deployment a tear-down has deleted, makes another one."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        store = Store()
+        change = await try_once(cloud, client, store)
+        await change.wait()
+        await (await cloud.delete(client, change.id)).wait()
+        await asyncio.sleep(300)
+        again = await try_once(cloud, client, store, name_timeout=600)
+        await again.wait()
+    assert creates(world) == 2
+
+
+@everywhere
+async def test_refused_create_leaves_no_record(cloud: Cloud) -> None:
+    """A create that was refused has made nothing, so the next try is a first one."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        store = Store()
+        world.fault("status", on=cloud.POST, status=400)
+        with pytest.raises(Exception, match="400"):
+            await try_once(cloud, client, store)
+        assert store.kept is None
+        with pytest.raises(InvalidInputError):
+            await store.attempts().create(client, cloud.api(client), {"name": NAME})
+        assert store.kept is None
+
+
+async def test_name_of_a_stranger_is_not_taken() -> None:
+    """A deployment of the name from before the first try is a conflict, in every try."""
+    cloud, world = DEPLOYABLE[0], a_world()
+    async with cloud.client(world) as client:
+        store = Store()
+        await cloud.settled(client, NAME)
+        await asyncio.sleep(600)
+        for _ in range(2):
+            with pytest.raises(ConflictError):
+                await try_once(cloud, client, store)
+    assert creates(world) == 3
+
+
+async def test_other_writes_are_continued() -> None:
+    """A retry of an update continues its wait, and does not send it again."""
+    cloud, world = DEPLOYABLE[0], a_world()
+    async with cloud.client(world) as client:
+        id = await cloud.settled(client, NAME)
+        store = Store()
+        for _ in range(2):
+            change = await store.attempts().write(client, lambda: cloud.grow(client, id))
+        await change.wait()
+    assert len(requests_of(world, "PATCH")) == 1

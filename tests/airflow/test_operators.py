@@ -1,0 +1,488 @@
+"""Tests of the operators, the hook and the triggers, as Airflow's workers and triggerers call them.
+
+They run against an emulator on a loopback port, in real time; Airflow's own parts do not run.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+pytest.importorskip("airflow.sdk", reason="needs the extra `airflow`")
+
+from airflow.sdk import DAG, Variable
+from airflow.sdk.exceptions import AirflowException, TaskDeferred
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+
+from di_async.airflow import (
+    AllSettledTrigger,
+    BatchCreateOperator,
+    CreateDeploymentOperator,
+    DedicatedInferenceHook,
+    DeleteDeploymentOperator,
+    DeploymentSensor,
+    EnsureDeploymentOperator,
+    ScaleDeploymentOperator,
+    SettledTrigger,
+    UpdateDeploymentOperator,
+    WaitUntilAnsweringOperator,
+    temporary,
+)
+from di_async.airflow.record import RECORD_KEY, Record
+from di_async.emulator import Emulator, Lifecycle, threaded
+
+pytestmark = pytest.mark.filterwarnings("default")  # Airflow's own dependencies warn
+SPEC = {
+    "region": "atl1",
+    "enable_public_endpoint": True,
+    "model_deployments": [
+        {
+            "model_slug": "mistral/mistral-7b-instruct-v3",
+            "model_provider": "hugging_face",
+            "accelerators": [
+                {"accelerator_slug": "gpu-mi300x1-192gb", "scale": 1, "type": "prefill_decode"}
+            ],
+        }
+    ],
+}
+
+
+class Store(dict[str, Any]):
+    """A task state store."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value as JSON does."""
+        self[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+        self.pop(key, None)
+
+
+class TaskInstance:
+    """The part of a task instance that operators use."""
+
+    def __init__(self, task_id: str) -> None:
+        self.dag_id, self.run_id, self.task_id, self.map_index = "dag", "run", task_id, -1
+        self.xcoms: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep an XCom as JSON does."""
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, *, key: str, **_: Any) -> Any:
+        """Return an XCom."""
+        return self.xcoms.get(key)
+
+
+def context_of(operator: Any, store: Store | None = None) -> dict[str, Any]:
+    """Return the context of a try; the store is that of all tries."""
+    state = Store() if store is None else store
+    return {"ti": TaskInstance(operator.task_id), "task_state_store": state}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """Run an emulator, and connections to it."""
+    lifecycle = Lifecycle(create=0.6, update=0.3, delete=0.3)
+    with threaded(seed=1, time_scale=1, lifecycle=lifecycle) as running:
+        world = running.world
+        world.add_exoscale_model(name="openai/gpt-oss-20b")
+        extra = {"polling": {"target_lag": 0.1}}
+        made: dict[str, dict[str, Any]] = {
+            "do": {"conn_type": "digitalocean_inference", "password": world.token},
+            "gcore": {
+                "conn_type": "gcore_inference",
+                "password": world.gcore.api_key,
+                "extra": {**extra, "project_id": world.gcore.project_id},
+            },
+            "exo": {
+                "conn_type": "exoscale_inference",
+                "login": world.exoscale.api_key,
+                "password": world.exoscale.api_secret,
+            },
+            "wrong": {"conn_type": "digitalocean_inference", "password": "not-the-token"},
+            "other": {"conn_type": "http", "password": "x"},
+        }
+        for name, fields in made.items():
+            fields = {"host": running.url, "extra": extra, **fields}
+            os.environ[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(fields)
+        yield running
+        for name in made:
+            del os.environ[f"AIRFLOW_CONN_{name.upper()}"]
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the Variables that operators set."""
+    kept: dict[str, str] = {}
+    monkeypatch.setattr(Variable, "set", lambda key, value, **_: kept.update({key: value}))
+    monkeypatch.setattr(Variable, "get", lambda key, *_: kept[key])
+    return kept
+
+
+def spec(**fields: Any) -> dict[str, Any]:
+    """Return a spec with a name of its own."""
+    return {**SPEC, "name": f"web-{uuid4().hex[:12]}", **fields}
+
+
+def run(operator: Any, context: Any) -> Any:
+    """Run an operator as Airflow does: execute, the trigger if it defers, and the rest."""
+    operator.render_template_fields({**context, "params": {"region": "atl1"}})
+    try:
+        return operator.execute(context)
+    except TaskDeferred as deferred:
+        event = fire(deferred.trigger)
+        return getattr(operator, deferred.method_name)(
+            context, **(deferred.kwargs or {}), event=event
+        )
+
+
+def fire(trigger: Any) -> Any:
+    """Run a trigger that was stored and restored, and return its event's payload."""
+    return fire_event(trigger).payload
+
+
+def fire_event(trigger: Any) -> Any:
+    """Run a trigger that was stored and restored, and return its event."""
+    _, arguments = trigger.serialize()
+    restored = type(trigger)(**json.loads(json.dumps(arguments)))
+
+    async def first() -> Any:
+        async for event in restored.run():
+            return event
+        raise AssertionError("no event")
+
+    return asyncio.run(first())
+
+
+def create(**options: Any) -> CreateDeploymentOperator:
+    """Return a create operator."""
+    return CreateDeploymentOperator(
+        **{"task_id": "deploy", "conn_id": "do", "spec": spec(), **options}
+    )
+
+
+def is_leaving(emulator: Emulator, id: str) -> bool:
+    """Return whether a deployment is being deleted, or is gone."""
+    truth = emulator.world.truth(id)
+    return not truth.exists or truth.status not in ("new", "provisioning", "active")
+
+
+# -- hook ---------------------------------------------------------------------------------------
+
+
+def test_connection_test(emulator: Emulator) -> None:
+    """The connection test of each type accepts good credentials, and says why others fail."""
+    for conn_id in ("do", "gcore", "exo"):
+        assert DedicatedInferenceHook(conn_id).test_connection() == (
+            True,
+            f"{emulator.url} accepts the credentials",
+        )
+    works, message = DedicatedInferenceHook("wrong").test_connection()
+    assert not works
+    assert "401" in message
+    assert "not-the-token" not in message
+    works, message = DedicatedInferenceHook("other").test_connection()
+    assert not works
+    assert "expected one of digitalocean_inference" in message
+
+
+def test_hook_in_a_task(emulator: Emulator) -> None:
+    """`hook.run` gives a task that is no coroutine an entered client."""
+    hook = DedicatedInferenceHook("do")
+
+    async def count(client: Any) -> int:
+        return len(await hook.api(client).list())  # type: ignore[attr-defined]
+
+    assert hook.run(count) >= 0
+
+
+# -- create -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_create_and_wait(emulator: Emulator, deferrable: bool) -> None:
+    """A create defers, or waits in the worker; XCom carries the endpoint and no secret."""
+    operator = create(deferrable=deferrable, spec={**SPEC, "region": "{{ params.region }}"})
+    context = context_of(operator)
+    found = run(operator, context)
+    assert found["name"].startswith("deploy-")
+    assert found["endpoint"].startswith("https://")
+    xcoms = context["ti"].xcoms
+    assert {key: xcoms[key] for key in ("id", "name", "endpoint")} == {
+        key: found[key] for key in ("id", "name", "endpoint")
+    }
+    assert "access_token" not in json.dumps(xcoms)
+    run(DeleteDeploymentOperator(task_id="d", conn_id="do", id=found["id"]), context_of(operator))
+
+
+@pytest.mark.parametrize("conn_id", ["gcore", "exo"])
+def test_create_on_the_other_clouds(emulator: Emulator, conn_id: str) -> None:
+    """Create and delete work on Gcore and Exoscale."""
+    given: dict[str, Any] = {"model": {"name": "openai/gpt-oss-20b"}, "gpu-type": "gpua5000"}
+    if conn_id == "gcore":
+        containers = [{"region_id": 7, "scale": {"min": 1, "max": 1}}]
+        given = {"image": "nginx:latest", "listening_port": 8080, "containers": containers}
+        given["flavor_name"] = "inference-16vcpu-232gib-1xh100-80gb"
+    operator = create(conn_id=conn_id, spec=given)
+    found = run(operator, context_of(operator))
+    assert found["provider"] == {"gcore": "gcore", "exo": "exoscale"}[conn_id]
+    delete = DeleteDeploymentOperator(task_id="d", conn_id=conn_id, id=found["id"])
+    assert run(delete, context_of(delete)) == [found["id"]]
+
+
+def test_failed_deployment_tells_its_story(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A deployment that fails fails the task with the story, and the next try makes another."""
+    operator, store = create(), Store()
+    emulator.world.fault("error", on="POST /v2/dedicated-inferences")
+    with pytest.raises(AirflowException, match=r"DeploymentFailedError: .*failed"):
+        run(operator, context_of(operator, store))
+    assert "resume_token" in store[RECORD_KEY]
+    assert store[RECORD_KEY]["state"] == "failed"
+    first = store[RECORD_KEY]["id"]
+    assert run(operator, context_of(operator, store))["id"] != first
+
+
+def test_killed_worker(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that dies before the id is stored leaves one deployment, and the retry adopts it."""
+    operator, store = create(), Store()
+    keep = Store.set
+
+    def die(self: Store, key: str, value: Any) -> None:
+        if value["state"] == "accepted":
+            raise KeyboardInterrupt  # nothing after it runs, as after kill -9
+        keep(self, key, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "set", die)
+        with pytest.raises(KeyboardInterrupt):
+            run(operator, context_of(operator, store))
+    before = len(emulator.world.created)
+    found = run(operator, context_of(operator, store))
+    assert len(emulator.world.created) == before
+    assert found["name"] == operator.spec["name"]  # type: ignore[index]
+    record = Record.from_json(store[RECORD_KEY])
+    assert record is not None
+    assert record.adopted
+
+
+def test_one_time_token_goes_to_a_variable(emulator: Emulator, variables: dict[str, str]) -> None:
+    """The key is written where the operator is told to, and nowhere else; adopted: a new one."""
+    operator, store = create(token_variable="web_token"), Store()
+    context = context_of(operator, store)
+    found = run(operator, context)
+    key = variables["web_token"]
+    assert key
+    assert key not in json.dumps([found, store, context["ti"].xcoms])
+    store[RECORD_KEY]["token_written"] = False
+    del variables["web_token"]
+    run(operator, context_of(operator, store))
+    assert variables["web_token"] not in ("", key)
+
+
+def test_task_that_is_killed_deletes_by_choice(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`on_kill="delete"` deletes what the worker waits for, `leave` leaves it."""
+    for choice, exists in (("delete", False), ("leave", True)):
+        operator = create(deferrable=False, on_kill=choice)
+        wait = operator.wait_here
+
+        async def killed(change: Any, operator: Any = operator, wait: Any = wait) -> None:
+            operator.on_kill()
+            await wait(change)
+
+        monkeypatch.setattr(operator, "wait_here", killed)
+        context = context_of(operator)
+        with pytest.raises(AirflowException, match="ended by a user"):
+            run(operator, context)
+        assert is_leaving(emulator, context["ti"].xcoms["id"]) is not exists
+
+
+# -- triggers -----------------------------------------------------------------------------------
+
+
+def accepted(operator: Any) -> SettledTrigger:
+    """Return the trigger that an operator defers with."""
+    with pytest.raises(TaskDeferred) as caught:
+        operator.execute(context_of(operator))
+    trigger: SettledTrigger = caught.value.trigger
+    return trigger
+
+
+def test_trigger_is_made_of_its_arguments(emulator: Emulator) -> None:
+    """A trigger is JSON without secrets, with an absolute deadline that a restart does not move."""
+    operator = create(wait_timeout=60)
+    trigger = accepted(operator)
+    path, arguments = trigger.serialize()
+    assert path == "di_async.airflow.trigger.SettledTrigger"
+    again = SettledTrigger(**json.loads(json.dumps(arguments)))
+    assert again.serialize() == trigger.serialize()
+    assert datetime.now().timestamp() + 50 < arguments["deadline"]  # noqa: DTZ005
+    assert emulator.world.token not in json.dumps(arguments)
+
+
+def test_deadline_in_the_past(emulator: Emulator) -> None:
+    """A trigger that is restarted after its deadline reads once, and reports the timeout."""
+    trigger = accepted(create(spec=spec(), wait_timeout=0.01))
+    event = fire(trigger)
+    assert (event["status"], event["error"]) == ("error", "WaitTimeoutError")
+    assert event["resume_token"]
+    assert any("WaitTimeoutError" in line for line in event["story"])
+
+
+def test_end_from_the_trigger(emulator: Emulator) -> None:
+    """With `end_from_trigger` a success ends the task there; a failure goes to a worker."""
+    event = fire_event(accepted(create(end_from_trigger=True)))
+    assert isinstance(event, TaskSuccessEvent)
+    assert event.xcoms is not None
+    assert "id" in json.dumps(event.xcoms["return_value"])
+    failing = accepted(create(end_from_trigger=True, wait_timeout=0.01))
+    assert isinstance(fire_event(failing), TriggerEvent)
+
+
+def test_damaged_arguments_are_an_event(emulator: Emulator) -> None:
+    """A damaged token or a wrong connection is reported as an event, not as a crash."""
+    for trigger in (
+        SettledTrigger("do", "not a token"),
+        SettledTrigger("wrong", id=str(uuid4())),
+        SettledTrigger("other", id=str(uuid4())),
+        SettledTrigger("do"),
+        AllSettledTrigger("do", ["not a token"]),
+    ):
+        event = fire(trigger)
+        assert event["status"] == "error", trigger
+        assert event["story"]
+
+
+def test_user_who_ends_a_deferred_task(emulator: Emulator) -> None:
+    """The trigger's `on_kill` deletes by choice."""
+    for choice in ("leave", "delete"):
+        operator = create(on_kill=choice)
+        context = context_of(operator)
+        with pytest.raises(TaskDeferred) as caught:
+            operator.execute(context)
+        asyncio.run(caught.value.trigger.on_kill())
+        leaving = is_leaving(emulator, context["ti"].xcoms["id"])
+        assert leaving is (choice == "delete")
+
+
+# -- the other operators ------------------------------------------------------------------------
+
+
+def test_ensure_update_scale_delete(emulator: Emulator) -> None:
+    """The other writes wait until they are proven, deferred or not."""
+    wanted = spec()
+    for deferrable in (True, False):
+        ensure = EnsureDeploymentOperator(
+            task_id="ensure", conn_id="do", spec=wanted, deferrable=deferrable
+        )
+        found = run(ensure, context_of(ensure))
+    scale = ScaleDeploymentOperator(task_id="scale", conn_id="do", id=found["id"], replicas="2")
+    assert run(scale, context_of(scale))["id"] == found["id"]
+    update = UpdateDeploymentOperator(
+        task_id="update",
+        conn_id="do",
+        id=found["id"],
+        fields={"model_deployments": SPEC["model_deployments"]},
+        deferrable=False,
+    )
+    run(update, context_of(update))
+    delete = DeleteDeploymentOperator(task_id="delete", conn_id="do", name=wanted["name"])
+    assert run(delete, context_of(delete)) == [found["id"]]
+    assert run(delete, context_of(delete)) == []
+
+
+def test_wait_until_it_answers(emulator: Emulator, variables: dict[str, str]) -> None:
+    """The wait ends when the models answer, with the key from the Variable."""
+    operator = create(token_variable="web_token", wait=False)
+    found = run(operator, context_of(operator))
+    for deferrable in (True, False):
+        wait = WaitUntilAnsweringOperator(
+            task_id="answers",
+            conn_id="do",
+            id=found["id"],
+            token_variable="web_token",
+            deferrable=deferrable,
+            wait_timeout=30,
+        )
+        assert run(wait, context_of(wait))["endpoint"]
+
+
+def test_sensor(emulator: Emulator) -> None:
+    """The sensor waits for an id, a resume token, or a deletion."""
+    operator = create(wait=False)
+    context = context_of(operator)
+    found = run(operator, context)
+    for more in ({"id": found["id"]}, {"resume_token": context["ti"].xcoms["resume_token"]}):
+        for deferrable in (True, False):
+            sensor = DeploymentSensor(task_id="s", conn_id="do", deferrable=deferrable, **more)
+            assert run(sensor, context_of(sensor))["id"] == found["id"]
+    delete = DeleteDeploymentOperator(task_id="d", conn_id="do", id=found["id"])
+    run(delete, context_of(delete))
+    gone = DeploymentSensor(task_id="g", conn_id="do", id=found["id"], deleted=True)
+    assert run(gone, context_of(gone))["id"] == found["id"]
+
+
+def test_sensor_that_starts_in_the_triggerer(emulator: Emulator) -> None:
+    """`start_from_trigger` gives the scheduler the trigger's arguments."""
+    sensor = DeploymentSensor(
+        task_id="s", conn_id="do", id="{{ x }}", start_from_trigger=True, wait_timeout=60
+    )
+    arguments = sensor.start_trigger_args
+    assert arguments is not None
+    assert arguments.timeout is not None
+    assert SettledTrigger(**(arguments.trigger_kwargs or {})).end_task
+
+
+def test_batch(emulator: Emulator) -> None:
+    """A batch makes many deployments in one task; failures fail it, or are left out."""
+    specs = [dict(SPEC) for _ in range(12)]
+    operator = BatchCreateOperator(task_id="batch", conn_id="do", specs=specs)
+    store = Store()
+    found = run(operator, context_of(operator, store))
+    assert len({one["id"] for one in found}) == 12
+    assert len(store) == 12
+    before = len(emulator.world.created)
+    assert {one["id"] for one in run(operator, context_of(operator, store))} == {
+        one["id"] for one in found
+    }
+    assert len(emulator.world.created) == before
+    delete = DeleteDeploymentOperator(task_id="d", conn_id="do", id=[one["id"] for one in found])
+    assert len(run(delete, context_of(delete))) == 12
+
+
+def test_batch_with_failures(emulator: Emulator) -> None:
+    """One refused and one failed deployment fail the batch, or are skipped by choice."""
+    for choice in ("fail", "skip"):
+        specs = [spec(), spec(region="nowhere"), spec()]
+        emulator.world.fault("error", on="POST /v2/dedicated-inferences")
+        operator = BatchCreateOperator(
+            task_id="batch", conn_id="do", specs=specs, on_failure=choice, concurrency=1
+        )
+        if choice == "fail":
+            with pytest.raises(AirflowException, match="2 of 3 failed"):
+                run(operator, context_of(operator))
+        else:
+            assert len(run(operator, context_of(operator))) == 1
+
+
+def test_temporary_pair(emulator: Emulator) -> None:
+    """The tear-down deletes what the set-up made, also if its id did not get into XCom."""
+    with DAG("dag", schedule=None, start_date=None):
+        begin, end = temporary("fleet", conn_id="do", spec=SPEC)
+    assert begin.is_setup
+    assert end.is_teardown
+    context = context_of(begin)
+    found = run(begin, context)
+    end.id = None
+    teardown = context_of(end)
+    assert run(end, teardown) == [found["id"]]
