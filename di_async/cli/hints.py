@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["explain", "resume_lines"]
 
 _Hints = dict[type[DIError], str]
+_SHOWN_LOG_LINES = 10
 _CHOICES = "`di-async sizes` and `di-async models` list the valid values."
 _COLLECTIONS = ("dedicated-inferences", "ai/deployment", "ai/model", "deployments", "instances")
 _GENERAL: _Hints = {
@@ -153,6 +154,9 @@ def _explain_wait(error: WaitError, settings: Settings) -> Iterator[str]:
     if hint:
         yield hint
     if isinstance(error, DeploymentFailedError):
+        if error.logs:
+            yield "The end of its log:"
+            yield from (f"  {line}" for line in error.logs[-_SHOWN_LOG_LINES:])
         advice = _AFTER_FAILURE.get(settings.provider)
         if advice:
             yield _fill(advice, settings, error.id)

@@ -313,6 +313,11 @@ class WaitTimeoutError(WaitError, TimeoutError):
 class DeploymentFailedError(WaitError):
     """The provider reports that this change failed."""
 
+    logs: tuple[str, ...] = ()
+    """The last lines of its log, the oldest first, with secrets masked: at most 50, each shortened
+    and printable. Empty where the cloud has no logs (DigitalOcean, Gcore v2), and where they could
+    not be read."""
+
 
 class ResourceVanishedError(WaitError):
     """Two GETs in a row answered 404 for a resource that existed, or should have appeared."""

@@ -10,10 +10,12 @@ from json import dumps
 from typing import Any
 from urllib.parse import quote
 
+import attrs
 import orjson
 
 from di_async.core.http import Request
 from di_async.core.printable import printable
+from di_async.core.secret import Secret
 
 __all__ = [
     "MASK",
@@ -24,6 +26,7 @@ __all__ = [
     "one_line",
     "redact",
     "redact_reason",
+    "secret_texts",
     "sent_secrets",
 ]
 
@@ -163,19 +166,33 @@ def sent_secrets(request: Request) -> set[str]:
     if not request.body:
         return set()
     try:
-        found = set(_texts(orjson.loads(request.body), secret=False))
+        return secret_texts(orjson.loads(request.body))
     except orjson.JSONDecodeError:  # pragma: no cover - bodies are encoded by this package
         return set()
+
+
+def secret_texts(value: Any) -> set[str]:
+    """Return the texts in a JSON value or a model that may be secrets, see `SECRET_FIELDS`."""
+    found = set(_texts(value, secret=False))
     return {text for text in found if len(text) >= _MIN_SECRET} - _COMMON_WORDS
+
+
+def _is_secret_field(name: str) -> bool:
+    return name in SECRET_FIELDS or name.replace("_", "-") in SECRET_FIELDS
 
 
 def _texts(value: Any, *, secret: bool) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _texts(inner, secret=secret or name in SECRET_FIELDS)
-    elif isinstance(value, list):
+            yield from _texts(inner, secret=secret or _is_secret_field(name))
+    elif attrs.has(type(value)):
+        fields = {one.name: getattr(value, one.name) for one in attrs.fields(type(value))}
+        yield from _texts(fields, secret=secret)
+    elif isinstance(value, list | tuple):
         for inner in value:
             yield from _texts(inner, secret=secret)
+    elif isinstance(value, Secret):
+        yield value.reveal()
     elif secret and isinstance(value, str):
         yield value
         if "=" in value:

@@ -67,6 +67,7 @@ from di_async.digitalocean.spec import (
     SpecLike,
     complete_spec,
     merged_spec,
+    previous_spec,
     scaled_spec,
     spec_fields,
 )
@@ -444,7 +445,12 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             def change(shown: DedicatedInference, adopted: bool) -> Change[DedicatedInference]:
                 expectation = update_expectation(before, shown, spec, self._engine.clock.now())
                 return self._engine.change(
-                    self._adapter, id, expectation, initial=shown, adopted=adopted
+                    self._adapter,
+                    id,
+                    expectation,
+                    initial=shown,
+                    adopted=adopted,
+                    previous_spec=previous_spec(before),
                 )
 
             call = CallRecord()

@@ -47,6 +47,7 @@ __all__ = [
     "known_fields",
     "latest_spec",
     "merged_spec",
+    "previous_spec",
     "scaled_spec",
     "spec_digest",
     "spec_fields",
@@ -218,6 +219,16 @@ def merged_spec(live: DedicatedInference, fields: dict[str, Any]) -> DedicatedIn
     spec = DedicatedInferenceSpec(**wanted)
     spec.check()
     return spec
+
+
+def previous_spec(live: DedicatedInference) -> DedicatedInferenceSpec | None:
+    """Return the spec that an instance runs, to go back to; None if it is not shown in full."""
+    if live.spec is None:
+        return None
+    try:
+        return merged_spec(live, {})
+    except InvalidInputError:
+        return None
 
 
 def known_fields(live: DedicatedInference, shown: DeploymentSpec) -> dict[str, Any]:

@@ -325,12 +325,16 @@ class Engine:
         settled_by: str | None = None,
         place: tuple[str, str] | None = None,
         longest_grace: float = math.inf,
+        write: Request | None = None,
+        previous_spec: Any = None,
     ) -> Change[Any]:
         """Return a handle on a write that was accepted just now, or on a wait that begins now.
 
         `operations` must finish, in this order, before the resource is judged. `place` is region
         and accelerator, where the answer to the write does not show them. `longest_grace` bounds,
-        in seconds, how long a 404 proves nothing because the resource is new.
+        in seconds, how long a 404 proves nothing because the resource is new. `write` is the
+        request that was accepted, whose secrets are masked in logs; `previous_spec` what the
+        resource had before.
         """
         if expectation.action is not Action.CREATE:
             grace_until = min(
@@ -359,6 +363,8 @@ class Engine:
             access_token=access_token,
             adopted=adopted,
             already_gone=already_gone,
+            previous_spec=previous_spec,
+            redact=self._redact(write),
         )
 
     def creation_grace(self, adapter: ResourceAdapter[Any], id: str) -> float:
@@ -414,7 +420,11 @@ class Engine:
             endpoint=self.endpoint,
             observe=self._observe,
             resumed_until=until,
+            redact=self._redact(None),
         )
+
+    def _redact(self, write: Request | None) -> Callable[[str], str]:
+        return partial(self.dialect.redact, write or Request("GET", "/"))
 
     @property
     def _observe(self) -> Observe:

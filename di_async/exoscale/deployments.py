@@ -40,7 +40,14 @@ from di_async.exoscale.lifecycle import (
 from di_async.exoscale.models import Deployment, LogEntry, Operation
 from di_async.exoscale.placement import find_places
 from di_async.exoscale.serving import reveal_api_key
-from di_async.exoscale.spec import DeploymentSpec, SpecLike, checked, complete_spec, update_body
+from di_async.exoscale.spec import (
+    DeploymentSpec,
+    SpecLike,
+    checked,
+    complete_spec,
+    shown_spec,
+    update_body,
+)
 from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneResources
 
 __all__ = ["CAPABILITIES", "Deployments", "is_public"]
@@ -312,7 +319,15 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
             operation, adopted = await self._sent(request, before, sent)
             expectation = update_expectation(before, sent, self._engine.clock.now())
             place = self._adapter.duration_key(before)
-            return self._change(id, expectation, operation, adopted=adopted, place=place)
+            return self._change(
+                id,
+                expectation,
+                operation,
+                adopted=adopted,
+                place=place,
+                write=request,
+                previous_spec=shown_spec(before),
+            )
 
         return await retry_while_busy(self._engine, write, ready_timeout)
 

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from di_async.core.codec import Codec, json_field
 from di_async.core.errors import InvalidInputError
+from di_async.core.log_text import log_text
 from di_async.core.redaction import MASK, mask, masked
 from di_async.core.secret import Secret
 
@@ -200,6 +201,11 @@ class LogEntry:
     time: datetime | None = None
     node: str = ""
     message: str = ""
+
+    @property
+    def text(self) -> str:
+        """Time, node and message, on one line unless the message has several."""
+        return log_text(self.time, self.node, self.message)
 
 
 @frozen

@@ -14,9 +14,17 @@ from di_async.core import validation
 from di_async.core.redaction import masked
 from di_async.core.validation import each, filled_text, in_request, text, to_wire, whole_number
 from di_async.engine.spec import Spec
-from di_async.exoscale.models import Model, ModelRef
+from di_async.exoscale.models import Deployment, Model, ModelRef
 
-__all__ = ["DeploymentSpec", "ModelLike", "SpecLike", "checked", "complete_spec", "update_body"]
+__all__ = [
+    "DeploymentSpec",
+    "ModelLike",
+    "SpecLike",
+    "checked",
+    "complete_spec",
+    "shown_spec",
+    "update_body",
+]
 
 Json = dict[str, Any]
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -97,6 +105,22 @@ class DeploymentSpec(Spec):
 def complete_spec(spec: SpecLike) -> DeploymentSpec:
     """Return a spec, or a mapping in the documented shape, as a spec."""
     return spec if isinstance(spec, DeploymentSpec) else DeploymentSpec.from_dict(spec)
+
+
+def shown_spec(deployment: Deployment) -> DeploymentSpec | None:
+    """Return the spec that a GET shows, without the product name; None if it lacks the model."""
+    model = deployment.model
+    if model is None or not (model.id or model.name):
+        return None
+    return DeploymentSpec(
+        name=deployment.name,
+        model=model,
+        gpu_type=deployment.gpu_type or "",
+        gpu_count=deployment.gpu_count or 1,
+        replicas=1 if deployment.replicas is None else deployment.replicas,
+        inference_engine_version=deployment.inference_engine_version,
+        inference_engine_parameters=deployment.inference_engine_parameters,
+    )
 
 
 def update_body(

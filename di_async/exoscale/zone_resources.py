@@ -23,7 +23,7 @@ from di_async.core.errors import (
     OutcomeUnknownError,
 )
 from di_async.core.http import Priority, Request
-from di_async.core.pagination import Page, read_page
+from di_async.core.pagination import Page, read_page, rows_under
 from di_async.core.responses import resource_body
 from di_async.core.server_clock import Age, CallWindow, Moment
 from di_async.core.serving import ConnectOptions, ServingTarget
@@ -56,7 +56,7 @@ from di_async.exoscale.lifecycle import (
     read_sent,
     row_key,
 )
-from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, Model, Operation
+from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, LogEntry, Model, Operation
 from di_async.exoscale.serving import check_connect, serving_target
 
 __all__ = ["CAPABILITIES", "ZoneAdapter", "ZoneResources"]
@@ -149,6 +149,18 @@ class ZoneAdapter(ResourceAdapter[R]):
         """Return the URL of a ready deployment, with its key."""
         self.check_connect(options)
         return await serving_target(self._requests, resource, options)
+
+    async def recent_logs(self, id: str, lines: int, call: CallRecord) -> Sequence[str]:
+        """Return the last lines of a deployment's log, the oldest first; models have none."""
+        if self.kind != "deployment":
+            return ()
+        request = self._requests.request("logs", id, params={"tail": lines})
+
+        def read(body: Any) -> list[str]:
+            rows = rows_under(body, key=str(ENDPOINTS["logs"].key))
+            return [CODEC.structure(row, LogEntry).text for row in rows]
+
+        return await self._requests.engine.json_once(request, read, Priority.READ, call)
 
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return zone and GPU family."""
@@ -252,6 +264,7 @@ class ZoneResources(ResourceApi[R]):
                 answer,
                 made=made,
                 place=place,
+                write=request,
             )
 
         async def send() -> Change[R]:
@@ -346,6 +359,8 @@ class ZoneResources(ResourceApi[R]):
         made: R | None = None,
         adopted: bool = False,
         place: tuple[str, str] | None = None,
+        write: Request | None = None,
+        previous_spec: Any = None,
     ) -> Change[R]:
         """Return the change of a write; `made` is the resource of an adopted create."""
         return self._engine.change(
@@ -356,6 +371,8 @@ class ZoneResources(ResourceApi[R]):
             initial=operation if made is None else made,
             adopted=adopted or made is not None,
             place=place,
+            write=write,
+            previous_spec=previous_spec,
         )
 
     def _pending(self, operation: Operation) -> Sequence[ResourceRef]:

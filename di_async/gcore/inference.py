@@ -54,6 +54,7 @@ from di_async.gcore.lifecycle import (
 )
 from di_async.gcore.models import CODEC, Inference, Task
 from di_async.gcore.serving import check_connect, serving_target
+from di_async.gcore.spec import shown_spec
 
 __all__ = ["InferenceAdapter", "InferenceApi", "PlannedWrite", "candidate"]
 
@@ -195,9 +196,10 @@ class InferenceApi(ResourceApi[R]):
         *,
         adopted: bool = False,
         place: tuple[str, str] | None = None,
+        write: Request | None = None,
     ) -> Change[R]:
         expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        return self._change(id, expectation, answer, adopted, place)
+        return self._change(id, expectation, answer, adopted, place, write)
 
     def _change(
         self,
@@ -206,6 +208,8 @@ class InferenceApi(ResourceApi[R]):
         answer: AcceptedWrite,
         adopted: bool,
         place: tuple[str, str] | None = None,
+        write: Request | None = None,
+        previous_spec: Any = None,
     ) -> Change[R]:
         initial, operations = answer
         return self._engine.change(
@@ -216,6 +220,8 @@ class InferenceApi(ResourceApi[R]):
             initial=initial,
             adopted=adopted,
             place=place,
+            write=write,
+            previous_spec=previous_spec,
         )
 
     # -- writes to existing resources ---------------------------------------------------------
@@ -270,7 +276,8 @@ class InferenceApi(ResourceApi[R]):
         now = self._engine.clock.now()
         expectation = update_expectation(plan.before, plan.desired, now, differed_before=proof)
         place = self._adapter.duration_key(plan.before)
-        return self._change(id, expectation, answer, adopted, place)
+        previous = shown_spec(plan.before) if plan.desired.kind == "update" else None
+        return self._change(id, expectation, answer, adopted, place, plan.request, previous)
 
     async def _delete(self, id: str, location: str, ready_timeout: float) -> Change[None]:
         request = self._request("delete", id)

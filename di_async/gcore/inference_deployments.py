@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from di_async.core.differences import Difference
 from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
-from di_async.core.http import Request
+from di_async.core.http import Priority, Request
 from di_async.core.pagination import rows_under
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.responses import resource_body
 from di_async.core.validation import checked, checked_seconds
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
-from di_async.core.waiting.resource_adapter import Capabilities
+from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Engine
 from di_async.engine.deployable_api import DeployableApi
@@ -61,6 +61,17 @@ class DeploymentAdapter(InferenceAdapter[InferenceDeployment]):
             InvalidInputError: the client has no project.
         """
         return super().request(endpoint, project_of(self.scope), *ids, params=params, json=json)
+
+    async def recent_logs(self, id: str, lines: int, call: CallRecord) -> Sequence[str]:
+        """Return the last log lines of all regions, the oldest first."""
+        params = {"limit": lines, "offset": 0, "order_by": "time.desc"}
+        request = self.request("logs", id, params=params)
+
+        def read(body: Any) -> list[str]:
+            rows = rows_under(body, "results")
+            return [CODEC.structure(row, LogLine).text for row in rows[::-1]]
+
+        return await self.engine.json_once(request, read, Priority.READ, call)
 
 
 class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[InferenceDeployment]):
@@ -125,16 +136,16 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             allow_unknown_price=allow_unknown_price,
         )
         name: str = body["name"]
-        find = partial(self._find, name)
+        find, request = partial(self._find, name), self._request("create", json=body)
         create = partial(
             create_by_name,
             self._engine,
-            self._request("create", json=body),
+            request,
             name,
-            accept=partial(self._accept_create, name, place_of(body)),
+            accept=partial(self._accept_create, name, place_of(body), request),
             find=find,
             candidate=partial(candidate, name, body),
-            adopt=partial(self._adopted, name),
+            adopt=partial(self._adopted, name, request),
             lookup_hint=f"Check `get({name!r})`",
             first=first,
         )
@@ -238,9 +249,10 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         return ranked(places, include_full=include_full)
 
     def _accept_create(
-        self, name: str, place: tuple[str, str], body: Any
+        self, name: str, place: tuple[str, str], request: Request, body: Any
     ) -> Change[InferenceDeployment]:
-        return self._created(name, self._accepted(resource_body(body), name), place=place)
+        answer = self._accepted(resource_body(body), name)
+        return self._created(name, answer, place=place, write=request)
 
     async def _find(self, name: str) -> builtins.list[InferenceDeployment]:
         try:
@@ -248,11 +260,13 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         except NotFoundError:
             return []
 
-    def _adopted(self, name: str, found: InferenceDeployment) -> Change[InferenceDeployment]:
+    def _adopted(
+        self, name: str, request: Request, found: InferenceDeployment
+    ) -> Change[InferenceDeployment]:
         logger.warning(
             "%s was created by a request whose answer was lost; waiting without its task", name
         )
-        return self._created(name, (found, ()), adopted=True)
+        return self._created(name, (found, ()), adopted=True, write=request)
 
     async def update(
         self,

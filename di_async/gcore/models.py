@@ -15,6 +15,7 @@ from attrs.validators import and_
 
 from di_async.core.codec import Codec, Json, json_field
 from di_async.core.errors import InvalidInputError
+from di_async.core.log_text import log_text
 from di_async.core.redaction import mask_optional, masked
 from di_async.core.secret import Secret
 from di_async.core.validation import (
@@ -372,6 +373,11 @@ class LogLine:
     pod: str | None = None
     region_id: int | None = None
     time: datetime | None = None
+
+    @property
+    def text(self) -> str:
+        """Time, pod and message, on one line unless the message has several."""
+        return log_text(self.time, self.pod, self.message)
 
 
 # --- the account: keys, secrets, flavors -------------------------------------------------------

@@ -5,6 +5,7 @@ may hold secrets, so messages never show them.
 https://api.gcore.com reference, v2 "Update Inference Instance" and v3 "Inference deployments"
 """
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -30,7 +31,14 @@ from di_async.core.validation import (
     whole_number,
 )
 from di_async.engine.spec import Spec
-from di_async.gcore.models import PORT, Container, Probes, masked
+from di_async.gcore.models import (
+    PORT,
+    Container,
+    Inference,
+    InferenceDeployment,
+    Probes,
+    masked,
+)
 
 __all__ = [
     "NEVER_SHOWN",
@@ -40,6 +48,7 @@ __all__ = [
     "SpecLike",
     "given_fields",
     "merged_body",
+    "shown_spec",
     "unknown_fields",
 ]
 
@@ -161,6 +170,31 @@ def given_fields(spec: SpecLike) -> Json:
     fields: Json = to_wire(spec, InferenceSpec)
     check_value(mapping, fields, "spec")
     return fields
+
+
+def shown_spec(shown: Inference) -> InferenceSpec:
+    """Return the spec that a read shows, as an update takes it. What it does not show is unset."""
+    cls = (
+        InferenceDeploymentSpec if isinstance(shown, InferenceDeployment) else InferenceInstanceSpec
+    )
+    fields: Json = {}
+    for name in request_fields(cls).keys() - NEVER_SHOWN:
+        value = to_wire(getattr(shown, name, None))
+        if value is not None:
+            fields[name] = value
+    if isinstance(shown.command, str):
+        fields["command"] = _split(shown.command)
+    if "api_keys" in fields:
+        fields.pop("auth_enabled", None)  # the API refuses both
+    spec: InferenceSpec = cls(**fields)
+    return spec
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return [command]
 
 
 # --- the body of a v2 update -----------------------------------------------------------------

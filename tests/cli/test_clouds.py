@@ -9,6 +9,7 @@ from di_async.emulator import Emulator
 from tests.cli.clouds import EXO_GPU, EXO_MODEL, NEVER, SOON, ProviderCLI, gcore_spec
 from tests.cli.helpers import ABSENT, Di, write_file
 
+CREATE_GCORE = "/cloud/v3/inference/{project}/deployments"
 PROVIDERS = ("digitalocean", "exoscale", "gcore", "gcore-v2")
 
 
@@ -28,6 +29,24 @@ def exo(di: Di, di_emulator: Emulator) -> ProviderCLI:
 def gcore(di: Di, di_emulator: Emulator) -> ProviderCLI:
     """Gcore v3."""
     return ProviderCLI(di, di_emulator, "gcore")
+
+
+@pytest.mark.parametrize("provider", ["exoscale", "gcore"])
+def test_failed_create_prints_its_log(provider: str, di: Di, di_emulator: Emulator) -> None:
+    """The end of the log is on stderr, and in the document; the exit code is 1."""
+    cloud = ProviderCLI(di, di_emulator, provider)
+    path = "/v2/ai/deployment" if provider == "exoscale" else CREATE_GCORE
+    di_emulator.fault("error", on=f"POST {path}", message="no room for token=hf_abcdefgh12345")
+    if provider == "gcore":  # a failing container counts only after two minutes, this word at once
+        di_emulator.fault(
+            "unknown_status", on=f"GET {CREATE_GCORE}/{{id}}", word="ERROR", times=None
+        )
+    failed = cloud.create("first", "-o", "json")
+    assert failed.code == 1
+    assert failed.json["outcome"] == "failed"
+    assert "The end of its log:" in failed.err
+    assert failed.json["logs"][-1] in failed.err
+    assert "hf_abcdefgh12345" not in failed.out + failed.err
 
 
 # -- every provider --------------------------------------------------------------------------------

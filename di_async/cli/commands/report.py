@@ -1,7 +1,7 @@
 """The end of every write: wait for the change and report its outcome, also when the wait fails."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,20 +52,22 @@ class Report:
         """Wait if `wait` is set, then report; a failed wait is reported and raised."""
         from di_async.cli.progress import follow
 
-        outcome = self.change.outcome or "accepted"
+        outcome, logs = self.change.outcome or "accepted", ()
         try:
             if wait:
                 await follow(self.cli, self.change, timeout=timeout)
             outcome = self.change.outcome or outcome
         except (DIError, asyncio.CancelledError) as error:
             outcome = _OUTCOMES.get(type(error).__name__, "error")
+            logs = getattr(error, "logs", ())
             raise
         finally:
-            self._report(outcome)
+            self._report(outcome, logs)
 
-    def _report(self, outcome: str) -> None:
+    def _report(self, outcome: str, logs: Sequence[str]) -> None:
         if not self.cli.out.is_table:
-            self.cli.out.document(self._document(outcome), keep=True)
+            document = self._document(outcome)
+            self.cli.out.document({**document, "logs": logs} if logs else document, keep=True)
         elif outcome == "settled":
             self._report_settled()
         elif outcome == "accepted":

@@ -1,6 +1,7 @@
 """What waiting needs to know about one provider's type of resource, as a protocol."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from attrs import define, frozen
@@ -109,6 +110,16 @@ class ResourceAdapter(Protocol[R]):
     def observe(self, resource: Any, expectation: Expectation) -> Observation:
         """Return what a read of a resource, or of an operation, shows."""
         ...
+
+    async def recent_logs(self, id: str, lines: int, call: CallRecord) -> Sequence[str]:
+        """Return the last log lines of a resource, the oldest first, from one request.
+
+        They may hold secrets. An API without logs returns none, and no request is sent.
+
+        Raises:
+            DIError: the log could not be read.
+        """
+        return ()
 
     def reads_sent(self, sent: str) -> bool:
         """Return whether `observe` can read this `Expectation.sent`, which comes from outside."""

@@ -208,9 +208,11 @@ def _messages(deployment: Deployment, now: float) -> list[tuple[float, str]]:
     spec, messages = deployment.spec, []
     for write in deployment.writes:
         runs = write.action in ("create", "update", "start")
-        if runs and write.outcome in ("running", "pending"):
+        if runs and write.outcome in ("running", "pending", "failed"):
             messages.append((write.containers_at, f"Pulling image {spec['image']}"))
-            messages.append((write.settles_at, f"Listening on port {spec['listening_port']}"))
+            listening = f"Listening on port {spec['listening_port']}"
+            failed = write.outcome == "failed"
+            messages.append((write.settles_at, write.message if failed else listening))
     return [(at, message) for at, message in messages if at <= now]
 
 

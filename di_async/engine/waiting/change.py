@@ -12,30 +12,28 @@ from di_async.core.errors import (
     ClientClosedError,
     DeploymentFailedError,
     InvalidInputError,
-    ResourceVanishedError,
     SupersededError,
     WaitError,
-    WaitRefusedError,
     WaitTimeoutError,
     own_copy,
 )
+from di_async.core.redaction import redact
 from di_async.core.serving import ConnectOptions, ServingTarget, as_secret
 from di_async.core.validation import checked_timeout
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
-    Expired,
     Failed,
     Pending,
     Refused,
     Settled,
-    Superseded,
     Vanished,
 )
 from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
 from di_async.engine.observer import Observe, WaitObservation, not_observed
 from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
+from di_async.engine.waiting.failures import FailureDetails, failure_text, is_resumable, name_of
 from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
 __all__ = ["DEFAULT", "Change", "Default", "EventStream", "Timeout"]
@@ -78,6 +76,8 @@ class Change(Generic[R]):
         adopted: the answer to the write was lost, and its effect was found by reading.
         already_gone: a delete found nothing to delete.
         attempts: the tries of `create_first_available`, each an `Attempt`.
+        previous_spec: of an update or a scale, the spec that a read before the write showed: what
+            to go back to. None for all other changes, and where it was not shown in full.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -93,15 +93,19 @@ class Change(Generic[R]):
         adopted: bool = False,
         already_gone: bool = False,
         resumed_until: float | None = None,
+        previous_spec: Any = None,
+        redact: Callable[[str], str] = redact,
     ) -> None:
         self._tracker = tracker
         self._waits = waits
         self._endpoint = endpoint
         self._observe = observe
+        self._details = FailureDetails(tracker, redact, updates_spec=previous_spec is not None)
         self._resumed_until = self._deadline_at = resumed_until
         self.access_token = access_token
         self.adopted = adopted
         self.already_gone = already_gone
+        self.previous_spec = previous_spec
 
     def __repr__(self) -> str:
         return f"<Change {self.action} {self.id}: {self.outcome or 'not known to be settled'}>"
@@ -192,7 +196,8 @@ class Change(Generic[R]):
 
         Raises:
             WaitTimeoutError: not settled in time.
-            DeploymentFailedError: the provider reports a failure.
+            DeploymentFailedError: the provider reports a failure. `.logs` has the last lines of
+                the deployment's log, fetched within 3 seconds, and within `timeout`.
             ResourceVanishedError: GET answers 404 where a resource was expected.
             SupersededError: a later change or deletion replaced this one.
             WaitRefusedError: the provider refuses the reads (401, 403, 422).
@@ -202,16 +207,17 @@ class Change(Generic[R]):
         until it is deleted.
         """
         seconds = self._seconds(timeout)
+        until = None if seconds is None else self._tracker.clock.now() + seconds
         if not isinstance(self._tracker.decision, Pending):
-            return self._result(self._tracker.decision)
+            return await self._result(self._tracker.decision, until)
         with self._observe(self._tracker, "wait"):
-            return await self._wait(seconds)
+            return await self._wait(seconds, until)
 
-    async def _wait(self, seconds: float | None) -> R:
+    async def _wait(self, seconds: float | None, until: float | None) -> R:
         decision = self._tracker.decision
         if isinstance(decision, Pending):
             decision = await self._next_decision(seconds, any_news=False)
-        return self._result(decision)
+        return await self._result(decision, until)
 
     def events(self, *, timeout: Timeout = DEFAULT) -> "EventStream[R]":
         """Return an async iterator over the history, past and to come; it drives the polling.
@@ -278,7 +284,7 @@ class Change(Generic[R]):
     ) -> ServingEndpoint:
         tracker, adapter = self._tracker, self._tracker.adapter
         until = None if seconds is None else tracker.clock.now() + seconds
-        resource = await self._wait(seconds)
+        resource = await self._wait(seconds, until)
         observed.settled()
         try:
             target = await self._target(resource, options, until)
@@ -306,7 +312,8 @@ class Change(Generic[R]):
             if not limit.expired():
                 raise
             raise WaitTimeoutError(
-                f"{self._name()} is settled, but its endpoint's key or CA was not read in time.",
+                f"{name_of(self._tracker)} is settled, but its endpoint's key or CA was not read "
+                "in time.",
                 id=self.id,
             ) from None
 
@@ -334,7 +341,8 @@ class Change(Generic[R]):
 
     # -- outcome ------------------------------------------------------------------------------
 
-    def _result(self, decision: Decision) -> R:
+    async def _result(self, decision: Decision, until: float | None) -> R:
+        """Return the resource or raise the error; a failure's details are read before `until`."""
         tracker = self._tracker
         if isinstance(decision, Settled):
             deleted = tracker.expectation.action is Action.DELETE
@@ -343,14 +351,19 @@ class Change(Generic[R]):
         missing = tracker.evidence.last_error
         if never_seen and tracker.expectation.action is Action.ACTIVE and missing is not None:
             raise own_copy(missing)
+        if isinstance(decision, Failed):
+            try:
+                await self._details.read(until)
+            except asyncio.CancelledError as cancelled:
+                cancelled.add_note(self._advice())
+                raise
         raise self._failure(decision)
 
     def _failure(self, decision: Decision) -> WaitError:
         tracker = self._tracker
-        kind, story = _story(decision, _goal(tracker.expectation.action))
+        kind, text = failure_text(tracker, decision)
         error = kind(
-            f"{tracker.adapter.noun} {self._name()} {story}. Last status: {tracker.status}; "
-            f"{tracker.elapsed:.1f} s, {tracker.requests} requests.{_failing(decision, tracker)}",
+            text,
             advice=self._advice(resumable=kind is not SupersededError),
             id=self.id,
             resource=self.latest,
@@ -359,71 +372,31 @@ class Change(Generic[R]):
             elapsed=tracker.elapsed,
             requests=tracker.requests,
             last_error=tracker.last_error,
-            resume_token=self.resume_token if self._resumable else None,
+            resume_token=self.resume_token if is_resumable(self._tracker) else None,
         )
+        if isinstance(error, DeploymentFailedError):
+            self._details.add_to(error)
         if isinstance(decision, Refused | Vanished):
             error.__cause__ = tracker.last_error
         return error
 
     def _completed(self, error: WaitError) -> WaitError:
         """Return the error of an endpoint with what is known about its change."""
-        error.advice = self._advice()
+        error.advice = error.advice or self._advice()
         error.resource, error.initial = self.latest, self.initial
         error.history, error.elapsed = self.history, self._tracker.elapsed
         error.requests = self._tracker.requests
-        error.resume_token = self.resume_token if self._resumable else None
+        error.resume_token = self.resume_token if is_resumable(self._tracker) else None
         return error
 
-    def _name(self) -> str:
-        name = getattr(self.latest, "name", None)
-        return f"{name} ({self.id})" if name else self.id
-
-    @property
-    def _resumable(self) -> bool:
-        return self._tracker.expectation.action is not Action.PREDICATE
-
     def _advice(self, *, resumable: bool = True) -> str:
-        resumable = resumable and self._resumable
+        resumable = resumable and is_resumable(self._tracker)
         resume = "`.resume_token` continues the wait, " if resumable else ""
         state = "was not found" if self._tracker.status == "not found" else "was left alone"
         return (
             f"The resource {state} and bills as long as it exists; "
             f"{resume}`delete(id)` ends the cost."
         )
-
-
-def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:
-    """Return the last error of a wait that ran out of time while its reads failed."""
-    last = tracker.history[-1] if tracker.history else None
-    if not isinstance(decision, Expired) or tracker.last_error is None or last is None:
-        return ""
-    error, failed = str(tracker.last_error), last.note is not None and last.times
-    times = f" {failed} times in a row" if failed and failed > 1 else ""
-    return f" The last error came{times}: {error.rstrip('.')}."
-
-
-def _goal(action: Action) -> str:
-    if action is Action.DELETE:
-        return "gone"
-    return "as the predicate requires" if action is Action.PREDICATE else "active"
-
-
-def _story(decision: Decision, goal: str) -> tuple[type[WaitError], str]:
-    match decision:
-        case Expired():
-            return WaitTimeoutError, f"is not {goal} within the timeout"
-        case Failed(reason=reason):
-            return DeploymentFailedError, f"failed: {reason}"
-        case Superseded(reason=reason):
-            return SupersededError, f"was superseded: {reason}"
-        case Refused(error=error):
-            return WaitRefusedError, f"cannot be read: {error}"
-        case Vanished(never_seen=True):
-            return ResourceVanishedError, "never appeared: GET answers 404"
-        case Vanished():
-            return ResourceVanishedError, "vanished: GET answers 404"
-        case Settled() | Pending():  # pragma: no cover - these are not failures
-            raise AssertionError(decision)
 
 
 class EventStream(AsyncIterator[StatusChange], Generic[R]):
@@ -433,7 +406,7 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
         self,
         tracker: ChangeTracker[Any],
         follow: Callable[[float | None], Awaitable[Decision]],
-        result: Callable[[Decision], R],
+        result: Callable[[Decision, float | None], Awaitable[R]],
         seconds: Callable[[], float | None],
         observe: Observe = not_observed,
     ) -> None:
@@ -476,7 +449,7 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
             if isinstance(self._decision, Pending):
                 self._decision = tracker.decision
             if not isinstance(self._decision, Pending):
-                self._result(self._decision)
+                await self._result(self._decision, self._until)
                 raise StopAsyncIteration
             if self._observed is None:
                 self._observed = self._observe(tracker, "events")

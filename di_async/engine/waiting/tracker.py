@@ -304,6 +304,14 @@ class ChangeTracker(Generic[R]):
         if self.unsettled_at is not None:  # the row showed progress, and still does
             self.unsettled_at = max(self.unsettled_at, started_at)
 
+    def record_requests(self, requests: int) -> None:
+        """Count requests that were sent after the decision."""
+        self.requests += requests
+
+    def record_failed_resource(self, resource: R) -> None:
+        """Record the resource as read after its operation had failed; it decides nothing."""
+        self.latest = resource
+
     def _record_operation(self, operation: PendingOperation, read: Read) -> None:
         operation.evidence = fold(operation.expectation, operation.evidence, read)
         self._operation_reads += 1

@@ -1,0 +1,184 @@
+"""What the error of a wait says, and what is read once after a failure: the log and the spec.
+
+The reads after a failure are at most two, and take at most `DETAILS_S` seconds. Their own errors
+are logged and change nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from di_async.core.errors import (
+    DeploymentFailedError,
+    DIError,
+    ResourceVanishedError,
+    SupersededError,
+    WaitError,
+    WaitRefusedError,
+    WaitTimeoutError,
+)
+from di_async.core.http import Priority
+from di_async.core.redaction import mask, secret_texts
+from di_async.core.waiting.evidence import (
+    Decision,
+    Expired,
+    Failed,
+    Pending,
+    Refused,
+    Settled,
+    Superseded,
+    Vanished,
+)
+from di_async.core.waiting.observation import Action, Phase
+from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.engine.log import Log
+from di_async.engine.waiting.tracker import ChangeTracker
+
+__all__ = ["DETAILS_S", "LOG_LINES", "FailureDetails", "failure_text", "is_resumable", "name_of"]
+
+logger = Log("di_async.poller")
+
+LOG_LINES = 50
+"""How many lines of a log are fetched at most."""
+DETAILS_S = 3.0
+"""Seconds that all reads after a failure may take together."""
+
+
+class FailureDetails:
+    """What is read once after a change has failed."""
+
+    def __init__(
+        self, tracker: ChangeTracker[Any], redact: Callable[[str], str], *, updates_spec: bool
+    ) -> None:
+        self._tracker = tracker
+        self._redact = redact
+        """Masks the secrets of the client and of the write."""
+        self._updates_spec = updates_spec
+        self._reading: asyncio.Lock | None = None
+        self._is_read = False
+        self.logs: tuple[str, ...] = ()
+        """The last lines of the log, the oldest first, each on one line and without secrets."""
+
+    async def read(self, until: float | None) -> None:
+        """Read the log, and the resource if only its operation was read, before this loop time.
+
+        Several callers share one reading. A reading that is cancelled is begun again by the next.
+        """
+        if self._reading is None:
+            self._reading = asyncio.Lock()
+        async with self._reading:
+            now = self._tracker.clock.now()
+            seconds = DETAILS_S if until is None else min(DETAILS_S, until - now)
+            if self._is_read or seconds <= 0:
+                return
+            try:
+                async with asyncio.timeout(seconds):
+                    if self._updates_spec and self._tracker.operations:
+                        await self._attempt(self._read_resource)
+                    await self._attempt(self._read_logs)
+            except TimeoutError:
+                logger.info("the log of %s was not read in time", self._tracker.target.id)
+            self._is_read = True
+
+    async def _attempt(self, read: Callable[[CallRecord], Any]) -> None:
+        call = CallRecord()
+        try:
+            await read(call)
+        except DIError as error:
+            logger.info("reading the failed %s: %s", self._tracker.target.id, error)
+        finally:
+            self._tracker.record_requests(call.requests)
+
+    async def _read_resource(self, call: CallRecord) -> None:
+        tracker = self._tracker
+        found = await tracker.adapter.get(tracker.target, Priority.READ, call)
+        tracker.record_failed_resource(found)
+
+    async def _read_logs(self, call: CallRecord) -> None:
+        tracker = self._tracker
+        lines = await tracker.adapter.recent_logs(tracker.target.id, LOG_LINES, call)
+        shown = secret_texts(tracker.latest)
+        self.logs = tuple(self._redact(mask(line, shown)) for line in lines[-LOG_LINES:])
+
+    def add_to(self, error: DeploymentFailedError) -> None:
+        """Add the log, and which spec a failed update has left in place."""
+        error.logs = self.logs
+        error.message += self._story
+        error.args = (error.message,)
+        error.advice = self._advice + error.advice
+
+    @property
+    def _story(self) -> str:
+        if not self._updates_spec:
+            return ""
+        tracker = self._tracker
+        if tracker.latest is None:
+            return " Which spec is in place was not read."
+        seen = tracker.adapter.observe(tracker.latest, tracker.expectation)
+        if seen.matches_sent is None:
+            return " Which spec is in place is not shown."
+        state = "still serves" if seen.phase is Phase.READY else "is in place"
+        spec = "new spec" if seen.matches_sent else "spec from before the update"
+        return f" The {spec} {state}."
+
+    @property
+    def _advice(self) -> str:
+        before = "`change.previous_spec` is the spec to go back to. " if self._updates_spec else ""
+        if not self.logs:
+            return before
+        return f"{before}The last of {len(self.logs)} lines in `.logs`: {self.logs[-1]!r}. "
+
+
+def name_of(tracker: ChangeTracker[Any]) -> str:
+    """Return the name of the resource with its id, or its id."""
+    name = getattr(tracker.resource, "name", None)
+    id = tracker.target.id
+    return f"{name} ({id})" if name else id
+
+
+def is_resumable(tracker: ChangeTracker[Any]) -> bool:
+    """Return whether another process could go on with the wait."""
+    return tracker.expectation.action is not Action.PREDICATE
+
+
+def failure_text(tracker: ChangeTracker[Any], decision: Decision) -> tuple[type[WaitError], str]:
+    """Return the class and the message of the error for a decision that is not a success."""
+    kind, story = _story(decision, _goal(tracker.expectation.action))
+    return kind, (
+        f"{tracker.adapter.noun} {name_of(tracker)} {story}. Last status: {tracker.status}; "
+        f"{tracker.elapsed:.1f} s, {tracker.requests} requests.{_failing(decision, tracker)}"
+    )
+
+
+def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:
+    """Return the last error of a wait that ran out of time while its reads failed."""
+    last = tracker.history[-1] if tracker.history else None
+    if not isinstance(decision, Expired) or tracker.last_error is None or last is None:
+        return ""
+    error, failed = str(tracker.last_error), last.note is not None and last.times
+    times = f" {failed} times in a row" if failed and failed > 1 else ""
+    return f" The last error came{times}: {error.rstrip('.')}."
+
+
+def _goal(action: Action) -> str:
+    if action is Action.DELETE:
+        return "gone"
+    return "as the predicate requires" if action is Action.PREDICATE else "active"
+
+
+def _story(decision: Decision, goal: str) -> tuple[type[WaitError], str]:
+    match decision:
+        case Expired():
+            return WaitTimeoutError, f"is not {goal} within the timeout"
+        case Failed(reason=reason):
+            return DeploymentFailedError, f"failed: {reason}"
+        case Superseded(reason=reason):
+            return SupersededError, f"was superseded: {reason}"
+        case Refused(error=error):
+            return WaitRefusedError, f"cannot be read: {error}"
+        case Vanished(never_seen=True):
+            return ResourceVanishedError, "never appeared: GET answers 404"
+        case Vanished():
+            return ResourceVanishedError, "vanished: GET answers 404"
+        case Settled() | Pending():  # pragma: no cover - these are not failures
+            raise AssertionError(decision)
