@@ -11,9 +11,12 @@ import typer
 
 from di_async.cli import options
 from di_async.cli.commands import (
+    account,
     applying,
     emulator,
     ensuring,
+    keys,
+    models,
     reading,
     reaping,
     running,
@@ -66,9 +69,10 @@ app.callback()(
     )
 )
 for title, modules in (
-    ("Commands that read", (reading, scanning, watching)),
+    ("Commands that read", (reading, models, scanning, watching)),
     ("Commands that change", (writing, ensuring, applying)),
     ("Commands that wait or use a deployment", (waiting, serving, tokens)),
+    ("Keys, secrets, tasks and quota", (keys, account)),
     ("Temporary deployments", (running, reaping)),
     ("Without an account", (emulator,)),
 ):

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["explain", "resume_lines"]
 
 _Hints = dict[type[DIError], str]
+# Kinds of resources that `wait` does not know, and the group whose commands wait for them.
+_OWN_WAITS = {"custom-model": "custom-models", "model": "models", "ai_api_key": "keys"}
 _SHOWN_LOG_LINES = 10
 _CHOICES = "`di-async sizes` and `di-async models` list the valid values."
 _COLLECTIONS = ("dedicated-inferences", "ai/deployment", "ai/model", "deployments", "instances")
@@ -158,9 +160,12 @@ def _explain_wait(error: WaitError, settings: Settings) -> Iterator[str]:
             yield "The end of its log:"
             yield from (f"  {line}" for line in error.logs[-_SHOWN_LOG_LINES:])
         advice = _AFTER_FAILURE.get(settings.provider)
+        group = _own_group(error.resume_token)
+        if group and settings.provider is not Provider.DIGITALOCEAN:
+            advice = None  # models have no log
         if advice:
             yield _fill(advice, settings, error.id)
-        delete = settings.command_line("delete", error.id)
+        delete = settings.command_line(*filter(None, (group,)), "delete", error.id)
         yield f"It still exists and may be billed. Delete it: {delete}"
         return
     yield "It was left unchanged, and is billed while it exists."
@@ -175,11 +180,20 @@ def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[st
     # Exoscale's names are not unique; Gcore's ids are names.
     has_unique_name = settings.provider is Provider.DIGITALOCEAN
     name = (getattr(resource, "name", None) if has_unique_name else None) or wait.id
-    deleted = ("--for", "deleted") if ResumeToken.decode(token).action == "delete" else ()
+    decoded = ResumeToken.decode(token)
+    if group := _own_group(token):
+        word = "delete" if decoded.action == "delete" else "wait"
+        return [f"Wait again with: {settings.command_line(group, word, wait.id)}"]
+    deleted = ("--for", "deleted") if decoded.action == "delete" else ()
     return [
         f"Wait again with: {settings.command_line('wait', name, *deleted)}",
         f"Resume waiting with: {settings.command_line('wait', '--resume', token)}",
     ]
+
+
+def _own_group(token: str | None) -> str | None:
+    """Return the group of commands for what a resume token is about; None for deployments."""
+    return _OWN_WAITS.get(ResumeToken.decode(token).resource.kind) if token else None
 
 
 def _hint(error: BaseException, settings: Settings) -> str | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from di_async import DIError, InvalidInputError, NotFoundError
@@ -11,7 +11,16 @@ from di_async import DIError, InvalidInputError, NotFoundError
 if TYPE_CHECKING:
     from di_async.cli.clouds.base import Cloud
 
-__all__ = ["AmbiguousNameError", "UnknownNameError", "checked_ref", "find_token", "resolve_id"]
+__all__ = [
+    "AmbiguousNameError",
+    "UnknownNameError",
+    "checked_ref",
+    "find_one",
+    "find_token",
+    "resolve_id",
+]
+
+T = TypeVar("T")
 
 # Progress lines show eight characters of an id.
 _ID_PREFIX = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,27}", re.IGNORECASE)
@@ -105,22 +114,33 @@ def _suggestion(ref: str, names: Iterable[str | None]) -> str:
 
 
 def find_token(cloud: "Cloud[Any, Any]", tokens: Sequence[Any], ref: str, instance: str) -> str:
-    """Return the id of an endpoint's token, for its id or its name.
+    """Return the id of an endpoint's token, for its id or its name; see `find_one`."""
+    listing = cloud.settings.command_line("tokens", "list", instance)
+    return str(find_one(tokens, ref, "token", listing).id)
+
+
+def find_one(known: Sequence[T], ref: str, noun: str, listing: str) -> T:
+    """Return the one of this id or, else, of this name.
+
+    Args:
+        known: all of them, each with `id` and `name`.
+        ref: the id or name.
+        noun: what messages call one of them.
+        listing: the command line that lists them.
 
     Raises:
-        UnknownNameError: there is no such token. AmbiguousNameError: several have that name.
+        UnknownNameError: there is none. AmbiguousNameError: several have that name.
     """
     ref = checked_ref(ref)
-    if any(token.id == ref for token in tokens):
-        return ref
-    found = [token for token in tokens if token.name == ref]
+    items: Sequence[Any] = known
+    found = [one for one in items if one.id == ref] or [one for one in items if one.name == ref]
     if len(found) == 1:
-        return str(found[0].id)
+        only: T = found[0]
+        return only
     if found:
-        ids = ", ".join(token.id for token in found)
+        ids = ", ".join(one.id for one in found)
         raise AmbiguousNameError(
-            f"{len(found)} tokens are named {ref!r}; use one of their ids: {ids}"
+            f"{len(found)} {noun}s are named {ref!r}; use one of their ids: {ids}"
         )
-    listing = cloud.settings.command_line("tokens", "list", instance)
-    close = _suggestion(ref, (token.name for token in tokens))
-    raise UnknownNameError(f"{instance} has no token {ref!r}{close}; `{listing}` lists all")
+    close = _suggestion(ref, (one.name for one in items))
+    raise UnknownNameError(f"there is no {noun} {ref!r}{close}; `{listing}` lists all")

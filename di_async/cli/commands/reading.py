@@ -1,16 +1,15 @@
-"""Commands that read: list, get, logs, accelerators, ca, sizes, models, hardware."""
+"""Commands that read: list, get, logs, accelerators, ca, sizes, hardware."""
 
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
 
-from di_async import DIError, InvalidInputError
-from di_async.cli.inputs import new_file, provider_tokens
-from di_async.cli.options import HFToken, Ref, Timeout, command
+from di_async import DIError
+from di_async.cli.inputs import new_file
+from di_async.cli.options import Ref, command
 from di_async.cli.output import format_time
 from di_async.cli.run import Cli
 from di_async.core.printable import printable
@@ -30,7 +29,6 @@ def register(app: typer.Typer) -> None:
     command(app)(accelerators)
     command(app)(ca)
     command(app)(sizes)
-    command(app)(models)
     command(app)(hardware)
 
 
@@ -185,42 +183,3 @@ async def hardware(
     command = found[0].command if found else None
     if command and cli.out.is_table:
         cli.message(f"Create the first: {command}")
-
-
-class ModelAction(StrEnum):
-    """What `models` can do besides listing."""
-
-    CREATE = "create"
-
-
-async def models(
-    cli: Cli,
-    action: Annotated[
-        ModelAction | None,
-        typer.Argument(
-            help="Download the model NAME into the zone (Exoscale).", show_default=False
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Argument(help="Its name, exactly as on Hugging Face.", show_default=False),
-    ] = None,
-    hf_token: HFToken = False,
-    timeout: Timeout = None,
-) -> None:
-    """List models that can be deployed (DigitalOcean, Exoscale), or create one (Exoscale)."""
-    if (action is None) != (name is None):
-        raise InvalidInputError("use `models`, or `models create NAME`")
-    async with cli.cloud() as cloud:
-        if name is not None:
-            tokens = provider_tokens(hugging_face=hf_token) or {}
-            change = await cli.finish(cloud.create_model(name, tokens.get("hugging_face_token")))
-            from di_async.cli.progress import follow
-
-            model = await follow(cli, change, timeout=timeout)
-            cli.out.one(model, [(key, getattr(model, key)) for key in ("name", "id", "state")])
-            return
-        found, columns = await cloud.models()
-    if not found:
-        cli.message(f"no models {cloud.location}")
-    cli.out.rows(found, columns)

@@ -1,0 +1,170 @@
+"""`di-async keys`: API keys for the endpoints of deployments (Gcore, Exoscale)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from di_async import InvalidInputError
+from di_async.cli.inputs import new_file, write_token
+from di_async.cli.options import Timeout, TokenOut, command, new_group
+from di_async.cli.output import Column, format_time
+from di_async.cli.providers import GCORE, cloud_for
+from di_async.cli.references import find_one
+from di_async.cli.run import Cli
+from di_async.cli.settings import Provider
+
+if TYPE_CHECKING:
+    from di_async.cli.clouds.base import Cloud
+
+__all__ = ["register"]
+
+_INSTEAD = {
+    Provider.DIGITALOCEAN: "an endpoint has its own tokens, see `di-async tokens --help`",
+}
+_GCORE_COLUMNS: tuple[Column[Any], ...] = (
+    Column("name", lambda key: key.name),
+    Column("description", lambda key: key.description),
+    Column("expires", lambda key: format_time(key.expires_at)),
+    Column("deployments", lambda key: ",".join(key.deployment_names), wide=True),
+    Column("created", lambda key: format_time(key.created_at), wide=True),
+)
+_EXOSCALE_COLUMNS: tuple[Column[Any], ...] = (
+    Column("name", lambda key: key.name),
+    Column("scope", lambda key: key.scope),
+    Column("id", lambda key: key.id),
+    Column("created", lambda key: format_time(key.created_at), wide=True),
+)
+_Key = Annotated[str, typer.Argument(metavar="KEY", help="Name of the key; Exoscale: or its ID.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `keys`."""
+    group = new_group("keys", "Manage API keys of endpoints (Gcore, Exoscale).")
+    command(group, "list")(list_keys)
+    command(group)(create)
+    command(group)(get)
+    command(group)(delete)
+    app.add_typer(group)
+
+
+@asynccontextmanager
+async def _connected(cli: Cli) -> "AsyncIterator[Cloud[Any, Any]]":
+    providers = (*GCORE, Provider.EXOSCALE)
+    async with cloud_for(cli, "keys", *providers, instead=_INSTEAD) as cloud:
+        yield cloud
+
+
+async def list_keys(cli: Cli) -> None:
+    """List the API keys, without their values."""
+    async with _connected(cli) as cloud:
+        found = [key async for key in cloud.client.api_keys.list()]
+    if not found:
+        cli.message("no API keys")
+    cli.out.rows(found, _columns(cloud))
+
+
+async def create(
+    cli: Cli,
+    name: Annotated[str, typer.Argument(help="Name of the new key.")],
+    description: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What it is for (Gcore).")
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When it stops working, in ISO 8601, UTC (Gcore)."),
+    ] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID|NAME|public",
+            help="The deployment it is for, or all that Exoscale runs for everyone (Exoscale).",
+            show_default="public",
+        ),
+    ] = None,
+    token_out: TokenOut = None,
+) -> None:
+    """Create an API key. Its value is shown only once.
+
+    Gcore: a deployment accepts the keys that its spec names in api_keys.
+    """
+    given = {"--description": description, "--expires": expires, "--scope": scope}
+    with new_file(token_out) as file:
+        async with _connected(cli) as cloud:
+            _check_options(cli, given)
+            if cloud.provider is Provider.EXOSCALE:
+                where = scope or "public"
+                id = where if where == "public" else await cloud.resolve_id(where)
+                writing = cloud.client.api_keys.create(name, scope=id)
+            else:
+                writing = cloud.client.api_keys.create(
+                    name, description=description, expires_at=expires
+                )
+            key = await cli.finish(writing)
+            value = key.value if cloud.provider is Provider.EXOSCALE else key.secret
+            failure = write_token(file, value.reveal()) if value else None
+            in_file = file is not None and failure is None
+            document = {
+                "name": key.name,
+                "id": getattr(key, "id", key.name),
+                "value": value.reveal() if value and not in_file else None,
+                **({"file": str(token_out)} if in_file else {}),
+            }
+            cli.out.one(document, document.items(), keep=True)
+            if failure:
+                cli.message(f"cannot write the key to {token_out}: {failure}")
+            elif file:
+                cli.message(f"the key is in {token_out}")
+            else:
+                cli.message("Store the value now: the API never returns it again.")
+
+
+async def get(cli: Cli, key: _Key) -> None:
+    """Show an API key, without its value."""
+    async with _connected(cli) as cloud:
+        found = await _find(cloud, key)
+    cli.out.one(found, [(one.title, one.value(found)) for one in _columns(cloud)])
+
+
+async def delete(cli: Cli, key: _Key, timeout: Timeout = None) -> None:
+    """Delete an API key permanently. Requests with it are refused from then on."""
+    async with _connected(cli) as cloud:
+        if cloud.provider is Provider.EXOSCALE:
+            from di_async.cli.progress import follow
+
+            id = (await _find(cloud, key)).id
+            await follow(cli, await cli.finish(cloud.client.api_keys.delete(id)), timeout=timeout)
+        else:
+            id = key
+            await cli.finish(cloud.client.api_keys.delete(key))
+    cli.message(f"deleted {id}")
+    if not cli.out.is_table:
+        cli.out.document({"id": id, "deleted": True})
+
+
+def _columns(cloud: "Cloud[Any, Any]") -> tuple[Column[Any], ...]:
+    return _EXOSCALE_COLUMNS if cloud.provider is Provider.EXOSCALE else _GCORE_COLUMNS
+
+
+def _check_options(cli: Cli, given: dict[str, str | None]) -> None:
+    """Check that the provider has the options. Raises `InvalidInputError`."""
+    supported = (
+        {"--scope"}
+        if cli.settings.provider is Provider.EXOSCALE
+        else {"--description", "--expires"}
+    )
+    wrong = [name for name, value in given.items() if value is not None and name not in supported]
+    if wrong:
+        raise InvalidInputError(
+            f"{', '.join(wrong)}: not supported by `keys create` with --provider "
+            f"{cli.settings.provider}; supported: {', '.join(sorted(supported))}"
+        )
+
+
+async def _find(cloud: "Cloud[Any, Any]", ref: str) -> Any:
+    """Return the key of this name, or at Exoscale of this id."""
+    if cloud.provider is not Provider.EXOSCALE:
+        return await cloud.client.api_keys.get(ref)
+    known = [key async for key in cloud.client.api_keys.list()]
+    return find_one(known, ref, "API key", cloud.settings.command_line("keys", "list"))

@@ -1,0 +1,284 @@
+"""Models: what can be deployed (`models`, `catalog`), and what was imported (`custom-models`)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from di_async import Change, InvalidInputError
+from di_async.cli.inputs import provider_tokens
+from di_async.cli.options import HFToken, Timeout, Wait, command, new_group
+from di_async.cli.output import Column, format_time
+from di_async.cli.providers import cloud_for
+from di_async.cli.references import find_one
+from di_async.cli.run import Cli
+from di_async.cli.settings import Provider
+
+if TYPE_CHECKING:
+    from di_async.cli.clouds.base import Cloud
+
+__all__ = ["register"]
+
+_GCORE_INSTEAD = "the image in the spec file has the model"
+_NO_CATALOG = {
+    Provider.EXOSCALE: "`di-async models create NAME` downloads any model of Hugging Face",
+    Provider.GCORE: _GCORE_INSTEAD,
+    Provider.GCORE_V2: _GCORE_INSTEAD,
+}
+_NO_CUSTOM_MODELS = {
+    **_NO_CATALOG,
+    Provider.EXOSCALE: "`di-async models create NAME` downloads a model, `di-async models` "
+    "lists them",
+}
+_CATALOG: tuple[Column[Any], ...] = (
+    Column("model", lambda model: model.model_id),
+    Column("creator", lambda model: model.creator),
+    Column("availability", lambda model: ",".join(model.availability)),
+    Column("context", lambda model: model.context_window, right=True, wide=True),
+    Column("name", lambda model: model.name, wide=True),
+)
+_CUSTOM: tuple[Column[Any], ...] = (
+    Column("name", lambda model: model.name),
+    Column("status", lambda model: model.status, status=True),
+    Column("source", lambda model: _source(model)),
+    Column("GB", lambda m: m.total_size_bytes and f"{m.total_size_bytes / 1e9:.1f}", right=True),
+    Column("id", lambda model: model.id),
+    Column("created", lambda model: format_time(model.created_at), wide=True),
+    Column("error", lambda model: model.error_message, minor=True),
+)
+_Model = Annotated[str, typer.Argument(metavar="MODEL", help="ID or name of the custom model.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    command(app)(models)
+    command(app)(catalog)
+    group = new_group("custom-models", "Manage models imported by the team (DigitalOcean).")
+    command(group, "import")(import_model)
+    command(group, "list")(list_custom)
+    command(group, "get")(get_custom)
+    command(group, "wait")(wait_custom)
+    command(group, "delete")(delete_custom)
+    app.add_typer(group)
+
+
+def _source(model: Any) -> str | None:
+    source = model.source_ref
+    if source is None:
+        return None
+    return source.repo_id or "/".join(filter(None, (source.bucket, source.prefix))) or None
+
+
+class ModelAction(StrEnum):
+    """What `models` can do besides listing."""
+
+    CREATE = "create"
+    GET = "get"
+    WAIT = "wait"
+    DELETE = "delete"
+
+
+async def models(
+    cli: Cli,
+    action: Annotated[
+        ModelAction | None,
+        typer.Argument(
+            help="Download the model NAME into the zone, or show, wait for or delete it "
+            "(Exoscale).",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Its name, exactly as on Hugging Face, or its ID.", show_default=False),
+    ] = None,
+    hf_token: HFToken = False,
+    timeout: Timeout = None,
+) -> None:
+    """List models that can be deployed (DigitalOcean, Exoscale), or manage one (Exoscale)."""
+    if (action is None) != (name is None):
+        actions = "|".join(ModelAction)
+        raise InvalidInputError(f"use `models`, or `models {actions} NAME`")
+    if hf_token and action is not ModelAction.CREATE:
+        raise InvalidInputError("--hf-token needs `models create NAME`")
+    async with cli.cloud() as cloud:
+        if action is not None and name is not None:
+            await _manage(cli, cloud, action, name, hf_token=hf_token, timeout=timeout)
+            return
+        found, columns = await cloud.models()
+    if not found:
+        cli.message(f"no models {cloud.location}")
+    cli.out.rows(found, columns)
+
+
+async def _manage(
+    cli: Cli,
+    cloud: "Cloud[Any, Any]",
+    action: ModelAction,
+    name: str,
+    *,
+    hf_token: bool,
+    timeout: float | None,
+) -> None:
+    from di_async.cli.progress import follow
+
+    if action is ModelAction.CREATE:
+        tokens = provider_tokens(hugging_face=hf_token) or {}
+        change = await cli.finish(cloud.create_model(name, tokens.get("hugging_face_token")))
+        model = await follow(cli, change, timeout=timeout)
+    else:
+        if cloud.provider is not Provider.EXOSCALE:
+            raise cloud.unsupported(f"models {action}", Provider.EXOSCALE)
+        known = [model async for model in cloud.client.models.list()]
+        model = find_one(known, name, "model", cloud.settings.command_line("models"))
+        if action is ModelAction.DELETE:
+            deletion = await cli.finish(cloud.client.models.delete(model.id))
+            await follow(cli, deletion, timeout=timeout)
+            _print_deleted(cli, model.id)
+            return
+        if action is ModelAction.WAIT:
+            model = await follow(cli, cloud.client.models.begin_wait(model.id), timeout=timeout)
+    cli.out.one(model, [(key, getattr(model, key)) for key in ("name", "id", "state")])
+
+
+async def catalog(
+    cli: Cli,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only models whose name contains this.")
+    ] = None,
+    all: Annotated[
+        bool, typer.Option("--all", help="Also those that cannot be deployed, only called.")
+    ] = False,
+) -> None:
+    """List the model catalog of DigitalOcean: what can be deployed on dedicated GPUs."""
+    async with _on_digitalocean(cli, "catalog") as cloud:
+        availability = None if all else "dedicated"
+        known = cloud.client.model_catalog(availability=availability, search=search)
+        found = [model async for model in known]
+    if not found:
+        cli.message("no models" + (f" with {search!r} in their name" if search else ""))
+    cli.out.rows(found, _CATALOG)
+
+
+# -- custom models ------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _on_digitalocean(cli: Cli, word: str) -> "AsyncIterator[Cloud[Any, Any]]":
+    instead = _NO_CATALOG if word == "catalog" else _NO_CUSTOM_MODELS
+    async with cloud_for(cli, word, Provider.DIGITALOCEAN, instead=instead) as cloud:
+        yield cloud
+
+
+async def import_model(
+    cli: Cli,
+    name: Annotated[str, typer.Argument(help="Name of the new model.")],
+    repo: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="Repository on Hugging Face.")
+    ] = None,
+    commit: Annotated[
+        str | None, typer.Option(metavar="SHA", help="Commit of the repository.")
+    ] = None,
+    bucket: Annotated[str | None, typer.Option(metavar="NAME", help="Spaces bucket.")] = None,
+    prefix: Annotated[str | None, typer.Option(metavar="PATH", help="Folder in it.")] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Region of the bucket.")
+    ] = None,
+    gpu_region: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where it will be deployed.")
+    ] = None,
+    description: Annotated[str | None, typer.Option(metavar="TEXT", help="Free text.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="A tag; may be repeated.")
+    ] = None,
+    hf_token: HFToken = False,
+    wait: Wait = True,
+    timeout: Timeout = None,
+) -> None:
+    """Import a model from Hugging Face (--repo) or a Spaces bucket (--bucket).
+
+    Waits until it is ready. Importing accepts the vendor's terms and conditions.
+    """
+    if (repo is None) == (bucket is None):
+        raise InvalidInputError("use --repo OWNER/NAME, or --bucket NAME")
+    tokens = provider_tokens(hugging_face=hf_token) or {}
+    async with _on_digitalocean(cli, "custom-models") as cloud:
+        from di_async.digitalocean import ModelSource
+
+        source = ModelSource(
+            repo_id=repo, commit_sha=commit, bucket=bucket, prefix=prefix, region=region
+        )
+        change = await cli.finish(
+            cloud.client.custom_models.import_model(
+                name,
+                source=source,
+                description=description,
+                tags=tag or (),
+                hf_token=tokens.get("hugging_face_token"),
+                preferred_gpu_region=gpu_region,
+            )
+        )
+        await _conclude(cli, change, wait=wait, timeout=timeout)
+
+
+async def list_custom(
+    cli: Cli,
+    status: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Only importing, ready or failed ones.")
+    ] = None,
+) -> None:
+    """List the custom models of the team."""
+    async with _on_digitalocean(cli, "custom-models") as cloud:
+        found = [model async for model in cloud.client.custom_models.list(status=status)]
+    if not found:
+        cli.message("no custom models")
+    cli.out.rows(found, _CUSTOM)
+
+
+async def get_custom(cli: Cli, model: _Model) -> None:
+    """Show a custom model."""
+    async with _on_digitalocean(cli, "custom-models") as cloud:
+        found = await cloud.client.custom_models.get(await _resolve(cloud, model))
+    _print_custom(cli, found)
+
+
+async def wait_custom(cli: Cli, model: _Model, timeout: Timeout = None) -> None:
+    """Wait until a custom model is ready."""
+    async with _on_digitalocean(cli, "custom-models") as cloud:
+        change = cloud.client.custom_models.begin_wait(await _resolve(cloud, model))
+        await _conclude(cli, change, wait=True, timeout=timeout)
+
+
+async def delete_custom(cli: Cli, model: _Model, timeout: Timeout = None) -> None:
+    """Delete a custom model permanently."""
+    from di_async.cli.progress import follow
+
+    async with _on_digitalocean(cli, "custom-models") as cloud:
+        id = await _resolve(cloud, model)
+        await follow(cli, await cli.finish(cloud.client.custom_models.delete(id)), timeout=timeout)
+    _print_deleted(cli, id)
+
+
+async def _resolve(cloud: "Cloud[Any, Any]", ref: str) -> str:
+    known = [model async for model in cloud.client.custom_models.list()]
+    listing = cloud.settings.command_line("custom-models", "list")
+    return str(find_one(known, ref, "custom model", listing).id)
+
+
+async def _conclude(cli: Cli, change: Change[Any], *, wait: bool, timeout: float | None) -> None:
+    from di_async.cli.progress import follow
+
+    model = await follow(cli, change, timeout=timeout) if wait else change.latest
+    _print_custom(cli, model)
+
+
+def _print_custom(cli: Cli, model: Any) -> None:
+    cli.out.one(model, [(one.title, one.value(model)) for one in _CUSTOM], keep=True)
+
+
+def _print_deleted(cli: Cli, id: str) -> None:
+    cli.message(f"deleted {id}")
+    if not cli.out.is_table:
+        cli.out.document({"id": id, "deleted": True})
