@@ -132,7 +132,8 @@ class DeployableApi(ResourceApi[R]):
             InvalidInputError, APIError: the input was refused, so that no other place was tried.
             CleanupError: a failed try could not be proven deleted; it may bill.
 
-        A cancellation leaves the try under way alone; it bills until it is deleted.
+        A cancellation deletes the try under way before it is raised, for at most `cleanup_timeout`
+        seconds. Where the create is cut off without an answer, the log names what may exist.
         """
         if isinstance(max_unexplained, bool) or not isinstance(max_unexplained, int):
             raise InvalidInputError("max_unexplained: expected a whole number")

@@ -18,7 +18,9 @@ from di_async.engine.lost_writes import LOOKUP_DELAYS_S
 from di_async.engine.waiting.change import Change
 
 __all__ = [
+    "ANSWER_GRACE_S",
     "CLEANUP_TIMEOUT_S",
+    "answer_of",
     "cleanup_error",
     "delete_named",
     "delete_proven",
@@ -30,6 +32,8 @@ logger = Log("di_async")
 
 CLEANUP_TIMEOUT_S = 900.0
 """Deletions take minutes; the wait ends as soon as GET answers 404."""
+ANSWER_GRACE_S = 60.0
+"""How long a create in flight may take to answer once its caller is cancelled."""
 _MOST_FAILURES = 8
 _MOST_RESTARTS = 20
 
@@ -62,6 +66,22 @@ async def finish(
             return task, cancelled
         restarts += 1
         task = asyncio.ensure_future(work())
+
+
+async def answer_of(creating: "asyncio.Task[Any]") -> str:
+    """Return the id of what a create made, once it is answered; cut it off after a while.
+
+    Empty if it failed, or was cut off; then the log says what may exist.
+    """
+    await asyncio.wait([creating], timeout=ANSWER_GRACE_S)
+    if not creating.done():
+        creating.cancel()
+        await asyncio.wait([creating])
+    if creating.cancelled():
+        return ""
+    failed = creating.exception()
+    made = creating.result() if failed is None else getattr(failed, "write_result", None)
+    return "" if made is None else str(made.id)
 
 
 async def delete_proven(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, field, frozen
@@ -15,7 +16,7 @@ from di_async.core.errors import (
     WaitError,
 )
 from di_async.engine.deployable import Deployable
-from di_async.engine.disposal import cleanup_error, delete_proven, finish
+from di_async.engine.disposal import answer_of, cleanup_error, delete_proven, finish
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import Change, Timeout
 
@@ -102,6 +103,10 @@ class Search:
         change = await self._create(target, place.spec)
         try:
             await change.wait(timeout=self.timeout)
+        except asyncio.CancelledError as cancelled:
+            await self._delete(target, change.id, cancelled)
+            cancelled.add_note(f"Since then {change.id} was deleted: GET answers 404.")
+            raise
         except DIError as error:
             if target.explain(error) is not Failure.FINAL:
                 await self._delete(target, change.id, error)
@@ -114,7 +119,7 @@ class Search:
         until = clock.now() + self.name_timeout
         while True:
             try:
-                return await target.create(spec, **self.options)
+                return await self._create_once(target, spec)
             except ConflictError as taken:
                 left = until - clock.now()
                 if not self._freed or left <= 0:
@@ -122,7 +127,19 @@ class Search:
                 logger.info("%s; trying again", taken)
             await asyncio.sleep(min(target.engine.polling.target_lag, left))
 
-    async def _delete(self, target: Deployable[Any], id: str, error: DIError) -> None:
+    async def _create_once(self, target: Deployable[Any], spec: Any) -> Change[Any]:
+        """Create in a task of its own; its answer holds the id, so cancellation does not end it."""
+        creating = asyncio.ensure_future(target.create(spec, **self.options))
+        try:
+            await asyncio.wait([creating])
+        except asyncio.CancelledError as cancelled:
+            answer, _ = await finish(partial(answer_of, creating))
+            if id := answer.result():
+                await self._delete(target, id, cancelled)
+            raise
+        return creating.result()
+
+    async def _delete(self, target: Deployable[Any], id: str, error: BaseException) -> None:
         until = target.engine.clock.now() + self.cleanup_timeout
         task, cancelled = await finish(lambda: delete_proven(target, id, until))
         reason = asyncio.CancelledError() if task.cancelled() else task.exception()
@@ -136,7 +153,7 @@ class Search:
             self._attach(failure)
             raise failure from error
         self._freed = True
-        if cancelled is not None:
+        if cancelled is not None and not isinstance(error, asyncio.CancelledError):
             raise cancelled
 
     def _note(self, place: _Place, failure: Failure, error: DIError) -> None:

@@ -24,6 +24,7 @@ from di_async.core.validation import checked_seconds, checked_timeout
 from di_async.engine import termination
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import (
+    ANSWER_GRACE_S,
     CLEANUP_TIMEOUT_S,
     cleanup_error,
     delete_proven,
@@ -38,8 +39,6 @@ __all__ = ["LIFETIME_S", "Temporary"]
 logger = Log("di_async")
 
 LIFETIME_S = 4 * 3600.0
-# How long a create in flight may take to answer once its caller is cancelled.
-_ANSWER_GRACE_S = 60.0
 
 T = TypeVar("T")
 
@@ -183,7 +182,7 @@ class Temporary(Generic[T]):
         self._failed_id = ""
 
     async def _find_created(self, creating: "asyncio.Task[Change[Any]]") -> None:
-        await asyncio.wait([creating], timeout=_ANSWER_GRACE_S)
+        await asyncio.wait([creating], timeout=ANSWER_GRACE_S)
         if not creating.done():
             creating.cancel()
             await asyncio.wait([creating])

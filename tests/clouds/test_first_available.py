@@ -1,12 +1,34 @@
-"""Creating where there is room, on every cloud, in virtual time."""
+"""Creating where there is room, on every cloud, in virtual time; once over sockets."""
 
+import asyncio
+import logging
 from typing import Any
 
 import pytest
 
-from di_async import BadRequestError, InvalidInputError, NoCapacityError, UnprocessableEntityError
-from tests.clouds.support import CLOUDS, VIRTUAL, a_world
+from di_async import (
+    APIError,
+    BadRequestError,
+    CleanupError,
+    ConflictError,
+    InvalidInputError,
+    NoCapacityError,
+    PollPolicy,
+    UnprocessableEntityError,
+)
+from di_async.emulator import Lifecycle, World, running
+from tests.clouds.support import (
+    CLOUDS,
+    CREATE_S,
+    DELETE_S,
+    VIRTUAL,
+    Cloud,
+    a_world,
+    now,
+    requests_of,
+)
 from tests.clouds.test_temporary import names, spec_of
+from tests.functional.helpers import FAST, QUICKLY
 
 _DO, _, _V3, _EXO = CLOUDS
 PLACES: dict[str, tuple[str, str]] = {
@@ -14,22 +36,44 @@ PLACES: dict[str, tuple[str, str]] = {
     _V3.name: ("7", "1"),
     _EXO.name: ("ch-gva-2", "at-vie-1"),
 }
+LAG_S = 60.0
+everywhere = pytest.mark.parametrize("cloud", [_DO, _V3, _EXO], ids=lambda cloud: cloud.name)
+
+
+def prepare(world: World) -> None:
+    """Add the model that Exoscale needs in its second zone."""
+    world.add_exoscale_model(name="openai/gpt-oss-20b", zone=PLACES[_EXO.name][1])
+
+
+def in_zones(cloud: Cloud) -> dict[str, Any]:
+    """Return the client's options with which Exoscale's zones are different places."""
+    return {"base_url": "https://api.test/zones/{zone}"} if cloud is _EXO else {}
+
+
+async def existing(cloud: Cloud, client: Any) -> list[str]:
+    """Return the names of what exists, in all places."""
+    if cloud is _EXO:
+        zones = [client.in_zone(zone) for zone in PLACES[_EXO.name]]
+        found = {row.id: row.name for zone in zones async for row in zone.deployments.list()}
+        return list(found.values())
+    return await names(cloud.api(client))
 
 
 @VIRTUAL
-@pytest.mark.parametrize("cloud", [_DO, _V3], ids=lambda cloud: cloud.name)
+@everywhere
 async def test_next_region_after_one_without_room(cloud: Any) -> None:
     """A place without room is skipped, and the story of both tries is kept."""
     world = a_world()
+    prepare(world)
     first, second = PLACES[cloud.name]
     world.fault("no_capacity", on=cloud.POST, region=first)
-    async with cloud.client(world) as client:
+    async with cloud.client(world, **in_zones(cloud)) as client:
         api = cloud.api(client)
         change = await api.create_first_available(spec_of(cloud), regions=[first, second])
         found = await change.wait()
         assert [attempt.region for attempt in change.attempts] == [first, second]
         assert change.attempts[-1].outcome == "created"
-        assert await names(api) == [found.name]
+        assert await existing(cloud, client) == [found.name]
 
 
 @VIRTUAL
@@ -69,3 +113,162 @@ async def test_places_are_found(cloud: Any) -> None:
         change = await api.create_first_available(spec_of(cloud))
         assert (await change.wait()).name == (await names(api))[0]
         assert change.attempts[0].outcome == "created"
+
+
+@VIRTUAL
+@everywhere
+async def test_name_of_a_failed_try_stays_taken(cloud: Any) -> None:
+    """After the deletion of a failed try its name is taken for a while: the next create waits."""
+    lifecycle = Lifecycle(create=CREATE_S, delete=DELETE_S, name_lag=LAG_S)
+    world = a_world(lifecycle=lifecycle)
+    prepare(world)
+    first, second = PLACES[cloud.name]
+    world.fault("error", on=cloud.POST, message="no capacity left")
+    async with cloud.client(world, **in_zones(cloud)) as client:
+        api = cloud.api(client)
+        change = await api.create_first_available(spec_of(cloud), regions=[first, second])
+        found = change.latest
+        assert [attempt.outcome for attempt in change.attempts][1:] == ["created"]
+        assert change.attempts[0].id is not None
+        assert await existing(cloud, client) == [found.name]
+        taken = sum(status == 409 for _, verb, _, status in world.requests if verb == "POST")
+        assert (taken > 0) == (cloud is not _EXO)  # whose names are not unique
+        assert taken <= LAG_S / PollPolicy().target_lag + 1
+
+
+@VIRTUAL
+@pytest.mark.parametrize("cloud", [_DO, _V3], ids=lambda cloud: cloud.name)
+async def test_name_that_is_not_free_in_time(cloud: Any) -> None:
+    """After `name_timeout` seconds the conflict is raised, with the tries so far; nothing bills."""
+    world = a_world(lifecycle=Lifecycle(create=CREATE_S, delete=DELETE_S, name_lag=10_000))
+    world.fault("error", on=cloud.POST, message="no capacity left")
+    async with cloud.client(world, **in_zones(cloud)) as client:
+        with pytest.raises(ConflictError) as refused:
+            await cloud.api(client).create_first_available(
+                spec_of(cloud), regions=list(PLACES[cloud.name]), name_timeout=LAG_S
+            )
+        assert len(refused.value.attempts) == 2  # type: ignore[attr-defined]
+        assert await existing(cloud, client) == []
+
+
+@VIRTUAL
+@pytest.mark.parametrize("cloud", [_DO, _V3], ids=lambda cloud: cloud.name)
+async def test_name_of_another_deployment_is_a_refusal(cloud: Any) -> None:
+    """A name that was taken before is not waited for, and what has it is left alone."""
+    world = a_world()
+    async with cloud.client(world, **in_zones(cloud)) as client:
+        api, spec = cloud.api(client), spec_of(cloud)
+        await (await api.create(spec)).wait()
+        began = now()
+        with pytest.raises(ConflictError):
+            await api.create_first_available(spec, regions=list(PLACES[cloud.name]))
+        assert now() - began < 10
+        assert len(await existing(cloud, client)) == 1
+
+
+@VIRTUAL
+@pytest.mark.parametrize(("most", "tries"), [(0, 1), (1, 2), (2, 3), (5, 3)])
+async def test_unexplained_failures_are_counted(most: int, tries: int) -> None:
+    """`max_unexplained` alternatives are tried after the first failure without a reason."""
+    world = a_world()
+    world.fault("error", on=_DO.POST, times=None)
+    async with _DO.client(world) as client:
+        with pytest.raises(NoCapacityError) as failed:
+            await _DO.api(client).create_first_available(
+                spec_of(_DO), regions=["atl1", "nyc2", "tor1"], max_unexplained=most
+            )
+        assert len(failed.value.attempts) == tries
+        assert len(requests_of(world, "POST")) == tries
+        assert await existing(_DO, client) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_refusal_tries_no_other_place(cloud: Any) -> None:
+    """After a refusal of the input, one create was sent, and nothing exists."""
+    world = a_world()
+    prepare(world)
+    world.fault("status", status=400, on=cloud.POST, times=None)
+    async with cloud.client(world, **in_zones(cloud)) as client:
+        with pytest.raises(APIError) as refused:
+            await cloud.api(client).create_first_available(
+                spec_of(cloud), regions=list(PLACES[cloud.name])
+            )
+        assert refused.value.status == 400
+        assert [one.outcome for one in refused.value.attempts] == ["refused"]  # type: ignore[attr-defined]
+        assert len(requests_of(world, "POST")) == 1
+        assert await existing(cloud, client) == []
+
+
+# the create is in flight, it is not settled, the failed first try is being deleted
+@VIRTUAL
+@everywhere
+@pytest.mark.parametrize("after_s", [0.01, CREATE_S / 2, CREATE_S + 30])
+async def test_cancelled_in_the_middle_leaves_nothing(cloud: Any, after_s: float) -> None:
+    """The try under way is deleted, proven by a 404, before the cancellation is raised."""
+    world = a_world()
+    prepare(world)
+    if after_s > CREATE_S:
+        world.fault("error", on=cloud.POST, message="no capacity left")
+    async with cloud.client(world, **in_zones(cloud)) as client:
+        trying = asyncio.create_task(
+            cloud.api(client).create_first_available(
+                spec_of(cloud), regions=list(PLACES[cloud.name])
+            )
+        )
+        await asyncio.sleep(after_s)
+        trying.cancel()
+        await asyncio.sleep(1)
+        trying.cancel()  # a second one does not cut the deletion short
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await trying
+        notes = getattr(cancelled.value, "__notes__", ())
+        assert not notes or "was deleted" in notes[-1]
+        assert len(requests_of(world, "POST")) == 1
+        assert await existing(cloud, client) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_cancelled_and_not_deleted_is_said(
+    cloud: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the deletion cannot be proven, CleanupError names what may bill, and the log has it."""
+    world = a_world()
+    async with cloud.client(world, **in_zones(cloud)) as client:
+        trying = asyncio.create_task(
+            cloud.api(client).create_first_available(
+                spec_of(cloud), regions=list(PLACES[cloud.name])
+            )
+        )
+        await asyncio.sleep(CREATE_S / 2)
+        world.fault("status", on=cloud.DELETE, status=500, times=None)
+        with caplog.at_level(logging.ERROR, "di_async"):
+            trying.cancel()
+            with pytest.raises(CleanupError) as caught:
+                await trying
+        (name,) = await existing(cloud, client)
+        assert caught.value.name == name
+        assert name in caplog.text
+        assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
+@everywhere
+async def test_over_sockets(cloud: Any) -> None:
+    """A real client finds the place with room, and leaves nothing else."""
+    lifecycle = Lifecycle(create=10, delete=5, name_lag=5)
+    async with running(**{**FAST, "lifecycle": lifecycle}) as emu:
+        cloud.prepare(emu.world)
+        prepare(emu.world)
+        first, second = PLACES[cloud.name]
+        emu.fault("no_capacity", on=cloud.POST, region=first)
+        url = emu.exoscale_url if cloud is _EXO else emu.url
+        options = {"base_url": url, "polling": QUICKLY, "transport": None, "budget": None}
+        async with cloud.make(emu.world, **options) as client:
+            api = cloud.api(client)
+            change = await api.create_first_available(
+                spec_of(cloud), regions=[first, second], timeout=20
+            )
+            assert [one.region for one in change.attempts] == [first, second]
+            assert change.attempts[-1].outcome == "created"
+            assert await existing(cloud, client) == [change.latest.name]
