@@ -28,7 +28,7 @@ from tests.clouds.support import (
     requests_of,
 )
 from tests.clouds.test_temporary import names, spec_of
-from tests.functional.helpers import FAST, QUICKLY
+from tests.functional.helpers import QUICKLY
 
 _DO, _, _V3, _EXO = CLOUDS
 PLACES: dict[str, tuple[str, str]] = {
@@ -257,7 +257,7 @@ async def test_cancelled_and_not_deleted_is_said(
 async def test_over_sockets(cloud: Any) -> None:
     """A real client finds the place with room, and leaves nothing else."""
     lifecycle = Lifecycle(create=10, delete=5, name_lag=5)
-    async with running(**{**FAST, "lifecycle": lifecycle}) as emu:
+    async with running(seed=0, time_scale=100.0, lifecycle=lifecycle) as emu:
         cloud.prepare(emu.world)
         prepare(emu.world)
         first, second = PLACES[cloud.name]

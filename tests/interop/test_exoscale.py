@@ -22,7 +22,7 @@ from exoscale_auth import ExoscaleV2Auth  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di_async.emulator import Emulator, Lifecycle, threaded
+from di_async.emulator import Emulator, Lifecycle, Options, threaded
 from di_async.emulator.cloud.http import ApiError, parse_request
 from di_async.emulator.exoscale.signature import verify
 
@@ -51,11 +51,17 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def emu(clock: Clock) -> Iterator[Emulator]:
-    """Run an emulator in which a create settles within two polls."""
-    lifecycle = Lifecycle(create=600, update=400, delete=300)
-    with threaded(time_scale=100.0, clock=clock.read, lifecycle=lifecycle, seed=0) as emulator:
+@pytest.fixture(params=["documented", "observed"])
+def emu(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Emulator]:
+    """Run an emulator for each dialect, in which a create settles within two polls."""
+    options: Options = {
+        "time_scale": 100.0,
+        "clock": clock.read,
+        "lifecycle": Lifecycle(create=600, update=400, delete=300),
+        "seed": 0,
+        "dialect": request.param,
+    }
+    with threaded(**options) as emulator:
         yield emulator
 
 

@@ -171,6 +171,7 @@ async def test_command_in_both_dialects(emulator: Emulator, async_sdk: AsyncGcor
     check_deployment(made, emulator)
 
 
+@both_dialects
 async def test_stop_and_start(async_sdk: AsyncGcore) -> None:
     """Neither has a task; DISABLED, then ACTIVE again."""
     deployments = async_sdk.cloud.inference.deployments
@@ -260,6 +261,7 @@ def test_task_is_polled_through_new_and_running() -> None:
     assert done.created_resources.inference_instances == ["my-instance"]
 
 
+@both_dialects
 def test_tasks(emulator: Emulator, sdk: Gcore) -> None:
     """Get, list with filters, acknowledge: the SDK's strict model accepts them."""
     id = sdk.cloud.inference.deployments.create(**ASKED).tasks[0]
@@ -289,6 +291,7 @@ async def test_logs(async_sdk: AsyncGcore) -> None:
     assert newest.results[0].message == "Listening on port 80"
 
 
+@both_dialects
 def test_flavors_and_capacities(sdk: Gcore) -> None:
     """Every flavor can be read by name, and regions have capacities."""
     inference = sdk.cloud.inference
@@ -380,6 +383,7 @@ def test_account_with_strict_validation(emulator: Emulator) -> None:
         assert made.secret
         assert inference.api_keys.update("ci-key", description="x").description == "x"
         assert [key.name for key in inference.api_keys.list()] == ["ci-key"]
+        assert inference.api_keys.get("ci-key").description == "x"
         inference.api_keys.delete("ci-key")
         data = {"aws_access_key_id": "AKIA1", "aws_secret_access_key": "one"}
         inference.secrets.create(name="aws-one", type="aws-iam", data=data)  # type: ignore[arg-type]
