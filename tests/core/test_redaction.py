@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from di_async import Secret
 from di_async.core.http import Request
 from di_async.core.redaction import (
     MASK,
@@ -14,8 +15,11 @@ from di_async.core.redaction import (
     one_line,
     redact,
     redact_reason,
+    secret_texts,
     sent_secrets,
 )
+from di_async.exoscale import Deployment
+from di_async.gcore import APIKey, InferenceDeployment
 
 
 @pytest.mark.parametrize(
@@ -107,6 +111,18 @@ def test_secrets_of_a_request_are_those_under_known_fields() -> None:
     assert not {"chat", "true", "1"} & found
     assert sent_secrets(Request("GET", "/x")) == set()
     assert {"envs", "command", "headers"} <= SECRET_FIELDS
+
+
+def test_secrets_of_a_model_are_those_under_known_fields() -> None:
+    """Models are searched like bodies, also under Python's names, and secret values are found."""
+    gcore = InferenceDeployment(
+        name="webs", envs={"KEY": "from envs"}, command=("serve", "--key=value"), image="plain"
+    )
+    assert secret_texts(gcore) == {"from envs", "serve", "--key=value", "value"}
+    exoscale = Deployment(name="webs", inference_engine_parameters=("--x", "from parameters"))
+    assert secret_texts(exoscale) == {"--x", "from parameters"}
+    assert secret_texts(APIKey(name="mine", secret=Secret("one-time"))) == {"one-time"}
+    assert secret_texts(None) == set()
 
 
 def test_one_line_escapes_what_cannot_be_printed() -> None:

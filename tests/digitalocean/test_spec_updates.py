@@ -7,7 +7,7 @@ import pytest
 
 from di_async import InvalidInputError
 from di_async.digitalocean import VPC, DedicatedInference, DedicatedInferenceSpec
-from di_async.digitalocean.spec import merged_spec, scaled_spec, spec_fields
+from di_async.digitalocean.spec import merged_spec, previous_spec, scaled_spec, spec_fields
 from tests.builders.digitalocean import GPU, MODEL, VPC_ID, a_deployment, read
 from tests.digitalocean.helpers import an_instance
 
@@ -267,3 +267,13 @@ def test_scale_without_a_shown_spec() -> None:
     """An instance whose spec the API does not show cannot be scaled."""
     with pytest.raises(InvalidInputError, match="none shown by the API"):
         scaled_spec(attrs.evolve(live(), spec=None), 2)
+
+
+def test_spec_to_go_back_to() -> None:
+    """It is the running spec in full; None if it is not shown, or could not be sent."""
+    live = read(an_instance())
+    assert previous_spec(live) == merged_spec(live, {})
+    assert previous_spec(attrs.evolve(live, spec=None)) is None
+    assert live.spec is not None
+    empty = attrs.evolve(live.spec, model_deployments=())
+    assert previous_spec(attrs.evolve(live, spec=empty)) is None

@@ -6,8 +6,8 @@ import pytest
 
 from di_async import InvalidInputError
 from di_async.exoscale import DeploymentSpec, Model, ModelRef
-from di_async.exoscale.spec import checked, complete_spec, update_body
-from tests.builders.exoscale import ID, MODEL, a_spec
+from di_async.exoscale.spec import checked, complete_spec, shown_spec, update_body
+from tests.builders.exoscale import ID, MODEL, a_deployment, a_spec, read
 
 LEAST = {
     "name": "web",
@@ -130,3 +130,14 @@ def test_zero_replicas_are_sent() -> None:
     """Zero replicas are valid: they free the GPUs and end their cost."""
     assert checked({"replicas": 0}) == {"replicas": 0}
     assert a_spec(replicas=0).to_dict()["replicas"] == 0
+
+
+def test_spec_that_a_read_shows() -> None:
+    """It can be sent as it is; a read without the model shows none."""
+    live = read(a_deployment(replicas=0))
+    spec = shown_spec(live)
+    assert spec is not None
+    assert (spec.name, spec.replicas, spec.gpu_type) == (live.name, 0, live.gpu_type)
+    assert spec.to_dict()["model"]
+    assert shown_spec(read(a_deployment(model=None))) is None
+    assert shown_spec(read(a_deployment(model={}))) is None

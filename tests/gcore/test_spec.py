@@ -19,8 +19,18 @@ from di_async.gcore import (
     Threshold,
     Triggers,
 )
-from di_async.gcore.spec import given_fields, merged_body, unknown_fields
-from tests.builders.gcore import HIDDEN, ID, a_container, a_spec, an_instance, sample
+from di_async.gcore.spec import given_fields, merged_body, shown_spec, unknown_fields
+from tests.builders.gcore import (
+    HIDDEN,
+    ID,
+    a_container,
+    a_deployment,
+    a_spec,
+    an_instance,
+    read_deployment,
+    read_instance,
+    sample,
+)
 
 V2 = InferenceInstanceSpec
 V3 = InferenceDeploymentSpec
@@ -321,3 +331,20 @@ def test_unknown_fields() -> None:
     """Undocumented fields, which a PUT cannot keep, are listed."""
     assert unknown_fields(an_instance()) == ()
     assert unknown_fields(an_instance(region="x", nothing=None)) == ("region",)
+
+
+def test_spec_that_a_read_shows() -> None:
+    """It can be sent as it is: no read-only fields, a command as a list, one kind of access."""
+    shown = a_deployment(command="serve --port 80", api_keys=["mine"], auth_enabled=True)
+    spec = shown_spec(read_deployment(shown))
+    body = spec.to_dict()
+    assert checked(type(spec), body) == body
+    assert body["command"] == ["serve", "--port", "80"]
+    assert body["api_keys"] == ["mine"]
+    assert "auth_enabled" not in body
+    assert "status" not in body
+    assert set(body["containers"][0]) == {"region_id", "scale"}
+    unbalanced = shown_spec(read_deployment(a_deployment(command="say 'hello")))
+    assert unbalanced.command == ["say 'hello"]
+    instance = shown_spec(read_instance(an_instance()))
+    assert checked(type(instance), instance.to_dict())["flavor_id"] == an_instance()["flavor_id"]
