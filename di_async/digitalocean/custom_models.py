@@ -27,6 +27,7 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.digitalocean.api import unwrap
 from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
+from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.deletion import delete
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
@@ -301,9 +302,14 @@ class CustomModels(ResourceApi[CustomModel]):
         body = {key: value for key, value in fields.items() if value is not None}
         if not body:
             raise InvalidInputError("nothing to update: pass at least one field")
-        request = ENDPOINTS["metadata"].request(id, json=body)
-        await self._engine.json(request, partial(_existing, id=id))
-        return await self.get(id)
+        request, call = ENDPOINTS["metadata"].request(id, json=body), CallRecord()
+
+        def story() -> str:
+            return f"whether the metadata of {id} was changed is not known; send it again"
+
+        with report_if_cut_off(call, story):
+            await self._engine.json(request, partial(_existing, id=id), call)
+            return await self.get(id)
 
     async def delete(self, id: str) -> Change[None]:
         """Delete a model; return a change that settles when GET answers 404 or shows `deleted`."""
