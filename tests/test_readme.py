@@ -8,15 +8,15 @@ import shlex
 import subprocess
 import sys
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from di_async import PollPolicy
 from di_async.core import errors
+from tests.reader import emulator_environment, run
+
+__all__ = ["emulator_environment"]  # a fixture
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)( test)?\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
@@ -29,20 +29,6 @@ COMMANDS = [
     for line in text.splitlines()
     if line.startswith("di-async ")
 ]
-
-
-@pytest.fixture
-def emulator_environment(di_emulator: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Set a reader's environment, with the emulator as the provider."""
-    monkeypatch.setenv("DIGITALOCEAN_TOKEN", di_emulator.token)
-    monkeypatch.setenv("DI_ASYNC_BASE_URL", di_emulator.url)
-    monkeypatch.setenv("GCORE_API_KEY", di_emulator.gcore_api_key)
-    monkeypatch.setenv("GCORE_CLOUD_PROJECT_ID", str(di_emulator.gcore_project_id))
-    monkeypatch.setenv("EXOSCALE_API_KEY", di_emulator.exoscale_api_key)
-    monkeypatch.setenv("EXOSCALE_API_SECRET", di_emulator.exoscale_api_secret)
-    quick = partial(PollPolicy, target_lag=0.05)
-    monkeypatch.setattr("di_async.engine.client.PollPolicy", quick)
-    return di_emulator
 
 
 @pytest.fixture
@@ -72,13 +58,6 @@ def _scalars(value: Any) -> set[str]:
         inner = value.values() if isinstance(value, dict) else value
         return set().union(*map(_scalars, inner))
     return {str(value)}
-
-
-def run(script: str) -> None:
-    """Run a script in another thread, with its own event loop."""
-    code = compile(script, "README.md", "exec")
-    with ThreadPoolExecutor(1) as fresh:
-        fresh.submit(exec, code, {"__name__": "__main__"}).result()
 
 
 def literals(script: str) -> set[str]:

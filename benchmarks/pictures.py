@@ -1,0 +1,163 @@
+"""Draw the pictures of the documentation: `python -m benchmarks.pictures [NAME ...]`.
+
+They go to `docs/images`.
+`settle`, delay against requests of 1,000 waits, takes a minute; `timeline`, one wait, and `demo`,
+the screen of `di-async demo`, take seconds. Waits run in virtual time, except those of the demo.
+"""
+
+import asyncio
+import io
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from rich.console import Console
+
+from benchmarks.settle.options import Options, policy
+from benchmarks.settle.plot import draw
+from benchmarks.settle.runs import Run
+from benchmarks.settle.stage import Stage
+from benchmarks.settle.virtual import EPOCH, run_virtual
+from benchmarks.settle.worlds import build_world
+from di_async import DigitalOcean, PollPolicy, StatusChange, emulator
+from di_async.cli.demo.scenario import FleetDemo
+from di_async.cli.demo.view import _TableView
+from di_async.digitalocean import DedicatedInferenceSpec
+
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
+SPEC = DedicatedInferenceSpec.of(
+    "llm",
+    region="atl1",
+    model_slug="openai/gpt-oss-20b",
+    accelerator_slug="gpu-mi300x1-192gb",
+)
+STATES = {"new": "#b8c4ce", "provisioning": "#f2b84b", "active": "#3aa676"}
+
+mpl.use("Agg")
+# The same input makes the same file.
+mpl.rcParams["svg.hashsalt"] = "di_async"
+
+
+def settle() -> None:
+    """Draw delay against requests, of di_async and other ways of polling."""
+    draw(str(FOLDER / "settle.svg"), 1000, Options())
+
+
+def timeline() -> None:
+    """Draw one create: its true state, each read and what it showed, and the end of the wait."""
+    run = Run("A", 1, 1.0)
+    stage = Stage(build_world(run, 3), 3, policy(run))
+    steps: list[StatusChange] = []
+    returned: list[float] = []
+    ids: list[str] = []
+
+    async def play() -> None:
+        async with stage.actor() as actor:
+            change = await actor.client.dedicated_inferences.create(SPEC)
+            ids.append(change.id)
+            steps.extend([step async for step in change.events()])
+            returned.append(asyncio.get_running_loop().time())
+
+    run_virtual(play)
+    assert stage.world.now is not None
+    settled = stage.world.digitalocean.store.truth(ids[0], stage.world.now).writes[0].settles_at
+    reads = [sent.at for sent in stage.actors[0].transport.sent if sent.kind == "get"]
+    _draw_timeline(reads, steps, settled - EPOCH, returned[0])
+
+
+def _draw_timeline(
+    reads: list[float], steps: list[StatusChange], settled: float, returned: float
+) -> None:
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(10, 3.4))
+    begins = 0.02 * settled
+    for label, start, end in (
+        ("new", 0.0, begins),
+        ("provisioning", begins, settled),
+        ("active", settled, returned + 40),
+    ):
+        axes.barh(1, end - start, left=start, height=0.5, color=STATES[label], label=label)
+    axes.vlines(reads, -0.25, 0.25, color="#1f4e79", lw=1.2)
+    axes.plot([], [], "|", color="#1f4e79", ms=12, label="a read (GET)")
+    axes.annotate(
+        "accepted",
+        (0, 1.25),
+        (0, 1.75),
+        ha="left",
+        arrowprops={"arrowstyle": "->"},
+    )
+    axes.annotate(
+        "settled",
+        (settled, 1.25),
+        (settled - 40, 1.75),
+        ha="right",
+        arrowprops={"arrowstyle": "->"},
+    )
+    axes.annotate(
+        f"wait() returns {returned - settled:.1f} s later",
+        (returned, 0.25),
+        (returned + 8, -0.85),
+        ha="right",
+        arrowprops={"arrowstyle": "->"},
+    )
+    axes.set(
+        yticks=[1, 0],
+        yticklabels=["deployment", "requests"],
+        ylim=(-1.2, 2.1),
+        xlim=(-10, returned + 45),
+        xlabel="seconds since the create was accepted",
+        title=f"One create: {len(reads)} reads in {returned:.0f} seconds",
+    )
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.legend(loc="lower left", ncols=4, frameon=False, fontsize=9)
+    figure.tight_layout()
+    figure.savefig(FOLDER / "timeline.svg", metadata={"Date": None})
+
+
+def demo() -> None:
+    """Draw the screen of `di-async demo` while its instances are being created."""
+    console = Console(record=True, width=110, height=40, file=io.StringIO(), force_terminal=True)
+    asyncio.run(_play_demo(console))
+    save(console, "di-async demo", "demo.svg")
+
+
+async def _play_demo(console: Console) -> None:
+    speed = 240.0
+    async with (
+        emulator.running(time_scale=speed, seed=0) as emu,
+        DigitalOcean(
+            emu.token,
+            base_url=emu.url,
+            polling=PollPolicy(target_lag=20 / speed),
+            budget=None,
+        ) as client,
+    ):
+        view = _TableView(console)
+        view.step("emulator", f"{speed:g} x faster than real")
+        fleet = FleetDemo(emu, client, view, timeout=60)
+        task = asyncio.create_task(fleet.run())
+        while sum(row.active_after is not None for row in fleet.rows) < 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        console.print(view.render())
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def save(console: Console, title: str, name: str) -> None:
+    """Write what a recording console printed; the picture needs no font of another host."""
+    text = console.export_svg(title=title)
+    text = re.sub(r"@font-face\s*\{.*?\}", "", text, flags=re.DOTALL)
+    (FOLDER / name).write_text(text.replace("Fira Code", "DejaVu Sans Mono"), encoding="utf-8")
+
+
+PICTURES: dict[str, Callable[[], Any]] = {"settle": settle, "timeline": timeline, "demo": demo}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PICTURES:
+        PICTURES[name]()

@@ -1,0 +1,33 @@
+"""Deploy a model, wait until it answers, and chat with it."""
+
+import asyncio
+
+from di_async import DigitalOcean
+from di_async.digitalocean import DedicatedInferenceSpec
+
+SPEC = DedicatedInferenceSpec.of(
+    "chat",
+    region="atl1",
+    model_slug="openai/gpt-oss-20b",
+    accelerator_slug="gpu-mi300x1-192gb",
+)
+
+
+async def main() -> None:
+    async with DigitalOcean() as do:
+        change = await do.dedicated_inferences.create(SPEC)
+        endpoint = await change.connect(timeout=3600)  # settled, then answering
+        print(endpoint.base_url, *endpoint.models)
+        for step in endpoint.history[-2:]:
+            print(step.note)
+
+    # an openai.AsyncOpenAI; the client is not needed
+    async with endpoint.openai() as llm:
+        answer = await llm.chat.completions.create(
+            model=endpoint.models[0],
+            messages=[{"role": "user", "content": "Why is the sky blue?"}],
+        )
+        print(answer.choices[0].message.content)
+
+
+asyncio.run(main())
