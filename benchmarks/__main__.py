@@ -2,7 +2,7 @@
 
 Prints one table of all figures and their targets, in less than ten minutes. Exits with 1 if a
 target was missed. `--only decode,scan` runs some of them, `--json FILE` writes the rows and
-`--from FILE` reads them instead of measuring; `--readme` prints only the README's performance
+`--from FILE` reads them instead of measuring; `--readme` prints only docs/costs.md's
 table. Each module's docstring says what a good figure is and what it is compared with.
 """
 

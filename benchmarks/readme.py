@@ -1,4 +1,4 @@
-"""The README's table of costs: which figures it shows, and under which names.
+"""The table of `docs/costs.md`: which figures it shows, and under which names.
 
 Bounds come from the measured rows. A test compares the README's first column with these lines.
 """

@@ -6,15 +6,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
-import typer
 
 import di_async
-from di_async.cli.app import app
-from docs.site import cli_reference
+from di_async.core import errors
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-CONFIG = ROOT / "docs" / "site" / "mkdocs.yml"
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(r"`((?:di_async|tests|benchmarks|\.ci)/[\w./]+)`")
@@ -93,41 +90,16 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 
 def test_every_error_says_what_to_do() -> None:
-    """`docs/errors.md` has a row for each public error class, and draws the README's tree."""
+    """`docs/errors.md` has a row for each public error class, and the tree of core/errors.py."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| .+ \| .+ \|$", page, re.MULTILINE)
-    errors = {
+    public = {
         name
         for name in di_async.__all__
         if isinstance(kind := getattr(di_async, name), type) and issubclass(kind, Exception)
     }
     assert len(rows) == len(set(rows))
-    assert set(rows) == errors
-    tree = re.compile(r"```text\n(DIError.*?)```", re.DOTALL)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert tree.findall(page) == tree.findall(readme)
-
-
-def test_cli_reference_has_every_command_and_option() -> None:
-    """`docs/reference/cli.md` is up to date; `python -m docs.site.cli_reference` writes it."""
-    page = cli_reference.PAGE.read_text(encoding="utf-8")
-    sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
-    shown = {section.split("\n")[0].strip("`"): section for section in sections}
-    commands = {
-        " ".join(["di-async", *names]): command
-        for names, command in cli_reference.commands(typer.main.get_command(app))
-    }
-    assert list(shown) == list(commands)
-    for name, command in commands.items():
-        own = cli_reference.options(command)
-        if name != "di-async":
-            own -= cli_reference.options(commands["di-async"])  # shared by all
-        assert [word for word in sorted(own) if word not in shown[name]] == [], name
-
-
-def test_every_page_is_in_the_navigation() -> None:
-    """`docs/site/mkdocs.yml` lists each page below `docs/`."""
-    listed = re.findall(r"^ +- ([\w/-]+\.md)$", CONFIG.read_text(encoding="utf-8"), re.MULTILINE)
-    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
-    assert len(listed) == len(set(listed))
-    assert set(listed) == pages
+    assert set(rows) == public
+    name = re.compile(r"\b[A-Z]\w*Error\b")
+    drawn = name.findall(page.split("```")[1])
+    assert drawn == name.findall((errors.__doc__ or "").split("Rules")[0])

@@ -1,4 +1,4 @@
-"""Tests of the benchmarks' arithmetic, and of the README's figures from it."""
+"""Tests of the benchmarks' arithmetic, and of the table of costs from it."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from benchmarks.rounds import Limit, Row, median_rows, ratio, rounds_of, table
 from benchmarks.server import GCORE_NAME, PAGE, Fleet, gcore_deployment
 from benchmarks.settle.report import write_json
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+COSTS = (Path(__file__).parents[2] / "docs" / "costs.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -102,17 +102,17 @@ def test_rows_are_written_and_read(tmp_path: Path) -> None:
     assert again.read_bytes() == kept.read_bytes()
 
 
-def test_readme_holds_the_table_that_is_printed() -> None:
-    """The README's table has the head and the row names that are printed."""
+def test_docs_hold_the_table_that_is_printed() -> None:
+    """`docs/costs.md` has the head and the row names that are printed."""
     printed = readme_table([]).splitlines()
-    begins = README.splitlines().index(f"| {' | '.join(HEAD)} |")
-    shown = README.splitlines()[begins : begins + len(printed)]
+    begins = COSTS.splitlines().index(f"| {' | '.join(HEAD)} |")
+    shown = COSTS.splitlines()[begins : begins + len(printed)]
     assert [line.split(" | ")[0] for line in shown] == [line.split(" | ")[0] for line in printed]
     assert len(LINES) == len(printed) - 2
 
 
-def test_every_figure_of_the_readme_is_measured() -> None:
-    """Every metric in the README's table is measured by a benchmark."""
+def test_every_figure_of_the_table_is_measured() -> None:
+    """Every metric in the table is measured by a benchmark."""
     times = {name: [1.0] * 3 for name in ("raw", "ours", "pydo", "gcore", "gradient", "httpx")}
     rows = [row for name in ("get", "get-50") for row in overhead.rows_of(name, times)]
     rows += startup.rows_of(*startup.measure(1, lambda code: (1.0, 2.0 if code else 1.0)))

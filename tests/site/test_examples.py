@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from di_async.emulator import Lifecycle
-from tests.examples import EXAMPLES, OUTPUT, SCRIPTS
 from tests.reader import emulator_environment, run
+from tests.site import EXAMPLES, OUTPUT, SCRIPTS
 
 __all__ = ["emulator_environment"]  # a fixture
 PAGES = list(EXAMPLES.parent.rglob("*.md"))
@@ -38,7 +38,7 @@ def test_script_prints_what_its_page_shows(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`python -m tests.examples` writes the output that pages show."""
+    """`python -m tests.site` writes the output that pages show."""
     monkeypatch.chdir(tmp_path)
     run(script.read_text(encoding="utf-8"), script.name)
     printed = capsys.readouterr().out

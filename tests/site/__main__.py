@@ -1,6 +1,6 @@
 """Write `docs/examples/output/`: what each example prints, against an emulator 60 times as fast.
 
-Run `python -m tests.examples`, or with the names of some examples, also of new ones. It takes up
+Run `python -m tests.site`, or with the names of some examples, also of new ones. It takes up
 to five minutes.
 """
 
@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from di_async.emulator import Emulator, threaded
-from tests.examples import EXAMPLES, OUTPUT, SCRIPTS
+from tests.site import EXAMPLES, OUTPUT, SCRIPTS
 
 
 def environment(emulator: Emulator) -> dict[str, str]:
