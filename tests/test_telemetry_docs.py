@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 PAGE = (Path(__file__).parent.parent / "docs" / "telemetry.md").read_text(encoding="utf-8")
-(SCRIPT,) = re.findall(r"^```python run\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+(SCRIPT, *_) = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 
 def printed(text: str) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from di_async.core.errors import (
     DIError,
     InvalidInputError,
     ServerError,
+    WaitError,
 )
 from di_async.core.pricing import HourlyPrice
 from di_async.core.temporary_names import DEFAULT_PREFIX, RANDOM_LENGTH, check_prefix, format_name
@@ -157,6 +158,8 @@ class Temporary(Generic[T]):
             terminated = termination.leave(self._owner)
         if failure is not None:
             raise failure from error if error is not None else failure.last_error
+        if isinstance(error, WaitError) and self.change is not None and error.id == self.change.id:
+            error.advice, error.resume_token = "It has been deleted: GET answered 404.", None
         if terminated:
             raise SystemExit(termination.EXIT_CODE) from error
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):

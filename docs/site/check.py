@@ -1,6 +1,7 @@
 """Check the built site: `python -m docs.site.check build/site`.
 
-Every link inside it has a target, and nothing is loaded from another host. Three pages are drawn in
+Every link inside it has a target, nothing is loaded from another host, and no code block was taken
+for text. Three pages are drawn in
 headless Chromium, at the width of a desktop and of a phone, without a message in its console; where
 Chromium is not installed, this part is skipped with a warning.
 """
@@ -38,7 +39,12 @@ class Page(HTMLParser):
         self.anchors: set[str] = set()
         self.links: list[str] = []
         self.loaded: list[str] = []
+        self.fences = 0
         self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_data(self, data: str) -> None:
+        """Count the fences of code blocks that are shown as text."""
+        self.fences += data.count("```")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note an element."""
@@ -68,6 +74,8 @@ def broken(site: Path) -> Iterator[str]:
     for path, page in pages.items():
         name = path.relative_to(site.resolve())
         elsewhere = {link for link in page.links + page.loaded if re.match(r"[a-z]+:|//", link)}
+        if page.fences:
+            yield f"{name} shows the fence of a code block"
         for link in page.loaded:
             if link in elsewhere and not link.startswith("data:"):
                 yield f"{name} loads {link}"

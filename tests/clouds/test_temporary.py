@@ -73,15 +73,18 @@ async def test_an_error_in_the_block_is_raised_after_the_deletion(cloud: Cloud) 
 @VIRTUAL
 @everywhere
 async def test_a_deployment_that_fails_is_deleted(cloud: Cloud) -> None:
-    """A create that was accepted and fails raises its error, and nothing is left."""
+    """A create that fails after it was accepted raises its error, which says what was deleted."""
     world = a_world()
     async with cloud.client(world) as client:
         api = cloud.api(client)
         world.fault("error", on=cloud.POST)
-        with pytest.raises(DeploymentFailedError):
+        with pytest.raises(DeploymentFailedError) as caught:
             async with api.temporary(spec_of(cloud), timeout=5000):
                 raise AssertionError("not reached")
         assert await names(api) == []
+    assert str(caught.value).endswith("It has been deleted: GET answered 404.")
+    assert "bills" not in str(caught.value)
+    assert caught.value.resume_token is None
 
 
 @VIRTUAL
