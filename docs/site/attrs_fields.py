@@ -4,6 +4,7 @@ griffe, which reads the package for the site without importing it, knows `datacl
 """
 
 import inspect
+import re
 
 from griffe import (
     Attribute,
@@ -65,43 +66,40 @@ def _listed(attribute: Attribute) -> str:
     return f"    {attribute.name} ({attribute.annotation}): {text or '&nbsp;'}"
 
 
+def _signature(fields: list[Attribute], decorator: str) -> Function:
+    """Return the `__init__` that attrs makes."""
+    parameters = [
+        Parameter(f.name, annotation=f.annotation, kind=_kind(f, decorator), default=_default(f))
+        for f in fields
+    ]
+    own = Parameter("self", kind=ParameterKind.positional_or_keyword)
+    return Function("__init__", parameters=Parameters(own, *parameters), returns="None")
+
+
 class AttrsFields(Extension):
-    """List the fields of each attrs class in its docstring, or show its signature for `Args:`."""
+    """List the fields of each attrs class in its docstring, or show its signature for `Args:`.
+
+    A class without `Args:` is made by the package; its signature is not shown. What `Attributes:`
+    lists is not shown again.
+    """
 
     def on_class(self, *, cls: Class, **_: object) -> None:
-        """Rewrite an attrs class."""
+        """Rewrite a class."""
+        text = inspect.cleandoc(cls.docstring.value) if cls.docstring else ""
         decorators = [str(d.value) for d in cls.decorators]
-        decorator = next(
-            (d for d in decorators if d.partition("(")[0] in ("frozen", "define")), None
-        )
-        if decorator is None or cls.docstring is None:
-            return
-        fields = _fields(cls)
-        text = inspect.cleandoc(cls.docstring.value)
+        attrs = [d for d in decorators if d.partition("(")[0] in ("frozen", "define")]
+        fields = _fields(cls) if attrs and text else []
+        hidden = {f.name for f in fields}
         if "Args:" in text:
-            init = Function(
-                "__init__",
-                parameters=Parameters(
-                    Parameter("self", kind=ParameterKind.positional_or_keyword),
-                    *(
-                        Parameter(
-                            f.name,
-                            annotation=f.annotation,
-                            kind=_kind(f, decorator),
-                            default=_default(f),
-                        )
-                        for f in fields
-                    ),
-                ),
-                returns="None",
-            )
-            cls.set_member("__init__", init)
-        elif "Attributes:" not in text:
-            public = [f for f in fields if not f.name.startswith("_")]
-            if public:
-                lines = "\n".join(_listed(f) for f in public)
-                cls.docstring = Docstring(f"{text}\n\nAttributes:\n{lines}\n", parent=cls)
+            if attrs:
+                cls.set_member("__init__", _signature(fields, attrs[0]))
         else:
-            return
-        for f in fields:
-            cls.del_member(f.name)
+            hidden.add("__init__")
+        if "Attributes:" in text:
+            hidden = {"__init__", *re.findall(r"^ +(\w+)(?: \(.*\))?: ", text, re.MULTILINE)}
+        elif public := [f for f in fields if not f.name.startswith("_") and "Args:" not in text]:
+            lines = "\n".join(_listed(f) for f in public)
+            cls.docstring = Docstring(f"{text}\n\nAttributes:\n{lines}\n", parent=cls)
+        for name in hidden & cls.members.keys():
+            if isinstance(cls.members[name], Attribute) or name == "__init__":
+                cls.del_member(name)
