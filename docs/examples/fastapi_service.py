@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from di_async import APIError, DigitalOcean, InvalidInputError, WaitError
-from di_async.digitalocean import DedicatedInferenceSpec
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import StreamingResponse
+
+from di_async import APIError, DigitalOcean, InvalidInputError, WaitError
+from di_async.digitalocean import DedicatedInferenceSpec
 
 
 @asynccontextmanager

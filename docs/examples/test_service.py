@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+
 from di_async import DeploymentFailedError, DigitalOcean, PollPolicy
 from di_async.digitalocean import DedicatedInferenceSpec
 from di_async.emulator import Emulator, Lifecycle, Options
