@@ -1,7 +1,7 @@
 """Decide what a create did whose answer was lost, from what is found under its unique name.
 
 Only a resource that matches the spec sent and was created since the call began is adopted. One
-that matches, but does not show when it was created, may be anybody's. Anything else with that name
+that does not show its spec, or when it was created, may be anybody's. Anything else with that name
 belongs to someone else.
 
 A create that is tried again by another call, minutes later, has no answer at all. So what exists
@@ -38,7 +38,8 @@ class Candidate:
 
     id: str
     created_at: datetime | None
-    matches_sent: bool
+    matches_sent: bool | None
+    """None: it does not show its spec."""
     is_leaving: bool = False
     """It is being deleted."""
 
@@ -100,9 +101,9 @@ def decide_lost_create(candidates: Iterable[Candidate], window: CallWindow) -> D
             foreign = Foreign(
                 found.id, f"it was created at {stamp:%Y-%m-%d %H:%M:%S}, before this call"
             )
-        elif not found.matches_sent:
+        elif found.matches_sent is False:
             foreign = Foreign(found.id, "its spec is not the one sent")
-        elif age is Age.UNKNOWN or not found.id:
+        elif age is Age.UNKNOWN or not found.id or found.matches_sent is None:
             uncertain = Uncertain(found.id)
         else:
             return Adopt(found.id)

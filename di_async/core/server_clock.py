@@ -1,5 +1,7 @@
 """What time it is at a server, from the `Date` headers of its answers.
 
+Where answers have none, a signature that was accepted shows that its time was about right.
+
 This machine's wall clock may be wrong, and may step at any time. Its loop's clock never steps, but
 stands still while the machine sleeps. This module reads neither: both are arguments.
 """
@@ -86,10 +88,25 @@ class ServerClock:
     """Reckons one server's time. Every answer corrects it."""
 
     _samples: deque[_Sample] = field(factory=lambda: deque(maxlen=_SAMPLES), init=False)
+    _accepted: _Sample | None = field(default=None, init=False)
 
     def learn(self, now: Moment, date: float) -> None:
         """Record the server's time in an answer received now."""
         self._samples.append(_Sample(now, date))
+
+    def accept(self, now: Moment, signed: float) -> None:
+        """Record that a signature with this time was accepted, by an answer without a date."""
+        self._accepted = _Sample(now, signed)
+
+    def times(self, now: Moment) -> Iterator[float]:
+        """Yield the times that it may be at the server, in epoch seconds, the likeliest first.
+
+        They differ where this machine's clock was set, or the machine slept, since the last answer.
+        """
+        yield self.time(now)
+        if self._accepted is not None:
+            yield self._accepted.date + (now.loop - self._accepted.at.loop)
+        yield now.wall
 
     def forget(self) -> None:
         """Forget what was learned: the server refused what was reckoned with it."""
@@ -102,9 +119,9 @@ class ServerClock:
 
     def time(self, now: Moment) -> float:
         """Return the server's time in epoch seconds; this machine's if nothing was learned."""
-        if not self._samples:
+        last = self._samples[-1] if self._samples else self._accepted
+        if last is None:
             return now.wall
-        last = self._samples[-1]
         return last.date + (now.wall - last.at.wall)
 
     def window(self, began: Moment, now: Moment) -> CallWindow:

@@ -15,7 +15,6 @@ from di_async.core.differences import Difference
 from di_async.core.errors import (
     APIError,
     InvalidInputError,
-    NotFoundError,
     PermissionDeniedError,
 )
 from di_async.core.http import Priority
@@ -75,6 +74,7 @@ from di_async.engine.client import Engine
 from di_async.engine.deletion import delete, delete_at_once
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
+from di_async.engine.listed import read_listed
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
@@ -196,7 +196,10 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         return await self._engine.json(request, partial(_instance, id=id))
 
     async def find(self, name: str) -> DedicatedInference | None:
-        """Return the instance of that name, with its spec; None if there is none."""
+        """Return the instance of that name, with its spec; None if there is none.
+
+        Of one created less than two minutes ago the spec may be missing: GET may not know it yet.
+        """
         found = await self._find_all(name)
         return found[0] if found else None
 
@@ -204,12 +207,14 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         """Return all instances of a name, each read by GET: a row may not show its name."""
         found = []
         async for row in self.list(name=name):
-            try:
-                instance = await self.get(row.id)
-            except NotFoundError:
-                continue  # deleted since the list was read
-            if name == (instance.name or row.name):  # the fresher read decides
-                found.append(instance)
+            instance = await read_listed(
+                self._engine, self._adapter, ENDPOINTS["list"].request(), row, self.get
+            )
+            if instance is None:
+                continue
+            # The fresher read decides on the name; a row that shows none was selected by name.
+            shown = instance.name or row.name or (name if instance is row else None)
+            found += [instance] if shown == name else []
         return found
 
     # -- create -------------------------------------------------------------------------------

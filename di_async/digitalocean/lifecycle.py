@@ -147,9 +147,10 @@ def update_expectation(
 def create_candidate(spec: DedicatedInferenceSpec, found: DedicatedInference) -> Candidate:
     """Return an instance that may be the result of a lost create of `spec`."""
     shown = latest_spec(found)
+    if shown is None:
+        return Candidate(found.id, found.created_at, None)
     matches_sent = (
-        shown is not None
-        and spec_digest(shown) == spec_digest(spec)
+        spec_digest(shown) == spec_digest(spec)
         and shown.enable_public_endpoint in (None, spec.enable_public_endpoint)
         and found.region in (None, spec.region)
         and (spec.vpc is None or found.vpc_uuid in (None, spec.vpc.uuid))

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from di_async.core.errors import (
@@ -30,6 +30,7 @@ logger = Log("di_async.transport")
 
 # A `Date` has whole seconds, and an answer takes a while. Signatures are valid for much longer.
 _CLOCK_TOLERANCE_S = 30.0
+_AUTHORIZATION = "Authorization"
 
 
 class BudgetQueue:
@@ -214,17 +215,26 @@ class Session:
             if max_delay is not None:  # without a budget the delay is 0
                 self._check_delay(request, priority, max_delay)
             slot = await self._queue.enter(priority)
-        signed_at = self.server_time(request)
-        try:
-            return await self._attempt(request, priority, call, slot, signed_at)
-        except (AuthenticationError, PermissionDeniedError) as refusal:
-            now = self.server_time(request)
-            if abs(now - signed_at) <= _CLOCK_TOLERANCE_S or not self._is_signed(request, now):
-                raise
-            logger.info("%s; signing again, with the server's time", refusal)
-        call.not_processed()
-        slot = await self._queue.enter(priority)
-        return await self._attempt(request, priority, call, slot, now)
+        tried = [self.server_time(request)]
+        while True:
+            try:
+                return await self._attempt(request, priority, call, slot, tried[-1])
+            except (AuthenticationError, PermissionDeniedError) as refusal:
+                other = self._other_time(request, tried)
+                if other is None:
+                    raise
+                logger.info("%s; signing again, with another time", refusal)
+            tried.append(other)
+            call.not_processed()
+            slot = await self._queue.enter(priority)
+
+    def _other_time(self, request: Request, tried: Sequence[float]) -> float | None:
+        """Return what else the time may be at the server, if the request is signed with it."""
+        for time in self._server(request).times(self._clock.moment()):
+            new = all(abs(time - before) > _CLOCK_TOLERANCE_S for before in tried)
+            if new and self._is_signed(request, time):
+                return time
+        return None
 
     def _is_signed(self, request: Request, now: float) -> bool:
         """Return whether the headers of a request depend on the time."""
@@ -258,7 +268,7 @@ class Session:
             response = await self._transport.send(request, headers, before_resend)
             seconds = self._clock.now() - sent_at
             now += seconds
-            self._learn_time(request, response)
+            self._learn_time(request, response, now if _AUTHORIZATION in headers else None)
             self._queue.learn(self._dialect.rate_limit(response, now), slot)
         except (ConnectError, ClientClosedError) as unsent:
             # Without a close of ours, the caller's session had been closed before.
@@ -316,10 +326,12 @@ class Session:
             server = self._servers[request.base] = ServerClock()
         return server
 
-    def _learn_time(self, request: Request, response: Response) -> None:
+    def _learn_time(self, request: Request, response: Response, signed: float | None) -> None:
         date = server_date(response.headers)
         if date is not None:
             self._server(request).learn(self._clock.moment(), date)
+        elif response.status < 300 and signed is not None:
+            self._server(request).accept(self._clock.moment(), signed)
         elif response.status in (401, 403):
             # The time that it was signed with may be what was wrong.
             self._server(request).forget()

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from di_async.core.differences import Difference
-from di_async.core.errors import ConflictError, InvalidInputError, NotFoundError
+from di_async.core.errors import ConflictError, InvalidInputError
 from di_async.core.http import Request
 from di_async.core.lost_create import Candidate
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
@@ -19,6 +19,7 @@ from di_async.core.validation import checked_seconds
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
+from di_async.engine.listed import read_listed
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import (
     READ_FIRST,
@@ -204,10 +205,9 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         """Return all deployments of a name as GET shows them: rows lack the engine's fields."""
         found = []
         for row in await self.find_all(name):
-            try:
-                found.append(await self.get(row.id))
-            except NotFoundError:
-                continue  # deleted since the list was read
+            request = self._requests.request("list_deployments")
+            live = await read_listed(self._engine, self._adapter, request, row, self.get)
+            found += [] if live is None else [live]
         return found
 
     async def hourly_price(self, spec: SpecLike) -> HourlyPrice | None:

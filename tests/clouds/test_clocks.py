@@ -9,15 +9,21 @@ from typing import Any
 import attrs
 import pytest
 
-from di_async import ConflictError, OutcomeUnknownError, TransportError
+from di_async import (
+    ConflictError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    TransportError,
+)
 from di_async.core.http import Request, Response
 from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere
-from tests.fake_network import Answer, Delayed, EmulatorNetwork
+from tests.fake_network import Answer, Delayed, EmulatorNetwork, answer
 
 pytestmark = VIRTUAL
 NAME = "thing-1"
 RESET = TransportError("reset")
 HOUR = 3600.0
+DAY = 24 * HOUR
 
 Step = Callable[[float], None]
 
@@ -154,3 +160,43 @@ async def test_signatures_follow_the_clock(ahead: float, dates: bool, step: Step
         for _ in range(3):
             assert await client.deployments.find_all(NAME) == []
         assert len(network.sent) == (4 if dates and ahead < 0 else 3)
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, -DAY])
+async def test_signatures_survive_a_step_of_the_clock_without_dates(
+    ahead: float, step: Step
+) -> None:
+    """What was accepted before the clock was set back shows the time; one request is repeated."""
+    cloud, world = SIGNED, a_world()
+    async with cloud.client(world) as client:
+        network = network_of(client)
+        await client.deployments.find_all(NAME)
+        await asyncio.sleep(3600)
+        step(ahead)
+        network.sent.clear()
+        for _ in range(3):
+            assert await client.deployments.find_all(NAME) == []
+        assert len(network.sent) == 4
+        step(0.0)  # and the clock is put right again
+        for _ in range(3):
+            assert await client.deployments.find_all(NAME) == []
+        assert len(network.sent) <= 8
+
+
+async def test_refusal_without_dates_is_final_after_three_times(step: Step) -> None:
+    """A key that the API refuses is tried with each time that it may be, and no more."""
+    cloud, world = SIGNED, a_world()
+    async with cloud.client(world) as client:
+        network = network_of(client)
+        await client.deployments.find_all(NAME)
+        refusal = {"title": "Forbidden", "detail": "no"}
+        network.intercept = lambda _, __: answer(403, refusal)
+        step(-HOUR)
+        network.sent.clear()
+        with pytest.raises(PermissionDeniedError):
+            await client.deployments.find_all(NAME)
+        assert len(network.sent) == 2
+        step(-HOUR)
+        with pytest.raises(PermissionDeniedError):
+            await client.deployments.find_all(NAME)
+        assert len(network.sent) <= 5

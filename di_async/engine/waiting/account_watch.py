@@ -28,6 +28,7 @@ from di_async.core.errors import (
 from di_async.core.pagination import Page, PageWalk
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.waiting.events import StatusChange
+from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.core.waiting.observation import Action, Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_policy import PollPolicy
@@ -66,6 +67,8 @@ class _Known:
     fingerprint: int
     status: str | None
     note: str | None
+    new_until: float
+    """Loop time until which a 404 proves nothing, as it appeared while the watch went on."""
 
 
 class AccountSweep:
@@ -91,6 +94,7 @@ class AccountSweep:
         self._error: Exception | None = None
         self._requests = 0
         self._failures = 0
+        self._rounds = 0
         self._in_round = False
         self._failed = False
         self._seen: set[str] = set()
@@ -195,7 +199,9 @@ class AccountSweep:
         """Record the GET of an id that no page showed: absence from a list proves nothing."""
         self._requests += call.requests
         id = str(read.id)
-        if isinstance(answer, NotFoundError) and not answer.transient:
+        if isinstance(answer, NotFoundError) and self._clock.now() < self._known[id].new_until:
+            logger.info("watch: %s is new, and GET does not find it yet", id)
+        elif isinstance(answer, NotFoundError) and not answer.transient:
             last = self._known.pop(id).status
             self._report(id, None, last, "gone: GET answered 404", None, "get")
         elif isinstance(answer, Exception):
@@ -236,6 +242,7 @@ class AccountSweep:
         if self._in_round and not self._in_flight and not self._to_read:
             self._in_round = False
             self._failures = self._failures + 1 if self._failed else 0
+            self._rounds += not self._failed
             self._next_at = self._clock.now() + self._pause()
         self._wake()
 
@@ -265,7 +272,11 @@ class AccountSweep:
         self, id: str, resource: Any, seen: Observation, fingerprint: int, source: str
     ) -> None:
         before = self._known.get(id)
-        self._known[id] = _Known(fingerprint, seen.status, seen.reason)
+        appeared = before is None and self._rounds > 0
+        new_until = self._clock.now() + CREATE_GRACE_S if appeared else -math.inf
+        if before is not None and source == "list":
+            new_until = before.new_until
+        self._known[id] = _Known(fingerprint, seen.status, seen.reason, new_until)
         if before is None or (before.status, before.note) != (seen.status, seen.reason):
             last = before.status if before else None
             self._report(id, seen.status, last, seen.reason, resource, source)
