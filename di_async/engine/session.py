@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from di_async.core.errors import (
+    APIError,
     AuthenticationError,
     ClientClosedError,
     ConnectError,
     DIError,
+    GatewayError,
     PermissionDeniedError,
     RateLimitError,
 )
@@ -31,6 +33,16 @@ logger = Log("di_async.transport")
 # A `Date` has whole seconds, and an answer takes a while. Signatures are valid for much longer.
 _CLOCK_TOLERANCE_S = 30.0
 _AUTHORIZATION = "Authorization"
+
+
+def _is_access(refusal: APIError, request: Request) -> bool:
+    """Return whether the time of a signature may be the reason, and sending again does no harm.
+
+    No words of the answer decide: what it says of an expired signature is not documented.
+    """
+    if isinstance(refusal, GatewayError):  # the API's own, perhaps, in a form that is not known
+        return refusal.status in (401, 403) and request.repeatable
+    return isinstance(refusal, AuthenticationError | PermissionDeniedError)
 
 
 class BudgetQueue:
@@ -219,8 +231,8 @@ class Session:
         while True:
             try:
                 return await self._attempt(request, priority, call, slot, tried[-1])
-            except (AuthenticationError, PermissionDeniedError) as refusal:
-                other = self._other_time(request, tried)
+            except APIError as refusal:
+                other = self._other_time(request, tried) if _is_access(refusal, request) else None
                 if other is None:
                     raise
                 logger.info("%s; signing again, with another time", refusal)

@@ -183,6 +183,34 @@ async def test_signatures_survive_a_step_of_the_clock_without_dates(
         assert len(network.sent) <= 8
 
 
+REFUSALS = {
+    "problem": answer(403, {"title": "Forbidden", "detail": "no", "status": 403}),
+    "error": answer(403, {"error": "the request is too old"}),
+    "nested": answer(401, {"error": {"message": "invalid"}}),
+    "empty": answer(401, None),
+}
+
+
+@pytest.mark.parametrize("dates", [True, False])
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+async def test_signing_again_needs_no_words(refusal: Response, dates: bool, step: Step) -> None:
+    """However the API words that a signature has expired, a read is signed again."""
+    cloud, world = SIGNED, a_world()
+    async with cloud.client(world) as client:
+        network = network_of(client)
+
+        def reword(_: Request, found: Answer) -> Answer:
+            worded = refusal if is_refusal(found) else found
+            return dated(network, worded) if dates else worded
+
+        network.intercept = reword
+        await client.deployments.find_all(NAME)
+        step(-DAY)
+        network.sent.clear()
+        assert await client.deployments.find_all(NAME) == []
+        assert len(network.sent) == 2
+
+
 async def test_refusal_without_dates_is_final_after_three_times(step: Step) -> None:
     """A key that the API refuses is tried with each time that it may be, and no more."""
     cloud, world = SIGNED, a_world()
