@@ -98,6 +98,27 @@ def test_unknown_region(di: Di) -> None:
     assert "no instances in region mars1 (regions: atl1" in di("list", "--region", "mars1").err
 
 
+def test_unknown_region_of_gcore(di: Di, di_emulator: Emulator) -> None:
+    """Gcore's regions are named by their ids."""
+    result = di("--provider", "gcore", "list", "--region", "99")
+    assert "no deployments in region 99 (regions: 1" in result.err
+
+
+@pytest.mark.parametrize("provider", ["exoscale", "gcore", "gcore-v2"])
+def test_scale_to_what_it_has_elsewhere(di: Di, di_emulator: Emulator, provider: str) -> None:
+    """Nothing is sent if the deployment is ready with that many replicas."""
+    cloud = ProviderCLI(di, di_emulator, provider)
+    cloud.place("first")
+    assert cloud("scale", "first", "2").code == 0
+    writes = [one for one in di_emulator.world.requests if one[1] in ("PATCH", "PUT", "POST")]
+    result = cloud("scale", "first", "2")
+    assert result.code == 0
+    assert "has 2 already: nothing was sent" in result.err
+    after = [one for one in di_emulator.world.requests if one[1] in ("PATCH", "PUT", "POST")]
+    priced = [one for one in after[len(writes) :] if "pricing" not in one[2]]
+    assert priced == []
+
+
 def test_scale_to_what_it_has(di: Di, di_emulator: Emulator) -> None:
     """Nothing is sent if the instance has that many GPUs; it would be rolled out again."""
     assert di("create", *EASY).code == 0
@@ -108,12 +129,23 @@ def test_scale_to_what_it_has(di: Di, di_emulator: Emulator) -> None:
     assert di("get", "web", "-o", "json").json["spec"]["version"] == before
 
 
-@pytest.mark.parametrize("options", [("-o", "json"), ("--provider", "gcore")])
-def test_options_that_the_demo_does_not_use(di: Di, options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("demo", ("-o", "json")),
+        ("demo", ("--provider", "gcore")),
+        ("emulate", ("--provider", "gcore")),
+        ("emulate", ("--zone", "ch-gva-2")),
+        ("emulate", ("--base-url", "http://127.0.0.1:1")),
+    ],
+)
+def test_options_that_the_emulator_does_not_use(
+    di: Di, command: str, options: tuple[str, ...]
+) -> None:
     """They are refused, not ignored."""
-    result = di("demo", *options)
+    result = di(command, *options)
     assert result.code == 2
-    assert "`demo` does not use --" in result.err
+    assert f"`{command}` does not use --" in result.err
 
 
 def test_another_api(di: Di, di_emulator: Emulator) -> None:

@@ -144,6 +144,11 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
             id, options.scale or 0, ready_timeout=options.ready_timeout or 0
         )
 
+    async def is_scaled(self, id: str, options: WriteOptions) -> bool:
+        """Return whether it is ready with so many replicas."""
+        live = await self.api.get(id)
+        return live.state == "ready" and live.replicas == options.scale
+
     async def logs(self, ref: str, tail: int) -> Sequence[LogEntry]:
         """Fetch the log of the inference engine."""
         return await self.api.logs(await self.resolve_id(ref), tail=tail)

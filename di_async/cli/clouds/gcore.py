@@ -98,6 +98,17 @@ class _GcoreBase(Cloud[Gcore, G]):
         resource = await self.get(id)
         return _scale(resource.containers, options.scale or 0, options.region)
 
+    async def is_scaled(self, id: str, options: WriteOptions) -> bool:
+        """Return whether it is ready with such replicas: an update would roll it out again."""
+        live: Inference = await self.api.get(id)
+        scaled = _scale(live.containers, options.scale or 0, options.region)
+        same = [one["scale"] for one in scaled] == [to_wire(one.scale) for one in live.containers]
+        return same and (live.status or "").upper() == "ACTIVE"
+
+    async def regions(self) -> Sequence[str]:
+        """Return the ids of the regions with GPUs."""
+        return [str(region.region_id) for region in await self.client.capacity()]
+
 
 class GcoreCloud(_GcoreBase[InferenceDeployment]):
     """The deployments (v3) of a project. The name of a deployment is its id."""

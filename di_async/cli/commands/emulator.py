@@ -69,10 +69,7 @@ async def demo(
     """
     from di_async.cli.demo.run import run_demo
 
-    if unused := sorted(cli.settings.explicit_options - {"verbose", "debug"}):
-        names = " and ".join(f"--{name.replace('_', '-')}" for name in unused)
-        raise InvalidInputError(f"`demo` does not use {names}")
-
+    _refuse_unused(cli, "demo", {"verbose", "debug"})
     await run_demo(cli, seed=seed, dialect=dialect.value, speed=speed, fleet=fleet)
 
 
@@ -111,6 +108,7 @@ async def emulate(
     """
     from di_async import emulator
 
+    _refuse_unused(cli, "emulate", {"verbose", "debug", "output"})
     with tempfile.TemporaryDirectory(prefix="di-async-emulator-") as folder:
         async with emulator.running(
             host=host,
@@ -130,6 +128,13 @@ async def emulate(
                 "Press Ctrl-C to stop."
             )
             await asyncio.Event().wait()
+
+
+def _refuse_unused(cli: Cli, command_name: str, used: set[str]) -> None:
+    """Raise if a shared option was passed that the command does not use."""
+    if unused := sorted(cli.settings.explicit_options - used):
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise InvalidInputError(f"`{command_name}` does not use {names}")
 
 
 def _document(emu: "Emulator", ca_file: Path, env: dict[str, str]) -> dict[str, Any]:
