@@ -9,7 +9,7 @@ account is compared with what the program knows.
 import asyncio
 import gc
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -35,10 +35,20 @@ from tests.fake_network import Answer, Delayed
 from tests.faults.faults import HTML, error_body
 from tests.faults.scene import Records, SceneNetwork, connect, leftover_tasks, recorded
 
-__all__ = ["STEPS", "Result", "play"]
+__all__ = ["ACTIONS", "RESTART", "STEPS", "Result", "play"]
 
 STEPS = 50
 PER_MINUTE, PER_HOUR = 120, 2_000
+ACTIONS = (
+    *("create",) * 3,
+    *("update",) * 3,
+    *("delete",) * 2,
+    *("wait",) * 5,
+    *("cancel", "listing"),
+    *("pass_time",) * 4,
+)
+"""The names of steps, as often as they are drawn."""
+RESTART = "restart"
 _FAILED = {"error", "failed", "failure", "timeout"}
 _LAST_WAIT_S = 4 * 3600.0
 
@@ -53,7 +63,8 @@ class Result:
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"seed {self.seed} on {self.cloud}: {'; '.join(self.problems)}"
+        steps = ", ".join(self.steps)
+        return f"seed {self.seed} on {self.cloud}: {'; '.join(self.problems)} ({steps})"
 
 
 @define
@@ -244,13 +255,19 @@ def _slow(answer: Answer, seconds: float) -> Answer:
     return Delayed(seconds, inner)
 
 
-def play(seed: int, steps: int = STEPS) -> Result:
-    """Play the program of a seed."""
+def play(seed: int, steps: Sequence[str] | None = None) -> Result:
+    """Play the program of a seed; `steps` replaces the names of its steps."""
     cloud = CLOUDS[seed % len(CLOUDS)]
-    return run_virtual(lambda: _play(seed, cloud, steps))
+    drawn = random.Random(f"{seed}/steps")
+    names = [_draw_step(drawn) for _ in range(STEPS)] if steps is None else steps
+    return run_virtual(lambda: _play(seed, cloud, names))
 
 
-async def _play(seed: int, cloud: Cloud, steps: int) -> Result:
+def _draw_step(chance: random.Random) -> str:
+    return RESTART if chance.random() < 0.06 else chance.choice(ACTIONS)
+
+
+async def _play(seed: int, cloud: Cloud, steps: Sequence[str]) -> Result:
     chance = random.Random(f"{seed}/program")
     lifecycle = Lifecycle(
         create=LogNormal(400.0, 0.5), update=LogNormal(120.0, 0.5), delete=LogNormal(60.0, 0.5)
@@ -273,24 +290,14 @@ async def _play(seed: int, cloud: Cloud, steps: int) -> Result:
     return Result(seed, cloud.name, tuple(program.steps), tuple(program.problems))
 
 
-async def _run(program: _Program, steps: int, budget: RequestBudget) -> None:
+async def _run(program: _Program, steps: Sequence[str], budget: RequestBudget) -> None:
     process = await _started(program, budget)
-    actions = (
-        *(program.create,) * 3,
-        *(program.update,) * 3,
-        *(program.delete,) * 2,
-        *(program.wait,) * 5,
-        program.cancel,
-        program.listing,
-        *(program.pass_time,) * 4,
-    )
-    for _ in range(steps):
-        if program.chance.random() < 0.06:
+    for step in steps:
+        if step == RESTART:
             process = await _restarted(program, process, budget)
             continue
-        action = program.chance.choice(actions)
-        program.steps.append(action.__name__)
-        await action(process)
+        program.steps.append(step)
+        await getattr(program, step)(process)
     program.faulty = False
     for change in process.handles:
         process.waits.append(asyncio.ensure_future(program.waited(change, _LAST_WAIT_S)))

@@ -1,8 +1,11 @@
 """Random programs lose nothing and prove nothing wrong; `python -m tests.programs` plays more."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from tests.programs.program import play
+from tests.programs import properties
+from tests.programs.program import Result, play
 
 # `.ci/run` plays 200.
 EXAMPLES, CHUNK = 15, 3
@@ -16,3 +19,20 @@ def test_programs(first: int) -> None:
     """
     results = map(play, range(first, first + CHUNK))
     assert not [str(result) for result in results if result.problems]
+
+
+def test_failing_program_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a program that fails, the steps that matter are reported."""
+
+    def broken(seed: int, steps: Sequence[str]) -> Result:
+        problems = ("broken",) if "cancel" in steps else ()
+        return Result(seed, "a cloud", tuple(steps), problems)
+
+    monkeypatch.setattr(properties, "play", broken)
+    with pytest.raises(AssertionError, match=r"broken \(cancel\)"):
+        properties.check_programs(50)
+
+
+def test_programs_of_hypothesis() -> None:
+    """The same holds for programs that hypothesis draws."""
+    properties.check_programs(4)
