@@ -395,9 +395,8 @@ class ZoneResources(ResourceApi[R]):
 
     async def _seems_deleting(self, id: str) -> bool:
         """Return whether it is busy while its state shows no work, as during a deletion."""
-        ref = ResourceRef(self._kind, id)
         try:
-            found = await self._adapter.get(ref, Priority.READ, CallRecord())
+            found = await self.get(id)
         except NotFoundError:
             return True
         return not is_pending(found.state)

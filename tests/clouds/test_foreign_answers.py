@@ -222,3 +222,23 @@ async def test_404_of_a_replica_that_does_not_know_a_new_resource(
         with pytest.raises(WaitTimeoutError):
             await api.begin_wait(change.id, deleted=True).wait(timeout=90)
         assert asyncio.get_running_loop().time() - began >= 90
+
+
+async def test_delete_among_empty_answers(cloud: Cloud, networks: list[EmulatorNetwork]) -> None:
+    """A delete whose requests are all answered by an empty 200 first is carried out and proven."""
+    world = a_world(rate_limits=False)
+    async with cloud.client(world, budget=None) as client:
+        id = await cloud.settled(client, "web-1")
+        answered: set[tuple[str, str]] = set()
+
+        def intercept(request: Request, answer: Answer) -> Answer:
+            key = request.method, request.path
+            if key in answered:
+                return answer
+            answered.add(key)
+            return Response(200, {}, b"")
+
+        networks[0].intercept = intercept
+        change = await cloud.delete(client, id)
+        await change.wait()
+    assert not world.truth(id).exists
