@@ -5,7 +5,7 @@ options. These may stand before the command's name as well.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import attrs
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from di_async import InvalidInputError
 from di_async.cli.run import execute
 from di_async.cli.settings import Format, Provider, Settings
 
@@ -363,9 +364,14 @@ def command(
         def run(**values: Any) -> None:
             settings = read_shared_options(**{key: values.pop(key) for key in _SHARED})
             names = inspect.signature(before).parameters if before else ()
+
+            async def checked_work(cli: Any) -> None:
+                _refuse_empty(own, values)
+                await work(cli, **values)
+
             execute(
                 settings,
-                lambda cli: work(cli, **values),
+                checked_work,
                 before=partial(before, **{n: values[n] for n in names}) if before else None,
             )
 
@@ -377,6 +383,16 @@ def command(
         )
 
     return register
+
+
+def _refuse_empty(own: Iterable[inspect.Parameter], values: Mapping[str, Any]) -> None:
+    """Raise if an option is an empty text, which would count as if it were not there."""
+    for parameter in own:
+        value, name = values[parameter.name], parameter.name.replace("_", "-")
+        given = value if isinstance(value, list | tuple) else [value]
+        optional = parameter.default is not inspect.Parameter.empty
+        if optional and "" in given and parameter.default != "":
+            raise InvalidInputError(f"--{name} is empty; is a variable of your script unset?")
 
 
 def with_shared_options(

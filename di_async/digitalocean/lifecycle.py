@@ -148,7 +148,7 @@ def create_candidate(spec: DedicatedInferenceSpec, found: DedicatedInference) ->
     """Return an instance that may be the result of a lost create of `spec`."""
     shown = latest_spec(found)
     if shown is None:
-        return Candidate(found.id, found.created_at, None)
+        return Candidate(found.id, found.created_at, None, is_deleting(found))
     matches_sent = (
         spec_digest(shown) == spec_digest(spec)
         and shown.enable_public_endpoint in (None, spec.enable_public_endpoint)

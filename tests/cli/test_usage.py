@@ -192,3 +192,20 @@ def test_port_in_use(di: Di, di_emulator: Emulator) -> None:
     assert (result.code, result.out) == (1, "")
     assert "in use" in result.err
     assert "--port" in result.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("list", "--region", ""),
+        ("list", "--name", ""),
+        ("scale", "web", "2", "--gpu", ""),
+        ("wait", "--resume", ""),
+        ("create", "--name", "web", "--region", "", "--model", "m", "--gpu", "g"),
+    ],
+)
+def test_empty_options_are_refused(di: Di, args: tuple[str, ...]) -> None:
+    """An option whose variable was unset is not ignored, as that would mean all."""
+    result = di(*args)
+    assert result.code == 2
+    assert "is empty; is a variable of your script unset?" in result.err
