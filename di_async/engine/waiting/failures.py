@@ -157,7 +157,8 @@ def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:
         return ""
     error, failed = str(tracker.last_error), last.note is not None and last.times
     times = f" {failed} times in a row" if failed and failed > 1 else ""
-    return f" The last error came{times}: {error.rstrip('.')}."
+    since = f", since {last.at:%H:%M:%S} UTC" if times else ""
+    return f" The last error came{times}{since}: {error.rstrip('.')}."
 
 
 def _goal(action: Action) -> str:
