@@ -279,6 +279,20 @@ def replicas(cloud: Cloud, spec: Any) -> int:
     return int(spec.containers[0]["scale"]["max"])
 
 
+@VIRTUAL
+@WITH_LOGS
+async def test_reason_that_quotes_a_secret_is_masked(cloud: Cloud) -> None:
+    """The provider's reason is cleared of what the deployment was given."""
+    world = a_world()
+    world.fault("error", on=cloud.POST, message=f"cannot run {ARGUMENT_SECRET}")
+    async with cloud.client(world) as client:
+        change = await failing(cloud, client)
+        with pytest.raises(DeploymentFailedError) as failed:
+            await change.wait()
+    assert "cannot run **********" in failed.value.message
+    assert ARGUMENT_SECRET not in str(failed.value)
+
+
 @WITH_LOGS
 async def test_logs_over_sockets(cloud: Cloud) -> None:
     """The log comes with the error of a real client, too."""

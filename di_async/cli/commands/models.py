@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from di_async import Change, InvalidInputError
+from di_async import InvalidInputError
 from di_async.cli.inputs import provider_tokens
 from di_async.cli.options import HFToken, Timeout, Wait, command, new_group
 from di_async.cli.output import Column, format_time
@@ -17,6 +17,7 @@ from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
 
 if TYPE_CHECKING:
+    from di_async import Change
     from di_async.cli.clouds.base import Cloud
 
 __all__ = ["register"]
@@ -267,7 +268,7 @@ async def _resolve(cloud: "Cloud[Any, Any]", ref: str) -> str:
     return str(find_one(known, ref, "custom model", listing).id)
 
 
-async def _conclude(cli: Cli, change: Change[Any], *, wait: bool, timeout: float | None) -> None:
+async def _conclude(cli: Cli, change: "Change[Any]", *, wait: bool, timeout: float | None) -> None:
     from di_async.cli.progress import follow
 
     model = await follow(cli, change, timeout=timeout) if wait else change.latest

@@ -97,13 +97,19 @@ class FailureDetails:
     async def _read_logs(self, call: CallRecord) -> None:
         tracker = self._tracker
         lines = await tracker.adapter.recent_logs(tracker.target.id, LOG_LINES, call)
-        shown = secret_texts(tracker.latest)
+        shown = self._secrets
         self.logs = tuple(self._redact(mask(line, shown)) for line in lines[-LOG_LINES:])
+
+    @property
+    def _secrets(self) -> set[str]:
+        """What the resource shows of itself that may be secret."""
+        return secret_texts(self._tracker.latest)
 
     def add_to(self, error: DeploymentFailedError) -> None:
         """Add the log, and which spec a failed update has left in place."""
         error.logs = self.logs
-        error.message += self._story
+        # The provider's reason may quote what the deployment was given.
+        error.message = mask(error.message, self._secrets) + self._story
         error.args = (error.message,)
         error.advice = self._advice + error.advice
 
