@@ -30,7 +30,7 @@ class Applied:
     name: str
     region: str | None = None
     action: Action
-    """`failed`: nothing was sent, or no write was accepted."""
+    """`failed`: nothing was sent, or no write is known to be accepted."""
     id: str | None = None
     """None if there is none yet."""
     diff: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class ApplyReport:
 
     @property
     def failed(self) -> tuple[Applied, ...]:
-        """What could not be brought about."""
+        """What could not be created, updated or deleted, or has failed since."""
         return tuple(r for r in self.results if r.error is not None and not r.pending)
 
     @property

@@ -1,7 +1,7 @@
-"""Bring a fleet about: `apply`.
+"""Create and update all deployments of a fleet: `apply`.
 
-First a plan, which only reads; then `ensure` for each deployment that differs. Names decide what
-exists, so that a second run continues what a killed one began.
+First a plan, which only reads; then `ensure` for each deployment that differs. Deployments are
+found by their names, so a second run continues what a killed one began.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from attrs import define, evolve, field, frozen
 
 from di_async.core.errors import DIError, InvalidInputError
 from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
+from di_async.core.redaction import masked
 from di_async.core.validation import checked_seconds, checked_timeout
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
@@ -33,6 +34,7 @@ logger = Log("di_async")
 
 T = TypeVar("T")
 CONCURRENCY = 10
+_STOPPED = "stopped before a write was answered; apply again to continue"
 
 
 async def apply(
@@ -114,9 +116,9 @@ class _Item:
     """A deployment of the fleet, and where it belongs."""
 
     entry: FleetEntry
-    target: Deployable[Any]
-    spec: Mapping[str, Any]
-    options: Mapping[str, Any]
+    target: Deployable[Any] = field(repr=False)
+    spec: Mapping[str, Any] = field(repr=masked)
+    options: Mapping[str, Any] = field(repr=masked)
 
     @property
     def key(self) -> Key:
@@ -146,7 +148,7 @@ class _Item:
         return Applied(provider=entry.provider, name=entry.name, region=region, **{**found, **more})
 
 
-async def _plainly(call: Coroutine[Any, Any, T]) -> T:
+async def _await(call: Coroutine[Any, Any, T]) -> T:
     return await call
 
 
@@ -156,7 +158,7 @@ class FleetRun:
 
     Attributes:
         results: what was done so far, by the number of the deployment.
-        finish: awaits a write; the command finishes it first when it is stopped.
+        finish: awaits a write; the command passes one that a signal does not end at once.
     """
 
     fleet: Fleet
@@ -180,7 +182,7 @@ class FleetRun:
         name_timeout: float = 0,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         on_change: Callable[[Change[Any]], object] | None = None,
-        finish: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] = _plainly,
+        finish: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] = _await,
     ) -> "FleetRun":
         """Check all arguments and all specs; see `apply`. No I/O.
 
@@ -278,11 +280,14 @@ class FleetRun:
 
     async def carry_out(self, plan: ApplyReport) -> ApplyReport:
         """Do what the plan shows, and return what was done."""
-        self.results.update(enumerate(plan.results[: len(self.items)]))
+        planned = dict(enumerate(plan.results[: len(self.items)]))
+        self.results.update(
+            {n: one for n, one in planned.items() if one.action in ("unchanged", "failed")}
+        )
         async with asyncio.TaskGroup() as tasks:
-            for number, planned in self.results.items():
-                if planned.error is None and not (planned.action == "unchanged" and planned.active):
-                    tasks.create_task(self._bring_about(number, planned.hourly_price))
+            for number, one in planned.items():
+                if one.error is None and not (one.action == "unchanged" and one.active):
+                    tasks.create_task(self._ensure(number, one.hourly_price))
         wanted = [row for row in plan.results if row.action == "deleted"]
         if wanted and all(result.error is None for result in self.results.values()):
             async with asyncio.TaskGroup() as tasks:
@@ -291,18 +296,23 @@ class FleetRun:
         return self.report(plan)
 
     def report(self, plan: ApplyReport) -> ApplyReport:
-        """Return what was done so far."""
-        results = tuple(result for _, result in sorted(self.results.items()))
+        """Return what was done so far; what has no result yet counts as failed."""
+        stopped = {
+            number: item.result(id=one.id, hourly_price=one.hourly_price, error=DIError(_STOPPED))
+            for number, (item, one) in enumerate(zip(self.items, plan.results, strict=False))
+        }
+        results = tuple(result for _, result in sorted({**stopped, **self.results}.items()))
         deleted = {result.id for result in results if result.action == "deleted"}
         leftovers = tuple(row for row in self._leftovers.rows if row.id not in deleted)
         return evolve(plan, results=results, leftovers=leftovers, dry_run=False)
 
-    async def _bring_about(self, number: int, price: HourlyPrice | None) -> None:
+    async def _ensure(self, number: int, price: HourlyPrice | None) -> None:
         item = self.items[number]
         try:
             async with self.limit:
-                done = await with_budget(
-                    lambda: self.finish(item.target.ensure(item.spec, **item.options))
+                # `finish` around `with_budget`: a cancelled call must not be repeated.
+                done = await self.finish(
+                    with_budget(lambda: item.target.ensure(item.spec, **item.options))
                 )
         except DIError as error:
             self.results[number] = item.result(hourly_price=price, error=error)

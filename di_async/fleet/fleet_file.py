@@ -1,17 +1,17 @@
-"""A fleet: the deployments that `apply` brings about, from a file or a mapping.
+"""A fleet: the deployments that `apply` creates and updates, from a file or a mapping.
 
 fleet: chat
 defaults:
-digitalocean:
-region: atl1
-spec: {model_deployments: [...]}
+  digitalocean:
+    region: atl1
+    spec: {model_deployments: [...]}
 deployments:
-- provider: digitalocean
-name: web
-count: 2
-- provider: exoscale
-zones: [ch-gva-2, at-vie-2]
-spec: {name: api, model: ..., gpu-type: gpua5000}
+  - provider: digitalocean
+    name: web
+    count: 2
+  - provider: exoscale
+    zones: [ch-gva-2, at-vie-2]
+    spec: {name: api, model: ..., gpu-type: gpua5000}
 """
 
 from collections import Counter

@@ -77,7 +77,7 @@ def test_without_a_terminal_it_needs_yes(di: Di, di_emulator: Emulator, tmp_path
 def test_a_failure_is_reported_and_ends_with_1(
     di: Di, di_emulator: Emulator, tmp_path: Path
 ) -> None:
-    """The others are brought about."""
+    """The others are created."""
     di_emulator.fault("error", times=1, on=ENSURABLE[0].POST)
     entries = [an_entry(ENSURABLE[0]), *(an_entry(one, "web-2") for one in ENSURABLE)]
     file = fleet_file(tmp_path / "fleet.yaml", *entries)

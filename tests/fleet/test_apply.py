@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from di_async import DeploymentFailedError, InvalidInputError, PriceLimitError, RequestBudget, apply
+from di_async import (
+    DeploymentFailedError,
+    InvalidInputError,
+    PriceLimitError,
+    RequestBudget,
+    RetryPolicy,
+    apply,
+)
+from di_async.cli.signals import finish_write
 from di_async.core.fleet_names import name_in_fleet
 from di_async.fleet.applying import FleetRun
 from tests.clouds.ensuring import ENSURABLE, a_body
@@ -89,7 +97,7 @@ async def test_a_dry_run_sends_nothing_and_shows_what_would_be_done(cloud: Cloud
 
 @ensurable
 async def test_one_failure_does_not_stop_the_others(cloud: Cloud) -> None:
-    """A deployment that fails is in the report; the others are brought about."""
+    """A deployment that fails is in the report; the others are created."""
     world = a_world()
     async with clients_of(world) as clients:
         world.fault("error", times=1, on=cloud.POST)
@@ -266,7 +274,7 @@ async def test_invalid_specs_are_all_reported_before_anything_is_sent() -> None:
 
 
 async def test_a_field_that_cannot_change_fails_alone() -> None:
-    """The others are brought about."""
+    """The others are created."""
     world = a_world()
     exoscale = ENSURABLE[2]
     async with clients_of(world) as clients:
@@ -297,3 +305,63 @@ async def test_names_are_the_specs_own_without_a_fleet_name(cloud: Cloud) -> Non
         report = await apply(fleet, *clients)
         assert report.counts == {"updated": 1}
         assert a_body(cloud)["name"] == "web-1"
+
+
+async def until_sent(fault: Any) -> None:
+    """Return when a request has met this fault."""
+    while not fault.hits:  # noqa: ASYNC110 - a world has no event for it
+        await asyncio.sleep(0.1)
+
+
+@ensurable
+async def test_what_was_not_written_when_it_was_stopped_is_not_called_created(
+    cloud: Cloud,
+) -> None:
+    """The report has what a write was answered for, and what was left out."""
+    world = a_world()
+    async with clients_of(world) as clients:
+        fleet = a_fleet(*(an_entry(cloud, f"web-{n}") for n in range(3)))
+        run = FleetRun.prepare(fleet, clients, concurrency=1)
+        plan = await run.plan(prune=False, priced=False)
+        fault = world.fault("slow", now=now(), times=1, on=cloud.POST, delay_s=20)
+        working = asyncio.ensure_future(run.carry_out(plan))
+        await until_sent(fault)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        report = run.report(plan)
+        assert report.counts == {"failed": 3}
+        assert {str(one.error) for one in report.failed} == {
+            "stopped before a write was answered; apply again to continue"
+        }
+
+
+@ensurable
+async def test_a_stop_is_not_put_off_by_a_rate_limit(cloud: Cloud) -> None:
+    """A create that is refused with 429 while the command stops is not sent again."""
+    world = a_world()
+    async with clients_of(world, retry=RetryPolicy(attempts=1)) as clients:
+        run = FleetRun.prepare(
+            a_fleet(an_entry(cloud)), clients, finish=lambda call: finish_write(call, lambda: None)
+        )
+        plan = await run.plan(prune=False, priced=False)
+        fault = world.fault("rate_limit", now=now(), on=cloud.POST, retry_after=300)
+        working = asyncio.ensure_future(run.carry_out(plan))
+        await until_sent(fault)
+        began = now()
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert now() - began < 10
+        assert len([one for one in written(world) if one[0] == "POST"]) == 1
+
+
+async def test_secrets_of_specs_and_options_are_not_in_a_repr() -> None:
+    """Environment variables of a deployment, and tokens that are sent with a create, may be."""
+    entry = an_entry(ENSURABLE[1])
+    entry["spec"]["envs"] = {"DATABASE": "secret-of-the-spec"}
+    client = ENSURABLE[1].make(a_world())
+    options = {"gcore": {"access_tokens": {"hugging_face": "secret-option"}}}
+    run = FleetRun.prepare(a_fleet(entry), [client], options=options)
+    assert "web-1" in repr(run)
+    assert "secret" not in repr(run)

@@ -196,6 +196,24 @@ async def test_a_signal_ends_an_apply_with_what_is_known(
     assert by_provider["digitalocean"]["access_token"]["value"]
 
 
+async def test_a_signal_leaves_tokens_in_their_file_alone(emu: Emulator, tmp_path: Path) -> None:
+    """With `--token-out`, the document of an apply that was stopped has no token."""
+    cloud, tokens = ENSURABLE[0], tmp_path / "tokens"
+    file = fleet_file(tmp_path / "fleet.json", cloud, each=1)
+    emu.fault("stuck", on=cloud.POST)
+    words = ("-o", "json", "apply", "--yes", "--token-out", str(tokens), file)
+    async with started(emu, *words) as process:
+        await until(lambda: created(emu))
+        process.send_signal(signal.SIGTERM)
+        ended = await end_of(process)
+    assert ended.code == 143
+    (name, token) = tokens.read_text().split()
+    assert token not in ended.out + ended.err
+    (row,) = json.loads(ended.out)["deployments"]
+    assert (row["name"], row["action"], row["outcome"]) == (name, "created", "pending")
+    assert row["access_token"]["file"] == str(tokens)
+
+
 @pytest.mark.slow
 async def test_sixty_deployments_over_three_clouds(emu: Emulator) -> None:
     """The second run says in one line that there is nothing to do; a change to 5 touches 5."""

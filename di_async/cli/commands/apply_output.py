@@ -10,7 +10,14 @@ from di_async.cli.run import Cli
 if TYPE_CHECKING:
     from di_async.fleet.apply_report import Applied, ApplyReport
 
-__all__ = ["document", "print_plan", "print_report", "print_tokens", "token_lines"]
+__all__ = [
+    "document",
+    "print_interrupted",
+    "print_plan",
+    "print_report",
+    "print_tokens",
+    "token_lines",
+]
 
 _LISTED = 20
 _PLANNED = {"created": "create", "updated": "update", "deleted": "delete", "failed": "cannot"}
@@ -119,6 +126,13 @@ def print_report(
         _print_warnings(cli, report, prune=prune)
 
 
+def print_interrupted(cli: Cli, done: "ApplyReport", token_file: Path | None) -> None:
+    """Print what was done until the command was stopped, as a document."""
+    if not cli.out.is_table:
+        found = document(done, interrupted=True, token_file=token_file)
+        cli.out.document(found, keep=True)
+
+
 def _is_shown(result: "Applied") -> bool:
     return result.action != "unchanged" or result.error is not None
 
@@ -155,7 +169,9 @@ def document(
         "counts": report.counts,
         "hourly": {currency: str(amount) for currency, amount in report.hourly.items()},
         "unknown_price": report.unknown_price,
-        "deployments": [_entry(result, token_file) for result in report.results],
+        "deployments": [
+            _entry(result, token_file, interrupted=interrupted) for result in report.results
+        ],
         "leftovers": [
             {"provider": one.provider, "name": one.name, "region": one.region, "id": one.id}
             for one in report.leftovers
@@ -164,15 +180,17 @@ def document(
     }
 
 
-def _entry(result: "Applied", token_file: Path | None) -> dict[str, Any]:
+def _entry(result: "Applied", token_file: Path | None, *, interrupted: bool) -> dict[str, Any]:
     from di_async.cli.commands.report import token_document
+
+    is_open = interrupted and not result.active and result.action != "deleted"
 
     return {
         "provider": result.provider,
         "name": result.name,
         "region": result.region,
         "action": result.action,
-        "outcome": "pending" if result.pending else "failed" if result.error else "ok",
+        "outcome": _outcome(result) if result.error else "pending" if is_open else "ok",
         "active": result.active,
         "id": result.id,
         "diff": list(result.diff),

@@ -1,4 +1,4 @@
-"""`di-async apply`: bring a fleet of deployments about, from one file."""
+"""`di-async apply`: create and update the deployments of a fleet file."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -102,14 +102,18 @@ async def apply_fleet(
             if not yes and not await confirmed(cli, "Apply this plan?"):
                 cli.message("nothing was changed")
                 raise typer.Exit(FAILED)
+            report = None
             try:
                 report = await work.carry_out(run, planned)
             finally:
-                failure = _write_tokens(run, planned, tokens)
+                done = report or run.report(planned)
+                failure = _write_tokens(done, tokens)
                 in_file = None if failure or tokens is None else token_out
-                apply_output.print_tokens(cli, run.report(planned).results, in_file)
+                apply_output.print_tokens(cli, done.results, in_file)
                 if failure:
                     cli.message(f"cannot write the access tokens to {token_out}: {failure}")
+                if report is None:
+                    apply_output.print_interrupted(cli, done, in_file)
             _conclude(cli, report, in_file, planned=True, prune=prune)
 
 
@@ -222,9 +226,6 @@ class _Apply:
                 "Run the same command again to go on.",
                 keep=True,
             )
-            if not self.cli.out.is_table:
-                document = apply_output.document(run.report(planned), interrupted=True)
-                self.cli.out.document(document, keep=True)
             raise
 
 
@@ -234,9 +235,9 @@ def _check_price(planned: "ApplyReport", limit: PriceLimit) -> None:
     check_fleet_price(planned, limit.by_currency or None, allow_unknown_price=limit.allow_unknown)
 
 
-def _write_tokens(run: "FleetRun", planned: "ApplyReport", file: Any) -> str | None:
+def _write_tokens(done: "ApplyReport", file: Any) -> str | None:
     """Write the one-time tokens to a file, a line each; return what failed."""
-    lines = apply_output.token_lines(run.report(planned).results)
+    lines = apply_output.token_lines(done.results)
     return write_token(file, "\n".join(lines)) if lines else None
 
 
