@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from di_async.emulator import Emulator
+from di_async.emulator.cloud import openai as openai_endpoint
 from tests.cli.helpers import SPEC, Di, write_file
 from tests.clouds.ensuring import ENSURABLE, a_body
 
@@ -107,3 +108,15 @@ def test_it_is_not_for_gcore_v2(di: Di, spec: str) -> None:
     result = di("--provider", "gcore-v2", "run", "--spec", spec, *python("pass"))
     assert result.code == 125
     assert "only for --provider" in result.err
+
+
+def test_a_name_that_no_environment_can_hold(
+    di: Di, di_emulator: Emulator, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's NUL is a failure of `di-async`, and the deployment is deleted."""
+    monkeypatch.setattr(openai_endpoint, "_model", lambda *_: {"id": "a\0b"})
+    monkeypatch.setattr(openai_endpoint, "_served_name", lambda *_: "a")
+    result = di("run", "--spec", spec, *python("print('ran')"))
+    assert (result.code, result.out) == (125, "")
+    assert "cannot be run: embedded null byte" in result.err
+    assert not di_emulator.world.instances

@@ -1,5 +1,7 @@
 """Tests of `connect` and `chat`, on all clouds."""
 
+import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import pytest
 
 from di_async.cli.endpoint_keys import VARIABLE
 from di_async.emulator import Emulator
+from di_async.emulator.cloud import openai as openai_endpoint
+from di_async.emulator.cloud.http import ApiError, Response
 from tests.cli.clouds import SOON, ProviderCLI
 from tests.cli.helpers import Di, write_file
 
@@ -126,3 +130,58 @@ def test_connect_waits_and_shows_the_steps(cli: ProviderCLI) -> None:
     result = cli("connect", "late-1", *key_options(cli))
     assert result.code == 0, result.err
     assert "answering: " in result.err.splitlines()[-1]
+
+
+def test_a_key_that_was_created_is_not_lost(
+    di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the endpoint does not answer, `connect` prints the key; `chat` prints it always."""
+    di_emulator.add_instance(name="web")
+    chatted = di("chat", "web", "Hi", "--mint-token", "first")
+    assert (chatted.code, chatted.out) == (0, f"{TEXT}\n")
+    assert "created the key 'first': di_" in chatted.err
+
+    def refuse(*_: object) -> None:
+        raise ApiError(401, "no")
+
+    monkeypatch.setattr(openai_endpoint, "_answer", refuse)
+    refused = di("connect", "web", "--mint-token", "second")
+    assert refused.code == 1
+    assert "created the key 'second': di_" in refused.err
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'{"choices": [{"index": 0, "del',
+        b'{"choices": [{"index": 0}]}',
+        b'{"choices": [{"index": 0, "delta": {"content": ["a"]}}]}',
+        b'{"choices": null}',
+    ],
+)
+def test_an_answer_that_is_not_valid_is_no_defect(
+    event: bytes, di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reported as the endpoint's, or skipped where nothing can be shown."""
+    di_emulator.add_instance(name="web")
+    body = b"data: " + event + b"\n\ndata: [DONE]\n\n"
+    answer = Response(200, {"content-type": "text/event-stream"}, chunks=(body,))
+    monkeypatch.setattr(openai_endpoint, "_stream", lambda *_, **__: answer)
+    result = di("chat", "web", "Hi", "--mint-token", "mine")
+    assert "bug" not in result.err
+    assert result.code == (1 if event.endswith(b"del") else 0), result.err
+
+
+def test_names_of_models_are_quoted_in_the_command_line(
+    di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server cannot add to the body, or to the shell's command line."""
+    di_emulator.add_instance(name="web")
+    name = """x", "n": 2, 'y' $(id)"""
+    monkeypatch.setattr(openai_endpoint, "_model", lambda *_: {"id": name})
+    monkeypatch.setattr(openai_endpoint, "_served_name", lambda *_: name)
+    found = di("connect", "web", "--mint-token", "mine", "-o", "json").json
+    words = shlex.split(found["curl"])
+    body = json.loads(words[words.index("-d") + 1])
+    assert list(body) == ["model", "messages"]
+    assert body["model"] == name

@@ -201,8 +201,9 @@ async def _call(program: str, words: list[str], environment: Mapping[str, str]) 
         process = await asyncio.create_subprocess_exec(program, *words[1:], env=environment)
     except PermissionError:
         return NOT_EXECUTABLE
-    except OSError as error:
-        raise DIError(f"{words[0]} cannot be run: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a server's text contains a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise DIError(f"{words[0]} cannot be run: {reason}") from error
     try:
         code = await process.wait()
     except asyncio.CancelledError:

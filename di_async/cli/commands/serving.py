@@ -1,5 +1,6 @@
 """Commands that call an endpoint: connect, chat."""
 
+import json
 import shlex
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from di_async import DIError, InvalidInputError
 from di_async.cli.endpoint_keys import VARIABLE, connect_options
 from di_async.cli.options import AccessTokenFile, MintToken, Private, Ref, Timeout, command
 from di_async.cli.run import Cli
+from di_async.cli.settings import Provider
 from di_async.core.printable import printable
 from di_async.core.redaction import redact
 
@@ -44,7 +46,7 @@ async def connect(
     Exoscale reveals it. Gcore's is the secret of one of its API keys.
     """
     options = connect_options(access_token_file, private=private, mint_token=mint_token)
-    endpoint = await _connect(cli, ref, options, timeout)
+    endpoint = await _connect(cli, ref, options, timeout, show_minted=False)
     shown = show_key or mint_token is not None
     key = endpoint.access_token.reveal() if shown and endpoint.access_token else None
     document = {
@@ -66,20 +68,44 @@ async def connect(
 
 
 async def _connect(
-    cli: Cli, ref: str, options: dict[str, Any], timeout: float | None
+    cli: Cli, ref: str, options: dict[str, Any], timeout: float | None, *, show_minted: bool
 ) -> "ServingEndpoint":
-    from di_async.cli.progress import follow_connect
+    """Return the endpoint once it answers.
+
+    A key of --mint-token is created here and not by `Change.connect`, so that it is printed if
+    the endpoint does not answer. `show_minted`: it is printed in any case.
+    """
+    from di_async.cli.progress import follow, follow_connect
 
     async with cli.cloud() as cloud:
         id = await cloud.resolve_id(ref)
-        more = {} if timeout is None else {"timeout": timeout}
-        return await follow_connect(cli, cloud.api.begin_wait(id), **options, **more)
+        change = cloud.api.begin_wait(id)
+        if timeout is not None:
+            options = {**options, "timeout": timeout}
+        if "mint_token" not in options or cloud.provider is not Provider.DIGITALOCEAN:
+            return await follow_connect(cli, change, **options)
+        await follow(cli, change, timeout=timeout)
+        name, api = options.pop("mint_token"), cloud.client.dedicated_inferences
+        key = (await cli.finish(api.create_token(id, name))).value
+        is_known = False
+        try:
+            endpoint = await follow_connect(cli, change, **options, access_token=key)
+            is_known = not show_minted
+        finally:
+            if key is not None and not is_known:
+                cli.message(
+                    f"created the key {name!r}: {key.reveal()}",
+                    "Store it now: the API never returns it again.",
+                    keep=True,
+                )
+        return endpoint
 
 
 def _curl(endpoint: "ServingEndpoint") -> str:
     """Return a command line that asks the first model; the key is taken from a variable."""
     model = endpoint.models[0] if endpoint.models else "MODEL"
-    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    messages = [{"role": "user", "content": "Hello"}]
+    body = json.dumps({"model": model, "messages": messages})
     words = ["curl", *_tls_options(endpoint), f"{endpoint.base_url}/chat/completions"]
     words += ["-H", "Content-Type: application/json", "-d", body]
     line = shlex.join(words)
@@ -114,8 +140,10 @@ async def chat(
     """Send one message to a deployment and print the answer.
 
     The answer is printed as it comes. Waits until the deployment lists its models. Needs `pip
-    install 'di-async[openai]'`. For keys see `di-async connect --help`.
+    install 'di-async[openai]'`. For keys see `di-async connect --help`; a key of --mint-token is
+    printed to stderr.
     """
+    cli.stop_when_stdout_fails()
     text = sys.stdin.read() if prompt == "-" and sys.stdin is not None else prompt
     if not text.strip():
         raise InvalidInputError("the message is empty")
@@ -126,7 +154,8 @@ async def chat(
             "chat needs the openai package: pip install 'di-async[openai]'"
         ) from None
     options = connect_options(access_token_file, private=private, mint_token=mint_token)
-    endpoint = await _connect(cli, ref, {**options, "probe": "models"}, timeout)
+    options["probe"] = "models"
+    endpoint = await _connect(cli, ref, options, timeout, show_minted=True)
     if model is not None and model not in endpoint.models:
         raise InvalidInputError(
             f"--model: {ref} has no model {model!r}; it has {', '.join(endpoint.models)}"
@@ -144,9 +173,10 @@ async def chat(
             if cli.out.is_table:
                 cli.streams.out.write(_shown(part))
                 cli.streams.out.flush()
-    except openai.OpenAIError as error:
+    except (openai.OpenAIError, ValueError) as error:
         key = endpoint.access_token
-        raise DIError(redact(str(error), [key.reveal()] if key else ())) from None
+        kind = "" if isinstance(error, openai.OpenAIError) else "the answer is not valid: "
+        raise DIError(kind + redact(str(error), [key.reveal()] if key else ())) from None
     if not cli.out.is_table:
         cli.out.document({"id": endpoint.id, "model": body["model"], "content": "".join(parts)})
     elif not "".join(parts).endswith("\n"):
@@ -157,9 +187,11 @@ async def _answer(endpoint: "ServingEndpoint", body: dict[str, Any]) -> AsyncIte
     async with endpoint.openai() as llm:
         stream = await llm.chat.completions.create(**body, stream=True)
         async for chunk in stream:
-            for choice in chunk.choices:
-                if choice.delta.content:
-                    yield choice.delta.content
+            # The SDK does not check what a server sends.
+            for choice in chunk.choices or ():
+                text = getattr(choice.delta, "content", None)
+                if isinstance(text, str) and text:
+                    yield text
 
 
 def _shown(text: str) -> str:

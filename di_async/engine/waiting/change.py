@@ -254,7 +254,8 @@ class Change(Generic[R]):
             probe: "chat", "models" (to list them is enough), or a coroutine function that takes
                 the endpoint: it answers unless the result is False. Errors of connections and
                 HTTP libraries count as "not yet", except 401 and 403.
-            mint_token: create a key of this name once the change has settled, and use it.
+            mint_token: create a key of this name once the change has settled, and use it. If this
+                call fails after that, the key's value is lost; `create_token` returns it.
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.
