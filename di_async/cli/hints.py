@@ -36,7 +36,7 @@ from di_async.core.waiting.resume_token import ResumeToken
 if TYPE_CHECKING:
     from di_async import Change
 
-__all__ = ["explain", "resume_lines"]
+__all__ = ["explain", "resume_lines", "with_option_names"]
 
 _Hints = dict[type[DIError], str]
 # Kinds of resources that `wait` does not know, and the group whose commands wait for them.
@@ -133,9 +133,9 @@ def explain(error: BaseException, settings: Settings | None = None) -> Iterator[
         yield from _explain_wait(error, settings)
     elif isinstance(error, InvalidInputError) and error.problems:
         yield "error: invalid input (no request was sent):"
-        yield from (f"  {_with_option_names(problem)}" for problem in error.problems)
+        yield from (f"  {with_option_names(problem)}" for problem in error.problems)
     elif isinstance(error, DIError | ModuleNotFoundError):
-        yield f"error: {_with_option_names(str(error))}"
+        yield f"error: {with_option_names(str(error))}"
         yield from filter(None, [_hint(error, settings)])
     elif isinstance(error, OSError):
         yield f"error: {error.strerror or error}"
@@ -221,7 +221,7 @@ def _fill(hint: str, settings: Settings, id: str) -> str:
     return hint.format(**lines)
 
 
-def _with_option_names(text: str) -> str:
+def with_option_names(text: str) -> str:
     """Replace the library's parameter names with the options that set them."""
     text = text.replace("in_zone(...)", "--zone").replace("open_to_world=True", "--open-to-world")
     text = text.replace("pass allow_unknown_price=True", "use --allow-unknown-price")
@@ -229,6 +229,7 @@ def _with_option_names(text: str) -> str:
         "pass access_token=, or mint_token=NAME", f"use {_KEY}, or --mint-token NAME"
     )
     text = text.replace("pass access_token=", f"use {_KEY}").replace("private=True", "--private")
+    text = text.replace("pass name_timeout=", "use --name-timeout SECONDS")
     text = re.sub(r"\bmax_hourly\b", "--max-hourly", text)
     text = re.sub(r"\bbase_url\b", "--base-url", text)
     # "project_id:" is a field of a spec file.

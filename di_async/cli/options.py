@@ -376,7 +376,8 @@ def command(
             )
 
         callback = with_shared_options(run, own, work.__doc__)
-        epilog = f"{_SHARED_HINT}\n\n{EXIT_CODES}"
+        # A command that runs another one describes its exit codes itself.
+        epilog = _SHARED_HINT if ends_with_command else f"{_SHARED_HINT}\n\n{EXIT_CODES}"
         context = {"allow_interspersed_args": not ends_with_command}
         app.command(name or work.__name__, cls=_Command, epilog=epilog, context_settings=context)(
             callback

@@ -1,4 +1,4 @@
-"""Commands that only some providers have: what the others are told to use instead."""
+"""Commands that only some providers have, and errors that name the alternative."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ async def cloud_for(
     """Connect to the selected provider, if it is one of those that have the command.
 
     Raises:
-        InvalidInputError: it has not; the message says what to use instead.
+        InvalidInputError: it does not; the message names what to use instead.
     """
     selected = cli.settings.provider
     if selected not in providers:

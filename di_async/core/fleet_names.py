@@ -1,4 +1,4 @@
-"""Names of the deployments of a fleet: they hold which fleet made them. Pure.
+"""Names of the deployments of a fleet, from which the fleet can be recognised. Pure.
 
 `chat-web-k3f9`: the fleet, the deployment's own name, and four characters of a checksum over both.
 So a name that somebody chose by hand, such as `chat-web-test`, is never taken for one of the fleet

@@ -177,7 +177,7 @@ class Engine:
         )
 
     async def open(self, provider: str = "") -> None:
-        """Bind to the running loop; the observer is told the provider's name."""
+        """Bind to the running loop; `provider` is the name that the observer gets."""
         if self._runtime is not None or self._closed:
             raise RuntimeError("A client is entered once; create one for each `async with`.")
         try:

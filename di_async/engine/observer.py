@@ -1,4 +1,4 @@
-"""What an observer of a client is told: requests, waits and their outcomes, and the budget.
+"""Protocols for observers of a client: requests, waits and their outcomes, and the budget.
 
 The engine calls these protocols; `di_async.telemetry` implements them for OpenTelemetry. A client
 without an observer makes none of these objects, and its session is a plain `Session`.
@@ -211,7 +211,7 @@ class WaitObservation:
         self.end(error)
 
     def settled(self) -> None:
-        """Take the time of the return, where the call goes on with something else."""
+        """Record that the change has settled; the call may go on, as `connect` does."""
 
     def end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
         """Report the end of the wait, once."""
@@ -257,7 +257,7 @@ class ObservedWait(WaitObservation):
             tracker.add_listener(self._step)
 
     def settled(self) -> None:
-        """Take the time of the return, where the call goes on with something else."""
+        """Record that the change has settled; the call may go on, as `connect` does."""
         if self._delays is None:
             self._delays = settle_delays(self._tracker, self._began_at, self._server_time)
 

@@ -44,7 +44,7 @@ class Applied:
     access_token: Any = field(default=None, repr=False)
     """The one-time token of a create (DigitalOcean)."""
     error: DIError | None = None
-    """Why it is not as the fleet says; a `WaitTimeoutError` if it is not so yet."""
+    """Why it is not active with its spec; a `WaitTimeoutError` if the wait for it timed out."""
 
     @property
     def pending(self) -> bool:
@@ -74,7 +74,7 @@ class ApplyReport:
     Attributes:
         results: one for each deployment of the fleet, in its order, then those that were pruned.
         leftovers: made by an earlier apply, no longer in the fleet, and not pruned. They bill.
-        unsearched: providers whose leftovers could not be looked for, with the error.
+        unsearched: providers that could not be searched for leftovers, with the error.
         hourly: the price of all deployments of the fleet by currency; empty if there was nothing
             to do.
         unknown_price: how many deployments `hourly` leaves out, as their price is not known.
@@ -89,7 +89,7 @@ class ApplyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every deployment is as the fleet says; with `dry_run`, whether each can be."""
+        """Whether every deployment is active with its spec; with `dry_run`, whether each can be."""
         return not self.failed and not self.pending and not self.unsearched
 
     @property

@@ -52,13 +52,14 @@ async def apply(
 ) -> ApplyReport:
     """Create and update the deployments of a fleet, and wait until all are active.
 
-    What is as the fleet says is left alone. One failure does not stop the others; failures are in
-    the report. Safe to run again after a crash or a cancellation: names decide what exists.
+    Deployments that match the fleet are left unchanged. One failure does not stop the others;
+    failures are in the report. Safe to run again after a crash or a cancellation, as deployments
+    are found by their names.
 
     Args:
         fleet: see `Fleet.from_file`.
-        clients: entered clients, one for each provider of the fleet. Others are searched for what
-            an earlier apply left there.
+        clients: entered clients, one for each provider of the fleet. Further ones are only
+            searched for deployments of an earlier apply.
         dry_run: send no write; the report shows what would be done, and the price.
         prune: when everything else has succeeded, delete what an earlier apply of this fleet made
             and that is no longer in it. Nothing else is deleted; see `docs/fleets.md`.

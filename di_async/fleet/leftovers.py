@@ -22,7 +22,7 @@ Found = tuple[Deployable[Any], Named]
 
 @frozen
 class Leftovers:
-    """What was found, by id, and where nothing could be looked for."""
+    """What was found, by id, and which providers could not be searched."""
 
     found: Mapping[str, tuple[Deployable[Any], Named]] = field(factory=dict)
     rows: tuple[Leftover, ...] = ()

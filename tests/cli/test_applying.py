@@ -157,3 +157,26 @@ def test_options_of_one_provider_are_refused(
     result = di(*option, "apply", "--plan", file)
     assert result.code == 2
     assert f"{option[0]} cannot be combined" in result.err
+
+
+def test_errors_name_options_and_keys_of_the_file(di: Di, tmp_path: Path) -> None:
+    """Not parameters of the library."""
+    entry = an_entry(ENSURABLE[1])
+    entry["spec"]["api_keys"] = []
+    file = fleet_file(tmp_path / "fleet.yaml", entry)
+    assert "set `open_to_world: true` in the file" in di("apply", "--yes", file).err
+    file = fleet_file(tmp_path / "fleet.yaml", {**entry, "open_to_world": True})
+    assert di("apply", "--yes", file).code == 0
+
+
+def test_a_name_that_is_being_deleted_is_explained(
+    di: Di, di_emulator: Emulator, tmp_path: Path
+) -> None:
+    """The message names the option that waits for the name."""
+    file = fleet_file(tmp_path / "fleet.yaml", an_entry(ENSURABLE[0]))
+    assert di("apply", "--yes", file).code == 0
+    di_emulator.fault("stuck", on=ENSURABLE[0].DELETE)
+    assert di("delete", name_in_fleet("chat", "web-1"), "--force", "--no-wait").code == 0
+    result = di("apply", "--yes", file)
+    assert result.code == 1
+    assert "use --name-timeout SECONDS to wait for the name" in result.err

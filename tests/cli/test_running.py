@@ -120,3 +120,10 @@ def test_a_name_that_no_environment_can_hold(
     assert (result.code, result.out) == (125, "")
     assert "cannot be run: embedded null byte" in result.err
     assert not di_emulator.world.instances
+
+
+def test_the_help_has_its_own_exit_codes_alone(di: Di) -> None:
+    """Those of other commands, such as 2 for a usage error, are not its own."""
+    text = di("run", "--help").out
+    assert "125" in text
+    assert "usage error" not in text

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from di_async.cli.hints import with_option_names
 from di_async.cli.output import Column
 from di_async.cli.run import Cli
 
 if TYPE_CHECKING:
+    from di_async import DIError
     from di_async.fleet.apply_report import Applied, ApplyReport
 
 __all__ = [
@@ -65,7 +67,13 @@ def _details(result: "Applied") -> Iterator[str]:
     if result.action == "updated":
         yield from result.diff
     if result.error is not None:
-        yield str(result.error)
+        yield _error_text(result.error)
+
+
+def _error_text(error: "DIError") -> str:
+    """Return an error's message with the names of options, and of keys of the file."""
+    text = str(error).replace("pass open_to_world=True", "set `open_to_world: true` in the file")
+    return with_option_names(text)
 
 
 def _totals(plan: "ApplyReport") -> Iterator[str]:
@@ -120,7 +128,7 @@ def print_report(
         cli.out.rows([r for r in report.results if _is_shown(r)], REPORT_COLUMNS)
     for result in report.results:
         if result.error is not None:
-            cli.message(f"{_outcome(result)}: {result.name}: {result.error}")
+            cli.message(f"{_outcome(result)}: {result.name}: {_error_text(result.error)}")
     cli.message(report.summary())
     if prune or not planned:
         _print_warnings(cli, report, prune=prune)

@@ -70,9 +70,9 @@ async def apply_fleet(
     """Create and update the deployments of a fleet file.
 
     They may be on several providers. Prints a plan with prices and asks for confirmation; waits
-    until all are active. One failure does not stop the others. What is as the file says is left
-    alone, so it can be run again, also after Ctrl-C or a crash. The file's format is in
-    docs/fleets.md.
+    until all are active. One failure does not stop the others. Deployments that match the file
+    are left unchanged, so it can be run again, also after Ctrl-C or a crash. The file's format is
+    in docs/fleets.md.
 
     Credentials are read from the environment. --max-hourly is the limit for the whole fleet.
     """

@@ -1,4 +1,4 @@
-"""What the error of a wait says, and what is read once after a failure: the log and the spec.
+"""Messages of wait errors, and what is read once after a failure: the log and the spec.
 
 The reads after a failure are at most two, and take at most `DETAILS_S` seconds. Their own errors
 are logged and change nothing.
