@@ -1,4 +1,4 @@
-"""Create ten deployments, wait for all of them, and look at the account."""
+"""Create ten deployments, wait for all of them, and scan the account."""
 
 import asyncio
 

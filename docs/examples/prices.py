@@ -1,4 +1,4 @@
-"""Look at price and room first, and take the first place that works."""
+"""Check price and capacity first, and use the first place that works."""
 
 import asyncio
 

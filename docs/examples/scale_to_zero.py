@@ -1,4 +1,4 @@
-"""Let Gcore scale to zero, and tell Exoscale to."""
+"""Scale to zero: automatically at Gcore, on request at Exoscale."""
 
 import asyncio
 
