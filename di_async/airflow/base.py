@@ -9,7 +9,13 @@ from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowException
 
 from di_async.airflow.attempts import Attempts
-from di_async.airflow.deployments import api_of, describe, failure
+from di_async.airflow.deployments import (
+    PASSED_ON,
+    api_of,
+    default_timeout,
+    describe,
+    failure,
+)
 from di_async.airflow.hook import DedicatedInferenceHook
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.record import RECORD_KEY, Record
@@ -25,21 +31,28 @@ from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
-__all__ = ["BACKSTOP_S", "DedicatedInferenceOperator", "OnKill", "WaitSeconds", "attempts_of"]
+__all__ = [
+    "BACKSTOP_S",
+    "PROVEN_FAILED",
+    "DedicatedInferenceOperator",
+    "OnKill",
+    "WaitSeconds",
+    "attempts_of",
+]
 
 T = TypeVar("T")
 OnKill = Literal["leave", "delete"]
 WaitSeconds = float | timedelta | None
 BACKSTOP_S = 900.0
 """Seconds after its deadline when Airflow itself ends a trigger that no triggerer runs."""
-_PROVEN_FAILED = {
+PROVEN_FAILED = {
     one.__name__: one for one in (DeploymentFailedError, ResourceVanishedError, SupersededError)
 }
 
 
 def is_proven_failed(error: BaseException) -> bool:
     """Return whether a wait has shown that what was made does not become active."""
-    return isinstance(error, tuple(_PROVEN_FAILED.values()))
+    return isinstance(error, tuple(PROVEN_FAILED.values()))
 
 
 def attempts_of(context: Mapping[str, Any], log: Any, key: str = RECORD_KEY) -> Attempts:
@@ -176,17 +189,21 @@ class DedicatedInferenceOperator(BaseOperator):
             return DEFAULT
         return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
 
-    def defer_until(self, trigger: Any, deadline: float | None) -> NoReturn:
+    def defer_until(self, trigger: Any, deadline: float) -> NoReturn:
         """Defer; Airflow's own timeout comes after the trigger's, so that its story is kept."""
-        left = None if deadline is None else max(0.0, deadline - epoch_now())
-        backstop = None if left is None else timedelta(seconds=left + BACKSTOP_S)
+        backstop = timedelta(seconds=max(0.0, deadline - epoch_now()) + BACKSTOP_S)
         self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop)
         raise AssertionError("defer raises")
 
-    def deadline(self) -> float | None:
-        """Return the epoch second at which a wait that begins now ends; None: the default."""
+    def deadline(self) -> float:
+        """Return the epoch second at which a wait that begins now ends.
+
+        It is absolute in any case: a trigger that is started again must not begin anew.
+        """
         left = self.left()
-        return epoch_now() + left if isinstance(left, float) else None
+        if not isinstance(left, float):
+            left = default_timeout(DedicatedInferenceHook(self.conn_id).settings().provider)
+        return epoch_now() + left
 
     def defer_for(self, resume_token: str, **more: Any) -> NoReturn:
         """Wait in a triggerer for the change of a resume token."""
@@ -221,7 +238,7 @@ class DedicatedInferenceOperator(BaseOperator):
             AirflowException: with the whole story.
         """
         if event["status"] != "success":
-            if self.marks_failed and event["error"] in _PROVEN_FAILED:
+            if self.marks_failed and event["error"] in PROVEN_FAILED:
                 attempts_of(context, self.log).mark_failed()
             self.fail(event)
         return self.passed_on(context, event["deployment"])
@@ -229,7 +246,7 @@ class DedicatedInferenceOperator(BaseOperator):
     def passed_on(self, context: Any, deployment: Mapping[str, Any]) -> dict[str, Any]:
         """Push each part of what is known about a deployment to XCom, and return it."""
         ti = context["ti"]
-        for key in ("id", "name", "endpoint", "resume_token"):
+        for key in PASSED_ON:
             ti.xcom_push(key=key, value=deployment.get(key))
         return dict(deployment)
 

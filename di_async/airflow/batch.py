@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from di_async.airflow.base import DedicatedInferenceOperator, attempts_of
+from di_async.airflow.base import PROVEN_FAILED, DedicatedInferenceOperator, attempts_of
 from di_async.airflow.deployments import describe, failure
 from di_async.airflow.operators import NAME_TIMEOUT_S, named_spec
 from di_async.airflow.record import RECORD_KEY
@@ -73,6 +73,7 @@ class BatchCreateOperator(DedicatedInferenceOperator):
             report = await wait_all(changes, timeout=self.left())
             self.log.info("%s", report)
             failed += [failure(error, id=change.id) for change, error in report.failed]
+            self._mark_failed(context, failed)
             late = InvalidInputError("not settled in time")
             failed += [failure(late, id=change.id) for change in report.pending]
             settled = [describe(client, change) for change in report.succeeded]
@@ -90,6 +91,7 @@ class BatchCreateOperator(DedicatedInferenceOperator):
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Return the deployments, or raise the failures."""
+        self._mark_failed(context, event["failures"])
         ti = context["ti"]
         refused = ti.xcom_pull(task_ids=ti.task_id, key="refused", map_indexes=ti.map_index) or 0
         return self._result(context, event["deployments"], event["failures"], refused)
@@ -123,6 +125,15 @@ class BatchCreateOperator(DedicatedInferenceOperator):
             else:
                 raise result
         return changes, failed
+
+    def _mark_failed(self, context: Any, failures: Sequence[Mapping[str, Any]]) -> None:
+        """Let the next try begin anew with what is proven to have failed."""
+        ids = {one["id"] for one in failures if one["error"] in PROVEN_FAILED}
+        for item in range(len(self.specs) if ids else 0):
+            attempts = attempts_of(context, self.log, f"{RECORD_KEY}_{item}")
+            record = attempts.load()
+            if record is not None and record.id in ids:
+                attempts.mark_failed()
 
     def _result(
         self,

@@ -6,14 +6,39 @@ from typing import Any
 
 from di_async.core.errors import DIError, InvalidInputError, WaitError
 from di_async.core.waiting.resume_token import ResumeToken
+from di_async.digitalocean.dedicated_inferences import DedicatedInferenceAdapter
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
+from di_async.exoscale.zone_resources import ZoneAdapter
+from di_async.gcore.inference import InferenceAdapter
 
-__all__ = ["api_of", "describe", "failure", "resume", "story", "success"]
+__all__ = [
+    "LONGEST_DEFAULT_S",
+    "PASSED_ON",
+    "api_of",
+    "default_timeout",
+    "describe",
+    "failure",
+    "resume",
+    "story",
+    "success",
+]
 
+PASSED_ON = ("id", "name", "endpoint", "resume_token")
+"""What XCom carries of a deployment, each under its own key."""
+_DEFAULT_TIMEOUTS = {
+    adapter.provider: adapter.default_timeout
+    for adapter in (DedicatedInferenceAdapter, InferenceAdapter, ZoneAdapter)
+}
+LONGEST_DEFAULT_S = max(_DEFAULT_TIMEOUTS.values())
 _LISTED_STEPS = 30
+
+
+def default_timeout(provider: str) -> float:
+    """Return the seconds for which a wait lasts where a user says nothing."""
+    return _DEFAULT_TIMEOUTS[provider]
 
 
 def api_of(client: Client, zone: str | None = None) -> DeployableApi[Any]:

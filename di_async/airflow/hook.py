@@ -1,13 +1,13 @@
 """Hooks: from an Airflow connection to a client of di_async."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from airflow.sdk import BaseHook
 
 from di_async.airflow.deployments import api_of, resume
-from di_async.airflow.settings import CONNECTION_TYPES, ConnectionSettings
+from di_async.airflow.settings import ConnectionSettings
 from di_async.core.errors import DIError
 from di_async.core.rate_limit import RequestBudget
 from di_async.engine.client import Client
@@ -31,8 +31,8 @@ _EXTRAS = (
 )
 
 
-def settings_of(connection: Any) -> ConnectionSettings:
-    """Return the settings in an Airflow connection.
+def settings_of(connection: Any, extra: Mapping[str, Any]) -> ConnectionSettings:
+    """Return the settings in an Airflow connection, whose extras are decoded already.
 
     Raises:
         InvalidInputError: they are not valid.
@@ -44,7 +44,7 @@ def settings_of(connection: Any) -> ConnectionSettings:
         schema=connection.schema,
         login=connection.login,
         password=connection.password,
-        extra=connection.extra_dejson,
+        extra=extra,
     )
 
 
@@ -72,7 +72,8 @@ class DedicatedInferenceHook(BaseHook):
         Raises:
             InvalidInputError: they are not valid.
         """
-        return settings_of(self.get_connection(self.conn_id))
+        connection = self.get_connection(self.conn_id)
+        return settings_of(connection, connection.extra_dejson)
 
     def client(self) -> Client:
         """Return a new client for `async with`; all clients of one hook share a budget."""
@@ -173,11 +174,3 @@ class ExoscaleInferenceHook(DedicatedInferenceHook):
             "relabeling": {"login": "API key", "password": "API secret", "host": _HOST},
             "placeholders": {"extra": '{"zone": "ch-gva-2"}'},
         }
-
-
-HOOKS: dict[str, type[DedicatedInferenceHook]] = {
-    hook.conn_type: hook
-    for hook in (DigitalOceanInferenceHook, GcoreInferenceHook, ExoscaleInferenceHook)
-}
-if set(HOOKS) != set(CONNECTION_TYPES):  # pragma: no cover - checked at import
-    raise AssertionError(HOOKS)

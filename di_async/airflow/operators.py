@@ -1,6 +1,7 @@
 """Operators: create, ensure, update, scale, delete, wait until answering; and `temporary`."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.sdk import Variable
@@ -117,7 +118,11 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
             accepted = self.push_accepted(context, client, change)
             if change.access_token is not None and self.token_variable:
                 self._write_token(attempts, change.access_token.value)
-            if not self.wait or self.deferrable:
+            if not self.wait:
+                if hasattr(api, "create_token"):  # elsewhere the API shows the key again later
+                    await self._mint_token(attempts, api, change.id)
+                return accepted
+            if self.deferrable:
                 return accepted
             await self.wait_here(change)
             await self._mint_token(attempts, api, change.id)
@@ -258,8 +263,10 @@ class UpdateDeploymentOperator(_WriteOperator):
 
     template_fields: Sequence[str] = (*_WriteOperator.template_fields, "fields")
 
-    def __init__(self, *, fields: Mapping[str, Any], **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, *, id: str, fields: Mapping[str, Any], ready_timeout: float = 600.0, **options: Any
+    ) -> None:
+        super().__init__(id=id, ready_timeout=ready_timeout, **options)
         self.fields = fields
 
     async def send(self, api: DeployableApi[Any]) -> Change[Any]:
@@ -290,8 +297,10 @@ class ScaleDeploymentOperator(_WriteOperator):
 
     template_fields: Sequence[str] = (*_WriteOperator.template_fields, "replicas")
 
-    def __init__(self, *, replicas: int | str, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, *, id: str, replicas: int | str, ready_timeout: float = 600.0, **options: Any
+    ) -> None:
+        super().__init__(id=id, ready_timeout=ready_timeout, **options)
         self.replicas = replicas
 
     async def send(self, api: DeployableApi[Any]) -> Change[Any]:
@@ -363,7 +372,10 @@ class DeleteDeploymentOperator(DedicatedInferenceOperator):
         ids, tokens = self.run_async(begin)
         if self.deferrable and tokens:
             deadline = self.deadline()
-            self.defer_until(AllSettledTrigger(self.conn_id, tokens, deadline), deadline)
+            trigger = AllSettledTrigger(
+                self.conn_id, tokens, deadline, end_task=self.end_from_trigger
+            )
+            self.defer_until(trigger, deadline)
         return ids
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
@@ -452,7 +464,12 @@ def temporary(
         zone=zone,
         id=created["id"],
         name_of_task=None if named else create.task_id,
-        **{"retries": 3, **options},
+        **{
+            "retries": 3,
+            "retry_delay": timedelta(seconds=30),
+            "end_from_trigger": True,
+            **options,
+        },
     )
     delete.as_teardown(setups=create)
     return create, delete

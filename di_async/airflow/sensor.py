@@ -7,7 +7,7 @@ from typing import Any
 from airflow.triggers.base import StartTriggerArgs
 
 from di_async.airflow.base import DedicatedInferenceOperator
-from di_async.airflow.deployments import describe, resume
+from di_async.airflow.deployments import LONGEST_DEFAULT_S, describe, resume
 from di_async.airflow.trigger import SettledTrigger
 from di_async.core.errors import InvalidInputError
 from di_async.engine.client import Client
@@ -77,7 +77,7 @@ class DeploymentSensor(DedicatedInferenceOperator):
                 },
                 next_method="execute_complete",
                 next_kwargs=None,
-                timeout=timedelta(seconds=left) if isinstance(left, float) else None,
+                timeout=timedelta(seconds=left if isinstance(left, float) else LONGEST_DEFAULT_S),
             )
 
     def execute(self, context: Any) -> Any:

@@ -5,14 +5,21 @@ they are a resume token and an absolute deadline, which a restart does not move.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow.sdk import BaseHook, Variable
+from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from di_async.airflow.deployments import api_of, describe, failure, resume, success
+from di_async.airflow.deployments import (
+    api_of,
+    describe,
+    failure,
+    resume,
+    success,
+)
 from di_async.airflow.hook import settings_of
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.settings import ConnectionSettings
@@ -31,8 +38,7 @@ _shared: "WeakKeyDictionary[asyncio.AbstractEventLoop, SharedClients]" = WeakKey
 
 async def _fetch(conn_id: str) -> ConnectionSettings:
     connection = await BaseHook.aget_connection(conn_id)
-    await connection.aextra_dejson()
-    return settings_of(connection)
+    return settings_of(connection, await connection.aextra_dejson())
 
 
 def shared_clients() -> SharedClients:
@@ -41,6 +47,30 @@ def shared_clients() -> SharedClients:
     if loop not in _shared:
         _shared[loop] = SharedClients(_fetch)
     return _shared[loop]
+
+
+def _endpoint(found: Mapping[str, Any]) -> dict[str, str]:
+    url = found["endpoint"]
+    return {"endpoint": url, EndpointLink.xcom_key: url} if url else {}
+
+
+async def _push(ti: Any, values: Mapping[str, Any]) -> None:
+    """Push XComs of the task that a trigger ends.
+
+    Not by `TaskSuccessEvent(xcoms=)`: what Airflow 3.3.2 pushes from there arrives as JSON text.
+    """
+    if ti is None:  # outside of a triggerer
+        return
+    for key, value in values.items():
+        await asyncio.to_thread(
+            XCom.set,
+            key,
+            value,
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=ti.map_index,
+        )
 
 
 def _left(deadline: float | None) -> Timeout:
@@ -61,7 +91,6 @@ class SettledTrigger(BaseTrigger):
         token_variable: the Variable that holds the endpoint's key, for `answering`.
         on_kill: "delete" deletes the deployment if a user ends the task while it waits; "leave".
         end_task: end the task from here when it has settled, so that no worker is needed.
-        action: of the operator, for messages.
     """
 
     def __init__(
@@ -112,8 +141,8 @@ class SettledTrigger(BaseTrigger):
         event = await self._event()
         if self.end_task and event["status"] == "success":
             found = event["deployment"]
-            xcoms = {"return_value": found, EndpointLink.xcom_key: found["endpoint"] or ""}
-            yield TaskSuccessEvent(xcoms=xcoms)
+            await _push(self.task_instance, {"return_value": found, **_endpoint(found)})
+            yield TaskSuccessEvent()
         else:
             yield TriggerEvent(event)
 
@@ -175,6 +204,7 @@ class AllSettledTrigger(BaseTrigger):
         resume_tokens: of the changes.
         deadline: epoch seconds for all of them; None for the provider's default.
         on_kill: "delete" deletes all of them if a user ends the task while it waits; "leave".
+        end_task: end the task from here if all have settled; it returns their ids.
     """
 
     def __init__(
@@ -183,8 +213,10 @@ class AllSettledTrigger(BaseTrigger):
         resume_tokens: list[str],
         deadline: float | None = None,
         on_kill: str = "leave",
+        end_task: bool = False,
     ) -> None:
         super().__init__()
+        self.end_task = end_task
         self.conn_id = conn_id
         self.resume_tokens = list(resume_tokens)
         self.deadline = deadline
@@ -199,12 +231,19 @@ class AllSettledTrigger(BaseTrigger):
                 "resume_tokens": self.resume_tokens,
                 "deadline": self.deadline,
                 "on_kill": self.kill,
+                "end_task": self.end_task,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event."""
-        yield TriggerEvent(await self._event())
+        event = await self._event()
+        if self.end_task and event["status"] == "success":
+            ids = [one["id"] for one in event["deployments"]]
+            await _push(self.task_instance, {"return_value": ids})
+            yield TaskSuccessEvent()
+        else:
+            yield TriggerEvent(event)
 
     async def _event(self) -> dict[str, Any]:
         try:

@@ -1,21 +1,28 @@
 """Deploy a fleet in three regions, wait until it answers, smoke-test it, run a batch, tear down.
 
-Connections: `do` (type digitalocean_inference). See docs/airflow.md.
+It needs the connection `do` (type digitalocean_inference). See docs/airflow.md.
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiohttp
 from airflow.sdk import DAG, Variable, task
 
-from di_async.airflow import WaitUntilAnsweringOperator, temporary
+from di_async.airflow import (
+    DedicatedInferenceHook,
+    WaitUntilAnsweringOperator,
+    temporary,
+)
 
 REGIONS = ["atl1", "nyc2", "tor1"]
-PROMPTS = ["Name a prime.", "Name a color.", "Name a river."]
+PROMPTS = [f"Name the country whose telephone code is +{code}." for code in range(30, 60)]
 
 
 def spec(region: str) -> dict[str, Any]:
     """Return the spec of one region. It has no name, so it gets one from DAG, run and task."""
+    accelerator = {"accelerator_slug": "{{ params.gpu }}", "scale": 1, "type": "prefill_decode"}
     return {
         "region": region,
         "enable_public_endpoint": True,
@@ -23,49 +30,70 @@ def spec(region: str) -> dict[str, Any]:
             {
                 "model_slug": "mistral/mistral-7b-instruct-v3",
                 "model_provider": "hugging_face",
-                "accelerators": [
-                    {
-                        "accelerator_slug": "{{ params.gpu }}",
-                        "scale": 1,
-                        "type": "prefill_decode",
-                    }
-                ],
+                "accelerators": [accelerator],
             }
         ],
     }
 
 
+def token_variable(region: str) -> str:
+    """Return the Variable that holds the key of a region's endpoint."""
+    return f"fleet_{region}_token"
+
+
+async def ask(id: str, region: str, prompts: list[str]) -> list[str]:
+    """Return a deployment's answers to prompts."""
+    key = await asyncio.to_thread(Variable.get, token_variable(region))
+    async with DedicatedInferenceHook("do").client() as client:
+        api: Any = DedicatedInferenceHook("do").api(client)
+        endpoint = await api.connect(id, timeout=60, access_token=key)
+    answers = []
+    headers = {"authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        for prompt in prompts:
+            body = {
+                "model": endpoint.models[0],
+                "messages": [{"role": "user", "content": prompt}],
+                "max_tokens": 30,
+            }
+            url = f"{endpoint.base_url}/chat/completions"
+            tls: Any = endpoint.ssl_context or True
+            async with session.post(url, json=body, ssl=tls) as answer:
+                answer.raise_for_status()
+                found = await answer.json()
+                answers.append(found["choices"][0]["message"]["content"])
+    return answers
+
+
 @task
-def smoke_test(endpoint: dict[str, Any], token_variable: str) -> dict[str, Any]:
-    """Ask each model of an endpoint one question."""
-    import asyncio
-
-    from di_async.airflow import DedicatedInferenceHook
-
-    key = Variable.get(token_variable)
-
-    async def ask() -> list[str]:
-        async with DedicatedInferenceHook("do").client() as client:
-            api = client.dedicated_inferences  # type: ignore[attr-defined]
-            serving = await api.connect(endpoint["id"], timeout=60, access_token=key)
-            return list(serving.models)
-
-    return {**endpoint, "models": asyncio.run(ask())}
-
-
-@task(retries=2)
-def run_batch(endpoints: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Send the prompts to the endpoints, one after the other."""
-    return [
-        {"prompt": prompt, "endpoint": endpoints[number % len(endpoints)]["endpoint"]}
-        for number, prompt in enumerate(PROMPTS)
-    ]
+def smoke_test(id: str, region: str) -> dict[str, str]:
+    """Ask an endpoint one question; return where it is."""
+    if not asyncio.run(ask(id, region, ["Are you there?"])):
+        raise ValueError(f"{id} in {region} gave no answer")
+    return {"id": id, "region": region}
 
 
 @task
-def report(answers: list[dict[str, Any]]) -> str:
+def run_batch(fleet: list[dict[str, str]]) -> list[str]:
+    """Send the prompts to all endpoints at once, each its share."""
+
+    async def run() -> list[str]:
+        shares = [PROMPTS[number :: len(fleet)] for number in range(len(fleet))]
+        found = await asyncio.gather(
+            *(
+                ask(one["id"], one["region"], share)
+                for one, share in zip(fleet, shares, strict=True)
+            )
+        )
+        return [answer for answers in found for answer in answers]
+
+    return asyncio.run(run())
+
+
+@task
+def report(answers: list[str], fleet: list[dict[str, str]]) -> str:
     """Log how the batch went."""
-    text = f"{len(answers)} prompts over {len({one['endpoint'] for one in answers})} endpoints"
+    text = f"{len(answers)} prompts answered by {len(fleet)} endpoints"
     print(text)  # noqa: T201 - Airflow logs it
     return text
 
@@ -76,23 +104,29 @@ with DAG(
     schedule=None,
     catchup=False,
     params={"gpu": "gpu-mi300x1-192gb"},
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=5)},
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
 ):
-    tested = []
-    removals = []
+    fleet: list[Any] = []
+    teardowns = []
     for region in REGIONS:
-        variable = f"fleet_{region}_token"
         create, delete = temporary(
-            f"deploy_{region}", conn_id="do", spec=spec(region), token_variable=variable
+            f"deploy_{region}",
+            conn_id="do",
+            spec=spec(region),
+            token_variable=token_variable(region),
         )
+        made: Any = create.output
         answering = WaitUntilAnsweringOperator(
             task_id=f"wait_{region}",
             conn_id="do",
-            id=create.output["id"],  # type: ignore[index]
-            token_variable=variable,
+            id=made["id"],
+            token_variable=token_variable(region),
             wait_timeout=timedelta(hours=1),
         )
-        test: Any = smoke_test.override(task_id=f"smoke_test_{region}")
-        tested.append(test(answering.output, variable))
-        removals.append(delete)
-    report(run_batch(tested)) >> removals  # type: ignore[arg-type]
+        smoke: Any = smoke_test.override(task_id=f"smoke_test_{region}")(made["id"], region)
+        answering >> smoke
+        fleet.append(smoke)
+        teardowns.append(delete)
+    batch: Any = run_batch
+    reported: Any = report
+    reported(batch(fleet), fleet) >> teardowns

@@ -43,15 +43,15 @@ class Emulator:
     exoscale: dict[str, str]
     gcore: dict[str, Any]
     control_key: str
+    placed: list[tuple[str, float]]
+    """Id and the epoch second at which it settles."""
 
     @classmethod
     def start(cls, home: Path, *arguments: str) -> "Emulator":
         """Start one."""
         log = (home / "emulator.log").open("w")
         command = [sys.executable, "-m", "tests.airflow.emulate", *arguments]
-        process = subprocess.Popen(  # noqa: S603
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
-        )
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
         assert process.stdout is not None
         return cls(process, **json.loads(process.stdout.readline()))
 
@@ -164,7 +164,7 @@ class Airflow:
 
     def command(self, *arguments: str) -> str:
         """Run an `airflow` command and return what it prints."""
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
             env=self.environment,
             cwd=self.home,
@@ -181,7 +181,7 @@ class Airflow:
         """Start a part; its output goes to `<name>.log`."""
         log = (self.home / f"{name}.log").open("ab")
         self._logs.append(log)
-        self.parts[name] = subprocess.Popen(  # noqa: S603
+        self.parts[name] = subprocess.Popen(
             [sys.executable, "-m", "airflow", *arguments],
             env={**self.environment, **variables},
             cwd=self.home,
@@ -190,8 +190,8 @@ class Airflow:
             start_new_session=True,
         )
 
-    def start_all(self, triggerers: int = 2) -> None:
-        """Start every part, and return when the API answers."""
+    def start_api(self) -> None:
+        """Start the API server, and return when it answers."""
         self.start("api-server", "api-server", "--host", "127.0.0.1", "--port", str(self.port))
         until = time.monotonic() + START_S
         while True:
@@ -204,6 +204,10 @@ class Airflow:
                 if time.monotonic() > until or self.parts["api-server"].poll() is not None:
                     raise
                 time.sleep(1)
+
+    def start_all(self, triggerers: int = 2) -> None:
+        """Start every part, and return when the API answers."""
+        self.start_api()
         self.start("scheduler", "scheduler", "--skip-serve-logs")
         self.start("dag-processor", "dag-processor")
         for number in range(triggerers):
@@ -220,8 +224,8 @@ class Airflow:
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read()[:500]!r}") from None
 
-    def run_dag(self, dag_id: str, run_id: str, conf: Mapping[str, Any] | None = None) -> None:
-        """Wait until a DAG is known, and start a run of it."""
+    def await_dag(self, dag_id: str) -> None:
+        """Wait until a DAG is known."""
         until = time.monotonic() + START_S
         while True:
             try:
@@ -231,8 +235,16 @@ class Airflow:
                 if time.monotonic() > until:
                     raise
                 time.sleep(1)
+
+    def run_dag(self, dag_id: str, run_id: str, conf: Mapping[str, Any] | None = None) -> None:
+        """Wait until a DAG is known, and start a run of it."""
+        self.await_dag(dag_id)
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
-        self.api("POST", f"/dags/{dag_id}/dagRuns", body)
+        try:
+            self.api("POST", f"/dags/{dag_id}/dagRuns", body)
+        except RuntimeError:  # sqlite may be locked
+            time.sleep(5)
+            self.api("POST", f"/dags/{dag_id}/dagRuns", body)
 
     def state(self, dag_id: str, run_id: str) -> str:
         """Return the state of a run."""
@@ -246,6 +258,14 @@ class Airflow:
                 raise TimeoutError(f"{dag_id} {run_id} is {state}: {self.tasks(dag_id, run_id)}")
             time.sleep(1)
         return state
+
+    def await_task(self, dag_id: str, run_id: str, task_id: str, timeout: float = 300) -> None:
+        """Wait until a task of a run has ended."""
+        until = time.monotonic() + timeout
+        while self.tasks(dag_id, run_id).get(task_id) not in DONE:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{dag_id}.{task_id}: {self.tasks(dag_id, run_id)}")
+            time.sleep(1)
 
     def instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""
@@ -279,6 +299,17 @@ class Airflow:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.api("GET", f"{path}?deserialize=true")["value"]
 
+    def memory_mb(self, name: str) -> float:
+        """Return the resident memory of a part and its children, in MB."""
+        group = os.getpgid(self.parts[name].pid)
+        total = 0
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with suppress(OSError, ValueError):
+                    if os.getpgid(int(entry.name)) == group:
+                        total += int((entry / "statm").read_text().split()[1])
+        return total * os.sysconf("SC_PAGE_SIZE") / 1e6
+
     def kill(self, name: str, sig: int = signal.SIGKILL) -> None:
         """End a part and its children."""
         process = self.parts.pop(name)
@@ -302,6 +333,7 @@ def stack(
     triggerers: int = 2,
     database: str | None = None,
     variables: Mapping[str, str] | None = None,
+    start: bool = True,
     **extra: Any,
 ) -> Iterator[tuple[Airflow, Emulator]]:
     """Run an emulator and an Airflow that knows it as the connections `do`, `gcore` and `exo`."""
@@ -311,7 +343,8 @@ def stack(
         settings = {**emulator.connections(**extra), **(variables or {})}
         airflow = Airflow.prepare(home, dags, settings, database=database)
         try:
-            airflow.start_all(triggerers)
+            if start:
+                airflow.start_all(triggerers)
             yield airflow, emulator
         finally:
             airflow.stop()
