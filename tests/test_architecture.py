@@ -22,6 +22,7 @@ ALLOWED = {
     "fleet": {"core", "engine", "fleet"},
     "emulator": {"emulator"},
     "cli": {"", "core", "engine", *PROVIDERS, "fleet", "emulator", "cli"},
+    "blocking": {"", "core", "engine", *PROVIDERS, "fleet", "blocking"},
     "airflow": {"", "core", "engine", *PROVIDERS, "fleet", "airflow"},
     "": {"", "core", "engine", *PROVIDERS, "fleet", "cli"},
 }

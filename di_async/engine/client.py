@@ -179,7 +179,7 @@ class Engine:
     async def open(self, provider: str = "") -> None:
         """Bind to the running loop; `provider` is the name that the observer gets."""
         if self._runtime is not None or self._closed:
-            raise RuntimeError("A client is entered once; create one for each `async with`.")
+            raise RuntimeError("A client is entered once; create a new one.")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -225,7 +225,10 @@ class Engine:
         if self._closed:
             raise ClientClosedError("The client is closed; create a new one.")
         if self._runtime is None:
-            raise RuntimeError("Enter the client first: `async with ... as client`.")
+            raise RuntimeError(
+                "Enter the client first: `async with ... as client`, or `with` if it is of "
+                "di_async.blocking."
+            )
         try:
             loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:

@@ -75,6 +75,10 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
                 raise StopAsyncIteration
         return self._ready.popleft()
 
+    def next_ready(self) -> T | None:
+        """Return the next row if it was read already, else None. No I/O."""
+        return self._ready.popleft() if self._ready else None
+
     async def collect(self, on_page: Callable[[int, int | None], object] | None = None) -> list[T]:
         """Return all remaining rows. `on_page(rows_read, total)` is called for each page."""
         self._on_page = on_page

@@ -7,7 +7,7 @@ import asyncio
 import inspect
 import math
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
@@ -41,7 +41,9 @@ from di_async.core.waiting.events import StatusChange
 from di_async.engine.environment import is_loopback
 
 if TYPE_CHECKING:
-    import openai
+    from types import ModuleType
+
+    from openai import AsyncOpenAI, OpenAI
 
 __all__ = ["OpenTransport", "Probe", "ServingEndpoint", "checked_probe", "endpoint_of"]
 
@@ -78,8 +80,8 @@ class ServingEndpoint:
         probe: Probe = "chat",
     ) -> None:
         self.id = id
-        self.base_url = api_base(target.url)
-        self.access_token = target.access_token
+        self.base_url: str = api_base(target.url)
+        self.access_token: Secret | None = target.access_token
         self.models: tuple[str, ...] = ()
         self.ssl_context = ssl_context
         self.history: tuple[StatusChange, ...] = ()
@@ -90,7 +92,7 @@ class ServingEndpoint:
     def __repr__(self) -> str:
         return f"<ServingEndpoint {self.base_url} of {self.id}>"
 
-    def openai(self, **options: Any) -> "openai.AsyncOpenAI":
+    def openai(self, **options: Any) -> "AsyncOpenAI":
         """Return an `openai.AsyncOpenAI` for this endpoint; use it in `async with`.
 
         Args:
@@ -99,20 +101,34 @@ class ServingEndpoint:
         Raises:
             ModuleNotFoundError: the `openai` package is not installed.
         """
-        try:
-            import openai  # an extra
-        except ModuleNotFoundError as error:
-            if error.name != "openai":
-                raise
-            raise ModuleNotFoundError(
-                "endpoint.openai() needs the openai package: pip install 'di-async[openai]'",
-                name="openai",
-            ) from None
+        sdk = _openai_sdk()
+        made: AsyncOpenAI = sdk.AsyncOpenAI(
+            **self._openai_options(sdk.DefaultAsyncHttpxClient, options)
+        )
+        return made
+
+    def sync_openai(self, **options: Any) -> "OpenAI":
+        """Return an `openai.OpenAI` for this endpoint; use it in `with`.
+
+        Args:
+            options: those of `OpenAI`, such as `max_retries`.
+
+        Raises:
+            ModuleNotFoundError: the `openai` package is not installed.
+        """
+        sdk = _openai_sdk()
+        made: OpenAI = sdk.OpenAI(**self._openai_options(sdk.DefaultHttpxClient, options))
+        return made
+
+    def _openai_options(
+        self, http_client: Callable[..., object], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        key = self.access_token.reveal() if self.access_token else "none"
+        found = {"api_key": key, "base_url": self.base_url, **options}
         if self.ssl_context is not None and "http_client" not in options:
             # The SDK's own class: which HTTP library is behind it depends on its version.
-            options["http_client"] = openai.DefaultAsyncHttpxClient(verify=self.ssl_context)
-        key = self.access_token.reveal() if self.access_token else "none"
-        return openai.AsyncOpenAI(**{"api_key": key, "base_url": self.base_url, **options})
+            found["http_client"] = http_client(verify=self.ssl_context)
+        return found
 
     async def ready(self, timeout: float | None = 600.0) -> "ServingEndpoint":
         """Return this endpoint once its models answer.
@@ -147,6 +163,19 @@ class ServingEndpoint:
                     raise _timed_out(self, outcome, probing.last_error)
         finally:
             await transport.close()
+
+
+def _openai_sdk() -> "ModuleType":
+    try:
+        import openai  # an extra
+    except ModuleNotFoundError as error:
+        if error.name != "openai":
+            raise
+        raise ModuleNotFoundError(
+            "endpoint.openai() needs the openai package: pip install 'di-async[openai]'",
+            name="openai",
+        ) from None
+    return openai
 
 
 def endpoint_of(

@@ -50,7 +50,7 @@ class ExoscaleZone(ClearsFrames):
 
     def __init__(self, requests: ZoneRequests) -> None:
         self._requests = requests
-        self.zone = requests.zone
+        self.zone: str = requests.zone
         self.deployments = Deployments(requests)
         self.models = Models(requests)
         self.operations = Operations(requests)

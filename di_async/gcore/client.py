@@ -74,7 +74,7 @@ class Gcore(Client):
             options["budget"] = RequestBudget(per_minute=PER_MINUTE, per_hour=PER_HOUR)
         engine = Engine.make(base.url, GcoreDialect(key, project), **options)
         super().__init__(base.url, engine, variable=base.variable)
-        self.project_id = None if project is None else int(project)
+        self.project_id: int | None = None if project is None else int(project)
         self.inference_instances = InferenceInstances(engine, base.url, project)
         self.inference_deployments = InferenceDeployments(engine, base.url, project)
         self.api_keys = APIKeys(engine, project)

@@ -1,0 +1,31 @@
+"""Blocking classes of what all clients have in common; the types are in `engine.pyi`."""
+
+from di_async.blocking.derive import carry, derive
+from di_async.blocking.written import BlockingClient, BlockingTemporary
+from di_async.engine import client, deployable_api, ensure, listing, resource_api, serving
+from di_async.engine import temporary as temporary_
+from di_async.engine.waiting import account_watch, change
+
+__all__ = [
+    "AccountWatch",
+    "Change",
+    "Client",
+    "DeployableApi",
+    "Ensured",
+    "EventStream",
+    "Listing",
+    "ResourceApi",
+    "ServingEndpoint",
+    "Temporary",
+]
+
+Listing = derive(listing.Listing)
+ServingEndpoint = derive(serving.ServingEndpoint)
+EventStream = derive(change.EventStream)
+AccountWatch = derive(account_watch.AccountWatch)
+Change = derive(change.Change)
+Ensured = carry(ensure.Ensured)
+Temporary = derive(temporary_.Temporary, base=BlockingTemporary)
+ResourceApi = derive(resource_api.ResourceApi)
+DeployableApi = derive(deployable_api.DeployableApi)
+Client = derive(client.Client, base=BlockingClient)

@@ -1,0 +1,401 @@
+"""Types of `di_async.blocking.engine`; written by `.ci/stubs.py`."""
+
+import ssl as ssl_module
+from attrs import frozen
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from di_async.core.capacity import Attempt
+from di_async.core.errors import DIError
+from di_async.core.secret import Secret
+from di_async.core.waiting.events import StatusChange
+from di_async.core.waiting.resource_adapter import Capabilities
+from di_async.engine.waiting.change import Timeout
+from di_async.engine.waiting.stats import Stats
+from openai import OpenAI
+from types import TracebackType
+from typing import Any, Generic, Literal, Self, TypeVar, overload
+
+__all__ = [
+    "Change",
+    "Client",
+    "DeployableApi",
+    "Ensured",
+    "EventStream",
+    "Listing",
+    "ResourceApi",
+    "ServingEndpoint",
+]
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+
+Probe = Literal["chat", "models"] | Callable[[ServingEndpoint], object]
+
+class Listing(Iterator[T], Generic[T]):
+    """An iterator over all rows of a list.
+
+    An error on one page ends the listing: half a list would look like a complete one.
+    """
+    total: int | None
+    drifted: bool
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> T: ...
+    def collect(self, on_page: Callable[[int, int | None], object] | None = None) -> list[T]:
+        """Return all remaining rows. `on_page(rows_read, total)` is called for each page."""
+    def collect_readable(
+        self,
+        on_page: Callable[[int, int | None], object] | None = None,
+    ) -> tuple[list[T], tuple[DIError, ...]]:
+        """Return all remaining rows that can be decoded, and why others may be missing."""
+    def close(self) -> None:
+        """End the listing. Leaving a loop needs no call: nothing runs between two rows."""
+
+class ServingEndpoint:
+    """The OpenAI-compatible endpoint of a deployment. It outlives the client that made it.
+
+    Attributes:
+        id: the deployment.
+        base_url: for OpenAI clients; it ends in `/v1`.
+        access_token: the key to send, a `Secret`; None if anyone may call the endpoint.
+        models: the names of the models, as the endpoint listed them last.
+        ssl_context: the TLS context to use; None for the usual one. Of a private endpoint it
+            trusts the deployment's CA alone.
+        history: the steps until it answered, oldest first.
+    """
+    id: str
+    base_url: str
+    access_token: Secret | None
+    models: tuple[str, ...]
+    ssl_context: ssl_module.SSLContext | None
+    history: tuple[StatusChange, ...]
+    def openai(self, **options: Any) -> OpenAI:
+        """Return an `openai.OpenAI` for this endpoint; use it in `with`.
+
+        Args:
+            options: those of `OpenAI`, such as `max_retries`.
+
+        Raises:
+            ModuleNotFoundError: the `openai` package is not installed.
+        """
+    def ready(self, timeout: float | None = 600.0) -> ServingEndpoint:
+        """Return this endpoint once its models answer.
+
+        Args:
+            timeout: seconds; None waits for ever, 0 sends one probe.
+
+        Raises:
+            WaitTimeoutError: it does not answer in time.
+            WaitRefusedError: it refuses (401, 403, a certificate that is not trusted).
+        """
+
+class EventStream(Iterator[StatusChange], Generic[R_co]):
+    """The iterator that `events()` returns. Between two steps no requests are sent."""
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> StatusChange: ...
+
+class Change(Generic[R_co]):
+    """An accepted write. Nothing is polled except during `wait` and `events`.
+
+    Attributes:
+        access_token: the one-time token of a create; the API shows its value only once.
+        adopted: the answer to the write was lost, and its effect was found by reading.
+        already_gone: a delete found nothing to delete.
+        attempts: the tries of `create_first_available`, each an `Attempt`.
+        previous_spec: of an update or a scale, the spec that a read before the write showed: what
+            to go back to. None for all other changes, and where it was not shown in full.
+    """
+    attempts: tuple[Attempt, ...]
+    access_token: Any
+    adopted: bool
+    already_gone: bool
+    previous_spec: Any
+    @property
+    def id(self) -> str:
+        """The id of the resource that changes."""
+    @property
+    def action(self) -> str:
+        """`create`, `update`, `delete`, ..."""
+    @property
+    def initial(self) -> Any:
+        """The answer to the write, structured; None after `resume`."""
+    @property
+    def latest(self) -> R_co | None:
+        """The resource as read last, or as the write's answer shows it."""
+    @property
+    def outcome(self) -> str | None:
+        """`settled`, `failed`, `vanished` or `superseded`; None while nothing is proven."""
+    @property
+    def history(self) -> tuple[StatusChange, ...]:
+        """The steps so far, oldest first; of more than 1,000, the latest."""
+    @property
+    def requests(self) -> int:
+        """Requests that this wait has sent so far."""
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the write was accepted, or since the wait began."""
+    @property
+    def eta(self) -> float | None:
+        """Seconds until it is expected to settle; None if that is not known, or it is settled.
+
+        The median by the durations of 20 or more changes of the same kind, place and GPU that
+        this client, or the `DurationModel` of its `PollPolicy`, has seen settle.
+        """
+    @property
+    def resume_token(self) -> str:
+        """Text from which `resume` restores this change in any process. It holds no secret."""
+    def wait(self, *, timeout: Timeout = ...) -> R_co:
+        """Return the resource once it is proven settled, or None after a delete.
+
+        Safe to call from several threads, and repeatedly.
+
+        Args:
+            timeout: seconds for the whole wait; None waits for ever, 0 sends one read. Default:
+                what a resumed token has left, else the provider's default.
+
+        Raises:
+            WaitTimeoutError: not settled in time.
+            DeploymentFailedError: the provider reports a failure. `.logs` has the last lines of
+                the deployment's log, fetched within 3 seconds, and within `timeout`.
+            ResourceVanishedError: GET answers 404 where a resource was expected.
+            SupersededError: a later change or deletion replaced this one.
+            WaitRefusedError: the provider refuses the reads (401, 403, 422).
+            ClientClosedError: the client was closed.
+
+        A timeout, an error or Ctrl-C leaves the resource alone: it exists, and bills,
+        until it is deleted.
+        """
+    def events(self, *, timeout: Timeout = ...) -> EventStream[R_co]:
+        """Return an iterator over the history, past and to come; it drives the polling.
+
+        It ends when the change has settled, and raises what `wait` raises. Leaving the loop early
+        leaves nothing running here, and leaves the resource alone.
+        """
+    def connect(
+        self,
+        *,
+        timeout: Timeout = ...,
+        access_token: Any = None,
+        private: bool = False,
+        probe: Probe = "chat",
+        mint_token: str | None = None,
+    ) -> ServingEndpoint:
+        """Wait for the change, then until the models answer; return the endpoint.
+
+        It answers once it has listed its models and completed one token with each. Both moments,
+        of settling and of answering, are in the history. Probes go to the endpoint, at most 3
+        seconds apart; none is a request to the provider's API.
+
+        Args:
+            timeout: seconds for the wait and the answer together; see `wait`.
+            access_token: the endpoint's key: text, a `Secret`, or what created it. Default: the
+                one-time token of this create, or what the API reveals.
+            private: connect to the private endpoint, and trust the deployment's own CA alone.
+            probe: "chat", "models" (to list them is enough), or a function that takes
+                the endpoint: it answers unless the result is False. Errors of connections and
+                HTTP libraries count as "not yet", except 401 and 403.
+            mint_token: create a key of this name once the change has settled, and use it. If this
+                call fails after that, the key's value is lost; `create_token` returns it.
+
+        Raises:
+            InvalidInputError: no key is known, or nothing serves; the message says what to do.
+            WaitTimeoutError: not settled, or no answer, in time.
+            WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted).
+            WaitError: what `wait` raises.
+        """
+
+class ResourceApi(Generic[R]):
+    """Waits without a write, streams of events, and resumed changes."""
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this API promises."""
+    def wait_until_active(self, id: str, *, timeout: Timeout = ...) -> R:
+        """Return the resource once a read that starts from now on shows it active and usable.
+
+        Args:
+            id: the resource.
+            timeout: seconds for the whole wait; None waits for ever, 0 sends one read.
+
+        Raises:
+            NotFoundError: it never existed. WaitError: what `Change.wait` raises.
+
+        Ctrl-C leaves the resource alone; it bills until it is deleted.
+        """
+    def wait_until_deleted(self, id: str, *, timeout: Timeout = ...) -> None:
+        """Return once GET answers 404. This deletes nothing."""
+    def begin_wait(self, id: str, *, deleted: bool = False, seen: R | None = None) -> Change[Any]:
+        """Return the change behind `wait_until_active`, with its events and resume token. No I/O.
+
+        It settles when a read that starts from now on shows the resource active or, with
+        `deleted`, when GET answers 404. `seen` is the resource as read before.
+        """
+    def connect(
+        self,
+        id: str,
+        *,
+        timeout: Timeout = ...,
+        access_token: Any = None,
+        private: bool = False,
+        probe: Probe = "chat",
+        mint_token: str | None = None,
+    ) -> ServingEndpoint:
+        """Return the endpoint of a deployment once it is active and its models answer.
+
+        See `Change.connect` for arguments and errors.
+        """
+    def wait_until(self, id: str, predicate: Callable[[R], object], *, timeout: Timeout = ...) -> R:
+        """Return the resource once `predicate(resource)` is true. No status word raises.
+
+        An error in the predicate, a plain function, ends this wait and is raised as it is.
+        """
+    def watch(self, id: str | None = None, *, region: str | None = None) -> Iterator[StatusChange]:
+        """Return an iterator over status changes, beginning with the present state.
+
+        Args:
+            id: one resource. The stream ends with `ResourceVanishedError` when it is gone.
+            region: without an id: all resources there, else all of the account. New ones come
+                with `previous` None; deleted ones, confirmed by a 404, with `status` None. The
+                stream has no end. A slow reader gets the latest state of each resource.
+        """
+    def resume(self, token: str) -> Change[Any]:
+        """Return the change whose `resume_token` this is, in any process. No I/O.
+
+        Raises:
+            InvalidInputError: (a `ValueError`) damaged, of an unknown version, or of another API.
+        """
+
+class DeployableApi(ResourceApi[R]):
+    """What the resource APIs of deployments have in common beside waits."""
+    @overload
+    def temporary(
+        self,
+        spec: Any,
+        *,
+        timeout: Timeout = ...,
+        connect: Literal[False] = ...,
+        connect_options: dict[str, Any] | None = ...,
+        lifetime: float = ...,
+        prefix: str = ...,
+        cleanup_timeout: float = ...,
+        **options: Any,
+    ) -> AbstractContextManager[R]:
+        """Return a context manager that yields a deployment and deletes it on the way out.
+
+        It is deleted whatever ends the block or the wait before it: an error, Ctrl-C, and SIGTERM where the program has no handler of its own. The deletion is not cut
+        short by another Ctrl-C, is tried again after failures, and proven by GET 404. Its
+        name holds its expiry, so that `reap` can delete it after a crash.
+
+        Args:
+            spec: as for `create`; its name becomes part of the deployment's name.
+            timeout: seconds until it is settled (or until it answers, with `connect`).
+            connect: yield the endpoint that `change.connect()` returns, and not the resource.
+            connect_options: further arguments of `change.connect()`.
+            lifetime: seconds after which `reap` may delete it; longer than the block takes.
+            prefix: of its name: 1 to 10 lower-case letters, digits or inner dashes.
+            cleanup_timeout: seconds that the deletion may take.
+            options: further arguments of `create`, such as `max_hourly`.
+
+        Raises:
+            CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
+            DIError: and everything that `create` and `Change.wait` raise.
+        """
+    @overload
+    def temporary(
+        self,
+        spec: Any,
+        *,
+        timeout: Timeout = ...,
+        connect: bool,
+        connect_options: dict[str, Any] | None = ...,
+        lifetime: float = ...,
+        prefix: str = ...,
+        cleanup_timeout: float = ...,
+        **options: Any,
+    ) -> AbstractContextManager[Any]: ...
+    def create_first_available(
+        self,
+        spec: Any,
+        *,
+        regions: Sequence[Any] | None = None,
+        accelerators: Sequence[str] | None = None,
+        max_unexplained: int = 2,
+        timeout: Timeout = ...,
+        name_timeout: float = 600.0,
+        cleanup_timeout: float = ...,
+        **options: Any,
+    ) -> Change[R]:
+        """Create a deployment in the first place that has room; return its settled change.
+
+        `change.attempts` lists each try, `change.latest` is the resource. What a failed try
+        created is deleted, proven by GET 404, before the next one.
+
+        Args:
+            spec: as for `create`.
+            regions: regions or zones in order; default with `accelerators`: the spec's own.
+                Without both, its own place and then those of `find_capacity` are tried.
+            accelerators: GPU slugs, flavors or GPU families in order; default: the spec's own.
+            max_unexplained: how many alternatives are tried after a failure without a reason.
+            timeout: seconds for each try to settle.
+            name_timeout: seconds to wait for the name of a deleted try to become free.
+            cleanup_timeout: seconds that each deletion may take.
+            options: further arguments of `create`, such as `max_hourly`.
+
+        Raises:
+            NoCapacityError: no place worked; `.attempts` tells why.
+            InvalidInputError, APIError: the input was refused, so that no other place was tried.
+            CleanupError: a failed try could not be proven deleted; it may bill.
+
+        A cancellation deletes the try under way before it is raised, for at most `cleanup_timeout`
+        seconds. Where the create is cut off without an answer, the log names what may exist.
+        """
+
+class Client:
+    """The part of a client that is the same for every provider."""
+    provider: str
+    base_url: str
+    def stats(self) -> Stats:
+        """Return what its waits cost and how they are paced now. No I/O."""
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+    ) -> Any:
+        """Return the decoded JSON answer of any other endpoint; None where it has no body.
+
+        Authentication, budget, retries and errors are those of every call. A POST or PATCH is
+        sent again only if the provider cannot have processed it.
+
+        Raises:
+            APIError, TransportError, DecodeError: see `di_async.core.errors`.
+        """
+    def open(self) -> Self:
+        """Open the client without a `with` block, in a notebook for example; return it.
+
+        Raises:
+            RuntimeError: it was opened before; create a new one.
+        """
+    def close(self) -> None:
+        """End every open wait and call with `ClientClosedError`, and close the network.
+
+        Accepted changes continue at the provider, and bill. Closing twice does nothing.
+        """
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+@frozen
+class Ensured(Generic[R]):
+    """What `ensure` did, or would do with `dry_run`."""
+    action: Literal["created", "updated", "unchanged"]
+    diff: tuple[str, ...] = ()
+    change: Change[R] | None = None
+    id: str | None = None
+    duplicates: tuple[str, ...] = ()
+    active: bool = False

@@ -1,0 +1,7 @@
+"""`di_async.exoscale` for code without async: its models, specs and blocking clients."""
+
+import di_async.blocking.engine
+import di_async.exoscale
+from di_async.blocking.derive import mirror
+
+globals().update(mirror(di_async.exoscale))

@@ -1,0 +1,51 @@
+"""SIGTERM while temporary deployments exist: raise SystemExit, so that their blocks delete them.
+
+By default the signal ends the process at once, without any clean-up. A handler of the program's
+own is left alone. SIGINT needs nothing: Python raises KeyboardInterrupt.
+"""
+
+import signal
+import threading
+from types import FrameType
+from typing import NoReturn
+
+from attrs import define
+
+from di_async.engine.termination import EXIT_CODE
+
+__all__ = ["enter", "leave"]
+
+
+@define(eq=False)
+class _Guard:
+    """The blocks of the main thread, which the handler is installed for."""
+
+    blocks: int = 0
+
+    def count(self, change: int) -> None:
+        self.blocks += change
+        if self.blocks and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _on_signal)
+        elif not self.blocks and signal.getsignal(signal.SIGTERM) is _on_signal:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+_guard = _Guard()
+
+
+def enter() -> bool:
+    """Count a block if this is the main thread; return whether it is."""
+    main = threading.current_thread() is threading.main_thread()
+    if main:
+        _guard.count(1)
+    return main
+
+
+def leave() -> None:
+    """Stop counting a block of the main thread."""
+    if threading.current_thread() is threading.main_thread():
+        _guard.count(-1)
+
+
+def _on_signal(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(EXIT_CODE)

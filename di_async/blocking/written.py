@@ -1,0 +1,124 @@
+"""What is written by hand of blocking classes: opening clients, and SIGTERM in temporary blocks."""
+
+import atexit
+import functools
+import os
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+from di_async.blocking import termination
+from di_async.blocking.derive import Blocking, BlockingContext
+from di_async.blocking.portal import Call, portals
+from di_async.core.errors import InvalidInputError
+
+__all__ = ["BlockingClient", "BlockingTemporary"]
+
+_open: "set[BlockingClient]" = set()
+_lock = threading.Lock()
+
+
+class BlockingClient(Blocking):
+    """A client that is opened by `with`, or by `open` and `close`."""
+
+    __slots__ = ("_leased",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs.get("session") is not None:
+            raise InvalidInputError(
+                "session: an aiohttp session belongs to the loop that made it, which is not the "
+                "blocking client's; pass its settings, such as ssl= and proxy="
+            )
+        call = Call(functools.partial(type(self).async_class, *args, **kwargs))
+        del args, kwargs  # credentials
+        self._target = call.make()
+        self._leased = False
+
+    def open(self) -> Self:
+        """Open the client without a `with` block, in a notebook for example; return it.
+
+        Raises:
+            RuntimeError: it was opened before; create a new one.
+        """
+        portals.lease()
+        try:
+            portals.call(Call(self._target.__aenter__))
+        except BaseException:
+            portals.release()
+            raise
+        self._leased = True
+        _open.add(self)
+        return self
+
+    def close(self) -> None:
+        """End every open wait and call with `ClientClosedError`, and close the network.
+
+        Accepted changes continue at the provider, and bill. Closing twice does nothing.
+        """
+        with _lock:
+            leased, self._leased = self._leased, False
+        try:
+            portals.call(Call(self._target.aclose))
+        finally:
+            if leased:
+                _open.discard(self)
+                portals.release()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class BlockingTemporary(BlockingContext):
+    """A block with a temporary deployment, which SIGTERM ends, too."""
+
+    __slots__ = ("_guarded",)
+
+    def __enter__(self) -> Any:
+        self._guarded = termination.enter()
+        try:
+            return super().__enter__()
+        except BaseException:
+            self._unguard()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            super().__exit__(kind, error, trace)
+        finally:
+            self._unguard()
+
+    def _unguard(self) -> None:
+        guarded, self._guarded = self._guarded, False
+        if guarded:
+            termination.leave()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close the clients that the program has left open."""
+    for client in list(_open):
+        client.close()
+
+
+def _after_fork() -> None:
+    """Forget the clients of the parent process, whose loop is not in the child."""
+    for client in _open:
+        client._leased = False  # noqa: SLF001 - a class of this module
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

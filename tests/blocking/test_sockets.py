@@ -1,0 +1,278 @@
+"""The blocking clients over sockets: in a script, in threads, and beside a running event loop."""
+
+import asyncio
+import contextvars
+import threading
+import traceback
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import pytest
+
+from di_async import (
+    ClientClosedError,
+    InvalidInputError,
+    NotFoundError,
+    WaitTimeoutError,
+)
+from di_async.blocking import Change, DigitalOcean, apply, as_completed, reap, scan, wait_all
+from di_async.blocking.engine import Client, Listing, ServingEndpoint
+from di_async.blocking.portal import portals
+from di_async.core.temporary_names import parse_name
+from di_async.emulator import Emulator, threaded
+from tests.blocking.support import LIFECYCLE, client_of
+from tests.clouds.ensuring import ENSURABLE, a_body
+from tests.clouds.support import Cloud
+from tests.concurrent_ensure.worker import api
+from tests.fleet.fleets import a_fleet, an_entry
+
+everywhere = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
+
+
+@pytest.fixture
+def emu() -> Iterator[Emulator]:
+    """Run an emulator in which changes take fractions of a second; nothing runs afterwards."""
+    with threaded(seed=0, time_scale=100.0, lifecycle=LIFECYCLE) as emulator:
+        yield emulator
+        assert not portals.open
+    assert [t.name for t in threading.enumerate() if "portal" in t.name] == []
+
+
+def keyed(cloud: Cloud, client: Any, name: str = "web-1") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a spec, and what `connect` needs for it."""
+    if cloud.name != "gcore-v3":
+        return a_body(cloud, name), {}
+    key = client.api_keys.create("mine")
+    return {**a_body(cloud, name), "api_keys": ["mine"]}, {"access_token": key.secret}
+
+
+def whole_tour(cloud: Cloud, client: Any) -> None:
+    """Create, connect, ensure, list, scan, wait for many, and delete."""
+    deployments = api(cloud.name, client)
+    body, key = keyed(cloud, client)
+    change = deployments.create(body)
+    assert isinstance(change, Change)
+    endpoint = change.connect(timeout=60, **key)
+    assert isinstance(endpoint, ServingEndpoint)
+    assert endpoint.ready(timeout=10) == endpoint
+    assert endpoint.models
+    assert [event.status for event in change.events()] == [e.status for e in change.history]
+    assert deployments.resume(change.resume_token).wait(timeout=60).name == "web-1"
+
+    done = deployments.ensure({**body})
+    assert done.action == "unchanged"
+    assert isinstance(done.change, Change)
+    assert done.change.wait(timeout=60).name == "web-1"
+
+    rows = deployments.list()
+    assert isinstance(rows, Listing)
+    assert [row.name for row in rows] == ["web-1"]
+    assert scan(client).rows[0].name == "web-1"
+    assert reap(client).deleted == ()
+    first = next(deployments.watch())
+    assert first.id == change.id
+
+    more = (deployments.create(a_body(cloud, name)) for name in ("web-2", "web-3"))
+    report = wait_all(more, timeout=60)
+    assert report.ok
+    assert all(isinstance(one, Change) for one in report.succeeded)
+    gone = [deployments.delete(one.id) for one in (change, *report.succeeded)]
+    assert set(as_completed(gone, timeout=60)) == set(gone)
+    assert [one.outcome for one in gone] == ["settled"] * 3
+    with pytest.raises(NotFoundError):
+        deployments.get(change.id)
+
+
+@everywhere
+def test_in_a_script(cloud: Cloud, emu: Emulator) -> None:
+    """Every part of the interface works without an event loop."""
+    with client_of(cloud.name, emu) as client:
+        assert isinstance(client, Client)
+        whole_tour(cloud, client)
+
+
+@everywhere
+async def test_beside_a_running_loop(cloud: Cloud, emu: Emulator) -> None:
+    """It works where a loop already runs, as in a notebook; the client stays open between cells."""
+    client = client_of(cloud.name, emu).open()
+    await asyncio.sleep(0)
+    whole_tour(cloud, client)
+    client.close()
+    client.close()
+
+
+@everywhere
+def test_in_threads(cloud: Cloud, emu: Emulator) -> None:
+    """Threads share a client, and clients share one thread of their own."""
+    before = threading.active_count()
+    with client_of(cloud.name, emu) as client, client_of(cloud.name, emu) as other:
+        assert threading.active_count() == before + 1
+
+        def work(number: int) -> str:
+            deployments = api(cloud.name, (client, other)[number % 2])
+            change = deployments.create(a_body(cloud, f"web-{number}"))
+            change.wait(timeout=60)
+            deployments.delete(change.id).wait(timeout=60)
+            return str(change.outcome)
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(work, range(6))) == ["settled"] * 6
+
+
+@everywhere
+def test_apply(cloud: Cloud, emu: Emulator) -> None:
+    """A fleet is applied; `on_change` gets blocking changes."""
+    with client_of(cloud.name, emu) as client:
+        fleet, changes = a_fleet(an_entry(cloud)), list[object]()
+        assert apply(fleet, client, timeout=60, on_change=changes.append).ok
+        assert [type(change) for change in changes] == [Change]
+        assert not apply(fleet, client, timeout=60).changed
+
+
+@everywhere
+def test_temporary(cloud: Cloud, emu: Emulator) -> None:
+    """The block gets what is settled; after it nothing is left, whatever ended the block."""
+    with client_of(cloud.name, emu) as client:
+        deployments = api(cloud.name, client)
+        with deployments.temporary(a_body(cloud)) as found:
+            assert parse_name(found.name)
+        with pytest.raises(KeyError, match="mine"), deployments.temporary(a_body(cloud)):
+            raise KeyError("mine")
+
+        def names() -> Generator[str, None, None]:
+            with deployments.temporary(a_body(cloud)) as one:
+                yield one.name
+
+        generator = names()
+        assert parse_name(next(generator))
+        generator.close()
+        assert deployments.list().collect() == []
+
+
+@everywhere
+def test_errors_are_the_same(cloud: Cloud, emu: Emulator) -> None:
+    """Errors have the classes of the async client, and a traceback to the caller's line."""
+    with client_of(cloud.name, emu) as client:
+        deployments = api(cloud.name, client)
+        with pytest.raises(InvalidInputError):
+            deployments.create({"name": "web"})
+        with pytest.raises(NotFoundError) as caught:
+            deployments.get(cloud.never)
+        lines = "".join(traceback.format_exception(caught.value))
+        assert "deployments.get(cloud.never)" in lines
+        assert "anyio" not in lines
+        emu.fault("stuck", on=cloud.POST)
+        change = deployments.create(a_body(cloud))
+        with pytest.raises(WaitTimeoutError) as late:
+            change.wait(timeout=0.2)
+        assert deployments.resume(late.value.resume_token).id == change.id
+        wait = ThreadPoolExecutor(1).submit(change.wait)
+        while not client.stats().awaited:
+            pass
+    with pytest.raises(ClientClosedError):
+        wait.result(10)
+    with pytest.raises(ClientClosedError):
+        deployments.get(change.id)
+    with pytest.raises(ClientClosedError):
+        list(deployments.list())
+    assert (change.action, change.outcome, change.eta) == ("create", None, None)
+
+
+def test_a_client_is_opened_once(emu: Emulator) -> None:
+    """A client that is not open, or was open before, says so."""
+    client = client_of("digitalocean", emu)
+    with pytest.raises(RuntimeError, match="Enter the client first"):
+        client.dedicated_inferences.get("x")
+    client.open()
+    with pytest.raises(RuntimeError, match="entered once"):
+        client.open()
+    client.close()
+    with pytest.raises(InvalidInputError, match="session"):
+        DigitalOcean("t", session=object())  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="made by a client"):
+        Change()
+
+
+def test_a_stream_that_is_left_early_ends(emu: Emulator) -> None:
+    """Leaving `as_completed` ends the other waits, and no request is sent for a `watch`."""
+    with client_of("digitalocean", emu) as client:
+        deployments = client.dedicated_inferences
+        emu.fault("stuck", on="POST /v2/dedicated-inferences", times=None)
+        stuck = [deployments.create(a_body(ENSURABLE[0], f"web-{n}")) for n in range(2)]
+        emu.clear_faults()
+        ready = deployments.create(a_body(ENSURABLE[0], "web-3"))
+        for ended in as_completed([*stuck, ready]):
+            assert ended == ready
+            break
+        with as_completed(stuck) as waits:
+            assert iter(waits) is waits
+        deadline = threading.Event()
+        while client.stats().awaited and not deadline.wait(0.01):
+            pass
+        assert client.stats().awaited == 0
+
+
+def test_functions_of_the_caller(emu: Emulator) -> None:
+    """Predicates see resources and context variables; a probe may block; neither may call back."""
+    seen = contextvars.ContextVar("seen", default="nothing")
+    seen.set("the caller's")
+    with client_of("digitalocean", emu) as client:
+        deployments = client.dedicated_inferences
+        change = deployments.create(a_body(ENSURABLE[0]))
+        found: list[str] = []
+        # Polling runs in the context of the client, a call in that of its caller.
+        rows = deployments.list().collect(lambda done, total: found.append(seen.get()))
+        assert (len(rows), found) == (1, ["the caller's"])
+
+        def probe(endpoint: ServingEndpoint) -> bool:
+            found.append(threading.current_thread().name)
+            return bool(endpoint.models) and seen.get() == "the caller's"
+
+        change.connect(probe=probe, timeout=60)
+        assert "portal" not in found[-1]
+        with pytest.raises(RuntimeError, match="in another thread"):
+            deployments.wait_until(change.id, lambda _: deployments.get(change.id))
+        with deployments.temporary(
+            a_body(ENSURABLE[0]), connect=True, connect_options={"probe": probe}
+        ) as endpoint:
+            assert isinstance(endpoint, ServingEndpoint)
+
+
+def test_views_of_one_object_are_equal(emu: Emulator) -> None:
+    """Two views of one object are equal, have its repr, and show its attributes."""
+    with client_of("digitalocean", emu) as client:
+        deployments = client.dedicated_inferences
+        assert deployments == client.dedicated_inferences
+        assert deployments != client.custom_models
+        assert len({deployments, client.dedicated_inferences}) == 1
+        change = deployments.create(a_body(ENSURABLE[0]))
+        assert repr(change).startswith("<Change create ")
+        assert {"access_token", "wait", "events"} <= set(dir(change))
+        assert "aclose" not in dir(client)
+        for name in ("aclose", "deployables", "_engine", "nothing"):
+            with pytest.raises(AttributeError, match=name):
+                getattr(client, name)
+
+
+def test_local_variables_of_a_traceback_hold_no_secret(emu: Emulator) -> None:
+    """Tools that print the local variables of a traceback show no argument."""
+    secret = "hf_" + "plantedPLANTED99"
+    with client_of("digitalocean", emu) as client:
+        emu.fault("status", on="POST /v2/dedicated-inferences", status=422, times=9)
+        create = partial(client.dedicated_inferences.create, a_body(ENSURABLE[0]))
+        with pytest.raises(Exception, match="422") as caught:
+            create(access_tokens={"hugging_face_token": secret})
+        assert secret not in locals_shown(caught.value)
+        with pytest.raises(InvalidInputError) as refused:
+            DigitalOcean(secret, base_url="http://example.com")
+        assert secret not in locals_shown(refused.value)
+
+
+def locals_shown(error: BaseException) -> str:
+    """Return the local variables of this package that a traceback shows."""
+    stack = traceback.TracebackException.from_exception(error, capture_locals=True).stack
+    frames = [frame for frame in stack if "/di_async/" in frame.filename]
+    assert len(frames) > 2
+    return "".join(str(frame.locals) for frame in frames)

@@ -1,0 +1,74 @@
+"""One process that uses a blocking client: `python -m tests.blocking.worker TASK ARGUMENTS`."""
+
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import orjson
+
+from tests.blocking.support import connect
+from tests.concurrent_ensure.worker import api
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)  # noqa: T201 - the report
+
+
+def main(task: str, arguments: str) -> None:
+    """Run one task."""
+    config, body = orjson.loads(arguments)
+    client = connect(*config).open()
+    deployments = api(config[0], client)
+    if task != "open":
+        with_client = {"wait": wait, "temporary": temporary, "fork": fork}[task]
+        try:
+            with_client(client, deployments, [config, body])
+        finally:
+            client.close()
+
+
+def say_when_waiting(client: Any) -> None:
+    """Report once the other thread waits."""
+    while not client.stats().awaited:
+        time.sleep(0.01)
+    say("waiting")
+
+
+def wait(client: Any, deployments: Any, given: Any) -> None:
+    """Wait for a create until a signal comes."""
+    change = deployments.create(given[1])
+    threading.Thread(target=say_when_waiting, args=[client]).start()
+    try:
+        change.wait()
+    except KeyboardInterrupt as interrupt:
+        say("interrupted")
+        say(" ".join(interrupt.__notes__))
+    say(f"{client.stats().awaited} awaited, {len(list(deployments.list()))} listed")
+
+
+def temporary(client: Any, deployments: Any, given: Any) -> None:
+    """Stay in a temporary block until a signal comes."""
+    with deployments.temporary(given[1]):
+        say("inside")
+        time.sleep(60)
+
+
+def fork(client: Any, deployments: Any, given: Any) -> None:
+    """Use the client in the child of a fork, then a new one."""
+    if child := os.fork():
+        os.waitpid(child, 0)
+        return
+    try:
+        deployments.list().collect()
+    except RuntimeError as error:
+        raised = type(error).__name__
+    with connect(*given[0]) as own:
+        say(f"child: {raised}, then {len(api(given[0][0], own).list().collect())} listed")
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
