@@ -1,8 +1,8 @@
 """Draw the pictures of the documentation: `python -m benchmarks.pictures [NAME ...]`.
 
-They go to `docs/images`.
-`settle`, delay against requests of 1,000 waits, takes a minute; `timeline`, one wait, and `demo`,
-the screen of `di-async demo`, take seconds. Waits run in virtual time, except those of the demo.
+They go to `docs/images`. `settle`, delay against requests of 1,000 waits, takes a minute. The
+others take seconds: `timeline`, one wait; `demo` and `watch`, the screens of these commands. Waits
+run in virtual time, except on the screens.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from attrs import evolve
 from rich.console import Console
 
 from benchmarks.settle.options import Options, policy
@@ -23,6 +24,7 @@ from benchmarks.settle.stage import Stage
 from benchmarks.settle.virtual import EPOCH, run_virtual
 from benchmarks.settle.worlds import build_world
 from di_async import DigitalOcean, PollPolicy, StatusChange, emulator
+from di_async.cli.commands.watching import _Screen
 from di_async.cli.demo.scenario import FleetDemo
 from di_async.cli.demo.view import _TableView
 from di_async.digitalocean import DedicatedInferenceSpec
@@ -149,6 +151,34 @@ async def _play_demo(console: Console) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
+def watch() -> None:
+    """Draw the screen of `di-async watch` while a small fleet changes."""
+    console = Console(record=True, width=120, height=30, file=io.StringIO(), force_terminal=True)
+    console.print(asyncio.run(_play_watch()))
+    save(console, "di-async watch", "watch.svg")
+
+
+async def _play_watch() -> _Screen:
+    async with (
+        emulator.running(time_scale=240.0, seed=2) as emu,
+        DigitalOcean(
+            emu.token, base_url=emu.url, polling=PollPolicy(target_lag=0.1), budget=None
+        ) as client,
+    ):
+        api = client.dedicated_inferences
+        for number in range(3):
+            emu.add_instance(name=f"chat-{number + 1}", region="nyc2")
+        emu.fault("error", on="POST /v2/dedicated-inferences", times=1)
+        changes = [await api.create(evolve(SPEC, name=f"llm-{number + 1}")) for number in range(4)]
+        screen = _Screen("digitalocean", size=lambda: (120, 30))
+        async for event in api.watch():
+            screen.update(event)
+            if sum(row.status == "active" for row in screen.rows.values()) == 5:
+                break
+        assert len(changes) == 4
+        return screen
+
+
 def save(console: Console, title: str, name: str) -> None:
     """Write what a recording console printed; the picture needs no font of another host."""
     text = console.export_svg(title=title)
@@ -156,7 +186,12 @@ def save(console: Console, title: str, name: str) -> None:
     (FOLDER / name).write_text(text.replace("Fira Code", "DejaVu Sans Mono"), encoding="utf-8")
 
 
-PICTURES: dict[str, Callable[[], Any]] = {"settle": settle, "timeline": timeline, "demo": demo}
+PICTURES: dict[str, Callable[[], Any]] = {
+    "settle": settle,
+    "timeline": timeline,
+    "demo": demo,
+    "watch": watch,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PICTURES:
