@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 
 from di_async import StatusChange
-from di_async.cli.commands.watching import _Screen
+from di_async.cli.commands.watching import _document, _Screen
 from di_async.emulator import Emulator
 from tests.cli.clouds import SOON, ProviderCLI
 from tests.cli.helpers import Di, start
@@ -129,6 +129,19 @@ def test_what_changed_last_comes_first() -> None:
     lines = shown(screen, 80, 10)
     assert lines[1].split() == ["49", "active", "1", "updating"]
     assert lines[3].split()[:2] == ["web-049", "updating"]
+
+
+def test_text_of_servers_cannot_drive_the_terminal() -> None:
+    """Control characters in names and notes are shown as escapes."""
+    screen = _Screen("digitalocean", size=lambda: (140, 24))
+    screen.update(event("web\x1b[2J\nforged", "act\x07ive"))
+    lines = shown(screen, 140, 24)
+    assert len(lines) == 4
+    assert all(line.isprintable() for line in lines)
+    found = event("web\x1b[2J\x7f\nforged", "active")
+    line = _document("digitalocean", found, yaml=False)
+    assert (line.count("\n"), line.strip().isprintable()) == (1, True)
+    assert json.loads(line)["name"] == "web\x1b[2J\x7f\nforged"
 
 
 def test_a_deleted_one_is_shown_as_gone_under_its_name() -> None:

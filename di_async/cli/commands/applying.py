@@ -212,7 +212,7 @@ class _Apply:
         from di_async.cli.bulk_progress import BulkProgress, show_progress, sum_of_stats
 
         progress = BulkProgress(
-            "applying",
+            f"applying {len(planned.changed) + len(planned.unsettled)}",
             lambda: sum_of_stats([one.stats() for one in self.clients]),
             changes=self.changes,
         )

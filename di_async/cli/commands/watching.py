@@ -63,7 +63,7 @@ async def watch(
             return
         write = _line if cli.out.is_table else _document
         async for event in _until_gone(events, id):
-            text = write(cloud, event, yaml=cli.out.format is Format.YAML)
+            text = write(str(cloud.provider), event, yaml=cli.out.format is Format.YAML)
             cli.streams.out.write(text)
             cli.streams.out.flush()
 
@@ -84,20 +84,20 @@ def _name(event: "StatusChange") -> str:
     return str(getattr(event.resource, "name", None) or event.id)
 
 
-def _line(cloud: "Cloud[Any, Any]", event: "StatusChange", *, yaml: bool) -> str:
+def _line(provider: str, event: "StatusChange", *, yaml: bool) -> str:
     """Return an event as a line of text."""
     status = " -> ".join(filter(None, (event.previous, event.status or "gone")))
     at = event.at.astimezone().strftime("%H:%M:%S")
     return printable("  ".join(filter(None, (at, _name(event), status, event.note)))) + "\n"
 
 
-def _document(cloud: "Cloud[Any, Any]", event: "StatusChange", *, yaml: bool) -> str:
+def _document(provider: str, event: "StatusChange", *, yaml: bool) -> str:
     """Return an event as a JSON document in one line, or as a YAML document."""
     plain = {
         "at": event.at.isoformat(),
         "id": event.id,
         "name": getattr(event.resource, "name", None),
-        "provider": str(cloud.provider),
+        "provider": provider,
         "status": event.status,
         "previous": event.previous,
         "note": event.note,
