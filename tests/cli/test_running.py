@@ -95,6 +95,16 @@ def test_own_failures_end_with_125(di: Di, di_emulator: Emulator, spec: str) -> 
     assert not di_emulator.world.instances
 
 
+def test_a_defect_of_its_own_ends_with_125(
+    di: Di, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No failure of `di-async` can be taken for an exit code of the command."""
+    monkeypatch.setattr("di_async.cli.commands.running.connect_options", None)
+    result = di("run", "--spec", spec, "--debug", *python("pass"))
+    assert result.code == 125
+    assert "Traceback" in result.err
+
+
 def test_a_deployment_that_fails_is_deleted(di: Di, di_emulator: Emulator, spec: str) -> None:
     """The command is not run."""
     di_emulator.fault("error", on=ENSURABLE[0].POST)

@@ -135,3 +135,17 @@ def test_reads_a_file(tmp_path: Path) -> None:
 def test_specs_are_not_in_the_repr() -> None:
     """They may hold environment variables with tokens."""
     assert "hunter2" not in repr(read(entry(spec={"envs": {"KEY": "hunter2"}})))
+
+
+def test_the_example_in_the_documentation() -> None:
+    """The file in `docs/fleets.md` can be read, and has the names that the page shows."""
+    page = (Path(__file__).parents[2] / "docs" / "fleets.md").read_text(encoding="utf-8")
+    fleet = Fleet.from_text(page.partition("```yaml\n")[2].partition("```")[0])
+    assert [(one.provider, one.region) for one in fleet.entries] == [
+        ("digitalocean", "atl1"),
+        ("digitalocean", "atl1"),
+        ("exoscale", "ch-gva-2"),
+        ("exoscale", "at-vie-2"),
+        ("gcore", "7"),
+    ]
+    assert f"`{fleet.entries[0].name}`" in page

@@ -287,6 +287,7 @@ async def test_a_signal_ends_a_run_with_the_deployment_gone(
         process.send_signal(number)
         ended = await end_of(process)  # the command has closed its stdout, too
     assert ended.code == code, ended.err
+    assert "is deleted" in ended.err
     assert await names(cloud, emu) == []
 
 

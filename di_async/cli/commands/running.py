@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import sys
+import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from di_async import DIError, InvalidInputError
+from di_async import CleanupError, DIError, InvalidInputError
 from di_async.cli.endpoint_keys import connect_options
 from di_async.cli.hints import explain
 from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 OWN_FAILURE, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
-_SIGNAL = 128
+_SIGNAL_BASE = 128
 # How long the command may take to end after SIGTERM.
 _GRACE_S = 10.0
 _LOOK_S = 0.05
@@ -96,7 +98,11 @@ async def run_command(
                 **({} if timeout is None else {"timeout": timeout}),
             },
         )
-    except DIError as error:
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if cli.settings.debug:
+            cli.message(*"".join(traceback.format_exception(error)).rstrip().split("\n"))
         for line in explain(error, cli.settings):
             cli.message(line, keep=True)
         code = OWN_FAILURE
@@ -128,9 +134,12 @@ async def _run(
         async with _deployment(cli, cloud, temporary) as endpoint:
             with _environment(endpoint) as environment:
                 code = await _call(program, words, environment)
-    cli.message(f"{temporary.name} is deleted")
     if code:
-        how = f"was ended by signal {code - _SIGNAL}" if code > _SIGNAL else f"ended with {code}"
+        how = (
+            f"was ended by signal {code - _SIGNAL_BASE}"
+            if code > _SIGNAL_BASE
+            else f"ended with {code}"
+        )
         cli.message(f"{words[0]} {how}")
     return code
 
@@ -158,7 +167,12 @@ async def _deployment(
             markup=False,
         )
 
+    def report(_: object, error: BaseException | None, __: object) -> None:
+        if temporary.change is not None and not isinstance(error, CleanupError):
+            cli.message(f"{temporary.name} is deleted")
+
     async with AsyncExitStack() as stack:
+        stack.push(report)  # called once the deployment is gone
         announcing = asyncio.ensure_future(announce())
         try:
             endpoint = await show_progress(cli.err, progress, stack.enter_async_context(temporary))
@@ -209,21 +223,32 @@ async def _call(program: str, words: list[str], environment: Mapping[str, str]) 
     except asyncio.CancelledError:
         await _stop(process)
         raise
-    return code if code >= 0 else _SIGNAL - code
+    return code if code >= 0 else _SIGNAL_BASE - code
 
 
 async def _stop(process: "Process") -> None:
     """End the command: SIGTERM first, then SIGKILL."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+    _signal(process, "SIGTERM")
     try:
         async with asyncio.timeout(_GRACE_S):
             await process.wait()
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        _signal(process, "SIGKILL")
         await process.wait()
     except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        _signal(process, "SIGKILL")
         raise
+
+
+def _signal(process: "Process", name: str) -> None:
+    """Send a signal, unless the command has ended."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        number = getattr(signal, name, None)
+        if os.name == "nt" or number is None:
+            process.terminate()
+        else:
+            # Not through the process, which would collect a child that Ctrl-C has ended, and
+            # asyncio then misses its exit code.
+            os.kill(process.pid, number)
