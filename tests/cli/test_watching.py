@@ -131,6 +131,16 @@ def test_what_changed_last_comes_first() -> None:
     assert lines[3].split()[:2] == ["web-049", "updating"]
 
 
+def test_changes_in_progress_come_before_those_that_have_ended() -> None:
+    """Also those that had begun before the watch."""
+    screen = _Screen("x", lambda found: found.name == "z", size=lambda: (80, 10))
+    for name in ("a", "b", "z"):
+        screen.update(event(name, "updating" if name == "z" else "active"))
+    screen.update(event("b", "active", "updating"))
+    screen.update(event("b", "error", "active"))
+    assert [line.split()[0] for line in shown(screen, 80, 10)[3:]] == ["z", "b", "a"]
+
+
 def test_text_of_servers_cannot_drive_the_terminal() -> None:
     """Control characters in names and notes are shown as escapes."""
     screen = _Screen("digitalocean", size=lambda: (140, 24))

@@ -29,6 +29,7 @@ from tests.fleet.fleets import PROVIDERS, a_fleet, an_entry, large_fleet
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals"),
     pytest.mark.timeout(90),
+    pytest.mark.slow,
 ]
 everywhere = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
 WAITS = "import time; print('up', flush=True); time.sleep(60)"
@@ -214,7 +215,6 @@ async def test_a_signal_leaves_tokens_in_their_file_alone(emu: Emulator, tmp_pat
     assert row["access_token"]["file"] == str(tokens)
 
 
-@pytest.mark.slow
 async def test_sixty_deployments_over_three_clouds(emu: Emulator) -> None:
     """The second run says in one line that there is nothing to do; a change to 5 touches 5."""
     async with clients_of_emulator(emu) as clients:

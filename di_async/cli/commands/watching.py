@@ -118,7 +118,8 @@ class _Row:
     changed_at: float | None
     """None: it had this status when the watch began."""
     event: "StatusChange"
-    is_gone: bool = False
+    pending: bool = False
+    """A change is in progress."""
 
 
 COLUMNS: tuple[Column[_Row], ...] = (
@@ -131,6 +132,10 @@ COLUMNS: tuple[Column[_Row], ...] = (
 )
 
 
+def _rank(row: _Row) -> tuple[bool, float, str]:
+    return not row.pending, -(row.changed_at or 0.0), row.name
+
+
 def _since(row: _Row) -> str | None:
     return None if row.changed_at is None else format_duration(time.monotonic() - row.changed_at)
 
@@ -140,6 +145,7 @@ class _Screen:
     """The latest state of each resource."""
 
     title: str
+    is_pending: Callable[[Any], bool] = lambda _: False
     size: Callable[[], tuple[int, int]] = shutil.get_terminal_size
     rows: dict[str, _Row] = field(factory=dict)
     started_at: float = field(factory=time.monotonic)
@@ -155,15 +161,16 @@ class _Screen:
         if changed and not is_first:
             at = time.monotonic()
         name = _name(event) if event.resource is not None or known is None else known.name
-        self.rows[event.id] = _Row(name, status, at, event, gone)
+        pending = event.resource is not None and self.is_pending(event.resource)
+        self.rows[event.id] = _Row(name, status, at, event, pending)
 
     def __rich__(self) -> "Group":
-        """Render what fits: what changed last comes first, then all others by name."""
+        """Render what fits: changes in progress first, then what changed last, then all others."""
         from rich.console import Group
         from rich.text import Text
 
         width, height = self.size()
-        rows = sorted(self.rows.values(), key=lambda row: (-(row.changed_at or 0.0), row.name))
+        rows = sorted(self.rows.values(), key=_rank)
         room = max(1, height - 5)
         head = Text(self.title, style="bold cyan", no_wrap=True, overflow="ellipsis")
         head.append(f"  {format_duration(time.monotonic() - self.started_at)}", style="not bold")
@@ -194,7 +201,10 @@ async def _show_screen(
     """Show the table until the events end."""
     from rich.live import Live
 
-    screen = _Screen(printable(f"{cloud.provider} {title}"))
+    screen = _Screen(
+        printable(f"{cloud.provider} {title}"),
+        lambda resource: cloud.pending_target(resource) is not None,
+    )
     try:
         with Live(screen, console=cli.out.console, auto_refresh=False, screen=True) as live:
             refreshing = asyncio.ensure_future(_refresh_often(live.refresh))
