@@ -291,6 +291,23 @@ async def test_a_signal_ends_a_run_with_the_deployment_gone(
     assert await names(cloud, emu) == []
 
 
+async def test_a_second_ctrl_c_does_not_cut_the_deletion_of_a_run_short(
+    emu: Emulator, tmp_path: Path
+) -> None:
+    """The deployment is deleted all the same."""
+    cloud = ENSURABLE[0]
+    async with started(emu, *run_arguments(cloud, tmp_path / "spec.json", WAITS)) as process:
+        assert process.stdout
+        assert await process.stdout.readline() == b"up\n"
+        fault = emu.fault("slow", on=cloud.DELETE, delay_s=100.0)
+        process.send_signal(signal.SIGINT)
+        await until(lambda: fault.hits)
+        process.send_signal(signal.SIGINT)
+        ended = await end_of(process)
+    assert ended.code == 130, ended.err
+    assert await names(cloud, emu) == []
+
+
 @everywhere
 async def test_a_signal_before_the_command_has_begun(
     cloud: Cloud, emu: Emulator, tmp_path: Path
