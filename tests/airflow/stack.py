@@ -49,9 +49,11 @@ class Emulator:
     @classmethod
     def start(cls, home: Path, *arguments: str) -> "Emulator":
         """Start one."""
-        log = (home / "emulator.log").open("w")
         command = [sys.executable, "-m", "tests.airflow.emulate", *arguments]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        with (home / "emulator.log").open("w") as log:
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         assert process.stdout is not None
         return cls(process, **json.loads(process.stdout.readline()))
 
@@ -350,4 +352,4 @@ def stack(
             airflow.stop()
     finally:
         emulator.process.kill()
-        emulator.process.wait()
+        emulator.process.communicate()
