@@ -29,6 +29,7 @@ from di_async import (
     ServerError,
     UnprocessableEntityError,
     WaitError,
+    WaitTimeoutError,
 )
 from di_async.cli.settings import Provider, Settings
 from di_async.core.waiting.resume_token import ResumeToken
@@ -119,6 +120,15 @@ _OF_PROVIDER: dict[Provider, _Hints] = {
 _KEY = "--access-token-file FILE or DI_ASYNC_ACCESS_TOKEN"
 # In messages of endpoints that refuse a key.
 _OF_ENDPOINT = "pass an access token of this deployment"
+# What may be wrong if a list, which always exists, is not found.
+_NO_LIST = {
+    Provider.EXOSCALE: "There is no such zone at that URL. Check --zone (EXOSCALE_ZONE) and "
+    "--base-url (DI_ASYNC_BASE_URL).",
+    Provider.GCORE: "There is no such project at that URL. Check --project "
+    "(GCORE_CLOUD_PROJECT_ID) and --base-url (DI_ASYNC_BASE_URL).",
+}
+# Parts of paths, and the group whose `list` has what they name.
+_LISTED_BY = {"/tasks/": "tasks", "/api_keys/": "keys", "/secrets/": "secrets"}
 _AFTER_FAILURE = {
     Provider.DIGITALOCEAN: "A gated model needs --hf-token (see `di-async models`).",
     Provider.EXOSCALE: "Check the logs: `{logs}`",
@@ -126,11 +136,16 @@ _AFTER_FAILURE = {
 }
 
 
-def explain(error: BaseException, settings: Settings | None = None) -> Iterator[str]:
-    """Return the lines to print for an error: what happened, then what to do. No secrets."""
+def explain(
+    error: BaseException, settings: Settings | None = None, *, deleted: bool = False
+) -> Iterator[str]:
+    """Return the lines to print for an error: what happened, then what to do. No secrets.
+
+    `deleted`: the resource of a failed wait was deleted afterwards, and the user knows.
+    """
     settings = settings or Settings()
     if isinstance(error, WaitError):
-        yield from _explain_wait(error, settings)
+        yield from _explain_wait(error, settings, deleted=deleted)
     elif isinstance(error, InvalidInputError) and error.problems:
         yield "error: invalid input (no request was sent):"
         yield from (f"  {with_option_names(problem)}" for problem in error.problems)
@@ -147,18 +162,21 @@ def explain(error: BaseException, settings: Settings | None = None) -> Iterator[
             yield "This is a bug in di-async. Run with --debug for a traceback."
 
 
-def _explain_wait(error: WaitError, settings: Settings) -> Iterator[str]:
+def _explain_wait(error: WaitError, settings: Settings, *, deleted: bool) -> Iterator[str]:
     yield f"error: {error.message}"
     cause = error.last_error if isinstance(error.__cause__, DIError) else None
     hint = _hint(cause, settings) if cause is not None else None
-    if _OF_ENDPOINT in error.message:  # not the API's token
+    key_refused = _OF_ENDPOINT in error.message  # not the API's token
+    if key_refused:
         hint = "Check DI_ASYNC_ACCESS_TOKEN or --access-token-file."
     if hint:
         yield hint
+    if isinstance(error, DeploymentFailedError) and error.logs:
+        yield "The end of its log:"
+        yield from (f"  {line}" for line in error.logs[-_SHOWN_LOG_LINES:])
+    if deleted:
+        return
     if isinstance(error, DeploymentFailedError):
-        if error.logs:
-            yield "The end of its log:"
-            yield from (f"  {line}" for line in error.logs[-_SHOWN_LOG_LINES:])
         advice = _AFTER_FAILURE.get(settings.provider)
         group = _own_group(error.resume_token)
         if group and settings.provider is not Provider.DIGITALOCEAN:
@@ -167,10 +185,18 @@ def _explain_wait(error: WaitError, settings: Settings) -> Iterator[str]:
             yield _fill(advice, settings, error.id)
         delete = settings.command_line(*filter(None, (group,)), "delete", error.id)
         yield f"It still exists and may be billed. Delete it: {delete}"
-        return
-    yield "It was left unchanged, and is billed while it exists."
-    if error.resume_token:
-        yield from resume_lines(settings, error)
+    else:
+        yield _state_after(error)
+        if error.resume_token and not key_refused:
+            yield from resume_lines(settings, error)
+
+
+def _state_after(error: WaitError) -> str:
+    """Return what the end of the wait means for the resource."""
+    action = ResumeToken.decode(error.resume_token).action if error.resume_token else ""
+    if isinstance(error, WaitTimeoutError) and action in ("create", "update", "delete"):
+        return f"The {action} continues, and the resource is billed while it exists."
+    return "It was left unchanged, and is billed while it exists."
 
 
 def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[str]:
@@ -200,12 +226,15 @@ def _hint(error: BaseException, settings: Settings) -> str | None:
     if isinstance(error, PermissionDeniedError) and "not yet accepting updates" in str(error):
         return "An earlier change is in progress: add --ready-timeout 600 to wait for its end."
     if isinstance(error, NotFoundError) and not error.transient and _is_collection(error):
-        return "This API is not at that URL. Check --base-url (DI_ASYNC_BASE_URL)."
+        otherwise = "This API is not at that URL. Check --base-url (DI_ASYNC_BASE_URL)."
+        return _NO_LIST.get(settings.provider, otherwise)
     if isinstance(error, APIError) and error.status == 412:
         return "Try fewer GPUs, another --gpu, or another zone."
     hints = {**_GENERAL, **_OF_PROVIDER[settings.provider]}
     found = next((hint for kind, hint in hints.items() if isinstance(error, kind)), None)
-    return found and _fill(found, settings, "ID")
+    path = error.path if isinstance(error, APIError) else ""
+    group = next((group for part, group in _LISTED_BY.items() if part in path), None)
+    return found and _fill(found, settings, "ID", group)
 
 
 def _is_collection(error: APIError) -> bool:
@@ -213,10 +242,15 @@ def _is_collection(error: APIError) -> bool:
     return error.method == "GET" and error.path.rstrip("/").endswith(_COLLECTIONS)
 
 
-def _fill(hint: str, settings: Settings, id: str) -> str:
-    """Replace `{list}` and the like with command lines for the same provider."""
-    lines = {word: settings.command_line(word, id) for word in ("get", "logs", "wait")}
-    lines |= {word: settings.command_line(word) for word in ("list", "models")}
+def _fill(hint: str, settings: Settings, id: str, group: str | None = None) -> str:
+    """Replace `{list}` and the like with command lines for the same provider.
+
+    `group` is the group of commands for what the hint is about; None for deployments.
+    """
+    words = () if group is None else (group,)
+    lines = {word: settings.command_line(*words, word, id) for word in ("get", "logs", "wait")}
+    lines |= {"list": settings.command_line(*words, "list")}
+    lines |= {"models": settings.command_line("models")}
     lines["scan"] = evolve(settings, zone=None).command_line("scan")
     return hint.format(**lines)
 
@@ -224,6 +258,7 @@ def _fill(hint: str, settings: Settings, id: str) -> str:
 def with_option_names(text: str) -> str:
     """Replace the library's parameter names with the options that set them."""
     text = text.replace("in_zone(...)", "--zone").replace("open_to_world=True", "--open-to-world")
+    text = text.replace("pass allow_insecure=True or set", "set")
     text = text.replace("pass allow_unknown_price=True", "use --allow-unknown-price")
     text = text.replace(
         "pass access_token=, or mint_token=NAME", f"use {_KEY}, or --mint-token NAME"

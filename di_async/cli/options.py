@@ -257,8 +257,23 @@ _SHORT_HELP = "di_async.short_help"
 # -- commands ---------------------------------------------------------------------------------
 
 
+@contextmanager
+def _plain_usage_errors() -> Iterator[None]:
+    """Leave out the name of a class that some versions of typer put before a message."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        error.message = error.message.removeprefix("Value error, ")
+        raise
+
+
 class _Command(TyperCommand):
     """A command whose help leaves out the shared options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        with _plain_usage_errors():
+            return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections "Arguments" and "Options"."""
@@ -272,7 +287,8 @@ class CommandGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments. Without any, the help is printed in short."""
         ctx.meta[_SHORT_HELP] = not args
-        return super().parse_args(ctx, args)
+        with _plain_usage_errors():
+            return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections of commands and "Options"; in short, only the options' names."""

@@ -99,8 +99,8 @@ async def _by_prefix(cloud: "Cloud[Any, Any]", ref: str) -> str:
             )
     names = (getattr(one, "name", None) for one in resources)
     raise UnknownNameError(
-        f"no {cloud.noun} named {ref!r} {cloud.location}, and {ref!r} is not an id"
-        f"{_suggestion(ref, names)}; `{cloud.settings.command_line('list')}` lists all"
+        f"no {cloud.noun} named {ref!r} {cloud.location}, and {ref!r} is not an id."
+        f"{_suggestion(ref, names)} `{cloud.settings.command_line('list')}` lists all"
     )
 
 
@@ -110,7 +110,7 @@ def _ids(cloud: "Cloud[Any, Any]", found: Sequence[Any]) -> str:
 
 def _suggestion(ref: str, names: Iterable[str | None]) -> str:
     close = get_close_matches(ref, sorted({name for name in names if name}))
-    return f". Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def find_token(cloud: "Cloud[Any, Any]", tokens: Sequence[Any], ref: str, instance: str) -> str:
@@ -143,4 +143,4 @@ def find_one(known: Sequence[T], ref: str, noun: str, listing: str) -> T:
             f"{len(found)} {noun}s are named {ref!r}; use one of their ids: {ids}"
         )
     close = _suggestion(ref, (one.name for one in items))
-    raise UnknownNameError(f"there is no {noun} {ref!r}{close}; `{listing}` lists all")
+    raise UnknownNameError(f"there is no {noun} {ref!r}.{close} `{listing}` lists all")

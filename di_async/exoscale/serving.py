@@ -45,8 +45,8 @@ async def serving_target(
     check_connect(options)
     if deployment.replicas == 0:
         raise InvalidInputError(
-            f"{deployment.name} has 0 replicas, so nothing answers; "
-            f"`scale({deployment.id!r}, 1)` starts one"
+            f"{deployment.name} has 0 replicas, so nothing answers; scale {deployment.id} to 1 "
+            "first"
         )
     if not deployment.deployment_url:
         raise InvalidInputError(f"{deployment.name} has no deployment-url yet")

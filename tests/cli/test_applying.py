@@ -93,7 +93,7 @@ def test_prune_deletes_what_the_file_no_longer_holds(di: Di, tmp_path: Path) -> 
     assert di("apply", "--yes", str(path)).code == 0
     fleet_file(path, an_entry(ENSURABLE[0]))
     kept = di("apply", "--yes", str(path))
-    assert "2 of an earlier apply are not in the file and bill" in kept.err
+    assert "made by an earlier apply, not in the file, and billed (2)" in kept.err
     assert "--prune deletes them" in kept.err
     plan = di("apply", "--plan", "--prune", str(path))
     assert "2 to delete, 1 unchanged" in plan.err
@@ -111,7 +111,10 @@ def test_prune_is_left_out_after_a_failure(di: Di, di_emulator: Emulator, tmp_pa
     di_emulator.fault("error", times=1, on=ENSURABLE[0].POST)
     done = di("apply", "--yes", "--prune", str(path))
     assert done.code == 1
-    assert "1 of an earlier apply are not in the file and were not deleted" in done.err
+    assert (
+        "made by an earlier apply, not in the file, and not deleted, as not all else succeeded (1)"
+        in done.err
+    )
     assert name_in_fleet("chat", "old") in {one.name for one in instances(di_emulator)}
 
 

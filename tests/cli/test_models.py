@@ -108,3 +108,12 @@ def test_only_exoscale_deletes_models(di: Di) -> None:
     refused = di("models", "delete", "x")
     assert refused.code == 2
     assert "only for --provider exoscale" in refused.err
+
+
+def test_list_is_the_word_for_no_action(di: Di, di_emulator: Emulator) -> None:
+    """`models list` lists, as in the other groups; it takes no name."""
+    di_emulator.add_exoscale_model(name="acme/one")
+    plain = di("--provider", "exoscale", "models")
+    assert plain.out
+    assert di("--provider", "exoscale", "models", "list").out == plain.out
+    assert di("--provider", "exoscale", "models", "list", "acme/one").code == 2

@@ -167,3 +167,9 @@ def test_create_a_model(di: Di, di_emulator: Emulator) -> None:
     assert made.json["id"] in di(*exo, "models", "-o", "json").out
     assert di("models", "create", "x").code == 2
     assert di(*exo, "models", "create").code == 2
+
+
+def test_end_of_a_sentence(di: Di, di_emulator: Emulator) -> None:
+    """The suggestion and the list are two sentences."""
+    di_emulator.add_instance(name="demo-llm")
+    assert "Did you mean 'demo-llm'? `di-async list` lists all" in di("get", "demo-lm").err

@@ -137,3 +137,14 @@ def test_the_help_has_its_own_exit_codes_alone(di: Di) -> None:
     text = di("run", "--help").out
     assert "125" in text
     assert "usage error" not in text
+
+
+def test_a_timeout_says_that_it_is_deleted(di: Di, di_emulator: Emulator, spec: str) -> None:
+    """No line says that it is left alone, or how to wait for it."""
+    di_emulator.fault("stuck", on=ENSURABLE[0].POST)
+    result = di("run", "--spec", spec, "--timeout", "0", *python("print('ran')"))
+    assert (result.code, result.out) == (125, "")
+    assert "is deleted" in result.err
+    assert "left unchanged" not in result.err
+    assert "di-async wait" not in result.err
+    assert not di_emulator.world.instances

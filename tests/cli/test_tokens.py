@@ -62,3 +62,9 @@ def test_no_tokens(di: Di, di_emulator: Emulator) -> None:
     for token in di("tokens", "list", instance.id, "-o", "json").json:
         di("tokens", "revoke", instance.id, token["id"])
     assert "no tokens" in di("tokens", "list", instance.id).err
+
+
+def test_reminder_to_store_a_new_token(di: Di, di_emulator: Emulator) -> None:
+    """The user is reminded to store it."""
+    di_emulator.add_instance(name="web")
+    assert "Store the value now" in di("tokens", "create", "web", "ci").err

@@ -209,3 +209,36 @@ def test_empty_options_are_refused(di: Di, args: tuple[str, ...]) -> None:
     result = di(*args)
     assert result.code == 2
     assert "is empty; is a variable of your script unset?" in result.err
+
+
+def test_summaries_fit_80_columns() -> None:
+    """No command's summary is cut in `di-async --help`."""
+    listed = CliRunner().invoke(app, ["--help"], terminal_width=80).stdout
+    assert not [
+        line for line in listed.splitlines() if line.endswith("...") and "[ARGS]" not in line
+    ]
+
+
+@pytest.mark.parametrize(
+    "args", [("--provider", "aws", "list"), ("wait", "web", "--for", "gone"), ("models", "buy")]
+)
+def test_value_that_is_not_a_choice(di: Di, args: tuple[str, ...]) -> None:
+    """The message names the choices, without the name of a Python class."""
+    result = di(*args)
+    assert result.code == 2
+    assert "is not one of" in result.err
+    assert "Value error" not in result.err
+
+
+def test_unknown_zone_and_project(di: Di) -> None:
+    """The hint names the option, as the URL is right."""
+    assert "Check --zone" in di("--provider", "exoscale", "--zone", "ch-xx-2", "list").err
+    assert "Check --project" in di("--provider", "gcore", "--project", "9", "list").err
+
+
+@pytest.mark.parametrize("group", ["tasks", "keys", "secrets"])
+def test_unknown_name_in_a_group(di: Di, group: str) -> None:
+    """The hint names the list of the same group."""
+    result = di("--provider", "gcore", group, "get", "nope")
+    assert result.code == 1
+    assert f"{group} list`" in result.err

@@ -135,3 +135,18 @@ async def test_requests_of_an_open_change_are_counted(stuck: Change[None]) -> No
 def test_format_of_durations() -> None:
     """Durations are m:ss or h:mm:ss."""
     assert [format_duration(s) for s in (0, 61.9, 3600)] == ["0:00", "1:01", "1:00:00"]
+
+
+def test_a_timeout_names_what_continues(di: Di, di_emulator: Emulator) -> None:
+    """A write continues; a wait without a write has changed nothing."""
+    di_emulator.add_instance(name="web")
+    di_emulator.fault("stuck", on="DELETE /v2/dedicated-inferences/{id}")
+    assert "The delete continues" in di("delete", "web", "--force", "--timeout", "0").err
+    di_emulator.add_instance(name="slow", status="provisioning", settles_in=1e9)
+    assert "It was left unchanged" in di("wait", "slow", "--timeout", "0").err
+
+
+def test_evidence_of_a_wait_without_a_write(di: Di, di_emulator: Emulator) -> None:
+    """No write was accepted, so the note does not mention one."""
+    di_emulator.add_instance(name="web")
+    assert "settled: read after the wait began" in di("wait", "web").err

@@ -360,7 +360,7 @@ async def test_exoscale_deployment_without_replicas_is_not_awaited() -> None:
         change = await scene.create()
         await change.wait()
         await (await scene.client.deployments.scale(change.id, 0)).wait()
-        with pytest.raises(InvalidInputError, match=r"0 replicas.*scale\('.*', 1\)"):
+        with pytest.raises(InvalidInputError, match=r"0 replicas.*scale .* to 1 first"):
             await scene.client.deployments.connect(change.id)
 
 

@@ -70,7 +70,7 @@ class _GcoreBase(Cloud[Gcore, G]):
             yield "id", self.id_of(resource)
         yield "status", resource.status
         yield "image", resource.image
-        yield "flavour", getattr(resource, "flavor_name", "") or getattr(resource, "flavor_id", "")
+        yield "flavor", getattr(resource, "flavor_name", "") or getattr(resource, "flavor_id", "")
         yield "address", resource.address
         for container in resource.containers:
             yield f"region {container.region_id}", _container_status(container)
@@ -89,7 +89,7 @@ class _GcoreBase(Cloud[Gcore, G]):
         """
         if options.spec is None:
             raise InvalidInputError(
-                "use --spec FILE with image, listening_port, flavour and containers"
+                "use --spec FILE with image, listening_port, flavor_name and containers"
             )
         return self._update_body(options)
 
@@ -121,7 +121,7 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
         Column("name", lambda d: d.name),
         _STATUS,
         *_SIZE,
-        Column("flavour", lambda d: d.flavor_name),
+        Column("flavor", lambda d: d.flavor_name),
         *_DETAILS,
     )
     supported_options: ClassVar[SupportedOptions] = {

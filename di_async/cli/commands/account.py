@@ -216,9 +216,10 @@ async def quota(
         str | None, typer.Option(metavar="FLAVOR", help="Flavor of the deployment (Gcore).")
     ] = None,
 ) -> None:
-    """Show the quota: of public inference (Exoscale), or what a deployment adds (Gcore).
+    """Show the account's quota (Exoscale, Gcore).
 
-    Gcore: use --spec, or --region and --gpu for one replica. The exit code is 1 if it does not fit.
+    Exoscale: that of public inference. Gcore: what a deployment would add to it; use --spec, or
+    --region and --gpu for one replica. The exit code is 1 if it does not fit.
     """
     supported = (Provider.EXOSCALE, Provider.GCORE)
     instead = {**_NO_QUOTA, Provider.GCORE_V2: "only deployments of API v3 can be checked"}

@@ -95,9 +95,9 @@ def _print_warnings(cli: Cli, report: "ApplyReport", *, prune: bool) -> None:
             )
     if report.leftovers:
         count = len(report.leftovers)
-        what = "were not deleted, as not all else succeeded" if prune else "bill"
+        what = "not deleted, as not all else succeeded" if prune else "billed"
         cli.message(
-            f"warning: {count} of an earlier apply are not in the file and {what}:",
+            f"warning: made by an earlier apply, not in the file, and {what} ({count}):",
             *(f"  {one.provider} {one.name}" for one in report.leftovers[:_LISTED]),
             *([f"  ... and {count - _LISTED} more"] if count > _LISTED else ()),
             *(() if prune else ("--prune deletes them",)),

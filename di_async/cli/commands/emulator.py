@@ -101,10 +101,11 @@ async def emulate(
         ),
     ] = True,
 ) -> None:
-    """Run the emulator until Ctrl-C, on 127.0.0.1 unless --host names another address.
+    """Run the emulator of the three APIs until Ctrl-C.
 
-    One URL serves all three providers. Prints the URL, the credentials of each provider, and a
-    shell line that makes `di-async` use them. With -o json, prints one document with the same.
+    It listens on 127.0.0.1 unless --host names another address. One URL serves all three
+    providers. Prints the URL, the credentials of each provider, and a shell line that makes
+    `di-async` use them. With -o json, prints one document with the same.
     """
     from di_async import emulator
 

@@ -50,7 +50,7 @@ async def ensure(
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
-    """Create the deployment of a spec, update what differs, or do nothing.
+    """Create or update the deployment of a spec, or do nothing.
 
     The spec's name decides which deployment it is. Waits until it is confirmed active. After a
     crash or a lost answer, run it again: it finds what exists. --max-hourly is checked before a

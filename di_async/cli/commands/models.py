@@ -73,8 +73,9 @@ def _source(model: Any) -> str | None:
 
 
 class ModelAction(StrEnum):
-    """What `models` can do besides listing."""
+    """What `models` can do. Without an action it lists."""
 
+    LIST = "list"
     CREATE = "create"
     GET = "get"
     WAIT = "wait"
@@ -98,9 +99,11 @@ async def models(
     hf_token: HFToken = False,
     timeout: Timeout = None,
 ) -> None:
-    """List models that can be deployed (DigitalOcean, Exoscale), or manage one (Exoscale)."""
+    """List models that can be deployed, or manage one (Exoscale)."""
+    if action is ModelAction.LIST:
+        action = None
     if (action is None) != (name is None):
-        actions = "|".join(ModelAction)
+        actions = "|".join(word for word in ModelAction if word is not ModelAction.LIST)
         raise InvalidInputError(f"use `models`, or `models {actions} NAME`")
     if hf_token and action is not ModelAction.CREATE:
         raise InvalidInputError("--hf-token needs `models create NAME`")
@@ -153,7 +156,10 @@ async def catalog(
         bool, typer.Option("--all", help="Also those that cannot be deployed, only called.")
     ] = False,
 ) -> None:
-    """List the model catalog of DigitalOcean: what can be deployed on dedicated GPUs."""
+    """List the model catalog (DigitalOcean).
+
+    Shows the models that can be deployed on dedicated GPUs.
+    """
     async with _on_digitalocean(cli, "catalog") as cloud:
         availability = None if all else "dedicated"
         known = cloud.client.model_catalog(availability=availability, search=search)

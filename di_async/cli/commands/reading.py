@@ -167,10 +167,11 @@ async def hardware(
         bool, typer.Option("--all", help="Also what cannot be deployed now, with the reason.")
     ] = False,
 ) -> None:
-    """List what can be deployed where, at what hourly price for one GPU or replica.
+    """List what can be deployed, where, and its hourly price.
 
-    The command that creates the first row is printed on stderr; -o json and yaml have one for each
-    row. DigitalOcean and Exoscale do not show how many GPUs are free, Exoscale shows no prices.
+    The price is that of one GPU or replica, the cheapest first. The command that creates the first
+    row is printed on stderr; -o json and yaml have one for each row. DigitalOcean and Exoscale do
+    not show how many GPUs are free, Exoscale shows no prices.
     """
     async with cli.cloud() as cloud:
         from di_async.cli.clouds import offers

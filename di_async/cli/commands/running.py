@@ -80,6 +80,8 @@ async def run_command(
 
     The exit code is the command's own, 128 + N if signal N ended it. Of di-async itself: 125
     failure, 126 the command is not executable, 127 there is no such command.
+
+    Example: di-async run --spec chat.yaml --max-hourly 10USD -- python evaluate.py
     """
     try:
         code = await _run(
@@ -103,7 +105,7 @@ async def run_command(
     except Exception as error:
         if cli.settings.debug:
             cli.message(*"".join(traceback.format_exception(error)).rstrip().split("\n"))
-        for line in explain(error, cli.settings):
+        for line in explain(error, cli.settings, deleted=True):
             cli.message(line, keep=True)
         code = OWN_FAILURE
     if code:

@@ -51,6 +51,8 @@ async def create(
                 cli.message(f"cannot write the token to {token_out}: {failure}")
             elif file:
                 cli.message(f"the token is in {token_out}")
+            else:
+                cli.message("Store the value now: the API never returns it again.")
 
 
 async def revoke(

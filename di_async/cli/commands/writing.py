@@ -289,7 +289,7 @@ async def delete(
     cli: Cli,
     ref: Ref,
     force: Annotated[
-        bool, typer.Option("--force", "-f", help="Do not ask for confirmation.")
+        bool, typer.Option("--force", "-f", "--yes", "-y", help="Do not ask for confirmation.")
     ] = False,
     wait: Wait = True,
     timeout: Timeout = None,

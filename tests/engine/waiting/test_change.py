@@ -292,7 +292,7 @@ async def test_events_end_with_the_proof() -> None:
         ("updating", "active"),
         (None, "active"),
     ]
-    assert events[-1].note == "settled: read after the write was accepted"
+    assert events[-1].note == "settled: read after the wait began"
     assert change.history[0].times == 2
 
 
