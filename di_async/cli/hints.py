@@ -72,7 +72,8 @@ _EXOSCALE_ACCESS = (
     "machine's clock, and the role of the key. Exoscale sends the same error for all of them."
 )
 _EXOSCALE_MODEL = (
-    "A deployment needs a model that is ready in its zone: `{models}`, `{models} create NAME`"
+    "`{models}` lists the models that are ready in the zone, `{models} create NAME` adds one. "
+    "`{hardware}` lists the GPU families."
 )
 _EXOSCALE: _Hints = {
     AuthenticationError: _EXOSCALE_ACCESS,
@@ -92,6 +93,7 @@ _EXOSCALE: _Hints = {
     UnprocessableEntityError: _EXOSCALE_MODEL,
 }
 _GCORE: _Hints = {
+    BadRequestError: "`{hardware}` lists the flavors and regions.",
     AuthenticationError: (
         "Check GCORE_API_KEY or --token-file. A key contains a `$`, which a shell expands inside "
         "double quotes: use single quotes."
@@ -250,7 +252,7 @@ def _fill(hint: str, settings: Settings, id: str, group: str | None = None) -> s
     words = () if group is None else (group,)
     lines = {word: settings.command_line(*words, word, id) for word in ("get", "logs", "wait")}
     lines |= {"list": settings.command_line(*words, "list")}
-    lines |= {"models": settings.command_line("models")}
+    lines |= {word: settings.command_line(word) for word in ("models", "hardware")}
     lines["scan"] = evolve(settings, zone=None).command_line("scan")
     return hint.format(**lines)
 

@@ -242,3 +242,17 @@ def test_unknown_name_in_a_group(di: Di, group: str) -> None:
     result = di("--provider", "gcore", group, "get", "nope")
     assert result.code == 1
     assert f"{group} list`" in result.err
+
+
+@pytest.mark.parametrize(
+    ("provider", "args"),
+    [
+        ("exoscale", ("create", "--name", "web-1", "--model", "a/b", "--gpu", "none")),
+        ("gcore", ("quota", "--region", "7", "--gpu", "none")),
+    ],
+)
+def test_unknown_gpu(di: Di, provider: str, args: tuple[str, ...]) -> None:
+    """The hint names the command that lists what there is."""
+    result = di("--provider", provider, *args)
+    assert result.code == 1
+    assert "hardware` lists" in result.err

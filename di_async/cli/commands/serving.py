@@ -62,7 +62,10 @@ async def connect(
         ("models", ", ".join(endpoint.models)),
         ("key", key or ("needed" if endpoint.access_token else "not needed")),
         ("call", _curl(endpoint)),
-        ("chat", cli.settings.command_line("chat", ref, "Hello")),
+        (
+            "chat",
+            cli.settings.command_line("chat", ref, "Hello", *(["--private"] if private else [])),
+        ),
     ]
     cli.out.one(document, fields, keep=mint_token is not None)
 
