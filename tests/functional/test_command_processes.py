@@ -18,11 +18,10 @@ from attrs import frozen
 
 from di_async import apply, reap
 from di_async.core.temporary_names import parse_name
-from di_async.emulator import Emulator, Fault, running
+from di_async.emulator import Emulator, Fault
 from di_async.engine.client import Client
 from tests.clouds.ensuring import ENSURABLE, a_body
 from tests.clouds.support import Cloud
-from tests.concurrent_ensure.runs import LIFECYCLE
 from tests.concurrent_ensure.worker import access, api, connect
 from tests.fleet.fleets import PROVIDERS, a_fleet, an_entry, large_fleet
 
@@ -40,14 +39,6 @@ while os.getppid() == parent:
     time.sleep(0.05)
 """
 WAITS = "import time; print('up', flush=True); time.sleep(60)"
-
-
-@pytest.fixture
-async def emu() -> AsyncIterator[Emulator]:
-    """Run an emulator in which changes take fractions of a second."""
-    async with running(seed=0, time_scale=100.0, lifecycle=LIFECYCLE) as emu:
-        emu.world.add_exoscale_model(name="openai/gpt-oss-20b")
-        yield emu
 
 
 @frozen

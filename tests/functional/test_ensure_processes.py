@@ -1,27 +1,18 @@
 """Tests of `ensure` over sockets, in processes that run at once or are killed."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from di_async.emulator import Emulator, running
+from di_async.emulator import Emulator
 from tests.clouds.ensuring import ENSURABLE, a_body, named
 from tests.clouds.support import Cloud
-from tests.concurrent_ensure.runs import LIFECYCLE, report, runs, send, worker
+from tests.concurrent_ensure.runs import report, runs, send, worker
 from tests.concurrent_ensure.worker import access, api, connect
 
 ensurable = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
 TASK: dict[str, Any] = {"delay": 0.0, "wait": True}
-
-
-@pytest.fixture
-async def emu() -> AsyncIterator[Emulator]:
-    """Run an emulator in which changes take fractions of a second."""
-    async with running(seed=0, time_scale=100.0, lifecycle=LIFECYCLE) as emu:
-        emu.world.add_exoscale_model(name="openai/gpt-oss-20b")
-        yield emu
 
 
 @ensurable

@@ -4,17 +4,16 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from di_async import reap
 from di_async.core.temporary_names import parse_name
-from di_async.emulator import Emulator, Fault, running
+from di_async.emulator import Emulator, Fault
 from tests.clouds.ensuring import ENSURABLE, a_body
 from tests.clouds.support import Cloud
-from tests.concurrent_ensure.runs import LIFECYCLE, report, send, worker
+from tests.concurrent_ensure.runs import report, send, worker
 from tests.concurrent_ensure.worker import access, api, connect
 
 pytestmark = [
@@ -23,14 +22,6 @@ pytestmark = [
 ]
 everywhere = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
 MODULE = "tests.functional.temporary_worker"
-
-
-@pytest.fixture
-async def emu() -> AsyncIterator[Emulator]:
-    """Run an emulator in which changes take fractions of a second."""
-    async with running(seed=0, time_scale=100.0, lifecycle=LIFECYCLE) as emu:
-        emu.world.add_exoscale_model(name="openai/gpt-oss-20b")
-        yield emu
 
 
 async def names(cloud: Cloud, emu: Emulator) -> list[str]:
