@@ -156,8 +156,8 @@ class ResumeToken:
             token = cls(**from_keys(stored, _TOKEN_KEYS))
         except (TypeError, KeyError) as error:
             raise InvalidInputError("this resume token is damaged; copy it again") from error
-        optional = token.deadline_at, token.grace_until
-        if not all(_is_time(0 if time is None else time) for time in (token.started_at, *optional)):
+        optional = [time for time in (token.deadline_at, token.grace_until) if time is not None]
+        if not all(map(_is_time, [token.started_at, *optional])):
             raise InvalidInputError("this resume token is damaged: its times are not times")
         return token
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from attrs import asdict, evolve
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from di_async.core.errors import InvalidInputError
@@ -181,7 +181,8 @@ json_values = st.recursive(
 paths = st.sampled_from(
     [
         ("provider",), ("base_url",), ("scope",), ("action",), ("endless",), ("steps",), ("v",),
-        ("stage",), ("stage", "id"), ("stage", "kind"), ("started_at",), ("deadline_at",),
+        ("stage",), ("stage", "id"), ("stage", "kind"),
+        ("started_at",), ("deadline_at",), ("grace_until",),
         ("baseline",), ("baseline", "before"), ("baseline", "before", "version"),
         ("baseline", "before", "updated_at"), ("baseline", "target_version"),
         ("baseline", "sent"), ("baseline", "unlike"), ("baseline", "baseline"),
@@ -191,6 +192,7 @@ paths = st.sampled_from(
 
 @settings(deadline=None)
 @given(path=paths, value=json_values)
+@example(path=("started_at",), value=None)
 def test_any_value_in_any_place_is_read_or_rejected(path: tuple[str, ...], value: Any) -> None:
     """A token with any JSON value in any place has the declared types, or is an input error."""
     expectation = Expectation(
