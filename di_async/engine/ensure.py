@@ -20,8 +20,9 @@ from di_async.core.errors import (
 )
 from di_async.core.validation import checked_seconds
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
-from di_async.core.waiting.resource_adapter import ResourceAdapter
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.engine.client import Engine
+from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import LOOKUP_DELAYS_S
 from di_async.engine.one_at_a_time import one_at_a_time
@@ -189,7 +190,10 @@ class _Run(Generic[R]):
             self.sent.append(Ensured("created", (self._missing(),)))
             raise
         self._remember(change.id)
-        duplicates = await self._duplicates_of(change.id)
+        # A cancellation from here on must not lose the id.
+        with report_if_cut_off(CallRecord(), self._missing) as record:
+            record.keep(change)
+            duplicates = await self._duplicates_of(change.id)
         return Ensured("created", (self._missing(),), change, change.id, duplicates)
 
     def _missing(self) -> str:

@@ -34,7 +34,7 @@ logger = Log("di_async")
 
 T = TypeVar("T")
 CONCURRENCY = 10
-_STOPPED = "stopped before a write was answered; apply again to continue"
+_STOPPED = "stopped before the result of a write was known; apply again to continue"
 
 
 async def apply(
@@ -98,12 +98,12 @@ async def apply(
 def check_fleet_price(
     plan: ApplyReport, limit: MaxHourly | None, *, allow_unknown_price: bool
 ) -> None:
-    """Check the price of a whole fleet, if there is anything to do.
+    """Check the price of a whole fleet, if anything would be created or updated.
 
     Raises:
         PriceLimitError: it is higher than the limit, or not known.
     """
-    if limit is None or not plan.changed:
+    if limit is None or all(one.action == "deleted" for one in plan.changed):
         return
     for currency, amount in plan.hourly.items():
         price = HourlyPrice(amount, currency)

@@ -334,3 +334,22 @@ async def test_stopped_deployment(replicas: int) -> None:
         assert (settled.status, cloud.size(settled)) == ("ACTIVE", replicas)
         again = await ensure(cloud, client, a_body(cloud, replicas=replicas))
         assert again.action == "unchanged"
+
+
+async def test_a_cancellation_after_the_answer_keeps_what_was_created() -> None:
+    """Where names are not unique, `ensure` looks for duplicates after its create."""
+    cloud, world = ENSURABLE[2], a_world()
+    async with cloud.client(world) as client:
+        creating = world.fault("slow", now=now(), times=1, on=cloud.POST, delay_s=5)
+        ensuring = asyncio.ensure_future(ensure(cloud, client, a_body(cloud)))
+        while not creating.hits:  # noqa: ASYNC110 - a world has no event for it
+            await asyncio.sleep(0.1)
+        listing = world.fault("slow", now=now(), times=1, on=cloud.LIST, delay_s=20)
+        while not listing.hits:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        ensuring.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await ensuring
+        (row,) = await cloud.api(client).list()
+        assert caught.value.write_result.id == row.id  # type: ignore[attr-defined]
+        assert row.id in caught.value.__notes__[0]

@@ -332,7 +332,7 @@ async def test_what_was_not_written_when_it_was_stopped_is_not_called_created(
         report = run.report(plan)
         assert report.counts == {"failed": 3}
         assert {str(one.error) for one in report.failed} == {
-            "stopped before a write was answered; apply again to continue"
+            "stopped before the result of a write was known; apply again to continue"
         }
 
 
@@ -365,3 +365,17 @@ async def test_secrets_of_specs_and_options_are_not_in_a_repr() -> None:
     run = FleetRun.prepare(a_fleet(entry), [client], options=options)
     assert "web-1" in repr(run)
     assert "secret" not in repr(run)
+
+
+@ensurable
+async def test_a_limit_does_not_stop_a_prune_alone(cloud: Cloud) -> None:
+    """What only deletes costs nothing, whatever the rest of the fleet costs."""
+    world = a_world()
+    async with clients_of(world) as clients:
+        await apply(a_fleet(an_entry(cloud), an_entry(cloud, "web-2")), *clients)
+        report = await apply(a_fleet(an_entry(cloud)), *clients, prune=True, max_hourly="0.01")
+        assert report.counts == {"deleted": 1, "unchanged": 1}
+        with pytest.raises(PriceLimitError):
+            await apply(
+                a_fleet(an_entry(cloud, replicas=2)), *clients, prune=True, max_hourly="0.01"
+            )
