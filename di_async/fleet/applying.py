@@ -22,6 +22,7 @@ from di_async.engine.concurrency import with_budget
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import delete_named
 from di_async.engine.ensure import Ensured
+from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 from di_async.fleet.apply_report import Applied, ApplyReport, Leftover
@@ -70,7 +71,8 @@ async def apply(
         name_timeout: seconds to wait for a name whose resource is being deleted.
         options: further arguments of `ensure`, by provider, such as
             `{"digitalocean": {"access_tokens": ...}}`.
-        on_change: called with each change that is waited for.
+        on_change: a plain function, called with each change that is waited for. What it raises is
+            logged and changes nothing.
 
     Raises:
         InvalidInputError: a spec is not valid, or a client is missing; nothing was sent.
@@ -204,7 +206,7 @@ class FleetRun:
             items=_items(fleet, by_provider, options),
             limit=asyncio.Semaphore(concurrency),
             timeout=timeout,
-            on_change=on_change or (lambda _: None),
+            on_change=checked_callback("on_change", on_change) or (lambda _: None),
             finish=finish,
         )
 

@@ -86,6 +86,8 @@ class Fleet:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any], *, source: str = "fleet") -> Self:
         """Return the fleet in a mapping of the shape of a fleet file."""
+        if not isinstance(raw, Mapping):
+            raise InvalidInputError(f"{source}: expected a mapping with fleet and deployments")
         reader = _Reader(source)
         name, entries = reader.read(raw)
         reader.raise_problems()
@@ -280,4 +282,4 @@ def _name_of(row: Mapping[str, Any]) -> str | None:
 
 def _is_region(value: Any) -> bool:
     number = isinstance(value, int) and not isinstance(value, bool)
-    return number or (isinstance(value, str) and bool(value.strip()))
+    return number or (isinstance(value, str) and value == value.strip() != "")

@@ -379,3 +379,23 @@ async def test_a_limit_does_not_stop_a_prune_alone(cloud: Cloud) -> None:
             await apply(
                 a_fleet(an_entry(cloud, replicas=2)), *clients, prune=True, max_hourly="0.01"
             )
+
+
+@ensurable
+async def test_a_callback_that_raises_stops_nothing(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its error is logged; an async function is refused before anything is sent."""
+
+    def fail(_: object) -> None:
+        raise ValueError("of the caller")
+
+    async def wait(_: object) -> None: ...
+
+    world = a_world()
+    async with clients_of(world) as clients:
+        fleet = a_fleet(an_entry(cloud), an_entry(cloud, "web-2"))
+        with pytest.raises(InvalidInputError, match="on_change: expected a plain function"):
+            await apply(fleet, *clients, on_change=wait)
+        assert (await apply(fleet, *clients, on_change=fail)).counts == {"created": 2}
+    assert "on_change: " in caplog.text

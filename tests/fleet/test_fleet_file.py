@@ -149,3 +149,10 @@ def test_the_example_in_the_documentation() -> None:
         ("gcore", "7"),
     ]
     assert f"`{fleet.entries[0].name}`" in page
+
+
+@pytest.mark.parametrize("raw", [None, [], "fleet", [{"provider": "gcore"}]])
+def test_what_is_no_mapping_is_refused(raw: Any) -> None:
+    """As invalid input, like every other fault."""
+    with pytest.raises(InvalidInputError, match="expected a mapping with fleet and deployments"):
+        Fleet.from_dict(raw)
