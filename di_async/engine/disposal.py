@@ -10,8 +10,10 @@ from di_async.core.errors import (
     ConflictError,
     DIError,
     NotFoundError,
+    RateLimitError,
 )
 from di_async.core.pricing import HourlyPrice
+from di_async.engine.concurrency import with_budget
 from di_async.engine.deployable import Deployable, Named
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import LOOKUP_DELAYS_S
@@ -106,13 +108,18 @@ async def delete_proven(
         except ClientClosedError:
             raise
         except DIError as error:
-            # Busy with another change, its creation for example: no failure, but not yet.
+            # Busy with another change, its creation for example, or paced by the request budget:
+            # no failure, but not yet.
             busy = isinstance(error, ConflictError)
-            failures += not busy
+            paced = error.retry_after if isinstance(error, RateLimitError) else None
+            failures += not busy and paced is None
             left = until - engine.clock.now()
             if left <= 0 or failures >= _MOST_FAILURES:
                 raise
-            pause = engine.polling.target_lag if busy else engine.retry.backoff(failures, 1.0)
+            if busy:
+                pause = engine.polling.target_lag
+            else:
+                pause = paced or engine.retry.backoff(failures or 1, 1.0)
             logger.info("deleting %s failed: %s; trying again in %.1f s", id, error, pause)
         else:
             return
@@ -125,7 +132,8 @@ async def delete_named(
     """Delete what still has that name; return the error if that could not be proven."""
     until = target.engine.clock.now() + CLEANUP_TIMEOUT_S
     try:
-        fresh = await target.read(row.id)
+        async with asyncio.timeout_at(until):
+            fresh = await with_budget(lambda: target.read(row.id))
         if fresh.name != row.name:
             return DIError(f"its name is {fresh.name!r} by now; it was left alone")
         await delete_proven(target, row.id, until, on_change)

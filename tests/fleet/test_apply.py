@@ -399,3 +399,13 @@ async def test_a_callback_that_raises_stops_nothing(
             await apply(fleet, *clients, on_change=wait)
         assert (await apply(fleet, *clients, on_change=fail)).counts == {"created": 2}
     assert "on_change: " in caplog.text
+
+
+@ensurable
+async def test_a_prune_waits_for_the_request_budget(cloud: Cloud) -> None:
+    """More deletions than a minute allows are carried out all the same."""
+    world = a_world()
+    async with clients_of(world, budget=RequestBudget(per_minute=30)) as clients:
+        await apply(a_fleet(*(an_entry(cloud, f"w-{n:02}") for n in range(30))), *clients)
+        report = await apply(a_fleet(an_entry(cloud, "w-00")), *clients, prune=True)
+        assert report.counts == {"deleted": 29, "unchanged": 1}, report
