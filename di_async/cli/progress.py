@@ -25,7 +25,7 @@ __all__ = ["follow", "follow_connect"]
 
 R = TypeVar("R")
 _UUID_LENGTH = 36
-_LOOK_S = 0.2
+_CHECK_INTERVAL_S = 0.2
 
 
 async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:
@@ -59,7 +59,7 @@ async def follow_connect(cli: Cli, change: Change[Any], **options: Any) -> "Serv
         with _wait_progress(cli.err, change) as progress:
             shown: tuple[str | None, str | None] | None = None
             while not connecting.done():
-                await asyncio.wait([connecting], timeout=_LOOK_S)
+                await asyncio.wait([connecting], timeout=_CHECK_INTERVAL_S)
                 last = change.history[-1] if change.history else None
                 if last is not None and (last.status, last.note) != shown:
                     shown = last.status, last.note

@@ -99,12 +99,12 @@ class ApplyReport:
 
     @property
     def failed(self) -> tuple[Applied, ...]:
-        """What could not be created, updated or deleted, or has failed since."""
+        """Results with an error, other than a wait that timed out."""
         return tuple(r for r in self.results if r.error is not None and not r.pending)
 
     @property
     def pending(self) -> tuple[Applied, ...]:
-        """What did not settle in time."""
+        """Results whose wait timed out."""
         return tuple(r for r in self.results if r.pending)
 
     @property

@@ -1,4 +1,4 @@
-"""Find what an earlier apply of a fleet made and the fleet no longer holds."""
+"""Find deployments of an earlier apply of a fleet that are no longer in it."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
