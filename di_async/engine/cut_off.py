@@ -33,7 +33,9 @@ class WriteRecord:
 
 
 @contextmanager
-def report_if_cut_off(call: CallRecord, story: Callable[[], str]) -> Iterator[WriteRecord]:
+def report_if_cut_off(
+    call: CallRecord, story: Callable[[], str], result: Any = None
+) -> Iterator[WriteRecord]:
     """Report a write that is cut off in this block, unless none of its requests was sent.
 
     `ClientClosedError` gets the story as its message, everything else as a note. If the answer has
@@ -42,8 +44,9 @@ def report_if_cut_off(call: CallRecord, story: Callable[[], str]) -> Iterator[Wr
     Args:
         call: counts the requests of the write.
         story: returns what the write may have done, and how to look for it.
+        result: what the call is about to return, if the answer has arrived already.
     """
-    record = WriteRecord()
+    record = WriteRecord(result)
     try:
         yield record
     except BaseException as error:

@@ -191,8 +191,7 @@ class _Run(Generic[R]):
             raise
         self._remember(change.id)
         # A cancellation from here on must not lose the id.
-        with report_if_cut_off(CallRecord(), self._missing) as record:
-            record.keep(change)
+        with report_if_cut_off(CallRecord(), self._missing, change):
             duplicates = await self._duplicates_of(change.id)
         return Ensured("created", (self._missing(),), change, change.id, duplicates)
 
