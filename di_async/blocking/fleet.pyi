@@ -98,7 +98,8 @@ def apply(
         name_timeout: seconds to wait for a name whose resource is being deleted.
         options: further arguments of `ensure`, by provider, such as
             `{"digitalocean": {"access_tokens": ...}}`.
-        on_change: called with each change that is waited for.
+        on_change: a plain function, called with each change that is waited for. What it raises is
+            logged and changes nothing.
 
     Raises:
         InvalidInputError: a spec is not valid, or a client is missing; nothing was sent.
