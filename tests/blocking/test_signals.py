@@ -13,7 +13,7 @@ import pytest
 
 from di_async.emulator import Emulator, threaded
 from tests.blocking.support import LIFECYCLE, client_of
-from tests.clouds.ensuring import ENSURABLE, a_body
+from tests.clouds.ensuring import ENSURABLE, a_body, everywhere_in_processes
 from tests.clouds.support import Cloud
 from tests.concurrent_ensure.worker import access, api
 
@@ -21,7 +21,6 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals"),
     pytest.mark.slow,
 ]
-everywhere = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def names(cloud: Cloud, emu: Emulator) -> list[str]:
         return [row.name for row in api(cloud.name, client).list()]
 
 
-@everywhere
+@everywhere_in_processes
 def test_ctrl_c_ends_a_wait(cloud: Cloud, emu: Emulator) -> None:
     """KeyboardInterrupt comes out at once with a note, and the deployment is left alone."""
     emu.fault("stuck", on=cloud.POST)
@@ -73,7 +72,7 @@ def test_ctrl_c_ends_a_wait(cloud: Cloud, emu: Emulator) -> None:
     assert names(cloud, emu) == ["web-1"]
 
 
-@everywhere
+@everywhere_in_processes
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)],

@@ -2,12 +2,20 @@
 
 from typing import Any
 
+import pytest
+
 from di_async import Ensured
 from di_async.emulator.gcore.catalog import FLAVORS
 from tests.builders.digitalocean import a_spec
 from tests.clouds.support import CLOUDS, Cloud
 
 ENSURABLE = tuple(cloud for cloud in CLOUDS if cloud.name != "gcore-v2")
+# Processes take a second of CPU each: by default they run on one cloud.
+everywhere_in_processes = pytest.mark.parametrize(
+    "cloud",
+    [ENSURABLE[0], *(pytest.param(cloud, marks=pytest.mark.exhaustive) for cloud in ENSURABLE[1:])],
+    ids=lambda cloud: cloud.name,
+)
 
 
 def a_body(cloud: Cloud, name: str = "web-1", replicas: int = 1) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from di_async import apply, reap
 from di_async.core.temporary_names import parse_name
 from di_async.emulator import Emulator, Fault
 from di_async.engine.client import Client
-from tests.clouds.ensuring import ENSURABLE, a_body
+from tests.clouds.ensuring import ENSURABLE, a_body, everywhere_in_processes
 from tests.clouds.support import Cloud
 from tests.concurrent_ensure.worker import access, api, connect
 from tests.fleet.fleets import PROVIDERS, a_fleet, an_entry, large_fleet
@@ -30,7 +30,6 @@ pytestmark = [
     pytest.mark.timeout(90),
     pytest.mark.slow,
 ]
-everywhere = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
 ENDS_WITH_PARENT = """
 import os, time
 parent = os.getppid()
@@ -152,7 +151,7 @@ async def finished_by_the_next(emu: Emulator, file: str, count: int) -> None:
     assert sum(created(emu).values()) == count
 
 
-@everywhere
+@everywhere_in_processes
 async def test_an_apply_that_was_killed_with_a_create_in_flight(
     cloud: Cloud, emu: Emulator, tmp_path: Path
 ) -> None:
@@ -257,7 +256,7 @@ def run_arguments(cloud: Cloud, path: Path, *words: str, **options: str) -> list
     return ["--provider", provider, "run", *spec, *more, "--", sys.executable, "-c", *words]
 
 
-@everywhere
+@everywhere_in_processes
 async def test_a_run_passes_endpoint_and_exit_code_on(
     cloud: Cloud, emu: Emulator, tmp_path: Path
 ) -> None:
@@ -306,7 +305,7 @@ async def test_a_second_ctrl_c_does_not_cut_the_deletion_of_a_run_short(
     assert await names(cloud, emu) == []
 
 
-@everywhere
+@everywhere_in_processes
 async def test_a_signal_before_the_command_has_begun(
     cloud: Cloud, emu: Emulator, tmp_path: Path
 ) -> None:
@@ -320,7 +319,7 @@ async def test_a_signal_before_the_command_has_begun(
     assert await names(cloud, emu) == []
 
 
-@everywhere
+@everywhere_in_processes
 async def test_what_a_killed_run_leaves_is_reaped(
     cloud: Cloud, emu: Emulator, tmp_path: Path
 ) -> None:

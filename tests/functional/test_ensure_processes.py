@@ -6,16 +6,15 @@ from typing import Any
 import pytest
 
 from di_async.emulator import Emulator
-from tests.clouds.ensuring import ENSURABLE, a_body, named
+from tests.clouds.ensuring import ENSURABLE, a_body, everywhere_in_processes, named
 from tests.clouds.support import Cloud
 from tests.concurrent_ensure.runs import report, runs, send, worker
 from tests.concurrent_ensure.worker import access, api, connect
 
-ensurable = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
 TASK: dict[str, Any] = {"delay": 0.0, "wait": True}
 
 
-@ensurable
+@everywhere_in_processes
 async def test_created_updated_unchanged(cloud: Cloud, emu: Emulator) -> None:
     """Over sockets, `ensure` creates, finds nothing to do, updates, and shows what it would do."""
     async with connect(*access(cloud.name, emu)) as client:
@@ -43,7 +42,7 @@ async def test_two_processes(cloud: Cloud) -> None:
     assert any(run.lost for run in found)
 
 
-@ensurable
+@everywhere_in_processes
 @pytest.mark.parametrize("step", ["look", "create", "update"])
 async def test_killed_in_the_middle(cloud: Cloud, step: str, emu: Emulator) -> None:
     """After kill -9 a second run finds what the first has done, and finishes the work."""

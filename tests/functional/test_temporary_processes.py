@@ -11,7 +11,7 @@ import pytest
 from di_async import reap
 from di_async.core.temporary_names import parse_name
 from di_async.emulator import Emulator, Fault
-from tests.clouds.ensuring import ENSURABLE, a_body
+from tests.clouds.ensuring import a_body, everywhere_in_processes
 from tests.clouds.support import Cloud
 from tests.concurrent_ensure.runs import report, send, worker
 from tests.concurrent_ensure.worker import access, api, connect
@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals"),
     pytest.mark.timeout(60),
 ]
-everywhere = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
 MODULE = "tests.functional.temporary_worker"
 
 
@@ -41,7 +40,7 @@ def enter(process: Process, cloud: Cloud, **arguments: Any) -> None:
     send(process, {"spec": a_body(cloud), **arguments})
 
 
-@everywhere
+@everywhere_in_processes
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -2)])
 async def test_a_signal_in_the_block_deletes_it(
     cloud: Cloud, number: signal.Signals, code: int, emu: Emulator
@@ -57,7 +56,7 @@ async def test_a_signal_in_the_block_deletes_it(
     assert await names(cloud, emu) == []
 
 
-@everywhere
+@everywhere_in_processes
 async def test_sigterm_while_the_create_is_in_flight(cloud: Cloud, emu: Emulator) -> None:
     """The answer that comes after SIGTERM holds the id, and it is deleted."""
     fault = emu.fault("slow", on=cloud.POST, delay_s=50.0)
@@ -69,7 +68,7 @@ async def test_sigterm_while_the_create_is_in_flight(cloud: Cloud, emu: Emulator
     assert await names(cloud, emu) == []
 
 
-@everywhere
+@everywhere_in_processes
 async def test_a_second_sigterm_does_not_cut_the_deletion_short(
     cloud: Cloud, emu: Emulator
 ) -> None:
@@ -85,7 +84,7 @@ async def test_a_second_sigterm_does_not_cut_the_deletion_short(
     assert await names(cloud, emu) == []
 
 
-@everywhere
+@everywhere_in_processes
 @pytest.mark.parametrize("lifetime", [0.01, 3600.0], ids=["expired", "not-expired"])
 async def test_what_a_killed_process_leaves_is_reaped(
     cloud: Cloud, lifetime: float, emu: Emulator
@@ -108,7 +107,7 @@ async def test_what_a_killed_process_leaves_is_reaped(
     assert await names(cloud, emu) == kept
 
 
-@everywhere
+@everywhere_in_processes
 async def test_yields_the_endpoint_with_connect(cloud: Cloud, emu: Emulator) -> None:
     """With `connect`, the block begins once the models answer."""
     arguments: dict[str, Any] = {"connect": True}
