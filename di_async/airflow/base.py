@@ -214,6 +214,7 @@ class DedicatedInferenceOperator(BaseOperator):
             deadline,
             on_kill=self.kill,
             end_task=self.end_from_trigger,
+            push=self.do_xcom_push,
             **more,
         )
         self.defer_until(trigger, deadline)

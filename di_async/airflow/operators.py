@@ -373,7 +373,11 @@ class DeleteDeploymentOperator(DedicatedInferenceOperator):
         if self.deferrable and tokens:
             deadline = self.deadline()
             trigger = AllSettledTrigger(
-                self.conn_id, tokens, deadline, end_task=self.end_from_trigger
+                self.conn_id,
+                tokens,
+                deadline,
+                end_task=self.end_from_trigger,
+                push=self.do_xcom_push,
             )
             self.defer_until(trigger, deadline)
         return ids

@@ -74,6 +74,7 @@ class DeploymentSensor(DedicatedInferenceOperator):
                     "token_variable": token_variable,
                     "on_kill": self.kill,
                     "end_task": True,
+                    "push": self.do_xcom_push,
                 },
                 next_method="execute_complete",
                 next_kwargs=None,
@@ -95,6 +96,7 @@ class DeploymentSensor(DedicatedInferenceOperator):
                 token_variable=self.token_variable,
                 on_kill=self.kill,
                 end_task=self.end_from_trigger,
+                push=self.do_xcom_push,
             )
             self.defer_until(trigger, deadline)
 

@@ -91,6 +91,8 @@ class SettledTrigger(BaseTrigger):
         token_variable: the Variable that holds the endpoint's key, for `answering`.
         on_kill: "delete" deletes the deployment if a user ends the task while it waits; "leave".
         end_task: end the task from here when it has settled, so that no worker is needed.
+        push: push what is known to XCom from here, with `end_task`. That is slow: a triggerer
+            passes on few XComs a second.
     """
 
     def __init__(
@@ -105,8 +107,10 @@ class SettledTrigger(BaseTrigger):
         token_variable: str | None = None,
         on_kill: str = "leave",
         end_task: bool = False,
+        push: bool = True,
     ) -> None:
         super().__init__()
+        self.push = push
         self.conn_id = conn_id
         self.resume_token = resume_token
         self.deadline = deadline
@@ -133,6 +137,7 @@ class SettledTrigger(BaseTrigger):
                 "token_variable": self.token_variable,
                 "on_kill": self.kill,
                 "end_task": self.end_task,
+                "push": self.push,
             },
         )
 
@@ -141,7 +146,8 @@ class SettledTrigger(BaseTrigger):
         event = await self._event()
         if self.end_task and event["status"] == "success":
             found = event["deployment"]
-            await _push(self.task_instance, {"return_value": found, **_endpoint(found)})
+            if self.push:
+                await _push(self.task_instance, {"return_value": found, **_endpoint(found)})
             yield TaskSuccessEvent()
         else:
             yield TriggerEvent(event)
@@ -204,7 +210,8 @@ class AllSettledTrigger(BaseTrigger):
         resume_tokens: of the changes.
         deadline: epoch seconds for all of them; None for the provider's default.
         on_kill: "delete" deletes all of them if a user ends the task while it waits; "leave".
-        end_task: end the task from here if all have settled; it returns their ids.
+        end_task: end the task from here if all have settled.
+        push: push their ids to XCom then.
     """
 
     def __init__(
@@ -214,9 +221,11 @@ class AllSettledTrigger(BaseTrigger):
         deadline: float | None = None,
         on_kill: str = "leave",
         end_task: bool = False,
+        push: bool = True,
     ) -> None:
         super().__init__()
         self.end_task = end_task
+        self.push = push
         self.conn_id = conn_id
         self.resume_tokens = list(resume_tokens)
         self.deadline = deadline
@@ -232,6 +241,7 @@ class AllSettledTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "on_kill": self.kill,
                 "end_task": self.end_task,
+                "push": self.push,
             },
         )
 
@@ -240,7 +250,8 @@ class AllSettledTrigger(BaseTrigger):
         event = await self._event()
         if self.end_task and event["status"] == "success":
             ids = [one["id"] for one in event["deployments"]]
-            await _push(self.task_instance, {"return_value": ids})
+            if self.push:
+                await _push(self.task_instance, {"return_value": ids})
             yield TaskSuccessEvent()
         else:
             yield TriggerEvent(event)

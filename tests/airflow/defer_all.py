@@ -29,7 +29,7 @@ def main() -> None:
             id = next(ids)
             given["tasks"][id] = [task.dag_id, task.task_id]
             path, arguments = SettledTrigger(
-                "do", deadline=given["deadline"], id=id, end_task=True
+                "do", deadline=given["deadline"], id=id, end_task=True, push=False
             ).serialize()
             trigger = Trigger(classpath=path, kwargs=arguments)
             session.add(trigger)
