@@ -12,7 +12,7 @@ import importlib
 
 import di_async
 
-__all__ = di_async.__all__
+__all__ = di_async.__all__  # pyright: ignore[reportUnsupportedDunderAll]
 
 # The module of each name that blocks; the others are the package's own.
 _MODULES = {

@@ -114,7 +114,7 @@ async def apply_fleet(
                     cli.message(f"cannot write the access tokens to {token_out}: {failure}")
                 if report is None:
                     apply_output.print_interrupted(cli, done, in_file)
-            _conclude(cli, report, in_file, planned=True, prune=prune)
+            _conclude(cli, done, in_file, planned=True, prune=prune)
 
 
 def _check_settings(cli: Cli) -> None:
