@@ -66,6 +66,7 @@ class FakeNetwork:
     Args:
         script: a function of the request; or steps, one for each request; or a mapping from
             `METHOD path` or `METHOD` to a step or a list of steps, the last of which repeats.
+            A log for which no step is left is not found.
         latency_s: how long every response takes.
 
     Attributes:
@@ -92,7 +93,11 @@ class FakeNetwork:
         if isinstance(script, Mapping):
             return _by_route(script)
         self.left = list(script)
-        return lambda request: _resolve(self.left.pop(0), request)
+        return lambda request: (
+            _NO_LOG
+            if _is_unscripted_log(request, self.left)
+            else _resolve(self.left.pop(0), request)
+        )
 
     @property
     def requests(self) -> list[Request]:
@@ -181,6 +186,14 @@ class EmulatorNetwork(FakeNetwork):
         return Delayed(answer.delay_s + self.latency_s, result)
 
 
+# A wait that fails reads the log once more; a script need not say so.
+_NO_LOG = Response(404, {}, b"")
+
+
+def _is_unscripted_log(request: Request, left: object) -> bool:
+    return not left and request.path.endswith("/logs")
+
+
 def _by_route(routes: Mapping[str, Any]) -> Script:
     left = {
         route: list(steps) if isinstance(steps, list | tuple) else [steps]
@@ -189,6 +202,8 @@ def _by_route(routes: Mapping[str, Any]) -> Script:
 
     def answer(request: Request) -> Answer:
         route = f"{request.method} {request.path}"
+        if _is_unscripted_log(request, left.get(route) or left.get(request.method)):
+            return _NO_LOG
         steps = left[route if route in left else request.method]
         return _resolve(steps.pop(0) if len(steps) > 1 else steps[0], request)
 

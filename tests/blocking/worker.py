@@ -1,6 +1,7 @@
 """One process that uses a blocking client: `python -m tests.blocking.worker TASK ARGUMENTS`."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -71,4 +72,6 @@ def fork(client: Any, deployments: Any, given: Any) -> None:
 
 
 if __name__ == "__main__":
+    # The parent may ignore SIGINT, and its children then do, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main(*sys.argv[1:])
