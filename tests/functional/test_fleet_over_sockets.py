@@ -108,7 +108,7 @@ def emulator_process() -> Iterator[tuple[FastClock, Connection]]:
         there.close()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(120)
 def test_two_thousand_waits_against_another_process(
     emulator_process: tuple[FastClock, Any],
