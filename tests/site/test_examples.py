@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
 from di_async.emulator import Lifecycle
 from tests.reader import emulator_environment, run
@@ -58,6 +57,9 @@ def test_fastapi_service(emulator_environment: Any) -> None:
     names: dict[str, Any] = {"__name__": "fastapi_service"}
     code = (EXAMPLES / "fastapi_service.py").read_text(encoding="utf-8")
     exec(compile(code, "fastapi_service.py", "exec", dont_inherit=True), names)  # noqa: S102
+    pytest.importorskip("httpx2", reason="Starlette's test client needs it")
+    from fastapi.testclient import TestClient
+
     with TestClient(names["app"]) as browser:
         started = browser.post(
             "/deployments", params={"name": "web", "model": "openai/gpt-oss-20b"}
