@@ -28,6 +28,7 @@ __all__ = [
     "Lifetime",
     "MaxHourly",
     "MintToken",
+    "NameTimeout",
     "OpenToWorld",
     "Private",
     "ReadyTimeout",
@@ -59,6 +60,12 @@ Ref = Annotated[
 Wait = Annotated[
     bool,
     typer.Option("--wait/--no-wait", help="Wait until the change is confirmed, or only send it."),
+]
+NameTimeout = Annotated[
+    float,
+    typer.Option(
+        min=0, metavar="S", help="Seconds to wait for a name whose resource is being deleted."
+    ),
 ]
 Timeout = Annotated[
     float | None,

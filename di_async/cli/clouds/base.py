@@ -176,8 +176,8 @@ class Cloud(ABC, Generic[C, R]):
         return None, None
 
     @abstractmethod
-    async def create(self, options: WriteOptions) -> Change[R]:
-        """Create a resource."""
+    async def create(self, options: WriteOptions, *, name_timeout: float = 0) -> Change[R]:
+        """Create a resource, waiting for its name for this many seconds."""
 
     @abstractmethod
     async def update(self, id: str, options: WriteOptions) -> Change[R]:

@@ -124,9 +124,12 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
         """Return the spec of the spec file and the options."""
         return _create_spec(options)
 
-    async def create(self, options: WriteOptions) -> Change[DedicatedInference]:
+    async def create(
+        self, options: WriteOptions, *, name_timeout: float = 0
+    ) -> Change[DedicatedInference]:
         """Create an instance from a spec file or from options."""
-        return await self.api.create(_create_spec(options), access_tokens=options.hf_token)
+        spec, tokens = _create_spec(options), options.hf_token
+        return await self.api.create(spec, access_tokens=tokens, name_timeout=name_timeout)
 
     async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[DedicatedInference]:
         """Create the instance of a spec file, update what differs, or do nothing."""

@@ -102,9 +102,9 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         """Return the spec of the spec file and the options."""
         return _create_spec(options)
 
-    async def create(self, options: WriteOptions) -> Change[Deployment]:
+    async def create(self, options: WriteOptions, *, name_timeout: float = 0) -> Change[Deployment]:
         """Create a deployment from a spec file or from options, which override the file."""
-        return await self.api.create(_create_spec(options))
+        return await self.api.create(_create_spec(options), name_timeout=name_timeout)
 
     async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[Deployment]:
         """Create the deployment of a spec file, update what differs, or do nothing."""

@@ -217,10 +217,12 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
             command=command,
         )
 
-    async def create(self, options: WriteOptions) -> Change[InferenceDeployment]:
+    async def create(
+        self, options: WriteOptions, *, name_timeout: float = 0
+    ) -> Change[InferenceDeployment]:
         """Create a deployment from a spec file."""
-        body = self.create_spec(options)
-        return await self.api.create(body, open_to_world=bool(options.open_to_world))
+        body, is_open = self.create_spec(options), bool(options.open_to_world)
+        return await self.api.create(body, open_to_world=is_open, name_timeout=name_timeout)
 
     async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[InferenceDeployment]:
         """Create the deployment of a spec file, update what differs, or do nothing."""
@@ -325,9 +327,11 @@ class GcoreV2Cloud(_GcoreBase[InferenceInstance]):
             if _is_in(instance, region):
                 yield instance
 
-    async def create(self, options: WriteOptions) -> Change[InferenceInstance]:
+    async def create(
+        self, options: WriteOptions, *, name_timeout: float = 0
+    ) -> Change[InferenceInstance]:
         """Create an instance from a spec file."""
-        return await self.api.create(self.create_spec(options))
+        return await self.api.create(self.create_spec(options), name_timeout=name_timeout)
 
     async def update(self, id: str, options: WriteOptions) -> Change[InferenceInstance]:
         """Update the fields in the spec file; the others keep their values."""

@@ -13,7 +13,15 @@ from di_async import DIError, InvalidInputError
 from di_async.cli.commands import apply_output
 from di_async.cli.confirm import can_ask, confirmed
 from di_async.cli.inputs import new_file, provider_tokens, read_text, write_token
-from di_async.cli.options import AllowUnknownPrice, HFToken, MaxHourly, Timeout, TokenOut, command
+from di_async.cli.options import (
+    AllowUnknownPrice,
+    HFToken,
+    MaxHourly,
+    NameTimeout,
+    Timeout,
+    TokenOut,
+    command,
+)
 from di_async.cli.output import is_live
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
@@ -57,12 +65,7 @@ async def apply_fleet(
         int,
         typer.Option(min=1, metavar="N", help="Deployments that are read or written at a time."),
     ] = 10,
-    name_timeout: Annotated[
-        float,
-        typer.Option(
-            min=0, metavar="S", help="Seconds to wait for a name whose resource is being deleted."
-        ),
-    ] = 0,
+    name_timeout: NameTimeout = 0,
     hf_token: HFToken = False,
     token_out: TokenOut = None,
     timeout: Timeout = None,

@@ -11,6 +11,7 @@ from di_async.cli.options import (
     AllowUnknownPrice,
     HFToken,
     MaxHourly,
+    NameTimeout,
     OpenToWorld,
     SpecFile,
     Timeout,
@@ -37,12 +38,7 @@ async def ensure(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Send no write; show what would be done.")
     ] = False,
-    name_timeout: Annotated[
-        float,
-        typer.Option(
-            min=0, metavar="S", help="Seconds to wait for a name whose resource is being deleted."
-        ),
-    ] = 0,
+    name_timeout: NameTimeout = 0,
     hf_token: HFToken = False,
     open_to_world: OpenToWorld = False,
     max_hourly: MaxHourly = None,

@@ -12,6 +12,7 @@ from di_async.cli.options import (
     AllowUnknownPrice,
     HFToken,
     MaxHourly,
+    NameTimeout,
     OpenToWorld,
     ReadyTimeout,
     Ref,
@@ -90,6 +91,7 @@ async def create(
     open_to_world: OpenToWorld = False,
     max_hourly: MaxHourly = None,
     allow_unknown_price: AllowUnknownPrice = False,
+    name_timeout: NameTimeout = 0,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
@@ -121,7 +123,7 @@ async def create(
         async with cli.cloud() as cloud:
             cloud.check_options("create", options)
             await limit.check_create(cli, cloud.hourly_price(options))
-            change = await cli.finish(cloud.create(options))
+            change = await cli.finish(cloud.create(options, name_timeout=name_timeout))
             token = change.access_token and change.access_token.value
             failure = write_token(file, token.reveal()) if token else None
             in_file = file is not None and failure is None
