@@ -417,7 +417,7 @@ Attribute = tuple[str, ast.expr | None, ast.expr | None]
 
 
 def attribute_nodes(node: ast.ClassDef) -> Iterator[Attribute]:
-    """Yield each attribute of a class; the annotation is None if it cannot be told."""
+    """Yield each attribute of a class; the annotation is None if it is not known."""
     for one in node.body:
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
             yield one.target.id, one.annotation, one.value

@@ -53,7 +53,7 @@ class Attempts:
     ) -> Change[Any]:
         """Send a create, or return the change of the one that an earlier try has sent.
 
-        What an earlier try has made and is proven to have failed is deleted, and made anew.
+        What an earlier try has made and is proven to have failed is deleted, and created again.
 
         Args:
             client: an entered client.

@@ -92,7 +92,7 @@ class DedicatedInferenceOperator(BaseOperator):
     operator_extra_links = (EndpointLink(),)
     ui_color = "#e3ecf7"
     marks_failed: ClassVar[bool] = False
-    """A wait that has failed means that a retry begins anew."""
+    """A wait that has failed means that a retry starts over."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class DedicatedInferenceOperator(BaseOperator):
     ) -> T:
         """Run a coroutine function with an entered client; errors become Airflow's.
 
-        If a wait in it shows that what `attempts` made has failed, the next try begins anew.
+        If a wait in it shows that what `attempts` made has failed, the next try starts over.
 
         Raises:
             AirflowException: with the whole story.
@@ -198,7 +198,7 @@ class DedicatedInferenceOperator(BaseOperator):
     def deadline(self) -> float:
         """Return the epoch second at which a wait that begins now ends.
 
-        It is absolute in any case: a trigger that is started again must not begin anew.
+        It is absolute in any case: a trigger that is started again must not start over.
         """
         left = self.left()
         if not isinstance(left, float):

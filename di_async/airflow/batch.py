@@ -127,7 +127,7 @@ class BatchCreateOperator(DedicatedInferenceOperator):
         return changes, failed
 
     def _mark_failed(self, context: Any, failures: Sequence[Mapping[str, Any]]) -> None:
-        """Let the next try begin anew with what is proven to have failed."""
+        """Let the next try start over with what is proven to have failed."""
         ids = {one["id"] for one in failures if one["error"] in PROVEN_FAILED}
         for item in range(len(self.specs) if ids else 0):
             attempts = attempts_of(context, self.log, f"{RECORD_KEY}_{item}")

@@ -58,6 +58,6 @@ class Record:
         if not isinstance(stored, Mapping) or stored.get("state") not in _STATES:
             raise InvalidInputError(
                 f"the task state store holds something else than a record under {RECORD_KEY!r}; "
-                "delete this key to start anew"
+                "delete this key to start over"
             )
         return cls(**{key: value for key, value in stored.items() if key in known})

@@ -93,7 +93,7 @@ class Portals:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew, as after a fork, which does not copy the loop's thread."""
+        """Start over, as after a fork, which does not copy the loop's thread."""
         self._provider, self._lock = BlockingPortalProvider(), threading.Lock()
         self._kept.append(self._provider)  # without its thread, it could not be finalized
         self._leases, self._loop = 0, None

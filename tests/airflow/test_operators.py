@@ -195,7 +195,7 @@ def test_connection_test(emulator: Emulator) -> None:
 
 
 def test_hook_in_a_task(emulator: Emulator) -> None:
-    """`hook.run` gives a task that is no coroutine an entered client."""
+    """`hook.run` gives a plain function an entered client."""
     hook = DedicatedInferenceHook("do")
 
     async def count(client: Any) -> int:
@@ -276,7 +276,7 @@ def test_killed_worker(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_one_time_token_goes_to_a_variable(emulator: Emulator, variables: dict[str, str]) -> None:
-    """The key is written where the operator is told to, and nowhere else; adopted: a new one."""
+    """The key is written to the Variable of the operator, and nowhere else; adopted: a new one."""
     operator, store = create(token_variable="web_token"), Store()
     context = context_of(operator, store)
     found = run(operator, context)
@@ -479,7 +479,7 @@ def test_batch_with_failures(emulator: Emulator) -> None:
 
 
 def test_batch_is_repaired_by_a_retry(emulator: Emulator) -> None:
-    """A retry of a batch makes anew only what has failed."""
+    """A retry of a batch creates only what has failed again."""
     operator = BatchCreateOperator(task_id="batch", conn_id="do", specs=[SPEC, SPEC, SPEC])
     store = Store()
     emulator.world.fault("error", on="POST /v2/dedicated-inferences")

@@ -219,7 +219,7 @@ async def test_stream_of_events_is_one_span(cloud: Cloud, exported: Exported) ->
 
 @everywhere
 async def test_decided_change_makes_no_span(cloud: Cloud, exported: Exported) -> None:
-    """Awaiting what is known to be settled is no wait."""
+    """Awaiting what is known to be settled is not a wait."""
     async with cloud.client(a_world(), telemetry=exported.telemetry()) as client:
         change = await cloud.create(client, "web-1")
         await change
@@ -486,7 +486,7 @@ async def test_own_attributes(cloud: Cloud, exported: Exported) -> None:
 async def test_two_telemetries_on_one_provider(
     exported: Exported, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two clients of one provider are told apart by the attributes of their telemetries."""
+    """Two clients of one provider are distinguished by the attributes of their telemetries."""
     world = a_world()
     for account in ("one", "two"):
         telemetry = exported.telemetry(attributes={"account": account})
@@ -641,6 +641,6 @@ def test_missing_extra() -> None:
 
 @everywhere
 async def test_other_objects_are_refused(cloud: Cloud) -> None:
-    """What is no telemetry is refused when the client is made."""
+    """Anything but a `Telemetry` is refused when the client is made."""
     with pytest.raises(InvalidInputError, match="telemetry: expected"):
         cloud.make(a_world(), telemetry=TracerProvider)
