@@ -64,15 +64,6 @@ def test_create_scale_delete(cloud: ProviderCLI) -> None:
     assert cloud("list", "-o", "json").json == []
 
 
-def test_create_waits_for_a_name(cloud: ProviderCLI) -> None:
-    """`--name-timeout` waits while a resource of the name is being deleted."""
-    cloud.place("first")
-    assert cloud("delete", "first", "--force", "--no-wait").code == 0
-    made = cloud.create("first", "--name-timeout", "600", "-o", "json")
-    assert (made.code, made.json["outcome"]) == (0, "settled"), made.err
-    assert len(cloud("list", "-o", "json").json) == 1
-
-
 def test_list_and_get(cloud: ProviderCLI) -> None:
     """A table has a line per resource; `--name` filters; `get` accepts a name or an id."""
     id = cloud.place("first")
