@@ -224,7 +224,8 @@ def test_each_module_is_importable_alone(tmp_path: Path) -> None:
         if not needs_airflow(p)
         if p.name == "__init__.py" or (p.name != "__main__.py" and package_of(p) not in programs)
     ]
-    env = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+    without = ("PYTHONDONTWRITEBYTECODE", "COVERAGE_")  # imports alone show nothing of coverage
+    env = {n: v for n, v in os.environ.items() if not n.startswith(without)}
     env["PYTHONPYCACHEPREFIX"] = str(tmp_path)  # compiled once for all children
     done = subprocess.run(  # noqa: S603 - this interpreter, this package
         [sys.executable, "-W", "error", "-c", _ALONE, *names],
