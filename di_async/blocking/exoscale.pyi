@@ -242,15 +242,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         """Return the inference engine's log, or its last `tail` lines."""
 
 class ExoscaleZone:
-    """One zone of a client. Everything is zone-local: ids are unknown in other zones.
-
-    Attributes:
-        zone: the zone's name.
-        deployments: its `Deployments`.
-        models: its `Models`.
-        operations: its `Operations`.
-        api_keys: the organisation's `AIAPIKeys`.
-    """
+    """One zone of a client. Everything is zone-local: ids are unknown in other zones."""
     zone: str
     deployments: Deployments
     models: Models

@@ -89,6 +89,7 @@ class DIError(Exception):
         message = _bounded(message)
         super().__init__(message)
         self.message = message
+        """The exact text; `str(error)` is one line without control characters."""
         for name, value in details.items():
             setattr(self, name, value)
 
@@ -128,6 +129,7 @@ class InvalidInputError(DIError, ValueError):
     """The input is invalid; `.problems` lists `path: message` for each fault found."""
 
     problems: tuple[str, ...] = ()
+    """One `path: message` for each fault."""
 
 
 class PriceLimitError(InvalidInputError):
@@ -286,9 +288,18 @@ def api_error(status: int, message: str, **details: Any) -> APIError:
 class WaitError(DIError):
     """A wait that did not end in success.
 
-    Attributes: `.id`, `.resource` (as read last), `.initial` (the write's answer), `.history`,
-    `.elapsed` (seconds), `.requests` (sent by this wait), `.last_error`, and `.resume_token`, from
-    which any process can continue. The resource was left alone and bills as long as it exists.
+    The resource was left alone and bills as long as it exists.
+
+    Attributes:
+        id: of the resource.
+        resource: as read last.
+        initial: the write's answer.
+        history: each step of the wait, a `StatusChange`.
+        elapsed: seconds since the wait's start.
+        requests: the requests that this wait sent.
+        last_error: the error of the last read, if it failed.
+        resume_token: continues the wait in any process.
+        advice: the state of the resource, and what to do.
     """
 
     id: str = ""
@@ -300,7 +311,6 @@ class WaitError(DIError):
     last_error: DIError | None = None
     resume_token: str | None = None
     advice: str = ""
-    """The state of the resource, and what to do."""
 
     def _text(self) -> str:
         return f"{self.message} {self.advice}".rstrip()

@@ -16,9 +16,16 @@ __all__ = ["RetryPolicy", "decide_retry"]
 class RetryPolicy:
     """How often one call is sent, and how long it may be held back.
 
-    `attempts` counts every attempt (1: no retries). Delays in seconds double from `initial_delay`
-    up to `max_delay`, with jitter. A delay that the server names wins; one longer than `max_delay`
-    raises `RateLimitError` with `.retry_after` instead of blocking.
+    Delays double from `initial_delay` up to `max_delay`, with jitter. A delay that the server names
+    wins.
+
+    Args:
+        attempts: the number of attempts, the first included; 1: no retries.
+        initial_delay: seconds before the second attempt.
+        max_delay: seconds; a longer delay raises `RateLimitError` with `.retry_after`.
+
+    Raises:
+        InvalidInputError: a value is out of range.
     """
 
     attempts: int = 4

@@ -65,7 +65,9 @@ class DigitalOcean(Client):
 
     provider = "digitalocean"
     dedicated_inferences: DedicatedInferences
+    """Deployments, their endpoint tokens, prices and capacity."""
     custom_models: CustomModels
+    """Models that the team has imported."""
 
     def __init__(
         self,

@@ -32,12 +32,15 @@ class Options(TypedDict, total=False):
     """The options of `running` and `threaded`; all are optional."""
 
     dialect: Dialect
+    """Whether answers have the form that is "documented" (default), or that was "observed"."""
     time_scale: float
     """World seconds per real second: lifecycles and rate limits run that much faster."""
     rate_limits: bool
     """Whether rate limits are enforced (default True)."""
     per_minute: int
+    """DigitalOcean's limit of requests a minute (default 250)."""
     per_hour: int
+    """DigitalOcean's limit of requests an hour (default 5000)."""
     count_refused: bool
     """Whether refused requests count against the rate limits (default False)."""
     seed: int | None
@@ -51,9 +54,13 @@ class Options(TypedDict, total=False):
     port: int
     """The control plane's port; 0 (default) picks a free one."""
     dataplane_port: int
+    """The port of the endpoints that answer chat requests; 0 (default) picks a free one."""
     lifecycle: Lifecycle | None
+    """How long each action takes; None for the defaults of `Lifecycle`."""
     status_case: Case
+    """Whether DigitalOcean's status words are in "lower" (default) or "upper" case."""
     active_word: str
+    """DigitalOcean's word for a deployment that is ready (default "active")."""
     engine_version: str
     """Exoscale's default version of the inference engine (default: the vendor's current one)."""
 
@@ -71,9 +78,13 @@ class Emulator:
         access: ControlAccess | None = None,
     ) -> None:
         self.world = world
+        """The state of the three clouds. Its methods are for the emulator's own thread."""
         self.url = url
+        """The base URL of the APIs of DigitalOcean and Gcore; see `exoscale_url`."""
         self.dataplane_url = dataplane_url
+        """The base URL of the endpoints that answer chat requests."""
         self.seed = seed
+        """The seed that repeats this run."""
         self._clock = clock
         self._anchor = clock()
         self._lock = threading.Lock()

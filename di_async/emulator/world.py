@@ -87,16 +87,24 @@ class World:
             "https" if secure else "http",
             engine_version,
         )
+        """The arguments as they were read."""
         self.limits = RateLimits(per_minute, per_hour, rate_limits, count_refused)
+        """DigitalOcean's limits."""
         self.simulation = Simulation(seed, time_scale)
+        """Time, random numbers and the events to come."""
         self.requests: deque[tuple[float, str, str, int]] = deque(maxlen=200_000)
+        """The last requests: time, method, path and status code."""
         self.faults = FaultRegistry(self.simulation.fault_rng)
+        """The armed faults."""
         shared = (self.simulation, self.faults, self.settings)
         self.digitalocean = DigitalOcean(*shared, self.limits)
+        """The state of this cloud."""
         self.gcore = Gcore(*shared)
+        """The state of this cloud."""
         self.exoscale = Exoscale(*shared)
-        # The first that owns a path answers; DigitalOcean owns the rest.
+        """The state of this cloud."""
         self.providers = (self.gcore, self.exoscale, self.digitalocean)
+        """The first that owns a path answers; DigitalOcean owns the rest."""
         for provider in reversed(self.providers):
             self.faults.register_operations(tuple(provider.routes.handlers))
         self._limiters: dict[str, RateLimiter] = {}

@@ -459,6 +459,7 @@ class Client:
 
     def __init__(self, base_url: str, engine: Engine, *, variable: str | None = None) -> None:
         self.base_url = base_url
+        """The URL that requests are sent to."""
         self._url_variable = variable
         """The environment variable that the base URL came from."""
         self._engine = engine

@@ -38,23 +38,20 @@ class Operations:
 
 
 class ExoscaleZone(ClearsFrames):
-    """One zone of a client. Everything is zone-local: ids are unknown in other zones.
-
-    Attributes:
-        zone: the zone's name.
-        deployments: its `Deployments`.
-        models: its `Models`.
-        operations: its `Operations`.
-        api_keys: the organisation's `AIAPIKeys`.
-    """
+    """One zone of a client. Everything is zone-local: ids are unknown in other zones."""
 
     def __init__(self, requests: ZoneRequests) -> None:
         self._requests = requests
         self.zone: str = requests.zone
+        """The zone's name."""
         self.deployments = Deployments(requests)
+        """Its deployments."""
         self.models = Models(requests)
+        """Its models, which deployments need."""
         self.operations = Operations(requests)
+        """The operations that writes return."""
         self.api_keys = AIAPIKeys(requests)
+        """The organisation's keys of endpoints."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._requests.base_url}>"

@@ -75,6 +75,7 @@ CAPABILITIES = Capabilities(
     busy_status=409,
     operations=(OPERATION,),
 )
+"""What Exoscale's API promises."""
 # Clocks differ, and timestamps may be whole seconds.
 _CREATED_TOLERANCE_S = 5.0
 

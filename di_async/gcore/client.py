@@ -75,11 +75,17 @@ class Gcore(Client):
         engine = Engine.make(base.url, GcoreDialect(key, project), **options)
         super().__init__(base.url, engine, variable=base.variable)
         self.project_id: int | None = None if project is None else int(project)
+        """The project of all calls; API v2 needs none."""
         self.inference_instances = InferenceInstances(engine, base.url, project)
+        """Deployments of API v2."""
         self.inference_deployments = InferenceDeployments(engine, base.url, project)
+        """Deployments of API v3."""
         self.api_keys = APIKeys(engine, project)
+        """Keys of the endpoints."""
         self.secrets = InferenceSecrets(engine, project)
+        """AWS credentials for SQS triggers."""
         self.tasks = Tasks(engine, project)
+        """Tasks of writes."""
         self._catalog = Catalog(engine, project)
 
     async def flavors(self) -> list[Flavor]:

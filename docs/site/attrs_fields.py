@@ -1,24 +1,89 @@
-"""Show attrs classes in the reference as what they are: a list of fields, and a signature.
+"""Show the fields of a class in the reference as one list, and attrs classes with their signature.
 
-griffe, which reads the package for the site without importing it, knows `dataclasses` only.
+griffe, which reads the package for the site without importing it, knows `dataclasses` only, and
+gives each attribute a heading of its own.
 """
 
 import inspect
-import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from attrs import frozen
 from griffe import (
     Attribute,
     Class,
     Docstring,
+    DocstringAttribute,
+    DocstringSection,
+    DocstringSectionAttributes,
     Expr,
     ExprCall,
     ExprKeyword,
     Extension,
     Function,
+    Module,
+    Object,
     Parameter,
     ParameterKind,
     Parameters,
 )
+
+VARIADIC = (ParameterKind.var_positional, ParameterKind.var_keyword)
+
+
+INTERNAL = {"read_only", "root"}  # of specs
+
+
+class Fields(Docstring):
+    """A docstring with a list of attributes, each with its type."""
+
+    def __init__(
+        self,
+        text: str,
+        parent: Class,
+        listed: list[DocstringAttribute],
+        types: Mapping[str, str | Expr | None],
+    ) -> None:
+        super().__init__(text, parent=parent)
+        self._listed, self._types = listed, types
+
+    def parse(self, *arguments: Any, **options: Any) -> list[DocstringSection]:
+        """Return the sections; griffe does not know the type of what was taken from the class."""
+        sections = super().parse(*arguments, **options)
+        for section in sections:
+            if isinstance(section, DocstringSectionAttributes):
+                for attribute in section.value:
+                    attribute.annotation = self._types.get(attribute.name)
+        return [*sections, DocstringSectionAttributes(self._listed)] if self._listed else sections
+
+
+@frozen
+class Shown:
+    """What the reference shows of a class: its text, its constructor, and no member of `hidden`."""
+
+    cls: Class
+    docstring: Fields
+    constructor: Function | None
+    hidden: set[str]
+
+
+def _members(parent: Object) -> Iterator[Object]:
+    """Yield what a module or class defines, at any depth."""
+    for member in parent.members.values():
+        if isinstance(member, Object):
+            yield member
+            yield from _members(member)
+
+
+def _has(cls: Class, title: str) -> bool:
+    """Return whether a class's docstring has a section."""
+    lines = cls.docstring.value.splitlines() if cls.docstring else []
+    return title in (line.strip() for line in lines)
+
+
+def _is_attrs(cls: Class) -> bool:
+    """Return whether attrs makes the constructor of a class."""
+    return any(str(d.value).partition("(")[0] in ("frozen", "define") for d in cls.decorators)
 
 
 def _arguments(value: object) -> dict[str, str | Expr]:
@@ -39,8 +104,29 @@ def _default(attribute: Attribute) -> str | Expr | None:
     return arguments.get("default")
 
 
+def _attributes(cls: Class) -> dict[str, Attribute]:
+    """Return the attributes to list for a class: its own and its bases', but for errors its own."""
+    found: dict[str, Attribute] = {}
+    for base in [cls] if cls.name.endswith("Error") else [cls, *cls.mro()]:
+        for name, member in base.members.items():
+            if not isinstance(member, Attribute) or "property" in member.labels:
+                continue
+            if name not in found or (not found[name].docstring and member.docstring):
+                found[name] = member
+    return {n: a for n, a in found.items() if not n.startswith("_") and n not in INTERNAL}
+
+
+def _constructor(cls: Class) -> Parameters:
+    """Return the parameters of a class's own or inherited `__init__`."""
+    for base in [cls, *cls.mro()]:
+        made = base.members.get("__init__")
+        if isinstance(made, Function):
+            return made.parameters
+    return Parameters()
+
+
 def _fields(cls: Class) -> list[Attribute]:
-    """Return the fields that a class declares itself."""
+    """Return the fields that an attrs class declares itself."""
     return [
         member
         for member in cls.members.values()
@@ -59,47 +145,87 @@ def _kind(attribute: Attribute, decorator: str) -> ParameterKind:
     return ParameterKind.keyword_only if keyword else ParameterKind.positional_or_keyword
 
 
-def _listed(attribute: Attribute) -> str:
-    """Return one line of a docstring's `Attributes:` section."""
-    text = attribute.docstring.value if attribute.docstring else ""
-    text = " ".join(text.split())
-    return f"    {attribute.name} ({attribute.annotation}): {text or '&nbsp;'}"
-
-
-def _signature(fields: list[Attribute], decorator: str) -> Function:
+def _signature(cls: Class) -> Function:
     """Return the `__init__` that attrs makes."""
+    decorator = " ".join(str(d.value) for d in cls.decorators)
     parameters = [
         Parameter(f.name, annotation=f.annotation, kind=_kind(f, decorator), default=_default(f))
-        for f in fields
+        for f in _fields(cls)
     ]
     own = Parameter("self", kind=ParameterKind.positional_or_keyword)
     return Function("__init__", parameters=Parameters(own, *parameters), returns="None")
 
 
-class AttrsFields(Extension):
-    """List the fields of each attrs class in its docstring, or show its signature for `Args:`.
+def _annotation(cls: Class, attribute: Attribute) -> str | Expr | None:
+    """Return the type of an attribute: as annotated, of its argument, or of its value."""
+    value, arguments = str(attribute.value), _constructor(cls)
+    if attribute.annotation is not None:
+        return attribute.annotation
+    if value in arguments:
+        return arguments[value].annotation
+    if value in ("True", "False"):
+        return "bool"
+    called = value.partition("(")[0]
+    return called if called[:1].isupper() and called != value else None
 
-    A class without `Args:` is made by the package; its signature is not shown. What `Attributes:`
-    lists is not shown again.
+
+def _is_listed(cls: Class, attribute: Attribute) -> bool:
+    """Return whether an attribute without a text has to be listed.
+
+    Not if the constructor's `Args:` describe it, or a base class does. Airflow's own settings of an
+    operator are not for users.
     """
+    described = _has(cls, "Args:") and attribute.name in _constructor(cls)
+    inherited = any(attribute.name in base.members for base in cls.mro() if base is not cls)
+    return not (described or inherited or ".airflow." in cls.path)
 
-    def on_class(self, *, cls: Class, **_: object) -> None:
-        """Rewrite a class."""
-        text = inspect.cleandoc(cls.docstring.value) if cls.docstring else ""
-        decorators = [str(d.value) for d in cls.decorators]
-        attrs = [d for d in decorators if d.partition("(")[0] in ("frozen", "define")]
-        fields = _fields(cls) if attrs and text else []
-        hidden = {f.name for f in fields}
-        if "Args:" in text:
-            if attrs:
-                cls.set_member("__init__", _signature(fields, attrs[0]))
-        else:
-            hidden.add("__init__")
-        if "Attributes:" in text:
-            hidden = {"__init__", *re.findall(r"^ +(\w+)(?: \(.*\))?: ", text, re.MULTILINE)}
-        elif public := [f for f in fields if not f.name.startswith("_") and "Args:" not in text]:
-            lines = "\n".join(_listed(f) for f in public)
-            cls.docstring = Docstring(f"{text}\n\nAttributes:\n{lines}\n", parent=cls)
-        for name in hidden & cls.members.keys():
-            if isinstance(cls.members[name], Attribute) or name == "__init__":
-                cls.del_member(name)
+
+def _shown(cls: Class) -> Shown:
+    """Return what to show of a class.
+
+    An attrs class without `Args:` is made by the package: its signature is not shown.
+    """
+    text = inspect.cleandoc(cls.docstring.value) if cls.docstring else ""
+    attributes = _attributes(cls)
+    own = {n: m for n, m in cls.members.items() if isinstance(m, Attribute)}
+    types = {n: _annotation(cls, a) for n, a in {**own, **attributes}.items()}
+    hidden = {n for n, a in own.items() if "property" not in a.labels or f"    {n}: " in text}
+    constructor, listed = None, list(attributes.values())
+    if _has(cls, "Args:"):
+        if _is_attrs(cls):
+            constructor = _signature(cls)
+            listed = [a for a in listed if a.name not in constructor.parameters]
+    elif _is_attrs(cls):
+        hidden.add("__init__")
+    if not _is_attrs(cls):
+        listed = [a for a in listed if a.docstring or _is_listed(cls, a)]
+    if _has(cls, "Attributes:"):
+        listed = []
+    entries = [
+        DocstringAttribute(
+            name=a.name,
+            annotation=types.get(a.name),
+            description=" ".join(a.docstring.value.split()) if a.docstring else "",
+        )
+        for a in listed
+    ]
+    return Shown(cls, Fields(text, cls, entries, types), constructor, hidden)
+
+
+class AttrsFields(Extension):
+    """List the fields of each class in its docstring, and show what attrs makes of them."""
+
+    def on_package(self, *, pkg: Module, **_: object) -> None:
+        """Rewrite the classes of a package."""
+        members = list(_members(pkg))
+        shown = [_shown(m) for m in members if isinstance(m, Class)]
+        for each in shown:  # all of them were read: a class may be the base of another
+            each.cls.docstring = each.docstring
+            for name in each.hidden & each.cls.members.keys():
+                each.cls.del_member(name)
+            if each.constructor is not None:
+                each.cls.set_member("__init__", each.constructor)
+        for member in members:
+            for parameter in member.parameters if isinstance(member, Function) else ():
+                if parameter.kind in VARIADIC:
+                    parameter.default = None

@@ -1,9 +1,9 @@
 """Check the built site: `python -m docs.site.check build/site`.
 
-Every link inside it has a target, nothing is loaded from another host, and no code block was taken
-for text. Three pages are drawn in
-headless Chromium, at the width of a desktop and of a phone, without a message in its console; where
-Chromium is not installed, this part is skipped with a warning.
+Every link inside it has a target, nothing is loaded from another host, no code block was taken for
+text, and each entry of the reference has a text. Three pages are drawn in headless Chromium, at the
+width of a desktop and of a phone, without a message in its console; where Chromium is not
+installed, this part is skipped with a warning.
 """
 
 import functools
@@ -28,6 +28,10 @@ FLAGS = (
     *("--enable-logging=stderr", "--virtual-time-budget=5000"),
 )
 CONSOLE = re.compile(r":CONSOLE[:(].*")
+ENTRY = re.compile(
+    r'id="([^"]+)" class="doc doc-heading">.*?<div class="doc doc-contents[^"]*">(.*?)</div>',
+    re.DOTALL,
+)
 LOADED = {"img": "src", "script": "src", "iframe": "src", "source": "src"}
 
 
@@ -40,7 +44,9 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.loaded: list[str] = []
         self.fences = 0
-        self.feed(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        self.empty = [name for name, entry in ENTRY.findall(text) if not entry.strip()]
+        self.feed(text)
 
     def handle_data(self, data: str) -> None:
         """Count the fences of code blocks that are shown as text."""
@@ -76,6 +82,7 @@ def broken(site: Path) -> Iterator[str]:
         elsewhere = {link for link in page.links + page.loaded if re.match(r"[a-z]+:|//", link)}
         if page.fences:
             yield f"{name} shows the fence of a code block"
+        yield from (f"{name}: {entry} has no docstring" for entry in page.empty)
         for link in page.loaded:
             if link in elsewhere and not link.startswith("data:"):
                 yield f"{name} loads {link}"

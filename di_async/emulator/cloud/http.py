@@ -13,15 +13,25 @@ _JSON_TYPE = "application/json; charset=utf-8"
 
 @frozen
 class Response:
-    """A response, and what the HTTP server does to the connection while sending it."""
+    """A response, and what the HTTP server does to the connection while sending it.
+
+    Args:
+        status: the status code.
+        headers: its headers.
+        body: its body.
+        chunks: a streamed body, in place of `body`.
+        drop: reset the connection without a response.
+        cut: send the first half of the body, then close.
+        delay_s: send it this many world seconds late.
+    """
 
     status: int
     headers: dict[str, str] = Factory(dict)
     body: bytes = b""
-    chunks: tuple[bytes, ...] = ()  # a streamed body, in place of `body`
-    drop: bool = False  # reset the connection without a response
-    cut: bool = False  # send the first half of the body, then close
-    delay_s: float = 0.0  # send it this many world seconds late
+    chunks: tuple[bytes, ...] = ()
+    drop: bool = False
+    cut: bool = False
+    delay_s: float = 0.0
 
 
 @frozen

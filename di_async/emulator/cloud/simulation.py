@@ -29,7 +29,11 @@ class Duration(Protocol):
 
 @frozen
 class Fixed:
-    """Always the same duration."""
+    """Always the same duration.
+
+    Args:
+        seconds: the duration.
+    """
 
     seconds: float = field(validator=validators.ge(0))
 
@@ -40,7 +44,12 @@ class Fixed:
 
 @frozen
 class LogNormal:
-    """A log-normal duration: its median in seconds, and the sigma of its logarithm."""
+    """A log-normal duration.
+
+    Args:
+        median: seconds.
+        sigma: the standard deviation of the duration's logarithm.
+    """
 
     median: float = field(validator=validators.gt(0))
     sigma: float = field(default=0.2785, validator=validators.ge(0))
@@ -56,18 +65,23 @@ def _duration(value: Duration | float) -> Duration:
 
 @frozen
 class Lifecycle:
-    """How long each action takes, and its irregularities; a plain number is fixed seconds.
+    """How long each action takes, and its irregularities. A plain number is fixed seconds.
 
-    A create is `new` for `new_share` of its duration. A create or update reads `active` already
-    `active_early` seconds before it settles, with its pending spec still present (as in the
-    vendor's own 202 sample). The data plane answers 503 for `ready_lag` seconds after settling; of
-    these, it lists its models for the last `list_lead` seconds, as a server does while it loads
-    them. A deployment that is scaled to zero answers 503 for `wake_lag` seconds after the request
-    that wakes it.
-    The name of a deleted resource stays taken for `name_lag` seconds after GET answers 404.
-
-    Where a write answers with an operation or a task (Gcore, Exoscale), that operation takes
-    `operation_share` of a create or update, and all of a delete.
+    Args:
+        create: the duration of a create.
+        update: the duration of an update or a scale.
+        delete: the duration of a delete.
+        new_share: the part of a create's duration for which its status is `new`.
+        active_early: seconds before it settles at which a create or update reads `active`, with its
+            pending spec still present (as in the vendor's own 202 sample).
+        ready_lag: seconds after settling for which the endpoint answers 503.
+        list_lead: the last seconds of `ready_lag` in which the endpoint lists its models, as a
+            server does while it loads them.
+        wake_lag: seconds for which a deployment that is scaled to zero answers 503 after the
+            request that wakes it.
+        name_lag: seconds for which a deleted name stays taken after GET answers 404.
+        operation_share: the part of a create's or update's duration after which its operation or
+            task (Gcore, Exoscale) has ended. That of a delete takes all of it.
     """
 
     create: Duration = field(default=LogNormal(12.65 * 60), converter=_duration)
