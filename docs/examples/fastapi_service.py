@@ -50,9 +50,8 @@ async def events(token: str, request: Request) -> StreamingResponse:
 
     async def stream() -> AsyncIterator[str]:
         try:
-            async for (
-                step
-            ) in change.events():  # a browser that leaves ends the polling
+            # a browser that leaves ends the polling
+            async for step in change.events():
                 yield f"data: {step}\n\n"
             yield f"event: ready\ndata: {(await change).url}\n\n"
         except WaitError as error:
