@@ -91,8 +91,7 @@ class DedicatedInferenceOperator(BaseOperator):
     template_fields: Sequence[str] = ("conn_id", "zone")
     operator_extra_links = (EndpointLink(),)
     ui_color = "#e3ecf7"
-    marks_failed: ClassVar[bool] = False
-    """A wait that has failed means that a retry starts over."""
+    marks_failed: ClassVar[bool] = False  # a wait that has failed: a retry starts over
 
     def __init__(
         self,

@@ -64,7 +64,7 @@ __all__ = [
 
 
 class CustomModels(ResourceApi[CustomModel]):
-    """`client.custom_models`."""
+    """`client.custom_models`: models that the team has imported."""
     def list(self, *, status: str | None = None, page_size: int = 200) -> Listing[CustomModel]:
         """Return an iterator over the team's models.
 

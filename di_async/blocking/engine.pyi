@@ -217,7 +217,8 @@ class ResourceApi(Generic[R]):
             timeout: seconds for the whole wait; None waits for ever, 0 sends one read.
 
         Raises:
-            NotFoundError: it never existed. WaitError: what `Change.wait` raises.
+            NotFoundError: it never existed.
+            WaitError: what `Change.wait` raises.
 
         Ctrl-C leaves the resource alone; it bills until it is deleted.
         """
@@ -341,7 +342,7 @@ class DeployableApi(ResourceApi[R]):
             options: further arguments of `create`, such as `max_hourly`.
 
         Raises:
-            NoCapacityError: no place worked; `.attempts` tells why.
+            NoCapacityError: no place worked; `.attempts` has the reasons.
             InvalidInputError, APIError: the input was refused, so that no other place was tried.
             CleanupError: a failed try could not be proven deleted; it may bill.
 
@@ -369,7 +370,9 @@ class Client:
         sent again only if the provider cannot have processed it.
 
         Raises:
-            APIError, TransportError, DecodeError: see `di_async.core.errors`.
+            APIError: the API refused the request.
+            TransportError: there is no response.
+            DecodeError: the answer is not JSON.
         """
     def open(self) -> Self:
         """Open the client without a `with` block, in a notebook for example; return it.

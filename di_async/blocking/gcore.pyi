@@ -116,7 +116,8 @@ class APIKeys:
         """Delete a key, immediately and permanently.
 
         Raises:
-            NotFoundError: it does not exist. ConflictError: a deployment uses it.
+            NotFoundError: it does not exist.
+            ConflictError: a deployment uses it.
         """
 
 class Gcore(Client):

@@ -12,7 +12,11 @@ __all__ = ["Secret", "SecretHeaders", "reveal"]
 
 
 class Secret:
-    """A secret whose repr, str and format are masked. `reveal()` returns the value."""
+    """A secret whose repr, str and format are masked. `reveal()` returns the value.
+
+    Args:
+        value: the secret.
+    """
 
     __slots__ = ("__value",)
 

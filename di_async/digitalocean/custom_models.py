@@ -200,7 +200,7 @@ class CustomModelAdapter(ResourceAdapter[CustomModel]):
 
 
 class CustomModels(ResourceApi[CustomModel]):
-    """`client.custom_models`."""
+    """`client.custom_models`: models that the team has imported."""
 
     def __init__(self, engine: Engine, base_url: str) -> None:
         adapter = CustomModelAdapter(engine, base_url)

@@ -56,7 +56,8 @@ class World:
     """One account at the emulated vendors.
 
     `handle` is the whole control plane, `serve` the data plane. `truth` returns the real state,
-    regardless of faults. Equal arguments and equal calls return equal answers.
+    regardless of faults. Equal arguments and equal calls return equal answers. The arguments are
+    those of `Options` that do not concern sockets.
     """
 
     def __init__(

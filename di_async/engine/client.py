@@ -533,7 +533,9 @@ class Client:
         sent again only if the provider cannot have processed it.
 
         Raises:
-            APIError, TransportError, DecodeError: see `di_async.core.errors`.
+            APIError: the API refused the request.
+            TransportError: there is no response.
+            DecodeError: the answer is not JSON.
         """
         if not (isinstance(method, str) and method.isascii() and method.isalpha()):
             raise InvalidInputError("method: expected a word such as GET or POST")

@@ -128,7 +128,7 @@ class DeployableApi(ResourceApi[R]):
             options: further arguments of `create`, such as `max_hourly`.
 
         Raises:
-            NoCapacityError: no place worked; `.attempts` tells why.
+            NoCapacityError: no place worked; `.attempts` has the reasons.
             InvalidInputError, APIError: the input was refused, so that no other place was tried.
             CleanupError: a failed try could not be proven deleted; it may bill.
 

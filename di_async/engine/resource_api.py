@@ -42,7 +42,8 @@ class ResourceApi(ClearsFrames, Generic[R]):
             timeout: seconds for the whole wait; None waits for ever, 0 sends one read.
 
         Raises:
-            NotFoundError: it never existed. WaitError: what `Change.wait` raises.
+            NotFoundError: it never existed.
+            WaitError: what `Change.wait` raises.
 
         Cancelling leaves the resource alone; it bills until it is deleted.
         """

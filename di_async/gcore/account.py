@@ -179,7 +179,8 @@ class APIKeys(AccountApi):
         """Delete a key, immediately and permanently.
 
         Raises:
-            NotFoundError: it does not exist. ConflictError: a deployment uses it.
+            NotFoundError: it does not exist.
+            ConflictError: a deployment uses it.
         """
         await self._delete(self._in_project("delete_api_key", name), name, self.get)
 

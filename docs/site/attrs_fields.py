@@ -5,6 +5,7 @@ gives each attribute a heading of its own.
 """
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from griffe import (
     Expr,
     ExprCall,
     ExprKeyword,
+    ExprName,
     Extension,
     Function,
     Module,
@@ -28,6 +30,7 @@ from griffe import (
     Parameters,
 )
 
+LITERAL = re.compile(r"[\d.]+( \* [\d.]+)*|['\"].{,40}['\"]")
 VARIADIC = (ParameterKind.var_positional, ParameterKind.var_keyword)
 
 
@@ -96,7 +99,11 @@ def _arguments(value: object) -> dict[str, str | Expr]:
 def _default(attribute: Attribute) -> str | Expr | None:
     """Return the default of a field, whether it is written with `field(...)` or not."""
     value = attribute.value
-    if not isinstance(value, ExprCall) or not value.canonical_path.endswith("field"):
+    if not isinstance(value, ExprCall):
+        return value
+    if value.canonical_path.endswith("Factory"):
+        return f"{value.arguments[0]}()"
+    if not value.canonical_path.endswith("field"):
         return value
     arguments = _arguments(value)
     if "factory" in arguments:
@@ -165,8 +172,8 @@ def _annotation(cls: Class, attribute: Attribute) -> str | Expr | None:
         return arguments[value].annotation
     if value in ("True", "False"):
         return "bool"
-    called = value.partition("(")[0]
-    return called if called[:1].isupper() and called != value else None
+    called = attribute.value.function if isinstance(attribute.value, ExprCall) else None
+    return called if str(called)[:1].isupper() and called is not None else None
 
 
 def _is_listed(cls: Class, attribute: Attribute) -> bool:
@@ -183,7 +190,7 @@ def _is_listed(cls: Class, attribute: Attribute) -> bool:
 def _shown(cls: Class) -> Shown:
     """Return what to show of a class.
 
-    An attrs class without `Args:` is made by the package: its signature is not shown.
+    A class without `Args:` is made by the package: its signature is not shown.
     """
     text = inspect.cleandoc(cls.docstring.value) if cls.docstring else ""
     attributes = _attributes(cls)
@@ -195,7 +202,7 @@ def _shown(cls: Class) -> Shown:
         if _is_attrs(cls):
             constructor = _signature(cls)
             listed = [a for a in listed if a.name not in constructor.parameters]
-    elif _is_attrs(cls):
+    else:
         hidden.add("__init__")
     if not _is_attrs(cls):
         listed = [a for a in listed if a.docstring or _is_listed(cls, a)]
@@ -225,7 +232,12 @@ class AttrsFields(Extension):
                 each.cls.del_member(name)
             if each.constructor is not None:
                 each.cls.set_member("__init__", each.constructor)
+        constants = {m.path: str(m.value) for m in members if isinstance(m, Attribute)}
         for member in members:
             for parameter in member.parameters if isinstance(member, Function) else ():
+                default = parameter.default
                 if parameter.kind in VARIADIC:
                     parameter.default = None
+                elif isinstance(default, ExprName):
+                    value = constants.get(default.canonical_path, "")
+                    parameter.default = value if LITERAL.fullmatch(value) else default

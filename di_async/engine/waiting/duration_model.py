@@ -9,10 +9,10 @@ __all__ = ["DurationModel"]
 
 
 class DurationModel(DurationStatistics):
-    """What is known about how long changes take. Give it to `PollPolicy(durations=...)`.
+    """What is known about how long changes take. Pass it as `PollPolicy(durations=...)`.
 
-    Every change that settles in this process is added. `save` writes versioned JSON that holds no
-    secrets.
+    `DurationModel()` is empty. Every change that settles in this process is added. `save` writes
+    versioned JSON that holds no secrets.
     """
 
     def save(self, path: str | Path) -> None:

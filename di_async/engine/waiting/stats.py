@@ -14,12 +14,13 @@ class Stats:
     Attributes:
         awaited: resources that are being waited for.
         pages: list pages known; None before the first list was read.
-        gets, lists: reads that polling has sent so far, silent repeats included.
+        gets: GETs that polling has sent so far, silent repeats included.
+        lists: list pages that polling has read so far, silent repeats included.
         confirms: confirming GETs that are queued.
         period: seconds between two reads of a page or a resource, at the present pace.
         laws: the kinds (action, region, accelerator) whose durations are known well enough.
-        minute, hour: requests counted by this client's budget in the last minute and hour; None
-            without a budget.
+        minute: requests counted by the budget in the last minute; None without a budget.
+        hour: requests counted by the budget in the last hour; None without a budget.
         refused: 429 answers.
     """
 
