@@ -15,10 +15,11 @@ from di_async.cli.app import app
 
 PAGE = Path(__file__).parents[1] / "reference" / "cli.md"
 HEAD = """\
-# `di-async`
+# Commands
 
-Every command with its options, as `--help` prints it. [Command line](../command-line.md) explains
-output, prices, exit codes and signals. `python -m docs.site.cli_reference` writes this page.
+Every command of `di-async` with its options, as `--help` prints it. [Command
+line](../command-line.md) explains output, prices, exit codes and signals. `python -m
+docs.site.cli_reference` writes this page.
 """
 
 
