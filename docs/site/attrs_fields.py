@@ -21,6 +21,7 @@ from griffe import (
     ExprCall,
     ExprKeyword,
     ExprName,
+    ExprSubscript,
     Extension,
     Function,
     Module,
@@ -31,6 +32,10 @@ from griffe import (
 )
 
 LITERAL = re.compile(r"[\d.]+( \* [\d.]+)*|['\"].{,40}['\"]")
+MANAGERS = {
+    "contextlib.asynccontextmanager": "AbstractAsyncContextManager",
+    "contextlib.contextmanager": "AbstractContextManager",
+}
 VARIADIC = (ParameterKind.var_positional, ParameterKind.var_keyword)
 
 
@@ -219,6 +224,26 @@ def _shown(cls: Class) -> Shown:
     return Shown(cls, Fields(text, cls, entries, types), constructor, hidden)
 
 
+def _name_manager(function: Function) -> None:
+    """Show what a function with `contextmanager` returns: not an iterator."""
+    for decorator in function.decorators:
+        manager = MANAGERS.get(decorator.callable_path)
+        if manager is not None and isinstance(function.returns, ExprSubscript):
+            function.returns.left = manager
+            function.labels.discard("async")
+
+
+def _show_defaults(function: Function, constants: Mapping[str, str]) -> None:
+    """Show the values of constants that are defaults, and no default of `*args`."""
+    for parameter in function.parameters:
+        default = parameter.default
+        if parameter.kind in VARIADIC:
+            parameter.default = None
+        elif isinstance(default, ExprName):
+            value = constants.get(default.canonical_path, "")
+            parameter.default = value if LITERAL.fullmatch(value) else default
+
+
 class AttrsFields(Extension):
     """List the fields of each class in its docstring, and show what attrs makes of them."""
 
@@ -234,10 +259,6 @@ class AttrsFields(Extension):
                 each.cls.set_member("__init__", each.constructor)
         constants = {m.path: str(m.value) for m in members if isinstance(m, Attribute)}
         for member in members:
-            for parameter in member.parameters if isinstance(member, Function) else ():
-                default = parameter.default
-                if parameter.kind in VARIADIC:
-                    parameter.default = None
-                elif isinstance(default, ExprName):
-                    value = constants.get(default.canonical_path, "")
-                    parameter.default = value if LITERAL.fullmatch(value) else default
+            if isinstance(member, Function):
+                _name_manager(member)
+                _show_defaults(member, constants)
