@@ -288,7 +288,8 @@ def api_error(status: int, message: str, **details: Any) -> APIError:
 class WaitError(DIError):
     """A wait that did not end in success.
 
-    The resource was left alone and bills as long as it exists.
+    It changed nothing at the provider: what exists bills until it is deleted. `.advice` says what
+    is known.
 
     Attributes:
         id: of the resource.
@@ -330,11 +331,18 @@ class DeploymentFailedError(WaitError):
 
 
 class ResourceVanishedError(WaitError):
-    """Two GETs in a row answered 404 for a resource that existed, or should have appeared."""
+    """GET answers 404 for a resource that existed, or should have appeared.
+
+    Two in a row are needed, or one after this client has deleted it. `.advice` says whether
+    anything can be left that bills.
+    """
 
 
 class SupersededError(WaitError):
-    """Someone else deleted or changed it later, so this change can no longer be proven."""
+    """It was deleted or changed later, so this change can no longer be proven.
+
+    By this client or by someone else. What is being deleted bills until it is gone.
+    """
 
 
 class WaitRefusedError(WaitError):

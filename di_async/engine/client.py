@@ -25,7 +25,8 @@ from di_async.core.retry import RetryPolicy
 from di_async.core.server_clock import CLOCK_SKEW_S, CallWindow, Moment
 from di_async.core.serving import ServingTarget
 from di_async.core.version import __version__
-from di_async.core.waiting.evidence import CREATE_GRACE_S
+from di_async.core.waiting.events import StatusChange
+from di_async.core.waiting.evidence import CREATE_GRACE_S, Pending
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
@@ -326,6 +327,7 @@ class Engine:
         adopted: bool = False,
         already_gone: bool = False,
         settled_by: str | None = None,
+        deletes: bool = False,
         place: tuple[str, str] | None = None,
         longest_grace: float = math.inf,
         write: Request | None = None,
@@ -334,9 +336,10 @@ class Engine:
         """Return a handle on a write that was accepted just now, or on a wait that begins now.
 
         `operations` must finish, in this order, before the resource is judged. `place` is region
-        and accelerator, where the answer to the write does not show them. `longest_grace` bounds,
-        in seconds, how long a 404 proves nothing because the resource is new. `write` is the
-        request that was accepted, whose secrets are masked in logs; `previous_spec` what the
+        and accelerator, where the answer to the write does not show them. With `deletes` it is a
+        delete of this client, and its proof ends the other waits of the resource. `longest_grace`
+        bounds, in seconds, how long a 404 proves nothing because the resource is new. `write` is
+        the request that was accepted, whose secrets are masked in logs; `previous_spec` what the
         resource had before.
         """
         if expectation.action is not Action.CREATE:
@@ -356,8 +359,9 @@ class Engine:
             place=place,
             listeners=self._listeners,
         )
-        if not adopted:
-            self._new.add(tracker)
+        self._new.add(tracker, adopted=adopted)
+        if deletes:
+            self._record_delete(tracker)
         return Change(
             tracker,
             self._poller,
@@ -373,6 +377,22 @@ class Engine:
     def creation_grace(self, adapter: ResourceAdapter[Any], id: str) -> float:
         """Return the loop time until which a 404 proves nothing about a resource made just now."""
         return self._new.grace_until(adapter, id, self.clock.now())
+
+    def _record_delete(self, deleting: ChangeTracker[Any]) -> None:
+        """Report a delete to all waits of the resource: now, and once it is proven."""
+
+        def record() -> None:
+            poller = None if self._runtime is None else self._runtime.poller
+            adapter, id = deleting.adapter, deleting.target.id
+            watchers = () if poller is None else poller.watchers(adapter, id)
+            self._new.record_delete(deleting, watchers)
+
+        def on_step(_: StatusChange) -> None:
+            if not isinstance(deleting.decision, Pending):
+                record()
+
+        record()
+        deleting.add_listener(on_step)
 
     def watch(self, adapter: ResourceAdapter[Any], region: str | None) -> AccountWatch:
         """Return a stream of what happens to all resources, or to those of a region."""

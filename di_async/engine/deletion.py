@@ -73,7 +73,7 @@ async def _delete(
         if not isinstance(answer, DIError):
             logger.info("delete of %s accepted", id)
             grace = accepted_delete_grace(has_operation=bool(answer[1]))
-            return _change(engine, adapter, id, answer, longest_grace=grace)
+            return _change(engine, adapter, id, answer, longest_grace=grace, deletes=True)
         not_found += isinstance(answer, NotFoundError)
         seen, was_lost = await _read(adapter, id), call.maybe_processed > not_found
         is_new = engine.clock.now() < grace_until
@@ -81,7 +81,9 @@ async def _delete(
             if not was_lost:
                 logger.warning("%s was not found, so nothing was deleted. %s", id, location_hint)
             proof = "DELETE and GET answered 404" if not_found else "GET answered 404"
-            return _change(engine, adapter, id, already_gone=not was_lost, settled_by=proof)
+            return _change(
+                engine, adapter, id, already_gone=not was_lost, settled_by=proof, deletes=was_lost
+            )
         if seen.deleting:
             return _change(engine, adapter, id)  # by an attempt whose answer was lost, or by others
         if not isinstance(answer, NotFoundError):

@@ -19,13 +19,15 @@ Transitions, in order; the first row that applies decides:
 
 | evidence | action | decision |
 |---|---|---|
+| this client's own delete is proven | any but delete | Vanished(own_delete) |
 | the last read was refused (401, 403, 422) | any | Refused |
 | the last read was a 404, outside the grace after a create | delete | Settled |
+| the same, and this client's DELETE was accepted | others | Vanished(own_delete) |
 | the same, never seen before | active | Vanished(never_seen) |
 | two 404s in a row, outside the grace after a create | others | Vanished |
 | no fresh observation | any but delete | Pending |
 | any | predicate | Pending; the caller's predicate decides |
-| DELETING | create, update, active | Superseded |
+| DELETING, or this client's DELETE was accepted | create, update, active | Superseded |
 | a newer spec version than ours, and not the spec sent | create, update | Superseded |
 | FAILED, for at least `failure_grace`, with proof | create, update, active | Failed |
 | WORKING, or READY but not complete | create, update, active | Pending |
@@ -64,6 +66,7 @@ __all__ = [
     "Evidence",
     "Expired",
     "Failed",
+    "OwnDelete",
     "Pending",
     "Refused",
     "Settled",
@@ -88,9 +91,21 @@ def accepted_delete_grace(*, has_operation: bool) -> float:
     """Return the seconds after an accepted delete in which a 404 of a new resource proves nothing.
 
     The provider knew the resource, so only a replica that lags behind may answer 404 too early; a
-    finished operation is proof by itself.
+    finished operation is proof by itself. Reads in this time are as far apart as all others.
     """
     return 0.0 if has_operation else AGREEING_SPAN_S
+
+
+@frozen
+class OwnDelete:
+    """A DELETE of the resource that this client sent, and that was accepted."""
+
+    accepted_at: float
+    """Loop time in seconds."""
+    grace_until: float
+    """Loop time until which a 404 proves nothing, unless a read has shown the resource."""
+    proven: bool = False
+    """A GET has proven the deletion."""
 
 
 @frozen(kw_only=True)
@@ -118,6 +133,8 @@ class Evidence:
     refusal: Any = None
     """The error of the last read, if it was refused for good."""
     last_error: Any = None
+    own_delete: OwnDelete | None = None
+    """The last delete of this client that was accepted since the change began."""
 
 
 @frozen
@@ -141,9 +158,17 @@ class Failed:
 
 @frozen
 class Vanished:
-    """404 where a resource was expected. `never_seen`: no read ever found it."""
+    """404 where a resource was expected."""
 
     never_seen: bool
+    """No read ever found it."""
+    own_delete: bool = False
+    """This client deleted it."""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing shows that it ever existed."""
+        return self.never_seen and not self.own_delete
 
 
 @frozen
@@ -191,6 +216,7 @@ def _fold_missing(
     age = read.at - expectation.accepted_at
     in_grace = expectation.action is Action.CREATE and age < CREATE_GRACE_S
     in_grace |= read.at < expectation.grace_until and not evidence.ever_seen
+    in_grace &= not _counts_since_own_delete(evidence, read)
     return evolve(
         evidence,
         reads=reads,
@@ -200,6 +226,14 @@ def _fold_missing(
         refusal=None,
         last_error=read.error,
     )
+
+
+def _counts_since_own_delete(evidence: Evidence, read: ReadMissing) -> bool:
+    """Return whether this client's own delete ends the grace in which a 404 proves nothing."""
+    own = evidence.own_delete
+    if own is None or read.started_at < own.accepted_at:
+        return False
+    return evidence.ever_seen or read.at >= own.grace_until
 
 
 def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -> Evidence:
@@ -232,6 +266,7 @@ def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -
         agreeing_span_s=read.started_at - since,
         ever_seen=True,
         last_error=evidence.last_error,
+        own_delete=evidence.own_delete,
     )
 
 
@@ -278,6 +313,8 @@ def _exceeds(value: Any, bound: Any) -> bool:
 
 def judge(expectation: Expectation, evidence: Evidence) -> Decision:
     """Return what the reads so far prove, regardless of any deadline."""
+    if evidence.own_delete is not None and evidence.own_delete.proven:
+        return _judge_own_delete(expectation, evidence)
     if evidence.refusal is not None:
         return Refused(evidence.refusal)
     if expectation.action is Action.DELETE:
@@ -289,7 +326,15 @@ def judge(expectation: Expectation, evidence: Evidence) -> Decision:
     return _judge_observation(expectation, evidence, evidence.observation)
 
 
+def _judge_own_delete(expectation: Expectation, evidence: Evidence) -> Decision:
+    if expectation.action is Action.DELETE:
+        return Settled("GET answered 404")
+    return Vanished(never_seen=not evidence.ever_seen, own_delete=True)
+
+
 def _judge_not_found(expectation: Expectation, evidence: Evidence) -> Decision:
+    if evidence.own_delete is not None and evidence.consecutive_404s:
+        return _judge_own_delete(expectation, evidence)
     never_seen = not evidence.ever_seen and evidence.consecutive_404s > 0
     if expectation.action is Action.ACTIVE and never_seen:
         return Vanished(never_seen=True)
@@ -301,6 +346,8 @@ def _judge_not_found(expectation: Expectation, evidence: Evidence) -> Decision:
 def _judge_observation(
     expectation: Expectation, evidence: Evidence, observation: Observation
 ) -> Decision:
+    if evidence.own_delete is not None:
+        return Superseded("this client is deleting it")  # whatever status it still shows
     if observation.phase is Phase.DELETING:
         return Superseded("it is being deleted")
     if _is_superseded(expectation, evidence, observation):

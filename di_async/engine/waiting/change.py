@@ -12,7 +12,6 @@ from di_async.core.errors import (
     ClientClosedError,
     DeploymentFailedError,
     InvalidInputError,
-    SupersededError,
     WaitError,
     WaitTimeoutError,
     own_copy,
@@ -33,7 +32,13 @@ from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
 from di_async.engine.observer import Observe, WaitObservation, not_observed
 from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
-from di_async.engine.waiting.failures import FailureDetails, failure_text, is_resumable, name_of
+from di_async.engine.waiting.failures import (
+    FailureDetails,
+    advice,
+    failure_text,
+    is_resumable,
+    name_of,
+)
 from di_async.engine.waiting.tracker import ChangeTracker, Waiter
 
 __all__ = ["DEFAULT", "Change", "Default", "EventStream", "Timeout"]
@@ -297,7 +302,7 @@ class Change(Generic[R]):
         except WaitError as error:
             raise self._completed(error) from error.__cause__
         except asyncio.CancelledError as cancelled:
-            cancelled.add_note(self._advice())
+            cancelled.add_note(advice(self._tracker))
             raise
         endpoint.history = self.history
         return endpoint
@@ -324,7 +329,7 @@ class Change(Generic[R]):
         try:
             return await waiter.future
         except asyncio.CancelledError as cancelled:
-            cancelled.add_note(self._advice())
+            cancelled.add_note(advice(self._tracker))
             raise
         finally:
             waits.leave(self._tracker, waiter)
@@ -348,7 +353,7 @@ class Change(Generic[R]):
         if isinstance(decision, Settled):
             deleted = tracker.expectation.action is Action.DELETE
             return cast("R", None if deleted else tracker.latest)
-        never_seen = isinstance(decision, Vanished) and decision.never_seen
+        never_seen = isinstance(decision, Vanished) and decision.is_unknown
         missing = tracker.evidence.last_error
         if never_seen and tracker.expectation.action is Action.ACTIVE and missing is not None:
             raise own_copy(missing)
@@ -356,7 +361,7 @@ class Change(Generic[R]):
             try:
                 await self._details.read(until)
             except asyncio.CancelledError as cancelled:
-                cancelled.add_note(self._advice())
+                cancelled.add_note(advice(self._tracker))
                 raise
         raise self._failure(decision)
 
@@ -365,7 +370,7 @@ class Change(Generic[R]):
         kind, text = failure_text(tracker, decision)
         error = kind(
             text,
-            advice=self._advice(resumable=kind is not SupersededError),
+            advice=advice(tracker, decision),
             id=self.id,
             resource=self.latest,
             initial=self.initial,
@@ -383,21 +388,12 @@ class Change(Generic[R]):
 
     def _completed(self, error: WaitError) -> WaitError:
         """Return the error of an endpoint with what is known about its change."""
-        error.advice = error.advice or self._advice()
+        error.advice = error.advice or advice(self._tracker)
         error.resource, error.initial = self.latest, self.initial
         error.history, error.elapsed = self.history, self._tracker.elapsed
         error.requests = self._tracker.requests
         error.resume_token = self.resume_token if is_resumable(self._tracker) else None
         return error
-
-    def _advice(self, *, resumable: bool = True) -> str:
-        resumable = resumable and is_resumable(self._tracker)
-        resume = "`.resume_token` continues the wait, " if resumable else ""
-        state = "was not found" if self._tracker.status == "not found" else "was left alone"
-        return (
-            f"The resource {state} and bills as long as it exists; "
-            f"{resume}`delete(id)` ends the cost."
-        )
 
 
 class EventStream(AsyncIterator[StatusChange], Generic[R]):

@@ -34,7 +34,15 @@ from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.log import Log
 from di_async.engine.waiting.tracker import ChangeTracker
 
-__all__ = ["DETAILS_S", "LOG_LINES", "FailureDetails", "failure_text", "is_resumable", "name_of"]
+__all__ = [
+    "DETAILS_S",
+    "LOG_LINES",
+    "FailureDetails",
+    "advice",
+    "failure_text",
+    "is_resumable",
+    "name_of",
+]
 
 logger = Log("di_async.poller")
 
@@ -156,6 +164,37 @@ def failure_text(tracker: ChangeTracker[Any], decision: Decision) -> tuple[type[
     )
 
 
+def advice(tracker: ChangeTracker[Any], decision: Decision | None = None) -> str:
+    """Return whether the resource bills, and what to do; without a decision the wait was left."""
+    if isinstance(decision, Vanished):
+        if not decision.is_unknown or tracker.expectation.action is Action.UPDATE:
+            return "Nothing is left to delete."
+        missing = "It may still appear, and would bill then: look for it by name in the list"
+        return f"{missing}{_resume_hint(tracker, '; ')}."
+    if _is_deletion_under_way(tracker):
+        how = _resume_hint(tracker, "; ") if tracker.expectation.action is Action.DELETE else ""
+        how = how or "; `wait_until_deleted(id)` returns once it is gone"
+        return f"Its deletion is under way, and it bills until it is gone{how}."
+    state = "was left alone and"
+    if tracker.status == "not found":
+        state = "was not found and"
+    elif tracker.expectation.action is Action.DELETE:
+        state = "still exists, as far as is known, and"
+    resume = "" if isinstance(decision, Superseded) else _resume_hint(tracker, "", ", ")
+    return f"The resource {state} bills as long as it exists; {resume}`delete(id)` ends the cost."
+
+
+def _resume_hint(tracker: ChangeTracker[Any], before: str, after: str = "") -> str:
+    return f"{before}`.resume_token` continues the wait{after}" if is_resumable(tracker) else ""
+
+
+def _is_deletion_under_way(tracker: ChangeTracker[Any]) -> bool:
+    """Return whether this client has deleted it, or the last read shows that somebody has."""
+    seen = tracker.evidence.observation
+    shown = seen is not None and seen.phase is Phase.DELETING
+    return shown or tracker.evidence.own_delete is not None
+
+
 def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:
     """Return the last error of a wait that ran out of time while its reads failed."""
     last = tracker.history[-1] if tracker.history else None
@@ -183,6 +222,8 @@ def _story(decision: Decision, goal: str) -> tuple[type[WaitError], str]:
             return SupersededError, f"was superseded: {reason}"
         case Refused(error=error):
             return WaitRefusedError, f"cannot be read: {error}"
+        case Vanished(own_delete=True):
+            return ResourceVanishedError, "was deleted by this client"
         case Vanished(never_seen=True):
             return ResourceVanishedError, "never appeared: GET answers 404"
         case Vanished():

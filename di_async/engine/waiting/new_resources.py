@@ -1,9 +1,21 @@
-"""Remember for two minutes what this client created: replicas may not know it yet."""
+"""Remember for two minutes what this client created: replicas may not know it yet.
+
+A delete that this client sent shortens that time, for every wait of the resource: the provider
+knew the resource, so that only a replica that lags behind may still answer 404 too early.
+"""
 
 import math
 from typing import Any
 
-from di_async.core.waiting.evidence import CREATE_GRACE_S
+from attrs import define
+
+from di_async.core.waiting.evidence import (
+    CREATE_GRACE_S,
+    Failed,
+    OwnDelete,
+    Settled,
+    accepted_delete_grace,
+)
 from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resource_adapter import ResourceAdapter
 from di_async.engine.waiting.tracker import ChangeTracker
@@ -13,35 +25,82 @@ __all__ = ["NewResources"]
 _Key = tuple[str, str | None, str]
 
 
+@define(eq=False)
+class _NewResource:
+    """A resource that was created just now."""
+
+    trackers: list[ChangeTracker[Any]]
+    """Those whose reads may show it; the create's is the first."""
+    adopted: bool
+    """A read has shown it already."""
+    deleted_at: float = math.inf
+    """Loop time at which a delete of this client was accepted."""
+
+    @property
+    def created_at(self) -> float:
+        return self.trackers[0].started_at
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a read has shown it, so that a 404 has its usual meaning."""
+        return self.adopted or any(tracker.evidence.ever_seen for tracker in self.trackers)
+
+
 class NewResources:
     """The resources that were created just now, with the trackers whose reads may show them."""
 
     def __init__(self) -> None:
-        self._trackers: dict[_Key, list[ChangeTracker[Any]]] = {}
+        self._resources: dict[_Key, _NewResource] = {}
 
-    def add(self, tracker: ChangeTracker[Any]) -> None:
+    def add(self, tracker: ChangeTracker[Any], *, adopted: bool = False) -> None:
         """Record a new create, or one more tracker of a resource that is new."""
         key = _key(tracker.adapter, tracker.target.id)
         if tracker.expectation.action is Action.CREATE:
             self._prune(tracker.started_at)
-            self._trackers[key] = [tracker]
-        elif key in self._trackers:
-            self._trackers[key].append(tracker)
+            self._resources.pop(key, None)  # the latest comes last
+            self._resources[key] = _NewResource([tracker], adopted)
+        elif key in self._resources:
+            self._resources[key].trackers.append(tracker)
 
     def grace_until(self, adapter: ResourceAdapter[Any], id: str, now: float) -> float:
         """Return the loop time until which a 404 proves nothing; -inf for what is not new."""
         self._prune(now)
-        trackers = self._trackers.get(_key(adapter, id), [])
-        if not trackers or any(tracker.evidence.ever_seen for tracker in trackers):
+        found = self._resources.get(_key(adapter, id))
+        if found is None or found.is_known:
             return -math.inf
-        return trackers[0].started_at + CREATE_GRACE_S
+        grace = accepted_delete_grace(has_operation=False)
+        return min(found.created_at + CREATE_GRACE_S, found.deleted_at + grace)
+
+    def record_delete(
+        self, deleting: ChangeTracker[Any], watchers: tuple[ChangeTracker[Any], ...]
+    ) -> None:
+        """Report an accepted delete, its proof or its failure to all trackers of the resource.
+
+        Args:
+            deleting: of the delete; its decision says which of the three.
+            watchers: the trackers whose waits read the resource; of a new one, all are known here.
+        """
+        adapter, id = deleting.adapter, deleting.target.id
+        accepted_at = deleting.started_at  # an operation that ends moves the expectation's
+        found = self._resources.get(_key(adapter, id))
+        if found is not None and found.created_at > accepted_at:
+            return  # it was created again since
+        failed = isinstance(deleting.decision, Failed)
+        if found is not None:
+            found.deleted_at = math.inf if failed else min(found.deleted_at, accepted_at)
+        grace_until = self.grace_until(adapter, id, deleting.clock.now())
+        proven = isinstance(deleting.decision, Settled)
+        own_delete = OwnDelete(accepted_at, grace_until, proven=proven)
+        trackers = (deleting, *watchers, *(() if found is None else found.trackers))
+        for tracker in dict.fromkeys(trackers):
+            tracker.record_own_delete(own_delete, failed=failed)
 
     def _prune(self, now: float) -> None:
         """Forget what is no longer new; the oldest come first."""
-        for key, trackers in list(self._trackers.items()):
-            if trackers[0].started_at + CREATE_GRACE_S > now:
+        for key, found in list(self._resources.items()):
+            if found.created_at + CREATE_GRACE_S > now:
                 return
-            del self._trackers[key]
+            del self._resources[key]
 
 
 def _key(adapter: ResourceAdapter[Any], id: str) -> _Key:

@@ -116,6 +116,10 @@ class Poller:
             if not (self._watching or self._sweeps):
                 self._wake.set()
 
+    def watchers(self, adapter: ResourceAdapter[Any], id: str) -> tuple[ChangeTracker[Any], ...]:
+        """Return the trackers whose waits read this resource."""
+        return self._resource_poller(adapter).watchers(id)
+
     def eta(self, tracker: ChangeTracker[Any]) -> float | None:
         """Return the seconds until a change is expected to settle; None if nothing is known."""
         return self._resource_poller(tracker.adapter).eta(tracker)

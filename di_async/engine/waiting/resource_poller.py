@@ -147,6 +147,11 @@ class ResourcePoller:
         entry = self._entries.get(tracker)
         return entry is not None and self.schedule.page_in_flight(entry)
 
+    def watchers(self, id: str) -> tuple[ChangeTracker[Any], ...]:
+        """Return the trackers whose waits read this resource."""
+        entry = self.schedule.find(ResourceRef(self.adapter.kind, id))
+        return () if entry is None else tuple(entry.watchers)
+
     def is_wanted(self, entry: Entry) -> bool:
         """Return whether anyone awaits the entry."""
         return any(tracker.waiters for tracker in entry.watchers)

@@ -19,6 +19,7 @@ from di_async.core.waiting.evidence import (
     Evidence,
     Expired,
     Failed,
+    OwnDelete,
     Pending,
     Refused,
     Settled,
@@ -164,14 +165,25 @@ class ChangeTracker(Generic[R]):
 
     @property
     def status(self) -> str:
-        """The last status word: the resource's or, before it was read, the operation's."""
+        """The last status word: as read, or else as the answer to the write shows it.
+
+        Before the resource was read, it is the operation's, if there is one.
+        """
         if self.evidence.observation is not None:
             return self.evidence.observation.status
+        answered = self._answered_status or "never seen"
         if self._operations:
             seen = self._operations[0].evidence.observation
-            return f"{self._operations[0].ref.kind} {seen.status if seen else 'never seen'}"
-        last = self.history[-1] if self.history else None
-        return "not found" if last is not None and last.note == _NOT_FOUND else "never seen"
+            return f"{self._operations[0].ref.kind} {seen.status if seen else answered}"
+        return "not found" if self.evidence.not_found else answered
+
+    @property
+    def _answered_status(self) -> str | None:
+        """The status in the answer to the write: of the resource, or of its operation."""
+        if isinstance(self.initial, self.adapter.resource_type):
+            return self.adapter.observe(self.initial, self.expectation).status
+        state = getattr(self.initial, "state", None)
+        return state if isinstance(state, str) else None
 
     @property
     def last_error(self) -> Any:
@@ -293,6 +305,25 @@ class ChangeTracker(Generic[R]):
         self._adopt_evidence(read, evidence, decision)
         return False
 
+    def record_own_delete(self, own_delete: OwnDelete, *, failed: bool = False) -> None:
+        """Record a delete by this client; a proven one ends the change.
+
+        A delete from before this change's own write is ignored: the write was accepted, so the
+        resource was made again. With `failed` the provider did not carry it out.
+        """
+        is_write = self.expectation.action in (Action.CREATE, Action.UPDATE)
+        if is_write and self.started_at > own_delete.accepted_at:
+            return
+        if failed:
+            self.evidence = evolve(self.evidence, own_delete=None)
+        if failed or not isinstance(self.decision, Pending):
+            return
+        self.evidence = evolve(self.evidence, own_delete=own_delete)
+        if own_delete.proven:
+            decision = judge(self.expectation, self.evidence)
+            self._conclude(decision, "get")
+            self._wake(decision, news=True)
+
     def take_duration_due(self) -> bool:
         """Return True only once: a change is recorded once in the duration model."""
         due, self._duration_recorded = not self._duration_recorded, True
@@ -347,6 +378,7 @@ class ChangeTracker(Generic[R]):
             reads=before.reads,
             newest_version=before.newest_version,
             ever_seen=before.ever_seen,
+            own_delete=before.own_delete,
         )
         self.resource_looks_settled = False
 
@@ -476,6 +508,8 @@ def _ending(decision: Decision) -> str:
             return f"failed: {reason}"
         case Superseded(reason=reason):
             return f"superseded: {reason}"
+        case Vanished(own_delete=True):
+            return "vanished: this client deleted it"
         case Vanished():
             return "vanished: GET answers 404"
         case Refused(error=error):
