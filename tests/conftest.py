@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["asyncio", "eager", "uvloop"],
         default="asyncio",
         help="event loop of async tests: asyncio's, the same with its eager task factory "
-        "(Python 3.12+), or uvloop; uvloop leaves tests with a virtual clock on asyncio's",
+        "(Python 3.12+), or uvloop; with uvloop, tests with a virtual clock are left out",
     )
 
 
@@ -71,9 +71,16 @@ class LoopChoice:
 
     def pytest_asyncio_loop_factories(self, item: pytest.Item) -> Mapping[str, LoopFactory]:
         """Return the only event loop factory of this test."""
-        if self.name == "uvloop" and has_virtual_clock(item):
-            return {"asyncio": asyncio.new_event_loop}
         return {self.name: self.factory}
+
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Leave out tests with a virtual clock, which only asyncio's loop can have."""
+        if self.name == "uvloop":
+            virtual = [item for item in items if has_virtual_clock(item)]
+            items[:] = [item for item in items if not has_virtual_clock(item)]
+            config.hook.pytest_deselected(items=virtual)
 
 
 def loop_factory(name: str) -> LoopFactory:

@@ -90,7 +90,7 @@ def test_read_of_another_instance_is_no_proof() -> None:
     assert followed(wait).proof_at is None
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_equal_seeds_give_equal_figures() -> None:
     """Runs with equal seeds have equal figures, except costs."""
     costs = {"cpu_s", "json_s", "send_s", "world_s", "rss_kb", "wall_s"}
@@ -101,6 +101,7 @@ def test_equal_seeds_give_equal_figures() -> None:
     assert one["false"] == one["missed"] == one["wrong"] == one["refused"] == 0
 
 
+@pytest.mark.exhaustive
 def test_cpu_of_the_world_is_not_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     """2 ms of the world's CPU for each request do not change the client's figure."""
     honest = World.handle

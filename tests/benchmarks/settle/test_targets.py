@@ -45,7 +45,7 @@ def test_selected_sizes_are_run() -> None:
     assert {run.n for run in all_runs({"A"}, quick=True)} == {1, 50, 1000}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints a table, progress on stderr and JSON, and exits with 0 if all is ok."""
     file = tmp_path / "rows.json"

@@ -70,7 +70,9 @@ async def test_requests_of_two_hundred_waits() -> None:
     assert counts["list"] <= span / 5 + 2
 
 
-@pytest.mark.parametrize("dialect", ["documented", "observed"])
+@pytest.mark.parametrize(
+    "dialect", ["documented", pytest.param("observed", marks=pytest.mark.exhaustive)]
+)
 async def test_thousand_waits_are_confirmed(dialect: str) -> None:
     """A thousand waits are each confirmed by a GET soon after they settle, within the budget."""
     async with virtual_client(a_world(dialect)) as (client, net):
@@ -126,6 +128,7 @@ async def test_confirm_never_settles_by_rows() -> None:
         assert (await anext(aiter(streams[0]))).status == "active"
 
 
+@pytest.mark.exhaustive
 async def test_confirm_auto_settles_by_rows_when_gets_do_not_fit() -> None:
     """`auto` accepts rows once the GETs do not fit the budget."""
     sent = {}
@@ -199,6 +202,7 @@ async def test_missing_rows_settle_no_delete() -> None:
         await end(waits)
 
 
+@pytest.mark.exhaustive
 async def test_thousand_deletes_on_moving_pages() -> None:
     """A thousand deletes on moving pages are noticed soon, and none early."""
     cycle = Lifecycle(delete=LogNormal(300, 0.3))
