@@ -143,7 +143,12 @@ class Change(Generic[R_co]):
         """
     @property
     def resume_token(self) -> str:
-        """Text from which `resume` restores this change in any process. It holds no secret."""
+        """Text from which `resume` restores this change in any process. It holds no secret.
+
+        It holds the deadline of the last `wait`, `events` or `connect`. Before the first of these
+        there is none. A deadline that has passed when the resumed wait begins counts as none: the
+        wait gets the provider's default timeout.
+        """
     def wait(self, *, timeout: Timeout = ...) -> R_co:
         """Return the resource once it is proven settled, or None after a delete.
 
@@ -151,7 +156,8 @@ class Change(Generic[R_co]):
 
         Args:
             timeout: seconds for the whole wait; None waits for ever, 0 sends one read. Default:
-                what a resumed token has left, else the provider's default.
+                what a resumed token has left; the provider's default if that is nothing, or if
+                this change was not resumed.
 
         Raises:
             WaitTimeoutError: not settled in time.
@@ -160,7 +166,7 @@ class Change(Generic[R_co]):
             ResourceVanishedError: GET answers 404 where a resource was expected.
             SupersededError: a later change or deletion replaced this one.
             WaitRefusedError: the provider refuses the reads (401, 403, 422).
-            ClientClosedError: the client was closed.
+            ClientClosedError: the client was closed; `.resume_token` continues the wait.
 
         A timeout, an error or Ctrl-C leaves the resource alone: it exists, and bills,
         until it is deleted.
@@ -282,21 +288,24 @@ class DeployableApi(ResourceApi[R]):
     ) -> AbstractContextManager[R]:
         """Return a context manager that yields a deployment and deletes it on the way out.
 
-        It is deleted whatever ends the block or the wait before it: an error, Ctrl-C, and SIGTERM where the program has no handler of its own. The deletion is not cut
-        short by another Ctrl-C, is tried again after failures, and proven by GET 404. Its
-        name holds its expiry, so that `reap` can delete it after a crash.
+        It is deleted whatever ends the block or the wait before it: an error, Ctrl-C, and SIGTERM where the program has no handler of its own. An interrupt is logged as
+        a warning that names the deployment. The deletion is not cut short by further ones, is
+        tried again after failures, and proven by GET 404. The name holds its expiry, so that
+        `reap` can delete it after a crash.
 
         Args:
             spec: as for `create`; its name becomes part of the deployment's name.
             timeout: seconds until it is settled (or until it answers, with `connect`).
             connect: yield the endpoint that `change.connect()` returns, and not the resource.
             connect_options: further arguments of `change.connect()`.
-            lifetime: seconds after which `reap` may delete it; longer than the block takes.
+            lifetime: seconds after which `reap` may delete it; longer than the wait and the block
+                take together.
             prefix: of its name: 1 to 10 lower-case letters, digits or inner dashes.
             cleanup_timeout: seconds that the deletion may take.
             options: further arguments of `create`, such as `max_hourly`.
 
         Raises:
+            InvalidInputError: `lifetime` is shorter than `timeout`.
             CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
             DIError: and everything that `create` and `Change.wait` raise.
         """
@@ -378,7 +387,7 @@ class Client:
         """Open the client without a `with` block, in a notebook for example; return it.
 
         Raises:
-            RuntimeError: it was opened before; create a new one.
+            ClientClosedError: it was opened before; create a new one.
         """
     def close(self) -> None:
         """End every open wait and call with `ClientClosedError`, and close the network.

@@ -16,6 +16,8 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal, BlockingPortalProvider
 
+from di_async.core.errors import ClientClosedError
+
 __all__ = ["Call", "Portals", "portals"]
 
 # Windows does not interrupt a wait for a lock, so that it has to end now and then.
@@ -135,10 +137,10 @@ class Portals:
         """Return the result of a call, or of the coroutine that it returns, on the loop.
 
         Raises:
-            RuntimeError: this is the loop's own thread.
+            ClientClosedError: this is the loop's own thread.
         """
         if self.on_loop():
-            raise RuntimeError(
+            raise ClientClosedError(
                 "A blocking call was made on the thread of di_async's event loop, for example in "
                 "a predicate or a progress function. Make it in another thread."
             )
@@ -197,7 +199,7 @@ class Portals:
                 loop.call_soon_threadsafe(_start, loop, function)
 
 
-class _NotRunningError(RuntimeError):
+class _NotRunningError(ClientClosedError):
     """The loop has ended although a call or a client needs it."""
 
 

@@ -38,7 +38,7 @@ class BlockingClient(Blocking):
         """Open the client without a `with` block, in a notebook for example; return it.
 
         Raises:
-            RuntimeError: it was opened before; create a new one.
+            ClientClosedError: it was opened before; create a new one.
         """
         portals.lease()
         try:

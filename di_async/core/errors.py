@@ -3,7 +3,7 @@
     DIError
     |-- InvalidInputError (ValueError)     invalid input; no request was sent
     |   `-- PriceLimitError                more expensive than `max_hourly`, or of unknown price
-    |-- ClientClosedError                  the client is closed; create a new one
+    |-- ClientClosedError (RuntimeError)   the client is not open here: closed, or not entered
     |-- TransportError                     no response; retry, or read what happened
     |   |-- ConnectError                   the request was never sent
     |   |-- RequestTimeoutError (TimeoutError)
@@ -139,12 +139,18 @@ class PriceLimitError(InvalidInputError):
     """The `HourlyPrice`; None if it is not known."""
 
 
-class ClientClosedError(DIError):
-    """The client was closed while this call or wait was open.
+class ClientClosedError(DIError, RuntimeError):
+    """The client is not open here: closed, not entered yet, or of another event loop or thread.
 
-    Accepted changes go on at the provider. If a write was in flight, the message says what it may
-    have done, and how to look for it.
+    Open calls and waits end with it when the client is closed. Accepted changes go on at the
+    provider, and bill. If a write was in flight, the message says what it may have done, and how
+    to look for it. A wait adds `.id` and `.resume_token`.
     """
+
+    id: str = ""
+    """The id of the resource, if a wait was open; else empty."""
+    resume_token: str | None = None
+    """Continues the wait in any process; None if no wait was open, or it cannot be resumed."""
 
 
 # --- no response ---------------------------------------------------------------------------

@@ -96,7 +96,10 @@ def _amount(value: Any) -> Decimal:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
-        raise InvalidInputError(f"max_hourly: expected an amount of at least 0, not {value!r}")
+        raise InvalidInputError(
+            "max_hourly: expected a number of at least 0, such as 10, or a mapping of currencies "
+            f"to numbers, such as {{'EUR': 10}}, not {value!r}"
+        )
     return amount
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "CHECK_LENGTH",
     "DEFAULT_PREFIX",
     "TemporaryName",
+    "check_lifetime",
     "check_prefix",
     "checksum",
     "format_name",
@@ -66,6 +67,23 @@ def check_prefix(prefix: str) -> str:
             f"prefix: expected 1 to 10 lower-case letters, digits or inner dashes, not {prefix!r}"
         )
     return prefix
+
+
+def check_lifetime(lifetime: float, timeout: float | None) -> None:
+    """Check that a deployment does not expire while it is still being waited for.
+
+    Args:
+        lifetime: seconds after which `reap` may delete it.
+        timeout: seconds that the wait may take; None if that is not known.
+
+    Raises:
+        InvalidInputError: the lifetime is shorter.
+    """
+    if timeout is not None and lifetime < timeout:
+        raise InvalidInputError(
+            f"lifetime: {lifetime:g} s are shorter than the timeout of {timeout:g} s, so reap may "
+            "delete the deployment while it is created; raise lifetime or lower timeout"
+        )
 
 
 def format_name(base: str, expires_at: float, random: Iterable[int], prefix: str, most: int) -> str:

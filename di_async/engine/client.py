@@ -180,11 +180,11 @@ class Engine:
     async def open(self, provider: str = "") -> None:
         """Bind to the running loop; `provider` is the name that the observer gets."""
         if self._runtime is not None or self._closed:
-            raise RuntimeError("A client is entered once; create a new one.")
+            raise ClientClosedError("A client is entered once; create a new one.")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise RuntimeError(
+            raise ClientClosedError(
                 "di_async runs on asyncio (or uvloop) only, and no asyncio loop is running here; "
                 "trio is not supported."
             ) from None
@@ -221,12 +221,12 @@ class Engine:
         """The runtime, if the caller is on its loop.
 
         Raises:
-            RuntimeError: not entered, or another loop or thread. ClientClosedError: closed.
+            ClientClosedError: closed, not entered, or another loop or thread.
         """
         if self._closed:
             raise ClientClosedError("The client is closed; create a new one.")
         if self._runtime is None:
-            raise RuntimeError(
+            raise ClientClosedError(
                 "Enter the client first: `async with ... as client`, or `with` if it is of "
                 "di_async.blocking."
             )
@@ -235,7 +235,7 @@ class Engine:
         except RuntimeError:
             loop = None
         if loop is not self._runtime.loop:
-            raise RuntimeError(
+            raise ClientClosedError(
                 "This client belongs to the event loop (and thread) that entered it; "
                 "create one client for each loop."
             )
@@ -499,7 +499,7 @@ class Client:
         """Bind the client to the running loop.
 
         Raises:
-            RuntimeError: it was entered before; create a new one.
+            ClientClosedError: it was entered before, or no asyncio loop runs; create a new one.
         """
         await self._engine.open(self.provider)
         return self

@@ -69,21 +69,24 @@ class DeployableApi(ResourceApi[R]):
         """Return an async context manager that yields a deployment and deletes it on the way out.
 
         It is deleted whatever ends the block or the wait before it: an error, a cancellation,
-        SIGINT, and SIGTERM where the program has no handler of its own. The deletion is not cut
-        short by further cancellations, is tried again after failures, and proven by GET 404. Its
-        name holds its expiry, so that `reap` can delete it after a crash.
+        SIGINT, and SIGTERM where the program has no handler of its own. An interrupt is logged as
+        a warning that names the deployment. The deletion is not cut short by further ones, is
+        tried again after failures, and proven by GET 404. The name holds its expiry, so that
+        `reap` can delete it after a crash.
 
         Args:
             spec: as for `create`; its name becomes part of the deployment's name.
             timeout: seconds until it is settled (or until it answers, with `connect`).
             connect: yield the endpoint that `change.connect()` returns, and not the resource.
             connect_options: further arguments of `change.connect()`.
-            lifetime: seconds after which `reap` may delete it; longer than the block takes.
+            lifetime: seconds after which `reap` may delete it; longer than the wait and the block
+                take together.
             prefix: of its name: 1 to 10 lower-case letters, digits or inner dashes.
             cleanup_timeout: seconds that the deletion may take.
             options: further arguments of `create`, such as `max_hourly`.
 
         Raises:
+            InvalidInputError: `lifetime` is shorter than `timeout`.
             CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
             DIError: and everything that `create` and `Change.wait` raise.
         """

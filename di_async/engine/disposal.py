@@ -46,13 +46,19 @@ def _ignore(_: object) -> None:
     """Do nothing."""
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 async def finish(
     work: Callable[[], Coroutine[Any, Any, T]],
+    on_cancel: Callable[[], object] = _nothing,
 ) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
     """Run work in a task of its own until it is done, even if the caller is cancelled.
 
-    When a loop is shut down, every task is cancelled; then the work is begun again. Returns the
-    task, and the caller's last cancellation, which the caller raises when the work is done.
+    When a loop is shut down, every task is cancelled; then the work is begun again. `on_cancel` is
+    called whenever the caller is cancelled. Returns the task, and the caller's last cancellation,
+    which the caller raises when the work is done.
     """
     cancelled: asyncio.CancelledError | None = None
     restarts = 0
@@ -62,6 +68,7 @@ async def finish(
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
+            on_cancel()
         if not task.done():
             continue
         if not task.cancelled() or restarts >= _MOST_RESTARTS:

@@ -20,7 +20,13 @@ from di_async.core.errors import (
     WaitError,
 )
 from di_async.core.pricing import HourlyPrice
-from di_async.core.temporary_names import DEFAULT_PREFIX, RANDOM_LENGTH, check_prefix, format_name
+from di_async.core.temporary_names import (
+    DEFAULT_PREFIX,
+    RANDOM_LENGTH,
+    check_lifetime,
+    check_prefix,
+    format_name,
+)
 from di_async.core.validation import checked_seconds, checked_timeout
 from di_async.engine import termination
 from di_async.engine.deployable import Deployable
@@ -40,6 +46,8 @@ __all__ = ["LIFETIME_S", "Temporary"]
 logger = Log("di_async")
 
 LIFETIME_S = 4 * 3600.0
+
+_INTERRUPTS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 
 T = TypeVar("T")
 
@@ -73,6 +81,8 @@ class Temporary(Generic[T]):
     """What has to be deleted."""
     _failed_id: str = field(default="", init=False)
     """What is being deleted."""
+    _announced: bool = field(default=False, init=False)
+    """Whether the deletion was logged."""
 
     def __attrs_post_init__(self) -> None:
         checked_seconds(self.lifetime, "lifetime", positive=True)
@@ -80,11 +90,22 @@ class Temporary(Generic[T]):
         check_prefix(self.prefix)
         if not isinstance(self.timeout, Default):
             checked_timeout(self.timeout)
+        check_lifetime(self.lifetime, self._longest_wait)
         self.spec = self.target.complete(self.spec)
+
+    @property
+    def _longest_wait(self) -> float | None:
+        """The seconds that the caller allows for the wait; None if that is not limited."""
+        timeout: Any = self.timeout
+        if self.connect and isinstance(timeout, Default):
+            timeout = self.connect_options.get("timeout")
+        return None if isinstance(timeout, Default) else checked_timeout(timeout)
 
     async def __aenter__(self) -> T:
         if self._owner is not None:
-            raise RuntimeError("a temporary deployment is entered once; make one for each block")
+            raise InvalidInputError(
+                "a temporary deployment is entered once; make one for each block"
+            )
         self._owner = termination.enter()
         try:
             found: T = await self._start()
@@ -151,7 +172,9 @@ class Temporary(Generic[T]):
         cancelled: asyncio.CancelledError | None = None
         failure: CleanupError | None = None
         try:
-            task, cancelled = await finish(self._clean_up)
+            if isinstance(error, _INTERRUPTS):
+                self._announce()
+            task, cancelled = await finish(self._clean_up, self._announce)
             failure = self._failure(task)
         finally:
             assert self._owner is not None  # noqa: S101 - entered
@@ -164,6 +187,20 @@ class Temporary(Generic[T]):
             raise SystemExit(termination.EXIT_CODE) from error
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):
             raise cancelled
+
+    def _announce(self) -> None:
+        """Log once that the deletion goes on, or else an interrupt would seem to do nothing."""
+        if self._announced or self._creating is None:
+            return
+        self._announced = True
+        which = f"{self.name} ({id})" if (id := next(iter(self._ids), "")) else self.name
+        logger.warning(
+            "interrupted: deleting the temporary %s %s, for at most %.0f s; another Ctrl-C does "
+            "not stop that",
+            self.target.noun,
+            which,
+            self.cleanup_timeout,
+        )
 
     def _failure(self, task: asyncio.Task[None]) -> CleanupError | None:
         reason = asyncio.CancelledError() if task.cancelled() else task.exception()

@@ -49,7 +49,9 @@ class _Guard:
     def on_signal(self) -> None:
         self.received = True
         running = [task for task in self.owners if not task.done()]
-        logger.warning("SIGTERM: deleting the temporary deployments of %d tasks", len(running))
+        count = sum(self.owners[task] for task in running)
+        noun = "temporary deployment" if count == 1 else "temporary deployments"
+        logger.warning("SIGTERM: deleting %d %s", count, noun)
         for task in running:
             task.cancel()
         if not running:  # they were entered by tasks that have ended

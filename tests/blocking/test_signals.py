@@ -116,5 +116,5 @@ def test_an_open_client_is_closed_at_exit(emu: Emulator) -> None:
 def test_a_child_of_a_fork_opens_its_own_client(emu: Emulator) -> None:
     """The loop's thread is not in the child: the parent's client raises, a new one works."""
     with worker(ENSURABLE[0], emu, "fork") as process:
-        assert said(process) == "child: RuntimeError, then 0 listed"
+        assert said(process) == "child: ClientClosedError, then 0 listed"
         assert process.wait(20) == 0

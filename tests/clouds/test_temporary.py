@@ -252,3 +252,81 @@ async def test_reap_reports_what_it_cannot_delete(cloud: Cloud) -> None:
         assert failed.error is not None
         world.faults.clear()
         await block.__aexit__(None, None, None)
+
+
+# --- lifetimes and interrupts ------------------------------------------------------------------
+
+
+@VIRTUAL
+@everywhere
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lifetime": 60, "timeout": 3600},
+        {"timeout": 5 * 3600},
+        {"lifetime": 60, "connect": True, "connect_options": {"timeout": 3600}},
+    ],
+    ids=["shorter", "default", "of-connect"],
+)
+async def test_lifetime_that_is_shorter_than_the_timeout(
+    cloud: Cloud, options: dict[str, Any]
+) -> None:
+    """It is refused: `reap` might delete what is still being created."""
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        with pytest.raises(InvalidInputError, match=r"^lifetime: .* shorter than the timeout"):
+            api.temporary(spec_of(cloud), **options)
+        for accepted in ({"lifetime": 60, "timeout": 60}, {"lifetime": 60, "timeout": None}):
+            api.temporary(spec_of(cloud), **accepted)
+
+
+async def _hold(api: Any, cloud: Cloud) -> None:
+    async with api.temporary(spec_of(cloud)):
+        await asyncio.sleep(1e6)
+
+
+@VIRTUAL
+@everywhere
+async def test_interrupted_deletion_is_logged_once(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning names the deployment; further cancellations add none."""
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        holding = asyncio.ensure_future(_hold(api, cloud))
+        await asyncio.sleep(1000)
+        (name,) = await names(api)
+        for _ in range(3):
+            holding.cancel()
+            await asyncio.sleep(5)
+        assert not holding.done()
+        with pytest.raises(asyncio.CancelledError):
+            await holding
+    (text,) = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert text.startswith("interrupted: deleting the temporary ")
+    assert f" {name}" in text
+    assert text.endswith("for at most 900 s; another Ctrl-C does not stop that")
+
+
+@VIRTUAL
+@everywhere
+async def test_interrupt_during_a_deletion_is_logged(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A block that ended by itself logs nothing, until its deletion is interrupted."""
+
+    async def block() -> None:
+        async with api.temporary(spec_of(cloud)):
+            pass
+
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        await block()
+        assert not [one for one in caplog.records if one.levelno == logging.WARNING]
+        running = asyncio.ensure_future(block())
+        await asyncio.sleep(650)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    (text,) = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert text.startswith("interrupted: deleting the temporary")

@@ -39,7 +39,7 @@ from di_async.engine.waiting.failures import (
     is_resumable,
     name_of,
 )
-from di_async.engine.waiting.tracker import ChangeTracker, Waiter
+from di_async.engine.waiting.tracker import ChangeTracker, WaitCutOffError, Waiter
 
 __all__ = ["DEFAULT", "Change", "Default", "EventStream", "Timeout"]
 
@@ -173,7 +173,12 @@ class Change(Generic[R]):
 
     @property
     def resume_token(self) -> str:
-        """Text from which `resume` restores this change in any process. It holds no secret."""
+        """Text from which `resume` restores this change in any process. It holds no secret.
+
+        It holds the deadline of the last `wait`, `events` or `connect`. Before the first of these
+        there is none. A deadline that has passed when the resumed wait begins counts as none: the
+        wait gets the provider's default timeout.
+        """
         tracker, adapter = self._tracker, self._tracker.adapter
         endless = self._deadline_at == math.inf
         return ResumeToken(
@@ -197,7 +202,8 @@ class Change(Generic[R]):
 
         Args:
             timeout: seconds for the whole wait; None waits for ever, 0 sends one read. Default:
-                what a resumed token has left, else the provider's default.
+                what a resumed token has left; the provider's default if that is nothing, or if
+                this change was not resumed.
 
         Raises:
             WaitTimeoutError: not settled in time.
@@ -206,7 +212,7 @@ class Change(Generic[R]):
             ResourceVanishedError: GET answers 404 where a resource was expected.
             SupersededError: a later change or deletion replaced this one.
             WaitRefusedError: the provider refuses the reads (401, 403, 422).
-            ClientClosedError: the client was closed.
+            ClientClosedError: the client was closed; `.resume_token` continues the wait.
 
         A timeout, an error or a cancellation leaves the resource alone: it exists, and bills,
         until it is deleted.
@@ -301,6 +307,8 @@ class Change(Generic[R]):
             await endpoint.probe_until(left, tracker.add_note)
         except WaitError as error:
             raise self._completed(error) from error.__cause__
+        except ClientClosedError as closed:
+            raise self._closed(closed) from closed.__cause__
         except asyncio.CancelledError as cancelled:
             cancelled.add_note(advice(self._tracker))
             raise
@@ -328,6 +336,8 @@ class Change(Generic[R]):
         waiter = waits.join(self._tracker, timeout=seconds, any_news=any_news)
         try:
             return await waiter.future
+        except WaitCutOffError as closed:
+            raise self._closed(closed) from closed.__cause__
         except asyncio.CancelledError as cancelled:
             cancelled.add_note(advice(self._tracker))
             raise
@@ -385,6 +395,17 @@ class Change(Generic[R]):
         if isinstance(decision, Refused | Vanished):
             error.__cause__ = tracker.last_error
         return error
+
+    def _closed(self, error: ClientClosedError) -> ClientClosedError:
+        """Return the error of a closed client with what is known about this change."""
+        tracker = self._tracker
+        what = f"{tracker.adapter.noun} {name_of(tracker)}. {advice(tracker)}"
+        token = self.resume_token if is_resumable(tracker) else None
+        return ClientClosedError(
+            f"{error.message.rstrip('.')}: {what}",
+            id=self.id,
+            resume_token=token,
+        )
 
     def _completed(self, error: WaitError) -> WaitError:
         """Return the error of an endpoint with what is known about its change."""

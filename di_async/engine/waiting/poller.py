@@ -29,7 +29,7 @@ from di_async.engine.waiting.account_watch import AccountSweep, SweepRead
 from di_async.engine.waiting.read_sender import PollerRead, ReadSender
 from di_async.engine.waiting.resource_poller import ResourcePoller
 from di_async.engine.waiting.stats import Stats
-from di_async.engine.waiting.tracker import ChangeTracker, Waiter
+from di_async.engine.waiting.tracker import ChangeTracker, WaitCutOffError, Waiter
 
 __all__ = ["Poller"]
 
@@ -180,8 +180,11 @@ class Poller:
         return sum(len(poller) for poller in self._resources.values())
 
     def _abort(self, error: Exception) -> None:
+        of_wait = error
+        if isinstance(error, ClientClosedError):
+            of_wait = WaitCutOffError(error.message)
         for poller in self._resources.values():
-            poller.abort(error)
+            poller.abort(of_wait)
         for sweep in self._sweeps:
             sweep.abort(error)
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, evolve, field
 
-from di_async.core.errors import APIError, InvalidInputError, own_copy
+from di_async.core.errors import APIError, ClientClosedError, InvalidInputError, own_copy
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
@@ -43,7 +43,7 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
 from di_async.engine.log import Log
 
-__all__ = ["ChangeTracker", "Listener", "PendingOperation", "Waiter"]
+__all__ = ["ChangeTracker", "Listener", "PendingOperation", "WaitCutOffError", "Waiter"]
 
 logger = Log("di_async.poller")
 
@@ -56,6 +56,13 @@ _NOT_FOUND = "GET answered 404"
 R = TypeVar("R")
 Listener = Callable[[StatusChange], None]
 """Is called with each new step of a change; it must not raise."""
+
+
+class WaitCutOffError(ClientClosedError):
+    """The client of this wait was closed; the wait raises it with what is known of its change.
+
+    A class of its own, as a predicate may raise the `ClientClosedError` of another client.
+    """
 
 
 @define(eq=False)
