@@ -5,7 +5,7 @@ with DigitalOcean() as do:
     di = change.wait(timeout=3600)
 
 All clients share one event loop in a thread of its own. Calls may be made from any thread, also
-beside a running event loop, which they block. See `docs/blocking.md`.
+beside a running event loop, which they block. The page "Without async" has more.
 """
 
 import importlib

@@ -90,7 +90,11 @@ class ServingEndpoint:
         """
 
 class EventStream(Iterator[StatusChange], Generic[R_co]):
-    """The iterator that `events()` returns. Between two steps no requests are sent."""
+    """The iterator that `events()` returns: each item is a `StatusChange`.
+
+    It raises what `Change.wait` raises. Requests are sent only while a step is awaited. A step that
+    was cancelled may be awaited again.
+    """
     def __iter__(self) -> Self: ...
     def __next__(self) -> StatusChange: ...
 

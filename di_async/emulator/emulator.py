@@ -34,7 +34,7 @@ class Options(TypedDict, total=False):
     dialect: Dialect
     """Whether answers have the form that is "documented" (default), or that was "observed"."""
     time_scale: float
-    """World seconds per real second: lifecycles and rate limits run that much faster."""
+    """World seconds per real second (default 1), for lifecycles and rate limits."""
     rate_limits: bool
     """Whether rate limits are enforced (default True)."""
     per_minute: int
@@ -48,7 +48,7 @@ class Options(TypedDict, total=False):
     tls: bool
     """Whether the control plane uses https, too (default False)."""
     clock: Callable[[], float] | None
-    """Epoch seconds, in place of the system's clock."""
+    """Epoch seconds, in place of the system's clock; `time_scale` multiplies its progress, too."""
     host: str
     """The address or name to listen on (default 127.0.0.1). Others that reach it may use it."""
     port: int

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenTransport", "Probe", "ServingEndpoint", "checked_probe", "endpoint_of"]
 
 Probe = Literal["chat", "models"] | Callable[["ServingEndpoint"], Awaitable[object]]
+"""What counts as an answer of an endpoint; see `Change.connect`."""
 OpenTransport = Callable[[str, ssl_module.SSLContext | None], Transport]
 """Returns a transport to a base URL that uses this TLS context, or the client's own for None."""
 

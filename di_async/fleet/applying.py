@@ -63,7 +63,7 @@ async def apply(
             searched for deployments of an earlier apply.
         dry_run: send no write; the report shows what would be done, and the price.
         prune: when everything else has succeeded, delete what an earlier apply of this fleet made
-            and that is no longer in it. Nothing else is deleted; see `docs/fleets.md`.
+            and that is no longer in it. Nothing else is deleted; see the page "Fleets".
         max_hourly: a limit on the price of the whole fleet, checked before the first write.
         allow_unknown_price: with `max_hourly`, go on if a price is not known.
         concurrency: how many deployments are read or written at a time. All are waited for at once.

@@ -27,7 +27,7 @@ async def deploy() -> None:
             TOKEN.write_text(change.resume_token)  # text without secrets
             print("created")
             raise SystemExit("the process dies here")
-        di = await change.wait()  # with the deadline of the first wait
+        di = await change.wait()  # keeps the deadline of a wait that had begun
         print(di.name, di.status)
     TOKEN.unlink()
 

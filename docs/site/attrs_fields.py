@@ -192,10 +192,20 @@ def _is_listed(cls: Class, attribute: Attribute) -> bool:
     return not (described or inherited or ".airflow." in cls.path)
 
 
-def _shown(cls: Class) -> Shown:
+def _described(attribute: Attribute, constants: Mapping[str, str], *, default: bool) -> str:
+    """Return the text of an attribute, with its default if that is a short value."""
+    text = " ".join(attribute.docstring.value.split()) if attribute.docstring else ""
+    value = _default(attribute) if default else None
+    shown = constants.get(getattr(value, "canonical_path", ""), str(value))
+    known = shown in ("True", "False", "()") or LITERAL.fullmatch(shown)
+    return f"{text} Default: `{shown}`.".strip() if known else text
+
+
+def _shown(cls: Class, constants: Mapping[str, str]) -> Shown:
     """Return what to show of a class.
 
-    A class without `Args:` is made by the package: its signature is not shown.
+    A class without `Args:` is made by the package: its signature is not shown. One whose fields
+    are all optional holds settings: their defaults are shown.
     """
     text = inspect.cleandoc(cls.docstring.value) if cls.docstring else ""
     attributes = _attributes(cls)
@@ -213,11 +223,12 @@ def _shown(cls: Class) -> Shown:
         listed = [a for a in listed if a.docstring or _is_listed(cls, a)]
     if _has(cls, "Attributes:"):
         listed = []
+    settings = _is_attrs(cls) and all(_default(field) is not None for field in _fields(cls))
     entries = [
         DocstringAttribute(
             name=a.name,
             annotation=types.get(a.name),
-            description=" ".join(a.docstring.value.split()) if a.docstring else "",
+            description=_described(a, constants, default=settings),
         )
         for a in listed
     ]
@@ -250,14 +261,14 @@ class AttrsFields(Extension):
     def on_package(self, *, pkg: Module, **_: object) -> None:
         """Rewrite the classes of a package."""
         members = list(_members(pkg))
-        shown = [_shown(m) for m in members if isinstance(m, Class)]
+        constants = {m.path: str(m.value) for m in members if isinstance(m, Attribute)}
+        shown = [_shown(m, constants) for m in members if isinstance(m, Class)]
         for each in shown:  # all of them were read: a class may be the base of another
             each.cls.docstring = each.docstring
             for name in each.hidden & each.cls.members.keys():
                 each.cls.del_member(name)
             if each.constructor is not None:
                 each.cls.set_member("__init__", each.constructor)
-        constants = {m.path: str(m.value) for m in members if isinstance(m, Attribute)}
         for member in members:
             if isinstance(member, Function):
                 _name_manager(member)

@@ -170,10 +170,15 @@ def test_fastapi_service_stops_while_somebody_reads(emulator_environment: Any) -
     assert "Traceback" not in log
 
 
-def test_tests_of_a_service(tmp_path: Path) -> None:
-    """The tests pass in another project."""
-    copy = tmp_path / "test_service.py"
-    copy.write_bytes((EXAMPLES / "test_service.py").read_bytes())
+@pytest.mark.parametrize(
+    ("name", "tests"), [("test_service.py", 3), ("test_slow_deployment.py", 2), ("emulator.md", 1)]
+)
+def test_tests_of_a_service(name: str, tests: int, tmp_path: Path) -> None:
+    """The tests pass in another project, with the defaults of pytest-asyncio."""
+    page = EXAMPLES.parent / name
+    code = (page if page.exists() else EXAMPLES / name).read_text(encoding="utf-8")
+    copy = tmp_path / "test_copy.py"
+    copy.write_text(code.split("```python\n")[-2].split("```")[0] if page.exists() else code)
     done = subprocess.run(  # noqa: S603 - this interpreter
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(copy)],
         cwd=tmp_path,
@@ -181,7 +186,7 @@ def test_tests_of_a_service(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "3 passed" in done.stdout, done.stdout + done.stderr
+    assert f"{tests} passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)

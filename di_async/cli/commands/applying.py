@@ -74,8 +74,8 @@ async def apply_fleet(
 
     They may be on several providers. Prints a plan with prices and asks for confirmation; waits
     until all are active. One failure does not stop the others. Deployments that match the file
-    are left unchanged, so it can be run again, also after Ctrl-C or a crash. The file's format is
-    in docs/fleets.md.
+    are left unchanged, so it can be run again, also after Ctrl-C or a crash. The documentation's
+    page "Fleets" has the file's format.
 
     Credentials are read from the environment. --max-hourly is the limit for the whole fleet.
     """

@@ -60,11 +60,34 @@ def _header_text(_: object, attribute: "Attribute[str]", value: object) -> None:
 
 @define
 class Fault:
-    """One armed fault. `hits` counts the requests it was applied to.
+    """One armed fault.
 
-    `times=None` means until cleared. `seconds` is how long the changed view lasts (stale,
-    list_lag, not_found), how long after settling a resource fails (regress), or how long the fault
-    itself lasts (all others), in world seconds.
+    Args:
+        kind: the effect.
+        on: the operation it applies to, such as `POST /v2/dedicated-inferences`; None for all.
+        times: how many requests it applies to; None means until cleared. Default: 1, but None for
+            `no_capacity` and where `seconds` ends the fault.
+        id: the resource it applies to; None for all.
+        region: the region or zone it applies to; None for all.
+        probability: of being applied to a request that fits, 0 to 1.
+        after_commit: the request is carried out although its response is replaced. With `slow` and
+            `cut` it always is.
+        seconds: in world seconds. For `stale`, `list_lag` and `not_found`: how long the changed
+            view lasts (default 30). For `regress`: how long after settling it fails. For the
+            kinds that replace responses, `unknown_status` and `no_capacity`: how long the fault
+            is armed.
+        status: the HTTP status of `status` (default 500), `html` (502) and `redirect` (307).
+        message: the text of the error: of `status` and, except at DigitalOcean, of what fails.
+        reason: why an operation failed (Exoscale), or a task (Gcore, without `message`).
+            DigitalOcean shows none.
+        delay_s: world seconds before the response of `slow`.
+        word: the status word of `unknown_status`.
+        window: the limit that `rate_limit` reports as used up: "minute" sends `Retry-After`,
+            "hour" does not.
+        retry_after: world seconds in the `Retry-After` of `rate_limit`, unless `seconds` ends it.
+        location: the target of `redirect`.
+        until: set by the emulator: the world time at which it ends, from `seconds`.
+        hits: set by the emulator: the requests it was applied to.
     """
 
     kind: str = field(validator=validators.in_(KINDS))

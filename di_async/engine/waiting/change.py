@@ -54,6 +54,7 @@ class Default(Enum):
 
 DEFAULT = Default.DEFAULT
 Timeout = float | None | Default
+"""Real seconds; None waits for ever. Without it, the provider's default holds."""
 
 
 MakeEndpoint = Callable[[str, ServingTarget, str, Probe], ServingEndpoint]
@@ -418,7 +419,11 @@ class Change(Generic[R]):
 
 
 class EventStream(AsyncIterator[StatusChange], Generic[R]):
-    """The iterator that `events()` returns. Between two steps no requests are sent."""
+    """The iterator that `events()` returns: each item is a `StatusChange`.
+
+    It raises what `Change.wait` raises. Requests are sent only while a step is awaited. A step that
+    was cancelled may be awaited again.
+    """
 
     def __init__(
         self,
