@@ -274,13 +274,32 @@ def _plain_usage_errors() -> Iterator[None]:
         raise
 
 
+# Fields of a spec that `create` has options for, and other commands only in a file.
+_OF_CREATE = ("--name", "--region", "--model", "--gpu", "--scale", "--vpc", "--public")
+
+
 class _Command(TyperCommand):
     """A command whose help leaves out the shared options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments."""
-        with _plain_usage_errors():
+        with _plain_usage_errors(), self._spec_hint():
             return super().parse_args(ctx, args)
+
+    @contextmanager
+    def _spec_hint(self) -> Iterator[None]:
+        """Point to --spec where an option that only `create` has is used."""
+        try:
+            yield
+        except typer.BadParameter:
+            raise
+        except Exception as error:  # typer does not export NoSuchOption, and may bring its own
+            names = {option for param in self.params for option in param.opts}
+            unknown = getattr(error, "option_name", None)
+            if unknown in _OF_CREATE and "--spec" in names:
+                error.message = f"no option {unknown}: set it in the file of --spec FILE"  # type: ignore[attr-defined]
+                error.possibilities = ()  # type: ignore[attr-defined]
+            raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections "Arguments" and "Options"."""

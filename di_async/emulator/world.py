@@ -107,7 +107,7 @@ class World:
         self.providers = (self.gcore, self.exoscale, self.digitalocean)
         """The first that owns a path answers; DigitalOcean owns the rest."""
         for provider in reversed(self.providers):
-            self.faults.register_operations(tuple(provider.routes.handlers))
+            self.faults.register_cloud(provider.routes.handlers, provider.regions)
         self._limiters: dict[str, RateLimiter] = {}
         self._counter = RequestCounter()
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -186,7 +186,7 @@ class Inventory:
         yield "cost per hour", "; ".join(filter(None, (cost, unknown))) or "-"
         oldest = self.oldest_pending
         if oldest is not None:
-            yield "oldest pending", f"{_describe(oldest)} since {_text(oldest.last_change)}"
+            yield "oldest pending", f"{_describe(oldest)} since {_utc(oldest.last_change)}"
         for error in self.errors:
             yield "failed", str(error)
 
@@ -229,6 +229,11 @@ def _state(row: InventoryRow) -> tuple[object, ...]:
 def _describe(row: InventoryRow) -> str:
     gpus = ", ".join(f"{count} x {slug}" for slug, count in row.accelerators or ())
     return " ".join(filter(None, (row.name or row.id, row.region, row.status, gpus)))
+
+
+def _utc(time: datetime | None) -> str:
+    """Return a time for people, in the format of the command's tables."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if time else "-"
 
 
 def _text(time: datetime | None) -> str | None:

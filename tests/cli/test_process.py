@@ -47,8 +47,8 @@ def test_ctrl_c_ends_a_wait_and_prints_how_to_resume(
 
 @POSIX
 def test_ctrl_c_ends_the_emulator() -> None:
-    """`emulate` prints its URL and a shell line, and exits with 130."""
-    with start("emulate", "--port", "0", "--seed", "1") as emulating:
+    """`emulate` prints its URL and `export` lines to paste as they are, and exits with 130."""
+    with start("emulate", "--port", "0", "--seed", "1", env={"COLUMNS": "30"}) as emulating:
         assert emulating.stdout
         assert emulating.stderr
         lines = [emulating.stdout.readline().split(maxsplit=1) for _ in range(2)]
@@ -58,7 +58,9 @@ def test_ctrl_c_ends_the_emulator() -> None:
         out, err = emulating.stdout.read(), emulating.stderr.read()
     assert emulating.returncode == 130
     assert (lines[0][0], lines[1][0]) == ("API", "token")
-    assert f"DIGITALOCEAN_TOKEN={lines[1][1].strip()}" in out
+    _, pasted = out.split("\nPaste into another shell:\n\n")
+    assert f"export DIGITALOCEAN_TOKEN={lines[1][1].strip()}\n" in pasted
+    assert all(re.fullmatch(r"export [A-Z_]+=\S+", line) for line in pasted.splitlines())
     assert err == ""
 
 
@@ -85,6 +87,8 @@ def test_the_demo() -> None:
     assert (demo.returncode, err) == (0, ""), err
     assert out.count("provisioning -> active") == 11
     assert out.count("provisioning -> error") == 1
+    assert "no capacity: agent-tor1's create failed (an injected fault)\n" in out
+    assert "failed: agent-tor1 (an injected fault)\n" in out
     assert "created: 12 instances in 3 regions: 11 active, 1 failed" in out
     assert "list: empty\n" in out
     assert "list: empty at both" in out

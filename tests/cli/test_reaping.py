@@ -24,7 +24,10 @@ def test_only_expired_ones_are_deleted(di: Di, di_emulator: Emulator) -> None:
         expired: "would be deleted",
         running: "kept",
     }
-    assert "1 deleted, 1 not expired, 0 failed" in di("reap").err
+    done = di("reap")
+    assert "1 deleted, 1 not expired, 0 failed" in done.err
+    assert "EXPIRES" in done.out.splitlines()[0].upper()
+    assert done.out.count(" UTC ") == 2
     assert {row["name"] for row in di("list", "-o", "json").json} == {running, "tmp-mine"}
     assert "0 deleted, 1 not expired" in di("reap").err
 

@@ -148,3 +148,13 @@ def test_a_timeout_says_that_it_is_deleted(di: Di, di_emulator: Emulator, spec: 
     assert "left unchanged" not in result.err
     assert "di-async wait" not in result.err
     assert not di_emulator.world.instances
+
+
+@pytest.mark.parametrize("command", ["run", "ensure"])
+@pytest.mark.parametrize("option", ["--name", "--model"])
+def test_an_option_of_create_points_to_the_spec_file(di: Di, command: str, option: str) -> None:
+    """Commands that take a spec file alone say so."""
+    result = di(command, option, "web", "--", "true")
+    assert result.code == 2
+    assert "--spec FILE" in result.err
+    assert "--zone" not in result.err

@@ -15,7 +15,7 @@ from tests.site import EXAMPLES, OUTPUT, SCRIPTS
 
 
 def environment(emulator: Emulator) -> dict[str, str]:
-    """Return the environment of a reader who has pasted the last line of `di-async emulate`."""
+    """Return the environment of a reader who has pasted the last lines of `di-async emulate`."""
     return {
         **os.environ,
         "DI_ASYNC_BASE_URL": emulator.url,

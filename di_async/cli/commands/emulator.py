@@ -104,8 +104,8 @@ async def emulate(
     """Run the emulator of the three APIs until Ctrl-C.
 
     It listens on 127.0.0.1 unless --host names another address. One URL serves all three
-    providers. Prints the URL, the credentials of each provider, and a shell line that makes
-    `di-async` use them. With -o json, prints one document with the same.
+    providers. Prints the URL, the credentials of each provider, and `export` lines to paste into
+    another shell, where `di-async` then uses them. With -o json, prints one document with the same.
     """
     from di_async import emulator
 
@@ -123,7 +123,9 @@ async def emulate(
             ca_file = Path(folder) / "ca.pem"
             ca_file.write_text(emu.ca_pem)
             env = _environment(emu, ca_file if tls else None)
-            cli.out.one(_document(emu, ca_file, env), _fields(emu, ca_file, env))
+            cli.out.one(_document(emu, ca_file, env), _fields(emu, ca_file))
+            if cli.out.is_table:
+                cli.out.text(f"\nPaste into another shell:\n\n{_shell_lines(env)}\n")
             cli.message(
                 f"{dialect} dialect, {time_scale:g} times faster than real time. "
                 "Press Ctrl-C to stop."
@@ -156,7 +158,7 @@ def _document(emu: "Emulator", ca_file: Path, env: dict[str, str]) -> dict[str, 
     }
 
 
-def _fields(emu: "Emulator", ca_file: Path, env: dict[str, str]) -> Iterator[tuple[str, object]]:
+def _fields(emu: "Emulator", ca_file: Path) -> Iterator[tuple[str, object]]:
     yield "API", emu.url
     yield "token", emu.token
     yield "Gcore key", f"{emu.gcore_api_key} of project {emu.gcore_project_id}"
@@ -166,7 +168,6 @@ def _fields(emu: "Emulator", ca_file: Path, env: dict[str, str]) -> Iterator[tup
     yield "CA file", str(ca_file)
     yield "control key", emu.control_key
     yield "seed", emu.seed
-    yield "shell", _shell_line(env)
 
 
 def _environment(emu: "Emulator", ca_file: Path | None) -> dict[str, str]:
@@ -181,8 +182,9 @@ def _environment(emu: "Emulator", ca_file: Path | None) -> dict[str, str]:
     return env if ca_file is None else {**env, "SSL_CERT_FILE": str(ca_file)}
 
 
-def _shell_line(env: dict[str, str]) -> str:
+def _shell_lines(env: dict[str, str]) -> str:
+    """Return a line for each variable, so that terminals need not wrap it."""
     if os.name == "nt":  # pragma: no cover - Windows only
-        return "; ".join(f"$env:{name}='{value}'" for name, value in env.items())
+        return "\n".join(f"$env:{name}='{value}'" for name, value in env.items())
     # A shell would expand the "$" in Gcore's keys without quotes.
-    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in env.items())
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in env.items())

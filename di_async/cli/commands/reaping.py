@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async.cli.options import command
-from di_async.cli.output import Column
+from di_async.cli.output import Column, format_time
 from di_async.cli.run import FAILED, Cli
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _COLUMNS: "tuple[Column[tuple[str, Reaped]], ...]" = (
     Column("outcome", lambda row: row[0], status=True),
     Column("name", lambda row: row[1].name),
     Column("region", lambda row: row[1].region, minor=True),
-    Column("expired", lambda row: _expiry(row[1]), minor=True),
+    Column("expires", lambda row: format_time(_expiry(row[1])), minor=True),
     Column("per hour", lambda row: _price(row[1]), right=True),
     Column("id", lambda row: row[1].id),
 )
@@ -64,10 +64,8 @@ async def reap_expired(
         raise typer.Exit(FAILED)
 
 
-def _expiry(row: "Reaped") -> str | None:
-    if row.expires_at is None:
-        return None
-    return datetime.fromtimestamp(row.expires_at, UTC).isoformat(timespec="seconds")
+def _expiry(row: "Reaped") -> datetime | None:
+    return None if row.expires_at is None else datetime.fromtimestamp(row.expires_at, UTC)
 
 
 def _price(row: "Reaped") -> str | None:
@@ -75,13 +73,14 @@ def _price(row: "Reaped") -> str | None:
 
 
 def _document(outcome: str, row: "Reaped") -> dict[str, Any]:
+    expiry = _expiry(row)
     return {
         "outcome": outcome,
         "provider": row.provider,
         "id": row.id,
         "name": row.name,
         "region": row.region,
-        "expires_at": _expiry(row),
+        "expires_at": expiry and expiry.isoformat(timespec="seconds"),
         "hourly_price": _price(row),
         "error": None if row.error is None else str(row.error),
     }

@@ -111,7 +111,7 @@ class Row:
     def summary(self) -> str:
         """What happened to the instance, in a few words."""
         if self.active_after is None:
-            return "never active: no capacity"
+            return "never active: no capacity (an injected fault)"
         scaled = f", scaled to {self.gpu_history[-1][1]}" if len(self.gpu_history) > 1 else ""
         return f"active after {format_duration(self.active_after)}{scaled}"
 

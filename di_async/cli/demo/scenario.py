@@ -70,6 +70,11 @@ class FleetDemo:
         except DeploymentFailedError as error:
             row.error = error
             row.end("error", change.history[-1].note or "")
+            if row.plan.name == WITHOUT_CAPACITY:
+                row.note = f"{row.note} (an injected fault)".strip()
+                self.view.step(
+                    "no capacity", f"{row.plan.name}'s create failed (an injected fault)"
+                )
             return
         row.end(state, change.history[-1].note or "")
         self.evidence.append(row.note.removeprefix("settled: "))
@@ -116,7 +121,10 @@ class FleetDemo:
         if failed != [WITHOUT_CAPACITY]:
             raise DemoError(f"expected only {WITHOUT_CAPACITY} to fail; failed: {failed}")
         active = len(self.rows) - len(failed)
-        self.view.step("wait", f"{active} confirmed active, {len(failed)} failed: {failed[0]}")
+        self.view.step(
+            "wait",
+            f"{active} confirmed active, {len(failed)} failed: {failed[0]} (an injected fault)",
+        )
 
     async def _scale(self, row: Row) -> None:
         started_at = self.emu.now()

@@ -5,10 +5,11 @@ The providers implement the effects on writes and reads.
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Any
 
-from attrs import Attribute, asdict, define, evolve, field, validators
+from attrs import Attribute, asdict, define, evolve, field, fields, frozen, validators
 
 from .http import ApiError, Response
 
@@ -30,6 +31,8 @@ _LASTING = ("no_capacity",)
 
 _MAX_SECONDS = 1e9
 _MAX_ARMED = 1000
+_SIMILAR = 3
+_SET_BY_US = ("kind", "until", "hits")
 
 _HTML = (
     b"<html><head><title>502 Bad Gateway</title></head>"
@@ -129,17 +132,30 @@ class Fault:
         return asdict(self)
 
 
+@frozen
+class _Operation:
+    """An operation that faults may be armed on, and the regions of its cloud."""
+
+    name: str
+    regions: tuple[str, ...]
+
+
 class FaultRegistry:
     """The armed faults, in the order they were armed."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._operations: dict[str, str] = {}
+        self._operations: dict[str, _Operation] = {}
         self._armed: list[Fault] = []
 
-    def register_operations(self, operations: tuple[str, ...]) -> None:
-        """Add operations that faults may be armed on."""
-        self._operations |= {_normalized(name): name for name in operations}
+    def register_cloud(self, operations: Iterable[str], regions: tuple[str, ...]) -> None:
+        """Add the operations and regions of a cloud, which faults may be armed on."""
+        for name in operations:
+            self._operations[_normalized(name)] = _Operation(name, regions)
+
+    def operations(self) -> tuple[str, ...]:
+        """Return the operations of all clouds, as `on` takes them."""
+        return tuple(one.name for one in self._operations.values())
 
     def arm(self, kind: str, now: float, **settings: object) -> Fault:
         """Create and arm a fault; raise ValueError for an unknown kind, setting or operation."""
@@ -155,11 +171,15 @@ class FaultRegistry:
         """Create a fault without arming it."""
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; there are: {', '.join(KINDS)}")
+        _check_names(kind, settings)
         try:
             fault = Fault(kind, **settings)  # type: ignore[arg-type]
-        except TypeError as error:
-            raise ValueError(f"fault {kind!r}: {error}") from error
-        fault.on = self._operation(fault.on)
+        except TypeError as error:  # the first argument is attrs' message
+            raise ValueError(f"fault {kind!r}: {error.args[0]}") from error
+        operation = None if fault.on is None else self._operation(fault.on)
+        if operation is not None:
+            fault.on = operation.name
+        self._check_region(fault.region, operation)
         expires = kind in (*RESPONSE_KINDS, "unknown_status", "no_capacity") and fault.seconds
         if expires:
             fault.until = now + (fault.seconds or 0)
@@ -167,14 +187,23 @@ class FaultRegistry:
             fault.times = 1
         return fault
 
-    def _operation(self, on: str | None) -> str | None:
-        if on is None:
-            return None
-        try:
-            return self._operations[_normalized(on)]
-        except KeyError:
-            known = "; ".join(self._operations.values())
-            raise ValueError(f"no operation {on!r}; there are: {known}") from None
+    def _operation(self, on: str) -> _Operation:
+        wanted = _normalized(on)
+        if wanted in self._operations:
+            return self._operations[wanted]
+        similar = _similar_operations(wanted, list(self._operations))
+        shown = "; ".join(self._operations[one].name for one in similar)
+        raise ValueError(
+            f"no operation {on!r}; {f'similar: {shown}; ' if shown else ''}"
+            "`.world.faults.operations()` of the emulator returns all"
+        )
+
+    def _check_region(self, region: str | None, operation: _Operation | None) -> None:
+        """Raise unless the region is one of the operation's cloud, or of any cloud without one."""
+        clouds = [operation] if operation else self._operations.values()
+        known = dict.fromkeys(name for cloud in clouds for name in cloud.regions)
+        if region is not None and region not in known:
+            raise ValueError(f"no region {region!r}; there are: {', '.join(known)}")
 
     def take(
         self, kinds: tuple[str, ...], now: float, operation: str, *, id: str = "", region: str = ""
@@ -242,6 +271,25 @@ def is_executed(fault: Fault) -> bool:
 def whole_seconds(seconds: float) -> str:
     """Return whole seconds for a header: rounded up, at least 1."""
     return str(max(1, math.ceil(seconds)))
+
+
+def _check_names(kind: str, settings: Iterable[str]) -> None:
+    """Raise for the first setting that no fault has."""
+    known = [one.name for one in fields(Fault) if one.name not in _SET_BY_US]
+    for name in settings:
+        if name not in known:
+            similar = get_close_matches(name, known, 1)
+            hint = f" (similar: {similar[0]!r})" if similar else ""
+            raise ValueError(
+                f"fault {kind!r}: unknown setting {name!r}{hint}; there are: {', '.join(known)}"
+            )
+
+
+def _similar_operations(wanted: str, known: list[str]) -> list[str]:
+    """Return operations of the same path first, then those of similar text."""
+    _, _, path = wanted.partition(" ")
+    same_path = [one for one in known if one.partition(" ")[2] == path]
+    return list(dict.fromkeys([*same_path, *get_close_matches(wanted, known, _SIMILAR)]))
 
 
 def _normalized(on: str) -> str:

@@ -124,6 +124,8 @@ class Provider(ABC, Generic[C, S]):
     context: C
     store: S
     routes: Routes
+    regions: ClassVar[tuple[str, ...]]
+    """The regions or zones that faults may be limited to."""
     id_params: ClassVar[tuple[str, ...]] = ("id",)
     """The path parameters that hold a resource's id."""
     method_not_allowed = "{method} is not allowed here"

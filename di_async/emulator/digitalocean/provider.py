@@ -11,6 +11,7 @@ from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.rate_limit import HOUR, RateLimits, RateLimitStatus
 from di_async.emulator.cloud.simulation import Settings, Simulation
 
+from .catalog import REGIONS
 from .custom_models import CustomModelOperations
 from .operations import LIST, Operations, not_found
 from .outcomes import BASE
@@ -33,6 +34,7 @@ _SLUGS = {
 class DigitalOcean(Provider[Operations, Store]):
     """DigitalOcean's API; it answers all paths that no other vendor owns."""
 
+    regions = REGIONS
     method_not_allowed = "{method} is not allowed here."
 
     def __init__(

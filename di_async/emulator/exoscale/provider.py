@@ -25,6 +25,8 @@ _SERVING_STATES = ("ready", "scaling", "updating")
 class Exoscale(Provider[Operations, Store]):
     """Exoscale's API: every zone of one organisation. The vendor documents no rate limits."""
 
+    regions = ZONES
+
     def __init__(self, simulation: Simulation, faults: FaultRegistry, settings: Settings) -> None:
         ids = simulation.id_stream("exoscale")
         self.api_key, self.api_secret = "EXO" + ids.new_hex(24), ids.new_hex(43)

@@ -12,7 +12,7 @@ from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.simulation import Settings, Simulation
 
 from .account import AccountOperations
-from .catalog import QUOTA
+from .catalog import QUOTA, REGIONS
 from .deployments import DeploymentOperations
 from .shapes import Shapes
 from .store import Deployment, Store
@@ -45,6 +45,7 @@ _ERROR_CLASSES = {
 class Gcore(Provider[DeploymentOperations, Store]):
     """Gcore's API: one key, one project. The vendor documents no rate limits."""
 
+    regions = tuple(map(str, REGIONS))
     id_params = ("deployment_name", "instance_id")
     method_not_allowed = "The method {method} is not allowed for this URL"
 
