@@ -158,3 +158,15 @@ def test_an_option_of_create_points_to_the_spec_file(di: Di, command: str, optio
     assert result.code == 2
     assert "--spec FILE" in result.err
     assert "--zone" not in result.err
+
+
+def test_a_lifetime_that_ends_before_the_timeout_is_refused(
+    di: Di, di_emulator: Emulator, spec: str
+) -> None:
+    """`reap` of another process might delete the deployment while it is created."""
+    result = di(
+        "run", "--spec", spec, "--lifetime", "60", "--timeout", "3600", *python("raise SystemExit")
+    )
+    assert result.code == 125
+    assert "lifetime: 60 s are shorter than the timeout of 3600 s" in result.err
+    assert not di_emulator.world.created

@@ -76,6 +76,7 @@ __all__ = [
     "check_deadline",
     "decide",
     "fold",
+    "fold_own_delete",
     "judge",
 ]
 
@@ -216,7 +217,8 @@ def _fold_missing(
     age = read.at - expectation.accepted_at
     in_grace = expectation.action is Action.CREATE and age < CREATE_GRACE_S
     in_grace |= read.at < expectation.grace_until and not evidence.ever_seen
-    in_grace &= not _counts_since_own_delete(evidence, read)
+    if evidence.own_delete is not None:
+        in_grace = _in_grace_of_own_delete(evidence.own_delete, evidence, read, in_grace=in_grace)
     return evolve(
         evidence,
         reads=reads,
@@ -228,12 +230,18 @@ def _fold_missing(
     )
 
 
-def _counts_since_own_delete(evidence: Evidence, read: ReadMissing) -> bool:
-    """Return whether this client's own delete ends the grace in which a 404 proves nothing."""
-    own = evidence.own_delete
-    if own is None or read.started_at < own.accepted_at:
-        return False
-    return evidence.ever_seen or read.at >= own.grace_until
+def fold_own_delete(evidence: Evidence, own_delete: OwnDelete) -> Evidence:
+    """Return the evidence after a delete by this client; 404s from before it do not count."""
+    return evolve(evidence, own_delete=own_delete, consecutive_404s=0)
+
+
+def _in_grace_of_own_delete(
+    own_delete: OwnDelete, evidence: Evidence, read: ReadMissing, *, in_grace: bool
+) -> bool:
+    """Return whether a 404 proves nothing, as it may be older than this client's own delete."""
+    if read.started_at < own_delete.accepted_at:
+        return True
+    return in_grace and not (evidence.ever_seen or read.at >= own_delete.grace_until)
 
 
 def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -> Evidence:

@@ -27,6 +27,7 @@ from di_async.core.waiting.evidence import (
     Vanished,
     check_deadline,
     fold,
+    fold_own_delete,
     judge,
 )
 from di_async.core.waiting.observation import (
@@ -325,7 +326,7 @@ class ChangeTracker(Generic[R]):
             self.evidence = evolve(self.evidence, own_delete=None)
         if failed or not isinstance(self.decision, Pending):
             return
-        self.evidence = evolve(self.evidence, own_delete=own_delete)
+        self.evidence = fold_own_delete(self.evidence, own_delete)
         if own_delete.proven:
             decision = judge(self.expectation, self.evidence)
             self._conclude(decision, "get")

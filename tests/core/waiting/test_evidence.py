@@ -11,6 +11,7 @@ from di_async.core.waiting.evidence import (
     Evidence,
     Expired,
     Failed,
+    OwnDelete,
     Pending,
     Refused,
     Settled,
@@ -18,6 +19,7 @@ from di_async.core.waiting.evidence import (
     Vanished,
     decide,
     fold,
+    fold_own_delete,
     judge,
 )
 from di_async.core.waiting.observation import (
@@ -391,3 +393,52 @@ def test_read_in_flight_at_the_deadline_is_pending() -> None:
     about = expectation(Action.CREATE)
     assert decide(about, Evidence(), now=10, deadline=10, in_flight=True) == Pending()
     assert decide(about, Evidence(), now=10, deadline=10) == Expired()
+
+
+# --- deletes by this client --------------------------------------------------------------------
+
+EVERYTHING_BUT_DELETE = [action for action in Action if action is not Action.DELETE]
+
+
+def after_own_delete(
+    action: Action, before: tuple[Read, ...], *reads: Read, proven: bool = False
+) -> Decision:
+    """Return the decision after reads, a DELETE accepted at 10 with 30 s of grace, and reads."""
+    about, evidence = expectation(action, grace_until=CREATE_GRACE_S), Evidence()
+    for read in before:
+        evidence = fold(about, evidence, read)
+    evidence = fold_own_delete(evidence, OwnDelete(10.0, 40.0, proven=proven))
+    for read in reads:
+        evidence = fold(about, evidence, read)
+    return judge(about, evidence)
+
+
+@pytest.mark.parametrize("action", EVERYTHING_BUT_DELETE)
+def test_404_after_own_delete(action: Action) -> None:
+    """One 404 ends a wait: at once for what was seen, else after the grace of the delete."""
+    gone = Vanished(never_seen=True, own_delete=True)
+    assert after_own_delete(action, (), missing(11), missing(39.8)) == Pending()
+    assert after_own_delete(action, (), missing(39.95)) == gone
+    assert after_own_delete(action, (seen(1),), missing(11)) == evolve(gone, never_seen=False)
+
+
+@pytest.mark.parametrize("action", EVERYTHING_BUT_DELETE)
+def test_404_from_before_own_delete(action: Action) -> None:
+    """A read that started before the DELETE was accepted proves nothing about it."""
+    assert after_own_delete(action, (seen(1), missing(5)), missing(9.99)) == Pending()
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_proven_own_delete(action: Action) -> None:
+    """The proof ends every wait, whatever its own reads have shown."""
+    gone: Decision = Vanished(never_seen=False, own_delete=True)
+    expected = Settled("GET answered 404") if action is Action.DELETE else gone
+    assert after_own_delete(action, (seen(1, WORKING),), proven=True) == expected
+
+
+@pytest.mark.parametrize("action", [Action.CREATE, Action.UPDATE, Action.ACTIVE])
+@pytest.mark.parametrize("shown", [READY, WORKING, BROKEN])
+def test_read_after_own_delete(action: Action, shown: Observation) -> None:
+    """Whatever status is shown still, it is being deleted."""
+    expected = Superseded("this client is deleting it")
+    assert after_own_delete(action, (), seen(11, shown)) == expected
