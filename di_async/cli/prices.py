@@ -3,16 +3,17 @@
 import re
 from collections.abc import Awaitable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
-from di_async import DIError, InvalidInputError
+from di_async import BadRequestError, DIError, InvalidInputError, UnprocessableEntityError
+from di_async.cli.inputs import WriteOptions
 from di_async.cli.run import Cli
 
 if TYPE_CHECKING:
     from di_async import HourlyPrice
-    from di_async.cli.clouds.base import ScalePrices
+    from di_async.cli.clouds.base import Cloud, ScalePrices
 
 __all__ = ["PriceLimit"]
 
@@ -49,15 +50,19 @@ class PriceLimit:
             limits[currency] = Decimal(match[1])
         return cls(limits, allow_unknown)
 
-    async def check_create(self, cli: Cli, read: "Awaitable[HourlyPrice | None]") -> None:
+    async def check_create(self, cli: Cli, cloud: "Cloud[Any, Any]", options: WriteOptions) -> None:
         """Print the price of a create, and check it.
 
         Raises:
-            PriceLimitError: it is higher than the limit, or not known.
+            PriceLimitError: it is higher than the limit, not known, or not on offer.
         """
-        price = await self._read(cli, read, None)
-        cli.message(_about(price))
-        self._check(price)
+        price = await self._read(cli, cloud.hourly_price(options), None)
+        problem = None
+        if price is None and self.by_currency and not self.allow_unknown:
+            problem = await cloud.offer_problem(options)
+        if problem is None:
+            cli.message(_about(price))
+        self._check(price, problem)
 
     async def check_scale(self, cli: Cli, read: "Awaitable[ScalePrices]") -> None:
         """Print the price before and after a scale, and check it unless it does not rise.
@@ -85,14 +90,18 @@ class PriceLimit:
         except DIError as error:
             if self.by_currency:
                 raise
-            cli.message(f"the price could not be read: {error}")
+            # The API refuses the same input in the create, whose error is printed.
+            if not isinstance(error, BadRequestError | UnprocessableEntityError):
+                cli.message(f"the price could not be read: {error}")
             return unknown
 
-    def _check(self, price: "HourlyPrice | None") -> None:
+    def _check(self, price: "HourlyPrice | None", problem: str | None = None) -> None:
         if self.by_currency:
             from di_async.core.pricing import check_price
 
-            check_price(price, self.by_currency, allow_unknown_price=self.allow_unknown)
+            check_price(
+                price, self.by_currency, allow_unknown_price=self.allow_unknown, problem=problem
+            )
 
 
 def _about(price: "HourlyPrice | None") -> str:

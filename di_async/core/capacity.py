@@ -30,6 +30,7 @@ class Failure(Enum):
     CAPACITY = "no capacity"
     UNEXPLAINED = "failed"
     PRICE = "too expensive"
+    NOT_OFFERED = "not on offer"
     FINAL = "refused"
     """Another place would not help."""
 
@@ -41,7 +42,8 @@ class Attempt:
     region: str
     accelerator: str
     outcome: str
-    """`created`, `no capacity`, `failed` (no reason was given), `too expensive` or `refused`."""
+    """`created`, `no capacity`, `failed` (no reason was given), `too expensive`, `not on offer`
+    (with `max_hourly`, if the provider does not list it there) or `refused`."""
     reason: str | None = None
     """What the provider said; None if it was created."""
     id: str | None = None
@@ -69,7 +71,7 @@ def explain(
         input_words: names of fields; a 422 that names one refuses the input.
     """
     if isinstance(error, PriceLimitError):
-        return Failure.PRICE
+        return Failure.PRICE if error.on_offer else Failure.NOT_OFFERED
     if isinstance(error, InvalidInputError):
         return Failure.FINAL
     if isinstance(error, APIError) and (error.status in capacity or error.code in capacity):

@@ -133,10 +133,12 @@ class InvalidInputError(DIError, ValueError):
 
 
 class PriceLimitError(InvalidInputError):
-    """The hourly price is higher than `max_hourly`, or it is not known; no request was sent."""
+    """The hourly price is higher than `max_hourly`, or it is not known; nothing was created."""
 
     price: Any = None
     """The `HourlyPrice`; None if it is not known."""
+    on_offer: bool = True
+    """False if the provider does not list the accelerator in that region, and so no price."""
 
 
 class ClientClosedError(DIError, RuntimeError):

@@ -1,7 +1,8 @@
 """Hourly prices, limits on them, and places where a deployment could run. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -13,6 +14,7 @@ __all__ = [
     "MaxHourly",
     "Placement",
     "check_price",
+    "offer_problem",
     "parse_max_hourly",
     "ranked",
     "total",
@@ -103,10 +105,56 @@ def _amount(value: Any) -> Decimal:
     return amount
 
 
+def offer_problem(
+    offers: Mapping[str, Collection[str]],
+    region: str,
+    accelerator: str,
+    *,
+    place: str = "region",
+    noun: str = "size",
+) -> str | None:
+    """Return why an accelerator has no price in a region; None if it is on offer there.
+
+    Args:
+        offers: the accelerators on offer in each region.
+        region: where the accelerator is wanted.
+        accelerator: the size, flavor or GPU family.
+        place: what the provider calls a region.
+        noun: what the provider calls an accelerator.
+    """
+    here = offers.get(region, ())
+    if accelerator in here:
+        return None
+    known = dict.fromkeys(name for names in offers.values() for name in names)
+    if region not in offers:
+        problem = f"no {place} {region!r}{_choices(region, offers)}"
+        if accelerator not in known:
+            problem += f"; no {noun} {accelerator!r}{_choices(accelerator, known)}"
+        return problem
+    problem = f"no {noun} {accelerator!r} in {place} {region!r}"
+    elsewhere = [name for name, sizes in offers.items() if accelerator in sizes]
+    if elsewhere:
+        problem += f", but in {', '.join(elsewhere)}"
+    return problem + _choices(accelerator, here, "on offer there")
+
+
+def _choices(name: str, known: Collection[str], title: str = "there are") -> str:
+    """Return the names to choose from, similar ones first."""
+    similar = get_close_matches(name, known, 3)
+    listed = ", ".join([*similar, *sorted(set(known) - set(similar))])
+    return f"; {title}: {listed or 'none'}"
+
+
 def check_price(
-    price: HourlyPrice | None, limit: MaxHourly, *, allow_unknown_price: bool = False
+    price: HourlyPrice | None,
+    limit: MaxHourly,
+    *,
+    allow_unknown_price: bool = False,
+    problem: str | None = None,
 ) -> None:
     """Check an hourly price against a limit.
+
+    `problem`: why there is no price, such as an unknown region; see `offer_problem`.
 
     Raises:
         PriceLimitError: The price is higher than the limit, or it cannot be compared and
@@ -115,22 +163,24 @@ def check_price(
     """
     limits = parse_max_hourly(limit)
     if price is None:
-        problem = "the price is not known"
+        if problem is not None and not allow_unknown_price:
+            raise PriceLimitError(f"{problem}. Nothing was created.", on_offer=False)
+        unknown = "the price is not known"
     else:
         most = limits.get(price.currency.upper(), limits.get(""))
         if most is None:
             codes = ", ".join(sorted(limits))
-            problem = f"the price is in {price.currency}, and the limit is in {codes}"
+            unknown = f"the price is in {price.currency}, and the limit is in {codes}"
         elif price.amount <= most:
             return
         else:
             raise PriceLimitError(
-                f"max_hourly: it would cost {price}, more than {most}; no request was sent",
+                f"max_hourly: it would cost {price}, more than {most}; nothing was created",
                 price=price,
             )
     if not allow_unknown_price:
         raise PriceLimitError(
-            f"max_hourly: {problem}; pass allow_unknown_price=True to create it anyway. "
-            "No request was sent",
+            f"max_hourly: {unknown}; pass allow_unknown_price=True to create it anyway. "
+            "Nothing was created",
             price=price,
         )

@@ -257,7 +257,10 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         checked_seconds(name_timeout, "name_timeout")
         first = first_attempt(self._engine, first_attempt_at)
         await enforce_max_hourly(
-            partial(self.hourly_price, sent), max_hourly, allow_unknown_price=allow_unknown_price
+            partial(self.hourly_price, sent),
+            max_hourly,
+            allow_unknown_price=allow_unknown_price,
+            read_problem=partial(self.deployable().offer_problem, sent),
         )
         body = {"spec": sent.to_dict(), **self._secrets(access_tokens)}
         find = partial(self._find_all, sent.name)
@@ -351,7 +354,10 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             create=lambda left: self.create(sent, access_tokens=access_tokens, name_timeout=left),
             update=update,
             check_price=price_check(
-                partial(self.hourly_price, sent), max_hourly, allow_unknown_price
+                partial(self.hourly_price, sent),
+                max_hourly,
+                allow_unknown_price,
+                partial(self.deployable().offer_problem, sent),
             ),
             get=self.get,
             id_of=lambda live: live.id,

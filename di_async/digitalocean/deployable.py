@@ -11,7 +11,12 @@ from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.digitalocean.api import ENDPOINTS
 from di_async.digitalocean.models import DedicatedInference
-from di_async.digitalocean.placement import accelerators_of, price_of, with_gpu
+from di_async.digitalocean.placement import (
+    accelerators_of,
+    price_of,
+    unpriced_reason,
+    with_gpu,
+)
 from di_async.digitalocean.spec import DedicatedInferenceSpec, complete_spec, latest_spec
 from di_async.engine.client import Engine
 from di_async.engine.deployable import Deployable, Named
@@ -107,6 +112,10 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
     async def hourly_price(self, spec: Any) -> HourlyPrice | None:
         """Return the price by `sizes`."""
         return await self.api.hourly_price(spec)
+
+    async def offer_problem(self, spec: Any) -> str | None:
+        """Return what `sizes` lacks."""
+        return unpriced_reason(complete_spec(spec), await self.api.sizes())
 
     async def price_of(self, resource: DedicatedInference) -> HourlyPrice | None:
         """Return the price of an instance's latest spec."""

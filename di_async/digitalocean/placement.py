@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import evolve
 
-from di_async.core.pricing import HourlyPrice, Placement, total
+from di_async.core.pricing import HourlyPrice, Placement, offer_problem, total
 from di_async.digitalocean.models import (
     AcceleratorConfig,
     DeploymentSpec,
@@ -18,7 +18,7 @@ from di_async.digitalocean.models import (
 )
 from di_async.digitalocean.spec import DedicatedInferenceSpec
 
-__all__ = ["accelerators_of", "find_places", "price_of", "with_gpu"]
+__all__ = ["accelerators_of", "find_places", "price_of", "unpriced_reason", "with_gpu"]
 
 
 def price_of(spec: DedicatedInferenceSpec | DeploymentSpec, sizes: Sizes) -> HourlyPrice | None:
@@ -27,6 +27,16 @@ def price_of(spec: DedicatedInferenceSpec | DeploymentSpec, sizes: Sizes) -> Hou
     return total(
         (_price(sizes, a.accelerator_slug, spec.region or ""), a.scale) for a in accelerators
     )
+
+
+def unpriced_reason(spec: DedicatedInferenceSpec, sizes: Sizes) -> str | None:
+    """Return why one of a spec's GPUs has no price; None if all are on offer in its region."""
+    offers: dict[str, list[str]] = {region: [] for region in sizes.enabled_regions}
+    for size in sizes.sizes:
+        for region in _regions(size, sizes):
+            offers.setdefault(region, []).append(size.gpu_slug)
+    found = (offer_problem(offers, spec.region, slug) for slug in _own_slugs(spec))
+    return next(filter(None, found), None)
 
 
 def _price(sizes: Sizes, slug: str, region: str) -> HourlyPrice | None:

@@ -104,6 +104,10 @@ class Deployable(ABC, Generic[R]):
     async def hourly_price(self, spec: Any) -> HourlyPrice | None:
         """Return what a complete spec would cost."""
 
+    async def offer_problem(self, spec: Any) -> str | None:
+        """Return why a complete spec has no price, such as an unknown region; else None."""
+        return None
+
     async def price_of(self, resource: Any) -> HourlyPrice | None:
         """Return what an existing resource costs; None if that is not known."""
         return None

@@ -1,6 +1,6 @@
 """Deployments as generic code sees them: temporary deployments and tries in many zones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -34,6 +34,7 @@ class ExoscaleDeployable(Deployable[Deployment]):
     zone: str
     in_zone: "Callable[[str], ExoscaleDeployable]"
     any_request: Request
+    read_problem: Callable[[DeploymentSpec], Awaitable[str | None]]
     noun = "deployment"
 
     def complete(self, spec: Any) -> DeploymentSpec:
@@ -97,6 +98,10 @@ class ExoscaleDeployable(Deployable[Deployment]):
     async def hourly_price(self, spec: Any) -> HourlyPrice | None:
         """Return None: the API shows no prices."""
         return await self.api.hourly_price(spec)
+
+    async def offer_problem(self, spec: Any) -> str | None:
+        """Return whether the zone lacks the GPU family."""
+        return await self.read_problem(complete_spec(spec))
 
     def explain(self, error: DIError) -> Failure:
         """Return what a failure means."""

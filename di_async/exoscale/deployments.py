@@ -39,7 +39,7 @@ from di_async.exoscale.lifecycle import (
     was_accepted,
 )
 from di_async.exoscale.models import Deployment, LogEntry, Operation
-from di_async.exoscale.placement import find_places
+from di_async.exoscale.placement import find_places, unpriced_reason
 from di_async.exoscale.serving import reveal_api_key
 from di_async.exoscale.spec import (
     DeploymentSpec,
@@ -124,6 +124,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
             partial(self.hourly_price, complete),
             max_hourly,
             allow_unknown_price=allow_unknown_price,
+            read_problem=partial(unpriced_reason, self._requests, complete),
         )
         request = self._requests.request("create_deployment", json=complete.to_dict())
         place = self._requests.zone, complete.gpu_type
@@ -192,7 +193,10 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
             create=lambda _: self.create(complete),
             update=update,
             check_price=price_check(
-                partial(self.hourly_price, complete), max_hourly, allow_unknown_price
+                partial(self.hourly_price, complete),
+                max_hourly,
+                allow_unknown_price,
+                partial(unpriced_reason, self._requests, complete),
             ),
             get=self.get,
             id_of=lambda live: live.id,
@@ -307,7 +311,12 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
             return Deployments(requests.in_zone(zone)).deployable()
 
         return ExoscaleDeployable(
-            requests.engine, self, requests.zone, in_zone, requests.request("list_deployments")
+            requests.engine,
+            self,
+            requests.zone,
+            in_zone,
+            requests.request("list_deployments"),
+            partial(unpriced_reason, requests),
         )
 
     # -- update and scale ---------------------------------------------------------------------

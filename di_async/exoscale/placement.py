@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
-from di_async.core.pricing import Placement
+from di_async.core.pricing import Placement, offer_problem
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.models import InstanceType, Zone
 from di_async.exoscale.spec import DeploymentSpec
 
-__all__ = ["find_places"]
+__all__ = ["find_places", "unpriced_reason"]
 
 
 async def find_places(
@@ -28,6 +28,13 @@ async def find_places(
         Placement(zone.zone, spec.gpu_type, spec, reason=_reason(spec.gpu_type, offered))
         for zone, offered in zip(zones, offers, strict=True)
     ]
+
+
+async def unpriced_reason(requests: ZoneRequests, spec: DeploymentSpec) -> str | None:
+    """Return why a spec cannot be priced, apart from the API, which shows no prices."""
+    families = [one.family for one in await requests.rows("instance_types", InstanceType)]
+    offers = {requests.zone: families}
+    return offer_problem(offers, requests.zone, spec.gpu_type, place="zone", noun="GPU family")
 
 
 def _reason(family: str, offered: Sequence[InstanceType]) -> str | None:

@@ -78,6 +78,7 @@ class ApplyReport:
         hourly: the price of all deployments of the fleet by currency; empty if there was nothing
             to do.
         unknown_price: how many deployments `hourly` leaves out, as their price is not known.
+        not_on_offer: of these, why the provider lists no price: an unknown region, for example.
     """
 
     results: tuple[Applied, ...] = ()
@@ -85,6 +86,7 @@ class ApplyReport:
     unsearched: tuple[tuple[str, DIError], ...] = ()
     hourly: Mapping[str, Decimal] = field(factory=dict)
     unknown_price: int = 0
+    not_on_offer: tuple[str, ...] = ()
     dry_run: bool = False
 
     @property

@@ -13,7 +13,12 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from di_async.core.errors import DIError, InvalidInputError
+from di_async.core.errors import (
+    BadRequestError,
+    DIError,
+    InvalidInputError,
+    UnprocessableEntityError,
+)
 from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
 from di_async.core.redaction import masked
 from di_async.core.validation import checked_seconds, checked_timeout
@@ -111,7 +116,15 @@ def check_fleet_price(
         price = HourlyPrice(amount, currency)
         check_price(price, limit, allow_unknown_price=allow_unknown_price)
     if plan.unknown_price:
-        check_price(None, limit, allow_unknown_price=allow_unknown_price)
+        problem = "; ".join(plan.not_on_offer) or None
+        check_price(None, limit, allow_unknown_price=allow_unknown_price, problem=problem)
+
+
+@frozen
+class _Price:
+    price: HourlyPrice | None = None
+    problem: str | None = None
+    """Why there is none, if the provider does not offer what the spec wants."""
 
 
 @frozen
@@ -257,7 +270,8 @@ class FleetRun:
         different = {item.price_key: item for item in self.items}
         found = await asyncio.gather(*map(self._price, different.values()))
         by_key = dict(zip(different, found, strict=True))
-        prices = [by_key[item.price_key] for item in self.items]
+        prices = [by_key[item.price_key].price for item in self.items]
+        problems = [by_key[item.price_key].problem for item in self.items]
         hourly: dict[str, Decimal] = {}
         for price in filter(None, prices):
             hourly[price.currency] = hourly.get(price.currency, Decimal(0)) + price.amount
@@ -268,16 +282,25 @@ class FleetRun:
             results=(*results, *others),
             hourly=hourly,
             unknown_price=prices.count(None),
+            not_on_offer=tuple(
+                f"{item.entry.name}: {problem}"
+                for item, problem in zip(self.items, problems, strict=True)
+                if problem is not None
+            ),
         )
 
-    async def _price(self, item: _Item) -> HourlyPrice | None:
+    async def _price(self, item: _Item) -> _Price:
         try:
             async with self.limit:
                 spec = item.target.complete(item.spec)
-                return await with_budget(lambda: item.target.hourly_price(spec))
+                price = await with_budget(lambda: item.target.hourly_price(spec))
+                if price is not None:
+                    return _Price(price)
+                return _Price(problem=await with_budget(lambda: item.target.offer_problem(spec)))
         except DIError as error:
             logger.info("the price of %s could not be read: %s", item.entry.name, error)
-            return None
+            refused = isinstance(error, BadRequestError | UnprocessableEntityError)
+            return _Price(problem=str(error) if refused else None)
 
     # -- the work -----------------------------------------------------------------------------
 

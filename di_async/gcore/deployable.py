@@ -14,7 +14,7 @@ from di_async.engine.deployable import Deployable, Named
 from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 from di_async.gcore.models import InferenceDeployment
-from di_async.gcore.placement import read_price
+from di_async.gcore.placement import read_price, unpriced_reason
 
 if TYPE_CHECKING:
     from di_async.gcore.inference_deployments import InferenceDeployments
@@ -111,6 +111,10 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
     async def hourly_price(self, spec: Any) -> HourlyPrice | None:
         """Return the price at its maximum scale."""
         return await self.api.hourly_price(spec)
+
+    async def offer_problem(self, spec: Any) -> str | None:
+        """Return what the regions lack."""
+        return await unpriced_reason(self.engine, spec)
 
     async def price_of(self, resource: InferenceDeployment) -> HourlyPrice | None:
         """Return the price of a deployment at its maximum scale."""

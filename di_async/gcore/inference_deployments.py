@@ -33,7 +33,7 @@ from di_async.gcore.desired_state import DesiredState, desired_state, difference
 from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
 from di_async.gcore.lifecycle import is_deleting, is_stopped, place_of
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, QuotaUse
-from di_async.gcore.placement import check_limits, find_places, read_price
+from di_async.gcore.placement import check_limits, find_places, read_price, unpriced_reason
 from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
 
 __all__ = ["InferenceDeployments"]
@@ -134,6 +134,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             lambda: read_price(self._engine, body),
             max_hourly,
             allow_unknown_price=allow_unknown_price,
+            read_problem=lambda: unpriced_reason(self._engine, body),
         )
         name: str = body["name"]
         find, request = partial(self._find, name), self._request("create", json=body)
@@ -212,7 +213,10 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             create=create,
             update=update,
             check_price=price_check(
-                lambda: read_price(self._engine, body), max_hourly, allow_unknown_price
+                lambda: read_price(self._engine, body),
+                max_hourly,
+                allow_unknown_price,
+                lambda: unpriced_reason(self._engine, body),
             ),
             get=self.get,
             id_of=lambda live: live.name,

@@ -7,14 +7,14 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from di_async.core.pricing import HourlyPrice, Placement
+from di_async.core.pricing import HourlyPrice, Placement, offer_problem
 from di_async.core.responses import resource_body
 from di_async.engine.client import Engine
 from di_async.gcore.account import project_of, read_capacity
 from di_async.gcore.api import ACCOUNT, DEPLOYMENTS
 from di_async.gcore.models import CODEC, DeploymentPrice, QuotaUse
 
-__all__ = ["check_limits", "find_places", "read_price", "read_replica_price"]
+__all__ = ["check_limits", "find_places", "read_price", "read_replica_price", "unpriced_reason"]
 
 Json = dict[str, Any]
 _QUOTA_PARTS = ("limit", "usage", "requested")
@@ -27,6 +27,16 @@ async def read_price(engine: Engine, fields: Mapping[str, Any]) -> HourlyPrice |
         for container in fields["containers"]
     ]
     return await _preview_price(engine, fields["flavor_name"], containers)
+
+
+async def unpriced_reason(engine: Engine, fields: Mapping[str, Any]) -> str | None:
+    """Return why a deployment has no price; None if its regions list its flavor."""
+    rows = await engine.json(ACCOUNT["capacity"].request(), read_capacity)
+    offers = {str(row.region_id): [one.flavor_name for one in row.capacity] for row in rows}
+    flavor = fields["flavor_name"]
+    regions = (str(container["region_id"]) for container in fields["containers"])
+    found = (offer_problem(offers, region, flavor, noun="flavor") for region in regions)
+    return next(filter(None, found), None)
 
 
 async def read_replica_price(engine: Engine, flavor: str, region: int) -> HourlyPrice | None:

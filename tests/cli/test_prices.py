@@ -1,5 +1,9 @@
 """The hourly price before money is spent, its limit, and what can be deployed where."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from di_async.cli.prices import PriceLimit
@@ -107,7 +111,6 @@ def test_hardware_lists_rows_whose_command_works(
     di: Di, di_emulator: Emulator, provider: str
 ) -> None:
     """The cheapest usable row comes first, and its command creates it."""
-    import json
     import shlex
 
     model = {"digitalocean": MODEL, "exoscale": EXO_MODEL}.get(provider)
@@ -155,3 +158,64 @@ def test_hardware_where_it_is_not_supported(di: Di, di_emulator: Emulator) -> No
     """What a provider does not have is a usage error that names the reason."""
     assert di("--provider", "gcore-v2", "hardware").code == 2
     assert "image" in di("--provider", "gcore", "hardware", "--model", "x").err
+
+
+def refused_by(cloud: ProviderCLI, command: str, gpu: str, tmp_path: Path) -> Any:
+    """Call a command with a price limit for a deployment on a GPU; DigitalOcean's in `xx1`."""
+    import yaml
+
+    match cloud.provider:
+        case "digitalocean":
+            gpus = [{"accelerator_slug": gpu, "scale": 1, "type": "prefill_decode"}]
+            model = {"model_slug": MODEL, "model_provider": "hugging_face", "accelerators": gpus}
+            spec: dict[str, Any] = {"region": "xx1", "model_deployments": [model]}
+        case "exoscale":
+            spec = {"model": {"name": EXO_MODEL}, "gpu-type": gpu}
+        case _:
+            spec = gcore_spec(flavor_name=gpu)
+    file = tmp_path / "spec.yaml"
+    if command == "apply":
+        entry = {"provider": cloud.provider, "name": "chat", "spec": spec}
+        if cloud.provider == "exoscale":
+            entry["region"] = "ch-gva-2"
+        file.write_text(yaml.safe_dump({"fleet": "f", "deployments": [entry]}))
+        return cloud.di("apply", str(file), "--max-hourly", "99", "--yes")
+    file.write_text(yaml.safe_dump({"name": "chat", **spec}))
+    rest = ("--", "true") if command == "run" else ()
+    return cloud(command, "--spec", str(file), "--max-hourly", "99", *rest)
+
+
+@pytest.mark.parametrize("command", ["create", "ensure", "run", "apply"])
+@pytest.mark.parametrize(
+    ("provider", "gpu", "known"),
+    [
+        ("digitalocean", "gpu-mi300", ("no region 'xx1'", "atl1, nyc2, tor1", "gpu-mi300x1-192gb")),
+        ("exoscale", "gpua500", ("no GPU family 'gpua500' in zone 'ch-gva-2'", "gpua5000")),
+        ("gcore", "inference-1xl40", ("inference-1xl40",)),
+    ],
+)
+def test_what_is_not_on_offer_is_named(
+    di: Di,
+    di_emulator: Emulator,
+    tmp_path: Path,
+    provider: str,
+    gpu: str,
+    known: tuple[str, ...],
+    command: str,
+) -> None:
+    """The error names the region or GPU and the known ones, and not the option to go on."""
+    result = refused_by(ProviderCLI(di, di_emulator, provider), command, gpu, tmp_path)
+    assert result.code != 0
+    assert [word for word in known if word not in result.err] == [], result.err
+    assert "allow" not in result.err
+    assert "No request" not in result.err
+    assert not di_emulator.world.created
+
+
+def test_an_unknown_flavor_is_reported_once(di: Di, di_emulator: Emulator) -> None:
+    """The price preview and the create are refused for the same reason."""
+    cloud = ProviderCLI(di, di_emulator, "gcore")
+    spec = json.dumps(gcore_spec(flavor_name="inference-none"))
+    result = cloud("create", "--spec", "-", "--name", "chat", input=spec)
+    lines = [line for line in result.err.splitlines() if "inference-none" in line]
+    assert (result.code, len(lines)) == (1, 1), result.err

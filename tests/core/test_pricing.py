@@ -11,6 +11,7 @@ from di_async.core.pricing import (
     MaxHourly,
     Placement,
     check_price,
+    offer_problem,
     parse_max_hourly,
     ranked,
     total,
@@ -73,3 +74,32 @@ def test_ranked() -> None:
     places = [full, unknown, dear, cheap]
     assert ranked(places, include_full=False) == [cheap, dear, unknown]
     assert ranked(places, include_full=True) == [cheap, dear, unknown, full]
+
+
+OFFERS = {"atl1": ("gpu-a1", "gpu-b1"), "nyc2": ("gpu-b1",), "tor1": ()}
+
+
+@pytest.mark.parametrize(
+    ("region", "gpu", "problem"),
+    [
+        ("atl1", "gpu-a1", None),
+        ("xx1", "gpu-a1", "no region 'xx1'; there are: atl1, nyc2, tor1"),
+        ("atl", "gpu-a", ("no region 'atl'; there are: atl1, nyc2, tor1; "
+         "no size 'gpu-a'; there are: gpu-a1, gpu-b1")),
+        ("nyc2", "gpu-a1", ("no size 'gpu-a1' in region 'nyc2', but in atl1; on offer there: "
+         "gpu-b1")),
+        ("nyc2", "gpu-c1", "no size 'gpu-c1' in region 'nyc2'; on offer there: gpu-b1"),
+        ("tor1", "x", "no size 'x' in region 'tor1'; on offer there: none"),
+    ],
+)  # fmt: skip
+def test_offer_problem(region: str, gpu: str, problem: str | None) -> None:
+    """What is missing is named, with what is known, similar names first."""
+    assert offer_problem(OFFERS, region, gpu) == problem
+
+
+def test_the_reason_for_an_unknown_price_takes_its_place() -> None:
+    """The option that allows unknown prices is offered only where the place is known."""
+    with pytest.raises(PriceLimitError, match=r"Nothing was created\.$") as refused:
+        check_price(None, 1, problem="no region 'x'")
+    assert not refused.value.on_offer
+    check_price(None, 1, problem="no region 'x'", allow_unknown_price=True)

@@ -37,15 +37,15 @@ async def test_hourly_price(dialect: str) -> None:
 
 
 async def test_max_hourly() -> None:
-    """A create that is too expensive, or of unknown price, is not sent."""
+    """A create that is too expensive, or not on offer, is not sent."""
     world = a_world()
     async with DigitalOcean(world.token, transport=EmulatorNetwork(world)) as client:
         api = client.dedicated_inferences
         with pytest.raises(PriceLimitError, match="more than 2"):
             await api.create(a_spec(scale=2), max_hourly=2)
-        with pytest.raises(PriceLimitError, match="not known"):
+        with pytest.raises(PriceLimitError, match="no size 'gpu-new' in region 'atl1'; on offer"):
             await api.create(a_spec(accelerator_slug="gpu-new"), max_hourly=10)
-        with pytest.raises(InvalidInputError, match="amount"):
+        with pytest.raises(InvalidInputError, match="number of at least 0"):
             await api.create(a_spec(), max_hourly=-1)
         assert world.created == {}
         await api.create(a_spec(), max_hourly={"USD": 10})

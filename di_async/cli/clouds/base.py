@@ -167,6 +167,13 @@ class Cloud(ABC, Generic[C, R]):
         price: HourlyPrice | None = await api.hourly_price(self.create_spec(options))
         return price
 
+    async def offer_problem(self, options: WriteOptions) -> str | None:
+        """Return why a create has no price, such as an unknown region; None if that is not it."""
+        api: Any = self.api
+        target = api.deployable()
+        problem: str | None = await target.offer_problem(target.complete(self.create_spec(options)))
+        return problem
+
     async def offers(self, model: str | None, region: str | None) -> "list[Offer]":
         """Return what can be deployed where, the reason included where it cannot."""
         raise self.unsupported("hardware", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)

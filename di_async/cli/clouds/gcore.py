@@ -304,6 +304,10 @@ class GcoreV2Cloud(_GcoreBase[InferenceInstance]):
         """Return None: Gcore's price preview is for flavors of API v3."""
         return None
 
+    async def offer_problem(self, options: WriteOptions) -> str | None:
+        """Return None: Gcore lists no flavors by region for API v2."""
+        return None
+
     @property
     def location(self) -> str:
         """The API key."""

@@ -132,7 +132,7 @@ async def _run(
     async with cli.cloud() as cloud:
         cloud.check_options("create", options)
         temporary = cloud.temporary(options, **settings)
-        await limit.check_create(cli, cloud.hourly_price(options))
+        await limit.check_create(cli, cloud, options)
         async with _deployment(cli, cloud, temporary) as endpoint:
             with _environment(endpoint) as environment:
                 code = await _call(program, words, environment)

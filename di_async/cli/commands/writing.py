@@ -122,7 +122,7 @@ async def create(
     with new_file(token_out) as file:
         async with cli.cloud() as cloud:
             cloud.check_options("create", options)
-            await limit.check_create(cli, cloud.hourly_price(options))
+            await limit.check_create(cli, cloud, options)
             change = await cli.finish(cloud.create(options, name_timeout=name_timeout))
             token = change.access_token and change.access_token.value
             failure = write_token(file, token.reveal()) if token else None
