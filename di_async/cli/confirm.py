@@ -1,11 +1,43 @@
-"""Ask for confirmation while clients are connected."""
+"""Ask for confirmation: of deletes before a client is connected, of plans while it is."""
 
 import asyncio
 import sys
+from typing import Annotated
 
+import typer
+
+from di_async import InvalidInputError
 from di_async.cli.run import Cli
+from di_async.cli.signals import INTERRUPTED
+from di_async.core.printable import printable
 
-__all__ = ["can_ask", "confirmed"]
+__all__ = ["Force", "can_ask", "confirm_delete", "confirmed"]
+
+Force = Annotated[
+    bool, typer.Option("--force", "-f", "--yes", "-y", help="Do not ask for confirmation.")
+]
+
+
+def confirm_delete(what: str, *, force: bool) -> None:
+    """Ask for confirmation of a delete. Called outside the event loop, so Ctrl-C ends the prompt.
+
+    Raises:
+        InvalidInputError: stdin is not a terminal.
+        typer.Exit: the user declined.
+    """
+    if force:
+        return
+    if not can_ask():
+        raise InvalidInputError(
+            "delete asks for confirmation, and stdin is not a terminal: use --force"
+        )
+    try:
+        agreed = typer.confirm(f"Delete {printable(what)}? This cannot be undone.", err=True)
+    except typer.Abort:
+        raise typer.Exit(INTERRUPTED) from None
+    if not agreed:
+        typer.echo("nothing was deleted", err=True)
+        raise typer.Exit(1)
 
 
 def can_ask() -> bool:

@@ -38,7 +38,7 @@ def test_secrets(gcore: ProviderCLI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
     results.append(gcore("secrets", "replace", "sqs", "-o", "json"))
     assert results[-1].json["data"]["aws_access_key_id"] == "AKIAOTHER"
-    results.append(gcore("secrets", "delete", "sqs", "-o", "json"))
+    results.append(gcore("secrets", "delete", "sqs", "--force", "-o", "json"))
     assert results[-1].json == {"name": "sqs", "deleted": True}
     assert [result.code for result in results] == [0] * len(results)
     assert all(KEY not in result.out + result.err for result in results)

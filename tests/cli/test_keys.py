@@ -52,11 +52,11 @@ def test_new_key_in_a_file(cloud: ProviderCLI, tmp_path: Path) -> None:
 def test_delete(cloud: ProviderCLI) -> None:
     """A deleted key is not listed; a second delete fails."""
     cloud("keys", "create", "ci")
-    deleted = cloud("keys", "delete", "ci", "-o", "json")
+    deleted = cloud("keys", "delete", "ci", "--force", "-o", "json")
     assert (deleted.code, deleted.json["deleted"]) == (0, True), deleted.err
     assert cloud("keys", "list", "-o", "json").json == []
     assert "no API keys" in cloud("keys", "list").err
-    assert cloud("keys", "delete", "ci").code == 1
+    assert cloud("keys", "delete", "ci", "--force").code == 1
     assert cloud("keys", "get", "ci").code == 1
 
 
@@ -76,7 +76,7 @@ def test_ambiguous_and_unknown_names(di: Di, di_emulator: Emulator) -> None:
     for _ in range(2):
         cloud("keys", "create", "same")
     ids = [key["id"] for key in cloud("keys", "list", "-o", "json").json]
-    refused = cloud("keys", "delete", "same")
+    refused = cloud("keys", "delete", "same", "--force")
     assert refused.code == 1
     assert all(id in refused.err for id in ids)
     unknown = cloud("keys", "get", "sam")
@@ -110,7 +110,7 @@ def test_options_of_the_other_provider(
 
 def test_digitalocean_has_tokens_instead(di: Di) -> None:
     """The error names the command to use."""
-    for args in (("list",), ("create", "x"), ("get", "x"), ("delete", "x")):
+    for args in (("list",), ("create", "x"), ("get", "x"), ("delete", "x", "--force")):
         refused = di("keys", *args)
         assert refused.code == 2
         assert "`di-async tokens --help`" in refused.err
@@ -124,6 +124,29 @@ def test_created_key_opens_a_deployment(di: Di, di_emulator: Emulator) -> None:
 
     spec = json.dumps(gcore_spec("gcore", name="first", api_keys=["ci"]))
     assert cloud("create", "--spec", "-", input=spec).code == 0
-    refused = cloud("keys", "delete", "ci")
+    refused = cloud("keys", "delete", "ci", "--force")
     assert refused.code == 1
     assert "409" in refused.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--provider", "gcore", "keys", "delete", "x"),
+        ("--provider", "exoscale", "keys", "delete", "x"),
+        ("--provider", "gcore", "secrets", "delete", "x"),
+        ("--provider", "exoscale", "models", "delete", "x"),
+        ("custom-models", "delete", "x"),
+    ],
+)
+def test_deletes_ask_for_confirmation(di: Di, words: tuple[str, ...]) -> None:
+    """In a pipe every delete needs `--force`, as `di-async delete` does; no request is sent."""
+    refused = di(*words)
+    assert refused.code == 2
+    assert "use --force" in refused.err
+    assert "use --force" not in di(*words, "--force").err
+
+
+def test_force_is_for_deletes_of_models(di: Di) -> None:
+    """`models` without a delete refuses it."""
+    assert "--force needs" in di("--provider", "exoscale", "models", "--force").err

@@ -39,7 +39,7 @@ def test_import_list_get_delete(di: Di) -> None:
     assert di("custom-models", "list", "--status", "failed", "-o", "json").json == []
     assert "mine" in di("custom-models", "get", "mine").out
     assert di("custom-models", "get", made.json["id"], "-o", "json").json["name"] == "mine"
-    deleted = di("custom-models", "delete", "mine", "-o", "json")
+    deleted = di("custom-models", "delete", "mine", "--force", "-o", "json")
     assert deleted.json == {"id": made.json["id"], "deleted": True}
     assert "no custom models" in di("custom-models", "list").err
     assert di("custom-models", "get", "mine").code == 1
@@ -85,7 +85,7 @@ def test_models_of_exoscale(exoscale: ProviderCLI) -> None:
     assert exoscale("models", "get", name, "-o", "json").json["id"] == made["id"]
     assert exoscale("models", "wait", made["id"]).code == 0
     assert "Did you mean" in exoscale("models", "get", name[:-1]).err
-    assert exoscale("models", "delete", name, "-o", "json").json["deleted"] is True
+    assert exoscale("models", "delete", name, "--force", "-o", "json").json["deleted"] is True
     assert exoscale("models", "-o", "json").json == []
     assert exoscale("models", "get", name, "--hf-token").code == 2
     assert exoscale("models", "get").code == 2
@@ -105,7 +105,7 @@ def test_providers_without_the_command(
 
 def test_only_exoscale_deletes_models(di: Di) -> None:
     """DigitalOcean's catalog is not the team's."""
-    refused = di("models", "delete", "x")
+    refused = di("models", "delete", "x", "--force")
     assert refused.code == 2
     assert "only for --provider exoscale" in refused.err
 

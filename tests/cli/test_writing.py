@@ -9,7 +9,7 @@ import pytest
 import typer
 import yaml
 
-from di_async.cli.commands.writing import confirm
+from di_async.cli.confirm import confirm_delete
 from di_async.emulator import Emulator
 from tests.cli.helpers import ABSENT, EASY, GATED, GPU, HF_TOKEN, MODEL, SPEC, Di, write_file
 
@@ -235,14 +235,14 @@ def test_delete_declined(monkeypatch: pytest.MonkeyPatch, answer: str, code: int
     """The answer "n", an empty line and end of input keep the instance."""
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     with pytest.raises(typer.Exit) as end:
-        confirm("web", force=False)
+        confirm_delete("web", force=False)
     assert end.value.exit_code == code
 
 
 def test_delete_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer "y" continues."""
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
-    confirm("web", force=False)
+    confirm_delete("web", force=False)
 
 
 def test_delete_waits_for_the_404(di: Di, di_emulator: Emulator) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from di_async import InvalidInputError, Secret
+from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import WriteOptions, read_spec
 from di_async.cli.options import SpecFile, command, new_group
 from di_async.cli.output import Column, format_time
@@ -69,7 +70,7 @@ def register(app: typer.Typer) -> None:
     command(secrets, "create")(create_secret)
     command(secrets, "get")(get_secret)
     command(secrets, "replace")(replace_secret)
-    command(secrets, "delete")(delete_secret)
+    command(secrets, "delete", before=_confirm)(delete_secret)
     app.add_typer(secrets)
     tasks = new_group("tasks", "Show the tasks that Gcore's writes start.")
     command(tasks, "list")(list_tasks)
@@ -115,7 +116,11 @@ async def replace_secret(cli: Cli, name: _Name) -> None:
         _print_secret(cli, made)
 
 
-async def delete_secret(cli: Cli, name: _Name) -> None:
+def _confirm(name: str, *, force: bool) -> None:
+    confirm_delete(f"the secret {name}", force=force)
+
+
+async def delete_secret(cli: Cli, name: _Name, force: Force = False) -> None:
     """Delete a secret permanently."""
     async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
         await cli.finish(cloud.client.secrets.delete(name))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async import InvalidInputError
+from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import new_file, write_token
 from di_async.cli.options import Timeout, TokenOut, command, new_group
 from di_async.cli.output import Column, format_time
@@ -45,7 +46,7 @@ def register(app: typer.Typer) -> None:
     command(group, "list")(list_keys)
     command(group)(create)
     command(group)(get)
-    command(group)(delete)
+    command(group, before=_confirm)(delete)
     app.add_typer(group)
 
 
@@ -127,7 +128,11 @@ async def get(cli: Cli, key: _Key) -> None:
     cli.out.one(found, [(one.title, one.value(found)) for one in _columns(cloud)])
 
 
-async def delete(cli: Cli, key: _Key, timeout: Timeout = None) -> None:
+def _confirm(key: str, *, force: bool) -> None:
+    confirm_delete(f"the API key {key}", force=force)
+
+
+async def delete(cli: Cli, key: _Key, force: Force = False, timeout: Timeout = None) -> None:
     """Delete an API key permanently. Requests with it are refused from then on."""
     async with _connected(cli) as cloud:
         if cloud.provider is Provider.EXOSCALE:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async import InvalidInputError
+from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import provider_tokens
 from di_async.cli.options import HFToken, Timeout, Wait, command, new_group
 from di_async.cli.output import Column, format_time
@@ -54,14 +55,14 @@ _Model = Annotated[str, typer.Argument(metavar="MODEL", help="ID or name of the 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    command(app)(models)
+    command(app, before=_confirm)(models)
     command(app)(catalog)
     group = new_group("custom-models", "Manage models imported by the team (DigitalOcean).")
     command(group, "import")(import_model)
     command(group, "list")(list_custom)
     command(group, "get")(get_custom)
     command(group, "wait")(wait_custom)
-    command(group, "delete")(delete_custom)
+    command(group, "delete", before=_confirm_custom)(delete_custom)
     app.add_typer(group)
 
 
@@ -82,6 +83,11 @@ class ModelAction(StrEnum):
     DELETE = "delete"
 
 
+def _confirm(action: ModelAction | None, name: str | None, *, force: bool) -> None:
+    if action is ModelAction.DELETE and name is not None:
+        confirm_delete(f"the model {name}", force=force)
+
+
 async def models(
     cli: Cli,
     action: Annotated[
@@ -97,6 +103,7 @@ async def models(
         typer.Argument(help="Its name, exactly as on Hugging Face, or its ID.", show_default=False),
     ] = None,
     hf_token: HFToken = False,
+    force: Force = False,
     timeout: Timeout = None,
 ) -> None:
     """List models that can be deployed, or manage one (Exoscale)."""
@@ -107,6 +114,8 @@ async def models(
         raise InvalidInputError(f"use `models`, or `models {actions} NAME`")
     if hf_token and action is not ModelAction.CREATE:
         raise InvalidInputError("--hf-token needs `models create NAME`")
+    if force and action is not ModelAction.DELETE:
+        raise InvalidInputError("--force needs `models delete NAME`")
     async with cli.cloud() as cloud:
         if action is not None and name is not None:
             await _manage(cli, cloud, action, name, hf_token=hf_token, timeout=timeout)
@@ -258,7 +267,13 @@ async def wait_custom(cli: Cli, model: _Model, timeout: Timeout = None) -> None:
         await _conclude(cli, change, wait=True, timeout=timeout)
 
 
-async def delete_custom(cli: Cli, model: _Model, timeout: Timeout = None) -> None:
+def _confirm_custom(model: str, *, force: bool) -> None:
+    confirm_delete(f"the custom model {model}", force=force)
+
+
+async def delete_custom(
+    cli: Cli, model: _Model, force: Force = False, timeout: Timeout = None
+) -> None:
     """Delete a custom model permanently."""
     from di_async.cli.progress import follow
 

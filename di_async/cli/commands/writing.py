@@ -1,12 +1,12 @@
 """Commands that change a resource: create, update, scale, start, stop, delete."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
+from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import WriteOptions, new_file, provider_tokens, read_spec, write_token
 from di_async.cli.options import (
     AllowUnknownPrice,
@@ -24,8 +24,6 @@ from di_async.cli.options import (
 )
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
-from di_async.cli.signals import INTERRUPTED
-from di_async.core.printable import printable
 
 if TYPE_CHECKING:
     from di_async import Change, Secret
@@ -40,7 +38,7 @@ def register(app: typer.Typer) -> None:
     command(app)(scale)
     command(app)(start)
     command(app)(stop)
-    command(app, before=confirm)(delete)
+    command(app, before=_confirm)(delete)
 
 
 async def create(
@@ -265,34 +263,14 @@ async def stop(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) -
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
-def confirm(ref: str, *, force: bool) -> None:
-    """Ask for confirmation of a delete. Called outside the event loop, so Ctrl-C ends the prompt.
-
-    Raises:
-        InvalidInputError: stdin is not a terminal.
-        typer.Exit: the user declined.
-    """
-    if force:
-        return
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise InvalidInputError(
-            "delete asks for confirmation, and stdin is not a terminal: use --force"
-        )
-    try:
-        confirmed = typer.confirm(f"Delete {printable(ref)}? This cannot be undone.", err=True)
-    except typer.Abort:
-        raise typer.Exit(INTERRUPTED) from None
-    if not confirmed:
-        typer.echo("nothing was deleted", err=True)
-        raise typer.Exit(1)
+def _confirm(ref: str, *, force: bool) -> None:
+    confirm_delete(ref, force=force)
 
 
 async def delete(
     cli: Cli,
     ref: Ref,
-    force: Annotated[
-        bool, typer.Option("--force", "-f", "--yes", "-y", help="Do not ask for confirmation.")
-    ] = False,
+    force: Force = False,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> None:
