@@ -37,7 +37,7 @@ from di_async.core.waiting.resume_token import ResumeToken
 if TYPE_CHECKING:
     from di_async import Change
 
-__all__ = ["explain", "resume_lines", "with_option_names"]
+__all__ = ["explain", "hint", "resume_lines", "with_option_names"]
 
 _Hints = dict[type[DIError], str]
 # Kinds of resources that `wait` does not know, and the group whose commands wait for them.
@@ -132,7 +132,6 @@ _NO_LIST = {
 # Parts of paths, and the group whose `list` has what they name.
 _LISTED_BY = {"/tasks/": "tasks", "/api_keys/": "keys", "/secrets/": "secrets"}
 _AFTER_FAILURE = {
-    Provider.DIGITALOCEAN: "A gated model needs --hf-token (see `di-async models`).",
     Provider.EXOSCALE: "Check the logs: `{logs}`",
     Provider.GCORE: "Check the logs: `{logs}`",
 }
@@ -167,12 +166,12 @@ def explain(
 def _explain_wait(error: WaitError, settings: Settings, *, deleted: bool) -> Iterator[str]:
     yield f"error: {error.message}"
     cause = error.last_error if isinstance(error.__cause__, DIError) else None
-    hint = _hint(cause, settings) if cause is not None else None
+    advice = _hint(cause, settings) if cause is not None else None
     key_refused = _OF_ENDPOINT in error.message  # not the API's token
     if key_refused:
-        hint = "Check DI_ASYNC_ACCESS_TOKEN or --access-token-file."
-    if hint:
-        yield hint
+        advice = "Check DI_ASYNC_ACCESS_TOKEN or --access-token-file."
+    if advice:
+        yield advice
     if isinstance(error, DeploymentFailedError) and error.logs:
         yield "The end of its log:"
         yield from (f"  {line}" for line in error.logs[-_SHOWN_LOG_LINES:])
@@ -185,6 +184,7 @@ def _explain_wait(error: WaitError, settings: Settings, *, deleted: bool) -> Ite
             advice = None  # models have no log
         if advice:
             yield _fill(advice, settings, error.id)
+        yield from getattr(error, "__notes__", ())
         delete = settings.command_line(*filter(None, (group,)), "delete", error.id)
         yield f"It still exists and may be billed. Delete it: {delete}"
     else:
@@ -222,6 +222,11 @@ def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[st
 def _own_group(token: str | None) -> str | None:
     """Return the group of commands for what a resume token is about; None for deployments."""
     return _OWN_WAITS.get(ResumeToken.decode(token).resource.kind) if token else None
+
+
+def hint(error: BaseException, settings: Settings) -> str | None:
+    """Return what to do about an error; None if its message is all there is to say."""
+    return None if isinstance(error, WaitError) else _hint(error, settings)
 
 
 def _hint(error: BaseException, settings: Settings) -> str | None:

@@ -201,7 +201,8 @@ _TargetLag = Annotated[
         metavar="SECONDS",
         min=0.01,
         envvar="DI_ASYNC_TARGET_LAG",
-        help="How late a wait may notice that the change is done.",
+        help="How late a wait may notice that the change is done. The variable sets it for the "
+        "command alone; in Python, pass `polling=PollPolicy(target_lag=...)`.",
         show_default="5",
     ),
 ]

@@ -17,6 +17,7 @@ from di_async.fleet.html import page
 __all__ = ["Inventory", "InventoryDiff", "InventoryRow", "ScanError"]
 
 _UNKNOWN = "unknown"
+_SINGULAR = {"regions": "region", "statuses": "status", "accelerators": "accelerator"}
 
 
 @frozen
@@ -180,7 +181,7 @@ class Inventory:
             ("statuses", self.by_status),
             ("accelerators", self.by_accelerator),
         ):
-            yield title, ", ".join(f"{count} {name}" for name, count in counts.items()) or "-"
+            yield title, ", ".join(_counts(title, counts)) or "-"
         cost = ", ".join(f"{sum_} {currency}" for currency, sum_ in self.hourly_cost.items())
         unknown = f"{self.unknown_cost} of unknown price" if self.unknown_cost else ""
         yield "cost per hour", "; ".join(filter(None, (cost, unknown))) or "-"
@@ -224,6 +225,16 @@ def _hidden(row: InventoryRow, errors: tuple[ScanError, ...]) -> bool:
 def _state(row: InventoryRow) -> tuple[object, ...]:
     """Return what counts as a change; prices and times do not."""
     return row.name, row.region, row.status, row.models, row.accelerators, row.pending
+
+
+def _counts(title: str, counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield the counts; "unknown" says of what."""
+    for name, count in counts.items():
+        if name == _UNKNOWN:
+            plural = "s" if count != 1 else ""
+            yield f"{count} instance{plural} of unknown {_SINGULAR[title]}"
+        else:
+            yield f"{count} {name}"
 
 
 def _describe(row: InventoryRow) -> str:

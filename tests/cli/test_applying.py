@@ -183,3 +183,12 @@ def test_a_name_that_is_being_deleted_is_explained(
     result = di("apply", "--yes", file)
     assert result.code == 1
     assert "use --name-timeout SECONDS to wait for the name" in result.err
+
+
+def test_a_failure_has_the_hint_of_create(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
+    """What `create` advises after an error, `apply` does too, once for all of its failures."""
+    di_emulator.fault("status", on="POST /v2/dedicated-inferences", status=422, times=None)
+    entries = (an_entry(ENSURABLE[0]), an_entry(ENSURABLE[0], "b"))
+    result = di("apply", "--yes", fleet_file(tmp_path / "fleet.yaml", *entries))
+    assert result.code == 1
+    assert result.err.count("`di-async sizes` and `di-async models` list the valid values.") == 1

@@ -111,6 +111,7 @@ def test_the_private_endpoint(di: Di, di_emulator: Emulator) -> None:
     result = di("connect", "web", "--private", "--mint-token", "mine")
     assert result.code == 0, result.err
     assert "--cacert CA.pem" in result.out
+    assert "Write CA.pem with: di-async ca web > CA.pem" in result.err
 
 
 def test_chat_without_the_extra(

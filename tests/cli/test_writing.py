@@ -126,6 +126,15 @@ def test_missing_hugging_face_token(di: Di, monkeypatch: pytest.MonkeyPatch) -> 
     assert "HF_TOKEN" in result.err
 
 
+def test_no_capacity_is_not_blamed_on_a_gated_model(di: Di, di_emulator: Emulator) -> None:
+    """The hint at --hf-token is for models that are gated."""
+    di_emulator.fault("no_capacity")
+    result = di("create", *EASY)
+    assert result.code == 1
+    assert "di-async delete " in result.err
+    assert "gated" not in result.err
+
+
 def test_failed_create(di: Di) -> None:
     """Exit code 1; the message holds the reason, a hint and the delete command."""
     result = di("create", *EASY, "--model", GATED)

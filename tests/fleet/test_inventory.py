@@ -115,3 +115,9 @@ def test_text_is_the_summary() -> None:
     assert "regions: 1 atl1, 1 tor1" in text
     assert "cost per hour: 2 of unknown price" in text
     assert "failed: list of digitalocean nyc2: " in text
+
+
+async def test_the_summary_says_what_is_unknown() -> None:
+    """A count of instances without accelerators says so."""
+    text = dict(Inventory((InventoryRow("c", "i"),)).summary())
+    assert text["accelerators"] == "1 instance of unknown accelerator"

@@ -174,6 +174,10 @@ class Cloud(ABC, Generic[C, R]):
         problem: str | None = await target.offer_problem(target.complete(self.create_spec(options)))
         return problem
 
+    async def failure_advice(self, resource: Any) -> str | None:
+        """Return what may have made a resource fail, by its spec; None if nothing is known."""
+        return None
+
     async def offers(self, model: str | None, region: str | None) -> "list[Offer]":
         """Return what can be deployed where, the reason included where it cannot."""
         raise self.unsupported("hardware", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from attrs import evolve
 
-from di_async import Change, DigitalOcean, Ensured, InvalidInputError
+from di_async import Change, DIError, DigitalOcean, Ensured, InvalidInputError
 from di_async.cli.clouds.base import Cloud, ScalePrices, SupportedOptions, client_options
 from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
@@ -192,6 +192,17 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
         wanted = _scaled(live, options)
         latest = latest_spec(live)
         return latest is not None and spec_digest(latest) == spec_digest(wanted)
+
+    async def failure_advice(self, resource: Any) -> str | None:
+        """Return that one of its models is gated."""
+        spec = latest_spec(resource) if isinstance(resource, DedicatedInference) else None
+        used = {deployment.model_slug for deployment in spec.model_deployments} if spec else set()
+        try:
+            configs = await self.api.gpu_model_configs() if used else ()
+        except DIError:
+            return None
+        gated = [one.model_slug for one in configs if one.is_gated_model and one.model_slug in used]
+        return f"{gated[0]} is a gated model: it needs --hf-token." if gated else None
 
     async def regions(self) -> Sequence[str]:
         """Return the regions that the team may use."""

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from di_async.cli.hints import with_option_names
+from attrs import evolve
+
+from di_async.cli.hints import hint, with_option_names
 from di_async.cli.output import Column
 from di_async.cli.run import Cli
+from di_async.cli.settings import Provider
 
 if TYPE_CHECKING:
     from di_async import DIError
@@ -129,9 +132,19 @@ def print_report(
     for result in report.results:
         if result.error is not None:
             cli.message(f"{_outcome(result)}: {result.name}: {_error_text(result.error)}")
+    cli.message(*dict.fromkeys(filter(None, (_hint_of(cli, one) for one in report.failed))))
     cli.message(report.summary())
     if prune or not planned:
         _print_warnings(cli, report, prune=prune)
+
+
+def _hint_of(cli: Cli, result: "Applied") -> str | None:
+    """Return what to do about a failure, as `create` prints it."""
+    if result.error is None:
+        return None
+    provider = Provider(result.provider)
+    zone = result.region if provider is Provider.EXOSCALE else None
+    return hint(result.error, evolve(cli.settings, provider=provider, zone=zone))
 
 
 def print_interrupted(cli: Cli, done: "ApplyReport", token_file: Path | None) -> None:

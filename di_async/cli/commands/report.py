@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from di_async import DIError
+from di_async import DeploymentFailedError, DIError
 from di_async.cli.hints import resume_lines
 from di_async.cli.run import Cli
 
@@ -60,6 +60,10 @@ class Report:
         except (DIError, asyncio.CancelledError) as error:
             outcome = _OUTCOMES.get(type(error).__name__, "error")
             logs = getattr(error, "logs", ())
+            if isinstance(error, DeploymentFailedError):
+                advice = await self.cloud.failure_advice(self.change.latest)
+                if advice is not None:
+                    error.add_note(advice)
             raise
         finally:
             self._report(outcome, logs)

@@ -16,6 +16,8 @@ from di_async.cli.settings import Provider
 from di_async.core.printable import printable
 from di_async.core.redaction import redact
 
+_CA_FILE = "CA.pem"
+
 if TYPE_CHECKING:
     from di_async.engine.serving import ServingEndpoint
 
@@ -68,6 +70,8 @@ async def connect(
         ),
     ]
     cli.out.one(document, fields, keep=mint_token is not None)
+    if _CA_FILE in _tls_options(endpoint) and cli.settings.provider is Provider.DIGITALOCEAN:
+        cli.message(f"Write {_CA_FILE} with: {cli.settings.command_line('ca', ref)} > {_CA_FILE}")
 
 
 async def _connect(
@@ -121,7 +125,7 @@ def _tls_options(endpoint: "ServingEndpoint") -> list[str]:
     context = endpoint.ssl_context
     if context is None:
         return []
-    return ["-k"] if context.verify_mode is ssl.CERT_NONE else ["--cacert", "CA.pem"]
+    return ["-k"] if context.verify_mode is ssl.CERT_NONE else ["--cacert", _CA_FILE]
 
 
 async def chat(
