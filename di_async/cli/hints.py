@@ -131,6 +131,7 @@ _NO_LIST = {
 }
 # Parts of paths, and the group whose `list` has what they name.
 _LISTED_BY = {"/tasks/": "tasks", "/api_keys/": "keys", "/secrets/": "secrets"}
+_AFTER_FAILED_IMPORT = "A gated or private repository needs --hf-token."
 _AFTER_FAILURE = {
     Provider.EXOSCALE: "Check the logs: `{logs}`",
     Provider.GCORE: "Check the logs: `{logs}`",
@@ -180,8 +181,8 @@ def _explain_wait(error: WaitError, settings: Settings, *, deleted: bool) -> Ite
     if isinstance(error, DeploymentFailedError):
         advice = _AFTER_FAILURE.get(settings.provider)
         group = _own_group(error.resume_token)
-        if group and settings.provider is not Provider.DIGITALOCEAN:
-            advice = None  # models have no log
+        if group:  # models have no log
+            advice = _AFTER_FAILED_IMPORT if group == "custom-models" else None
         if advice:
             yield _fill(advice, settings, error.id)
         yield from getattr(error, "__notes__", ())
