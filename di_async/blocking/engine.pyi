@@ -367,6 +367,12 @@ class Client:
     """The part of a client that is the same for every provider."""
     provider: str
     base_url: str
+    def require_open(self) -> None:
+        """Check that requests can be sent: entered, not closed, and on the loop that entered it.
+
+        Raises:
+            ClientClosedError: they cannot. `scan`, `reap` and `apply` raise it before they begin.
+        """
     def stats(self) -> Stats:
         """Return what its waits cost and how they are paced now. No I/O."""
     def request(

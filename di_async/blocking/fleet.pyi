@@ -104,6 +104,7 @@ def apply(
     Raises:
         InvalidInputError: a spec is not valid, or a client is missing; nothing was sent.
         PriceLimitError: the fleet costs too much, or a price is not known; nothing was sent.
+        ClientClosedError: a client is not entered, or closed.
 
     Ctrl-C leaves accepted changes going on at the provider; they bill. Apply again to wait for
     them.
@@ -132,6 +133,7 @@ def reap(*clients: Client, dry_run: bool = False, prefix: str = ...) -> ReapRepo
 
     Raises:
         InvalidInputError: no client, or the prefix is not valid.
+        ClientClosedError: a client is not entered, or closed.
     """
 
 def scan(
@@ -149,6 +151,9 @@ def scan(
         accelerators: list each instance's accelerators, one request each.
         details: GET each instance, one request each; useful where list rows lack the spec.
         on_progress: called with `ScanProgress`.
+
+    Raises:
+        ClientClosedError: a client is not entered, or closed.
 
     What cannot be read is in `.errors` and is not raised. `details` and `accelerators` wait for
     the request budget as long as it takes. Ctrl-C leaves nothing running.

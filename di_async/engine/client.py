@@ -519,6 +519,14 @@ class Client:
         """
         await self._engine.close()
 
+    def require_open(self) -> None:
+        """Check that requests can be sent: entered, not closed, and on the loop that entered it.
+
+        Raises:
+            ClientClosedError: they cannot. `scan`, `reap` and `apply` raise it before they begin.
+        """
+        self._engine.running  # noqa: B018 - it raises
+
     async def deployables(self) -> "Sequence[Deployable[Any]]":
         """Return the deployments that `reap` searches. Exoscale's zones are read."""
         return ()

@@ -72,10 +72,13 @@ async def reap(*clients: Client, dry_run: bool = False, prefix: str = DEFAULT_PR
 
     Raises:
         InvalidInputError: no client, or the prefix is not valid.
+        ClientClosedError: a client is not entered, or closed.
     """
     check_prefix(prefix)
     if not clients:
         raise InvalidInputError("reap: pass at least one client")
+    for client in clients:
+        client.require_open()
     limit = asyncio.Semaphore(_AT_A_TIME)
     found = await asyncio.gather(*(_reap_client(one, dry_run, prefix, limit) for one in clients))
     return ReapReport(

@@ -82,10 +82,13 @@ async def apply(
     Raises:
         InvalidInputError: a spec is not valid, or a client is missing; nothing was sent.
         PriceLimitError: the fleet costs too much, or a price is not known; nothing was sent.
+        ClientClosedError: a client is not entered, or closed.
 
     Cancelling leaves accepted changes going on at the provider; they bill. Apply again to wait for
     them.
     """
+    for client in clients:
+        client.require_open()
     run = FleetRun.prepare(
         fleet,
         clients,

@@ -50,6 +50,10 @@ class ScanClient(Protocol):
         """The provider's name."""
         ...
 
+    def require_open(self) -> None:
+        """Raise `ClientClosedError` where no request can be sent."""
+        ...
+
     def scanner(self, label: str, prices: Prices) -> Scanner:
         """Return the scanner; its rows carry the label and the prices that it reads."""
         ...

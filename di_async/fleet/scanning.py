@@ -64,9 +64,14 @@ async def scan(
         details: GET each instance, one request each; useful where list rows lack the spec.
         on_progress: called with `ScanProgress`.
 
+    Raises:
+        ClientClosedError: a client is not entered, or closed.
+
     What cannot be read is in `.errors` and is not raised. `details` and `accelerators` wait for
     the request budget as long as it takes. Cancelling leaves nothing running.
     """
+    for client in clients:
+        client.require_open()
     wanted = [regions] if isinstance(regions, str) else regions
     places = None if wanted is None else tuple(dict.fromkeys(wanted))
     taken_at = Clock(asyncio.get_running_loop()).datetime()

@@ -10,7 +10,15 @@ import orjson
 import pytest
 from attrs import evolve
 
-from di_async import DigitalOcean, NotFoundError, RequestBudget, ServerError, scan
+from di_async import (
+    ClientClosedError,
+    DigitalOcean,
+    NotFoundError,
+    RequestBudget,
+    ServerError,
+    reap,
+    scan,
+)
 from di_async.core.http import Request, Response
 from di_async.emulator import World
 from di_async.fleet.scanning import ScanProgress
@@ -172,9 +180,11 @@ async def test_accelerators_are_listed_for_each() -> None:
 
 
 async def test_client_that_was_not_entered() -> None:
-    """A client that was never entered raises the caller's error."""
-    with pytest.raises(RuntimeError, match="Enter the client first"):
+    """A client that was never entered is the caller's mistake: it is raised, not reported."""
+    with pytest.raises(ClientClosedError, match="Enter the client first"):
         await scan(DigitalOcean("dop_v1_x"))
+    with pytest.raises(ClientClosedError, match="Enter the client first"):
+        await reap(DigitalOcean("dop_v1_x"))
 
 
 async def test_instance_whose_details_meet_a_gateway() -> None:

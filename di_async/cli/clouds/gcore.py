@@ -353,6 +353,9 @@ class _InstanceScanClient:
     api: InferenceInstances
     provider: str = _GcoreBase.vendor
 
+    def require_open(self) -> None:
+        """Do nothing: the command has entered the client."""
+
     def scanner(self, label: str, prices: Prices) -> GcoreScanner:
         """Return the scanner."""
         return GcoreScanner(self.api, label, prices)
