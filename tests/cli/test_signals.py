@@ -21,11 +21,18 @@ CREATE = ("create", *EASY)
 
 
 @pytest.fixture(autouse=True)
-def default_sigint() -> Iterator[None]:
-    """Let child processes start with SIGINT enabled, even where this process ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def default_signals() -> Iterator[None]:
+    """Let child processes start with SIGINT and SIGHUP enabled, even where they are ignored here.
+
+    A background job of a shell ignores the one, `nohup` the other, and children inherit that.
+    """
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def shell(line: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
