@@ -226,6 +226,13 @@ CLOUDS: tuple[Cloud, ...] = (
 everywhere = pytest.mark.parametrize("cloud", CLOUDS, ids=lambda cloud: cloud.name)
 
 
+def on(*names: str) -> pytest.MarkDecorator:
+    """Return the parameters of a test for these clouds alone."""
+    clouds = [cloud for cloud in CLOUDS if cloud.name in names]
+    assert len(clouds) == len(names)
+    return pytest.mark.parametrize("cloud", clouds, ids=lambda cloud: cloud.name)
+
+
 def now() -> float:
     """Return the loop's (virtual) time."""
     return asyncio.get_running_loop().time()

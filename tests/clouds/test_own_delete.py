@@ -2,16 +2,19 @@
 
 import asyncio
 import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from di_async import DeploymentFailedError, ResourceVanishedError, SupersededError
 from di_async.emulator import Lifecycle, World
-from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere, now, requests_of
+from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere, now, on, requests_of
 from tests.clouds.test_resumed_grace import unknown_until
 from tests.fake_network import EmulatorNetwork
 
-pytestmark = [everywhere, VIRTUAL]
+pytestmark = VIRTUAL
 
 FOREVER = 1e9
 NOTHING_LEFT = "Nothing is left to delete."
@@ -23,6 +26,19 @@ def a_quick_world() -> World:
     return a_world(rate_limits=False, lifecycle=lifecycle)
 
 
+@asynccontextmanager
+async def never_shown(
+    cloud: Cloud, networks: list[EmulatorNetwork]
+) -> AsyncIterator[tuple[Any, Any, World]]:
+    """Yield a client, its create of a resource that every read answers with 404, and the world."""
+    world = a_quick_world()
+    async with cloud.client(world, budget=None) as client:
+        created = await cloud.create(client, "web-1")
+        networks[0].intercept = unknown_until(created.id, FOREVER)
+        yield client, created, world
+
+
+@everywhere
 async def test_wait_for_what_this_client_is_deleting(cloud: Cloud) -> None:
     """The error says who deletes it, and that it bills until it is gone."""
     world = a_quick_world()
@@ -40,28 +56,25 @@ async def test_wait_for_what_this_client_is_deleting(cloud: Cloud) -> None:
             await created.wait()
 
 
+@on("digitalocean", "gcore-v2", "gcore-v3")  # Exoscale shows no deletion
 async def test_wait_for_what_somebody_else_is_deleting(cloud: Cloud) -> None:
-    """The error says that its deletion is under way; Exoscale does not show one."""
+    """The error says that its deletion is under way."""
     world = a_quick_world()
     async with cloud.client(world, budget=None) as client, cloud.client(world) as other:
         created = await cloud.create(client, "web-1")
         await asyncio.sleep(10)
         await cloud.delete(other, created.id)
-        if cloud.name == "exoscale":
-            return
         with pytest.raises(SupersededError, match="superseded: it is being deleted") as caught:
             await created.wait()
         assert "Its deletion is under way" in caught.value.advice
 
 
+@everywhere
 async def test_proven_delete_ends_the_wait_of_a_create_that_was_never_seen(
     cloud: Cloud, networks: list[EmulatorNetwork]
 ) -> None:
     """The create's wait ends together with the delete's, not after the grace of a create."""
-    world = a_quick_world()
-    async with cloud.client(world, budget=None) as client:
-        created = await cloud.create(client, "web-1")
-        networks[0].intercept = unknown_until(created.id, FOREVER)
+    async with never_shown(cloud, networks) as (client, created, _world):
         waiting = asyncio.ensure_future(created.wait())
         await asyncio.sleep(10)
         deleted = await cloud.delete(client, created.id)
@@ -74,14 +87,12 @@ async def test_proven_delete_ends_the_wait_of_a_create_that_was_never_seen(
         assert "never seen" not in str(caught.value)
 
 
+@everywhere
 async def test_wait_that_begins_after_a_proven_delete(
     cloud: Cloud, networks: list[EmulatorNetwork]
 ) -> None:
     """It raises at once, and sends nothing."""
-    world = a_quick_world()
-    async with cloud.client(world, budget=None) as client:
-        created = await cloud.create(client, "web-1")
-        networks[0].intercept = unknown_until(created.id, FOREVER)
+    async with never_shown(cloud, networks) as (client, created, world):
         await asyncio.sleep(10)
         await (await cloud.delete(client, created.id))
         sent = len(world.requests)
@@ -92,14 +103,12 @@ async def test_wait_that_begins_after_a_proven_delete(
         assert len(world.requests) == sent
 
 
+@everywhere
 async def test_accepted_delete_shortens_the_grace_of_all_waits(
     cloud: Cloud, networks: list[EmulatorNetwork]
 ) -> None:
     """Nobody awaits the delete: 30 s later a 404 ends the wait of the create, and a new one."""
-    world = a_quick_world()
-    async with cloud.client(world, budget=None) as client:
-        created = await cloud.create(client, "web-1")
-        networks[0].intercept = unknown_until(created.id, FOREVER)
+    async with never_shown(cloud, networks) as (client, created, _world):
         waiting = asyncio.ensure_future(created.wait())
         await asyncio.sleep(10)
         await cloud.delete(client, created.id)
@@ -113,14 +122,12 @@ async def test_accepted_delete_shortens_the_grace_of_all_waits(
         assert caught.value.advice == NOTHING_LEFT
 
 
+@everywhere
 async def test_reads_after_a_delete_are_paced(
     cloud: Cloud, networks: list[EmulatorNetwork]
 ) -> None:
     """While a 404 of a new resource proves nothing, reads are `target_lag` apart as always."""
-    world = a_quick_world()
-    async with cloud.client(world, budget=None) as client:
-        created = await cloud.create(client, "web-1")
-        networks[0].intercept = unknown_until(created.id, FOREVER)
+    async with never_shown(cloud, networks) as (client, created, world):
         await asyncio.sleep(10)
         await (await cloud.delete(client, created.id))
         of_resource = [at for at, path in requests_of(world) if path.endswith(created.id)]
@@ -129,24 +136,21 @@ async def test_reads_after_a_delete_are_paced(
         assert all(gap >= 5 for gap in gaps)
 
 
+@everywhere
 async def test_create_that_never_appears_may_still_bill(
     cloud: Cloud, networks: list[EmulatorNetwork]
 ) -> None:
     """Without a delete, 404s are no proof: the error says to look for it."""
-    world = a_quick_world()
-    async with cloud.client(world, budget=None) as client:
-        created = await cloud.create(client, "web-1")
-        networks[0].intercept = unknown_until(created.id, FOREVER)
+    async with never_shown(cloud, networks) as (_client, created, _world):
         with pytest.raises(ResourceVanishedError, match="never appeared") as caught:
             await created.wait()
         assert "may still appear, and would bill then" in caught.value.advice
         assert ".resume_token" in caught.value.advice
 
 
+@on("gcore-v3")  # elsewhere ids are unique
 async def test_name_that_is_used_again(cloud: Cloud, networks: list[EmulatorNetwork]) -> None:
     """Late proof of a delete does not end the wait of a later create of the same id."""
-    if cloud.name != "gcore-v3":  # elsewhere ids are unique
-        return
     world = a_world(rate_limits=False, lifecycle=Lifecycle(create=40, update=2, delete=2))
     async with cloud.client(world, budget=None) as client:
         await cloud.settled(client, "web-1")
@@ -159,6 +163,7 @@ async def test_name_that_is_used_again(cloud: Cloud, networks: list[EmulatorNetw
         assert (await waiting).name == "web-1"
 
 
+@everywhere
 async def test_timeout_while_it_is_deleted(cloud: Cloud) -> None:
     """The wait of a delete that times out does not claim that the resource was left alone."""
     world = a_quick_world()
@@ -171,10 +176,9 @@ async def test_timeout_while_it_is_deleted(cloud: Cloud) -> None:
         assert "bills until it is gone; `.resume_token` continues the wait." in str(caught.value)
 
 
+@on("gcore-v3", "exoscale")  # the others report no failure of a delete
 async def test_delete_that_fails_is_forgotten(cloud: Cloud) -> None:
     """After a delete whose operation has failed, the wait of the create settles as before."""
-    if cloud.name not in ("gcore-v3", "exoscale"):  # the others report no failure of a delete
-        return
     world = a_quick_world()
     async with cloud.client(world, budget=None) as client:
         created = await cloud.create(client, "web-1")
@@ -187,6 +191,7 @@ async def test_delete_that_fails_is_forgotten(cloud: Cloud) -> None:
         assert (await created).name == "web-1"
 
 
+@on("digitalocean", "gcore-v2", "exoscale")  # the answer of v3 is a task's id
 async def test_last_status_is_that_of_the_answer(cloud: Cloud) -> None:
     """Where no read succeeded, the error shows the status in the answer to the create."""
     world = a_quick_world()
@@ -196,8 +201,6 @@ async def test_last_status_is_that_of_the_answer(cloud: Cloud) -> None:
             world.fault("status", status=500, on=path, times=20)
         with pytest.raises(TimeoutError) as caught:
             await created.wait(timeout=10)
-        if cloud.name == "gcore-v3":  # its answer is a task's id
-            return
         assert "never seen" not in str(caught.value)
         answered = created.initial
         assert f"{answered.state if cloud.name == 'exoscale' else answered.status};" in str(

@@ -321,7 +321,7 @@ class GcoreV2Cloud(_GcoreBase[InferenceInstance]):
     @property
     def scan_client(self) -> "_InstanceScanClient":
         """A scan client for v2; the client's own scans v3 if a project is set."""
-        return _InstanceScanClient(self.api)
+        return _InstanceScanClient(self.client)
 
     async def resources(
         self, *, name: str | None = None, region: str | None = None
@@ -350,15 +350,16 @@ class GcoreV2Cloud(_GcoreBase[InferenceInstance]):
 class _InstanceScanClient:
     """Scans the instances of v2."""
 
-    api: InferenceInstances
+    client: Gcore
     provider: str = _GcoreBase.vendor
 
     def require_open(self) -> None:
-        """Do nothing: the command has entered the client."""
+        """Check that requests can be sent."""
+        self.client.require_open()
 
     def scanner(self, label: str, prices: Prices) -> GcoreScanner:
         """Return the scanner."""
-        return GcoreScanner(self.api, label, prices)
+        return GcoreScanner(self.client.inference_instances, label, prices)
 
 
 def _is_in(resource: Inference, region: str | None) -> bool:
