@@ -133,7 +133,7 @@ class InvalidInputError(DIError, ValueError):
 
 
 class PriceLimitError(InvalidInputError):
-    """The hourly price is higher than `max_hourly`, or it is not known; nothing was created."""
+    """The hourly price is above `max_hourly`, or not known; nothing was created or changed."""
 
     price: Any = None
     """The `HourlyPrice`; None if it is not known."""

@@ -164,7 +164,7 @@ def check_price(
     limits = parse_max_hourly(limit)
     if price is None:
         if problem is not None and not allow_unknown_price:
-            raise PriceLimitError(f"{problem}. Nothing was created.", on_offer=False)
+            raise PriceLimitError(f"{problem}. Nothing was created or changed.", on_offer=False)
         unknown = "the price is not known"
     else:
         most = limits.get(price.currency.upper(), limits.get(""))
@@ -175,12 +175,13 @@ def check_price(
             return
         else:
             raise PriceLimitError(
-                f"max_hourly: it would cost {price}, more than {most}; nothing was created",
+                f"max_hourly: it would cost {price}, more than {most}; "
+                "nothing was created or changed",
                 price=price,
             )
     if not allow_unknown_price:
         raise PriceLimitError(
             f"max_hourly: {unknown}; pass allow_unknown_price=True to create it anyway. "
-            "Nothing was created",
+            "Nothing was created or changed",
             price=price,
         )
