@@ -1,8 +1,4 @@
-"""The typer app: all commands, and the shared options before a command's name.
-
-Modules that this file imports must not import a provider, the engine, the emulator or rich: the
-commands import them when they run, so that `--help` starts at once.
-"""
+"""The typer app `di-async`: its own options, and those that all commands share."""
 
 import inspect
 from typing import Annotated, Any
@@ -10,23 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from di_async.cli import options
-from di_async.cli.commands import (
-    account,
-    applying,
-    emulator,
-    ensuring,
-    keys,
-    models,
-    reading,
-    reaping,
-    running,
-    scanning,
-    serving,
-    tokens,
-    waiting,
-    watching,
-    writing,
-)
+from di_async.cli.command_table import LazyGroup
 
 __all__ = ["app"]
 
@@ -36,6 +16,7 @@ app = options.new_group(
     "Write commands wait until their change is confirmed. `di-async demo` needs no account.",
     epilog="Options from --output to --debug can also follow the command's name.\n\n"
     + options.EXIT_CODES,
+    cls=LazyGroup,
 )
 
 
@@ -68,14 +49,3 @@ app.callback()(
         _store_shared_options, inspect.signature(_own_options).parameters.values(), None
     )
 )
-for title, modules in (
-    ("Commands that read", (reading, models, scanning, watching)),
-    ("Commands that change", (writing, ensuring, applying)),
-    ("Commands that wait or use a deployment", (waiting, serving, tokens)),
-    ("Keys, secrets, tasks and quota", (keys, account)),
-    ("Temporary deployments", (running, reaping)),
-    ("Without an account", (emulator,)),
-):
-    with options.section(app, title):
-        for module in modules:
-            module.register(app)

@@ -16,7 +16,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from di_async import InvalidInputError
-from di_async.cli.run import execute
 from di_async.cli.settings import Format, Provider, Settings
 
 __all__ = [
@@ -40,7 +39,6 @@ __all__ = [
     "command",
     "new_group",
     "read_shared_options",
-    "section",
     "with_shared_options",
 ]
 
@@ -261,6 +259,7 @@ def _is_from_environment(ctx: typer.Context, name: str) -> bool:
 _SHARED = inspect.signature(read_shared_options).parameters
 
 _SHORT_HELP = "di_async.short_help"
+_MAX_SUMMARY = 200  # longer than any, so that none is cut
 
 # -- commands ---------------------------------------------------------------------------------
 
@@ -328,36 +327,19 @@ class CommandGroup(TyperGroup):
             formatter.write_paragraph()
             formatter.write_text(f"Options: {', '.join(names)}. See `{ctx.command_path} --help`.")
 
+    def sections(self, ctx: Any) -> Mapping[str, list[tuple[str, str]]]:
+        """Return the titles of the help, and the names and summaries of the commands below them."""
+        found: list[Any] = [self.get_command(ctx, name) for name in self.list_commands(ctx)]
+        return {"Commands": [(one.name, one.get_short_help_str(_MAX_SUMMARY)) for one in found]}
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the commands under the titles of `section`."""
-        sections: dict[str, list[Any]] = {}
-        for name in self.list_commands(ctx):
-            found: Any = self.get_command(ctx, name)
-            sections.setdefault(_section_of(found), []).append(found)
-        width = max((len(one.name) for found in sections.values() for one in found), default=0)
-        for title, commands in sections.items():
+        """Write the commands by section."""
+        sections = self.sections(ctx)
+        width = max((len(name) for rows in sections.values() for name, _ in rows), default=0)
+        for title, rows in sections.items():
             with formatter.section(title):
-                limit = formatter.width - 6 - width
                 # Padded, so that all sections have the same columns.
-                formatter.write_dl(
-                    [(f"{one.name:{width}}", one.get_short_help_str(limit)) for one in commands]
-                )
-
-
-def _section_of(found: Any) -> str:
-    title = getattr(found, "rich_help_panel", None)
-    return title if isinstance(title, str) else "Commands"
-
-
-@contextmanager
-def section(app: typer.Typer, title: str) -> Iterator[None]:
-    """Show what is registered in the block under this title."""
-    before = len(app.registered_commands), len(app.registered_groups)
-    yield
-    for command in app.registered_commands[before[0] :]:
-        command.rich_help_panel = title
-    for group in app.registered_groups[before[1] :]:
-        group.rich_help_panel = title
+                formatter.write_dl([(f"{name:{width}}", summary) for name, summary in rows])
 
 
 def _write_parameters(ctx: Any, formatter: Any, parameters: Iterable[Any]) -> None:
@@ -374,11 +356,13 @@ def _write_parameters(ctx: Any, formatter: Any, parameters: Iterable[Any]) -> No
                 formatter.write_dl(records)
 
 
-def new_group(name: str, help: str, epilog: str | None = None) -> typer.Typer:
+def new_group(
+    name: str, help: str, epilog: str | None = None, cls: type[CommandGroup] = CommandGroup
+) -> typer.Typer:
     """Return an empty group of commands. Its help is plain text, which needs no import of rich."""
     return typer.Typer(
         name=name,
-        cls=CommandGroup,
+        cls=cls,
         help=help,
         epilog=epilog,
         no_args_is_help=True,
@@ -405,6 +389,8 @@ def command(
         own = list(inspect.signature(work).parameters.values())[1:]
 
         def run(**values: Any) -> None:
+            from di_async.cli.run import execute
+
             settings = read_shared_options(**{key: values.pop(key) for key in _SHARED})
             names = inspect.signature(before).parameters if before else ()
 

@@ -122,7 +122,7 @@ def imported(code: str) -> set[str]:
 
 
 def test_importing_the_cli_package_needs_no_extra() -> None:
-    """Typer and rich are imported only when `main` is result."""
+    """Typer and rich are imported only when `main` is called."""
     assert not {"typer", "rich"} & imported("import di_async.cli")
 
 
@@ -138,6 +138,14 @@ def test_help_imports_no_library(args: list[str]) -> None:
     """`--help` imports neither a provider, nor the emulator, nor what they depend on."""
     run = "from di_async.cli import main\ntry:\n    main({})\nexcept SystemExit:\n    pass"
     assert not HEAVY & imported(run.format(args))
+
+
+def test_help_imports_no_command() -> None:
+    """`di-async --help` imports no command, nor asyncio."""
+    run = "from di_async.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    loaded = imported(run)
+    assert "di_async.cli.app" in loaded
+    assert not {"asyncio", "di_async.cli.commands", "di_async.cli.run"} & loaded
 
 
 def test_list_imports_one_provider(environment: dict[str, str]) -> None:

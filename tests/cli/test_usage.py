@@ -1,12 +1,17 @@
 """Usage errors, API errors, and secrets that must not be printed."""
 
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from di_async import ServerError, cli
+from di_async.cli import commands
 from di_async.cli.app import app
+from di_async.cli.command_table import SECTIONS
 from di_async.cli.hints import explain
 from di_async.cli.run import execute
 from di_async.cli.settings import Settings
@@ -115,6 +120,22 @@ def test_help_lists_every_command() -> None:
     """`di-async --help` lists all commands."""
     listed = CliRunner().invoke(app, ["--help"]).stdout
     assert all(f" {command} " in listed for command in COMMANDS)
+
+
+def test_command_table_is_what_the_modules_register() -> None:
+    """Its names, modules and summaries are those of the commands, and none is missing."""
+    entries = [entry for section in SECTIONS.values() for entry in section]
+    registered = {}
+    for _, module, _ in iter_modules(commands.__path__):
+        own = typer.Typer()
+        register = getattr(import_module(f"{commands.__name__}.{module}"), "register", None)
+        if register is None:  # shared by several of them
+            continue
+        register(own)
+        for name, command in typer.main.get_group(own).commands.items():
+            registered[name] = (module, command.get_short_help_str(200))
+    assert {entry.name: (entry.module, entry.summary) for entry in entries} == registered
+    assert len(entries) == len(registered)
 
 
 def test_version() -> None:
