@@ -31,7 +31,7 @@ ALLOWED = {
 # Files outside engine/transport.py that may import aiohttp, each for a reason.
 AIOHTTP = {
     "engine/transport.py": "the only one that drives its client",
-    "engine/client.py": "types of the constructors' session and trace_configs",
+    "engine/client_options.py": "types of the constructors' session and trace_configs",
     "digitalocean/client.py": "types of the constructor's session and trace_configs",
 }
 AIOHTTP_ROOMS = {

@@ -7,7 +7,7 @@ from di_async.blocking.engine import Change, Client, DeployableApi, Ensured, Lis
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement
 from di_async.core.secret import Secret
 from di_async.core.waiting.events import StatusChange
-from di_async.engine.client import ClientOptions
+from di_async.engine.client_options import ClientOptions
 from di_async.exoscale import CAPABILITIES
 from di_async.exoscale.models import (
     AIAPIKey,

@@ -5,7 +5,7 @@ from datetime import datetime
 from di_async.blocking.engine import Change, Client, DeployableApi, Ensured, Listing, ResourceApi
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement
 from di_async.core.secret import Secret
-from di_async.engine.client import ClientOptions
+from di_async.engine.client_options import ClientOptions
 from di_async.gcore.models import (
     APIKey,
     AWSCredentials,

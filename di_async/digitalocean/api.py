@@ -22,7 +22,7 @@ from di_async.core.responses import (
     texts_under,
 )
 from di_async.core.secret import Secret, SecretHeaders
-from di_async.engine.client import Engine
+from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 
 __all__ = ["ENDPOINTS", "RESERVED", "DigitalOceanDialect", "any_page", "list_rows", "unwrap"]

@@ -25,10 +25,10 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.digitalocean.api import unwrap
-from di_async.engine.client import Engine
 from di_async.engine.create_once import create_once
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.deletion import delete
+from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import AcceptedWrite

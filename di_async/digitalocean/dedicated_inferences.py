@@ -70,9 +70,9 @@ from di_async.digitalocean.spec import (
     scaled_spec,
     spec_fields,
 )
-from di_async.engine.client import Engine
 from di_async.engine.deletion import delete, delete_at_once
 from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listed import read_listed
 from di_async.engine.listing import Listing

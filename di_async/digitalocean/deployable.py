@@ -18,8 +18,8 @@ from di_async.digitalocean.placement import (
     with_gpu,
 )
 from di_async.digitalocean.spec import DedicatedInferenceSpec, complete_spec, latest_spec
-from di_async.engine.client import Engine
 from di_async.engine.deployable import Deployable, Named
+from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 

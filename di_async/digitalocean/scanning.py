@@ -20,7 +20,7 @@ from di_async.digitalocean.api import list_rows
 from di_async.digitalocean.lifecycle import failure_reason, has_failed, is_pending
 from di_async.digitalocean.list_rows import KEY
 from di_async.digitalocean.models import CODEC, DedicatedInference, DeploymentSpec
-from di_async.engine.client import Engine
+from di_async.engine.engine import Engine
 
 if TYPE_CHECKING:
     from di_async.digitalocean.dedicated_inferences import DedicatedInferences

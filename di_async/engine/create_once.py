@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from di_async.core.errors import DIError, OutcomeUnknownError
 from di_async.core.http import Request
 from di_async.core.waiting.resource_adapter import CallRecord
-from di_async.engine.client import Engine
+from di_async.engine.engine import Engine
 from di_async.engine.lost_writes import recover_write
 
 __all__ = ["create_once"]

@@ -16,8 +16,8 @@ from di_async.core.waiting.evidence import accepted_delete_grace
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.client import Engine
 from di_async.engine.cut_off import report_if_cut_off
+from di_async.engine.engine import Engine
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import AMBIGUOUS_ERRORS, AcceptedWrite, backoff
 from di_async.engine.waiting.change import Change

@@ -10,7 +10,7 @@ from di_async.core.capacity import Failure
 from di_async.core.errors import DIError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
-from di_async.engine.client import Engine
+from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 

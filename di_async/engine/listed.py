@@ -9,7 +9,7 @@ from di_async.core.http import Request
 from di_async.core.server_clock import CLOCK_SKEW_S
 from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.core.waiting.resource_adapter import ResourceAdapter
-from di_async.engine.client import Engine
+from di_async.engine.engine import Engine
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import LOOKUP_DELAYS_S
 

@@ -33,8 +33,8 @@ from di_async.core.lost_create import (
 from di_async.core.validation import checked_seconds
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.client import Engine
 from di_async.engine.cut_off import report_if_cut_off
+from di_async.engine.engine import Engine
 from di_async.engine.log import Log
 from di_async.engine.retried_create import FirstAttempt, find_earlier_attempt
 

@@ -24,7 +24,7 @@ from di_async.core.lost_create import (
 )
 from di_async.core.server_clock import CallWindow
 from di_async.core.waiting.evidence import CREATE_GRACE_S
-from di_async.engine.client import Engine
+from di_async.engine.engine import Engine
 from di_async.engine.log import Log
 
 __all__ = ["FirstAttempt", "find_earlier_attempt", "first_attempt"]

@@ -32,7 +32,7 @@ from di_async.core.responses import (
     texts_under,
 )
 from di_async.core.secret import Secret, SecretHeaders, reveal
-from di_async.engine.client import Engine
+from di_async.engine.engine import Engine
 from di_async.engine.environment import ZONE, is_loopback
 from di_async.engine.listing import Listing
 from di_async.exoscale.models import CODEC, TOKENS, AIAPIKey, Deployment, Model, Operation

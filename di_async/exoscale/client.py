@@ -8,7 +8,9 @@ from typing import Unpack
 from di_async.core.inventory import Prices
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
-from di_async.engine.client import Client, ClientOptions, Engine
+from di_async.engine.client import Client
+from di_async.engine.client_options import ClientOptions
+from di_async.engine.engine import Engine
 from di_async.engine.environment import DefaultUrl, credential, resolve_base_url
 from di_async.engine.frames import ClearsFrames
 from di_async.exoscale.account import AIAPIKeys

@@ -10,7 +10,9 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.inventory import Prices
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
-from di_async.engine.client import Client, ClientOptions, Engine
+from di_async.engine.client import Client
+from di_async.engine.client_options import ClientOptions
+from di_async.engine.engine import Engine
 from di_async.engine.environment import DefaultUrl, credential, read_variable, resolve_base_url
 from di_async.gcore.account import APIKeys, Catalog, InferenceSecrets, Tasks
 from di_async.gcore.api import GcoreDialect

@@ -9,8 +9,8 @@ from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
-from di_async.engine.client import Engine
 from di_async.engine.deployable import Deployable, Named
+from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 from di_async.gcore.models import InferenceDeployment

@@ -21,8 +21,8 @@ from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.client import Engine
 from di_async.engine.deletion import delete
+from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (

@@ -16,8 +16,8 @@ from di_async.core.validation import checked, checked_seconds
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.client import Engine
 from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log

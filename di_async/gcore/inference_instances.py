@@ -12,7 +12,7 @@ from di_async.core.responses import own_name
 from di_async.core.validation import checked
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
-from di_async.engine.client import Engine
+from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (

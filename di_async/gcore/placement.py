@@ -9,7 +9,7 @@ from typing import Any
 
 from di_async.core.pricing import HourlyPrice, Placement, offer_problem
 from di_async.core.responses import resource_body
-from di_async.engine.client import Engine
+from di_async.engine.engine import Engine
 from di_async.gcore.account import project_of, read_capacity
 from di_async.gcore.api import ACCOUNT, DEPLOYMENTS
 from di_async.gcore.models import CODEC, DeploymentPrice, QuotaUse

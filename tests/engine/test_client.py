@@ -21,7 +21,9 @@ from di_async.core.responses import any_body
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
-from di_async.engine.client import Client, Engine, full_user_agent
+from di_async.engine.client import Client
+from di_async.engine.client_options import full_user_agent
+from di_async.engine.engine import Engine
 from di_async.engine.environment import credential
 from tests.engine.support import Fleet, PlainDialect, Thing, in_turn, plain_client, plain_engine
 from tests.fake_network import FakeNetwork, Step, answer

@@ -14,7 +14,8 @@ from di_async.core.responses import error_body
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.client import Client, Engine
+from di_async.engine.client import Client
+from di_async.engine.engine import Engine
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 
