@@ -37,10 +37,14 @@ _LONGEST_HOLD_S, _SHORTEST_BLOCK_S = 3600.0, 1.0
 # Others' requests on the way cannot be seen: this share of the minute is left to them, and a slot
 # for each of four processes at least.
 _OTHERS_MARGIN, _LEAST_MARGIN = 0.04, 4
-# What others send is known for this long after a response, and fresh for the shorter time.
-_KNOWN_S, _FRESH_S = 60.0, 3.0
-# A request without a response for this long no longer keeps others back.
-_UNSEEN_S = 5.0
+# Whether there are others is known for this long after a response; what they sent, for the shorter
+# time.
+_KNOWN_S, _FRESH_S = 60.0, 2.0
+# After this time others have seen a request: it has arrived, and they act on no older responses.
+_SEEN_S = _FRESH_S + 1.0
+# So few requests an hour are not those of a process that waits; a single one fades to this count in
+# 80 s.
+_FEW_PER_HOUR, _FADED = 20, 0.5
 # When to look again while a response of an earlier request is awaited.
 _LOOK_AGAIN_S = 0.25
 # Traffic that lasts for three of these slots is expected to go on.
@@ -221,27 +225,35 @@ class RequestBudget:
         )
 
     def _must_look_first(self, now: float, *, polling: bool) -> bool:
-        """Return whether so many are on their way that a response must show what others did."""
+        """Return whether others have not yet seen so many that a response must come first."""
+        alone = self._alone(now)
         known = now - self._known_at <= _KNOWN_S
-        if known and self._others.recent.get(now) < 1:
+        if known and alone:
             return False
-        while self._unseen and self._unseen[0] <= now - _UNSEEN_S:
-            self._unseen.popleft()
-        unseen = len(self._unseen)
+        unseen = self._unseen
+        while unseen and unseen[0] <= now - _SEEN_S:
+            unseen.popleft()
         if not unseen:
             return False
-        counted = self._in_flight - unseen
         minute = self._minute_beside_others(now) - self._minute.used(now)
         minute -= math.ceil(self._others.within(now, self._minute.span))
         hour = self._hour_limit - self._others.total - self._hour.used(now)
         if polling:
             minute -= self.per_minute - self._share(self.per_minute)
             hour -= self._hour_limit - self._share(self._hour_limit)
+        free = min(minute, hour) - self._in_flight + len(unseen)
         fresh = now - self._known_at <= _FRESH_S
-        return unseen >= sendable(min(minute, hour) - counted, fresh=fresh, known=known)
+        return len(unseen) >= sendable(free, fresh=fresh, known=known or not alone)
+
+    def _alone(self, now: float) -> bool:
+        """Return whether no other process uses the token.
+
+        Others that sent much within the hour and nothing now may be waiting for it to end.
+        """
+        return self._others.recent.get(now) < _FADED and self._others.total < _FEW_PER_HOUR
 
     def _minute_beside_others(self, now: float) -> int:
-        if self._others.recent.get(now) < 1:
+        if self._alone(now):
             return self.per_minute
         margin = max(_LEAST_MARGIN, math.ceil(self.per_minute * _OTHERS_MARGIN))
         return self.per_minute - min(margin, self.per_minute // 2)
@@ -287,8 +299,6 @@ class RequestBudget:
         an hourly 429 carries no `retry-after`, and its reset is when one slot frees.
         """
         self._known_at = now
-        while self._unseen and (slot is None or self._unseen[0] <= slot.taken_at):
-            self._unseen.popleft()
         if info.limit is not None and info.limit > 0:
             self._hour_limit = min(self.per_hour, info.limit)
         if info.limited:

@@ -4,7 +4,7 @@ Processes on one token do not talk to each other. Each sees, in the headers of i
 how many requests the token has sent within the hour. What exceeds its own count, others sent.
 
 The rules here are pure. `sendable` keeps the sum within the limit: with up to four processes, each
-may send a quarter of what is free before it sees a response that shows what the others did.
+may send a quarter of what is free in the time for which others act on older responses.
 `fair_share` divides what polling plans with: who uses more yields more, so that the shares become
 equal within some minutes.
 """
@@ -36,12 +36,12 @@ _SHARE_AT_MOST, _SHARE_POWER, _LEAST_SHARE = 0.95, 0.8, 0.2
 
 
 def sendable(free: float, *, fresh: bool, known: bool) -> float:
-    """Return how many requests may be sent before a response shows what other processes did.
+    """Return how many requests may be sent that other processes have not seen.
 
     Args:
-        free: the requests that fit the limit, as far as known.
+        free: the requests that fit the limit, as far as known, with those not seen by others.
         fresh: a response has just been received.
-        known: a response was received within the last minute, so the others are known.
+        known: a response has shown whether there are others, so `free` counts them.
     """
     if free < 1:
         return 0.0

@@ -3,7 +3,7 @@
 import random
 from collections import deque
 from heapq import heappop, heappush
-from itertools import chain, count
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -46,7 +46,7 @@ def run(
 ) -> list[list[float]]:
     """Send what each process wants at these times, as its budget allows; return when."""
     chance, turn = random.Random(seed), count()
-    budgets = [RequestBudget(provider.per_minute) for _ in wants]
+    budgets = [RequestBudget(provider.per_minute, provider.per_hour) for _ in wants]
     sent: list[list[float]] = [[] for _ in wants]
     queue: list[tuple[float, int, str, int, Slot | None, RateLimitInfo | None]] = []
     for process, times in enumerate(wants):
@@ -80,35 +80,32 @@ def run(
 @given(
     demands=st.lists(
         st.lists(
-            st.tuples(st.sampled_from([0.0, 0.2, 1.0, 3.0, 5.0]), st.integers(1, 25)),
+            st.tuples(st.sampled_from([0.0, 0.2, 1.0, 3.0, 5.0]), st.integers(1, 100)),
             min_size=1,
-            max_size=40,
+            max_size=20,
         ),
         min_size=1,
         max_size=4,
     ),
     latency=st.sampled_from([0.02, 0.2, 1.0]),
+    priority=st.sampled_from([Priority.READ, Priority.SCHEDULED]),
     seed=st.integers(0, 1000),
 )
-def test_minute_holds_for_processes_that_poll_all_the_time(
-    demands: list[list[tuple[float, int]]], latency: float, seed: int
+def test_minute_holds_for_processes_that_know_of_each_other(
+    demands: list[list[tuple[float, int]]], latency: float, priority: Priority, seed: int
 ) -> None:
-    """Up to four processes that poll every few seconds keep the provider's minute, without a 429.
+    """Up to four processes keep the provider's minute without a 429, in bursts of any size.
 
-    They have sent something before, so that each knows of the others, or will in its next response.
-    Fifty and more requests of all processes within two latencies may be refused in part: no
-    response can have shown them to the others. They are left out here.
+    Each has sent two requests before, so that the second response has shown it the others.
     """
-    provider, wants = Provider(250), list[list[float]]()
+    provider, wants = Provider(250, per_hour=20_000), list[list[float]]()
     for demand in demands:
-        times = [0.0]
-        wants.append(times)
-        at = 2.0
+        times, at = [0.0, 1.5], 4.0
         for gap, many in demand:
             at += gap
-            if many + sum(abs(other - at) <= 2 * latency for other in chain(*wants)) < 50:
-                times += [at] * many
-    run(provider, wants, latency, Priority.SCHEDULED, seed)
+            times += [at] * many
+        wants.append(times)
+    run(provider, wants, latency, priority, seed)
     assert provider.refused_at == []
     assert provider.most_in_minute <= 250
 
@@ -137,6 +134,48 @@ def test_a_quarter_of_what_is_free_is_sent_unseen() -> None:
     assert sendable(100, fresh=False, known=True) == 1
     assert sendable(100, fresh=False, known=False) == 25
     assert sendable(8, fresh=False, known=False) == 4
+
+
+def taken_at_once(budget: RequestBudget, now: float) -> int:
+    """Return how many requests the budget allows at one moment, up to 100."""
+    return sum(budget.take(now, Priority.READ) is not None for _ in range(100))
+
+
+@pytest.mark.parametrize(
+    ("others", "at", "expected"),
+    [(0, 1.0, 100), (0, 70.0, 63), (1, 1.0, 59), (1, 70.0, 1), (100, 1.0, 34), (100, 3.0, 1)],
+)
+def test_burst_beside_others(others: int, at: float, expected: int) -> None:
+    """A burst is unlimited while no others are known, and one request after a long silence."""
+    budget = RequestBudget(250)
+    slot = budget.start(0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=4999 - others, reset_in=3600.0), slot)
+    budget.done(0.0, slot)
+    assert taken_at_once(budget, at) == expected
+
+
+def test_others_that_ran_out_of_the_hour_may_go_on() -> None:
+    """Others that sent much within the hour are expected to go on, however long they are silent."""
+    budget = RequestBudget(250)
+    budget.record(0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=3999, reset_in=3600.0))
+    budget.learn(2000.0, RateLimitInfo(limit=5000, remaining=3999, reset_in=1600.0))
+    assert taken_at_once(budget, 2001.0) == 60
+
+
+def test_request_is_unseen_by_others_for_three_seconds() -> None:
+    """A response does not free the next part of a burst: others may act on older responses."""
+    budget = RequestBudget(250)
+    budget.record(0.0)
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=4899, reset_in=3600.0))
+    slots = [slot for _ in range(100) if (slot := budget.take(1.0, Priority.READ))]
+    for slot in slots:
+        budget.done(1.1, slot)
+    budget.learn(1.1, RateLimitInfo(limit=5000, remaining=4899 - len(slots), reset_in=3599.0))
+    assert (len(slots), taken_at_once(budget, 2.0)) == (35, 0)
+    assert taken_at_once(budget, 3.0) == 0
+    budget.learn(4.0, RateLimitInfo(limit=5000, remaining=4899 - len(slots), reset_in=3596.0))
+    assert taken_at_once(budget, 4.0) == 26
 
 
 @given(own=st.floats(0, 1e4), others=st.floats(0, 1e4))
