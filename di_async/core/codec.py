@@ -6,7 +6,7 @@ names the JSON path of every field that cannot be decoded. See https://catt.rs.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import MAXYEAR, UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
 from itertools import count, takewhile
@@ -20,11 +20,12 @@ import orjson
 from di_async.core.errors import DecodeError
 from di_async.core.json_repair import loads_repaired
 from di_async.core.secret import Secret
+from di_async.core.timestamps import parse_time
 
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Codec", "Json", "json_field", "loads", "parse_time"]
+__all__ = ["Codec", "Json", "json_field", "loads"]
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -72,43 +73,6 @@ def _looks_like(body: bytes) -> str:
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
         return "an HTML page (a proxy or a gateway may have answered)"
     return "cut off or garbled" if head[:1] in b'{["' else "plain text"
-
-
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
-
-
-def parse_time(value: Any, _: object = None) -> datetime | None:
-    """Return an aware datetime (UTC if no zone is given), or None for anything unreadable.
-
-    Every result can be converted to UTC.
-    """
-    try:
-        time = datetime.fromisoformat(value)
-    except (ValueError, TypeError):
-        return _leap_second(value)
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    if 1 < time.year < 9999:
-        return None if value.isdigit() else time  # an epoch time may look like a date
-    return _within_calendar(time)
-
-
-def _leap_second(value: Any) -> datetime | None:
-    """Return the second after 23:59:59 for a time of 23:59:60, which Python does not know."""
-    if not isinstance(value, str) or value[16:19] != ":60":
-        return None
-    before = parse_time(f"{value[:16]}:59{value[19:]}")
-    return before and min(before, _LAST - _SECOND) + _SECOND
-
-
-def _within_calendar(time: datetime) -> datetime:
-    """Return a time of the first or last year so that it is within these in UTC, too."""
-    try:
-        time.astimezone(UTC)
-    except OverflowError:
-        return _LAST if time.year == MAXYEAR else _FIRST
-    return time
 
 
 def _price(value: Any, _: object) -> Decimal | None:

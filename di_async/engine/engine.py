@@ -33,21 +33,22 @@ from di_async.engine.hooks import EventCallback, Guarded, checked_callback
 from di_async.engine.observed_session import ObservedSession
 from di_async.engine.observer import (
     BudgetView,
-    Observe,
     ObservedClient,
     ObservedWait,
     Observer,
     checked_observer,
-    not_observed,
 )
 from di_async.engine.serving import OpenTransport, Probe, ServingEndpoint, endpoint_of
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.waiting.account_watch import AccountWatch
 from di_async.engine.waiting.change import Change
+from di_async.engine.waiting.connecting import Connector
+from di_async.engine.waiting.history import Listener
 from di_async.engine.waiting.new_resources import NewResources
 from di_async.engine.waiting.poller import Poller
-from di_async.engine.waiting.tracker import ChangeTracker, Listener
+from di_async.engine.waiting.tracker import ChangeTracker
+from di_async.engine.waiting.wait_observation import Observe, not_observed
 
 __all__ = ["Engine"]
 
@@ -309,7 +310,7 @@ class Engine:
         return Change(
             tracker,
             self._poller,
-            endpoint=self.endpoint,
+            connector=Connector(self.endpoint),
             observe=self._observe,
             access_token=access_token,
             adopted=adopted,
@@ -336,7 +337,7 @@ class Engine:
                 record()
 
         record()
-        deleting.add_listener(on_step)
+        deleting.history.add_listener(on_step)
 
     def watch(self, adapter: ResourceAdapter[Any], region: str | None) -> AccountWatch:
         """Return a stream of what happens to all resources, or to those of a region."""
@@ -384,7 +385,7 @@ class Engine:
         return Change(
             tracker,
             self._poller,
-            endpoint=self.endpoint,
+            connector=Connector(self.endpoint),
             observe=self._observe,
             resumed_until=until,
             redact=self._redact(None),

@@ -6,8 +6,7 @@ without an observer makes none of these objects, and its session is a plain `Ses
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
@@ -27,20 +26,18 @@ from di_async.core.waiting.observation import Action
 from di_async.engine.clock import Clock
 from di_async.engine.hooks import Guarded
 from di_async.engine.waiting.tracker import ChangeTracker
+from di_async.engine.waiting.wait_observation import WaitObservation
 
 __all__ = [
     "BudgetView",
     "ClientObserver",
-    "Observe",
     "ObservedClient",
     "ObservedWait",
     "Observer",
     "WaitInfo",
-    "WaitObservation",
     "WaitObserver",
     "WaitResult",
     "checked_observer",
-    "not_observed",
 ]
 
 # Time stamps come in whole seconds, and so does the server's `Date`.
@@ -196,37 +193,6 @@ class ObservedClient:
             self._guard.run(self._own.closed)
 
 
-class WaitObservation:
-    """One wait, from entering this context to leaving it; this one reports nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.end(error)
-
-    def settled(self) -> None:
-        """Record that the change has settled; the call may go on, as `connect` does."""
-
-    def end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
-        """Report the end of the wait, once."""
-
-
-_NOT_OBSERVED = WaitObservation()
-Observe = Callable[[ChangeTracker[Any], str], WaitObservation]
-"""Begins to observe a wait; the text is `wait`, `events` or `connect`."""
-
-
-def not_observed(tracker: ChangeTracker[Any], call: str) -> WaitObservation:
-    """Return the observation of a wait of a client without an observer."""
-    return _NOT_OBSERVED
-
-
 class ObservedWait(WaitObservation):
     """One wait, reported to the client's observer."""
 
@@ -254,7 +220,7 @@ class ObservedWait(WaitObservation):
         )
         self._observer = client.wait_begun(info)
         if self._observer is not None:
-            tracker.add_listener(self._step)
+            tracker.history.add_listener(self._step)
 
     def settled(self) -> None:
         """Record that the change has settled; the call may go on, as `connect` does."""
@@ -267,7 +233,7 @@ class ObservedWait(WaitObservation):
         if observer is None:
             return
         tracker = self._tracker
-        tracker.remove_listener(self._step)
+        tracker.history.remove_listener(self._step)
         if error is None:
             self.settled()
         delay, bound = self._delays or (None, None)

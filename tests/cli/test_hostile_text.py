@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from di_async.cli.output import as_json, as_yaml, format_time
-from di_async.core.codec import parse_time
+from di_async.core.timestamps import parse_time
 
 ATTACK = "\x1b]0;title\x07\x1b[2J\x9b31m\u202eevil\u2066\nerror: forged\r\u2028\ud83d\x7f"
 

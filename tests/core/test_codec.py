@@ -14,9 +14,10 @@ from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di_async.core.codec import Codec, Json, json_field, loads, parse_time
+from di_async.core.codec import Codec, Json, json_field, loads
 from di_async.core.errors import DecodeError
 from di_async.core.secret import Secret
+from di_async.core.timestamps import parse_time
 from di_async.digitalocean.models import CODEC as DO_CODEC
 from di_async.digitalocean.models import DedicatedInference
 

@@ -14,6 +14,8 @@ from di_async.core.http import Priority, Request, Response
 from di_async.core.pagination import Page
 from di_async.core.protocols import Transport
 from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.redaction import redact
+from di_async.core.serving import ServingTarget
 from di_async.core.waiting.observation import (
     Action,
     Expectation,
@@ -27,7 +29,9 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Client
 from di_async.engine.clock import Clock
 from di_async.engine.engine import Engine
+from di_async.engine.serving import Probe, ServingEndpoint
 from di_async.engine.waiting.change import Change
+from di_async.engine.waiting.connecting import Connector
 from di_async.engine.waiting.poller import Poller
 from di_async.engine.waiting.tracker import ChangeTracker
 
@@ -43,6 +47,11 @@ class Thing:
     status: str
     marks: ResourceVersion = field(factory=ResourceVersion)
     name: str | None = None
+
+
+def no_endpoint(id: str, target: ServingTarget, base_url: str, probe: Probe) -> ServingEndpoint:
+    """Fail: no thing serves."""
+    raise AssertionError(f"{id} has an endpoint")
 
 
 Answer = Thing | BaseException
@@ -92,7 +101,13 @@ class Fleet:
             initial=initial,
             settled_by=settled_by,
         )
-        return Change(tracker, lambda: self.poller, resumed_until=resumed_until)
+        return Change(
+            tracker,
+            lambda: self.poller,
+            connector=Connector(no_endpoint),
+            redact=redact,
+            resumed_until=resumed_until,
+        )
 
 
 class ThingAdapter(ResourceAdapter[Thing]):

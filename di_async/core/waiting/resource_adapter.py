@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attrs import define, frozen
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority
-from di_async.core.pagination import Page
-from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.observation import Expectation, Observation
-from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resume_token import ResourceRef
+
+if TYPE_CHECKING:
+    from di_async.core.pagination import Page
+    from di_async.core.serving import ConnectOptions, ServingTarget
+    from di_async.core.waiting.page_index import RowKey
 
 __all__ = ["CallRecord", "Capabilities", "ResourceAdapter"]
 
@@ -95,11 +97,11 @@ class ResourceAdapter(Protocol[R]):
         """
         ...
 
-    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
+    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> "Page":
         """GET a list page of `poll_schedule.PAGE_SIZE` rows, once. Raises `DIError`."""
         ...
 
-    def row_key(self, row: Any) -> RowKey:
+    def row_key(self, row: Any) -> "RowKey":
         """Return a row's id and a fingerprint that changes when its state does; ("", 0) if odd."""
         ...
 
@@ -132,7 +134,7 @@ class ResourceAdapter(Protocol[R]):
         """
         return self.observe(resource, expectation)
 
-    def check_connect(self, options: ConnectOptions) -> None:
+    def check_connect(self, options: "ConnectOptions") -> None:
         """Check what a caller passes to `connect`, before anything is awaited.
 
         Raises:
@@ -140,7 +142,7 @@ class ResourceAdapter(Protocol[R]):
         """
         raise InvalidInputError(f"a {self.noun} has no endpoint to connect to")
 
-    async def serving_target(self, resource: R, options: ConnectOptions) -> ServingTarget:
+    async def serving_target(self, resource: R, options: "ConnectOptions") -> "ServingTarget":
         """Return where a settled resource serves, with its key. It may send requests.
 
         Raises:

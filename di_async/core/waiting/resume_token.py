@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 from attrs import field, frozen
 
-from di_async.core.codec import parse_time
 from di_async.core.errors import InvalidInputError
 from di_async.core.stored_keys import from_keys, to_keys
+from di_async.core.timestamps import parse_time
 from di_async.core.waiting.observation import Action, Expectation, Phase, ResourceVersion
 
 __all__ = ["ResourceRef", "ResumeToken", "pack_expectation", "unpack_expectation"]

@@ -5,19 +5,14 @@ import functools
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from enum import Enum
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from di_async.core.capacity import Attempt
 from di_async.core.errors import (
     ClientClosedError,
     DeploymentFailedError,
-    InvalidInputError,
     WaitError,
-    WaitTimeoutError,
     own_copy,
 )
-from di_async.core.redaction import redact
-from di_async.core.serving import ConnectOptions, ServingTarget, as_secret
 from di_async.core.validation import checked_timeout
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
@@ -30,8 +25,6 @@ from di_async.core.waiting.evidence import (
 )
 from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
-from di_async.engine.observer import Observe, WaitObservation, not_observed
-from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
 from di_async.engine.waiting.failures import (
     FailureDetails,
     advice,
@@ -39,7 +32,13 @@ from di_async.engine.waiting.failures import (
     is_resumable,
     name_of,
 )
-from di_async.engine.waiting.tracker import ChangeTracker, WaitCutOffError, Waiter
+from di_async.engine.waiting.tracker import ChangeTracker
+from di_async.engine.waiting.wait_observation import Observe, WaitObservation, not_observed
+from di_async.engine.waiting.waiters import WaitCutOffError, Waiter
+
+if TYPE_CHECKING:
+    from di_async.core.capacity import Attempt
+    from di_async.engine.serving import Probe, ServingEndpoint
 
 __all__ = ["DEFAULT", "Change", "Default", "EventStream", "Timeout"]
 
@@ -57,9 +56,6 @@ Timeout = float | None | Default
 """Real seconds; None waits for ever. Without it, the provider's default holds."""
 
 
-MakeEndpoint = Callable[[str, ServingTarget, str, Probe], ServingEndpoint]
-
-
 class _Waits(Protocol):
     """The part of the poller that a change uses."""
 
@@ -70,6 +66,29 @@ class _Waits(Protocol):
     def leave(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None: ...
 
     def eta(self, tracker: ChangeTracker[Any]) -> float | None: ...
+
+
+class _Connects(Protocol):
+    """What `connect` does after the wait; see `engine.waiting.connecting`."""
+
+    def check(
+        self,
+        tracker: ChangeTracker[Any],
+        *,
+        access_token: Any,
+        private: bool,
+        probe: "Probe",
+        mint_token: str | None,
+    ) -> Any: ...
+
+    async def connect(
+        self,
+        tracker: ChangeTracker[Any],
+        resource: Any,
+        options: Any,
+        probe: "Probe",
+        until: float | None,
+    ) -> "ServingEndpoint": ...
 
 
 class Change(Generic[R]):
@@ -86,25 +105,25 @@ class Change(Generic[R]):
             to go back to. None for all other changes, and where it was not shown in full.
     """
 
-    attempts: tuple[Attempt, ...] = ()
+    attempts: "tuple[Attempt, ...]" = ()
 
     def __init__(
         self,
         tracker: ChangeTracker[Any],
         waits: Callable[[], _Waits],
         *,
-        endpoint: MakeEndpoint | None = None,
+        connector: _Connects,
+        redact: Callable[[str], str],
         observe: Observe = not_observed,
         access_token: Any = None,
         adopted: bool = False,
         already_gone: bool = False,
         resumed_until: float | None = None,
         previous_spec: Any = None,
-        redact: Callable[[str], str] = redact,
     ) -> None:
         self._tracker = tracker
         self._waits = waits
-        self._endpoint = endpoint
+        self._connector = connector
         self._observe = observe
         self._details = FailureDetails(tracker, redact, updates_spec=previous_spec is not None)
         self._resumed_until = self._deadline_at = resumed_until
@@ -148,7 +167,7 @@ class Change(Generic[R]):
     @property
     def history(self) -> tuple[StatusChange, ...]:
         """The steps so far, oldest first; of more than 1,000, the latest."""
-        return tuple(self._tracker.history)
+        return tuple(self._tracker.history.steps)
 
     @property
     def requests(self) -> int:
@@ -249,9 +268,9 @@ class Change(Generic[R]):
         timeout: Timeout = DEFAULT,
         access_token: Any = None,
         private: bool = False,
-        probe: Probe = "chat",
+        probe: "Probe" = "chat",
         mint_token: str | None = None,
-    ) -> ServingEndpoint:
+    ) -> "ServingEndpoint":
         """Wait for the change, then until the models answer; return the endpoint.
 
         It answers once it has listed its models and completed one token with each. Both moments,
@@ -275,62 +294,30 @@ class Change(Generic[R]):
             WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted).
             WaitError: what `wait` raises.
         """
-        tracker, adapter = self._tracker, self._tracker.adapter
-        access_token = as_secret(self.access_token if access_token is None else access_token)
-        options = ConnectOptions(private=private, access_token=access_token, mint_token=mint_token)
-        checked_probe(probe)
-        if self._endpoint is None or tracker.expectation.action is Action.DELETE:
-            raise InvalidInputError("what is deleted has no endpoint to connect to")
-        if tracker.expectation.action is not Action.PREDICATE:
-            adapter.check_connect(options)
+        tracker = self._tracker
+        options = self._connector.check(
+            tracker,
+            access_token=self.access_token if access_token is None else access_token,
+            private=private,
+            probe=probe,
+            mint_token=mint_token,
+        )
         seconds = self._seconds(timeout)
-        with self._observe(tracker, "connect") as observed:
-            return await self._connect(seconds, options, probe, self._endpoint, observed)
-
-    async def _connect(
-        self,
-        seconds: float | None,
-        options: ConnectOptions,
-        probe: Probe,
-        make_endpoint: MakeEndpoint,
-        observed: WaitObservation,
-    ) -> ServingEndpoint:
-        tracker, adapter = self._tracker, self._tracker.adapter
         until = None if seconds is None else tracker.clock.now() + seconds
-        resource = await self._wait(seconds, until)
-        observed.settled()
-        try:
-            target = await self._target(resource, options, until)
-            endpoint = make_endpoint(self.id, target, adapter.base_url, probe)
-            if target.note:
-                tracker.add_note(target.note)
-            left = None if until is None else max(0.0, until - tracker.clock.now())
-            await endpoint.probe_until(left, tracker.add_note)
-        except WaitError as error:
-            raise self._completed(error) from error.__cause__
-        except ClientClosedError as closed:
-            raise self._closed(closed) from closed.__cause__
-        except asyncio.CancelledError as cancelled:
-            cancelled.add_note(advice(self._tracker))
-            raise
+        with self._observe(tracker, "connect") as observed:
+            resource = await self._wait(seconds, until)
+            observed.settled()
+            try:
+                endpoint = await self._connector.connect(tracker, resource, options, probe, until)
+            except WaitError as error:
+                raise self._completed(error) from error.__cause__
+            except ClientClosedError as closed:
+                raise self._closed(closed) from closed.__cause__
+            except asyncio.CancelledError as cancelled:
+                cancelled.add_note(advice(tracker))
+                raise
         endpoint.history = self.history
         return endpoint
-
-    async def _target(
-        self, resource: Any, options: ConnectOptions, until: float | None
-    ) -> ServingTarget:
-        limit = asyncio.timeout_at(until)
-        try:
-            async with limit:
-                return await self._tracker.adapter.serving_target(resource, options)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise WaitTimeoutError(
-                f"{name_of(self._tracker)} is settled, but its endpoint's key or CA was not read "
-                "in time.",
-                id=self.id,
-            ) from None
 
     async def _next_decision(self, seconds: float | None, *, any_news: bool) -> Decision:
         waits = self._waits()
@@ -468,7 +455,7 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
 
     async def _step(self) -> StatusChange:
         tracker = self._tracker
-        while self._next >= tracker.steps:
+        while self._next >= tracker.history.count:
             if isinstance(self._decision, Pending):
                 self._decision = tracker.decision
             if not isinstance(self._decision, Pending):
@@ -477,9 +464,8 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
             if self._observed is None:
                 self._observed = self._observe(tracker, "events")
             self._decision = await self._follow(self._left())
-        position = max(self._next - tracker.forgotten_steps, 0)
-        self._next = tracker.forgotten_steps + position + 1
-        return tracker.history[position]
+        step, self._next = tracker.history.from_position(self._next)
+        return step
 
     def _left(self) -> float | None:
         """Return the seconds left: the timeout is one for the whole stream."""

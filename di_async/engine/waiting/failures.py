@@ -197,7 +197,7 @@ def _is_deletion_under_way(tracker: ChangeTracker[Any]) -> bool:
 
 def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:
     """Return the last error of a wait that ran out of time while its reads failed."""
-    last = tracker.history[-1] if tracker.history else None
+    last = tracker.history.last
     if not isinstance(decision, Expired) or tracker.last_error is None or last is None:
         return ""
     error, failed = str(tracker.last_error), last.note is not None and last.times

@@ -29,7 +29,8 @@ from di_async.engine.waiting.account_watch import AccountSweep, SweepRead
 from di_async.engine.waiting.read_sender import PollerRead, ReadSender
 from di_async.engine.waiting.resource_poller import ResourcePoller
 from di_async.engine.waiting.stats import Stats
-from di_async.engine.waiting.tracker import ChangeTracker, WaitCutOffError, Waiter
+from di_async.engine.waiting.tracker import ChangeTracker
+from di_async.engine.waiting.waiters import WaitCutOffError, Waiter
 
 __all__ = ["Poller"]
 
@@ -96,7 +97,7 @@ class Poller:
         deadline = None if timeout is None else self._clock.now() + timeout
         reads = tracker.reads if timeout == 0 else None
         waiter = Waiter(loop.create_future(), deadline, any_news, reads)
-        tracker.add_waiter(waiter)
+        tracker.waiters.add(waiter)
         self._resource_poller(tracker.adapter).watch(tracker)
         if deadline is not None:
             timer = loop.call_at(deadline, self._on_deadline, tracker, waiter)
@@ -106,7 +107,7 @@ class Poller:
 
     def leave(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None:
         """End a wait. Polling stops if it was the last one; the resource is left alone."""
-        tracker.remove_waiter(waiter)
+        tracker.waiters.remove(waiter)
         timer = self._timers.pop(waiter, None)
         if timer is not None:
             timer.cancel()

@@ -76,7 +76,7 @@ class ReadSender:
             case ReadOne():
                 poller.schedule.read_cancelled(read)
                 for tracker in read.entry.watchers:
-                    tracker.abort(defect(error))
+                    tracker.waiters.abort(defect(error))
             case ReadPage():
                 poller.page_failed(read, error, CallRecord())
             case SweepRead():

@@ -120,7 +120,7 @@ class ResourcePoller:
         """Read what a tracker has to see next; soon, if one of its deadlines is near."""
         entry = self._place(tracker)
         now, lag = self._clock.now(), self._policy.target_lag
-        for waiter in tracker.waiters:
+        for waiter in tracker.waiters.all:
             if waiter.deadline is not None and waiter.deadline <= now + lag:
                 pause = min(lag, _SOON_S) if waiter.deadline <= now else lag
                 self.schedule.request_by(entry, max(now, entry.read_at + pause))
@@ -135,7 +135,7 @@ class ResourcePoller:
     def abort(self, error: BaseException) -> None:
         """End every wait with this error."""
         for tracker in tuple(self._entries):
-            tracker.abort(error)
+            tracker.waiters.abort(error)
 
     def get_in_flight(self, tracker: ChangeTracker[Any]) -> bool:
         """Return whether a GET that may settle the wait is queued or was sent."""
@@ -270,7 +270,7 @@ class ResourcePoller:
         try:
             tracker.record_read(self._as_read(tracker, answer, call, ref), call.requests, ref)
         except Exception as error:  # it ends this wait, and no other
-            tracker.abort(defect(error))
+            tracker.waiters.abort(defect(error))
 
     def _as_read(
         self, tracker: ChangeTracker[Any], answer: Any, call: CallRecord, ref: ResourceRef
@@ -384,7 +384,7 @@ class ResourcePoller:
                 )
                 needs_confirm = tracker.record_row(found, call.requests, trusted=trusted)
             except Exception as error:  # it ends this wait, and no other
-                tracker.abort(defect(error))
+                tracker.waiters.abort(defect(error))
                 continue
             settled, in_progress = settled or needs_confirm, in_progress and seen.in_progress
             self._recorder.record(tracker, entry, now)
@@ -425,7 +425,7 @@ class ResourcePoller:
             elif tracker.resource_looks_settled and not self._read_operation(
                 tracker, looks_settled=True
             ):
-                tracker.release_expired()
+                tracker.waiters.wake(Pending(), self._clock.now(), news=False)
         elif tracker.operation is None:
             self._operation_reads.pop(tracker, None)
             if operation is not None and operation.resource_looks_settled:

@@ -1,10 +1,8 @@
-"""Follow one change: fold each read into its evidence, keep its history, wake its waiters.
+"""Follow one change: fold each read into its evidence, and record what it shows.
 
-No I/O: the poller delivers reads. An idle wait costs one future; a read that decides nothing wakes
-only waiters that stream events.
+No I/O: the poller delivers reads. A read that decides nothing only wakes event streams.
 """
 
-import asyncio
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -12,20 +10,17 @@ from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, evolve, field
 
-from di_async.core.errors import APIError, ClientClosedError, InvalidInputError, own_copy
+from di_async.core.errors import InvalidInputError
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
     Evidence,
-    Expired,
     Failed,
     OwnDelete,
     Pending,
     Refused,
     Settled,
-    Superseded,
     Vanished,
-    check_deadline,
     fold,
     fold_own_delete,
     judge,
@@ -43,27 +38,18 @@ from di_async.core.waiting.resource_adapter import ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
 from di_async.engine.log import Log
+from di_async.engine.waiting.history import History, Listener, ending_text, error_text
+from di_async.engine.waiting.waiters import Waiters
 
-__all__ = ["ChangeTracker", "Listener", "PendingOperation", "WaitCutOffError", "Waiter"]
+__all__ = ["ChangeTracker", "PendingOperation"]
 
 logger = Log("di_async.poller")
 
-# Bound the memory of a wait on a resource that flaps for days: of more steps, the oldest go.
-_MAX_HISTORY, _FORGOTTEN_AT_ONCE = 1000, 100
 _MAX_WARNINGS = 20
 
 _NOT_FOUND = "GET answered 404"
 
 R = TypeVar("R")
-Listener = Callable[[StatusChange], None]
-"""Is called with each new step of a change; it must not raise."""
-
-
-class WaitCutOffError(ClientClosedError):
-    """The client of this wait was closed; the wait raises it with what is known of its change.
-
-    A class of its own, as a predicate may raise the `ClientClosedError` of another client.
-    """
 
 
 @define(eq=False)
@@ -75,24 +61,11 @@ class PendingOperation:
     evidence: Evidence = field(factory=Evidence)
 
 
-@define(eq=False)
-class Waiter:
-    """One caller that awaits a decision, or with `any_news` the next history entry."""
-
-    future: asyncio.Future[Decision]
-    deadline: float | None = None
-    any_news: bool = False
-    reads_at_start: int | None = None
-    """With `timeout=0`: the tracker's read count; one more read is due before it may end."""
-
-    def resolve(self, decision: Decision) -> None:
-        """End the wait with this decision."""
-        if not self.future.done():
-            self.future.set_result(decision)
-
-
 class ChangeTracker(Generic[R]):
-    """What is known about one change, and who waits for it."""
+    """What is known about one change.
+
+    `history` has its steps and `waiters` who awaits it.
+    """
 
     def __init__(
         self,
@@ -124,13 +97,10 @@ class ChangeTracker(Generic[R]):
         """The resource as read last."""
         self.evidence = Evidence()
         self.decision: Decision = Settled(settled_by) if settled_by else Pending()
-        self.history: list[StatusChange] = []
-        """The latest steps."""
-        self.forgotten_steps = 0
-        """How many older ones the history held before."""
+        self.history = History(listeners=listeners)
+        self.waiters = Waiters()
         self.requests = 0
         """Requests that this wait has cost so far, silent repeats included."""
-        self.waiters: list[Waiter] = []
         self.resource_looks_settled = False
         """The resource looks settled while an operation is still pending."""
         self.unsettled_at: float | None = None
@@ -143,7 +113,6 @@ class ChangeTracker(Generic[R]):
         self._duration_recorded = False
         self._operation_reads = 0
         self._predicate = predicate
-        self._listeners = listeners
         self._status: str | None = None
         self._warned: set[str] = set()
 
@@ -212,11 +181,6 @@ class ChangeTracker(Generic[R]):
         return self._operation_reads + self.evidence.reads
 
     @property
-    def steps(self) -> int:
-        """How many steps the history has had."""
-        return self.forgotten_steps + len(self.history)
-
-    @property
     def name(self) -> str | None:
         """The resource's name, as far as it is known."""
         name = getattr(self.resource, "name", None)
@@ -234,44 +198,6 @@ class ChangeTracker(Generic[R]):
         if ref == self.target or not self._operations:
             return self.expectation
         return self._operations[0].expectation
-
-    # -- waiters ------------------------------------------------------------------------------
-
-    def add_waiter(self, waiter: Waiter) -> None:
-        """Wake this waiter from now on."""
-        self.waiters.append(waiter)
-
-    def remove_waiter(self, waiter: Waiter) -> None:
-        """Stop waking this waiter."""
-        self.waiters.remove(waiter)
-
-    def abort(self, error: BaseException) -> None:
-        """End every wait with this error, each with a copy of its own."""
-        if isinstance(error, StopIteration):  # which a future does not take
-            stopped, error = error, RuntimeError("the predicate raised StopIteration")
-            error.__cause__ = stopped
-        for waiter in self.waiters:
-            if not waiter.future.done():
-                waiter.future.set_exception(own_copy(error))
-
-    def release_expired(self) -> None:
-        """End the waits whose deadline has passed."""
-        self._wake(Pending(), news=False)
-
-    def _wake(self, decision: Decision, *, news: bool) -> None:
-        now = self.clock.now()
-        for waiter in tuple(self.waiters):
-            own = check_deadline(decision, now=now, deadline=waiter.deadline)
-            if not isinstance(own, Pending) or (news and waiter.any_news):
-                waiter.resolve(own)
-
-    def add_listener(self, listener: Listener) -> None:
-        """Call this with each new step from now on, before the waiters are woken."""
-        self._listeners = (*self._listeners, listener)
-
-    def remove_listener(self, listener: Listener) -> None:
-        """Stop calling this."""
-        self._listeners = tuple(one for one in self._listeners if one != listener)
 
     # -- reads --------------------------------------------------------------------------------
 
@@ -330,7 +256,7 @@ class ChangeTracker(Generic[R]):
         if own_delete.proven:
             decision = judge(self.expectation, self.evidence)
             self._conclude(decision, "get")
-            self._wake(decision, news=True)
+            self.waiters.wake(decision, self.clock.now(), news=True)
 
     def take_duration_due(self) -> bool:
         """Return True only once: a change is recorded once in the duration model."""
@@ -355,7 +281,7 @@ class ChangeTracker(Generic[R]):
         operation.evidence = fold(operation.expectation, operation.evidence, read)
         self._operation_reads += 1
         decision, noun = judge(operation.expectation, operation.evidence), operation.ref.kind
-        entries = self.steps
+        entries = self.history.count
         match read:
             case ReadFound(observation=observation):
                 if isinstance(decision, Pending):
@@ -365,7 +291,7 @@ class ChangeTracker(Generic[R]):
             case ReadMissing():
                 self._append_step(f"{noun}: GET answered 404", self._status)
             case ReadFailed(error=error):
-                self._append_step(f"{noun}: {_error_text(error)}", self._status)
+                self._append_step(f"{noun}: {error_text(error)}", self._status)
         if isinstance(decision, Settled | Vanished):
             # An operation that its provider no longer knows has ended; the resource decides.
             self._finish_operation(read.started_at)
@@ -375,7 +301,7 @@ class ChangeTracker(Generic[R]):
             self._conclude(decision, "get")
         elif not isinstance(decision, Refused):
             decision = Pending()
-        self._wake(decision, news=self.steps > entries)
+        self.waiters.wake(decision, self.clock.now(), news=self.history.count > entries)
 
     def _finish_operation(self, at: float) -> None:
         """Drop the first operation; reads of the resource from before its end prove nothing."""
@@ -392,7 +318,7 @@ class ChangeTracker(Generic[R]):
 
     def _adopt_evidence(self, read: Read, evidence: Evidence, decision: Decision) -> None:
         """Adopt the next evidence, add what is new to the history, wake waiters."""
-        before, entries = self.evidence, self.steps
+        before, entries = self.evidence, self.history.count
         if evidence is before:
             return
         self.evidence = evidence
@@ -407,7 +333,7 @@ class ChangeTracker(Generic[R]):
         if not isinstance(decision, Pending | Refused):
             self._conclude(decision, read.source if isinstance(read, ReadFound) else "get")
         if not self.resource_looks_settled:  # else the operation is read first
-            self._wake(decision, news=self.steps > entries)
+            self.waiters.wake(decision, self.clock.now(), news=self.history.count > entries)
 
     def _shows_progress(self, observation: Observation) -> bool:
         return observation.in_progress or self.expectation.action is Action.DELETE
@@ -423,12 +349,12 @@ class ChangeTracker(Generic[R]):
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self.abort(error)
+            self.waiters.abort(error)
             return False
 
     def _conclude(self, decision: Decision, source: str) -> None:
         self.decision = decision
-        ending = _ending(decision) + (" (list evidence)" if source == "list" else "")
+        ending = ending_text(decision) + (" (list evidence)" if source == "list" else "")
         self._append_step(ending, self._status, source, type(decision).__name__.lower())
         logger.info("%s %s: %s", self.adapter.noun, self.target.id, ending)
 
@@ -451,7 +377,7 @@ class ChangeTracker(Generic[R]):
             case ReadMissing():
                 self._append_step(_NOT_FOUND, self._status)
             case ReadFailed(error=error):
-                self._append_step(_error_text(error), self._status)
+                self._append_step(error_text(error), self._status)
 
     def _warn_if_undocumented(self, observation: Observation) -> None:
         if observation.documented or len(self._warned) >= _MAX_WARNINGS:
@@ -472,14 +398,8 @@ class ChangeTracker(Generic[R]):
         source: str = "get",
         outcome: str | None = None,
     ) -> None:
-        last = self.history[-1] if self.history else None
-        if last is not None and (last.status, last.note) == (status, note):
-            self.history[-1] = evolve(last, times=last.times + 1)
-        else:
-            if len(self.history) >= _MAX_HISTORY:
-                del self.history[:_FORGOTTEN_AT_ONCE]
-                self.forgotten_steps += _FORGOTTEN_AT_ONCE
-            step = StatusChange(
+        self.history.append(
+            StatusChange(
                 id=self.target.id,
                 status=status,
                 previous=self._status if self._status != status else None,
@@ -496,33 +416,4 @@ class ChangeTracker(Generic[R]):
                 region=self.region,
                 outcome=outcome,
             )
-            self.history.append(step)
-            for listener in self._listeners:
-                listener(step)
-
-
-def _error_text(error: Any) -> str:
-    """Return an error's text without its request id, so that equal errors are counted."""
-    if isinstance(error, APIError):
-        return f"{type(error).__name__}: {error.status} {error.code or ''} {error.message}"
-    return f"{type(error).__name__}: {error}"
-
-
-def _ending(decision: Decision) -> str:
-    match decision:
-        case Settled(evidence=evidence):
-            return f"settled: {evidence}"
-        case Failed(reason=reason):
-            return f"failed: {reason}"
-        case Superseded(reason=reason):
-            return f"superseded: {reason}"
-        case Vanished(own_delete=True):
-            return "vanished: this client deleted it"
-        case Vanished():
-            return "vanished: GET answers 404"
-        case Refused(error=error):
-            return f"refused: {error}"
-        case Expired():
-            return "the deadline passed"
-        case Pending():
-            return "pending"
+        )

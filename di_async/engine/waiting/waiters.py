@@ -1,0 +1,73 @@
+"""The callers that await one change. No I/O: an idle wait costs one future."""
+
+import asyncio
+
+from attrs import define, field
+
+from di_async.core.errors import ClientClosedError, own_copy
+from di_async.core.waiting.evidence import Decision, Pending, check_deadline
+
+__all__ = ["WaitCutOffError", "Waiter", "Waiters"]
+
+
+class WaitCutOffError(ClientClosedError):
+    """The client of this wait was closed; the wait raises it with what is known of its change.
+
+    A class of its own, as a predicate may raise the `ClientClosedError` of another client.
+    """
+
+
+@define(eq=False)
+class Waiter:
+    """One caller that awaits a decision, or with `any_news` the next history entry."""
+
+    future: asyncio.Future[Decision]
+    deadline: float | None = None
+    any_news: bool = False
+    reads_at_start: int | None = None
+    """With `timeout=0`: the tracker's read count; one more read is due before it may end."""
+
+    def resolve(self, decision: Decision) -> None:
+        """End the wait with this decision."""
+        if not self.future.done():
+            self.future.set_result(decision)
+
+
+@define(eq=False)
+class Waiters:
+    """All callers that await one change."""
+
+    all: list[Waiter] = field(factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.all)
+
+    def add(self, waiter: Waiter) -> None:
+        """Wake this waiter from now on."""
+        self.all.append(waiter)
+
+    def remove(self, waiter: Waiter) -> None:
+        """Stop waking this waiter."""
+        self.all.remove(waiter)
+
+    def wake(self, decision: Decision, now: float, *, news: bool) -> None:
+        """End the waits that this decision ends, or whose deadline has passed.
+
+        Args:
+            decision: the decision about the change.
+            now: the loop's time in seconds.
+            news: the history has a new entry, so waiters for any news are woken as well.
+        """
+        for waiter in tuple(self.all):
+            own = check_deadline(decision, now=now, deadline=waiter.deadline)
+            if not isinstance(own, Pending) or (news and waiter.any_news):
+                waiter.resolve(own)
+
+    def abort(self, error: BaseException) -> None:
+        """End every wait with this error, each with a copy of its own."""
+        if isinstance(error, StopIteration):  # which a future does not take
+            stopped, error = error, RuntimeError("the predicate raised StopIteration")
+            error.__cause__ = stopped
+        for waiter in self.all:
+            if not waiter.future.done():
+                waiter.future.set_exception(own_copy(error))
