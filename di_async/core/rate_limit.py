@@ -10,6 +10,7 @@ Rules: https://docs.digitalocean.com/reference/api/reference/#rate-limit
 This module reads no clock: every method takes `now`, in seconds of the running loop.
 """
 
+import heapq
 import math
 from collections import OrderedDict, deque
 from typing import Any
@@ -18,7 +19,7 @@ from attrs import define, field, frozen
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority
-from di_async.core.shared_token import OtherTraffic, RecentCount, fair_share, sendable
+from di_async.core.shared_token import HOUR_S, OtherTraffic, RecentCount, fair_share, sendable
 
 __all__ = ["RateLimitInfo", "RequestBudget", "Slot"]
 
@@ -77,7 +78,7 @@ class Slot:
 
 
 @define
-class _Window:
+class Window:
     span: float
     stamps: deque[float] = field(factory=deque)
     """When requests were answered."""
@@ -109,19 +110,12 @@ class _Window:
         short = self.used(now) + ahead + 1 + others.within(now, self.span) - allowed
         if short <= 0:
             return 0.0
-        own = 0
-        for at, count in others.leaving(now, self.span):
-            while own < len(self.stamps) and self.stamps[own] + self.span <= at:
-                own, short = own + 1, short - 1
-                if short <= 0:
-                    return self.stamps[own - 1] + self.span - now
+        own = ((at + self.span, 1.0) for at in self.stamps)
+        for at, count in heapq.merge(own, others.leaving(now, self.span)):
             short -= count
             if short <= 0:
                 return at - now
-        last = own + math.ceil(short) - 1
-        if last < len(self.stamps):
-            return self.stamps[last] + self.span - now
-        return self.span * (1 + (last - len(self.stamps)) // max(allowed, 1))
+        return self.span
 
 
 @define
@@ -173,8 +167,8 @@ class RequestBudget:
         if not isinstance(reserve, int | float) or not 0 <= reserve < 1:
             raise InvalidInputError("reserve: expected a share, 0 <= reserve < 1")
         self.per_minute, self.per_hour, self.reserve = per_minute, per_hour, reserve
-        self._minute = _Window(60.0 + _MARGIN_S)
-        self._hour = _Window(3600.0 + _MARGIN_S)
+        self._minute = Window(60.0 + _MARGIN_S)
+        self._hour = Window(3600.0 + _MARGIN_S)
         self._hour_limit = per_hour
         self._in_flight = self._answered = 0
         self._unseen: deque[float] = deque()
@@ -306,7 +300,7 @@ class RequestBudget:
             return
         self._blocks = 0
         if info.remaining is not None:
-            limit = info.limit if info.limit and info.limit > 0 else self.per_hour
+            limit = info.limit if info.limit is not None and info.limit > 0 else self.per_hour
             self._see_others(now, limit - min(max(info.remaining, 0), limit), info, slot)
 
     def _block(self, now: float, info: RateLimitInfo) -> None:
@@ -336,8 +330,9 @@ class RequestBudget:
         unsure = self._in_flight
         if slot is not None:
             unsure += self._answered - slot.answered_before - 1
-        usable = info.reset_in is not None and info.reset_in > 0  # not NaN either
-        oldest_age = 3600.0 - min(info.reset_in or 0.0, 3600.0) if usable else 3600.0
+        oldest_age = HOUR_S
+        if info.reset_in is not None and info.reset_in > 0:  # not NaN either
+            oldest_age = max(0.0, HOUR_S - info.reset_in)
         self._others.observe(now, counted - own, counted - own + unsure, oldest_age)
 
     @property
@@ -386,7 +381,7 @@ class RequestBudget:
         hour = self._hour_limit - self._counted(now, self._hour)
         return max(0, minute), max(0, hour)
 
-    def _counted(self, now: float, window: _Window) -> int:
+    def _counted(self, now: float, window: Window) -> int:
         others = self._others.sent_within(now, window.span)
         return window.count(now) + self._in_flight + others
 

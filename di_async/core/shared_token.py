@@ -11,10 +11,12 @@ equal within some minutes.
 
 import math
 from collections import deque
+from collections.abc import Iterator
+from itertools import takewhile
 
 from attrs import define, field
 
-__all__ = ["OtherTraffic", "RecentCount", "fair_share", "sendable"]
+__all__ = ["HOUR_S", "OtherTraffic", "RecentCount", "fair_share", "sendable"]
 
 HOUR_S = 3600.0
 # The memory of recent traffic. A share follows changes of the others within some minutes.
@@ -98,12 +100,12 @@ class OtherTraffic:
         """
         self.expire(now)
         gap = now - self.seen_at if self.seen_at > -math.inf else oldest_age
-        self.seen_at = now
+        self.seen_at, at_most = now, max(at_most, 0)
         if at_least > self.total:
-            self._add(now, at_least - self.total, min(max(gap, 0.0), HOUR_S))
+            self._add(now, at_least - self.total, min(gap, HOUR_S))
         self.unsure = max(0, at_most - self.total)
-        while self._entries and self.total > max(at_most, 0):
-            taken = min(self.total - max(at_most, 0), int(self._entries[0][1]))
+        while self._entries and self.total > at_most:
+            taken = min(self.total - at_most, int(self._entries[0][1]))
             self._entries[0][1] -= taken
             self.total -= taken
             if not self._entries[0][1]:
@@ -111,11 +113,7 @@ class OtherTraffic:
 
     def within(self, now: float, span: float) -> float:
         """Return how many were sent in the last `span` seconds, those not yet seen included."""
-        since, count = now - span, 0.0
-        for at, many in reversed(self._entries):
-            if at <= since:
-                break
-            count += many
+        count = sum(many for _, many in self._noticed_since(now - span))
         unseen = min(max(0.0, now - self.seen_at), _PROJECTED_S)
         return count + self.unsure + unseen * self.recent.get(now) / _MEMORY_S
 
@@ -125,12 +123,11 @@ class OtherTraffic:
 
     def leaving(self, now: float, span: float) -> list[tuple[float, float]]:
         """Return when those of the last `span` seconds leave it, and how many, soonest first."""
-        since, found = now - span, []
-        for at, many in reversed(self._entries):
-            if at <= since:
-                break
-            found.append((at + span, many))
-        return found[::-1]
+        return [(at + span, many) for at, many in self._noticed_since(now - span)][::-1]
+
+    def _noticed_since(self, since: float) -> Iterator[list[float]]:
+        """Yield the entries after a time, the newest first."""
+        return takewhile(lambda entry: entry[0] > since, reversed(self._entries))
 
     def expire(self, now: float) -> None:
         """Forget what is older than an hour."""
@@ -140,7 +137,7 @@ class OtherTraffic:
     def _add(self, now: float, count: int, gap: float) -> None:
         """Add requests that were sent at unknown times within the last `gap` seconds."""
         faded = gap / _MEMORY_S
-        self.recent.add(now, count * (1 - math.exp(-faded)) / faded if faded > 0.01 else count)
+        self.recent.add(now, count * (1 - math.exp(-faded)) / faded if faded else count)
         self.total += count
         early = 0 if gap <= _GAP_S else int(count * (1 - _GAP_S / gap))
         for piece in range(_PIECES if early else 0):

@@ -82,7 +82,16 @@ DECISIONS = (
         (_WAITING.format("durations_fit"), _WAITING.format("duration_estimator*")),
     ),
     Target("core/waiting/poll_policy.py", (_POLICIES,)),
-    Target("core/rate_limit.py", ("tests/core/test_rate_limit_rules.py",)),
+    Target(
+        "core/rate_limit.py",
+        ("tests/core/test_rate_limit_rules.py", "tests/core/test_shared_token_rules.py"),
+        later=("tests/core/test_shared_token.py",),
+    ),
+    Target(
+        "core/shared_token.py",
+        ("tests/core/test_shared_token_rules.py",),
+        later=("tests/core/test_rate_limit*.py",),
+    ),
     Target("core/retry.py", (_POLICIES,)),
     Target("core/lost_create.py", (_POLICIES,)),
     Target("*/lifecycle.py", ("tests/clouds/test_*_rules.py",)),

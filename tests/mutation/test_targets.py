@@ -28,3 +28,11 @@ def test_accepted_survivors_have_a_reason() -> None:
         assert entry.keys() == {"file", "within", "old", "new", "reason"}
         assert entry["reason"].endswith(".")
         assert entry["file"] in decided
+
+
+def test_accepted_survivors_are_lines_of_the_code() -> None:
+    """What an accepted mutant replaces stands in its module; else the entry is out of date."""
+    text = (ROOT / "tests/mutation/accepted.toml").read_text(encoding="utf-8")
+    for entry in tomllib.loads(text)["accepted"]:
+        lines = [line.strip() for line in (ROOT / entry["file"]).read_text().splitlines()]
+        assert entry["old"].splitlines()[0].strip() in lines, entry
