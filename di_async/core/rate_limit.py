@@ -330,9 +330,7 @@ class RequestBudget:
         unsure = self._in_flight
         if slot is not None:
             unsure += self._answered - slot.answered_before - 1
-        oldest_age = HOUR_S
-        if info.reset_in is not None and info.reset_in > 0:  # not NaN either
-            oldest_age = max(0.0, HOUR_S - info.reset_in)
+        oldest_age = max(0.0, HOUR_S - (info.reset_in or 0.0))
         self._others.observe(now, counted - own, counted - own + unsure, oldest_age)
 
     @property

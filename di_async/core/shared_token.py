@@ -144,7 +144,8 @@ class OtherTraffic:
             share = early * (piece + 1) // _PIECES - early * piece // _PIECES
             if share:
                 self._entries.append([now - gap + (gap - _GAP_S) * (piece + 1) / _PIECES, share])
+        count -= early
         if self._entries and self._entries[-1][0] > now - _ENTRY_S:
-            self._entries[-1][1] += count - early
+            self._entries[-1][1] += count
         else:
-            self._entries.append([now, count - early])
+            self._entries.append([now, count])

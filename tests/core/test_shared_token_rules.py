@@ -87,6 +87,16 @@ def test_each_request_is_unseen_for_three_seconds() -> None:
     assert [send(7.0), send(7.1)] == [5, 1]
 
 
+def test_requests_are_seen_one_after_the_other() -> None:
+    """Each request counts as seen three seconds after it was sent, whatever was sent later."""
+    budget = budget_beside(1)
+    for second in (1.0, 3.0):
+        for _ in range(20):
+            budget.start(START + second)
+    show(budget, START + 4.0, 1)
+    assert taken(budget, START + 4.0) == 25
+
+
 def test_full_burst_is_tried_again_soon() -> None:
     """A request that others' responses hold back is tried again in a quarter of a second."""
     budget = budget_beside(1)
@@ -182,35 +192,36 @@ def test_count_of_the_token(limit: int | None, remaining: int, others: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("reset_in", "recent"),
-    [
-        (3600.0, 1000),  # the oldest was sent just now
-        (3700.0, 1000),
-        (3480.0, 632.1),
-        (1.0, 33.33),
-        (0.5, 33.33),
-        (0.0, 33.33),
-        (-5.0, 33.33),
-        (None, 33.33),
-    ],
+    ("reset_in", "age"),
+    [(3599.0, 1.0), (3480.0, 120.0), (1.0, 3599.0), (0.0, 3600.0), (-5.0, 3600.0), (None, 3600.0)],
 )
-def test_age_of_the_tokens_requests(reset_in: float | None, recent: int) -> None:
+def test_age_of_the_tokens_requests(reset_in: float | None, age: float) -> None:
     """The reset is when the oldest request expires; without one, it may be an hour old."""
     budget = RequestBudget(250)
     for _ in range(1000):
         budget.record(START)
     budget.learn(START, RateLimitInfo(limit=5000, remaining=3000, reset_in=reset_in))
+    recent = 1000 * (1 - math.exp(-age / 120)) / (age / 120)
     share = budget.fair_share(START)
-    assert share == pytest.approx(0.95 * (1000 / (1000 + recent)) ** 0.8, rel=0.001)
+    assert share == pytest.approx(0.95 * (1000 / (1000 + recent)) ** 0.8, rel=1e-8)
+
+
+@pytest.mark.parametrize("reset_in", [3600.0, 3700.0])
+def test_reset_of_an_hour_is_of_requests_sent_just_now(reset_in: float) -> None:
+    """A reset in an hour or more shows that the oldest request was sent just now."""
+    budget = RequestBudget(250)
+    budget.record(START)
+    budget.learn(START, RateLimitInfo(limit=5000, remaining=4998, reset_in=reset_in))
+    assert budget.fair_share(START) == pytest.approx(0.95 * 0.5**0.8)
 
 
 def test_first_pause_after_each_short_retry_after_is_the_same() -> None:
     """A `retry-after` that a window explains is believed, and at least a second."""
     for wait, block in ((0.0, 1.0), (0.5, 1.0), (3600.0, 3600.0)):
         budget = RequestBudget()
-        for _ in range(2):
-            budget.learn(START, RateLimitInfo(limited=True, retry_after=wait))
-        assert budget.delay(START, Priority.READ) == block
+        for now in (START, START + 5000.0):
+            budget.learn(now, RateLimitInfo(limited=True, retry_after=wait))
+            assert budget.delay(now, Priority.READ) == block
 
 
 def test_retry_after_in_the_past_doubles_the_pause() -> None:
@@ -252,7 +263,9 @@ def test_steady_writes_are_expected_to_go_on() -> None:
 
 def test_nothing_is_left_where_others_exceed_the_limit() -> None:
     """What is left is never negative."""
-    budget = budget_beside(50, limit=30)
+    budget = budget_beside(50, limit=100)
+    assert budget.left(START)[1] == 49
+    budget.learn(START, RateLimitInfo(limit=30))
     assert budget.left(START)[1] == 0
 
 

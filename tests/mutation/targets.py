@@ -67,14 +67,23 @@ DECISIONS = (
     Target(
         "core/waiting/evidence.py",
         also=(_WAITING.format("evidence_rules"),),
-        later=(_WAITING.format("evidence_properties"),),
+        later=(_WAITING.format("evidence_properties"), "tests/clouds/test_own_delete.py"),
     ),
     Target(
         "core/waiting/observation.py",
         (_WAITING.format("evidence_rules"), _WAITING.format("evidence")),
+        later=("tests/clouds/test_light_rows.py",),
     ),
-    Target("core/waiting/page_index.py", (_WAITING.format("page_index*"),), (_SCHEDULE,)),
-    Target("core/waiting/poll_schedule.py", (_WAITING.format("poll_schedule_rules"),)),
+    Target(
+        "core/waiting/page_index.py",
+        (_WAITING.format("page_index*"),),
+        later=(_SCHEDULE, "tests/clouds/test_odd_rows.py"),
+    ),
+    Target(
+        "core/waiting/poll_schedule.py",
+        (_WAITING.format("poll_schedule_rules"),),
+        later=("tests/clouds/test_light_rows.py", "tests/engine/waiting/test_fleet_waits.py"),
+    ),
     Target("core/waiting/region_choice.py", (_WAITING.format("region_choice*"),), (_SCHEDULE,)),
     Target("core/waiting/pacing.py", (_WAITING.format("pacing_rules"),)),
     Target(
@@ -93,8 +102,18 @@ DECISIONS = (
         later=("tests/core/test_rate_limit*.py",),
     ),
     Target("core/retry.py", (_POLICIES,)),
-    Target("core/lost_create.py", (_POLICIES,)),
-    Target("*/lifecycle.py", ("tests/clouds/test_*_rules.py",)),
+    Target("core/lost_create.py", (_POLICIES,), later=("tests/clouds/test_first_attempt.py",)),
+    Target(
+        "*/lifecycle.py",
+        ("tests/clouds/test_*_rules.py",),
+        later=(
+            "tests/clouds/test_light_rows.py",
+            "tests/clouds/test_differences.py",
+            "tests/clouds/test_failure_reasons.py",
+            "tests/clouds/test_damaged_tokens.py",
+            "tests/clouds/test_own_delete.py",
+        ),
+    ),
 )
 
 # A sample is taken of all other modules. The emulator is test equipment, and the CLI prints.
