@@ -130,6 +130,15 @@ def test_retry_reports_whatever_has_the_age() -> None:
     assert decide_retried_create(rows, LATER, unique_names=False) == Ambiguous(("a", "b"))
 
 
+@pytest.mark.parametrize(
+    ("since", "decision"), [(119.5, ReadAgain(0.5)), (120.0, Absent()), (121.0, Absent())]
+)
+def test_retry_reads_again_while_a_create_may_be_invisible(since: float, decision: object) -> None:
+    """Within two minutes of the first attempt its resource may not be visible yet."""
+    window = CallWindow(BEGAN, BEGAN, BEGAN + since)
+    assert decide_retried_create([], window, unique_names=False) == decision
+
+
 def test_retry_does_not_take_what_is_older_or_another() -> None:
     """Under a unique name the rules of a lost answer hold."""
     for row in (found(age=-7200), found(matches_sent=False)):

@@ -10,14 +10,18 @@ import pytest
 from attrs import evolve
 
 from di_async.core.waiting.evidence import (
+    AGREEING_SPAN_S,
     Decision,
     Evidence,
     Failed,
+    OwnDelete,
     Pending,
     Settled,
     Superseded,
     Vanished,
+    accepted_delete_grace,
     fold,
+    fold_own_delete,
     judge,
 )
 from di_async.core.waiting.observation import (
@@ -333,3 +337,51 @@ def test_newer_version_than_this_update(case: Expectation, version: int, superse
     newer = f"spec version {version} is newer and not the one sent"
     result = decision(case, found(1, OTHER, spec_version=version))
     assert (result == Superseded(newer)) is superseded
+
+
+# --- 404s --------------------------------------------------------------------------------------
+
+
+def test_finished_operation_proves_a_delete() -> None:
+    """After a delete without an operation, replicas may lag; a finished operation is proof."""
+    assert accepted_delete_grace(has_operation=True) == 0.0
+    assert accepted_delete_grace(has_operation=False) == AGREEING_SPAN_S
+
+
+@pytest.mark.parametrize(("at", "counted"), [(9.9, 0), (10.0, 1)])
+def test_404_counts_from_the_end_of_the_grace(at: float, counted: int) -> None:
+    """A 404 counts from the moment at which the grace of a new resource ends."""
+    about = Expectation(action=Action.ACTIVE, accepted_at=0.0, grace_until=10.0)
+    assert folded(about, not_found(at)).consecutive_404s == counted
+
+
+@pytest.mark.parametrize(
+    ("started_at", "at", "counted"), [(9.9, 20.0, 0), (10.0, 29.9, 0), (10.0, 30.0, 1)]
+)
+def test_404_counts_from_the_end_of_the_grace_of_an_own_delete(
+    started_at: float, at: float, counted: int
+) -> None:
+    """The same after a delete by this client, for reads that started after it was accepted."""
+    about = Expectation(action=Action.ACTIVE, accepted_at=0.0, grace_until=100.0)
+    evidence = fold_own_delete(Evidence(), OwnDelete(10.0, 30.0))
+    read = ReadMissing(started_at=started_at, at=at)
+    assert fold(about, evidence, read).consecutive_404s == counted
+
+
+def test_read_that_starts_with_an_own_delete_is_about_it() -> None:
+    """A read that starts when a delete was accepted is not older than it."""
+    evidence = fold_own_delete(Evidence(ever_seen=True), OwnDelete(10.0, 30.0))
+    read = ReadMissing(started_at=10.0, at=10.1)
+    assert fold(update(), evidence, read).consecutive_404s == 1
+
+
+def test_own_delete_discards_earlier_404s() -> None:
+    """404s from before a delete by this client do not count, and an accepted delete is no proof."""
+    own_delete = OwnDelete(10.0, 30.0)
+    assert fold_own_delete(Evidence(consecutive_404s=3), own_delete).consecutive_404s == 0
+    assert not own_delete.proven
+
+
+def test_observation_is_complete_by_default() -> None:
+    """What a read shows lacks nothing unless it says so."""
+    assert not READY.partial

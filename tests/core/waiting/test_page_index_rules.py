@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from di_async.core.waiting.page_index import PageIndex, PageUpdate, RowKey
+from di_async.core.waiting.page_index import NO_ROW, PageIndex, PageUpdate, RowKey, make_row_key
 
 
 def index(*ids: str) -> PageIndex:
@@ -264,3 +264,9 @@ def test_response_without_a_request_ends_no_search() -> None:
     made = index("a")
     made.update(1, [], 1, 0.0)
     assert made.unsearched() == [1]
+
+
+@pytest.mark.parametrize("id", [None, 5, ""])
+def test_row_without_an_id_has_no_key(id: object) -> None:
+    """A row whose id is not text, or empty, is not a resource."""
+    assert make_row_key(id, "shown") == NO_ROW == ("", 0)

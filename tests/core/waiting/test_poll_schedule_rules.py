@@ -87,6 +87,37 @@ def located(*ids: str, others: int = 0) -> Polled:
     return polled
 
 
+# --- GET or list -------------------------------------------------------------------------------
+
+
+def test_entry_read_by_get_may_be_listed_again() -> None:
+    """`read_by_list` undoes `read_by_get`, and each plans the pace anew."""
+    polled = located("a", "b")
+    one, plans = polled.entries["a"], polled.plans
+    polled.schedule.read_by_get(one)
+    assert not one.listed
+    polled.next(1.0)
+    assert polled.plans == plans + 1
+    polled.schedule.read_by_list(one)
+    assert one.listed
+    polled.next(2.0)
+    assert polled.plans == plans + 2
+    polled.schedule.read_by_list(one)  # it is listed already
+    polled.next(3.0)
+    assert polled.plans == plans + 2
+
+
+def test_row_is_complete_unless_it_is_said_to_be_partial() -> None:
+    """An entry's row lacks nothing before it was read, nor where nothing says so."""
+    one = entry("a")
+    polled = Polled.make(one)
+    assert not one.row_is_partial
+    polled.schedule.row_examined(one, 1, 0.0, settled=False, again=False, partial=True)
+    assert one.row_is_partial
+    polled.schedule.row_examined(one, 2, 0.0, settled=False, again=False)
+    assert not one.row_is_partial
+
+
 # --- when the pace is planned ------------------------------------------------------------------
 
 
