@@ -2,11 +2,18 @@
 
 import pytest
 
-from di_async.emulator import Emulator
+from di_async.emulator import Emulator, Options
 from tests.cli.clouds import ProviderCLI
 from tests.cli.helpers import GATED, HF_TOKEN, Di
+from tests.support import SteppingClock
 
 REPO = ("--repo", "openai/gpt-oss-20b")
+
+
+@pytest.fixture
+def di_emulator_options() -> Options:
+    """Advance a hundred emulated seconds per request: an import takes three reads."""
+    return {"time_scale": 100.0, "clock": SteppingClock(1.0).read}
 
 
 @pytest.fixture
