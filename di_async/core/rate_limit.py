@@ -27,14 +27,16 @@ __all__ = ["RateLimitInfo", "RequestBudget", "Slot"]
 # provider's.
 _MARGIN_S = 1.0
 # Where other processes, or a lower limit in a header, leave nothing, only a request shows whether
-# that still holds: one in this time, and one read of polling in the longer time.
+# that still holds: a call is sent when this time has passed since the last request, a read of
+# polling after the longer time.
 _PROBE_S, _POLL_PROBE_S = 30.0, 120.0
-# After an hourly 429 (it has no `retry-after`) one request after this time, then after twice as
-# long and so on: its reset is when the oldest request expires, which may be soon or in an hour.
+# After an hourly 429 (it has no `retry-after`) requests stop for this time, then for twice as long
+# and so on: its reset is when the oldest request expires, which may be soon or in an hour.
 _BLOCK_S, _MAX_BLOCK_S = 30.0, 300.0
-# No window is longer, so no hold is. A longer `retry-after` is wrong: the next request is sent
-# after the first of these pauses, which double as above.
-_LONGEST_HOLD_S, _SHORTEST_BLOCK_S = 3600.0, 1.0
+# No window is longer, so no hold is.
+_LONGEST_HOLD_S = 3600.0
+# A longer `retry-after` is wrong: requests stop for this time, then for twice as long and so on.
+_SHORTEST_BLOCK_S = 1.0
 # Others' requests on the way cannot be seen: this share of the minute is left to them, and a slot
 # for each of four processes at least.
 _OTHERS_MARGIN, _LEAST_MARGIN = 0.04, 4
@@ -43,15 +45,16 @@ _OTHERS_MARGIN, _LEAST_MARGIN = 0.04, 4
 _KNOWN_S, _FRESH_S = 60.0, 2.0
 # After this time others have seen a request: it has arrived, and they act on no older responses.
 _SEEN_S = _FRESH_S + 1.0
-# So few requests an hour are not those of a process that waits; a single one fades to this count in
-# 80 s.
-_FEW_PER_HOUR, _FADED = 20, 0.5
-# When to look again while a response of an earlier request is awaited.
+# Fewer requests of others within the hour are not those of a process that waits,
+_FEW_PER_HOUR = 20
+# unless they are recent. A single one fades to this count in 80 s.
+_FADED = 0.5
+# When to look again where others must see earlier requests first.
 _LOOK_AGAIN_S = 0.25
-# Traffic that lasts for three of these slots is expected to go on.
-_SLOT_S = 300.0
+# Own calls are counted in bins of this length; what lasts for three of them is expected to go on.
+_BIN_S = 300.0
 _LULL_S = 90.0
-# Two writes a minute are a steady stream.
+# Two own calls a minute are a steady stream.
 _STREAM_RATE = 2 / 60
 
 
@@ -89,13 +92,16 @@ class Window:
         return len(self.stamps)
 
     def count(self, now: float) -> int:
-        """Return the same, and leave the expired ones: another thread may call this."""
+        """Return how many are in the window, without removing expired ones.
+
+        Another thread may call this.
+        """
         return sum(at > now - self.span for at in tuple(self.stamps))
 
     def delay(self, now: float, allowed: int, ahead: int) -> float:
-        """Return the seconds until one more fits below `allowed`, after `ahead` others.
+        """Return the seconds until one more fits below `allowed`, after `ahead` own requests.
 
-        Those in flight are among the others; a slot frees no sooner than a window after now.
+        Those in flight and queued are ahead; a slot frees no sooner than a window after now.
         """
         short = self.used(now) + ahead + 1 - allowed
         if short <= 0:
@@ -106,8 +112,8 @@ class Window:
         return self.stamps[index] + self.span * (rounds + 1) - now
 
     def delay_beside(self, now: float, allowed: int, ahead: int, others: OtherTraffic) -> float:
-        """Return the same where others have sent requests, too."""
-        short = self.used(now) + ahead + 1 + others.within(now, self.span) - allowed
+        """Return the seconds until one more fits where other processes have sent requests, too."""
+        short = self.used(now) + ahead + 1 + others.expected_within(now, self.span) - allowed
         if short <= 0:
             return 0.0
         own = ((at + self.span, 1.0) for at in self.stamps)
@@ -120,28 +126,28 @@ class Window:
 
 @define
 class TrafficEstimate:
-    """Requests besides polling, by time slot: a burst, or steady traffic?"""
+    """Requests besides polling, by bins of five minutes: a burst, or steady traffic?"""
 
-    slots: dict[int, float] = field(factory=dict)
+    bins: dict[int, float] = field(factory=dict)
     last_at: float = -math.inf
 
     def add(self, now: float, count: float = 1.0) -> None:
         self.last_at = now
-        slot = int(now // _SLOT_S)
-        if slot not in self.slots:
-            self.slots = {s: n for s, n in self.slots.items() if s >= slot - 13}
-        self.slots[slot] = self.slots.get(slot, 0.0) + count
+        bin = int(now // _BIN_S)
+        if bin not in self.bins:
+            self.bins = {s: n for s, n in self.bins.items() if s >= bin - 13}
+        self.bins[bin] = self.bins.get(bin, 0.0) + count
 
     def in_hour(self, now: float) -> float:
-        slot = int(now // _SLOT_S)
-        return sum(n for s, n in self.slots.items() if s > slot - 12)
+        bin = int(now // _BIN_S)
+        return sum(n for s, n in self.bins.items() if s > bin - 12)
 
     def steady(self, now: float) -> float:
-        """Return requests a second that have lasted for three slots, longer than any burst."""
+        """Return requests a second that have lasted for three bins, longer than any burst."""
         if now - self.last_at > _LULL_S:
             return 0.0
-        slot = int(now // _SLOT_S)
-        return min(self.slots.get(slot - i, 0.0) for i in (1, 2, 3)) / _SLOT_S
+        bin = int(now // _BIN_S)
+        return min(self.bins.get(bin - i, 0.0) for i in (1, 2, 3)) / _BIN_S
 
     def expected_growth(self, now: float) -> float:
         """Return by how much the next hour will exceed the last one."""
@@ -187,10 +193,13 @@ class RequestBudget:
         )
 
     def delay(self, now: float, priority: Priority, *, ahead: int = 0) -> float:
-        """Return the seconds until a request of this priority may be sent; 0 means now."""
+        """Return the seconds until a request of this priority may be sent, or until to look again.
+
+        0 means now.
+        """
         polling = priority >= Priority.CONFIRM
-        per_minute = self._share(self.per_minute) if polling else self.per_minute
-        per_hour = self._share(self.per_hour) if polling else self.per_hour
+        per_minute = self._without_reserve(self.per_minute) if polling else self.per_minute
+        per_hour = self._without_reserve(self.per_hour) if polling else self.per_hour
         before = ahead + self._in_flight
         hold = self._blocked_until - now
         # The usual case, decided without removing expired requests.
@@ -199,6 +208,7 @@ class RequestBudget:
         if len(self._hour.stamps) + before >= per_hour:
             hold = max(hold, self._hour.delay(now, per_hour, before))
         if self._others.total or self._hour_limit < self.per_hour:
+            self._others.expire(now)
             probe_s = _POLL_PROBE_S if polling else _PROBE_S
             beside = self._delay_beside(now, polling=polling, before=before)
             hold = max(hold, min(beside, self._last_spent + probe_s - now))
@@ -211,38 +221,46 @@ class RequestBudget:
         minute = self._minute_beside_others(now)
         hour = self._hour_limit - self._others.total
         if polling:
-            minute -= self.per_minute - self._share(self.per_minute)
-            hour -= self._hour_limit - self._share(self._hour_limit)
+            minute -= self.per_minute - self._without_reserve(self.per_minute)
+            hour -= self._hour_limit - self._without_reserve(self._hour_limit)
         return max(
             self._minute.delay_beside(now, minute, before, self._others),
             self._hour.delay(now, hour, before),
         )
 
     def _must_look_first(self, now: float, *, polling: bool) -> bool:
-        """Return whether others have not yet seen so many that a response must come first."""
+        """Return whether a request must wait, as others have yet to see too many earlier ones.
+
+        A response, or some seconds, then show what is free. A process that knows that it is alone
+        need not wait.
+        """
         alone = self._alone(now)
         known = now - self._known_at <= _KNOWN_S
         if known and alone:
             return False
-        unseen = self._unseen
-        while unseen and unseen[0] <= now - _SEEN_S:
-            unseen.popleft()
+        unseen = self._unseen_at(now)
         if not unseen:
             return False
         minute = self._minute_beside_others(now) - self._minute.used(now)
-        minute -= math.ceil(self._others.within(now, self._minute.span))
+        minute -= math.ceil(self._others.expected_within(now, self._minute.span))
         hour = self._hour_limit - self._others.total - self._hour.used(now)
         if polling:
-            minute -= self.per_minute - self._share(self.per_minute)
-            hour -= self._hour_limit - self._share(self._hour_limit)
-        free = min(minute, hour) - self._in_flight + len(unseen)
+            minute -= self.per_minute - self._without_reserve(self.per_minute)
+            hour -= self._hour_limit - self._without_reserve(self._hour_limit)
+        free = min(minute, hour) - self._in_flight + unseen
         fresh = now - self._known_at <= _FRESH_S
-        return len(unseen) >= sendable(free, fresh=fresh, known=known or not alone)
+        return unseen >= sendable(free, fresh=fresh, known=known or not alone)
+
+    def _unseen_at(self, now: float) -> int:
+        """Return how many requests others have not seen yet, and forget all older ones."""
+        while self._unseen and self._unseen[0] <= now - _SEEN_S:
+            self._unseen.popleft()
+        return len(self._unseen)
 
     def _alone(self, now: float) -> bool:
         """Return whether no other process uses the token.
 
-        Others that sent much within the hour and nothing now may be waiting for it to end.
+        Others that sent much within the hour and nothing now may be waiting for the hour to end.
         """
         return self._others.recent.get(now) < _FADED and self._others.total < _FEW_PER_HOUR
 
@@ -265,6 +283,7 @@ class RequestBudget:
         self._own_recent.add(now)
         self._last_spent = now
         self._in_flight += 1
+        self._unseen_at(now)
         self._unseen.append(now)
         return Slot(now, self._answered)
 
@@ -322,7 +341,7 @@ class RequestBudget:
         self._blocked_until = now + block
 
     def _see_others(self, now: float, counted: int, info: RateLimitInfo, slot: Slot | None) -> None:
-        """Compare the token's count of this hour with the own one.
+        """Compare the token's count of this hour with that of this process.
 
         Requests that were in flight together with this one may or may not be included.
         """
@@ -339,9 +358,12 @@ class RequestBudget:
         return self._others.total
 
     def burst(self, now: float) -> float:
-        """Return how many requests a second polling may send at most: this process's share."""
-        limit = self._share(self.per_minute)
-        spare = 1 - self._others.within(now, self._minute.span) / limit
+        """Return how many requests a second polling may send at most.
+
+        That is this process's share, or what others leave of the minute if that is more.
+        """
+        limit = self._without_reserve(self.per_minute)
+        spare = 1 - self._others.expected_within(now, self._minute.span) / limit
         return limit / self._minute.span * max(self.fair_share(now), spare)
 
     def fair_share(self, now: float) -> float:
@@ -351,16 +373,16 @@ class RequestBudget:
     def remaining(self, now: float) -> float:
         """Return how many of this hour's requests polling may still send; always above 0.
 
-        Steady own writes are expected to go on. Other processes are left their share.
+        Steady own calls are expected to go on. Other processes are left their share.
         """
         self._others.expire(now)
-        share = self._share(self._hour_limit)
+        share = self._without_reserve(self._hour_limit)
         used = self._hour.used(now) + self._in_flight + self._others.total
         left = share - used - self._own_flow.expected_growth(now)
         return max(left * self.fair_share(now), 0.02 * share)
 
     def steady(self, now: float) -> bool:
-        """Return whether own writes keep coming, so that there is always something to poll."""
+        """Return whether own calls keep coming, so that there is always something to poll."""
         return self._own_flow.steady(now) > _STREAM_RATE
 
     def used(self, now: float) -> tuple[int, int]:
@@ -370,8 +392,8 @@ class RequestBudget:
     def left(self, now: float) -> tuple[int, int]:
         """Return how many requests the minute and the hour have left; 0 while a 429 blocks.
 
-        Polling leaves the reserve to other requests. It changes nothing, so it may be called from
-        another thread.
+        Polling leaves the reserve to other requests. This method changes nothing, so it may be
+        called from another thread.
         """
         if now < self._blocked_until:
             return 0, 0
@@ -380,7 +402,7 @@ class RequestBudget:
         return max(0, minute), max(0, hour)
 
     def _counted(self, now: float, window: Window) -> int:
-        others = self._others.sent_within(now, window.span)
+        others = self._others.known_within(now, window.span)
         return window.count(now) + self._in_flight + others
 
     # -- queued requests; a ticket is any hashable object of the caller -----------------------
@@ -409,6 +431,6 @@ class RequestBudget:
         """Remove a queued request whose caller was cancelled."""
         self._queues[priority].pop(ticket, None)
 
-    def _share(self, limit: int) -> int:
+    def _without_reserve(self, limit: int) -> int:
         """Return the part of a limit that polling may use."""
         return max(1, math.floor(limit * (1 - self.reserve)))

@@ -3,10 +3,10 @@
 Processes on one token do not talk to each other. Each sees, in the headers of its own responses,
 how many requests the token has sent within the hour. What exceeds its own count, others sent.
 
-The rules here are pure. `sendable` keeps the sum within the limit: with up to four processes, each
-may send a quarter of what is free in the time for which others act on older responses.
-`fair_share` divides what polling plans with: who uses more yields more, so that the shares become
-equal within some minutes.
+`sendable` and `fair_share` are pure. `sendable` keeps the sum within the limit: with up to four
+processes, each may send a quarter of what is free before the others see those requests.
+`fair_share` divides what polling plans with: a share grows with the use, but less than in
+proportion, so that the shares become equal within some minutes.
 """
 
 import math
@@ -23,15 +23,17 @@ HOUR_S = 3600.0
 _MEMORY_S = 120.0
 # Requests seen within this time of each other are kept as one entry.
 _ENTRY_S = 1.0
-# Requests between two responses count as sent just now: they may have been. After longer gaps, so
-# many do as would be sent in this time, and the rest is spread over the gap.
+# Requests between two responses count as sent just now: they may have been. Of a longer gap only
+# those that an even rate would send in its last `_GAP_S` do. The rest is spread, as
+# so many entries.
 _GAP_S = 120.0
 _PIECES = 60
 # Without a response, others are expected to go on for this long.
 _PROJECTED_S = 15.0
 # Each process may use this part of what is free before it sees what others did.
 _OPENING = 1 / 4
-# A process that has not seen a response for a minute does not know whether it is alone.
+# A process that has not seen a response for a minute does not know whether it is alone. It may use
+# that part, and at least so many requests.
 _OPENING_BLIND = 4
 # A share grows with the present use, but less than in proportion, so that shares become equal.
 _SHARE_AT_MOST, _SHARE_POWER, _LEAST_SHARE = 0.95, 0.8, 0.2
@@ -78,16 +80,17 @@ class RecentCount:
 
 @define
 class OtherTraffic:
-    """Requests of other processes within the hour, by the time at which they were noticed."""
+    """Requests of other processes within the hour, by the time at which they were probably sent."""
 
     total: int = 0
-    """Within the last hour, as far as known."""
+    """Within the hour before the last response or `expire`, as far as known."""
     seen_at: float = -math.inf
     """When a response was received last."""
     unsure: int = 0
     """How many more they may have been: own requests that were in flight."""
     recent: RecentCount = field(factory=RecentCount)
     _entries: deque[list[float]] = field(factory=deque)
+    """Pairs of a time and a count, oldest first."""
 
     def observe(self, now: float, at_least: int, at_most: int, oldest_age: float) -> None:
         """Record that others sent so many requests within the hour.
@@ -111,21 +114,21 @@ class OtherTraffic:
             if not self._entries[0][1]:
                 self._entries.popleft()
 
-    def within(self, now: float, span: float) -> float:
+    def expected_within(self, now: float, span: float) -> float:
         """Return how many were sent in the last `span` seconds, those not yet seen included."""
-        count = sum(many for _, many in self._noticed_since(now - span))
+        count = sum(many for _, many in self._entries_since(now - span))
         unseen = min(max(0.0, now - self.seen_at), _PROJECTED_S)
         return count + self.unsure + unseen * self.recent.get(now) / _MEMORY_S
 
-    def sent_within(self, now: float, span: float) -> int:
+    def known_within(self, now: float, span: float) -> int:
         """Return how many are known to be of the last `span` seconds; any thread may call this."""
         return sum(int(many) for at, many in tuple(self._entries) if at > now - span)
 
     def leaving(self, now: float, span: float) -> list[tuple[float, float]]:
         """Return when those of the last `span` seconds leave it, and how many, soonest first."""
-        return [(at + span, many) for at, many in self._noticed_since(now - span)][::-1]
+        return [(at + span, many) for at, many in self._entries_since(now - span)][::-1]
 
-    def _noticed_since(self, since: float) -> Iterator[list[float]]:
+    def _entries_since(self, since: float) -> Iterator[list[float]]:
         """Yield the entries after a time, the newest first."""
         return takewhile(lambda entry: entry[0] > since, reversed(self._entries))
 

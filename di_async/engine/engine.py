@@ -29,6 +29,7 @@ from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_expectation
 from di_async.engine.client_options import NetworkOptions, full_user_agent
 from di_async.engine.clock import Clock
+from di_async.engine.connecting import Connector
 from di_async.engine.hooks import EventCallback, Guarded, checked_callback
 from di_async.engine.observed_session import ObservedSession
 from di_async.engine.observer import (
@@ -43,12 +44,11 @@ from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.waiting.account_watch import AccountWatch
 from di_async.engine.waiting.change import Change
-from di_async.engine.waiting.connecting import Connector
 from di_async.engine.waiting.history import Listener
 from di_async.engine.waiting.new_resources import NewResources
 from di_async.engine.waiting.poller import Poller
 from di_async.engine.waiting.tracker import ChangeTracker
-from di_async.engine.waiting.wait_observation import Observe, not_observed
+from di_async.engine.waiting.wait_report import ReportWait, no_report
 
 __all__ = ["Engine"]
 
@@ -311,7 +311,7 @@ class Engine:
             tracker,
             self._poller,
             connector=Connector(self.endpoint),
-            observe=self._observe,
+            report=self._report_wait,
             access_token=access_token,
             adopted=adopted,
             already_gone=already_gone,
@@ -386,7 +386,7 @@ class Engine:
             tracker,
             self._poller,
             connector=Connector(self.endpoint),
-            observe=self._observe,
+            report=self._report_wait,
             resumed_until=until,
             redact=self._redact(None),
         )
@@ -395,10 +395,10 @@ class Engine:
         return partial(self.dialect.redact, write or Request("GET", "/"))
 
     @property
-    def _observe(self) -> Observe:
+    def _report_wait(self) -> ReportWait:
         runtime = self._runtime
         if runtime is None or runtime.observed is None:
-            return not_observed
+            return no_report
         return partial(ObservedWait, runtime.observed, runtime.session.time_at)
 
     @property

@@ -142,18 +142,18 @@ def traffic(*counts: float) -> TrafficEstimate:
 def test_traffic_is_counted_in_slots_of_five_minutes() -> None:
     """Each request counts once, in its slot of five minutes."""
     estimate = TrafficEstimate()
-    assert (estimate.slots, estimate.last_at) == ({}, -math.inf)
+    assert (estimate.bins, estimate.last_at) == ({}, -math.inf)
     estimate.add(299.9)
     estimate.add(300.0)
     estimate.add(301.0)
-    assert estimate.slots == {0: 1.0, 1: 2.0}
+    assert estimate.bins == {0: 1.0, 1: 2.0}
 
 
 def test_traffic_of_an_hour_is_twelve_slots() -> None:
     """An hour has twelve slots, the current one included; older ones are dropped."""
     estimate = traffic(*[1.0] * 21)
     assert estimate.in_hour(20 * 300.0 + 1) == 12
-    assert (min(estimate.slots), max(estimate.slots)) == (7, 20)
+    assert (min(estimate.bins), max(estimate.bins)) == (7, 20)
 
 
 @pytest.mark.parametrize(

@@ -201,9 +201,9 @@ def test_requests_in_flight_are_not_trusted_to_be_counted() -> None:
     """Own requests in flight may not be in the token's count: then others sent more."""
     others = OtherTraffic()
     others.observe(0.0, at_least=10, at_most=25, oldest_age=0.0)
-    assert (others.total, others.within(0.0, 60.0)) == (10, 25)
+    assert (others.total, others.expected_within(0.0, 60.0)) == (10, 25)
     others.observe(1.0, at_least=10, at_most=10, oldest_age=0.0)
-    assert others.within(1.0, 60.0) == pytest.approx(10, abs=0.1)
+    assert others.expected_within(1.0, 60.0) == pytest.approx(10, abs=0.1)
 
 
 def test_lull_counts_as_just_now() -> None:
@@ -211,9 +211,9 @@ def test_lull_counts_as_just_now() -> None:
     others = OtherTraffic()
     others.observe(0.0, 0, 0, 0.0)
     others.observe(100.0, 40, 40, 100.0)
-    assert others.within(100.0, 60.0) == 40
+    assert others.expected_within(100.0, 60.0) == 40
     others.observe(3700.0, 3640, 3640, 3600.0)
-    assert 120 <= others.within(3700.0, 60.0) <= 250
+    assert 120 <= others.expected_within(3700.0, 60.0) <= 250
 
 
 @given(
@@ -228,7 +228,7 @@ def test_others_are_bounded_by_what_was_seen(counts: list[tuple[float, int, int]
         now += gap
         others.observe(now, at_least, at_least + unsure, 3600.0)
         assert max(0, at_least) <= others.total <= max(0, at_least + unsure)
-        assert others.within(now, 3600.0) >= 0
+        assert others.expected_within(now, 3600.0) >= 0
 
 
 def test_reset_that_is_no_number_is_ignored() -> None:

@@ -72,6 +72,11 @@ def test_count_of_others_is_fresh_for_two_seconds(later: float, expected: int) -
     assert taken(budget, START + later) == expected
 
 
+def test_others_of_the_last_hour_do_not_matter_after_it() -> None:
+    """A process that was silent for an hour is as a new one: what it knew of others has expired."""
+    assert taken(budget_beside(30), START + 3700) == 63
+
+
 def test_each_request_is_unseen_for_three_seconds() -> None:
     """A part of a burst may go on when the first requests have been sent three seconds ago."""
     budget = budget_beside(200)
@@ -252,7 +257,7 @@ def test_polling_plans_with_what_the_hour_leaves() -> None:
     assert budget.remaining(START) == pytest.approx((4500 - 502) * share)
 
 
-def test_steady_writes_are_expected_to_go_on() -> None:
+def test_steady_calls_are_expected_to_go_on() -> None:
     """Writes that have lasted for a quarter of an hour are planned for the next hour."""
     budget = RequestBudget()
     for second in range(0, 1800, 10):
@@ -298,7 +303,7 @@ def test_recent_count_fades_in_two_minutes() -> None:
 def test_nothing_is_known_at_first() -> None:
     """Without a response, no requests of others are known."""
     others = OtherTraffic()
-    assert (others.total, others.unsure, others.within(START, 60.0)) == (0, 0, 0.0)
+    assert (others.total, others.unsure, others.expected_within(START, 60.0)) == (0, 0, 0.0)
 
 
 def noticed(*counts: tuple[float, int, int]) -> OtherTraffic:
@@ -314,8 +319,8 @@ def test_requests_are_kept_by_the_second_in_which_they_were_noticed() -> None:
     others = noticed((0.0, 2, 2), (0.5, 3, 3), (0.9, 3, 3), (1.0, 4, 4), (1.9, 9, 9), (5.0, 9, 9))
     assert others.leaving(START + 5, 60.0) == [(START + 60, 3), (START + 61, 6)]
     assert others.leaving(START + 60, 60.0) == [(START + 61, 6)]
-    assert others.sent_within(START + 60, 60.0) == 6
-    assert others.sent_within(START + 59.9, 60.0) == 9
+    assert others.known_within(START + 60, 60.0) == 6
+    assert others.known_within(START + 59.9, 60.0) == 9
 
 
 def test_requests_expire_after_an_hour() -> None:
@@ -339,11 +344,11 @@ def test_smaller_count_removes_the_oldest() -> None:
 def test_others_are_expected_to_go_on_for_15_s() -> None:
     """Between responses others are projected from the recent requests, for 15 s at most."""
     others = noticed((0.0, 120, 120))
-    rate = [others.within(START + at, 60.0) - 120 for at in (0.0, 10.0, 15.0, 30.0)]
+    rate = [others.expected_within(START + at, 60.0) - 120 for at in (0.0, 10.0, 15.0, 30.0)]
     faded = [math.exp(-at / 120) for at in (10.0, 15.0, 30.0)]
     expected = [0.0, 10 * faded[0], 15 * faded[1], 15 * faded[2]]
     assert rate == pytest.approx(expected)
-    assert others.within(START - 1, 60.0) == 120
+    assert others.expected_within(START - 1, 60.0) == 120
 
 
 def test_requests_of_two_minutes_may_all_be_recent() -> None:

@@ -164,7 +164,7 @@ async def listed_at(seed: int, foreign_per_s: float) -> list[float]:
 
 
 async def test_jitter_between_processes() -> None:
-    """Processes that share a token each plan with up to 10 % less, so that they do not align."""
+    """Processes that share a token each plan with up to 5 % less, so that they do not align."""
     one, other = await listed_at(1, 0.1), await listed_at(2, 0.1)
     together = [at for at in one[5:] if any(abs(at - theirs) < 0.1 for theirs in other)]
     assert len(together) < len(one) / 2

@@ -97,7 +97,10 @@ class Observation:
 
 @frozen(kw_only=True)
 class Expectation:
-    """What has to be proven; fixed when the provider accepts the write."""
+    """What has to be proven; fixed when the provider accepts the write.
+
+    Only the end of its operation changes it: then `accepted_at` is that moment.
+    """
 
     action: Action
     accepted_at: float

@@ -21,7 +21,7 @@ __all__ = ["PendingLoad", "PollPace", "PollQuota", "expected_window", "plan_pace
 
 # Without a distribution a change may need up to an hour: the providers' own limit for a wait.
 COLD_HORIZON_S = 3600.0
-# A steady stream of writes keeps every unit in need for ever; plan for half an hour.
+# A steady stream of own calls keeps every unit in need for ever; plan for half an hour.
 _STEADY_HORIZON_S = 1800.0
 # The expected window opens when this share has settled ...
 _FIRST_SHARE = 0.0001
@@ -55,7 +55,7 @@ class PollQuota:
     remaining: float
     confirms: int = 0
     """How many GETs will be needed to confirm what list pages show."""
-    steady_writes: bool = False
+    steady_calls: bool = False
     """More changes keep coming, so the bank must not be spent on the present ones."""
 
 
@@ -97,7 +97,7 @@ def plan_pace(
     need = 0.0
     for load, (opens, closes) in zip(loads, windows, strict=True):
         wait = min(closes - max(opens, load.oldest), COLD_HORIZON_S)
-        need += max(wait, _STEADY_HORIZON_S) if quota.steady_writes else wait
+        need += max(wait, _STEADY_HORIZON_S) if quota.steady_calls else wait
     open_now = [load.oldest >= opens for load, (opens, _) in zip(loads, windows, strict=True)]
     fastest = max(policy.target_lag, sum(open_now) / quota.burst)
     left = quota.remaining - quota.confirms

@@ -33,8 +33,8 @@ from di_async.engine.waiting.failures import (
     name_of,
 )
 from di_async.engine.waiting.tracker import ChangeTracker
-from di_async.engine.waiting.wait_observation import Observe, WaitObservation, not_observed
-from di_async.engine.waiting.waiters import WaitCutOffError, Waiter
+from di_async.engine.waiting.wait_report import ReportWait, WaitReport, no_report
+from di_async.engine.waiting.waiters import WaitClosedError, Waiter
 
 if TYPE_CHECKING:
     from di_async.core.capacity import Attempt
@@ -53,7 +53,7 @@ class Default(Enum):
 
 DEFAULT = Default.DEFAULT
 Timeout = float | None | Default
-"""Real seconds; None waits for ever. Without it, the provider's default holds."""
+"""Seconds; None waits for ever. If it is not given, the provider's default holds."""
 
 
 class _Waits(Protocol):
@@ -69,7 +69,10 @@ class _Waits(Protocol):
 
 
 class _Connects(Protocol):
-    """What `connect` does after the wait; see `engine.waiting.connecting`."""
+    """What `connect` does after the wait: `engine.connecting.Connector`.
+
+    A protocol, so that a reader of this module need not know endpoints and probes.
+    """
 
     def check(
         self,
@@ -114,7 +117,7 @@ class Change(Generic[R]):
         *,
         connector: _Connects,
         redact: Callable[[str], str],
-        observe: Observe = not_observed,
+        report: ReportWait = no_report,
         access_token: Any = None,
         adopted: bool = False,
         already_gone: bool = False,
@@ -124,7 +127,7 @@ class Change(Generic[R]):
         self._tracker = tracker
         self._waits = waits
         self._connector = connector
-        self._observe = observe
+        self._report = report
         self._details = FailureDetails(tracker, redact, updates_spec=previous_spec is not None)
         self._resumed_until = self._deadline_at = resumed_until
         self.access_token = access_token
@@ -196,8 +199,8 @@ class Change(Generic[R]):
         """Text from which `resume` restores this change in any process. It holds no secret.
 
         It holds the deadline of the last `wait`, `events` or `connect`. Before the first of these
-        there is none. A deadline that has passed when the resumed wait begins counts as none: the
-        wait gets the provider's default timeout.
+        there is none, unless the change was resumed. A deadline that has passed when the resumed
+        wait begins counts as none: the wait gets the provider's default timeout.
         """
         tracker, adapter = self._tracker, self._tracker.adapter
         endless = self._deadline_at == math.inf
@@ -241,7 +244,7 @@ class Change(Generic[R]):
         until = None if seconds is None else self._tracker.clock.now() + seconds
         if not isinstance(self._tracker.decision, Pending):
             return await self._result(self._tracker.decision, until)
-        with self._observe(self._tracker, "wait"):
+        with self._report(self._tracker, "wait"):
             return await self._wait(seconds, until)
 
     async def _wait(self, seconds: float | None, until: float | None) -> R:
@@ -260,7 +263,7 @@ class Change(Generic[R]):
             checked_timeout(timeout)  # here, and not at the first step
         follow = functools.partial(self._next_decision, any_news=True)
         seconds = functools.partial(self._seconds, timeout)
-        return EventStream(self._tracker, follow, self._result, seconds, self._observe)
+        return EventStream(self._tracker, follow, self._result, seconds, self._report)
 
     async def connect(
         self,
@@ -304,9 +307,9 @@ class Change(Generic[R]):
         )
         seconds = self._seconds(timeout)
         until = None if seconds is None else tracker.clock.now() + seconds
-        with self._observe(tracker, "connect") as observed:
+        with self._report(tracker, "connect") as report:
             resource = await self._wait(seconds, until)
-            observed.settled()
+            report.settled()
             try:
                 endpoint = await self._connector.connect(tracker, resource, options, probe, until)
             except WaitError as error:
@@ -324,7 +327,7 @@ class Change(Generic[R]):
         waiter = waits.join(self._tracker, timeout=seconds, any_news=any_news)
         try:
             return await waiter.future
-        except WaitCutOffError as closed:
+        except WaitClosedError as closed:
             raise self._closed(closed) from closed.__cause__
         except asyncio.CancelledError as cancelled:
             cancelled.add_note(advice(self._tracker))
@@ -418,7 +421,7 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
         follow: Callable[[float | None], Awaitable[Decision]],
         result: Callable[[Decision, float | None], Awaitable[R]],
         seconds: Callable[[], float | None],
-        observe: Observe = not_observed,
+        report: ReportWait = no_report,
     ) -> None:
         self._tracker = tracker
         self._follow = follow
@@ -427,8 +430,8 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
         self._until: float | None = None
         self._next = 0
         self._decision: Decision = Pending()
-        self._observe = observe
-        self._observed: WaitObservation | None = None
+        self._report = report
+        self._begun: WaitReport | None = None
 
     def __aiter__(self) -> "EventStream[R]":
         return self
@@ -449,9 +452,9 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
         self._end(outcome="abandoned")
 
     def _end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
-        observed, self._observed = self._observed, None
-        if observed is not None:
-            observed.end(error, outcome)
+        report, self._begun = self._begun, None
+        if report is not None:
+            report.end(error, outcome)
 
     async def _step(self) -> StatusChange:
         tracker = self._tracker
@@ -461,8 +464,8 @@ class EventStream(AsyncIterator[StatusChange], Generic[R]):
             if not isinstance(self._decision, Pending):
                 await self._result(self._decision, self._until)
                 raise StopAsyncIteration
-            if self._observed is None:
-                self._observed = self._observe(tracker, "events")
+            if self._begun is None:
+                self._begun = self._report(tracker, "events")
             self._decision = await self._follow(self._left())
         step, self._next = tracker.history.from_position(self._next)
         return step

@@ -47,7 +47,10 @@ class History:
         return self.steps[-1] if self.steps else None
 
     def from_position(self, position: int) -> tuple[StatusChange, int]:
-        """Return the step at this position of all, or the oldest kept, and the next position."""
+        """Return the step at this position, or the oldest kept one, and the next position.
+
+        Positions count all steps that there have been.
+        """
         index = max(position - self.forgotten, 0)
         return self.steps[index], self.forgotten + index + 1
 

@@ -30,7 +30,7 @@ from di_async.engine.waiting.read_sender import PollerRead, ReadSender
 from di_async.engine.waiting.resource_poller import ResourcePoller
 from di_async.engine.waiting.stats import Stats
 from di_async.engine.waiting.tracker import ChangeTracker
-from di_async.engine.waiting.waiters import WaitCutOffError, Waiter
+from di_async.engine.waiting.waiters import WaitClosedError, Waiter
 
 __all__ = ["Poller"]
 
@@ -48,7 +48,7 @@ _PAGE_WEIGHT = 2
 # A pause shorter than the clock's resolution would never end.
 _TICK_S = 0.001
 _JITTER = 0.05
-# List reads plan with this share of the burst limit; the rest absorbs jitter.
+# Scheduled reads plan with this share of the burst limit; the rest absorbs jitter.
 _BURST_SHARE = 0.95
 _UNLIMITED = PollQuota(burst=1e9, remaining=1e9)
 
@@ -183,7 +183,7 @@ class Poller:
     def _abort(self, error: Exception) -> None:
         of_wait = error
         if isinstance(error, ClientClosedError):
-            of_wait = WaitCutOffError(error.message)
+            of_wait = WaitClosedError(error.message)
         for poller in self._resources.values():
             poller.abort(of_wait)
         for sweep in self._sweeps:
@@ -342,7 +342,7 @@ class Poller:
         return self._budget.delay(now, priority, ahead=self._budget.ahead(priority))
 
     def _quota(self, now: float) -> PollQuota:
-        """Return what list reads may plan with."""
+        """Return what scheduled reads may plan with."""
         if self._budget is None:
             return _UNLIMITED
         confirms = 0 if self._policy.confirm == "never" else self._watching
@@ -350,7 +350,7 @@ class Poller:
         share = 1 - _JITTER * random.random() if self._budget.foreign else 1.0  # noqa: S311
         burst, remaining = self._budget.burst(now) * _BURST_SHARE, self._budget.remaining(now)
         steady = self._budget.steady(now)
-        return PollQuota(burst * share, remaining * share, confirms, steady_writes=steady)
+        return PollQuota(burst * share, remaining * share, confirms, steady_calls=steady)
 
     def _trusts_rows(self) -> bool:
         """Return whether list rows may settle waits: GETs would come too late, or cost too much."""

@@ -56,7 +56,7 @@ _JUST_CREATED_S = 1.0
 _ROWS_TO_CONFIRM = 20
 # How many resources that are no longer watched are remembered before old ones are dropped.
 _REMEMBERED = 1000
-# How long a wait with an expired deadline may hold up its one read.
+# The one read of a wait whose deadline has passed may be this late, to keep the pace.
 _SOON_S = 5.0
 # So many operations are each followed by GETs; of more, their resources are.
 _FEW_OPERATIONS = 8
@@ -120,7 +120,7 @@ class ResourcePoller:
         """Read what a tracker has to see next; soon, if one of its deadlines is near."""
         entry = self._place(tracker)
         now, lag = self._clock.now(), self._policy.target_lag
-        for waiter in tracker.waiters.all:
+        for waiter in tracker.waiters:
             if waiter.deadline is not None and waiter.deadline <= now + lag:
                 pause = min(lag, _SOON_S) if waiter.deadline <= now else lag
                 self.schedule.request_by(entry, max(now, entry.read_at + pause))

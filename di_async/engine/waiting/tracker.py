@@ -1,6 +1,7 @@
 """Follow one change: fold each read into its evidence, and record what it shows.
 
-No I/O: the poller delivers reads. A read that decides nothing only wakes event streams.
+No I/O: the poller delivers reads. A read that decides nothing only wakes event
+streams, and waits whose deadline has passed.
 """
 
 import inspect
@@ -227,8 +228,8 @@ class ChangeTracker(Generic[R]):
         if not isinstance(self.decision, Pending):
             return False
         evidence = fold(self.expectation, self.evidence, read)
-        undecided = read.observation.partial and not read.observation.in_progress
-        if undecided and self.expectation.action is not Action.DELETE:
+        lacks_proof = read.observation.partial and not read.observation.in_progress
+        if lacks_proof and self.expectation.action is not Action.DELETE:
             return evidence is not self.evidence  # it may be settled: only a GET shows it
         decision = judge(self.expectation, evidence)
         conclusive = read.observation.has_spec or self.evidence.seen_in_progress
@@ -281,7 +282,7 @@ class ChangeTracker(Generic[R]):
         operation.evidence = fold(operation.expectation, operation.evidence, read)
         self._operation_reads += 1
         decision, noun = judge(operation.expectation, operation.evidence), operation.ref.kind
-        entries = self.history.count
+        steps = self.history.count
         match read:
             case ReadFound(observation=observation):
                 if isinstance(decision, Pending):
@@ -301,7 +302,7 @@ class ChangeTracker(Generic[R]):
             self._conclude(decision, "get")
         elif not isinstance(decision, Refused):
             decision = Pending()
-        self.waiters.wake(decision, self.clock.now(), news=self.history.count > entries)
+        self.waiters.wake(decision, self.clock.now(), news=self.history.count > steps)
 
     def _finish_operation(self, at: float) -> None:
         """Drop the first operation; reads of the resource from before its end prove nothing."""
@@ -318,7 +319,7 @@ class ChangeTracker(Generic[R]):
 
     def _adopt_evidence(self, read: Read, evidence: Evidence, decision: Decision) -> None:
         """Adopt the next evidence, add what is new to the history, wake waiters."""
-        before, entries = self.evidence, self.history.count
+        before, steps = self.evidence, self.history.count
         if evidence is before:
             return
         self.evidence = evidence
@@ -333,7 +334,7 @@ class ChangeTracker(Generic[R]):
         if not isinstance(decision, Pending | Refused):
             self._conclude(decision, read.source if isinstance(read, ReadFound) else "get")
         if not self.resource_looks_settled:  # else the operation is read first
-            self.waiters.wake(decision, self.clock.now(), news=self.history.count > entries)
+            self.waiters.wake(decision, self.clock.now(), news=self.history.count > steps)
 
     def _shows_progress(self, observation: Observation) -> bool:
         return observation.in_progress or self.expectation.action is Action.DELETE

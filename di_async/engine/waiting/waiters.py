@@ -1,16 +1,17 @@
 """The callers that await one change. No I/O: an idle wait costs one future."""
 
 import asyncio
+from collections.abc import Iterator
 
 from attrs import define, field
 
 from di_async.core.errors import ClientClosedError, own_copy
 from di_async.core.waiting.evidence import Decision, Pending, check_deadline
 
-__all__ = ["WaitCutOffError", "Waiter", "Waiters"]
+__all__ = ["WaitClosedError", "Waiter", "Waiters"]
 
 
-class WaitCutOffError(ClientClosedError):
+class WaitClosedError(ClientClosedError):
     """The client of this wait was closed; the wait raises it with what is known of its change.
 
     A class of its own, as a predicate may raise the `ClientClosedError` of another client.
@@ -19,7 +20,7 @@ class WaitCutOffError(ClientClosedError):
 
 @define(eq=False)
 class Waiter:
-    """One caller that awaits a decision, or with `any_news` the next history entry."""
+    """One caller that awaits a decision, or with `any_news` the next step of the history."""
 
     future: asyncio.Future[Decision]
     deadline: float | None = None
@@ -37,18 +38,21 @@ class Waiter:
 class Waiters:
     """All callers that await one change."""
 
-    all: list[Waiter] = field(factory=list)
+    _all: list[Waiter] = field(factory=list, init=False)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        return iter(self._all)
 
     def __bool__(self) -> bool:
-        return bool(self.all)
+        return bool(self._all)
 
     def add(self, waiter: Waiter) -> None:
         """Wake this waiter from now on."""
-        self.all.append(waiter)
+        self._all.append(waiter)
 
     def remove(self, waiter: Waiter) -> None:
         """Stop waking this waiter."""
-        self.all.remove(waiter)
+        self._all.remove(waiter)
 
     def wake(self, decision: Decision, now: float, *, news: bool) -> None:
         """End the waits that this decision ends, or whose deadline has passed.
@@ -56,9 +60,9 @@ class Waiters:
         Args:
             decision: the decision about the change.
             now: the loop's time in seconds.
-            news: the history has a new entry, so waiters for any news are woken as well.
+            news: the history has a new step, so waiters for any news are woken as well.
         """
-        for waiter in tuple(self.all):
+        for waiter in tuple(self._all):
             own = check_deadline(decision, now=now, deadline=waiter.deadline)
             if not isinstance(own, Pending) or (news and waiter.any_news):
                 waiter.resolve(own)
@@ -66,8 +70,8 @@ class Waiters:
     def abort(self, error: BaseException) -> None:
         """End every wait with this error, each with a copy of its own."""
         if isinstance(error, StopIteration):  # which a future does not take
-            stopped, error = error, RuntimeError("the predicate raised StopIteration")
+            stopped, error = error, RuntimeError("StopIteration was raised")
             error.__cause__ = stopped
-        for waiter in self.all:
+        for waiter in self._all:
             if not waiter.future.done():
                 waiter.future.set_exception(own_copy(error))

@@ -155,7 +155,7 @@ def test_less_quota_is_a_slower_pace() -> None:
 def test_stream_of_writes_reserves_quota() -> None:
     """A steady stream of writes leaves part of the quota unused."""
     calm, stream = (
-        pace(units(50, 1100.0), PollQuota(3.5, 2000, 0, steady_writes=s)).interval
+        pace(units(50, 1100.0), PollQuota(3.5, 2000, 0, steady_calls=s)).interval
         for s in (False, True)
     )
     assert stream > 1.2 * calm

@@ -36,13 +36,13 @@ def test_defaults() -> None:
     """By default nothing was read and nothing is in flight."""
     quota = PollQuota(burst=3.5, remaining=100.0)
     assert load(1, 0.0, read_at=-math.inf) == PendingLoad(1, 0.0, 0.0, DISTRIBUTION)
-    assert (quota.confirms, quota.steady_writes, PollPace(5.0).confirms_fit) == (0, False, True)
+    assert (quota.confirms, quota.steady_calls, PollPace(5.0).confirms_fit) == (0, False, True)
 
 
 def test_stream_plans_for_half_an_hour() -> None:
     """A stream of writes plans for half an hour: 50 pages share 2,000 requests."""
     units = [load(200, 1100.0) for _ in range(50)]
-    planned, _ = plan_pace(units, POLICY, PollQuota(3.5, 2000.0, steady_writes=True), 0.0)
+    planned, _ = plan_pace(units, POLICY, PollQuota(3.5, 2000.0, steady_calls=True), 0.0)
     assert planned.interval == pytest.approx(0.78 * 50 * 1800 / 2000, abs=1e-9)
 
 

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 from di_async.engine.waiting.tracker import ChangeTracker
 
-__all__ = ["Observe", "WaitObservation", "not_observed"]
+__all__ = ["ReportWait", "WaitReport", "no_report"]
 
 
-class WaitObservation:
+class WaitReport:
     """One wait, from entering this context to leaving it; this one reports nothing."""
 
     def __enter__(self) -> Self:
@@ -30,11 +30,11 @@ class WaitObservation:
         """Report the end of the wait, once."""
 
 
-_NOT_OBSERVED = WaitObservation()
-Observe = Callable[[ChangeTracker[Any], str], WaitObservation]
+_NO_REPORT = WaitReport()
+ReportWait = Callable[[ChangeTracker[Any], str], WaitReport]
 """Begins to observe a wait; the text is `wait`, `events` or `connect`."""
 
 
-def not_observed(tracker: ChangeTracker[Any], call: str) -> WaitObservation:
+def no_report(tracker: ChangeTracker[Any], call: str) -> WaitReport:
     """Return the observation of a wait of a client without an observer."""
-    return _NOT_OBSERVED
+    return _NO_REPORT

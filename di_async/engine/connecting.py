@@ -14,7 +14,7 @@ from di_async.engine.waiting.tracker import ChangeTracker
 __all__ = ["Connector", "MakeEndpoint"]
 
 MakeEndpoint = Callable[[str, ServingTarget, str, Probe], ServingEndpoint]
-"""Returns the endpoint of an id, at a target, of a client of this base URL, with this probe."""
+"""Takes the id, where it serves, the client's base URL and the probe; returns the endpoint."""
 
 
 class Connector:
