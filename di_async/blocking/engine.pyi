@@ -150,8 +150,8 @@ class Change(Generic[R_co]):
         """Text from which `resume` restores this change in any process. It holds no secret.
 
         It holds the deadline of the last `wait`, `events` or `connect`. Before the first of these
-        there is none. A deadline that has passed when the resumed wait begins counts as none: the
-        wait gets the provider's default timeout.
+        there is none, unless the change was resumed. A deadline that has passed when the resumed
+        wait begins counts as none: the wait gets the provider's default timeout.
         """
     def wait(self, *, timeout: Timeout = ...) -> R_co:
         """Return the resource once it is proven settled, or None after a delete.
