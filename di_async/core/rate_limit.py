@@ -45,10 +45,10 @@ _OTHERS_MARGIN, _LEAST_MARGIN = 0.04, 4
 _KNOWN_S, _FRESH_S = 60.0, 2.0
 # After this time others have seen a request: it has arrived, and they act on no older responses.
 _SEEN_S = _FRESH_S + 1.0
-# Fewer requests of others within the hour are not those of a process that waits,
-_FEW_PER_HOUR = 20
-# unless they are recent. A single one fades to this count in 80 s.
+# Others are silent if their recent requests have faded to this count: a single one does in 80 s.
 _FADED = 0.5
+# From this part of the hour's quota on, silent others may be waiting for the hour to end.
+_MUCH_OF_HOUR = 0.5
 # When to look again where others must see earlier requests first.
 _LOOK_AGAIN_S = 0.25
 # Own calls are counted in bins of this length; what lasts for three of them is expected to go on.
@@ -258,11 +258,11 @@ class RequestBudget:
         return len(self._unseen)
 
     def _alone(self, now: float) -> bool:
-        """Return whether no other process uses the token.
-
-        Others that sent much within the hour and nothing now may be waiting for the hour to end.
-        """
-        return self._others.recent.get(now) < _FADED and self._others.total < _FEW_PER_HOUR
+        """Return whether no other process uses the token, or is waiting for the hour to end."""
+        if self._others.recent.get(now) >= _FADED:
+            return False
+        used = self._hour.used(now) + self._others.total
+        return not self._others.total or used < _MUCH_OF_HOUR * self._hour_limit
 
     def _minute_beside_others(self, now: float) -> int:
         if self._alone(now):

@@ -155,11 +155,11 @@ def test_burst_beside_others(others: int, at: float, expected: int) -> None:
 
 
 def test_others_that_ran_out_of_the_hour_may_go_on() -> None:
-    """Others that sent much within the hour are expected to go on, however long they are silent."""
+    """Where half of the hour is used up, others may go on, however long they are silent."""
     budget = RequestBudget(250)
     budget.record(0.0)
-    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=3999, reset_in=3600.0))
-    budget.learn(2000.0, RateLimitInfo(limit=5000, remaining=3999, reset_in=1600.0))
+    budget.learn(0.0, RateLimitInfo(limit=5000, remaining=1999, reset_in=3600.0))
+    budget.learn(2000.0, RateLimitInfo(limit=5000, remaining=1999, reset_in=1600.0))
     assert taken_at_once(budget, 2001.0) == 60
 
 

@@ -57,12 +57,21 @@ def test_new_process_does_not_know_that_it_is_alone() -> None:
     assert taken(RequestBudget(250), START) == 63
 
 
-@pytest.mark.parametrize(("others", "expected"), [(19, 250), (20, 60)])
-def test_few_requests_long_ago_are_not_another_process(others: int, expected: int) -> None:
-    """Fewer than twenty requests within the hour, none of them recent, do not limit a burst."""
+@pytest.mark.parametrize(("others", "expected"), [(2498, 250), (2499, 60)])
+def test_silent_others_may_wait_for_the_end_of_the_hour(others: int, expected: int) -> None:
+    """Requests of others that are not recent limit a burst once half of the hour is used up."""
     budget = budget_beside(others)
     show(budget, START + 2000, others)
     assert taken(budget, START + 2000) == expected
+
+
+def test_process_that_uses_the_hour_alone_is_alone() -> None:
+    """Own requests, however many, do not make others."""
+    budget = RequestBudget(250, per_hour=400)
+    for _ in range(210):
+        budget.record(START)
+    budget.learn(START + 100, RateLimitInfo(limit=400, remaining=190, reset_in=3500.0))
+    assert taken(budget, START + 100) == 190
 
 
 @pytest.mark.parametrize(("later", "expected"), [(2.0, 60), (2.1, 1)])
