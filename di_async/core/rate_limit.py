@@ -218,11 +218,7 @@ class RequestBudget:
 
     def _delay_beside(self, now: float, *, polling: bool, before: int) -> float:
         """Return the seconds until what others sent, and the provider's limit, leave room."""
-        minute = self._minute_beside_others(now)
-        hour = self._hour_limit - self._others.total
-        if polling:
-            minute -= self.per_minute - self._without_reserve(self.per_minute)
-            hour -= self._hour_limit - self._without_reserve(self._hour_limit)
+        minute, hour = self._limits_beside_others(now, polling=polling)
         return max(
             self._minute.delay_beside(now, minute, before, self._others),
             self._hour.delay(now, hour, before),
@@ -241,12 +237,10 @@ class RequestBudget:
         unseen = self._unseen_at(now)
         if not unseen:
             return False
-        minute = self._minute_beside_others(now) - self._minute.used(now)
+        minute, hour = self._limits_beside_others(now, polling=polling)
+        minute -= self._minute.used(now)
         minute -= math.ceil(self._others.expected_within(now, self._minute.span))
-        hour = self._hour_limit - self._others.total - self._hour.used(now)
-        if polling:
-            minute -= self.per_minute - self._without_reserve(self.per_minute)
-            hour -= self._hour_limit - self._without_reserve(self._hour_limit)
+        hour -= self._hour.used(now)
         free = min(minute, hour) - self._in_flight + unseen
         fresh = now - self._known_at <= _FRESH_S
         return unseen >= sendable(free, fresh=fresh, known=known or not alone)
@@ -263,6 +257,14 @@ class RequestBudget:
             return False
         used = self._hour.used(now) + self._others.total
         return not self._others.total or used < _MUCH_OF_HOUR * self._hour_limit
+
+    def _limits_beside_others(self, now: float, *, polling: bool) -> tuple[int, int]:
+        """Return how many requests of the minute and of the hour are not left to others."""
+        minute, hour = self._minute_beside_others(now), self._hour_limit - self._others.total
+        if polling:
+            minute -= self.per_minute - self._without_reserve(self.per_minute)
+            hour -= self._hour_limit - self._without_reserve(self._hour_limit)
+        return minute, hour
 
     def _minute_beside_others(self, now: float) -> int:
         if self._alone(now):
@@ -349,7 +351,9 @@ class RequestBudget:
         unsure = self._in_flight
         if slot is not None:
             unsure += self._answered - slot.answered_before - 1
-        oldest_age = max(0.0, HOUR_S - (info.reset_in or 0.0))
+        reset_in = info.reset_in or 0.0
+        # NaN is not above 0.
+        oldest_age = max(0.0, HOUR_S - reset_in) if reset_in > 0 else HOUR_S
         self._others.observe(now, counted - own, counted - own + unsure, oldest_age)
 
     @property

@@ -207,7 +207,15 @@ def test_count_of_the_token(limit: int | None, remaining: int, others: int) -> N
 
 @pytest.mark.parametrize(
     ("reset_in", "age"),
-    [(3599.0, 1.0), (3480.0, 120.0), (1.0, 3599.0), (0.0, 3600.0), (-5.0, 3600.0), (None, 3600.0)],
+    [
+        (math.nan, 3600.0),
+        (3599.0, 1.0),
+        (3480.0, 120.0),
+        (1.0, 3599.0),
+        (0.0, 3600.0),
+        (-5.0, 3600.0),
+        (None, 3600.0),
+    ],
 )
 def test_age_of_the_tokens_requests(reset_in: float | None, age: float) -> None:
     """The reset is when the oldest request expires; without one, it may be an hour old."""
@@ -257,7 +265,7 @@ def test_polling_plans_with_its_share_of_the_minute() -> None:
 
 
 def test_polling_plans_with_what_the_hour_leaves() -> None:
-    """Requests in flight, those of others and the growth of steady writes are subtracted."""
+    """Requests in flight, those of others and the growth of steady calls are subtracted."""
     budget = budget_beside(500)
     share = budget.fair_share(START)
     assert budget.remaining(START) == pytest.approx((4500 - 501) * share)
@@ -267,7 +275,7 @@ def test_polling_plans_with_what_the_hour_leaves() -> None:
 
 
 def test_steady_calls_are_expected_to_go_on() -> None:
-    """Writes that have lasted for a quarter of an hour are planned for the next hour."""
+    """Calls that have lasted for a quarter of an hour are planned for the next hour."""
     budget = RequestBudget()
     for second in range(0, 1800, 10):
         budget.record(START + second, Priority.MUTATION)

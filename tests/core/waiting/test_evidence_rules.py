@@ -376,7 +376,7 @@ def test_read_that_starts_with_an_own_delete_is_about_it() -> None:
 
 
 def test_own_delete_discards_earlier_404s() -> None:
-    """404s from before a delete by this client do not count, and an accepted delete is no proof."""
+    """404s from before a delete by this client do not count, and acceptance is not proof."""
     own_delete = OwnDelete(10.0, 30.0)
     assert fold_own_delete(Evidence(consecutive_404s=3), own_delete).consecutive_404s == 0
     assert not own_delete.proven

@@ -91,7 +91,7 @@ def located(*ids: str, others: int = 0) -> Polled:
 
 
 def test_entry_read_by_get_may_be_listed_again() -> None:
-    """`read_by_list` undoes `read_by_get`, and each plans the pace anew."""
+    """`read_by_list` undoes `read_by_get`, and after each the pace is planned again."""
     polled = located("a", "b")
     one, plans = polled.entries["a"], polled.plans
     polled.schedule.read_by_get(one)
