@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
-from itertools import count, takewhile
+from itertools import count, repeat, takewhile
 from operator import eq
 from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
@@ -143,9 +143,10 @@ class Codec:
         Raises:
             DecodeError: The message lists each path that could not be decoded.
         """
-        with suppress(Exception):
+        try:
             return self._converter.structure(value, into)
-        fault = self._fault(value, into)
+        except Exception:
+            fault = self._fault(value, into)
         del value  # tracebacks may show local variables, and this may hold secrets
         raise fault
 
@@ -241,7 +242,7 @@ def _list_hook(converter: "Converter", of: Any) -> Hook:
     decode_item = converter.get_structure_hook(item_type)
 
     def decode_list(items: Any, _: object) -> tuple[Any, ...]:
-        return tuple([decode_item(item, item_type) for item in items])
+        return tuple(map(decode_item, items, repeat(item_type)))
 
     return decode_list
 

@@ -14,6 +14,7 @@ from attrs import frozen
 
 __all__ = [
     "LONGEST_HOLD_S",
+    "NO_HOLD",
     "Hold",
     "parse_http_date",
     "parse_number",
@@ -86,6 +87,9 @@ class Hold:
     """A time is named that is longer than any quota's window."""
 
 
+NO_HOLD = Hold()
+
+
 def read_hold(headers: Mapping[str, str], now: float) -> Hold:
     """Return the waiting time in headers: milliseconds, seconds or a date (RFC 9110, 10.2.3).
 
@@ -127,8 +131,16 @@ def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
     value = parse_number(headers.get("ratelimit-reset"))
     if value is None:
         return None
-    date = server_date(headers)
-    per_second = next((units for least, units in _UNITS if value >= least), 1.0)
-    is_epoch = value >= _EARLIEST / 2
-    left = value / per_second - (now if date is None else date) if is_epoch else value
+    if value < _EARLIEST / 2:
+        left = value
+    else:
+        date = server_date(headers)
+        left = _epoch_seconds(value) - (now if date is None else date)
     return min(left, LONGEST_HOLD_S) if left >= 0 else None
+
+
+def _epoch_seconds(value: float) -> float:
+    for least, per_second in _UNITS:
+        if value >= least:
+            return value / per_second
+    return value

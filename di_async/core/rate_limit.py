@@ -255,8 +255,9 @@ class RequestBudget:
         """Return whether no other process uses the token, or is waiting for the hour to end."""
         if self._others.recent.get(now) >= _FADED:
             return False
-        used = self._hour.used(now) + self._others.total
-        return not self._others.total or used < _MUCH_OF_HOUR * self._hour_limit
+        if not self._others.total:
+            return True
+        return self._hour.used(now) + self._others.total < _MUCH_OF_HOUR * self._hour_limit
 
     def _limits_beside_others(self, now: float, *, polling: bool) -> tuple[int, int]:
         """Return how many requests of the minute and of the hour are not left to others."""
@@ -417,7 +418,7 @@ class RequestBudget:
 
     def ahead(self, priority: Priority) -> int:
         """Return how many queued requests go before a new one of this priority."""
-        return sum(len(queue) for queue in self._queues[: priority + 1])
+        return sum(map(len, self._queues[: priority + 1]))
 
     def release(self, now: float) -> tuple[list[tuple[Any, Slot]], float | None]:
         """Return the tickets that may be sent with their slots, and the seconds until the next."""

@@ -71,7 +71,7 @@ def read_success(
     dialect: ApiDialect,
     request: Request,
     response: Response,
-    wall: float,
+    now: Callable[[], float],
     read: Callable[[Any], T],
     *,
     decode: Callable[[bytes], Any] | None = None,
@@ -82,7 +82,7 @@ def read_success(
         dialect: the provider's.
         request: what was answered.
         response: its answer.
-        wall: the epoch time.
+        now: returns the server's time, in epoch seconds.
         read: returns the result for the JSON value of the body, None where it has none; checks
             that it is what was requested. `any_body` also takes an empty 200.
         decode: replaces the JSON decoder.
@@ -100,10 +100,10 @@ def read_success(
             optional = status in _BODILESS or read is any_body
             value = None if optional and not body.strip() else loads(body)
             if dialect.is_error(status, value):
-                raise dialect.error(request, response, wall)
+                raise dialect.error(request, response, now())
     except DecodeError as error:
         if decode is not None and dialect.is_error(status, error_body(response)):
-            raise dialect.error(request, response, wall) from None
+            raise dialect.error(request, response, now()) from None
         raise _located(error, request, response) from error.__cause__
     try:
         return read(value)
@@ -232,7 +232,7 @@ def error_body(response: Response) -> Any:
 
 def texts_under(body: Any, *names: str) -> bool:
     """Return whether a decoded body is an object with text under each of these names."""
-    return isinstance(body, Mapping) and all(isinstance(body.get(name), str) for name in names)
+    return isinstance(body, dict) and set(map(type, map(body.get, names))) == {str}
 
 
 def string_list(value: Any) -> list[str]:

@@ -5,7 +5,7 @@ lists, mappings and attrs classes. What is secret is therefore kept in objects o
 """
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, KeysView, Mapping
 from typing import Any, NoReturn
 
 __all__ = ["Secret", "SecretHeaders", "reveal"]
@@ -64,8 +64,15 @@ class SecretHeaders(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self.__plain[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.__plain
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.__plain)
+
+    def keys(self) -> KeysView[str]:
+        """Return the names."""
+        return self.__plain.keys()
 
     def __len__(self) -> int:
         return len(self.__plain)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from di_async.core.errors import APIError, DecodeError, InvalidInputError, api_error
 from di_async.core.http import Endpoint, Request, Response
-from di_async.core.http_time import Hold, read_hold, seconds_until_reset
+from di_async.core.http_time import NO_HOLD, read_hold, seconds_until_reset
 from di_async.core.pagination import Page, read_page
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import sent_secrets
@@ -151,7 +151,9 @@ class DigitalOceanDialect:
 
     def is_error(self, status: int, body: Any) -> bool:
         """Return whether a decoded body has one of the two documented error forms."""
-        causes = isinstance(body, Mapping) and isinstance(body.get("root_causes"), list)
+        if not isinstance(body, dict):
+            return False
+        causes = isinstance(body.get("root_causes"), list)
         return texts_under(body, "id", "message") or (causes and texts_under(body, "error"))
 
     def redact(self, request: Request, text: str) -> str:
@@ -164,7 +166,7 @@ class DigitalOceanDialect:
         `ratelimit-reset` is when the oldest request expires; the quota is not refilled then.
         """
         headers = response.headers
-        hold = Hold() if response.status < 400 else read_hold(headers, wall)
+        hold = NO_HOLD if response.status < 400 else read_hold(headers, wall)
         return RateLimitInfo(
             limited=response.status == 429,
             retry_after=hold.seconds,

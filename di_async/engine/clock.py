@@ -50,7 +50,8 @@ class Clock:
 
     def moment(self) -> Moment:
         """Return the present time by both clocks."""
-        return Moment(self.now(), self.wall())
+        now = self.now()
+        return Moment(now, now + self._offset())
 
     def datetime(self) -> datetime:
         """Return the present time as an aware datetime."""

@@ -236,8 +236,9 @@ class Engine:
         response: Response,
     ) -> T:
         # Not `running`: an answer that arrives as the client closes still counts.
-        wall = (self._runtime or self.running).session.server_time(request)
-        return read_success(self.dialect, request, response, wall, read, decode=decode)
+        session = (self._runtime or self.running).session
+        now = partial(session.server_time, request)
+        return read_success(self.dialect, request, response, now, read, decode=decode)
 
     # -- endpoints ----------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ class Log:
 
     def debug(self, message: str, *args: object) -> None:
         """Log with level DEBUG."""
-        self._log(logging.DEBUG, message, args)
+        if self._logger.isEnabledFor(logging.DEBUG):  # most often not, so nothing else is called
+            self._log(logging.DEBUG, message, args)
 
     def info(self, message: str, *args: object) -> None:
         """Log with level INFO."""

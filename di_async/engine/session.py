@@ -278,9 +278,11 @@ class Session:
             sent = True
             call.sent(sent_at)
             response = await self._transport.send(request, headers, before_resend)
-            seconds = self._clock.now() - sent_at
+            received = self._clock.moment()
+            seconds = received.loop - sent_at
             now += seconds
-            self._learn_time(request, response, now if _AUTHORIZATION in headers else None)
+            signed = now if _AUTHORIZATION in headers else None
+            self._learn_time(request, response, received, signed)
             self._queue.learn(self._dialect.rate_limit(response, now), slot)
         except (ConnectError, ClientClosedError) as unsent:
             # Without a close of ours, the caller's session had been closed before.
@@ -338,12 +340,14 @@ class Session:
             server = self._servers[request.base] = ServerClock()
         return server
 
-    def _learn_time(self, request: Request, response: Response, signed: float | None) -> None:
+    def _learn_time(
+        self, request: Request, response: Response, received: Moment, signed: float | None
+    ) -> None:
         date = server_date(response.headers)
         if date is not None:
-            self._server(request).learn(self._clock.moment(), date)
+            self._server(request).learn(received, date)
         elif response.status < 300 and signed is not None:
-            self._server(request).accept(self._clock.moment(), signed)
+            self._server(request).accept(received, signed)
         elif response.status in (401, 403):
             # The time that it was signed with may be what was wrong.
             self._server(request).forget()

@@ -171,8 +171,9 @@ class AiohttpTransport:
             raise ClientClosedError("the aiohttp session was closed, so nothing can be sent")
         base = self._base if request.base is None else URL(request.base)
         url = base.with_path(base.raw_path.rstrip("/") + request.path, encoded=True)
-        progress = _Progress()
+        progress = None
         if session is self._writing:
+            progress = _Progress()
             _progress.set(progress)
         try:
             answer = await session.request(
@@ -182,7 +183,7 @@ class AiohttpTransport:
                 headers=self._sent_headers(url, headers),
                 timeout=self._timeout,
                 proxy=self._proxy.url,
-                proxy_headers=self._proxy.headers(),
+                proxy_headers=self._proxy.headers() if self._proxy.url else None,
                 allow_redirects=False,
                 raise_for_status=False,
                 middlewares=(*self._middlewares, _SendCounter(before_resend, headers)),
@@ -194,10 +195,11 @@ class AiohttpTransport:
             try:
                 return Response(answer.status, answer.headers, await _body(answer))
             finally:
-                answer.release()  # back to the pool if all was read, else closed
+                if not answer.closed:  # reading all of it returned the connection to the pool
+                    answer.release()
         except asyncio.CancelledError as cancelled:
             # A caller's session does not tell; its requests count as sent.
-            if session is self._writing and not progress.sent:
+            if progress is not None and not progress.sent:
                 cancelled.never_sent = True  # type: ignore[attr-defined]
             raise
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
@@ -206,8 +208,9 @@ class AiohttpTransport:
 
     def _sent_headers(self, url: URL, headers: Mapping[str, str]) -> dict[str, str]:
         """Return what is sent. Do not keep it in a variable: tracebacks may show those."""
-        plain = self._proxy.headers() if url.scheme == "http" else {}  # https: sent with CONNECT
-        sent = {**plain, **self._user_agent, **headers}
+        sent = {**self._user_agent, **headers}
+        if self._proxy.url and url.scheme == "http":  # https: they are sent with CONNECT
+            sent.update(self._proxy.headers())
         # A session's own credentials or .netrc exclude this header; `_SendCounter` sets it later.
         sent.pop("Authorization", None)
         return sent
