@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Exclude the collected tests and their modules from garbage collection; they live to the end."""
+    """Exclude the collected tests and modules from garbage collection: they live to the end."""
     gc.collect()
     gc.freeze()
 
