@@ -1,5 +1,6 @@
 """Dedicated inference as generic code sees it: temporary deployments and tries in many places."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
+from di_async.core.serving import ConnectOptions
 from di_async.digitalocean.api import ENDPOINTS
 from di_async.digitalocean.models import DedicatedInference
 from di_async.digitalocean.placement import (
@@ -17,7 +19,12 @@ from di_async.digitalocean.placement import (
     unpriced_reason,
     with_gpu,
 )
-from di_async.digitalocean.spec import DedicatedInferenceSpec, complete_spec, latest_spec
+from di_async.digitalocean.spec import (
+    DedicatedInferenceSpec,
+    check_name,
+    complete_spec,
+    latest_spec,
+)
 from di_async.engine.deployable import Deployable, Named
 from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured
@@ -61,6 +68,19 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
     def renamed(self, spec: DedicatedInferenceSpec, name: str) -> DedicatedInferenceSpec:
         """Return it with another name."""
         return evolve(spec, name=name)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Check the further arguments of `create`."""
+        inspect.signature(self.api.create).bind(None, **options)
+
+    def check_connect(self, spec: DedicatedInferenceSpec, options: ConnectOptions) -> None:
+        """Check what `connect` will be called with; the answer to the create holds a key."""
+        if options.mint_token is not None:
+            check_name(options.mint_token)
+        if not (options.private or spec.enable_public_endpoint):
+            raise InvalidInputError(
+                "the spec has enable_public_endpoint=False; connect with private=True"
+            )
 
     def place_of(self, spec: DedicatedInferenceSpec) -> tuple[str, str]:
         """Return its region and GPU slugs."""

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve
+
 from di_async.core.errors import InvalidInputError, WaitTimeoutError
 from di_async.core.serving import ConnectOptions, ServingTarget, as_secret
 from di_async.core.waiting.observation import Action
@@ -11,10 +13,24 @@ from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
 from di_async.engine.waiting.failures import name_of
 from di_async.engine.waiting.tracker import ChangeTracker
 
-__all__ = ["Connector", "MakeEndpoint"]
+__all__ = ["Connector", "MakeEndpoint", "checked_options"]
 
 MakeEndpoint = Callable[[str, ServingTarget, str, Probe], ServingEndpoint]
 """Takes the id, where it serves, the client's base URL and the probe; returns the endpoint."""
+
+
+def checked_options(
+    *, access_token: Any, private: bool, probe: Probe, mint_token: str | None
+) -> ConnectOptions:
+    """Return the options of a `connect`. Raises `InvalidInputError`."""
+    if not isinstance(private, bool):
+        raise InvalidInputError("private: expected True or False")
+    if access_token is not None and mint_token is not None:
+        raise InvalidInputError("access_token, mint_token: pass one of them")
+    checked_probe(probe)
+    return ConnectOptions(
+        private=private, access_token=as_secret(access_token), mint_token=mint_token
+    )
 
 
 class Connector:
@@ -28,19 +44,23 @@ class Connector:
         tracker: ChangeTracker[Any],
         *,
         access_token: Any,
+        own_token: Any,
         private: bool,
         probe: Probe,
         mint_token: str | None,
     ) -> ConnectOptions:
         """Return the options of a `connect`, checked before anything is awaited.
 
+        `own_token` is the one that the create's answer showed, if any.
+
         Raises:
             InvalidInputError: one is invalid, or the change leaves no endpoint.
         """
-        options = ConnectOptions(
-            private=private, access_token=as_secret(access_token), mint_token=mint_token
+        options = checked_options(
+            access_token=access_token, private=private, probe=probe, mint_token=mint_token
         )
-        checked_probe(probe)
+        if options.access_token is None:
+            options = evolve(options, access_token=as_secret(own_token))
         if tracker.expectation.action is Action.DELETE:
             raise InvalidInputError("what is deleted has no endpoint to connect to")
         if tracker.expectation.action is not Action.PREDICATE:

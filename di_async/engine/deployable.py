@@ -10,6 +10,7 @@ from di_async.core.capacity import Failure
 from di_async.core.errors import DIError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
+from di_async.core.serving import ConnectOptions
 from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
@@ -59,6 +60,18 @@ class Deployable(ABC, Generic[R]):
     @abstractmethod
     def renamed(self, spec: Any, name: str) -> Any:
         """Return a complete spec with another name."""
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Check the further arguments of `create`. Raises `TypeError`, as the call would."""
+        return
+
+    def check_connect(self, spec: Any, options: ConnectOptions) -> None:
+        """Check what `connect` will be called with once a complete spec has been created.
+
+        Raises:
+            InvalidInputError: it would fail.
+        """
+        return
 
     @abstractmethod
     def place_of(self, spec: Any) -> tuple[str, str]:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+import anyio
+
 from di_async.core.errors import (
     CleanupError,
     ClientClosedError,
@@ -64,11 +66,13 @@ async def finish(
     restarts = 0
     task = asyncio.ensure_future(work())
     while True:
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-            on_cancel()
+        # anyio would deliver a cancellation of the caller in each iteration of the loop.
+        with anyio.CancelScope(shield=True):
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+                on_cancel()
         if not task.done():
             continue
         if not task.cancelled() or restarts >= _MOST_RESTARTS:

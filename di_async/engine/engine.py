@@ -156,10 +156,12 @@ class Engine:
         if runtime is not None:
             try:
                 await runtime.poller.close()
-                await runtime.session.close()
-            finally:
-                if runtime.observed is not None:
-                    runtime.observed.closed()
+            finally:  # also if this is cancelled
+                try:
+                    await runtime.session.close()
+                finally:
+                    if runtime.observed is not None:
+                        runtime.observed.closed()
 
     @property
     def running(self) -> _Runtime:

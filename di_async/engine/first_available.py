@@ -15,10 +15,12 @@ from di_async.core.errors import (
     NoCapacityError,
     WaitError,
 )
+from di_async.core.pricing import HourlyPrice
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import answer_of, cleanup_error, delete_proven, finish
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import Change, Timeout
+from di_async.engine.waiting.failures import replace_advice
 
 __all__ = ["Search"]
 
@@ -105,7 +107,7 @@ class Search:
             await change.wait(timeout=self.timeout)
         except asyncio.CancelledError as cancelled:
             await self._delete(target, change.id, cancelled)
-            cancelled.add_note(f"Since then {change.id} was deleted: GET answers 404.")
+            replace_advice(cancelled, f"{change.id} has been deleted: GET answered 404.")
             raise
         except DIError as error:
             if target.explain(error) is not Failure.FINAL:
@@ -144,17 +146,20 @@ class Search:
         task, cancelled = await finish(lambda: delete_proven(target, id, until))
         reason = asyncio.CancelledError() if task.cancelled() else task.exception()
         if reason is not None:
-            try:
-                price = await target.hourly_price(self.spec)
-            except DIError:
-                price = None
+            price, _ = await finish(partial(self._price, target))
             name = target.name_of(self.spec)
-            failure = cleanup_error(target.noun, name, id, price, reason)
+            failure = cleanup_error(target.noun, name, id, price.result(), reason)
             self._attach(failure)
             raise failure from error
         self._freed = True
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):
             raise cancelled
+
+    async def _price(self, target: Deployable[Any]) -> HourlyPrice | None:
+        try:
+            return await target.hourly_price(self.spec)
+        except DIError:
+            return None
 
     def _note(self, place: _Place, failure: Failure, error: DIError) -> None:
         reason = str(getattr(error, "message", "")) or str(error)

@@ -1,6 +1,8 @@
 """A deployment for the length of a block: `async with api.temporary(spec) as resource`."""
 
 import asyncio
+import inspect
+import math
 import random
 from collections.abc import Mapping
 from types import TracebackType
@@ -29,6 +31,7 @@ from di_async.core.temporary_names import (
 )
 from di_async.core.validation import checked_seconds, checked_timeout
 from di_async.engine import termination
+from di_async.engine.connecting import checked_options
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import (
     ANSWER_GRACE_S,
@@ -40,6 +43,7 @@ from di_async.engine.disposal import (
 )
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
+from di_async.engine.waiting.failures import replace_advice
 
 __all__ = ["LIFETIME_S", "Temporary"]
 
@@ -47,6 +51,7 @@ logger = Log("di_async")
 
 LIFETIME_S = 4 * 3600.0
 
+_DELETED = "It has been deleted: GET answered 404."
 _INTERRUPTS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 
 T = TypeVar("T")
@@ -64,6 +69,7 @@ class Temporary(Generic[T]):
     target: Deployable[Any]
     spec: Any
     timeout: Timeout = DEFAULT
+    default_timeout: float = math.inf
     connect: bool = False
     connect_options: Mapping[str, Any] = field(factory=dict)
     lifetime: float = LIFETIME_S
@@ -90,16 +96,32 @@ class Temporary(Generic[T]):
         check_prefix(self.prefix)
         if not isinstance(self.timeout, Default):
             checked_timeout(self.timeout)
-        check_lifetime(self.lifetime, self._longest_wait)
+        check_lifetime(self.lifetime, self._wait_timeout)
+        self.target.check_options(self.options)
         self.spec = self.target.complete(self.spec)
+        if self.connect:
+            self._check_connect()
 
     @property
-    def _longest_wait(self) -> float | None:
-        """The seconds that the caller allows for the wait; None if that is not limited."""
+    def _wait_timeout(self) -> float | None:
+        """The seconds that the wait may take; None if that is not limited."""
         timeout: Any = self.timeout
         if self.connect and isinstance(timeout, Default):
-            timeout = self.connect_options.get("timeout")
-        return None if isinstance(timeout, Default) else checked_timeout(timeout)
+            timeout = self.connect_options.get("timeout", DEFAULT)
+        if isinstance(timeout, Default):
+            return min(self.default_timeout, self.lifetime)
+        return checked_timeout(timeout)
+
+    def _check_connect(self) -> None:
+        """Check `connect_options` before anything is created."""
+        try:
+            bound = inspect.signature(Change.connect).bind(None, **self.connect_options)
+        except TypeError as error:
+            raise InvalidInputError(f"connect_options: {error}") from None
+        bound.apply_defaults()
+        names = "access_token", "private", "probe", "mint_token"
+        options = checked_options(**{name: bound.arguments[name] for name in names})
+        self.target.check_connect(self.spec, options)
 
     async def __aenter__(self) -> T:
         if self._owner is not None:
@@ -131,11 +153,9 @@ class Temporary(Generic[T]):
         self.change = self._creating.result()
         self._ids[self.change.id] = None
         if self.connect:
-            options = {**self.connect_options}
-            if not isinstance(self.timeout, Default):
-                options["timeout"] = self.timeout
+            options = {**self.connect_options, "timeout": self._wait_timeout}
             return await self.change.connect(**options)
-        return await self.change.wait(timeout=self.timeout)
+        return await self.change.wait(timeout=self._wait_timeout)
 
     async def _prepare(self) -> None:
         """Learn price and clock, and make the name."""
@@ -182,7 +202,9 @@ class Temporary(Generic[T]):
         if failure is not None:
             raise failure from error if error is not None else failure.last_error
         if isinstance(error, WaitError) and self.change is not None and error.id == self.change.id:
-            error.advice, error.resume_token = "It has been deleted: GET answered 404.", None
+            error.advice, error.resume_token = _DELETED, None
+        elif isinstance(error, _INTERRUPTS) and self.change is not None:
+            replace_advice(error, _DELETED)
         if terminated:
             raise SystemExit(termination.EXIT_CODE) from error
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):

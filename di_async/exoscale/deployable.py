@@ -1,5 +1,6 @@
 """Deployments as generic code sees them: temporary deployments and tries in many zones."""
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DIError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
+from di_async.core.serving import ConnectOptions
 from di_async.engine.deployable import Deployable, Named
 from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.lifecycle import is_public
 from di_async.exoscale.models import Deployment
+from di_async.exoscale.serving import check_connect
 from di_async.exoscale.spec import DeploymentSpec, complete_spec
 
 if TYPE_CHECKING:
@@ -54,6 +57,14 @@ class ExoscaleDeployable(Deployable[Deployment]):
     def renamed(self, spec: DeploymentSpec, name: str) -> DeploymentSpec:
         """Return it with another name."""
         return evolve(spec, name=name)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Check the further arguments of `create`."""
+        inspect.signature(self.api.create).bind(None, **options)
+
+    def check_connect(self, spec: DeploymentSpec, options: ConnectOptions) -> None:
+        """Check what `connect` will be called with."""
+        check_connect(options)
 
     def place_of(self, spec: DeploymentSpec) -> tuple[str, str]:
         """Return the zone and the GPU family."""

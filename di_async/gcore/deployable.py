@@ -1,5 +1,6 @@
 """v3 deployments as generic code sees them: temporary deployments and tries in many places."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
+from di_async.core.serving import ConnectOptions
 from di_async.engine.deployable import Deployable, Named
 from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import Change
 from di_async.gcore.models import InferenceDeployment
 from di_async.gcore.placement import read_price, unpriced_reason
+from di_async.gcore.serving import check_connect
 
 if TYPE_CHECKING:
     from di_async.gcore.inference_deployments import InferenceDeployments
@@ -62,6 +65,19 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
     def renamed(self, spec: Json, name: str) -> Json:
         """Return it with another name."""
         return {**spec, "name": name}
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Check the further arguments of `create`."""
+        inspect.signature(self.api.create).bind(None, **options)
+
+    def check_connect(self, spec: Json, options: ConnectOptions) -> None:
+        """Check what `connect` will be called with; the API shows no keys."""
+        check_connect(options)
+        if spec.get("api_keys") and options.access_token is None:
+            raise InvalidInputError(
+                "access_token: needed to connect, as the spec names `api_keys`; pass the secret of "
+                "one of them"
+            )
 
     def place_of(self, spec: Json) -> tuple[str, str]:
         """Return its regions and its flavor."""

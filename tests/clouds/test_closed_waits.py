@@ -38,6 +38,24 @@ async def test_wait_of_a_client_that_is_closed(cloud: Cloud, way: str) -> None:
         assert (await cloud.api(client).resume(error.resume_token).wait()).name == "web-1"
 
 
+@pytest.mark.parametrize("way", ["wait", "connect", "events"])
+@everywhere
+async def test_wait_that_begins_after_the_client_was_closed(cloud: Cloud, way: str) -> None:
+    """It raises the same as one that was open: what bills, and how to go on."""
+    async with cloud.client(a_world()) as client:
+        change = await cloud.create(client, "web-1")
+    ways = {
+        "wait": change.wait,
+        "connect": lambda: change.connect(access_token="key"),
+        "events": lambda: follow(change),
+    }
+    with pytest.raises(ClientClosedError) as caught:
+        await ways[way]()
+    assert (caught.value.id, caught.value.resume_token) == (change.id, change.resume_token)
+    assert f"{change.id}" in str(caught.value)
+    assert "bills as long as it exists" in str(caught.value)
+
+
 @everywhere
 async def test_wait_for_a_predicate_has_no_token(cloud: Cloud) -> None:
     """What cannot be resumed has no token, and the message names none."""

@@ -5,6 +5,7 @@ import logging
 from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
 from benchmarks.settle.virtual import run_virtual
@@ -13,6 +14,7 @@ from di_async import (
     DeploymentFailedError,
     InvalidInputError,
     OutcomeUnknownError,
+    WaitTimeoutError,
     reap,
 )
 from di_async.core.temporary_names import parse_name
@@ -219,9 +221,10 @@ async def test_reap_deletes_expired_ones_and_nothing_else(cloud: Cloud) -> None:
     async with cloud.client(a_world()) as client:
         api = cloud.api(client)
         mine = await cloud.settled(client, "tmp-my-server-backups")
-        old = api.temporary(spec_of(cloud), lifetime=100)
+        old = api.temporary(spec_of(cloud), lifetime=1000)
         young = api.temporary(spec_of(cloud), lifetime=1e6)
         old_one, young_one = await old.__aenter__(), await young.__aenter__()
+        await asyncio.sleep(1000)
         before = set(await names(api))
         report = await reap(client, dry_run=True)
         assert [one.name for one in report.deleted] == [old_one.name]
@@ -243,8 +246,9 @@ async def test_reap_reports_what_it_cannot_delete(cloud: Cloud) -> None:
     """A deletion that fails is reported with its id, and raises nothing."""
     world = a_world()
     async with cloud.client(world) as client:
-        block = cloud.api(client).temporary(spec_of(cloud), lifetime=100)
+        block = cloud.api(client).temporary(spec_of(cloud), lifetime=1000)
         found = await block.__aenter__()
+        await asyncio.sleep(1000)
         world.fault("status", on=cloud.DELETE, status=500, times=None)
         report = await reap(client)
         (failed,) = report.failed
@@ -255,6 +259,111 @@ async def test_reap_reports_what_it_cannot_delete(cloud: Cloud) -> None:
 
 
 # --- lifetimes and interrupts ------------------------------------------------------------------
+
+
+@VIRTUAL
+@everywhere
+async def test_wait_is_no_longer_than_the_lifetime(cloud: Cloud) -> None:
+    """A deployment that expires before it settles is given up then, and deleted."""
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        with pytest.raises(WaitTimeoutError) as late:
+            async with api.temporary(spec_of(cloud), lifetime=300):
+                raise AssertionError("it takes longer to settle")
+        assert late.value.elapsed == pytest.approx(300)
+        assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_cancelled_by_anyio_the_deletion_is_awaited_and_not_polled(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anyio cancels in each iteration of the loop; the deletion takes few of them all the same."""
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        waits: list[object] = []
+        wait = asyncio.wait
+
+        async def counted(*tasks: Any, **options: Any) -> Any:
+            waits.append(tasks)
+            return await wait(*tasks, **options)
+
+        monkeypatch.setattr(asyncio, "wait", counted)
+        with anyio.move_on_after(60) as scope:
+            async with api.temporary(spec_of(cloud)):
+                raise AssertionError("it takes longer to settle")
+        assert scope.cancelled_caught
+        assert len(waits) < 5
+        assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_interrupt_names_the_deletion_and_no_cost(cloud: Cloud) -> None:
+    """The notes of a cancellation say that the deployment was deleted, and not that it bills."""
+    async with cloud.client(a_world()) as client:
+
+        async def use() -> None:
+            async with cloud.api(client).temporary(spec_of(cloud)):
+                raise AssertionError("it takes longer to settle")
+
+        using = asyncio.create_task(use())
+        await asyncio.sleep(60)
+        using.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await using
+        assert cancelled.value.__notes__ == ["It has been deleted: GET answered 404."]
+
+
+@VIRTUAL
+@everywhere
+@pytest.mark.parametrize(
+    "options",
+    [{"probe": "x"}, {"access_token": 5}, {"private": "x"}, {"mint_token": ""}, {"x": 1}],
+    ids=repr,
+)
+async def test_options_of_connect_are_checked_before_the_create(
+    cloud: Cloud, options: dict[str, Any]
+) -> None:
+    """What `connect` would refuse afterwards is refused at once; nothing is sent."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        block = cloud.api(client).temporary
+        with pytest.raises(InvalidInputError):
+            block(spec_of(cloud), connect=True, connect_options=options)
+    assert not world.requests
+
+
+@VIRTUAL
+@everywhere
+async def test_spec_that_connect_could_not_reach_is_refused(cloud: Cloud) -> None:
+    """A spec whose endpoint needs another key, or is private, is refused before the create."""
+    unreachable = {
+        _DO: lambda: a_spec("web", enable_public_endpoint=False),
+        _V3: lambda: _V3.body("webs") | {"api_keys": ["mine"]},  # type: ignore[attr-defined]
+    }
+    if cloud not in unreachable:
+        return
+    world = a_world()
+    async with cloud.client(world) as client:
+        with pytest.raises(InvalidInputError, match=r"private=True|access_token"):
+            cloud.api(client).temporary(unreachable[cloud](), connect=True)
+    assert not world.requests
+
+
+@VIRTUAL
+@everywhere
+async def test_unknown_option_of_create_sends_nothing(cloud: Cloud) -> None:
+    """A mistyped option is a TypeError, as with `create`, and nothing is searched for."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        api = cloud.api(client)
+        with pytest.raises(TypeError, match="max_hourley"):
+            api.temporary(spec_of(cloud), max_hourley=3)
+        with pytest.raises(TypeError, match="max_hourley"):
+            await api.create_first_available(spec_of(cloud), max_hourley=3)
+    assert not world.requests
 
 
 @VIRTUAL

@@ -91,6 +91,22 @@ async def test_leaving_ends_the_requests() -> None:
     assert network.count("GET") == 3
 
 
+async def test_leaving_under_a_cancelled_scope_of_anyio_closes_the_network() -> None:
+    """The network is closed even where each await of leaving is cancelled."""
+    network = fake_api(BUSY)
+    closed = []
+
+    async def close() -> None:
+        closed.append(True)
+
+    network.close = close  # type: ignore[method-assign]
+    with anyio.move_on_after(10) as scope:
+        async with client_on(network) as client:
+            await client.dedicated_inferences.wait_until_active(ID)
+    assert scope.cancelled_caught
+    assert closed == [True]
+
+
 # --- open waits and calls --------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
 from di_async.engine.waiting.failures import (
     FailureDetails,
+    add_advice,
     advice,
     failure_text,
     is_resumable,
@@ -79,6 +80,7 @@ class _Connects(Protocol):
         tracker: ChangeTracker[Any],
         *,
         access_token: Any,
+        own_token: Any,
         private: bool,
         probe: "Probe",
         mint_token: str | None,
@@ -300,7 +302,8 @@ class Change(Generic[R]):
         tracker = self._tracker
         options = self._connector.check(
             tracker,
-            access_token=self.access_token if access_token is None else access_token,
+            access_token=access_token,
+            own_token=self.access_token,
             private=private,
             probe=probe,
             mint_token=mint_token,
@@ -317,20 +320,23 @@ class Change(Generic[R]):
             except ClientClosedError as closed:
                 raise self._closed(closed) from closed.__cause__
             except asyncio.CancelledError as cancelled:
-                cancelled.add_note(advice(tracker))
+                add_advice(cancelled, tracker)
                 raise
         endpoint.history = self.history
         return endpoint
 
     async def _next_decision(self, seconds: float | None, *, any_news: bool) -> Decision:
-        waits = self._waits()
-        waiter = waits.join(self._tracker, timeout=seconds, any_news=any_news)
+        try:
+            waits = self._waits()
+            waiter = waits.join(self._tracker, timeout=seconds, any_news=any_news)
+        except ClientClosedError as closed:
+            raise self._closed(closed) from closed.__cause__
         try:
             return await waiter.future
         except WaitClosedError as closed:
             raise self._closed(closed) from closed.__cause__
         except asyncio.CancelledError as cancelled:
-            cancelled.add_note(advice(self._tracker))
+            add_advice(cancelled, self._tracker)
             raise
         finally:
             waits.leave(self._tracker, waiter)
@@ -362,7 +368,7 @@ class Change(Generic[R]):
             try:
                 await self._details.read(until)
             except asyncio.CancelledError as cancelled:
-                cancelled.add_note(advice(self._tracker))
+                add_advice(cancelled, self._tracker)
                 raise
         raise self._failure(decision)
 

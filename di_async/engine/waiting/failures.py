@@ -38,10 +38,12 @@ __all__ = [
     "DETAILS_S",
     "LOG_LINES",
     "FailureDetails",
+    "add_advice",
     "advice",
     "failure_text",
     "is_resumable",
     "name_of",
+    "replace_advice",
 ]
 
 logger = Log("di_async.poller")
@@ -182,6 +184,24 @@ def advice(tracker: ChangeTracker[Any], decision: Decision | None = None) -> str
         state = "still exists, as far as is known, and"
     resume = "" if isinstance(decision, Superseded) else _resume_hint(tracker, "", ", ")
     return f"The resource {state} bills as long as it exists; {resume}`delete(id)` ends the cost."
+
+
+class _Advice(str):
+    """A note with the advice of a wait that was cancelled."""
+
+    __slots__ = ()
+
+
+def add_advice(cancelled: BaseException, tracker: ChangeTracker[Any]) -> None:
+    """Add a note to what cancels a wait: whether the resource bills, and what to do."""
+    cancelled.add_note(_Advice(advice(tracker)))
+
+
+def replace_advice(cancelled: BaseException, text: str) -> None:
+    """Replace the advice in an exception's notes, as it is no longer true."""
+    notes = getattr(cancelled, "__notes__", [])
+    notes[:] = [note for note in notes if not isinstance(note, _Advice)]
+    cancelled.add_note(text)
 
 
 def _resume_hint(tracker: ChangeTracker[Any], before: str, after: str = "") -> str:
