@@ -170,6 +170,9 @@ class PageWalk:
     _width: int = field(default=1, init=False)
     _is_open: bool = field(default=True, init=False)
     _ids: set[str] = field(factory=set, init=False)
+    _without_id: int = field(default=0, init=False)
+    _total: int | None = field(default=None, init=False)
+    """The one that was shown last."""
     _last: Page | None = field(default=None, init=False)
 
     def next_batch(self) -> range:
@@ -190,12 +193,32 @@ class PageWalk:
     def record(self, batch: Sequence[Page]) -> None:
         """Record the pages of the last batch, in their order."""
         new = [self._shows_new(page) for page in batch]
+        totals = [page.total for page in batch if page.total is not None]
+        if totals:
+            self._total = totals[-1]
         if self._next == 2:  # the first page was read just now
             self.pages = page_count(batch[0], self.page_size)
+        if self.pages is not None and self._next > self.pages and self._has_next(batch[-1]):
+            self.pages, self._width = None, 1  # the total was too small
         if self.pages is None:
             self._follow(batch[-1], shows_new=any(new))
         else:
             self._count(any(new), self.pages)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer rows than the total were shown."""
+        return self._rows_seen < (self._total or 0)
+
+    @property
+    def _rows_seen(self) -> int:
+        return len(self._ids) + self._without_id
+
+    def _has_next(self, page: Page) -> bool:
+        """Return whether the list goes on after a page, whatever its total says."""
+        is_full = len(page.rows) >= self.page_size
+        is_wrong = self._total is not None and self._rows_seen > self._total
+        return bool(page.rows) and (page.next is not None or (is_full and is_wrong))
 
     def _count(self, shows_new: bool, pages: int) -> None:
         more = self._next <= pages
@@ -204,7 +227,7 @@ class PageWalk:
         self._width = min(max(_FIRST_BATCH, 2 * self._width), _MAX_BATCH)
 
     def _follow(self, page: Page, *, shows_new: bool) -> None:
-        if page.next is None or not page.rows:
+        if not self._has_next(page):
             self._is_open = False
             return
         leads_to = _page_number(page.next)
@@ -217,6 +240,7 @@ class PageWalk:
         ids = [id for id in map(_readable_id, page.rows) if id is not None]
         before = len(self._ids)
         self._ids.update(ids)
+        self._without_id += len(page.rows) - len(ids)
         last, self._last = self._last, page
         if len(self._ids) > before:
             return True

@@ -28,9 +28,10 @@ from di_async.core.printable import printable
 from di_async.core.protocols import ApiDialect
 
 __all__ = [
-    "accepted_body",
     "any_body",
+    "deleted_body",
     "error_body",
+    "fits_status",
     "is_html",
     "no_content",
     "own_id",
@@ -46,6 +47,11 @@ __all__ = [
 
 T = TypeVar("T")
 
+_OTHER_THAN_NOT_FOUND = re.compile(
+    r"unavailable|unauthori|forbidden|denied|server.?error|http.?error|gateway|upstream|no.?route"
+    r"|time.?out|maintenance|too.?many|conflict",
+    re.IGNORECASE,
+)
 _BODILESS = frozenset({202, 204})
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -124,12 +130,16 @@ def any_body(body: Any) -> Any:
     return body
 
 
-def accepted_body(body: Any) -> Any:
-    """Return the body of an answer to a write whose effect is read afterwards.
+def deleted_body(body: Any, names: Iterable[str]) -> Any:
+    """Return the body of an answer to a DELETE: none, an empty object, or one with such a field.
 
-    With this, an empty 200 counts as no answer.
+    Raises:
+        DecodeError: (transient) it is something else, so the API may not have answered.
     """
-    return body
+    shown = isinstance(body, Mapping) and any(body.get(name) is not None for name in names)
+    if body is None or body == {} or shown:
+        return body
+    raise DecodeError("the answer is not one to a DELETE @ $", transient=True)
 
 
 def resource_body(body: Any, *names: str) -> Any:
@@ -231,8 +241,17 @@ def error_body(response: Response) -> Any:
 
 
 def texts_under(body: Any, *names: str) -> bool:
-    """Return whether a decoded body is an object with text under each of these names."""
-    return isinstance(body, dict) and set(map(type, map(body.get, names))) == {str}
+    """Return whether a decoded body is an object with text under each name, the first not empty."""
+    texts = isinstance(body, dict) and set(map(type, map(body.get, names))) == {str}
+    return texts and bool(body[names[0]].strip())
+
+
+def fits_status(status: int, code: Any) -> bool:
+    """Return whether an error's code does not contradict a status that means "not found".
+
+    A gateway that has no route, or no server behind it, may answer 404 in a similar form.
+    """
+    return status not in (404, 410) or _OTHER_THAN_NOT_FOUND.search(str(code)) is None
 
 
 def string_list(value: Any) -> list[str]:

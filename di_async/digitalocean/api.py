@@ -16,6 +16,7 @@ from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import sent_secrets
 from di_async.core.responses import (
     error_body,
+    fits_status,
     parse_integer,
     redact,
     string_list,
@@ -153,8 +154,9 @@ class DigitalOceanDialect:
         """Return whether a decoded body has one of the two documented error forms."""
         if not isinstance(body, dict):
             return False
-        causes = isinstance(body.get("root_causes"), list)
-        return texts_under(body, "id", "message") or (causes and texts_under(body, "error"))
+        if isinstance(body.get("root_causes"), list) and texts_under(body, "error"):
+            return fits_status(status, body["error"])
+        return texts_under(body, "id", "message") and fits_status(status, body["id"])
 
     def redact(self, request: Request, text: str) -> str:
         """Return text without tokens and the secrets that the request held."""

@@ -13,10 +13,10 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from di_async.core.codec import Codec, json_field
-from di_async.core.errors import APIError, InvalidInputError, NotFoundError
+from di_async.core.errors import APIError, DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Endpoint, Priority
 from di_async.core.pagination import Page, read_page
-from di_async.core.responses import accepted_body, own_id, own_name
+from di_async.core.responses import deleted_body, own_id, own_name
 from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.observation import ResourceVersion as Version
@@ -316,9 +316,8 @@ class CustomModels(ResourceApi[CustomModel]):
         request = ENDPOINTS["delete"].request(id)
 
         async def send(call: CallRecord) -> AcceptedWrite:
-            answer = await self._engine.json(request, accepted_body, call)
-            status = answer.get("status") if isinstance(answer, Mapping) else None
-            if str(status).upper().endswith("_FAIL"):
+            answer = await self._engine.json(request, _deleted, call)
+            if str(answer.get("status")).upper().endswith("_FAIL"):
                 reason = answer.get("error") or "the API gave no reason"
                 raise APIError(
                     f"the model was not deleted: {reason}", method="DELETE", path=request.path
@@ -348,6 +347,14 @@ def _existing(body: Any, id: str) -> CustomModel:
     if model.status == _DELETED:
         raise NotFoundError("the model is deleted", status=404, code="not_found")
     return model
+
+
+def _deleted(body: Any) -> Mapping[str, Any]:
+    """Return an answer to a delete; its status is such as `DELETE_CUSTOM_MODEL_STATUS_SUCCESS`."""
+    found: Mapping[str, Any] = deleted_body(body, ("status", "model")) or {}
+    if found and "model" not in found and "DELETE" not in str(found["status"]).upper():
+        raise DecodeError("the answer is not one to a DELETE @ $.status", transient=True)
+    return found
 
 
 def _imported(body: Any, name: str) -> CustomModel:

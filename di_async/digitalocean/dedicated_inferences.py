@@ -20,7 +20,7 @@ from di_async.core.errors import (
 from di_async.core.http import Priority
 from di_async.core.pagination import Page, rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
-from di_async.core.responses import accepted_body, own_id, own_name
+from di_async.core.responses import deleted_body, own_id, own_name
 from di_async.core.secret import Secret, reveal
 from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.validation import checked_seconds
@@ -499,7 +499,8 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         request = ENDPOINTS["delete"].request(id)
 
         async def send(call: CallRecord) -> AcceptedWrite:
-            await self._engine.json(request, accepted_body, call)
+            read = partial(deleted_body, names=("dedicated_inference",))  # documented without body
+            await self._engine.json(request, read, call)
             return None, ()
 
         location_hint = "If it belongs to another team, it still bills"

@@ -5,7 +5,6 @@ the vendor's own Terraform provider accepts `running`, too.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from attrs import evolve
@@ -53,7 +52,6 @@ _PHASES = {
 _BROKEN = frozenset({"invalid", "error", "failed"})
 _EMPTY_SPEC = DeploymentSpec()
 # A create's answer may show 1970 for "not yet", which is not a baseline.
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def observe(di: DedicatedInference, expectation: Expectation) -> Observation:
@@ -93,10 +91,10 @@ def _matches(shown: DeploymentSpec | None, sent: str | None) -> bool | None:
 
 
 def resource_version(di: DedicatedInference) -> ResourceVersion:
-    """Return what distinguishes this state from an older one. Version 0 and 1970 mean unknown."""
+    """Return what distinguishes this state from an older one. Version 0 means unknown."""
     spec, pending = di.spec or _EMPTY_SPEC, di.pending_deployment_spec or _EMPTY_SPEC
     return ResourceVersion(
-        updated_at=_real_time(di.updated_at),
+        updated_at=di.updated_at,
         spec_version=spec.version or None,
         spec_id=spec.id or None,
         pending_spec_version=pending.version or None,
@@ -251,7 +249,3 @@ def failure_reason(di: DedicatedInference) -> str | None:
     ]
     reason = "; ".join(broken) or "the API shows no reason"
     return f"status error: {reason} (a common cause: no GPU capacity left in {di.region})"
-
-
-def _real_time(time: datetime | None) -> datetime | None:
-    return time if time is not None and time > _EARLIEST else None

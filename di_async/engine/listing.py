@@ -94,7 +94,7 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
         self._skip_unreadable = True
         rows, gaps = await self.collect(on_page), list[DIError]()
         if self.drifted:
-            gaps.append(DIError("the list changed while it was read; rows may be missing"))
+            gaps.append(DIError("the list changed, or ended before its total; rows may be missing"))
         if self._unreadable_error is not None:
             first = self._unreadable_error
             gaps.append(DecodeError(f"{self._unreadable} rows cannot be read; the first: {first}"))
@@ -133,8 +133,8 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
             self._walk = PageWalk(self._page_size)
             return
         self._walk = None
-        self.drifted = changed or walk.incomplete
-        if walk.incomplete:
+        self.drifted = changed or walk.incomplete or walk.is_short
+        if walk.incomplete or walk.is_short:
             logger.warning("the list's pages end before its total; rows may be missing")
         elif changed:
             logger.warning("the list kept changing while it was read; rows may be missing")

@@ -25,6 +25,7 @@ from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import sent_secrets
 from di_async.core.responses import (
     error_body,
+    fits_status,
     own_id,
     redact,
     resource_body,
@@ -208,7 +209,9 @@ class ExoscaleDialect:
         if status in {401, 403} and isinstance(body, Mapping) and len(body) == 1:
             text = _text(body.get("message") or body.get("error"))
             return _ACCESS_MESSAGE.search(text) is not None
-        return texts_under(body, "title", "detail") or texts_under(body, "code", "error")
+        if texts_under(body, "title", "detail"):
+            return body.get("status", status) in (status, str(status))
+        return texts_under(body, "code", "error") and fits_status(status, body["code"])
 
     def _hint(
         self, request: Request, response: Response, wall: float, code: str | None, message: str

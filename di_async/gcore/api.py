@@ -17,7 +17,13 @@ from di_async.core.http_time import read_hold, retry_after
 from di_async.core.pagination import Page, read_total, rows_under
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import sent_secrets
-from di_async.core.responses import error_body, redact, string_list, texts_under
+from di_async.core.responses import (
+    error_body,
+    fits_status,
+    redact,
+    string_list,
+    texts_under,
+)
 from di_async.core.secret import Secret, SecretHeaders
 
 __all__ = [
@@ -149,7 +155,8 @@ class GcoreDialect:
 
     def is_error(self, status: int, body: Any) -> bool:
         """Return whether a decoded body has the documented form of an error."""
-        return texts_under(body, "exception_class", "message")
+        documented = texts_under(body, "exception_class", "message")
+        return documented and fits_status(status, body["exception_class"])
 
     def redact(self, request: Request, text: str) -> str:
         """Return text without the API key and the secrets that the request held."""

@@ -14,7 +14,7 @@ from di_async.core.errors import APIError, ConflictError, DecodeError, NotFoundE
 from di_async.core.http import Endpoint, Priority, Request
 from di_async.core.lost_create import Candidate
 from di_async.core.pagination import Page, with_rows
-from di_async.core.responses import accepted_body, own_id, resource_body
+from di_async.core.responses import deleted_body, own_id, resource_body
 from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.observation import Action, Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
@@ -285,7 +285,7 @@ class InferenceApi(ResourceApi[R]):
         async def send(call: CallRecord) -> AcceptedWrite:
             async def write() -> Any:
                 try:
-                    return await self._engine.json(request, accepted_body, call)
+                    return await self._engine.json(request, _deleted, call)
                 except ConflictError as error:
                     if not _answer_was_lost(call, error) or not await self._is_deleting(id):
                         raise
@@ -304,11 +304,16 @@ class InferenceApi(ResourceApi[R]):
             return True
 
     def _tasks(self, body: Any, id: str) -> Sequence[ResourceRef]:
-        """Return the tasks of a delete. Any answer will do, as only a 404 proves the deletion."""
+        """Return the tasks of a delete, if its answer shows them; a 404 proves the deletion."""
         try:
             return self._accepted(body, id)[1]
         except DecodeError:
             return ()
+
+
+def _deleted(body: Any) -> Any:
+    """Return an answer to a delete: v3 shows tasks, v2 has no body or shows the instance."""
+    return deleted_body(body, ("tasks", "id"))
 
 
 def candidate(id: str, body: Mapping[str, Any], found: Inference) -> Candidate:

@@ -1,6 +1,7 @@
 """Tests of waits whose client is closed, and of clients that are not open."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -44,13 +45,15 @@ async def test_wait_that_begins_after_the_client_was_closed(cloud: Cloud, way: s
     """It raises the same as one that was open: what bills, and how to go on."""
     async with cloud.client(a_world()) as client:
         change = await cloud.create(client, "web-1")
-    ways = {
-        "wait": change.wait,
-        "connect": lambda: change.connect(access_token="key"),
-        "events": lambda: follow(change),
+    waits: dict[str, Any] = {
+        "wait": change.wait(),
+        "connect": change.connect(access_token="key"),
+        "events": follow(change),
     }
+    for other in waits.keys() - {way}:
+        waits[other].close()
     with pytest.raises(ClientClosedError) as caught:
-        await ways[way]()
+        await waits[way]
     assert (caught.value.id, caught.value.resume_token) == (change.id, change.resume_token)
     assert f"{change.id}" in str(caught.value)
     assert "bills as long as it exists" in str(caught.value)

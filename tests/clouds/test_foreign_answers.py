@@ -242,3 +242,59 @@ async def test_delete_among_empty_answers(cloud: Cloud, networks: list[EmulatorN
         change = await cloud.delete(client, id)
         await change.wait()
     assert not world.truth(id).exists
+
+
+# --- answers in a form like the API's own ---------------------------------------------------------
+
+MAINTENANCE = [b'{"message": "under maintenance"}', b'{"status": "ok"}', b"[]", b'"ok"']
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize("body", MAINTENANCE, ids=repr)
+async def test_delete_that_something_else_answers_is_sent_again(
+    cloud: Cloud, networks: list[EmulatorNetwork], status: int, body: bytes
+) -> None:
+    """A 200 with foreign JSON accepts no delete: the DELETE is sent again."""
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        id = await cloud.settled(client, "web-1")
+        lost = [Response(status, JSON, body)]
+
+        def intercept(request: Request, given: Answer) -> Answer:
+            return lost.pop() if request.method == "DELETE" and lost else given
+
+        networks[0].intercept = intercept
+        change = await cloud.delete(client, id)
+        assert await change.wait() is None
+        assert networks[0].count("DELETE") >= 2
+
+
+CONTRADICTORY = {
+    "digitalocean": [
+        b'{"id": "service_unavailable", "message": "no upstream"}',
+        b'{"id": "", "message": ""}',
+        b'{"error": "no route", "root_causes": []}',
+    ],
+    "gcore": [
+        b'{"exception_class": "HTTPError", "message": "no route"}',
+        b'{"exception_class": "", "message": ""}',
+    ],
+    "exoscale": [
+        b'{"code": "no_route", "error": "no upstream"}',
+        b'{"title": "Bad Gateway", "detail": "no upstream", "status": 502}',
+        b'{"title": "", "detail": ""}',
+    ],
+}
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_404_that_says_something_else_proves_no_deletion(
+    cloud: Cloud, networks: list[EmulatorNetwork], status: int
+) -> None:
+    """A 404 in the API's form whose code is about a gateway, or empty, is not the API's."""
+    bodies = CONTRADICTORY[cloud.name.partition("-")[0]]
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        id = await cloud.settled(client, "web-1")
+        for body in bodies:
+            answer_every(networks[0], "GET", Response(status, JSON, body))
+            with pytest.raises(WaitTimeoutError):
+                await cloud.api(client).wait_until_deleted(id, timeout=120)

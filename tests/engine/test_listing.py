@@ -124,6 +124,42 @@ async def test_deletion_between_pages_loses_no_row() -> None:
     assert server.requests > 4
 
 
+@pytest.mark.parametrize("total", [0, 1, 2, 4])
+@pytest.mark.parametrize("linked", [True, False])
+async def test_total_that_is_too_small_hides_no_row(total: int, linked: bool) -> None:
+    """Rows after a full page are read although the total says that there are none."""
+
+    class Wrong(Server):
+        def body(self, number: int) -> dict[str, Any]:
+            body = Server.body(self, number)
+            links = body["links"] if linked else {}
+            return {**body, "links": links, "meta": {"total": total}}
+
+    listing = Wrong(list(range(7)), links="next").listing()
+    found = await collected(listing)
+    if linked or total not in (2, 4):  # without links, a total that fits the page is believed
+        assert found == list(range(7))
+        assert not listing.drifted
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+async def test_fewer_rows_than_the_total_are_flagged(
+    rows: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A list that ends before its total may lack rows: it is flagged, and logged."""
+
+    class Short(Server):
+        def body(self, number: int) -> dict[str, Any]:
+            body = Server.body(self, number)
+            return {"rows": body["rows"] or None, "links": {}, "meta": {"total": 5}}
+
+    with caplog.at_level(logging.WARNING):
+        listing = Short(list(range(rows)), size=4).listing()
+        assert await collected(listing) == list(range(rows))
+    assert listing.drifted
+    assert "rows may be missing" in caplog.text
+
+
 async def test_list_that_keeps_moving_is_flagged(caplog: pytest.LogCaptureFixture) -> None:
     """A collection that still moves in the second reading is reported as possibly incomplete."""
 

@@ -7,7 +7,10 @@ clock, so the same functions serve single waits, batches, benchmarks and propert
 Rules:
 
 * A read that started before the write was accepted proves nothing; neither does a read that shows
-  an older version of the resource than one seen before (a stale replica).
+  an older version of the resource than one seen before (a stale replica). Spec versions decide
+  what is older; `updated_at` does where they are equal or not shown.
+* A single wrong version or `updated_at` is overruled by reads that agree for long enough, unless
+  they show another spec than the one sent.
 * `READY` alone does not prove an update: a stale replica is ready, too. See the table.
 * A failure needs the same proof as a success: it may be left over from before the write.
 * An update is not settled by a read that shows another spec than the one sent, whatever version
@@ -62,6 +65,7 @@ __all__ = [
     "AGREEING_READS",
     "AGREEING_SPAN_S",
     "CREATE_GRACE_S",
+    "OVERRULING_SPAN_S",
     "Decision",
     "Evidence",
     "Expired",
@@ -83,6 +87,9 @@ __all__ = [
 AGREEING_READS = 3
 AGREEING_SPAN_S = 30.0
 """Longer than any replica lag that was observed (20 s); never scaled by `target_lag`."""
+OVERRULING_SPAN_S = 120.0
+"""Reads that agree for this long are not of a stale replica, although they look older than others:
+a gateway, a cache or a wrong clock wrote the version that seems to be newer."""
 CREATE_GRACE_S = 120.0
 """A new object may answer 404 for this long: terraform-provider-digitalocean#1493."""
 _VANISHED_AFTER_404S = 2
@@ -117,6 +124,13 @@ class Evidence:
     observation: Observation | None = None
     """The last one that was not stale."""
     newest_version: ResourceVersion = NO_VERSION
+    before_counts: bool = True
+    """Nothing has overruled the version and `updated_at` from before the write."""
+    stale: Observation | None = None
+    """The last one, if it was stale."""
+    stale_reads: int = 0
+    """Consecutive reads that showed the same stale state."""
+    stale_since: float = 0.0
     pending_spec_version: int | None = None
     pending_spec_id: str | None = None
     transitioned: bool = False
@@ -225,6 +239,7 @@ def _fold_missing(
         not_found=True,
         consecutive_404s=0 if in_grace else evidence.consecutive_404s + 1,
         agreeing_reads=0,
+        stale_reads=0,
         refusal=None,
         last_error=read.error,
     )
@@ -247,14 +262,12 @@ def _in_grace_of_own_delete(
 def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -> Evidence:
     observation, reads = read.observation, evidence.reads + 1
     version, last = observation.version, evidence.observation
-    if _is_older(version, evidence.newest_version) or _is_older(version, expectation.before):
-        return evolve(
-            evidence,
-            reads=reads,
-            ever_seen=True,
-            not_found=False,
-            consecutive_404s=0,
-            refusal=None,
+    if _is_stale(expectation, evidence, version):
+        evidence = _fold_stale(evidence, read)
+        if not _is_overruling(expectation, evidence, read):
+            return evidence
+        evidence = evolve(
+            evidence, newest_version=NO_VERSION, before_counts=False, agreeing_reads=0
         )
     agrees = evidence.agreeing_reads > 0 and last is not None and _agree(last, observation)
     since = evidence.agreeing_since if agrees else read.started_at
@@ -263,6 +276,7 @@ def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -
         reads=reads,
         observation=observation,
         newest_version=_newest(evidence.newest_version, version),
+        before_counts=evidence.before_counts,
         pending_spec_version=version.pending_spec_version or evidence.pending_spec_version,
         pending_spec_id=version.pending_spec_id or evidence.pending_spec_id,
         transitioned=evidence.transitioned or _is_transition(expectation, observation),
@@ -276,6 +290,39 @@ def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -
         last_error=evidence.last_error,
         own_delete=evidence.own_delete,
     )
+
+
+def _is_stale(expectation: Expectation, evidence: Evidence, version: ResourceVersion) -> bool:
+    if _is_older(version, evidence.newest_version):
+        return True
+    return evidence.before_counts and _is_older(version, expectation.before)
+
+
+def _fold_stale(evidence: Evidence, read: ReadFound) -> Evidence:
+    last, observation = evidence.stale, read.observation
+    agrees = evidence.stale_reads > 0 and last is not None and _agree(last, observation)
+    return evolve(
+        evidence,
+        reads=evidence.reads + 1,
+        stale=observation,
+        stale_reads=evidence.stale_reads + 1 if agrees else 1,
+        stale_since=evidence.stale_since if agrees else read.started_at,
+        ever_seen=True,
+        not_found=False,
+        consecutive_404s=0,
+        refusal=None,
+    )
+
+
+def _is_overruling(expectation: Expectation, evidence: Evidence, read: ReadFound) -> bool:
+    """Return whether what looks stale was seen for so long that it is the present state.
+
+    After an update it must show what was sent: else it may be the state from before.
+    """
+    if expectation.action is Action.UPDATE and not read.observation.matches_sent:
+        return False
+    lasted = read.started_at - evidence.stale_since
+    return evidence.stale_reads >= AGREEING_READS and lasted >= OVERRULING_SPAN_S
 
 
 def _is_transition(expectation: Expectation, observation: Observation) -> bool:
@@ -293,15 +340,15 @@ def _agree(one: Observation, other: Observation) -> bool:
 
 def _is_older(version: ResourceVersion, known: ResourceVersion) -> bool:
     """Whether a read shows a state from before a known one."""
-    if _exceeds(known.spec_version, version.spec_version):
-        return True
+    if _differ(known.spec_version, version.spec_version):
+        return _exceeds(known.spec_version, version.spec_version)
     return _exceeds(known.updated_at, version.updated_at)
 
 
 def _newest(one: ResourceVersion, other: ResourceVersion) -> ResourceVersion:
-    """Return `other` with the later of both time stamps and spec versions."""
-    updated_at = other.updated_at
-    if updated_at is None or _exceeds(one.updated_at, updated_at):
+    """Return `other`, which is not older, with what it lacks; of one spec the later time stamp."""
+    updated_at, is_newer = other.updated_at, _differ(one.spec_version, other.spec_version)
+    if updated_at is None or (not is_newer and _exceeds(one.updated_at, updated_at)):
         updated_at = one.updated_at
     spec_version = other.spec_version
     if spec_version is None or _exceeds(one.spec_version, spec_version):
@@ -309,6 +356,11 @@ def _newest(one: ResourceVersion, other: ResourceVersion) -> ResourceVersion:
     if updated_at is other.updated_at and spec_version is other.spec_version:
         return other
     return evolve(other, updated_at=updated_at, spec_version=spec_version)
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether both are known and are not the same."""
+    return one is not None and other is not None and bool(one != other)
 
 
 def _exceeds(value: Any, bound: Any) -> bool:
@@ -440,7 +492,8 @@ def _proof_of_either_outcome(
     expectation: Expectation, evidence: Evidence, observation: Observation
 ) -> str | None:
     """Proof that a success and a failure have in common: movement, or lasting agreement."""
-    updated_at, baseline = observation.version.updated_at, _baseline(expectation)
+    updated_at = observation.version.updated_at
+    baseline = _baseline(expectation) if evidence.before_counts else None
     if _exceeds(baseline, updated_at):
         return None
     if _exceeds(updated_at, baseline):

@@ -5,7 +5,7 @@ observations of one wait prove. Values only: no clock, no network, no provider's
 """
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -52,11 +52,19 @@ class Phase(StrEnum):
     DELETING = "deleting"
 
 
+# Times until then stand for "not known": 1970, or the zero time of Go.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _real_time(time: datetime | None) -> datetime | None:
+    return time if time is not None and time > _EARLIEST else None
+
+
 @frozen
 class ResourceVersion:
     """What distinguishes one state of a resource from an older one; None where it is not shown."""
 
-    updated_at: datetime | None = None
+    updated_at: datetime | None = field(default=None, converter=_real_time)
     spec_version: int | None = None
     spec_id: str | None = None
     pending_spec_version: int | None = None
@@ -108,7 +116,7 @@ class Expectation:
     before: ResourceVersion = NO_VERSION
     """The resource as a GET showed it before the write. A read older than that is stale."""
     before_phase: Phase | None = None
-    baseline: datetime | None = None
+    baseline: datetime | None = field(default=None, converter=_real_time)
     """`updated_at` in the answer to the write; proof has to be later."""
     target_spec_version: int | None = None
     """The spec version that this write makes, where the provider returned it."""
