@@ -210,7 +210,14 @@ def row_key(row: Any) -> RowKey:
 
     No time of change is shown, so the fingerprint covers the whole row.
     """
-    return make_row_key(row.get("id"), orjson.dumps(row)) if isinstance(row, Mapping) else NO_ROW
+    return make_row_key(row.get("id"), _content(row)) if isinstance(row, Mapping) else NO_ROW
+
+
+def _content(row: Mapping[str, Any]) -> object:
+    try:
+        return orjson.dumps(row)
+    except TypeError:  # a field is nested too deeply, or holds a number that JSON does not have
+        return tuple(value for value in row.values() if not isinstance(value, dict | list))
 
 
 def is_pending(found: InferenceInstance | InferenceDeployment) -> bool:

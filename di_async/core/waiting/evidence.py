@@ -293,9 +293,9 @@ def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -
 
 
 def _is_stale(expectation: Expectation, evidence: Evidence, version: ResourceVersion) -> bool:
-    if _is_older(version, evidence.newest_version):
+    if version.is_older_than(evidence.newest_version):
         return True
-    return evidence.before_counts and _is_older(version, expectation.before)
+    return evidence.before_counts and version.is_older_than(expectation.before)
 
 
 def _fold_stale(evidence: Evidence, read: ReadFound) -> Evidence:
@@ -336,13 +336,6 @@ def _agree(one: Observation, other: Observation) -> bool:
     return (
         one.phase is other.phase and one.complete == other.complete and one.version == other.version
     )
-
-
-def _is_older(version: ResourceVersion, known: ResourceVersion) -> bool:
-    """Whether a read shows a state from before a known one."""
-    if _differ(known.spec_version, version.spec_version):
-        return _exceeds(known.spec_version, version.spec_version)
-    return _exceeds(known.updated_at, version.updated_at)
 
 
 def _newest(one: ResourceVersion, other: ResourceVersion) -> ResourceVersion:

@@ -70,6 +70,19 @@ class ResourceVersion:
     pending_spec_version: int | None = None
     pending_spec_id: str | None = None
 
+    def is_older_than(self, known: "ResourceVersion") -> bool:
+        """Return whether this is a state from before a known one, as far as both show it.
+
+        Spec versions decide. Time stamps do where they are equal or not shown, since the clocks of
+        two servers differ.
+        """
+        mine, other = self.spec_version, known.spec_version
+        if mine is not None and other is not None and mine != other:
+            return mine < other
+        if self.updated_at is None or known.updated_at is None:
+            return False
+        return self.updated_at < known.updated_at
+
 
 NO_VERSION = ResourceVersion()
 

@@ -28,8 +28,14 @@ from di_async.core.errors import (
 from di_async.core.pagination import Page, PageWalk
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.waiting.events import StatusChange
-from di_async.core.waiting.evidence import CREATE_GRACE_S
-from di_async.core.waiting.observation import Action, Expectation, Observation
+from di_async.core.waiting.evidence import CREATE_GRACE_S, OVERRULING_SPAN_S
+from di_async.core.waiting.observation import (
+    NO_VERSION,
+    Action,
+    Expectation,
+    Observation,
+    ResourceVersion,
+)
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -48,6 +54,8 @@ logger = Log("di_async.poller")
 _MAX_IN_FLIGHT = 8
 # One sweep takes at most this share of what polling may spend in an hour.
 _QUOTA_SHARE = 0.5
+# So many first pages without a usable row are a defect; fewer may come from a gateway.
+_UNUSABLE_PAGES = 3
 _NO_EXPECTATION = Expectation(action=Action.PREDICATE, accepted_at=0.0)
 
 
@@ -69,6 +77,9 @@ class _Known:
     note: str | None
     new_until: float
     """Loop time until which a 404 proves nothing, as it appeared while the watch went on."""
+    version: ResourceVersion = NO_VERSION
+    stale_since: float | None = None
+    """Loop time of the first of the reads in a row that showed an older state."""
 
 
 class AccountSweep:
@@ -89,6 +100,9 @@ class AccountSweep:
         self._budget = budget
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._gone: dict[str, float] = {}
+        """Ids that a GET did not find, with the loop time until which lists may show them."""
+        self._listed_gone: set[str] = set()
         self._buffer: dict[str, StatusChange] = {}
         self._reader: asyncio.Future[None] | None = None
         self._error: Exception | None = None
@@ -149,6 +163,8 @@ class AccountSweep:
                 return self._next_at - now
             self._in_round, self._failed = True, False
             self._seen, self._walk, self._page_count = set(), PageWalk(PAGE_SIZE), 0
+            self._gone = {id: until for id, until in self._gone.items() if until > now}
+            self._listed_gone.clear()
             self._batch.clear()
             self._to_read = deque(SweepRead(self, page=n) for n in self._walk.next_batch())
         if not self._to_read or self._in_flight >= _MAX_IN_FLIGHT:
@@ -160,9 +176,13 @@ class AccountSweep:
         self, read: SweepRead, page: Page, keys: Sequence[RowKey], call: CallRecord
     ) -> None:
         """Record a list page, whose rows have these keys; large ones give others their turn."""
-        self._requests += call.requests
         if page.rows and not self._known and not any(id for id, _ in keys):
-            self.abort(DecodeError(f"no row of the list of every {self.adapter.noun} has an id"))
+            error = DecodeError(f"no row of the list of every {self.adapter.noun} has an id")
+            if self._failures + 1 >= _UNUSABLE_PAGES:
+                self.abort(error)
+            self.failed(read, error, call)
+            return
+        self._requests += call.requests
         decode = partial(self._row_read, page, keys)
         await in_chunks(range(len(page.rows)), decode)
         self._batch[read.page or 1] = page
@@ -177,8 +197,12 @@ class AccountSweep:
             return
         self._seen.add(id)
         known = self._known.get(id)
-        if known is None or known.fingerprint != fingerprint:
+        if known is None and id in self._gone:
+            self._listed_gone.add(id)
+        elif known is None or known.fingerprint != fingerprint:
             self._decode(id, page, position, fingerprint)
+        elif known.stale_since is not None:
+            self._known[id] = evolve(known, stale_since=None)
 
     def _queue_next_pages(self) -> None:
         """Queue the pages after those read; after the last one, the ids that no page showed."""
@@ -193,17 +217,25 @@ class AccountSweep:
         self._to_read.extend(SweepRead(self, page=number) for number in numbers)
         if not numbers:
             missing = [id for id in self._known if id not in self._seen]
-            self._to_read.extend(SweepRead(self, id=id) for id in missing)
+            unclear = (*missing, *sorted(self._listed_gone))
+            self._to_read.extend(SweepRead(self, id=id) for id in unclear)
 
     def get_done(self, read: SweepRead, answer: Any, call: CallRecord) -> None:
-        """Record the GET of an id that no page showed: absence from a list proves nothing."""
+        """Record the GET of an id that no page showed, or that is listed although it is gone.
+
+        A list may lag behind, so only the GET decides.
+        """
         self._requests += call.requests
-        id = str(read.id)
-        if isinstance(answer, NotFoundError) and self._clock.now() < self._known[id].new_until:
+        id, now = str(read.id), self._clock.now()
+        known = self._known.get(id)
+        if isinstance(answer, NotFoundError) and known is None:
+            logger.info("watch: %s is still listed, and GET does not find it", id)
+        elif isinstance(answer, NotFoundError) and known is not None and now < known.new_until:
             logger.info("watch: %s is new, and GET does not find it yet", id)
-        elif isinstance(answer, NotFoundError) and not answer.transient:
-            last = self._known.pop(id).status
-            self._report(id, None, last, "gone: GET answered 404", None, "get")
+        elif isinstance(answer, NotFoundError) and known is not None and not answer.transient:
+            del self._known[id]
+            self._gone[id] = now + CREATE_GRACE_S
+            self._report(id, None, known.status, "gone: GET answered 404", None, "get")
         elif isinstance(answer, Exception):
             logger.info("watch: %s; trying again with the next round", answer)
         else:
@@ -271,12 +303,18 @@ class AccountSweep:
     def _learn(
         self, id: str, resource: Any, seen: Observation, fingerprint: int, source: str
     ) -> None:
-        before = self._known.get(id)
+        before, now = self._known.get(id), self._clock.now()
+        if before is not None and seen.version.is_older_than(before.version):
+            since = before.stale_since if before.stale_since is not None else now
+            if now - since < OVERRULING_SPAN_S:
+                self._known[id] = evolve(before, stale_since=since)
+                return
+        self._gone.pop(id, None)
         appeared = before is None and self._rounds > 0
-        new_until = self._clock.now() + CREATE_GRACE_S if appeared else -math.inf
+        new_until = now + CREATE_GRACE_S if appeared else -math.inf
         if before is not None and source == "list":
             new_until = before.new_until
-        self._known[id] = _Known(fingerprint, seen.status, seen.reason, new_until)
+        self._known[id] = _Known(fingerprint, seen.status, seen.reason, new_until, seen.version)
         if before is None or (before.status, before.note) != (seen.status, seen.reason):
             last = before.status if before else None
             self._report(id, seen.status, last, seen.reason, resource, source)
@@ -326,11 +364,18 @@ class AccountWatch(AsyncIterator[StatusChange]):
         self._region = region
         self._poller = poller
         self._sweep: AccountSweep | None = None
+        self._closed = False
 
     def __aiter__(self) -> "AccountWatch":
         return self
 
+    async def aclose(self) -> None:
+        """End the stream: further steps raise `StopAsyncIteration`. Closing twice does nothing."""
+        self._closed = True
+
     async def __anext__(self) -> StatusChange:
+        if self._closed:
+            raise StopAsyncIteration
         poller = self._poller()
         if self._sweep is None:
             self._sweep = poller.sweep(self._adapter, self._region)
