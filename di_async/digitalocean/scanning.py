@@ -160,7 +160,7 @@ def read_rows(body: bytes, label: str, prices: Prices) -> Page:
         page = _decode_page(body)
         rows = [_usual_row(row, label, prices) for row in page.dedicated_inferences]
         return read_page({KEY: rows, "links": page.links, "meta": page.meta}, KEY)
-    except (msgspec.MsgspecError, _UnusualRowError):
+    except (msgspec.MsgspecError, RecursionError, _UnusualRowError):
         return read_page(loads(body), KEY)
 
 

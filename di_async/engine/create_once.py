@@ -7,8 +7,9 @@ unique.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from di_async.core.errors import DIError, OutcomeUnknownError
+from di_async.core.errors import DecodeError, DIError, OutcomeUnknownError
 from di_async.core.http import Request
+from di_async.core.responses import own_id
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.engine import Engine
 from di_async.engine.lost_writes import recover_write
@@ -35,7 +36,8 @@ async def create_once(
         what: what is created, for messages: "API key 'ci'".
         accept: decodes the answer.
         find: reads what exists under that name.
-        one_time_value: the answer holds a value that cannot be read again.
+        one_time_value: the answer holds a value that cannot be read again; without it, it counts
+            as lost.
 
     Raises:
         OutcomeUnknownError: the answer was lost. `.candidates` are those of that name.
@@ -43,7 +45,13 @@ async def create_once(
     call = CallRecord()
 
     async def send() -> T:
-        return await engine.json(request, accept, call)
+        return await engine.json(request, read_answer, call)
+
+    def read_answer(body: Any) -> T:
+        made = accept(body)
+        if one_time_value:
+            _check_one_time_value(made)
+        return made
 
     def unknown(lost: DIError, found: Sequence[T] | None) -> OutcomeUnknownError:
         count = "listing them failed" if found is None else f"{len(found)} of that name exist"
@@ -68,3 +76,10 @@ async def create_once(
         lookup_hint="If it exists, delete it before you create another",
         one_read=True,
     )
+
+
+def _check_one_time_value(made: Any) -> None:
+    if hasattr(made, "id"):
+        own_id(made.id)
+    if not (getattr(made, "value", None) or getattr(made, "secret", None)):
+        raise DecodeError("the answer shows no value @ $", transient=True)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from attrs import Factory, evolve, field, frozen
 
-from di_async.core.errors import APIError, InvalidInputError, api_error
+from di_async.core.errors import APIError, DecodeError, InvalidInputError, api_error
 from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import parse_http_date, read_hold, retry_after
 from di_async.core.pagination import Page, read_page, rows_under
@@ -385,11 +385,24 @@ class ZoneRequests:
         return await self.read("get_operation", id, Operation)
 
 
+# A status page of a gateway has a name, a status and a message, too.
+_TELLING_FIELDS = (
+    *("created-at", "visibility", "gpu-type", "model", "replicas", "model-size"),
+    *("scope", "reference"),
+)
+
+
 def decode_with_id(body: Any, id: str, into: type[T]) -> T:
-    """Decode the resource of this id, and fill in the id: the schemas do not require it."""
+    """Decode the resource of this id, and fill in the id: the schemas do not require it.
+
+    Raises:
+        DecodeError: (transient) it has no id, and no other field that only the API sends.
+    """
     names = ("state",) if into is Operation else ("name",)
     found = CODEC.structure(resource_body(body, *names), into)
     if not found.id:
+        if not any(body.get(name) is not None for name in _TELLING_FIELDS):
+            raise DecodeError("the answer has no 'id' @ $", transient=True)
         return evolve(found, id=id)
     own_id(found.id, id)
     return found
