@@ -33,6 +33,7 @@ __all__ = [
     "error_body",
     "fits_status",
     "is_html",
+    "is_own_answer",
     "no_content",
     "own_id",
     "own_name",
@@ -71,6 +72,13 @@ def read_error(dialect: ApiDialect, request: Request, response: Response, wall: 
         path=request.path,
         status=status,
     )
+
+
+def is_own_answer(dialect: ApiDialect, response: Response) -> bool:
+    """Return whether the API wrote a response, as far as its form shows."""
+    if response.status >= 300:
+        return dialect.is_error(response.status, error_body(response))
+    return response.body.lstrip()[:1] in (b"", b"{", b"[")
 
 
 def read_success(

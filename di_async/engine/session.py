@@ -5,6 +5,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from attrs import evolve
+
 from di_async.core.errors import (
     APIError,
     AuthenticationError,
@@ -19,7 +21,7 @@ from di_async.core.http import Priority, Request, Response
 from di_async.core.http_time import server_date
 from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RateLimitInfo, RequestBudget, Slot
-from di_async.core.responses import read_error
+from di_async.core.responses import is_own_answer, read_error
 from di_async.core.retry import RetryPolicy, decide_retry
 from di_async.core.server_clock import CallWindow, Moment, ServerClock
 from di_async.core.waiting.resource_adapter import CallRecord
@@ -283,7 +285,7 @@ class Session:
             now += seconds
             signed = now if _AUTHORIZATION in headers else None
             self._learn_time(request, response, received, signed)
-            self._queue.learn(self._dialect.rate_limit(response, now), slot)
+            self._queue.learn(self._quota(response, now), slot)
         except (ConnectError, ClientClosedError) as unsent:
             # Without a close of ours, the caller's session had been closed before.
             if isinstance(unsent, ConnectError) or not self._closed:
@@ -310,6 +312,13 @@ class Session:
                 call.not_processed()
             raise error
         return response
+
+    def _quota(self, response: Response, now: float) -> RateLimitInfo:
+        """Return what a response says about the quota; of a gateway's only how long to wait."""
+        info = self._dialect.rate_limit(response, now)
+        if is_own_answer(self._dialect, response):
+            return info
+        return evolve(info, limit=None, remaining=None, reset_in=None)
 
     # -- the server's clock -------------------------------------------------------------------
 
