@@ -15,6 +15,7 @@ from di_async.core.temporary_names import DEFAULT_PREFIX, TemporaryName, check_p
 from di_async.engine.client import Client
 from di_async.engine.deployable import Deployable, Named
 from di_async.engine.disposal import delete_named
+from di_async.engine.frames import clears_frames
 from di_async.engine.log import Log
 
 __all__ = ["ReapReport", "Reaped", "reap"]
@@ -60,6 +61,7 @@ class ReapReport:
     dry_run: bool = field(default=False, kw_only=True)
 
 
+@clears_frames
 async def reap(*clients: Client, dry_run: bool = False, prefix: str = DEFAULT_PREFIX) -> ReapReport:
     """Delete expired temporary deployments, and nothing else; return what was found.
 

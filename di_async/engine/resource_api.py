@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.serving import hidden
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter
@@ -79,10 +80,12 @@ class ResourceApi(ClearsFrames, Generic[R]):
 
         See `Change.connect` for arguments and errors.
         """
+        key = hidden(access_token)
+        del access_token
         change = self.begin_wait(id)
         return await change.connect(
             timeout=timeout,
-            access_token=access_token,
+            access_token=key,
             private=private,
             probe=probe,
             mint_token=mint_token,

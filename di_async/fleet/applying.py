@@ -27,6 +27,7 @@ from di_async.engine.concurrency import with_budget
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import delete_named
 from di_async.engine.ensure import Ensured
+from di_async.engine.frames import clears_frames
 from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
@@ -43,6 +44,7 @@ CONCURRENCY = 10
 _STOPPED = "stopped before the result of a write was known; apply again to continue"
 
 
+@clears_frames
 async def apply(
     fleet: Fleet,
     *clients: Client,
@@ -149,6 +151,25 @@ class _Item:
         """Return the spec as text, without what the price does not depend on."""
         fields = {key: value for key, value in self.spec.items() if key != "name"}
         return json.dumps([self.entry.provider, fields], sort_keys=True, default=str)
+
+    # The spec and the options may hold secrets, so no variable holds them: tracebacks may show
+    # variables.
+
+    async def ensure(self) -> "Ensured[Any]":
+        """Create, update, or do nothing."""
+        return await self.target.ensure(self.spec, **self.options)
+
+    async def preview(self) -> "Ensured[Any]":
+        """Return what `ensure` would do."""
+        return await self.target.ensure(self.spec, **{**self.options, "dry_run": True})
+
+    async def hourly_price(self) -> HourlyPrice | None:
+        """Return its price, if that is known."""
+        return await self.target.hourly_price(self.target.complete(self.spec))
+
+    async def offer_problem(self) -> str | None:
+        """Return why it has no price."""
+        return await self.target.offer_problem(self.target.complete(self.spec))
 
     def result(self, done: "Ensured[Any] | None" = None, **more: Any) -> Applied:
         """Return what was done for it."""
@@ -262,9 +283,7 @@ class FleetRun:
     async def _planned(self, item: _Item) -> Applied:
         try:
             async with self.limit:
-                options = {**item.options, "dry_run": True}
-                done = await with_budget(lambda: item.target.ensure(item.spec, **options))
-                return item.result(done)
+                return item.result(await with_budget(item.preview))
         except DIError as error:
             return item.result(error=error)
 
@@ -295,11 +314,10 @@ class FleetRun:
     async def _price(self, item: _Item) -> _Price:
         try:
             async with self.limit:
-                spec = item.target.complete(item.spec)
-                price = await with_budget(lambda: item.target.hourly_price(spec))
+                price = await with_budget(item.hourly_price)
                 if price is not None:
                     return _Price(price)
-                return _Price(problem=await with_budget(lambda: item.target.offer_problem(spec)))
+                return _Price(problem=await with_budget(item.offer_problem))
         except DIError as error:
             logger.info("the price of %s could not be read: %s", item.entry.name, error)
             refused = isinstance(error, BadRequestError | UnprocessableEntityError)
@@ -340,9 +358,7 @@ class FleetRun:
         try:
             async with self.limit:
                 # `finish` around `with_budget`: a cancelled call must not be repeated.
-                done = await self.finish(
-                    with_budget(lambda: item.target.ensure(item.spec, **item.options))
-                )
+                done = await self.finish(with_budget(item.ensure))
         except DIError as error:
             self.results[number] = item.result(hourly_price=price, error=error)
             return

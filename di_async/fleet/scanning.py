@@ -16,6 +16,7 @@ from di_async.core.errors import DIError, NotFoundError
 from di_async.core.inventory import InventoryRow, Prices
 from di_async.engine.clock import Clock
 from di_async.engine.concurrency import for_each, with_budget
+from di_async.engine.frames import clears_frames
 from di_async.engine.log import Log
 from di_async.fleet.inventory import Inventory, ScanError
 from di_async.fleet.protocols import ScanClient, Scanner
@@ -48,6 +49,7 @@ class ScanProgress:
 OnProgress = Callable[[ScanProgress], object]
 
 
+@clears_frames
 async def scan(
     *clients: ScanClient,
     regions: Iterable[str] | None = None,
