@@ -15,6 +15,8 @@ from attrs import define, field, frozen
 from di_async.core.errors import InvalidInputError, WaitTimeoutError
 from di_async.core.printable import printable
 from di_async.core.validation import checked_timeout
+from di_async.engine.client_bound import ClientBound
+from di_async.engine.frames import clears_frames
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 
 __all__ = ["Completions", "Failure", "ReturnWhen", "WaitReport", "as_completed", "wait_all"]
@@ -67,6 +69,7 @@ class WaitReport(Generic[R]):
         return "\n".join(map(printable, lines))
 
 
+@clears_frames
 async def wait_all(
     changes: Iterable[Change[R]],
     *,
@@ -133,11 +136,13 @@ class _Ended:
         self.added.set()
 
 
-class Completions(AsyncIterator[Change[R]], Generic[R]):
+class Completions(ClientBound, AsyncIterator[Change[R]], Generic[R]):
     """The iterator that `as_completed` returns."""
 
+    _waits: dict[asyncio.Task[Any], Change[R]] | None = None
+    """None before the first step; set here for `__del__`, as `__init__` may have failed."""
+
     def __init__(self, changes: Iterable[Change[R]], timeout: Timeout) -> None:
-        self._waits: dict[asyncio.Task[Any], Change[R]] | None = None
         _check(timeout)
         self._changes = tuple(dict.fromkeys(changes))
         self._timeout = timeout
