@@ -22,6 +22,7 @@ from di_async.core.errors import (
 from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
 from di_async.core.redaction import masked
 from di_async.core.validation import checked_seconds, checked_timeout
+from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
 from di_async.engine.deployable import Deployable
@@ -89,8 +90,7 @@ async def apply(
     Cancelling leaves accepted changes going on at the provider; they bill. Apply again to wait for
     them.
     """
-    for client in clients:
-        client.require_open()
+    check_clients("apply", clients)
     run = FleetRun.prepare(
         fleet,
         clients,
@@ -100,6 +100,8 @@ async def apply(
         options=options,
         on_change=on_change,
     )
+    if not clients:
+        raise no_client("apply")
     if max_hourly is not None:
         parse_max_hourly(max_hourly)
     plan = await run.plan(prune=prune, priced=dry_run or max_hourly is not None)
@@ -229,6 +231,11 @@ class FleetRun:
         Raises:
             InvalidInputError: `.problems` names file, entry and field of each fault.
         """
+        if not isinstance(fleet, Fleet):
+            raise InvalidInputError(
+                f"apply: expected a Fleet, not {type(fleet).__name__}; Fleet.from_dict and "
+                "Fleet.from_file make one"
+            )
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise InvalidInputError("concurrency: expected a whole number of at least 1")
         if not isinstance(timeout, Default):

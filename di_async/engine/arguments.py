@@ -1,0 +1,66 @@
+"""Check the clients and changes that callers pass: the commonest mistake is a forgotten await."""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from di_async.core.errors import InvalidInputError
+from di_async.engine.waiting.change import Change
+
+__all__ = ["check_clients", "checked_changes", "no_client"]
+
+R = TypeVar("R")
+_BLOCKING = "di_async.blocking"
+
+
+def check_clients(function: str, clients: Sequence[object]) -> None:
+    """Check that all are open clients, for the function of that name.
+
+    Raises:
+        InvalidInputError: one is something else.
+        ClientClosedError: one is not entered, or closed.
+    """
+    for client in clients:
+        require_open: Any = getattr(client, "require_open", None)  # only clients have it
+        if not callable(require_open) or isinstance(client, type) or _is_blocking(client):
+            _refuse(function, "clients", client, clients)
+        require_open()
+
+
+def no_client(function: str) -> InvalidInputError:
+    """Return the error of a function that was called without a client."""
+    return InvalidInputError(f"{function}: pass at least one client")
+
+
+def checked_changes(function: str, changes: Iterable[Change[R]]) -> tuple[Change[R], ...]:
+    """Return each change once, for the function of that name.
+
+    Raises:
+        InvalidInputError: one is something else, or this is no list of them.
+    """
+    if not isinstance(changes, Iterable):
+        _refuse(function, "a list of changes", changes, (changes,))
+    found = tuple(changes)
+    for change in found:
+        if not isinstance(change, Change):
+            _refuse(function, "changes", change, found)
+    return tuple(dict.fromkeys(found))
+
+
+def _is_blocking(value: object) -> bool:
+    return type(value).__module__.startswith(_BLOCKING)
+
+
+def _refuse(function: str, expected: str, wrong: object, given: Iterable[object]) -> NoReturn:
+    """Raise; coroutines are closed, or Python would warn that they were never awaited."""
+    for one in given:
+        if inspect.iscoroutine(one):
+            one.close()
+    kind: type[Any] = type(wrong)
+    if _is_blocking(wrong):
+        problem = f"a {kind.__name__} of {_BLOCKING}; call {_BLOCKING}.{function}"
+    elif inspect.isawaitable(wrong) and not isinstance(wrong, Change):
+        problem = f"{kind.__name__}; await it first"
+    else:
+        problem = kind.__name__
+    raise InvalidInputError(f"{function}: expected {expected}, not {problem}")
