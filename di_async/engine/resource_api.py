@@ -1,6 +1,5 @@
 """The waits that every resource API offers beside its own calls."""
 
-import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +10,7 @@ from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter
 from di_async.engine.engine import Engine
 from di_async.engine.frames import ClearsFrames
+from di_async.engine.hooks import is_async
 from di_async.engine.serving import Probe, ServingEndpoint
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
@@ -131,7 +131,7 @@ class ResourceApi(ClearsFrames, Generic[R]):
         return change
 
     def _predicate_wait(self, id: str, predicate: Callable[[R], object]) -> Change[Any]:
-        if not callable(predicate) or inspect.iscoroutinefunction(predicate):
+        if not callable(predicate) or is_async(predicate):
             raise InvalidInputError("predicate: expected a plain function of the resource")
         self._check_id(id)
         expectation = Expectation(action=Action.PREDICATE, accepted_at=self._engine.clock.now())
