@@ -11,6 +11,10 @@ __all__ = ["check_clients", "checked_changes", "no_client"]
 
 R = TypeVar("R")
 _BLOCKING = "di_async.blocking"
+# What is expected, and how to get it.
+_CLIENTS = ("clients", "pass the clients themselves")
+_CHANGES = ("changes", "pass what a create, update or delete returns")
+_LIST = ("a list of changes", "pass `[change]`")
 
 
 def check_clients(function: str, clients: Sequence[object]) -> None:
@@ -23,7 +27,7 @@ def check_clients(function: str, clients: Sequence[object]) -> None:
     for client in clients:
         require_open: Any = getattr(client, "require_open", None)  # only clients have it
         if not callable(require_open) or isinstance(client, type) or _is_blocking(client):
-            _refuse(function, "clients", client, clients)
+            _refuse(function, _CLIENTS, client, clients)
         require_open()
 
 
@@ -39,11 +43,11 @@ def checked_changes(function: str, changes: Iterable[Change[R]]) -> tuple[Change
         InvalidInputError: one is something else, or this is no list of them.
     """
     if not isinstance(changes, Iterable):
-        _refuse(function, "a list of changes", changes, (changes,))
+        _refuse(function, _LIST, changes, (changes,))
     found = tuple(changes)
     for change in found:
         if not isinstance(change, Change):
-            _refuse(function, "changes", change, found)
+            _refuse(function, _CHANGES, change, found)
     return tuple(dict.fromkeys(found))
 
 
@@ -51,16 +55,17 @@ def _is_blocking(value: object) -> bool:
     return type(value).__module__.startswith(_BLOCKING)
 
 
-def _refuse(function: str, expected: str, wrong: object, given: Iterable[object]) -> NoReturn:
+def _refuse(
+    function: str, wanted: tuple[str, str], wrong: object, given: Iterable[object]
+) -> NoReturn:
     """Raise; coroutines are closed, or Python would warn that they were never awaited."""
     for one in given:
         if inspect.iscoroutine(one):
             one.close()
     kind: type[Any] = type(wrong)
+    expected, fix = wanted
     if _is_blocking(wrong):
-        problem = f"a {kind.__name__} of {_BLOCKING}; call {_BLOCKING}.{function}"
+        fix = f"call {_BLOCKING}.{function}"
     elif inspect.isawaitable(wrong) and not isinstance(wrong, Change):
-        problem = f"{kind.__name__}; await it first"
-    else:
-        problem = kind.__name__
-    raise InvalidInputError(f"{function}: expected {expected}, not {problem}")
+        fix = "await it first"
+    raise InvalidInputError(f"{function}: expected {expected}, not {kind.__name__}; {fix}")
