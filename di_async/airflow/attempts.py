@@ -26,6 +26,7 @@ from di_async.core.errors import (
 from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.frames import clears_frames
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import Change
 
@@ -42,6 +43,7 @@ class Attempts:
     log: Any = field(factory=lambda: Log("di_async"))
     now: Callable[[], datetime] = utc_now
 
+    @clears_frames
     async def create(
         self,
         client: Client,

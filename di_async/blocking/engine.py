@@ -4,7 +4,7 @@ from di_async.blocking.derive import carry, derive
 from di_async.blocking.written import BlockingClient, BlockingTemporary
 from di_async.engine import client, deployable_api, ensure, listing, resource_api, serving
 from di_async.engine import temporary as temporary_
-from di_async.engine.waiting import account_watch, change
+from di_async.engine.waiting import account_watch, change, event_stream
 
 __all__ = [
     "AccountWatch",
@@ -21,7 +21,7 @@ __all__ = [
 
 Listing = derive(listing.Listing)
 ServingEndpoint = derive(serving.ServingEndpoint)
-EventStream = derive(change.EventStream)
+EventStream = derive(event_stream.EventStream)
 AccountWatch = derive(account_watch.AccountWatch)
 Change = derive(change.Change)
 Ensured = carry(ensure.Ensured)

@@ -97,6 +97,11 @@ class EventStream(Iterator[StatusChange], Generic[R_co]):
     """
     def __iter__(self) -> Self: ...
     def __next__(self) -> StatusChange: ...
+    def close(self) -> None:
+        """End the stream: it has no further steps. Closing twice does nothing.
+
+        Leaving a loop needs no call: nothing runs between two steps. The resource is left alone.
+        """
 
 class Change(Generic[R_co]):
     """An accepted write. Nothing is polled except during `wait` and `events`.
@@ -143,7 +148,9 @@ class Change(Generic[R_co]):
         """Seconds until it is expected to settle; None if that is not known, or it is settled.
 
         The median by the durations of 20 or more changes of the same kind, place and GPU that
-        this client, or the `DurationModel` of its `PollPolicy`, has seen settle.
+        this client, or the `DurationModel` of its `PollPolicy`, has seen settle. What has settled
+        is counted every 20 seconds, while a change of that kind is waited for; until then the eta
+        may be None.
         """
     @property
     def resume_token(self) -> str:
@@ -299,7 +306,8 @@ class DeployableApi(ResourceApi[R]):
 
         Args:
             spec: as for `create`; its name becomes part of the deployment's name.
-            timeout: seconds until it is settled (or until it answers, with `connect`).
+            timeout: seconds until it is settled (or until it answers, with `connect`). Default:
+                what `Change.wait` takes, or `lifetime` if that is shorter.
             connect: yield the endpoint that `change.connect()` returns, and not the resource.
             connect_options: further arguments of `change.connect()`.
             lifetime: seconds after which `reap` may delete it; longer than the wait and the block
@@ -309,7 +317,8 @@ class DeployableApi(ResourceApi[R]):
             options: further arguments of `create`, such as `max_hourly`.
 
         Raises:
-            InvalidInputError: `lifetime` is shorter than `timeout`.
+            InvalidInputError: `lifetime` is shorter than `timeout`, or `connect` could not work
+                with these `connect_options`; nothing was sent.
             CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
             DIError: and everything that `create` and `Change.wait` raise.
         """

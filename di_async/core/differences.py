@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from di_async.core.errors import InvalidInputError
 
@@ -18,8 +18,8 @@ class Difference:
 
     path: str
     """Such as `model_deployments[0].accelerators[0].scale`."""
-    shown: Any
-    wanted: Any
+    shown: Any = field(repr=False)
+    wanted: Any = field(repr=False)
     immutable: bool = False
     """It cannot change after creation."""
     secret: bool = False

@@ -30,10 +30,13 @@ round trip, which drops secrets.
 """
 
 import copy
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from di_async.core.picklable import deep_copy, picklable
 from di_async.core.printable import printable
+
+if TYPE_CHECKING:
+    from di_async.core.waiting.events import StatusChange
 
 __all__ = [
     "APIError",
@@ -314,7 +317,7 @@ class WaitError(DIError):
     id: str = ""
     resource: Any = None
     initial: Any = None
-    history: tuple[Any, ...] = ()
+    history: "tuple[StatusChange, ...]" = ()
     elapsed: float = 0.0
     requests: int = 0
     last_error: DIError | None = None

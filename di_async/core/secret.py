@@ -6,7 +6,7 @@ lists, mappings and attrs classes. What is secret is therefore kept in objects o
 
 import hmac
 from collections.abc import Iterator, KeysView, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 __all__ = ["Secret", "SecretHeaders", "reveal"]
 
@@ -43,6 +43,12 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(("Secret", self.__value))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

@@ -26,6 +26,7 @@ __all__ = [
     "api_base",
     "as_secret",
     "chat_request",
+    "hidden",
     "is_completion",
     "judge_status",
     "list_request",
@@ -91,22 +92,40 @@ def api_base(url: str) -> str:
     return whole if whole.endswith("/v1") else f"{whole}/v1"
 
 
+def hidden(token: Any) -> Secret | None:
+    """Return a caller's token as a `Secret`, whatever it is; `as_secret` checks it.
+
+    Call it first, and drop the plain value: tracebacks may show the variables of a failed call.
+    """
+    if token is None or isinstance(token, Secret):
+        return token
+    held = getattr(token, "value", None) or getattr(token, "secret", None)
+    return held if isinstance(held, Secret) else Secret(token)
+
+
 def as_secret(token: Any) -> Secret | None:
     """Return the secret in a token: text, a `Secret`, or the answer to a call that created one.
 
     Raises:
-        InvalidInputError: it is something else, or an object whose value is not known.
+        InvalidInputError: it is something else, or holds no key that a header can carry.
     """
-    if token is None or isinstance(token, Secret):
-        return token
-    if not isinstance(token, str):
-        held = getattr(token, "value", None) or getattr(token, "secret", None)
-        if not isinstance(held, Secret):
-            raise InvalidInputError("access_token: expected text, a Secret, or a token with one")
-        return held
-    if not token.isascii() or not token.isprintable() or not token.strip():
-        raise InvalidInputError("access_token: expected printable ASCII text")
-    return Secret(token.strip())
+    key = hidden(token)
+    del token
+    if key is None:
+        return None
+    problem = _key_problem(key.reveal())
+    if problem:
+        raise InvalidInputError(f"access_token: {problem}")
+    return Secret(key.reveal().strip())
+
+
+def _key_problem(key: Any) -> str | None:
+    """Return what is wrong with the value of a key."""
+    if not isinstance(key, str):
+        return "expected text, a Secret, or a token with one"
+    if not key.isascii() or not key.isprintable() or not key.strip():
+        return "expected printable ASCII text"
+    return None
 
 
 def list_request() -> Request:

@@ -14,10 +14,11 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.http import Request, json_bytes, query
 from di_async.core.responses import any_body
 from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.engine.client_bound import ClientBound
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.engine import Engine
 from di_async.engine.environment import log_base_url
-from di_async.engine.frames import clears_constructor, clears_frames
+from di_async.engine.frames import clears_frames
 from di_async.engine.waiting.stats import Stats
 
 if TYPE_CHECKING:
@@ -26,17 +27,18 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
-class Client:
+class Client(ClientBound):
     """The part of a client that is the same for every provider."""
 
     provider: str = ""
     base_url: str = ""
     _url_variable: str | None = None
+    _instead = "make a client in each process and event loop"
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):  # its arguments are credentials
-            constructor: Any = clears_constructor(cls.__init__)
+            constructor: Any = clears_frames(cls.__init__)
             cls.__init__ = constructor  # type: ignore[method-assign]
 
     def __init__(self, base_url: str, engine: Engine, *, variable: str | None = None) -> None:

@@ -13,6 +13,7 @@ from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured
+from di_async.engine.frames import ClearsFrames
 from di_async.engine.waiting.change import Change
 
 __all__ = ["Deployable", "Named"]
@@ -30,7 +31,7 @@ class Named:
     resource: Any = None
 
 
-class Deployable(ABC, Generic[R]):
+class Deployable(ClearsFrames, ABC, Generic[R]):
     """The deployments of one account, or of one zone, as generic code sees them."""
 
     engine: Engine

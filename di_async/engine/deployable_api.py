@@ -10,6 +10,7 @@ from di_async.core.validation import checked_seconds
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import CLEANUP_TIMEOUT_S
 from di_async.engine.first_available import Search
+from di_async.engine.frames import clears_frames
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.temporary import LIFETIME_S, Temporary
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
@@ -54,6 +55,7 @@ class DeployableApi(ResourceApi[R]):
         **options: Any,
     ) -> AbstractAsyncContextManager[Any]: ...
 
+    @clears_frames
     def temporary(
         self,
         spec: Any,

@@ -16,6 +16,7 @@ from di_async.core.errors import (
     WaitError,
 )
 from di_async.core.pricing import HourlyPrice
+from di_async.core.redaction import masked
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import answer_of, cleanup_error, delete_proven, finish
 from di_async.engine.log import Log
@@ -31,7 +32,7 @@ logger = Log("di_async")
 class _Place:
     region: str
     accelerator: str
-    spec: Any
+    spec: Any = field(repr=masked)
 
 
 @define(kw_only=True)
@@ -39,14 +40,14 @@ class Search:
     """One call of `create_first_available`."""
 
     target: Deployable[Any]
-    spec: Any
+    spec: Any = field(repr=masked)
     regions: Sequence[Any] | None
     accelerators: Sequence[str] | None
     max_unexplained: int
     timeout: Timeout
     name_timeout: float
     cleanup_timeout: float
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(repr=masked)
     attempts: list[Attempt] = field(factory=list, init=False)
     _freed: bool = field(default=False, init=False)
     """A deployment of that name was deleted by this call."""

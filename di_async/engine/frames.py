@@ -5,55 +5,61 @@ Tracebacks with local variables (rich, Sentry, `pytest -l`) would show them. Fil
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
-__all__ = ["ClearsFrames", "clears_constructor", "clears_frames"]
+from di_async.engine.client_bound import ClientBound
 
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["ClearsFrames", "clears_frames"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = str(Path(__file__).parent.parent)
+# The frames that hold our arguments: our own, those of generated `__init__` methods, and those
+# that bind arguments to a signature.
+_CLEARED = (_PACKAGE, "<attrs generated", inspect.__file__)
+_MARK = "clears_frames"
 # Their errors may come from the poller, whose frames are still in use.
 _WAITS = ("wait", "watch", "resume", "connect")
 
 
-def clears_frames(
-    method: Callable[P, Coroutine[Any, Any, T]],
-) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Return a method whose errors carry no local variables of this package."""
+def clears_frames(function: F) -> F:
+    """Return a function, or coroutine function, whose errors carry no local variables of ours."""
+    if _MARK in vars(function):
+        return function
+    make = _coroutine_function if inspect.iscoroutinefunction(function) else _plain_function
+    call = functools.wraps(function)(make(function))
+    vars(call)[_MARK] = True
+    return cast("F", call)
 
-    @functools.wraps(method)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        running = method(*args, **kwargs)
-        del args, kwargs
+
+def _coroutine_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            return await running
+            return await function(*args, **kwargs)
         except BaseException as error:
+            del args, kwargs
             _clear(error)
             raise
 
     return call
 
 
-def clears_constructor(constructor: Callable[P, None]) -> Callable[P, None]:
-    """Return a constructor whose errors carry no local variables of this package."""
-
-    @functools.wraps(constructor)
-    def construct(*args: P.args, **kwargs: P.kwargs) -> None:
+def _plain_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            constructor(*args, **kwargs)
+            return function(*args, **kwargs)
         except BaseException as error:
             del args, kwargs
             _clear(error)
             raise
 
-    return construct
+    return call
 
 
-class ClearsFrames:
+class ClearsFrames(ClientBound):
     """A base class: the public coroutines of subclasses clear their frames, except waits."""
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -73,9 +79,11 @@ def _clear(error: BaseException) -> None:
             continue
         seen.add(id(one))
         pending += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            pending += one.exceptions
         trace = one.__traceback__
         while trace is not None:
-            if trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            if trace.tb_frame.f_code.co_filename.startswith(_CLEARED):
                 with suppress(RuntimeError):  # it is still running: ours, or the caller's own
                     trace.tb_frame.clear()
             trace = trace.tb_next

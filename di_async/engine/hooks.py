@@ -3,6 +3,7 @@
 They run in the event loop, mostly in the polling task, and before the waiters are woken.
 """
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.waiting.events import StatusChange
 from di_async.engine.log import Log
 
-__all__ = ["EventCallback", "Guarded", "checked_callback"]
+__all__ = ["EventCallback", "Guarded", "checked_callback", "is_async"]
 
 logger = Log("di_async.poller")
 
@@ -25,7 +26,8 @@ EventCallback = Callable[[StatusChange], object]
 class Guarded:
     """A callback of the caller's; what it raises is logged once and dropped.
 
-    A callback that returns a coroutine counts as failed: nothing would await it.
+    A callback that returns a coroutine counts as failed: nothing would await it. A task or future
+    that it returns goes on by itself.
     """
 
     option: str
@@ -41,8 +43,9 @@ class Guarded:
         """Call a function that belongs to it in the same way."""
         try:
             result = function(*arguments)
-            if inspect.iscoroutine(result):
-                result.close()
+            if inspect.isawaitable(result) and not asyncio.isfuture(result):
+                if inspect.iscoroutine(result):
+                    result.close()
                 raise InvalidInputError(_PLAIN)
         except KeyboardInterrupt:
             raise
@@ -75,9 +78,15 @@ def checked_callback(option: str, function: Any) -> Guarded | None:
         return None
     if not callable(function):
         raise InvalidInputError(f"{option}: expected a function, not {type(function).__name__}")
-    if any(map(inspect.iscoroutinefunction, (function, function.__call__))):
+    if is_async(function):
         raise InvalidInputError(f"{option}: {_PLAIN}")
     return Guarded(option, function)
+
+
+def is_async(function: Any) -> bool:
+    """Return whether this is a coroutine function, or an object that is called like one."""
+    call = getattr(function, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def callback_name(function: Any) -> str:

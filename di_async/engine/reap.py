@@ -9,12 +9,14 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from di_async.core.errors import DIError, InvalidInputError
+from di_async.core.errors import DIError
 from di_async.core.pricing import HourlyPrice
 from di_async.core.temporary_names import DEFAULT_PREFIX, TemporaryName, check_prefix, parse_name
+from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.client import Client
 from di_async.engine.deployable import Deployable, Named
 from di_async.engine.disposal import delete_named
+from di_async.engine.frames import clears_frames
 from di_async.engine.log import Log
 
 __all__ = ["ReapReport", "Reaped", "reap"]
@@ -60,6 +62,7 @@ class ReapReport:
     dry_run: bool = field(default=False, kw_only=True)
 
 
+@clears_frames
 async def reap(*clients: Client, dry_run: bool = False, prefix: str = DEFAULT_PREFIX) -> ReapReport:
     """Delete expired temporary deployments, and nothing else; return what was found.
 
@@ -71,14 +74,13 @@ async def reap(*clients: Client, dry_run: bool = False, prefix: str = DEFAULT_PR
         prefix: of the names, as given to `temporary`.
 
     Raises:
-        InvalidInputError: no client, or the prefix is not valid.
+        InvalidInputError: no client, what is no client, or the prefix is not valid.
         ClientClosedError: a client is not entered, or closed.
     """
     check_prefix(prefix)
+    check_clients("reap", clients)
     if not clients:
-        raise InvalidInputError("reap: pass at least one client")
-    for client in clients:
-        client.require_open()
+        raise no_client("reap")
     limit = asyncio.Semaphore(_AT_A_TIME)
     found = await asyncio.gather(*(_reap_client(one, dry_run, prefix, limit) for one in clients))
     return ReapReport(

@@ -1,15 +1,16 @@
 """The waits that every resource API offers beside its own calls."""
 
-import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.serving import hidden
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter
 from di_async.engine.engine import Engine
 from di_async.engine.frames import ClearsFrames
+from di_async.engine.hooks import is_async
 from di_async.engine.serving import Probe, ServingEndpoint
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
@@ -79,10 +80,12 @@ class ResourceApi(ClearsFrames, Generic[R]):
 
         See `Change.connect` for arguments and errors.
         """
+        key = hidden(access_token)
+        del access_token
         change = self.begin_wait(id)
         return await change.connect(
             timeout=timeout,
-            access_token=access_token,
+            access_token=key,
             private=private,
             probe=probe,
             mint_token=mint_token,
@@ -128,7 +131,7 @@ class ResourceApi(ClearsFrames, Generic[R]):
         return change
 
     def _predicate_wait(self, id: str, predicate: Callable[[R], object]) -> Change[Any]:
-        if not callable(predicate) or inspect.iscoroutinefunction(predicate):
+        if not callable(predicate) or is_async(predicate):
             raise InvalidInputError("predicate: expected a plain function of the resource")
         self._check_id(id)
         expectation = Expectation(action=Action.PREDICATE, accepted_at=self._engine.clock.now())

@@ -4,7 +4,6 @@ Probes go to the endpoint over connections of their own. None is a request to th
 """
 
 import asyncio
-import inspect
 import math
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Mapping
@@ -39,6 +38,7 @@ from di_async.core.serving import (
 from di_async.core.validation import checked_timeout
 from di_async.core.waiting.events import StatusChange
 from di_async.engine.environment import is_loopback
+from di_async.engine.hooks import is_async
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -221,10 +221,7 @@ def _only(ca_pem: str) -> ssl_module.SSLContext:
 
 def checked_probe(probe: Any) -> Probe:
     """Return a valid probe. Raises `InvalidInputError`."""
-    own = inspect.iscoroutinefunction(probe) or (
-        callable(probe) and inspect.iscoroutinefunction(getattr(probe, "__call__", None))  # noqa: B004
-    )
-    if not own and probe not in ("chat", "models"):
+    if not is_async(probe) and probe not in ("chat", "models"):
         raise InvalidInputError("probe: expected 'chat', 'models' or a coroutine function")
     return cast("Probe", probe)
 

@@ -22,6 +22,8 @@ from di_async.core.errors import (
     WaitError,
 )
 from di_async.core.pricing import HourlyPrice
+from di_async.core.redaction import masked
+from di_async.core.serving import hidden
 from di_async.core.temporary_names import (
     DEFAULT_PREFIX,
     RANDOM_LENGTH,
@@ -57,6 +59,13 @@ _INTERRUPTS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 T = TypeVar("T")
 
 
+def _with_hidden_key(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options of a `connect` with the key, if there is one, as a `Secret`."""
+    if "access_token" not in options:
+        return options
+    return {**options, "access_token": hidden(options["access_token"])}
+
+
 @define(eq=False, kw_only=True)
 class Temporary(Generic[T]):
     """An async context manager that creates a deployment, and deletes it on the way out.
@@ -67,15 +76,17 @@ class Temporary(Generic[T]):
     """
 
     target: Deployable[Any]
-    spec: Any
+    spec: Any = field(repr=masked)
     timeout: Timeout = DEFAULT
     default_timeout: float = math.inf
     connect: bool = False
-    connect_options: Mapping[str, Any] = field(factory=dict)
+    connect_options: Mapping[str, Any] = field(
+        factory=dict, converter=_with_hidden_key, repr=masked
+    )
     lifetime: float = LIFETIME_S
     prefix: str = DEFAULT_PREFIX
     cleanup_timeout: float = CLEANUP_TIMEOUT_S
-    options: Mapping[str, Any] = field(factory=dict)
+    options: Mapping[str, Any] = field(factory=dict, repr=masked)
     name: str = field(default="", init=False)
     change: Change[Any] | None = field(default=None, init=False)
     _price: HourlyPrice | None = field(default=None, init=False)
@@ -146,15 +157,18 @@ class Temporary(Generic[T]):
 
     async def _start(self) -> Any:
         await self._prepare()
-        spec = self.target.renamed(self.spec, self.name)
         # In a task of its own: its answer holds the id, so that a cancellation does not end it.
-        self._creating = asyncio.ensure_future(self.target.create(spec, **self.options))
+        # The spec may hold secrets, so no variable here holds it: tracebacks may show variables.
+        self._creating = asyncio.ensure_future(
+            self.target.create(self.target.renamed(self.spec, self.name), **self.options)
+        )
         await asyncio.wait([self._creating])
         self.change = self._creating.result()
         self._ids[self.change.id] = None
         if self.connect:
-            options = {**self.connect_options, "timeout": self._wait_timeout}
-            return await self.change.connect(**options)
+            return await self.change.connect(
+                **{**self.connect_options, "timeout": self._wait_timeout}
+            )
         return await self.change.wait(timeout=self._wait_timeout)
 
     async def _prepare(self) -> None:

@@ -41,6 +41,8 @@ _KEEP_ALIVE_S = 75.0
 _CONNECT_S = 10.0
 _ENDPOINT_S = 60.0  # a server that loads a model may hold a request for long
 
+_TLS_SETTINGS = (ssl_module.SSLContext, bool, aiohttp.Fingerprint, type(None))
+
 BeforeResend = Callable[[], Awaitable[None]]
 
 # The first match counts. A ConnectError was never sent, so even a write may be retried.
@@ -83,6 +85,12 @@ class TransportOptions:
                 "a session uses its own TLS and trace settings; "
                 "pass session=, or trace_configs= and ssl=, not both"
             )
+        if not isinstance(self.ssl, _TLS_SETTINGS):
+            raise InvalidInputError("ssl: expected an ssl.SSLContext, True or False")
+        traces: Any = self.trace_configs
+        is_list = isinstance(traces, list | tuple)
+        if not is_list or not all(isinstance(one, aiohttp.TraceConfig) for one in traces):
+            raise InvalidInputError("trace_configs: expected a list of aiohttp.TraceConfig")
         checked_seconds(self.request_timeout, "request_timeout", positive=True)
         if not isinstance(self.max_connections, int) or self.max_connections < 1:
             raise InvalidInputError("max_connections: expected a number above 0")

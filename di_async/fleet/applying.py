@@ -22,11 +22,13 @@ from di_async.core.errors import (
 from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
 from di_async.core.redaction import masked
 from di_async.core.validation import checked_seconds, checked_timeout
+from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import delete_named
 from di_async.engine.ensure import Ensured
+from di_async.engine.frames import clears_frames
 from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
@@ -43,6 +45,7 @@ CONCURRENCY = 10
 _STOPPED = "stopped before the result of a write was known; apply again to continue"
 
 
+@clears_frames
 async def apply(
     fleet: Fleet,
     *clients: Client,
@@ -87,8 +90,7 @@ async def apply(
     Cancelling leaves accepted changes going on at the provider; they bill. Apply again to wait for
     them.
     """
-    for client in clients:
-        client.require_open()
+    check_clients("apply", clients)
     run = FleetRun.prepare(
         fleet,
         clients,
@@ -98,6 +100,8 @@ async def apply(
         options=options,
         on_change=on_change,
     )
+    if not clients:
+        raise no_client("apply")
     if max_hourly is not None:
         parse_max_hourly(max_hourly)
     plan = await run.plan(prune=prune, priced=dry_run or max_hourly is not None)
@@ -149,6 +153,25 @@ class _Item:
         """Return the spec as text, without what the price does not depend on."""
         fields = {key: value for key, value in self.spec.items() if key != "name"}
         return json.dumps([self.entry.provider, fields], sort_keys=True, default=str)
+
+    # The spec and the options may hold secrets, so no variable holds them: tracebacks may show
+    # variables.
+
+    async def ensure(self) -> "Ensured[Any]":
+        """Create, update, or do nothing."""
+        return await self.target.ensure(self.spec, **self.options)
+
+    async def preview(self) -> "Ensured[Any]":
+        """Return what `ensure` would do."""
+        return await self.target.ensure(self.spec, **{**self.options, "dry_run": True})
+
+    async def hourly_price(self) -> HourlyPrice | None:
+        """Return its price, if that is known."""
+        return await self.target.hourly_price(self.target.complete(self.spec))
+
+    async def offer_problem(self) -> str | None:
+        """Return why it has no price."""
+        return await self.target.offer_problem(self.target.complete(self.spec))
 
     def result(self, done: "Ensured[Any] | None" = None, **more: Any) -> Applied:
         """Return what was done for it."""
@@ -208,6 +231,11 @@ class FleetRun:
         Raises:
             InvalidInputError: `.problems` names file, entry and field of each fault.
         """
+        if not isinstance(fleet, Fleet):
+            raise InvalidInputError(
+                f"apply: expected a Fleet, not {type(fleet).__name__}; Fleet.from_dict and "
+                "Fleet.from_file make one"
+            )
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise InvalidInputError("concurrency: expected a whole number of at least 1")
         if not isinstance(timeout, Default):
@@ -262,9 +290,7 @@ class FleetRun:
     async def _planned(self, item: _Item) -> Applied:
         try:
             async with self.limit:
-                options = {**item.options, "dry_run": True}
-                done = await with_budget(lambda: item.target.ensure(item.spec, **options))
-                return item.result(done)
+                return item.result(await with_budget(item.preview))
         except DIError as error:
             return item.result(error=error)
 
@@ -295,11 +321,10 @@ class FleetRun:
     async def _price(self, item: _Item) -> _Price:
         try:
             async with self.limit:
-                spec = item.target.complete(item.spec)
-                price = await with_budget(lambda: item.target.hourly_price(spec))
+                price = await with_budget(item.hourly_price)
                 if price is not None:
                     return _Price(price)
-                return _Price(problem=await with_budget(lambda: item.target.offer_problem(spec)))
+                return _Price(problem=await with_budget(item.offer_problem))
         except DIError as error:
             logger.info("the price of %s could not be read: %s", item.entry.name, error)
             refused = isinstance(error, BadRequestError | UnprocessableEntityError)
@@ -340,9 +365,7 @@ class FleetRun:
         try:
             async with self.limit:
                 # `finish` around `with_budget`: a cancelled call must not be repeated.
-                done = await self.finish(
-                    with_budget(lambda: item.target.ensure(item.spec, **item.options))
-                )
+                done = await self.finish(with_budget(item.ensure))
         except DIError as error:
             self.results[number] = item.result(hourly_price=price, error=error)
             return

@@ -24,11 +24,13 @@ from attrs import field, frozen
 from di_async.core.errors import InvalidInputError
 from di_async.core.fleet_names import FLEET_NAME, OWN_NAME, name_in_fleet
 from di_async.core.redaction import masked
+from di_async.engine.frames import clears_frames
 from di_async.engine.spec import parse_text, read_file
 
 __all__ = ["PROVIDERS", "Fleet", "FleetEntry"]
 
 PROVIDERS = ("digitalocean", "exoscale", "gcore")
+_NEVER_OPEN = ("digitalocean", "exoscale")
 _MOST_ENTRIES = 5000
 _MOST_COPIES = 1000
 _PLACES = ("region", "regions", "zone", "zones")
@@ -58,7 +60,8 @@ class Fleet:
     """Deployments that belong together.
 
     Attributes:
-        entries: the deployments, at most one of a name in one place.
+        entries: the deployments, at most one of a name in one place. A named fleet may have none:
+            `apply` with `prune` then deletes what earlier ones made.
         name: of the fleet; part of the names of its deployments. None: the names are those of the
             specs, and nothing can be pruned.
         source: what messages call it.
@@ -69,6 +72,7 @@ class Fleet:
     source: str = "fleet"
 
     @classmethod
+    @clears_frames
     def from_file(cls, path: str | Path) -> Self:
         """Return the fleet in a YAML or JSON file. YAML needs `pip install 'di-async[cli]'`.
 
@@ -79,11 +83,13 @@ class Fleet:
         return cls.from_text(read_file(path), source=str(path))
 
     @classmethod
+    @clears_frames
     def from_text(cls, text: str | bytes, *, source: str = "fleet") -> Self:
         """Return the fleet in a YAML or JSON text, which messages call `source`."""
         return cls.from_dict(parse_text(text, source=source), source=source)
 
     @classmethod
+    @clears_frames
     def from_dict(cls, raw: Mapping[str, Any], *, source: str = "fleet") -> Self:
         """Return the fleet in a mapping of the shape of a fleet file."""
         if not isinstance(raw, Mapping):
@@ -124,9 +130,13 @@ class _Reader:
             name = None
         defaults = self._defaults(raw.get("defaults", {}))
         rows = raw.get("deployments")
-        if not isinstance(rows, list) or not rows:
+        if not isinstance(rows, list):
             self.fault("deployments", "expected a list of deployments")
             return name, []
+        if not rows and raw.get("fleet") is None:
+            self.fault(
+                "deployments", "expected at least one deployment; only a named fleet may have none"
+            )
         entries: list[FleetEntry] = []
         for number, row in enumerate(rows):
             for entry in self._entries(f"deployments[{number}]", row, defaults, name):
@@ -180,12 +190,12 @@ class _Reader:
         provider = row.get("provider")
         if provider not in PROVIDERS:
             self.fault(f"{path}.provider", f"expected one of {', '.join(PROVIDERS)}")
-            return
-        given = {**defaults.get(provider, {})}
+        shared = defaults.get(str(provider), {})
+        given = {**shared}
         if any(key in row for key in _PLACES):
             given = {key: value for key, value in given.items() if key not in _PLACES}
         given |= {key: value for key, value in row.items() if key != "spec"}
-        spec = self._spec(path, row, defaults.get(provider, {}))
+        spec = self._spec(path, row, shared)
         regions = self._regions(path, given)
         self._check_values(path, given)
         self._check_name(path, row, own, fleet)
@@ -196,7 +206,7 @@ class _Reader:
                 self.fault(path, f"{own_name!r} is not a name of a fleet's deployment")
             name = name_in_fleet(fleet, own_name) if fleet else own_name
             yield FleetEntry(
-                provider=provider,
+                provider=str(provider),
                 name=name,
                 region=region,
                 spec={**spec, "name": name},
@@ -211,7 +221,7 @@ class _Reader:
         open_to_world = given.get("open_to_world", False)
         if not isinstance(open_to_world, bool):
             self.fault(f"{path}.open_to_world", "expected true or false")
-        elif open_to_world and given.get("provider") != "gcore":
+        elif open_to_world and given.get("provider") in _NEVER_OPEN:
             self.fault(f"{path}.open_to_world", "only gcore has it")
 
     def _spec(self, path: str, row: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:

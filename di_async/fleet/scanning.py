@@ -14,8 +14,10 @@ from attrs import define, evolve, field, frozen
 
 from di_async.core.errors import DIError, NotFoundError
 from di_async.core.inventory import InventoryRow, Prices
+from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.clock import Clock
 from di_async.engine.concurrency import for_each, with_budget
+from di_async.engine.frames import clears_frames
 from di_async.engine.log import Log
 from di_async.fleet.inventory import Inventory, ScanError
 from di_async.fleet.protocols import ScanClient, Scanner
@@ -48,6 +50,7 @@ class ScanProgress:
 OnProgress = Callable[[ScanProgress], object]
 
 
+@clears_frames
 async def scan(
     *clients: ScanClient,
     regions: Iterable[str] | None = None,
@@ -65,13 +68,15 @@ async def scan(
         on_progress: called with `ScanProgress`.
 
     Raises:
+        InvalidInputError: no client, or what is no client.
         ClientClosedError: a client is not entered, or closed.
 
     What cannot be read is in `.errors` and is not raised. `details` and `accelerators` wait for
     the request budget as long as it takes. Cancelling leaves nothing running.
     """
-    for client in clients:
-        client.require_open()
+    check_clients("scan", clients)
+    if not clients:
+        raise no_client("scan")
     wanted = [regions] if isinstance(regions, str) else regions
     places = None if wanted is None else tuple(dict.fromkeys(wanted))
     taken_at = Clock(asyncio.get_running_loop()).datetime()

@@ -15,6 +15,9 @@ from attrs import define, field, frozen
 from di_async.core.errors import InvalidInputError, WaitTimeoutError
 from di_async.core.printable import printable
 from di_async.core.validation import checked_timeout
+from di_async.engine.arguments import checked_changes
+from di_async.engine.client_bound import ClientBound
+from di_async.engine.frames import clears_frames
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 
 __all__ = ["Completions", "Failure", "ReturnWhen", "WaitReport", "as_completed", "wait_all"]
@@ -67,6 +70,7 @@ class WaitReport(Generic[R]):
         return "\n".join(map(printable, lines))
 
 
+@clears_frames
 async def wait_all(
     changes: Iterable[Change[R]],
     *,
@@ -82,10 +86,11 @@ async def wait_all(
         return_when: also "FIRST_COMPLETED" or "FIRST_EXCEPTION", as in `asyncio.wait`.
 
     Raises:
-        InvalidInputError: a negative timeout, or an unknown `return_when`.
+        InvalidInputError: what is no change, a negative timeout, or an unknown `return_when`.
 
     Cancelling ends all these waits and leaves nothing running here; the resources are left alone.
     """
+    changes = checked_changes("wait_all", changes)
     if return_when not in _RETURN_WHEN:
         raise InvalidInputError(f"return_when: expected one of {', '.join(_RETURN_WHEN)}")
     tasks = _start(changes, timeout)
@@ -133,13 +138,15 @@ class _Ended:
         self.added.set()
 
 
-class Completions(AsyncIterator[Change[R]], Generic[R]):
+class Completions(ClientBound, AsyncIterator[Change[R]], Generic[R]):
     """The iterator that `as_completed` returns."""
 
+    _waits: dict[asyncio.Task[Any], Change[R]] | None = None
+    """None before the first step; set here for `__del__`, as `__init__` may have failed."""
+
     def __init__(self, changes: Iterable[Change[R]], timeout: Timeout) -> None:
-        self._waits: dict[asyncio.Task[Any], Change[R]] | None = None
+        self._changes = checked_changes("as_completed", changes)
         _check(timeout)
-        self._changes = tuple(dict.fromkeys(changes))
         self._timeout = timeout
         self._ended = _Ended()
 
@@ -193,12 +200,10 @@ def _check(timeout: Timeout) -> None:
 
 
 def _start(changes: Iterable[Change[R]], timeout: Timeout) -> dict[Change[R], asyncio.Task[Any]]:
-    """Start a wait for each now, so that they share one deadline."""
+    """Start a wait for each, all different, now, so that they share one deadline."""
     _check(timeout)
     loop = asyncio.get_running_loop()
-    return {
-        change: loop.create_task(change.wait(timeout=timeout)) for change in dict.fromkeys(changes)
-    }
+    return {change: loop.create_task(change.wait(timeout=timeout)) for change in changes}
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -18,6 +18,7 @@ import orjson
 from attrs import field, frozen
 
 from di_async.core.differences import Difference
+from di_async.core.redaction import masked
 from di_async.core.stored_keys import from_keys, to_keys
 from di_async.gcore.models import Inference
 
@@ -49,7 +50,7 @@ class DesiredState:
     """What a write is meant to reach: new fields, or being started or stopped."""
 
     kind: Literal["update", "start", "stop"] = "update"
-    fields: Json = field(factory=dict)
+    fields: Json = field(factory=dict, repr=masked)
     """What the write changes, with digests of secrets."""
     was_stopped: bool = False
     """It was stopped before an update, so it may stay stopped."""

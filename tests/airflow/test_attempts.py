@@ -1,6 +1,7 @@
 """Tests of tries that go on with what an earlier try has sent, on every cloud, in virtual time."""
 
 import asyncio
+import traceback
 from datetime import datetime
 from typing import Any
 
@@ -80,6 +81,20 @@ async def try_once(cloud: Cloud, client: Any, store: Store, **options: Any) -> A
     """Run one try, in a new worker."""
     attempts = store.attempts()
     return await attempts.create(client, cloud.api(client), spec_of(cloud), **options)
+
+
+@everywhere
+async def test_failed_create_keeps_no_spec_in_its_frames(cloud: Cloud) -> None:
+    """A spec or an option may hold secrets, which a worker's traceback must not show."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        planted = {**spec_of(cloud), "planted": "PLANTED"}
+        with pytest.raises(InvalidInputError) as caught:
+            await Store().attempts().create(client, cloud.api(client), planted)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in shown.stack if "/tests/" not in frame.filename]
+    assert any(frame.filename.endswith("attempts.py") for frame in ours)
+    assert not [frame for frame in ours if "PLANTED" in str(frame.locals)]
 
 
 def creates(world: World) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import threading
 import traceback
+import uuid
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -265,6 +266,10 @@ def test_local_variables_of_a_traceback_hold_no_secret(emu: Emulator) -> None:
         with pytest.raises(Exception, match="422") as caught:
             create(access_tokens={"hugging_face_token": secret})
         assert secret not in locals_shown(caught.value)
+        waiting = client.dedicated_inferences.begin_wait(str(uuid.uuid4()))
+        with pytest.raises(NotFoundError) as missing:
+            waiting.connect(access_token=secret)
+        assert secret not in locals_shown(missing.value)
         with pytest.raises(InvalidInputError) as refused:
             DigitalOcean(secret, base_url="http://example.com")
         assert secret not in locals_shown(refused.value)

@@ -162,6 +162,39 @@ async def test_callbacks_that_are_refused(cloud: Cloud, callback: Any, problem: 
         cloud.make(a_world(), on_event=callback)
 
 
+async def test_callback_that_returns_a_task(caplog: pytest.LogCaptureFixture) -> None:
+    """It goes on by itself, so that this is no mistake."""
+    (cloud, *_) = ENSURABLE
+    tasks: list[asyncio.Task[None]] = []
+
+    def start(event: StatusChange) -> object:
+        tasks.append(asyncio.get_running_loop().create_task(awaited(event)))
+        return tasks[-1]
+
+    async with cloud.client(a_world(), on_event=start) as client:
+        await cloud.settled(client, "web-1")
+        await asyncio.gather(*tasks)
+    assert len(tasks) > 1
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+class Later:
+    """What would have to be awaited, and is no coroutine."""
+
+    def __await__(self) -> Any:
+        """Do nothing."""
+        yield
+
+
+async def test_callback_that_returns_an_awaitable(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing would await it, so it is logged as a mistake, once."""
+    (cloud, *_) = ENSURABLE
+    async with cloud.client(a_world(), on_event=lambda _: Later()) as client:
+        await cloud.settled(client, "web-1")
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert "raised InvalidInputError" in record.message
+
+
 async def test_callback_that_returns_a_coroutine(caplog: pytest.LogCaptureFixture) -> None:
     """A coroutine that a plain function returns is closed, and logged as a mistake."""
     (cloud, *_) = ENSURABLE

@@ -137,6 +137,10 @@ def test_cleared_faults_no_longer_apply(api: ApiClient) -> None:
         ({"kind": "reset", "probability": 2}, "probability"),
         ({"kind": "rate_limit", "window": "day"}, "window"),
         ({"kind": "error", "id": "nobody"}, "nobody"),
+        ({"kind": "reset", "times": -1}, "times: expected a whole number of at least 1"),
+        ({"kind": "reset", "times": 0}, "times: expected a whole number of at least 1"),
+        ({"kind": "reset", "times": True}, "times: expected a whole number of at least 1"),
+        ({"kind": "reset", "times": "2"}, "times: expected a whole number of at least 1"),
     ],
 )
 def test_invalid_fault_is_a_value_error(

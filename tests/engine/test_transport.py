@@ -486,6 +486,23 @@ def test_invalid_settings_are_rejected(more: dict[str, Any]) -> None:
         TransportOptions(base_url="https://x.test", user_agent="t", **more)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("ssl", 5, "expected an ssl.SSLContext, True or False"),
+        ("ssl", "ca.pem", "expected an ssl.SSLContext, True or False"),
+        ("trace_configs", 5, "expected a list of aiohttp.TraceConfig"),
+        ("trace_configs", None, "expected a list of aiohttp.TraceConfig"),
+        ("trace_configs", [5], "expected a list of aiohttp.TraceConfig"),
+        ("trace_configs", aiohttp.TraceConfig(), "expected a list of aiohttp.TraceConfig"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(name: str, value: Any, expected: str) -> None:
+    """When the client is made, and not by aiohttp when it is entered."""
+    with pytest.raises(InvalidInputError, match=f"{name}: {expected}"):
+        TransportOptions(base_url="https://x.test", user_agent="t", **{name: value})
+
+
 async def test_trace_configs_are_passed_through() -> None:
     """`trace_configs` reach aiohttp: each request is traced."""
     traced: list[str] = []

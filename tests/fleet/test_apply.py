@@ -148,6 +148,17 @@ async def test_prunes_what_an_earlier_apply_made_and_nothing_else(cloud: Cloud) 
         assert names == {WEB, "chat-web-test", name_in_fleet("chat-eu", "web-1")}
 
 
+async def test_an_empty_fleet_prunes_all_that_it_has_made() -> None:
+    """A named fleet without deployments ends what earlier ones of its name have made."""
+    async with clients_of(a_world()) as clients:
+        await apply(a_fleet(*map(an_entry, ENSURABLE)), *clients)
+        report = await apply(a_fleet(), *clients, prune=True)
+        assert report.ok
+        assert report.counts == {"deleted": 3}
+        with pytest.raises(InvalidInputError, match="apply: pass at least one client"):
+            await apply(a_fleet(), prune=True)
+
+
 async def test_prunes_at_a_provider_that_the_fleet_has_left() -> None:
     """What an earlier apply made is found wherever a client was passed."""
     world = a_world()

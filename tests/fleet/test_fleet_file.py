@@ -104,7 +104,7 @@ def test_the_same_name_in_two_zones_is_valid() -> None:
         ([entry()], {"defaults": {"gcore": {"name": "a"}}}, "f.yaml: defaults.gcore.name: unknown"),
         ([entry()], {"defaults": {"gcore": {"spec": 1}}}, "f.yaml: defaults.gcore.spec: expected"),
         ([entry(), entry()], {}, "f.yaml: deployments: 2 of exoscale are named 'web'"),
-        ([], {}, "f.yaml: deployments: expected a list"),
+        ([], {}, "f.yaml: deployments: expected at least one deployment; only a named"),
         ([entry(count=1000, zones=list(range(9)))], {}, "f.yaml: deployments: more than 5000"),
     ],
 )
@@ -119,6 +119,20 @@ def test_faults_name_file_entry_and_field(
 def test_all_faults_are_reported_at_once() -> None:
     """One run shows everything that has to be corrected."""
     assert len(problems(entry(count=0, zones=[]), entry(provider="aws"), fleet="?")) == 4
+
+
+@pytest.mark.parametrize("provider", ["aws", None, ["gcore"]])
+def test_unknown_provider_hides_no_other_fault(provider: Any) -> None:
+    """The rest of its entry is checked, except for what depends on the provider."""
+    faulty = {"provider": provider, "name": 1, "count": -1, "spec": 3, "region": True, "size": 2}
+    found = problems({**faulty, "open_to_world": True})
+    fields = [one.partition("deployments[0].")[2].partition(":")[0] for one in found]
+    assert sorted(fields) == ["count", "name", "provider", "region", "size", "spec"]
+
+
+def test_a_named_fleet_may_be_empty() -> None:
+    """So that a prune can delete all of it."""
+    assert read(fleet="chat") == Fleet((), "chat", "f.yaml")
 
 
 def test_reads_a_file(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def _seconds(_: object, attribute: "Attribute[float]", value: object) -> None:
         raise ValueError(f"{attribute.name}: expected 0 to {_MAX_SECONDS:g} seconds")
 
 
+def _count(_: object, attribute: "Attribute[int]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{attribute.name}: expected a whole number of at least 1")
+
+
 def _http_status(_: object, attribute: "Attribute[int]", value: object) -> None:
     if not isinstance(value, int) or not 200 <= value <= 599:
         raise ValueError(f"{attribute.name}: expected 200 to 599")
@@ -95,7 +100,7 @@ class Fault:
 
     kind: str = field(validator=validators.in_(KINDS))
     on: str | None = field(default=None, validator=_optional(str))
-    times: int | None = field(default=None, validator=_optional(int))
+    times: int | None = field(default=None, validator=validators.optional(_count))
     id: str | None = field(default=None, validator=_optional(str))
     region: str | None = field(default=None, validator=_optional(str))
     probability: float = field(default=1.0, validator=[validators.ge(0), validators.le(1)])

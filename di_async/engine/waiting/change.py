@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
@@ -13,6 +13,7 @@ from di_async.core.errors import (
     WaitError,
     own_copy,
 )
+from di_async.core.serving import hidden
 from di_async.core.validation import checked_timeout
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
@@ -25,6 +26,8 @@ from di_async.core.waiting.evidence import (
 )
 from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resume_token import ResumeToken, pack_expectation
+from di_async.engine.client_bound import ClientBound
+from di_async.engine.waiting.event_stream import EventStream
 from di_async.engine.waiting.failures import (
     FailureDetails,
     add_advice,
@@ -34,14 +37,14 @@ from di_async.engine.waiting.failures import (
     name_of,
 )
 from di_async.engine.waiting.tracker import ChangeTracker
-from di_async.engine.waiting.wait_report import ReportWait, WaitReport, no_report
+from di_async.engine.waiting.wait_report import ReportWait, no_report
 from di_async.engine.waiting.waiters import WaitClosedError, Waiter
 
 if TYPE_CHECKING:
     from di_async.core.capacity import Attempt
     from di_async.engine.serving import Probe, ServingEndpoint
 
-__all__ = ["DEFAULT", "Change", "Default", "EventStream", "Timeout"]
+__all__ = ["DEFAULT", "Change", "Default", "Timeout"]
 
 R = TypeVar("R", covariant=True)
 
@@ -96,7 +99,7 @@ class _Connects(Protocol):
     ) -> "ServingEndpoint": ...
 
 
-class Change(Generic[R]):
+class Change(ClientBound, Generic[R]):
     """An accepted write. Nothing is polled unless someone awaits `wait` or `events`.
 
     `await change` is `await change.wait()`.
@@ -111,6 +114,7 @@ class Change(Generic[R]):
     """
 
     attempts: "tuple[Attempt, ...]" = ()
+    _instead = "store `change.resume_token`, from which `resume` makes it again"
 
     def __init__(
         self,
@@ -189,7 +193,9 @@ class Change(Generic[R]):
         """Seconds until it is expected to settle; None if that is not known, or it is settled.
 
         The median by the durations of 20 or more changes of the same kind, place and GPU that
-        this client, or the `DurationModel` of its `PollPolicy`, has seen settle.
+        this client, or the `DurationModel` of its `PollPolicy`, has seen settle. What has settled
+        is counted every 20 seconds, while a change of that kind is waited for; until then the eta
+        may be None.
         """
         try:
             return self._waits().eta(self._tracker)
@@ -299,10 +305,12 @@ class Change(Generic[R]):
             WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted).
             WaitError: what `wait` raises.
         """
+        key = hidden(access_token)
+        del access_token
         tracker = self._tracker
         options = self._connector.check(
             tracker,
-            access_token=access_token,
+            access_token=key,
             own_token=self.access_token,
             private=private,
             probe=probe,
@@ -412,74 +420,3 @@ class Change(Generic[R]):
         error.requests = self._tracker.requests
         error.resume_token = self.resume_token if is_resumable(self._tracker) else None
         return error
-
-
-class EventStream(AsyncIterator[StatusChange], Generic[R]):
-    """The iterator that `events()` returns: each item is a `StatusChange`.
-
-    It raises what `Change.wait` raises. Requests are sent only while a step is awaited. A step that
-    was cancelled may be awaited again.
-    """
-
-    def __init__(
-        self,
-        tracker: ChangeTracker[Any],
-        follow: Callable[[float | None], Awaitable[Decision]],
-        result: Callable[[Decision, float | None], Awaitable[R]],
-        seconds: Callable[[], float | None],
-        report: ReportWait = no_report,
-    ) -> None:
-        self._tracker = tracker
-        self._follow = follow
-        self._result = result
-        self._seconds = seconds
-        self._until: float | None = None
-        self._next = 0
-        self._decision: Decision = Pending()
-        self._report = report
-        self._begun: WaitReport | None = None
-
-    def __aiter__(self) -> "EventStream[R]":
-        return self
-
-    async def __anext__(self) -> StatusChange:
-        try:
-            return await self._step()
-        except StopAsyncIteration:
-            self._end()
-            raise
-        except Exception as error:
-            self._end(error)
-            raise
-
-    def __del__(self) -> None:
-        # A loop that was left early drops its iterator, and a step that is cancelled may be
-        # followed by another.
-        self._end(outcome="abandoned")
-
-    def _end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
-        report, self._begun = self._begun, None
-        if report is not None:
-            report.end(error, outcome)
-
-    async def _step(self) -> StatusChange:
-        tracker = self._tracker
-        while self._next >= tracker.history.count:
-            if isinstance(self._decision, Pending):
-                self._decision = tracker.decision
-            if not isinstance(self._decision, Pending):
-                await self._result(self._decision, self._until)
-                raise StopAsyncIteration
-            if self._begun is None:
-                self._begun = self._report(tracker, "events")
-            self._decision = await self._follow(self._left())
-        step, self._next = tracker.history.from_position(self._next)
-        return step
-
-    def _left(self) -> float | None:
-        """Return the seconds left: the timeout is one for the whole stream."""
-        now = self._tracker.clock.now()
-        if self._until is None:
-            seconds = self._seconds()
-            self._until = math.inf if seconds is None else now + seconds
-        return None if self._until == math.inf else max(0.0, self._until - now)

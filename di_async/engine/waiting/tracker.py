@@ -343,8 +343,9 @@ class ChangeTracker(Generic[R]):
         """Ask the caller's predicate; an error in it ends this wait, and no other."""
         try:
             answer = False if self._predicate is None else self._predicate(resource)
-            if inspect.iscoroutine(answer):
-                answer.close()
+            if inspect.isawaitable(answer):
+                if inspect.iscoroutine(answer):
+                    answer.close()
                 raise InvalidInputError("predicate: expected a plain function, not an async one")
             return bool(answer)
         except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """Tests of a change: waiting, timeouts, events, history, resuming."""
 
 import asyncio
+import contextlib
 import logging
 import math
 from typing import Any
@@ -308,6 +309,19 @@ async def test_events_raise_as_wait_does() -> None:
     with pytest.raises(DeploymentFailedError):
         await collect()
     assert [event.status for event in got] == ["new", "error", "error"]
+
+
+async def test_closed_stream_has_no_further_steps() -> None:
+    """Closing ends a stream for good, also with steps that were not returned; twice is allowed."""
+    fleet = Fleet(in_turn(Thing("new"), Thing("updating"), Thing("active")))
+    async with contextlib.aclosing(fleet.change().events()) as events:
+        assert (await anext(events)).status == "new"
+    reads = len(fleet.reads)
+    assert [event async for event in events] == []
+    await events.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await anext(events)
+    assert len(fleet.reads) == reads
 
 
 async def test_late_stream_starts_with_the_history() -> None:

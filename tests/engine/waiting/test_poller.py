@@ -257,6 +257,17 @@ async def test_async_predicate_is_an_input_error() -> None:
         await broken.wait()
 
 
+async def test_predicate_that_returns_a_future_is_an_input_error() -> None:
+    """Whatever would have to be awaited is always true, and settles nothing."""
+
+    def future(_: Thing) -> object:
+        return asyncio.get_running_loop().create_future()
+
+    broken = Fleet(WORKING).change(action=Action.PREDICATE, predicate=future)
+    with pytest.raises(InvalidInputError, match="async"):
+        await broken.wait()
+
+
 async def test_each_wait_gets_an_error_of_its_own() -> None:
     """Closing ends each wait with an error that no other wait shares."""
     fleet = Fleet(WORKING)
