@@ -40,6 +40,7 @@ from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
+from di_async.engine.client_bound import ClientBound
 from di_async.engine.clock import Clock
 from di_async.engine.concurrency import in_chunks
 from di_async.engine.log import Log
@@ -350,7 +351,7 @@ class AccountSweep:
         self._buffer[id] = event
 
 
-class AccountWatch(AsyncIterator[StatusChange]):
+class AccountWatch(ClientBound, AsyncIterator[StatusChange]):
     """An async iterator over status changes: first the present state, then what happens.
 
     New resources come with `previous` None; deleted ones, confirmed by a 404, with `status` None.
@@ -371,7 +372,7 @@ class AccountWatch(AsyncIterator[StatusChange]):
 
     async def aclose(self) -> None:
         """End the stream: further steps raise `StopAsyncIteration`. Closing twice does nothing."""
-        self._closed = True
+        self._closed, self._sweep = True, None
 
     async def __anext__(self) -> StatusChange:
         if self._closed:
