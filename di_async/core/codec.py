@@ -25,7 +25,7 @@ from di_async.core.timestamps import parse_time
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Codec", "Json", "json_field", "loads"]
+__all__ = ["Codec", "Json", "json_field", "loads", "status_word"]
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -34,6 +34,7 @@ Normalize = Callable[[Json], Json]
 
 _INTEGER_LIMIT = 2**63
 _MAX_PRICE_DIGITS = 18
+_MAX_WORD = 100
 # An error explains this much of a body.
 _MAX_FAULTS, _MAX_ITEMS, _MAX_SAMPLE = 10, 100, 2_000
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
@@ -73,6 +74,11 @@ def _looks_like(body: bytes) -> str:
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
         return "an HTML page (a proxy or a gateway may have answered)"
     return "cut off or garbled" if head[:1] in b'{["' else "plain text"
+
+
+def status_word(value: Any) -> str:
+    """Return a status word as text without blanks around it. Histories and errors keep it."""
+    return str(value).strip()[:_MAX_WORD]
 
 
 def _price(value: Any, _: object) -> Decimal | None:

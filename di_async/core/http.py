@@ -116,7 +116,7 @@ def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:
         raise InvalidInputError(f"{name} must be text, not {type(id).__name__}{hint}")
     if not id.strip():
         raise InvalidInputError(f"{name} is empty; it would address the whole collection")
-    if not id.isascii() and any("\ud800" <= letter <= "\udfff" for letter in id):
+    if not _is_unicode(id):
         raise InvalidInputError(f"{name} {id!r} is not valid Unicode text")
     if id in {".", ".."} or id in reserved:
         raise InvalidInputError(f"{name} {id!r} is not an id; that path is another endpoint")
@@ -134,6 +134,20 @@ def json_bytes(value: Any) -> bytes | None:
 
 
 def query(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return query parameters as text, without those that are None."""
-    pairs = ((k, v) for k, v in params.items() if v is not None)
-    return tuple((k, str(v).lower() if isinstance(v, bool) else str(v)) for k, v in pairs)
+    """Return query parameters as text, without those that are None.
+
+    Raises:
+        InvalidInputError: they are not a mapping with text as keys, or not valid Unicode text.
+    """
+    if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
+        raise InvalidInputError("params: expected a mapping of names and values")
+    given = ((k, v) for k, v in params.items() if v is not None)
+    pairs = tuple((k, str(v).lower() if isinstance(v, bool) else str(v)) for k, v in given)
+    for name, value in pairs:
+        if not _is_unicode(name + value):
+            raise InvalidInputError(f"{name!r}: {value!r} is not valid Unicode text")
+    return pairs
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from di_async.core.errors import DecodeError
+from di_async.core.errors import DecodeError, InvalidInputError
 
 __all__ = [
     "Page",
@@ -123,6 +123,16 @@ def with_rows(body: Any, key: str) -> Any:
     """Return the body if it has rows under `key`; else raise `DecodeError`."""
     rows_under(body, key)
     return body
+
+
+def check_page_size(size: int, most: int) -> None:
+    """Check how many rows a page may have.
+
+    Raises:
+        InvalidInputError: it is not a whole number, or out of range.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= most:
+        raise InvalidInputError(f"page_size: expected 1 to {most}, not {size!r}")
 
 
 def page_count(first: Page, page_size: int) -> int | None:

@@ -77,6 +77,8 @@ class Refusal:
     """The endpoint refuses; asking again would not help."""
 
     error: APIError
+    is_sure: bool = True
+    """It has the form of an error. Else a gateway may have sent it, for a moment."""
 
 
 def api_base(url: str) -> str:
@@ -144,7 +146,7 @@ def judge_status(request: Request, answer: Response, key: Secret | None) -> NotY
     """Return what the status of an answer means; None if it is a success.
 
     401 and 403 are final. So is any other refusal of the request itself, such as a 400: a model
-    that is loading answers 404 or 503.
+    that is loading answers 404 or 503. It is not sure where the body is not a JSON object.
     """
     status = answer.status
     if 200 <= status < 300:
@@ -152,7 +154,8 @@ def judge_status(request: Request, answer: Response, key: Secret | None) -> NotY
     text = redact(_message(answer.body), [key.reveal()] if key else ())
     if status < 400 or status >= 500 or status in _NOT_YET:
         return NotYet(f"{request.method} {request.path}: {status} {text}".rstrip(), status)
-    return Refusal(api_error(status, text, method=request.method, path=request.path))
+    error = api_error(status, text, method=request.method, path=request.path)
+    return Refusal(error, is_sure=isinstance(_json(answer.body), Mapping))
 
 
 def _message(body: bytes) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from di_async.core.errors import APIError, DecodeError, InvalidInputError, api_error
+from di_async.core.errors import APIError, DecodeError, api_error
 from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import NO_HOLD, read_hold, seconds_until_reset
-from di_async.core.pagination import Page, read_page
+from di_async.core.pagination import Page, check_page_size, read_page
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import sent_secrets
 from di_async.core.responses import (
@@ -30,6 +30,7 @@ __all__ = ["ENDPOINTS", "RESERVED", "DigitalOceanDialect", "any_page", "list_row
 
 T = TypeVar("T")
 
+MAX_PAGE = 200
 _ROOT = "/v2/dedicated-inferences"
 _ONE = f"{_ROOT}/{{dedicated_inference_id}}"
 # These path segments are endpoints of their own, so they cannot be ids.
@@ -94,8 +95,7 @@ def list_rows(
     Raises:
         InvalidInputError: an id or the page size is not valid.
     """
-    if not 1 <= page_size <= 200:
-        raise InvalidInputError("page_size is 1 to 200")
+    check_page_size(page_size, MAX_PAGE)
     endpoint = ENDPOINTS[name]
     endpoint.request(*ids)  # raises here for a bad id, not at the first row
 

@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 from di_async.core.codec import Codec, json_field
 from di_async.core.errors import APIError, DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Endpoint, Priority
-from di_async.core.pagination import Page, read_page
+from di_async.core.pagination import Page, check_page_size, read_page
 from di_async.core.responses import deleted_body, own_id, own_name
 from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
@@ -24,7 +24,7 @@ from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.digitalocean.api import unwrap
+from di_async.digitalocean.api import MAX_PAGE, unwrap
 from di_async.engine.create_once import create_once
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.deletion import delete
@@ -213,8 +213,7 @@ class CustomModels(ResourceApi[CustomModel]):
             status: `importing`, `ready` or `failed`; None for all.
             page_size: rows for each request, 1 to 200.
         """
-        if not 1 <= page_size <= 200:
-            raise InvalidInputError("page_size is 1 to 200")
+        check_page_size(page_size, MAX_PAGE)
         word = None if status is None else f"STATUS_{status.upper().removeprefix('STATUS_')}"
 
         async def fetch(number: int) -> Page:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from attrs import field, frozen
 
-from di_async.core.codec import Codec, Json, json_field
+from di_async.core.codec import Codec, Json, json_field, status_word
 from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.secret import Secret
 from di_async.core.validation import (
@@ -52,7 +52,7 @@ _ALSO_STATE = json_field(aliases=("state",))
 
 
 def _status_word(value: Any, _: object) -> str:
-    return str(value).strip().lower()
+    return status_word(value).lower()
 
 
 # Beside the fields marked `READ_ONLY`, under names that only one of the two shapes uses.

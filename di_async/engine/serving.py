@@ -55,6 +55,8 @@ OpenTransport = Callable[[str, ssl_module.SSLContext | None], Transport]
 # A server that is loading may hold a request for long; a slow first answer still counts.
 _FIRST_REQUEST_S, _LONGEST_REQUEST_S = 10.0, 60.0
 _ONLY_TRY_S = 5.0
+# So many refusals in a row that have no error's form, such as a gateway's page, are final.
+_UNSURE_REFUSALS = 3
 _OF_HTTP_LIBRARIES = frozenset({"openai", "httpx", "httpx2", "aiohttp"})
 
 
@@ -246,6 +248,7 @@ class _Probing:
         self._longest = _FIRST_REQUEST_S
         self._answered: list[str] = []
         self._listed = False
+        self._unsure = 0
 
     async def round(self) -> str | NotYet:
         """Send one probe; return what came back, or why it does not count yet."""
@@ -305,9 +308,14 @@ class _Probing:
             self.last_error = error
             return NotYet(str(error))
         verdict = judge_status(request, answer, key)
-        if isinstance(verdict, Refusal):
+        if not isinstance(verdict, Refusal):
+            self._unsure = 0
+            return answer if verdict is None else verdict
+        self._unsure += 1
+        if verdict.is_sure or self._unsure >= _UNSURE_REFUSALS:
             raise _refused(self.endpoint, verdict.error) from verdict.error
-        return answer if verdict is None else verdict
+        self.last_error = verdict.error
+        return NotYet(str(verdict.error), answer.status)
 
     async def _call(self, own: Callable[[ServingEndpoint], Awaitable[object]]) -> str | NotYet:
         """Call the caller's probe: it answers unless the result is False."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from di_async.core.codec import Codec, json_field
+from di_async.core.codec import Codec, json_field, status_word
 from di_async.core.errors import InvalidInputError
 from di_async.core.log_text import log_text
 from di_async.core.redaction import MASK, mask, masked
@@ -43,7 +43,7 @@ def _without_tokens(text: str | None) -> str | None:
 
 
 def _lower(word: Any, _: object) -> str:
-    return str(word).strip().lower()
+    return status_word(word).lower()
 
 
 _STATE = json_field(aliases=("status",), decode=_lower)

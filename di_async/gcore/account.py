@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from di_async.core.errors import InvalidInputError, NotFoundError
 from di_async.core.http import Request
-from di_async.core.pagination import rows_under, with_rows
+from di_async.core.pagination import check_page_size, rows_under, with_rows
 from di_async.core.responses import no_content, own_id, resource_body
 from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -23,7 +23,7 @@ from di_async.engine.deletion import delete_at_once
 from di_async.engine.engine import Engine
 from di_async.engine.frames import ClearsFrames
 from di_async.engine.listing import Listing
-from di_async.gcore.api import ACCOUNT, TASK, check_page_size, read_page
+from di_async.gcore.api import ACCOUNT, MAX_PAGE, TASK, read_page
 from di_async.gcore.models import (
     CODEC,
     APIKey,
@@ -71,7 +71,7 @@ class AccountApi(ClearsFrames):
         key: str = "id",
         params: Mapping[str, Any] = {},
     ) -> Listing[T]:
-        check_page_size(page_size)
+        check_page_size(page_size, MAX_PAGE)
         ACCOUNT[name].request(*ids)  # raises here for a bad id, not at the first row
 
         async def fetch(window: Mapping[str, Any]) -> Any:

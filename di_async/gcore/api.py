@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve
 
-from di_async.core.errors import APIError, ConflictError, InvalidInputError, api_error
+from di_async.core.errors import APIError, ConflictError, api_error
 from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import read_hold, retry_after
 from di_async.core.pagination import Page, read_total, rows_under
@@ -33,7 +33,6 @@ __all__ = [
     "TASK",
     "FetchRows",
     "GcoreDialect",
-    "check_page_size",
     "in_region",
     "read_page",
     "read_rows",
@@ -201,16 +200,6 @@ MAX_PAGE = 1000
 
 FetchRows = Callable[[Mapping[str, Any]], Awaitable[Any]]
 """Requests a list with these query parameters and returns the decoded body."""
-
-
-def check_page_size(size: int) -> None:
-    """Check that the API accepts this page size.
-
-    Raises:
-        InvalidInputError: The size is out of range.
-    """
-    if not 1 <= size <= MAX_PAGE:
-        raise InvalidInputError(f"Invalid page_size {size} (expected 1 to {MAX_PAGE})")
 
 
 async def read_rows(

@@ -13,7 +13,7 @@ from attrs import frozen
 from di_async.core.errors import APIError, ConflictError, DecodeError, NotFoundError
 from di_async.core.http import Endpoint, Priority, Request
 from di_async.core.lost_create import Candidate
-from di_async.core.pagination import Page, with_rows
+from di_async.core.pagination import Page, check_page_size, with_rows
 from di_async.core.responses import deleted_body, own_id, resource_body
 from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.observation import Action, Expectation, Observation
@@ -34,7 +34,7 @@ from di_async.engine.lost_writes import (
 )
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
-from di_async.gcore.api import TASK, check_page_size, in_region, read_page
+from di_async.gcore.api import MAX_PAGE, TASK, in_region, read_page
 from di_async.gcore.desired_state import (
     DesiredState,
     digest_secrets,
@@ -175,7 +175,7 @@ class InferenceApi(ResourceApi[R]):
         return await self._engine.json(self._request("get", id), read)
 
     def _listing(self, page_size: int, predicate: Callable[[R], bool] | None = None) -> Listing[R]:
-        check_page_size(page_size)
+        check_page_size(page_size, MAX_PAGE)
         self._request("list")  # raises here if there is no project, not at the first row
 
         async def fetch(params: Mapping[str, Any]) -> Any:

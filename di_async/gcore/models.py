@@ -13,7 +13,7 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import and_
 
-from di_async.core.codec import Codec, Json, json_field
+from di_async.core.codec import Codec, Json, json_field, status_word
 from di_async.core.errors import InvalidInputError
 from di_async.core.log_text import log_text
 from di_async.core.redaction import mask_optional, masked
@@ -86,7 +86,7 @@ def _not_below_min(scale: Mapping[str, Any], _: Any, value: int) -> None:
 
 
 def _upper(word: Any, _: object) -> str:
-    return str(word).strip().upper()
+    return status_word(word).upper()
 
 
 def _command(raw: Any, _: object) -> Command:

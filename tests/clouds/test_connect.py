@@ -179,6 +179,30 @@ async def test_refusals_of_the_endpoint_fail_at_once(cloud: Cloud, status: int) 
 
 
 @everywhere
+@pytest.mark.parametrize("status", [400, 401, 403, 407, 451])
+@pytest.mark.parametrize("body", [b"", b"<html>blocked</html>"])
+async def test_one_page_of_a_gateway_is_not_a_refusal(
+    cloud: Cloud, status: int, body: bytes
+) -> None:
+    """A refusal without the form of an error is final the third time in a row."""
+    async with Scene(cloud) as scene:
+        change = await scene.create()
+        await change.wait()
+        pages = [Response(status, {}, body)] * 2
+
+        def blocked(_: object) -> Response:
+            page = pages.pop()
+            scene.network.script = scene.network.script if pages else None
+            return page
+
+        scene.network.script = blocked
+        assert (await scene.connect(change)).models
+        scene.network.script = lambda _: Response(status, {}, body)
+        with pytest.raises(WaitRefusedError, match=str(status)):
+            await scene.connect(change)
+
+
+@everywhere
 async def test_one_timeout_for_wait_and_answer(cloud: Cloud) -> None:
     """What the wait leaves of the timeout is the endpoint's; the error can be resumed."""
     async with Scene(cloud, ready_lag=LAG_S) as scene:

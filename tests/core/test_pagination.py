@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from di_async.core.errors import DecodeError
-from di_async.core.pagination import Page, page_count, read_page, rows_under
+from di_async.core.errors import DecodeError, InvalidInputError
+from di_async.core.pagination import (
+    Page,
+    check_page_size,
+    page_count,
+    read_page,
+    rows_under,
+)
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9999) | st.floats() | st.text(max_size=9),
@@ -127,3 +133,12 @@ def test_links_are_not_kept() -> None:
     before = sys.getrefcount(link)
     assert read_page({"rows": [], "links": {"pages": {"last": link}}}, "rows").last is None
     assert sys.getrefcount(link) <= before + 1
+
+
+@pytest.mark.parametrize("size", [0, 1001, -1, True, 2.5, "5", None])
+def test_page_sizes(size: Any) -> None:
+    """A page size is a whole number within the API's limits."""
+    check_page_size(1, 1000)
+    check_page_size(1000, 1000)
+    with pytest.raises(InvalidInputError, match="page_size: expected 1 to 1000"):
+        check_page_size(size, 1000)

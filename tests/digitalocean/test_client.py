@@ -211,7 +211,7 @@ async def test_page_size_limits(size: int, of: str) -> None:
             "accelerators": lambda: api.list_accelerators(ID, page_size=size),
             "tokens": lambda: api.list_tokens(ID, page_size=size),
         }
-        with pytest.raises(InvalidInputError, match="page_size is 1 to 200"):
+        with pytest.raises(InvalidInputError, match="page_size: expected 1 to 200"):
             listings[of]()
     assert network.requests == []
 

@@ -12,7 +12,6 @@ from di_async import (
     ConflictError,
     DecodeError,
     GatewayError,
-    InvalidInputError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -24,7 +23,6 @@ from di_async.core.responses import read_error
 from di_async.gcore.api import (
     FetchRows,
     GcoreDialect,
-    check_page_size,
     in_region,
     read_page,
 )
@@ -283,13 +281,6 @@ async def test_response_without_rows() -> None:
 
     with pytest.raises(DecodeError, match="results"):
         await read_page(fetch, 1, 2)
-
-
-@pytest.mark.parametrize("size", [0, 1001])
-def test_sizes(size: int) -> None:
-    """Sizes outside the API's limits are refused."""
-    with pytest.raises(InvalidInputError, match="1 to 1000"):
-        check_page_size(size)
 
 
 async def test_region() -> None:
