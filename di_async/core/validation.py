@@ -44,6 +44,7 @@ __all__ = [
     "nested",
     "raise_faults",
     "request_fields",
+    "respelled",
     "structure",
     "text",
     "text_map",
@@ -425,6 +426,22 @@ def _set_fields(cls: type, found: Any) -> Json:
         and not (value is None and rule.attribute.default is None)
         and not (value == "" and rule.omit_empty)
     }
+
+
+def respelled(raw: Mapping[Any, Any], old: str, new: str) -> Json:
+    """Return a mapping with `old` replaced by `new` in its keys: JSON's names, or Python's.
+
+    Raises:
+        InvalidInputError: two keys are spellings of one name.
+    """
+    found: dict[str, Any] = {}
+    for key, value in raw.items():
+        name = str(key).replace(old, new)
+        if name in found:
+            both = " and ".join(repr(str(one)) for one in raw if str(one).replace(old, new) == name)
+            raise InvalidInputError(f"{both} are the same field; leave one of them out")
+        found[name] = value
+    return found
 
 
 def structure(cls: type[T], body: Mapping[str, Any]) -> T:

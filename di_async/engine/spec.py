@@ -1,10 +1,10 @@
 """What the specs of all clouds share: reading them from mappings, texts and files, and checking."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
-import orjson
 from attrs import frozen
 
 from di_async.core.errors import InvalidInputError
@@ -96,20 +96,36 @@ def parse_text(raw: str | bytes, *, source: str) -> Mapping[str, Any]:
     """Return the mapping in a JSON or YAML text, which messages call `source`.
 
     Raises:
-        InvalidInputError: it is empty, too large, invalid, or not a mapping.
+        InvalidInputError: it is empty, too large, invalid, not a mapping, or holds a key twice.
     """
     text = decode_text(raw, source=source)
     if not text.strip():
         raise InvalidInputError(f"{source} is empty")
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as not_json:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_not_in_json)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{source}: {error.message}") from None
+    except (ValueError, RecursionError) as not_json:
         value = _parse_yaml(text, source, not_json)
     if value is None:
         raise InvalidInputError(f"{source} is empty: it holds no fields")
     if not isinstance(value, Mapping):
         raise InvalidInputError(f"{source} holds {type(value).__name__}, not a mapping of fields")
     return value
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> Json:
+    """Return a JSON object; which of two values counts is not guessed."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise InvalidInputError(f"the key {twice!r} appears twice; leave one of them out")
+    return found
+
+
+def _not_in_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a number of JSON")
 
 
 def _parse_yaml(text: str, source: str, not_json: Exception) -> Any:
