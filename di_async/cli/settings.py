@@ -3,16 +3,27 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from attrs import field, frozen
 
 from di_async import InvalidInputError, Secret
 from di_async.core.text_input import MAX_INPUT, decode_text, stripped
 
-__all__ = ["Credential", "Format", "Provider", "Settings", "read_credentials"]
+__all__ = [
+    "MIN_TARGET_LAG",
+    "Credential",
+    "Format",
+    "Provider",
+    "Settings",
+    "read_credentials",
+    "read_variables",
+]
+
+MIN_TARGET_LAG = 0.01
 
 _ASSIGNMENT = re.compile(r"(export )?(DIGITALOCEAN|EXOSCALE|GCORE)_[A-Z_]+ *=")
 
@@ -49,6 +60,8 @@ class Settings:
     debug: bool = False
     explicit_options: frozenset[str] = field(factory=frozenset)
     """Options given on the command line; those from the environment are not included."""
+    variables: Mapping[str, str] = field(factory=dict)
+    """The environment variables that options were read from, by the options' names."""
 
     def command_line(self, *words: str) -> str:
         """Return a `di-async` command line for the same provider, zone and project."""
@@ -60,6 +73,51 @@ class Settings:
         if self.provider is Provider.GCORE and self.project:
             options += ["--project", self.project]
         return shlex.join(["di-async", *options, *words])
+
+
+_VARIABLES = {
+    "provider": ("DI_ASYNC_PROVIDER",),
+    "zone": ("EXOSCALE_ZONE",),
+    # As in `gcore.client`, whose import would slow down `--help`.
+    "project": ("GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT"),
+    "target_lag": ("DI_ASYNC_TARGET_LAG",),
+}
+
+
+def read_variables(*, unless: Container[str] = ()) -> Settings:
+    """Return the settings that the environment chooses, without blanks and quotes around them.
+
+    `unless`: these options were given, and their variables are not read.
+
+    Raises:
+        InvalidInputError: a value is not one of its option; the message names the variable.
+    """
+    values: dict[str, Any] = {}
+    variables = {}
+    for option, names in _VARIABLES.items():
+        found = ((name, stripped(os.environ.get(name, ""))) for name in names)
+        name, value = next(((n, v) for n, v in found if v), ("", ""))
+        if value and option not in unless:
+            values[option], variables[option] = _parsed(option, name, value), name
+    return Settings(**values, variables=variables)
+
+
+def _parsed(option: str, name: str, value: str) -> Any:
+    if option == "provider":
+        if value not in set(Provider):
+            raise InvalidInputError(f"{name}: {value!r} is not one of {', '.join(Provider)}")
+        return Provider(value)
+    if option == "target_lag":
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if not seconds >= MIN_TARGET_LAG:
+            raise InvalidInputError(
+                f"{name}: expected {MIN_TARGET_LAG} seconds or more, not {value!r}"
+            )
+        return seconds
+    return value
 
 
 @frozen

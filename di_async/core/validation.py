@@ -81,13 +81,16 @@ def checked_seconds(seconds: float, name: str, *, positive: bool = False) -> flo
     """Return seconds that a caller passed, checked: every timeout and delay goes through here.
 
     Raises:
-        InvalidInputError: not a number, NaN, infinite or negative; zero, with `positive`.
+        InvalidInputError: not a number, NaN, negative, or above a hundred years; zero, with
+            `positive`.
     """
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if number and 0 <= seconds <= _MAX_SECONDS and not (positive and seconds == 0):
         return seconds
-    expected = "seconds above 0" if positive else "0 seconds or more"
-    raise InvalidInputError(f"{name}: expected {expected}, not {_short_repr(seconds)}")
+    lowest = "above 0" if positive else "from 0"
+    raise InvalidInputError(
+        f"{name}: expected seconds {lowest} to {_MAX_SECONDS:.0f}, not {_short_repr(seconds)}"
+    )
 
 
 def checked_timeout(timeout: float | None, name: str = "timeout") -> float | None:

@@ -222,10 +222,10 @@ async def test_a_write_that_is_slow_to_end_is_awaited(monkeypatch: pytest.Monkey
 
     async def write() -> str:
         try:
-            return await asyncio.get_running_loop().create_future()
+            await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
             await ending.wait()
-            return "token"
+        return "token"
 
     results: list[str] = []
     task = finishing(write(), results)
