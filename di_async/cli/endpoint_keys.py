@@ -33,7 +33,7 @@ def _read(file: Path) -> str:
     from di_async.engine.spec import read_file
 
     source = f"the key file {file}"
-    key = stripped(decode_text(read_file(file), source=source))
+    key = stripped(decode_text(read_file(file, "key file"), source=source))
     if not key or len(key.splitlines()) != 1:
         raise InvalidInputError(f"{source} must hold the key in one line")
     return key

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from di_async import InvalidInputError, Secret
-from di_async.core.text_input import MAX_INPUT, decode_text, stripped
+from di_async.core.text_input import decode_text, stripped
 
 __all__ = [
     "MIN_TARGET_LAG",
@@ -155,14 +155,10 @@ def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
 
 
 def _read_file(file: Path, required: Sequence[Credential]) -> list[Secret]:
+    from di_async.engine.spec import read_file
+
     source = f"the token file {file}"
-    try:
-        with file.expanduser().open("rb") as opened:
-            raw = opened.read(MAX_INPUT + 1)
-    except (OSError, RuntimeError) as error:  # RuntimeError: no home directory
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidInputError(f"cannot read {source}: {reason}") from error
-    text = decode_text(raw, source=source)
+    text = decode_text(read_file(file, "token file"), source=source)
     lines = [line for line in map(stripped, text.splitlines()) if line]
     if len(lines) != len(required):
         raise InvalidInputError(

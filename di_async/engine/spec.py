@@ -78,18 +78,20 @@ class Spec:
         raise_faults(find_faults(type(self), self.to_dict()), self.root)
 
 
-def read_file(path: str | Path) -> bytes:
-    """Return the contents of a spec file; `~` is the home directory.
+def read_file(path: str | Path, what: str = "spec file", limit: int = MAX_INPUT) -> bytes:
+    """Return the contents of a file, which messages call `what`; `~` is the home directory.
+
+    Of a larger file, `limit` and one more bytes are returned.
 
     Raises:
-        InvalidInputError: it cannot be read, or is too large.
+        InvalidInputError: it cannot be read.
     """
     try:
         with Path(path).expanduser().open("rb") as file:
-            return file.read(MAX_INPUT + 1)
+            return file.read(limit + 1)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no home directory
         reason = getattr(error, "strerror", None) or error
-        raise InvalidInputError(f"cannot read the spec file {path}: {reason}") from error
+        raise InvalidInputError(f"cannot read the {what} {path}: {reason}") from error
 
 
 def parse_text(raw: str | bytes, *, source: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ import typer
 
 from di_async import InvalidInputError
 from di_async.cli.confirm import Force, confirm_delete
-from di_async.cli.inputs import new_file, write_token
+from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Timeout, TokenOut, command, new_group
 from di_async.cli.output import Column, format_time
 from di_async.cli.providers import GCORE, cloud_for

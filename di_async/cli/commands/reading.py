@@ -8,7 +8,7 @@ import attrs
 import typer
 
 from di_async import DIError
-from di_async.cli.inputs import new_file
+from di_async.cli.files import new_file
 from di_async.cli.options import Ref, command
 from di_async.cli.output import format_time
 from di_async.cli.run import Cli

@@ -7,7 +7,7 @@ import typer
 from attrs import evolve
 
 from di_async import InvalidInputError
-from di_async.cli.inputs import replace_file
+from di_async.cli.files import replace_file
 from di_async.cli.options import command
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli

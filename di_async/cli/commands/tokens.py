@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from di_async.cli.commands.report import token_document
-from di_async.cli.inputs import new_file, write_token
+from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Ref, TokenOut, command, new_group
 from di_async.cli.references import find_token
 from di_async.cli.run import Cli

@@ -7,7 +7,8 @@ import typer
 from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
 from di_async.cli.confirm import Force, confirm_delete
-from di_async.cli.inputs import WriteOptions, new_file, provider_tokens, read_spec, write_token
+from di_async.cli.files import new_file, write_token
+from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
 from di_async.cli.options import (
     AllowUnknownPrice,
     HFToken,
