@@ -207,10 +207,10 @@ def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[st
     """Return the lines that show how to wait again: in short, and exactly this wait."""
     token = wait.resume_token or ""
     resource = wait.resource if isinstance(wait, WaitError) else wait.latest
-    # Exoscale's names are not unique; Gcore's ids are names.
-    has_unique_name = settings.provider is Provider.DIGITALOCEAN
-    name = (getattr(resource, "name", None) if has_unique_name else None) or wait.id
     decoded = ResumeToken.decode(token)
+    # Exoscale's names are not unique; Gcore's ids are names. An update may change the name.
+    is_name_unique = settings.provider is Provider.DIGITALOCEAN and decoded.action != "update"
+    name = (getattr(resource, "name", None) if is_name_unique else None) or wait.id
     if group := _own_group(token):
         word = "delete" if decoded.action == "delete" else "wait"
         return [f"Wait again with: {settings.command_line(group, word, wait.id)}"]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from di_async.cli.commands.report import token_document
+from di_async.cli.commands.report import finish_and_report, token_document
 from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Ref, TokenOut, command, new_group
 from di_async.cli.references import find_token
@@ -67,7 +67,7 @@ async def revoke(
         id = await cloud.resolve_id(ref)
         tokens = [known async for known in cloud.api.list_tokens(id)]
         found = find_token(cloud, tokens, token, ref)
-        await cloud.api.revoke_token(id, found)
-    cli.message(f"revoked {found}")
-    if not cli.out.is_table:
-        cli.out.document({"id": found, "revoked": True})
+        document = {"id": found, "revoked": True}
+        await finish_and_report(
+            cli, cloud.api.revoke_token(id, found), f"revoked {found}", document
+        )
