@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from di_async.cli.clouds.base import AnyClient, Cloud
-    from di_async.cli.clouds.digitalocean import DigitalOceanCloud
 
 __all__ = ["FAILED", "INTERRUPTED", "TIMED_OUT", "USAGE", "Cli", "execute"]
 
@@ -110,23 +109,6 @@ class Cli:
             finally:
                 if failure := save_durations():
                     self.message(f"warning: {failure}")
-
-    @asynccontextmanager
-    async def digitalocean(self) -> AsyncIterator["DigitalOceanCloud"]:
-        """Connect to DigitalOcean, for commands that no other provider supports.
-
-        Raises:
-            InvalidInputError: another provider is selected.
-        """
-        from di_async.cli.clouds.digitalocean import DigitalOceanCloud
-
-        provider = self.settings.provider
-        if provider is not Provider.DIGITALOCEAN:
-            raise InvalidInputError(
-                f"this command is only for --provider {Provider.DIGITALOCEAN}, not {provider}"
-            )
-        async with DigitalOceanCloud.connect(self.settings) as client:
-            yield DigitalOceanCloud(client, self.settings)
 
     @asynccontextmanager
     async def accounts(self) -> AsyncIterator[tuple[list["AnyClient"], Failures]]:

@@ -11,6 +11,7 @@ from attrs.validators import and_, in_
 
 from di_async import InvalidInputError, Secret
 from di_async.core.validation import (
+    LARGEST,
     READ_ONLY,
     UNSET,
     Unset,
@@ -166,6 +167,7 @@ def test_structural_faults() -> None:
         (whole_number(0), -1),
         (whole_number(0), True),
         (whole_number(0, 5), 6),
+        (whole_number(0), LARGEST + 1),
         (flag, 1),
         (uuid, "x"),
         (uuid, None),
@@ -185,6 +187,7 @@ def test_invalid_value(validator: Any, value: Any) -> None:
         (text(), "any\ntext"),
         (whole_number(0), 0),
         (whole_number(0, 5), 5),
+        (whole_number(0), LARGEST),
         (flag, False),
         (uuid, "997615ce-132d-4bae-9270-9ee21b395e5d"),
         (mapping, {}),

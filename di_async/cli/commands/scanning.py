@@ -89,13 +89,16 @@ async def _scan(
     if not all_providers:
         async with cli.cloud() as cloud:
             with scan_progress(cli.err) as on_progress:
-                return await scan(
+                found = await scan(
                     cloud.scan_client,
                     regions=region or None,
                     details=details,
                     accelerators=accelerators,
                     on_progress=on_progress,
                 )
+            if region and not len(found) and (note := await cloud.region_note(*region)):
+                cli.message(f"no {cloud.noun} in {', '.join(region)}{note}")
+            return found
     async with cli.accounts() as (clients, failures):
         with scan_progress(cli.err) as on_progress:
             found = await scan(

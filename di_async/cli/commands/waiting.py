@@ -98,6 +98,7 @@ async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) 
         changes = await _changes_in_progress(cloud, regions)
         if not changes:
             where = f" in {', '.join(regions)}" if regions else ""
+            where += await cloud.region_note(*regions)
             cli.message(f"no changes in progress{where}")
             if not cli.out.is_table:
                 cli.out.document([])
