@@ -88,7 +88,7 @@ def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:
     """Return the model providers' tokens to send, from the environment.
 
     Raises:
-        InvalidInputError: a requested token is not set.
+        InvalidInputError: a requested token is not set, or cannot be one.
     """
     if not hugging_face:
         return None
@@ -97,4 +97,6 @@ def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:
         raise InvalidInputError(
             "--hf-token needs the environment variable HF_TOKEN, which is unset"
         )
-    return {"hugging_face_token": token}
+    from di_async.engine.environment import checked_secret
+
+    return {"hugging_face_token": checked_secret(token, "HF_TOKEN").reveal()}

@@ -130,8 +130,13 @@ class Credential:
     @property
     def value(self) -> str | None:
         """The value in the environment."""
-        values = (stripped(os.environ.get(name, "")) for name in self.variables)
-        return next(filter(None, values), None)
+        return self.variable and stripped(os.environ[self.variable])
+
+    @property
+    def variable(self) -> str | None:
+        """The variable that has the value."""
+        names = (name for name in self.variables if stripped(os.environ.get(name, "")))
+        return next(names, None)
 
 
 def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
@@ -151,7 +156,9 @@ def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
             f"a file that holds {_expected_lines(required)}. "
             "Without an account, try `di-async demo` or `di-async emulate`"
         )
-    return [Secret(one.value or "") for one in required]
+    from di_async.engine.environment import checked_secret
+
+    return [checked_secret(one.value or "", one.variable or "") for one in required]
 
 
 def _read_file(file: Path, required: Sequence[Credential]) -> list[Secret]:
@@ -167,7 +174,9 @@ def _read_file(file: Path, required: Sequence[Credential]) -> list[Secret]:
         )
     if any(_ASSIGNMENT.match(line) for line in lines):
         raise InvalidInputError(f"{source} holds NAME=value; leave only the value on each line")
-    return [Secret(line) for line in lines]
+    from di_async.engine.environment import checked_secret
+
+    return [checked_secret(line, source) for line in lines]
 
 
 def _expected_lines(required: Sequence[Credential]) -> str:

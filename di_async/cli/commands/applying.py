@@ -23,7 +23,7 @@ from di_async.cli.options import (
     TokenOut,
     command,
 )
-from di_async.cli.output import is_live
+from di_async.cli.output import changes_continue, is_live
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
 from di_async.cli.settings import Provider
@@ -226,8 +226,7 @@ class _Apply:
             going = sum(change.outcome is None for change in self.changes)
             self.cli.message(
                 "",
-                f"Stopped. {going} change{'s' * (going != 1)} continue, and are billed. "
-                "Run the same command again to go on.",
+                f"Stopped. {changes_continue(going)}Run the same command again to go on.",
                 keep=True,
             )
             raise
