@@ -14,6 +14,7 @@ from di_async.airflow.deployments import describe
 from di_async.airflow.names import deployment_name
 from di_async.airflow.trigger import AllSettledTrigger
 from di_async.core.errors import InvalidInputError, NotFoundError
+from di_async.core.validation import respelled
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.waiting.change import Change
@@ -272,11 +273,8 @@ class UpdateDeploymentOperator(_WriteOperator):
     async def send(self, api: DeployableApi[Any]) -> Change[Any]:
         """Send the update."""
         any_api: Any = api
-        given = dict(self.fields)
-        if hasattr(api, "reveal_api_key"):  # Exoscale takes its fields by name
-            given = {key.replace("-", "_"): value for key, value in given.items()}
-        else:
-            given = {"spec": given}
+        by_name = hasattr(api, "reveal_api_key")  # Exoscale takes its fields by name
+        given = respelled(self.fields, "-", "_") if by_name else {"spec": dict(self.fields)}
         change: Change[Any] = await any_api.update(
             self.id, ready_timeout=self.ready_timeout, **given
         )

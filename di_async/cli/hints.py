@@ -3,6 +3,7 @@
 In a hint, `{list}` stands for the `list` command line of the same provider, `{get}` for `get`, ...
 """
 
+import ast
 import errno
 import re
 from collections.abc import Iterator
@@ -150,9 +151,9 @@ def explain(
         yield from _explain_wait(error, settings, deleted=deleted)
     elif isinstance(error, InvalidInputError) and error.problems:
         yield "error: invalid input (no request was sent):"
-        yield from (f"  {with_option_names(problem)}" for problem in error.problems)
+        yield from (f"  {with_option_names(one, settings, spec=True)}" for one in error.problems)
     elif isinstance(error, DIError | ModuleNotFoundError):
-        yield f"error: {with_option_names(str(error))}"
+        yield f"error: {with_option_names(str(error), settings)}"
         yield from filter(None, [_hint(error, settings)])
     elif isinstance(error, OSError):
         yield f"error: {error.strerror or error}"
@@ -165,7 +166,7 @@ def explain(
 
 
 def _explain_wait(error: WaitError, settings: Settings, *, deleted: bool) -> Iterator[str]:
-    yield f"error: {error.message}"
+    yield f"error: {with_option_names(error.message, settings)}"
     cause = error.last_error if isinstance(error.__cause__, DIError) else None
     advice = _hint(cause, settings) if cause is not None else None
     key_refused = _OF_ENDPOINT in error.message  # not the API's token
@@ -206,10 +207,10 @@ def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[st
     """Return the lines that show how to wait again: in short, and exactly this wait."""
     token = wait.resume_token or ""
     resource = wait.resource if isinstance(wait, WaitError) else wait.latest
-    # Exoscale's names are not unique; Gcore's ids are names.
-    has_unique_name = settings.provider is Provider.DIGITALOCEAN
-    name = (getattr(resource, "name", None) if has_unique_name else None) or wait.id
     decoded = ResumeToken.decode(token)
+    # Exoscale's names are not unique; Gcore's ids are names. An update may change the name.
+    is_name_unique = settings.provider is Provider.DIGITALOCEAN and decoded.action != "update"
+    name = (getattr(resource, "name", None) if is_name_unique else None) or wait.id
     if group := _own_group(token):
         word = "delete" if decoded.action == "delete" else "wait"
         return [f"Wait again with: {settings.command_line(group, word, wait.id)}"]
@@ -263,17 +264,62 @@ def _fill(hint: str, settings: Settings, id: str, group: str | None = None) -> s
     return hint.format(**lines)
 
 
-def with_option_names(text: str) -> str:
-    """Replace the library's parameter names with the options that set them."""
-    text = text.replace("in_zone(...)", "--zone").replace("open_to_world=True", "--open-to-world")
-    text = text.replace("pass allow_insecure=True or set", "set")
-    text = text.replace("pass allow_unknown_price=True", "use --allow-unknown-price")
-    text = text.replace(
-        "pass access_token=, or mint_token=NAME", f"use {_KEY}, or --mint-token NAME"
-    )
-    text = text.replace("pass access_token=", f"use {_KEY}").replace("private=True", "--private")
-    text = text.replace("pass name_timeout=", "use --name-timeout SECONDS")
-    text = re.sub(r"\bmax_hourly\b", "--max-hourly", text)
-    text = re.sub(r"\bbase_url\b", "--base-url", text)
+# Parameters of the library, and how the command line says the same.
+_PARAMETERS = {
+    "in_zone(...)": "--zone",
+    "pass open_to_world=True": "use --open-to-world",
+    "open_to_world=True": "--open-to-world",
+    "pass allow_insecure=True or set": "set",
+    "pass allow_unknown_price=True": "use --allow-unknown-price",
+    "pass access_token=, or mint_token=NAME": f"use {_KEY}, or --mint-token NAME",
+    "pass access_token=": f"use {_KEY}",
+    "as access_token=": f"with {_KEY}",
+    "private=True": "--private",
+    "pass name_timeout=": "use --name-timeout SECONDS",
+    "; pass None to wait for ever": "",
+    ", or pass an aiohttp session that connects through it": "",
+    ". `.write_result` of this error holds the answer, with a one-time token if there is one": "",
+}
+# Parameters whose names are no words of a text.
+_NAMES = {
+    "base_url": "--base-url",
+    "max_hourly": "--max-hourly",
+    "mint_token": "--mint-token",
+    "name_timeout": "--name-timeout",
+    "ready_timeout": "--ready-timeout",
+    "target_lag": "--target-lag",
+}
+# Parameters that begin a text where they are at fault; elsewhere they may be words of a server.
+_AT_FAULT = {"access_token": _KEY, "timeout": "--timeout", "lifetime": "--lifetime"}
+_LOOKUP = re.compile(r"""`(find|find_all|get)\(('[^']*'|"[^"]*")\)`(?: in ([\w-]+))?""")
+
+
+def with_option_names(text: str, settings: Settings, *, spec: bool = False) -> str:
+    """Replace the library's parameters and calls with the options and commands of the same meaning.
+
+    `spec`: the text is about a field of a spec.
+    """
+    for parameter, option in _PARAMETERS.items():
+        text = text.replace(parameter, option)
+    text = _LOOKUP.sub(lambda match: _lookup_command(match, settings), text)
+    if spec:
+        return text
+    chosen = {name: settings.variables.get(name, option) for name, option in _NAMES.items()}
+    for name, option in chosen.items():
+        text = re.sub(rf"\b{name}\b(?!=)", option, text)
+    for name, option in _AT_FAULT.items():
+        text = re.sub(rf"^{name}: ", f"{option}: ", text)
     # "project_id:" is a field of a spec file.
-    return re.sub(r"\bproject_id(?![:=])", "--project", text)
+    project = settings.variables.get("project", "--project")
+    return re.sub(r"\bproject_id(?![:=])", project, text)
+
+
+def _lookup_command(match: re.Match[str], settings: Settings) -> str:
+    """Return the command line that does what a lookup of the library does."""
+    call, name, zone = match[1], str(ast.literal_eval(match[2])), match[3]
+    if call == "get":
+        return f"`{settings.command_line('get', name)}`"
+    if zone is None:
+        return f"`{settings.command_line('list', '--name', name)}`"
+    in_zone = evolve(settings, provider=Provider.EXOSCALE, zone=zone)
+    return f"`{in_zone.command_line('list', '--name', name)}`"

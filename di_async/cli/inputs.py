@@ -1,29 +1,23 @@
-"""Input of write commands: option values, spec files, tokens in the environment, output files."""
+"""Input of write commands: option values, spec files, tokens in the environment."""
 
-import errno
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import attrs
 from attrs import frozen
 
-from di_async import DIError, InvalidInputError
+from di_async import InvalidInputError
 from di_async.core.text_input import stripped
 
 __all__ = [
     "WaitTarget",
     "WriteOptions",
-    "new_file",
     "provider_tokens",
+    "read_input",
     "read_spec",
-    "read_text",
-    "replace_file",
-    "write_token",
 ]
 
 
@@ -68,30 +62,33 @@ def read_spec(file: str) -> Mapping[str, Any]:
     """
     from di_async.engine.spec import parse_text
 
-    return parse_text(read_text(file), source="stdin" if file == "-" else file)
+    return parse_text(read_input(file, "spec file"), source="stdin" if file == "-" else file)
 
 
-def read_text(file: str) -> bytes:
-    """Return the content of a file, or of stdin for "-".
+def read_input(file: str, what: str) -> bytes:
+    """Return the content of a file, which messages call `what`, or of stdin for "-".
 
     Raises:
-        InvalidInputError: the file is unreadable.
+        InvalidInputError: it is unreadable.
     """
     from di_async.core.text_input import MAX_INPUT
     from di_async.engine.spec import read_file
 
     if file != "-":
-        return read_file(file)
+        return read_file(file, what)
     if sys.stdin is None:
-        raise InvalidInputError("stdin is closed: use a file")
-    return sys.stdin.buffer.read(MAX_INPUT + 1)
+        raise InvalidInputError("stdin is closed, so there is nothing to read for '-'")
+    try:
+        return sys.stdin.buffer.read(MAX_INPUT + 1)
+    except OSError as error:
+        raise InvalidInputError(f"cannot read stdin: {error.strerror or error}") from error
 
 
 def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:
     """Return the model providers' tokens to send, from the environment.
 
     Raises:
-        InvalidInputError: a requested token is not set.
+        InvalidInputError: a requested token is not set, or cannot be one.
     """
     if not hugging_face:
         return None
@@ -100,81 +97,6 @@ def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:
         raise InvalidInputError(
             "--hf-token needs the environment variable HF_TOKEN, which is unset"
         )
-    return {"hugging_face_token": token}
+    from di_async.engine.environment import checked_secret
 
-
-@contextmanager
-def new_file(path: Path | None) -> Iterator[TextIO | None]:
-    """Create a file of mode 0600 before any request is sent; yield None without a path.
-
-    The file is removed if nothing was written to it.
-
-    Raises:
-        InvalidInputError: the file exists, or cannot be created.
-    """
-    if path is None:
-        yield None
-        return
-    path = path.expanduser()
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise InvalidInputError(f"cannot create the file {path}: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            yield file
-    finally:
-        if path.stat().st_size == 0:
-            path.unlink()
-
-
-@contextmanager
-def replace_file(path: Path | None) -> Iterator[Callable[[str], None]]:
-    """Yield a function that replaces the content of a file; it does nothing without a path.
-
-    That a file can be created there is checked before any request is sent. Readers of the path see
-    the old file or the new one, never a part.
-
-    Raises:
-        InvalidInputError: no file can be created there. DIError: it could not be written.
-    """
-    if path is None:
-        yield lambda _: None
-        return
-    path = path.expanduser().resolve()
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-
-    def write(text: str) -> None:
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(path)
-        except OSError as error:
-            raise DIError(f"cannot write the file {path}: {error.strerror}") from error
-
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        draft.touch(exist_ok=False)
-    except OSError as error:
-        raise InvalidInputError(f"cannot create the file {path}: {error.strerror}") from error
-    try:
-        yield write
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def write_token(file: TextIO | None, token: str) -> str | None:
-    """Write a one-time token to its file at once; return what failed, if the disk is full."""
-    if file is None:
-        return None
-    data = f"{token}\n".encode()
-    try:
-        # Not through the file's buffer, which would fail a second time when it is closed.
-        while data:
-            data = data[os.write(file.fileno(), data) :]
-        os.fsync(file.fileno())
-    except OSError as error:
-        with suppress(OSError):
-            os.ftruncate(file.fileno(), 0)
-        return error.strerror or str(error)
-    return None
+    return {"hugging_face_token": checked_secret(token, "HF_TOKEN").reveal()}

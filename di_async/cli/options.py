@@ -5,7 +5,7 @@ options. These may stand before the command's name as well.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from di_async import InvalidInputError
-from di_async.cli.settings import Format, Provider, Settings
+from di_async.cli.settings import MIN_TARGET_LAG, Format, Provider, Settings, read_variables
+from di_async.core.printable import printable
 
 __all__ = [
     "EXIT_CODES",
@@ -44,7 +45,7 @@ __all__ = [
 
 EXIT_CODES = (
     "Exit codes: 0 success, 1 failure, 2 usage error (no request was sent), 3 timeout, "
-    "130 Ctrl-C, 143 SIGTERM."
+    "130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."
 )
 _SHARED_HINT = "Shared options such as --provider and --output: see `di-async --help`."
 Work = Callable[..., Coroutine[Any, Any, None]]
@@ -154,27 +155,24 @@ _Output = Annotated[
 _Provider = Annotated[
     Provider | None,
     typer.Option(
-        envvar="DI_ASYNC_PROVIDER",
         help="gcore is API v3, gcore-v2 the older API.",
-        show_default="digitalocean",
+        show_default="DI_ASYNC_PROVIDER, or digitalocean",
     ),
 ]
 _Zone = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        envvar="EXOSCALE_ZONE",
         help="Exoscale zone.",
-        show_default="ch-gva-2",
+        show_default="EXOSCALE_ZONE, or ch-gva-2",
     ),
 ]
 _Project = Annotated[
     str | None,
     typer.Option(
         metavar="ID",
-        # As in `gcore.client`, whose import would slow down `--help`.
-        envvar=["GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT"],
         help="Gcore project number.",
+        show_default="GCORE_CLOUD_PROJECT_ID, or GCORE_CLOUD_PROJECT",
     ),
 ]
 _BaseUrl = Annotated[
@@ -197,11 +195,10 @@ _TargetLag = Annotated[
     float | None,
     typer.Option(
         metavar="SECONDS",
-        min=0.01,
-        envvar="DI_ASYNC_TARGET_LAG",
+        min=MIN_TARGET_LAG,
         help="How late a wait may notice that the change is done. The variable sets it for the "
         "command alone; in Python, pass `polling=PollPolicy(target_lag=...)`.",
-        show_default="5",
+        show_default="DI_ASYNC_TARGET_LAG, or 5",
     ),
 ]
 _Verbose = Annotated[
@@ -229,7 +226,11 @@ def read_shared_options(
     verbose: _Verbose = 0,
     debug: _Debug = False,
 ) -> Settings:
-    """Return the settings; options after the command's name override those before it."""
+    """Return the settings: options after the command's name, then those before it, then variables.
+
+    Raises:
+        typer.BadParameter: an environment variable has a value that its option refuses.
+    """
     before: Settings | None = ctx.parent.obj if ctx.parent else None
     values = {
         "output": output,
@@ -243,17 +244,14 @@ def read_shared_options(
         "debug": debug or None,
     }
     given: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
-    explicit = {name for name in given if not _is_from_environment(ctx, name)}
     if before is None:
-        return Settings(**given, explicit_options=frozenset(explicit))
-    # The environment was read before the command's name already; an option there overrides it.
-    kept = {name: given[name] for name in explicit}
-    return attrs.evolve(before, **kept, explicit_options=before.explicit_options | explicit)
-
-
-def _is_from_environment(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "ENVIRONMENT"
+        try:
+            before = read_variables(unless=given)
+        except InvalidInputError as error:
+            raise typer.BadParameter(error.message, ctx=ctx) from None
+    variables = {name: text for name, text in before.variables.items() if name not in given}
+    explicit = before.explicit_options | given.keys()
+    return attrs.evolve(before, **given, explicit_options=explicit, variables=variables)
 
 
 _SHARED = inspect.signature(read_shared_options).parameters
@@ -266,12 +264,43 @@ _MAX_SUMMARY = 200  # longer than any, so that none is cut
 
 @contextmanager
 def _plain_usage_errors() -> Iterator[None]:
-    """Leave out the name of a class that some versions of typer put before a message."""
+    """Leave out the name of a class that some versions of typer put before a message.
+
+    A message quotes the command line, which may be pasted: what drives a terminal is escaped.
+    """
     try:
         yield
-    except typer.BadParameter as error:
-        error.message = error.message.removeprefix("Value error, ")
+    except Exception as error:
+        message = getattr(error, "message", None)
+        # typer does not export the base class of usage errors, and may bring its own.
+        if isinstance(message, str) and hasattr(error, "format_message"):
+            plain = printable(message.removeprefix("Value error, "))
+            error.message = plain  # type: ignore[attr-defined]
         raise
+
+
+def _refuse_empty(command: Any, ctx: Any, args: Sequence[str]) -> None:
+    """Refuse an empty text on the command line, which would count as if it were not there.
+
+    Raises:
+        typer.BadParameter: it names the option or argument.
+    """
+    given, _, _ = command.make_parser(ctx).parse_args(args=list(args))
+    for param in command.get_params(ctx):
+        value = given.get(param.name)
+        is_several = isinstance(value, list | tuple)
+        # Of arguments, only the words of another command may be several.
+        is_word = is_several and param.param_type_name == "argument"
+        if "" in (value if is_several else (value,)) and not is_word:
+            name = _argument_name(param) if param.param_type_name == "argument" else param.opts[0]
+            raise typer.BadParameter(
+                f"{name} is empty; is a variable of your script unset?", ctx=ctx
+            )
+
+
+def _argument_name(param: Any) -> str:
+    """Return what the help calls an argument."""
+    return str(param.metavar or param.name.upper())
 
 
 # Fields of a spec that `create` has options for, and other commands only in a file.
@@ -283,12 +312,13 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments."""
-        with _plain_usage_errors(), self._spec_hint():
+        with _plain_usage_errors(), self._unknown_option_hint():
+            _refuse_empty(self, ctx, args)
             return super().parse_args(ctx, args)
 
     @contextmanager
-    def _spec_hint(self) -> Iterator[None]:
-        """Point to --spec where an option that only `create` has is used."""
+    def _unknown_option_hint(self) -> Iterator[None]:
+        """Point to --spec where an option that only `create` has is used, and else to `--`."""
         try:
             yield
         except typer.BadParameter:
@@ -299,6 +329,13 @@ class _Command(TyperCommand):
             if unknown in _OF_CREATE and "--spec" in names:
                 error.message = f"no option {unknown}: set it in the file of --spec FILE"  # type: ignore[attr-defined]
                 error.possibilities = ()  # type: ignore[attr-defined]
+            elif unknown and not unknown.startswith("--"):
+                found = [one for one in self.params if one.param_type_name == "argument"]
+                if found:
+                    meant = " or ".join(map(_argument_name, found))
+                    error.message = (  # type: ignore[attr-defined]
+                        f"no option {unknown}; if it is meant as {meant}, put -- before it"
+                    )
             raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -314,7 +351,13 @@ class CommandGroup(TyperGroup):
         """Parse the arguments. Without any, the help is printed in short."""
         ctx.meta[_SHORT_HELP] = not args
         with _plain_usage_errors():
+            _refuse_empty(self, ctx, args)
             return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name."""
+        with _plain_usage_errors():
+            return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections of commands and "Options"; in short, only the options' names."""
@@ -394,13 +437,9 @@ def command(
             settings = read_shared_options(**{key: values.pop(key) for key in _SHARED})
             names = inspect.signature(before).parameters if before else ()
 
-            async def checked_work(cli: Any) -> None:
-                _refuse_empty(own, values)
-                await work(cli, **values)
-
             execute(
                 settings,
-                checked_work,
+                lambda cli: work(cli, **values),
                 before=partial(before, **{n: values[n] for n in names}) if before else None,
             )
 
@@ -413,16 +452,6 @@ def command(
         )
 
     return register
-
-
-def _refuse_empty(own: Iterable[inspect.Parameter], values: Mapping[str, Any]) -> None:
-    """Raise if an option is an empty text, which would count as if it were not there."""
-    for parameter in own:
-        value, name = values[parameter.name], parameter.name.replace("_", "-")
-        given = value if isinstance(value, list | tuple) else [value]
-        optional = parameter.default is not inspect.Parameter.empty
-        if optional and "" in given and parameter.default != "":
-            raise InvalidInputError(f"--{name} is empty; is a variable of your script unset?")
 
 
 def with_shared_options(

@@ -33,6 +33,7 @@ __all__ = [
     "as_json",
     "as_plain",
     "as_yaml",
+    "changes_continue",
     "format_duration",
     "format_eta",
     "format_time",
@@ -101,6 +102,17 @@ def format_duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def changes_continue(count: int) -> str:
+    """Return that so many changes go on after the command has ended; nothing for 0."""
+    if count == 0:
+        return ""
+    return (
+        "1 change continues, and is billed. "
+        if count == 1
+        else (f"{count} changes continue, and are billed. ")
+    )
 
 
 def format_eta(seconds: float | None) -> str | None:

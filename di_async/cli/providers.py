@@ -2,16 +2,16 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from di_async import InvalidInputError
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
 
 if TYPE_CHECKING:
     from di_async.cli.clouds.base import Cloud
+    from di_async.cli.clouds.digitalocean import DigitalOceanCloud
 
-__all__ = ["GCORE", "cloud_for"]
+__all__ = ["GCORE", "cloud_for", "digitalocean_for"]
 
 GCORE = (Provider.GCORE, Provider.GCORE_V2)
 
@@ -27,10 +27,17 @@ async def cloud_for(
     """
     selected = cli.settings.provider
     if selected not in providers:
-        names = " and ".join(provider for provider in providers if provider != Provider.GCORE_V2)
-        raise InvalidInputError(
-            f"`di-async {command}` is only for --provider {names}, not {selected}: "
-            f"{instead[selected]}"
-        )
+        from di_async.cli.clouds.base import unsupported_command
+
+        raise unsupported_command(command, selected, providers, instead[selected])
     async with cli.cloud() as cloud:
         yield cloud
+
+
+@asynccontextmanager
+async def digitalocean_for(
+    cli: Cli, command: str, *, instead: Mapping[Provider, str]
+) -> "AsyncIterator[DigitalOceanCloud]":
+    """Connect to DigitalOcean, for a command that no other provider has; see `cloud_for`."""
+    async with cloud_for(cli, command, Provider.DIGITALOCEAN, instead=instead) as cloud:
+        yield cast("DigitalOceanCloud", cloud)

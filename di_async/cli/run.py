@@ -18,7 +18,7 @@ from attrs import frozen
 
 from di_async import DIError, InvalidInputError, WaitTimeoutError
 from di_async.cli.durations import save_durations
-from di_async.cli.hints import explain
+from di_async.cli.hints import explain, with_option_names
 from di_async.cli.output import Out, new_console
 from di_async.cli.settings import Provider, Settings
 from di_async.cli.signals import INTERRUPTED, Stop, finish_write, stop_on_signals
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from di_async.cli.clouds.base import AnyClient, Cloud
-    from di_async.cli.clouds.digitalocean import DigitalOceanCloud
 
 __all__ = ["FAILED", "INTERRUPTED", "TIMED_OUT", "USAGE", "Cli", "execute"]
 
@@ -112,23 +111,6 @@ class Cli:
                     self.message(f"warning: {failure}")
 
     @asynccontextmanager
-    async def digitalocean(self) -> AsyncIterator["DigitalOceanCloud"]:
-        """Connect to DigitalOcean, for commands that no other provider supports.
-
-        Raises:
-            InvalidInputError: another provider is selected.
-        """
-        from di_async.cli.clouds.digitalocean import DigitalOceanCloud
-
-        provider = self.settings.provider
-        if provider is not Provider.DIGITALOCEAN:
-            raise InvalidInputError(
-                f"this command is only for --provider {Provider.DIGITALOCEAN}, not {provider}"
-            )
-        async with DigitalOceanCloud.connect(self.settings) as client:
-            yield DigitalOceanCloud(client, self.settings)
-
-    @asynccontextmanager
     async def accounts(self) -> AsyncIterator[tuple[list["AnyClient"], Failures]]:
         """Connect to every vendor whose credentials are in the environment.
 
@@ -194,7 +176,7 @@ def _run(
             before()
         # Unlike asyncio.run, this keeps the thread's current event loop.
         runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        with _logging(settings.verbose), runner:
+        with _logging(settings), runner:
             runner.run(run())
     except (KeyboardInterrupt, asyncio.CancelledError):
         if stop.signal_number is None and cli.streams.out.on_failure and cli.streams.out.failure:
@@ -221,18 +203,23 @@ def _exit_code(error: Exception) -> int:
 class _StderrHandler(logging.Handler):
     """Writes to the current `sys.stderr`, which a live display may have replaced."""
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+
     def emit(self, record: logging.LogRecord) -> None:
-        first, *more = self.format(record).split("\n")
+        text = with_option_names(self.format(record), self.settings)
+        first, *more = text.split("\n")
         lines = [f"{record.levelname.lower()}: {printable(first)}", *map(printable, more)]
         sys.stderr.write("".join(f"{line}\n" for line in lines))
 
 
 @contextmanager
-def _logging(verbose: int) -> Iterator[None]:
+def _logging(settings: Settings) -> Iterator[None]:
     """Log to stderr: warnings, with 1 also changes, with 2 also every request."""
     logger = logging.getLogger("di_async")
-    handler, level, propagate = _StderrHandler(), logger.level, logger.propagate
-    logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG))
+    handler, level, propagate = _StderrHandler(settings), logger.level, logger.propagate
+    logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(settings.verbose, logging.DEBUG))
     logger.addHandler(handler)
     logger.propagate = False
     try:

@@ -3,16 +3,27 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from attrs import field, frozen
 
 from di_async import InvalidInputError, Secret
-from di_async.core.text_input import MAX_INPUT, decode_text, stripped
+from di_async.core.text_input import decode_text, stripped
 
-__all__ = ["Credential", "Format", "Provider", "Settings", "read_credentials"]
+__all__ = [
+    "MIN_TARGET_LAG",
+    "Credential",
+    "Format",
+    "Provider",
+    "Settings",
+    "read_credentials",
+    "read_variables",
+]
+
+MIN_TARGET_LAG = 0.01
 
 _ASSIGNMENT = re.compile(r"(export )?(DIGITALOCEAN|EXOSCALE|GCORE)_[A-Z_]+ *=")
 
@@ -49,6 +60,8 @@ class Settings:
     debug: bool = False
     explicit_options: frozenset[str] = field(factory=frozenset)
     """Options given on the command line; those from the environment are not included."""
+    variables: Mapping[str, str] = field(factory=dict)
+    """The environment variables that options were read from, by the options' names."""
 
     def command_line(self, *words: str) -> str:
         """Return a `di-async` command line for the same provider, zone and project."""
@@ -62,6 +75,51 @@ class Settings:
         return shlex.join(["di-async", *options, *words])
 
 
+_VARIABLES = {
+    "provider": ("DI_ASYNC_PROVIDER",),
+    "zone": ("EXOSCALE_ZONE",),
+    # As in `gcore.client`, whose import would slow down `--help`.
+    "project": ("GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT"),
+    "target_lag": ("DI_ASYNC_TARGET_LAG",),
+}
+
+
+def read_variables(*, unless: Container[str] = ()) -> Settings:
+    """Return the settings that the environment chooses, without blanks and quotes around them.
+
+    `unless`: these options were given, and their variables are not read.
+
+    Raises:
+        InvalidInputError: a value is not one of its option; the message names the variable.
+    """
+    values: dict[str, Any] = {}
+    variables = {}
+    for option, names in _VARIABLES.items():
+        found = ((name, stripped(os.environ.get(name, ""))) for name in names)
+        name, value = next(((n, v) for n, v in found if v), ("", ""))
+        if value and option not in unless:
+            values[option], variables[option] = _parsed(option, name, value), name
+    return Settings(**values, variables=variables)
+
+
+def _parsed(option: str, name: str, value: str) -> Any:
+    if option == "provider":
+        if value not in set(Provider):
+            raise InvalidInputError(f"{name}: {value!r} is not one of {', '.join(Provider)}")
+        return Provider(value)
+    if option == "target_lag":
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if not seconds >= MIN_TARGET_LAG:
+            raise InvalidInputError(
+                f"{name}: expected {MIN_TARGET_LAG} seconds or more, not {value!r}"
+            )
+        return seconds
+    return value
+
+
 @frozen
 class Credential:
     """One secret that a provider requires, and the environment variables that may hold it."""
@@ -72,8 +130,13 @@ class Credential:
     @property
     def value(self) -> str | None:
         """The value in the environment."""
-        values = (stripped(os.environ.get(name, "")) for name in self.variables)
-        return next(filter(None, values), None)
+        return self.variable and stripped(os.environ[self.variable])
+
+    @property
+    def variable(self) -> str | None:
+        """The variable that has the value."""
+        names = (name for name in self.variables if stripped(os.environ.get(name, "")))
+        return next(names, None)
 
 
 def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
@@ -93,18 +156,16 @@ def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
             f"a file that holds {_expected_lines(required)}. "
             "Without an account, try `di-async demo` or `di-async emulate`"
         )
-    return [Secret(one.value or "") for one in required]
+    from di_async.engine.environment import checked_secret
+
+    return [checked_secret(one.value or "", one.variable or "") for one in required]
 
 
 def _read_file(file: Path, required: Sequence[Credential]) -> list[Secret]:
+    from di_async.engine.spec import read_file
+
     source = f"the token file {file}"
-    try:
-        with file.expanduser().open("rb") as opened:
-            raw = opened.read(MAX_INPUT + 1)
-    except (OSError, RuntimeError) as error:  # RuntimeError: no home directory
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidInputError(f"cannot read {source}: {reason}") from error
-    text = decode_text(raw, source=source)
+    text = decode_text(read_file(file, "token file"), source=source)
     lines = [line for line in map(stripped, text.splitlines()) if line]
     if len(lines) != len(required):
         raise InvalidInputError(
@@ -113,7 +174,9 @@ def _read_file(file: Path, required: Sequence[Credential]) -> list[Secret]:
         )
     if any(_ASSIGNMENT.match(line) for line in lines):
         raise InvalidInputError(f"{source} holds NAME=value; leave only the value on each line")
-    return [Secret(line) for line in lines]
+    from di_async.engine.environment import checked_secret
+
+    return [checked_secret(line, source) for line in lines]
 
 
 def _expected_lines(required: Sequence[Credential]) -> str:

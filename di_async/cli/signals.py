@@ -6,10 +6,11 @@ and the access token.
 
 import asyncio
 import contextlib
+import math
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attrs import define
 
@@ -63,7 +64,7 @@ async def finish_write(write: Awaitable[T], announce: Callable[[], None]) -> T:
     """Return the result of a write; a cancellation meanwhile takes effect after its answer.
 
     Without an answer within `FINISH_S` seconds, the write is cancelled. `announce` is called if the
-    cancellation has to wait.
+    cancellation has to wait. Further cancellations, as of a second signal, change nothing.
     """
     sending = asyncio.ensure_future(write)
     try:
@@ -73,11 +74,19 @@ async def finish_write(write: Awaitable[T], announce: Callable[[], None]) -> T:
         if sending.cancelled() or task is None or not task.cancelling():
             raise
         announce()
-        done, _ = await asyncio.wait({sending}, timeout=FINISH_S)
-        if not done:
+        await _wait_through(sending, FINISH_S)
+        if not sending.done():
             sending.cancel()
-            await asyncio.wait({sending})
-            raise
+            await _wait_through(sending, math.inf)
         result = sending.result()
         task.cancel()  # takes effect at the next await
         return result
+
+
+async def _wait_through(sending: "asyncio.Future[Any]", seconds: float) -> None:
+    """Wait until the future is done, for so many seconds at most; ignore cancellations."""
+    now = asyncio.get_running_loop().time
+    end = now() + seconds
+    while not sending.done() and (left := end - now()) > 0:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({sending}, timeout=None if math.isinf(left) else left)

@@ -193,11 +193,18 @@ def reserve_descriptors() -> None:
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
+def _state_folder() -> Path:
+    """Return the folder for files that are kept between commands."""
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "di-async"
+
+
 def _save_to_file(text: str) -> None:
     """Write a new file of mode 0600, since both streams have failed."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    for folder in (state / "di-async", Path(tempfile.gettempdir())):
-        with contextlib.suppress(OSError):
+    for find_folder in (_state_folder, tempfile.gettempdir):
+        # RuntimeError: no home directory, as for a user id that the system does not know.
+        with contextlib.suppress(OSError, RuntimeError):
+            folder = Path(find_folder())
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor, _ = tempfile.mkstemp(prefix="di-async-output-", suffix=".txt", dir=folder)
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:

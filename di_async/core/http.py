@@ -123,6 +123,15 @@ def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:
     return id
 
 
+# What orjson says, and what it means.
+_NOT_JSON = {
+    "Integer exceeds": "it holds a whole number of more than 64 bits",
+    "str is not valid": "it holds text that is not valid Unicode",
+    "Dict key": "it holds a mapping with a key that is not text",
+    "Recursion limit": "it is nested too deeply",
+}
+
+
 def json_bytes(value: Any) -> bytes | None:
     """Return the JSON text of `value`; None for None."""
     if value is None:
@@ -130,7 +139,9 @@ def json_bytes(value: Any) -> bytes | None:
     try:
         return orjson.dumps(value)
     except TypeError as error:
-        raise InvalidInputError(f"the body cannot be encoded as JSON: {error}") from error
+        told = str(error)
+        reason = next((plain for text, plain in _NOT_JSON.items() if told.startswith(text)), told)
+        raise InvalidInputError(f"the body cannot be encoded as JSON: {reason}") from error
 
 
 def query(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -24,6 +24,7 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.secret import reveal
 
 __all__ = [
+    "LARGEST",
     "READ_ONLY",
     "UNSET",
     "Fault",
@@ -44,6 +45,7 @@ __all__ = [
     "nested",
     "raise_faults",
     "request_fields",
+    "respelled",
     "structure",
     "text",
     "text_map",
@@ -59,6 +61,8 @@ _KEY = "di_async.request"
 # A hundred years: event loops cannot set timers much later.
 _MAX_SECONDS = 100 * 366 * 86400.0
 _MAX_REPR = 60
+LARGEST = 2**31 - 1
+"""No whole number of a request is larger: some programs could not read it."""
 
 
 class Unset(Enum):
@@ -80,13 +84,16 @@ def checked_seconds(seconds: float, name: str, *, positive: bool = False) -> flo
     """Return seconds that a caller passed, checked: every timeout and delay goes through here.
 
     Raises:
-        InvalidInputError: not a number, NaN, infinite or negative; zero, with `positive`.
+        InvalidInputError: not a number, NaN, negative, or above a hundred years; zero, with
+            `positive`.
     """
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if number and 0 <= seconds <= _MAX_SECONDS and not (positive and seconds == 0):
         return seconds
-    expected = "seconds above 0" if positive else "0 seconds or more"
-    raise InvalidInputError(f"{name}: expected {expected}, not {_short_repr(seconds)}")
+    lowest = "above 0" if positive else "from 0"
+    raise InvalidInputError(
+        f"{name}: expected seconds {lowest} to {_MAX_SECONDS:.0f}, not {_short_repr(seconds)}"
+    )
 
 
 def checked_timeout(timeout: float | None, name: str = "timeout") -> float | None:
@@ -287,13 +294,15 @@ def filled_text(expected: str = "text that is not blank") -> Validator:
 
 
 def whole_number(minimum: int, maximum: int | None = None) -> Validator:
-    """Accept a whole number within these bounds."""
+    """Accept a whole number within these bounds, and not above `LARGEST`."""
     bounds = f"of {minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
 
     def validate(_: Any, __: Any, value: Any) -> None:
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if not is_number or value < minimum or (maximum is not None and value > maximum):
             _reject(f"a whole number {bounds}", value)
+        if value > LARGEST:
+            _reject(f"a whole number of at most {LARGEST}", value)
 
     return validate
 
@@ -425,6 +434,22 @@ def _set_fields(cls: type, found: Any) -> Json:
         and not (value is None and rule.attribute.default is None)
         and not (value == "" and rule.omit_empty)
     }
+
+
+def respelled(raw: Mapping[Any, Any], old: str, new: str) -> Json:
+    """Return a mapping with `old` replaced by `new` in its keys: JSON's names, or Python's.
+
+    Raises:
+        InvalidInputError: two keys are spellings of one name.
+    """
+    found: dict[str, Any] = {}
+    for key, value in raw.items():
+        name = str(key).replace(old, new)
+        if name in found:
+            both = " and ".join(repr(str(one)) for one in raw if str(one).replace(old, new) == name)
+            raise InvalidInputError(f"{both} are the same field; leave one of them out")
+        found[name] = value
+    return found
 
 
 def structure(cls: type[T], body: Mapping[str, Any]) -> T:

@@ -35,7 +35,13 @@ def answer(
 def _arm(request: Request, arm: Callable[..., Fault]) -> Response:
     try:
         settings = orjson.loads(request.body)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        message = 'expected a JSON object such as {"kind": "reset", "times": 1}'
+        return json_response(400, {"message": message})
+    try:
         fault = arm(settings.pop("kind", ""), **settings)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError) as error:
         return json_response(400, {"message": str(error)})
     return json_response(201, {"fault": fault.to_dict()})

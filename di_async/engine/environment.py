@@ -19,6 +19,7 @@ __all__ = [
     "BaseUrl",
     "DefaultUrl",
     "checked_base_url",
+    "checked_secret",
     "credential",
     "is_loopback",
     "log_base_url",
@@ -54,8 +55,21 @@ def credential(given: str | Secret | None, what: str, *variables: str) -> Secret
     value = stripped(given) if given is not None else read_variable(*variables)
     if not value:
         raise InvalidInputError(f"no {what}: pass it, or set {' or '.join(variables)}")
+    found = next(filter(read_variable, variables), what) if given is None else f"the {what}"
+    return checked_secret(value, found)
+
+
+def checked_secret(value: str, source: str) -> Secret:
+    """Return a secret that can be sent in a header; messages call it `source`.
+
+    Raises:
+        InvalidInputError: (a `ValueError`) it cannot.
+    """
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise InvalidInputError(f"The {what} contains invalid characters.")
+        raise InvalidInputError(
+            f"{source} holds blanks, line breaks or other characters that no key has; "
+            "copy it again, in one line"
+        )
     return Secret(value)
 
 

@@ -1,10 +1,10 @@
 """What the specs of all clouds share: reading them from mappings, texts and files, and checking."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
-import orjson
 from attrs import frozen
 
 from di_async.core.errors import InvalidInputError
@@ -78,38 +78,56 @@ class Spec:
         raise_faults(find_faults(type(self), self.to_dict()), self.root)
 
 
-def read_file(path: str | Path) -> bytes:
-    """Return the contents of a spec file; `~` is the home directory.
+def read_file(path: str | Path, what: str = "spec file", limit: int = MAX_INPUT) -> bytes:
+    """Return the contents of a file, which messages call `what`; `~` is the home directory.
+
+    Of a larger file, `limit` and one more bytes are returned.
 
     Raises:
-        InvalidInputError: it cannot be read, or is too large.
+        InvalidInputError: it cannot be read.
     """
     try:
         with Path(path).expanduser().open("rb") as file:
-            return file.read(MAX_INPUT + 1)
+            return file.read(limit + 1)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no home directory
         reason = getattr(error, "strerror", None) or error
-        raise InvalidInputError(f"cannot read the spec file {path}: {reason}") from error
+        raise InvalidInputError(f"cannot read the {what} {path}: {reason}") from error
 
 
 def parse_text(raw: str | bytes, *, source: str) -> Mapping[str, Any]:
     """Return the mapping in a JSON or YAML text, which messages call `source`.
 
     Raises:
-        InvalidInputError: it is empty, too large, invalid, or not a mapping.
+        InvalidInputError: it is empty, too large, invalid, not a mapping, or holds a key twice.
     """
     text = decode_text(raw, source=source)
     if not text.strip():
         raise InvalidInputError(f"{source} is empty")
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as not_json:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_not_in_json)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{source}: {error.message}") from None
+    except (ValueError, RecursionError) as not_json:
         value = _parse_yaml(text, source, not_json)
     if value is None:
         raise InvalidInputError(f"{source} is empty: it holds no fields")
     if not isinstance(value, Mapping):
         raise InvalidInputError(f"{source} holds {type(value).__name__}, not a mapping of fields")
     return value
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> Json:
+    """Return a JSON object; which of two values counts is not guessed."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise InvalidInputError(f"the key {twice!r} appears twice; leave one of them out")
+    return found
+
+
+def _not_in_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a number of JSON")
 
 
 def _parse_yaml(text: str, source: str, not_json: Exception) -> Any:

@@ -21,6 +21,8 @@ _MAX_NODES = 20_000
 """Values in a text, with each alias counted as what it stands for."""
 _MAX_DEPTH = 50
 _TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+_KEY_TAGS = {f"{_TAG}str", _MERGE}
 _SCALARS = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?([0-7]+|0|[1-9][0-9]*)|0x[0-9a-fA-F]+", "-+0123456789"),
@@ -66,20 +68,23 @@ class _Loader(yaml.SafeLoader):
             self._sizes[anchor] = self._nodes - before
         return node
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping; refuse keys that are not text, or appear twice."""
-        own = [key for key, _ in node.value if key.tag != f"{_TAG}merge"]
-        seen: set[str] = set()
-        for key in own:
-            name = self.construct_object(key, deep=True)
-            if not isinstance(name, str):
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        """Compose a mapping; refuse keys that are not text, or appear twice.
+
+        Here, because `<<` later adds the keys of other mappings to the node.
+        """
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if key.tag not in _KEY_TAGS:
                 raise ConstructorError(None, None, "a key must be text; quote it", key.start_mark)
-            if name in seen:
-                raise ConstructorError(
-                    None, None, f"the key {name!r} appears twice", key.start_mark
-                )
-            seen.add(name)
-        return super().construct_mapping(node, deep)
+            if (key.tag, key.value) in seen:
+                problem = f"the key {key.value!r} appears twice; leave one of them out"
+                if key.tag == _MERGE:
+                    problem = "the key '<<' appears twice; use it once, with a list: [*a, *b]"
+                raise ConstructorError(None, None, problem, key.start_mark)
+            seen.add((key.tag, key.value))
+        return node
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """Construct a value; an invalid one is reported with its place."""

@@ -12,7 +12,15 @@ from attrs import field, frozen
 
 from di_async.core import validation
 from di_async.core.redaction import masked
-from di_async.core.validation import each, filled_text, in_request, text, to_wire, whole_number
+from di_async.core.validation import (
+    each,
+    filled_text,
+    in_request,
+    respelled,
+    text,
+    to_wire,
+    whole_number,
+)
 from di_async.engine.spec import Spec
 from di_async.exoscale.models import Deployment, Model, ModelRef
 
@@ -90,7 +98,7 @@ class DeploymentSpec(Spec):
         """Accept Python's names (`gpu_type`) too."""
         if not isinstance(raw, Mapping):
             return raw
-        return {str(key).replace("_", "-"): value for key, value in raw.items()}
+        return respelled(raw, "_", "-")
 
     def to_dict(self) -> Json:
         """Return the body to send.

@@ -80,7 +80,7 @@ class Fleet:
             InvalidInputError: (a `ValueError`) the file cannot be read, or holds no valid fleet;
                 `.problems` names file, entry and field of each fault.
         """
-        return cls.from_text(read_file(path), source=str(path))
+        return cls.from_text(read_file(path, "fleet file"), source=str(path))
 
     @classmethod
     @clears_frames

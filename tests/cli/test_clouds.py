@@ -201,7 +201,8 @@ def test_commands_that_gcore_does_not_support(
     """The usage error names the providers that support the command."""
     result = gcore(*args)
     assert result.code == 2
-    assert f"only for --provider {supported_by}, not gcore" in result.err
+    assert f"only for --provider {supported_by}, not gcore: " in result.err
+    assert "`di-async " in result.err.partition("not gcore: ")[2]
 
 
 @pytest.mark.parametrize("command", ["start", "stop", "logs"])
@@ -210,6 +211,7 @@ def test_commands_that_digitalocean_does_not_support(di: Di, command: str) -> No
     result = di(command, "unknown")
     assert result.code == 2
     assert f"`di-async {command}` is only for --provider " in result.err
+    assert "`di-async " in result.err.partition("not digitalocean: ")[2]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,34 @@ def test_wrong_credentials(
     assert "planted" not in result.err
 
 
+@pytest.mark.parametrize(
+    ("variable", "args"),
+    [
+        ("DIGITALOCEAN_TOKEN", ("list",)),
+        ("EXOSCALE_API_SECRET", (*EXO, "list")),
+        ("GCORE_API_KEY", (*GCORE, "list")),
+        ("DI_ASYNC_ACCESS_TOKEN", ("connect", "web")),
+        ("HF_TOKEN", ("create", "--hf-token")),
+    ],
+)
+def test_a_key_of_two_lines(
+    di: Di, monkeypatch: pytest.MonkeyPatch, variable: str, args: tuple[str, ...]
+) -> None:
+    """A key that no header can hold is a usage error that names the variable, and not the key."""
+    monkeypatch.setenv(variable, "planted\nplanted")
+    result = di(*args)
+    assert result.code == 2
+    assert f"{variable} holds blanks, line breaks" in result.err
+    assert "planted" not in result.err
+
+
+def test_a_key_file_with_a_blank(di: Di, tmp_path: Path) -> None:
+    """A file is named in the same way."""
+    file = tmp_path / "token"
+    file.write_text("plan ted")
+    assert f"the token file {file} holds blanks" in di("list", "--token-file", str(file)).err
+
+
 def test_restricted_role(di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A denied operation is reported as a missing permission."""
     exo = di_emulator.world.exoscale

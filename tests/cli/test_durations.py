@@ -64,3 +64,36 @@ def test_file_that_is_not_one(di: Di, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_expected_time(seconds: float | None, text: str | None) -> None:
     """Expected times are shown in rough units."""
     assert format_eta(seconds) == text
+
+
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_empty_file(di: Di, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    """An empty file, as `mktemp` makes it, is one that knows nothing yet."""
+    file = tmp_path / "durations.json"
+    file.write_text(content)
+    monkeypatch.setenv("DI_ASYNC_DURATIONS", str(file))
+    assert di("create", *EASY).code == 0
+    assert json.loads(file.read_text())["kinds"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [("{", "remove it, or name another file"), ("0" * (1 << 24) + "0", "too large")],
+)
+def test_damaged_file(
+    di: Di, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, expected: str
+) -> None:
+    """The message names the variable, the file and what to do."""
+    file = tmp_path / "durations.json"
+    file.write_text(content)
+    monkeypatch.setenv("DI_ASYNC_DURATIONS", str(file))
+    err = di("list").err
+    assert all(part in err for part in ("DI_ASYNC_DURATIONS", str(file), expected))
+
+
+def test_file_without_an_end(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device or a pipe is refused without a read, which might never end."""
+    monkeypatch.setenv("DI_ASYNC_DURATIONS", "/dev/null")
+    result = di("list")
+    assert result.code == 2
+    assert "DI_ASYNC_DURATIONS is /dev/null, which is not a regular file" in result.err

@@ -101,7 +101,7 @@ def test_scan_keeps_the_old_page_if_it_fails(
     def full(*_: object, **__: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     result = di("scan", "--html", str(page))
     assert (result.code, len(result.out.splitlines())) == (1, 4)
     assert "No space left on device" in result.err
@@ -186,7 +186,7 @@ async def test_cancelled_wait_for_all_prints_how_to_resume(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert "continue, and are billed" in err.file.getvalue()  # type: ignore[attr-defined]
+    assert "1 change continues, and is billed" in err.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.timeout(60)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from di_async import Secret
 from di_async.cli.clouds.digitalocean import INSTANCES
-from di_async.cli.output import Out, as_plain, format_time
+from di_async.cli.output import Out, as_plain, changes_continue, format_time
 from di_async.cli.settings import Format
 from di_async.digitalocean import AccessToken, DedicatedInference
 
@@ -59,3 +59,16 @@ def test_plain_values() -> None:
         [1],
     )
     assert "planted" not in str(plain)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, ""),
+        (1, "1 change continues, and is billed. "),
+        (2, "2 changes continue, and are billed. "),
+    ],
+)
+def test_what_continues(count: int, text: str) -> None:
+    """One change is singular, and nothing is said of none."""
+    assert changes_continue(count) == text

@@ -145,7 +145,8 @@ def test_hardware_filters(di: Di, di_emulator: Emulator) -> None:
     """Region and GPU leave out other rows; nothing left is said on stderr."""
     rows = di("hardware", "--region", "atl1", "--gpu", GPU, "-o", "json").json
     assert [(row["region"], row["accelerator"]) for row in rows] == [("atl1", GPU)]
-    assert "--all says why" in di("hardware", "--region", "mars1").err
+    assert "--all says why" in di("hardware", "--region", "atl1", "--gpu", "none").err
+    assert "(regions: atl1" in di("hardware", "--region", "mars1").err
 
 
 def test_hardware_of_a_model_that_is_missing(di: Di, di_emulator: Emulator) -> None:

@@ -98,6 +98,18 @@ def test_unknown_region(di: Di) -> None:
     assert "no instances in region mars1 (regions: atl1" in di("list", "--region", "mars1").err
 
 
+@pytest.mark.parametrize("words", ["scan", "wait --all", "hardware", "hardware --all"])
+def test_unknown_region_elsewhere(di: Di, words: str) -> None:
+    """Wherever nothing is found in a region that is not known, the known ones are named."""
+    assert "(regions: atl1, nyc2, tor1)" in di(*words.split(), "--region", "mars1").err
+
+
+@pytest.mark.parametrize("words", ["list", "scan", "wait --all"])
+def test_empty_region(di: Di, words: str) -> None:
+    """A region that is known and empty needs no hint."""
+    assert "regions: atl1" not in di(*words.split(), "--region", "nyc2").err
+
+
 def test_unknown_region_of_gcore(di: Di, di_emulator: Emulator) -> None:
     """Gcore's regions are named by their ids."""
     result = di("--provider", "gcore", "list", "--region", "99")

@@ -1,7 +1,9 @@
 """Tests of `connect` and `chat`, on all clouds."""
 
 import json
+import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -186,3 +188,18 @@ def test_names_of_models_are_quoted_in_the_command_line(
     body = json.loads(words[words.index("-d") + 1])
     assert list(body) == ["model", "messages"]
     assert body["model"] == name
+
+
+def test_chat_reads_stdin_as_specs_are_read(environment: dict[str, str]) -> None:
+    """A stdin that is closed, unreadable or not text is a usage error that names it."""
+    for redirect in ("<&-", "0>/dev/null", "< <(printf '\\200a')"):
+        done = subprocess.run(  # noqa: S603 - our own command
+            ["/bin/bash", "-c", f"{sys.executable} -m di_async chat web - {redirect}"],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "stdin" in done.stderr

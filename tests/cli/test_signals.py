@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -196,6 +196,66 @@ async def test_a_write_is_finished_after_a_cancellation() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert results == ["id"]
+
+
+async def test_more_cancellations_change_nothing() -> None:
+    """A second signal of another kind does not lose the answer, nor leave the write running."""
+    announced: list[None] = []
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    results: list[str] = []
+    task = finishing(answer, results, lambda: announced.append(None))
+    for _ in range(3):
+        await turn()
+        task.cancel()
+    await turn()
+    assert not task.done()
+    answer.set_result("token")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (results, len(announced)) == (["token"], 1)
+
+
+async def test_a_write_that_is_slow_to_end_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the deadline it is cancelled and awaited; what it still returns is not lost."""
+    monkeypatch.setattr("di_async.cli.signals.FINISH_S", 0.0)
+    ending = asyncio.Event()
+
+    async def write() -> str:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            await ending.wait()
+        return "token"
+
+    results: list[str] = []
+    task = finishing(write(), results)
+    for _ in range(3):
+        await turn()
+        task.cancel()
+    await turn()
+    assert not task.done()
+    ending.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert results == ["token"]
+
+
+def finishing(
+    write: Awaitable[str], results: list[str], announce: Callable[[], None] = lambda: None
+) -> "asyncio.Task[None]":
+    """Return the task of a command that finishes a write, keeps its result, and waits."""
+
+    async def command() -> None:
+        results.append(await finish_write(write, announce))
+        await asyncio.get_running_loop().create_future()
+
+    return asyncio.create_task(command())
+
+
+async def turn() -> None:
+    """Let the loop run what is ready, and what that makes ready."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def test_a_write_without_an_answer_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,21 @@ def test_a_file_holds_what_neither_stream_takes(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_without_a_home_folder_a_temporary_file_holds_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without HOME, and with a user id that the system does not know, nothing is lost either."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    streams(None, None).save("token t\n")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["token t\n"]
+
+
 def test_a_reader_that_left_is_no_failure() -> None:
     """`| head` ends a command with 0; a full disk ends it with 1 and a line on stderr."""
     gone, full, err = streams(Broken(errno.EPIPE), None), io.StringIO(), io.StringIO()

@@ -222,14 +222,91 @@ def test_port_in_use(di: Di, di_emulator: Emulator) -> None:
         ("list", "--name", ""),
         ("scale", "web", "2", "--gpu", ""),
         ("wait", "--resume", ""),
+        ("get", ""),
+        ("apply", "", "--yes"),
+        ("--zone", "", "list"),
+        ("list", "--provider", "exoscale", "--zone", ""),
+        ("list", "--base-url", ""),
+        ("list", "--token-file", ""),
+        ("scan", "--html", ""),
+        ("tokens", "create", "web", ""),
         ("create", "--name", "web", "--region", "", "--model", "m", "--gpu", "g"),
     ],
 )
 def test_empty_options_are_refused(di: Di, args: tuple[str, ...]) -> None:
-    """An option whose variable was unset is not ignored, as that would mean all."""
+    """An option or argument whose variable was unset is not ignored, as that would mean all."""
     result = di(*args)
     assert result.code == 2
     assert "is empty; is a variable of your script unset?" in result.err
+
+
+def test_empty_words_of_another_command(di: Di, tmp_path: Path) -> None:
+    """What follows `--` belongs to the command of `run`: an empty word is passed on to it."""
+    spec = write_file(tmp_path / "spec.json", "{}")
+    assert "empty; is" not in di("run", "--spec", spec, "--", "grep", "").err
+
+
+def test_the_command_line_is_printed_without_controls(di: Di) -> None:
+    """A usage error quotes the command line, which may be pasted, in printable characters."""
+    for args in (("list", "--x\u202ey\u2028z"), ("li\u202est",), ("list", "y\x1bz")):
+        err = di(*args).err
+        assert not set(err) & {"\u202e", "\u2028", "\x1b"}
+        assert "\\u202e" in err or "\\x1b" in err
+
+
+@pytest.mark.parametrize("args", [("scale", "web", "-1"), ("get", "-abc")])
+def test_a_value_that_begins_with_a_dash(di: Di, args: tuple[str, ...]) -> None:
+    """It is read as an option; the message says how to pass it as an argument."""
+    result = di(*args)
+    assert result.code == 2
+    assert "ID|NAME" in result.err
+    assert "put -- before it" in result.err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DI_ASYNC_PROVIDER", "'gcore'"),
+        ("DI_ASYNC_PROVIDER", "gcore\n"),
+        ("DI_ASYNC_TARGET_LAG", '"5"'),
+        ("EXOSCALE_ZONE", ' "ch-gva-2" '),
+        ("EXOSCALE_ZONE", " "),
+    ],
+)
+def test_quotes_around_a_variable(
+    di: Di, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Blanks and quotes that `docker --env-file` leaves are removed, as around a token."""
+    monkeypatch.setenv(variable, value)
+    provider = ("--provider", "exoscale") if variable == "EXOSCALE_ZONE" else ()
+    assert di("list", *provider).code == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "provider"),
+    [
+        ("DI_ASYNC_PROVIDER", "aws", ()),
+        ("DI_ASYNC_TARGET_LAG", "soon", ()),
+        ("DI_ASYNC_TARGET_LAG", "0", ()),
+        ("DI_ASYNC_TARGET_LAG", "nan", ()),
+        ("DI_ASYNC_TARGET_LAG", "inf", ()),
+        ("GCORE_CLOUD_PROJECT_ID", "mine", ("--provider", "gcore")),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    di: Di,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    provider: tuple[str, ...],
+) -> None:
+    """A usage error about a variable names it, and not the option that was not used."""
+    monkeypatch.setenv(variable, value)
+    result = di("list", *provider)
+    assert result.code == 2
+    assert variable in result.err
+    assert "--target-lag" not in result.err
+    assert "--project" not in result.err
 
 
 def test_summaries_fit_80_columns() -> None:

@@ -275,3 +275,23 @@ def test_delete_of_an_absent_id_warns(di: Di) -> None:
 def test_delete_of_an_unknown_name_fails(di: Di) -> None:
     """An unknown name may be a typo, so it is an error."""
     assert di("delete", "wbe", "--force").code == 1
+
+
+def test_a_rename_that_is_not_awaited(di: Di) -> None:
+    """The line that shows how to wait names the id: the new name may not be known yet."""
+    id = di("create", *EASY, "-o", "json").json["id"]
+    renamed = di("update", "web", "--name", "site", "--no-wait")
+    assert f"Wait again with: di-async wait {id}\n" in renamed.err
+
+
+@pytest.mark.parametrize(
+    "args", [("scale", "web", "9" * 23), ("create", *EASY, "--scale", "9" * 20)]
+)
+def test_more_gpus_than_there_are_numbers(di: Di, args: tuple[str, ...]) -> None:
+    """A number that no API can read is a usage error, before a price is shown."""
+    di("create", *EASY)
+    result = di(*args)
+    assert result.code == 2
+    assert "2147483647" in result.err
+    assert "USD" not in result.err
+    assert "bug in di-async" not in result.err

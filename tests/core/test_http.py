@@ -92,6 +92,20 @@ def test_no_body_is_no_bytes() -> None:
     assert json_bytes({}) == b"{}"
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({"x": 2**70}, "a whole number of more than 64 bits"),
+        ("\ud800", "text that is not valid Unicode"),
+        ({1: 2}, "a mapping with a key that is not text"),
+    ],
+)
+def test_what_json_cannot_hold_is_named(value: Any, reason: str) -> None:
+    """The message says in plain words what JSON cannot hold."""
+    with pytest.raises(InvalidInputError, match=reason):
+        json_bytes(value)
+
+
 @pytest.mark.parametrize("value", [object(), {1: 2}, {"x": 2**70}, "\ud800", [datetime]])
 def test_value_that_json_cannot_hold_is_rejected(value: Any) -> None:
     """A value that JSON cannot hold raises `ValueError`."""

@@ -1,5 +1,7 @@
 """The control endpoints under /_emulator."""
 
+import pytest
+
 from .helpers import BASE, ApiClient
 
 
@@ -28,6 +30,32 @@ def test_invalid_fault_is_400_with_the_reason(api: ApiClient) -> None:
     assert (
         "gremlin" in api.request("POST", "/_emulator/faults", {"kind": "gremlin"}).json["message"]
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"times": -1}, "times: expected a whole number of 1 or more"),
+        ({"times": True}, "times: expected a whole number of 1 or more"),
+        ({"on": 5}, "on: expected text"),
+        ({"probability": "often"}, "probability: expected a number from 0 to 1"),
+        ({"after_commit": "no"}, "after_commit: expected true or false"),
+        ({"window": "day"}, "window: expected 'minute' or 'hour'"),
+    ],
+)
+def test_invalid_settings_are_named(
+    api: ApiClient, settings: dict[str, object], expected: str
+) -> None:
+    """The message names the setting and what it takes, without words of Python."""
+    reply = api.request("POST", "/_emulator/faults", {"kind": "reset", **settings})
+    assert (reply.status, reply.json["message"]) == (400, expected)
+
+
+@pytest.mark.parametrize("body", [[], ["kind"], 5, "reset"])
+def test_a_fault_is_an_object(api: ApiClient, body: object) -> None:
+    """Another body is rejected with an example of a fault."""
+    reply = api.request("POST", "/_emulator/faults", body)
+    assert (reply.status, reply.json["message"][:22]) == (400, "expected a JSON object")
 
 
 def test_state_lists_the_resources(api: ApiClient) -> None:

@@ -279,6 +279,15 @@ def test_token_with_invalid_characters_is_rejected(token: str) -> None:
     assert token not in str(caught.value)
 
 
+def test_token_with_invalid_characters_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the variable that holds the token, or the token, and what to do."""
+    monkeypatch.setenv("SECOND", "a b")
+    with pytest.raises(InvalidInputError, match=r"^SECOND holds blanks.*; copy it again"):
+        credential(None, "token", "FIRST", "SECOND")
+    with pytest.raises(InvalidInputError, match=r"^the token holds blanks"):
+        credential("a b", "token", "FIRST", "SECOND")
+
+
 def test_user_agent_ends_with_di_async() -> None:
     """The user agent ends with di_async's, after the caller's."""
     ours = full_user_agent(None)

@@ -71,3 +71,34 @@ def test_yaml_without_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "di_async.engine.yaml_text", None)
     with pytest.raises(InvalidInputError, match=r"the spec is not JSON .*di-async\[cli\]"):
         parse_text("name: web", source="the spec")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "a", "wheels": 1, "wheels": 8}',
+        '{"name": "a", "axles": [{"wheels": 1, "wheels": 8}]}',
+        '{"name": "a", "\\u0077heels": 1, "wheels": 8}',
+        "name: a\nwheels: 1\nwheels: 8\n",
+    ],
+)
+def test_a_key_twice(text: str) -> None:
+    """A key that appears twice is refused by name, in JSON as in YAML: no value is guessed."""
+    with pytest.raises(InvalidInputError, match=r"^a file.*: the key 'wheels' appears twice"):
+        parse_text(text, source="a file")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"wheels": NaN}', f'{{"wheels": {"9" * 5000}}}', '{"wheels": ' + "[" * 100_000]
+)
+def test_what_only_python_reads_as_json(text: str) -> None:
+    """NaN, a number of 5,000 digits and endless nesting are refused as invalid input."""
+    with pytest.raises(InvalidInputError):
+        CartSpec.from_text(text).check()
+
+
+def test_two_spellings_of_a_key() -> None:
+    """`gpu-type` and `gpu_type` in one mapping are refused, and both are named."""
+    spec = {"name": "a", "model": "m", "gpu-type": "gpua5000", "gpu_type": "other"}
+    with pytest.raises(InvalidInputError, match="'gpu-type' and 'gpu_type' are the same field"):
+        DeploymentSpec.from_dict(spec)

@@ -114,6 +114,18 @@ def test_specs_of_nested_mappings(cls: Any) -> None:
         to_wire(yaml.safe_load(bomb()))
 
 
+def test_two_merges() -> None:
+    """Two `<<` in one mapping are refused: which one counts is not guessed."""
+    with pytest.raises(InvalidInputError, match=r"the key '<<' appears twice; use it once"):
+        read("{<<: {region: nyc2}, <<: {region: atl1}}")
+
+
+def test_a_merge_that_is_merged_again() -> None:
+    """A key that overrides a merged one is not a key that appears twice, wherever it is merged."""
+    text = "b: &b {scale: 1}\nlist: [&c {<<: *b, scale: 2}]\nlast: {<<: *c, type: t}\n"
+    assert parse_text(text, source="a file")["last"] == {"scale": 2, "type": "t"}
+
+
 def test_numbers_that_json_lacks() -> None:
     """NaN and infinity are refused; JSON would hold null."""
     with pytest.raises(InvalidInputError, match="cannot be sent as JSON"):

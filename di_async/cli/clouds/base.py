@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, Protocol,
 
 from attrs import frozen
 
-from di_async import Change, HourlyPrice, InvalidInputError, PollPolicy, StatusChange
+from di_async import Change, DIError, HourlyPrice, InvalidInputError, PollPolicy, StatusChange
 from di_async.cli import references
 from di_async.cli.clouds.offers import Offer
 from di_async.cli.durations import known_durations
@@ -26,12 +26,50 @@ if TYPE_CHECKING:
 
     AnyClient = DigitalOcean | Exoscale | Gcore
 
-__all__ = ["Cloud", "ScalePrices", "SupportedOptions", "client_options"]
+__all__ = ["Cloud", "ScalePrices", "SupportedOptions", "client_options", "unsupported_command"]
 
 SupportedOptions = Mapping[str, frozenset[str]]
 ScalePrices = tuple[HourlyPrice | None, HourlyPrice | None]
 C = TypeVar("C", bound="AnyClient")
 R = TypeVar("R")
+
+
+_IN_THE_IMAGE = "the image in the spec file has the model, see `di-async create --help`"
+_NO_LOG = "its API shows no log; `di-async get NAME` shows the status"
+_MODELS = {
+    Provider.DIGITALOCEAN: "`di-async custom-models` manages imported models",
+    Provider.GCORE: _IN_THE_IMAGE,
+    Provider.GCORE_V2: _IN_THE_IMAGE,
+}
+# What to use instead where a provider lacks a command.
+_INSTEAD: Mapping[str, Mapping[Provider, str]] = {
+    "start": {
+        Provider.DIGITALOCEAN: "an instance cannot be stopped; `di-async create` makes another",
+        Provider.EXOSCALE: "`di-async scale NAME REPLICAS` starts one that has 0 replicas",
+        Provider.GCORE_V2: "`di-async scale NAME REPLICAS` keeps replicas running",
+    },
+    "stop": {
+        Provider.DIGITALOCEAN: "`di-async delete NAME` ends its cost",
+        Provider.EXOSCALE: "`di-async scale NAME 0` releases the GPUs",
+        Provider.GCORE_V2: "`di-async scale NAME 0` lets it scale to zero when it is idle",
+    },
+    "logs": {Provider.DIGITALOCEAN: _NO_LOG, Provider.GCORE_V2: _NO_LOG},
+    "hardware": {Provider.GCORE_V2: "`di-async flavors` lists the flavors"},
+    "ensure": {Provider.GCORE_V2: "`di-async create` and `di-async update` do it in two steps"},
+    "run": {Provider.GCORE_V2: "`di-async create` and `di-async delete` do it in two steps"},
+    "models": {Provider.GCORE: _IN_THE_IMAGE, Provider.GCORE_V2: _IN_THE_IMAGE},
+    **dict.fromkeys((f"models {word}" for word in ("create", "get", "wait", "delete")), _MODELS),
+}
+
+
+def unsupported_command(
+    command: str, selected: Provider, supported_by: Sequence[Provider], instead: str
+) -> InvalidInputError:
+    """Return the error for a command that the selected provider lacks, with what to use instead."""
+    names = " or ".join(one for one in supported_by if one is not Provider.GCORE_V2)
+    return InvalidInputError(
+        f"`di-async {command}` is only for --provider {names}, not {selected}: {instead}"
+    )
 
 
 class ResourceAPI(Protocol[R]):
@@ -249,10 +287,8 @@ class Cloud(ABC, Generic[C, R]):
 
     def unsupported(self, command: str, *supported_by: Provider) -> InvalidInputError:
         """Return the error for a command that this provider does not support."""
-        providers = " or ".join(supported_by)
-        return InvalidInputError(
-            f"`di-async {command}` is only for --provider {providers}, not {self.provider}"
-        )
+        instead = _INSTEAD[command][self.provider]
+        return unsupported_command(command, self.provider, supported_by, instead)
 
     # -- names, ids and waits -------------------------------------------------------------------
 
@@ -267,6 +303,15 @@ class Cloud(ABC, Generic[C, R]):
     async def regions(self) -> Sequence[str]:
         """Return the regions in use, if the provider lists them."""
         return ()
+
+    async def region_note(self, *regions: str) -> str:
+        """Return the regions in use, to print where nothing was found in one that is not known."""
+        try:
+            known = await self.regions() if regions else ()
+        except DIError:  # they are only a hint
+            return ""
+        unknown = known and set(regions) - set(known)
+        return f" (regions: {', '.join(known)})" if unknown else ""
 
     async def is_scaled(self, id: str, options: WriteOptions) -> bool:
         """Return whether a scale would change nothing but start another rollout."""

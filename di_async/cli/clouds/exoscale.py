@@ -12,6 +12,7 @@ from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
+from di_async.core.validation import respelled
 from di_async.engine.temporary import Temporary
 from di_async.exoscale import Deployment, Deployments, LogEntry, Model
 from di_async.exoscale.api import zone_template
@@ -121,7 +122,7 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
 
     async def update(self, id: str, options: WriteOptions) -> Change[Deployment]:
         """Update the name or the engine."""
-        changes = {str(key).replace("-", "_"): v for key, v in (options.spec or {}).items()}
+        changes = respelled(options.spec or {}, "-", "_")
         if options.name is not None:
             changes["name"] = options.name
         fixed = sorted(changes.keys() - set(_UPDATABLE))
@@ -221,7 +222,7 @@ def _create_spec(options: WriteOptions) -> dict[str, Any]:
         "gpu-type": options.gpu,
         "replicas": options.scale,
     }
-    spec = {str(key).replace("_", "-"): value for key, value in (options.spec or {}).items()}
+    spec = respelled(options.spec or {}, "_", "-")
     spec |= {key: value for key, value in changes.items() if value is not None}
     return spec
 

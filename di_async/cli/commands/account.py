@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from di_async import InvalidInputError, Secret
+from di_async.cli.commands.report import finish_and_report
 from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import WriteOptions, read_spec
 from di_async.cli.options import SpecFile, command, new_group
@@ -123,10 +124,9 @@ def _confirm(name: str, *, force: bool) -> None:
 async def delete_secret(cli: Cli, name: _Name, force: Force = False) -> None:
     """Delete a secret permanently."""
     async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
-        await cli.finish(cloud.client.secrets.delete(name))
-    cli.message(f"deleted {name}")
-    if not cli.out.is_table:
-        cli.out.document({"name": name, "deleted": True})
+        deleting = cloud.client.secrets.delete(name)
+        document = {"name": name, "deleted": True}
+        await finish_and_report(cli, deleting, f"deleted {name}", document)
 
 
 def _print_secret(cli: Cli, secret: Any) -> None:
@@ -192,13 +192,10 @@ async def acknowledge(
     if (id is None) != all:
         raise InvalidInputError("use `tasks acknowledge ID`, or `tasks acknowledge --all`")
     async with cloud_for(cli, "tasks", *GCORE, instead=_NO_TASKS) as cloud:
-        if id is None:
-            await cli.finish(cloud.client.tasks.acknowledge_all())
-        else:
-            await cli.finish(cloud.client.tasks.acknowledge(id))
-    cli.message(f"acknowledged {id or 'all finished tasks'}")
-    if not cli.out.is_table:
-        cli.out.document({"id": id, "acknowledged": True})
+        tasks = cloud.client.tasks
+        writing = tasks.acknowledge_all() if id is None else tasks.acknowledge(id)
+        done = f"acknowledged {id or 'all finished tasks'}"
+        await finish_and_report(cli, writing, done, {"id": id, "acknowledged": True})
 
 
 # -- flavors, quota -----------------------------------------------------------------------------

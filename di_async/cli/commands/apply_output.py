@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from di_async import InvalidInputError
 from di_async.cli.hints import hint, with_option_names
 from di_async.cli.output import Column
 from di_async.cli.run import Cli
-from di_async.cli.settings import Provider
+from di_async.cli.settings import Provider, Settings
 
 if TYPE_CHECKING:
     from di_async import DIError
@@ -60,23 +61,24 @@ def print_plan(cli: Cli, plan: "ApplyReport") -> None:
     """Print what would be done, and the totals."""
     if cli.out.is_table:
         shown = [r for r in plan.results if r.action != "unchanged" or not r.active]
-        cli.out.rows(shown, PLAN_COLUMNS, details=_details)
+        cli.out.rows(shown, PLAN_COLUMNS, details=lambda result: _details(cli, result))
     cli.message(*_totals(plan))
     _print_warnings(cli, plan, prune=False)
 
 
-def _details(result: "Applied") -> Iterator[str]:
+def _details(cli: Cli, result: "Applied") -> Iterator[str]:
     """Yield the lines below a row of the plan."""
     if result.action == "updated":
         yield from result.diff
     if result.error is not None:
-        yield _error_text(result.error)
+        yield _error_text(cli, result, result.error)
 
 
-def _error_text(error: "DIError") -> str:
+def _error_text(cli: Cli, result: "Applied", error: "DIError") -> str:
     """Return an error's message with the names of options, and of keys of the file."""
     text = str(error).replace("pass open_to_world=True", "set `open_to_world: true` in the file")
-    return with_option_names(text)
+    is_about_spec = isinstance(error, InvalidInputError) and bool(error.problems)
+    return with_option_names(text, _settings_of(cli, result), spec=is_about_spec)
 
 
 def _totals(plan: "ApplyReport") -> Iterator[str]:
@@ -131,7 +133,8 @@ def print_report(
         cli.out.rows([r for r in report.results if _is_shown(r)], REPORT_COLUMNS)
     for result in report.results:
         if result.error is not None:
-            cli.message(f"{_outcome(result)}: {result.name}: {_error_text(result.error)}")
+            text = _error_text(cli, result, result.error)
+            cli.message(f"{_outcome(result)}: {result.name}: {text}")
     cli.message(*dict.fromkeys(filter(None, (_hint_of(cli, one) for one in report.failed))))
     cli.message(report.summary())
     if prune or not planned:
@@ -142,9 +145,14 @@ def _hint_of(cli: Cli, result: "Applied") -> str | None:
     """Return what to do about a failure, as `create` prints it."""
     if result.error is None:
         return None
+    return hint(result.error, _settings_of(cli, result))
+
+
+def _settings_of(cli: Cli, result: "Applied") -> Settings:
+    """Return the settings that select the provider and zone of a deployment."""
     provider = Provider(result.provider)
     zone = result.region if provider is Provider.EXOSCALE else None
-    return hint(result.error, evolve(cli.settings, provider=provider, zone=zone))
+    return evolve(cli.settings, provider=provider, zone=zone)
 
 
 def print_interrupted(cli: Cli, done: "ApplyReport", token_file: Path | None) -> None:

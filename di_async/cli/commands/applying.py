@@ -12,7 +12,8 @@ from attrs import evolve, field, frozen
 from di_async import DIError, InvalidInputError
 from di_async.cli.commands import apply_output
 from di_async.cli.confirm import can_ask, confirmed
-from di_async.cli.inputs import new_file, provider_tokens, read_text, write_token
+from di_async.cli.files import new_file, write_token
+from di_async.cli.inputs import provider_tokens, read_input
 from di_async.cli.options import (
     AllowUnknownPrice,
     HFToken,
@@ -22,7 +23,7 @@ from di_async.cli.options import (
     TokenOut,
     command,
 )
-from di_async.cli.output import is_live
+from di_async.cli.output import changes_continue, is_live
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
 from di_async.cli.settings import Provider
@@ -83,11 +84,11 @@ async def apply_fleet(
 
     limit = PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price)
     _check_settings(cli)
+    fleet = Fleet.from_text(read_input(file, "fleet file"), source="stdin" if file == "-" else file)
     if not (yes or plan) and not can_ask():
         raise InvalidInputError(
             "apply asks for confirmation, and stdin is not a terminal: use --yes"
         )
-    fleet = Fleet.from_text(read_text(file), source="stdin" if file == "-" else file)
     options = {"digitalocean": {"access_tokens": provider_tokens(hugging_face=hf_token)}}
     with new_file(token_out) as tokens:
         async with _clients(cli, fleet) as (clients, unsearched):
@@ -225,8 +226,7 @@ class _Apply:
             going = sum(change.outcome is None for change in self.changes)
             self.cli.message(
                 "",
-                f"Stopped. {going} change{'s' * (going != 1)} continue, and are billed. "
-                "Run the same command again to go on.",
+                f"Stopped. {changes_continue(going)}Run the same command again to go on.",
                 keep=True,
             )
             raise

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async import InvalidInputError
+from di_async.cli.commands.report import finish_and_report, report_done, wait_and_report
 from di_async.cli.confirm import Force, confirm_delete
-from di_async.cli.inputs import new_file, write_token
+from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Timeout, TokenOut, command, new_group
 from di_async.cli.output import Column, format_time
 from di_async.cli.providers import GCORE, cloud_for
@@ -136,16 +137,13 @@ async def delete(cli: Cli, key: _Key, force: Force = False, timeout: Timeout = N
     """Delete an API key permanently. Requests with it are refused from then on."""
     async with _connected(cli) as cloud:
         if cloud.provider is Provider.EXOSCALE:
-            from di_async.cli.progress import follow
-
             id = (await _find(cloud, key)).id
-            await follow(cli, await cli.finish(cloud.client.api_keys.delete(id)), timeout=timeout)
+            deletion = await cli.finish(cloud.client.api_keys.delete(id))
+            await wait_and_report(cli, deletion, timeout=timeout)
+            report_done(cli, f"deleted {id}", {"id": id, "deleted": True})
         else:
-            id = key
-            await cli.finish(cloud.client.api_keys.delete(key))
-    cli.message(f"deleted {id}")
-    if not cli.out.is_table:
-        cli.out.document({"id": id, "deleted": True})
+            deleting, document = cloud.client.api_keys.delete(key), {"id": key, "deleted": True}
+            await finish_and_report(cli, deleting, f"deleted {key}", document)
 
 
 def _columns(cloud: "Cloud[Any, Any]") -> tuple[Column[Any], ...]:

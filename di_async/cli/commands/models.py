@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async import InvalidInputError
+from di_async.cli.commands.report import report_done, wait_and_report
 from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import provider_tokens
 from di_async.cli.options import HFToken, Timeout, Wait, command, new_group
@@ -135,12 +136,10 @@ async def _manage(
     hf_token: bool,
     timeout: float | None,
 ) -> None:
-    from di_async.cli.progress import follow
-
     if action is ModelAction.CREATE:
         tokens = provider_tokens(hugging_face=hf_token) or {}
         change = await cli.finish(cloud.create_model(name, tokens.get("hugging_face_token")))
-        model = await follow(cli, change, timeout=timeout)
+        model = await wait_and_report(cli, change, timeout=timeout)
     else:
         if cloud.provider is not Provider.EXOSCALE:
             raise cloud.unsupported(f"models {action}", Provider.EXOSCALE)
@@ -148,11 +147,13 @@ async def _manage(
         model = find_one(known, name, "model", cloud.settings.command_line("models"))
         if action is ModelAction.DELETE:
             deletion = await cli.finish(cloud.client.models.delete(model.id))
-            await follow(cli, deletion, timeout=timeout)
-            _print_deleted(cli, model.id)
+            await wait_and_report(cli, deletion, timeout=timeout)
+            report_done(cli, f"deleted {model.id}", {"id": model.id, "deleted": True})
             return
         if action is ModelAction.WAIT:
-            model = await follow(cli, cloud.client.models.begin_wait(model.id), timeout=timeout)
+            model = await wait_and_report(
+                cli, cloud.client.models.begin_wait(model.id), timeout=timeout
+            )
     cli.out.one(model, [(key, getattr(model, key)) for key in ("name", "id", "state")])
 
 
@@ -275,12 +276,11 @@ async def delete_custom(
     cli: Cli, model: _Model, force: Force = False, timeout: Timeout = None
 ) -> None:
     """Delete a custom model permanently."""
-    from di_async.cli.progress import follow
-
     async with _on_digitalocean(cli, "custom-models") as cloud:
         id = await _resolve(cloud, model)
-        await follow(cli, await cli.finish(cloud.client.custom_models.delete(id)), timeout=timeout)
-    _print_deleted(cli, id)
+        deletion = await cli.finish(cloud.client.custom_models.delete(id))
+        await wait_and_report(cli, deletion, timeout=timeout)
+        report_done(cli, f"deleted {id}", {"id": id, "deleted": True})
 
 
 async def _resolve(cloud: "Cloud[Any, Any]", ref: str) -> str:
@@ -290,17 +290,9 @@ async def _resolve(cloud: "Cloud[Any, Any]", ref: str) -> str:
 
 
 async def _conclude(cli: Cli, change: "Change[Any]", *, wait: bool, timeout: float | None) -> None:
-    from di_async.cli.progress import follow
-
-    model = await follow(cli, change, timeout=timeout) if wait else change.latest
+    model = await wait_and_report(cli, change, timeout=timeout) if wait else change.latest
     _print_custom(cli, model)
 
 
 def _print_custom(cli: Cli, model: Any) -> None:
     cli.out.one(model, [(one.title, one.value(model)) for one in _CUSTOM], keep=True)
-
-
-def _print_deleted(cli: Cli, id: str) -> None:
-    cli.message(f"deleted {id}")
-    if not cli.out.is_table:
-        cli.out.document({"id": id, "deleted": True})

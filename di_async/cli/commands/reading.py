@@ -7,18 +7,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 import attrs
 import typer
 
-from di_async import DIError
-from di_async.cli.inputs import new_file
+from di_async.cli.files import new_file
 from di_async.cli.options import Ref, command
 from di_async.cli.output import format_time
+from di_async.cli.providers import digitalocean_for
 from di_async.cli.run import Cli
+from di_async.cli.settings import Provider
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:
-    from di_async.cli.clouds.base import Cloud
     from di_async.digitalocean import Size
 
 __all__ = ["register"]
+
+_NO_ACCELERATORS = {
+    Provider.EXOSCALE: "`di-async get NAME` shows the GPUs of a deployment",
+    Provider.GCORE: "`di-async get NAME` shows the flavor and the replicas",
+    Provider.GCORE_V2: "`di-async get NAME` shows the flavor and the replicas",
+}
+_PUBLIC = "its endpoints have public certificates; `di-async connect NAME` prints how to call one"
+_NO_CA = {Provider.EXOSCALE: _PUBLIC, Provider.GCORE: _PUBLIC, Provider.GCORE_V2: _PUBLIC}
+_NO_SIZES = {
+    Provider.EXOSCALE: "`di-async hardware` lists the GPU families",
+    Provider.GCORE: "`di-async hardware` lists the flavors with prices",
+    Provider.GCORE_V2: "`di-async flavors` lists the flavors",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -47,18 +60,10 @@ async def list_all(
         found = [resource async for resource in cloud.resources(name=name, region=region)]
         where = "that match" if name or region else cloud.location
         if region and not name and not found:
-            where = f"in region {region}{await _known_regions(cloud)}"
+            where = f"in region {region}{await cloud.region_note(region)}"
     if not found:
         cli.message(f"no {cloud.noun} {where}")
     cli.out.rows(found, cloud.columns)
-
-
-async def _known_regions(cloud: "Cloud[Any, Any]") -> str:
-    try:
-        regions = await cloud.regions()
-    except DIError:  # they are only a hint
-        return ""
-    return f" (regions: {', '.join(regions)})" if regions else ""
 
 
 async def get(cli: Cli, ref: Ref) -> None:
@@ -98,7 +103,7 @@ async def accelerators(
     gpu: Annotated[str | None, typer.Option(metavar="SLUG", help="Only GPUs of this size.")] = None,
 ) -> None:
     """List the GPUs of an instance (DigitalOcean)."""
-    async with cli.digitalocean() as cloud:
+    async with digitalocean_for(cli, "accelerators", instead=_NO_ACCELERATORS) as cloud:
         id = await cloud.resolve_id(ref)
         found = [one async for one in cloud.api.list_accelerators(id, slug=gpu)]
     if not found:
@@ -118,7 +123,7 @@ async def ca(
     It is in PEM format and signs the certificate of the private endpoint.
     """
     with new_file(out) as file:
-        async with cli.digitalocean() as cloud:
+        async with digitalocean_for(cli, "ca", instead=_NO_CA) as cloud:
             found = await cloud.api.ca_certificate(await cloud.resolve_id(ref))
         if file:
             file.write(found.pem)
@@ -131,7 +136,7 @@ async def ca(
 
 async def sizes(cli: Cli) -> None:
     """List GPU sizes with prices and regions (DigitalOcean)."""
-    async with cli.digitalocean() as cloud:
+    async with digitalocean_for(cli, "sizes", instead=_NO_SIZES) as cloud:
         found = await cloud.api.sizes()
     if cli.out.is_table:
         cli.out.rows(_merge_regions(found.sizes), cloud.size_columns)
@@ -177,9 +182,11 @@ async def hardware(
         from di_async.cli.clouds import offers
 
         found = offers.cheapest_first(await cloud.offers(model, region))
+        note = await cloud.region_note(region) if region and not found else ""
     found = [one for one in found if gpu in (None, one.accelerator) and (all or not one.reason)]
     if not found:
-        cli.message("nothing can be deployed that matches" + ("" if all else "; --all says why"))
+        advice = "" if all or note else "; --all says why"
+        cli.message(f"nothing can be deployed that matches{note or advice}")
     cli.out.rows(found, (*offers.COLUMNS, offers.REASON) if all else offers.COLUMNS)
     command = found[0].command if found else None
     if command and cli.out.is_table:

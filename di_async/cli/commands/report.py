@@ -1,9 +1,9 @@
-"""The end of every write: wait for the change and report its outcome, also when the wait fails."""
+"""The end of every write: finish or wait, and report the outcome, also when the wait fails."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import field, frozen
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from di_async.cli.clouds.base import Cloud
     from di_async.digitalocean import AccessToken
 
-__all__ = ["Report", "token_document"]
+__all__ = ["Report", "finish_and_report", "report_done", "token_document", "wait_and_report"]
 
+R = TypeVar("R")
 _OUTCOMES = {
     "CancelledError": "interrupted",
     "DeploymentFailedError": "failed",
@@ -35,6 +36,38 @@ def token_document(token: "AccessToken | None", file: Path | None) -> dict[str, 
     value = token.value.reveal() if token.value and file is None else None
     document = {"id": token.id, "name": token.name, "value": value}
     return document if file is None else {**document, "file": str(file)}
+
+
+async def finish_and_report(
+    cli: Cli, write: Awaitable[Any], done: str, document: Mapping[str, Any]
+) -> None:
+    """Finish a write that needs no wait, and report it before a signal takes effect."""
+    await cli.finish(write)
+    report_done(cli, done, document)
+
+
+def report_done(cli: Cli, done: str, document: Mapping[str, Any]) -> None:
+    """Report a write whose result is that it was carried out."""
+    cli.message(done)
+    if not cli.out.is_table:
+        cli.out.document(document, keep=True)
+
+
+async def wait_and_report(cli: Cli, change: "Change[R]", *, timeout: float | None) -> R:
+    """Return what a change of a model or key leads to; if the wait fails, print a document."""
+    from di_async.cli.progress import follow
+
+    try:
+        return await follow(cli, change, timeout=timeout)
+    except (DIError, asyncio.CancelledError) as error:
+        if not cli.out.is_table:
+            found = {"id": change.id, "action": change.action, "outcome": _outcome(error)}
+            cli.out.document(found, keep=True)
+        raise
+
+
+def _outcome(error: BaseException) -> str:
+    return _OUTCOMES.get(type(error).__name__, "error")
 
 
 @frozen
@@ -58,7 +91,7 @@ class Report:
                 await follow(self.cli, self.change, timeout=timeout)
             outcome = self.change.outcome or outcome
         except (DIError, asyncio.CancelledError) as error:
-            outcome = _OUTCOMES.get(type(error).__name__, "error")
+            outcome = _outcome(error)
             logs = getattr(error, "logs", ())
             if isinstance(error, DeploymentFailedError):
                 advice = await self.cloud.failure_advice(self.change.latest)

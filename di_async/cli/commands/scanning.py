@@ -7,7 +7,7 @@ import typer
 from attrs import evolve
 
 from di_async import InvalidInputError
-from di_async.cli.inputs import replace_file
+from di_async.cli.files import replace_file
 from di_async.cli.options import command
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
@@ -89,13 +89,16 @@ async def _scan(
     if not all_providers:
         async with cli.cloud() as cloud:
             with scan_progress(cli.err) as on_progress:
-                return await scan(
+                found = await scan(
                     cloud.scan_client,
                     regions=region or None,
                     details=details,
                     accelerators=accelerators,
                     on_progress=on_progress,
                 )
+            if region and not len(found) and (note := await cloud.region_note(*region)):
+                cli.message(f"no {cloud.noun} in {', '.join(region)}{note}")
+            return found
     async with cli.accounts() as (clients, failures):
         with scan_progress(cli.err) as on_progress:
             found = await scan(

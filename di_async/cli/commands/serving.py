@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,11 +9,13 @@ import typer
 
 from di_async import DIError, InvalidInputError
 from di_async.cli.endpoint_keys import VARIABLE, connect_options
+from di_async.cli.inputs import read_input
 from di_async.cli.options import AccessTokenFile, MintToken, Private, Ref, Timeout, command
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
 from di_async.core.printable import printable
 from di_async.core.redaction import redact
+from di_async.core.text_input import decode_text
 
 _CA_FILE = "CA.pem"
 
@@ -151,7 +152,7 @@ async def chat(
     printed to stderr.
     """
     cli.stop_when_stdout_fails()
-    text = sys.stdin.read() if prompt == "-" and sys.stdin is not None else prompt
+    text = decode_text(read_input("-", "message"), source="stdin") if prompt == "-" else prompt
     if not text.strip():
         raise InvalidInputError("the message is empty")
     try:

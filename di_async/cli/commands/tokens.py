@@ -4,13 +4,18 @@ from typing import Annotated
 
 import typer
 
-from di_async.cli.commands.report import token_document
-from di_async.cli.inputs import new_file, write_token
+from di_async.cli.commands.report import finish_and_report, token_document
+from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Ref, TokenOut, command, new_group
+from di_async.cli.providers import digitalocean_for
 from di_async.cli.references import find_token
 from di_async.cli.run import Cli
+from di_async.cli.settings import Provider
 
 __all__ = ["register"]
+
+_KEYS = "`di-async keys` manages the API keys of endpoints"
+_INSTEAD = {Provider.EXOSCALE: _KEYS, Provider.GCORE: _KEYS, Provider.GCORE_V2: _KEYS}
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 async def list_tokens(cli: Cli, ref: Ref) -> None:
     """List the tokens of an instance, without their values."""
-    async with cli.digitalocean() as cloud:
+    async with digitalocean_for(cli, "tokens", instead=_INSTEAD) as cloud:
         found = [token async for token in cloud.api.list_tokens(await cloud.resolve_id(ref))]
     if not found:
         cli.message("no tokens")
@@ -39,7 +44,7 @@ async def create(
 ) -> None:
     """Create a token. Its value is shown only once."""
     with new_file(token_out) as file:
-        async with cli.digitalocean() as cloud:
+        async with digitalocean_for(cli, "tokens", instead=_INSTEAD) as cloud:
             id = await cloud.resolve_id(ref)
             token = await cli.finish(cloud.api.create_token(id, name))
             failure = write_token(file, token.value.reveal()) if token.value else None
@@ -63,11 +68,11 @@ async def revoke(
     ],
 ) -> None:
     """Revoke a token permanently."""
-    async with cli.digitalocean() as cloud:
+    async with digitalocean_for(cli, "tokens", instead=_INSTEAD) as cloud:
         id = await cloud.resolve_id(ref)
         tokens = [known async for known in cloud.api.list_tokens(id)]
         found = find_token(cloud, tokens, token, ref)
-        await cloud.api.revoke_token(id, found)
-    cli.message(f"revoked {found}")
-    if not cli.out.is_table:
-        cli.out.document({"id": found, "revoked": True})
+        document = {"id": found, "revoked": True}
+        await finish_and_report(
+            cli, cloud.api.revoke_token(id, found), f"revoked {found}", document
+        )

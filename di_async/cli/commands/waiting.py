@@ -10,6 +10,7 @@ from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
 from di_async.cli.inputs import WaitTarget
 from di_async.cli.options import Timeout, command
+from di_async.cli.output import changes_continue
 from di_async.cli.references import UnknownNameError
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
 
@@ -98,6 +99,7 @@ async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) 
         changes = await _changes_in_progress(cloud, regions)
         if not changes:
             where = f" in {', '.join(regions)}" if regions else ""
+            where += await cloud.region_note(*regions)
             cli.message(f"no changes in progress{where}")
             if not cli.out.is_table:
                 cli.out.document([])
@@ -107,11 +109,8 @@ async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) 
         try:
             report = await show_progress(cli.err, progress, waiting)
         except asyncio.CancelledError:
-            cli.message(
-                "",
-                f"Stopped waiting. The {len(changes)} changes continue, and are billed. {resume}",
-                keep=True,
-            )
+            going = changes_continue(sum(change.outcome is None for change in changes))
+            cli.message("", f"Stopped waiting. {going}{resume}", keep=True)
             raise
     _print_report(cli, report)
     if report.failed:

@@ -57,6 +57,8 @@ async def watch(
     cli.stop_when_stdout_fails()
     async with cli.cloud() as cloud:
         id = None if ref is None else await cloud.resolve_id(ref)
+        if region is not None and (note := await cloud.region_note(region)):
+            cli.message(f"region {region} is not known{note}")
         events = cloud.api.watch(id, region=region)
         if cli.out.is_table and is_live(cli.out.console):
             await _show_screen(cli, cloud, events, id, ref or region or cloud.location)

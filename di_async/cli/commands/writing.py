@@ -7,7 +7,8 @@ import typer
 from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
 from di_async.cli.confirm import Force, confirm_delete
-from di_async.cli.inputs import WriteOptions, new_file, provider_tokens, read_spec, write_token
+from di_async.cli.files import new_file, write_token
+from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
 from di_async.cli.options import (
     AllowUnknownPrice,
     HFToken,
@@ -24,6 +25,7 @@ from di_async.cli.options import (
 )
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
+from di_async.core.validation import LARGEST
 
 if TYPE_CHECKING:
     from di_async import Change, Secret
@@ -67,6 +69,7 @@ async def create(
         int | None,
         typer.Option(
             min=1,
+            max=LARGEST,
             metavar="N",
             help="Number of GPUs; Exoscale: of replicas.",
             show_default="1",
@@ -190,6 +193,7 @@ async def scale(
         int,
         typer.Argument(
             min=0,
+            max=LARGEST,
             metavar="REPLICAS",
             help="Number of GPUs (DigitalOcean, at least 1) or replicas (Exoscale, Gcore).",
         ),

@@ -40,8 +40,30 @@ _HTML = (
 )
 
 
-def _optional(kind: type | tuple[type, ...]) -> Any:
-    return validators.optional(validators.instance_of(kind))
+def _text(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{attribute.name}: expected text")  # noqa: TRY004 - as all of these
+
+
+def _flag(_: object, attribute: "Attribute[bool]", value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{attribute.name}: expected true or false")  # noqa: TRY004 - as above
+
+
+def _count(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{attribute.name}: expected a whole number of 1 or more")
+
+
+def _probability(_: object, attribute: "Attribute[float]", value: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:  # type: ignore[operator]
+        raise ValueError(f"{attribute.name}: expected a number from 0 to 1")
+
+
+def _window(_: object, attribute: "Attribute[str]", value: object) -> None:
+    if value not in ("minute", "hour"):
+        raise ValueError(f"{attribute.name}: expected 'minute' or 'hour'")
 
 
 def _seconds(_: object, attribute: "Attribute[float]", value: object) -> None:
@@ -49,11 +71,6 @@ def _seconds(_: object, attribute: "Attribute[float]", value: object) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value <= _MAX_SECONDS:  # type: ignore[operator]
         raise ValueError(f"{attribute.name}: expected 0 to {_MAX_SECONDS:g} seconds")
-
-
-def _count(_: object, attribute: "Attribute[int]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{attribute.name}: expected a whole number of at least 1")
 
 
 def _http_status(_: object, attribute: "Attribute[int]", value: object) -> None:
@@ -99,19 +116,19 @@ class Fault:
     """
 
     kind: str = field(validator=validators.in_(KINDS))
-    on: str | None = field(default=None, validator=_optional(str))
+    on: str | None = field(default=None, validator=validators.optional(_text))
     times: int | None = field(default=None, validator=validators.optional(_count))
-    id: str | None = field(default=None, validator=_optional(str))
-    region: str | None = field(default=None, validator=_optional(str))
-    probability: float = field(default=1.0, validator=[validators.ge(0), validators.le(1)])
-    after_commit: bool = False
+    id: str | None = field(default=None, validator=validators.optional(_text))
+    region: str | None = field(default=None, validator=validators.optional(_text))
+    probability: float = field(default=1.0, validator=_probability)
+    after_commit: bool = field(default=False, validator=_flag)
     seconds: float | None = field(default=None, validator=validators.optional(_seconds))
     status: int | None = field(default=None, validator=validators.optional(_http_status))
-    message: str | None = field(default=None, validator=_optional(str))
-    reason: str | None = field(default=None, validator=_optional(str))
+    message: str | None = field(default=None, validator=validators.optional(_text))
+    reason: str | None = field(default=None, validator=validators.optional(_text))
     delay_s: float = field(default=1.0, validator=_seconds)
-    word: str = field(default="migrating", validator=validators.instance_of(str))
-    window: str = field(default="minute", validator=validators.in_(("minute", "hour")))
+    word: str = field(default="migrating", validator=_text)
+    window: str = field(default="minute", validator=_window)
     retry_after: float = field(default=1.0, validator=_seconds)
     location: str = field(default="/v2/elsewhere", validator=_header_text)
     until: float | None = None

@@ -1,0 +1,146 @@
+"""Output files: new ones, and ones whose content is replaced."""
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from di_async import DIError, InvalidInputError
+
+__all__ = ["new_file", "replace_file", "replacement", "write_token"]
+
+
+@contextmanager
+def new_file(path: Path | None) -> Iterator[TextIO | None]:
+    """Create a file of mode 0600 before any request is sent; yield None without a path.
+
+    The file is removed if nothing was written to it.
+
+    Raises:
+        InvalidInputError: the file exists, or cannot be created.
+    """
+    if path is None:
+        yield None
+        return
+    path = _output_path(path)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        raise InvalidInputError(f"cannot create the file {path}: {_reason(error)}") from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+    finally:
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
+@contextmanager
+def replace_file(path: Path | None) -> Iterator[Callable[[str], None]]:
+    """Yield a function that replaces the content of a file; it does nothing without a path.
+
+    That it can be written is checked before any request is sent; see `replacement`.
+
+    Raises:
+        InvalidInputError: no file can be written there. DIError: it could not be written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    path = _output_path(path)
+
+    def write(text: str) -> None:
+        try:
+            replace(text.encode())
+        except OSError as error:
+            raise DIError(f"cannot write the file {path}: {_reason(error)}") from error
+
+    with ExitStack() as stack:
+        try:
+            replace = stack.enter_context(replacement(path))
+        except (OSError, ValueError) as error:
+            raise InvalidInputError(f"cannot create the file {path}: {_reason(error)}") from error
+        yield write
+
+
+@contextmanager
+def replacement(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Yield a function that replaces the content of a file.
+
+    Readers see the old content or the new one, never a part: it is written to a draft, which takes
+    the file's place and mode. A device or a pipe is opened and written.
+
+    Raises:
+        OSError: no file can be written there.
+    """
+    if not _is_replaceable(path):
+
+        def write(content: bytes) -> None:
+            path.write_bytes(content)
+
+        yield write
+        return
+    target = path.resolve()  # a link stays, and its target is replaced
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+
+    def replace(content: bytes) -> None:
+        with suppress(FileNotFoundError):
+            shutil.copymode(target, draft)
+        draft.write_bytes(content)
+        draft.replace(target)
+
+    draft.touch(exist_ok=False)
+    try:
+        yield replace
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Return whether there is a regular file, or nothing yet. Raises `OSError` for a folder."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return True
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return stat.S_ISREG(mode)
+
+
+def _output_path(path: Path) -> Path:
+    """Return the path of an output file; `~` is the home directory.
+
+    Raises:
+        InvalidInputError: it names no file.
+    """
+    if str(path) == "-":
+        raise InvalidInputError("an output file cannot be '-': use the name of a file")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise InvalidInputError(f"cannot write the file {path}: {error}") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def write_token(file: TextIO | None, token: str) -> str | None:
+    """Write a one-time token to its file at once; return what failed, if the disk is full."""
+    if file is None:
+        return None
+    data = f"{token}\n".encode()
+    try:
+        # Not through the file's buffer, which would fail a second time when it is closed.
+        while data:
+            data = data[os.write(file.fileno(), data) :]
+        os.fsync(file.fileno())
+    except OSError as error:
+        with suppress(OSError):
+            os.ftruncate(file.fileno(), 0)
+        return error.strerror or str(error)
+    return None

@@ -1,0 +1,70 @@
+"""Tests of messages: the command says options and commands, where the library says parameters."""
+
+import logging
+
+import pytest
+import typer
+
+from di_async import InvalidInputError
+from di_async.cli.hints import explain, with_option_names
+from di_async.cli.run import execute
+from di_async.cli.settings import Provider, Settings
+from tests.cli.helpers import EASY, Di
+
+EXOSCALE = Settings(provider=Provider.EXOSCALE)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name_timeout: expected seconds", "--name-timeout: expected seconds"),
+        ("timeout: expected seconds; pass None to wait for ever", "--timeout: expected seconds"),
+        ("lifetime: expected seconds", "--lifetime: expected seconds"),
+        ("Look with `find('web')`", "Look with `di-async list --name web`"),
+        ('Look with `find("it\'s")`', "Look with `di-async list --name 'it'\"'\"'s'`"),
+        (
+            "Check `find_all('web')` in at-vie-2",
+            "Check `di-async --provider exoscale --zone at-vie-2 list --name web`",
+        ),
+        ("Check `get('web')`", "Check `di-async get web`"),
+        ("the server knows no access_token here", "the server knows no access_token here"),
+    ],
+)
+def test_words_of_python(text: str, expected: str) -> None:
+    """Parameters and calls of the library become options and command lines."""
+    assert with_option_names(text, Settings()) == expected
+
+
+def test_fields_of_a_spec_keep_their_names() -> None:
+    """A spec has fields that are named as parameters are; they are not options."""
+    error = InvalidInputError("", problems=("timeout: required", "project_id: required"))
+    assert list(explain(error))[1:] == ["  timeout: required", "  project_id: required"]
+
+
+@pytest.mark.parametrize(
+    ("args", "option"),
+    [
+        (("create", *EASY, "--name-timeout", "inf"), "--name-timeout"),
+        (("wait", "web", "--timeout", "1e300"), "--timeout"),
+        (("list", "--target-lag", "1e300"), "--target-lag"),
+        (("update", "web", "--name", "b", "--ready-timeout", "inf"), "--ready-timeout"),
+    ],
+)
+def test_seconds_beyond_a_century(di: Di, args: tuple[str, ...], option: str) -> None:
+    """The message names the option and the range, which the value is outside of."""
+    di("create", *EASY)
+    result = di(*args)
+    assert result.code == 2
+    assert f"{option}: expected seconds" in result.err
+    assert "to 3162240000" in result.err
+
+
+def test_log_records_say_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the library logs names commands too, for the selected provider."""
+
+    async def work(_: object) -> None:
+        logging.getLogger("di_async").warning("It may exist. Look with `find_all('web')`")
+
+    with pytest.raises(typer.Exit):
+        execute(EXOSCALE, work)
+    assert "`di-async --provider exoscale list --name web`" in capsys.readouterr().err
