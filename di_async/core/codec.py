@@ -61,10 +61,10 @@ def loads(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        with suppress(ValueError):
-            return loads_repaired(body)
-        message = f"The response body is {_looks_like(body)}, not JSON ({error})"
-        raise DecodeError(message) from error
+        fault = str(error)  # the error itself holds the body, which may hold secrets
+    with suppress(ValueError):
+        return loads_repaired(body)
+    raise DecodeError(f"The response body is {_looks_like(body)}, not JSON ({fault})")
 
 
 def _looks_like(body: bytes) -> str:

@@ -29,9 +29,14 @@ def cases() -> Iterator[Any]:
             given = parameters(module, function)
             wanted = inspect.signature(function).parameters.keys()
             if name.startswith("test_") and {"cloud"} <= wanted <= {"cloud", *given, *FIXTURES}:
-                for cloud in given.pop("cloud"):
+                clouds = given.pop("cloud")
+                for cloud in clouds:
                     own = {"cloud": cloud, **given}
-                    yield pytest.param(module, function, own, id=f"{cloud.name}-{name[5:]}")
+                    # The door is the same for all clouds.
+                    marks = () if cloud is clouds[0] else pytest.mark.exhaustive
+                    yield pytest.param(
+                        module, function, own, id=f"{cloud.name}-{name[5:]}", marks=marks
+                    )
 
 
 def parameters(module: ModuleType, function: Any) -> dict[str, Any]:
