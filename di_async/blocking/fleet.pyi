@@ -132,7 +132,7 @@ def reap(*clients: Client, dry_run: bool = False, prefix: str = ...) -> ReapRepo
         prefix: of the names, as given to `temporary`.
 
     Raises:
-        InvalidInputError: no client, what is no client, or the prefix is not valid.
+        InvalidInputError: no client, something else than a client, or an invalid prefix.
         ClientClosedError: a client is not entered, or closed.
     """
 
@@ -153,7 +153,7 @@ def scan(
         on_progress: called with `ScanProgress`.
 
     Raises:
-        InvalidInputError: no client, or what is no client.
+        InvalidInputError: no client, or something else than a client.
         ClientClosedError: a client is not entered, or closed.
 
     What cannot be read is in `.errors` and is not raised. `details` and `accelerators` wait for
@@ -175,7 +175,8 @@ def wait_all(
         return_when: also "FIRST_COMPLETED" or "FIRST_EXCEPTION", as in `asyncio.wait`.
 
     Raises:
-        InvalidInputError: what is no change, a negative timeout, or an unknown `return_when`.
+        InvalidInputError: something else than a change, a negative timeout, or an unknown
+            `return_when`.
 
     Ctrl-C ends all these waits and leaves nothing running here; the resources are left alone.
     """

@@ -139,8 +139,9 @@ def json_bytes(value: Any) -> bytes | None:
     try:
         return orjson.dumps(value)
     except TypeError as error:
-        told = str(error)
-        reason = next((plain for text, plain in _NOT_JSON.items() if told.startswith(text)), told)
+        problem = str(error)
+        plain = (words for text, words in _NOT_JSON.items() if problem.startswith(text))
+        reason = next(plain, problem)
         raise InvalidInputError(f"the body cannot be encoded as JSON: {reason}") from error
 
 

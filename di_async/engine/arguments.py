@@ -40,7 +40,7 @@ def checked_changes(function: str, changes: Iterable[Change[R]]) -> tuple[Change
     """Return each change once, for the function of that name.
 
     Raises:
-        InvalidInputError: one is something else, or this is no list of them.
+        InvalidInputError: one is something else, or this is not a list of them.
     """
     if not isinstance(changes, Iterable):
         _refuse(function, _LIST, changes, (changes,))

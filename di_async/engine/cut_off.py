@@ -53,7 +53,7 @@ def report_if_cut_off(
         settled = isinstance(error, DIError) and not isinstance(error, ClientClosedError)
         if settled or not (call.maybe_processed or record.result):
             raise
-        text = _told(record.result) or story()
+        text = _result_text(record.result) or story()
         if record.result is not None:
             with suppress(AttributeError, TypeError):  # an error with slots
                 error.write_result = record.result  # type: ignore[attr-defined]
@@ -65,7 +65,7 @@ def report_if_cut_off(
         raise
 
 
-def _told(result: Any) -> str | None:
+def _result_text(result: Any) -> str | None:
     """Return what is known of a write whose answer has arrived."""
     id, token = getattr(result, "id", None), getattr(result, "resume_token", None)
     if not id:

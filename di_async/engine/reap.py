@@ -74,7 +74,7 @@ async def reap(*clients: Client, dry_run: bool = False, prefix: str = DEFAULT_PR
         prefix: of the names, as given to `temporary`.
 
     Raises:
-        InvalidInputError: no client, what is no client, or the prefix is not valid.
+        InvalidInputError: no client, something else than a client, or an invalid prefix.
         ClientClosedError: a client is not entered, or closed.
     """
     check_prefix(prefix)

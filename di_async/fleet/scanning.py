@@ -68,7 +68,7 @@ async def scan(
         on_progress: called with `ScanProgress`.
 
     Raises:
-        InvalidInputError: no client, or what is no client.
+        InvalidInputError: no client, or something else than a client.
         ClientClosedError: a client is not entered, or closed.
 
     What cannot be read is in `.errors` and is not raised. `details` and `accelerators` wait for

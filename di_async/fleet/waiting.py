@@ -86,7 +86,8 @@ async def wait_all(
         return_when: also "FIRST_COMPLETED" or "FIRST_EXCEPTION", as in `asyncio.wait`.
 
     Raises:
-        InvalidInputError: what is no change, a negative timeout, or an unknown `return_when`.
+        InvalidInputError: something else than a change, a negative timeout, or an unknown
+            `return_when`.
 
     Cancelling ends all these waits and leaves nothing running here; the resources are left alone.
     """
