@@ -66,12 +66,12 @@ _SCHEDULE = _WAITING.format("poll_schedule")
 DECISIONS = (
     Target(
         "core/waiting/evidence.py",
-        also=(_WAITING.format("evidence_rules"),),
+        also=(_WAITING.format("evidence_rules"), _WAITING.format("odd_versions")),
         later=(_WAITING.format("evidence_properties"), "tests/clouds/test_own_delete.py"),
     ),
     Target(
         "core/waiting/observation.py",
-        (_WAITING.format("evidence_rules"), _WAITING.format("evidence")),
+        tuple(map(_WAITING.format, ("evidence_rules", "evidence", "odd_versions"))),
         later=("tests/clouds/test_light_rows.py",),
     ),
     Target(

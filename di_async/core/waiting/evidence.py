@@ -44,6 +44,7 @@ the API shows none of these, three agreeing reads that span at least 30 s. For e
 a read that started after the write was accepted is proof.
 """
 
+import math
 from typing import Any
 
 from attrs import evolve, frozen
@@ -127,10 +128,10 @@ class Evidence:
     before_counts: bool = True
     """Nothing has overruled the version and `updated_at` from before the write."""
     stale: Observation | None = None
-    """The last one, if it was stale."""
+    """What the last read showed, if it was stale."""
     stale_reads: int = 0
-    """Consecutive reads that showed the same stale state."""
-    stale_since: float = 0.0
+    """Consecutive reads that showed this stale state."""
+    stale_since: float = math.inf
     pending_spec_version: int | None = None
     pending_spec_id: str | None = None
     transitioned: bool = False
@@ -239,7 +240,7 @@ def _fold_missing(
         not_found=True,
         consecutive_404s=0 if in_grace else evidence.consecutive_404s + 1,
         agreeing_reads=0,
-        stale_reads=0,
+        stale=None,
         refusal=None,
         last_error=read.error,
     )
@@ -266,9 +267,7 @@ def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -
         evidence = _fold_stale(evidence, read)
         if not _is_overruling(expectation, evidence, read):
             return evidence
-        evidence = evolve(
-            evidence, newest_version=NO_VERSION, before_counts=False, agreeing_reads=0
-        )
+        evidence = evolve(evidence, newest_version=NO_VERSION, before_counts=False)
     agrees = evidence.agreeing_reads > 0 and last is not None and _agree(last, observation)
     since = evidence.agreeing_since if agrees else read.started_at
     # Fields that are not named here (404s, a refusal) start again.
@@ -300,7 +299,7 @@ def _is_stale(expectation: Expectation, evidence: Evidence, version: ResourceVer
 
 def _fold_stale(evidence: Evidence, read: ReadFound) -> Evidence:
     last, observation = evidence.stale, read.observation
-    agrees = evidence.stale_reads > 0 and last is not None and _agree(last, observation)
+    agrees = last is not None and _agree(last, observation)
     return evolve(
         evidence,
         reads=evidence.reads + 1,
@@ -339,21 +338,12 @@ def _agree(one: Observation, other: Observation) -> bool:
 
 
 def _newest(one: ResourceVersion, other: ResourceVersion) -> ResourceVersion:
-    """Return `other`, which is not older, with what it lacks; of one spec the later time stamp."""
-    updated_at, is_newer = other.updated_at, _differ(one.spec_version, other.spec_version)
-    if updated_at is None or (not is_newer and _exceeds(one.updated_at, updated_at)):
-        updated_at = one.updated_at
-    spec_version = other.spec_version
-    if spec_version is None or _exceeds(one.spec_version, spec_version):
-        spec_version = one.spec_version
+    """Return `other`, which is not older, with what it lacks: a light row shows no spec version."""
+    updated_at = one.updated_at if other.updated_at is None else other.updated_at
+    spec_version = one.spec_version if other.spec_version is None else other.spec_version
     if updated_at is other.updated_at and spec_version is other.spec_version:
         return other
     return evolve(other, updated_at=updated_at, spec_version=spec_version)
-
-
-def _differ(one: Any, other: Any) -> bool:
-    """Whether both are known and are not the same."""
-    return one is not None and other is not None and bool(one != other)
 
 
 def _exceeds(value: Any, bound: Any) -> bool:

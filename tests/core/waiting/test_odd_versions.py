@@ -10,6 +10,7 @@ from di_async.core.waiting.evidence import (
     OVERRULING_SPAN_S,
     Decision,
     Evidence,
+    Failed,
     Pending,
     Settled,
     fold,
@@ -102,6 +103,31 @@ def test_one_odd_version_is_overruled(action: Action, odd: dict[str, Any]) -> No
     assert isinstance(settled, Settled)
 
 
+def test_what_overrules_is_three_reads_over_two_minutes() -> None:
+    """Two reads are too few, and three within two minutes too short, however late they come."""
+    about, first = waiting_for(Action.ACTIVE), seen(2, WORKING, updated_at=stamp(3600))
+    old: dict[str, Any] = {"updated_at": stamp(1)}
+    assert decision(about, first, seen(10, **old), seen(140, **old)) == Pending()
+    third = decision(about, first, seen(10, **old), seen(140, **old), seen(141, **old))
+    assert isinstance(third, Settled)
+    late = [seen(at, **old) for at in (1000, 1040, 1080, 1119)]
+    assert decision(about, first, *late) == Pending()
+    assert isinstance(decision(about, first, *late, seen(1120, **old)), Settled)
+
+
+def test_newer_spec_version_brings_its_own_time_stamp() -> None:
+    """Later reads are compared with the stamp of the newer version, though it is earlier."""
+    failed = Observation(status="error", phase=Phase.FAILED, failure_grace=60.0)
+    about = waiting_for(Action.CREATE)
+    reads = [
+        seen(5, WORKING, spec_version=1, updated_at=stamp(10)),
+        seen(10, failed, spec_version=2, updated_at=stamp(5)),
+        seen(80, failed, spec_version=2, updated_at=stamp(5)),
+    ]
+    assert decision(about, *reads[:2]) == Pending()
+    assert isinstance(decision(about, *reads), Failed)
+
+
 @pytest.mark.parametrize(
     "between",
     [
@@ -140,5 +166,7 @@ def test_update_is_overruled_by_what_was_sent_alone(matches: bool | None, settle
 def test_placeholder_is_no_time_stamp(year: int) -> None:
     """A time before the year 2000 stands for "not known", in reads and in answers to writes."""
     placeholder = datetime(year, 1, 1, tzinfo=UTC)
+    real = datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC)
+    assert ResourceVersion(updated_at=real).updated_at == real
     assert ResourceVersion(updated_at=placeholder).updated_at is None
     assert waiting_for(Action.UPDATE, baseline=placeholder).baseline is None
