@@ -50,14 +50,14 @@ def pytest_collection_finish() -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return the number of workers for `-n auto`.
 
-    Tests over sockets wait for half of their time: five workers keep two cores busy. A single file
+    Tests over sockets wait for half of their time: six workers keep two cores busy. A single file
     runs in this process, since starting workers would take longer.
     """
     files = {arg.partition("::")[0] for arg in config.args}
     if len(files) == 1 and files.pop().endswith(".py"):
         return 0
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return 5 * cores // 2
+    return 3 * cores
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
