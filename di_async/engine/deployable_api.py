@@ -78,8 +78,7 @@ class DeployableApi(ResourceApi[R]):
 
         Args:
             spec: as for `create`; its name becomes part of the deployment's name.
-            timeout: seconds until it is settled (or until it answers, with `connect`). Default:
-                what `Change.wait` takes, or `lifetime` if that is shorter.
+            timeout: seconds until it is settled (or until it answers, with `connect`).
             connect: yield the endpoint that `change.connect()` returns, and not the resource.
             connect_options: further arguments of `change.connect()`.
             lifetime: seconds after which `reap` may delete it; longer than the wait and the block
@@ -89,8 +88,8 @@ class DeployableApi(ResourceApi[R]):
             options: further arguments of `create`, such as `max_hourly`.
 
         Raises:
-            InvalidInputError: `lifetime` is shorter than `timeout`, or `connect` could not work
-                with these `connect_options`; nothing was sent.
+            InvalidInputError: `lifetime` is shorter than a `timeout` that is given, or `connect`
+                could not work with these `connect_options`; nothing was sent.
             CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
             DIError: and everything that `create` and `Change.wait` raise.
         """
@@ -98,7 +97,6 @@ class DeployableApi(ResourceApi[R]):
             target=self.deployable(),
             spec=spec,
             timeout=timeout,
-            default_timeout=self._adapter.default_timeout,
             connect=connect,
             connect_options=connect_options or {},
             lifetime=lifetime,

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import math
 import random
 from collections.abc import Mapping
 from types import TracebackType
@@ -78,7 +77,6 @@ class Temporary(Generic[T]):
     target: Deployable[Any]
     spec: Any = field(repr=masked)
     timeout: Timeout = DEFAULT
-    default_timeout: float = math.inf
     connect: bool = False
     connect_options: Mapping[str, Any] = field(
         factory=dict, converter=_with_hidden_key, repr=masked
@@ -107,21 +105,19 @@ class Temporary(Generic[T]):
         check_prefix(self.prefix)
         if not isinstance(self.timeout, Default):
             checked_timeout(self.timeout)
-        check_lifetime(self.lifetime, self._wait_timeout)
+        check_lifetime(self.lifetime, self._longest_wait)
         self.target.check_options(self.options)
         self.spec = self.target.complete(self.spec)
         if self.connect:
             self._check_connect()
 
     @property
-    def _wait_timeout(self) -> float | None:
-        """The seconds that the wait may take; None if that is not limited."""
+    def _longest_wait(self) -> float | None:
+        """The seconds that the caller allows for the wait; None if that is not limited."""
         timeout: Any = self.timeout
         if self.connect and isinstance(timeout, Default):
-            timeout = self.connect_options.get("timeout", DEFAULT)
-        if isinstance(timeout, Default):
-            return min(self.default_timeout, self.lifetime)
-        return checked_timeout(timeout)
+            timeout = self.connect_options.get("timeout")
+        return None if isinstance(timeout, Default) else checked_timeout(timeout)
 
     def _check_connect(self) -> None:
         """Check `connect_options` before anything is created."""
@@ -166,10 +162,9 @@ class Temporary(Generic[T]):
         self.change = self._creating.result()
         self._ids[self.change.id] = None
         if self.connect:
-            return await self.change.connect(
-                **{**self.connect_options, "timeout": self._wait_timeout}
-            )
-        return await self.change.wait(timeout=self._wait_timeout)
+            timeout = {} if isinstance(self.timeout, Default) else {"timeout": self.timeout}
+            return await self.change.connect(**{**self.connect_options, **timeout})
+        return await self.change.wait(timeout=self.timeout)
 
     async def _prepare(self) -> None:
         """Learn price and clock, and make the name."""

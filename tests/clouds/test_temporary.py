@@ -14,7 +14,6 @@ from di_async import (
     DeploymentFailedError,
     InvalidInputError,
     OutcomeUnknownError,
-    WaitTimeoutError,
     reap,
 )
 from di_async.core.temporary_names import parse_name
@@ -259,19 +258,6 @@ async def test_reap_reports_what_it_cannot_delete(cloud: Cloud) -> None:
 
 
 # --- lifetimes and interrupts ------------------------------------------------------------------
-
-
-@VIRTUAL
-@everywhere
-async def test_wait_is_no_longer_than_the_lifetime(cloud: Cloud) -> None:
-    """A deployment that expires before it settles is given up then, and deleted."""
-    async with cloud.client(a_world()) as client:
-        api = cloud.api(client)
-        with pytest.raises(WaitTimeoutError) as late:
-            async with api.temporary(spec_of(cloud), lifetime=300):
-                raise AssertionError("it takes longer to settle")
-        assert late.value.elapsed == pytest.approx(300)
-        assert await names(api) == []
 
 
 @VIRTUAL
