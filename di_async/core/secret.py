@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Iterator, KeysView, Mapping
 from typing import Any, NoReturn, Self
 
-__all__ = ["Secret", "SecretHeaders", "reveal"]
+__all__ = ["Secret", "SecretHeaders", "hidden", "reveal"]
 
 
 class Secret:
@@ -92,3 +92,14 @@ class SecretHeaders(Mapping[str, str]):
 def reveal(value: Any) -> Any:
     """Return `value`, or the content of a `Secret`."""
     return value.reveal() if isinstance(value, Secret) else value
+
+
+def hidden(token: Any) -> Secret | None:
+    """Return a caller's token as a `Secret`, whatever it is; `serving.as_secret` checks it.
+
+    Call it first, and drop the plain value: tracebacks may show the variables of a failed call.
+    """
+    if token is None or isinstance(token, Secret):
+        return token
+    held = getattr(token, "value", None) or getattr(token, "secret", None)
+    return held if isinstance(held, Secret) else Secret(token)

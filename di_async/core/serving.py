@@ -14,7 +14,7 @@ from attrs import field, frozen
 from di_async.core.errors import APIError, InvalidInputError, api_error
 from di_async.core.http import Request, Response
 from di_async.core.redaction import redact
-from di_async.core.secret import Secret
+from di_async.core.secret import Secret, hidden
 
 __all__ = [
     "MAX_PROBED_MODELS",
@@ -26,7 +26,6 @@ __all__ = [
     "api_base",
     "as_secret",
     "chat_request",
-    "hidden",
     "is_completion",
     "judge_status",
     "list_request",
@@ -92,17 +91,6 @@ def api_base(url: str) -> str:
     if not valid:
         raise InvalidInputError(f"{redact(url)!r} is not the URL of an endpoint")
     return whole if whole.endswith("/v1") else f"{whole}/v1"
-
-
-def hidden(token: Any) -> Secret | None:
-    """Return a caller's token as a `Secret`, whatever it is; `as_secret` checks it.
-
-    Call it first, and drop the plain value: tracebacks may show the variables of a failed call.
-    """
-    if token is None or isinstance(token, Secret):
-        return token
-    held = getattr(token, "value", None) or getattr(token, "secret", None)
-    return held if isinstance(held, Secret) else Secret(token)
 
 
 def as_secret(token: Any) -> Secret | None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.serving import hidden
+from di_async.core.secret import hidden
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter

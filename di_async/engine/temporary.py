@@ -22,7 +22,7 @@ from di_async.core.errors import (
 )
 from di_async.core.pricing import HourlyPrice
 from di_async.core.redaction import masked
-from di_async.core.serving import hidden
+from di_async.core.secret import hidden
 from di_async.core.temporary_names import (
     DEFAULT_PREFIX,
     RANDOM_LENGTH,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from di_async import InvalidInputError, Secret
-from di_async.core.serving import as_secret, hidden
+from di_async.core.secret import hidden
+from di_async.core.serving import as_secret
 
 
 @pytest.mark.parametrize(
