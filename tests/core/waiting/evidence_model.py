@@ -7,8 +7,9 @@ specs, or nothing.
 
 from datetime import UTC, datetime
 from itertools import chain
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import strategies as st
 
 from di_async.core.waiting.evidence import Decision, Evidence, fold, judge
@@ -245,3 +246,34 @@ def monotonic_samples(draw: st.DrawFn, max_lag: float = 20.0) -> list[Sample]:
         samples.append(Sample(started_at=started, lag=started - sampled, broken=broken))
         shown = shown if broken else sampled
     return samples
+
+
+# --- reads, one example each --------------------------------------------------------------------
+
+READY = Observation("active", Phase.READY)
+WORKING = Observation("updating", Phase.WORKING)
+BROKEN = Observation("error", Phase.FAILED, reason="no capacity")
+
+
+def seen(at: float, observation: Observation = READY, **version: Any) -> ReadFound:
+    """Return a read that found this observation."""
+    shown = evolve(observation, version=ResourceVersion(**version)) if version else observation
+    return ReadFound(started_at=at, at=at + 0.1, observation=shown)
+
+
+def missing(at: float) -> ReadMissing:
+    """Return a read that answered 404."""
+    return ReadMissing(started_at=at, at=at + 0.1, error="404")
+
+
+def failed(at: float, *, final: bool = False) -> ReadFailed:
+    """Return a read that failed or was refused."""
+    return ReadFailed(started_at=at, at=at + 0.1, error="boom", refused=final)
+
+
+def decision(about: Expectation, *reads: Read) -> Decision:
+    """Return what these reads prove."""
+    evidence = Evidence()
+    for one in reads:
+        evidence = fold(about, evidence, one)
+    return judge(about, evidence)

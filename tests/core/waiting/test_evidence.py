@@ -28,32 +28,18 @@ from di_async.core.waiting.observation import (
     Observation,
     Phase,
     Read,
-    ReadFailed,
-    ReadFound,
-    ReadMissing,
     ResourceVersion,
 )
-from tests.core.waiting.evidence_model import time
-
-READY = Observation("active", Phase.READY)
-WORKING = Observation("updating", Phase.WORKING)
-BROKEN = Observation("error", Phase.FAILED, reason="no capacity")
-
-
-def seen(at: float, observation: Observation = READY, **version: Any) -> ReadFound:
-    """Return a read that found this observation."""
-    shown = evolve(observation, version=ResourceVersion(**version)) if version else observation
-    return ReadFound(started_at=at, at=at + 0.1, observation=shown)
-
-
-def missing(at: float) -> ReadMissing:
-    """Return a read that answered 404."""
-    return ReadMissing(started_at=at, at=at + 0.1, error="404")
-
-
-def failed(at: float, *, final: bool = False) -> ReadFailed:
-    """Return a read that failed or was refused."""
-    return ReadFailed(started_at=at, at=at + 0.1, error="boom", refused=final)
+from tests.core.waiting.evidence_model import (
+    BROKEN,
+    READY,
+    WORKING,
+    decision,
+    failed,
+    missing,
+    seen,
+    time,
+)
 
 
 def expectation(action: Action = Action.UPDATE, **fields: Any) -> Expectation:
@@ -85,14 +71,6 @@ def test_version_is_kept_after_a_light_row(
     if isinstance(newest, tuple):
         newest = {"spec_version": newest[0], "updated_at": time(newest[1])}
     assert after == ResourceVersion(**newest)
-
-
-def decision(about: Expectation, *reads: Read) -> Decision:
-    """Return what these reads prove."""
-    evidence = Evidence()
-    for one in reads:
-        evidence = fold(about, evidence, one)
-    return judge(about, evidence)
 
 
 # --- success -----------------------------------------------------------------------------------
