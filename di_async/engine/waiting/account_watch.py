@@ -227,16 +227,9 @@ class AccountSweep:
         A list may lag behind, so only the GET decides.
         """
         self._requests += call.requests
-        id, now = str(read.id), self._clock.now()
-        known = self._known.get(id)
-        if isinstance(answer, NotFoundError) and known is None:
-            logger.info("watch: %s is still listed, and GET does not find it", id)
-        elif isinstance(answer, NotFoundError) and known is not None and now < known.new_until:
-            logger.info("watch: %s is new, and GET does not find it yet", id)
-        elif isinstance(answer, NotFoundError) and known is not None and not answer.transient:
-            del self._known[id]
-            self._gone[id] = now + CREATE_GRACE_S
-            self._report(id, None, known.status, "gone: GET answered 404", None, "get")
+        id = str(read.id)
+        if isinstance(answer, NotFoundError):
+            self._missing(id, answer)
         elif isinstance(answer, Exception):
             logger.info("watch: %s; trying again with the next round", answer)
         else:
@@ -244,6 +237,19 @@ class AccountSweep:
             self._learn(id, answer, seen, 0, "get")
         self._read_done()
         self._finish_round()
+
+    def _missing(self, id: str, answer: NotFoundError) -> None:
+        known, now = self._known.get(id), self._clock.now()
+        if known is None:
+            logger.info("watch: %s is still listed, and GET does not find it", id)
+        elif now < known.new_until:
+            logger.info("watch: %s is new, and GET does not find it yet", id)
+        elif answer.transient:
+            logger.info("watch: %s; trying again with the next round", answer)
+        else:
+            del self._known[id]
+            self._gone[id] = now + CREATE_GRACE_S
+            self._report(id, None, known.status, "gone: GET answered 404", None, "get")
 
     def failed(self, read: SweepRead, error: Exception, call: CallRecord) -> None:
         """Record a read that failed: without a page, the next round comes later.
