@@ -15,6 +15,7 @@ from di_async.core.errors import DecodeError, InvalidInputError
 __all__ = [
     "Page",
     "PageWalk",
+    "check_page_size",
     "page_count",
     "read_page",
     "read_total",

@@ -53,6 +53,7 @@ _OTHER_THAN_NOT_FOUND = re.compile(
     r"|time.?out|maintenance|too.?many|conflict",
     re.IGNORECASE,
 )
+_BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"  # a byte order mark, or blanks
 _BODILESS = frozenset({202, 204})
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -78,7 +79,7 @@ def is_own_answer(dialect: ApiDialect, response: Response) -> bool:
     """Return whether the API wrote a response, as far as its form shows."""
     if response.status >= 300:
         return dialect.is_error(response.status, error_body(response))
-    return response.body.lstrip()[:1] in (b"", b"{", b"[")
+    return response.body.lstrip(_BEFORE_JSON)[:1] in (b"", b"{", b"[")
 
 
 def read_success(

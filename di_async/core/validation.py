@@ -24,7 +24,7 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.secret import reveal
 
 __all__ = [
-    "LARGEST",
+    "MAX_WHOLE_NUMBER",
     "READ_ONLY",
     "UNSET",
     "Fault",
@@ -61,7 +61,7 @@ _KEY = "di_async.request"
 # A hundred years: event loops cannot set timers much later.
 _MAX_SECONDS = 100 * 366 * 86400.0
 _MAX_REPR = 60
-LARGEST = 2**31 - 1
+MAX_WHOLE_NUMBER = 2**31 - 1
 """No whole number of a request is larger: some programs could not read it."""
 
 
@@ -294,15 +294,15 @@ def filled_text(expected: str = "text that is not blank") -> Validator:
 
 
 def whole_number(minimum: int, maximum: int | None = None) -> Validator:
-    """Accept a whole number within these bounds, and not above `LARGEST`."""
+    """Accept a whole number within these bounds, and not above `MAX_WHOLE_NUMBER`."""
     bounds = f"of {minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
 
     def validate(_: Any, __: Any, value: Any) -> None:
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if not is_number or value < minimum or (maximum is not None and value > maximum):
             _reject(f"a whole number {bounds}", value)
-        if value > LARGEST:
-            _reject(f"a whole number of at most {LARGEST}", value)
+        if value > MAX_WHOLE_NUMBER:
+            _reject(f"a whole number of at most {MAX_WHOLE_NUMBER}", value)
 
     return validate
 

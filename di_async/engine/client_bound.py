@@ -12,6 +12,6 @@ class ClientBound:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"A {type(self).__name__} belongs to its client, and cannot be pickled or copied; "
+            f"This {type(self).__name__} belongs to its client, and cannot be pickled or copied; "
             f"{self._instead}."
         )

@@ -163,7 +163,7 @@ async def test_callbacks_that_are_refused(cloud: Cloud, callback: Any, problem: 
 
 
 async def test_callback_that_returns_a_task(caplog: pytest.LogCaptureFixture) -> None:
-    """It goes on by itself, so that this is no mistake."""
+    """It goes on by itself, so this is not a mistake."""
     (cloud, *_) = ENSURABLE
     tasks: list[asyncio.Task[None]] = []
 
@@ -179,7 +179,7 @@ async def test_callback_that_returns_a_task(caplog: pytest.LogCaptureFixture) ->
 
 
 class Later:
-    """What would have to be awaited, and is no coroutine."""
+    """An awaitable that is not a coroutine."""
 
     def __await__(self) -> Any:
         """Do nothing."""

@@ -9,10 +9,13 @@ from di_async.core.http_time import parse_number
 from di_async.core.responses import (
     error_body,
     is_html,
+    is_own_answer,
     parse_integer,
     redact,
     string_list,
 )
+from di_async.core.secret import Secret
+from di_async.digitalocean.api import DigitalOceanDialect
 
 WALL = 1_760_000_000.0
 
@@ -69,3 +72,22 @@ def test_texts() -> None:
     """Only a list of texts is accepted; a single text is not split into letters."""
     assert string_list(["a", 1]) == ["a", "1"]
     assert string_list("ab") == string_list(None) == string_list({"a": 1}) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "own"),
+    [
+        (200, b'{"a": 1}', True),
+        (200, b"\xef\xbb\xbf\r\n [1]", True),
+        (202, b"", True),
+        (200, b"<html>", False),
+        (200, b"ok", False),
+        (404, b'{"id": "not_found", "message": "no such instance"}', True),
+        (429, b'{"message": "slow down"}', False),
+        (503, b"<html>", False),
+    ],
+)
+def test_own_answers(status: int, body: bytes, own: bool) -> None:
+    """Quota headers count in answers that have the API's form."""
+    dialect = DigitalOceanDialect(Secret("t"))
+    assert is_own_answer(dialect, Response(status, {}, body)) is own

@@ -19,7 +19,7 @@ def test_accepted(token: Any) -> None:
 
 
 def test_none_is_none() -> None:
-    """No key is no error."""
+    """A connect without a key is valid."""
     assert as_secret(None) is None
 
 

@@ -11,7 +11,7 @@ from attrs.validators import and_, in_
 
 from di_async import InvalidInputError, Secret
 from di_async.core.validation import (
-    LARGEST,
+    MAX_WHOLE_NUMBER,
     READ_ONLY,
     UNSET,
     Unset,
@@ -167,7 +167,7 @@ def test_structural_faults() -> None:
         (whole_number(0), -1),
         (whole_number(0), True),
         (whole_number(0, 5), 6),
-        (whole_number(0), LARGEST + 1),
+        (whole_number(0), MAX_WHOLE_NUMBER + 1),
         (flag, 1),
         (uuid, "x"),
         (uuid, None),
@@ -187,7 +187,7 @@ def test_invalid_value(validator: Any, value: Any) -> None:
         (text(), "any\ntext"),
         (whole_number(0), 0),
         (whole_number(0, 5), 5),
-        (whole_number(0), LARGEST),
+        (whole_number(0), MAX_WHOLE_NUMBER),
         (flag, False),
         (uuid, "997615ce-132d-4bae-9270-9ee21b395e5d"),
         (mapping, {}),

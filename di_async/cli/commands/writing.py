@@ -25,7 +25,7 @@ from di_async.cli.options import (
 )
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
-from di_async.core.validation import LARGEST
+from di_async.core.validation import MAX_WHOLE_NUMBER
 
 if TYPE_CHECKING:
     from di_async import Change, Secret
@@ -69,7 +69,7 @@ async def create(
         int | None,
         typer.Option(
             min=1,
-            max=LARGEST,
+            max=MAX_WHOLE_NUMBER,
             metavar="N",
             help="Number of GPUs; Exoscale: of replicas.",
             show_default="1",
@@ -193,7 +193,7 @@ async def scale(
         int,
         typer.Argument(
             min=0,
-            max=LARGEST,
+            max=MAX_WHOLE_NUMBER,
             metavar="REPLICAS",
             help="Number of GPUs (DigitalOcean, at least 1) or replicas (Exoscale, Gcore).",
         ),
