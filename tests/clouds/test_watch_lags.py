@@ -1,7 +1,9 @@
 """Tests that `watch()` believes neither a list that lags behind nor a replica that does."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
+from itertools import count
 from typing import Any
 
 import pytest
@@ -27,6 +29,19 @@ async def collect(api: Any, events: list[tuple[str | None, str | None]]) -> None
             events.append((event.status, event.note))  # noqa: PERF401 - needed meanwhile
 
 
+def replay_first_list(cloud: Cloud, network: EmulatorNetwork, when: Callable[[], bool]) -> None:
+    """Answer lists with the first answer from now on, while this is true."""
+    first: list[Answer] = []
+
+    def intercept(request: Request, given: Answer) -> Answer:
+        if not is_list(cloud, request):
+            return given
+        first.append(given)
+        return first[0] if when() else given
+
+    network.intercept = intercept
+
+
 @everywhere
 async def test_deleted_resource_that_a_list_still_shows_stays_deleted(
     cloud: Cloud, networks: list[EmulatorNetwork]
@@ -37,16 +52,8 @@ async def test_deleted_resource_that_a_list_still_shows_stays_deleted(
         id = await cloud.settled(client, "web-1")
         events: list[tuple[str | None, str | None]] = []
         watching = asyncio.ensure_future(collect(cloud.api(client), events))
-        old: list[Answer] = []
         lag = [0.0, 0.0]
-
-        def intercept(request: Request, given: Answer) -> Answer:
-            if not is_list(cloud, request):
-                return given
-            old.append(given)
-            return old[0] if lag[0] <= now() < lag[1] else given
-
-        networks[0].intercept = intercept
+        replay_first_list(cloud, networks[0], lambda: lag[0] <= now() < lag[1])
         await asyncio.sleep(60)
         await cloud.delete(client, id)
         await asyncio.sleep(150)
@@ -69,18 +76,8 @@ async def test_replicas_that_alternate_report_no_status_twice(
         events: list[tuple[str | None, str | None]] = []
         watching = asyncio.ensure_future(collect(cloud.api(client), events))
         await asyncio.sleep(60)
-        old: list[Answer] = []
-        turn = 0
-
-        def intercept(request: Request, given: Answer) -> Answer:
-            nonlocal turn
-            if not is_list(cloud, request):
-                return given
-            old.append(given)
-            turn += 1
-            return old[0] if turn % 2 else given
-
-        networks[0].intercept = intercept
+        turns = count()
+        replay_first_list(cloud, networks[0], lambda: next(turns) % 2 == 0)
         await change.wait()
         await asyncio.sleep(300)
         watching.cancel()
