@@ -34,7 +34,7 @@ INSTEAD = {
     ("di_async.fleet.protocols", "ScanClient"): (f"{BLOCKING}.engine", "Client"),
 }
 PROBE = 'Probe = Literal["chat", "models"] | Callable[[ServingEndpoint], object]\n'
-# Declared as iterators and context managers.
+# Declared as streams and context managers.
 UNNAMED: set[type] = {AccountWatch, Temporary}
 WORDS = (
     (r"\n* *`await change` is `await change\.wait\(\)`\.\n", "\n"),

@@ -16,11 +16,13 @@ __all__ = [
     "Listing",
     "ResourceApi",
     "ServingEndpoint",
+    "StatusStream",
     "Temporary",
 ]
 
 Listing = derive(listing.Listing)
 ServingEndpoint = derive(serving.ServingEndpoint)
+StatusStream = derive(event_stream.StatusStream)
 EventStream = derive(event_stream.EventStream)
 AccountWatch = derive(account_watch.AccountWatch)
 Change = derive(change.Change)

@@ -24,6 +24,7 @@ __all__ = [
     "Listing",
     "ResourceApi",
     "ServingEndpoint",
+    "StatusStream",
 ]
 
 R = TypeVar("R")
@@ -89,7 +90,15 @@ class ServingEndpoint:
             WaitRefusedError: it refuses (401, 403, a certificate that is not trusted).
         """
 
-class EventStream(Iterator[StatusChange], Generic[R_co]):
+class StatusStream(Iterator[StatusChange]):
+    """An iterator over status changes. Requests are sent only while a step is awaited."""
+    def close(self) -> None:
+        """End the stream: it has no further steps. Closing twice does nothing.
+
+        Leaving a loop needs no call: nothing runs between two steps. The resource is left alone.
+        """
+
+class EventStream(StatusStream, Generic[R_co]):
     """The iterator that `events()` returns: each item is a `StatusChange`.
 
     It raises what `Change.wait` raises. Requests are sent only while a step is awaited. A step that
@@ -266,7 +275,7 @@ class ResourceApi(Generic[R]):
 
         An error in the predicate, a plain function, ends this wait and is raised as it is.
         """
-    def watch(self, id: str | None = None, *, region: str | None = None) -> Iterator[StatusChange]:
+    def watch(self, id: str | None = None, *, region: str | None = None) -> StatusStream:
         """Return an iterator over status changes, beginning with the present state.
 
         Args:

@@ -1,12 +1,19 @@
 """Types of `di_async.blocking.exoscale`; written by `.ci/stubs.py`."""
 
 import builtins
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from di_async.blocking.engine import Change, Client, DeployableApi, Ensured, Listing, ResourceApi
+from di_async.blocking.engine import (
+    Change,
+    Client,
+    DeployableApi,
+    Ensured,
+    Listing,
+    ResourceApi,
+    StatusStream,
+)
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement
 from di_async.core.secret import Secret
-from di_async.core.waiting.events import StatusChange
 from di_async.engine.client_options import ClientOptions
 from di_async.exoscale import CAPABILITIES
 from di_async.exoscale.models import (
@@ -69,7 +76,7 @@ class ZoneResources(ResourceApi[R]):
             ConflictError: Another operation was still under way.
             APIError: With status 412, deployments use the model; the message names them.
         """
-    def watch(self, id: str | None = None, *, region: str | None = None) -> Iterator[StatusChange]:
+    def watch(self, id: str | None = None, *, region: str | None = None) -> StatusStream:
         """Return an iterator over status changes in the zone, or of one resource.
 
         Raises:

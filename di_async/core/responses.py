@@ -183,6 +183,8 @@ def own_id(shown: Any, expected: str | None = None, reserved: Iterable[str] = ()
     Raises:
         DecodeError: (transient) it is empty or unusable, or the answer is about another resource.
     """
+    if expected is not None and shown == expected:  # a request was sent to it
+        return expected
     try:
         id = checked_id(shown, reserved=reserved)
     except InvalidInputError:

@@ -1,11 +1,10 @@
 """The waits that every resource API offers beside its own calls."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.secret import hidden
-from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter
 from di_async.engine.engine import Engine
@@ -13,6 +12,7 @@ from di_async.engine.frames import ClearsFrames
 from di_async.engine.hooks import is_async
 from di_async.engine.serving import Probe, ServingEndpoint
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
+from di_async.engine.waiting.event_stream import StatusStream
 
 __all__ = ["ResourceApi"]
 
@@ -101,9 +101,7 @@ class ResourceApi(ClearsFrames, Generic[R]):
         found: R = await self._predicate_wait(id, predicate).wait(timeout=timeout)
         return found
 
-    def watch(
-        self, id: str | None = None, *, region: str | None = None
-    ) -> AsyncIterator[StatusChange]:
+    def watch(self, id: str | None = None, *, region: str | None = None) -> StatusStream:
         """Return an async iterator over status changes, beginning with the present state.
 
         Args:

@@ -6,7 +6,7 @@ uncertain match is never adopted, because the caller may delete the resource of 
 """
 
 import builtins
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -27,7 +27,6 @@ from di_async.core.pagination import Page, read_page, rows_under
 from di_async.core.responses import resource_body
 from di_async.core.server_clock import Age, CallWindow, Moment
 from di_async.core.serving import ConnectOptions, ServingTarget
-from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.observation import Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
@@ -41,6 +40,7 @@ from di_async.engine.lost_writes import (
 )
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
+from di_async.engine.waiting.event_stream import StatusStream
 from di_async.exoscale.api import ENDPOINTS, ZoneRequests, decode_with_id
 from di_async.exoscale.lifecycle import (
     create_expectation,
@@ -230,9 +230,7 @@ class ZoneResources(ResourceApi[R]):
         hint = f"If it is in another zone than {self._requests.zone}, it still bills"
         return await delete(self._engine, self._adapter, id, send, location_hint=hint)
 
-    def watch(
-        self, id: str | None = None, *, region: str | None = None
-    ) -> AsyncIterator[StatusChange]:
+    def watch(self, id: str | None = None, *, region: str | None = None) -> StatusStream:
         """Return an async iterator over status changes in the zone, or of one resource.
 
         Raises:

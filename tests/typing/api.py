@@ -1,5 +1,6 @@
 """Calls that type checkers check: the public names infer the promised types."""
 
+from contextlib import aclosing
 from typing import assert_type
 
 from di_async import Change, DigitalOcean, Exoscale, Gcore, StatusChange, WaitReport, wait_all
@@ -22,6 +23,9 @@ async def check(spec: DedicatedInferenceSpec) -> None:
             assert_type(token, AccessToken)
         async for event in made.events():
             assert_type(event, StatusChange)
+        async with aclosing(do.dedicated_inferences.watch()) as events:
+            async for event in events:
+                assert_type(event, StatusChange)
 
 
 async def check_hooks(events: list[StatusChange], telemetry: Telemetry) -> None:

@@ -1,6 +1,6 @@
 """Calls of `di_async.blocking` that type checkers check, and mistakes that they must find."""
 
-from collections.abc import Iterator
+from contextlib import closing
 from typing import assert_type
 
 from di_async import StatusChange
@@ -47,7 +47,9 @@ def check(spec: Spec) -> None:
             assert_type(row, DedicatedInference)
         for event in made.events():
             assert_type(event, StatusChange)
-        assert_type(api.watch(), Iterator[StatusChange])
+        with closing(api.watch()) as events:
+            for event in events:
+                assert_type(event, StatusChange)
         with api.temporary(spec) as resource:
             assert_type(resource, DedicatedInference)
         done = api.ensure(spec)

@@ -8,7 +8,7 @@ reader gets the latest state and the memory stays bounded.
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,10 +40,10 @@ from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
-from di_async.engine.client_bound import ClientBound
 from di_async.engine.clock import Clock
 from di_async.engine.concurrency import in_chunks
 from di_async.engine.log import Log
+from di_async.engine.waiting.event_stream import StatusStream
 
 if TYPE_CHECKING:
     from di_async.engine.waiting.poller import Poller
@@ -357,7 +357,7 @@ class AccountSweep:
         self._buffer[id] = event
 
 
-class AccountWatch(ClientBound, AsyncIterator[StatusChange]):
+class AccountWatch(StatusStream):
     """An async iterator over status changes: first the present state, then what happens.
 
     New resources come with `previous` None; deleted ones, confirmed by a 404, with `status` None.
@@ -377,7 +377,7 @@ class AccountWatch(ClientBound, AsyncIterator[StatusChange]):
         return self
 
     async def aclose(self) -> None:
-        """End the stream: further steps raise `StopAsyncIteration`. Closing twice does nothing."""
+        """End the stream: it has no further steps. Closing twice does nothing."""
         self._closed, self._sweep = True, None
 
     async def __anext__(self) -> StatusChange:

@@ -1,6 +1,7 @@
-"""The steps of one change, as they come: what `Change.events` returns."""
+"""Streams of status changes: `Change.events` returns the one of a change."""
 
 import math
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -10,12 +11,23 @@ from di_async.engine.client_bound import ClientBound
 from di_async.engine.waiting.tracker import ChangeTracker
 from di_async.engine.waiting.wait_report import ReportWait, WaitReport, no_report
 
-__all__ = ["EventStream"]
+__all__ = ["EventStream", "StatusStream"]
 
 R = TypeVar("R", covariant=True)
 
 
-class EventStream(ClientBound, AsyncIterator[StatusChange], Generic[R]):
+class StatusStream(ClientBound, AsyncIterator[StatusChange]):
+    """An async iterator over status changes. Requests are sent only while a step is awaited."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """End the stream: it has no further steps. Closing twice does nothing.
+
+        Leaving a loop needs no call: nothing runs between two steps. The resource is left alone.
+        """
+
+
+class EventStream(StatusStream, Generic[R]):
     """The iterator that `events()` returns: each item is a `StatusChange`.
 
     It raises what `Change.wait` raises. Requests are sent only while a step is awaited. A step that
