@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 from attrs import field, frozen
 
-from di_async.core.errors import APIError, InvalidInputError, api_error
+from di_async.core.errors import APIError, DIError, InvalidInputError, api_error
 from di_async.core.http import Request, Response
 from di_async.core.redaction import redact
 from di_async.core.secret import Secret, hidden
@@ -20,6 +20,7 @@ __all__ = [
     "MAX_PROBED_MODELS",
     "PROBE_INTERVAL_S",
     "ConnectOptions",
+    "NotServingYetError",
     "NotYet",
     "Refusal",
     "ServingTarget",
@@ -38,6 +39,9 @@ PROBE_INTERVAL_S = 3.0
 MAX_PROBED_MODELS = 16
 _FIRST_PAUSE_S, _GROWTH = 0.75, 1.5
 _NOT_YET = frozenset({404, 408, 409, 410, 421, 425, 429})
+_MAX_MODEL_NAME = 256
+# What vLLM and others write for a completion that did not come about.
+_NOT_COMPLETED = frozenset({"error", "abort"})
 
 
 @frozen(kw_only=True)
@@ -52,6 +56,12 @@ class ServingTarget:
     """The only CA to trust; None: the usual ones."""
     note: str | None = None
     """What the history should say before the first probe."""
+
+
+class NotServingYetError(DIError):
+    """What is needed to call a deployment is not shown yet; reading again may help."""
+
+    transient = True
 
 
 @frozen(kw_only=True)
@@ -85,7 +95,9 @@ def api_base(url: str) -> str:
     whole = (url if "://" in url else f"https://{url}").rstrip("/")
     try:
         parts = urlsplit(whole)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        plain = parts.username is None and not (parts.query or parts.fragment)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and plain
+        parts.port  # noqa: B018 - raises if it is not one
     except ValueError:
         valid = False
     if not valid:
@@ -162,19 +174,28 @@ def _json(body: bytes) -> Any:
 
 
 def listed_models(answer: Response) -> tuple[str, ...]:
-    """Return the names in a list of models; none if it lists none, or is not a list."""
+    """Return the names in a list of models; none if it lists none, or is not a list.
+
+    Longer texts than any name are left out.
+    """
     body = _json(answer.body)
     rows = body.get("data") if isinstance(body, Mapping) else None
     rows = rows if isinstance(rows, list) else []
     found = (row.get("id") for row in rows if isinstance(row, Mapping))
-    return tuple(dict.fromkeys(id for id in found if isinstance(id, str) and id))
+    names = (id for id in found if isinstance(id, str) and 0 < len(id) <= _MAX_MODEL_NAME)
+    return tuple(dict.fromkeys(names))
 
 
 def is_completion(answer: Response) -> bool:
-    """Return whether an answer holds a completion, and not a page of a gateway."""
+    """Return whether an answer holds a completion, and not an error or a page of a gateway."""
     body = _json(answer.body)
-    choices = body.get("choices") if isinstance(body, Mapping) else None
-    return isinstance(choices, list) and bool(choices)
+    if not isinstance(body, Mapping) or body.get("error"):
+        return False
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(first, Mapping) or first.get("finish_reason") in _NOT_COMPLETED:
+        return False
+    return isinstance(first.get("message"), Mapping) or isinstance(first.get("text"), str)
 
 
 def pauses(longest: float = PROBE_INTERVAL_S) -> Iterator[float]:

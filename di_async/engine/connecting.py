@@ -1,22 +1,48 @@
-"""Connect to the endpoint of a settled change: read its key, then wait until its models answer."""
+"""Connect to the endpoint of a settled change: read its key, then wait until its models answer.
+
+No read of the resource is polled meanwhile. A delete by this client ends it, as it ends waits.
+"""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from attrs import evolve
+from attrs import define, evolve
 
-from di_async.core.errors import InvalidInputError, WaitTimeoutError
-from di_async.core.serving import ConnectOptions, ServingTarget, as_secret
+from di_async.core.errors import (
+    APIError,
+    DIError,
+    InvalidInputError,
+    NotFoundError,
+    WaitRefusedError,
+    WaitTimeoutError,
+)
+from di_async.core.http import Priority
+from di_async.core.redaction import one_line
+from di_async.core.serving import (
+    ConnectOptions,
+    ServingTarget,
+    as_secret,
+    pauses,
+)
+from di_async.core.waiting.evidence import Failed, Settled, Superseded, Vanished
 from di_async.core.waiting.observation import Action
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
-from di_async.engine.waiting.failures import name_of
+from di_async.engine.waiting.failures import name_of, notes_of
 from di_async.engine.waiting.tracker import ChangeTracker
+from di_async.engine.waiting.waiters import WaitClosedError
 
 __all__ = ["Connector", "MakeEndpoint", "checked_options"]
 
 MakeEndpoint = Callable[[str, ServingTarget, str, Probe], ServingEndpoint]
 """Takes the id, where it serves, the client's base URL and the probe; returns the endpoint."""
+Deleted = Superseded | Vanished
+
+# Between two reads of what is needed to call a deployment.
+_LONGEST_PAUSE_S = 10.0
+# A replica that lags behind may answer 404 for what belongs to an active deployment.
+_LAG_S = 30.0
 
 
 def checked_options(
@@ -33,11 +59,46 @@ def checked_options(
     )
 
 
+@define(eq=False)
+class _OpenConnect:
+    """A call of `connect` that is under way."""
+
+    tracker: ChangeTracker[Any]
+    scope: asyncio.Timeout
+    ended_by: Deleted | WaitClosedError | None = None
+
+    def end(self, reason: Deleted | WaitClosedError) -> None:
+        """End the call for this reason."""
+        if self.ended_by is None:
+            self.ended_by = reason
+            self.scope.reschedule(asyncio.get_running_loop().time())
+
+
 class Connector:
     """Connects to the endpoints of one client's deployments."""
 
     def __init__(self, make_endpoint: MakeEndpoint) -> None:
         self._make_endpoint = make_endpoint
+        self._open: list[_OpenConnect] = []
+
+    def close(self) -> None:
+        """End all calls under way with `ClientClosedError`."""
+        for call in self._open:
+            call.end(WaitClosedError("the client was closed while this wait was open"))
+
+    def record_delete(self, deleting: ChangeTracker[Any]) -> None:
+        """End the calls whose deployment this client deletes, once its delete is accepted."""
+        if isinstance(deleting.decision, Failed):
+            return
+        proven = isinstance(deleting.decision, Settled)
+        reason = (
+            Vanished(never_seen=False, own_delete=True)
+            if proven
+            else Superseded("this client is deleting it")
+        )
+        for call in self._open:
+            if call.tracker.is_deleted_by(deleting):
+                call.end(reason)
 
     def check(
         self,
@@ -74,8 +135,10 @@ class Connector:
         options: ConnectOptions,
         probe: Probe,
         until: float | None,
-    ) -> ServingEndpoint:
+    ) -> ServingEndpoint | Deleted:
         """Return the endpoint of a settled resource once its models answer.
+
+        Return the decision instead where a delete by this client ends it.
 
         Args:
             tracker: its change, whose history records the steps.
@@ -87,8 +150,33 @@ class Connector:
         Raises:
             InvalidInputError: no key is known, or nothing serves.
             WaitTimeoutError: no answer in time.
-            WaitRefusedError: the endpoint refuses.
+            WaitRefusedError: the endpoint refuses, or its key or CA cannot be read.
+            ClientClosedError: the client was closed.
         """
+        call = _OpenConnect(tracker, asyncio.timeout(None))
+        try:
+            async with call.scope:
+                self._open.append(call)
+                try:
+                    return await self._connect(tracker, resource, options, probe, until)
+                finally:
+                    self._open.remove(call)
+        except TimeoutError as ended:
+            if call.ended_by is None:
+                raise
+            notes = notes_of(ended.__cause__)
+        if isinstance(call.ended_by, WaitClosedError):
+            raise WaitClosedError("; ".join(filter(None, (call.ended_by.message, notes))))
+        return call.ended_by
+
+    async def _connect(
+        self,
+        tracker: ChangeTracker[Any],
+        resource: Any,
+        options: ConnectOptions,
+        probe: Probe,
+        until: float | None,
+    ) -> ServingEndpoint:
         target = await _serving_target(tracker, resource, options, until)
         endpoint = self._make_endpoint(tracker.target.id, target, tracker.adapter.base_url, probe)
         if target.note:
@@ -101,14 +189,50 @@ class Connector:
 async def _serving_target(
     tracker: ChangeTracker[Any], resource: Any, options: ConnectOptions, until: float | None
 ) -> ServingTarget:
-    limit = asyncio.timeout_at(until)
+    """Return where a deployment serves; read its key and CA until they are shown."""
+    limit, last = asyncio.timeout_at(until), None
+    lag_until = tracker.clock.now() + _LAG_S
     try:
         async with limit:
-            return await tracker.adapter.serving_target(resource, options)
-    except TimeoutError:
+            for pause in pauses(_LONGEST_PAUSE_S):
+                try:
+                    if last is not None:
+                        resource = await _read(tracker)
+                    return await tracker.adapter.serving_target(resource, options)
+                except DIError as error:
+                    lags = isinstance(error, NotFoundError) and tracker.clock.now() < lag_until
+                    if not (error.transient or lags):
+                        raise _final(tracker, error) from error
+                    last = error
+                    tracker.add_note(one_line(str(error)))
+                    wait = error.retry_after if isinstance(error, APIError) else None
+                await asyncio.sleep(max(pause, wait or 0.0))
+    except TimeoutError as late:
         if not limit.expired():
             raise
-        raise WaitTimeoutError(
-            f"{name_of(tracker)} is settled, but its endpoint's key or CA was not read in time.",
-            id=tracker.target.id,
-        ) from None
+        notes = notes_of(late.__cause__)
+    raise WaitTimeoutError(
+        f"{name_of(tracker)} is settled, but its endpoint's address, key or CA was not read in "
+        f"time{f': {last}' if last else ''}. {notes}".rstrip(),
+        id=tracker.target.id,
+        last_error=last,
+    )
+
+
+async def _read(tracker: ChangeTracker[Any]) -> Any:
+    call = CallRecord()
+    try:
+        return await tracker.adapter.get(tracker.target, Priority.READ, call)
+    finally:
+        tracker.record_requests(call.requests)
+
+
+def _final(tracker: ChangeTracker[Any], error: DIError) -> DIError:
+    """Return the error to raise where reading again does not help."""
+    if not isinstance(error, APIError):
+        return error
+    return WaitRefusedError(
+        f"The key or CA of {name_of(tracker)} cannot be read: {error}",
+        id=tracker.target.id,
+        last_error=error,
+    )

@@ -81,6 +81,11 @@ class Engine:
     _runtime: _Runtime | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
     _new: NewResources = field(factory=NewResources, init=False)
+    _connector: Connector = field(init=False)
+
+    @_connector.default
+    def _own_connector(self) -> Connector:
+        return Connector(self.endpoint)
 
     @classmethod
     def make(
@@ -153,6 +158,7 @@ class Engine:
             return
         runtime = self._runtime and self.running
         self._closed = True
+        self._connector.close()
         if runtime is not None:
             try:
                 await runtime.poller.close()
@@ -255,9 +261,14 @@ class Engine:
         self, id: str, target: ServingTarget, client_url: str, probe: Probe
     ) -> ServingEndpoint:
         """Return the endpoint of a deployment; no request is sent."""
-        tls = getattr(self.transport, "tls", None)
         return endpoint_of(
-            id, target, self.open_endpoint, tls=tls, client_url=client_url, probe=probe
+            id,
+            target,
+            self.open_endpoint,
+            tls=getattr(self.transport, "tls", None),
+            client_url=client_url,
+            probe=probe,
+            proxy=getattr(self.transport, "proxy", None),
         )
 
     # -- waits --------------------------------------------------------------------------------
@@ -313,7 +324,7 @@ class Engine:
         return Change(
             tracker,
             self._poller,
-            connector=Connector(self.endpoint),
+            connector=self._connector,
             report=self._report_wait,
             access_token=access_token,
             adopted=adopted,
@@ -334,6 +345,7 @@ class Engine:
             adapter, id = deleting.adapter, deleting.target.id
             watchers = () if poller is None else poller.watchers(adapter, id)
             self._new.record_delete(deleting, watchers)
+            self._connector.record_delete(deleting)
 
         def on_step(_: StatusChange) -> None:
             if not isinstance(deleting.decision, Pending):
@@ -388,7 +400,7 @@ class Engine:
         return Change(
             tracker,
             self._poller,
-            connector=Connector(self.endpoint),
+            connector=self._connector,
             report=self._report_wait,
             resumed_until=until,
             redact=self._redact(None),

@@ -20,7 +20,7 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Request, Response
 from di_async.core.protocols import Transport
-from di_async.core.redaction import redact
+from di_async.core.redaction import one_line, redact
 from di_async.core.secret import Secret, SecretHeaders
 from di_async.core.serving import (
     MAX_PROBED_MODELS,
@@ -57,6 +57,7 @@ _FIRST_REQUEST_S, _LONGEST_REQUEST_S = 10.0, 60.0
 _ONLY_TRY_S = 5.0
 # So many refusals in a row that have no error's form, such as a gateway's page, are final.
 _UNSURE_REFUSALS = 3
+_NOT_IMPLEMENTED = 501
 _OF_HTTP_LIBRARIES = frozenset({"openai", "httpx", "httpx2", "aiohttp"})
 
 
@@ -80,6 +81,7 @@ class ServingEndpoint:
         open_transport: OpenTransport,
         *,
         ssl_context: ssl_module.SSLContext | None = None,
+        proxy: Secret | None = None,
         probe: Probe = "chat",
     ) -> None:
         self.id = id
@@ -89,6 +91,7 @@ class ServingEndpoint:
         self.ssl_context = ssl_context
         self.history: tuple[StatusChange, ...] = ()
         self._open = open_transport
+        self._proxy = proxy
         self._probe: Probe = probe
         _check_encrypted(self.base_url, self.access_token)
 
@@ -128,9 +131,14 @@ class ServingEndpoint:
     ) -> dict[str, Any]:
         key = self.access_token.reveal() if self.access_token else "none"
         found = {"api_key": key, "base_url": self.base_url, **options}
-        if self.ssl_context is not None and "http_client" not in options:
+        network: dict[str, Any] = {}
+        if self.ssl_context is not None:
+            network["verify"] = self.ssl_context
+        if self._proxy is not None:
+            network["proxy"] = self._proxy.reveal()
+        if network and "http_client" not in options:
             # The SDK's own class: which HTTP library is behind it depends on its version.
-            found["http_client"] = http_client(verify=self.ssl_context)
+            found["http_client"] = http_client(**network)
         return found
 
     async def ready(self, timeout: float | None = 600.0) -> "ServingEndpoint":
@@ -157,13 +165,13 @@ class ServingEndpoint:
             for pause in pauses():
                 outcome = await probing.round()
                 if isinstance(outcome, str):
-                    note(f"answering: {outcome}")
+                    note(one_line(f"answering: {outcome}"))
                     return
-                note(outcome.reason)
+                note(one_line(outcome.reason))
                 left = until - loop.time()
                 await asyncio.sleep(max(0.0, min(pause, left)))
                 if left <= pause:
-                    raise _timed_out(self, outcome, probing.last_error)
+                    raise _timed_out(self, outcome, probing)
         finally:
             await transport.close()
 
@@ -189,6 +197,7 @@ def endpoint_of(
     tls: ssl_module.SSLContext | bool | None,
     client_url: str,
     probe: Probe,
+    proxy: Secret | None = None,
 ) -> ServingEndpoint:
     """Return the endpoint of a deployment.
 
@@ -200,6 +209,7 @@ def endpoint_of(
         client_url: the client's base URL. If both it and the endpoint are on this machine's
             loopback (an emulator), the endpoint's certificate is not verified.
         probe: what proves that it answers.
+        proxy: the URL of the client's proxy, which OpenAI clients use as well.
     """
     context = tls if isinstance(tls, ssl_module.SSLContext) else None
     hosts = (urlsplit(api_base(target.url)).hostname, urlsplit(client_url).hostname)
@@ -208,7 +218,9 @@ def endpoint_of(
     elif context is None and (tls is False or all(is_loopback(host or "") for host in hosts)):
         context = ssl_module.SSLContext(ssl_module.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl_module.CERT_NONE
-    return ServingEndpoint(id, target, open_transport, ssl_context=context, probe=probe)
+    return ServingEndpoint(
+        id, target, open_transport, ssl_context=context, proxy=proxy, probe=probe
+    )
 
 
 def _only(ca_pem: str) -> ssl_module.SSLContext:
@@ -308,49 +320,80 @@ class _Probing:
             self.last_error = error
             return NotYet(str(error))
         verdict = judge_status(request, answer, key)
-        if not isinstance(verdict, Refusal):
-            self._unsure = 0
-            return answer if verdict is None else verdict
+        if isinstance(verdict, Refusal):
+            return self._refuse(verdict)
+        self._unsure = 0
+        return answer if verdict is None else verdict
+
+    def _refuse(self, refusal: Refusal, text: str | None = None) -> NotYet:
+        """Raise a refusal that is final; return another as not yet. `text` is of an own probe."""
         self._unsure += 1
-        if verdict.is_sure or self._unsure >= _UNSURE_REFUSALS:
-            raise _refused(self.endpoint, verdict.error) from verdict.error
-        self.last_error = verdict.error
-        return NotYet(str(verdict.error), answer.status)
+        if refusal.is_sure or self._unsure >= _UNSURE_REFUSALS:
+            raise _refused(self.endpoint, refusal.error, text) from refusal.error
+        self.last_error = refusal.error
+        return NotYet(text or str(refusal.error), refusal.error.status)
 
     async def _call(self, own: Callable[[ServingEndpoint], Awaitable[object]]) -> str | NotYet:
         """Call the caller's probe: it answers unless the result is False."""
-        if not self._listed:  # for its use; an endpoint need not list models
-            try:
-                missing = await self._list()
-            except WaitRefusedError:
-                self._listed = True
-            else:
-                if missing and (missing.status is None or missing.status >= 500):
-                    return missing
+        if not self._listed and (missing := await self._list_for_probe()):
+            return missing
         try:
             answers = await own(self.endpoint)
         except (OSError, DIError) as error:
-            return NotYet(redact(f"the probe failed: {type(error).__name__}: {error}"))
+            return NotYet(self._describe(error))
+        except IndexError:
+            if self.endpoint.models:
+                raise
+            return NotYet("the probe failed: no models are listed yet")
         except Exception as error:
-            return _judge_error(self.endpoint, error)
+            return self._judge_error(error)
+        self._unsure = 0
         return NotYet("the probe returned False") if answers is False else "the probe succeeded"
+
+    async def _list_for_probe(self) -> NotYet | None:
+        """List the models for the caller's probe; return why the endpoint does not answer at all.
+
+        An endpoint need not list its models.
+        """
+        try:
+            async with asyncio.timeout(self._patience() / 2):
+                missing = await self._list()
+        except TimeoutError:
+            return None
+        except WaitRefusedError as refused:
+            if isinstance(refused.last_error, TransportError):
+                raise  # its certificate is not trusted
+            self._listed = True
+            return None
+        if missing and missing.status == _NOT_IMPLEMENTED:
+            self._listed = True
+            return None
+        return missing if missing and (missing.status or 500) >= 500 else None
+
+    def _judge_error(self, error: Exception) -> NotYet:
+        """Return why a probe that used an HTTP library failed, or raise what is not for later."""
+        if type(error).__module__.partition(".")[0] not in _OF_HTTP_LIBRARIES:
+            raise error
+        text = self._describe(error)
+        status = getattr(error, "status_code", None) or getattr(error, "status", None)
+        if not isinstance(status, int):
+            return NotYet(text)
+        body = getattr(getattr(error, "response", None), "content", b"")
+        answer = Response(status, {}, body if isinstance(body, bytes) else b"")
+        verdict = judge_status(Request("GET", ""), answer, self.endpoint.access_token)
+        if isinstance(verdict, Refusal):
+            return self._refuse(verdict, text)
+        self._unsure = 0
+        return NotYet(text, status)
+
+    def _describe(self, error: Exception) -> str:
+        key = self.endpoint.access_token
+        text = f"the probe failed: {type(error).__name__}: {error}"
+        return redact(text, [key.reveal()] if key else ())
 
 
 async def _no_pause() -> None:
     """Let the HTTP library repeat a request at once."""
-
-
-def _judge_error(endpoint: ServingEndpoint, error: Exception) -> NotYet:
-    """Return why a probe that used an HTTP library failed, or raise what is not for later."""
-    status = getattr(error, "status_code", None) or getattr(error, "status", None)
-    if type(error).__module__.partition(".")[0] not in _OF_HTTP_LIBRARIES:
-        raise error
-    text = redact(f"the probe failed: {type(error).__name__}: {error}")
-    if isinstance(status, int):
-        verdict = judge_status(Request("GET", ""), Response(status, {}, b""), None)
-        if isinstance(verdict, Refusal):
-            raise _refused(endpoint, verdict.error, text) from error
-    return NotYet(text, status if isinstance(status, int) else None)
 
 
 def _refused(
@@ -359,6 +402,8 @@ def _refused(
     status = getattr(error, "status", 0)
     if status in (401, 403):
         fix = "pass an access token of this deployment"
+    elif text:
+        fix = "check the request of the probe"
     elif status:
         fix = "if its models do not chat, pass probe='models' or a probe of yours"
     else:
@@ -370,10 +415,11 @@ def _refused(
     )
 
 
-def _timed_out(endpoint: ServingEndpoint, last: NotYet, error: DIError | None) -> WaitTimeoutError:
-    hint = ". If its models do not chat, pass probe='models'" if last.status == 404 else ""
+def _timed_out(endpoint: ServingEndpoint, last: NotYet, probing: "_Probing") -> WaitTimeoutError:
+    chats = probing.probe == "chat" and last.status == 404
+    hint = ". If its models do not chat, pass probe='models'" if chats else ""
     return WaitTimeoutError(
         f"{endpoint.base_url} does not answer within the timeout: {last.reason}{hint}.",
         id=endpoint.id,
-        last_error=error,
+        last_error=probing.last_error,
     )

@@ -24,7 +24,7 @@ from di_async.core.errors import (
     TransportError,
 )
 from di_async.core.http import Request, Response
-from di_async.core.secret import Secret
+from di_async.core.secret import Secret, reveal
 from di_async.core.validation import checked_seconds
 from di_async.engine.environment import is_loopback
 from di_async.engine.log import Log
@@ -150,14 +150,25 @@ class AiohttpTransport:
         """The TLS setting of the client."""
         return self._options.ssl
 
+    @property
+    def proxy(self) -> Secret | None:
+        """The URL of the client's own proxy, with its scheme; not that of the environment."""
+        proxy = reveal(self._options.proxy)
+        if not proxy or not proxy.strip():
+            return None
+        return Secret(proxy if "://" in proxy else f"http://{proxy}")
+
     def endpoint(self, base_url: str, tls: ssl_module.SSLContext | None) -> "AiohttpTransport":
-        """Return a transport to an inference endpoint, with this client's proxy."""
+        """Return a transport to an inference endpoint, with this client's proxy.
+
+        It uses the caller's session, unless the endpoint needs a TLS setting of its own.
+        """
         options = evolve(
             self._options,
             base_url=base_url,
             ssl=self._options.ssl if tls is None else tls,
             request_timeout=_ENDPOINT_S,
-            session=None,
+            session=self._options.session if tls is None else None,
             trace_configs=(),
         )
         return AiohttpTransport(options)

@@ -4,7 +4,7 @@ from typing import Any
 
 from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.secret import Secret
-from di_async.core.serving import ConnectOptions, ServingTarget
+from di_async.core.serving import ConnectOptions, NotServingYetError, ServingTarget
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.models import CODEC, Deployment, RevealedKey
 
@@ -40,7 +40,8 @@ async def serving_target(
     """Return the URL of a ready deployment, with its key.
 
     Raises:
-        InvalidInputError: it has no replicas or no URL.
+        InvalidInputError: it has no replicas.
+        NotServingYetError: it has no URL yet.
     """
     check_connect(options)
     if deployment.replicas == 0:
@@ -49,6 +50,6 @@ async def serving_target(
             "first"
         )
     if not deployment.deployment_url:
-        raise InvalidInputError(f"{deployment.name} has no deployment-url yet")
+        raise NotServingYetError(f"{deployment.name} has no deployment-url yet")
     key = options.access_token or await reveal_api_key(requests, deployment.id)
     return ServingTarget(url=deployment.deployment_url, access_token=key)

@@ -1,7 +1,7 @@
 """Where deployments and instances serve, and the key that their endpoints need. Pure."""
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.serving import ConnectOptions, ServingTarget
+from di_async.core.serving import ConnectOptions, NotServingYetError, ServingTarget
 from di_async.gcore.models import Inference
 
 __all__ = ["check_connect", "serving_target"]
@@ -22,13 +22,14 @@ def serving_target(found: Inference, options: ConnectOptions) -> ServingTarget:
     """Return the address of a deployment or an instance, with the caller's key.
 
     Raises:
-        InvalidInputError: it is stopped, has no address, or its key was not passed.
+        InvalidInputError: it is stopped, or its key was not passed.
+        NotServingYetError: it has no address yet.
     """
     check_connect(options)
     if found.status == "DISABLED":
         raise InvalidInputError(f"{found.name} is stopped; start it before you connect")
     if not found.address:
-        raise InvalidInputError(f"{found.name} has no address yet (status {found.status})")
+        raise NotServingYetError(f"{found.name} has no address yet (status {found.status})")
     if options.access_token is None and found.auth_enabled is not False:
         raise InvalidInputError(
             f"the API shows no key of {found.name}; pass access_token=, the secret of one of its "

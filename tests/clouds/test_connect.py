@@ -3,17 +3,26 @@
 import asyncio
 from collections.abc import Mapping
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import orjson
 import pytest
 
-from di_async import Change, InvalidInputError, WaitRefusedError, WaitTimeoutError
+from di_async import (
+    Change,
+    ClientClosedError,
+    InvalidInputError,
+    SupersededError,
+    WaitRefusedError,
+    WaitTimeoutError,
+)
 from di_async.core.http import Request, Response
 from di_async.emulator import Lifecycle, World
 from di_async.engine.serving import ServingEndpoint
 from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, a_world, now
-from tests.fake_network import Answer, EmulatorNetwork
+from tests.fake_network import Answer, Delayed, EmulatorNetwork
 
 pytestmark = VIRTUAL
 CREATE_S, LAG_S, LEAD_S = 600.0, 240.0, 180.0
@@ -425,3 +434,235 @@ async def test_cancelling_names_what_bills() -> None:
             await task
         assert "bills" in "".join(caught.value.__notes__)
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+# -- what ends a call, and what does not --------------------------------------------------------
+
+
+class StatusError(Exception):
+    """An error of an HTTP library, as a caller's probe raises it."""
+
+    __module__ = "httpx"
+
+    def __init__(self, status: int, body: bytes = b"", text: str = "no") -> None:
+        super().__init__(text)
+        self.status_code = status
+        self.response = SimpleNamespace(content=body)
+
+
+@everywhere
+async def test_closing_the_client_ends_it_at_once(cloud: Cloud) -> None:
+    """The error has the resume token; no further probe is sent."""
+    async with Scene(cloud, ready_lag=LAG_S) as scene:
+        change = await scene.create()
+        await change.wait()
+        connecting = asyncio.ensure_future(scene.connect(change))
+        await asyncio.sleep(20)
+    closed_at, probes = now(), len(scene.network.probes)
+    with pytest.raises(ClientClosedError, match="closed while this wait was open") as caught:
+        await connecting
+    assert now() == closed_at
+    assert len(scene.network.probes) == probes
+    assert caught.value.resume_token == change.resume_token
+    assert "bills" in str(caught.value)
+
+
+@everywhere
+async def test_own_delete_ends_it_at_once(cloud: Cloud) -> None:
+    """A deployment that this client deletes is not probed until the timeout."""
+    async with Scene(cloud, ready_lag=LAG_S) as scene:
+        change = await scene.create()
+        await change.wait()
+        connecting = asyncio.ensure_future(scene.connect(change))
+        await asyncio.sleep(20)
+        await cloud.delete(scene.client, change.id)
+        deleted_at = now()
+        with pytest.raises(SupersededError, match="this client is deleting it") as caught:
+            await connecting
+        assert now() == deleted_at
+        assert caught.value.id == change.id
+
+
+@everywhere
+async def test_own_delete_of_another_deployment_ends_nothing(cloud: Cloud) -> None:
+    """Only the deployment that is deleted counts."""
+    async with Scene(cloud, ready_lag=LAG_S) as scene:
+        change, other = await scene.create(), await cloud.create(scene.client, "other")
+        await change.wait()
+        connecting = asyncio.ensure_future(scene.connect(change))
+        await asyncio.sleep(20)
+        await (await cloud.delete(scene.client, other.id))
+        assert (await connecting).models
+
+
+@pytest.mark.parametrize("status", [404, 429, 500, 503])
+async def test_key_that_cannot_be_read_for_a_while(status: int) -> None:
+    """A transient error of the API does not end a wait, nor does a 404 of a replica that lags."""
+    async with Scene(CLOUDS[3]) as scene:
+        change = await scene.create()
+        await change.wait()
+        until = now() + 20
+        body = b'{"message": "Try later"}'
+        scene.network.intercept = lambda request, answer: (
+            Response(status, {"retry-after": "1"}, body)
+            if request.path.endswith("/api-key") and now() < until
+            else answer
+        )
+        assert (await scene.connect(change, timeout=120)).models
+    assert any("Try later" in (step.note or "") for step in change.history)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_key_that_the_api_refuses(status: int) -> None:
+    """The error is a `WaitError`: it says that the deployment bills, and can be resumed."""
+    async with Scene(CLOUDS[3]) as scene:
+        change = await scene.create()
+        await change.wait()
+        scene.network.intercept = lambda request, answer: (
+            Response(status, {}, b'{"title": "Refused", "detail": "Not yours"}')
+            if request.path.endswith("/api-key")
+            else answer
+        )
+        with pytest.raises(WaitRefusedError, match=r"cannot be read: .*Not yours") as caught:
+            await scene.connect(change)
+    assert caught.value.resume_token == change.resume_token
+    assert "bills" in str(caught.value)
+
+
+async def test_key_that_is_not_read_in_time() -> None:
+    """The error of the timeout names the last error."""
+    async with Scene(CLOUDS[3]) as scene:
+        change = await scene.create()
+        await change.wait()
+        scene.network.intercept = lambda request, answer: (
+            Response(503, {}, b'{"message": "Try later"}')
+            if request.path.endswith("/api-key")
+            else answer
+        )
+        with pytest.raises(WaitTimeoutError, match=r"not read in time: .*Try later") as caught:
+            await scene.connect(change, timeout=60)
+    assert getattr(caught.value.last_error, "status", None) == 503
+
+
+async def test_gcore_address_that_comes_late() -> None:
+    """ACTIVE without an address is read again until it has one."""
+    async with Scene(CLOUDS[2]) as scene:
+        change = await scene.create()
+        await change.wait()
+        until = now() + 20
+
+        def without_address(request: Request, answer: Any) -> Any:
+            if now() < until:
+                return Response(200, {}, hidden_address(answer.answer.body))
+            return answer
+
+        scene.network.intercept = without_address
+        api = scene.client.inference_deployments
+        assert (await api.connect(change.id, access_token=scene.token)).models
+
+
+def hidden_address(body: bytes) -> bytes:
+    """Return a deployment's body without its address."""
+    return orjson.dumps({**orjson.loads(body), "address": None})
+
+
+async def test_deadline_while_a_token_is_created_names_it() -> None:
+    """The token may exist, so the error of the timeout says how to look for it."""
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        await change.wait()
+        late = Delayed(100.0, Response(201, {}, b""))
+        scene.network.intercept = lambda request, answer: (
+            late if request.path.endswith("/tokens") else answer
+        )
+        with pytest.raises(WaitTimeoutError, match=r"create of token 'mine'.*was cut off"):
+            await change.connect(mint_token="mine", timeout=30)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_refusals_of_an_own_probe(status: int) -> None:
+    """One with a JSON error is final; a gateway's page is so the third time in a row."""
+    pages: list[StatusError | None] = [StatusError(status, b"<html>")] * 2
+
+    async def probe(_: ServingEndpoint) -> None:
+        if pages and (page := pages.pop()):
+            raise page
+
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        endpoint = await scene.connect(change, probe=probe)
+        pages += [StatusError(status, b"<html>")] * 4
+        with pytest.raises(WaitRefusedError):
+            await endpoint.ready()
+        assert len(pages) == 1
+        pages[:] = [StatusError(status, b'{"message": "no"}')]
+        with pytest.raises(WaitRefusedError, match="the probe failed") as caught:
+            await endpoint.ready()
+        assert "probe='models'" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+async def test_errors_of_an_own_probe_show_no_key(status: int) -> None:
+    """An endpoint may echo the key, which is then in the error of the HTTP library."""
+
+    async def probe(endpoint: ServingEndpoint) -> None:
+        assert endpoint.access_token
+        raise StatusError(status, b"{}", f"wrong key {endpoint.access_token.reveal()}")
+
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        with pytest.raises((WaitRefusedError, WaitTimeoutError)) as caught:
+            await scene.connect(change, probe=probe, timeout=CREATE_S + 20)
+    assert "wrong key **********" in str(caught.value)
+    key = change.access_token.value.reveal()
+    assert key not in f"{caught.value} {change.history} {caught.value.last_error}"
+
+
+@pytest.mark.parametrize("status", [401, 404, 501])
+async def test_endpoint_that_lists_no_models_is_left_to_an_own_probe(status: int) -> None:
+    """An endpoint need not list its models; a probe that needs one of them is tried again."""
+    models_needed = [True, True, False]
+
+    async def probe(endpoint: ServingEndpoint) -> None:
+        if models_needed.pop(0):
+            endpoint.models[0]
+
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        scene.network.script = lambda request: (
+            Response(status, {}, b'{"message": "no list"}') if request.path == "/models" else None
+        )
+        endpoint = await scene.connect(change, probe=probe)
+        assert endpoint.models == ()
+        assert not models_needed
+
+
+async def test_own_probe_is_called_although_the_list_hangs() -> None:
+    """A list that does not come leaves half of the time of a round to the probe."""
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        await change.wait()
+        scene.network.script = lambda request: (
+            Delayed(1000.0, Response(200, {}, b"")) if request.path == "/models" else None
+        )
+
+        async def probe(_: ServingEndpoint) -> bool:
+            return True
+
+        assert await scene.connect(change, probe=probe)
+
+
+async def test_names_of_models_are_escaped_in_the_history() -> None:
+    """An endpoint's names may hold anything."""
+    name = "m\n\u001b[31m"
+    body = orjson.dumps({"data": [{"id": name}]})
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        scene.network.script = lambda request: (
+            Response(200, {}, body) if request.path == "/models" else None
+        )
+        endpoint = await scene.connect(change, probe="models")
+    assert endpoint.models == (name,)
+    note = change.history[-1].note or ""
+    assert note.startswith("answering: it lists m")
+    assert note.isprintable()

@@ -1,20 +1,24 @@
 """`connect` over sockets on every cloud, and the openai SDK over what it returns."""
 
+import asyncio
 import builtins
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import openai
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from di_async import Change, ConnectError, DigitalOcean, PollPolicy, WaitRefusedError
 from di_async.core.secret import Secret
 from di_async.core.serving import ServingTarget
 from di_async.emulator import Emulator, Lifecycle
 from di_async.emulator.gcore.catalog import FLAVORS
-from di_async.engine.serving import ServingEndpoint, endpoint_of
+from di_async.engine.serving import Probe, ServingEndpoint, endpoint_of
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore
@@ -111,6 +115,55 @@ async def test_private_endpoint_with_another_ca_is_refused_at_once(di_emulator: 
             await sdk.models.list()
 
 
+async def test_own_probe_needs_a_certificate_that_is_trusted(di_emulator: Emulator) -> None:
+    """A certificate that is not trusted is refused at once, whatever the probe is."""
+
+    async def probe(_: ServingEndpoint) -> None:
+        raise AssertionError("it is not called")
+
+    target = ServingTarget(url=di_emulator.dataplane_url, access_token=Secret("x"))
+    with pytest.raises(WaitRefusedError, match="certificate is not trusted"):
+        await endpoint_at(target, probe=probe).ready(timeout=20)
+
+
+async def test_clients_of_an_endpoint_use_the_proxy_of_its_client() -> None:
+    """Probes and `openai()` take the same way, so that both reach the endpoint."""
+    seen: list[str] = []
+
+    async def proxy(request: web.Request) -> web.Response:
+        seen.append(f"{request.method} {request.url}")
+        return web.json_response({"object": "list", "data": [{"id": "m", "object": "model"}]})
+
+    server = TestServer(web.Application())
+    server.app.router.add_route("*", "/{path:.*}", proxy)
+    async with server:
+        async with DigitalOcean("x", proxy=f"user:word@127.0.0.1:{server.port}") as client:
+            endpoint = endpoint_of_client(client, ServingTarget(url="http://model.test"))
+            await endpoint.ready(timeout=5)
+        async with endpoint.openai(max_retries=0) as sdk:
+            assert [one.id async for one in sdk.models.list()] == ["m"]
+        with endpoint.sync_openai(max_retries=0) as sync:
+            models = await asyncio.to_thread(sync.models.list)
+        assert [one.id for one in models] == ["m"]
+    assert seen == ["GET http://model.test/v1/models"] * 3
+
+
+async def test_probes_use_the_session_of_the_client(
+    di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the environment says about proxies does not concern a caller's session."""
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session,
+        DigitalOcean(di_emulator.token, base_url=di_emulator.url, session=session) as client,
+    ):
+        target = ServingTarget(url=di_emulator.dataplane_url, access_token=Secret("x"))
+        endpoint = endpoint_of_client(client, target)
+        with pytest.raises(WaitRefusedError, match="401"):
+            await endpoint.ready(timeout=20)
+        assert not session.closed
+
+
 async def test_wrong_token_is_refused_at_once(di_emulator: Emulator) -> None:
     """401 is final, and the token stays out of the error."""
     async with digitalocean(di_emulator) as (change, _):
@@ -143,14 +196,20 @@ def unused_port() -> int:
     return port
 
 
-def endpoint_at(target: ServingTarget) -> ServingEndpoint:
+def endpoint_at(target: ServingTarget, probe: Probe = "chat") -> ServingEndpoint:
     """Return the endpoint of a target, without a client."""
 
     def opened(base_url: str, tls: Any) -> AiohttpTransport:
         return AiohttpTransport(TransportOptions(base_url=base_url, user_agent="test", ssl=tls))
 
     url = "https://api.test"
-    return endpoint_of("one", target, opened, tls=None, client_url=url, probe="chat")
+    return endpoint_of("one", target, opened, tls=None, client_url=url, probe=probe)
+
+
+def endpoint_of_client(client: DigitalOcean, target: ServingTarget) -> ServingEndpoint:
+    """Return an endpoint with the network settings of a client."""
+    engine = client.dedicated_inferences._engine  # noqa: SLF001 - the emulator needs no proxy
+    return engine.endpoint("one", target, "https://api.test", "models")
 
 
 async def test_openai_failures_in_an_own_probe(di_emulator: Emulator) -> None:

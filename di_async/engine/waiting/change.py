@@ -22,6 +22,7 @@ from di_async.core.waiting.evidence import (
     Pending,
     Refused,
     Settled,
+    Superseded,
     Vanished,
 )
 from di_async.core.waiting.observation import Action
@@ -96,7 +97,7 @@ class _Connects(Protocol):
         options: Any,
         probe: "Probe",
         until: float | None,
-    ) -> "ServingEndpoint": ...
+    ) -> "ServingEndpoint | Superseded | Vanished": ...
 
 
 class Change(ClientBound, Generic[R]):
@@ -294,15 +295,18 @@ class Change(ClientBound, Generic[R]):
                 one-time token of this create, or what the API reveals.
             private: connect to the private endpoint, and trust the deployment's own CA alone.
             probe: "chat", "models" (to list them is enough), or a coroutine function that takes
-                the endpoint: it answers unless the result is False. Errors of connections and
-                HTTP libraries count as "not yet", except 401 and 403.
+                the endpoint: it counts as answering unless the result is False. Errors of
+                connections and HTTP libraries count as "not yet", except refusals such as 401.
             mint_token: create a key of this name once the change has settled, and use it. If this
                 call fails after that, the key's value is lost; `create_token` returns it.
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.
             WaitTimeoutError: not settled, or no answer, in time.
-            WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted).
+            WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted),
+                or the API refuses to show its key or CA.
+            SupersededError, ResourceVanishedError: this client deletes it, or has deleted it.
+            ClientClosedError: the client was closed.
             WaitError: what `wait` raises.
         """
         key = hidden(access_token)
@@ -330,6 +334,8 @@ class Change(ClientBound, Generic[R]):
             except asyncio.CancelledError as cancelled:
                 add_advice(cancelled, tracker)
                 raise
+        if isinstance(endpoint, Superseded | Vanished):
+            raise self._failure(endpoint)
         endpoint.history = self.history
         return endpoint
 

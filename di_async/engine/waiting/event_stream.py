@@ -20,6 +20,10 @@ class StatusStream(ClientBound, AsyncIterator[StatusChange]):
     """An async iterator over status changes. Requests are sent only while a step is awaited."""
 
     @abstractmethod
+    async def __anext__(self) -> StatusChange:
+        """Return the next step."""
+
+    @abstractmethod
     async def aclose(self) -> None:
         """End the stream: it has no further steps. Closing twice does nothing.
 

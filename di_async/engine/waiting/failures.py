@@ -43,6 +43,7 @@ __all__ = [
     "failure_text",
     "is_resumable",
     "name_of",
+    "notes_of",
     "replace_advice",
 ]
 
@@ -195,6 +196,12 @@ class _Advice(str):
 def add_advice(cancelled: BaseException, tracker: ChangeTracker[Any]) -> None:
     """Add a note to what cancels a wait: whether the resource bills, and what to do."""
     cancelled.add_note(_Advice(advice(tracker)))
+
+
+def notes_of(error: BaseException | None) -> str:
+    """Return the notes of an exception, such as what a write that was cut off may have done."""
+    notes = getattr(error, "__notes__", [])
+    return " ".join(note for note in notes if not isinstance(note, _Advice))
 
 
 def replace_advice(cancelled: BaseException, text: str) -> None:
