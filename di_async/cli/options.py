@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 EXIT_CODES = (
-    "Exit codes: 0 success, 1 failure, 2 usage error (no request was sent), 3 timeout, "
+    "Exit codes: 0 success, 1 failure, 2 usage error or price limit (nothing was changed), 3 timeout, "
     "130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."
 )
 _SHARED_HINT = "Shared options such as --provider and --output: see `di-async --help`."
@@ -83,7 +83,8 @@ HFToken = Annotated[
     bool,
     typer.Option(
         "--hf-token",
-        help="Send the Hugging Face token in HF_TOKEN. Gated models need it (DigitalOcean).",
+        help="Send the Hugging Face token in HF_TOKEN, which gated models need (DigitalOcean; "
+        "Exoscale: only `models create`).",
     ),
 ]
 TokenOut = Annotated[
