@@ -233,6 +233,14 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
             if region in (None, place.region)
         ]
 
+    async def model_warning(self, model: str) -> str | None:
+        """Return that the catalog has no such model."""
+        known = {config.model_slug for config in await self.api.gpu_model_configs()}
+        if not known or model in known:
+            return None
+        listing = self.settings.command_line("models")
+        return f"the model {model!r} is not in the catalog; `{listing}` lists those that are"
+
     def _create_command(self, place: Placement[Any], model: str) -> str:
         where = ("--region", place.region, "--gpu", place.accelerator)
         return self.settings.command_line("create", "--name", "NAME", *where, "--model", model)

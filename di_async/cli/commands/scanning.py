@@ -28,6 +28,10 @@ _COLUMNS: "tuple[Column[InventoryRow], ...]" = (
     Column("id", lambda row: row.id),
     Column("models", lambda row: ", ".join(row.models), wide=True),
 )
+# With the provider, 80 columns have no room for ids and for what a row is about.
+_OF_ALL_PROVIDERS = tuple(
+    evolve(column, wide=True) if column.title == "id" else column for column in _COLUMNS
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +75,7 @@ async def scan_fleet(
         _check_all_providers(cli, region)
     with replace_file(html) as write_page:
         found = await _scan(cli, region, details, accelerators, all_providers)
-        _print(cli, found, _COLUMNS if all_providers else _COLUMNS[1:])
+        _print(cli, found, _OF_ALL_PROVIDERS if all_providers else _COLUMNS[1:])
         if html:
             write_page(found.to_html())
             cli.message(f"the page is in {html}")
