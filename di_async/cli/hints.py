@@ -215,10 +215,10 @@ def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[st
         word = "delete" if decoded.action == "delete" else "wait"
         return [f"Wait again with: {settings.command_line(group, word, wait.id)}"]
     deleted = ("--for", "deleted") if decoded.action == "delete" else ()
+    resume = settings.command_line("wait", "--resume", token)
     return [
         f"Wait again with: {settings.command_line('wait', name, *deleted)}",
-        "Or resume exactly this wait, with its proof so far and its deadline: "
-        f"{settings.command_line('wait', '--resume', token)}",
+        f"Or resume exactly this wait, with its proof so far and its deadline: {resume}",
     ]
 
 

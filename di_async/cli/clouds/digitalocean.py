@@ -11,6 +11,7 @@ from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
+from di_async.core.amounts import amount_text
 from di_async.core.pricing import Placement
 from di_async.digitalocean import (
     Accelerator,
@@ -58,7 +59,7 @@ TOKENS: tuple[Column[AccessToken], ...] = (
 )
 SIZES: tuple[Column[Size], ...] = (
     Column("gpu", lambda s: s.gpu_slug),
-    Column("per hour", lambda s: s.price_per_hour, right=True),
+    Column("per hour", lambda s: s.price_per_hour and amount_text(s.price_per_hour), right=True),
     Column("currency", lambda s: s.currency),
     Column("regions", lambda s: ",".join(s.regions)),
 )

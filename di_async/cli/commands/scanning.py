@@ -11,6 +11,7 @@ from di_async.cli.files import replace_file
 from di_async.cli.options import command
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
+from di_async.core.amounts import amount_text
 
 if TYPE_CHECKING:
     from di_async import Inventory
@@ -141,4 +142,4 @@ def _accelerators(row: "InventoryRow") -> str:
 
 
 def _cost(row: "InventoryRow") -> str | None:
-    return f"{row.hourly_cost} {row.currency}" if row.hourly_cost is not None else None
+    return f"{amount_text(row.hourly_cost)} {row.currency}" if row.hourly_cost is not None else None
