@@ -41,6 +41,7 @@ SPEC = DedicatedInferenceSpec.of(
     accelerator_slug="gpu-mi300x1-192gb",
 )
 WAITS = 10_000
+PANELS = (("p50", "median"), ("p99", "99th percentile"))
 # As the table in `docs/waiting-explained.md` names them.
 OTHERS = {
     "list pages at an even pace": "even list",
@@ -62,12 +63,16 @@ def settle() -> None:
     found = {name: figures(RIVALS[rival](settles, 0)) for name, rival in OTHERS.items()}
     for name, model in (("di_async, nothing known", None), ("di_async, durations known", 1.0)):
         found[name] = run_ours(Run("A", WAITS, model), 0, Options(), RequestBudget())
+    for name, of in found.items():
+        row = (f"{of[metric]:,.1f} s" for metric in ("p50", "p99", "max"))
+        print(f"{name}: {', '.join(row)}, {of['requests']:,.0f} requests")
     figure, panels = plt.subplots(1, 2, figsize=(12, 4.6), sharex=True, sharey=True)
-    for axes, metric, title in zip(panels, ("p50", "p99"), ("median", "99th percentile")):
-        axes.set(xscale="log", yscale="log", xlabel="requests", title=title)
+    for axes, (metric, title) in zip(panels, PANELS, strict=True):
+        axes.set(yscale="log", xlabel="requests", title=title)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.grid(visible=True, which="both", alpha=0.2)
         for name, of in found.items():
-            print(f"{name}, {title}: {of[metric]:.1f} s, {of['requests']:.0f} requests")
             axes.plot(of["requests"], of[metric], "s" if "di_async" in name else "o", label=name)
     panels[0].set_ylabel("from settled to returned, seconds")
     panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
