@@ -297,7 +297,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
     ) -> Change[DedicatedInference]:
         logger.warning(
             "%r (%s) was created by a call whose response was lost, and is adopted. Its one-time "
-            "token was in that response; create another with create_token(%r, name)",
+            "token is lost; create another with create_token(%r, name)",
             spec.name,
             found.id,
             found.id,
