@@ -1,14 +1,15 @@
 """Draw the pictures of the documentation: `python -m benchmarks.pictures [NAME ...]`.
 
-They go to `docs/images`. `settle`, delay against requests of 1,000 waits, takes a minute. The
-others take seconds: `timeline`, one wait; `demo` and `watch`, the screens of these commands. Waits
-run in virtual time, except on the screens.
+They go to `docs/images`. `settle`, delay against requests of 10,000 waits, takes minutes. The
+others take seconds: `timeline`, one wait; `demo`, the summary that the command prints; `watch`, its
+screen. Waits run in virtual time, except on the screens.
 """
 
 import asyncio
 import io
 import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,18 @@ from attrs import evolve
 from rich.console import Console
 
 from benchmarks.settle.options import Options, policy
-from benchmarks.settle.plot import draw
+from benchmarks.settle.ours import run_ours
+from benchmarks.settle.rivals import RIVALS, figures
 from benchmarks.settle.runs import Run
 from benchmarks.settle.stage import Stage
 from benchmarks.settle.virtual import EPOCH, run_virtual
-from benchmarks.settle.worlds import build_world
-from di_async import DigitalOcean, PollPolicy, StatusChange, emulator
+from benchmarks.settle.worlds import build_world, durations
+from di_async import DigitalOcean, PollPolicy, RequestBudget, StatusChange, emulator
 from di_async.cli.commands.watching import _Screen
+from di_async.cli.demo.other_clouds import OtherCloudsDemo
+from di_async.cli.demo.run import summary
 from di_async.cli.demo.scenario import FleetDemo
-from di_async.cli.demo.view import _TableView
+from di_async.cli.demo.view import _TableView, titled_lines
 from di_async.digitalocean import DedicatedInferenceSpec
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
@@ -36,6 +40,14 @@ SPEC = DedicatedInferenceSpec.of(
     model_slug="openai/gpt-oss-20b",
     accelerator_slug="gpu-mi300x1-192gb",
 )
+WAITS = 10_000
+PANELS = (("p50", "median"), ("p99", "99th percentile"))
+# As the table in `docs/waiting-explained.md` names them.
+OTHERS = {
+    "list pages at an even pace": "even list",
+    "list pages every 5 s": "naive list 5 s",
+    "a GET for each every 5 s": "per-id 5 s",
+}
 STATES = {"new": "#b8c4ce", "provisioning": "#f2b84b", "active": "#3aa676"}
 
 mpl.use("Agg")
@@ -44,8 +56,29 @@ mpl.rcParams["svg.hashsalt"] = "di_async"
 
 
 def settle() -> None:
-    """Draw delay against requests, of di_async and other ways of polling."""
-    draw(str(FOLDER / "settle.svg"), 1000, Options())
+    """Draw delay against requests: the rows of the table in `docs/waiting-explained.md`."""
+    from matplotlib import pyplot as plt
+
+    settles = durations(Run("A", WAITS), 0)
+    found = {name: figures(RIVALS[rival](settles, 0)) for name, rival in OTHERS.items()}
+    for name, model in (("di_async, nothing known", None), ("di_async, durations known", 1.0)):
+        found[name] = run_ours(Run("A", WAITS, model), 0, Options(), RequestBudget())
+    for name, of in found.items():
+        row = (f"{of[metric]:,.1f} s" for metric in ("p50", "p99", "max"))
+        print(f"{name}: {', '.join(row)}, {of['requests']:,.0f} requests")
+    figure, panels = plt.subplots(1, 2, figsize=(12, 4.6), sharex=True, sharey=True)
+    for axes, (metric, title) in zip(panels, PANELS, strict=True):
+        axes.set(yscale="log", xlabel="requests", title=title)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.grid(visible=True, which="both", alpha=0.2)
+        for name, of in found.items():
+            axes.plot(of["requests"], of[metric], "s" if "di_async" in name else "o", label=name)
+    panels[0].set_ylabel("from settled to returned, seconds")
+    panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
+    figure.suptitle(f"{WAITS:,} creates on one token: 250 requests a minute, 5,000 an hour")
+    figure.tight_layout()
+    figure.savefig(FOLDER / "settle.svg", metadata={"Date": None})
 
 
 def timeline() -> None:
@@ -123,32 +156,28 @@ def _draw_timeline(
 
 
 def demo() -> None:
-    """Draw the screen of `di-async demo` while its instances are being created."""
+    """Draw the end of `di-async demo`: its instances and its summary."""
     console = Console(record=True, width=110, height=40, file=io.StringIO(), force_terminal=True)
     asyncio.run(_play_demo(console))
     save(console, "di-async demo", "demo.svg")
 
 
 async def _play_demo(console: Console) -> None:
-    speed = 240.0
+    """Play what the command plays, with the command's defaults."""
+    speed, began = 180.0, time.monotonic()
+    polling = PollPolicy(target_lag=20 / speed)
+    silent = _TableView(Console(file=io.StringIO()))
     async with (
-        emulator.running(time_scale=speed, seed=0) as emu,
-        DigitalOcean(
-            emu.token,
-            base_url=emu.url,
-            polling=PollPolicy(target_lag=20 / speed),
-            budget=None,
-        ) as client,
+        emulator.running(time_scale=speed, seed=7) as emu,
+        DigitalOcean(emu.token, base_url=emu.url, polling=polling, budget=None) as client,
     ):
-        view = _TableView(console)
-        view.step("emulator", f"{speed:g} x faster than real")
-        fleet = FleetDemo(emu, client, view, timeout=60)
-        task = asyncio.create_task(fleet.run())
-        while sum(row.active_after is not None for row in fleet.rows) < 5:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        console.print(view.render())
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        fleet = FleetDemo(emu, client, silent, timeout=60)
+        await fleet.run()
+        others = OtherCloudsDemo(fleet, polling)
+        await others.run()
+        lines = list(summary(fleet, others, time.monotonic() - began))
+        console.print(_TableView(console, silent.rows).render())
+        console.print(titled_lines([("", ""), *lines], "green"))
 
 
 def watch() -> None:

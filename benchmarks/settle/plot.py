@@ -1,4 +1,4 @@
-"""Plot delay against requests, log-log, of all policies in one burst, for the README.
+"""Plot delay against requests, log-log, of all policies and bounds in one burst.
 
 A good plot: our points are on Keller's line or close above it, and only the clairvoyants' are
 below. Policies with a parameter are curves: the even list by its interval, ours by the hour's quota

@@ -215,9 +215,10 @@ def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[st
         word = "delete" if decoded.action == "delete" else "wait"
         return [f"Wait again with: {settings.command_line(group, word, wait.id)}"]
     deleted = ("--for", "deleted") if decoded.action == "delete" else ()
+    resume = settings.command_line("wait", "--resume", token)
     return [
         f"Wait again with: {settings.command_line('wait', name, *deleted)}",
-        f"Resume waiting with: {settings.command_line('wait', '--resume', token)}",
+        f"Or resume exactly this wait, with its proof so far and its deadline: {resume}",
     ]
 
 
@@ -291,6 +292,7 @@ _NAMES = {
 }
 # Parameters that begin a text where they are at fault; elsewhere they may be words of a server.
 _AT_FAULT = {"access_token": _KEY, "timeout": "--timeout", "lifetime": "--lifetime"}
+_NEW_TOKEN = re.compile(r"create_token\('([^']*)', name\)")
 _LOOKUP = re.compile(r"""`(find|find_all|get)\(('[^']*'|"[^"]*")\)`(?: in ([\w-]+))?""")
 
 
@@ -302,6 +304,7 @@ def with_option_names(text: str, settings: Settings, *, spec: bool = False) -> s
     for parameter, option in _PARAMETERS.items():
         text = text.replace(parameter, option)
     text = _LOOKUP.sub(lambda match: _lookup_command(match, settings), text)
+    text = _NEW_TOKEN.sub(lambda match: _new_token_command(match[1], settings), text)
     if spec:
         return text
     chosen = {name: settings.variables.get(name, option) for name, option in _NAMES.items()}
@@ -312,6 +315,11 @@ def with_option_names(text: str, settings: Settings, *, spec: bool = False) -> s
     # "project_id:" is a field of a spec file.
     project = settings.variables.get("project", "--project")
     return re.sub(r"\bproject_id(?![:=])", project, text)
+
+
+def _new_token_command(id: str, settings: Settings) -> str:
+    """Return the command line that creates a token of an endpoint."""
+    return f"`{settings.command_line('tokens', 'create', id, 'NAME')}`"
 
 
 def _lookup_command(match: re.Match[str], settings: Settings) -> str:

@@ -5,6 +5,7 @@ options. These may stand before the command's name as well.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -44,8 +45,8 @@ __all__ = [
 ]
 
 EXIT_CODES = (
-    "Exit codes: 0 success, 1 failure, 2 usage error (no request was sent), 3 timeout, "
-    "130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."
+    "Exit codes: 0 success, 1 failure, 2 usage error or price limit (nothing was changed), "
+    "3 timeout, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."
 )
 _SHARED_HINT = "Shared options such as --provider and --output: see `di-async --help`."
 Work = Callable[..., Coroutine[Any, Any, None]]
@@ -63,7 +64,9 @@ Wait = Annotated[
 NameTimeout = Annotated[
     float,
     typer.Option(
-        min=0, metavar="S", help="Seconds to wait for a name whose resource is being deleted."
+        min=0,
+        metavar="SECONDS",
+        help="How long to wait for a name whose resource is being deleted.",
     ),
 ]
 Timeout = Annotated[
@@ -83,7 +86,8 @@ HFToken = Annotated[
     bool,
     typer.Option(
         "--hf-token",
-        help="Send the Hugging Face token in HF_TOKEN. Gated models need it (DigitalOcean).",
+        help="Send the Hugging Face token in HF_TOKEN, which gated models need (DigitalOcean; "
+        "Exoscale: only `models create`).",
     ),
 ]
 TokenOut = Annotated[
@@ -137,7 +141,7 @@ Private = Annotated[
 Lifetime = Annotated[
     float,
     typer.Option(
-        min=1, metavar="S", help="Seconds after which `di-async reap` may delete it after a crash."
+        min=1, metavar="SECONDS", help="When `di-async reap` may delete it after a crash."
     ),
 ]
 
@@ -262,11 +266,21 @@ _MAX_SUMMARY = 200  # longer than any, so that none is cut
 # -- commands ---------------------------------------------------------------------------------
 
 
+# What some versions of typer say of a value, and what is meant.
+_EXPECTED = (
+    (re.compile(r"Input should be a valid integer\b.*"), "expected a whole number"),
+    (re.compile(r"Input should be a valid number\b.*"), "expected a number"),
+    (re.compile(r"Input should be greater than or equal to (\S+)"), r"expected \1 or more"),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"expected \1 or less"),
+)
+
+
 @contextmanager
-def _plain_usage_errors() -> Iterator[None]:
-    """Leave out the name of a class that some versions of typer put before a message.
+def _plain_usage_errors(read_values: Callable[[], Mapping[str, Any]] = dict) -> Iterator[None]:
+    """Say plainly what is wrong with the command line, whatever version of typer says it.
 
     A message quotes the command line, which may be pasted: what drives a terminal is escaped.
+    `read_values` returns the texts of the arguments by their names.
     """
     try:
         yield
@@ -275,6 +289,10 @@ def _plain_usage_errors() -> Iterator[None]:
         # typer does not export the base class of usage errors, and may bring its own.
         if isinstance(message, str) and hasattr(error, "format_message"):
             plain = printable(message.removeprefix("Value error, "))
+            for pattern, meaning in _EXPECTED:
+                plain, found = pattern.subn(meaning, plain)
+                value = read_values().get(error.param.name) if found else None  # type: ignore[attr-defined]
+                plain += f", not {str(value)!r}" if value is not None else ""
             error.message = plain  # type: ignore[attr-defined]
         raise
 
@@ -312,7 +330,11 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments."""
-        with _plain_usage_errors(), self._unknown_option_hint():
+        given = list(args)  # parsing empties the list
+        with (
+            _plain_usage_errors(lambda: self.make_parser(ctx).parse_args(args=list(given))[0]),
+            self._unknown_option_hint(),
+        ):
             _refuse_empty(self, ctx, args)
             return super().parse_args(ctx, args)
 

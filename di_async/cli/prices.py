@@ -56,12 +56,9 @@ class PriceLimit:
         Raises:
             PriceLimitError: it is higher than the limit, not known, or not on offer.
         """
-        price = await self._read(cli, cloud.hourly_price(options), None)
-        problem = None
-        if price is None and self.by_currency and not self.allow_unknown:
-            problem = await cloud.offer_problem(options)
-        if problem is None:
-            cli.message(_about(price))
+        price, problem = await self._read(cli, _offer(cloud, options), (None, None))
+        if problem is None or not self.by_currency or self.allow_unknown:
+            cli.message(_about(price) + (f": {problem}" if problem else ""))
         self._check(price, problem)
 
     async def check_scale(self, cli: Cli, read: "Awaitable[ScalePrices]") -> None:
@@ -102,6 +99,14 @@ class PriceLimit:
             check_price(
                 price, self.by_currency, allow_unknown_price=self.allow_unknown, problem=problem
             )
+
+
+async def _offer(
+    cloud: "Cloud[Any, Any]", options: WriteOptions
+) -> "tuple[HourlyPrice | None, str | None]":
+    """Return the price of a create or, if it has none, why, such as an unknown region."""
+    price = await cloud.hourly_price(options)
+    return price, await cloud.offer_problem(options) if price is None else None
 
 
 def _about(price: "HourlyPrice | None") -> str:

@@ -99,7 +99,8 @@ async def _by_prefix(cloud: "Cloud[Any, Any]", ref: str) -> str:
             )
     names = (getattr(one, "name", None) for one in resources)
     raise UnknownNameError(
-        f"no {cloud.noun} named {ref!r} {cloud.location}, and {ref!r} is not an id."
+        f"no {cloud.noun.removesuffix('s')} named {ref!r} {cloud.location}, and "
+        f"{ref!r} is not an id."
         f"{_suggestion(ref, names)} `{cloud.settings.command_line('list')}` lists all"
     )
 

@@ -34,8 +34,8 @@ class Column(Generic[T]):
 
     @property
     def rank(self) -> int:
-        """Importance: columns of the lowest rank are left out first; ids never are."""
-        if self.title == "id":
+        """Importance: columns of the lowest rank are left out first; ids are not, unless `wide`."""
+        if self.title == "id" and not self.wide:
             return 3
         return 0 if self.wide else 1 if self.minor else 2
 

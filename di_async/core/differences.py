@@ -40,11 +40,15 @@ def check_mutable(differences: Iterable[Difference], owner: str) -> None:
     fixed = [difference for difference in differences if difference.immutable]
     if fixed:
         problems = tuple(
-            f"{one.path}: cannot change after creation; it is {_text(one.shown)}, not "
-            f"{_text(one.wanted)}"
+            f"{one.path}: cannot change after creation; it is {_quoted(one.shown)}, not "
+            f"{_quoted(one.wanted)}"
             for one in fixed
         )
         raise InvalidInputError(f"{owner}: {'; '.join(problems)}", problems=problems)
+
+
+def _quoted(value: Any) -> str:
+    return f"'{_text(value)}'" if isinstance(value, str) else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
+from di_async.core.amounts import amount_text
 from di_async.core.errors import InvalidInputError, PriceLimitError
 
 __all__ = [
@@ -31,7 +32,7 @@ class HourlyPrice:
     currency: str
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency}/h"
+        return f"{amount_text(self.amount)} {self.currency}/h"
 
 
 Amount = Decimal | int | float | str
@@ -175,7 +176,8 @@ def check_price(
             return
         else:
             raise PriceLimitError(
-                f"max_hourly: it would cost {price}, more than {most}; "
+                f"max_hourly: it would cost {price}, more than the limit of {most} "
+                f"{price.currency}/h; "
                 "nothing was created or changed",
                 price=price,
             )

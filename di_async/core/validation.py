@@ -90,9 +90,10 @@ def checked_seconds(seconds: float, name: str, *, positive: bool = False) -> flo
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if number and 0 <= seconds <= _MAX_SECONDS and not (positive and seconds == 0):
         return seconds
-    lowest = "above 0" if positive else "from 0"
+    least = "more than 0" if positive else "0 or more"
     raise InvalidInputError(
-        f"{name}: expected seconds {lowest} to {_MAX_SECONDS:.0f}, not {_short_repr(seconds)}"
+        f"{name}: expected a number of seconds, {least} and at most 100 years, "
+        f"not {_short_repr(seconds)}"
     )
 
 

@@ -296,8 +296,8 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         self, spec: DedicatedInferenceSpec, found: DedicatedInference
     ) -> Change[DedicatedInference]:
         logger.warning(
-            "%s (%s) was created by a call whose answer was lost, and is adopted. Its one-time "
-            "token is lost with the answer; create another with create_token(%r, name)",
+            "%r (%s) was created by a call whose response was lost, and is adopted. Its one-time "
+            "token is lost; create another with create_token(%r, name)",
             spec.name,
             found.id,
             found.id,

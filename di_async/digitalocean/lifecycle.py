@@ -51,7 +51,6 @@ _PHASES = {
 }
 _BROKEN = frozenset({"invalid", "error", "failed"})
 _EMPTY_SPEC = DeploymentSpec()
-# A create's answer may show 1970 for "not yet", which is not a baseline.
 
 
 def observe(di: DedicatedInference, expectation: Expectation) -> Observation:

@@ -180,8 +180,8 @@ class Engine:
             raise ClientClosedError("The client is closed; create a new one.")
         if self._runtime is None:
             raise ClientClosedError(
-                "Enter the client first: `async with ... as client`, or `with` if it is of "
-                "di_async.blocking."
+                "Enter the client first: `async with ... as client`, or `with` for a "
+                "di_async.blocking client."
             )
         try:
             loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()

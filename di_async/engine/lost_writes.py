@@ -96,7 +96,7 @@ async def recover_write(
 
     Args:
         engine: the client's engine.
-        write: what is written, such as "create of web", for logs and errors.
+        write: what is written, such as "create of 'web'", for logs and errors.
         call: counts the requests that `send` sends.
         send: sends the request once and returns the result.
         read: reads what the write would have changed.
@@ -168,7 +168,7 @@ async def _recover(
             if lost is None and not was_sent_before(error):
                 raise
             lost, refused = lost or error, error
-        logger.warning("the answer to the %s was lost; reading what it did", write)
+        logger.warning("The response to the %s was lost; looking it up", write)
         outcome = await _read_outcome(write, read, accepted, one_read=one_read)
         result, seen = outcome
         state = seen if seen is not None else state
@@ -332,7 +332,7 @@ async def create_by_name(
 
     return await recover_write(
         engine,
-        f"create of {name}",
+        f"create of {name!r}",
         call,
         send=send,
         read=find,

@@ -112,8 +112,14 @@ def parse_text(raw: str | bytes, *, source: str) -> Mapping[str, Any]:
     if value is None:
         raise InvalidInputError(f"{source} is empty: it holds no fields")
     if not isinstance(value, Mapping):
-        raise InvalidInputError(f"{source} holds {type(value).__name__}, not a mapping of fields")
+        raise InvalidInputError(f"{source} holds {_kind(value)}, not a mapping of fields")
     return value
+
+
+def _kind(value: object) -> str:
+    """Return what a value is, with its article."""
+    names = {list: "a list", str: "text", bool: "true or false"}
+    return names.get(type(value), "a number" if isinstance(value, int | float) else "a value")
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> Json:

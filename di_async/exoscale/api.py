@@ -12,6 +12,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -140,6 +141,8 @@ _CLOCK_TOLERANCE_S = 30.0
 _UNSIGNED = {("GET", ENDPOINTS["zones"].path)}
 
 
+_WORD = re.compile(r"\w+")
+_PHRASES = {one.value: one.phrase for one in HTTPStatus}
 # A denied operation is not always shown with its code.
 _DENIED = re.compile(r"not allowed|IAM policy", re.IGNORECASE)
 _ACCESS_MESSAGE = re.compile(r"authentication failed|signature|api.?key|expired", re.IGNORECASE)
@@ -181,7 +184,7 @@ class ExoscaleDialect:
         """Return the error in a response, whatever its body is."""
         body = error_body(response)
         fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-        message = _message(fields) if isinstance(body, Mapping) else str(body)
+        message = _message(response.status, fields) if isinstance(body, Mapping) else str(body)
         code = _text(fields.get("code")) or None
         hint = self._hint(request, response, wall, code, message)
         error = api_error(
@@ -248,12 +251,21 @@ def _access_hint(response: Response, wall: float, code: str | None, message: str
     return "the API key or its secret is wrong, or the key's role does not allow this"
 
 
-def _message(fields: Mapping[str, Any]) -> str:
+def _message(status: int, fields: Mapping[str, Any]) -> str:
+    """Return what the API says, each thing once, without the words that every status has."""
     parts = [_text(fields.get(name)) for name in ("title", "detail", "error", "message")]
     parts += _details(fields.get("errors"))
     if users := string_list(fields.get("deployments")):
         parts.append(f"in use by the deployments {', '.join(users)}")
-    return "; ".join(dict.fromkeys(filter(None, parts)))
+    found = {_words(part) or part: part for part in reversed(parts) if part}
+    if len(found) > 1:
+        found.pop(_words(_PHRASES.get(status, "")), None)
+    return "; ".join(reversed(found.values()))
+
+
+def _words(text: str) -> str:
+    """Return what makes two texts say the same."""
+    return " ".join(_WORD.findall(text.lower()))
 
 
 def _details(errors: Any) -> Iterator[str]:

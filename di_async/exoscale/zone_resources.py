@@ -294,7 +294,7 @@ class ZoneResources(ResourceApi[R]):
 
         return await recover_write(
             self._engine,
-            f"create of {name}",
+            f"create of {name!r}",
             call,
             send=send,
             read=read,

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from attrs import frozen
 
+from di_async.core.amounts import amount_text
 from di_async.core.inventory import InventoryRow
 from di_async.core.printable import printable
 from di_async.fleet.fleet_page import render_page
@@ -182,7 +183,9 @@ class Inventory:
             ("accelerators", self.by_accelerator),
         ):
             yield title, ", ".join(_counts(title, counts)) or "-"
-        cost = ", ".join(f"{sum_} {currency}" for currency, sum_ in self.hourly_cost.items())
+        cost = ", ".join(
+            f"{amount_text(sum_)} {currency}" for currency, sum_ in self.hourly_cost.items()
+        )
         unknown = f"{self.unknown_cost} of unknown price" if self.unknown_cost else ""
         yield "cost per hour", "; ".join(filter(None, (cost, unknown))) or "-"
         oldest = self.oldest_pending
@@ -234,7 +237,7 @@ def _counts(title: str, counts: Mapping[str, int]) -> Iterator[str]:
             plural = "s" if count != 1 else ""
             yield f"{count} instance{plural} of unknown {_SINGULAR[title]}"
         else:
-            yield f"{count} {name}"
+            yield f"{count} x {name}"
 
 
 def _describe(row: InventoryRow) -> str:

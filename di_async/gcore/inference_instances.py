@@ -146,7 +146,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
 
         return await recover_write(
             self._engine,
-            f"create of {name}",
+            f"create of {name!r}",
             call,
             send=send,
             read=collect,

@@ -1,4 +1,4 @@
-"""Deploy a model, wait until it answers, and chat with it."""
+"""Deploy a model, wait until it answers, chat with it and delete it."""
 
 import asyncio
 
@@ -21,13 +21,16 @@ async def main() -> None:
         for step in endpoint.history[-2:]:
             print(step.note)
 
-    # an openai.AsyncOpenAI; the client is not needed
-    async with endpoint.openai() as llm:
-        answer = await llm.chat.completions.create(
-            model=endpoint.models[0],
-            messages=[{"role": "user", "content": "Why is the sky blue?"}],
-        )
-        print(answer.choices[0].message.content)
+        async with endpoint.openai() as llm:  # an openai.AsyncOpenAI
+            answer = await llm.chat.completions.create(
+                model=endpoint.models[0],
+                messages=[{"role": "user", "content": "Why is the sky blue?"}],
+            )
+            print(answer.choices[0].message.content)
+
+        # until then it bills
+        await (await do.dedicated_inferences.delete(change.id))
+        print("deleted")
 
 
 asyncio.run(main())

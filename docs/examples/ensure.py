@@ -8,7 +8,7 @@ from di_async import DigitalOcean
 
 def spec(replicas: int) -> dict[str, Any]:
     return {
-        "name": "chat",
+        "name": "ensured",
         "region": "atl1",
         "model_deployments": [
             {

@@ -1,4 +1,4 @@
-"""Create ten deployments, wait for all of them, and scan the account."""
+"""Create ten deployments, wait for all, scan, and delete these ten."""
 
 import asyncio
 
@@ -30,11 +30,11 @@ async def main() -> None:
             else:
                 print("ready:", di.name)
 
-        inventory = await scan(do)
-        print(inventory)
+        print(await scan(do))  # the whole account
 
-        deletions = [
-            await do.dedicated_inferences.delete(row.id) for row in inventory
+        deletions = [  # only what this script has created
+            await do.dedicated_inferences.delete(change.id)
+            for change in changes
         ]
         report = await wait_all(deletions, timeout=600)
         print(report)  # one failure does not end the others

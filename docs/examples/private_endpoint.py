@@ -26,6 +26,7 @@ async def main() -> None:
                 messages=[{"role": "user", "content": "Hello"}],
             )
             print(answer.choices[0].message.content)
+        await (await do.dedicated_inferences.delete(change.id))
 
 
 asyncio.run(main())

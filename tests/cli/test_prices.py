@@ -149,6 +149,22 @@ def test_hardware_filters(di: Di, di_emulator: Emulator) -> None:
     assert "(regions: atl1" in di("hardware", "--region", "mars1").err
 
 
+def test_hardware_of_a_model_that_is_not_in_the_catalog(di: Di, di_emulator: Emulator) -> None:
+    """A typing error is a warning, and nothing is suggested that would create it."""
+    result = di("hardware", "--model", "openai/gpt-oss-2b")
+    assert (result.code, "Create the first" in result.err) == (0, False)
+    assert "warning: the model 'openai/gpt-oss-2b' is not in the catalog" in result.err
+
+
+def test_create_in_an_unknown_region_names_the_known_ones(di: Di, di_emulator: Emulator) -> None:
+    """The reason comes before the API's refusal."""
+    args = ("--name", "m", "--region", "mars", "--model", "openai/gpt-oss-20b", "--gpu", GPU)
+    result = di("create", *args)
+    first = result.err.splitlines()[0]
+    assert first == "price not known: no region 'mars'; there are: atl1, nyc2, tor1"
+    assert result.code == 1
+
+
 def test_hardware_of_a_model_that_is_missing(di: Di, di_emulator: Emulator) -> None:
     """Exoscale: the reason is the command that downloads the model into the zone."""
     args = ("--provider", "exoscale", "hardware", "--model", EXO_MODEL, "--gpu", EXO_GPU, "--all")

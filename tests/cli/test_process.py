@@ -57,10 +57,10 @@ def test_ctrl_c_ends_the_emulator() -> None:
         # Not `communicate`, which would lose what `readline` has buffered.
         out, err = emulating.stdout.read(), emulating.stderr.read()
     assert emulating.returncode == 130
-    assert (lines[0][0], lines[1][0]) == ("API", "token")
+    assert (lines[0][0], lines[1][0]) == ("API", "DigitalOcean")
     _, pasted = out.split("\nPaste into another shell:\n\n")
-    assert f"export DIGITALOCEAN_TOKEN={lines[1][1].strip()}\n" in pasted
-    assert all(re.fullmatch(r"export [A-Z_]+=\S+", line) for line in pasted.splitlines())
+    assert f"export DIGITALOCEAN_TOKEN={lines[1][1].split()[1]}\n" in pasted
+    assert all(re.fullmatch(r"export [A-Z_]+=\S+", line) for line in pasted.strip().splitlines())
     assert err == ""
 
 
@@ -87,7 +87,7 @@ def test_the_demo() -> None:
     assert (demo.returncode, err) == (0, ""), err
     assert out.count("provisioning -> active") == 11
     assert out.count("provisioning -> error") == 1
-    assert "no capacity: agent-tor1's create failed (an injected fault)\n" in out
+    assert "failed: agent-tor1's create: no capacity (an injected fault)\n" in out
     assert "failed: agent-tor1 (an injected fault)\n" in out
     assert "created: 12 instances in 3 regions: 11 active, 1 failed" in out
     assert "list: empty\n" in out

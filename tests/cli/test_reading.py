@@ -72,7 +72,7 @@ def test_unknown_name(di: Di) -> None:
     """Exit code 1 and a message that names the team."""
     result = di("get", "unknown")
     assert (result.code, result.out) == (1, "")
-    assert "no instances named 'unknown' in this team" in result.err
+    assert "no instance named 'unknown' in this team" in result.err
 
 
 def test_unknown_id(di: Di) -> None:

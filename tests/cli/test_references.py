@@ -53,7 +53,7 @@ def test_did_you_mean(di: Di, di_emulator: Emulator) -> None:
     di_emulator.add_instance(name="demo-llm")
     result = di("get", "demo-lm")
     assert result.code == 1
-    assert "no instances named 'demo-lm' in this team" in result.err
+    assert "no instance named 'demo-lm' in this team" in result.err
     assert "Did you mean 'demo-llm'?" in result.err
 
 
@@ -80,7 +80,7 @@ def test_wait_for_what_is_gone(di: Di) -> None:
     """`wait NAME --for deleted` succeeds with a warning if there is no such name."""
     result = di("wait", "nightly", "--for", "deleted")
     assert (result.code, result.out) == (0, "")
-    assert "warning: no instances named 'nightly'" in result.err
+    assert "warning: no instance named 'nightly'" in result.err
     document = di("wait", "nightly", "--for", "deleted", "-o", "json").json
     assert document["outcome"] == "settled"
     assert di("wait", "nightly").code == 1

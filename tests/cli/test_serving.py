@@ -44,7 +44,8 @@ def test_connect_prints_where_and_how(cli: ProviderCLI) -> None:
     result = cli("connect", "web-1", *key_options(cli))
     assert result.code == 0, result.err
     titles = [line.split()[0] for line in result.out.splitlines()]
-    assert titles == ["base", "models", "key", "call", "chat"]
+    set_first = ["set"] * ("--mint-token" in key_options(cli))  # the lines below use the key
+    assert titles == ["base", "models", "key", *set_first, "call", "chat"]
     found = cli("connect", "web-1", *key_options(cli), "-o", "json").json
     assert found["base_url"].endswith("/v1")
     assert found["models"]

@@ -98,7 +98,7 @@ def test_an_ignored_signal_stays_ignored(
         assert waiting.stderr
         assert "provisioning" in waiting.stderr.readline()
         waiting.send_signal(signal.SIGHUP)
-        assert "not active" in waiting.communicate(timeout=30)[1]
+        assert "did not become active" in waiting.communicate(timeout=30)[1]
     assert waiting.returncode == 3
 
 

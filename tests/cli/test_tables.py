@@ -59,3 +59,9 @@ def test_lists_are_broken_at_commas() -> None:
 def test_wide_characters_take_two_columns() -> None:
     """Columns stay aligned with names in any script."""
     assert [display_width(text) for text in ("ab", "\u4e16\u754c", "e\u0301")] == [2, 4, 1]
+
+
+def test_an_id_that_is_wide_may_be_left_out() -> None:
+    """As in `scan --all-providers`, where the other columns matter more."""
+    columns: tuple[Column[None], ...] = (Column("name", str), Column("id", str, wide=True))
+    assert texts(lay_out(columns, [["web", ID]], 20))[0].split() == ["name"]

@@ -156,7 +156,7 @@ def test_no_secret_is_printed(di: Di, di_emulator: Emulator) -> None:
 
 def test_verbose_logs_changes(di: Di) -> None:
     """`-v` logs accepted changes; without it nothing is logged."""
-    assert "info: create of web accepted" in di("create", *EASY, "-v").err
+    assert "info: create of 'web' accepted" in di("create", *EASY, "-v").err
     assert "info:" not in di("create", *EASY[2:], "--name", "b").err
 
 

@@ -177,11 +177,11 @@ def test_token_file_of_a_refused_create(di: Di, tmp_path: Path) -> None:
 
 
 def test_lost_response_is_recovered(di: Di, di_emulator: Emulator) -> None:
-    """The instance is adopted; a warning states that its token is lost."""
+    """The instance is adopted; a warning names the command that creates a token in place of its."""
     di_emulator.fault("reset", on="POST /v2/dedicated-inferences", after_commit=True)
     result = di("create", *EASY, "-o", "json")
     assert (result.code, result.json["adopted"], result.json["access_token"]) == (0, True, None)
-    assert "token is lost" in result.err
+    assert f"create another with `di-async tokens create {result.json['id']} NAME`" in result.err
     assert di_emulator.world.created["web"] == 1
 
 

@@ -232,7 +232,7 @@ async def test_create_that_does_not_settle_is_a_timeout_too(cloud: Cloud) -> Non
     """The wait itself may use up the timeout."""
     async with Scene(cloud) as scene:
         change = await scene.create()
-        with pytest.raises(WaitTimeoutError, match="is not active"):
+        with pytest.raises(WaitTimeoutError, match="did not become active"):
             await scene.connect(change, timeout=60)
         assert not scene.network.probes
 

@@ -47,7 +47,7 @@ def test_unknown_price(price: HourlyPrice | None, limit: MaxHourly, problem: str
 
 def test_allow_unknown_price_allows_no_high_price() -> None:
     """A known price above the limit is refused even where unknown prices are allowed."""
-    with pytest.raises(PriceLimitError, match=r"2\.50 USD/h, more than 2"):
+    with pytest.raises(PriceLimitError, match=r"2\.50 USD/h, more than the limit of 2 USD/h"):
         check_price(USD, 2, allow_unknown_price=True)
 
 

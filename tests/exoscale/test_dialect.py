@@ -131,6 +131,15 @@ def test_class_by_status(status: int, kind: type[APIError]) -> None:
             },
             "Bad; /name: too short; x",
         ),
+        (
+            {
+                "title": "Bad Request",
+                "detail": "model does not exist",
+                "errors": [{"path": "model", "detail": "does not exist"}],
+            },
+            "model does not exist",
+        ),
+        ({"title": "Bad Request"}, "Bad Request"),
         (["odd"], "['odd']"),
         ("odd", "odd"),
         ({"errors": 5, "deployments": 5}, ""),

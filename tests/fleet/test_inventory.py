@@ -112,7 +112,7 @@ def test_html_of_a_large_fleet_is_truncated() -> None:
 def test_text_is_the_summary() -> None:
     """The text is the summary, errors included."""
     text = str(Inventory((a_row(), a_row("b", region="tor1")), (a_list_error("nyc2"),)))
-    assert "regions: 1 atl1, 1 tor1" in text
+    assert "regions: 1 x atl1, 1 x tor1" in text
     assert "cost per hour: 2 of unknown price" in text
     assert "failed: list of digitalocean nyc2: " in text
 

@@ -139,7 +139,10 @@ async def test_max_hourly() -> None:
     world = a_world()
     async with client_of(world) as client:
         api = client.inference_deployments
-        for spec, problem in ((a_spec(), "more than 1"), (a_spec(flavor_name=UNPRICED), "known")):
+        for spec, problem in (
+            (a_spec(), "more than the limit of 1 "),
+            (a_spec(flavor_name=UNPRICED), "known"),
+        ):
             with pytest.raises(PriceLimitError, match=problem):
                 await api.create(spec, max_hourly=1)
         with pytest.raises(InvalidInputError, match="expected a number"):

@@ -220,6 +220,10 @@ class Cloud(ABC, Generic[C, R]):
         """Return what can be deployed where, the reason included where it cannot."""
         raise self.unsupported("hardware", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
 
+    async def model_warning(self, model: str) -> str | None:
+        """Return that a model is not known; None if it is, or if the offers say so."""
+        return None
+
     async def scale_prices(self, id: str, options: WriteOptions) -> ScalePrices:
         """Return the hourly price before and after a scale; None for what is not known."""
         return None, None

@@ -11,6 +11,7 @@ from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
+from di_async.core.amounts import amount_text
 from di_async.core.pricing import Placement
 from di_async.digitalocean import (
     Accelerator,
@@ -58,7 +59,7 @@ TOKENS: tuple[Column[AccessToken], ...] = (
 )
 SIZES: tuple[Column[Size], ...] = (
     Column("gpu", lambda s: s.gpu_slug),
-    Column("per hour", lambda s: s.price_per_hour, right=True),
+    Column("per hour", lambda s: s.price_per_hour and amount_text(s.price_per_hour), right=True),
     Column("currency", lambda s: s.currency),
     Column("regions", lambda s: ",".join(s.regions)),
 )
@@ -232,6 +233,14 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
             for place in find_places(spec, sizes, configs)
             if region in (None, place.region)
         ]
+
+    async def model_warning(self, model: str) -> str | None:
+        """Return that the catalog has no such model."""
+        known = {config.model_slug for config in await self.api.gpu_model_configs()}
+        if not known or model in known:
+            return None
+        listing = self.settings.command_line("models")
+        return f"the model {model!r} is not in the catalog; `{listing}` lists those that are"
 
     def _create_command(self, place: Placement[Any], model: str) -> str:
         where = ("--region", place.region, "--gpu", place.accelerator)

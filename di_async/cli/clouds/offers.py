@@ -6,6 +6,7 @@ from attrs import frozen
 
 from di_async import HourlyPrice
 from di_async.cli.output import Column
+from di_async.core.amounts import amount_text
 
 __all__ = ["COLUMNS", "REASON", "Offer", "cheapest_first"]
 
@@ -29,7 +30,7 @@ class Offer:
 COLUMNS: tuple[Column[Offer], ...] = (
     Column("region", lambda o: o.region),
     Column("accelerator", lambda o: o.accelerator),
-    Column("per hour", lambda o: o.price and o.price.amount, right=True),
+    Column("per hour", lambda o: o.price and amount_text(o.price.amount), right=True),
     Column("currency", lambda o: o.price and o.price.currency),
     Column("free", lambda o: o.free, right=True),
 )

@@ -63,9 +63,9 @@ async def demo(
 ) -> None:
     """Show the whole life cycle, without an account.
 
-    Takes about 15 seconds. Creates, scales and deletes twelve instances at DigitalOcean,
-    then one deployment each at Exoscale and Gcore. All of them are emulated: no request leaves
-    this machine.
+    Takes about 15 seconds. Creates twelve instances at DigitalOcean, scales one and deletes all,
+    then creates and deletes one deployment each at Exoscale and Gcore. All of them are emulated:
+    no request leaves this machine.
     """
     from di_async.cli.demo.run import run_demo
 
@@ -125,7 +125,7 @@ async def emulate(
             env = _environment(emu, ca_file if tls else None)
             cli.out.one(_document(emu, ca_file, env), _fields(emu, ca_file))
             if cli.out.is_table:
-                cli.out.text(f"\nPaste into another shell:\n\n{_shell_lines(env)}\n")
+                cli.out.text(f"\nPaste into another shell:\n\n{_shell_lines(env)}\n\n")
             cli.message(
                 f"{dialect} dialect, {time_scale:g} times faster than real time. "
                 "Press Ctrl-C to stop."
@@ -160,7 +160,7 @@ def _document(emu: "Emulator", ca_file: Path, env: dict[str, str]) -> dict[str, 
 
 def _fields(emu: "Emulator", ca_file: Path) -> Iterator[tuple[str, object]]:
     yield "API", emu.url
-    yield "token", emu.token
+    yield "DigitalOcean token", emu.token
     yield "Gcore key", f"{emu.gcore_api_key} of project {emu.gcore_project_id}"
     yield "Exoscale", emu.exoscale_url
     yield "Exoscale key", f"{emu.exoscale_api_key} with secret {emu.exoscale_api_secret}"

@@ -101,7 +101,11 @@ async def models(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Argument(help="Its name, exactly as on Hugging Face, or its ID.", show_default=False),
+        typer.Argument(
+            metavar="ID|NAME",
+            help="Its ID, or its name exactly as on Hugging Face.",
+            show_default=False,
+        ),
     ] = None,
     hf_token: HFToken = False,
     force: Force = False,

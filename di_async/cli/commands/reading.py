@@ -183,11 +183,14 @@ async def hardware(
 
         found = offers.cheapest_first(await cloud.offers(model, region))
         note = await cloud.region_note(region) if region and not found else ""
+        warning = await cloud.model_warning(model) if model else None
+    if warning:
+        cli.message(f"warning: {warning}")
     found = [one for one in found if gpu in (None, one.accelerator) and (all or not one.reason)]
     if not found:
         advice = "" if all or note else "; --all says why"
         cli.message(f"nothing can be deployed that matches{note or advice}")
     cli.out.rows(found, (*offers.COLUMNS, offers.REASON) if all else offers.COLUMNS)
-    command = found[0].command if found else None
+    command = found[0].command if found and not warning else None
     if command and cli.out.is_table:
         cli.message(f"Create the first: {command}")

@@ -11,6 +11,7 @@ from di_async.cli.files import replace_file
 from di_async.cli.options import command
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
+from di_async.core.amounts import amount_text
 
 if TYPE_CHECKING:
     from di_async import Inventory
@@ -27,6 +28,10 @@ _COLUMNS: "tuple[Column[InventoryRow], ...]" = (
     Column("per hour", lambda row: _cost(row), right=True),
     Column("id", lambda row: row.id),
     Column("models", lambda row: ", ".join(row.models), wide=True),
+)
+# With the provider, 80 columns have no room for ids and for what a row is about.
+_OF_ALL_PROVIDERS = tuple(
+    evolve(column, wide=True) if column.title == "id" else column for column in _COLUMNS
 )
 
 
@@ -71,7 +76,7 @@ async def scan_fleet(
         _check_all_providers(cli, region)
     with replace_file(html) as write_page:
         found = await _scan(cli, region, details, accelerators, all_providers)
-        _print(cli, found, _COLUMNS if all_providers else _COLUMNS[1:])
+        _print(cli, found, _OF_ALL_PROVIDERS if all_providers else _COLUMNS[1:])
         if html:
             write_page(found.to_html())
             cli.message(f"the page is in {html}")
@@ -137,4 +142,4 @@ def _accelerators(row: "InventoryRow") -> str:
 
 
 def _cost(row: "InventoryRow") -> str | None:
-    return f"{row.hourly_cost} {row.currency}" if row.hourly_cost is not None else None
+    return f"{amount_text(row.hourly_cost)} {row.currency}" if row.hourly_cost is not None else None

@@ -64,6 +64,7 @@ async def connect(
         ("base url", endpoint.base_url),
         ("models", ", ".join(endpoint.models)),
         ("key", key or ("needed" if endpoint.access_token else "not needed")),
+        *([("set first", f"export {VARIABLE}={shlex.quote(key)}")] if key else []),
         ("call", _curl(endpoint)),
         (
             "chat",

@@ -61,7 +61,7 @@ async def watch(
             cli.message(f"region {region} is not known{note}")
         events = cloud.api.watch(id, region=region)
         if cli.out.is_table and is_live(cli.out.console):
-            await _show_screen(cli, cloud, events, id, ref or region or cloud.location)
+            await _show_screen(cli, cloud, events, id, ref or region or cloud.scope)
             return
         write = _line if cli.out.is_table else _document
         async for event in _until_gone(events, id):
@@ -198,13 +198,13 @@ async def _show_screen(
     cloud: "Cloud[Any, Any]",
     events: "AsyncIterator[StatusChange]",
     id: str | None,
-    title: str,
+    title: str | None,
 ) -> None:
     """Show the table until the events end."""
     from rich.live import Live
 
     screen = _Screen(
-        printable(f"{cloud.provider} {title}"),
+        printable(" ".join(filter(None, (cloud.provider, title)))),
         lambda resource: cloud.pending_target(resource) is not None,
     )
     try:

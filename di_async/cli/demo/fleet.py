@@ -68,7 +68,6 @@ class Row:
     note: str = ""
     started_at: float = 0.0
     ended_at: float | None = None
-    previous_requests: int = 0
     token: Secret | None = None
     created_at: float = 0.0
     active_after: float | None = None
@@ -87,14 +86,8 @@ class Row:
         """Duration of the current wait in emulated seconds."""
         return (self.now() if self.ended_at is None else self.ended_at) - self.started_at
 
-    @property
-    def requests(self) -> int:
-        """Requests that the waits for this instance have sent."""
-        return self.previous_requests + (self.change.requests if self.change else 0)
-
     def begin(self, change: Change[Any], started_at: float) -> None:
         """Follow a new change."""
-        self.previous_requests = self.requests
         self.change, self.started_at, self.ended_at, self.note = change, started_at, None, ""
         self.state = getattr(change.latest, "status", None) or self.state
 

@@ -16,7 +16,7 @@ from di_async.cli.demo.view import open_view, titled_lines
 from di_async.cli.output import format_duration
 from di_async.cli.run import Cli
 
-__all__ = ["run_demo"]
+__all__ = ["run_demo", "summary"]
 
 _TARGET_LAG_S = 20.0  # emulated
 _HOUR_S = 3600.0
@@ -72,7 +72,7 @@ async def _run(
             await demo.run()
             others = OtherCloudsDemo(demo, polling)
             await others.run()
-        _print(cli, list(_summary(demo, others, time.monotonic() - started_at)))
+        _print(cli, list(summary(demo, others, time.monotonic() - started_at)))
 
 
 def _print(cli: Cli, lines: list[tuple[str, str]]) -> None:
@@ -85,7 +85,7 @@ def _print(cli: Cli, lines: list[tuple[str, str]]) -> None:
         cli.out.text("\n".join(f"{title}: {text}" if title else "" for title, text in lines))
 
 
-def _summary(demo: FleetDemo, others: OtherCloudsDemo, took: float) -> Iterator[tuple[str, str]]:
+def summary(demo: FleetDemo, others: OtherCloudsDemo, took: float) -> Iterator[tuple[str, str]]:
     """Return title and text of each line; every figure is measured, except the computed cost."""
     rows = demo.rows
     failed = next(row for row in rows if row.plan.name == WITHOUT_CAPACITY)
@@ -93,8 +93,8 @@ def _summary(demo: FleetDemo, others: OtherCloudsDemo, took: float) -> Iterator[
     slowest = max(active, key=lambda row: row.active_after or 0)
     yield "created", f"{len(rows)} instances in 3 regions: {len(active)} active, 1 failed"
     yield "failed", f"{failed.plan.name}: {_failure_reason(str(failed.error))}"
-    evidence = Counter(demo.evidence).most_common()
-    yield "evidence", "; ".join(f"{times} x {text}" for text, times in evidence)
+    for text, times in Counter(demo.evidence).most_common():
+        yield "evidence", f"{times} x {text}"
     yield "scaled", demo.scaled
     after = format_duration(slowest.active_after or 0)
     yield "slowest", f"{slowest.plan.name}: {after} until active"
@@ -105,7 +105,7 @@ def _summary(demo: FleetDemo, others: OtherCloudsDemo, took: float) -> Iterator[
     hours = sum(row.gpu_seconds() for row in rows) / 3600
     dollars = cost(rows, demo.sizes)
     yield "cost", f"${dollars} for {hours:.1f} GPU hours at DigitalOcean's prices (emulated)"
-    yield "remaining", "nothing: each delete was confirmed by a 404, and all lists are empty"
+    yield "remaining", "nothing; each delete was confirmed by a 404, and all lists are empty"
     speed = demo.emu.world.time_scale
     yield "took", f"{took:.1f} s; other times are the emulator's, {speed:g} x faster"
 

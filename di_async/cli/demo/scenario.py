@@ -73,7 +73,7 @@ class FleetDemo:
             if row.plan.name == WITHOUT_CAPACITY:
                 row.note = f"{row.note} (an injected fault)".strip()
                 self.view.step(
-                    "no capacity", f"{row.plan.name}'s create failed (an injected fault)"
+                    "failed", f"{row.plan.name}'s create: no capacity (an injected fault)"
                 )
             return
         row.end(state, change.history[-1].note or "")

@@ -139,7 +139,6 @@ _COLUMNS: tuple[Column[Row], ...] = (
     Column("region  ", lambda row: row.plan.region),
     Column("state", _state, status=True),
     Column("elapsed", lambda row: format_duration(row.elapsed) if row.change else "-", right=True),
-    Column("requests", lambda row: row.requests, right=True, minor=True),
     Column("model", lambda row: row.plan.model.rpartition("/")[2], wide=True),
     Column("note", lambda row: row.note, wide=True),
 )

@@ -22,21 +22,26 @@ Transitions, in order; the first row that applies decides:
 
 | evidence | action | decision |
 |---|---|---|
-| this client's own delete is proven | any but delete | Vanished(own_delete) |
+| this client's own delete is proven while the wait is open | delete | Settled |
+| the same | others | Vanished(own_delete) |
 | the last read was refused (401, 403, 422) | any | Refused |
-| the last read was a 404, outside the grace after a create | delete | Settled |
-| the same, and this client's DELETE was accepted | others | Vanished(own_delete) |
-| the same, never seen before | active | Vanished(never_seen) |
-| two 404s in a row, outside the grace after a create | others | Vanished |
-| no fresh observation | any but delete | Pending |
-| any | predicate | Pending; the caller's predicate decides |
+| the last GET answered 404, outside the grace | delete | Settled |
+| any other read, also FAILED | delete | Pending |
+| 404 outside the grace, and this client's DELETE was accepted | others | Vanished(own_delete) |
+| 404 outside the grace, never seen before | active | Vanished(never_seen) |
+| two 404s in a row, outside the grace | others | Vanished |
+| the last GET answered 404, or no read has shown it yet | others | Pending |
+| any other read | predicate | Pending; the caller's predicate decides |
 | DELETING, or this client's DELETE was accepted | create, update, active | Superseded |
 | a newer spec version than ours, and not the spec sent | create, update | Superseded |
 | FAILED, for at least `failure_grace`, with proof | create, update, active | Failed |
-| WORKING, or READY but not complete | create, update, active | Pending |
+| WORKING or FAILED, or READY but not complete | create, update, active | Pending |
 | READY with another spec than sent, moved, not older, three agreeing reads | update | Superseded |
 | READY with another spec than sent | update | Pending |
 | READY and complete, with proof | create, update, active | Settled |
+| READY and complete, without proof | update | Pending |
+
+The grace is the time in which a 404 of a new resource proves nothing (`_fold_missing`).
 
 Proof for an update is one of: the spec version or spec id of this update; a later `updated_at`
 than the baseline; a transition seen since; the spec sent is shown and was not before; or, where

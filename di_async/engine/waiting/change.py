@@ -143,7 +143,7 @@ class Change(ClientBound, Generic[R]):
         self.previous_spec = previous_spec
 
     def __repr__(self) -> str:
-        return f"<Change {self.action} {self.id}: {self.outcome or 'not known to be settled'}>"
+        return f"<Change {self.action} {self.id}: {self.outcome or 'pending'}>"
 
     def __await__(self) -> Generator[Any, None, R]:
         return self.wait().__await__()

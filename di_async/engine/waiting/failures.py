@@ -163,8 +163,12 @@ def failure_text(tracker: ChangeTracker[Any], decision: Decision) -> tuple[type[
     kind, story = _story(decision, _goal(tracker.expectation.action))
     return kind, (
         f"{tracker.adapter.noun} {name_of(tracker)} {story}. Last status: {tracker.status}; "
-        f"{tracker.elapsed:.1f} s, {tracker.requests} requests.{_failing(decision, tracker)}"
+        f"{tracker.elapsed:.1f} s, {_requests(tracker.requests)}.{_failing(decision, tracker)}"
     )
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
 
 
 def advice(tracker: ChangeTracker[Any], decision: Decision | None = None) -> str:
@@ -234,15 +238,18 @@ def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:
 
 
 def _goal(action: Action) -> str:
+    """Return what a wait that has run out of time did not see."""
     if action is Action.DELETE:
-        return "gone"
-    return "as the predicate requires" if action is Action.PREDICATE else "active"
+        return "was not gone"
+    if action is Action.PREDICATE:
+        return "did not become as the predicate requires"
+    return "did not become active"
 
 
 def _story(decision: Decision, goal: str) -> tuple[type[WaitError], str]:
     match decision:
         case Expired():
-            return WaitTimeoutError, f"is not {goal} within the timeout"
+            return WaitTimeoutError, f"{goal} within the timeout"
         case Failed(reason=reason):
             return DeploymentFailedError, f"failed: {reason}"
         case Superseded(reason=reason):
@@ -252,8 +259,8 @@ def _story(decision: Decision, goal: str) -> tuple[type[WaitError], str]:
         case Vanished(own_delete=True):
             return ResourceVanishedError, "was deleted by this client"
         case Vanished(never_seen=True):
-            return ResourceVanishedError, "never appeared: GET answers 404"
+            return ResourceVanishedError, "never appeared: GET answered 404"
         case Vanished():
-            return ResourceVanishedError, "vanished: GET answers 404"
+            return ResourceVanishedError, "vanished: GET answered 404"
         case Settled() | Pending():  # pragma: no cover - these are not failures
             raise AssertionError(decision)

@@ -95,7 +95,7 @@ def ending_text(decision: Decision) -> str:
         case Vanished(own_delete=True):
             return "vanished: this client deleted it"
         case Vanished():
-            return "vanished: GET answers 404"
+            return "vanished: GET answered 404"
         case Refused(error=error):
             return f"refused: {error}"
         case Expired():

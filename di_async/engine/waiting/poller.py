@@ -152,7 +152,7 @@ class Poller:
             lists=self._sender.lists,
             confirms=sum(schedule.confirms for schedule in schedules),
             period=max((schedule.pace.interval for schedule in schedules), default=None),
-            laws=self._durations.known(),
+            distributions=self._durations.known(),
         )
 
     async def close(self) -> None:

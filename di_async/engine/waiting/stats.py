@@ -18,7 +18,7 @@ class Stats:
         lists: list pages that polling has read so far, silent repeats included.
         confirms: confirming GETs that are queued.
         period: seconds between two reads of a page or a resource, at the present pace.
-        laws: the kinds (action, region, accelerator) whose durations are known well enough.
+        distributions: the kinds (action, region, accelerator) whose durations are known well.
         minute: requests counted by the budget in the last minute; None without a budget.
         hour: requests counted by the budget in the last hour; None without a budget.
         refused: 429 answers.
@@ -30,14 +30,16 @@ class Stats:
     lists: int = 0
     confirms: int = 0
     period: float | None = None
-    laws: tuple[DurationKey, ...] = ()
+    distributions: tuple[DurationKey, ...] = ()
     minute: int | None = None
     hour: int | None = None
     refused: int = 0
 
     def __str__(self) -> str:
         paced = f" every {self.period:.0f} s" if self.awaited and self.period else ""
-        used = f", budget {self.minute}/min {self.hour}/h" if self.hour is not None else ""
+        used = ""
+        if self.hour is not None:
+            used = f", {self.minute} requests in the last minute, {self.hour} in the last hour"
         return (
             f"{self.awaited} awaited{paced}, {self.lists} lists, {self.gets} GETs, "
             f"{self.confirms} to confirm{used}, {self.refused} refused"

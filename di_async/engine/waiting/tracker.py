@@ -212,7 +212,7 @@ class ChangeTracker(Generic[R]):
             decision = judge(self.expectation, evidence)
             undecided = isinstance(decision, Pending | Refused)
             self.resource_looks_settled = bool(self._operations) and not undecided
-            self._adopt_evidence(
+            self._accept_evidence(
                 read, evidence, Pending() if self.resource_looks_settled else decision
             )
         elif self._operations and ref == self._operations[0].ref:
@@ -228,16 +228,18 @@ class ChangeTracker(Generic[R]):
         if not isinstance(self.decision, Pending):
             return False
         evidence = fold(self.expectation, self.evidence, read)
+        # `fold` returns the same evidence for a row that was read before the write.
+        is_counted = evidence is not self.evidence
         lacks_proof = read.observation.partial and not read.observation.in_progress
         if lacks_proof and self.expectation.action is not Action.DELETE:
-            return evidence is not self.evidence  # it may be settled: only a GET shows it
+            return is_counted  # it may be settled: only a GET shows it
         decision = judge(self.expectation, evidence)
         conclusive = read.observation.has_spec or self.evidence.seen_in_progress
         if not isinstance(decision, Pending) and not (
             trusted and conclusive and not self._operations
         ):
-            return evidence is not self.evidence  # else the read started before the write
-        self._adopt_evidence(read, evidence, decision)
+            return is_counted
+        self._accept_evidence(read, evidence, decision)
         return False
 
     def is_deleted_by(self, deleting: "ChangeTracker[Any]") -> bool:
@@ -326,8 +328,8 @@ class ChangeTracker(Generic[R]):
         )
         self.resource_looks_settled = False
 
-    def _adopt_evidence(self, read: Read, evidence: Evidence, decision: Decision) -> None:
-        """Adopt the next evidence, add what is new to the history, wake waiters."""
+    def _accept_evidence(self, read: Read, evidence: Evidence, decision: Decision) -> None:
+        """Set the next evidence, add what is new to the history, wake waiters."""
         before, steps = self.evidence, self.history.count
         if evidence is before:
             return

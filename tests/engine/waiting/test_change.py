@@ -126,7 +126,7 @@ async def test_timeout_error_attributes() -> None:
 async def test_timeout_error_says_that_the_resource_bills() -> None:
     """A timeout error says that the resource still bills, with its name and id."""
     error = await failure(Fleet(in_turn(Thing("new", name="web"))), id="id-1")
-    assert "web (id-1) is not active within the timeout. Last status: new" in str(error)
+    assert "web (id-1) did not become active within the timeout. Last status: new" in str(error)
     assert "bills as long as it exists" in str(error)
 
 
@@ -181,7 +181,7 @@ async def test_delete_returns_none_on_404() -> None:
 async def test_delete_timeout_says_that_the_resource_exists() -> None:
     """A delete that times out says that the resource still exists."""
     error = await failure(Fleet(in_turn(Thing("deleting"))), action=Action.DELETE)
-    assert "is not gone within the timeout" in str(error)
+    assert "was not gone within the timeout" in str(error)
 
 
 async def test_unknown_id_is_not_found_for_wait_until_active() -> None:
@@ -197,7 +197,7 @@ async def test_two_404s_raise_resource_vanished() -> None:
     error = await failure(Fleet(in_turn(Thing("new"), GONE)))
     assert isinstance(error, ResourceVanishedError)
     assert error.__cause__ is GONE
-    assert "vanished: GET answers 404" in str(error)
+    assert "vanished: GET answered 404" in str(error)
 
 
 async def test_create_that_never_appears() -> None:
@@ -245,7 +245,7 @@ async def test_latest_before_and_after_the_first_read() -> None:
     """`latest` is the response to the write until a read succeeds; repr shows what is known."""
     change = Fleet(active_at(0)).change("x", initial=Thing("first"))
     assert change.latest == Thing("first")
-    assert repr(change) == "<Change active x: not known to be settled>"
+    assert repr(change) == "<Change active x: pending>"
     await change.wait()
     assert change.latest == Thing("active")
     assert repr(change) == "<Change active x: settled>"
