@@ -8,6 +8,7 @@ pace is an even one. Why the square root of the density sets the pace: `pacing`.
 """
 
 import math
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Self
@@ -210,11 +211,14 @@ class DurationStatistics:
 
     @classmethod
     def from_json(cls, text: bytes, name: str) -> Self:
-        """Return the statistics that `to_json` wrote.
+        """Return the statistics that `to_json` wrote; none for an empty text.
 
         Raises:
             InvalidInputError: (a `ValueError`) not such a file, damaged, or an unknown version.
         """
+        text = text.removeprefix(BOM_UTF8)  # some editors write it
+        if not text.strip():
+            return cls()
         try:
             stored = orjson.loads(text)
         except orjson.JSONDecodeError as error:

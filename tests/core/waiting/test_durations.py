@@ -163,7 +163,6 @@ KIND_V1 = {"key": ["a", "b", "c"], "count": 1, "mean": 1.0, "spread": 0.0, "cens
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "{",
         "[]",
         "null",
