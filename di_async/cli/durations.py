@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di_async.cli.files import replacement
 from di_async.core.text_input import stripped
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLE", "known_durations", "save_durations"]
 
 VARIABLE = "DI_ASYNC_DURATIONS"
-_MAX_BYTES = 16 * 1024 * 1024
 
 
 def known_durations() -> "DurationModel | None":
@@ -34,23 +32,15 @@ def known_durations() -> "DurationModel | None":
 @cache
 def _load(name: str) -> "DurationModel":
     from di_async import DurationModel, InvalidInputError
-    from di_async.engine.spec import read_file
 
     what = f"file of {VARIABLE}"
     try:
         if not stat.S_ISREG(Path(name).expanduser().stat().st_mode):
             raise InvalidInputError(f"the {what} is {name}, which is not a regular file")
-    except FileNotFoundError:
-        return DurationModel()  # `save_durations` makes it
     except (OSError, RuntimeError):
-        pass  # the read below says why
-    text = read_file(name, what, _MAX_BYTES)
-    if len(text) > _MAX_BYTES:
-        raise InvalidInputError(f"the {what} is {name}, which is too large for one of durations")
-    if not text.strip():
-        return DurationModel()
+        pass  # `load` says why, and `save_durations` makes a file that does not exist
     try:
-        return DurationModel.from_json(text, name)
+        return DurationModel.load(name)
     except InvalidInputError as error:
         fix = "remove it, or name another file"
         raise InvalidInputError(f"the {what}: {error.message}; {fix}") from error
@@ -62,8 +52,7 @@ def save_durations() -> str | None:
     if not name:
         return None
     try:
-        with replacement(Path(name).expanduser()) as replace:
-            replace(_load(name).to_json())
+        _load(name).save(name)
     except OSError as error:
         return f"cannot write {name} ({VARIABLE}): {error.strerror or error}"
     return None

@@ -33,7 +33,7 @@ def connect_options(
 
 
 def _read(file: Path) -> str:
-    from di_async.engine.spec import read_file
+    from di_async.engine.files import read_file
 
     source = f"the key file {file}"
     key = stripped(decode_text(read_file(file, "key file"), source=source))

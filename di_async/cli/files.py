@@ -1,17 +1,15 @@
 """Output files: new ones, and ones whose content is replaced."""
 
-import errno
 import os
-import shutil
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from di_async import DIError, InvalidInputError
+from di_async.engine.files import output_path, replacement
 
-__all__ = ["new_file", "replace_file", "replacement", "write_token"]
+__all__ = ["new_file", "replace_file", "write_token"]
 
 
 @contextmanager
@@ -67,50 +65,6 @@ def replace_file(path: Path | None) -> Iterator[Callable[[str], None]]:
         yield write
 
 
-@contextmanager
-def replacement(path: Path) -> Iterator[Callable[[bytes], None]]:
-    """Yield a function that replaces the content of a file.
-
-    Readers see the old content or the new one, never a part: it is written to a draft, which takes
-    the file's place and mode. A device or a pipe is opened and written.
-
-    Raises:
-        OSError: no file can be written there.
-    """
-    if not _is_replaceable(path):
-
-        def write(content: bytes) -> None:
-            path.write_bytes(content)
-
-        yield write
-        return
-    target = path.resolve()  # a link stays, and its target is replaced
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-
-    def replace(content: bytes) -> None:
-        with suppress(FileNotFoundError):
-            shutil.copymode(target, draft)
-        draft.write_bytes(content)
-        draft.replace(target)
-
-    draft.touch(exist_ok=False)
-    try:
-        yield replace
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _is_replaceable(path: Path) -> bool:
-    """Return whether there is a regular file, or nothing yet. Raises `OSError` for a folder."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return True
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    return stat.S_ISREG(mode)
-
-
 def _output_path(path: Path) -> Path:
     """Return the path of an output file; `~` is the home directory.
 
@@ -119,10 +73,7 @@ def _output_path(path: Path) -> Path:
     """
     if str(path) == "-":
         raise InvalidInputError("an output file cannot be '-': use the name of a file")
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise InvalidInputError(f"cannot write the file {path}: {error}") from error
+    return output_path(path)
 
 
 def _reason(error: Exception) -> str:

@@ -72,7 +72,7 @@ def read_input(file: str, what: str) -> bytes:
         InvalidInputError: it is unreadable.
     """
     from di_async.core.text_input import MAX_INPUT
-    from di_async.engine.spec import read_file
+    from di_async.engine.files import read_file
 
     if file != "-":
         return read_file(file, what)

@@ -162,7 +162,7 @@ def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
 
 
 def _read_file(file: Path, required: Sequence[Credential]) -> list[Secret]:
-    from di_async.engine.spec import read_file
+    from di_async.engine.files import read_file
 
     source = f"the token file {file}"
     text = decode_text(read_file(file, "token file"), source=source)

@@ -46,11 +46,18 @@ class Request:
     """Sent here instead of to the client's base URL: another zone of the same API."""
     reads: bool = False
     """It changes nothing, although its method is that of a write."""
+    by_name: bool = False
+    """Its id is a name, which something new can have a moment later."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice has the same effect as once (RFC 9110, 9.2.2)."""
-        return self.reads or self.method in _REPEATABLE
+        """Whether sending it twice has the same effect as once (RFC 9110, 9.2.2).
+
+        A DELETE by name has not: the second one may delete what was created since.
+        """
+        return self.reads or (
+            self.method in _REPEATABLE and not (self.by_name and self.method == "DELETE")
+        )
 
     @property
     def priority(self) -> Priority:
@@ -78,6 +85,8 @@ class Endpoint:
     reserved: frozenset[str] = frozenset()
     reads: bool = False
     """Its requests change nothing, although their method is that of a write."""
+    by_name: bool = False
+    """The last id is a name, which something new can have a moment later."""
 
     def request(
         self,
@@ -99,7 +108,7 @@ class Endpoint:
                 path += (checked if plain else quote(checked, safe="")) + rest
         body = None if json is None else json_bytes(json)
         pairs = query(params) if params else ()
-        return Request(self.method, path, pairs, body, reads=self.reads)
+        return Request(self.method, path, pairs, body, reads=self.reads, by_name=self.by_name)
 
 
 @cache

@@ -1,7 +1,7 @@
 """Pages of a list: what one page says, and which pages a pass over the list has to read. Pure.
 
 Rules: https://docs.digitalocean.com/reference/api/reference/#pagination. Also seen: no `links` at
-all, `links: {}`, `next: ""`, no `meta`, a `next` link that never ends, totals of 2**31 - 1.
+all, `links: {}`, `next: ""`, no `meta`, a `next` link that never ends, totals of 2**31 - 1 or "7".
 """
 
 import re
@@ -29,6 +29,7 @@ MAX_ROWS = 2_000_000
 MAX_PAGES = 10_000
 """A list with more pages counts as endless."""
 _MAX_LINK = 4096
+_DECIMAL = re.compile("[0-9]{1,9}")
 _PAGE_NUMBER = re.compile(r"[?&]page=([0-9]{1,9})(?:[&#]|$)")
 # Pages that one batch requests: few at first, since the page count may be wrong.
 _FIRST_BATCH, _MAX_BATCH = 8, 32
@@ -94,7 +95,9 @@ def rows_under(body: Any, key: str) -> list[Any]:
 
 
 def read_total(value: Any) -> int | None:
-    """Return a total number of rows; None if it is not a plausible one."""
+    """Return a total number of rows, also from decimal text; None if it is not a plausible one."""
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = int(value)
     plausible = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ROWS
     return value if plausible else None
 
@@ -137,7 +140,7 @@ def check_page_size(size: int, most: int) -> None:
 
 
 def page_count(first: Page, page_size: int) -> int | None:
-    """Return how many pages there are, from the first; None: follow `next` to find out.
+    """Return how many pages there are, from the first; None: read on to find out.
 
     A server may return fewer rows a page than requested; then its `last` link is right, unless
     the total shows that it cannot be.
@@ -150,7 +153,7 @@ def page_count(first: Page, page_size: int) -> int | None:
         last = max(1, first.last)
         limit = last if by_total is None else _PLAUSIBLE_FACTOR * by_total + _PLAUSIBLE_MORE
         return last if by_total is None or last <= limit else by_total
-    return 1 if by_total is None and first.next is None else by_total
+    return by_total
 
 
 def _page_number(link: Any) -> int | None:
@@ -226,10 +229,15 @@ class PageWalk:
         return len(self._ids) + self._without_id
 
     def _has_next(self, page: Page) -> bool:
-        """Return whether the list goes on after a page, whatever its total says."""
+        """Return whether the list goes on after a page, or may go on, whatever its total says."""
         is_full = len(page.rows) >= self.page_size
         is_wrong = self._total is not None and self._rows_seen > self._total
-        return bool(page.rows) and (page.next is not None or (is_full and is_wrong))
+        may_go_on = is_full and (is_wrong or self._says_nothing(page))
+        return bool(page.rows) and (page.next is not None or may_go_on)
+
+    def _says_nothing(self, page: Page) -> bool:
+        """Return whether neither total nor links show if the list goes on."""
+        return self._total is None and page.next is None and page.last is None
 
     def _count(self, shows_new: bool, pages: int) -> None:
         more = self._next <= pages
@@ -244,7 +252,7 @@ class PageWalk:
         leads_to = _page_number(page.next)
         advances = leads_to is None or leads_to >= self._next
         self._is_open = advances and shows_new
-        self.incomplete = not self._is_open
+        self.incomplete = not self._is_open and not self._says_nothing(page)
 
     def _shows_new(self, page: Page) -> bool:
         """Return whether a page has a row that no page of this pass had."""

@@ -21,6 +21,8 @@ CLOCK_SKEW_S = 120.0
 """By how much this machine's clock and a server's may differ without notice."""
 SERVER_SKEW_S = 30.0
 """By how much the clocks of one provider may differ."""
+# By how much the reckoning of one server's time may be wrong: its `Date` has whole seconds.
+_DATE_S = 2.0
 # Before this, a stamp stands for "not known": 1970, or the zero time of Go.
 _PLACEHOLDER = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _YEAR_S = 366 * 86400.0
@@ -75,6 +77,13 @@ class CallWindow:
             return Age.UNKNOWN
         skew = SERVER_SKEW_S if self.by_server else CLOCK_SKEW_S
         return Age.SINCE if stamp >= self.latest - skew else Age.UNKNOWN
+
+    def surely_before(self, created_at: datetime | None) -> bool:
+        """Return whether the call surely began before something was created."""
+        if created_at is None or self.age(created_at) is not Age.SINCE:
+            return False
+        margin = _DATE_S if self.by_server else CLOCK_SKEW_S
+        return created_at.timestamp() > self.latest + margin
 
     def surely_since(self, created_at: datetime | None, tolerance: float) -> bool:
         """Return whether it was created at most `tolerance` seconds before the call, or since."""

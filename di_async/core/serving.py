@@ -27,6 +27,7 @@ __all__ = [
     "api_base",
     "as_secret",
     "chat_request",
+    "error_message",
     "is_completion",
     "judge_status",
     "list_request",
@@ -151,19 +152,20 @@ def judge_status(request: Request, answer: Response, key: Secret | None) -> NotY
     status = answer.status
     if 200 <= status < 300:
         return None
-    text = redact(_message(answer.body), [key.reveal()] if key else ())
+    message = error_message(_json(answer.body))
+    text = answer.body[:2000].decode(errors="replace") if message is None else message
+    text = redact(text, [key.reveal()] if key else ())
     if status < 400 or status >= 500 or status in _NOT_YET:
         return NotYet(f"{request.method} {request.path}: {status} {text}".rstrip(), status)
     error = api_error(status, text, method=request.method, path=request.path)
     return Refusal(error, is_sure=isinstance(_json(answer.body), Mapping))
 
 
-def _message(body: bytes) -> str:
-    """Return the message of an error in one of the usual forms, else the body."""
-    decoded: Any = _json(body)
+def error_message(body: Any) -> str | None:
+    """Return the message of a decoded error in one of the usual forms; None without."""
     for key in ("error", "message", "detail"):
-        decoded = decoded.get(key, decoded) if isinstance(decoded, Mapping) else decoded
-    return decoded if isinstance(decoded, str) else body[:2000].decode(errors="replace")
+        body = body.get(key, body) if isinstance(body, Mapping) else body
+    return body if isinstance(body, str) else None
 
 
 def _json(body: bytes) -> Any:

@@ -553,12 +553,13 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             OutcomeUnknownError: a repeated DELETE is answered with 404, but the list shows it.
         """
 
-        async def exists() -> bool:
-            return token_id in [token.id async for token in self.list_tokens(id)]
+        async def find() -> object:
+            shown = [token async for token in self.list_tokens(id) if token.id == token_id]
+            return shown[0] if shown else None
 
         request = ENDPOINTS["revoke_token"].request(id, token_id)
         story = f"whether the token {token_id} of {id} was revoked is not known; revoke it again"
-        await delete_at_once(self._engine, request, exists, story)
+        await delete_at_once(self._engine, request, find, story)
 
     async def ca_certificate(self, id: str) -> CACertificate:
         """Return the CA behind the private endpoint: `.pem` and `.ssl_context()`."""

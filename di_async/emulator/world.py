@@ -17,6 +17,7 @@ from .cloud.faults import OUTCOME_KINDS, RESPONSE_KINDS, Fault, FaultRegistry
 from .cloud.http import ApiError, Json, Response, json_response, parse_request
 from .cloud.provider import Call, Provider
 from .cloud.rate_limit import RateLimiter, RateLimits, RateLimitStatus, RequestCounter
+from .cloud.seeding import check_range
 from .cloud.simulation import Case, Dialect, Lifecycle, Settings, Simulation
 from .cloud.store import Truth
 from .digitalocean.catalog import CA_PEM, offered_model
@@ -236,6 +237,7 @@ class World:
         stamp, store = self.simulation.timestamp(self._advance(now)), self.digitalocean.store
         if id not in store.items:
             raise ValueError(f"there is no instance {id!r}")
+        check_range("name", name)
         return store.add_token(id, name, stamp)
 
     def add_model(
@@ -249,6 +251,7 @@ class World:
         Raises:
             ValueError: the slug or a GPU slug is not valid.
         """
+        check_range("name", name)
         self.digitalocean.store.catalog.add(offered_model(slug, name, gpus, gated=gated))
 
     def add_gcore_deployment(
@@ -261,6 +264,7 @@ class World:
         """Add a key for the endpoints of Gcore deployments, without a request."""
         if not name or name in self.gcore.store.keys:
             raise ValueError(f"{name!r} is empty, or the name of another key")
+        check_range("name", name)
         return self.gcore.account.add_key(self._advance(now), name)
 
     def add_exoscale_deployment(

@@ -1,10 +1,12 @@
 """Deletes: a 404 to the DELETE, or no answer to it, proves nothing until a GET has answered 404.
 
 The 404 may come from a replica that does not know a new resource yet. So the resource is read, and
-the DELETE is sent again while the resource exists, or may exist.
+the DELETE is sent again while the resource exists, or may exist. Where its id is a name, what the
+read shows may have been created since by others: that is left alone.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -12,6 +14,7 @@ from attrs import frozen
 from di_async.core.errors import ClientClosedError, DIError, NotFoundError, OutcomeUnknownError
 from di_async.core.http import Priority, Request
 from di_async.core.responses import no_content
+from di_async.core.server_clock import Moment
 from di_async.core.waiting.evidence import accepted_delete_grace
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
@@ -19,7 +22,12 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import AMBIGUOUS_ERRORS, AcceptedWrite, backoff
+from di_async.engine.lost_writes import (
+    AMBIGUOUS_ERRORS,
+    LOOKUP_DELAYS_S,
+    AcceptedWrite,
+    backoff,
+)
 from di_async.engine.waiting.change import Change
 
 __all__ = ["delete", "delete_at_once"]
@@ -31,7 +39,13 @@ _NO_ANSWER: AcceptedWrite = (None, ())
 
 
 async def delete(
-    engine: Engine, adapter: ResourceAdapter[Any], id: str, send: Send, *, location_hint: str
+    engine: Engine,
+    adapter: ResourceAdapter[Any],
+    id: str,
+    send: Send,
+    *,
+    location_hint: str,
+    by_name: Request | None = None,
 ) -> Change[None]:
     """Send a delete and return its change, which is settled if there was nothing to delete.
 
@@ -41,6 +55,7 @@ async def delete(
         id: the resource.
         send: sends the DELETE, counting in the record.
         location_hint: where the resource may exist, and bill, if it was not found.
+        by_name: the DELETE, if its id is a name, so that the session does not repeat it.
 
     Raises:
         OutcomeUnknownError: the DELETE is answered with 404, but a GET shows the resource.
@@ -54,7 +69,7 @@ async def delete(
         )
 
     with report_if_cut_off(call, story):
-        return await _delete(engine, adapter, id, send, call, location_hint)
+        return await _delete(engine, adapter, id, send, call, location_hint, by_name)
 
 
 async def _delete(
@@ -64,8 +79,10 @@ async def _delete(
     send: Send,
     call: CallRecord,
     location_hint: str,
+    by_name: Request | None,
 ) -> Change[None]:
     not_found = attempt = 0
+    began = engine.clock.moment()
     grace_until = engine.creation_grace(adapter, id)
     while True:
         attempt += 1
@@ -74,8 +91,12 @@ async def _delete(
             logger.info("delete of %s accepted", id)
             grace = accepted_delete_grace(has_operation=bool(answer[1]))
             return _change(engine, adapter, id, answer, longest_grace=grace, deletes=True)
-        not_found += isinstance(answer, NotFoundError)
-        seen, was_lost = await _read(adapter, id), call.maybe_processed > not_found
+        was_refused = isinstance(answer, NotFoundError)
+        not_found += was_refused
+        attempts = engine.retry.attempts if answer.transient else 1
+        may_resend = by_name is not None and not was_refused and attempt < attempts
+        seen = await _read(adapter, id, LOOKUP_DELAYS_S if may_resend else (0.0,))
+        was_lost = call.maybe_processed > not_found
         is_new = engine.clock.now() < grace_until
         if seen.missing and not is_new:
             if not was_lost:
@@ -86,6 +107,13 @@ async def _delete(
             )
         if seen.deleting:
             return _change(engine, adapter, id)  # by an attempt whose answer was lost, or by others
+        if by_name is not None and _is_another(engine, by_name, began, seen.resource):
+            proof = f"what has the name {id} was created after this DELETE"
+            return _change(
+                engine, adapter, id, already_gone=not was_lost, settled_by=proof, deletes=True
+            )
+        if may_resend and seen.resource is not None:
+            continue
         if not isinstance(answer, NotFoundError):
             raise answer
         if attempt >= engine.retry.attempts and not (seen.missing and is_new):
@@ -105,6 +133,15 @@ async def _attempt(send: Send, call: CallRecord, not_found: int) -> AcceptedWrit
         return error
 
 
+def _is_another(engine: Engine, request: Request, began: Moment, resource: Any) -> bool:
+    """Return whether what has a name now was created after the call began, for sure."""
+    created_at = getattr(resource, "created_at", None)
+    is_another = engine.call_window(request, began).surely_before(created_at)
+    if is_another:
+        logger.warning("%s: created again after this DELETE, and left alone", request.path)
+    return is_another
+
+
 def _unproven(
     engine: Engine, adapter: ResourceAdapter[Any], id: str, answer: NotFoundError, resource: Any
 ) -> Change[None]:
@@ -120,14 +157,14 @@ def _unproven(
 
 
 async def delete_at_once(
-    engine: Engine, request: Request, exists: Callable[[], Awaitable[bool]], story: str
+    engine: Engine, request: Request, find: Callable[[], Awaitable[object]], story: str
 ) -> None:
     """Send a DELETE that is over with its answer; where the answer proves nothing, read.
 
     Args:
         engine: the client's engine.
-        request: the DELETE.
-        exists: reads whether the thing exists.
+        request: the DELETE. By name, it is sent again only after a read.
+        find: reads the thing; returns None if it does not exist.
         story: what a call that is cut off may have done.
 
     Raises:
@@ -135,41 +172,67 @@ async def delete_at_once(
         OutcomeUnknownError: a repeated DELETE is answered with 404, but a read shows it.
         APIError, TransportError, DecodeError: no attempt was accepted, as far as a read shows.
     """
-    call = CallRecord()
+    call, began = CallRecord(), engine.clock.moment()
+    attempts = 1 if request.repeatable else engine.retry.attempts
     with report_if_cut_off(call, lambda: story):
-        try:
-            await engine.json(request, no_content, call)
-        except (NotFoundError, *AMBIGUOUS_ERRORS) as error:
-            missing = isinstance(error, NotFoundError)
-            if call.maybe_processed <= missing:
-                raise  # nothing but this 404 was answered, or nothing was sent
+        for attempt in range(1, attempts + 1):
             try:
-                found = await exists()
-            except ClientClosedError:
-                raise
-            except DIError:
-                raise error from None
-            if found and missing:
-                raise OutcomeUnknownError(
-                    f"DELETE {request.path} is answered with 404, but a read shows that it exists; "
-                    "delete it again",
-                    method="DELETE",
-                    path=request.path,
-                ) from None
-            if found:
-                raise
+                await engine.json(request, no_content, call)
+            except (NotFoundError, *AMBIGUOUS_ERRORS) as error:
+                missing = isinstance(error, NotFoundError)
+                if call.maybe_processed <= missing:
+                    raise  # nothing but this 404 was answered, or nothing was sent
+                if not (request.repeatable or missing):
+                    await backoff(engine, attempt)
+                found = await _find_after(error, find)
+                if found is None or (
+                    request.by_name and _is_another(engine, request, began, found)
+                ):
+                    return
+                if missing:
+                    raise OutcomeUnknownError(
+                        f"DELETE {request.path} is answered with 404, but a read shows that it "
+                        "exists; delete it again",
+                        method="DELETE",
+                        path=request.path,
+                    ) from None
+                if attempt == attempts or not error.transient:
+                    raise
+            else:
+                return
+
+
+async def _find_after(error: DIError, find: Callable[[], Awaitable[object]]) -> object:
+    """Return what a read after a DELETE finds; raise the error of the DELETE if it fails."""
+    try:
+        return await find()
+    except ClientClosedError:
+        raise
+    except DIError:
+        raise error from None
 
 
 @frozen
 class _Seen:
-    """What one GET shows; nothing at all if it failed."""
+    """What a GET shows; nothing at all if it failed."""
 
     missing: bool = False
     deleting: bool = False
     resource: Any = None
 
 
-async def _read(adapter: ResourceAdapter[Any], id: str) -> _Seen:
+async def _read(adapter: ResourceAdapter[Any], id: str, delays: Sequence[float]) -> _Seen:
+    """Return what the first GET that is answered shows; each is sent after its delay."""
+    seen = _Seen()
+    for seconds in delays:
+        await asyncio.sleep(seconds)
+        seen = await _read_once(adapter, id)
+        if seen.missing or seen.resource is not None:
+            break
+    return seen
+
+
+async def _read_once(adapter: ResourceAdapter[Any], id: str) -> _Seen:
     ref = ResourceRef(adapter.kind, id)
     try:
         resource = await adapter.get(ref, Priority.READ, CallRecord())

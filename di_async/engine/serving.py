@@ -45,7 +45,14 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI, OpenAI
 
-__all__ = ["OpenTransport", "Probe", "ServingEndpoint", "checked_probe", "endpoint_of"]
+__all__ = [
+    "OpenTransport",
+    "Probe",
+    "ServingEndpoint",
+    "checked_probe",
+    "endpoint_of",
+    "of_http_library",
+]
 
 Probe = Literal["chat", "models"] | Callable[["ServingEndpoint"], Awaitable[object]]
 """What counts as an answer of an endpoint; see `Change.connect`."""
@@ -372,7 +379,7 @@ class _Probing:
 
     def _judge_error(self, error: Exception) -> NotYet:
         """Return why a probe that used an HTTP library failed, or raise what is not for later."""
-        if type(error).__module__.partition(".")[0] not in _OF_HTTP_LIBRARIES:
+        if not of_http_library(error):
             raise error
         text = self._describe(error)
         status = getattr(error, "status_code", None) or getattr(error, "status", None)
@@ -394,6 +401,11 @@ class _Probing:
 
 async def _no_pause() -> None:
     """Let the HTTP library repeat a request at once."""
+
+
+def of_http_library(error: Exception) -> bool:
+    """Return whether an HTTP library, or the `openai` package, raised this."""
+    return type(error).__module__.partition(".")[0] in _OF_HTTP_LIBRARIES
 
 
 def _refused(

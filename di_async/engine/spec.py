@@ -8,10 +8,11 @@ from typing import Any, ClassVar, NoReturn, Self
 from attrs import frozen
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.text_input import MAX_INPUT, decode_text
+from di_async.core.text_input import decode_text
 from di_async.core.validation import find_faults, raise_faults, structure, to_wire
+from di_async.engine.files import read_file
 
-__all__ = ["Spec", "parse_text", "read_file"]
+__all__ = ["Spec", "parse_text"]
 
 Json = dict[str, Any]
 
@@ -76,22 +77,6 @@ class Spec:
             InvalidInputError: `.problems` lists all faults, each as `path: message`.
         """
         raise_faults(find_faults(type(self), self.to_dict()), self.root)
-
-
-def read_file(path: str | Path, what: str = "spec file", limit: int = MAX_INPUT) -> bytes:
-    """Return the contents of a file, which messages call `what`; `~` is the home directory.
-
-    Of a larger file, `limit` and one more bytes are returned.
-
-    Raises:
-        InvalidInputError: it cannot be read.
-    """
-    try:
-        with Path(path).expanduser().open("rb") as file:
-            return file.read(limit + 1)
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no home directory
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidInputError(f"cannot read the {what} {path}: {reason}") from error
 
 
 def parse_text(raw: str | bytes, *, source: str) -> Mapping[str, Any]:

@@ -205,7 +205,7 @@ class AiohttpTransport:
                 proxy_headers=self._proxy.headers() if self._proxy.url else None,
                 allow_redirects=False,
                 raise_for_status=False,
-                middlewares=(*self._middlewares, _SendCounter(before_resend, headers)),
+                middlewares=(*self._middlewares, _SendCounter(request, headers, before_resend)),
                 auto_decompress=True,
                 max_line_size=MAX_HEADER,
                 max_field_size=MAX_HEADER,
@@ -262,13 +262,17 @@ def _progress_trace() -> aiohttp.TraceConfig:
 class _SendCounter:
     """A middleware that awaits `before_resend` before each repeated send of one request.
 
-    It also sets our authorization in place of the session's.
+    aiohttp repeats each DELETE on a connection that was closed; one by name is not sent again. It
+    also sets our authorization in place of the session's.
     """
 
-    __slots__ = ("_before_resend", "_headers", "_sends")
+    __slots__ = ("_before_resend", "_headers", "_repeatable", "_sends")
 
-    def __init__(self, before_resend: BeforeResend, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, request: Request, headers: Mapping[str, str], before_resend: BeforeResend
+    ) -> None:
         self._before_resend = before_resend
+        self._repeatable = request.repeatable
         self._headers = headers
         self._sends = 0
 
@@ -284,6 +288,8 @@ class _SendCounter:
     async def _repeat(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        if not self._repeatable:
+            raise aiohttp.ServerDisconnectedError
         await self._before_resend()
         return await handler(request)
 

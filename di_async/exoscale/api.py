@@ -45,6 +45,7 @@ __all__ = [
     "ZoneRequests",
     "authorization",
     "decode_with_id",
+    "read_list",
     "zone_template",
     "zone_url",
 ]
@@ -375,10 +376,10 @@ class ZoneRequests:
         params: Mapping[str, Any] | None = None,
         predicate: Callable[[T], bool] | None = None,
     ) -> Listing[T]:
-        """Return an iterator over a list. The API has no pages: one response has all rows."""
+        """Return an iterator over a list."""
 
         async def fetch(_: int) -> Page:
-            read = partial(read_page, key=str(ENDPOINTS[name].key))
+            read = partial(read_list, key=str(ENDPOINTS[name].key))
             return await self.json(name, read, params=params)
 
         return Listing(fetch, partial(CODEC.structure, into=into), page_size=1, predicate=predicate)
@@ -402,6 +403,11 @@ _TELLING_FIELDS = (
     *("created-at", "visibility", "gpu-type", "model", "replicas", "model-size"),
     *("scope", "reference"),
 )
+
+
+def read_list(body: Any, key: str) -> Page:
+    """Return all rows of a list: the API has no pages, so this is the last one."""
+    return evolve(read_page(body, key), last=1)
 
 
 def decode_with_id(body: Any, id: str, into: type[T]) -> T:

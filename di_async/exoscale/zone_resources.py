@@ -23,7 +23,7 @@ from di_async.core.errors import (
     OutcomeUnknownError,
 )
 from di_async.core.http import Priority, Request
-from di_async.core.pagination import Page, read_page, rows_under
+from di_async.core.pagination import Page, rows_under
 from di_async.core.responses import resource_body
 from di_async.core.server_clock import Age, CallWindow, Moment
 from di_async.core.serving import ConnectOptions, ServingTarget
@@ -41,7 +41,7 @@ from di_async.engine.lost_writes import (
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.event_stream import StatusStream
-from di_async.exoscale.api import ENDPOINTS, ZoneRequests, decode_with_id
+from di_async.exoscale.api import ENDPOINTS, ZoneRequests, decode_with_id, read_list
 from di_async.exoscale.lifecycle import (
     create_expectation,
     duration_key,
@@ -107,7 +107,7 @@ class ZoneAdapter(ResourceAdapter[R]):
         """GET the list once; it has one page."""
         name = f"list_{self.kind}s"
         request = self._requests.request(name)
-        read = partial(read_page, key=str(ENDPOINTS[name].key))
+        read = partial(read_list, key=str(ENDPOINTS[name].key))
         page = await self._requests.engine.json_once(request, read, Priority.SCHEDULED, call)
         return evolve(page, rows=tuple(row for row in page.rows if not is_public(row)))
 

@@ -24,8 +24,9 @@ from attrs import field, frozen
 from di_async.core.errors import InvalidInputError
 from di_async.core.fleet_names import FLEET_NAME, OWN_NAME, name_in_fleet
 from di_async.core.redaction import masked
+from di_async.engine.files import read_file
 from di_async.engine.frames import clears_frames
-from di_async.engine.spec import parse_text, read_file
+from di_async.engine.spec import parse_text
 
 __all__ = ["PROVIDERS", "Fleet", "FleetEntry"]
 

@@ -109,14 +109,13 @@ class AccountApi(ClearsFrames):
             OutcomeUnknownError: the DELETE is answered with 404, but a GET finds it.
         """
 
-        async def exists() -> bool:
+        async def find() -> object:
             try:
-                await get(name)
+                return await get(name)
             except NotFoundError:
-                return False
-            return True
+                return None
 
-        await delete_at_once(self._engine, request, exists, _story(request, name))
+        await delete_at_once(self._engine, request, find, _story(request, name))
 
 
 class APIKeys(AccountApi):

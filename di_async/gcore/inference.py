@@ -295,7 +295,10 @@ class InferenceApi(ResourceApi[R]):
             return None, self._tasks(body, id)
 
         hint = f"It was searched for in {location}; if it exists elsewhere, it still bills"
-        return await delete(self._engine, self._adapter, id, send, location_hint=hint)
+        by_name = None if request.repeatable else request
+        return await delete(
+            self._engine, self._adapter, id, send, location_hint=hint, by_name=by_name
+        )
 
     async def _is_deleting(self, id: str) -> bool:
         try:

@@ -14,7 +14,7 @@ from di_async.emulator import Emulator
 from di_async.emulator.cloud import openai as openai_endpoint
 from di_async.emulator.cloud.http import ApiError, Response
 from tests.cli.clouds import SOON, ProviderCLI
-from tests.cli.helpers import Di, write_file
+from tests.cli.helpers import Di, Result, write_file
 
 PROVIDERS = ("digitalocean", "exoscale", "gcore", "gcore-v2")
 TEXT = "Hello from the emulator."
@@ -154,26 +154,53 @@ def test_a_key_that_was_created_is_not_lost(
     assert "created the key 'second': di_" in refused.err
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        b'{"choices": [{"index": 0, "del',
-        b'{"choices": [{"index": 0}]}',
-        b'{"choices": [{"index": 0, "delta": {"content": ["a"]}}]}',
-        b'{"choices": null}',
-    ],
-)
-def test_an_answer_that_is_not_valid_is_no_defect(
-    event: bytes, di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is reported as the endpoint's, or skipped where nothing can be shown."""
-    di_emulator.add_instance(name="web")
-    body = b"data: " + event + b"\n\ndata: [DONE]\n\n"
+def chatted(di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, body: bytes) -> Result:
+    """Return what `chat` does when the endpoint answers with this."""
+    id = di_emulator.add_instance().id
     answer = Response(200, {"content-type": "text/event-stream"}, chunks=(body,))
     monkeypatch.setattr(openai_endpoint, "_stream", lambda *_, **__: answer)
-    result = di("chat", "web", "Hi", "--mint-token", "mine")
+    return di("chat", id, "Hi", "--mint-token", "mine")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"data: 5\n\n",
+        b'data: {"error": {"message": "CUDA out of memory"}}\n\n',
+        b"<html>log in</html>",
+        b"",
+    ],
+)
+def test_what_is_not_an_answer_is_an_error(
+    body: bytes, di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reported as the endpoint's, and not as a defect of the command."""
+    result = chatted(di, di_emulator, monkeypatch, body)
+    assert (result.code, result.out) == (1, "")
+    assert "the answer is not valid: " in result.err
     assert "bug" not in result.err
-    assert result.code == (1 if event.endswith(b"del") else 0), result.err
+
+
+def test_a_stream_that_was_cut_off(
+    di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came is printed, and a warning."""
+    body = b'data: {"choices": [{"index": 0, "delta": {"content": "Hel"}}]}\n\n'
+    result = chatted(di, di_emulator, monkeypatch, body)
+    assert (result.code, result.out) == (0, "Hel\n")
+    assert "may be cut off" in result.err
+    result = chatted(di, di_emulator, monkeypatch, body + b"data: [DONE]\n\n")
+    assert "may be cut off" not in result.err
+
+
+def test_a_server_that_does_not_stream(
+    di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is printed."""
+    body = b'{"choices": [{"index": 0, "message": {"content": "Hello"}}]}'
+    result = chatted(di, di_emulator, monkeypatch, body)
+    assert (result.code, result.out) == (0, "Hello\n")
+    assert "cut off" not in result.err
 
 
 def test_names_of_models_are_quoted_in_the_command_line(

@@ -2,13 +2,15 @@
 
 import asyncio
 
+import orjson
 import pytest
+from attrs import evolve
 
 from di_async import PollPolicy, wait_all
 from di_async.core.http import Request, Response
 from di_async.emulator import Lifecycle
 from tests.clouds.support import CREATE_S, VIRTUAL, Cloud, a_world, everywhere, now
-from tests.fake_network import Answer, EmulatorNetwork, Intercept, answer
+from tests.fake_network import Answer, Delayed, EmulatorNetwork, Intercept, answer
 
 pytestmark = [everywhere, VIRTUAL]
 
@@ -105,3 +107,29 @@ async def test_list_that_fails_again_is_paused_after_one_page(
         assert len(report.succeeded) == 4
         assert 3 + 3 <= client.stats().lists <= 3 + 6
         assert now() < 1800 + 240
+
+
+@pytest.mark.parametrize("total", ["5", None])
+async def test_odd_totals_hide_no_row(
+    cloud: Cloud, networks: list[EmulatorNetwork], total: str | None
+) -> None:
+    """All pages are read where the total is text, or missing, and there are no links."""
+
+    def intercept(request: Request, answer: Answer) -> Answer:
+        assert isinstance(answer, Delayed)
+        assert isinstance(answer.answer, Response)
+        body = orjson.loads(answer.answer.body)
+        body |= {"meta": {"total": total}, "count": total, "links": {}}
+        return Delayed(answer.after_s, evolve(answer.answer, body=orjson.dumps(body)))
+
+    pages = {} if cloud.name == "exoscale" else {"page_size": 1}
+    async with cloud.client(a_world(rate_limits=False), budget=None) as client:
+        names = {f"web-{n}" for n in range(5)}
+        for name in names:
+            await cloud.create(client, name)
+        networks[0].intercept = intercept
+        listing, before = cloud.api(client).list(**pages), len(networks[0].requests)
+        assert {row.name for row in await listing} == names
+        assert not listing.drifted
+        sent = len(networks[0].requests) - before
+    assert sent == (1 if not pages else 5 if total else 6)

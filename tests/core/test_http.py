@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,6 +79,14 @@ def test_method_sets_repeatable_and_priority(
     """POST and PATCH are not repeatable, and writes have priority over reads."""
     request = Request(method, "/")
     assert (request.repeatable, request.priority) == (repeatable, priority)
+
+
+def test_a_delete_by_name_is_not_repeatable() -> None:
+    """The second one may delete what has the name since; a PUT by name still has one effect."""
+    one = Endpoint("delete", "DELETE", "/x/{name}", by_name=True)
+    assert not one.request("web").repeatable
+    assert evolve(one, method="PUT").request("web").repeatable
+    assert Endpoint("delete", "DELETE", "/x/{id}").request("7").repeatable
 
 
 def test_query_keeps_order_and_writes_flags_as_json_does() -> None:

@@ -121,10 +121,19 @@ def test_absurd_last_link_is_not_believed() -> None:
     assert page_count(read_page(body, "rows"), 200) == 1
 
 
-@pytest.mark.parametrize("total", [True, -1, 2**31 - 1, 10**30, 1.5, "7", None, [1]])
+@pytest.mark.parametrize(
+    "total",
+    [True, -1, 2**31 - 1, 10**30, 1.5, None, [1], "", "-7", "7.5", "\u0663", "7\n", "9" * 5000],
+)
 def test_implausible_totals_are_unknown(total: Any) -> None:
     """A total that is not a plausible number of rows counts as unknown."""
     assert read_page({"rows": [1], "meta": {"total": total}}, "rows").total is None
+
+
+@pytest.mark.parametrize(("total", "rows"), [("7", 7), ("0", 0), ("0450", 450), ("2000000", 2e6)])
+def test_totals_may_be_text(total: str, rows: int) -> None:
+    """A total in decimal text is a total."""
+    assert read_page({"rows": [1], "meta": {"total": total}}, "rows").total == rows
 
 
 def test_links_are_not_kept() -> None:

@@ -1,6 +1,10 @@
 """Tests of the reckoning of a server's time, and of when a call began by it."""
 
-from di_async.core.server_clock import Moment, ServerClock
+from datetime import UTC, datetime
+
+import pytest
+
+from di_async.core.server_clock import CallWindow, Moment, ServerClock
 
 WALL = 1_767_225_600.0
 
@@ -89,3 +93,22 @@ def test_window_of_an_attempt_on_another_machine() -> None:
 def test_attempt_in_the_future_is_now() -> None:
     """A clock that was ahead moves no attempt into the future."""
     assert ServerClock().attempt_window(WALL + 999, at(0)).latest == WALL
+
+
+@pytest.mark.parametrize(
+    ("by_server", "after", "expected"),
+    [
+        (True, 2.5, True),
+        (True, 1.5, False),
+        (True, -60.0, False),
+        (False, 121.0, True),
+        (False, 119.0, False),
+        (True, 40_000_000.0, False),
+        (True, None, False),
+    ],
+)
+def test_created_after_a_call_began(by_server: bool, after: float | None, expected: bool) -> None:
+    """A stamp counts as later only beyond what the clocks may be wrong."""
+    window = CallWindow(WALL - 5, WALL, WALL + 300, by_server)
+    stamp = None if after is None else datetime.fromtimestamp(WALL + after, UTC)
+    assert window.surely_before(stamp) is expected

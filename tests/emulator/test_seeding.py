@@ -40,8 +40,23 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("add_exoscale_model", {"state": "bogus"}),
     ("add_exoscale_model", {"name": 5}),
     ("add_exoscale_model", {"size": 1}),
+    ("add_instance", {"scale": 10**19}),
+    ("add_instance", {"version": 10**19}),
+    ("add_instance", {"created": 2**63}),
+    ("add_instance", {"created": -(2**63)}),
+    ("add_instance", {"vpc_uuid": "\ud800"}),
+    ("add_gcore_deployment", {"scale_max": 10**19}),
+    ("add_gcore_deployment", {"image": "\ud800"}),
+    ("add_gcore_deployment", {"message": "\ud800"}),
+    ("add_exoscale_deployment", {"created": 2**63}),
+    ("add_exoscale_deployment", {"name": "\ud800"}),
+    ("add_exoscale_deployment", {"replicas": 10**19}),
+    ("add_exoscale_deployment", {"parameters": ["\ud800"]}),
+    ("add_exoscale_model", {"created": 2**63}),
     ("add_token", {"id": "nobody"}),
     ("add_gcore_key", {"name": ""}),
+    ("add_gcore_key", {"name": "\ud800"}),
+    ("add_model", {"slug": "a/b", "name": "\ud800"}),
     ("add_model", {"slug": "a b"}),
     ("add_model", {"slug": "a/b", "gpus": ["nope"]}),
 ]
@@ -63,3 +78,6 @@ def test_message_names_the_setting() -> None:
         World(seed=0).add_instance(scale="two", now=NOW)
     with pytest.raises(ValueError, match="unknown setting 'nmae'; there are: accelerator_slug"):
         World(seed=0).add_instance(nmae="x", now=NOW)
+    with pytest.raises(ValueError, match=r"'status' must be in .*FAILED") as caught:
+        World(seed=0).add_gcore_deployment(status="ERROR", now=NOW)
+    assert len(caught.value.args) == 1

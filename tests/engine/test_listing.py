@@ -62,11 +62,15 @@ async def collected(listing: Listing[int]) -> list[int]:
 @pytest.mark.parametrize("links", ["last", "total", "next"])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 41, 200])
 async def test_all_rows_come_once_and_in_order(count: int, links: str) -> None:
-    """All rows are returned once and in order, with a last page, a total or only a next link."""
+    """All rows are returned once and in order, with a last page, a total or only a next link.
+
+    Where no total says that a full page without a link is the last, one more is read.
+    """
     server = Server(list(range(count)), links=links)
     listing = server.listing()
     assert await collected(listing) == list(range(count))
-    assert server.requests == max(1, -(-count // 2))
+    one_more = links == "next" and count > 0 and count % 2 == 0
+    assert server.requests == max(1, -(-count // 2)) + one_more
     assert not listing.drifted
 
 
@@ -140,6 +144,29 @@ async def test_total_that_is_too_small_hides_no_row(total: int, linked: bool) ->
     if linked or total not in (2, 4):  # without links, a total that fits the page is believed
         assert found == list(range(7))
         assert not listing.drifted
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 41, 200])
+@pytest.mark.parametrize("total", [None, "text", "odd"])
+async def test_lists_without_links_hide_no_row(count: int, total: str | None) -> None:
+    """Without links, a total in text counts; without a usable one, full pages lead to the next."""
+
+    class Bare(Server):
+        def body(self, number: int) -> dict[str, Any]:
+            shown = {"text": str(len(self.rows)), "odd": 2**31 - 1, None: None}[total]
+            return {"rows": Server.body(self, number)["rows"], "meta": {"total": shown}}
+
+    listing = Bare(list(range(count))).listing()
+    assert await collected(listing) == list(range(count))
+    assert not listing.drifted
+
+
+async def test_a_list_without_pages_is_read_twice_at_most() -> None:
+    """A server without pages, totals and links shows all rows at once, which is no drift."""
+    server = Repeating({}, {})
+    listing: Listing[str] = Listing(server.fetch, lambda row: row["id"], 2)
+    assert await listing == ["0", "1", "2"]
+    assert (server.requests, listing.drifted) == (2, False)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3])

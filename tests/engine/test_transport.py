@@ -205,15 +205,22 @@ async def test_silent_retries_on_a_dead_connection_are_counted(method: str) -> N
     assert budget.used(clock.now())[1] == 3
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
-async def test_writes_are_not_resent_on_a_dead_connection(method: str) -> None:
+@pytest.mark.parametrize(
+    "write",
+    [
+        Request("POST", "/x", body=b"{}"),
+        Request("PATCH", "/x", body=b"{}"),
+        Request("DELETE", "/x", by_name=True),
+    ],
+)
+async def test_writes_are_not_resent_on_a_dead_connection(write: Request) -> None:
     """Writes are not resent by aiohttp on a dead connection; they fail."""
     async with raw([OK]) as (url, received), opened(url) as transport:
         await transport.send(GET, {}, never)
         with pytest.raises(TransportError) as caught:
-            await transport.send(Request(method, "/x", body=b"{}"), {}, never)
+            await transport.send(write, {}, never)
     assert not caught.value.never_processed
-    assert received == ["GET", method]
+    assert received == ["GET", write.method]
 
 
 # --- bodies ------------------------------------------------------------------------------------

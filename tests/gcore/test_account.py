@@ -249,17 +249,34 @@ async def test_account_writes_that_are_cut_off(kind: str, caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize("gone", [True, False])
-async def test_repeated_delete_is_proven_by_a_get(gone: bool) -> None:
-    """A 404 to a repeated DELETE counts only if a GET answers 404, too."""
+@pytest.mark.parametrize("kind", ["api_keys", "secrets"])
+async def test_delete_whose_answer_was_lost(kind: str, gone: bool) -> None:
+    """It is sent again only after a GET, since others may have taken the name."""
     world = a_world()
-    one = "/cloud/v3/inference/{project_id}/api_keys/{api_key_name}"
+    one = f"/cloud/v3/inference/{{project_id}}/{kind}/"
+    one += "{api_key_name}" if kind == "api_keys" else "{secret_name}"
     async with client_of(world) as client:
-        await client.api_keys.create("ci-key")
+        secret = {"aws_access_key_id": "AKIA", "aws_secret_access_key": "hush"}
+        api = getattr(client, kind)
+        await api.create("ci-one", **({} if kind == "api_keys" else secret))
         world.fault("reset", on=f"DELETE {one}", after_commit=gone)
-        if not gone:
-            world.fault("status", status=404, on=f"DELETE {one}", times=1)
-            with pytest.raises(OutcomeUnknownError, match="ci-key"):
-                await client.api_keys.delete("ci-key")
-        else:
-            await client.api_keys.delete("ci-key")
-        assert len(await client.api_keys.list().collect()) == (0 if gone else 1)
+        await api.delete("ci-one")
+        assert await api.list().collect() == []
+    sent = [method for _, method, _, _ in world.requests]
+    assert sent == ["POST", "DELETE", "GET", *([] if gone else ["DELETE"]), "GET"]
+
+
+@pytest.mark.parametrize("kind", ["api_keys", "secrets"])
+async def test_404_to_a_repeated_delete(kind: str) -> None:
+    """It counts only if a GET answers 404, too."""
+    world = a_world()
+    one = f"/cloud/v3/inference/{{project_id}}/{kind}/"
+    one += "{api_key_name}" if kind == "api_keys" else "{secret_name}"
+    async with client_of(world) as client:
+        secret = {"aws_access_key_id": "AKIA", "aws_secret_access_key": "hush"}
+        api = getattr(client, kind)
+        await api.create("ci-one", **({} if kind == "api_keys" else secret))
+        world.fault("reset", on=f"DELETE {one}", times=1)
+        world.fault("status", status=404, on=f"DELETE {one}", times=1)
+        with pytest.raises(OutcomeUnknownError, match="ci-one"):
+            await api.delete("ci-one")

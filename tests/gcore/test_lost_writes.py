@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
+import orjson
 import pytest
 
 from di_async import (
@@ -272,6 +274,40 @@ async def test_lost_delete() -> None:
     assert not change.already_gone
 
 
+@pytest.mark.parametrize("lost", LOST[:3])
+async def test_lost_delete_is_repeated_after_a_read(lost: Step) -> None:
+    """A GET comes before the second DELETE: the deployment is the one from before the first."""
+    routes = {f"DELETE {ONE}": [lost, accepted()], GET: answer(200, a_deployment())}
+    async with routed(routes) as (client, network):
+        await client.inference_deployments.delete(NAME)
+    assert [request.method for request in network.requests] == ["DELETE", "GET", "DELETE"]
+
+
+def created(seconds: float) -> Step:
+    """Return a deployment that was created so long after now, by the server's clock."""
+
+    def answered(_: Any) -> Response:
+        date = datetime.now(UTC)
+        found = a_deployment(created_at=(date + timedelta(seconds=seconds)).isoformat())
+        headers = {"date": format_datetime(date, usegmt=True)}
+        return Response(200, headers, orjson.dumps(found))
+
+    return answered
+
+
+@pytest.mark.parametrize("first", [LOST[0], no_such()])
+async def test_deployment_that_was_created_again_is_left_alone(
+    first: Step, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the name was taken again since the DELETE, the old deployment is gone."""
+    async with routed({f"DELETE {ONE}": first, GET: created(9)}) as (client, network):
+        change = await client.inference_deployments.delete(NAME)
+        await change.wait()
+    assert len(network.requests_of("DELETE")) == 1
+    assert change.already_gone is (first is not LOST[0])
+    assert "created again after this DELETE, and left alone" in caplog.text
+
+
 LOCKED = answer(409, {"exception_class": "ConflictError", "message": "locked by another task"})
 
 
@@ -288,7 +324,7 @@ async def test_lost_delete_then_locked(seen: Step) -> None:
 @pytest.mark.parametrize(("first", "status"), [(LOST[0], "DEPLOYING"), (LOCKED, "DELETING")])
 async def test_locked_delete(first: Step, status: str) -> None:
     """Another task's lock is an error: no read shows our delete, or none was sent."""
-    routes = {f"DELETE {ONE}": [first, LOCKED], GET: ours(status)}
+    routes = {f"DELETE {ONE}": [first, LOCKED], GET: answer(200, a_deployment(status))}
     async with routed(routes) as (client, _):
         with pytest.raises(ConflictError, match="locked"):
             await client.inference_deployments.delete(NAME)

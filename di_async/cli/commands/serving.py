@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from di_async import DIError, InvalidInputError
+from di_async import DecodeError, DIError, InvalidInputError
 from di_async.cli.endpoint_keys import VARIABLE, connect_options
 from di_async.cli.inputs import read_input
 from di_async.cli.options import AccessTokenFile, MintToken, Private, Ref, Timeout, command
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
+from di_async.core.completion import CompletionReader
 from di_async.core.printable import printable
 from di_async.core.redaction import redact
 from di_async.core.text_input import decode_text
@@ -157,7 +158,7 @@ async def chat(
     if not text.strip():
         raise InvalidInputError("the message is empty")
     try:
-        import openai  # an extra
+        import openai  # noqa: F401 - an extra
     except ModuleNotFoundError:
         raise InvalidInputError(
             "chat needs the openai package: pip install 'di-async[openai]'"
@@ -175,32 +176,54 @@ async def chat(
         "messages": [*messages, {"role": "user", "content": text}],
         **({} if max_tokens is None else {"max_tokens": max_tokens}),
     }
-    parts: list[str] = []
+    answer, is_complete = await _ask(cli, endpoint, body)
+    if not cli.out.is_table:
+        cli.out.document({"id": endpoint.id, "model": body["model"], "content": answer})
+    elif not answer.endswith("\n"):
+        cli.streams.out.write("\n")
+    if not is_complete:
+        cli.message(
+            "warning: the stream ended without a sign of its end; the answer may be cut off"
+        )
+
+
+async def _ask(cli: Cli, endpoint: "ServingEndpoint", body: dict[str, Any]) -> tuple[str, bool]:
+    """Print the answer as it comes; return it, and whether it is complete."""
+    from di_async.engine.serving import of_http_library
+
+    parts, reader = list[str](), CompletionReader()
     try:
-        async for part in _answer(endpoint, body):
+        async for part in _answer(endpoint, body, reader):
             parts.append(part)
             if cli.out.is_table:
                 cli.streams.out.write(_shown(part))
                 cli.streams.out.flush()
-    except (openai.OpenAIError, ValueError) as error:
+        if not parts and not reader.is_complete:
+            raise DecodeError("it ended before it began")
+    except Exception as error:
+        is_invalid = isinstance(error, DecodeError)
+        if not is_invalid and not of_http_library(error):
+            raise
         key = endpoint.access_token
-        kind = "" if isinstance(error, openai.OpenAIError) else "the answer is not valid: "
-        raise DIError(kind + redact(str(error), [key.reveal()] if key else ())) from None
-    if not cli.out.is_table:
-        cli.out.document({"id": endpoint.id, "model": body["model"], "content": "".join(parts)})
-    elif not "".join(parts).endswith("\n"):
-        cli.streams.out.write("\n")
+        text = redact(str(error) or type(error).__name__, [key.reveal()] if key else ())
+        raise DIError(f"the answer is not valid: {text}" if is_invalid else text) from None
+    return "".join(parts), reader.is_complete
 
 
-async def _answer(endpoint: "ServingEndpoint", body: dict[str, Any]) -> AsyncIterator[str]:
+async def _answer(
+    endpoint: "ServingEndpoint", body: dict[str, Any], reader: CompletionReader
+) -> AsyncIterator[str]:
+    """Yield the parts of the answer; the SDK does not check what a server sends."""
     async with endpoint.openai() as llm:
-        stream = await llm.chat.completions.create(**body, stream=True)
-        async for chunk in stream:
-            # The SDK does not check what a server sends.
-            for choice in chunk.choices or ():
-                text = getattr(choice.delta, "content", None)
-                if isinstance(text, str) and text:
+        chat = llm.chat.completions.with_streaming_response
+        async with chat.create(**body, stream=True) as response:
+            async for chunk in response.iter_bytes():
+                if text := reader.feed(chunk):
                     yield text
+                if reader.is_over:
+                    break
+    if text := reader.end():
+        yield text
 
 
 def _shown(text: str) -> str:

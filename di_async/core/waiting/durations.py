@@ -8,12 +8,13 @@ pace is an even one. Why the square root of the density sets the pace: `pacing`.
 """
 
 import math
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Self
 
 import orjson
-from attrs import Attribute, define, field, frozen
+from attrs import Attribute, define, field, frozen, setters
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.stored_keys import from_keys, to_keys
@@ -32,6 +33,11 @@ _NEWTON_STEPS = 30
 _REFIT_AT = 1.3
 # A distribution wider than this is not worth planning with.
 _MAX_SIGMA = 1.0
+# Longer and shorter durations count as these: a millisecond and a hundred years.
+_SHORTEST_S, _LONGEST_S = 1e-3, 100 * 366 * 86400.0
+# Their logarithms, rounded outwards, and how many there may be: other samples are damaged.
+_MIN_LOG, _MAX_LOG = -7.0, 22.0
+_MAX_COUNT = 10**9
 # Observations this unlikely, because too many settled, contradict a distribution ...
 _SURPLUS_ODDS = 0.002
 # ... and so does an expected number of settles of which less than a quarter was seen.
@@ -44,6 +50,11 @@ class DurationDistribution:
 
     mu: float
     sigma: float
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is narrow enough to plan with, and its median a possible duration."""
+        return self.sigma < _MAX_SIGMA and _MIN_LOG <= self.mu <= _MAX_LOG
 
     def z_score(self, age: float) -> float:
         """Return where an age lies, in standard deviations of its logarithm."""
@@ -86,43 +97,54 @@ def _normal_quantile() -> Callable[[float], float]:
     return NormalDist().inv_cdf
 
 
+def _logarithm(seconds: float) -> float:
+    return math.log(min(max(_SHORTEST_S, seconds), _LONGEST_S))
+
+
 def _count(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"{attribute.name}: expected a whole number from 0 on, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_COUNT:
+        raise ValueError(f"{attribute.name}: expected 0 to {_MAX_COUNT}, not {value!r}")
 
 
-def _finite(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{attribute.name}: expected a number, not {value!r}")
-    if attribute.name == "spread" and value < 0:
-        raise ValueError("spread: expected 0 or more")
+def _mean(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    if isinstance(value, bool) or not _MIN_LOG <= value <= _MAX_LOG:
+        raise ValueError(f"{attribute.name}: expected {_MIN_LOG} to {_MAX_LOG}, not {value!r}")
+
+
+def _spread(sample: "_Sample", attribute: "Attribute[Any]", value: Any) -> None:
+    # Numbers with this mean deviate most where each is at one of the ends.
+    most = sample.count * (_MAX_LOG - sample.mean) * (sample.mean - _MIN_LOG)
+    if isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError(f"{attribute.name}: expected 0 to {most}, not {value!r}")
 
 
 def _bins(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, dict):
-        raise TypeError(f"{attribute.name}: expected a mapping, not {value!r}")
-    for count in value.values():
+    for name, count in value.items():
+        _mean(None, attribute, float(name))
         _count(None, attribute, count)
 
 
-@define
+@define(on_setattr=setters.NO_OP)
 class _Sample:
-    """Moments of the logarithms of many durations, and the censored ones by bin."""
+    """Moments of the logarithms of many durations, and the censored ones by bin.
+
+    A stored one is checked when it is made; what is learned keeps within the bounds.
+    """
 
     count: int = field(default=0, validator=_count)
-    mean: float = field(default=0.0, validator=_finite)
-    spread: float = field(default=0.0, validator=_finite)
+    mean: float = field(default=0.0, validator=_mean)
+    spread: float = field(default=0.0, validator=_spread)
     censored: dict[str, int] = field(factory=dict, validator=_bins)
 
     def add(self, seconds: float) -> None:
-        x = math.log(max(seconds, 1e-3))
+        x = _logarithm(seconds)
         self.count += 1
         step = x - self.mean
         self.mean += step / self.count
         self.spread += step * (x - self.mean)
 
     def add_censored(self, seconds: float) -> None:
-        name = f"{math.log(max(seconds, 1e-3)):.1f}"
+        name = f"{_logarithm(seconds):.1f}"
         self.censored[name] = self.censored.get(name, 0) + 1
 
 
@@ -210,11 +232,14 @@ class DurationStatistics:
 
     @classmethod
     def from_json(cls, text: bytes, name: str) -> Self:
-        """Return the statistics that `to_json` wrote.
+        """Return the statistics that `to_json` wrote; none for an empty text.
 
         Raises:
             InvalidInputError: (a `ValueError`) not such a file, damaged, or an unknown version.
         """
+        text = text.removeprefix(BOM_UTF8)  # some editors write it
+        if not text.strip():
+            return cls()
         try:
             stored = orjson.loads(text)
         except orjson.JSONDecodeError as error:
@@ -284,9 +309,7 @@ class DurationEstimator:
             model = self._own if belief.contradicted else self._model
             if model.count(key) >= max(MIN_SAMPLES, _REFIT_AT * belief.fitted_count):
                 belief.fitted_count = model.count(key)
-                fitted = model.law(key, ages.items())
-                usable = fitted is not None and fitted.sigma < _MAX_SIGMA
-                belief.distribution = fitted if usable else None
+                belief.distribution = _usable_law(model, key, ages.items())
             changed = changed or belief.distribution is not before
         return changed
 
@@ -305,10 +328,17 @@ class DurationEstimator:
     def _belief(self, key: DurationKey) -> _Belief:
         belief = self._beliefs.get(key)
         if belief is None:
-            fitted = self._model.law(key)
+            fitted = _usable_law(self._model, key)
             count = self._model.count(key) if fitted else 0
             belief = self._beliefs[key] = _Belief(fitted, count)
         return belief
+
+
+def _usable_law(
+    model: DurationStatistics, key: DurationKey, pending: Iterable[tuple[float, float]] = ()
+) -> DurationDistribution | None:
+    fitted = model.law(key, pending)
+    return fitted if fitted is not None and fitted.is_usable else None
 
 
 def _odds_of_at_least(seen: int, expected: float) -> float:

@@ -4,18 +4,21 @@ import json
 import math
 import random
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.waiting.durations import MIN_SAMPLES, DurationDistribution
+from di_async.core.waiting.durations import MIN_SAMPLES, DurationDistribution, DurationEstimator
 from di_async.engine.waiting.duration_model import DurationModel
 
 KIND = ("create", "atl1", "gpu")
 ALL = settings(max_examples=25, deadline=None)
 MUS, SIGMAS = st.floats(2.0, 9.0), st.floats(0.1, 0.9)
+AGES = st.floats(0.0, 4e9)
 LAW = DurationDistribution(math.log(759), 0.2785)
 
 
@@ -163,7 +166,6 @@ KIND_V1 = {"key": ["a", "b", "c"], "count": 1, "mean": 1.0, "spread": 0.0, "cens
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "{",
         "[]",
         "null",
@@ -201,6 +203,63 @@ def test_file_with_invalid_numbers_is_rejected(tmp_path: Path, odd: dict[str, ob
     (tmp_path / "d.json").write_text(json.dumps({"version": 1, "kinds": [KIND_V1 | odd]}))
     with pytest.raises(InvalidInputError):
         DurationModel.load(tmp_path / "d.json")
+
+
+COUNTS = st.integers(0, 60) | st.integers(0, 2**64 - 1) | st.integers(-2, 10**9)
+NUMBERS = st.floats(-7.0, 22.0) | st.floats() | st.integers(-(2**63), 2**64 - 1)
+BINS = NUMBERS.map(str) | st.text()
+SAMPLES = st.fixed_dictionaries(
+    {
+        "count": COUNTS,
+        "mean": NUMBERS,
+        "spread": NUMBERS,
+        "censored": st.dictionaries(BINS, COUNTS, max_size=4),
+    }
+)
+LEGAL_SAMPLES = st.fixed_dictionaries(
+    {
+        "count": st.integers(MIN_SAMPLES, 10**9),
+        "mean": st.floats(-7.0, 22.0),
+        "spread": st.floats(0.0, 1.0).map(lambda share: share**8 * 1000),
+        "censored": st.dictionaries(
+            st.floats(-7.0, 22.0).map(str), st.integers(0, 10**9), max_size=4
+        ),
+    }
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(sample=SAMPLES | LEGAL_SAMPLES, seconds=st.lists(st.floats(), max_size=3), age=AGES)
+def test_whatever_is_loaded_gives_finite_times(
+    sample: dict[str, Any], seconds: list[float], age: float
+) -> None:
+    """A stored sample is refused, or all its times are finite and it can be stored again."""
+    text = orjson.dumps({"version": 1, "kinds": [{"key": KIND, **sample}]})
+    try:
+        model = DurationModel.from_json(text, "d.json")
+    except InvalidInputError:
+        return
+    DurationModel.from_json(model.to_json(), "again.json")
+    estimator = DurationEstimator(model)
+    for one in seconds:
+        estimator.record(KIND, one)
+    for _ in range(2):
+        distribution = estimator.distribution(KIND)
+        if distribution is not None:
+            assert 0 <= distribution.remaining(age) < math.inf
+            assert 0 <= distribution.relative_density(age) < math.inf
+            assert 0 <= distribution.cumulative_hazard(age) < math.inf
+            assert 0 < distribution.quantile(0.001) < distribution.quantile(0.999) < math.inf
+        estimator.review({KIND: {age: 3.0}})
+
+
+@given(seconds=st.lists(st.tuples(st.floats(), st.booleans())))
+def test_whatever_is_learned_can_be_loaded(seconds: list[tuple[float, bool]]) -> None:
+    """No duration, however odd, makes a file that is refused."""
+    model = DurationModel()
+    for one, censored in seconds:
+        model.learn(KIND, one, censored=censored)
+    assert DurationModel.from_json(model.to_json(), "d.json").to_json() == model.to_json()
 
 
 # --- the time that is left -----------------------------------------------------------------------

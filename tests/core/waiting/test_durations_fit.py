@@ -178,10 +178,22 @@ def test_censored_durations_are_binned_by_logarithm(tmp_path: Path) -> None:
         {"censored": [1]},
         {"censored": {"6.4": -1}},
         {"censored": {"6.4": 0.5}},
+        {"censored": {"6.4": True}},
+        {"censored": {"nan": 1}},
+        {"censored": {"22.1": 1}},
+        {"censored": {"-7.1": 1}},
+        {"censored": {"6.4": 10**9 + 1}},
+        {"count": True},
+        {"count": 10**9 + 1},
+        {"mean": 22.01},
+        {"mean": -7.01},
+        {"mean": 1e308},
+        {"spread": True},
+        {"count": 3, "mean": 0.0, "spread": 3 * 154.01},
     ],
 )
 def test_invalid_moments_are_rejected(tmp_path: Path, damage: dict[str, object]) -> None:
-    """Fractional or negative counts, and moments that are not numbers, are rejected."""
+    """Moments and counts that no durations have are rejected."""
     path = tmp_path / "durations.json"
     model([600.0]).save(path)
     stored = json.loads(path.read_text())
@@ -189,3 +201,45 @@ def test_invalid_moments_are_rejected(tmp_path: Path, damage: dict[str, object])
     path.write_text(json.dumps(stored))
     with pytest.raises(ValueError, match="damaged"):
         DurationModel.load(path)
+
+
+@pytest.mark.parametrize(
+    "extreme",
+    [
+        {"count": 10**9, "mean": -7.0, "spread": 0},
+        {"count": 0, "mean": 22.0, "spread": 0.0, "censored": {"22.0": 10**9, "-7.0": 0}},
+        {"count": 3, "mean": 0.0, "spread": 3 * 154.0},
+    ],
+)
+def test_extreme_moments_are_accepted(extreme: dict[str, object]) -> None:
+    """The bounds themselves are accepted."""
+    text = json.dumps({"version": 1, "kinds": [{"key": KEY, "censored": {}, **extreme}]})
+    stored = json.loads(DurationModel.from_json(text.encode(), "d.json").to_json())["kinds"][0]
+    assert {name: stored[name] for name in extreme} == extreme
+
+
+@pytest.mark.parametrize(
+    ("seconds", "name"), [(0.0, "-6.9"), (3e9, "21.8"), (1e12, "21.9"), (math.inf, "21.9")]
+)
+def test_durations_are_bounded(seconds: float, name: str) -> None:
+    """Durations count as a millisecond at least, and as a hundred years at most."""
+    (kind,) = json.loads(model([seconds], censored=[seconds]).to_json())["kinds"]
+    assert kind["censored"] == {name: 1}
+    assert kind["mean"] == pytest.approx(float(name), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("mu", "sigma", "usable"),
+    [
+        (6.0, 0.99, True),
+        (6.0, 1.01, False),
+        (-7.0, 0.1, True),
+        (22.0, 0.1, True),
+        (-7.01, 0.1, False),
+        (22.01, 0.1, False),
+        (math.nan, 0.1, False),
+    ],
+)
+def test_usable_distributions(mu: float, sigma: float, usable: bool) -> None:
+    """A distribution is used if it is narrow and its median a possible duration."""
+    assert DurationDistribution(mu, sigma).is_usable is usable

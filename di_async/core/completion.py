@@ -1,0 +1,102 @@
+"""The text of a completion, as servers send it: in events, or in one JSON document. Pure.
+
+Events: https://html.spec.whatwg.org/multipage/server-sent-events.html. A server that ignores
+`stream` sends a document.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+
+from di_async.core.codec import loads
+from di_async.core.errors import DecodeError
+from di_async.core.serving import error_message
+
+__all__ = ["CompletionReader"]
+
+# How the first line of a stream of events begins; a colon alone begins a comment.
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_END = b"[DONE]"
+
+
+@define
+class CompletionReader:
+    """Reads one answer of a chat endpoint, chunk by chunk."""
+
+    is_over: bool = field(default=False, init=False)
+    """The last event was read; what follows does not count."""
+    is_complete: bool = field(default=False, init=False)
+    """The model has finished; else the answer may have been cut off."""
+    _in_events: bool | None = field(default=None, init=False)
+    """None: no line that is not blank was read yet."""
+    _rest: bytes = field(default=b"", init=False)
+    _data: list[bytes] = field(factory=list, init=False)
+    """The data of the present event, or the lines of the document."""
+
+    def feed(self, chunk: bytes) -> str:
+        """Return the text in the next bytes of the answer.
+
+        Raises:
+            DecodeError: an event is not a part of a completion, or holds an error.
+        """
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        return "".join(map(self._read_line, lines))
+
+    def end(self) -> str:
+        """Return the text that is left at the end of the answer.
+
+        Raises:
+            DecodeError: the answer is not a completion, or holds an error.
+        """
+        text = self.feed(b"\n\n")
+        if self._in_events:
+            return text
+        choices = _choices(loads(b"\n".join(self._data)))
+        if not choices:
+            raise DecodeError("it is JSON, but not a completion")
+        self.is_complete = True
+        return _text(choices, "message")
+
+    def _read_line(self, line: bytes) -> str:
+        line = line.rstrip(b"\r")
+        if self._in_events is None and line.strip():
+            self._in_events = line.startswith(_FIELDS)
+        if not self._in_events:
+            self._data.append(line)
+        elif line.startswith(b"data:"):
+            self._data.append(line.removeprefix(b"data:").strip())
+        elif not line:
+            return self._read_event()
+        return ""
+
+    def _read_event(self) -> str:
+        data, self._data = b"\n".join(self._data), []
+        if not data or self.is_over:
+            return ""
+        if data.startswith(_END):
+            self.is_over = self.is_complete = True
+            return ""
+        choices = _choices(loads(data))
+        self.is_complete |= any(choice.get("finish_reason") for choice in choices)
+        return _text(choices, "delta")
+
+
+def _choices(body: Any) -> list[Mapping[str, Any]]:
+    """Return the choices of a completion, or of a part of one; a part may have none.
+
+    Raises:
+        DecodeError: it is something else.
+    """
+    if isinstance(body, Mapping) and body.get("error"):
+        raise DecodeError(f"it holds an error: {error_message(body) or 'without a message'}")
+    choices = (body.get("choices") or []) if isinstance(body, Mapping) else None
+    if not isinstance(choices, list) or not all(isinstance(one, Mapping) for one in choices):
+        raise DecodeError("it is JSON, but not a completion")
+    return choices
+
+
+def _text(choices: list[Mapping[str, Any]], part: str) -> str:
+    parts = [choice.get(part) for choice in choices]
+    texts = [part.get("content") for part in parts if isinstance(part, Mapping)]
+    return "".join(text for text in texts if isinstance(text, str))
