@@ -20,12 +20,12 @@ from di_async.airflow.hook import DedicatedInferenceHook
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.record import RECORD_KEY, Record
 from di_async.airflow.trigger import SettledTrigger
+from di_async.airflow.waiting import follow
 from di_async.airflow.wall_clock import epoch_now
 from di_async.core.errors import (
     DeploymentFailedError,
     DIError,
     ResourceVanishedError,
-    SupersededError,
 )
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
@@ -33,7 +33,7 @@ from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
 __all__ = [
     "BACKSTOP_S",
-    "PROVEN_FAILED",
+    "CREATE_FAILED",
     "DedicatedInferenceOperator",
     "OnKill",
     "WaitSeconds",
@@ -45,14 +45,8 @@ OnKill = Literal["leave", "delete"]
 WaitSeconds = float | timedelta | None
 BACKSTOP_S = 900.0
 """Seconds after its deadline when Airflow itself ends a trigger that no triggerer runs."""
-PROVEN_FAILED = {
-    one.__name__: one for one in (DeploymentFailedError, ResourceVanishedError, SupersededError)
-}
-
-
-def is_proven_failed(error: BaseException) -> bool:
-    """Return whether a wait has shown that what was made does not become active."""
-    return isinstance(error, tuple(PROVEN_FAILED.values()))
+CREATE_FAILED = (DeploymentFailedError, ResourceVanishedError)
+"""These show that what was created does not become active; a later change of it does not."""
 
 
 def attempts_of(context: Mapping[str, Any], log: Any, key: str = RECORD_KEY) -> Attempts:
@@ -91,7 +85,8 @@ class DedicatedInferenceOperator(BaseOperator):
     template_fields: Sequence[str] = ("conn_id", "zone")
     operator_extra_links = (EndpointLink(),)
     ui_color = "#e3ecf7"
-    marks_failed: ClassVar[bool] = False  # a wait that has failed: a retry starts over
+    starts_over_after: ClassVar[tuple[type[DIError], ...]] = ()
+    """Errors of a wait after which a retry does not continue this wait, but starts over."""
 
     def __init__(
         self,
@@ -150,7 +145,7 @@ class DedicatedInferenceOperator(BaseOperator):
         except asyncio.CancelledError:
             raise AirflowException("the task was ended by a user or by a timeout") from None
         except (DIError, ValueError) as error:
-            if attempts is not None and self.marks_failed and is_proven_failed(error):
+            if attempts is not None and isinstance(error, self.starts_over_after):
                 attempts.mark_failed()
             self.fail(failure(error))
         finally:
@@ -218,11 +213,10 @@ class DedicatedInferenceOperator(BaseOperator):
         )
         self.defer_until(trigger, deadline)
 
-    async def wait_here(self, change: Change[Any]) -> None:
-        """Wait in this worker, and log what the wait says."""
+    async def wait_here(self, client: Client, change: Change[Any]) -> Change[Any]:
+        """Wait in this worker, log what the wait says, and return the change that settled."""
         self._made_id = change.id
-        async for step in change.events(timeout=self.left()):
-            self.log.info("%s", step)
+        return await follow(client, change, self.left(), self.log)
 
     async def wait_until_answering(self, change: Change[Any], token_variable: str | None) -> None:
         """Wait in this worker until a deployment's models answer."""
@@ -238,7 +232,7 @@ class DedicatedInferenceOperator(BaseOperator):
             AirflowException: with the whole story.
         """
         if event["status"] != "success":
-            if self.marks_failed and event["error"] in PROVEN_FAILED:
+            if event["error"] in {one.__name__ for one in self.starts_over_after}:
                 attempts_of(context, self.log).mark_failed()
             self.fail(event)
         return self.passed_on(context, event["deployment"])
@@ -250,7 +244,9 @@ class DedicatedInferenceOperator(BaseOperator):
             ti.xcom_push(key=key, value=deployment.get(key))
         return dict(deployment)
 
-    def push_accepted(self, context: Any, client: Client, change: Change[Any]) -> dict[str, Any]:
+    def push_accepted(
+        self, context: Any, client: Client, change: Change[Any], name: str | None = None
+    ) -> dict[str, Any]:
         """Push what is known as soon as a write is accepted: a failure must not lose the id."""
         self._made_id = change.id
-        return self.passed_on(context, describe(client, change))
+        return self.passed_on(context, describe(client, change, name))

@@ -9,11 +9,11 @@ from airflow.sdk.exceptions import AirflowException
 from airflow.sdk.log import mask_secret
 
 from di_async.airflow.attempts import Attempts
-from di_async.airflow.base import DedicatedInferenceOperator, attempts_of
+from di_async.airflow.base import CREATE_FAILED, DedicatedInferenceOperator, attempts_of
 from di_async.airflow.deployments import describe
-from di_async.airflow.names import deployment_name
+from di_async.airflow.names import deployment_name, digest
 from di_async.airflow.trigger import AllSettledTrigger
-from di_async.core.errors import InvalidInputError, NotFoundError
+from di_async.core.errors import DIError, InvalidInputError, NotFoundError, SupersededError
 from di_async.core.validation import respelled
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
@@ -80,7 +80,7 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         "create_options",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json"}
-    marks_failed: ClassVar[bool] = True
+    starts_over_after: ClassVar[tuple[type[DIError], ...]] = CREATE_FAILED
 
     def __init__(
         self,
@@ -108,15 +108,16 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         attempts = attempts_of(context, self.log)
 
         async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
+            spec = named_spec(self.spec, context)
             change = await attempts.create(
                 client,
                 api,
-                named_spec(self.spec, context),
+                spec,
                 adopt_only_candidate=self.adopt_only_candidate,
                 name_timeout=self.name_timeout,
                 **self.create_options,
             )
-            accepted = self.push_accepted(context, client, change)
+            accepted = self.push_accepted(context, client, change, str(spec["name"]))
             if change.access_token is not None and self.token_variable:
                 self._write_token(attempts, change.access_token.value)
             if not self.wait:
@@ -125,7 +126,7 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
                 return accepted
             if self.deferrable:
                 return accepted
-            await self.wait_here(change)
+            change = await self.wait_here(client, change)
             await self._mint_token(attempts, api, change.id)
             return self.passed_on(context, describe(client, change))
 
@@ -207,11 +208,11 @@ class EnsureDeploymentOperator(DedicatedInferenceOperator):
             self.log.info("%s: %s %s", done.action, done.id, "; ".join(done.diff))
             for id in done.duplicates:
                 self.log.warning("another of that name exists, and bills: %s", id)
-            accepted = self.push_accepted(context, client, done.change)
+            accepted = self.push_accepted(context, client, done.change, str(self.spec["name"]))
             if self.deferrable:
                 return accepted
-            await self.wait_here(done.change)
-            return self.passed_on(context, describe(client, done.change))
+            change = await self.wait_here(client, done.change)
+            return self.passed_on(context, describe(client, change))
 
         found = self.run_async(begin)
         if self.deferrable:
@@ -223,7 +224,7 @@ class _WriteOperator(DedicatedInferenceOperator):
     """A write to an existing deployment; sending it twice does no more than sending it once."""
 
     template_fields: Sequence[str] = (*DedicatedInferenceOperator.template_fields, "id")
-    marks_failed: ClassVar[bool] = True
+    starts_over_after: ClassVar[tuple[type[DIError], ...]] = (*CREATE_FAILED, SupersededError)
 
     def __init__(self, *, id: str, ready_timeout: float = 600.0, **options: Any) -> None:
         super().__init__(**options)
@@ -234,21 +235,33 @@ class _WriteOperator(DedicatedInferenceOperator):
         """Send the write."""
         raise NotImplementedError
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what the write sends."""
+        raise NotImplementedError
+
     def execute(self, context: Any) -> Any:
         """Write, and wait or defer."""
         attempts = attempts_of(context, self.log)
 
         async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
-            change = await attempts.write(client, lambda: self.send(api))
+            written = digest(type(self).__name__, {"id": self.id, **self.arguments()}, self.zone)
+            change = await attempts.write(client, lambda: self.send(api), written=written)
             accepted = self.push_accepted(context, client, change)
             if self.deferrable:
                 return accepted
-            await self.wait_here(change)
+            change = await self.wait_here(client, change)
+            attempts.clear()  # so that a clearing of the task sends it again
             return self.passed_on(context, describe(client, change))
 
         found = self.run_async(begin, attempts)
         if self.deferrable:
             self.defer_for(found["resume_token"])
+        return found
+
+    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
+        """Return what XCom carries, or raise the failure that the trigger reports."""
+        found = super().execute_complete(context, event)
+        attempts_of(context, self.log).clear()
         return found
 
 
@@ -269,6 +282,10 @@ class UpdateDeploymentOperator(_WriteOperator):
     ) -> None:
         super().__init__(id=id, ready_timeout=ready_timeout, **options)
         self.fields = fields
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the fields."""
+        return {"fields": self.fields}
 
     async def send(self, api: DeployableApi[Any]) -> Change[Any]:
         """Send the update."""
@@ -300,6 +317,10 @@ class ScaleDeploymentOperator(_WriteOperator):
     ) -> None:
         super().__init__(id=id, ready_timeout=ready_timeout, **options)
         self.replicas = replicas
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the number of replicas."""
+        return {"replicas": int(self.replicas)}
 
     async def send(self, api: DeployableApi[Any]) -> Change[Any]:
         """Send it."""
@@ -414,7 +435,7 @@ class WaitUntilAnsweringOperator(DedicatedInferenceOperator):
             change = api.begin_wait(self.id)
             if self.deferrable:
                 return describe(client, change)
-            await self.wait_here(change)
+            change = await self.wait_here(client, change)
             await self.wait_until_answering(change, self.token_variable)
             return self.passed_on(context, describe(client, change))
 

@@ -19,17 +19,18 @@ from di_async.airflow.deployments import (
     failure,
     resume,
     success,
+    zone_of,
 )
 from di_async.airflow.hook import settings_of
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.settings import ConnectionSettings
 from di_async.airflow.shared_clients import SharedClients
+from di_async.airflow.waiting import follow, follow_all
 from di_async.airflow.wall_clock import epoch_now
-from di_async.core.errors import DIError, NotFoundError, WaitTimeoutError
+from di_async.core.errors import DIError, NotFoundError
 from di_async.core.waiting.resume_token import ResumeToken
 from di_async.engine.client import Client
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
-from di_async.fleet.waiting import wait_all
 
 __all__ = ["AllSettledTrigger", "SettledTrigger"]
 
@@ -157,21 +158,20 @@ class SettledTrigger(BaseTrigger):
         try:
             async with shared_clients().client(self.conn_id) as client:
                 change = self._change(client)
-                await self._wait(change)
+                change = await self._wait(client, change)
                 return success(describe(client, change))
         except (DIError, ValueError) as error:
             self.log.info("the wait ended: %s", error)
             return failure(error, id=change.id if change is not None else self.id)
 
-    async def _wait(self, change: Change[Any]) -> None:
-        timeout = _left(self.deadline)
-        async for step in change.events(timeout=timeout):
-            self.log.info("%s", step)
+    async def _wait(self, client: Client, change: Change[Any]) -> Change[Any]:
+        change = await follow(client, change, _left(self.deadline), self.log)
         if self.answering:
             name = self.token_variable
             key = None if name is None else await asyncio.to_thread(Variable.get, name)
             endpoint = await change.connect(timeout=_left(self.deadline), access_token=key)
             self.log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
+        return change
 
     def _change(self, client: Client) -> Change[Any]:
         if self.resume_token:
@@ -186,9 +186,8 @@ class SettledTrigger(BaseTrigger):
             return
         zone, id = self.zone, self.id
         if self.resume_token:
-            token = ResumeToken.decode(self.resume_token)
-            zone = token.scope if token.provider == "exoscale" else None
-            id = token.resource.id
+            zone = zone_of(self.resume_token)
+            id = ResumeToken.decode(self.resume_token).resource.id
         if not id:
             return
         async with shared_clients().client(self.conn_id) as client:
@@ -260,17 +259,10 @@ class AllSettledTrigger(BaseTrigger):
         try:
             async with shared_clients().client(self.conn_id) as client:
                 changes = [resume(client, token) for token in self.resume_tokens]
-                report = await wait_all(changes, timeout=_left(self.deadline))
-                settled = [describe(client, change) for change in report.succeeded]
-                failed = [failure(error, id=change.id) for change, error in report.failed]
-                for change in report.pending:
-                    late = WaitTimeoutError(f"{change.id} is not settled in time", id=change.id)
-                    late.resume_token, late.history = change.resume_token, change.history
-                    failed.append(failure(late))
+                settled, failed = await follow_all(client, changes, _left(self.deadline), self.log)
         except (DIError, ValueError) as error:
             self.log.info("the wait ended: %s", error)
             return {**failure(error), "deployments": [], "failures": [failure(error)]}
-        self.log.info("%s", report)
         if not failed:
             return {"status": "success", "deployments": settled, "failures": []}
         first = failed[0]
@@ -290,10 +282,9 @@ class AllSettledTrigger(BaseTrigger):
             return
         async with shared_clients().client(self.conn_id) as client:
             for text in self.resume_tokens:
-                token = ResumeToken.decode(text)
-                zone = token.scope if token.provider == "exoscale" else None
-                deployable: Any = api_of(client, zone).deployable()
+                id = ResumeToken.decode(text).resource.id
+                deployable: Any = api_of(client, zone_of(text)).deployable()
                 try:
-                    await deployable.delete(token.resource.id)
+                    await deployable.delete(id)
                 except DIError as error:
-                    self.log.warning("%s could not be deleted: %s", token.resource.id, error)
+                    self.log.warning("%s could not be deleted: %s", id, error)

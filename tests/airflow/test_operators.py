@@ -50,6 +50,13 @@ SPEC = {
         }
     ],
 }
+EXOSCALE_SPEC = {"model": {"name": "openai/gpt-oss-20b"}, "gpu-type": "gpua5000"}
+GCORE_SPEC = {
+    "image": "nginx:latest",
+    "listening_port": 8080,
+    "containers": [{"region_id": 7, "scale": {"min": 1, "max": 1}}],
+    "flavor_name": "inference-16vcpu-232gib-1xh100-80gb",
+}
 
 
 class Store(dict[str, Any]):
@@ -169,6 +176,17 @@ def create(**options: Any) -> CreateDeploymentOperator:
     )
 
 
+def replicas_of(id: str) -> int:
+    """Return how many replicas a deployment has."""
+
+    async def read(client: Any) -> int:
+        resource = await client.dedicated_inferences.get(id)
+        scale: int = resource.spec.model_deployments[0].accelerators[0].scale
+        return scale
+
+    return DedicatedInferenceHook("do").run(read)
+
+
 def is_leaving(emulator: Emulator, id: str) -> bool:
     """Return whether a deployment is being deleted, or is gone."""
     truth = emulator.world.truth(id)
@@ -226,16 +244,78 @@ def test_create_and_wait(emulator: Emulator, deferrable: bool) -> None:
 @pytest.mark.parametrize("conn_id", ["gcore", "exo"])
 def test_create_on_the_other_clouds(emulator: Emulator, conn_id: str) -> None:
     """Create and delete work on Gcore and Exoscale."""
-    given: dict[str, Any] = {"model": {"name": "openai/gpt-oss-20b"}, "gpu-type": "gpua5000"}
-    if conn_id == "gcore":
-        containers = [{"region_id": 7, "scale": {"min": 1, "max": 1}}]
-        given = {"image": "nginx:latest", "listening_port": 8080, "containers": containers}
-        given["flavor_name"] = "inference-16vcpu-232gib-1xh100-80gb"
-    operator = create(conn_id=conn_id, spec=given)
+    operator = create(conn_id=conn_id, spec=GCORE_SPEC if conn_id == "gcore" else EXOSCALE_SPEC)
     found = run(operator, context_of(operator))
     assert found["provider"] == {"gcore": "gcore", "exo": "exoscale"}[conn_id]
     delete = DeleteDeploymentOperator(task_id="d", conn_id=conn_id, id=found["id"])
     assert run(delete, context_of(delete)) == [found["id"]]
+
+
+def test_name_is_passed_on_at_acceptance(emulator: Emulator) -> None:
+    """XCom has the name as soon as the create is accepted, before any read shows it."""
+    for conn_id, given in (("do", SPEC), ("gcore", GCORE_SPEC), ("exo", EXOSCALE_SPEC)):
+        operator = create(task_id="named", conn_id=conn_id, spec=given, wait=False)
+        context = context_of(operator)
+        name = run(operator, context)["name"]
+        assert name.startswith("named-"), conn_id
+        assert context["ti"].xcoms["name"] == name
+
+
+def test_changed_create_succeeds(emulator: Emulator) -> None:
+    """A create task that is cleared after a scale goes on with the deployment, and deletes none."""
+    store = Store()
+    made = spec()
+    for deferrable in (False, True):
+        operator = create(spec=made, deferrable=deferrable)
+        found = run(operator, context_of(operator, store))
+        scale = ScaleDeploymentOperator(
+            task_id="s", conn_id="do", id=found["id"], replicas=2 + deferrable, deferrable=False
+        )
+        run(scale, context_of(scale))
+    assert run(operator, context_of(operator, store))["id"] == found["id"]
+    assert emulator.world.truth(found["id"]).exists
+
+
+def test_write_with_other_arguments_is_sent(emulator: Emulator) -> None:
+    """A scale that is cleared is sent again, with the arguments that it has now."""
+    found = run(create(deferrable=False), context_of(create()))
+    store = Store()
+    for replicas, deferrable in ((3, False), (2, True), (2, False)):
+        scale = ScaleDeploymentOperator(
+            task_id="s", conn_id="do", id=found["id"], replicas=replicas, deferrable=deferrable
+        )
+        run(scale, context_of(scale, store))
+        assert not store
+        assert replicas_of(found["id"]) == replicas
+
+
+def test_batch_with_other_specs(emulator: Emulator) -> None:
+    """A batch that is cleared with another list makes what is new, and returns what it names."""
+    store, specs = Store(), [spec(), spec(), spec()]
+    made = []
+    for listed in (specs[:2], specs[1:]):
+        operator = BatchCreateOperator(
+            task_id="batch", conn_id="do", specs=listed, deferrable=False
+        )
+        made.append(run(operator, context_of(operator, store)))
+        assert [one["name"] for one in made[-1]] == [one["name"] for one in listed]
+    assert made[0][1]["id"] == made[1][0]["id"]
+    operator = BatchCreateOperator(task_id="b", conn_id="do", specs=[specs[0], specs[0]])
+    with pytest.raises(ValueError, match="more than one has the name"):
+        run(operator, context_of(operator))
+
+
+def test_batch_that_is_late(emulator: Emulator) -> None:
+    """A batch whose wait times out names a timeout, whose resume token continues the wait."""
+    operator = BatchCreateOperator(
+        task_id="late", conn_id="do", specs=[SPEC], deferrable=False, wait_timeout=0
+    )
+    logged: list[Any] = []
+    operator._log_failure = logged.append  # type: ignore[method-assign] # noqa: SLF001
+    with pytest.raises(AirflowException, match="1 of 1 failed"):
+        run(operator, context_of(operator))
+    assert [one["error"] for one in logged] == ["WaitTimeoutError"]
+    assert logged[0]["resume_token"]
 
 
 def test_failed_deployment_tells_its_story(
@@ -299,9 +379,11 @@ def test_task_that_is_killed_deletes_by_choice(
         operator = create(deferrable=False, on_kill=choice)
         wait = operator.wait_here
 
-        async def killed(change: Any, operator: Any = operator, wait: Any = wait) -> None:
+        async def killed(
+            client: Any, change: Any, operator: Any = operator, wait: Any = wait
+        ) -> Any:
             operator.on_kill()
-            await wait(change)
+            return await wait(client, change)
 
         monkeypatch.setattr(operator, "wait_here", killed)
         context = context_of(operator)
