@@ -157,6 +157,7 @@ class Attempts:
             change = api.begin_wait(error.candidates[0].id)
             self.log.warning("%s: waiting for the only candidate %s", name, change.id)
             self._accepted(record, change, adopted=True)
+            _check_unchanged(evolve(record, id=change.id), written)
             return change
         except DIError as error:
             if earlier is None and made_nothing(error):
@@ -167,6 +168,7 @@ class Attempts:
         else:
             record = evolve(record, digest=written)
         self._accepted(record, change, adopted=change.adopted)
+        _check_unchanged(evolve(record, id=change.id), written)
         return change
 
     def _accepted(self, record: Record, change: Change[Any], *, adopted: bool) -> None:
@@ -189,13 +191,7 @@ class Attempts:
             except NotFoundError:
                 self.log.warning("%s of an earlier try is gone; making another", record.id)
                 return None
-        if record.digest != written:
-            raise InvalidInputError(
-                f"the arguments of this task have changed since it made {record.name} "
-                f"({record.id}), which exists as it was made, and bills; nothing was sent. Update "
-                "it (UpdateDeploymentOperator), delete it and clear this task, or give the spec "
-                "another name"
-            )
+        _check_unchanged(record, written)
         self.log.info("continuing the wait for %s of an earlier try", record.id)
         return resume(client, record.resume_token)
 
@@ -225,6 +221,16 @@ class Attempts:
         recovered = evolve(record, state="accepted", resume_token=token)
         self.save(recovered)
         return recovered
+
+
+def _check_unchanged(record: Record, written: str) -> None:
+    if record.digest != written:
+        raise InvalidInputError(
+            f"the arguments of this task have changed since it made {record.name} ({record.id}), "
+            "which exists as it was made, and bills; nothing was sent. Update it "
+            "(UpdateDeploymentOperator), delete it and clear this task, or give the spec another "
+            "name"
+        )
 
 
 async def _failed_operation(client: Client, record: Record) -> bool:

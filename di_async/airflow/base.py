@@ -183,10 +183,13 @@ class DedicatedInferenceOperator(BaseOperator):
             return DEFAULT
         return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
 
-    def defer_until(self, trigger: Any, deadline: float) -> NoReturn:
-        """Defer; Airflow's own timeout comes after the trigger's, so that its story is kept."""
+    def defer_until(self, trigger: Any, deadline: float, **kept: Any) -> NoReturn:
+        """Defer; Airflow's own timeout comes after the trigger's, so that its story is kept.
+
+        `kept` is passed to `execute_complete`.
+        """
         backstop = timedelta(seconds=max(0.0, deadline - epoch_now()) + BACKSTOP_S)
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop)
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=kept, timeout=backstop)
         raise AssertionError("defer raises")
 
     def deadline(self) -> float:

@@ -5,20 +5,19 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.sdk import Variable
-from airflow.sdk.exceptions import AirflowException
 from airflow.sdk.log import mask_secret
 
 from di_async.airflow.attempts import Attempts
 from di_async.airflow.base import CREATE_FAILED, DedicatedInferenceOperator, attempts_of
-from di_async.airflow.deployments import describe
+from di_async.airflow.deployments import describe, failure
 from di_async.airflow.names import deployment_name, digest
 from di_async.airflow.trigger import AllSettledTrigger
+from di_async.airflow.waiting import follow_all
 from di_async.core.errors import DIError, InvalidInputError, NotFoundError, SupersededError
 from di_async.core.validation import respelled
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.waiting.change import Change
-from di_async.fleet.waiting import wait_all
 
 __all__ = [
     "CreateDeploymentOperator",
@@ -339,8 +338,12 @@ class ScaleDeploymentOperator(_WriteOperator):
 class DeleteDeploymentOperator(DedicatedInferenceOperator):
     """Delete deployments, and wait until GET answers 404. What is gone already is no error.
 
+    All deletes are sent, and what was accepted is waited for, before a failure of one of them fails
+    the task. The return value is the list of ids.
+
     Args:
-        id: the deployment, or a list of them; None, and empty ones, are left out.
+        id: the deployment, or a list of them; None stands for an XCom that was never pushed, and
+            is left out.
         name: delete what has this name, too.
         name_of_task: delete what the create of this task of the same run has made, even if its id
             did not get into XCom.
@@ -364,48 +367,88 @@ class DeleteDeploymentOperator(DedicatedInferenceOperator):
 
     def execute(self, context: Any) -> Any:
         """Delete, and wait or defer."""
-        given = [self.id] if self.id is None or isinstance(self.id, str) else list(self.id)
-        names = [self.name] if self.name else []
-        if self.name_of_task:
-            names.append(str(named_spec({}, context, self.name_of_task)["name"]))
 
-        async def begin(client: Client, api: DeployableApi[Any]) -> tuple[list[str], list[str]]:
+        async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
             target = api.deployable()
-            ids = dict.fromkeys(one for one in given if one)
+            ids, names = self._targets(context)
             for name in names:
                 ids.update(dict.fromkeys(found.id for found in await target.find_named(name)))
-            changes = []
+            changes, failures = [], []
             for id in ids:
                 try:
                     changes.append(await target.delete(id))
                 except NotFoundError:
                     self.log.info("%s is gone already", id)
-            self.log.info("the delete of %s is accepted", ", ".join(ids) or "nothing")
+                except DIError as error:
+                    failures.append(failure(error, id=id))
+            accepted = [change.id for change in changes]
+            self.log.info("the delete of %s is accepted", ", ".join(accepted) or "nothing")
+            waiting = [change for change in changes if change.outcome is None]
             if not self.deferrable:
-                report = await wait_all(changes, timeout=self.left())
-                if not report.ok:
-                    raise AirflowException(f"not all are proven deleted: {report}")
-            waiting = [change.resume_token for change in changes if change.outcome is None]
-            return list(ids), waiting
+                _, late = await follow_all(client, waiting, self.left(), self.log)
+                failures += late
+            tokens = [change.resume_token for change in waiting]
+            return {"ids": list(ids), "failures": failures, "tokens": tokens}
 
-        ids, tokens = self.run_async(begin)
-        if self.deferrable and tokens:
+        found = self.run_async(begin)
+        ids, failures = found["ids"], found["failures"]
+        if self.deferrable and found["tokens"]:
             deadline = self.deadline()
             trigger = AllSettledTrigger(
                 self.conn_id,
-                tokens,
+                found["tokens"],
                 deadline,
-                end_task=self.end_from_trigger,
+                end_task=self.end_from_trigger and not failures,
                 push=self.do_xcom_push,
+                returned=ids,
             )
-            self.defer_until(trigger, deadline)
-        return ids
+            self.defer_until(trigger, deadline, ids=ids, failures=failures)
+        return self._result(ids, failures)
 
-    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
-        """Return the ids that are gone, or raise what could not be proven."""
-        if event["status"] != "success":
-            self.fail(event)
-        return [one["id"] for one in event["deployments"]]
+    def execute_complete(
+        self,
+        context: Any,
+        event: Mapping[str, Any],
+        ids: Sequence[str] = (),
+        failures: Sequence[Mapping[str, Any]] = (),
+    ) -> Any:
+        """Return the ids that are gone, or raise what could not be proven.
+
+        Args:
+            context: of the task.
+            event: of the trigger.
+            ids: of all that were to be deleted.
+            failures: of the deletes that were not accepted.
+        """
+        return self._result(ids, [*failures, *event["failures"]])
+
+    def _targets(self, context: Any) -> tuple[dict[str, None], list[str]]:
+        """Return ids and names.
+
+        Raises:
+            InvalidInputError: a template rendered nothing, or nothing is named.
+        """
+        given = [self.id] if self.id is None or isinstance(self.id, str) else list(self.id)
+        names = [] if self.name is None else [self.name]
+        for text in (*given, *names):
+            if text is not None and (not isinstance(text, str) or text.strip() in ("", "None")):
+                raise InvalidInputError(
+                    f"id, name: {text!r} names nothing, so nothing was deleted; a template that "
+                    "found no XCom renders the text None"
+                )
+        if self.name_of_task:
+            names.append(str(named_spec({}, context, self.name_of_task)["name"]))
+        if given == [None] and not names:
+            raise InvalidInputError("pass id or name; nothing was deleted")
+        return dict.fromkeys(one for one in given if one), names
+
+    def _result(self, ids: Sequence[str], failures: Sequence[Mapping[str, Any]]) -> list[str]:
+        if failures:
+            lines = [f"{one['id']}: {one['error']}: {one['message']}" for one in failures]
+            message = f"{len(failures)} of {len(ids)} are not proven deleted: {'; '.join(lines)}"
+            story = [message, *(line for one in failures for line in one["story"])]
+            self.fail({"error": "DeleteFailed", "message": message, "story": story})
+        return list(ids)
 
 
 class WaitUntilAnsweringOperator(DedicatedInferenceOperator):

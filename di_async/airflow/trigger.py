@@ -210,7 +210,8 @@ class AllSettledTrigger(BaseTrigger):
         deadline: epoch seconds for all of them; None for the provider's default.
         on_kill: "delete" deletes all of them if a user ends the task while it waits; "leave".
         end_task: end the task from here if all have settled.
-        push: push their ids to XCom then.
+        push: push the return value to XCom then.
+        returned: the return value; None for the ids of the deployments.
     """
 
     def __init__(
@@ -221,8 +222,10 @@ class AllSettledTrigger(BaseTrigger):
         on_kill: str = "leave",
         end_task: bool = False,
         push: bool = True,
+        returned: list[str] | None = None,
     ) -> None:
         super().__init__()
+        self.returned = returned
         self.end_task = end_task
         self.push = push
         self.conn_id = conn_id
@@ -241,6 +244,7 @@ class AllSettledTrigger(BaseTrigger):
                 "on_kill": self.kill,
                 "end_task": self.end_task,
                 "push": self.push,
+                "returned": self.returned,
             },
         )
 
@@ -248,7 +252,9 @@ class AllSettledTrigger(BaseTrigger):
         """Yield one event."""
         event = await self._event()
         if self.end_task and event["status"] == "success":
-            ids = [one["id"] for one in event["deployments"]]
+            ids = self.returned
+            if ids is None:
+                ids = [one["id"] for one in event["deployments"]]
             if self.push:
                 await _push(self.task_instance, {"return_value": ids})
             yield TaskSuccessEvent()

@@ -573,6 +573,50 @@ def test_batch_is_repaired_by_a_retry(emulator: Emulator) -> None:
     assert {key: store[key]["id"] for key in kept} == kept
 
 
+def test_delete_of_many_with_a_failure(emulator: Emulator) -> None:
+    """All deletes are sent and proven, before the one that is refused fails the task."""
+    for deferrable in (True, False):
+        made = [run(create(wait=False), context_of(create()))["id"] for _ in range(3)]
+        path = "DELETE /v2/dedicated-inferences/{id}"
+        emulator.world.fault("status", on=path, id=made[0], status=403, times=1)
+        delete = DeleteDeploymentOperator(
+            task_id="d", conn_id="do", id=made, deferrable=deferrable, end_from_trigger=True
+        )
+        with pytest.raises(AirflowException, match=f"1 of 3 .*{made[0]}: PermissionDenied"):
+            run(delete, context_of(delete))
+        assert [emulator.world.truth(id).exists for id in made] == [True, False, False]
+
+
+def test_delete_returns_the_ids(emulator: Emulator) -> None:
+    """The ids are returned, deferred or not, by a worker or a trigger, with what was gone."""
+    for deferrable in (True, False):
+        ids = [str(uuid4()), run(create(wait=False), context_of(create()))["id"]]
+        delete = DeleteDeploymentOperator(
+            task_id="d", conn_id="do", id=[ids[0], None, ids[1]], deferrable=deferrable
+        )
+        assert run(delete, context_of(delete)) == ids
+        assert run(delete, context_of(delete)) == ids
+    delete = DeleteDeploymentOperator(
+        task_id="d", conn_id="do", id=[run(create(wait=False), context_of(create()))["id"]]
+    )
+    with pytest.raises(TaskDeferred) as caught:
+        delete.execute(context_of(delete))
+    assert caught.value.trigger.serialize()[1]["returned"] == delete.id
+    delete.id = []
+    assert run(delete, context_of(delete)) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"id": "None"}, {"id": ""}, {"id": ["x", " "]}, {"id": [3]}, {"name": "None"}, {"id": None}],
+)
+def test_delete_of_nothing(emulator: Emulator, given: dict[str, Any]) -> None:
+    """A template that rendered nothing deletes nothing, and fails the task."""
+    delete = DeleteDeploymentOperator(task_id="d", conn_id="do", **given)
+    with pytest.raises(AirflowException, match="nothing was deleted"):
+        run(delete, context_of(delete))
+
+
 def test_temporary_pair(emulator: Emulator) -> None:
     """The tear-down deletes what the set-up made, also if its id did not get into XCom."""
     with DAG("dag", schedule=None, start_date=None):
