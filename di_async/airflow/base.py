@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, NoReturn, TypeVar
 
-from airflow.sdk import BaseOperator, Variable
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
 from di_async.airflow.attempts import Attempts
@@ -19,7 +19,7 @@ from di_async.airflow.deployments import (
 from di_async.airflow.hook import DedicatedInferenceHook
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.record import RECORD_KEY, Record
-from di_async.airflow.trigger import SettledTrigger
+from di_async.airflow.trigger import SettledTrigger, read_key
 from di_async.airflow.waiting import follow
 from di_async.airflow.wall_clock import epoch_now
 from di_async.core.errors import (
@@ -223,8 +223,7 @@ class DedicatedInferenceOperator(BaseOperator):
 
     async def wait_until_answering(self, change: Change[Any], token_variable: str | None) -> None:
         """Wait in this worker until a deployment's models answer."""
-        name = token_variable
-        key = None if name is None else await asyncio.to_thread(Variable.get, name)
+        key = await read_key(token_variable)
         endpoint = await change.connect(timeout=self.left(), access_token=key)
         self.log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
 

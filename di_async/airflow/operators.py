@@ -32,6 +32,8 @@ __all__ = [
 
 NAME_TIMEOUT_S = 900.0
 """Seconds for which a create waits for a name that a deletion still holds."""
+_KEY_METHODS = ("reveal_api_key", "create_token")
+"""What returns the key of an endpoint: at Exoscale, and at DigitalOcean."""
 
 
 def named_spec(
@@ -64,7 +66,8 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         spec: as for `create`, templated. Without a name, it gets one from DAG, run and task.
         wait: False ends the task when the create is accepted.
         token_variable: the Variable to write the endpoint's key to. Name it so that Airflow hides
-            it, such as `web_token`. Without one, DigitalOcean's one-time token is lost.
+            it, such as `web_token`. Without one, DigitalOcean's one-time token is lost. Gcore's
+            endpoints have no key of their own, so that it is refused there.
         name_timeout: seconds to wait for a name that a deletion still holds.
         adopt_only_candidate: where names are not unique, let a retry wait for the only deployment
             of the name that an earlier try may have made.
@@ -108,6 +111,7 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
 
         async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
             spec = named_spec(self.spec, context)
+            self._check_token_variable(api)
             change = await attempts.create(
                 client,
                 api,
@@ -117,11 +121,8 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
                 **self.create_options,
             )
             accepted = self.push_accepted(context, client, change, str(spec["name"]))
-            if change.access_token is not None and self.token_variable:
-                self._write_token(attempts, change.access_token.value)
+            await self._write_key_at_once(attempts, api, change)
             if not self.wait:
-                if hasattr(api, "create_token"):  # elsewhere the API shows the key again later
-                    await self._mint_token(attempts, api, change.id)
                 return accepted
             if self.deferrable:
                 return accepted
@@ -150,14 +151,34 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         any_api: Any = api
         if hasattr(api, "reveal_api_key"):
             key = await any_api.reveal_api_key(id)
-        elif hasattr(api, "create_token"):
-            key = (await any_api.create_token(id, f"airflow-{id[:8]}")).value
         else:
+            key = (await any_api.create_token(id, f"airflow-{id[:8]}")).value
+        self._write_token(attempts, key)
+
+    async def _write_key_at_once(
+        self, attempts: Attempts, api: DeployableApi[Any], change: Change[Any]
+    ) -> None:
+        """Write the key before the deployment is active, if it is known or the task ends here.
+
+        A set-up succeeds even if that fails: the tear-down of one that failed would not run.
+        """
+        try:
+            if change.access_token is not None and self.token_variable:
+                self._write_token(attempts, change.access_token.value)
+            elif not self.wait:
+                await self._mint_token(attempts, api, change.id)
+        except Exception as error:
+            if not self.is_setup:
+                raise
+            self.log.error("the key of %s is in no Variable: %s", change.id, error)  # noqa: TRY400
+
+    def _check_token_variable(self, api: DeployableApi[Any]) -> None:
+        """Raise if the provider has no key to write, before anything is created."""
+        if self.token_variable and not any(hasattr(api, name) for name in _KEY_METHODS):
             raise InvalidInputError(
                 "token_variable: this provider's endpoints have no key of their own; name one of "
-                "the account's API keys in the spec"
+                "the account's API keys in the spec, and leave token_variable out"
             )
-        self._write_token(attempts, key)
 
     def _write_token(self, attempts: Attempts, key: Any) -> None:
         assert self.token_variable is not None  # noqa: S101 - the callers check it

@@ -27,7 +27,7 @@ from di_async.airflow.settings import ConnectionSettings
 from di_async.airflow.shared_clients import SharedClients
 from di_async.airflow.waiting import follow, follow_all
 from di_async.airflow.wall_clock import epoch_now
-from di_async.core.errors import DIError, NotFoundError
+from di_async.core.errors import DIError, InvalidInputError, NotFoundError
 from di_async.core.waiting.resume_token import ResumeToken
 from di_async.engine.client import Client
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
@@ -72,6 +72,33 @@ async def _push(ti: Any, values: Mapping[str, Any]) -> None:
             run_id=ti.run_id,
             map_index=ti.map_index,
         )
+
+
+def _log_end(log: Any, error: Exception) -> None:
+    """Log why a wait ended; with its traceback, if it should not have happened.
+
+    It becomes an event in any case: Airflow keeps no story of a trigger that raises.
+    """
+    if isinstance(error, DIError | ValueError):
+        log.info("the wait ended: %s", error)
+    else:
+        log.error("the wait ended: %s", error, exc_info=error)
+
+
+async def read_key(variable: str | None) -> str | None:
+    """Return the endpoint's key in a Variable; None without one.
+
+    Raises:
+        InvalidInputError: the Variable does not exist, or cannot be read.
+    """
+    if variable is None:
+        return None
+    try:
+        return str(await asyncio.to_thread(Variable.get, variable))
+    except Exception as error:
+        raise InvalidInputError(
+            f"token_variable: the Variable {variable!r} cannot be read: {error}"
+        ) from error
 
 
 def _left(deadline: float | None) -> Timeout:
@@ -160,15 +187,14 @@ class SettledTrigger(BaseTrigger):
                 change = self._change(client)
                 change = await self._wait(client, change)
                 return success(describe(client, change))
-        except (DIError, ValueError) as error:
-            self.log.info("the wait ended: %s", error)
+        except Exception as error:
+            _log_end(self.log, error)
             return failure(error, id=change.id if change is not None else self.id)
 
     async def _wait(self, client: Client, change: Change[Any]) -> Change[Any]:
         change = await follow(client, change, _left(self.deadline), self.log)
         if self.answering:
-            name = self.token_variable
-            key = None if name is None else await asyncio.to_thread(Variable.get, name)
+            key = await read_key(self.token_variable)
             endpoint = await change.connect(timeout=_left(self.deadline), access_token=key)
             self.log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
         return change
@@ -266,8 +292,8 @@ class AllSettledTrigger(BaseTrigger):
             async with shared_clients().client(self.conn_id) as client:
                 changes = [resume(client, token) for token in self.resume_tokens]
                 settled, failed = await follow_all(client, changes, _left(self.deadline), self.log)
-        except (DIError, ValueError) as error:
-            self.log.info("the wait ended: %s", error)
+        except Exception as error:
+            _log_end(self.log, error)
             return {**failure(error), "deployments": [], "failures": [failure(error)]}
         if not failed:
             return {"status": "success", "deployments": settled, "failures": []}

@@ -371,6 +371,70 @@ def test_one_time_token_goes_to_a_variable(emulator: Emulator, variables: dict[s
         assert variables["web_token"] not in ("", key)
 
 
+def test_token_where_there_is_none(emulator: Emulator, variables: dict[str, str]) -> None:
+    """Where endpoints have no key of their own, a Variable for it is refused before the create."""
+    before = len(emulator.world.created)
+    for wait in (True, False):
+        operator = create(conn_id="gcore", spec=GCORE_SPEC, token_variable="web_token", wait=wait)
+        with pytest.raises(AirflowException, match="no key of their own"):
+            run(operator, context_of(operator))
+    assert len(emulator.world.created) == before
+    assert not variables
+
+
+def test_token_of_exoscale(emulator: Emulator, variables: dict[str, str]) -> None:
+    """The key is in the Variable after the set-up of a pair; the wait answers with it."""
+    with DAG("dag", schedule=None, start_date=None):
+        begin, _ = temporary("x", conn_id="exo", spec=EXOSCALE_SPEC, token_variable="web_token")
+    found = run(begin, context_of(begin))
+    assert variables["web_token"]
+    for deferrable in (True, False):
+        wait = WaitUntilAnsweringOperator(
+            task_id="answers",
+            conn_id="exo",
+            id=found["id"],
+            token_variable="web_token",
+            deferrable=deferrable,
+            wait_timeout=30,
+        )
+        assert run(wait, context_of(wait))["endpoint"]
+
+
+def test_set_up_whose_key_is_not_written(
+    emulator: Emulator, variables: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A set-up succeeds without its key, or the tear-down would not run; another task fails."""
+    with DAG("dag", schedule=None, start_date=None):
+        begin, _ = temporary("y", conn_id="exo", spec=EXOSCALE_SPEC, token_variable="web_token")
+    path = "GET /v2/ai/deployment/{id}/api-key"
+    emulator.world.fault("status", on=path, status=403, times=2)
+    assert run(begin, context_of(begin))["id"]
+    assert not variables
+    operator = create(conn_id="exo", spec=EXOSCALE_SPEC, token_variable="web_token", wait=False)
+    with pytest.raises(AirflowException, match="403"):
+        run(operator, context_of(operator))
+
+
+def test_variable_that_does_not_exist(emulator: Emulator, variables: dict[str, str]) -> None:
+    """A wait with a Variable that does not exist fails with the reason, deferred or not."""
+    operator = create(wait=False)
+    id = run(operator, context_of(operator))["id"]
+    for deferrable in (True, False):
+        wait = WaitUntilAnsweringOperator(
+            task_id="w", conn_id="do", id=id, token_variable="none", deferrable=deferrable
+        )
+        with pytest.raises(AirflowException, match=r"the Variable 'none' cannot be read"):
+            run(wait, context_of(wait))
+
+
+def test_connection_that_does_not_exist(emulator: Emulator) -> None:
+    """A trigger whose connection does not exist reports that as its event."""
+    for trigger in (SettledTrigger("missing", id=str(uuid4())), AllSettledTrigger("missing", [])):
+        event = fire(trigger)
+        assert event["status"] == "error"
+        assert "missing" in event["message"]
+
+
 def test_task_that_is_killed_deletes_by_choice(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
