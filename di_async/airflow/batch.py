@@ -106,11 +106,14 @@ class BatchCreateOperator(DedicatedInferenceOperator):
 
         async def one(spec: dict[str, Any]) -> Change[Any]:
             async with slots:
-                attempts = self._attempts(context, spec)
-                return await attempts.create(
-                    client, api, spec, name_timeout=self.name_timeout, **self.create_options
+                create = self._attempts(context, spec).create
+                return await self.answered(
+                    create(client, api, spec, name_timeout=self.name_timeout, **self.create_options)
                 )
 
+        for given, spec in zip(self.specs, specs, strict=True):
+            attempts = self._attempts(context, spec)
+            self.will_create(attempts, str(spec["name"]), own_name=not given.get("name"))
         results = await asyncio.gather(*map(one, specs), return_exceptions=True)
         changes: list[Change[Any]] = []
         failed: list[dict[str, Any]] = []

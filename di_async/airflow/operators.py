@@ -11,8 +11,10 @@ from di_async.airflow.attempts import Attempts
 from di_async.airflow.base import CREATE_FAILED, DedicatedInferenceOperator, attempts_of
 from di_async.airflow.deployments import describe, failure
 from di_async.airflow.names import deployment_name, digest
+from di_async.airflow.record import Record
 from di_async.airflow.trigger import AllSettledTrigger
 from di_async.airflow.waiting import follow_all
+from di_async.airflow.wall_clock import utc_now
 from di_async.core.errors import DIError, InvalidInputError, NotFoundError, SupersededError
 from di_async.core.validation import respelled
 from di_async.engine.client import Client
@@ -112,13 +114,16 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
             spec = named_spec(self.spec, context)
             self._check_token_variable(api)
-            change = await attempts.create(
-                client,
-                api,
-                spec,
-                adopt_only_candidate=self.adopt_only_candidate,
-                name_timeout=self.name_timeout,
-                **self.create_options,
+            self.will_create(attempts, str(spec["name"]), own_name=not self.spec.get("name"))
+            change = await self.answered(
+                attempts.create(
+                    client,
+                    api,
+                    spec,
+                    adopt_only_candidate=self.adopt_only_candidate,
+                    name_timeout=self.name_timeout,
+                    **self.create_options,
+                )
             )
             accepted = self.push_accepted(context, client, change, str(spec["name"]))
             await self._write_key_at_once(attempts, api, change)
@@ -140,7 +145,12 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         found = super().passed_on(context, deployment)
         if self.token_variable and self._running is None:
             attempts = attempts_of(context, self.log)
-            self.run_async(lambda _, api: self._mint_token(attempts, api, found["id"]))
+
+            async def mint(_: Client, api: DeployableApi[Any]) -> None:
+                self._made[found["id"]] = None
+                await self._mint_token(attempts, api, found["id"])
+
+            self.run_async(mint)
         return found
 
     async def _mint_token(self, attempts: Attempts, api: DeployableApi[Any], id: str) -> None:
@@ -224,11 +234,17 @@ class EnsureDeploymentOperator(DedicatedInferenceOperator):
                 raise InvalidInputError("spec: ensure needs a name")
             any_api: Any = api
             # Not continued by a retry: `ensure` finds by itself what exists.
-            done = await any_api.ensure(dict(self.spec), **self.ensure_options)
+            # After a kill, only what was created since now is deleted by its name.
+            name = str(self.spec["name"])
+            record = Record(state="sending", name=name, first_attempt_at=utc_now().isoformat())
+            tries = Attempts(load=lambda: record, save=lambda _: None, clear=lambda: None)
+            self.will_create(tries, name, own_name=False)
+            done = await self.answered(any_api.ensure(dict(self.spec), **self.ensure_options))
+            self.was_created(name)
             self.log.info("%s: %s %s", done.action, done.id, "; ".join(done.diff))
             for id in done.duplicates:
                 self.log.warning("another of that name exists, and bills: %s", id)
-            accepted = self.push_accepted(context, client, done.change, str(self.spec["name"]))
+            accepted = self.push_accepted(context, client, done.change, name)
             if self.deferrable:
                 return accepted
             change = await self.wait_here(client, done.change)

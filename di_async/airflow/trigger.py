@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook, Variable
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
+from di_async.airflow.cleanup import delete_all
 from di_async.airflow.deployments import (
     api_of,
     describe,
@@ -27,8 +28,7 @@ from di_async.airflow.settings import ConnectionSettings
 from di_async.airflow.shared_clients import SharedClients
 from di_async.airflow.waiting import follow, follow_all
 from di_async.airflow.wall_clock import epoch_now
-from di_async.core.errors import DIError, InvalidInputError, NotFoundError
-from di_async.core.waiting.resume_token import ResumeToken
+from di_async.core.errors import DIError, InvalidInputError
 from di_async.engine.client import Client
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
@@ -210,19 +210,14 @@ class SettledTrigger(BaseTrigger):
         """Delete the deployment, by choice, when a user ends the task while it waits."""
         if self.kill != "delete" or self.deleted:
             return
-        zone, id = self.zone, self.id
-        if self.resume_token:
-            zone = zone_of(self.resume_token)
-            id = ResumeToken.decode(self.resume_token).resource.id
-        if not id:
+        if not (self.resume_token or self.id):
             return
+        zone = zone_of(self.resume_token) if self.resume_token else self.zone
         async with shared_clients().client(self.conn_id) as client:
-            deployable: Any = api_of(client, zone).deployable()
-            try:
-                await deployable.delete(id)
-                self.log.info("the task was ended by a user: the delete of %s is accepted", id)
-            except NotFoundError:
-                self.log.info("the task was ended by a user: %s is gone already", id)
+            # A change of a new deployment: a 404 of a replica that lags proves nothing then.
+            change = self._change(client)
+            done = await delete_all(api_of(client, zone), [change.id], {})
+        self.log.info("the task was ended by a user; %s", done)
 
 
 class AllSettledTrigger(BaseTrigger):
@@ -313,10 +308,10 @@ class AllSettledTrigger(BaseTrigger):
         if self.kill != "delete":
             return
         async with shared_clients().client(self.conn_id) as client:
-            for text in self.resume_tokens:
-                id = ResumeToken.decode(text).resource.id
-                deployable: Any = api_of(client, zone_of(text)).deployable()
-                try:
-                    await deployable.delete(id)
-                except DIError as error:
-                    self.log.warning("%s could not be deleted: %s", id, error)
+            by_zone: dict[str | None, list[Change[Any]]] = {}
+            for token in self.resume_tokens:
+                by_zone.setdefault(zone_of(token), []).append(resume(client, token))
+            for zone, changes in by_zone.items():
+                ids = [change.id for change in changes]
+                done = await delete_all(api_of(client, zone), ids, {})
+                self.log.info("the task was ended by a user; %s", done)

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("airflow.sdk", reason="needs the extra `airflow`")
 
 from airflow.sdk import DAG, Variable
-from airflow.sdk.exceptions import AirflowException, TaskDeferred
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from di_async.airflow import (
@@ -33,7 +33,11 @@ from di_async.airflow import (
     WaitUntilAnsweringOperator,
     temporary,
 )
+from di_async.airflow.attempts import Attempts
+from di_async.airflow.deployments import phase_of
 from di_async.airflow.record import RECORD_KEY, Record
+from di_async.core.errors import NotFoundError
+from di_async.core.waiting.observation import Phase
 from di_async.emulator import Emulator, Lifecycle, threaded
 
 pytestmark = pytest.mark.filterwarnings("default")  # Airflow's own dependencies warn
@@ -69,6 +73,15 @@ class Store(dict[str, Any]):
     def delete(self, key: str) -> None:
         """Forget a value."""
         self.pop(key, None)
+
+
+class UnansweredStore(Store):
+    """A task state store of a worker to which the answer to its create has not come."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep what is stored before the answer."""
+        if value["state"] == "sending":
+            super().set(key, value)
 
 
 class TaskInstance:
@@ -174,6 +187,20 @@ def create(**options: Any) -> CreateDeploymentOperator:
     return CreateDeploymentOperator(
         **{"task_id": "deploy", "conn_id": "do", "spec": spec(), **options}
     )
+
+
+def is_gone(id: str) -> bool:
+    """Return whether a deployment is gone, or being deleted."""
+    hook = DedicatedInferenceHook("do")
+
+    async def read(client: Any) -> bool:
+        try:
+            found = (await hook.api(client).deployable().read(id)).resource
+        except NotFoundError:
+            return True
+        return phase_of(client, found) is Phase.DELETING
+
+    return hook.run(read)
 
 
 def replicas_of(id: str) -> int:
@@ -454,6 +481,148 @@ def test_task_that_is_killed_deletes_by_choice(
         with pytest.raises(AirflowException, match="ended by a user"):
             run(operator, context)
         assert is_leaving(emulator, context["ti"].xcoms["id"]) is not exists
+
+
+KILLED: tuple[tuple[str, dict[str, Any], bool], ...] = (
+    ("do", SPEC, False),
+    ("do", {**SPEC, "name": "given"}, False),
+    ("exo", EXOSCALE_SPEC, False),
+    ("exo", {**EXOSCALE_SPEC, "name": "given"}, True),
+)
+
+
+@pytest.mark.parametrize(("conn_id", "given", "is_left"), KILLED)
+def test_kill_before_the_answer(
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    conn_id: str,
+    given: dict[str, Any],
+    is_left: bool,
+) -> None:
+    """A create without an answer is looked up by its name, and deleted, if it is surely ours."""
+    store, send = UnansweredStore(), Attempts.create
+    operator = create(task_id="killed", conn_id=conn_id, spec=given, on_kill="delete")
+    made: list[str] = []
+
+    async def unanswered(*args: Any, **options: Any) -> Any:
+        made.append((await send(*args, **options)).id)
+        operator.on_kill()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Attempts, "create", unanswered)
+    monkeypatch.setattr("di_async.airflow.base.ANSWER_S", 0.01)
+    with pytest.raises(AirflowException, match="ended by a user") as caught:
+        run(operator, context_of(operator, store))
+    assert (f"the delete of {made[0]} is accepted" in str(caught.value)) is not is_left
+    assert (f"({made[0]}) may be of this task" in str(caught.value)) is is_left
+    assert bool(store) is is_left
+
+
+def test_kill_while_the_answer_is_on_its_way(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill does not cut off a create whose answer comes soon; what it made is deleted."""
+    operator, send, made = create(on_kill="delete"), Attempts.create, []
+
+    async def killed(*args: Any, **options: Any) -> Any:
+        operator.on_kill()
+        await asyncio.sleep(0)
+        made.append((await send(*args, **options)).id)
+        return made[0]
+
+    monkeypatch.setattr(Attempts, "create", killed)
+    store = Store()
+    with pytest.raises(AirflowException, match=r"the delete of .* is accepted"):
+        run(operator, context_of(operator, store))
+    assert is_gone(made[0])
+    assert not store
+
+
+def test_kill_of_a_batch(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that is killed in the worker deletes all that it made."""
+    operator = BatchCreateOperator(
+        task_id="b", conn_id="do", specs=[spec(), spec()], deferrable=False, on_kill="delete"
+    )
+
+    async def killed(*_: Any) -> Any:
+        operator.on_kill()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("di_async.airflow.batch.follow_all", killed)
+    context = context_of(operator)
+    with pytest.raises(AirflowException, match=r"the delete of .*, .* is accepted"):
+        run(operator, context)
+    assert all(map(is_gone, context["ti"].xcoms["ids"]))
+
+
+def test_kill_of_an_ensure(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an ensure has just created is deleted; what existed before it is not."""
+    monkeypatch.setattr("di_async.airflow.base.ANSWER_S", 0.01)
+    made = emulator.world.add_instance(name="of-before", created=1_700_000_000)
+    for wanted, gone in ((spec(), True), (spec(name="of-before"), False)):
+        operator = EnsureDeploymentOperator(
+            task_id="e", conn_id="do", spec=wanted, on_kill="delete"
+        )
+        send = operator.answered
+
+        async def killed(call: Any, operator: Any = operator, send: Any = send) -> Any:
+            async def unanswered() -> Any:
+                await call
+                operator.on_kill()
+                await asyncio.Event().wait()
+
+            return await send(unanswered())
+
+        monkeypatch.setattr(operator, "answered", killed)
+        message = "the delete of .* is accepted" if gone else "it had made nothing"
+        with pytest.raises(AirflowException, match=message):
+            run(operator, context_of(operator))
+    assert not is_gone(made.id)
+
+
+def test_execution_timeout(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow calls `on_kill` after the timeout has ended `execute`: what was made is deleted."""
+    operator = create(deferrable=False, on_kill="delete")
+
+    async def late(*_: Any) -> Any:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr(operator, "wait_here", late)
+    context = context_of(operator)
+    with pytest.raises(AirflowTaskTimeout):
+        run(operator, context)
+    assert not is_gone(context["ti"].xcoms["id"])
+    operator.on_kill()
+    operator.on_kill()  # once more does no harm
+    assert is_gone(context["ti"].xcoms["id"])
+    assert not context["task_state_store"]
+
+
+def test_clean_up_that_fails(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be deleted is named in the error, and its record is kept."""
+    operator = create(deferrable=False, on_kill="delete")
+
+    async def killed(*_: Any) -> Any:
+        operator.on_kill()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(operator, "wait_here", killed)
+    context = context_of(operator)
+    path = "DELETE /v2/dedicated-inferences/{id}"
+    emulator.world.fault("status", on=path, status=403, times=1)
+    with pytest.raises(AirflowException, match=r"could not be deleted and bills: .*403"):
+        run(operator, context)
+    assert not is_gone(context["ti"].xcoms["id"])
+    assert context["task_state_store"]
+
+
+def test_kill_before_anything_runs(emulator: Emulator) -> None:
+    """A task that is killed before it begins sends nothing."""
+    operator, before = create(on_kill="delete"), len(emulator.world.created)
+    operator.on_kill()
+    with pytest.raises(AirflowException, match="ended by a user"):
+        run(operator, context_of(operator))
+    assert len(emulator.world.created) == before
 
 
 # -- triggers -----------------------------------------------------------------------------------
