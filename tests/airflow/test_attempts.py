@@ -11,8 +11,10 @@ from attrs import evolve
 
 from di_async import ConflictError, DeploymentFailedError, InvalidInputError, OutcomeUnknownError
 from di_async.airflow.attempts import Attempts
+from di_async.airflow.busy_deletes import delete_accepted
 from di_async.airflow.record import Record
 from di_async.airflow.waiting import follow, follow_all
+from di_async.core.waiting.observation import Phase
 from di_async.emulator import Lifecycle, World
 from di_async.engine.clock import Clock
 from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, OnGcoreInstances, a_world, requests_of
@@ -340,3 +342,62 @@ async def test_create_that_was_changed_meanwhile_settles(cloud: Cloud) -> None:
         found, failed = await follow_all(client, [change], 600, log)
         assert [one["id"] for one in found] == [first.id]
         assert not failed
+
+
+# What Gcore shows as failed has to last for ten minutes, so that no single read decides.
+@pytest.mark.parametrize("cloud", [one for one in DEPLOYABLE if one.name != "gcore-v3"])
+async def test_failed_operation_that_the_status_does_not_show(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is still under way by its status, the wait of its create says whether it failed."""
+    for fails in (True, False):
+        world = a_world()
+        async with cloud.client(world) as client:
+            store = Store()
+            if fails:
+                world.fault("error", on=cloud.POST)
+            first = await try_once(cloud, client, store)
+            if fails:
+                with pytest.raises(DeploymentFailedError):
+                    await first.wait()
+            store.attempts().mark_failed()
+            with monkeypatch.context() as patch:
+                patch.setattr("di_async.airflow.attempts.phase_of", lambda *_: Phase.WORKING)
+                again = await try_once(cloud, client, store, name_timeout=600)
+            await again.wait()
+            assert len(await cloud.api(client).deployable().list_named()) == 1
+            assert creates(world) >= 1 + fails
+            assert bool(requests_of(world, "DELETE")) is fails
+
+
+async def test_candidate_of_another_spec_is_not_waited_for() -> None:
+    """Where names are not unique, a retry with other arguments names the candidate, and fails."""
+    cloud, world = next(one for one in DEPLOYABLE if one.name == "exoscale"), a_world()
+    async with cloud.client(world) as client:
+        store = Store()
+        store.dies_at = 2
+        with pytest.raises(KilledError):
+            await try_once(cloud, client, store)
+        changed = {**spec_of(cloud), "replicas": 3}
+        with pytest.raises(InvalidInputError, match="arguments of this task have changed"):
+            await store.attempts().create(
+                client, cloud.api(client), changed, adopt_only_candidate=True
+            )
+    assert creates(world) == 1
+
+
+async def test_delete_waits_while_another_operation_is_under_way() -> None:
+    """A delete is sent again while the deployment is busy, and ends where nothing is left."""
+    cloud, world = DEPLOYABLE[0], a_world()
+    async with cloud.client(world) as client:
+        id = await cloud.settled(client, NAME)
+        target = cloud.api(client).deployable()
+        world.fault("status", on="DELETE /v2/dedicated-inferences/{id}", status=409, times=3)
+        await delete_accepted(target, id)
+        assert len(requests_of(world, "DELETE")) >= 4
+        await asyncio.sleep(300)
+        await delete_accepted(target, id)
+        other = await cloud.settled(client, "other-1a2b3c")
+        world.fault("status", on="DELETE /v2/dedicated-inferences/{id}", status=409, times=None)
+        with pytest.raises(ConflictError):
+            await delete_accepted(target, other)

@@ -332,13 +332,13 @@ def test_batch_with_other_specs(emulator: Emulator) -> None:
         run(operator, context_of(operator))
 
 
-def test_batch_that_is_late(emulator: Emulator) -> None:
+def test_batch_that_is_late(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch whose wait times out names a timeout, whose resume token continues the wait."""
     operator = BatchCreateOperator(
         task_id="late", conn_id="do", specs=[SPEC], deferrable=False, wait_timeout=0
     )
     logged: list[Any] = []
-    operator._log_failure = logged.append  # type: ignore[method-assign] # noqa: SLF001
+    monkeypatch.setattr(operator, "_log_failure", logged.append)
     with pytest.raises(AirflowException, match="1 of 1 failed"):
         run(operator, context_of(operator))
     assert [one["error"] for one in logged] == ["WaitTimeoutError"]
@@ -691,6 +691,20 @@ def test_user_who_ends_a_deferred_task(emulator: Emulator) -> None:
         asyncio.run(caught.value.trigger.on_kill())
         leaving = is_leaving(emulator, context["ti"].xcoms["id"])
         assert leaving is (choice == "delete")
+
+
+def test_user_who_ends_a_deferred_batch(emulator: Emulator) -> None:
+    """The trigger of a batch deletes all of it by choice."""
+    for choice in ("leave", "delete"):
+        operator = BatchCreateOperator(
+            task_id="b", conn_id="do", specs=[spec(), spec()], on_kill=choice
+        )
+        context = context_of(operator)
+        with pytest.raises(TaskDeferred) as caught:
+            operator.execute(context)
+        asyncio.run(caught.value.trigger.on_kill())
+        gone = [is_gone(id) for id in context["ti"].xcoms["ids"]]
+        assert gone == [choice == "delete"] * 2
 
 
 # -- the other operators ------------------------------------------------------------------------
