@@ -239,7 +239,7 @@ class DedicatedInferenceOperator(BaseOperator):
 
         try:
             done = asyncio.run(main())
-        except (DIError, ValueError, OSError) as error:
+        except Exception as error:  # whatever it is, the names must be reported
             names = ", ".join([*self._made, *self._creates])
             return f"{names} may exist and bill, as the clean-up failed: {error}"
         for line in done.left:

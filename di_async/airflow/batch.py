@@ -142,7 +142,8 @@ class BatchCreateOperator(DedicatedInferenceOperator):
 
     def _attempts(self, context: Any, spec: Mapping[str, Any]) -> Attempts:
         """Return the tries of one deployment: of its name, wherever it is in the list."""
-        return attempts_of(context, self.log, f"{RECORD_KEY}_{digest('name', {'': spec['name']})}")
+        key = f"{RECORD_KEY}_{digest('batch', {'name': spec['name']})}"
+        return attempts_of(context, self.log, key)
 
     def _mark_failed(self, context: Any, failures: Sequence[Mapping[str, Any]]) -> None:
         """Let the next try start over with what is proven to have failed."""
