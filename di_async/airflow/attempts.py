@@ -10,20 +10,24 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from di_async.airflow.deployments import resume
-from di_async.airflow.names import spec_digest
+from di_async.airflow.busy_deletes import delete_accepted
+from di_async.airflow.deployments import api_of, phase_of, resume, zone_of
+from di_async.airflow.names import digest
 from di_async.airflow.record import Record
 from di_async.airflow.wall_clock import utc_now
 from di_async.core.errors import (
     APIError,
     ConnectError,
+    DeploymentFailedError,
     DIError,
     InvalidInputError,
     NotFoundError,
     OutcomeUnknownError,
     ServerError,
+    WaitError,
 )
 from di_async.core.waiting.evidence import CREATE_GRACE_S
+from di_async.core.waiting.observation import Phase
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.frames import clears_frames
@@ -55,7 +59,7 @@ class Attempts:
     ) -> Change[Any]:
         """Send a create, or return the change of the one that an earlier try has sent.
 
-        What an earlier try has made and is proven to have failed is deleted, and created again.
+        What an earlier try has made and a read shows as failed is deleted, and created again.
 
         Args:
             client: an entered client.
@@ -67,33 +71,50 @@ class Attempts:
 
         Raises:
             OutcomeUnknownError: an earlier try may have made one of `.candidates`.
+            InvalidInputError: an earlier try has made the name with another spec.
             Everything that `create` raises.
         """
-        record = self.load()
+        record, name = self.load(), str(spec.get("name", ""))
         if record is not None and record.state == "failed":
-            await self._delete_failed(api, record)
+            record = await self._without_failed(client, record)
+        if record is not None and record.name != name:
+            made = f"made {record.id}" if record.id else "may have made it"
+            self.log.warning(
+                "the name was %s in an earlier try, which %s; it is left alone, and bills as long "
+                "as it exists",
+                record.name,
+                made,
+            )
             record = None
+        written = digest("create", spec, api.deployable().zone)
         if record is not None and record.resume_token:
-            change = await self._continue(client, api, record)
+            change = await self._continue(client, record, written)
             if change is not None:
                 return change
             record = None
-        return await self._send(api, record, dict(spec), adopt_only_candidate, options)
+        return await self._send(api, record, dict(spec), written, adopt_only_candidate, options)
 
     async def write(
-        self, client: Client, send: Callable[[], Awaitable[Change[Any]]]
+        self, client: Client, send: Callable[[], Awaitable[Change[Any]]], *, written: str
     ) -> Change[Any]:
-        """Send a write that does no harm if it is sent twice, or continue an earlier try's wait."""
+        """Send a write that does no harm if it is sent twice, or continue an earlier try's wait.
+
+        Args:
+            client: an entered client.
+            send: sends the write.
+            written: a digest of the write and its arguments; another one is sent.
+        """
         record = self.load()
-        if record is not None and record.state == "accepted" and record.resume_token:
+        if record is not None and record.state == "accepted" and record.digest == written:
             self.log.info("continuing the wait for %s of an earlier try", record.id)
             return resume(client, record.resume_token)
         change = await send()
-        self.save(Record(state="accepted", id=change.id, resume_token=change.resume_token))
+        token = change.resume_token
+        self.save(Record(state="accepted", digest=written, id=change.id, resume_token=token))
         return change
 
     def mark_failed(self) -> None:
-        """Record that the provider has proven the write to have failed."""
+        """Record that a wait has proven the write to have failed."""
         record = self.load()
         if record is not None:
             self.save(evolve(record, state="failed"))
@@ -109,12 +130,13 @@ class Attempts:
         api: DeployableApi[Any],
         earlier: Record | None,
         spec: dict[str, Any],
+        written: str,
         adopt_only_candidate: bool,
         options: dict[str, Any],
     ) -> Change[Any]:
-        name, digest = str(spec.get("name", "")), spec_digest(spec)
+        name = str(spec.get("name", ""))
         record = earlier or Record(
-            state="sending", name=name, digest=digest, first_attempt_at=self.now().isoformat()
+            state="sending", name=name, digest=written, first_attempt_at=self.now().isoformat()
         )
         if earlier is None:
             self.save(record)
@@ -124,7 +146,7 @@ class Attempts:
                 name,
                 earlier.first_attempt_at,
             )
-            if earlier.digest != digest:
+            if earlier.digest != written:
                 self.log.warning("the spec of %s has changed since that try", name)
         first = earlier.first_attempt if earlier is not None else None
         try:
@@ -135,6 +157,7 @@ class Attempts:
             change = api.begin_wait(error.candidates[0].id)
             self.log.warning("%s: waiting for the only candidate %s", name, change.id)
             self._accepted(record, change, adopted=True)
+            _check_unchanged(evolve(record, id=change.id), written)
             return change
         except DIError as error:
             if earlier is None and made_nothing(error):
@@ -142,7 +165,10 @@ class Attempts:
             raise
         if change.adopted:
             self.log.info("%s (%s) was made by an earlier try, and is adopted", name, change.id)
+        else:
+            record = evolve(record, digest=written)
         self._accepted(record, change, adopted=change.adopted)
+        _check_unchanged(evolve(record, id=change.id), written)
         return change
 
     def _accepted(self, record: Record, change: Change[Any], *, adopted: bool) -> None:
@@ -151,27 +177,75 @@ class Attempts:
             evolve(record, state="accepted", id=change.id, resume_token=token, adopted=adopted)
         )
 
-    async def _continue(
-        self, client: Client, api: DeployableApi[Any], record: Record
-    ) -> Change[Any] | None:
-        """Return the change of an earlier try; None if what it made was deleted since."""
+    async def _continue(self, client: Client, record: Record, written: str) -> Change[Any] | None:
+        """Return the change of an earlier try; None if what it made was deleted since.
+
+        Raises:
+            InvalidInputError: it was made with other arguments, and exists.
+        """
         first = record.first_attempt
         age = (self.now() - first).total_seconds() if first is not None else 0.0
         if age > CREATE_GRACE_S:
             try:
-                await api.deployable().read(record.id)
+                await _api_of(client, record).deployable().read(record.id)
             except NotFoundError:
                 self.log.warning("%s of an earlier try is gone; making another", record.id)
                 return None
+        _check_unchanged(record, written)
         self.log.info("continuing the wait for %s of an earlier try", record.id)
         return resume(client, record.resume_token)
 
-    async def _delete_failed(self, api: DeployableApi[Any], record: Record) -> None:
-        self.log.warning("%s of an earlier try has failed: deleting it first", record.id)
+    async def _without_failed(self, client: Client, record: Record) -> Record | None:
+        """Delete what an earlier try has made, if a read shows that it has failed.
+
+        Returns its record with a new wait if it has not failed (any more), else None.
+        """
+        api = _api_of(client, record)
         try:
-            await api.deployable().delete(record.id)
+            found = await api.deployable().read(record.id)
+            phase = phase_of(client, found.resource)
+            if phase is Phase.DELETING:
+                self.log.info("%s of an earlier try is being deleted already", record.id)
+                return None
+            if phase is Phase.FAILED or (
+                phase is Phase.WORKING and await _failed_operation(client, record)
+            ):
+                self.log.warning("%s of an earlier try has failed: deleting it first", record.id)
+                await delete_accepted(api.deployable(), record.id)
+                return None
         except NotFoundError:
-            self.log.info("%s is gone already", record.id)
+            self.log.info("%s of an earlier try is gone already", record.id)
+            return None
+        self.log.warning("%s had failed in an earlier try, but is %s now", record.id, phase.value)
+        token = api.begin_wait(record.id).resume_token
+        recovered = evolve(record, state="accepted", resume_token=token)
+        self.save(recovered)
+        return recovered
+
+
+def _check_unchanged(record: Record, written: str) -> None:
+    if record.digest != written:
+        raise InvalidInputError(
+            f"the arguments of this task have changed since it made {record.name} ({record.id}), "
+            "which exists as it was made, and bills; nothing was sent. Update it "
+            "(UpdateDeploymentOperator), delete it and clear this task, or give the spec another "
+            "name"
+        )
+
+
+async def _failed_operation(client: Client, record: Record) -> bool:
+    """Return whether the operation that made it has failed; its own status need not show that."""
+    try:
+        await resume(client, record.resume_token).wait(timeout=0)
+    except DeploymentFailedError:
+        return True
+    except WaitError:
+        return False
+    return False
+
+
+def _api_of(client: Client, record: Record) -> DeployableApi[Any]:
+    return api_of(client, zone_of(record.resume_token))
 
 
 def made_nothing(error: BaseException) -> bool:

@@ -1,14 +1,16 @@
 """What the operators have in common: running in a worker, deferring, and what they pass on."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, NoReturn, TypeVar
 
-from airflow.sdk import BaseOperator, Variable
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
 from di_async.airflow.attempts import Attempts
+from di_async.airflow.cleanup import Cleanup, Create, delete_all
 from di_async.airflow.deployments import (
     PASSED_ON,
     api_of,
@@ -19,21 +21,24 @@ from di_async.airflow.deployments import (
 from di_async.airflow.hook import DedicatedInferenceHook
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.record import RECORD_KEY, Record
-from di_async.airflow.trigger import SettledTrigger
+from di_async.airflow.settings import ConnectionSettings
+from di_async.airflow.trigger import SettledTrigger, read_key
+from di_async.airflow.waiting import follow
 from di_async.airflow.wall_clock import epoch_now
 from di_async.core.errors import (
     DeploymentFailedError,
     DIError,
     ResourceVanishedError,
-    SupersededError,
 )
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.disposal import finish
+from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
 __all__ = [
     "BACKSTOP_S",
-    "PROVEN_FAILED",
+    "CREATE_FAILED",
     "DedicatedInferenceOperator",
     "OnKill",
     "WaitSeconds",
@@ -41,18 +46,16 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+A = TypeVar("A", bound="Change[Any] | Ensured[Any]")
 OnKill = Literal["leave", "delete"]
 WaitSeconds = float | timedelta | None
 BACKSTOP_S = 900.0
 """Seconds after its deadline when Airflow itself ends a trigger that no triggerer runs."""
-PROVEN_FAILED = {
-    one.__name__: one for one in (DeploymentFailedError, ResourceVanishedError, SupersededError)
-}
-
-
-def is_proven_failed(error: BaseException) -> bool:
-    """Return whether a wait has shown that what was made does not become active."""
-    return isinstance(error, tuple(PROVEN_FAILED.values()))
+ANSWER_S = 2.0
+"""Seconds for the answer to a create when the task is ended: Airflow kills a worker after 5."""
+_ENDED = "the task was ended by a user or by a timeout"
+CREATE_FAILED = (DeploymentFailedError, ResourceVanishedError)
+"""These show that what was created does not become active; a later change of it does not."""
 
 
 def attempts_of(context: Mapping[str, Any], log: Any, key: str = RECORD_KEY) -> Attempts:
@@ -83,7 +86,8 @@ class DedicatedInferenceOperator(BaseOperator):
         zone: of Exoscale; None for the connection's.
         deferrable: wait in a triggerer. Otherwise in the worker, whose retry continues the wait.
         wait_timeout: seconds or timedelta for the wait; None for the provider's default.
-        on_kill: "delete" deletes the deployment if a user ends the task; "leave" leaves it.
+        on_kill: "delete" deletes what the task has made or waits for, if a user ends it or, in the
+            worker, `execution_timeout` does; "leave" leaves it.
         end_from_trigger: the triggerer ends the task when it has settled, so that no worker is
             needed for it. A failure comes to a worker in any case.
     """
@@ -91,7 +95,8 @@ class DedicatedInferenceOperator(BaseOperator):
     template_fields: Sequence[str] = ("conn_id", "zone")
     operator_extra_links = (EndpointLink(),)
     ui_color = "#e3ecf7"
-    marks_failed: ClassVar[bool] = False  # a wait that has failed: a retry starts over
+    starts_over_after: ClassVar[tuple[type[DIError], ...]] = ()
+    """Errors of a wait after which a retry does not continue this wait, but starts over."""
 
     def __init__(
         self,
@@ -114,8 +119,11 @@ class DedicatedInferenceOperator(BaseOperator):
         self.kill = on_kill
         self.end_from_trigger = end_from_trigger
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
-        self._killed = False
-        self._made_id = ""
+        self._killed = self._cleaned = False
+        self._settings: ConnectionSettings | None = None
+        self._made: dict[str, None] = {}
+        self._creates: dict[str, Create] = {}
+        self._sending: set[asyncio.Task[Any]] = set()
 
     # -- running ------------------------------------------------------------------------------
 
@@ -131,47 +139,112 @@ class DedicatedInferenceOperator(BaseOperator):
         Raises:
             AirflowException: with the whole story.
         """
-        hook = DedicatedInferenceHook(self.conn_id)
+        if self._killed:
+            raise AirflowException(_ENDED)
+        self._made, self._creates, self._sending = {}, {}, set()
 
         async def main() -> T:
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 - this is a coroutine of asyncio.run
             self._running = asyncio.get_running_loop(), task
-            async with hook.client() as client:
-                api = api_of(client, self.zone)
+            settings = self._settings = DedicatedInferenceHook(self.conn_id).settings()
+            async with settings.client(settings.budget()) as client:
                 try:
-                    return await work(client, api)
+                    return await work(client, api_of(client, self.zone))
                 except asyncio.CancelledError:
-                    await self._clean_up(api)
+                    await finish(self._finish_creates)
                     raise
 
+        failed: Exception | None = None
         try:
-            return asyncio.run(main())
+            result = asyncio.run(main())
+            if not self._killed:
+                return result
         except asyncio.CancelledError:
-            raise AirflowException("the task was ended by a user or by a timeout") from None
+            pass
         except (DIError, ValueError) as error:
-            if attempts is not None and self.marks_failed and is_proven_failed(error):
-                attempts.mark_failed()
-            self.fail(failure(error))
+            failed = error
         finally:
             self._running = None
+        if self._killed:
+            raise AirflowException(f"{_ENDED}; {self._clean_up()}")
+        if failed is not None:
+            if attempts is not None and isinstance(failed, self.starts_over_after):
+                attempts.mark_failed()
+            self.fail(failure(failed))
+        raise AirflowException(_ENDED)
+
+    async def answered(self, call: Coroutine[Any, Any, A]) -> A:
+        """Return the answer to a create, in a task of its own.
+
+        A kill does not cut it off at once: the answer holds the id.
+        """
+        sending = asyncio.ensure_future(call)
+        self._sending.add(sending)
+        await asyncio.wait([sending])
+        self._sending.discard(sending)
+        answer = sending.result()
+        self._made[str(answer.id)] = None
+        return answer
+
+    def will_create(self, attempts: Attempts, name: str, *, own_name: bool) -> None:
+        """Remember a create, so that `on_kill="delete"` deletes what it makes.
+
+        Args:
+            attempts: its record says since when it may have been sent.
+            name: of the deployment.
+            own_name: the name was made of DAG, run and task, so that nothing else has it.
+        """
+        self._creates[name] = Create(attempts, own_name)
+
+    def was_created(self, name: str) -> None:
+        """Forget the name of a create, whose answer shows the id."""
+        self._creates.pop(name, None)
 
     def on_kill(self) -> None:
-        """End the call or the wait in this worker; `on_kill="delete"` then deletes."""
+        """End the call or the wait in this worker; `on_kill="delete"` then deletes.
+
+        Airflow calls it for a user who ends the task, and after `execution_timeout` has ended it.
+        """
         self._killed = True
-        if self._running is not None:
-            loop, task = self._running
+        if self._running is None:
+            self.log.warning("%s; %s", _ENDED, self._clean_up())
+            return
+        loop, task = self._running
+        with suppress(RuntimeError):  # the loop is closed already; `run_async` cleans up
             loop.call_soon_threadsafe(task.cancel)
 
-    async def _clean_up(self, api: DeployableApi[Any]) -> None:
-        id = self._made_id
-        if not (self._killed and self.kill == "delete" and id):
-            return
+    async def _finish_creates(self) -> None:
+        """Wait a moment for the answers to creates in flight, and end what has none."""
+        sending = self._sending
+        if sending and self._killed and self.kill == "delete":
+            await asyncio.wait(sending, timeout=ANSWER_S)
+        for task in sending:
+            task.cancel()
+        if sending:
+            await asyncio.wait(sending)
+
+    def _clean_up(self) -> str:
+        """Delete what this task has made, if that is wanted; return what happened. Once."""
+        if self._cleaned or self._settings is None:
+            return "nothing is left to do"
+        settings, self._cleaned = self._settings, True
+        if self.kill != "delete":
+            left = ", ".join(self._made)
+            return f"{left} is left alone, and bills" if left else "nothing was deleted"
+
+        async def main() -> Cleanup:
+            async with settings.client(settings.budget()) as client:
+                return await delete_all(api_of(client, self.zone), self._made, self._creates)
+
         try:
-            await api.deployable().delete(id)
-            self.log.info("the task was ended by a user: the delete of %s is accepted", id)
-        except DIError as error:
-            self.log.error("%s could not be deleted and bills: %s", id, error)  # noqa: TRY400
+            done = asyncio.run(main())
+        except Exception as error:  # whatever it is, the names must be reported
+            names = ", ".join([*self._made, *self._creates])
+            return f"{names} may exist and bill, as the clean-up failed: {error}"
+        for line in done.left:
+            self.log.error("%s", line)
+        return str(done)
 
     def fail(self, event: Mapping[str, Any]) -> NoReturn:
         """Log the story of a failure, and raise it."""
@@ -188,10 +261,13 @@ class DedicatedInferenceOperator(BaseOperator):
             return DEFAULT
         return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
 
-    def defer_until(self, trigger: Any, deadline: float) -> NoReturn:
-        """Defer; Airflow's own timeout comes after the trigger's, so that its story is kept."""
+    def defer_until(self, trigger: Any, deadline: float, **kept: Any) -> NoReturn:
+        """Defer; Airflow's own timeout comes after the trigger's, so that its story is kept.
+
+        `kept` is passed to `execute_complete`.
+        """
         backstop = timedelta(seconds=max(0.0, deadline - epoch_now()) + BACKSTOP_S)
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop)
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=kept, timeout=backstop)
         raise AssertionError("defer raises")
 
     def deadline(self) -> float:
@@ -218,16 +294,14 @@ class DedicatedInferenceOperator(BaseOperator):
         )
         self.defer_until(trigger, deadline)
 
-    async def wait_here(self, change: Change[Any]) -> None:
-        """Wait in this worker, and log what the wait says."""
-        self._made_id = change.id
-        async for step in change.events(timeout=self.left()):
-            self.log.info("%s", step)
+    async def wait_here(self, client: Client, change: Change[Any]) -> Change[Any]:
+        """Wait in this worker, log what the wait says, and return the change that settled."""
+        self._made[change.id] = None
+        return await follow(client, change, self.left(), self.log)
 
     async def wait_until_answering(self, change: Change[Any], token_variable: str | None) -> None:
         """Wait in this worker until a deployment's models answer."""
-        name = token_variable
-        key = None if name is None else await asyncio.to_thread(Variable.get, name)
+        key = await read_key(token_variable)
         endpoint = await change.connect(timeout=self.left(), access_token=key)
         self.log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
 
@@ -238,7 +312,7 @@ class DedicatedInferenceOperator(BaseOperator):
             AirflowException: with the whole story.
         """
         if event["status"] != "success":
-            if self.marks_failed and event["error"] in PROVEN_FAILED:
+            if event["error"] in {one.__name__ for one in self.starts_over_after}:
                 attempts_of(context, self.log).mark_failed()
             self.fail(event)
         return self.passed_on(context, event["deployment"])
@@ -250,7 +324,9 @@ class DedicatedInferenceOperator(BaseOperator):
             ti.xcom_push(key=key, value=deployment.get(key))
         return dict(deployment)
 
-    def push_accepted(self, context: Any, client: Client, change: Change[Any]) -> dict[str, Any]:
+    def push_accepted(
+        self, context: Any, client: Client, change: Change[Any], name: str | None = None
+    ) -> dict[str, Any]:
         """Push what is known as soon as a write is accepted: a failure must not lose the id."""
-        self._made_id = change.id
-        return self.passed_on(context, describe(client, change))
+        self._made[change.id] = None
+        return self.passed_on(context, describe(client, change, name))

@@ -1,19 +1,22 @@
 """One task that makes hundreds of deployments, with one client, one poller and one budget."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from di_async.airflow.base import PROVEN_FAILED, DedicatedInferenceOperator, attempts_of
-from di_async.airflow.deployments import describe, failure
+from di_async.airflow.attempts import Attempts
+from di_async.airflow.base import CREATE_FAILED, DedicatedInferenceOperator, attempts_of
+from di_async.airflow.deployments import failure
+from di_async.airflow.names import digest
 from di_async.airflow.operators import NAME_TIMEOUT_S, named_spec
 from di_async.airflow.record import RECORD_KEY
 from di_async.airflow.trigger import AllSettledTrigger
+from di_async.airflow.waiting import follow_all
 from di_async.core.errors import DIError, InvalidInputError
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.waiting.change import Change
-from di_async.fleet.waiting import wait_all
 
 __all__ = ["BatchCreateOperator"]
 
@@ -21,9 +24,10 @@ __all__ = ["BatchCreateOperator"]
 class BatchCreateOperator(DedicatedInferenceOperator):
     """Create many deployments, and wait for all of them.
 
-    Each is kept in the task state store by itself, so that a retry goes on with every one. The
-    return value is a list of what XCom carries of each, in the order of `specs`; a deployment that
-    failed is missing with `on_failure="skip"`.
+    Each is kept in the task state store under its name, so that a retry goes on with every one,
+    and a task that is cleared with other specs makes what is new. The return value is a list of
+    what XCom carries of each, in the order of `specs`; a deployment that failed is missing with
+    `on_failure="skip"`.
 
     Args:
         specs: of the deployments, templated. Those without a name get one from DAG, run, task and
@@ -62,7 +66,7 @@ class BatchCreateOperator(DedicatedInferenceOperator):
 
     def execute(self, context: Any) -> Any:
         """Create, and wait or defer."""
-        specs = [named_spec(spec, context, item=item) for item, spec in enumerate(self.specs)]
+        specs = self._named_specs(context)
 
         async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
             changes, failed = await self._create_all(client, api, specs, context)
@@ -70,14 +74,9 @@ class BatchCreateOperator(DedicatedInferenceOperator):
             context["ti"].xcom_push(key="ids", value=[change.id for change in changes])
             if self.deferrable or not changes:
                 return {"tokens": tokens, "failures": failed, "deployments": []}
-            report = await wait_all(changes, timeout=self.left())
-            self.log.info("%s", report)
-            failed += [failure(error, id=change.id) for change, error in report.failed]
-            self._mark_failed(context, failed)
-            late = InvalidInputError("not settled in time")
-            failed += [failure(late, id=change.id) for change in report.pending]
-            settled = [describe(client, change) for change in report.succeeded]
-            return {"tokens": [], "failures": failed, "deployments": settled}
+            settled, ended = await follow_all(client, changes, self.left(), self.log)
+            self._mark_failed(context, ended)
+            return {"tokens": [], "failures": [*failed, *ended], "deployments": settled}
 
         found = self.run_async(begin)
         if found["tokens"]:
@@ -105,16 +104,17 @@ class BatchCreateOperator(DedicatedInferenceOperator):
     ) -> tuple[list[Change[Any]], list[dict[str, Any]]]:
         slots = asyncio.Semaphore(self.concurrency)
 
-        async def one(item: int, spec: dict[str, Any]) -> Change[Any]:
+        async def one(spec: dict[str, Any]) -> Change[Any]:
             async with slots:
-                attempts = attempts_of(context, self.log, f"{RECORD_KEY}_{item}")
-                return await attempts.create(
-                    client, api, spec, name_timeout=self.name_timeout, **self.create_options
+                create = self._attempts(context, spec).create
+                return await self.answered(
+                    create(client, api, spec, name_timeout=self.name_timeout, **self.create_options)
                 )
 
-        results = await asyncio.gather(
-            *(one(item, spec) for item, spec in enumerate(specs)), return_exceptions=True
-        )
+        for given, spec in zip(self.specs, specs, strict=True):
+            attempts = self._attempts(context, spec)
+            self.will_create(attempts, str(spec["name"]), own_name=not given.get("name"))
+        results = await asyncio.gather(*map(one, specs), return_exceptions=True)
         changes: list[Change[Any]] = []
         failed: list[dict[str, Any]] = []
         for spec, result in zip(specs, results, strict=True):
@@ -126,11 +126,31 @@ class BatchCreateOperator(DedicatedInferenceOperator):
                 raise result
         return changes, failed
 
+    def _named_specs(self, context: Any) -> list[dict[str, Any]]:
+        """Return the specs with their names.
+
+        Raises:
+            InvalidInputError: two have the same name, by which a retry finds its record.
+        """
+        specs = [named_spec(spec, context, item=item) for item, spec in enumerate(self.specs)]
+        twice = [
+            name for name, count in Counter(str(s["name"]) for s in specs).items() if count > 1
+        ]
+        if twice:
+            raise InvalidInputError(f"specs: more than one has the name {', '.join(twice)}")
+        return specs
+
+    def _attempts(self, context: Any, spec: Mapping[str, Any]) -> Attempts:
+        """Return the tries of one deployment: of its name, wherever it is in the list."""
+        key = f"{RECORD_KEY}_{digest('batch', {'name': spec['name']})}"
+        return attempts_of(context, self.log, key)
+
     def _mark_failed(self, context: Any, failures: Sequence[Mapping[str, Any]]) -> None:
         """Let the next try start over with what is proven to have failed."""
-        ids = {one["id"] for one in failures if one["error"] in PROVEN_FAILED}
-        for item in range(len(self.specs) if ids else 0):
-            attempts = attempts_of(context, self.log, f"{RECORD_KEY}_{item}")
+        proven = {one.__name__ for one in CREATE_FAILED}
+        ids = {one["id"] for one in failures if one["error"] in proven}
+        for spec in self._named_specs(context) if ids else ():
+            attempts = self._attempts(context, spec)
             record = attempts.load()
             if record is not None and record.id in ids:
                 attempts.mark_failed()

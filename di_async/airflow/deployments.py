@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from di_async.core.errors import DIError, InvalidInputError, WaitError
+from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.resume_token import ResumeToken
+from di_async.digitalocean import lifecycle as digitalocean
 from di_async.digitalocean.dedicated_inferences import DedicatedInferenceAdapter
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
+from di_async.exoscale import lifecycle as exoscale
 from di_async.exoscale.zone_resources import ZoneAdapter
+from di_async.gcore import lifecycle as gcore
 from di_async.gcore.inference import InferenceAdapter
 
 __all__ = [
@@ -21,9 +25,11 @@ __all__ = [
     "default_timeout",
     "describe",
     "failure",
+    "phase_of",
     "resume",
     "story",
     "success",
+    "zone_of",
 ]
 
 PASSED_ON = ("id", "name", "endpoint", "resume_token")
@@ -31,6 +37,11 @@ PASSED_ON = ("id", "name", "endpoint", "resume_token")
 _DEFAULT_TIMEOUTS = {
     adapter.provider: adapter.default_timeout
     for adapter in (DedicatedInferenceAdapter, InferenceAdapter, ZoneAdapter)
+}
+_OBSERVE: Mapping[str, Any] = {
+    "digitalocean": digitalocean.observe,
+    "gcore": gcore.observe,
+    "exoscale": exoscale.observe,
 }
 LONGEST_DEFAULT_S = max(_DEFAULT_TIMEOUTS.values())
 _LISTED_STEPS = 30
@@ -53,14 +64,21 @@ def api_of(client: Client, zone: str | None = None) -> DeployableApi[Any]:
     """
     provider = getattr(client, "provider", "")
     if provider == "exoscale":
-        exoscale: Any = client
-        api: DeployableApi[Any] = (exoscale.in_zone(zone) if zone else exoscale).deployments
+        zoned: Any = client
+        api: DeployableApi[Any] = (zoned.in_zone(zone) if zone else zoned).deployments
         return api
     if zone:
         raise InvalidInputError(f"zone: {provider} has none; name the region in the spec")
     name = "dedicated_inferences" if provider == "digitalocean" else "inference_deployments"
     found: DeployableApi[Any] = getattr(client, name)
     return found
+
+
+def phase_of(client: Client, resource: Any) -> Phase:
+    """Return what a deployment's status means, as a read shows it."""
+    observe = _OBSERVE[getattr(client, "provider", "")]
+    seen: Observation = observe(resource, Expectation(action=Action.ACTIVE, accepted_at=0.0))
+    return seen.phase
 
 
 def resume(client: Client, token: str) -> Change[Any]:
@@ -75,24 +93,41 @@ def resume(client: Client, token: str) -> Change[Any]:
     if stored.resource.kind == "inference-instance" and hasattr(client, "inference_instances"):
         api = any_client.inference_instances
     else:
-        zoned = stored.provider == "exoscale" == getattr(client, "provider", "")
-        api = api_of(client, stored.scope if zoned else None)
+        is_zoned = getattr(client, "provider", "") == "exoscale"
+        api = api_of(client, zone_of(token) if is_zoned else None)
     return api.resume(token)
 
 
-def describe(client: Client, change: Change[Any]) -> dict[str, Any]:
-    """Return what XCom carries of a deployment: no secrets."""
-    resource = change.latest
+def zone_of(token: str) -> str | None:
+    """Return the zone in a resume token of Exoscale; None elsewhere.
+
+    Raises:
+        InvalidInputError: the token is damaged.
+    """
+    stored = ResumeToken.decode(token)
+    return stored.scope if stored.provider == "exoscale" else None
+
+
+def describe(client: Client, change: Change[Any], name: str | None = None) -> dict[str, Any]:
+    """Return what XCom carries of a deployment: no secrets.
+
+    Args:
+        client: the client of the change.
+        change: of the deployment.
+        name: of the deployment, where no read has shown it yet.
+    """
+    resource, provider = change.latest, getattr(client, "provider", "")
     try:
         endpoint = None if resource is None else resource.url
     except (InvalidInputError, AttributeError):
         endpoint = None
-    stored = ResumeToken.decode(change.resume_token)
+    if provider == "gcore":  # the name is the id
+        name = change.id
     return {
         "id": change.id,
-        "name": getattr(resource, "name", None),
-        "provider": getattr(client, "provider", ""),
-        "zone": stored.scope if stored.provider == "exoscale" else None,
+        "name": getattr(resource, "name", None) or name,
+        "provider": provider,
+        "zone": zone_of(change.resume_token),
         "endpoint": endpoint,
         "adopted": change.adopted,
         "resume_token": change.resume_token,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["deployment_name", "spec_digest"]
+__all__ = ["deployment_name", "digest"]
 
 _LONGEST = 30
 """Gcore accepts 4 to 30 characters, the others more."""
@@ -31,18 +31,25 @@ def deployment_name(
     index = None if map_index is None or map_index < 0 else map_index
     whole = json.dumps([dag_id, run_id, task_id, index, item])
     number = int.from_bytes(hashlib.sha256(whole.encode()).digest()[:8], "big")
-    digest = ""
+    ending = ""
     for _ in range(_DIGEST_LENGTH):
         number, digit = divmod(number, 36)
-        digest += _DIGITS[digit]
+        ending += _DIGITS[digit]
     own = re.sub(r"[^a-z0-9]+", "-", task_id.rsplit(".", 1)[-1].lower()).strip("-")
     own = own[: _LONGEST - _DIGEST_LENGTH - 1].strip("-")
     if not own[:1].isalpha():
         own = f"t-{own}"[: _LONGEST - _DIGEST_LENGTH - 1].strip("-")
-    return f"{own}-{digest}"
+    return f"{own}-{ending}"
 
 
-def spec_digest(spec: Mapping[str, Any]) -> str:
-    """Return a digest of a spec: equal for equal JSON, whatever the order of its keys."""
-    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), default=str)
+def digest(operation: str, given: Mapping[str, Any], zone: str | None = None) -> str:
+    """Return a digest of a write: equal for equal JSON, whatever the order of its keys.
+
+    Args:
+        operation: what is done, such as `scale`.
+        given: the spec, or the id and what changes.
+        zone: of Exoscale.
+    """
+    whole = [operation, zone, given]
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -5,20 +5,21 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.sdk import Variable
-from airflow.sdk.exceptions import AirflowException
 from airflow.sdk.log import mask_secret
 
 from di_async.airflow.attempts import Attempts
-from di_async.airflow.base import DedicatedInferenceOperator, attempts_of
-from di_async.airflow.deployments import describe
-from di_async.airflow.names import deployment_name
+from di_async.airflow.base import CREATE_FAILED, DedicatedInferenceOperator, attempts_of
+from di_async.airflow.deployments import describe, failure
+from di_async.airflow.names import deployment_name, digest
+from di_async.airflow.record import Record
 from di_async.airflow.trigger import AllSettledTrigger
-from di_async.core.errors import InvalidInputError, NotFoundError
+from di_async.airflow.waiting import follow_all
+from di_async.airflow.wall_clock import utc_now
+from di_async.core.errors import DIError, InvalidInputError, NotFoundError, SupersededError
 from di_async.core.validation import respelled
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.waiting.change import Change
-from di_async.fleet.waiting import wait_all
 
 __all__ = [
     "CreateDeploymentOperator",
@@ -33,6 +34,8 @@ __all__ = [
 
 NAME_TIMEOUT_S = 900.0
 """Seconds for which a create waits for a name that a deletion still holds."""
+_KEY_METHODS = ("reveal_api_key", "create_token")
+"""What returns the key of an endpoint: at Exoscale, and at DigitalOcean."""
 
 
 def named_spec(
@@ -65,7 +68,8 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         spec: as for `create`, templated. Without a name, it gets one from DAG, run and task.
         wait: False ends the task when the create is accepted.
         token_variable: the Variable to write the endpoint's key to. Name it so that Airflow hides
-            it, such as `web_token`. Without one, DigitalOcean's one-time token is lost.
+            it, such as `web_token`. Without one, DigitalOcean's one-time token is lost. Gcore's
+            endpoints have no key of their own, so that it is refused there.
         name_timeout: seconds to wait for a name that a deletion still holds.
         adopt_only_candidate: where names are not unique, let a retry wait for the only deployment
             of the name that an earlier try may have made.
@@ -80,7 +84,7 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         "create_options",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json"}
-    marks_failed: ClassVar[bool] = True
+    starts_over_after: ClassVar[tuple[type[DIError], ...]] = CREATE_FAILED
 
     def __init__(
         self,
@@ -108,24 +112,26 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         attempts = attempts_of(context, self.log)
 
         async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
-            change = await attempts.create(
-                client,
-                api,
-                named_spec(self.spec, context),
-                adopt_only_candidate=self.adopt_only_candidate,
-                name_timeout=self.name_timeout,
-                **self.create_options,
+            spec = named_spec(self.spec, context)
+            self._check_token_variable(api)
+            self.will_create(attempts, str(spec["name"]), own_name=not self.spec.get("name"))
+            change = await self.answered(
+                attempts.create(
+                    client,
+                    api,
+                    spec,
+                    adopt_only_candidate=self.adopt_only_candidate,
+                    name_timeout=self.name_timeout,
+                    **self.create_options,
+                )
             )
-            accepted = self.push_accepted(context, client, change)
-            if change.access_token is not None and self.token_variable:
-                self._write_token(attempts, change.access_token.value)
+            accepted = self.push_accepted(context, client, change, str(spec["name"]))
+            await self._write_key_at_once(attempts, api, change)
             if not self.wait:
-                if hasattr(api, "create_token"):  # elsewhere the API shows the key again later
-                    await self._mint_token(attempts, api, change.id)
                 return accepted
             if self.deferrable:
                 return accepted
-            await self.wait_here(change)
+            change = await self.wait_here(client, change)
             await self._mint_token(attempts, api, change.id)
             return self.passed_on(context, describe(client, change))
 
@@ -139,7 +145,12 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         found = super().passed_on(context, deployment)
         if self.token_variable and self._running is None:
             attempts = attempts_of(context, self.log)
-            self.run_async(lambda _, api: self._mint_token(attempts, api, found["id"]))
+
+            async def mint(_: Client, api: DeployableApi[Any]) -> None:
+                self._made[found["id"]] = None
+                await self._mint_token(attempts, api, found["id"])
+
+            self.run_async(mint)
         return found
 
     async def _mint_token(self, attempts: Attempts, api: DeployableApi[Any], id: str) -> None:
@@ -150,14 +161,34 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         any_api: Any = api
         if hasattr(api, "reveal_api_key"):
             key = await any_api.reveal_api_key(id)
-        elif hasattr(api, "create_token"):
-            key = (await any_api.create_token(id, f"airflow-{id[:8]}")).value
         else:
+            key = (await any_api.create_token(id, f"airflow-{id[:8]}")).value
+        self._write_token(attempts, key)
+
+    async def _write_key_at_once(
+        self, attempts: Attempts, api: DeployableApi[Any], change: Change[Any]
+    ) -> None:
+        """Write the key before the deployment is active, if it is known or the task ends here.
+
+        A set-up succeeds even if that fails: the tear-down of one that failed would not run.
+        """
+        try:
+            if change.access_token is not None and self.token_variable:
+                self._write_token(attempts, change.access_token.value)
+            elif not self.wait:
+                await self._mint_token(attempts, api, change.id)
+        except Exception as error:
+            if not self.is_setup:
+                raise
+            self.log.error("the key of %s is in no Variable: %s", change.id, error)  # noqa: TRY400
+
+    def _check_token_variable(self, api: DeployableApi[Any]) -> None:
+        """Raise if the provider has no key to write, before anything is created."""
+        if self.token_variable and not any(hasattr(api, name) for name in _KEY_METHODS):
             raise InvalidInputError(
                 "token_variable: this provider's endpoints have no key of their own; name one of "
-                "the account's API keys in the spec"
+                "the account's API keys in the spec, and leave token_variable out"
             )
-        self._write_token(attempts, key)
 
     def _write_token(self, attempts: Attempts, key: Any) -> None:
         assert self.token_variable is not None  # noqa: S101 - the callers check it
@@ -203,15 +234,21 @@ class EnsureDeploymentOperator(DedicatedInferenceOperator):
                 raise InvalidInputError("spec: ensure needs a name")
             any_api: Any = api
             # Not continued by a retry: `ensure` finds by itself what exists.
-            done = await any_api.ensure(dict(self.spec), **self.ensure_options)
+            # After a kill, only what was created since now is deleted by its name.
+            name = str(self.spec["name"])
+            record = Record(state="sending", name=name, first_attempt_at=utc_now().isoformat())
+            tries = Attempts(load=lambda: record, save=lambda _: None, clear=lambda: None)
+            self.will_create(tries, name, own_name=False)
+            done = await self.answered(any_api.ensure(dict(self.spec), **self.ensure_options))
+            self.was_created(name)
             self.log.info("%s: %s %s", done.action, done.id, "; ".join(done.diff))
             for id in done.duplicates:
                 self.log.warning("another of that name exists, and bills: %s", id)
-            accepted = self.push_accepted(context, client, done.change)
+            accepted = self.push_accepted(context, client, done.change, name)
             if self.deferrable:
                 return accepted
-            await self.wait_here(done.change)
-            return self.passed_on(context, describe(client, done.change))
+            change = await self.wait_here(client, done.change)
+            return self.passed_on(context, describe(client, change))
 
         found = self.run_async(begin)
         if self.deferrable:
@@ -223,7 +260,7 @@ class _WriteOperator(DedicatedInferenceOperator):
     """A write to an existing deployment; sending it twice does no more than sending it once."""
 
     template_fields: Sequence[str] = (*DedicatedInferenceOperator.template_fields, "id")
-    marks_failed: ClassVar[bool] = True
+    starts_over_after: ClassVar[tuple[type[DIError], ...]] = (*CREATE_FAILED, SupersededError)
 
     def __init__(self, *, id: str, ready_timeout: float = 600.0, **options: Any) -> None:
         super().__init__(**options)
@@ -234,21 +271,33 @@ class _WriteOperator(DedicatedInferenceOperator):
         """Send the write."""
         raise NotImplementedError
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what the write sends."""
+        raise NotImplementedError
+
     def execute(self, context: Any) -> Any:
         """Write, and wait or defer."""
         attempts = attempts_of(context, self.log)
 
         async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
-            change = await attempts.write(client, lambda: self.send(api))
+            written = digest(type(self).__name__, {"id": self.id, **self.arguments()}, self.zone)
+            change = await attempts.write(client, lambda: self.send(api), written=written)
             accepted = self.push_accepted(context, client, change)
             if self.deferrable:
                 return accepted
-            await self.wait_here(change)
+            change = await self.wait_here(client, change)
+            attempts.clear()  # so that a clearing of the task sends it again
             return self.passed_on(context, describe(client, change))
 
         found = self.run_async(begin, attempts)
         if self.deferrable:
             self.defer_for(found["resume_token"])
+        return found
+
+    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
+        """Return what XCom carries, or raise the failure that the trigger reports."""
+        found = super().execute_complete(context, event)
+        attempts_of(context, self.log).clear()
         return found
 
 
@@ -269,6 +318,10 @@ class UpdateDeploymentOperator(_WriteOperator):
     ) -> None:
         super().__init__(id=id, ready_timeout=ready_timeout, **options)
         self.fields = fields
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the fields."""
+        return {"fields": self.fields}
 
     async def send(self, api: DeployableApi[Any]) -> Change[Any]:
         """Send the update."""
@@ -301,6 +354,10 @@ class ScaleDeploymentOperator(_WriteOperator):
         super().__init__(id=id, ready_timeout=ready_timeout, **options)
         self.replicas = replicas
 
+    def arguments(self) -> dict[str, Any]:
+        """Return the number of replicas."""
+        return {"replicas": int(self.replicas)}
+
     async def send(self, api: DeployableApi[Any]) -> Change[Any]:
         """Send it."""
         any_api: Any = api
@@ -318,8 +375,12 @@ class ScaleDeploymentOperator(_WriteOperator):
 class DeleteDeploymentOperator(DedicatedInferenceOperator):
     """Delete deployments, and wait until GET answers 404. What is gone already is no error.
 
+    All deletes are sent, and what was accepted is waited for, before a failure of one of them fails
+    the task. The return value is the list of ids.
+
     Args:
-        id: the deployment, or a list of them; None, and empty ones, are left out.
+        id: the deployment, or a list of them; None stands for an XCom that was never pushed, and
+            is left out.
         name: delete what has this name, too.
         name_of_task: delete what the create of this task of the same run has made, even if its id
             did not get into XCom.
@@ -343,48 +404,88 @@ class DeleteDeploymentOperator(DedicatedInferenceOperator):
 
     def execute(self, context: Any) -> Any:
         """Delete, and wait or defer."""
-        given = [self.id] if self.id is None or isinstance(self.id, str) else list(self.id)
-        names = [self.name] if self.name else []
-        if self.name_of_task:
-            names.append(str(named_spec({}, context, self.name_of_task)["name"]))
 
-        async def begin(client: Client, api: DeployableApi[Any]) -> tuple[list[str], list[str]]:
+        async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
             target = api.deployable()
-            ids = dict.fromkeys(one for one in given if one)
+            ids, names = self._targets(context)
             for name in names:
                 ids.update(dict.fromkeys(found.id for found in await target.find_named(name)))
-            changes = []
+            changes, failures = [], []
             for id in ids:
                 try:
                     changes.append(await target.delete(id))
                 except NotFoundError:
                     self.log.info("%s is gone already", id)
-            self.log.info("the delete of %s is accepted", ", ".join(ids) or "nothing")
+                except DIError as error:
+                    failures.append(failure(error, id=id))
+            accepted = [change.id for change in changes]
+            self.log.info("the delete of %s is accepted", ", ".join(accepted) or "nothing")
+            waiting = [change for change in changes if change.outcome is None]
             if not self.deferrable:
-                report = await wait_all(changes, timeout=self.left())
-                if not report.ok:
-                    raise AirflowException(f"not all are proven deleted: {report}")
-            waiting = [change.resume_token for change in changes if change.outcome is None]
-            return list(ids), waiting
+                _, late = await follow_all(client, waiting, self.left(), self.log)
+                failures += late
+            tokens = [change.resume_token for change in waiting]
+            return {"ids": list(ids), "failures": failures, "tokens": tokens}
 
-        ids, tokens = self.run_async(begin)
-        if self.deferrable and tokens:
+        found = self.run_async(begin)
+        ids, failures = found["ids"], found["failures"]
+        if self.deferrable and found["tokens"]:
             deadline = self.deadline()
             trigger = AllSettledTrigger(
                 self.conn_id,
-                tokens,
+                found["tokens"],
                 deadline,
-                end_task=self.end_from_trigger,
+                end_task=self.end_from_trigger and not failures,
                 push=self.do_xcom_push,
+                returned=ids,
             )
-            self.defer_until(trigger, deadline)
-        return ids
+            self.defer_until(trigger, deadline, ids=ids, failures=failures)
+        return self._result(ids, failures)
 
-    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
-        """Return the ids that are gone, or raise what could not be proven."""
-        if event["status"] != "success":
-            self.fail(event)
-        return [one["id"] for one in event["deployments"]]
+    def execute_complete(
+        self,
+        context: Any,
+        event: Mapping[str, Any],
+        ids: Sequence[str] = (),
+        failures: Sequence[Mapping[str, Any]] = (),
+    ) -> Any:
+        """Return the ids that are gone, or raise what could not be proven.
+
+        Args:
+            context: of the task.
+            event: of the trigger.
+            ids: of all that were to be deleted.
+            failures: of the deletes that were not accepted.
+        """
+        return self._result(ids, [*failures, *event["failures"]])
+
+    def _targets(self, context: Any) -> tuple[dict[str, None], list[str]]:
+        """Return ids and names.
+
+        Raises:
+            InvalidInputError: a template rendered nothing, or nothing is named.
+        """
+        given = [self.id] if self.id is None or isinstance(self.id, str) else list(self.id)
+        names = [] if self.name is None else [self.name]
+        for text in (*given, *names):
+            if text is not None and (not isinstance(text, str) or text.strip() in ("", "None")):
+                raise InvalidInputError(
+                    f"id, name: {text!r} names nothing, so nothing was deleted; a template that "
+                    "found no XCom renders the text None"
+                )
+        if self.name_of_task:
+            names.append(str(named_spec({}, context, self.name_of_task)["name"]))
+        if given == [None] and not names:
+            raise InvalidInputError("pass id or name; nothing was deleted")
+        return dict.fromkeys(one for one in given if one), names
+
+    def _result(self, ids: Sequence[str], failures: Sequence[Mapping[str, Any]]) -> list[str]:
+        if failures:
+            lines = [f"{one['id']}: {one['error']}: {one['message']}" for one in failures]
+            message = f"{len(failures)} of {len(ids)} are not proven deleted: {'; '.join(lines)}"
+            story = [message, *(line for one in failures for line in one["story"])]
+            self.fail({"error": "DeleteFailed", "message": message, "story": story})
+        return list(ids)
 
 
 class WaitUntilAnsweringOperator(DedicatedInferenceOperator):
@@ -414,7 +515,7 @@ class WaitUntilAnsweringOperator(DedicatedInferenceOperator):
             change = api.begin_wait(self.id)
             if self.deferrable:
                 return describe(client, change)
-            await self.wait_here(change)
+            change = await self.wait_here(client, change)
             await self.wait_until_answering(change, self.token_variable)
             return self.passed_on(context, describe(client, change))
 

@@ -1,7 +1,8 @@
 """What a task keeps in its task state store, so that another try of it can go on. Pure.
 
 Before a create is sent, its name, the digest of its spec and the time are stored. So a try that
-finds them without a resume token knows that a create may have been sent, and since when.
+finds them without a resume token knows that a create may have been sent, and since when. A try
+whose arguments have another digest does not go on with it.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ class Record:
     """sending: it may have been sent. accepted: `resume_token` continues. failed: proven."""
     name: str = ""
     digest: str = ""
+    """Of the write and its arguments; another one is not continued."""
     first_attempt_at: str = ""
     """ISO 8601, with a time zone."""
     id: str = ""

@@ -101,8 +101,7 @@ class DeploymentSensor(DedicatedInferenceOperator):
             self.defer_until(trigger, deadline)
 
         async def wait(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
-            change = self._change(client, api)
-            await self.wait_here(change)
+            change = await self.wait_here(client, self._change(client, api))
             if self.answering:
                 await self.wait_until_answering(change, self.token_variable)
             return self.passed_on(context, describe(client, change))

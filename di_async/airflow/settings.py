@@ -37,6 +37,7 @@ _BUDGETS = {
 _COMMON = ("retry", "polling", "budget", "request_timeout", "proxy", "allow_insecure")
 _OWN = {"digitalocean": ("secrets_key",), "gcore": ("project_id",), "exoscale": ("zone",)}
 _POLICIES: dict[str, Any] = {"retry": RetryPolicy, "polling": PollPolicy}
+_FLAGS = {"true": True, "false": False}
 
 
 @frozen(kw_only=True)
@@ -103,7 +104,7 @@ class ConnectionSettings:
     def budget(self) -> RequestBudget | None:
         """Return a new budget; None if the extras switch it off with `"budget": false`."""
         given = self.extra.get("budget", {})
-        if given is False:
+        if given is False or (isinstance(given, str) and given.strip().lower() == "false"):
             return None
         if not isinstance(given, Mapping):
             raise InvalidInputError(
@@ -122,9 +123,13 @@ class ConnectionSettings:
         options: dict[str, Any] = {"budget": budget}
         if self.base_url is not None:
             options["base_url"] = self.base_url
-        for name in ("request_timeout", "proxy", "allow_insecure", *_OWN[self.provider]):
+        for name in ("proxy", *_OWN[self.provider]):
             if name in self.extra:
                 options[name] = self.extra[name]
+        if "request_timeout" in self.extra:
+            options["request_timeout"] = _number(self.extra["request_timeout"], "request_timeout")
+        if "allow_insecure" in self.extra:
+            options["allow_insecure"] = _flag(self.extra["allow_insecure"], "allow_insecure")
         for name, policy in _POLICIES.items():
             if name in self.extra:
                 options[name] = _made(policy, self.extra[name], name)
@@ -139,9 +144,39 @@ def _made(policy: Any, given: Any, name: str) -> Any:
     if not isinstance(given, Mapping):
         raise InvalidInputError(f"{name}: expected an object, such as {{...}}, not {given!r}")
     try:
-        return policy(**given)
+        return policy(**{key: _number(value, key) for key, value in given.items()})
     except TypeError as error:
         raise InvalidInputError(f"{name}: {error}") from None
+
+
+def _flag(given: Any, name: str) -> bool:
+    """Return a switch; a connection that is given as a URI holds it as text.
+
+    Raises:
+        InvalidInputError: neither true nor false.
+    """
+    found = _FLAGS.get(given.strip().lower()) if isinstance(given, str) else given
+    if not isinstance(found, bool):
+        raise InvalidInputError(f"{name}: expected true or false, not {given!r}")
+    return found
+
+
+def _number(given: Any, name: str) -> Any:
+    """Return the number in a text; what holds none is left for the client to judge.
+
+    Raises:
+        InvalidInputError: true or false, which Python would take for 1 or 0.
+    """
+    if isinstance(given, bool):
+        raise InvalidInputError(f"{name}: expected a number, not {given!r}")
+    if not isinstance(given, str):
+        return given
+    for read in (int, float):
+        try:
+            return read(given)
+        except ValueError:
+            continue
+    return given
 
 
 def _base_url(host: str | None, port: int | None, schema: str | None) -> str | None:

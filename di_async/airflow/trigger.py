@@ -13,23 +13,24 @@ from airflow.sdk import BaseHook, Variable
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
+from di_async.airflow.cleanup import delete_all
 from di_async.airflow.deployments import (
     api_of,
     describe,
     failure,
     resume,
     success,
+    zone_of,
 )
 from di_async.airflow.hook import settings_of
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.settings import ConnectionSettings
 from di_async.airflow.shared_clients import SharedClients
+from di_async.airflow.waiting import follow, follow_all
 from di_async.airflow.wall_clock import epoch_now
-from di_async.core.errors import DIError, NotFoundError, WaitTimeoutError
-from di_async.core.waiting.resume_token import ResumeToken
+from di_async.core.errors import DIError, InvalidInputError
 from di_async.engine.client import Client
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
-from di_async.fleet.waiting import wait_all
 
 __all__ = ["AllSettledTrigger", "SettledTrigger"]
 
@@ -71,6 +72,33 @@ async def _push(ti: Any, values: Mapping[str, Any]) -> None:
             run_id=ti.run_id,
             map_index=ti.map_index,
         )
+
+
+def _log_end(log: Any, error: Exception) -> None:
+    """Log why a wait ended; with its traceback, if it should not have happened.
+
+    It becomes an event in any case: Airflow keeps no story of a trigger that raises.
+    """
+    if isinstance(error, DIError | ValueError):
+        log.info("the wait ended: %s", error)
+    else:
+        log.error("the wait ended: %s", error, exc_info=error)
+
+
+async def read_key(variable: str | None) -> str | None:
+    """Return the endpoint's key in a Variable; None without one.
+
+    Raises:
+        InvalidInputError: the Variable does not exist, or cannot be read.
+    """
+    if variable is None:
+        return None
+    try:
+        return str(await asyncio.to_thread(Variable.get, variable))
+    except Exception as error:
+        raise InvalidInputError(
+            f"token_variable: the Variable {variable!r} cannot be read: {error}"
+        ) from error
 
 
 def _left(deadline: float | None) -> Timeout:
@@ -157,21 +185,19 @@ class SettledTrigger(BaseTrigger):
         try:
             async with shared_clients().client(self.conn_id) as client:
                 change = self._change(client)
-                await self._wait(change)
+                change = await self._wait(client, change)
                 return success(describe(client, change))
-        except (DIError, ValueError) as error:
-            self.log.info("the wait ended: %s", error)
+        except Exception as error:
+            _log_end(self.log, error)
             return failure(error, id=change.id if change is not None else self.id)
 
-    async def _wait(self, change: Change[Any]) -> None:
-        timeout = _left(self.deadline)
-        async for step in change.events(timeout=timeout):
-            self.log.info("%s", step)
+    async def _wait(self, client: Client, change: Change[Any]) -> Change[Any]:
+        change = await follow(client, change, _left(self.deadline), self.log)
         if self.answering:
-            name = self.token_variable
-            key = None if name is None else await asyncio.to_thread(Variable.get, name)
+            key = await read_key(self.token_variable)
             endpoint = await change.connect(timeout=_left(self.deadline), access_token=key)
             self.log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
+        return change
 
     def _change(self, client: Client) -> Change[Any]:
         if self.resume_token:
@@ -184,20 +210,14 @@ class SettledTrigger(BaseTrigger):
         """Delete the deployment, by choice, when a user ends the task while it waits."""
         if self.kill != "delete" or self.deleted:
             return
-        zone, id = self.zone, self.id
-        if self.resume_token:
-            token = ResumeToken.decode(self.resume_token)
-            zone = token.scope if token.provider == "exoscale" else None
-            id = token.resource.id
-        if not id:
+        if not (self.resume_token or self.id):
             return
+        zone = zone_of(self.resume_token) if self.resume_token else self.zone
         async with shared_clients().client(self.conn_id) as client:
-            deployable: Any = api_of(client, zone).deployable()
-            try:
-                await deployable.delete(id)
-                self.log.info("the task was ended by a user: the delete of %s is accepted", id)
-            except NotFoundError:
-                self.log.info("the task was ended by a user: %s is gone already", id)
+            # A change of a new deployment: a 404 of a replica that lags proves nothing then.
+            change = self._change(client)
+            done = await delete_all(api_of(client, zone), [change.id], {})
+        self.log.info("the task was ended by a user; %s", done)
 
 
 class AllSettledTrigger(BaseTrigger):
@@ -211,7 +231,8 @@ class AllSettledTrigger(BaseTrigger):
         deadline: epoch seconds for all of them; None for the provider's default.
         on_kill: "delete" deletes all of them if a user ends the task while it waits; "leave".
         end_task: end the task from here if all have settled.
-        push: push their ids to XCom then.
+        push: push the return value to XCom then.
+        returned: the return value; None for the ids of the deployments.
     """
 
     def __init__(
@@ -222,8 +243,10 @@ class AllSettledTrigger(BaseTrigger):
         on_kill: str = "leave",
         end_task: bool = False,
         push: bool = True,
+        returned: list[str] | None = None,
     ) -> None:
         super().__init__()
+        self.returned = returned
         self.end_task = end_task
         self.push = push
         self.conn_id = conn_id
@@ -242,6 +265,7 @@ class AllSettledTrigger(BaseTrigger):
                 "on_kill": self.kill,
                 "end_task": self.end_task,
                 "push": self.push,
+                "returned": self.returned,
             },
         )
 
@@ -249,7 +273,9 @@ class AllSettledTrigger(BaseTrigger):
         """Yield one event."""
         event = await self._event()
         if self.end_task and event["status"] == "success":
-            ids = [one["id"] for one in event["deployments"]]
+            ids = self.returned
+            if ids is None:
+                ids = [one["id"] for one in event["deployments"]]
             if self.push:
                 await _push(self.task_instance, {"return_value": ids})
             yield TaskSuccessEvent()
@@ -260,17 +286,10 @@ class AllSettledTrigger(BaseTrigger):
         try:
             async with shared_clients().client(self.conn_id) as client:
                 changes = [resume(client, token) for token in self.resume_tokens]
-                report = await wait_all(changes, timeout=_left(self.deadline))
-                settled = [describe(client, change) for change in report.succeeded]
-                failed = [failure(error, id=change.id) for change, error in report.failed]
-                for change in report.pending:
-                    late = WaitTimeoutError(f"{change.id} is not settled in time", id=change.id)
-                    late.resume_token, late.history = change.resume_token, change.history
-                    failed.append(failure(late))
-        except (DIError, ValueError) as error:
-            self.log.info("the wait ended: %s", error)
+                settled, failed = await follow_all(client, changes, _left(self.deadline), self.log)
+        except Exception as error:
+            _log_end(self.log, error)
             return {**failure(error), "deployments": [], "failures": [failure(error)]}
-        self.log.info("%s", report)
         if not failed:
             return {"status": "success", "deployments": settled, "failures": []}
         first = failed[0]
@@ -289,11 +308,10 @@ class AllSettledTrigger(BaseTrigger):
         if self.kill != "delete":
             return
         async with shared_clients().client(self.conn_id) as client:
-            for text in self.resume_tokens:
-                token = ResumeToken.decode(text)
-                zone = token.scope if token.provider == "exoscale" else None
-                deployable: Any = api_of(client, zone).deployable()
-                try:
-                    await deployable.delete(token.resource.id)
-                except DIError as error:
-                    self.log.warning("%s could not be deleted: %s", token.resource.id, error)
+            by_zone: dict[str | None, list[Change[Any]]] = {}
+            for token in self.resume_tokens:
+                by_zone.setdefault(zone_of(token), []).append(resume(client, token))
+            for zone, changes in by_zone.items():
+                ids = [change.id for change in changes]
+                done = await delete_all(api_of(client, zone), ids, {})
+                self.log.info("the task was ended by a user; %s", done)

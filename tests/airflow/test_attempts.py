@@ -1,15 +1,20 @@
 """Tests of tries that go on with what an earlier try has sent, on every cloud, in virtual time."""
 
 import asyncio
+import logging
 import traceback
 from datetime import datetime
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from di_async import ConflictError, DeploymentFailedError, InvalidInputError, OutcomeUnknownError
 from di_async.airflow.attempts import Attempts
+from di_async.airflow.busy_deletes import delete_accepted
 from di_async.airflow.record import Record
+from di_async.airflow.waiting import follow, follow_all
+from di_async.core.waiting.observation import Phase
 from di_async.emulator import Lifecycle, World
 from di_async.engine.clock import Clock
 from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, OnGcoreInstances, a_world, requests_of
@@ -166,7 +171,7 @@ async def test_worker_dies_while_it_waits(cloud: Cloud) -> None:
 
 
 @everywhere
-async def test_deployment_that_failed_is_made_anew(cloud: Cloud) -> None:
+async def test_deployment_that_failed_is_made_again(cloud: Cloud) -> None:
     """After a proven failure the retry deletes what failed, waits for its name, and creates."""
     world = a_world(lifecycle=Lifecycle(create=60, delete=60, name_lag=30))
     async with cloud.client(world) as client:
@@ -184,7 +189,7 @@ async def test_deployment_that_failed_is_made_anew(cloud: Cloud) -> None:
 
 
 @everywhere
-async def test_deployment_that_was_deleted_since_is_made_anew(cloud: Cloud) -> None:
+async def test_deployment_that_was_deleted_since_is_made_again(cloud: Cloud) -> None:
     """A cleared task, whose deployment a tear-down has deleted, makes another one."""
     world = a_world()
     async with cloud.client(world) as client:
@@ -227,12 +232,172 @@ async def test_name_of_a_stranger_is_not_taken() -> None:
 
 
 async def test_other_writes_are_continued() -> None:
-    """A retry of an update continues its wait, and does not send it again."""
+    """A retry of an update continues its wait; one with other arguments is sent."""
     cloud, world = DEPLOYABLE[0], a_world()
     async with cloud.client(world) as client:
         id = await cloud.settled(client, NAME)
         store = Store()
         for _ in range(2):
-            change = await store.attempts().write(client, lambda: cloud.grow(client, id))
+            change = await store.attempts().write(
+                client, lambda: cloud.grow(client, id), written="scale to 2"
+            )
         await change.wait()
-    assert len(requests_of(world, "PATCH")) == 1
+        assert len(requests_of(world, "PATCH")) == 1
+        again = await store.attempts().write(
+            client, lambda: cloud.grow(client, id), written="scale to 3"
+        )
+        await again.wait()
+    assert len(requests_of(world, "PATCH")) == 2
+
+
+@everywhere
+async def test_create_with_other_arguments_is_not_continued(cloud: Cloud) -> None:
+    """A retry whose spec has changed fails and names what exists; another name is created."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        store = Store()
+        first = await try_once(cloud, client, store)
+        await first.wait()
+        fields = {"replicas": 5, "containers": [], "vpc_uuid": "x", "planted": 1}
+        changed = {**spec_of(cloud), **fields}
+        for seconds in (0, 300):
+            await asyncio.sleep(seconds)
+            with pytest.raises(InvalidInputError, match="arguments of this task") as caught:
+                await store.attempts().create(client, cloud.api(client), changed)
+            assert first.id in str(caught.value)
+        assert creates(world) == 1
+        other = {**spec_of(cloud), "name": "other-1a2b3c"}
+        second = await store.attempts().create(client, cloud.api(client), other)
+        assert second.id != first.id
+        assert creates(world) == 2
+
+
+@everywhere
+async def test_changed_spec_after_a_deletion_is_created(cloud: Cloud) -> None:
+    """A task cleared with another spec creates it, if what it made before was deleted since."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        store = Store()
+        first = await try_once(cloud, client, store)
+        await first.wait()
+        await (await cloud.delete(client, first.id)).wait()
+        await asyncio.sleep(300)
+        record = Record.from_json(store.kept)
+        assert record is not None
+        store.kept = evolve(record, digest="of another spec").to_json()
+        await (await try_once(cloud, client, store, name_timeout=600)).wait()
+    assert creates(world) == 2
+
+
+@everywhere
+async def test_healthy_deployment_is_not_deleted(cloud: Cloud) -> None:
+    """What an earlier try took for failed is kept, if a read shows that it serves by now."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        store = Store()
+        first = await try_once(cloud, client, store)
+        await first.wait()
+        store.attempts().mark_failed()
+        again = await try_once(cloud, client, store)
+        await again.wait()
+        assert again.id == first.id
+    assert creates(world) == 1
+    assert not requests_of(world, "DELETE")
+
+
+@everywhere
+async def test_deployment_that_failed_and_is_gone_is_made_again(cloud: Cloud) -> None:
+    """What failed and was deleted by hand, or is being deleted, is created again."""
+    for seconds in (0, 300):
+        world = a_world(lifecycle=Lifecycle(create=60, delete=60))
+        async with cloud.client(world) as client:
+            store = Store()
+            world.fault("error", on=cloud.POST)
+            first = await try_once(cloud, client, store)
+            with pytest.raises(DeploymentFailedError):
+                await first.wait()
+            store.attempts().mark_failed()
+            deletion = await cloud.delete(client, first.id)
+            if seconds:
+                await deletion.wait()
+            again = await try_once(cloud, client, store, name_timeout=600)
+            await again.wait()
+            target = cloud.api(client).deployable()
+            assert [one.id for one in await target.list_named()] == [again.id]
+
+
+@everywhere
+async def test_create_that_was_changed_meanwhile_settles(cloud: Cloud) -> None:
+    """A create whose deployment is scaled during the wait, or later, ends when it is active."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        store, log = Store(), logging.getLogger("di_async.test")
+        first = await try_once(cloud, client, store)
+        await first.wait()
+        await (await cloud.grow(client, first.id)).wait()
+        change = await try_once(cloud, client, store)
+        settled = await follow(client, change, 600, log)
+        assert settled.id == first.id
+        change = await try_once(cloud, client, store)
+        found, failed = await follow_all(client, [change], 600, log)
+        assert [one["id"] for one in found] == [first.id]
+        assert not failed
+
+
+# What Gcore shows as failed has to last for ten minutes, so that no single read decides.
+@pytest.mark.parametrize("cloud", [one for one in DEPLOYABLE if one.name != "gcore-v3"])
+async def test_failed_operation_that_the_status_does_not_show(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is still under way by its status, the wait of its create says whether it failed."""
+    for fails in (True, False):
+        world = a_world()
+        async with cloud.client(world) as client:
+            store = Store()
+            if fails:
+                world.fault("error", on=cloud.POST)
+            first = await try_once(cloud, client, store)
+            if fails:
+                with pytest.raises(DeploymentFailedError):
+                    await first.wait()
+            store.attempts().mark_failed()
+            with monkeypatch.context() as patch:
+                patch.setattr("di_async.airflow.attempts.phase_of", lambda *_: Phase.WORKING)
+                again = await try_once(cloud, client, store, name_timeout=600)
+            await again.wait()
+            assert len(await cloud.api(client).deployable().list_named()) == 1
+            assert creates(world) >= 1 + fails
+            assert bool(requests_of(world, "DELETE")) is fails
+
+
+async def test_candidate_of_another_spec_is_not_waited_for() -> None:
+    """Where names are not unique, a retry with other arguments names the candidate, and fails."""
+    cloud, world = next(one for one in DEPLOYABLE if one.name == "exoscale"), a_world()
+    async with cloud.client(world) as client:
+        store = Store()
+        store.dies_at = 2
+        with pytest.raises(KilledError):
+            await try_once(cloud, client, store)
+        changed = {**spec_of(cloud), "replicas": 3}
+        with pytest.raises(InvalidInputError, match="arguments of this task have changed"):
+            await store.attempts().create(
+                client, cloud.api(client), changed, adopt_only_candidate=True
+            )
+    assert creates(world) == 1
+
+
+async def test_delete_waits_while_another_operation_is_under_way() -> None:
+    """A delete is sent again while the deployment is busy, and ends where nothing is left."""
+    cloud, world = DEPLOYABLE[0], a_world()
+    async with cloud.client(world) as client:
+        id = await cloud.settled(client, NAME)
+        target = cloud.api(client).deployable()
+        world.fault("status", on="DELETE /v2/dedicated-inferences/{id}", status=409, times=3)
+        await delete_accepted(target, id)
+        assert len(requests_of(world, "DELETE")) >= 4
+        await asyncio.sleep(300)
+        await delete_accepted(target, id)
+        other = await cloud.settled(client, "other-1a2b3c")
+        world.fault("status", on="DELETE /v2/dedicated-inferences/{id}", status=409, times=None)
+        with pytest.raises(ConflictError):
+            await delete_accepted(target, other)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from di_async.airflow.names import deployment_name, spec_digest
+from di_async.airflow.names import deployment_name, digest
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,13 @@ def test_each_task_instance_has_its_own_name() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_digest_of_a_spec() -> None:
-    """The order of keys does not count, the values do."""
-    assert spec_digest({"a": 1, "b": [1, 2]}) == spec_digest({"b": [1, 2], "a": 1})
-    assert spec_digest({"a": 1}) != spec_digest({"a": 2})
+def test_digest_of_a_write() -> None:
+    """The order of keys does not count; operation, values and zone do."""
+    assert digest("create", {"a": 1, "b": [1, 2]}) == digest("create", {"b": [1, 2], "a": 1})
+    others = [
+        digest("create", {"a": 1}),
+        digest("create", {"a": 2}),
+        digest("update", {"a": 1}),
+        digest("create", {"a": 1}, "ch-gva-2"),
+    ]
+    assert len(set(others)) == 4

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("airflow.sdk", reason="needs the extra `airflow`")
 
 from airflow.sdk import DAG, Variable
-from airflow.sdk.exceptions import AirflowException, TaskDeferred
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from di_async.airflow import (
@@ -33,7 +33,11 @@ from di_async.airflow import (
     WaitUntilAnsweringOperator,
     temporary,
 )
+from di_async.airflow.attempts import Attempts
+from di_async.airflow.deployments import phase_of
 from di_async.airflow.record import RECORD_KEY, Record
+from di_async.core.errors import NotFoundError
+from di_async.core.waiting.observation import Phase
 from di_async.emulator import Emulator, Lifecycle, threaded
 
 pytestmark = pytest.mark.filterwarnings("default")  # Airflow's own dependencies warn
@@ -50,6 +54,13 @@ SPEC = {
         }
     ],
 }
+EXOSCALE_SPEC = {"model": {"name": "openai/gpt-oss-20b"}, "gpu-type": "gpua5000"}
+GCORE_SPEC = {
+    "image": "nginx:latest",
+    "listening_port": 8080,
+    "containers": [{"region_id": 7, "scale": {"min": 1, "max": 1}}],
+    "flavor_name": "inference-16vcpu-232gib-1xh100-80gb",
+}
 
 
 class Store(dict[str, Any]):
@@ -62,6 +73,15 @@ class Store(dict[str, Any]):
     def delete(self, key: str) -> None:
         """Forget a value."""
         self.pop(key, None)
+
+
+class UnansweredStore(Store):
+    """A task state store of a worker to which the answer to its create has not come."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep what is stored before the answer."""
+        if value["state"] == "sending":
+            super().set(key, value)
 
 
 class TaskInstance:
@@ -169,6 +189,31 @@ def create(**options: Any) -> CreateDeploymentOperator:
     )
 
 
+def is_gone(id: str) -> bool:
+    """Return whether a deployment is gone, or being deleted."""
+    hook = DedicatedInferenceHook("do")
+
+    async def read(client: Any) -> bool:
+        try:
+            found = (await hook.api(client).deployable().read(id)).resource
+        except NotFoundError:
+            return True
+        return phase_of(client, found) is Phase.DELETING
+
+    return hook.run(read)
+
+
+def replicas_of(id: str) -> int:
+    """Return how many replicas a deployment has."""
+
+    async def read(client: Any) -> int:
+        resource = await client.dedicated_inferences.get(id)
+        scale: int = resource.spec.model_deployments[0].accelerators[0].scale
+        return scale
+
+    return DedicatedInferenceHook("do").run(read)
+
+
 def is_leaving(emulator: Emulator, id: str) -> bool:
     """Return whether a deployment is being deleted, or is gone."""
     truth = emulator.world.truth(id)
@@ -226,16 +271,78 @@ def test_create_and_wait(emulator: Emulator, deferrable: bool) -> None:
 @pytest.mark.parametrize("conn_id", ["gcore", "exo"])
 def test_create_on_the_other_clouds(emulator: Emulator, conn_id: str) -> None:
     """Create and delete work on Gcore and Exoscale."""
-    given: dict[str, Any] = {"model": {"name": "openai/gpt-oss-20b"}, "gpu-type": "gpua5000"}
-    if conn_id == "gcore":
-        containers = [{"region_id": 7, "scale": {"min": 1, "max": 1}}]
-        given = {"image": "nginx:latest", "listening_port": 8080, "containers": containers}
-        given["flavor_name"] = "inference-16vcpu-232gib-1xh100-80gb"
-    operator = create(conn_id=conn_id, spec=given)
+    operator = create(conn_id=conn_id, spec=GCORE_SPEC if conn_id == "gcore" else EXOSCALE_SPEC)
     found = run(operator, context_of(operator))
     assert found["provider"] == {"gcore": "gcore", "exo": "exoscale"}[conn_id]
     delete = DeleteDeploymentOperator(task_id="d", conn_id=conn_id, id=found["id"])
     assert run(delete, context_of(delete)) == [found["id"]]
+
+
+def test_name_is_passed_on_at_acceptance(emulator: Emulator) -> None:
+    """XCom has the name as soon as the create is accepted, before any read shows it."""
+    for conn_id, given in (("do", SPEC), ("gcore", GCORE_SPEC), ("exo", EXOSCALE_SPEC)):
+        operator = create(task_id="named", conn_id=conn_id, spec=given, wait=False)
+        context = context_of(operator)
+        name = run(operator, context)["name"]
+        assert name.startswith("named-"), conn_id
+        assert context["ti"].xcoms["name"] == name
+
+
+def test_changed_create_succeeds(emulator: Emulator) -> None:
+    """A create task that is cleared after a scale goes on with the deployment, and deletes none."""
+    store = Store()
+    made = spec()
+    for deferrable in (False, True):
+        operator = create(spec=made, deferrable=deferrable)
+        found = run(operator, context_of(operator, store))
+        scale = ScaleDeploymentOperator(
+            task_id="s", conn_id="do", id=found["id"], replicas=2 + deferrable, deferrable=False
+        )
+        run(scale, context_of(scale))
+    assert run(operator, context_of(operator, store))["id"] == found["id"]
+    assert emulator.world.truth(found["id"]).exists
+
+
+def test_write_with_other_arguments_is_sent(emulator: Emulator) -> None:
+    """A scale that is cleared is sent again, with the arguments that it has now."""
+    found = run(create(deferrable=False), context_of(create()))
+    store = Store()
+    for replicas, deferrable in ((3, False), (2, True), (2, False)):
+        scale = ScaleDeploymentOperator(
+            task_id="s", conn_id="do", id=found["id"], replicas=replicas, deferrable=deferrable
+        )
+        run(scale, context_of(scale, store))
+        assert not store
+        assert replicas_of(found["id"]) == replicas
+
+
+def test_batch_with_other_specs(emulator: Emulator) -> None:
+    """A batch that is cleared with another list makes what is new, and returns what it names."""
+    store, specs = Store(), [spec(), spec(), spec()]
+    made = []
+    for listed in (specs[:2], specs[1:]):
+        operator = BatchCreateOperator(
+            task_id="batch", conn_id="do", specs=listed, deferrable=False
+        )
+        made.append(run(operator, context_of(operator, store)))
+        assert [one["name"] for one in made[-1]] == [one["name"] for one in listed]
+    assert made[0][1]["id"] == made[1][0]["id"]
+    operator = BatchCreateOperator(task_id="b", conn_id="do", specs=[specs[0], specs[0]])
+    with pytest.raises(ValueError, match="more than one has the name"):
+        run(operator, context_of(operator))
+
+
+def test_batch_that_is_late(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch whose wait times out names a timeout, whose resume token continues the wait."""
+    operator = BatchCreateOperator(
+        task_id="late", conn_id="do", specs=[SPEC], deferrable=False, wait_timeout=0
+    )
+    logged: list[Any] = []
+    monkeypatch.setattr(operator, "_log_failure", logged.append)
+    with pytest.raises(AirflowException, match="1 of 1 failed"):
+        run(operator, context_of(operator))
+    assert [one["error"] for one in logged] == ["WaitTimeoutError"]
+    assert logged[0]["resume_token"]
 
 
 def test_failed_deployment_tells_its_story(
@@ -291,6 +398,70 @@ def test_one_time_token_goes_to_a_variable(emulator: Emulator, variables: dict[s
         assert variables["web_token"] not in ("", key)
 
 
+def test_token_where_there_is_none(emulator: Emulator, variables: dict[str, str]) -> None:
+    """Where endpoints have no key of their own, a Variable for it is refused before the create."""
+    before = len(emulator.world.created)
+    for wait in (True, False):
+        operator = create(conn_id="gcore", spec=GCORE_SPEC, token_variable="web_token", wait=wait)
+        with pytest.raises(AirflowException, match="no key of their own"):
+            run(operator, context_of(operator))
+    assert len(emulator.world.created) == before
+    assert not variables
+
+
+def test_token_of_exoscale(emulator: Emulator, variables: dict[str, str]) -> None:
+    """The key is in the Variable after the set-up of a pair; the wait answers with it."""
+    with DAG("dag", schedule=None, start_date=None):
+        begin, _ = temporary("x", conn_id="exo", spec=EXOSCALE_SPEC, token_variable="web_token")
+    found = run(begin, context_of(begin))
+    assert variables["web_token"]
+    for deferrable in (True, False):
+        wait = WaitUntilAnsweringOperator(
+            task_id="answers",
+            conn_id="exo",
+            id=found["id"],
+            token_variable="web_token",
+            deferrable=deferrable,
+            wait_timeout=30,
+        )
+        assert run(wait, context_of(wait))["endpoint"]
+
+
+def test_set_up_whose_key_is_not_written(
+    emulator: Emulator, variables: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A set-up succeeds without its key, or the tear-down would not run; another task fails."""
+    with DAG("dag", schedule=None, start_date=None):
+        begin, _ = temporary("y", conn_id="exo", spec=EXOSCALE_SPEC, token_variable="web_token")
+    path = "GET /v2/ai/deployment/{id}/api-key"
+    emulator.world.fault("status", on=path, status=403, times=2)
+    assert run(begin, context_of(begin))["id"]
+    assert not variables
+    operator = create(conn_id="exo", spec=EXOSCALE_SPEC, token_variable="web_token", wait=False)
+    with pytest.raises(AirflowException, match="403"):
+        run(operator, context_of(operator))
+
+
+def test_variable_that_does_not_exist(emulator: Emulator, variables: dict[str, str]) -> None:
+    """A wait with a Variable that does not exist fails with the reason, deferred or not."""
+    operator = create(wait=False)
+    id = run(operator, context_of(operator))["id"]
+    for deferrable in (True, False):
+        wait = WaitUntilAnsweringOperator(
+            task_id="w", conn_id="do", id=id, token_variable="none", deferrable=deferrable
+        )
+        with pytest.raises(AirflowException, match=r"the Variable 'none' cannot be read"):
+            run(wait, context_of(wait))
+
+
+def test_connection_that_does_not_exist(emulator: Emulator) -> None:
+    """A trigger whose connection does not exist reports that as its event."""
+    for trigger in (SettledTrigger("missing", id=str(uuid4())), AllSettledTrigger("missing", [])):
+        event = fire(trigger)
+        assert event["status"] == "error"
+        assert "missing" in event["message"]
+
+
 def test_task_that_is_killed_deletes_by_choice(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,15 +470,159 @@ def test_task_that_is_killed_deletes_by_choice(
         operator = create(deferrable=False, on_kill=choice)
         wait = operator.wait_here
 
-        async def killed(change: Any, operator: Any = operator, wait: Any = wait) -> None:
+        async def killed(
+            client: Any, change: Any, operator: Any = operator, wait: Any = wait
+        ) -> Any:
             operator.on_kill()
-            await wait(change)
+            return await wait(client, change)
 
         monkeypatch.setattr(operator, "wait_here", killed)
         context = context_of(operator)
         with pytest.raises(AirflowException, match="ended by a user"):
             run(operator, context)
         assert is_leaving(emulator, context["ti"].xcoms["id"]) is not exists
+
+
+KILLED: tuple[tuple[str, dict[str, Any], bool], ...] = (
+    ("do", SPEC, False),
+    ("do", {**SPEC, "name": "given"}, False),
+    ("exo", EXOSCALE_SPEC, False),
+    ("exo", {**EXOSCALE_SPEC, "name": "given"}, True),
+)
+
+
+@pytest.mark.parametrize(("conn_id", "given", "is_left"), KILLED)
+def test_kill_before_the_answer(
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    conn_id: str,
+    given: dict[str, Any],
+    is_left: bool,
+) -> None:
+    """A create without an answer is looked up by its name, and deleted, if it is surely ours."""
+    store, send = UnansweredStore(), Attempts.create
+    operator = create(task_id="killed", conn_id=conn_id, spec=given, on_kill="delete")
+    made: list[str] = []
+
+    async def unanswered(*args: Any, **options: Any) -> Any:
+        made.append((await send(*args, **options)).id)
+        operator.on_kill()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Attempts, "create", unanswered)
+    monkeypatch.setattr("di_async.airflow.base.ANSWER_S", 0.01)
+    with pytest.raises(AirflowException, match="ended by a user") as caught:
+        run(operator, context_of(operator, store))
+    assert (f"the delete of {made[0]} is accepted" in str(caught.value)) is not is_left
+    assert (f"({made[0]}) may be of this task" in str(caught.value)) is is_left
+    assert bool(store) is is_left
+
+
+def test_kill_while_the_answer_is_on_its_way(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill does not cut off a create whose answer comes soon; what it made is deleted."""
+    operator, send, made = create(on_kill="delete"), Attempts.create, []
+
+    async def killed(*args: Any, **options: Any) -> Any:
+        operator.on_kill()
+        await asyncio.sleep(0)
+        made.append((await send(*args, **options)).id)
+        return made[0]
+
+    monkeypatch.setattr(Attempts, "create", killed)
+    store = Store()
+    with pytest.raises(AirflowException, match=r"the delete of .* is accepted"):
+        run(operator, context_of(operator, store))
+    assert is_gone(made[0])
+    assert not store
+
+
+def test_kill_of_a_batch(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that is killed in the worker deletes all that it made."""
+    operator = BatchCreateOperator(
+        task_id="b", conn_id="do", specs=[spec(), spec()], deferrable=False, on_kill="delete"
+    )
+
+    async def killed(*_: Any) -> Any:
+        operator.on_kill()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("di_async.airflow.batch.follow_all", killed)
+    context = context_of(operator)
+    with pytest.raises(AirflowException, match=r"the delete of .*, .* is accepted"):
+        run(operator, context)
+    assert all(map(is_gone, context["ti"].xcoms["ids"]))
+
+
+def test_kill_of_an_ensure(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an ensure has just created is deleted; what existed before it is not."""
+    monkeypatch.setattr("di_async.airflow.base.ANSWER_S", 0.01)
+    made = emulator.world.add_instance(name="of-before", created=1_700_000_000)
+    for wanted, gone in ((spec(), True), (spec(name="of-before"), False)):
+        operator = EnsureDeploymentOperator(
+            task_id="e", conn_id="do", spec=wanted, on_kill="delete"
+        )
+        send = operator.answered
+
+        async def killed(call: Any, operator: Any = operator, send: Any = send) -> Any:
+            async def unanswered() -> Any:
+                await call
+                operator.on_kill()
+                await asyncio.Event().wait()
+
+            return await send(unanswered())
+
+        monkeypatch.setattr(operator, "answered", killed)
+        message = "the delete of .* is accepted" if gone else "it had made nothing"
+        with pytest.raises(AirflowException, match=message):
+            run(operator, context_of(operator))
+    assert not is_gone(made.id)
+
+
+def test_execution_timeout(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow calls `on_kill` after the timeout has ended `execute`: what was made is deleted."""
+    operator = create(deferrable=False, on_kill="delete")
+
+    async def late(*_: Any) -> Any:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr(operator, "wait_here", late)
+    context = context_of(operator)
+    with pytest.raises(AirflowTaskTimeout):
+        run(operator, context)
+    assert not is_gone(context["ti"].xcoms["id"])
+    operator.on_kill()
+    operator.on_kill()  # once more does no harm
+    assert is_gone(context["ti"].xcoms["id"])
+    assert not context["task_state_store"]
+
+
+def test_clean_up_that_fails(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be deleted is named in the error, and its record is kept."""
+    operator = create(deferrable=False, on_kill="delete")
+
+    async def killed(*_: Any) -> Any:
+        operator.on_kill()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(operator, "wait_here", killed)
+    context = context_of(operator)
+    path = "DELETE /v2/dedicated-inferences/{id}"
+    emulator.world.fault("status", on=path, status=403, times=1)
+    with pytest.raises(AirflowException, match=r"could not be deleted and bills: .*403"):
+        run(operator, context)
+    assert not is_gone(context["ti"].xcoms["id"])
+    assert context["task_state_store"]
+
+
+def test_kill_before_anything_runs(emulator: Emulator) -> None:
+    """A task that is killed before it begins sends nothing."""
+    operator, before = create(on_kill="delete"), len(emulator.world.created)
+    operator.on_kill()
+    with pytest.raises(AirflowException, match="ended by a user"):
+        run(operator, context_of(operator))
+    assert len(emulator.world.created) == before
 
 
 # -- triggers -----------------------------------------------------------------------------------
@@ -376,6 +691,20 @@ def test_user_who_ends_a_deferred_task(emulator: Emulator) -> None:
         asyncio.run(caught.value.trigger.on_kill())
         leaving = is_leaving(emulator, context["ti"].xcoms["id"])
         assert leaving is (choice == "delete")
+
+
+def test_user_who_ends_a_deferred_batch(emulator: Emulator) -> None:
+    """The trigger of a batch deletes all of it by choice."""
+    for choice in ("leave", "delete"):
+        operator = BatchCreateOperator(
+            task_id="b", conn_id="do", specs=[spec(), spec()], on_kill=choice
+        )
+        context = context_of(operator)
+        with pytest.raises(TaskDeferred) as caught:
+            operator.execute(context)
+        asyncio.run(caught.value.trigger.on_kill())
+        gone = [is_gone(id) for id in context["ti"].xcoms["ids"]]
+        assert gone == [choice == "delete"] * 2
 
 
 # -- the other operators ------------------------------------------------------------------------
@@ -489,6 +818,50 @@ def test_batch_is_repaired_by_a_retry(emulator: Emulator) -> None:
     assert len(kept) == 2
     assert len(run(operator, context_of(operator, store))) == 3
     assert {key: store[key]["id"] for key in kept} == kept
+
+
+def test_delete_of_many_with_a_failure(emulator: Emulator) -> None:
+    """All deletes are sent and proven, before the one that is refused fails the task."""
+    for deferrable in (True, False):
+        made = [run(create(wait=False), context_of(create()))["id"] for _ in range(3)]
+        path = "DELETE /v2/dedicated-inferences/{id}"
+        emulator.world.fault("status", on=path, id=made[0], status=403, times=1)
+        delete = DeleteDeploymentOperator(
+            task_id="d", conn_id="do", id=made, deferrable=deferrable, end_from_trigger=True
+        )
+        with pytest.raises(AirflowException, match=f"1 of 3 .*{made[0]}: PermissionDenied"):
+            run(delete, context_of(delete))
+        assert [emulator.world.truth(id).exists for id in made] == [True, False, False]
+
+
+def test_delete_returns_the_ids(emulator: Emulator) -> None:
+    """The ids are returned, deferred or not, by a worker or a trigger, with what was gone."""
+    for deferrable in (True, False):
+        ids = [str(uuid4()), run(create(wait=False), context_of(create()))["id"]]
+        delete = DeleteDeploymentOperator(
+            task_id="d", conn_id="do", id=[ids[0], None, ids[1]], deferrable=deferrable
+        )
+        assert run(delete, context_of(delete)) == ids
+        assert run(delete, context_of(delete)) == ids
+    delete = DeleteDeploymentOperator(
+        task_id="d", conn_id="do", id=[run(create(wait=False), context_of(create()))["id"]]
+    )
+    with pytest.raises(TaskDeferred) as caught:
+        delete.execute(context_of(delete))
+    assert caught.value.trigger.serialize()[1]["returned"] == delete.id
+    delete.id = []
+    assert run(delete, context_of(delete)) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"id": "None"}, {"id": ""}, {"id": ["x", " "]}, {"id": [3]}, {"name": "None"}, {"id": None}],
+)
+def test_delete_of_nothing(emulator: Emulator, given: dict[str, Any]) -> None:
+    """A template that rendered nothing deletes nothing, and fails the task."""
+    delete = DeleteDeploymentOperator(task_id="d", conn_id="do", **given)
+    with pytest.raises(AirflowException, match="nothing was deleted"):
+        run(delete, context_of(delete))
 
 
 def test_temporary_pair(emulator: Emulator) -> None:

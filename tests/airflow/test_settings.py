@@ -53,6 +53,18 @@ def test_policies_in_the_extras() -> None:
     settings(extra={"retry": {"attempts": 2}, "polling": {"target_lag": 1}}).client(None)
 
 
+def test_text_in_the_extras_means_what_it_says() -> None:
+    """A connection given as a URI holds text: switches and numbers are read from it."""
+    budget = settings(extra={"budget": {"per_minute": "60"}}).budget()
+    assert budget is not None
+    assert budget.per_minute == 60
+    assert settings(extra={"budget": "False"}).budget() is None
+    found = settings(host="http://h", extra={"allow_insecure": "true", "request_timeout": "2.5"})
+    assert found.client(None).base_url == "http://h"
+    policies = {"retry": {"attempts": "2"}, "polling": {"target_lag": "1.5", "confirm": "never"}}
+    settings(extra=policies).client(None)
+
+
 @pytest.mark.parametrize(
     ("conn_type", "fields", "message"),
     [
@@ -64,6 +76,13 @@ def test_policies_in_the_extras() -> None:
         (DO, {"extra": {"retry": 3}}, "retry: expected an object"),
         (DO, {"extra": {"budget": True}}, "budget: expected"),
         (DO, {"extra": {"retry": {"attempts": 0}}}, "attempts: expected 1 or more"),
+        (DO, {"extra": {"retry": {"attempts": "x"}}}, "attempts: expected 1 or more"),
+        (DO, {"extra": {"retry": {"attempts": True}}}, "attempts: expected a number"),
+        (DO, {"extra": {"request_timeout": "soon"}}, "request_timeout: expected seconds"),
+        (DO, {"extra": {"allow_insecure": "no"}}, "allow_insecure: expected true or false"),
+        (DO, {"extra": {"allow_insecure": 1}}, "allow_insecure: expected true or false"),
+        (DO, {"host": "http://h", "extra": {"allow_insecure": "false"}}, "unencrypted"),
+        (DO, {"host": "http://h", "extra": {"allow_insecure": False}}, "unencrypted"),
     ],
 )
 def test_bad_connections(conn_type: str, fields: dict[str, Any], message: str) -> None:
