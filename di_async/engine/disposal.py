@@ -106,16 +106,16 @@ async def delete_proven(
     """Delete and return once GET answers 404, trying again after each failure until a loop time.
 
     Raises:
-        DIError: of the last try. TimeoutError: a request took too long.
+        DIError: of the last try that was answered, or one that says that none was.
     """
     engine, failures = target.engine, 0
+    last: DIError | None = None
     while True:
         try:
             async with asyncio.timeout_at(until):
                 change = await target.delete(id)
-                on_change(change)
-                left = max(0.0, until - engine.clock.now())
-                await change.wait(timeout=left)
+            on_change(change)
+            await change.wait(timeout=max(0.0, until - engine.clock.now()))
         except ClientClosedError:
             raise
         except DIError as error:
@@ -132,6 +132,9 @@ async def delete_proven(
             else:
                 pause = paced or engine.retry.backoff(failures or 1, 1.0)
             logger.info("deleting %s failed: %s; trying again in %.1f s", id, error, pause)
+            last = error
+        except TimeoutError:
+            raise last or DIError("the DELETE was not answered in time") from None
         else:
             return
         await asyncio.sleep(min(pause, left))
@@ -152,8 +155,8 @@ async def delete_named(
         return None
     except DIError as error:
         return error
-    except TimeoutError as error:
-        return DIError(f"not deleted within {CLEANUP_TIMEOUT_S:.0f} s: {error}")
+    except TimeoutError:
+        return DIError(f"not deleted: it could not be read within {CLEANUP_TIMEOUT_S:.0f} s")
     return None
 
 
