@@ -238,7 +238,9 @@ class Temporary(Generic[T]):
         if reason is None:
             return None
         id = self._failed_id or next(iter(self._ids), "")
-        return cleanup_error(self.target.noun, self.name, id, self._price, reason)
+        return cleanup_error(
+            self.target.noun, self.name, id, self._price, reason, has_expiry=bool(self.name)
+        )
 
     async def _clean_up(self) -> None:
         """Find out what the create made, and delete it. May be begun again."""
