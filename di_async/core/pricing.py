@@ -154,16 +154,17 @@ def check_price(
 ) -> None:
     """Check an hourly price against a limit.
 
-    `problem`: why there is no price, such as an unknown region; see `offer_problem`.
+    `problem`: why there is no price, such as an unknown region; see `offer_problem`. What is not
+    on offer is refused even if unknown prices are allowed.
 
     Raises:
-        PriceLimitError: The price is higher than the limit, or it cannot be compared and
-            `allow_unknown_price` is false.
+        PriceLimitError: The price is higher than the limit, there is a problem, or the price
+            cannot be compared and `allow_unknown_price` is false.
         InvalidInputError: The limit is not an amount.
     """
     limits = parse_max_hourly(limit)
     if price is None:
-        if problem is not None and not allow_unknown_price:
+        if problem is not None:
             raise PriceLimitError(f"{problem}. Nothing was created or changed.", on_offer=False)
         unknown = "the price is not known"
     else:

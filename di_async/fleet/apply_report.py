@@ -78,7 +78,8 @@ class ApplyReport:
         hourly: the price of all deployments of the fleet by currency; empty if there was nothing
             to do.
         unknown_price: how many deployments `hourly` leaves out, as their price is not known.
-        not_on_offer: of these, why the provider lists no price: an unknown region, for example.
+        not_on_offer: of those to create or update, why the provider lists no price: an unknown
+            region, for example.
     """
 
     results: tuple[Applied, ...] = ()

@@ -73,7 +73,8 @@ async def apply(
         prune: when everything else has succeeded, delete what an earlier apply of this fleet made
             and that is no longer in it. Nothing else is deleted; see the page "Fleets".
         max_hourly: a limit on the price of the whole fleet, checked before the first write.
-        allow_unknown_price: with `max_hourly`, go on if a price is not known.
+        allow_unknown_price: with `max_hourly`, go on if a price is not known. What the provider
+            does not offer in that region is refused all the same.
         concurrency: how many deployments are read or written at a time. All are waited for at once.
         timeout: seconds for each change to settle; default: what `Change.wait` takes.
         name_timeout: seconds to wait for a name whose resource is being deleted.
@@ -84,7 +85,8 @@ async def apply(
 
     Raises:
         InvalidInputError: a spec is not valid, or a client is missing; nothing was sent.
-        PriceLimitError: the fleet costs too much, or a price is not known; nothing was sent.
+        PriceLimitError: the fleet costs too much, a price is not known, or something is not on
+            offer (`.on_offer`); nothing was sent.
         ClientClosedError: a client is not entered, or closed.
 
     Cancelling leaves accepted changes going on at the provider; they bill. Apply again to wait for
@@ -115,7 +117,7 @@ def check_fleet_price(
     """Check the price of a whole fleet, if anything would be created or updated.
 
     Raises:
-        PriceLimitError: it is higher than the limit, or not known.
+        PriceLimitError: it is higher than the limit, or not known, or something is not on offer.
     """
     if limit is None or all(one.action == "deleted" for one in plan.changed):
         return
@@ -150,9 +152,10 @@ class _Item:
 
     @property
     def price_key(self) -> str:
-        """Return the spec as text, without what the price does not depend on."""
+        """Return place and spec as text, without what price and offer do not depend on."""
         fields = {key: value for key, value in self.spec.items() if key != "name"}
-        return json.dumps([self.entry.provider, fields], sort_keys=True, default=str)
+        place = self.entry.provider, self.target.zone
+        return json.dumps([place, fields], sort_keys=True, default=str)
 
     # The spec and the options may hold secrets, so no variable holds them: tracebacks may show
     # variables.
@@ -295,7 +298,7 @@ class FleetRun:
             return item.result(error=error)
 
     async def _priced(self, report: ApplyReport) -> ApplyReport:
-        """Return the report with prices; each different spec is priced once."""
+        """Return the report with prices; each different spec is priced once in each place."""
         different = {item.price_key: item for item in self.items}
         found = await asyncio.gather(*map(self._price, different.values()))
         by_key = dict(zip(different, found, strict=True))
@@ -313,8 +316,8 @@ class FleetRun:
             unknown_price=prices.count(None),
             not_on_offer=tuple(
                 f"{item.entry.name}: {problem}"
-                for item, problem in zip(self.items, problems, strict=True)
-                if problem is not None
+                for item, problem, one in zip(self.items, problems, own, strict=True)
+                if problem is not None and one.action in ("created", "updated")
             ),
         )
 

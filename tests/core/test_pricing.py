@@ -98,8 +98,9 @@ def test_offer_problem(region: str, gpu: str, problem: str | None) -> None:
 
 
 def test_the_reason_for_an_unknown_price_takes_its_place() -> None:
-    """The option that allows unknown prices is offered only where the place is known."""
-    with pytest.raises(PriceLimitError, match=r"Nothing was created or changed\.$") as refused:
-        check_price(None, 1, problem="no region 'x'")
-    assert not refused.value.on_offer
-    check_price(None, 1, problem="no region 'x'", allow_unknown_price=True)
+    """Allowing unknown prices is offered, and helps, only where the place is known."""
+    for allowed in (False, True):
+        with pytest.raises(PriceLimitError, match=r"Nothing was created or changed\.$") as refused:
+            check_price(None, 1, problem="no region 'x'", allow_unknown_price=allowed)
+        assert not refused.value.on_offer
+    check_price(None, 1, allow_unknown_price=True)

@@ -231,6 +231,55 @@ async def test_an_unknown_price_is_refused_under_a_limit() -> None:
         assert report.ok
 
 
+def _set_gpu(body: dict[str, Any], gpu: str) -> None:
+    """Change the GPU, flavor or GPU family of a spec."""
+    if "model_deployments" in body:
+        body["model_deployments"][0]["accelerators"][0]["accelerator_slug"] = gpu
+    else:
+        body["flavor_name" if "flavor_name" in body else "gpu-type"] = gpu
+
+
+@ensurable
+async def test_what_is_not_on_offer_stops_the_apply_before_its_first_write(cloud: Cloud) -> None:
+    """Allowing unknown prices does not allow what the provider lacks; its error names it."""
+    world = a_world()
+    async with clients_of(world) as clients:
+        good, bad = an_entry(cloud, "web-1"), an_entry(cloud, "web-2")
+        _set_gpu(bad["spec"], "gpu-typo")
+        for allowed in (False, True):
+            with pytest.raises(PriceLimitError, match="gpu-typo") as caught:
+                await apply(
+                    a_fleet(good, bad), *clients, max_hourly=100, allow_unknown_price=allowed
+                )
+            assert not caught.value.on_offer
+        assert written(world) == []
+
+
+@pytest.mark.parametrize("zones", [["bg-sof-1", "ch-gva-2"], ["ch-gva-2", "bg-sof-1"]])
+async def test_offers_are_read_in_each_zone(zones: list[str]) -> None:
+    """A GPU family that one of two zones lacks is named for that zone, in any order."""
+    world = a_world()
+    cloud = ENSURABLE[2]
+    async with cloud.client(world, base_url="https://api.test/zones/{zone}") as client:
+        plan = await apply(a_fleet(an_entry(cloud, zones=zones)), client, dry_run=True)
+        (problem,) = plan.not_on_offer
+        assert "in zone 'bg-sof-1'" in problem
+
+
+async def test_what_runs_already_may_be_off_the_offer() -> None:
+    """A GPU that was withdrawn stops nothing where the deployment is left unchanged."""
+    world = a_world()
+    cloud = ENSURABLE[2]
+    async with clients_of(world) as clients:
+        old = an_entry(cloud, "web-1")
+        await apply(a_fleet(old), *clients)
+        world.fault("status", status=422, on="GET /v2/ai/instance-type", times=None)
+        plan = await apply(a_fleet(old, an_entry(cloud, "web-2")), *clients, dry_run=True)
+        assert [line.split(":")[0] for line in plan.not_on_offer] == [
+            name_in_fleet("chat", "web-2")
+        ]
+
+
 async def test_reports_what_did_not_settle_in_time() -> None:
     """A timeout is pending, not failed."""
     world = a_world()
