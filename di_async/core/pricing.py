@@ -83,11 +83,16 @@ def parse_max_hourly(limit: MaxHourly) -> Mapping[str, Decimal]:
     """Return the limit for each currency; the key "" stands for any currency.
 
     Raises:
-        InvalidInputError: A limit is not a number of at least 0.
+        InvalidInputError: A limit is not a number of at least 0, or the mapping is empty.
     """
     if isinstance(limit, HourlyPrice):
         return {limit.currency.upper(): limit.amount}
     if isinstance(limit, Mapping):
+        if not limit:
+            raise InvalidInputError(
+                "max_hourly: expected a limit for at least one currency, such as {'EUR': 10}; "
+                "None is no limit"
+            )
         return {str(code).upper(): _amount(value) for code, value in limit.items()}
     return {"": _amount(limit)}
 

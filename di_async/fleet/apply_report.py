@@ -30,7 +30,7 @@ class Applied:
     name: str
     region: str | None = None
     action: Action
-    """`failed`: nothing was sent, or no write is known to be accepted."""
+    """`failed`: nothing was sent, no write is known to be accepted, or a deletion is not proven."""
     id: str | None = None
     """None if there is none yet."""
     diff: tuple[str, ...] = ()

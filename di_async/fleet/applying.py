@@ -33,7 +33,7 @@ from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 from di_async.fleet.apply_report import Applied, ApplyReport, Leftover
-from di_async.fleet.fleet_file import Fleet, FleetEntry
+from di_async.fleet.fleet_file import PROVIDERS, Fleet, FleetEntry
 from di_async.fleet.leftovers import Key, Leftovers, find_leftovers, provider_of
 
 __all__ = ["FleetRun", "apply"]
@@ -245,6 +245,7 @@ class FleetRun:
             checked_timeout(timeout)
         checked_seconds(name_timeout, "name_timeout")
         by_provider = _by_provider(clients)
+        _check_options(options or {})
         more = {"name_timeout": name_timeout} if name_timeout else {}
         options = {name: {**more, **(options or {}).get(name, {})} for name in by_provider}
         return cls(
@@ -387,7 +388,7 @@ class FleetRun:
         target, named = self._leftovers.found[row.id or ""]
         async with self.limit:
             error = await self.finish(delete_named(target, named, self.on_change))
-        self.results[number] = evolve(row, error=error)
+        self.results[number] = row if error is None else evolve(row, action="failed", error=error)
 
 
 def _pruned(left: Leftover) -> Applied:
@@ -407,6 +408,19 @@ def _by_provider(clients: Iterable[Client]) -> dict[str, Client]:
         if count > 1:
             raise InvalidInputError(f"apply: pass one client of {provider}, not {count}")
     return {provider_of(client): client for client in clients}
+
+
+def _check_options(options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check the shape of `options`; `ensure` checks the values."""
+    for provider, more in options.items():
+        if provider not in PROVIDERS:
+            raise InvalidInputError(
+                f"options: expected providers ({', '.join(PROVIDERS)}) as keys, not {provider!r}"
+            )
+        if not isinstance(more, Mapping):
+            raise InvalidInputError(f"options: expected a mapping of arguments for {provider}")
+        if "dry_run" in more:
+            raise InvalidInputError("options: pass dry_run to apply itself, for the whole fleet")
 
 
 def _items(

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from di_async import DIError
 from di_async.core.fleet_names import name_in_fleet
 from di_async.emulator import Emulator
+from di_async.fleet import applying
 from tests.cli.helpers import Di, write_file
 from tests.clouds.ensuring import ENSURABLE
 from tests.clouds.support import Cloud
@@ -116,6 +118,26 @@ def test_prune_is_left_out_after_a_failure(di: Di, di_emulator: Emulator, tmp_pa
         in done.err
     )
     assert name_in_fleet("chat", "old") in {one.name for one in instances(di_emulator)}
+
+
+def test_deletion_that_fails_is_reported_once(
+    di: Di, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be deleted is `failed` with its cause, and not called left out."""
+    path = tmp_path / "fleet.yaml"
+    fleet_file(path, an_entry(ENSURABLE[0]))
+    assert di("apply", "--yes", str(path)).code == 0
+    fleet_file(path)
+
+    async def refuse(*_: Any) -> DIError:
+        return DIError("locked by support")
+
+    monkeypatch.setattr(applying, "delete_named", refuse)
+    done = di("apply", "--yes", "--prune", str(path))
+    name = name_in_fleet("chat", "web-1")
+    assert done.code == 1
+    assert f"failed: {name}: locked by support\n1 failed\n" in done.err
+    assert "not all else succeeded" not in done.err
 
 
 def instances(emu: Emulator) -> list[Any]:

@@ -51,9 +51,9 @@ def test_allow_unknown_price_allows_no_high_price() -> None:
         check_price(USD, 2, allow_unknown_price=True)
 
 
-@pytest.mark.parametrize("limit", [-1, "many", float("nan"), float("inf"), True, {"USD": None}])
+@pytest.mark.parametrize("limit", [-1, "many", float("nan"), float("inf"), True, {"USD": None}, {}])
 def test_invalid_limit(limit: MaxHourly) -> None:
-    """A limit that is not an amount of at least 0 is an input error, and a `ValueError`."""
+    """What is not an amount of at least 0, or has none, is an input error, and a `ValueError`."""
     with pytest.raises(InvalidInputError, match="max_hourly"):
         parse_max_hourly(limit)
 

@@ -181,6 +181,22 @@ async def test_does_not_prune_after_a_failure() -> None:
         assert [one.name for one in report.leftovers] == [name_in_fleet("chat", "old-1")]
 
 
+@ensurable
+async def test_what_could_not_be_pruned_is_left_over(cloud: Cloud) -> None:
+    """A deletion that fails is `failed`, with its cause, and the deployment is in `.leftovers`."""
+    world = a_world()
+    async with clients_of(world) as clients:
+        await apply(a_fleet(an_entry(cloud)), *clients)
+        world.fault("status", status=403, message="no scope", on=cloud.DELETE, times=None)
+        report = await apply(a_fleet(), *clients, prune=True)
+        assert [one.name for one in report.leftovers] == [WEB]
+        assert report.changed == ()
+        (result,) = report.failed
+        assert (result.action, result.name, result.id) == ("failed", WEB, report.leftovers[0].id)
+        assert "no scope" in str(result)
+        assert "deleted" not in str(report)
+
+
 async def test_prune_needs_the_name_of_the_fleet() -> None:
     """Without it nothing shows what an earlier apply has made."""
     world = a_world()
@@ -344,6 +360,23 @@ async def test_a_field_that_cannot_change_fails_alone() -> None:
         report = await apply(a_fleet(changed, an_entry(ENSURABLE[0])), *clients)
         assert [r.action for r in report.results] == ["failed", "created"]
         assert "cannot change after creation" in str(report.failed[0].error)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"digital_ocean": {}}, r"providers \(digitalocean, .*\) as keys, not 'digital_ocean'"),
+        ({"digitalocean": None}, "mapping of arguments for digitalocean"),
+        ({"digitalocean": {"dry_run": True}}, "pass dry_run to apply itself"),
+    ],
+)
+async def test_options_of_another_form_are_refused(options: Any, problem: str) -> None:
+    """A mistyped provider, or what `apply` decides itself, is an error before a request."""
+    world = a_world()
+    async with clients_of(world) as clients:
+        with pytest.raises(InvalidInputError, match=problem):
+            await apply(a_fleet(an_entry(ENSURABLE[0])), *clients, options=options)
+        assert not world.requests
 
 
 async def test_a_missing_client_is_named() -> None:
