@@ -92,6 +92,8 @@ class ServingEndpoint:
 
 class StatusStream(Iterator[StatusChange]):
     """An iterator over status changes. Requests are sent only while a step is awaited."""
+    def __next__(self) -> StatusChange:
+        """Return the next step."""
     def close(self) -> None:
         """End the stream: it has no further steps. Closing twice does nothing.
 
@@ -218,15 +220,18 @@ class Change(Generic[R_co]):
                 one-time token of this create, or what the API reveals.
             private: connect to the private endpoint, and trust the deployment's own CA alone.
             probe: "chat", "models" (to list them is enough), or a function that takes
-                the endpoint: it answers unless the result is False. Errors of connections and
-                HTTP libraries count as "not yet", except 401 and 403.
+                the endpoint: it counts as answering unless the result is False. Errors of
+                connections and HTTP libraries count as "not yet", except refusals such as 401.
             mint_token: create a key of this name once the change has settled, and use it. If this
                 call fails after that, the key's value is lost; `create_token` returns it.
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.
             WaitTimeoutError: not settled, or no answer, in time.
-            WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted).
+            WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted),
+                or the API refuses to show its key or CA.
+            SupersededError, ResourceVanishedError: this client deletes it, or has deleted it.
+            ClientClosedError: the client was closed.
             WaitError: what `wait` raises.
         """
 

@@ -215,6 +215,15 @@ def test_a_stream_that_is_left_early_ends(emu: Emulator) -> None:
         assert client.stats().awaited == 0
 
 
+def test_threads_share_a_listing(emu: Emulator) -> None:
+    """Each row comes to one of several threads, and none is lost."""
+    ids = {emu.add_instance(name=f"web-{number}").id for number in range(120)}
+    with client_of("digitalocean", emu) as client, ThreadPoolExecutor(4) as threads:
+        rows = client.dedicated_inferences.list(page_size=10)
+        found = list(threads.map(lambda _: [row.id for row in rows], range(4)))
+    assert sorted(id for group in found for id in group) == sorted(ids)
+
+
 def test_functions_of_the_caller(emu: Emulator) -> None:
     """Predicates see resources and context variables; a probe may block; neither may call back."""
     seen = contextvars.ContextVar("seen", default="nothing")
