@@ -194,6 +194,8 @@ class Temporary(Generic[T]):
             CleanupError: it could not be proven deleted. SystemExit: SIGTERM has arrived.
             CancelledError: the caller was cancelled while it was deleted.
         """
+        if self._owner is None:  # the block was never entered
+            return
         if isinstance(error, GeneratorExit):  # nothing can be awaited any more
             logger.error("%s was abandoned; it may exist, and bill", self.name or "a create")
             return
@@ -206,7 +208,6 @@ class Temporary(Generic[T]):
             task, cancelled = await finish(self._clean_up, self._announce)
             failure = self._failure(task)
         finally:
-            assert self._owner is not None  # noqa: S101 - entered
             terminated = termination.leave(self._owner)
         if failure is not None:
             raise failure from error if error is not None else failure.last_error

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import signal
 import threading
 import traceback
 import uuid
@@ -150,6 +151,24 @@ def test_temporary(cloud: Cloud, emu: Emulator) -> None:
         assert parse_name(next(generator))
         generator.close()
         assert deployments.list().collect() == []
+
+
+@everywhere
+def test_temporary_block_that_is_not_entered_as_it_should_be(cloud: Cloud, emu: Emulator) -> None:
+    """A second entry is refused and changes nothing; an exit without an entry does nothing."""
+    cloud.prepare(emu.world)
+    with client_of(cloud.name, emu) as client:
+        deployments = api(cloud.name, client)
+        block = deployments.temporary(keyed(cloud, client)[0])
+        block.__exit__(None, None, None)
+        with block:
+            with pytest.raises(InvalidInputError, match="entered once"):
+                block.__enter__()
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+            assert len(list(deployments.list())) == 1
+        block.__exit__(None, None, None)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert list(deployments.list()) == []
 
 
 @everywhere
