@@ -1,6 +1,8 @@
 """Tests of `di-async apply`: plan, work, report, exit codes and fleet files, on all clouds."""
 
+import asyncio
 import json
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 import yaml
 
 from di_async import DIError
+from di_async.cli import bulk_progress
 from di_async.core.fleet_names import name_in_fleet
 from di_async.emulator import Emulator
 from di_async.fleet import applying
@@ -66,6 +69,34 @@ def test_tokens_go_to_a_file(di: Di, tmp_path: Path) -> None:
     names = [name_in_fleet("chat", own) for own in ("web-1", "b")]
     assert [line.split(" ")[0] for line in lines if line] == names
     assert lines[0].split(" ")[1] not in done.out + done.err
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_run_again_with_another_file_for_tokens(
+    di: Di, di_emulator: Emulator, tmp_path: Path, stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The advice to run it again says so, and a file with tokens is never overwritten."""
+    file = fleet_file(tmp_path / "fleet.yaml", an_entry(ENSURABLE[0]))
+    out = tmp_path / "tokens"
+    di_emulator.fault("stuck", on=ENSURABLE[0].POST)
+
+    async def stop_at_the_end(_console: Any, _progress: Any, work: Awaitable[Any]) -> None:
+        await work
+        raise asyncio.CancelledError
+
+    if stopped:
+        monkeypatch.setattr(bulk_progress, "show_progress", stop_at_the_end)
+    done = di("apply", "--yes", "--timeout", "0.1", "--token-out", str(out), file)
+    assert done.code == (130 if stopped else 3)
+    assert "Run the same command again, with another file for --token-out, to" in done.err
+    tokens = out.read_text()
+    again = di("apply", "--yes", "--token-out", str(out), file)
+    assert (again.code, out.read_text()) == (2, tokens)
+    assert "File exists, and it is not overwritten: name another file" in again.err
+    other = di("apply", "--yes", "--timeout", "0.1", "--token-out", str(tmp_path / "more"), file)
+    assert other.code == (130 if stopped else 3)
+    assert not (tmp_path / "more").exists()
+    assert "Run the same command again to" in other.err
 
 
 def test_without_a_terminal_it_needs_yes(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
