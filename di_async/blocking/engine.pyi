@@ -36,7 +36,8 @@ Probe = Literal["chat", "models"] | Callable[[ServingEndpoint], object]
 class Listing(Iterator[T], Generic[T]):
     """An iterator over all rows of a list.
 
-    An error on one page ends the listing: half a list would look like a complete one.
+    An error on one page, or a cancelled step, ends the listing; further steps raise `DIError`:
+    half a list would look like a complete one. Several tasks may share it: each row comes once.
     """
     total: int | None
     drifted: bool
@@ -92,8 +93,6 @@ class ServingEndpoint:
 
 class StatusStream(Iterator[StatusChange]):
     """An iterator over status changes. Requests are sent only while a step is awaited."""
-    def __next__(self) -> StatusChange:
-        """Return the next step."""
     def close(self) -> None:
         """End the stream: it has no further steps. Closing twice does nothing.
 
@@ -220,18 +219,15 @@ class Change(Generic[R_co]):
                 one-time token of this create, or what the API reveals.
             private: connect to the private endpoint, and trust the deployment's own CA alone.
             probe: "chat", "models" (to list them is enough), or a function that takes
-                the endpoint: it counts as answering unless the result is False. Errors of
-                connections and HTTP libraries count as "not yet", except refusals such as 401.
+                the endpoint: it answers unless the result is False. Errors of connections and
+                HTTP libraries count as "not yet", except 401 and 403.
             mint_token: create a key of this name once the change has settled, and use it. If this
                 call fails after that, the key's value is lost; `create_token` returns it.
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.
             WaitTimeoutError: not settled, or no answer, in time.
-            WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted),
-                or the API refuses to show its key or CA.
-            SupersededError, ResourceVanishedError: this client deletes it, or has deleted it.
-            ClientClosedError: the client was closed.
+            WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted).
             WaitError: what `wait` raises.
         """
 
@@ -382,7 +378,8 @@ class DeployableApi(ResourceApi[R]):
             CleanupError: a failed try could not be proven deleted; it may bill.
 
         A cancellation deletes the try under way before it is raised, for at most `cleanup_timeout`
-        seconds. Where the create is cut off without an answer, the log names what may exist.
+        seconds. Where its create was cut off, or its answer was lost, what may exist is named by a
+        note of the CancelledError and by the log: it may be another's, so it is not deleted.
         """
 
 class Client:
@@ -424,7 +421,8 @@ class Client:
     def close(self) -> None:
         """End every open wait and call with `ClientClosedError`, and close the network.
 
-        Accepted changes continue at the provider, and bill. Closing twice does nothing.
+        Accepted changes continue at the provider, and bill. Closing twice does nothing, as does
+        closing in a forked child of the process that opened it.
         """
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -63,7 +63,7 @@ async def apply(
 
     Deployments that match the fleet are left unchanged. One failure does not stop the others;
     failures are in the report. Safe to run again after a crash or a cancellation, as deployments
-    are found by their names.
+    are found by their names; at Exoscale, whose lists may lag, another process waits two minutes.
 
     Args:
         fleet: see `Fleet.from_file`.
