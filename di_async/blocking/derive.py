@@ -6,6 +6,7 @@ its async class; `aclose` is `close`, `async with` is `with` and `async for` is 
 
 import functools
 import inspect
+import os
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -18,6 +19,7 @@ from collections.abc import (
 )
 from types import ModuleType, TracebackType
 from typing import Any, ClassVar, Self
+from weakref import WeakSet
 
 import anyio.to_thread
 from attrs import evolve, fields, has
@@ -118,9 +120,18 @@ class BlockingIterator(Blocking):
 
 
 class BlockingContext(Blocking):
-    """A view of an async context manager."""
+    """A view of an async context manager.
+
+    Left without having been entered, or by a forked child of the process that entered it, it does
+    nothing: what the block made belongs to that process.
+    """
 
     __slots__ = ()
+
+    @property
+    def _is_entered(self) -> bool:
+        """Whether this process is in the block."""
+        return self in _entered
 
     def __enter__(self) -> Any:
         target, entered = self._target, False
@@ -129,13 +140,14 @@ class BlockingContext(Blocking):
             nonlocal entered
             found = await target.__aenter__()
             entered = True
+            _entered.add(self)
             return found
 
         try:
             found = _call(Call(enter))
         except BaseException as error:
             if entered:  # and interrupted before the block began
-                self.__exit__(type(error), error, error.__traceback__)
+                self._leave(type(error), error, error.__traceback__)
             raise
         return self if found == self else found
 
@@ -145,9 +157,25 @@ class BlockingContext(Blocking):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._is_entered:
+            self._leave(kind, error, trace)
+
+    def _leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _entered.discard(self)
         # A generator that is closed cannot await, but it can block.
         ended = (None, None, None) if kind is GeneratorExit else (kind, error, trace)
         _call(Call(functools.partial(self._target.__aexit__, *ended)))
+
+
+_entered: "WeakSet[BlockingContext]" = WeakSet()
+"""The blocks that this process is in."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_entered.clear)
 
 
 # -- derived classes ------------------------------------------------------------------------------

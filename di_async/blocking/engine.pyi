@@ -36,7 +36,8 @@ Probe = Literal["chat", "models"] | Callable[[ServingEndpoint], object]
 class Listing(Iterator[T], Generic[T]):
     """An iterator over all rows of a list.
 
-    An error on one page ends the listing: half a list would look like a complete one.
+    An error on one page, or a cancelled step, ends the listing; further steps raise `DIError`:
+    half a list would look like a complete one. Several tasks may share it: each row comes once.
     """
     total: int | None
     drifted: bool
@@ -382,7 +383,8 @@ class DeployableApi(ResourceApi[R]):
             CleanupError: a failed try could not be proven deleted; it may bill.
 
         A cancellation deletes the try under way before it is raised, for at most `cleanup_timeout`
-        seconds. Where the create is cut off without an answer, the log names what may exist.
+        seconds. Where its create was cut off, or its answer was lost, what may exist is named by a
+        note of the CancelledError and by the log: it may be another's, so it is not deleted.
         """
 
 class Client:
@@ -424,7 +426,8 @@ class Client:
     def close(self) -> None:
         """End every open wait and call with `ClientClosedError`, and close the network.
 
-        Accepted changes continue at the provider, and bill. Closing twice does nothing.
+        Accepted changes continue at the provider, and bill. Closing twice does nothing, as does
+        closing in a forked child of the process that opened it.
         """
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -82,7 +82,7 @@ def apply(
 
     Deployments that match the fleet are left unchanged. One failure does not stop the others;
     failures are in the report. Safe to run again after a crash or a cancellation, as deployments
-    are found by their names.
+    are found by their names; at Exoscale, whose lists may lag, another process waits two minutes.
 
     Args:
         fleet: see `Fleet.from_file`.
@@ -92,7 +92,8 @@ def apply(
         prune: when everything else has succeeded, delete what an earlier apply of this fleet made
             and that is no longer in it. Nothing else is deleted; see the page "Fleets".
         max_hourly: a limit on the price of the whole fleet, checked before the first write.
-        allow_unknown_price: with `max_hourly`, go on if a price is not known.
+        allow_unknown_price: with `max_hourly`, go on if a price is not known. What the provider
+            does not offer in that region is refused all the same.
         concurrency: how many deployments are read or written at a time. All are waited for at once.
         timeout: seconds for each change to settle; default: what `Change.wait` takes.
         name_timeout: seconds to wait for a name whose resource is being deleted.
@@ -103,7 +104,8 @@ def apply(
 
     Raises:
         InvalidInputError: a spec is not valid, or a client is missing; nothing was sent.
-        PriceLimitError: the fleet costs too much, or a price is not known; nothing was sent.
+        PriceLimitError: the fleet costs too much, a price is not known, or something is not on
+            offer (`.on_offer`); nothing was sent.
         ClientClosedError: a client is not entered, or closed.
 
     Ctrl-C leaves accepted changes going on at the provider; they bill. Apply again to wait for
@@ -117,8 +119,12 @@ def as_completed(changes: Iterable[Change[R]], *, timeout: Timeout = ...) -> Com
     returns or raises immediately once `outcome` is set. `outcome` is None for changes that did not
     settle within the timeout (they come last) or could not be read.
 
-    Leaving the loop, or an exception in it, ends the other waits. To end them immediately, write
+    Leaving the loop, or an exception in it, ends the other waits, once nothing refers to the
+    iterator. To end them immediately, write
     `with as_completed(changes) as ended: for change in ended: ...`.
+
+    Several tasks may share the iterator: each change comes to one of them. A step that is
+    cancelled, such as `asyncio.wait_for(anext(ended), 30)`, loses no change and ends no wait.
     """
 
 def reap(*clients: Client, dry_run: bool = False, prefix: str = ...) -> ReapReport:

@@ -4,6 +4,7 @@ By default the signal ends the process at once, without any clean-up. A handler 
 own is left alone. SIGINT needs nothing: Python raises KeyboardInterrupt.
 """
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -45,6 +46,15 @@ def leave() -> None:
     """Stop counting a block of the main thread."""
     if threading.current_thread() is threading.main_thread():
         _guard.count(-1)
+
+
+def _after_fork() -> None:
+    """Forget the blocks of the parent process, which deletes what they made."""
+    _guard.count(-_guard.blocks)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _on_signal(number: int, frame: FrameType | None) -> NoReturn:

@@ -21,7 +21,7 @@ _lock = threading.Lock()
 class BlockingClient(Blocking):
     """A client that is opened by `with`, or by `open` and `close`."""
 
-    __slots__ = ("_leased",)
+    __slots__ = ("_leased", "_pid")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.get("session") is not None:
@@ -33,6 +33,7 @@ class BlockingClient(Blocking):
         del args, kwargs  # credentials
         self._target = call.make()
         self._leased = False
+        self._pid = os.getpid()
 
     def open(self) -> Self:
         """Open the client without a `with` block, in a notebook for example; return it.
@@ -47,14 +48,18 @@ class BlockingClient(Blocking):
             portals.release()
             raise
         self._leased = True
+        self._pid = os.getpid()
         _open.add(self)
         return self
 
     def close(self) -> None:
         """End every open wait and call with `ClientClosedError`, and close the network.
 
-        Accepted changes continue at the provider, and bill. Closing twice does nothing.
+        Accepted changes continue at the provider, and bill. Closing twice does nothing, as does
+        closing in a forked child of the process that opened it.
         """
+        if self._pid != os.getpid():
+            return
         with _lock:
             leased, self._leased = self._leased, False
         try:
@@ -82,12 +87,15 @@ class BlockingTemporary(BlockingContext):
     __slots__ = ("_guarded",)
 
     def __enter__(self) -> Any:
-        self._guarded = termination.enter()
+        guarded = termination.enter()
         try:
-            return super().__enter__()
+            found = super().__enter__()
         except BaseException:
-            self._unguard()
+            if guarded:
+                termination.leave()
             raise
+        self._guarded = guarded
+        return found
 
     def __exit__(
         self,
@@ -95,15 +103,12 @@ class BlockingTemporary(BlockingContext):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        guarded = self._is_entered and self._guarded
         try:
             super().__exit__(kind, error, trace)
         finally:
-            self._unguard()
-
-    def _unguard(self) -> None:
-        guarded, self._guarded = self._guarded, False
-        if guarded:
-            termination.leave()
+            if guarded:
+                termination.leave()
 
 
 @atexit.register
@@ -113,12 +118,6 @@ def _close_all() -> None:
         client.close()
 
 
-def _after_fork() -> None:
-    """Forget the clients of the parent process, whose loop is not in the child."""
-    for client in _open:
-        client._leased = False  # noqa: SLF001 - a class of this module
-    _open.clear()
-
-
+# The clients of the parent process are not closed at the exit of a forked child.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_open.clear)

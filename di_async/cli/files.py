@@ -27,6 +27,11 @@ def new_file(path: Path | None) -> Iterator[TextIO | None]:
     path = _output_path(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise InvalidInputError(
+            f"cannot create the file {path}: {_reason(error)}, and it is not overwritten: name "
+            "another file"
+        ) from error
     except (OSError, ValueError) as error:  # ValueError: a null character
         raise InvalidInputError(f"cannot create the file {path}: {_reason(error)}") from error
     try:

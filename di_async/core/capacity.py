@@ -8,6 +8,7 @@ from attrs import frozen
 from di_async.core.errors import (
     APIError,
     BadRequestError,
+    CleanupError,
     DeploymentFailedError,
     DIError,
     InvalidInputError,
@@ -33,6 +34,13 @@ class Failure(Enum):
     NOT_OFFERED = "not on offer"
     FINAL = "refused"
     """Another place would not help."""
+    LEFT = "not deleted"
+    """What was created could not be proven deleted; nothing else is tried."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no other place is tried."""
+        return self in (Failure.FINAL, Failure.LEFT)
 
 
 @frozen
@@ -43,11 +51,13 @@ class Attempt:
     accelerator: str
     outcome: str
     """`created`, `no capacity`, `failed` (no reason was given), `too expensive`, `not on offer`
-    (with `max_hourly`, if the provider does not list it there) or `refused`."""
+    (with `max_hourly`, if the provider does not list it there), `refused`, or `not deleted` (what
+    failed there may still exist)."""
     reason: str | None = None
     """What the provider said; None if it was created."""
     id: str | None = None
-    """What was created there. Unless the outcome is `created`, it has been deleted since."""
+    """What was created there. Unless the outcome is `created` or `not deleted`, it has been deleted
+    since."""
 
     def __str__(self) -> str:
         reason = f": {self.reason}" if self.reason else ""
@@ -72,6 +82,8 @@ def explain(
     """
     if isinstance(error, PriceLimitError):
         return Failure.PRICE if error.on_offer else Failure.NOT_OFFERED
+    if isinstance(error, CleanupError):
+        return Failure.LEFT
     if isinstance(error, InvalidInputError):
         return Failure.FINAL
     if isinstance(error, APIError) and (error.status in capacity or error.code in capacity):
@@ -99,7 +111,7 @@ class Tries:
 
     def after(self, failure: Failure, max_unexplained: int) -> "Tries | None":
         """Return what is left after a failure; None if no more is to be tried."""
-        if failure is Failure.FINAL:
+        if failure.is_final:
             return None
         left = self.after_unexplained
         if left is not None:

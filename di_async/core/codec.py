@@ -86,8 +86,10 @@ def _price(value: Any, _: object) -> Decimal | None:
         price = Decimal(str(value))
     except InvalidOperation:
         return None
+    if not price.is_finite() or price < 0:
+        return None
     # Sums of larger or smaller numbers would overflow, and are not prices.
-    return price if price.is_finite() and abs(price.adjusted()) <= _MAX_PRICE_DIGITS else None
+    return price if abs(price.adjusted()) <= _MAX_PRICE_DIGITS else None
 
 
 def _integer(value: Any, _: object) -> int:

@@ -84,11 +84,16 @@ def parse_max_hourly(limit: MaxHourly) -> Mapping[str, Decimal]:
     """Return the limit for each currency; the key "" stands for any currency.
 
     Raises:
-        InvalidInputError: A limit is not a number of at least 0.
+        InvalidInputError: A limit is not a number of at least 0, or the mapping is empty.
     """
     if isinstance(limit, HourlyPrice):
         return {limit.currency.upper(): limit.amount}
     if isinstance(limit, Mapping):
+        if not limit:
+            raise InvalidInputError(
+                "max_hourly: expected a limit for at least one currency, such as {'EUR': 10}; "
+                "None is no limit"
+            )
         return {str(code).upper(): _amount(value) for code, value in limit.items()}
     return {"": _amount(limit)}
 
@@ -155,16 +160,17 @@ def check_price(
 ) -> None:
     """Check an hourly price against a limit.
 
-    `problem`: why there is no price, such as an unknown region; see `offer_problem`.
+    `problem`: why there is no price, such as an unknown region; see `offer_problem`. What is not
+    on offer is refused even if unknown prices are allowed.
 
     Raises:
-        PriceLimitError: The price is higher than the limit, or it cannot be compared and
-            `allow_unknown_price` is false.
+        PriceLimitError: The price is higher than the limit, there is a problem, or the price
+            cannot be compared and `allow_unknown_price` is false.
         InvalidInputError: The limit is not an amount.
     """
     limits = parse_max_hourly(limit)
     if price is None:
-        if problem is not None and not allow_unknown_price:
+        if problem is not None:
             raise PriceLimitError(f"{problem}. Nothing was created or changed.", on_offer=False)
         unknown = "the price is not known"
     else:

@@ -18,14 +18,15 @@ from di_async.digitalocean.models import (
 )
 from di_async.digitalocean.spec import DedicatedInferenceSpec
 
-__all__ = ["accelerators_of", "find_places", "price_of", "unpriced_reason", "with_gpu"]
+__all__ = ["accelerators_of", "find_places", "price_of", "prices_of", "unpriced_reason", "with_gpu"]
 
 
 def price_of(spec: DedicatedInferenceSpec | DeploymentSpec, sizes: Sizes) -> HourlyPrice | None:
     """Return the price of all of a spec's GPUs an hour; None if one of them has no price."""
     accelerators = (a for d in spec.model_deployments for a in d.accelerators)
+    prices = prices_of(sizes)
     return total(
-        (_price(sizes, a.accelerator_slug, spec.region or ""), a.scale) for a in accelerators
+        (prices.get((a.accelerator_slug, spec.region or "")), a.scale) for a in accelerators
     )
 
 
@@ -39,13 +40,15 @@ def unpriced_reason(spec: DedicatedInferenceSpec, sizes: Sizes) -> str | None:
     return next(filter(None, found), None)
 
 
-def _price(sizes: Sizes, slug: str, region: str) -> HourlyPrice | None:
+def prices_of(sizes: Sizes) -> dict[tuple[str, str], HourlyPrice]:
+    """Return the price of one GPU of each size in each region where it is on offer and priced."""
+    found: dict[tuple[str, str], HourlyPrice] = {}
     for size in sizes.sizes:
-        if size.gpu_slug == slug and region in _regions(size, sizes):
-            if size.price_per_hour is None:
-                return None
-            return HourlyPrice(size.price_per_hour, size.currency or "USD")
-    return None
+        if size.price_per_hour is not None:
+            price = HourlyPrice(size.price_per_hour, size.currency or "USD")
+            for region in _regions(size, sizes):
+                found.setdefault((size.gpu_slug, region), price)
+    return found
 
 
 def _regions(size: Size, sizes: Sizes) -> Sequence[str]:

@@ -20,6 +20,7 @@ from di_async.digitalocean.api import list_rows
 from di_async.digitalocean.lifecycle import failure_reason, has_failed, is_pending
 from di_async.digitalocean.list_rows import KEY
 from di_async.digitalocean.models import CODEC, DedicatedInference, DeploymentSpec
+from di_async.digitalocean.placement import prices_of
 from di_async.engine.engine import Engine
 
 if TYPE_CHECKING:
@@ -65,11 +66,8 @@ class DigitalOceanScanner:
 
     async def fill_prices(self) -> None:
         """Read the prices of `sizes`."""
-        for size in (await self.api.sizes()).sizes:
-            if size.price_per_hour is not None:
-                for region in size.regions:
-                    price, currency = size.price_per_hour, size.currency or ""
-                    self.prices.add(size.gpu_slug, region, price, currency)
+        for (slug, region), price in prices_of(await self.api.sizes()).items():
+            self.prices.add(slug, region, price.amount, price.currency)
 
     async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
         """Do nothing: one list has all prices."""

@@ -139,7 +139,8 @@ class DeployableApi(ResourceApi[R]):
             CleanupError: a failed try could not be proven deleted; it may bill.
 
         A cancellation deletes the try under way before it is raised, for at most `cleanup_timeout`
-        seconds. Where the create is cut off without an answer, the log names what may exist.
+        seconds. Where its create was cut off, or its answer was lost, what may exist is named by a
+        note of the CancelledError and by the log: it may be another's, so it is not deleted.
         """
         if isinstance(max_unexplained, bool) or not isinstance(max_unexplained, int):
             raise InvalidInputError("max_unexplained: expected a whole number")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import anyio
+from attrs import frozen
 
 from di_async.core.errors import (
     CleanupError,
@@ -12,6 +13,7 @@ from di_async.core.errors import (
     ConflictError,
     DIError,
     NotFoundError,
+    OutcomeUnknownError,
     RateLimitError,
 )
 from di_async.core.pricing import HourlyPrice
@@ -24,6 +26,7 @@ from di_async.engine.waiting.change import Change
 __all__ = [
     "ANSWER_GRACE_S",
     "CLEANUP_TIMEOUT_S",
+    "Answer",
     "answer_of",
     "cleanup_error",
     "delete_named",
@@ -81,20 +84,38 @@ async def finish(
         task = asyncio.ensure_future(work())
 
 
-async def answer_of(creating: "asyncio.Task[Any]") -> str:
-    """Return the id of what a create made, once it is answered; cut it off after a while.
+@frozen
+class Answer:
+    """What is known of a create whose caller was cancelled."""
 
-    Empty if it failed, or was cut off; then the log says what may exist.
-    """
+    id: str = ""
+    """Of what it made; empty if it made nothing, or that is not known."""
+    story: str = ""
+    """What may exist, if that is not known. It is in the log, too."""
+
+
+async def answer_of(creating: "asyncio.Task[Any]") -> Answer:
+    """Return what a create made, once it is answered; cut it off after a while."""
     await asyncio.wait([creating], timeout=ANSWER_GRACE_S)
     if not creating.done():
         creating.cancel()
         await asyncio.wait([creating])
-    if creating.cancelled():
-        return ""
-    failed = creating.exception()
-    made = creating.result() if failed is None else getattr(failed, "write_result", None)
-    return "" if made is None else str(made.id)
+    try:
+        return Answer(creating.result().id)
+    except BaseException as error:  # of the create; it ends nothing here
+        made = getattr(error, "write_result", None)
+        if made is not None:
+            return Answer(made.id)
+        if isinstance(error, OutcomeUnknownError):  # a create that is cut off logs this itself
+            logger.warning("%s", error)
+        return Answer(story=_story_of(error))
+
+
+def _story_of(error: BaseException) -> str:
+    """Return what a create that failed says about what may exist."""
+    if isinstance(error, OutcomeUnknownError | ClientClosedError):
+        return str(error)
+    return "; ".join(getattr(error, "__notes__", ()))
 
 
 async def delete_proven(
@@ -106,16 +127,16 @@ async def delete_proven(
     """Delete and return once GET answers 404, trying again after each failure until a loop time.
 
     Raises:
-        DIError: of the last try. TimeoutError: a request took too long.
+        DIError: of the last try that was answered, or one that says that none was.
     """
     engine, failures = target.engine, 0
+    last: DIError | None = None
     while True:
         try:
             async with asyncio.timeout_at(until):
                 change = await target.delete(id)
-                on_change(change)
-                left = max(0.0, until - engine.clock.now())
-                await change.wait(timeout=left)
+            on_change(change)
+            await change.wait(timeout=max(0.0, until - engine.clock.now()))
         except ClientClosedError:
             raise
         except DIError as error:
@@ -132,6 +153,9 @@ async def delete_proven(
             else:
                 pause = paced or engine.retry.backoff(failures or 1, 1.0)
             logger.info("deleting %s failed: %s; trying again in %.1f s", id, error, pause)
+            last = error
+        except TimeoutError:
+            raise last or DIError("the DELETE was not answered in time") from None
         else:
             return
         await asyncio.sleep(min(pause, left))
@@ -152,8 +176,8 @@ async def delete_named(
         return None
     except DIError as error:
         return error
-    except TimeoutError as error:
-        return DIError(f"not deleted within {CLEANUP_TIMEOUT_S:.0f} s: {error}")
+    except TimeoutError:
+        return DIError(f"not deleted: it could not be read within {CLEANUP_TIMEOUT_S:.0f} s")
     return None
 
 
@@ -186,17 +210,27 @@ async def find_made(target: Deployable[Any], name: str) -> list[str]:
 
 
 def cleanup_error(
-    noun: str, name: str, id: str, price: HourlyPrice | None, error: BaseException
+    noun: str,
+    name: str,
+    id: str,
+    price: HourlyPrice | None,
+    error: BaseException,
+    *,
+    has_expiry: bool,
 ) -> CleanupError:
-    """Return the error for something that could not be proven deleted, and log it."""
+    """Return the error for something that could not be proven deleted, and log it.
+
+    `has_expiry`: its name is one of those that `reap` deletes.
+    """
     which = f"{name} ({id})" if id and id != name else name
     cost = f", at {price}" if price is not None else ""
     advice = f"delete({id!r})" if id else f"find it by its name {name!r}"
+    if has_expiry:
+        advice += "; or let `reap()` delete it after its expiry"
     reason = str(error) or type(error).__name__
     found = CleanupError(
         f"{noun} {which} may still exist, and bill{cost}: its deletion could not be proven "
-        f"({reason.rstrip('.')}). Delete it by hand: {advice}; or let `reap()` delete it after "
-        "its expiry",
+        f"({reason.rstrip('.')}). Delete it by hand: {advice}",
         id=id,
         name=name,
         hourly_price=price,

@@ -9,6 +9,7 @@ from attrs import define, field, frozen
 
 from di_async.core.capacity import Attempt, Failure, Tries
 from di_async.core.errors import (
+    CleanupError,
     ConflictError,
     DIError,
     InvalidInputError,
@@ -61,7 +62,7 @@ class Search:
             except DIError as error:
                 failure = self.target.explain(error)
                 self._note(place, failure, error)
-                if failure is Failure.FINAL:
+                if failure.is_final:
                     self._attach(error)
                     raise
                 last, left = error, tries.after(failure, self.max_unexplained)
@@ -103,26 +104,26 @@ class Search:
 
     async def _try(self, place: _Place) -> Change[Any]:
         target = self.target.in_region(place.region)
-        change = await self._create(target, place.spec)
+        change = await self._create(target, place)
         try:
             await change.wait(timeout=self.timeout)
         except asyncio.CancelledError as cancelled:
-            await self._delete(target, change.id, cancelled)
+            await self._delete(target, place, change.id, cancelled)
             replace_advice(cancelled, f"{change.id} has been deleted: GET answered 404.")
             raise
         except DIError as error:
             if target.explain(error) is not Failure.FINAL:
-                await self._delete(target, change.id, error)
+                await self._delete(target, place, change.id, error)
             raise
         return change
 
-    async def _create(self, target: Deployable[Any], spec: Any) -> Change[Any]:
+    async def _create(self, target: Deployable[Any], place: _Place) -> Change[Any]:
         """Create; a name that this call has freed may stay taken for a while."""
         clock = target.engine.clock
         until = clock.now() + self.name_timeout
         while True:
             try:
-                return await self._create_once(target, spec)
+                return await self._create_once(target, place)
             except ConflictError as taken:
                 left = until - clock.now()
                 if not self._freed or left <= 0:
@@ -130,47 +131,53 @@ class Search:
                 logger.info("%s; trying again", taken)
             await asyncio.sleep(min(target.engine.polling.target_lag, left))
 
-    async def _create_once(self, target: Deployable[Any], spec: Any) -> Change[Any]:
+    async def _create_once(self, target: Deployable[Any], place: _Place) -> Change[Any]:
         """Create in a task of its own; its answer holds the id, so cancellation does not end it."""
-        creating = asyncio.ensure_future(target.create(spec, **self.options))
+        creating = asyncio.ensure_future(target.create(place.spec, **self.options))
         try:
             await asyncio.wait([creating])
         except asyncio.CancelledError as cancelled:
             answer, _ = await finish(partial(answer_of, creating))
-            if id := answer.result():
-                await self._delete(target, id, cancelled)
+            known = answer.result()
+            if known.id:
+                await self._delete(target, place, known.id, cancelled)
+            elif known.story:
+                cancelled.add_note(known.story)
             raise
         return creating.result()
 
-    async def _delete(self, target: Deployable[Any], id: str, error: BaseException) -> None:
+    async def _delete(
+        self, target: Deployable[Any], place: _Place, id: str, error: BaseException
+    ) -> None:
         until = target.engine.clock.now() + self.cleanup_timeout
         task, cancelled = await finish(lambda: delete_proven(target, id, until))
         reason = asyncio.CancelledError() if task.cancelled() else task.exception()
         if reason is not None:
-            price, _ = await finish(partial(self._price, target))
-            name = target.name_of(self.spec)
-            failure = cleanup_error(target.noun, name, id, price.result(), reason)
-            self._attach(failure)
-            raise failure from error
+            price, _ = await finish(partial(_price, target, place.spec))
+            name = target.name_of(place.spec)
+            raise cleanup_error(
+                target.noun, name, id, price.result(), reason, has_expiry=False
+            ) from error
         self._freed = True
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):
             raise cancelled
 
-    async def _price(self, target: Deployable[Any]) -> HourlyPrice | None:
-        try:
-            return await target.hourly_price(self.spec)
-        except DIError:
-            return None
-
     def _note(self, place: _Place, failure: Failure, error: DIError) -> None:
         reason = str(getattr(error, "message", "")) or str(error)
-        id = error.id if isinstance(error, WaitError) and error.id else None
+        id = error.id if isinstance(error, WaitError | CleanupError) and error.id else None
         attempt = Attempt(place.region, place.accelerator, failure.value, reason, id)
         logger.warning("%s", attempt)
         self.attempts.append(attempt)
 
     def _attach(self, error: DIError) -> None:
         error.attempts = tuple(self.attempts)  # type: ignore[attr-defined]
+
+
+async def _price(target: Deployable[Any], spec: Any) -> HourlyPrice | None:
+    try:
+        return await target.hourly_price(spec)
+    except DIError:
+        return None
 
 
 def _listed(given: Sequence[Any] | None, name: str) -> list[str]:

@@ -6,6 +6,7 @@ if the total changed, all pages are read once more for rows that were missed; if
 generator that would have to be closed.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Any, Generic, NoReturn, TypeVar
@@ -30,7 +31,8 @@ FetchPage = Callable[[int], Awaitable[Page]]
 class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
     """An async iterator over all rows of a list.
 
-    An error on one page ends the listing: half a list would look like a complete one.
+    An error on one page, or a cancelled step, ends the listing; further steps raise `DIError`:
+    half a list would look like a complete one. Several tasks may share it: each row comes once.
     """
 
     def __init__(
@@ -47,6 +49,9 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
         self._seen: set[str] = set()
         self._ready: deque[T] = deque()
         self._walk: PageWalk | None = PageWalk(page_size)
+        self._one_at_a_time = asyncio.Lock()
+        """Held while pages are read."""
+        self._is_cut_short = False
         self._passes_left = _PASSES
         self._totals: set[int | None] = set()
         self._on_page: Callable[[int, int | None], object] | None = None
@@ -70,21 +75,26 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
         raise TypeError("a listing is asynchronous: use `async for`, or `await` it for a list")
 
     async def __anext__(self) -> T:
-        while not self._ready:
-            if not await self._read_batch():
-                raise StopAsyncIteration
-        return self._ready.popleft()
+        while (row := self.next_ready()) is None:
+            async with self._one_at_a_time:
+                if not self._ready and not await self._read_batch():
+                    raise StopAsyncIteration
+        return row
 
     def next_ready(self) -> T | None:
-        """Return the next row if it was read already, else None. No I/O."""
-        return self._ready.popleft() if self._ready else None
+        """Return the next row if it was read already, else None. No I/O; safe in any thread."""
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            return None
 
     async def collect(self, on_page: Callable[[int, int | None], object] | None = None) -> list[T]:
         """Return all remaining rows. `on_page(rows_read, total)` is called for each page."""
-        self._on_page = on_page
-        while await self._read_batch():
-            pass
-        rows, self._ready = list(self._ready), deque()
+        async with self._one_at_a_time:
+            self._on_page = on_page
+            while await self._read_batch():
+                pass
+            rows, self._ready = list(self._ready), deque()
         return rows
 
     async def collect_readable(
@@ -102,12 +112,17 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
 
     async def aclose(self) -> None:
         """End the listing. Leaving a loop needs no call: nothing runs between two rows."""
-        self._walk = None
+        self._walk, self._is_cut_short = None, False
         self._ready.clear()
 
     async def _read_batch(self) -> bool:
         """Read the next pages and add their rows; return False at the end of the list."""
         walk = self._walk
+        if self._is_cut_short:
+            raise DIError(
+                "an earlier step of this listing failed or was cancelled, so that rows are "
+                "missing; list again"
+            )
         if walk is None:
             return False
         try:
@@ -118,7 +133,7 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
             read = await self._fetch_all(batch)
             walk.record([page for page, _ in read])
         except BaseException:
-            self._walk = None
+            self._is_cut_short = True
             raise
         self._totals.update(page.total for page, _ in read)
         for _, rows in read:

@@ -194,6 +194,8 @@ class Temporary(Generic[T]):
             CleanupError: it could not be proven deleted. SystemExit: SIGTERM has arrived.
             CancelledError: the caller was cancelled while it was deleted.
         """
+        if self._owner is None:  # the block was never entered
+            return
         if isinstance(error, GeneratorExit):  # nothing can be awaited any more
             logger.error("%s was abandoned; it may exist, and bill", self.name or "a create")
             return
@@ -206,7 +208,6 @@ class Temporary(Generic[T]):
             task, cancelled = await finish(self._clean_up, self._announce)
             failure = self._failure(task)
         finally:
-            assert self._owner is not None  # noqa: S101 - entered
             terminated = termination.leave(self._owner)
         if failure is not None:
             raise failure from error if error is not None else failure.last_error
@@ -238,7 +239,9 @@ class Temporary(Generic[T]):
         if reason is None:
             return None
         id = self._failed_id or next(iter(self._ids), "")
-        return cleanup_error(self.target.noun, self.name, id, self._price, reason)
+        return cleanup_error(
+            self.target.noun, self.name, id, self._price, reason, has_expiry=bool(self.name)
+        )
 
     async def _clean_up(self) -> None:
         """Find out what the create made, and delete it. May be begun again."""

@@ -74,8 +74,10 @@ def enter() -> asyncio.Task[object]:
 
 def leave(task: asyncio.Task[object]) -> bool:
     """Stop counting an owner; return whether it was the last one, and SIGTERM has arrived."""
-    loop = asyncio.get_running_loop()
-    guard = _guards[loop]
+    loop = task.get_loop()  # a block may be left on another loop
+    guard = _guards.get(loop)
+    if guard is None:  # the block was left before
+        return False
     guard.owners[task] -= 1
     guard.owners += Counter()  # drops what is 0
     if guard.owners:

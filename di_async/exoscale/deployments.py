@@ -151,9 +151,10 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         """Create the deployment of the spec's name, update what differs, or find nothing to do.
 
         Names are not unique: one process makes one deployment, but two processes at once may make
-        two. `.duplicates`, and the log, then have the ids of the others, which bill until they
-        are deleted. The engine is updated before the deployment is scaled; a change in progress
-        is waited for. `.change` settles when the deployment is ready.
+        two, and so may one that begins within two minutes of another's create, as lists lag.
+        `.duplicates`, and the log, then have the ids of the others, which bill until they are
+        deleted. The engine is updated before the deployment is scaled; a change in progress is
+        waited for. `.change` settles when the deployment is ready.
 
         Args:
             spec: see `create`; what it leaves out is not compared, nor is the product name.

@@ -30,7 +30,7 @@ class Applied:
     name: str
     region: str | None = None
     action: Action
-    """`failed`: nothing was sent, or no write is known to be accepted."""
+    """`failed`: nothing was sent, no write is known to be accepted, or a deletion is not proven."""
     id: str | None = None
     """None if there is none yet."""
     diff: tuple[str, ...] = ()
@@ -78,7 +78,8 @@ class ApplyReport:
         hourly: the price of all deployments of the fleet by currency; empty if there was nothing
             to do.
         unknown_price: how many deployments `hourly` leaves out, as their price is not known.
-        not_on_offer: of these, why the provider lists no price: an unknown region, for example.
+        not_on_offer: of those to create or update, why the provider lists no price: an unknown
+            region, for example.
     """
 
     results: tuple[Applied, ...] = ()

@@ -33,7 +33,7 @@ from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 from di_async.fleet.apply_report import Applied, ApplyReport, Leftover
-from di_async.fleet.fleet_file import Fleet, FleetEntry
+from di_async.fleet.fleet_file import PROVIDERS, Fleet, FleetEntry
 from di_async.fleet.leftovers import Key, Leftovers, find_leftovers, provider_of
 
 __all__ = ["FleetRun", "apply"]
@@ -63,7 +63,7 @@ async def apply(
 
     Deployments that match the fleet are left unchanged. One failure does not stop the others;
     failures are in the report. Safe to run again after a crash or a cancellation, as deployments
-    are found by their names.
+    are found by their names; at Exoscale, whose lists may lag, another process waits two minutes.
 
     Args:
         fleet: see `Fleet.from_file`.
@@ -73,7 +73,8 @@ async def apply(
         prune: when everything else has succeeded, delete what an earlier apply of this fleet made
             and that is no longer in it. Nothing else is deleted; see the page "Fleets".
         max_hourly: a limit on the price of the whole fleet, checked before the first write.
-        allow_unknown_price: with `max_hourly`, go on if a price is not known.
+        allow_unknown_price: with `max_hourly`, go on if a price is not known. What the provider
+            does not offer in that region is refused all the same.
         concurrency: how many deployments are read or written at a time. All are waited for at once.
         timeout: seconds for each change to settle; default: what `Change.wait` takes.
         name_timeout: seconds to wait for a name whose resource is being deleted.
@@ -84,7 +85,8 @@ async def apply(
 
     Raises:
         InvalidInputError: a spec is not valid, or a client is missing; nothing was sent.
-        PriceLimitError: the fleet costs too much, or a price is not known; nothing was sent.
+        PriceLimitError: the fleet costs too much, a price is not known, or something is not on
+            offer (`.on_offer`); nothing was sent.
         ClientClosedError: a client is not entered, or closed.
 
     Cancelling leaves accepted changes going on at the provider; they bill. Apply again to wait for
@@ -115,7 +117,7 @@ def check_fleet_price(
     """Check the price of a whole fleet, if anything would be created or updated.
 
     Raises:
-        PriceLimitError: it is higher than the limit, or not known.
+        PriceLimitError: it is higher than the limit, or not known, or something is not on offer.
     """
     if limit is None or all(one.action == "deleted" for one in plan.changed):
         return
@@ -150,9 +152,10 @@ class _Item:
 
     @property
     def price_key(self) -> str:
-        """Return the spec as text, without what the price does not depend on."""
+        """Return place and spec as text, without what price and offer do not depend on."""
         fields = {key: value for key, value in self.spec.items() if key != "name"}
-        return json.dumps([self.entry.provider, fields], sort_keys=True, default=str)
+        place = self.entry.provider, self.target.zone
+        return json.dumps([place, fields], sort_keys=True, default=str)
 
     # The spec and the options may hold secrets, so no variable holds them: tracebacks may show
     # variables.
@@ -242,6 +245,7 @@ class FleetRun:
             checked_timeout(timeout)
         checked_seconds(name_timeout, "name_timeout")
         by_provider = _by_provider(clients)
+        _check_options(options or {})
         more = {"name_timeout": name_timeout} if name_timeout else {}
         options = {name: {**more, **(options or {}).get(name, {})} for name in by_provider}
         return cls(
@@ -295,7 +299,7 @@ class FleetRun:
             return item.result(error=error)
 
     async def _priced(self, report: ApplyReport) -> ApplyReport:
-        """Return the report with prices; each different spec is priced once."""
+        """Return the report with prices; each different spec is priced once in each place."""
         different = {item.price_key: item for item in self.items}
         found = await asyncio.gather(*map(self._price, different.values()))
         by_key = dict(zip(different, found, strict=True))
@@ -313,8 +317,8 @@ class FleetRun:
             unknown_price=prices.count(None),
             not_on_offer=tuple(
                 f"{item.entry.name}: {problem}"
-                for item, problem in zip(self.items, problems, strict=True)
-                if problem is not None
+                for item, problem, one in zip(self.items, problems, own, strict=True)
+                if problem is not None and one.action in ("created", "updated")
             ),
         )
 
@@ -384,7 +388,7 @@ class FleetRun:
         target, named = self._leftovers.found[row.id or ""]
         async with self.limit:
             error = await self.finish(delete_named(target, named, self.on_change))
-        self.results[number] = evolve(row, error=error)
+        self.results[number] = row if error is None else evolve(row, action="failed", error=error)
 
 
 def _pruned(left: Leftover) -> Applied:
@@ -404,6 +408,19 @@ def _by_provider(clients: Iterable[Client]) -> dict[str, Client]:
         if count > 1:
             raise InvalidInputError(f"apply: pass one client of {provider}, not {count}")
     return {provider_of(client): client for client in clients}
+
+
+def _check_options(options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check the shape of `options`; `ensure` checks the values."""
+    for provider, more in options.items():
+        if provider not in PROVIDERS:
+            raise InvalidInputError(
+                f"options: expected providers ({', '.join(PROVIDERS)}) as keys, not {provider!r}"
+            )
+        if not isinstance(more, Mapping):
+            raise InvalidInputError(f"options: expected a mapping of arguments for {provider}")
+        if "dry_run" in more:
+            raise InvalidInputError("options: pass dry_run to apply itself, for the whole fleet")
 
 
 def _items(

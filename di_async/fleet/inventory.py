@@ -131,6 +131,10 @@ class Inventory:
         """Return what changed since `before`.
 
         What one of the two scans could not list is neither added nor removed.
+
+        Instances are matched by `row.client` and id: a row does not show its account, and ids at
+        Gcore are names. So pass the same clients, in the same order, to both scans: with a second
+        client of a provider, the label `gcore` becomes `gcore-1`.
         """
         then = {_key(row): row for row in before.rows}
         now = {_key(row): row for row in self.rows}

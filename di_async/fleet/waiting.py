@@ -119,8 +119,12 @@ def as_completed(changes: Iterable[Change[R]], *, timeout: Timeout = DEFAULT) ->
     returns or raises immediately once `outcome` is set. `outcome` is None for changes that did not
     settle within the timeout (they come last) or could not be read.
 
-    Leaving the loop, or an exception in it, ends the other waits. To end them immediately, write
+    Leaving the loop, or an exception in it, ends the other waits, once nothing refers to the
+    iterator. To end them immediately, write
     `async with as_completed(changes) as ended: async for change in ended: ...`.
+
+    Several tasks may share the iterator: each change comes to one of them. A step that is
+    cancelled, such as `asyncio.wait_for(anext(ended), 30)`, loses no change and ends no wait.
     """
     return Completions(changes, timeout)
 
@@ -171,21 +175,19 @@ class Completions(ClientBound, AsyncIterator[Change[R]], Generic[R]):
             self._waits = {task: change for change, task in started.items()}
             for task in self._waits:
                 task.add_done_callback(self._ended.add)
-        if not self._waits:
-            raise StopAsyncIteration
         while not self._ended.tasks:
-            self._ended.added.clear()
-            try:
-                await self._ended.added.wait()
-            except BaseException:
-                await self.aclose()
-                raise
+            if not self._waits:
+                raise StopAsyncIteration
+            added = self._ended.added
+            added.clear()
+            await added.wait()
         return self._waits.pop(self._ended.tasks.popleft())
 
     async def aclose(self) -> None:
         """End the waits that are still open. Closing twice does nothing."""
         waits, self._waits = self._waits or {}, {}
-        self._ended = _Ended()
+        ended, self._ended = self._ended, _Ended()
+        ended.added.set()  # steps under way end, too
         await _end(waits)
 
     def __del__(self) -> None:

@@ -118,3 +118,12 @@ def test_a_child_of_a_fork_opens_its_own_client(emu: Emulator) -> None:
     with worker(ENSURABLE[0], emu, "fork") as process:
         assert said(process) == "child: ClientClosedError, then 0 listed"
         assert process.wait(20) == 0
+
+
+def test_a_child_that_exits_in_a_temporary_block_leaves_it_alone(emu: Emulator) -> None:
+    """Its exit code is its own, nothing is logged, and the parent deletes the deployment."""
+    with worker(ENSURABLE[0], emu, "fork_inside") as process:
+        assert said(process) == "child: 3, 1 listed"
+        assert said(process) == "after it: 0 listed, default: True"
+        assert process.wait(20) == 0
+        assert process.stderr.read() == b""  # type: ignore[union-attr]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import signal
 import threading
 import traceback
 import uuid
@@ -153,6 +154,24 @@ def test_temporary(cloud: Cloud, emu: Emulator) -> None:
 
 
 @everywhere
+def test_temporary_block_that_is_not_entered_as_it_should_be(cloud: Cloud, emu: Emulator) -> None:
+    """A second entry is refused and changes nothing; an exit without an entry does nothing."""
+    cloud.prepare(emu.world)
+    with client_of(cloud.name, emu) as client:
+        deployments = api(cloud.name, client)
+        block = deployments.temporary(keyed(cloud, client)[0])
+        block.__exit__(None, None, None)
+        with block:
+            with pytest.raises(InvalidInputError, match="entered once"):
+                block.__enter__()
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+            assert len(list(deployments.list())) == 1
+        block.__exit__(None, None, None)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert list(deployments.list()) == []
+
+
+@everywhere
 def test_errors_are_the_same(cloud: Cloud, emu: Emulator) -> None:
     """Errors have the classes of the async client, and a traceback to the caller's line."""
     with client_of(cloud.name, emu) as client:
@@ -213,6 +232,15 @@ def test_a_stream_that_is_left_early_ends(emu: Emulator) -> None:
         while client.stats().awaited and not deadline.wait(0.01):
             pass
         assert client.stats().awaited == 0
+
+
+def test_threads_share_a_listing(emu: Emulator) -> None:
+    """Each row comes to one of several threads, and none is lost."""
+    ids = {emu.add_instance(name=f"web-{number}").id for number in range(120)}
+    with client_of("digitalocean", emu) as client, ThreadPoolExecutor(4) as threads:
+        rows = client.dedicated_inferences.list(page_size=10)
+        found = list(threads.map(lambda _: [row.id for row in rows], range(4)))
+    assert sorted(id for group in found for id in group) == sorted(ids)
 
 
 def test_functions_of_the_caller(emu: Emulator) -> None:

@@ -24,7 +24,12 @@ def main(task: str, arguments: str) -> None:
     client = connect(*config).open()
     deployments = api(config[0], client)
     if task != "open":
-        with_client = {"wait": wait, "temporary": temporary, "fork": fork}[task]
+        with_client = {
+            "wait": wait,
+            "temporary": temporary,
+            "fork": fork,
+            "fork_inside": fork_inside,
+        }[task]
         try:
             with_client(client, deployments, [config, body])
         finally:
@@ -69,6 +74,18 @@ def fork(client: Any, deployments: Any, given: Any) -> None:
     with connect(*given[0]) as own:
         say(f"child: {raised}, then {len(api(given[0][0], own).list().collect())} listed")
     os._exit(0)
+
+
+def fork_inside(client: Any, deployments: Any, given: Any) -> None:
+    """Fork in a temporary block; the child exits, which ends its copies of all blocks."""
+    with deployments.temporary(given[1]):
+        child = os.fork()
+        if not child:
+            sys.exit(3)
+        _, status = os.waitpid(child, 0)
+        say(f"child: {os.waitstatus_to_exitcode(status)}, {len(list(deployments.list()))} listed")
+    handler = signal.getsignal(signal.SIGTERM)
+    say(f"after it: {len(list(deployments.list()))} listed, default: {handler == signal.SIG_DFL}")
 
 
 if __name__ == "__main__":

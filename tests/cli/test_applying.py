@@ -1,14 +1,19 @@
 """Tests of `di-async apply`: plan, work, report, exit codes and fleet files, on all clouds."""
 
+import asyncio
 import json
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from di_async import DIError
+from di_async.cli import bulk_progress
 from di_async.core.fleet_names import name_in_fleet
 from di_async.emulator import Emulator
+from di_async.fleet import applying
 from tests.cli.helpers import Di, write_file
 from tests.clouds.ensuring import ENSURABLE
 from tests.clouds.support import Cloud
@@ -66,6 +71,34 @@ def test_tokens_go_to_a_file(di: Di, tmp_path: Path) -> None:
     assert lines[0].split(" ")[1] not in done.out + done.err
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_run_again_with_another_file_for_tokens(
+    di: Di, di_emulator: Emulator, tmp_path: Path, stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The advice to run it again says so, and a file with tokens is never overwritten."""
+    file = fleet_file(tmp_path / "fleet.yaml", an_entry(ENSURABLE[0]))
+    out = tmp_path / "tokens"
+    di_emulator.fault("stuck", on=ENSURABLE[0].POST)
+
+    async def stop_at_the_end(_console: Any, _progress: Any, work: Awaitable[Any]) -> None:
+        await work
+        raise asyncio.CancelledError
+
+    if stopped:
+        monkeypatch.setattr(bulk_progress, "show_progress", stop_at_the_end)
+    done = di("apply", "--yes", "--timeout", "0.1", "--token-out", str(out), file)
+    assert done.code == (130 if stopped else 3)
+    assert "Run the same command again, with another file for --token-out, to" in done.err
+    tokens = out.read_text()
+    again = di("apply", "--yes", "--token-out", str(out), file)
+    assert (again.code, out.read_text()) == (2, tokens)
+    assert "File exists, and it is not overwritten: name another file" in again.err
+    other = di("apply", "--yes", "--timeout", "0.1", "--token-out", str(tmp_path / "more"), file)
+    assert other.code == (130 if stopped else 3)
+    assert not (tmp_path / "more").exists()
+    assert "Run the same command again to" in other.err
+
+
 def test_without_a_terminal_it_needs_yes(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
     """No request is sent."""
     result = di("apply", fleet_file(tmp_path / "fleet.yaml", an_entry(ENSURABLE[0])))
@@ -116,6 +149,26 @@ def test_prune_is_left_out_after_a_failure(di: Di, di_emulator: Emulator, tmp_pa
         in done.err
     )
     assert name_in_fleet("chat", "old") in {one.name for one in instances(di_emulator)}
+
+
+def test_deletion_that_fails_is_reported_once(
+    di: Di, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be deleted is `failed` with its cause, and not called left out."""
+    path = tmp_path / "fleet.yaml"
+    fleet_file(path, an_entry(ENSURABLE[0]))
+    assert di("apply", "--yes", str(path)).code == 0
+    fleet_file(path)
+
+    async def refuse(*_: Any) -> DIError:
+        return DIError("locked by support")
+
+    monkeypatch.setattr(applying, "delete_named", refuse)
+    done = di("apply", "--yes", "--prune", str(path))
+    name = name_in_fleet("chat", "web-1")
+    assert done.code == 1
+    assert f"failed: {name}: locked by support\n1 failed\n" in done.err
+    assert "not all else succeeded" not in done.err
 
 
 def instances(emu: Emulator) -> list[Any]:

@@ -36,6 +36,11 @@ PLACES: dict[str, tuple[str, str]] = {
     _V3.name: ("7", "1"),
     _EXO.name: ("ch-gva-2", "at-vie-1"),
 }
+OTHER_ACCELERATOR = {
+    _DO.name: "gpu-h100x1-80gb",
+    _V3.name: "inference-16vcpu-232gib-1xl40s",
+    _EXO.name: "gpu3080ti",
+}
 LAG_S = 60.0
 everywhere = pytest.mark.parametrize("cloud", [_DO, _V3, _EXO], ids=lambda cloud: cloud.name)
 
@@ -252,6 +257,84 @@ async def test_cancelled_and_not_deleted_is_said(
         assert caught.value.name == name
         assert name in caplog.text
         assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
+@VIRTUAL
+@everywhere
+async def test_deletion_that_fails_names_the_place_that_is_left(cloud: Cloud) -> None:
+    """CleanupError has the price of the place that is left, and no advice to reap; so has the try.
+
+    `reap` deletes temporary names only.
+    """
+    world = a_world()
+    prepare(world)
+    first, second = PLACES[cloud.name]
+    world.fault("error", on=cloud.POST, message="no capacity left", times=None)
+    async with cloud.client(world, **in_zones(cloud)) as client:
+        api = cloud.api(client)
+        world.fault("status", on=cloud.DELETE, status=403, message="no scope", times=None)
+        target = api.deployable()
+        own = target.complete(spec_of(cloud))
+        other = OTHER_ACCELERATOR[cloud.name]
+        price = await target.hourly_price(target.moved(own, first, other))
+        with pytest.raises(CleanupError, match="no scope") as caught:
+            await api.create_first_available(
+                own, regions=[first, second], accelerators=[other], cleanup_timeout=60
+            )
+        assert caught.value.hourly_price == price
+        assert (price is None) == (cloud is _EXO)
+        assert price is None or price != await target.hourly_price(own)
+        assert "reap" not in str(caught.value)
+        (attempt,) = caught.value.attempts  # type: ignore[attr-defined]
+        assert (attempt.outcome, attempt.id) == ("not deleted", caught.value.id)
+        assert len(await existing(cloud, client)) == 1
+
+
+@VIRTUAL
+@everywhere
+async def test_cancelled_while_the_answer_is_lost_says_what_may_exist(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is deleted where it is surely ours; else the cancellation and the log name it."""
+    world = a_world()
+    prepare(world)
+    world.fault("reset", on=cloud.POST, after_commit=True)
+    async with cloud.client(world, **in_zones(cloud)) as client:
+        trying = asyncio.create_task(
+            cloud.api(client).create_first_available(
+                spec_of(cloud), regions=list(PLACES[cloud.name])
+            )
+        )
+        await asyncio.sleep(0.2)  # while the name is looked up
+        trying.cancel()
+        caplog.set_level(logging.WARNING, "di_async")
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await trying
+        left = await cloud.api(client).deployable().list_named()
+        notes = "; ".join(getattr(cancelled.value, "__notes__", ()))
+        assert len(left) == (cloud is _EXO)  # whose names are not unique
+        assert all(one.id in notes and notes in caplog.text for one in left)
+
+
+@VIRTUAL
+@everywhere
+async def test_cancelled_create_that_is_never_answered_is_named(cloud: Cloud) -> None:
+    """A create that is cut off after a minute leaves its story in the cancellation."""
+    world = a_world()
+    prepare(world)
+    world.fault("slow", on=cloud.POST, delay_s=500)
+    options = {**in_zones(cloud), "request_timeout": 500}
+    async with cloud.client(world, **options) as client:
+        trying = asyncio.create_task(
+            cloud.api(client).create_first_available(
+                spec_of(cloud), regions=list(PLACES[cloud.name])
+            )
+        )
+        await asyncio.sleep(5)
+        trying.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await trying
+        assert "may exist and bill" in "; ".join(getattr(cancelled.value, "__notes__", ()))
 
 
 @everywhere

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.settle.virtual import run_virtual
 from di_async import (
     CleanupError,
+    ConflictError,
     DeploymentFailedError,
     InvalidInputError,
     OutcomeUnknownError,
@@ -132,6 +133,36 @@ async def test_a_deletion_that_cannot_be_proven_is_raised_and_logged(
         assert (error.hourly_price is None) == (cloud is _EXO)
         assert found.name in caplog.text
         assert await names(api) == [found.name]
+
+
+@VIRTUAL
+@everywhere
+async def test_cause_of_a_deletion_that_is_refused_for_ever_is_shown(cloud: Cloud) -> None:
+    """When the time for the deletion ends, the error has the provider's last refusal."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        block = cloud.api(client).temporary(spec_of(cloud), lifetime=1000)
+        await block.__aenter__()
+        await asyncio.sleep(1000)
+        world.fault("status", on=cloud.DELETE, status=409, message="locked by support", times=None)
+        (failed,) = (await reap(client)).failed
+        assert "locked by support" in str(failed.error)
+        with pytest.raises(CleanupError, match="locked by support") as caught:
+            await block.__aexit__(None, None, None)
+        assert isinstance(caught.value.last_error, ConflictError)
+
+
+@VIRTUAL
+@everywhere
+async def test_deletion_that_is_never_answered_says_so(cloud: Cloud) -> None:
+    """Without any answer to the DELETE, the error says that, and not only that time was over."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        block = cloud.api(client).temporary(spec_of(cloud), cleanup_timeout=5)
+        await block.__aenter__()
+        world.fault("slow", on=cloud.DELETE, delay_s=20, times=None)
+        with pytest.raises(CleanupError, match="the DELETE was not answered in time"):
+            await block.__aexit__(None, None, None)
 
 
 @VIRTUAL

@@ -262,9 +262,9 @@ def test_prices_are_exact(price: Any) -> None:
     assert PLAIN.structure({"id": "x", "price": price}, Thing).price == Decimal("3.39")
 
 
-@pytest.mark.parametrize("price", ["n/a", "NaN", "-Infinity", float("inf"), True])
+@pytest.mark.parametrize("price", ["n/a", "NaN", "-Infinity", float("inf"), True, "-1", -0.5])
 def test_unreadable_price_is_none(price: Any) -> None:
-    """An unreadable price is None, and the rest of the object is decoded."""
+    """An unreadable or negative price is None, and the rest of the object is decoded."""
     assert PLAIN.structure({"id": "x", "price": price}, Thing).price is None
 
 

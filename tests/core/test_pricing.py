@@ -51,9 +51,9 @@ def test_allow_unknown_price_allows_no_high_price() -> None:
         check_price(USD, 2, allow_unknown_price=True)
 
 
-@pytest.mark.parametrize("limit", [-1, "many", float("nan"), float("inf"), True, {"USD": None}])
+@pytest.mark.parametrize("limit", [-1, "many", float("nan"), float("inf"), True, {"USD": None}, {}])
 def test_invalid_limit(limit: MaxHourly) -> None:
-    """A limit that is not an amount of at least 0 is an input error, and a `ValueError`."""
+    """What is not an amount of at least 0, or has none, is an input error, and a `ValueError`."""
     with pytest.raises(InvalidInputError, match="max_hourly"):
         parse_max_hourly(limit)
 
@@ -98,8 +98,9 @@ def test_offer_problem(region: str, gpu: str, problem: str | None) -> None:
 
 
 def test_the_reason_for_an_unknown_price_takes_its_place() -> None:
-    """The option that allows unknown prices is offered only where the place is known."""
-    with pytest.raises(PriceLimitError, match=r"Nothing was created or changed\.$") as refused:
-        check_price(None, 1, problem="no region 'x'")
-    assert not refused.value.on_offer
-    check_price(None, 1, problem="no region 'x'", allow_unknown_price=True)
+    """Allowing unknown prices is offered, and helps, only where the place is known."""
+    for allowed in (False, True):
+        with pytest.raises(PriceLimitError, match=r"Nothing was created or changed\.$") as refused:
+            check_price(None, 1, problem="no region 'x'", allow_unknown_price=allowed)
+        assert not refused.value.on_offer
+    check_price(None, 1, allow_unknown_price=True)

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from di_async import DigitalOcean, HourlyPrice, InvalidInputError, PriceLimitError
+from di_async.core.inventory import Prices
 from di_async.core.pricing import HourlyPrice as Price
 from di_async.digitalocean import GPUModelConfig, Size, Sizes
+from di_async.digitalocean.models import CODEC
 from di_async.digitalocean.placement import find_places, price_of
+from di_async.digitalocean.scanning import DigitalOceanScanner
 from di_async.emulator import World
 from tests.builders.digitalocean import GPU, MODEL, a_spec
 from tests.fake_network import TEN_MINUTES, EmulatorNetwork
@@ -117,3 +120,36 @@ def test_spec_of_two_gpus() -> None:
 def test_size_without_price() -> None:
     """A GPU without a price makes the whole price unknown."""
     assert price_of(a_spec(), sizes(Size(GPU))) is None
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        {"region": "atl1"},
+        {"region": "atl1", "currency": None},
+        {"regions": ["atl1"], "currency": None},
+        {"regions": ["atl1", "nyc2"]},
+        {},
+        {"regions": ["nyc2"]},
+        {"price_per_hour": "-1"},
+        {"price_per_hour": None},
+        {"price_per_hour": "0"},
+    ],
+)
+async def test_scan_and_hourly_price_read_sizes_alike(size: dict[str, Any]) -> None:
+    """What a GPU costs in a region is the same for a scan and for a spec, or unknown to both."""
+    raw = {"gpu_slug": GPU, "price_per_hour": "2", "currency": "USD", **size}
+    offered = CODEC.structure({"enabled_regions": ["atl1"], "sizes": [raw]}, Sizes)
+
+    class Api:
+        async def sizes(self) -> Sizes:
+            return offered
+
+    prices = Prices()
+    await DigitalOceanScanner(None, Api(), "do", prices).fill_prices()  # type: ignore[arg-type]
+    scanned = prices.cost(((GPU, 1),), "atl1")
+    found = price_of(a_spec(), offered)
+    assert scanned == ((None, None) if found is None else (found.amount, found.currency))
+    priced = size.get("price_per_hour", "2") in ("0", "2") and size.get("regions") != ["nyc2"]
+    assert (found is not None) == priced
+    assert found is None or found.currency == "USD"

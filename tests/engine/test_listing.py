@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import define
 
-from di_async import DecodeError, ServerError, TransportError
+from di_async import DecodeError, DIError, ServerError, TransportError
 from di_async.core.pagination import Page, read_page
 from di_async.engine.listing import IN_FLIGHT, Listing
 from tests.engine.support import now
@@ -250,6 +250,31 @@ async def test_cancelling_in_the_middle_cancels_the_pages_in_flight() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert server.open == 0
+
+
+async def test_tasks_share_a_listing_and_lose_no_row() -> None:
+    """Each row comes to one of several tasks, and every page is read once."""
+    server = Server(list(range(300)))
+    listing = server.listing()
+    got = await asyncio.gather(*(collected(listing) for _ in range(4)))
+    assert sorted(row for rows in got for row in rows) == list(range(300))
+    assert server.requests == 150
+
+
+@pytest.mark.parametrize("collect", [False, True])
+async def test_step_after_a_cancelled_one_is_an_error(collect: bool) -> None:
+    """Half a list never looks like a complete one, to the same task or to another."""
+    server = Server(list(range(300)))
+    listing = server.listing()
+    first = asyncio.ensure_future(anext(listing))
+    other = asyncio.ensure_future(collected(listing))
+    await asyncio.sleep(0.05)
+    first.cancel()
+    for step in (other, listing.collect() if collect else anext(listing)):
+        with pytest.raises(DIError, match="rows are missing; list again"):
+            await step
+    await listing.aclose()
+    assert await listing == []
 
 
 async def test_rows_without_an_id_are_all_returned() -> None:

@@ -181,6 +181,22 @@ async def test_does_not_prune_after_a_failure() -> None:
         assert [one.name for one in report.leftovers] == [name_in_fleet("chat", "old-1")]
 
 
+@ensurable
+async def test_what_could_not_be_pruned_is_left_over(cloud: Cloud) -> None:
+    """A deletion that fails is `failed`, with its cause, and the deployment is in `.leftovers`."""
+    world = a_world()
+    async with clients_of(world) as clients:
+        await apply(a_fleet(an_entry(cloud)), *clients)
+        world.fault("status", status=403, message="no scope", on=cloud.DELETE, times=None)
+        report = await apply(a_fleet(), *clients, prune=True)
+        assert [one.name for one in report.leftovers] == [WEB]
+        assert report.changed == ()
+        (result,) = report.failed
+        assert (result.action, result.name, result.id) == ("failed", WEB, report.leftovers[0].id)
+        assert "no scope" in str(result)
+        assert "deleted" not in str(report)
+
+
 async def test_prune_needs_the_name_of_the_fleet() -> None:
     """Without it nothing shows what an earlier apply has made."""
     world = a_world()
@@ -229,6 +245,55 @@ async def test_an_unknown_price_is_refused_under_a_limit() -> None:
         report = await apply(fleet, *clients, max_hourly=10, allow_unknown_price=True)
         assert report.unknown_price == 1
         assert report.ok
+
+
+def _set_gpu(body: dict[str, Any], gpu: str) -> None:
+    """Change the GPU, flavor or GPU family of a spec."""
+    if "model_deployments" in body:
+        body["model_deployments"][0]["accelerators"][0]["accelerator_slug"] = gpu
+    else:
+        body["flavor_name" if "flavor_name" in body else "gpu-type"] = gpu
+
+
+@ensurable
+async def test_what_is_not_on_offer_stops_the_apply_before_its_first_write(cloud: Cloud) -> None:
+    """Allowing unknown prices does not allow what the provider lacks; its error names it."""
+    world = a_world()
+    async with clients_of(world) as clients:
+        good, bad = an_entry(cloud, "web-1"), an_entry(cloud, "web-2")
+        _set_gpu(bad["spec"], "gpu-typo")
+        for allowed in (False, True):
+            with pytest.raises(PriceLimitError, match="gpu-typo") as caught:
+                await apply(
+                    a_fleet(good, bad), *clients, max_hourly=100, allow_unknown_price=allowed
+                )
+            assert not caught.value.on_offer
+        assert written(world) == []
+
+
+@pytest.mark.parametrize("zones", [["bg-sof-1", "ch-gva-2"], ["ch-gva-2", "bg-sof-1"]])
+async def test_offers_are_read_in_each_zone(zones: list[str]) -> None:
+    """A GPU family that one of two zones lacks is named for that zone, in any order."""
+    world = a_world()
+    cloud = ENSURABLE[2]
+    async with cloud.client(world, base_url="https://api.test/zones/{zone}") as client:
+        plan = await apply(a_fleet(an_entry(cloud, zones=zones)), client, dry_run=True)
+        (problem,) = plan.not_on_offer
+        assert "in zone 'bg-sof-1'" in problem
+
+
+async def test_what_runs_already_may_be_off_the_offer() -> None:
+    """A GPU that was withdrawn stops nothing where the deployment is left unchanged."""
+    world = a_world()
+    cloud = ENSURABLE[2]
+    async with clients_of(world) as clients:
+        old = an_entry(cloud, "web-1")
+        await apply(a_fleet(old), *clients)
+        world.fault("status", status=422, on="GET /v2/ai/instance-type", times=None)
+        plan = await apply(a_fleet(old, an_entry(cloud, "web-2")), *clients, dry_run=True)
+        assert [line.split(":")[0] for line in plan.not_on_offer] == [
+            name_in_fleet("chat", "web-2")
+        ]
 
 
 async def test_reports_what_did_not_settle_in_time() -> None:
@@ -295,6 +360,23 @@ async def test_a_field_that_cannot_change_fails_alone() -> None:
         report = await apply(a_fleet(changed, an_entry(ENSURABLE[0])), *clients)
         assert [r.action for r in report.results] == ["failed", "created"]
         assert "cannot change after creation" in str(report.failed[0].error)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"digital_ocean": {}}, r"providers \(digitalocean, .*\) as keys, not 'digital_ocean'"),
+        ({"digitalocean": None}, "mapping of arguments for digitalocean"),
+        ({"digitalocean": {"dry_run": True}}, "pass dry_run to apply itself"),
+    ],
+)
+async def test_options_of_another_form_are_refused(options: Any, problem: str) -> None:
+    """A mistyped provider, or what `apply` decides itself, is an error before a request."""
+    world = a_world()
+    async with clients_of(world) as clients:
+        with pytest.raises(InvalidInputError, match=problem):
+            await apply(a_fleet(an_entry(ENSURABLE[0])), *clients, options=options)
+        assert not world.requests
 
 
 async def test_a_missing_client_is_named() -> None:

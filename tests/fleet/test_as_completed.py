@@ -82,8 +82,8 @@ async def test_leaving_the_context_ends_all_tasks() -> None:
             await anext(ended)
 
 
-async def test_cancelling_a_step_ends_all_waits() -> None:
-    """Cancelling a step ends all waits."""
+async def test_cancelling_the_last_user_ends_all_waits() -> None:
+    """A cancelled step whose iterator nothing refers to any more ends all waits."""
     async with virtual_client() as (client, _):
         step = asyncio.ensure_future(anext(as_completed(await creates(client, 10))))
         await asyncio.sleep(30)
@@ -93,6 +93,46 @@ async def test_cancelling_a_step_ends_all_waits() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         assert others() == set()
+
+
+async def test_tasks_that_share_it_all_end() -> None:
+    """Each change comes to one of several consumers, and all of them end after the last one."""
+    async with virtual_client() as (client, _):
+        changes = await creates(client, 4)
+        ended = as_completed(changes)
+        got = await asyncio.gather(*(_rest(ended) for _ in range(3)))
+    assert sorted(c.id for group in got for c in group) == sorted(c.id for c in changes)
+
+
+async def _rest(ended: Any) -> list[Change[Any]]:
+    return [change async for change in ended]
+
+
+async def test_closing_it_ends_the_step_of_another_task() -> None:
+    """A consumer that waits for the next change ends when the iterator is closed."""
+    async with virtual_client() as (client, _):
+        ended = as_completed(await creates(client, 4))
+        waiting = asyncio.ensure_future(_rest(ended))
+        await asyncio.sleep(30)
+        await ended.aclose()
+        assert await asyncio.wait_for(waiting, 1) == []
+
+
+async def test_step_that_timed_out_loses_no_change() -> None:
+    """Steps that are cancelled in a loop return every change in the end."""
+    async with virtual_client() as (client, _):
+        changes = await creates(client, 4)
+        ended, got, late = as_completed(changes), list[Change[Any]](), 0
+        while len(got) < 4:
+            try:
+                got.append(await asyncio.wait_for(anext(ended), 10))
+            except TimeoutError:
+                late += 1
+        with pytest.raises(StopAsyncIteration):
+            await anext(ended)
+    assert set(got) == set(changes)
+    assert late > 10
+    assert {change.outcome for change in got} == {"settled"}
 
 
 async def test_no_changes() -> None:

@@ -56,6 +56,15 @@ async def test_later_events_are_changes() -> None:
     assert events[-1].note == "gone: GET answered 404"
 
 
+async def test_tasks_share_a_stream() -> None:
+    """Each event comes to one of two tasks that wait for the next one; neither waits for ever."""
+    async with virtual_client() as (client, transport):
+        ids = {transport.world.add_instance(now=transport.now()).id for _ in range(4)}
+        stream = client.dedicated_inferences.watch()
+        got = await asyncio.wait_for(asyncio.gather(take(stream, 2), take(stream, 2)), 600)
+    assert {event.id for events in got for event in events} == ids
+
+
 async def test_row_missing_from_a_list_is_not_an_event() -> None:
     """An id missing from a list but found by a GET has no event."""
     async with virtual_client() as (client, transport):

@@ -98,12 +98,14 @@ def _print_warnings(cli: Cli, report: "ApplyReport", *, prune: bool) -> None:
                 f"{', '.join(result.duplicates)}",
                 keep=True,
             )
-    if report.leftovers:
-        count = len(report.leftovers)
+    tried = {result.id for result in report.results if result.error is not None}
+    leftovers = [one for one in report.leftovers if one.id not in tried]
+    if leftovers:
+        count = len(leftovers)
         what = "not deleted, as not all else succeeded" if prune else "billed"
         cli.message(
             f"warning: made by an earlier apply, not in the file, and {what} ({count}):",
-            *(f"  {one.provider} {one.name}" for one in report.leftovers[:_LISTED]),
+            *(f"  {one.provider} {one.name}" for one in leftovers[:_LISTED]),
             *([f"  ... and {count - _LISTED} more"] if count > _LISTED else ()),
             *(() if prune else ("--prune deletes them",)),
         )

@@ -92,7 +92,7 @@ async def apply_fleet(
     options = {"digitalocean": {"access_tokens": provider_tokens(hugging_face=hf_token)}}
     with new_file(token_out) as tokens:
         async with _clients(cli, fleet) as (clients, unsearched):
-            work = _Apply(cli, clients)
+            work = _Apply(cli, clients, token_out)
             run = work.prepare(fleet, options, concurrency, timeout, name_timeout)
             with _reading(cli, len(run.items)):
                 planned = await run.plan(prune=prune, priced=True)
@@ -177,6 +177,7 @@ class _Apply:
 
     cli: Cli
     clients: "Sequence[Client]"
+    token_out: Path | None
     changes: "list[Change[Any]]" = field(factory=list)
 
     def prepare(
@@ -224,12 +225,15 @@ class _Apply:
             return await show_progress(self.cli.err, progress, run.carry_out(planned))
         except asyncio.CancelledError:
             going = sum(change.outcome is None for change in self.changes)
-            self.cli.message(
-                "",
-                f"Stopped. {changes_continue(going)}Run the same command again to go on.",
-                keep=True,
-            )
+            again = _run_again(run.report(planned), self.token_out)
+            self.cli.message("", f"Stopped. {changes_continue(going)}{again} to go on.", keep=True)
             raise
+
+
+def _run_again(done: "ApplyReport", token_file: Path | None) -> str:
+    """Return the advice to run the command again; a file that holds tokens is not overwritten."""
+    held = token_file is not None and apply_output.token_lines(done.results)
+    return "Run the same command again" + (", with another file for --token-out," if held else "")
 
 
 def _check_price(planned: "ApplyReport", limit: PriceLimit) -> None:
@@ -252,5 +256,6 @@ def _conclude(
     if report.failed or report.unsearched:
         raise typer.Exit(FAILED)
     if report.pending:
-        cli.message("Pending changes go on, and are billed. Run the same command again to wait.")
+        again = _run_again(report, token_file)
+        cli.message(f"Pending changes go on, and are billed. {again} to wait.")
         raise typer.Exit(TIMED_OUT)

@@ -362,6 +362,7 @@ class AccountWatch(StatusStream):
 
     New resources come with `previous` None; deleted ones, confirmed by a 404, with `status` None.
     It has no end. No requests are sent between two steps, and leaving it leaves nothing running.
+    Several tasks may share it: each event comes to one of them.
     """
 
     def __init__(
@@ -371,6 +372,8 @@ class AccountWatch(StatusStream):
         self._region = region
         self._poller = poller
         self._sweep: AccountSweep | None = None
+        self._one_at_a_time = asyncio.Lock()
+        """Held by the step that the sweep wakes."""
         self._closed = False
 
     def __aiter__(self) -> "AccountWatch":
@@ -381,6 +384,10 @@ class AccountWatch(StatusStream):
         self._closed, self._sweep = True, None
 
     async def __anext__(self) -> StatusChange:
+        async with self._one_at_a_time:
+            return await self._step()
+
+    async def _step(self) -> StatusChange:
         if self._closed:
             raise StopAsyncIteration
         poller = self._poller()
