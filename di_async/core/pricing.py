@@ -92,7 +92,7 @@ def parse_max_hourly(limit: MaxHourly) -> Mapping[str, Decimal]:
         if not limit:
             raise InvalidInputError(
                 "max_hourly: expected a limit for at least one currency, such as {'EUR': 10}; "
-                "None is no limit"
+                "None sets no limit"
             )
         return {str(code).upper(): _amount(value) for code, value in limit.items()}
     return {"": _amount(limit)}
@@ -160,7 +160,7 @@ def check_price(
 ) -> None:
     """Check an hourly price against a limit.
 
-    `problem`: why there is no price, such as an unknown region; see `offer_problem`. What is not
+    `problem`: why a price is missing, such as an unknown region; see `offer_problem`. What is not
     on offer is refused even if unknown prices are allowed.
 
     Raises:

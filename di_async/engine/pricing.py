@@ -19,7 +19,7 @@ async def enforce_max_hourly(
 ) -> None:
     """Read the price and compare it with the limit; do nothing without a limit.
 
-    `read_problem` is called where there is no price, and returns why; see `offer_problem`. If
+    `read_problem` is called where the price is missing, and returns why; see `offer_problem`. If
     unknown prices are allowed, that is left to the provider, which refuses the create.
 
     Raises:
