@@ -13,8 +13,9 @@ from di_async.emulator import Lifecycle, LogNormal, World
 from di_async.engine.waiting.duration_model import DurationModel
 from tests.builders.digitalocean import a_spec
 from tests.fake_network import EmulatorNetwork, virtual_client
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 BASE = "/v2/dedicated-inferences"
 SPREAD = Lifecycle(create=LogNormal(759, 0.2785), update=300, delete=120)
