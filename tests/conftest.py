@@ -4,8 +4,11 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import cast
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
+from importlib import import_module
+from operator import is_
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -35,9 +38,45 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(LoopChoice(name, loop_factory(name)))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start slow tests first."""
+    """Start slow tests first, and leave every second case of a `half` table to CI."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    axes: dict[Any, list[tuple[Any, ...]]] = {}
+    for item in items:
+        if item.get_closest_marker("half") and position(item, axes) % 2:
+            item.add_marker(pytest.mark.exhaustive)
+
+
+def position(item: pytest.Item, axes: dict[Any, list[tuple[Any, ...]]]) -> int:
+    """Return the sum of the indices of a test's parameters: odd and even alternate on each axis.
+
+    Args:
+        item: a test with parameters.
+        axes: the values of each parameter of earlier tests, which this one's are added to.
+    """
+    assert isinstance(item, pytest.Function)
+    total = 0
+    for mark in item.iter_markers("parametrize"):
+        names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+        value = tuple(item.callspec.params[name.strip()] for name in names)
+        axis = axes.setdefault((item.function, *names), [])
+        known = (n for n, other in enumerate(axis) if all(map(is_, value, other)))
+        index = next(known, len(axis))
+        if index == len(axis):
+            axis.append(value)
+        total += index
+    return total
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without garbage collection: all that is made here lives to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
@@ -63,6 +102,22 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Looptime asks for the thread's loop before a synchronous test and would make one for it."""
     asyncio.set_event_loop(None)
+    worker: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if worker is not None:
+        import_share(session.config, int(worker["workerid"][2:]), worker["workercount"])
+
+
+def import_share(config: pytest.Config, number: int, count: int) -> None:
+    """Import every `count`th test module, before all are collected.
+
+    In a new checkout each worker would compile every module, since all collect in the same order.
+    So each compiles its share, and finds the others' in the cache. Errors appear at collection.
+    """
+    root = config.rootpath
+    files = sorted(file for arg in config.args for file in (root / arg).rglob("test_*.py"))
+    for file in files[number::count]:
+        with suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.relative_to(root).with_suffix("").parts))
 
 
 class LoopChoice:
