@@ -4,10 +4,14 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import cast
+import warnings
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
+from operator import is_
+from typing import Any, cast
 
 import pytest
+from _pytest.assertion import rewrite
 from hypothesis import HealthCheck, settings
 
 # The time that an example takes shows how busy the machine is, and nothing about the code.
@@ -35,9 +39,45 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(LoopChoice(name, loop_factory(name)))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start slow tests first."""
+    """Start slow tests first, and leave every second case of a `half` table to CI."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    axes: dict[Any, list[tuple[Any, ...]]] = {}
+    for item in items:
+        if item.get_closest_marker("half") and position(item, axes) % 2:
+            item.add_marker(pytest.mark.exhaustive)
+
+
+def position(item: pytest.Item, axes: dict[Any, list[tuple[Any, ...]]]) -> int:
+    """Return the sum of the indices of a test's parameters: odd and even alternate on each axis.
+
+    Args:
+        item: a test with parameters.
+        axes: the values of each parameter of earlier tests, which this one's are added to.
+    """
+    assert isinstance(item, pytest.Function)
+    total = 0
+    for mark in item.iter_markers("parametrize"):
+        names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+        value = tuple(item.callspec.params[name.strip()] for name in names)
+        axis = axes.setdefault((item.function, *names), [])
+        known = (n for n, other in enumerate(axis) if all(map(is_, value, other)))
+        index = next(known, len(axis))
+        if index == len(axis):
+            axis.append(value)
+        total += index
+    return total
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without garbage collection: all that is made here lives to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
@@ -63,6 +103,32 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Looptime asks for the thread's loop before a synchronous test and would make one for it."""
     asyncio.set_event_loop(None)
+    worker: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if worker is not None:
+        compile_share(session.config, int(worker["workerid"][2:]), worker["workercount"])
+
+
+def compile_share(config: pytest.Config, number: int, count: int) -> None:
+    """Compile every `count`th test module into the cache, before all are collected.
+
+    In a new checkout each worker would compile every module, since all collect in the same order.
+    So each compiles its share, and finds the others' in the cache. Nothing is imported here: the
+    order of imports, and with it that of the collected tests, is the same in each worker.
+    """
+    state = config.stash.get(rewrite.assertstate_key, None)
+    if state is None or state.mode != "rewrite" or sys.dont_write_bytecode:
+        return
+    root = config.rootpath
+    files = sorted(file for arg in config.args for file in (root / arg).rglob("test_*.py"))
+    for file in files[number::count]:
+        folder = rewrite.get_cache_dir(file)
+        cached = folder / (file.stem + rewrite.PYC_TAIL)
+        if not rewrite.try_makedirs(folder) or rewrite._read_pyc(file, cached):  # noqa: SLF001
+            continue
+        # What is wrong with a module is not cached, and reported when it is collected.
+        with warnings.catch_warnings(action="error"), suppress(SyntaxError, Warning):
+            key, code = rewrite._rewrite_test(file, config)  # noqa: SLF001
+            rewrite._write_pyc(state, code, key, cached)  # noqa: SLF001
 
 
 class LoopChoice:

@@ -243,7 +243,7 @@ def plain(status: int, text: str, **headers: str) -> Response:
 async def virtual_client(
     world: World | None = None, **options: Any
 ) -> AsyncIterator[tuple[DigitalOcean, EmulatorNetwork]]:
-    """Yield a client of an emulator without sockets. Mark the test `looptime`."""
+    """Yield a client of an emulator without sockets. Mark the test `VIRTUAL`."""
     world = world or World("documented", seed=0, lifecycle=TEN_MINUTES)
     network = EmulatorNetwork(world)
     options = {"polling": PollPolicy(), **options}

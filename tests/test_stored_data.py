@@ -24,8 +24,9 @@ from tests.exoscale import helpers as exo
 from tests.fake_network import FakeNetwork, answer
 from tests.gcore import helpers as gc
 from tests.promises.support import client_on, fake_api
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 DATA = Path(__file__).parent / "data"
 TOKENS: dict[str, str] = json.loads((DATA / "resume_tokens.json").read_bytes())

@@ -1,4 +1,7 @@
-"""Tests of the benchmarks' arithmetic, and of the table of costs from it."""
+"""Tests of the benchmarks' arithmetic, and of the table of costs from it.
+
+The vendors' SDKs that some benchmarks import take a second: only the tests that need them do.
+"""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +10,7 @@ import orjson
 import pytest
 
 from benchmarks import __main__ as everything
-from benchmarks import decode, overhead, startup
+from benchmarks import startup
 from benchmarks.readme import HEAD, LINES, readme_table
 from benchmarks.rounds import Limit, Row, median_rows, ratio, rounds_of, table
 from benchmarks.server import GCORE_NAME, PAGE, Fleet, gcore_deployment
@@ -66,6 +69,8 @@ def test_table_marks_missed_limits() -> None:
 
 def test_all_decoders_find_the_same_instances() -> None:
     """All decoders find the same instances, and ours equals the constructors."""
+    from benchmarks import decode
+
     decode.check(Fleet(PAGE).page(), Fleet(PAGE, dialect="observed").page())
 
 
@@ -76,6 +81,8 @@ def test_response_of_gcore_has_its_own_shape() -> None:
 
 def test_overhead_compares_ratios_with_targets() -> None:
     """Overhead compares ours with raw, and others with ours; uvloop has no target."""
+    from benchmarks import overhead
+
     times = {name: [cost] * 3 for name, cost in {"raw": 1.0, "ours": 1.5, "pydo": 6.0}.items()}
     rows = {row.metric: (row.value, row.ok) for row in overhead.rows_of("get", times)}
     assert rows["ours_x_raw"] == (1.5, False)
@@ -113,6 +120,8 @@ def test_docs_hold_the_table_that_is_printed() -> None:
 
 def test_every_figure_of_the_table_is_measured() -> None:
     """Every metric in the table is measured by a benchmark."""
+    from benchmarks import overhead
+
     times = {name: [1.0] * 3 for name in ("raw", "ours", "pydo", "gcore", "gradient", "httpx")}
     rows = [row for name in ("get", "get-50") for row in overhead.rows_of(name, times)]
     rows += startup.rows_of(*startup.measure(1, lambda code: (1.0, 2.0 if code else 1.0)))
@@ -131,6 +140,8 @@ def test_unknown_benchmark_is_rejected() -> None:
 
 def test_loops_are_both_measured() -> None:
     """The loops of asyncio and uvloop are measured."""
+    from benchmarks import overhead
+
     for make in overhead.LOOPS.values():
         loop = make()
         assert isinstance(loop, asyncio.AbstractEventLoop)

@@ -102,6 +102,7 @@ def test_an_ignored_signal_stays_ignored(
     assert waiting.returncode == 3
 
 
+@pytest.mark.half
 @pytest.mark.parametrize("redirect", [">/dev/full", ">&-", "| (exec 0<&-; sleep 0.5)"])
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_a_create_whose_stdout_fails_is_told_on_stderr(
@@ -118,6 +119,7 @@ def test_a_create_whose_stdout_fails_is_told_on_stderr(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.half
 @pytest.mark.parametrize("redirect", ["2>&-", "2> >(true)", "2>/dev/full"])
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_a_create_whose_stderr_fails_succeeds(

@@ -16,10 +16,11 @@ from di_async.engine.client import Client
 from di_async.engine.resource_api import ResourceApi
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore
+from tests import support
 from tests.builders.digitalocean import a_spec
 from tests.fake_network import EmulatorNetwork
 
-VIRTUAL = pytest.mark.looptime(noop_cycles=1)
+VIRTUAL = support.VIRTUAL
 CREATE_S, UPDATE_S, DELETE_S = 600.0, 300.0, 120.0
 NEVER = "00000000-0000-4000-8000-000000000000"
 

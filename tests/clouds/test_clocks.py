@@ -93,6 +93,7 @@ async def test_own_instance_is_known_whatever_this_machines_clock_shows(
     assert world.created[NAME] == 1
 
 
+@pytest.mark.half
 @pytest.mark.parametrize("dates", [True, False])
 @pytest.mark.parametrize(
     ("before", "during"),

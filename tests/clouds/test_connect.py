@@ -187,6 +187,7 @@ async def test_refusals_of_the_endpoint_fail_at_once(cloud: Cloud, status: int) 
     assert error.history == change.history
 
 
+@pytest.mark.half
 @everywhere
 @pytest.mark.parametrize("status", [400, 401, 403, 407, 451])
 @pytest.mark.parametrize("body", [b"", b"<html>blocked</html>"])

@@ -27,6 +27,7 @@ SENT: list[Any] = [
 ]
 
 
+@pytest.mark.half
 @pytest.mark.parametrize("sent", [*map(orjson.dumps, SENT), b"", b"{", b"null", b"[" * 900])
 @everywhere
 async def test_damaged_evidence_harms_its_own_wait_alone(cloud: Cloud, sent: bytes) -> None:

@@ -32,6 +32,7 @@ def answer_every(network: EmulatorNetwork, method: str, response: Response) -> N
     network.intercept = intercept
 
 
+@pytest.mark.half
 @foreign
 async def test_deletion_is_not_proven(
     cloud: Cloud, networks: list[EmulatorNetwork], response: Response
@@ -48,6 +49,7 @@ async def test_deletion_is_not_proven(
         assert await waiting is None
 
 
+@pytest.mark.half
 @foreign
 async def test_existing_resource_is_not_missing(
     cloud: Cloud, networks: list[EmulatorNetwork], response: Response
@@ -61,6 +63,7 @@ async def test_existing_resource_is_not_missing(
         assert isinstance(caught.value.last_error, GatewayError)
 
 
+@pytest.mark.half
 @foreign
 async def test_delete_answered_by_a_gateway_is_not_done(
     cloud: Cloud, networks: list[EmulatorNetwork], response: Response
@@ -105,6 +108,7 @@ def answer_between(network: EmulatorNetwork, start: float, end: float, response:
     network.intercept = intercept
 
 
+@pytest.mark.half
 @each_answer
 async def test_wait_goes_on(
     cloud: Cloud, networks: list[EmulatorNetwork], response: Response
@@ -117,6 +121,7 @@ async def test_wait_goes_on(
     assert any("Error" in (step.note or "") for step in change.history)
 
 
+@pytest.mark.half
 @each_answer
 async def test_create_with_such_an_answer_is_looked_up(
     cloud: Cloud, networks: list[EmulatorNetwork], response: Response
@@ -132,6 +137,7 @@ async def test_create_with_such_an_answer_is_looked_up(
         assert networks[0].count("POST") == 1
 
 
+@pytest.mark.half
 @each_answer
 async def test_delete_with_such_an_answer_is_not_done(
     cloud: Cloud, networks: list[EmulatorNetwork], response: Response
@@ -144,6 +150,7 @@ async def test_delete_with_such_an_answer_is_not_done(
             await cloud.api(client).wait_until_deleted(id, timeout=300)
 
 
+@pytest.mark.half
 @each_answer
 async def test_call_with_such_an_answer_is_repeated(
     cloud: Cloud, networks: list[EmulatorNetwork], response: Response
@@ -254,6 +261,7 @@ MAINTENANCE = [
 ]
 
 
+@pytest.mark.half
 @pytest.mark.parametrize(("status", "body"), MAINTENANCE, ids=repr)
 async def test_delete_that_something_else_answers_is_sent_again(
     cloud: Cloud, networks: list[EmulatorNetwork], status: int, body: bytes

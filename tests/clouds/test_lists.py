@@ -55,6 +55,7 @@ async def test_404_of_a_list_settles_no_delete(
         await asyncio.wait(waits)
 
 
+@pytest.mark.half
 @pytest.mark.parametrize(("status", "count"), [(401, 2), (403, 2), (403, 20), (404, 2), (405, 2)])
 async def test_refused_list_is_replaced_by_gets(
     cloud: Cloud, networks: list[EmulatorNetwork], status: int, count: int

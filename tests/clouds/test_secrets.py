@@ -30,6 +30,7 @@ from di_async.core.http import Request, Response
 from di_async.core.redaction import SECRET_FIELDS
 from di_async.engine.client import Client
 from di_async.fleet.apply_report import ApplyReport
+from tests.support import VIRTUAL
 
 PLANT = "PLANTED"
 TOKEN = "dop-v1-PLANTED-account-token"
@@ -236,7 +237,7 @@ def leaks(error: BaseException) -> list[str]:
     return found
 
 
-@pytest.mark.looptime
+@VIRTUAL
 @pytest.mark.parametrize("end", [lost, echo, wrong_shape], ids=lambda end: end.__name__)
 @pytest.mark.parametrize(("make", "call"), list(calls()))
 async def test_no_error_shows_a_secret(

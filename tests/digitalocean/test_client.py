@@ -17,8 +17,9 @@ from di_async.emulator import World
 from tests.builders.digitalocean import BASE, GPU, ID, a_spec, one, sample
 from tests.digitalocean.helpers import TOKEN, an_instance, scripted_client
 from tests.fake_network import TEN_MINUTES, Step, answer, plain, virtual_client
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 PAGES = (("page", "1"), ("per_page", "200"))
 Call = Callable[[DedicatedInferences], Any]
 

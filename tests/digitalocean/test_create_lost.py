@@ -32,8 +32,9 @@ from tests.fake_network import (
     plain,
     virtual_client,
 )
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 POST = "POST /v2/dedicated-inferences"
 LIST = "GET /v2/dedicated-inferences"
 

@@ -15,8 +15,9 @@ from di_async.emulator import World
 from tests.builders.digitalocean import a_spec
 from tests.digitalocean.helpers import scripted_client
 from tests.fake_network import TEN_MINUTES, EmulatorNetwork, answer
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 SOURCE = ModelSource(repo_id="acme/own-model")
 IMPORT = "POST /v2/gen-ai/custom_models/import"

@@ -35,6 +35,7 @@ from tests.builders.digitalocean import BASE, ID, MODEL, VPC_ID, a_deployment, a
 from tests.builders.digitalocean import GPU as GPU_SLUG
 from tests.digitalocean.helpers import an_instance, scripted_client
 from tests.fake_network import answer
+from tests.support import VIRTUAL
 
 STAMP = "2024-01-09T20:44:32Z"
 PENDING = {"id": "s-4", "version": 4, "model_deployments": [a_deployment()]}
@@ -69,7 +70,7 @@ def with_spec(**fields: Any) -> dict[str, Any]:
 # --- the 16 wire differences ------------------------------------------------------------------
 
 
-@pytest.mark.looptime
+@VIRTUAL
 @pytest.mark.parametrize("key", ["access_tokens", "secrets"])
 async def test_1_provider_tokens_go_under_either_key(key: Any) -> None:
     """`secrets_key` is the name under which they are sent, and the only one."""
@@ -208,7 +209,7 @@ def test_8_list_row_without_specs() -> None:
     assert row.provider_model_id == (MODEL,)
 
 
-@pytest.mark.looptime
+@VIRTUAL
 async def test_9_name_filter_that_a_server_ignores() -> None:
     """`name` is sent, and rows of another name are dropped."""
     rows = [an_instance(), an_instance(id="2", name="other")]
@@ -239,7 +240,7 @@ def test_11_endpoint_with_and_without_scheme(fqdn: str) -> None:
     assert read(an_instance(endpoints=sent)).endpoints == Endpoints(fqdn, "")
 
 
-@pytest.mark.looptime
+@VIRTUAL
 @pytest.mark.parametrize(
     "links", [{"links": {}}, {"links": {"pages": {"next": ""}}}, {}, {"links": None}]
 )
@@ -251,7 +252,7 @@ async def test_12_links_that_end_a_listing(links: dict[str, Any]) -> None:
     assert len(network.requests) == 1
 
 
-@pytest.mark.looptime
+@VIRTUAL
 @pytest.mark.parametrize("status", [200, 201, 202])
 async def test_13_token_create_status(status: int) -> None:
     """The documented 202 and the observed 201 and 200 all return the token."""
@@ -261,7 +262,7 @@ async def test_13_token_create_status(status: int) -> None:
     assert (token.id, token.value) == ("t", Secret("di_x"))
 
 
-@pytest.mark.looptime
+@VIRTUAL
 @pytest.mark.parametrize("wrapped", [True, False])
 async def test_14_accelerator_bare_or_wrapped(wrapped: bool) -> None:
     """A bare object (as documented) and one under `accelerator` are equal."""
@@ -443,7 +444,7 @@ def test_junk_in_an_instance_is_a_model_or_a_decode_error(where: str, junk: Any)
             assert isinstance(read(raw), DedicatedInference)
 
 
-@pytest.mark.looptime
+@VIRTUAL
 @pytest.mark.parametrize("rows", [5, True, {"a": 1}, "abc"])
 async def test_listing_whose_rows_are_not_a_list(rows: Any) -> None:
     """Rows that are not a list are a DecodeError."""
@@ -452,7 +453,7 @@ async def test_listing_whose_rows_are_not_a_list(rows: Any) -> None:
             [di async for di in client.dedicated_inferences.list()]
 
 
-@pytest.mark.looptime
+@VIRTUAL
 @pytest.mark.parametrize("body", [[], {}, {"message": "hello"}, None])
 async def test_listing_without_its_key(body: Any) -> None:
     """A 200 without rows is not an empty list: a lost create would look absent."""
@@ -461,7 +462,7 @@ async def test_listing_without_its_key(body: Any) -> None:
             [di async for di in client.dedicated_inferences.list()]
 
 
-@pytest.mark.looptime
+@VIRTUAL
 @pytest.mark.parametrize("rows", [5, True, {"a": 1}, "abc"])
 async def test_model_configs_that_are_not_a_list(rows: Any) -> None:
     """The same holds for the model configurations."""
@@ -470,7 +471,7 @@ async def test_model_configs_that_are_not_a_list(rows: Any) -> None:
             await client.dedicated_inferences.gpu_model_configs()
 
 
-@pytest.mark.looptime
+@VIRTUAL
 @pytest.mark.parametrize("total", ["7", -1, 2.5, {}, 2**60])
 async def test_odd_totals(total: Any) -> None:
     """An unreadable total does not stop a listing."""

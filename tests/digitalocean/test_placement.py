@@ -15,8 +15,9 @@ from di_async.digitalocean.scanning import DigitalOceanScanner
 from di_async.emulator import World
 from tests.builders.digitalocean import GPU, MODEL, a_spec
 from tests.fake_network import TEN_MINUTES, EmulatorNetwork
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 both_dialects = pytest.mark.parametrize("dialect", ["documented", "observed"])
 

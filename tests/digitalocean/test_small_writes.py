@@ -18,8 +18,9 @@ from di_async.emulator import World
 from tests.builders.digitalocean import ID
 from tests.digitalocean.helpers import scripted_client
 from tests.fake_network import TEN_MINUTES, answer, plain, virtual_client
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 ONE = "/v2/dedicated-inferences/{id}"
 LOST = TransportError("reset")
 TOKENS = {"tokens": [{"id": "t-1", "name": "mine"}, {"id": "t-2", "name": "other"}]}

@@ -30,8 +30,9 @@ from tests.fake_network import (
     losing_first,
     virtual_client,
 )
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 PATCH = "PATCH /v2/dedicated-inferences/{id}"
 GET = "GET /v2/dedicated-inferences/{id}"
 LOST = TransportError("reset")

@@ -60,6 +60,8 @@ def anyio_backend():
 # looptime, where it is installed, cannot do without pytest-asyncio.
 NO_ASYNCIO = ["-p", "no:looptime_plugin", "-p", "no:asyncio"]
 
+UNUSED = [f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "xdist", "timeout")]
+
 
 @pytest.mark.parametrize(
     ("source", "flags"),
@@ -78,7 +80,7 @@ NO_ASYNCIO = ["-p", "no:looptime_plugin", "-p", "no:asyncio"]
 def test_fixture_works_in_a_users_suite(tmp_path: Path, source: str, flags: list[str]) -> None:
     """The installed fixture needs no import, whatever plugin runs the test."""
     (tmp_path / "test_user.py").write_text(source)
-    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", *UNUSED]
     scope = ["-o", "asyncio_default_fixture_loop_scope=function"]
     done = subprocess.run(  # noqa: S603 - our own interpreter
         [*command, *flags, *(scope if "no:asyncio" not in flags else []), "test_user.py"],

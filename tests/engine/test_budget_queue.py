@@ -12,8 +12,9 @@ from di_async.engine.clock import Clock
 from di_async.engine.session import BudgetQueue, Session
 from tests.engine.support import PlainDialect, now
 from tests.fake_network import FakeNetwork, answer
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 GET = Request("GET", "/x")
 

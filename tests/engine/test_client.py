@@ -27,6 +27,7 @@ from di_async.engine.engine import Engine
 from di_async.engine.environment import credential
 from tests.engine.support import Fleet, PlainDialect, Thing, in_turn, plain_client, plain_engine
 from tests.fake_network import FakeNetwork, Step, answer
+from tests.support import VIRTUAL
 
 URL = "https://api.test"
 
@@ -131,7 +132,7 @@ async def test_entering_and_leaving_may_happen_in_different_tasks() -> None:
     await asyncio.create_task(client.aclose())
 
 
-@pytest.mark.looptime
+@VIRTUAL
 async def test_leaving_ends_open_waits_and_calls() -> None:
     """Leaving ends open waits and calls with `ClientClosedError`."""
     fleet = Fleet(in_turn(Thing("new")))
@@ -216,7 +217,7 @@ def token(**fields: Any) -> str:
     return ResumeToken(**{**payload, **fields}).encode()
 
 
-@pytest.mark.looptime
+@VIRTUAL
 async def test_resumed_change_sends_no_request_until_awaited() -> None:
     """A resumed change sends no request until it is awaited; `elapsed` counts from the write."""
     fleet = Fleet(in_turn(Thing("new")))

@@ -7,9 +7,10 @@ from datetime import UTC
 import pytest
 
 from di_async.engine.clock import Clock
+from tests.support import VIRTUAL
 
 
-@pytest.mark.looptime
+@VIRTUAL
 async def test_wall_time_follows_the_loop() -> None:
     """An hour of a virtual loop is an hour of wall-clock time."""
     clock = Clock(asyncio.get_running_loop())

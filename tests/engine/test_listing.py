@@ -14,8 +14,9 @@ from di_async import DecodeError, DIError, ServerError, TransportError
 from di_async.core.pagination import Page, read_page
 from di_async.engine.listing import IN_FLIGHT, Listing
 from tests.engine.support import now
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 
 @define

@@ -27,8 +27,9 @@ from di_async.engine.engine import Engine
 from di_async.engine.lost_writes import create_by_name, recover_write, retry_while_busy
 from tests.engine.support import plain_engine
 from tests.fake_network import FakeNetwork, Step, answer
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 LOST = TransportError("reset")
 POST = Request("POST", "/things")

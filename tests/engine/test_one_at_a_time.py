@@ -6,9 +6,10 @@ import threading
 import pytest
 
 from di_async.engine.one_at_a_time import one_at_a_time
+from tests.support import VIRTUAL
 
 
-@pytest.mark.looptime
+@VIRTUAL
 async def test_one_after_the_other() -> None:
     """Tasks with one key run one after the other; another key does not wait."""
     running: list[str] = []
@@ -25,7 +26,7 @@ async def test_one_after_the_other() -> None:
     assert 3 <= asyncio.get_running_loop().time() - began <= 5
 
 
-@pytest.mark.looptime
+@VIRTUAL
 async def test_key_is_free_after_errors_and_cancellation() -> None:
     """An error, or a cancellation of who holds it or waits for it, leaves the key free."""
 

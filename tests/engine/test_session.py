@@ -22,8 +22,9 @@ from di_async.engine.clock import Clock
 from di_async.engine.session import Session
 from tests.engine.support import PlainDialect, now
 from tests.fake_network import FakeNetwork, Step, answer
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 GET, POST, DELETE = (Request(method, "/x") for method in ("GET", "POST", "DELETE"))
 LOST = TransportError("reset")

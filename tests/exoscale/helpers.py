@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
-import pytest
 
 from di_async.core.http import Request
 from di_async.exoscale import Exoscale
+from tests import support
 from tests.builders.exoscale import ID
 from tests.fake_network import FakeNetwork, Step
 
@@ -16,7 +16,7 @@ KEY = "EXO" + "x" * 24
 SECRET = "s3cr3t" * 7
 DEPLOYMENTS = "/v2/ai/deployment"
 ONE = f"{DEPLOYMENTS}/{ID}"
-VIRTUAL = pytest.mark.looptime(noop_cycles=1)
+VIRTUAL = support.VIRTUAL
 
 
 @asynccontextmanager

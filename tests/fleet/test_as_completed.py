@@ -9,8 +9,9 @@ import pytest
 from di_async import Change, DigitalOcean, InvalidInputError, as_completed
 from tests.fake_network import EmulatorNetwork, virtual_client
 from tests.fleet.support import break_one, creates, others
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 
 def placed(client: DigitalOcean, transport: EmulatorNetwork, *seconds: float) -> list[str]:

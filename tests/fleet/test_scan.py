@@ -23,8 +23,9 @@ from di_async.core.http import Request, Response
 from di_async.emulator import World
 from di_async.fleet.scanning import ScanProgress
 from tests.fake_network import Answer, Delayed, Intercept, plain, virtual_client
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 LIST = "GET /v2/dedicated-inferences"
 
 

@@ -9,8 +9,9 @@ import pytest
 from di_async import Change, ClientClosedError, DeploymentFailedError, InvalidInputError, wait_all
 from tests.fake_network import virtual_client
 from tests.fleet.support import break_one, creates, others
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 
 async def test_each_change_is_in_one_of_the_three() -> None:

@@ -19,8 +19,9 @@ from di_async import (
 from di_async.core.http import Request, Response
 from tests.fake_network import Answer, Delayed, answer, virtual_client
 from tests.fleet.support import others
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 LIST = "GET /v2/dedicated-inferences"
 
 

@@ -17,8 +17,9 @@ from di_async import (
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
 from tests.fourth.provider import Fourth
 from tests.fourth.world import JOB_S, NODE_S, FourthWorld
+from tests.support import VIRTUAL
 
-virtual = pytest.mark.looptime(noop_cycles=1)
+virtual = VIRTUAL
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ SEEDS = {"answers": 1_000, "emulator": 1_000, "specs": 1_000, "tokens": 500, "du
 CHUNK = 100
 
 
+@pytest.mark.half
 @pytest.mark.parametrize(
     ("target", "first"),
     [(name, first) for name, seeds in SEEDS.items() for first in range(0, seeds, CHUNK)],

@@ -24,8 +24,9 @@ from di_async.gcore import Gcore
 from tests.builders.gcore import HIDDEN, a_spec
 from tests.fake_network import Delayed, EmulatorNetwork
 from tests.gcore.test_world import a_world, client_of
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 KEYS = "POST /cloud/v3/inference/{project_id}/api_keys"
 UNPRICED = "inference-1vcpu-1gib"

@@ -10,8 +10,9 @@ from di_async.gcore import Gcore
 from tests.builders.gcore import HIDDEN, ID, a_deployment, an_instance
 from tests.fake_network import FakeNetwork, answer
 from tests.gcore.helpers import KEY, V3, routed
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 
 @pytest.fixture(autouse=True)

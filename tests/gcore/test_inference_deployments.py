@@ -30,8 +30,9 @@ from tests.builders.gcore import (
 )
 from tests.fake_network import FakeNetwork, Step, answer
 from tests.gcore.helpers import ONE, TASK_PATH, V3, routed, scripted, sent
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 GET, TASKS = f"GET {ONE}", f"GET {TASK_PATH}"
 POST, PATCH, DELETE = f"POST {V3}", f"PATCH {ONE}", f"DELETE {ONE}"

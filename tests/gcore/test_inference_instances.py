@@ -17,8 +17,9 @@ from tests.builders.gcore import (
 )
 from tests.fake_network import Step, answer
 from tests.gcore.helpers import V2, routed, scripted, sent
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 LIST, POST = f"GET {V2}", f"POST {V2}"
 GET, PUT, DELETE = f"GET {V2}/{ID}", f"PUT {V2}/{ID}", f"DELETE {V2}/{ID}"

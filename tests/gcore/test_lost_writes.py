@@ -35,8 +35,9 @@ from tests.builders.gcore import (
 )
 from tests.fake_network import Step, answer
 from tests.gcore.helpers import ONE, TASK_PATH, V2, V3, routed, sent
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 POST, GET, PATCH, TASKS = f"POST {V3}", f"GET {ONE}", f"PATCH {ONE}", f"GET {TASK_PATH}"
 POST_V2, LIST_V2 = f"POST {V2}", f"GET {V2}"

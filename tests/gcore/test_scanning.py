@@ -19,8 +19,9 @@ from tests.builders.gcore import (
 )
 from tests.fake_network import answer
 from tests.gcore.helpers import V2, V3, routed, sent
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 PRICE = "POST /cloud/v2/pricing/inference/deployments"
 FLAVOR = "inference-16vcpu-232gib-1xh100-80gb"

@@ -20,8 +20,9 @@ from tests.builders.gcore import (
 )
 from tests.fake_network import answer
 from tests.gcore.helpers import ONE, TASK_PATH, V2, V3, routed, sent
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 ROLLOUT_S = 60.0
 FLAVOR = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"

@@ -19,8 +19,9 @@ from di_async.emulator import World
 from di_async.gcore import Gcore, InferenceDeployments
 from tests.builders.gcore import HIDDEN, PROJECT, a_spec, sample
 from tests.fake_network import TEN_MINUTES, EmulatorNetwork
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 ONE = "/cloud/v3/inference/{project}/deployments/{id}"
 POST = "POST /cloud/v3/inference/{project}/deployments"

@@ -10,6 +10,7 @@ import pytest
 from di_async import Change, DigitalOcean
 from di_async.core.http import Response
 from di_async.emulator import Lifecycle, World
+from tests import support
 from tests.builders.digitalocean import BASE, ID, Body, a_spec, instance_answer
 from tests.fake_network import TEN_MINUTES, Answer, EmulatorNetwork, FakeNetwork
 
@@ -22,7 +23,7 @@ NEVER = "1970-01-01T00:00:00Z"
 HTML = Response(502, {"content-type": "text/html"}, b"<html>502 Bad Gateway</html>")
 
 # No test here uses threads, so virtual time can advance as soon as no callback is ready.
-VIRTUAL = pytest.mark.looptime(noop_cycles=1)
+VIRTUAL = support.VIRTUAL
 
 Step = Body | Answer
 

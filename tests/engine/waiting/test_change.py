@@ -28,8 +28,9 @@ from di_async.core.waiting.resume_token import ResumeToken
 from di_async.engine.waiting.change import Change
 from tests.core.waiting.evidence_model import time
 from tests.engine.support import Fleet, Thing, active_at, in_turn, now
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 GONE = NotFoundError("no such thing", status=404)
 WORKING = in_turn(Thing("new"))

@@ -13,8 +13,9 @@ from di_async.emulator import Lifecycle, LogNormal, World
 from di_async.engine.waiting.duration_model import DurationModel
 from tests.builders.digitalocean import a_spec
 from tests.fake_network import EmulatorNetwork, virtual_client
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime(noop_cycles=1)
+pytestmark = VIRTUAL
 
 BASE = "/v2/dedicated-inferences"
 SPREAD = Lifecycle(create=LogNormal(759, 0.2785), update=300, delete=120)
@@ -142,7 +143,7 @@ async def test_confirm_auto_settles_by_rows_when_gets_do_not_fit() -> None:
     assert sent[600] < 600 < 1200 <= sent[5000]
 
 
-@pytest.mark.parametrize("per_hour", [500, 5000])
+@pytest.mark.parametrize("per_hour", [500, pytest.param(5000, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("confirm", ["auto", pytest.param("always", marks=pytest.mark.exhaustive)])
 async def test_row_that_a_get_refutes_settles_nothing(confirm: Any, per_hour: int) -> None:
     """Active rows of instances with a pending spec settle no wait."""

@@ -22,8 +22,9 @@ from di_async import (
 from di_async.core.errors import AuthenticationError, DecodeError, TransportError
 from di_async.core.waiting.observation import Action
 from tests.engine.support import READ_S, Fleet, Thing, active_at, in_turn, now
+from tests.support import VIRTUAL
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL
 
 WORKING = in_turn(Thing("new"))
 
