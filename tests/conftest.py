@@ -4,14 +4,11 @@ import asyncio
 import gc
 import os
 import sys
-import warnings
 from collections.abc import Callable, Generator, Mapping
-from contextlib import suppress
 from operator import is_
 from typing import Any, cast
 
 import pytest
-from _pytest.assertion import rewrite
 from hypothesis import HealthCheck, settings
 
 # The time that an example takes shows how busy the machine is, and nothing about the code.
@@ -103,32 +100,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Looptime asks for the thread's loop before a synchronous test and would make one for it."""
     asyncio.set_event_loop(None)
-    worker: dict[str, Any] | None = getattr(session.config, "workerinput", None)
-    if worker is not None:
-        compile_share(session.config, int(worker["workerid"][2:]), worker["workercount"])
-
-
-def compile_share(config: pytest.Config, number: int, count: int) -> None:
-    """Compile every `count`th test module into the cache, before all are collected.
-
-    In a new checkout each worker would compile every module, since all collect in the same order.
-    So each compiles its share, and finds the others' in the cache. Nothing is imported here: the
-    order of imports, and with it that of the collected tests, is the same in each worker.
-    """
-    state = config.stash.get(rewrite.assertstate_key, None)
-    if state is None or state.mode != "rewrite" or sys.dont_write_bytecode:
-        return
-    root = config.rootpath
-    files = sorted(file for arg in config.args for file in (root / arg).rglob("test_*.py"))
-    for file in files[number::count]:
-        folder = rewrite.get_cache_dir(file)
-        cached = folder / (file.stem + rewrite.PYC_TAIL)
-        if not rewrite.try_makedirs(folder) or rewrite._read_pyc(file, cached):  # noqa: SLF001
-            continue
-        # What is wrong with a module is not cached, and reported when it is collected.
-        with warnings.catch_warnings(action="error"), suppress(SyntaxError, Warning):
-            key, code = rewrite._rewrite_test(file, config)  # noqa: SLF001
-            rewrite._write_pyc(state, code, key, cached)  # noqa: SLF001
 
 
 class LoopChoice:
