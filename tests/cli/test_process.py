@@ -128,7 +128,7 @@ def test_importing_the_cli_package_needs_no_extra() -> None:
 
 HEAVY = {
     *("aiohttp", "anyio", "cattrs", "msgspec", "rich", "yaml", "trustme"),
-    *("di_async.engine", "di_async.fleet", "di_async.emulator", "di_async.cli.demo"),
+    *("di_async.engine.engine", "di_async.fleet", "di_async.emulator", "di_async.cli.demo"),
     *("di_async.digitalocean", "di_async.exoscale", "di_async.gcore"),
 }
 

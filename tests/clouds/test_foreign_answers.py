@@ -266,7 +266,7 @@ MAINTENANCE = [
 async def test_delete_that_something_else_answers_is_sent_again(
     cloud: Cloud, networks: list[EmulatorNetwork], status: int, body: bytes
 ) -> None:
-    """A 200 with foreign JSON accepts no delete: the DELETE is sent again."""
+    """A 200 with foreign JSON accepts no delete: the DELETE is sent again, by name after a read."""
     async with cloud.client(a_world(rate_limits=False), budget=None) as client:
         id = await cloud.settled(client, "web-1")
         lost = [Response(status, JSON, body)]
@@ -277,7 +277,8 @@ async def test_delete_that_something_else_answers_is_sent_again(
         networks[0].intercept = intercept
         change = await cloud.delete(client, id)
         assert await change.wait() is None
-        assert networks[0].count("DELETE") >= 2
+        by_name = cloud.name == "gcore-v3"  # the read shows that this delete was carried out
+        assert networks[0].count("DELETE") >= (1 if by_name else 2)
 
 
 CONTRADICTORY = {

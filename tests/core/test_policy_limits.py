@@ -22,7 +22,7 @@ def test_short_intervals_are_allowed() -> None:
     """Any interval above zero is accepted."""
     assert PollPolicy(target_lag=0.01, max_interval=0.5).target_lag == 0.01
     assert RetryPolicy(initial_delay=0.01, max_delay=0.5).initial_delay == 0.01
-    with pytest.raises(ValueError, match="above 0"):
+    with pytest.raises(ValueError, match="more than 0"):
         PollPolicy(max_interval=0.0)
-    with pytest.raises(ValueError, match="above 0"):
+    with pytest.raises(ValueError, match="more than 0"):
         RetryPolicy(max_delay=0.0)

@@ -472,7 +472,7 @@ async def test_model_configs_that_are_not_a_list(rows: Any) -> None:
 
 
 @VIRTUAL
-@pytest.mark.parametrize("total", ["7", -1, 2.5, {}, 2**60])
+@pytest.mark.parametrize("total", ["7 rows", -1, 2.5, {}, 2**60])
 async def test_odd_totals(total: Any) -> None:
     """An unreadable total does not stop a listing."""
     page = answer(200, {"dedicated_inferences": [an_instance()], "meta": {"total": total}})

@@ -45,7 +45,7 @@ async def test_max_hourly() -> None:
     world = a_world()
     async with DigitalOcean(world.token, transport=EmulatorNetwork(world)) as client:
         api = client.dedicated_inferences
-        with pytest.raises(PriceLimitError, match="more than 2"):
+        with pytest.raises(PriceLimitError, match="more than the limit of 2"):
             await api.create(a_spec(scale=2), max_hourly=2)
         with pytest.raises(PriceLimitError, match="no size 'gpu-new' in region 'atl1'; on offer"):
             await api.create(a_spec(accelerator_slug="gpu-new"), max_hourly=10)
