@@ -78,7 +78,11 @@ def test_text_in_the_extras_means_what_it_says() -> None:
         (DO, {"extra": {"retry": {"attempts": 0}}}, "attempts: expected 1 or more"),
         (DO, {"extra": {"retry": {"attempts": "x"}}}, "attempts: expected 1 or more"),
         (DO, {"extra": {"retry": {"attempts": True}}}, "attempts: expected a number"),
-        (DO, {"extra": {"request_timeout": "soon"}}, "request_timeout: expected a number of seconds"),
+        (
+            DO,
+            {"extra": {"request_timeout": "soon"}},
+            "request_timeout: expected a number of seconds",
+        ),
         (DO, {"extra": {"allow_insecure": "no"}}, "allow_insecure: expected true or false"),
         (DO, {"extra": {"allow_insecure": 1}}, "allow_insecure: expected true or false"),
         (DO, {"host": "http://h", "extra": {"allow_insecure": "false"}}, "unencrypted"),
