@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from selectors import DefaultSelector
 from typing import Any
 
 from anyio.from_thread import BlockingPortal, BlockingPortalProvider
@@ -96,6 +97,11 @@ class Portals:
 
     def forget(self) -> None:
         """Start over, as after a fork, which does not copy the loop's thread."""
+        loop = getattr(self, "_loop", None)
+        if hasattr(loop, "_selector"):
+            # The copy shares the parent's epoll instance: the parent would no longer hear from a
+            # connection that this process drops.
+            setattr(loop, "_selector", DefaultSelector())  # noqa: B010 - asyncio's own
         self._provider, self._lock = BlockingPortalProvider(), threading.Lock()
         self._kept.append(self._provider)  # without its thread, it could not be finalized
         self._leases, self._loop = 0, None

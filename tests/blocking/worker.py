@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from typing import Any
 
 import orjson
@@ -81,6 +82,8 @@ def fork_inside(client: Any, deployments: Any, given: Any) -> None:
     with deployments.temporary(given[1]):
         child = os.fork()
         if not child:
+            # It drops its copies of the parent's connections, and leaves them open.
+            warnings.simplefilter("ignore", ResourceWarning)
             sys.exit(3)
         _, status = os.waitpid(child, 0)
         say(f"child: {os.waitstatus_to_exitcode(status)}, {len(list(deployments.list()))} listed")
