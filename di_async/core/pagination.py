@@ -96,10 +96,11 @@ def rows_under(body: Any, key: str) -> list[Any]:
 
 def read_total(value: Any) -> int | None:
     """Return a total number of rows, also from decimal text; None if it is not a plausible one."""
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        value = int(value)
-    plausible = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ROWS
-    return value if plausible else None
+    if isinstance(value, str):
+        value = int(value) if _DECIMAL.fullmatch(value) else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= MAX_ROWS else None
 
 
 def row_id(row: Any) -> str | None:

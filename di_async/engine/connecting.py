@@ -190,7 +190,7 @@ async def _serving_target(
     tracker: ChangeTracker[Any], resource: Any, options: ConnectOptions, until: float | None
 ) -> ServingTarget:
     """Return where a deployment serves; read its key and CA until they are shown."""
-    limit, last = asyncio.timeout_at(until), None
+    limit, last, notes = asyncio.timeout_at(until), None, ""
     lag_until = tracker.clock.now() + _LAG_S
     try:
         async with limit:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from di_async.core.errors import ClientClosedError, InvalidInputError
 from di_async.core.http import Priority, Request, Response, checked_id
@@ -81,11 +81,9 @@ class Engine:
     _runtime: _Runtime | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
     _new: NewResources = field(factory=NewResources, init=False)
-    _connector: Connector = field(init=False)
-
-    @_connector.default
-    def _own_connector(self) -> Connector:
-        return Connector(self.endpoint)
+    _connector: Connector = field(
+        default=Factory(lambda self: Connector(self.endpoint), takes_self=True), init=False
+    )
 
     @classmethod
     def make(
