@@ -97,7 +97,9 @@ class Portals:
 
     def forget(self) -> None:
         """Start over, as after a fork, which does not copy the loop's thread."""
-        loop = getattr(self, "_loop", None)
+        loop: asyncio.AbstractEventLoop | None = getattr(self, "_loop", None)
+        if loop is not None:  # it reports connections that nobody closes in this process
+            loop.set_exception_handler(lambda *_: None)
         if hasattr(loop, "_selector"):
             # The copy shares the parent's epoll instance: the parent would no longer hear from a
             # connection that this process drops.
