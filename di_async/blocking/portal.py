@@ -97,16 +97,21 @@ class Portals:
 
     def forget(self) -> None:
         """Start over, as after a fork, which does not copy the loop's thread."""
-        loop: asyncio.AbstractEventLoop | None = getattr(self, "_loop", None)
-        if loop is not None:  # it reports connections that nobody closes in this process
-            loop.set_exception_handler(lambda *_: None)
-        if hasattr(loop, "_selector"):
-            # The copy shares the parent's epoll instance: the parent would no longer hear from a
-            # connection that this process drops.
-            setattr(loop, "_selector", DefaultSelector())  # noqa: B010 - asyncio's own
         self._provider, self._lock = BlockingPortalProvider(), threading.Lock()
         self._kept.append(self._provider)  # without its thread, it could not be finalized
         self._leases, self._loop = 0, None
+
+    def leave_to_parent(self) -> None:
+        """Start over in a forked child, and let nothing that it drops affect the parent."""
+        loop: Any = self._loop
+        if loop is not None:
+            # It reports connections that nobody closes in this process.
+            loop.set_exception_handler(lambda *_: None)
+            if hasattr(loop, "_selector"):
+                # The copy shares the parent's epoll instance: the parent would no longer hear from
+                # a connection that this process drops.
+                loop._selector = DefaultSelector()  # noqa: SLF001 - of asyncio
+        self.forget()
 
     @property
     def open(self) -> bool:
@@ -234,4 +239,4 @@ def _explained(interrupt: BaseException, error: BaseException) -> BaseException:
 portals = Portals()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=portals.forget)
+    os.register_at_fork(after_in_child=portals.leave_to_parent)
