@@ -1,10 +1,10 @@
 """Connect to the endpoint of a settled change: read its key, then wait until its models answer.
 
-No read of the resource is polled meanwhile. A delete by this client ends it, as it ends waits.
+The resource is not polled meanwhile. A delete by this client ends it, as it ends waits.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import define, evolve
@@ -30,6 +30,7 @@ from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
 from di_async.engine.waiting.failures import name_of, notes_of
+from di_async.engine.waiting.new_resources import resource_key
 from di_async.engine.waiting.tracker import ChangeTracker
 from di_async.engine.waiting.waiters import WaitClosedError
 
@@ -90,14 +91,13 @@ class Connector:
         """End the calls whose deployment this client deletes, once its delete is accepted."""
         if isinstance(deleting.decision, Failed):
             return
-        proven = isinstance(deleting.decision, Settled)
-        reason = (
-            Vanished(never_seen=False, own_delete=True)
-            if proven
-            else Superseded("this client is deleting it")
-        )
+        reason: Deleted = Superseded("this client is deleting it")
+        if isinstance(deleting.decision, Settled):
+            reason = Vanished(never_seen=False, own_delete=True)
+        deleted = resource_key(deleting.adapter, deleting.target.id)
         for call in self._open:
-            if call.tracker.is_deleted_by(deleting):
+            same = resource_key(call.tracker.adapter, call.tracker.target.id) == deleted
+            if same and call.tracker.started_at <= deleting.started_at:
                 call.end(reason)
 
     def check(
@@ -153,12 +153,29 @@ class Connector:
             WaitRefusedError: the endpoint refuses, or its key or CA cannot be read.
             ClientClosedError: the client was closed.
         """
+
+        async def work() -> ServingEndpoint:
+            target = await _serving_target(tracker, resource, options, until)
+            base_url = tracker.adapter.base_url
+            endpoint = self._make_endpoint(tracker.target.id, target, base_url, probe)
+            if target.note:
+                tracker.add_note(target.note)
+            left = None if until is None else max(0.0, until - tracker.clock.now())
+            await endpoint.probe_until(left, tracker.add_note)
+            return endpoint
+
+        return await self._unless_ended(tracker, work)
+
+    async def _unless_ended(
+        self, tracker: ChangeTracker[Any], work: Callable[[], Awaitable[ServingEndpoint]]
+    ) -> ServingEndpoint | Deleted:
+        """Return the result of `work`, or the delete that ends it."""
         call = _OpenConnect(tracker, asyncio.timeout(None))
         try:
             async with call.scope:
                 self._open.append(call)
                 try:
-                    return await self._connect(tracker, resource, options, probe, until)
+                    return await work()
                 finally:
                     self._open.remove(call)
         except TimeoutError as ended:
@@ -168,22 +185,6 @@ class Connector:
         if isinstance(call.ended_by, WaitClosedError):
             raise WaitClosedError("; ".join(filter(None, (call.ended_by.message, notes))))
         return call.ended_by
-
-    async def _connect(
-        self,
-        tracker: ChangeTracker[Any],
-        resource: Any,
-        options: ConnectOptions,
-        probe: Probe,
-        until: float | None,
-    ) -> ServingEndpoint:
-        target = await _serving_target(tracker, resource, options, until)
-        endpoint = self._make_endpoint(tracker.target.id, target, tracker.adapter.base_url, probe)
-        if target.note:
-            tracker.add_note(target.note)
-        left = None if until is None else max(0.0, until - tracker.clock.now())
-        await endpoint.probe_until(left, tracker.add_note)
-        return endpoint
 
 
 async def _serving_target(
@@ -211,9 +212,10 @@ async def _serving_target(
         if not limit.expired():
             raise
         notes = notes_of(late.__cause__)
+    reason = f": {last}".rstrip(".") if last else ""
     raise WaitTimeoutError(
         f"{name_of(tracker)} is settled, but its endpoint's address, key or CA was not read in "
-        f"time{f': {last}' if last else ''}. {notes}".rstrip(),
+        f"time{reason}. {notes}".rstrip(),
         id=tracker.target.id,
         last_error=last,
     )

@@ -35,7 +35,7 @@ def output_path(path: str | Path) -> Path:
     """Return the path of a file to write; `~` is the home directory.
 
     Raises:
-        InvalidInputError: there is no such home directory.
+        InvalidInputError: the home directory is not known.
     """
     try:
         return Path(path).expanduser()

@@ -372,10 +372,13 @@ class _Probing:
                 raise  # its certificate is not trusted
             self._listed = True
             return None
-        if missing and missing.status == _NOT_IMPLEMENTED:
+        if missing is None:
+            return None
+        if missing.status == _NOT_IMPLEMENTED:
             self._listed = True
             return None
-        return missing if missing and (missing.status or 500) >= 500 else None
+        serves = missing.status is not None and missing.status < 500
+        return None if serves else missing
 
     def _judge_error(self, error: Exception) -> NotYet:
         """Return why a probe that used an HTTP library failed, or raise what is not for later."""

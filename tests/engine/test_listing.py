@@ -163,7 +163,7 @@ async def test_lists_without_links_hide_no_row(count: int, total: str | None) ->
 
 
 async def test_a_list_without_pages_is_read_twice_at_most() -> None:
-    """A server without pages, totals and links shows all rows at once, which is no drift."""
+    """A server without pages, totals and links shows all rows at once, which is not drift."""
     server = Repeating({}, {})
     listing: Listing[str] = Listing(server.fetch, lambda row: row["id"], 2)
     assert await listing == ["0", "1", "2"]

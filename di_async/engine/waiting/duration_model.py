@@ -26,6 +26,7 @@ class DurationModel(DurationStatistics):
 
         Raises:
             OSError: it cannot be written. The old content stays.
+            InvalidInputError: (a `ValueError`) the home directory is not known.
         """
         with replacement(output_path(path)) as replace:
             replace(self.to_json())

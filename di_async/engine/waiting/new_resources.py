@@ -20,9 +20,9 @@ from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resource_adapter import ResourceAdapter
 from di_async.engine.waiting.tracker import ChangeTracker
 
-__all__ = ["NewResources"]
+__all__ = ["NewResources", "resource_key"]
 
-_Key = tuple[str, str | None, str]
+ResourceKey = tuple[str, str | None, str]
 
 
 @define(eq=False)
@@ -50,11 +50,11 @@ class NewResources:
     """The resources that were created just now, with the trackers whose reads may show them."""
 
     def __init__(self) -> None:
-        self._resources: dict[_Key, _NewResource] = {}
+        self._resources: dict[ResourceKey, _NewResource] = {}
 
     def add(self, tracker: ChangeTracker[Any], *, adopted: bool = False) -> None:
         """Record a new create, or one more tracker of a resource that is new."""
-        key = _key(tracker.adapter, tracker.target.id)
+        key = resource_key(tracker.adapter, tracker.target.id)
         if tracker.expectation.action is Action.CREATE:
             self._prune(tracker.started_at)
             self._resources.pop(key, None)  # the latest comes last
@@ -65,7 +65,7 @@ class NewResources:
     def grace_until(self, adapter: ResourceAdapter[Any], id: str, now: float) -> float:
         """Return the loop time until which a 404 proves nothing; -inf for what is not new."""
         self._prune(now)
-        found = self._resources.get(_key(adapter, id))
+        found = self._resources.get(resource_key(adapter, id))
         if found is None or found.is_known:
             return -math.inf
         grace = accepted_delete_grace(has_operation=False)
@@ -82,7 +82,7 @@ class NewResources:
         """
         adapter, id = deleting.adapter, deleting.target.id
         accepted_at = deleting.started_at  # an operation that ends moves the expectation's
-        found = self._resources.get(_key(adapter, id))
+        found = self._resources.get(resource_key(adapter, id))
         if found is not None and found.created_at > accepted_at:
             return  # it was created again since
         failed = isinstance(deleting.decision, Failed)
@@ -103,5 +103,6 @@ class NewResources:
             del self._resources[key]
 
 
-def _key(adapter: ResourceAdapter[Any], id: str) -> _Key:
+def resource_key(adapter: ResourceAdapter[Any], id: str) -> ResourceKey:
+    """Return what tells a resource from all others of a client: kind, scope and id."""
     return adapter.kind, adapter.scope, id

@@ -242,15 +242,6 @@ class ChangeTracker(Generic[R]):
         self._accept_evidence(read, evidence, decision)
         return False
 
-    def is_deleted_by(self, deleting: "ChangeTracker[Any]") -> bool:
-        """Return whether a delete that began later is of the same resource."""
-        same = self.target.id == deleting.target.id and self.adapter.kind == deleting.adapter.kind
-        return (
-            same
-            and self.adapter.scope == deleting.adapter.scope
-            and (self.started_at <= deleting.started_at)
-        )
-
     def record_own_delete(self, own_delete: OwnDelete, *, failed: bool = False) -> None:
         """Record a delete by this client; a proven one ends the change.
 
