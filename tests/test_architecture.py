@@ -233,7 +233,9 @@ for name in sys.argv[1:]:
 
 def needs_airflow(path: Path) -> bool:
     """Return whether a module of the provider cannot be imported without Airflow."""
-    own = {"base", "batch", "hook", "links", "operators", "sensor", "trigger"}
+    own = {
+        *("base", "batch", "hook", "links", "operators", "sensor", "set_up", "trigger", "writes"),
+    }
     return package_of(path) == "airflow" and path.stem in own
 
 

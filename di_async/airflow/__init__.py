@@ -13,15 +13,17 @@ if typing.TYPE_CHECKING:
     from di_async.airflow.hook import DedicatedInferenceHook
     from di_async.airflow.operators import (
         CreateDeploymentOperator,
-        DeleteDeploymentOperator,
         EnsureDeploymentOperator,
-        ScaleDeploymentOperator,
-        UpdateDeploymentOperator,
         WaitUntilAnsweringOperator,
-        temporary,
     )
     from di_async.airflow.sensor import DeploymentSensor
+    from di_async.airflow.set_up import temporary
     from di_async.airflow.trigger import AllSettledTrigger, SettledTrigger
+    from di_async.airflow.writes import (
+        DeleteDeploymentOperator,
+        ScaleDeploymentOperator,
+        UpdateDeploymentOperator,
+    )
 
 __all__ = [
     "AllSettledTrigger",
@@ -43,8 +45,12 @@ _MODULES = {
     "AllSettledTrigger": "trigger",
     "BatchCreateOperator": "batch",
     "DedicatedInferenceHook": "hook",
+    "DeleteDeploymentOperator": "writes",
     "DeploymentSensor": "sensor",
+    "ScaleDeploymentOperator": "writes",
     "SettledTrigger": "trigger",
+    "UpdateDeploymentOperator": "writes",
+    "temporary": "set_up",
 }
 
 if not typing.TYPE_CHECKING:  # a type checker would accept any name

@@ -24,7 +24,11 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": _NAME,
-                "python-modules": ["di_async.airflow.operators", "di_async.airflow.batch"],
+                "python-modules": [
+                    "di_async.airflow.operators",
+                    "di_async.airflow.writes",
+                    "di_async.airflow.batch",
+                ],
             }
         ],
         "sensors": [
