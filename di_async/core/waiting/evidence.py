@@ -84,7 +84,6 @@ __all__ = [
     "Vanished",
     "accepted_delete_grace",
     "check_deadline",
-    "decide",
     "fold",
     "fold_own_delete",
     "judge",
@@ -515,19 +514,6 @@ def _has_our_spec_id(
 
 
 # --- deadline ----------------------------------------------------------------------------------
-
-
-def decide(
-    expectation: Expectation,
-    evidence: Evidence,
-    *,
-    now: float,
-    deadline: float | None,
-    in_flight: bool = False,
-) -> Decision:
-    """Return the decision at `now`; with a read in flight at the deadline it stays pending."""
-    decision = judge(expectation, evidence)
-    return decision if in_flight else check_deadline(decision, now=now, deadline=deadline)
 
 
 def check_deadline(decision: Decision, *, now: float, deadline: float | None) -> Decision:

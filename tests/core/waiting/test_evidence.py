@@ -9,7 +9,6 @@ from di_async.core.waiting.evidence import (
     CREATE_GRACE_S,
     Decision,
     Evidence,
-    Expired,
     Failed,
     OwnDelete,
     Pending,
@@ -17,7 +16,6 @@ from di_async.core.waiting.evidence import (
     Settled,
     Superseded,
     Vanished,
-    decide,
     fold,
     fold_own_delete,
     judge,
@@ -364,13 +362,6 @@ def test_unknown_status_is_work_in_progress() -> None:
     migrating = Observation("migrating", Phase.WORKING, documented=False)
     assert decision(expectation(), seen(1, migrating)) == Pending()
     assert isinstance(decision(expectation(), seen(1, migrating), seen(6)), Settled)
-
-
-def test_read_in_flight_at_the_deadline_is_pending() -> None:
-    """A read in flight at the deadline keeps the decision pending."""
-    about = expectation(Action.CREATE)
-    assert decide(about, Evidence(), now=10, deadline=10, in_flight=True) == Pending()
-    assert decide(about, Evidence(), now=10, deadline=10) == Expired()
 
 
 # --- deletes by this client --------------------------------------------------------------------

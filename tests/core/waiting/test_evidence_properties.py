@@ -15,7 +15,7 @@ from di_async.core.waiting.evidence import (
     Settled,
     Superseded,
     Vanished,
-    decide,
+    check_deadline,
     fold,
     judge,
 )
@@ -262,9 +262,9 @@ def test_no_wait_is_pending_after_its_deadline(
 ) -> None:
     """Nothing is pending after the deadline, and what is proven stays."""
     evidence = fold_all(expectation, reads)
-    decision = decide(expectation, evidence, now=deadline + late, deadline=deadline)
-    assert not isinstance(decision, Pending)
     proven = judge(expectation, evidence)
+    decision = check_deadline(proven, now=deadline + late, deadline=deadline)
+    assert not isinstance(decision, Pending)
     assert decision == (Expired() if isinstance(proven, Pending) else proven)
 
 
@@ -278,14 +278,10 @@ def test_no_wait_is_pending_after_its_deadline(
 def test_no_wait_expires_early(
     expectation: Expectation, reads: list[Read], deadline: float, early: float
 ) -> None:
-    """A wait expires neither before its deadline, nor without one, nor with a read in flight."""
-    evidence = fold_all(expectation, reads)
-    for decision in (
-        decide(expectation, evidence, now=deadline - early, deadline=deadline),
-        decide(expectation, evidence, now=deadline + early, deadline=deadline, in_flight=True),
-        decide(expectation, evidence, now=deadline + early, deadline=None),
-    ):
-        assert decision == judge(expectation, evidence)
+    """A wait expires neither before its deadline, nor without one."""
+    proven = judge(expectation, fold_all(expectation, reads))
+    assert check_deadline(proven, now=deadline - early, deadline=deadline) == proven
+    assert check_deadline(proven, now=deadline + early, deadline=None) == proven
 
 
 @MANY
