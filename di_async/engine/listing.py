@@ -21,7 +21,6 @@ __all__ = ["Listing"]
 
 logger = Log("di_async")
 
-IN_FLIGHT = 32
 _PASSES = 2
 
 T = TypeVar("T")

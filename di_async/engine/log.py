@@ -46,10 +46,6 @@ class Log:
         """Log a defect, of this library or of a callback, with level ERROR and its traceback."""
         self._log(logging.ERROR, message, (), error)
 
-    def is_enabled_for(self, level: int) -> bool:
-        """Return whether records of this level are logged."""
-        return self._logger.isEnabledFor(level)
-
     def _log(
         self,
         level: int,
