@@ -18,27 +18,24 @@ Entry = PollEntry[ChangeTracker[Any]]
 _STAMP_S = 1.0
 # A settle noticed after a long silence is placed within this last share of its age.
 _MIDPOINT_SHARE = 0.2
-# Longer names of regions and accelerators are cut, and of more kinds the names are not shared.
-_MAX_NAME, _MAX_KEYS = 100, 1000
+# Longer names of regions and accelerators are cut.
+_MAX_NAME = 100
 # Ages of pending changes are grouped in bins of this many seconds.
 _AGE_BIN_S = 10.0
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 
 
 class DurationRecorder:
-    """The kinds and durations of one resource type's changes."""
+    """Records the durations of one resource type's changes."""
 
     def __init__(self, durations: DurationEstimator, clock: Clock) -> None:
         self._durations = durations
         self._clock = clock
-        self._keys: dict[DurationKey, DurationKey] = {}
 
-    def key(self, action: str, region: str = "", accelerator: str = "") -> DurationKey:
-        """Return the kind of a change; equal ones are one object."""
-        key = (action, region[:_MAX_NAME], accelerator[:_MAX_NAME])
-        if len(self._keys) >= _MAX_KEYS:
-            self._keys.clear()
-        return self._keys.setdefault(key, key)
+    @staticmethod
+    def key(action: str, region: str = "", accelerator: str = "") -> DurationKey:
+        """Return the kind of a change."""
+        return action, region[:_MAX_NAME], accelerator[:_MAX_NAME]
 
     def pending_ages(self, entries: Iterable[Entry]) -> dict[DurationKey, dict[float, float]]:
         """Return by kind how many changes are pending at about which age in seconds."""
