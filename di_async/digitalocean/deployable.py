@@ -1,6 +1,5 @@
 """Dedicated inference as generic code sees it: temporary deployments and tries in many places."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ from attrs import evolve, frozen
 from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
-from di_async.core.pricing import HourlyPrice, Placement
+from di_async.core.pricing import HourlyPrice
 from di_async.core.serving import ConnectOptions
 from di_async.digitalocean.api import ENDPOINTS
 from di_async.digitalocean.models import DedicatedInference
@@ -26,9 +25,6 @@ from di_async.digitalocean.spec import (
     latest_spec,
 )
 from di_async.engine.deployable import Deployable, Named
-from di_async.engine.engine import Engine
-from di_async.engine.ensure import Ensured
-from di_async.engine.waiting.change import Change
 
 if TYPE_CHECKING:
     from di_async.digitalocean.dedicated_inferences import DedicatedInferences
@@ -46,7 +42,6 @@ _FIELDS = (
 class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
     """The instances of a team."""
 
-    engine: Engine
     api: "DedicatedInferences"
     noun = "dedicated inference"
 
@@ -69,10 +64,6 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
         """Return it with another name."""
         return evolve(spec, name=name)
 
-    def check_options(self, options: Mapping[str, Any]) -> None:
-        """Check the further arguments of `create`."""
-        inspect.signature(self.api.create).bind(None, **options)
-
     def check_connect(self, spec: DedicatedInferenceSpec, options: ConnectOptions) -> None:
         """Check what `connect` will be called with; the answer to the create holds a key."""
         if options.mint_token is not None:
@@ -94,22 +85,6 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
             spec = evolve(spec, region=region, vpc=None)
         return spec if accelerator == accelerators_of(spec) else with_gpu(spec, accelerator)
 
-    async def places(self, spec: Any) -> Sequence[Placement[Any]]:
-        """Return what is on offer."""
-        return await self.api.find_capacity(spec)
-
-    async def create(self, spec: Any, **options: Any) -> Change[DedicatedInference]:
-        """Send a create."""
-        return await self.api.create(spec, **options)
-
-    async def ensure(self, spec: Any, **options: Any) -> Ensured[DedicatedInference]:
-        """Create, update, or do nothing."""
-        return await self.api.ensure(spec, **options)
-
-    async def delete(self, id: str) -> Change[None]:
-        """Send a delete."""
-        return await self.api.delete(id)
-
     async def find_named(self, name: str) -> Sequence[Named]:
         """Return the instance of that name, if there is one."""
         found = await self.api.find(name)
@@ -128,10 +103,6 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
     async def read(self, id: str) -> Named:
         """Return one instance."""
         return _named(await self.api.get(id))
-
-    async def hourly_price(self, spec: Any) -> HourlyPrice | None:
-        """Return the price by `sizes`."""
-        return await self.api.hourly_price(spec)
 
     async def offer_problem(self, spec: Any) -> str | None:
         """Return what `sizes` lacks."""

@@ -1,8 +1,9 @@
 """What a provider supplies so that deployments can be temporary, reaped, or placed anywhere."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -31,11 +32,37 @@ class Named:
     resource: Any = None
 
 
+class DeploymentCalls(Protocol[R]):
+    """The calls that the APIs of all providers' deployments have."""
+
+    async def create(self, spec: Any, *args: Any, **options: Any) -> Change[R]:
+        """Send a create."""
+        ...
+
+    async def ensure(self, spec: Any, *args: Any, **options: Any) -> Ensured[R]:
+        """Create, update, or do nothing."""
+        ...
+
+    async def delete(self, id: str) -> Change[None]:
+        """Send a delete."""
+        ...
+
+    async def find_capacity(self, spec: Any) -> Sequence[Placement[Any]]:
+        """Return where a deployment can run, the cheapest first."""
+        ...
+
+    async def hourly_price(self, spec: Any) -> HourlyPrice | None:
+        """Return what a deployment would cost."""
+        ...
+
+
+@frozen
 class Deployable(ClearsFrames, ABC, Generic[R]):
     """The deployments of one account, or of one zone, as generic code sees them."""
 
     engine: Engine
-    noun: str
+    api: DeploymentCalls[R]
+    noun: ClassVar[str]
     """For messages: "dedicated inference"."""
     longest_name = 63
     """The longest name that the provider accepts."""
@@ -64,7 +91,7 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Check the further arguments of `create`. Raises `TypeError`, as the call would."""
-        return
+        inspect.signature(self.api.create).bind(None, **options)
 
     def check_connect(self, spec: Any, options: ConnectOptions) -> None:
         """Check what `connect` will be called with once a complete spec has been created.
@@ -82,25 +109,25 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
     def moved(self, spec: Any, region: str, accelerator: str) -> Any:
         """Return a complete spec that runs elsewhere, or on other accelerators."""
 
-    @abstractmethod
     async def places(self, spec: Any) -> Sequence[Placement[Any]]:
         """Return where a complete spec can run, the cheapest first."""
+        return await self.api.find_capacity(spec)
 
     def in_region(self, region: str) -> "Deployable[R]":
         """Return the deployments of a region."""
         return self
 
-    @abstractmethod
     async def create(self, spec: Any, **options: Any) -> Change[R]:
         """Send a create."""
+        return await self.api.create(spec, **options)
 
-    @abstractmethod
     async def ensure(self, spec: Any, **options: Any) -> Ensured[R]:
         """Create, update, or do nothing; see `ensure` of the provider's API."""
+        return await self.api.ensure(spec, **options)
 
-    @abstractmethod
     async def delete(self, id: str) -> Change[None]:
         """Send a delete."""
+        return await self.api.delete(id)
 
     @abstractmethod
     async def find_named(self, name: str) -> Sequence[Named]:
@@ -114,9 +141,9 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
     async def read(self, id: str) -> Named:
         """Return one resource. Raises `NotFoundError`."""
 
-    @abstractmethod
     async def hourly_price(self, spec: Any) -> HourlyPrice | None:
         """Return what a complete spec would cost."""
+        return await self.api.hourly_price(spec)
 
     async def offer_problem(self, spec: Any) -> str | None:
         """Return why a complete spec has no price, such as an unknown region; else None."""

@@ -1,6 +1,5 @@
 """Deployments as generic code sees them: temporary deployments and tries in many zones."""
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +8,8 @@ from attrs import evolve, frozen
 from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DIError
 from di_async.core.http import Request
-from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.engine.deployable import Deployable, Named
-from di_async.engine.engine import Engine
-from di_async.engine.ensure import Ensured
-from di_async.engine.waiting.change import Change
 from di_async.exoscale.lifecycle import is_public
 from di_async.exoscale.models import Deployment
 from di_async.exoscale.serving import check_connect
@@ -32,7 +27,6 @@ _CAPACITY = (412,)
 class ExoscaleDeployable(Deployable[Deployment]):
     """The deployments of a zone."""
 
-    engine: Engine
     api: "Deployments"
     zone: str
     in_zone: "Callable[[str], ExoscaleDeployable]"
@@ -58,10 +52,6 @@ class ExoscaleDeployable(Deployable[Deployment]):
         """Return it with another name."""
         return evolve(spec, name=name)
 
-    def check_options(self, options: Mapping[str, Any]) -> None:
-        """Check the further arguments of `create`."""
-        inspect.signature(self.api.create).bind(None, **options)
-
     def check_connect(self, spec: DeploymentSpec, options: ConnectOptions) -> None:
         """Check what `connect` will be called with."""
         check_connect(options)
@@ -74,25 +64,9 @@ class ExoscaleDeployable(Deployable[Deployment]):
         """Return it on another GPU family; the zone is not part of it."""
         return evolve(spec, gpu_type=accelerator)
 
-    async def places(self, spec: Any) -> Sequence[Placement[Any]]:
-        """Return the zones whose GPUs may be used."""
-        return await self.api.find_capacity(spec)
-
     def in_region(self, region: str) -> "ExoscaleDeployable":
         """Return the deployments of a zone."""
         return self if region == self.zone else self.in_zone(region)
-
-    async def create(self, spec: Any, **options: Any) -> Change[Deployment]:
-        """Send a create."""
-        return await self.api.create(spec, **options)
-
-    async def ensure(self, spec: Any, **options: Any) -> Ensured[Deployment]:
-        """Create, update, or do nothing."""
-        return await self.api.ensure(spec, **options)
-
-    async def delete(self, id: str) -> Change[None]:
-        """Send a delete."""
-        return await self.api.delete(id)
 
     async def find_named(self, name: str) -> Sequence[Named]:
         """Return all deployments of that name in the zone."""
@@ -105,10 +79,6 @@ class ExoscaleDeployable(Deployable[Deployment]):
     async def read(self, id: str) -> Named:
         """Return one deployment."""
         return self._named(await self.api.get(id))
-
-    async def hourly_price(self, spec: Any) -> HourlyPrice | None:
-        """Return None: the API shows no prices."""
-        return await self.api.hourly_price(spec)
 
     async def offer_problem(self, spec: Any) -> str | None:
         """Return whether the zone lacks the GPU family."""

@@ -1,6 +1,5 @@
 """v3 deployments as generic code sees them: temporary deployments and tries in many places."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +8,9 @@ from attrs import frozen
 from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
-from di_async.core.pricing import HourlyPrice, Placement
+from di_async.core.pricing import HourlyPrice
 from di_async.core.serving import ConnectOptions
 from di_async.engine.deployable import Deployable, Named
-from di_async.engine.engine import Engine
-from di_async.engine.ensure import Ensured
-from di_async.engine.waiting.change import Change
 from di_async.gcore.models import InferenceDeployment
 from di_async.gcore.placement import read_price, unpriced_reason
 from di_async.gcore.serving import check_connect
@@ -33,7 +29,6 @@ _TASK_FAILED = "ERROR"
 class GcoreDeployable(Deployable[InferenceDeployment]):
     """The deployments of a project."""
 
-    engine: Engine
     api: "InferenceDeployments"
     complete_fields: Callable[[Any], Json]
     any_request: Request
@@ -66,10 +61,6 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
         """Return it with another name."""
         return {**spec, "name": name}
 
-    def check_options(self, options: Mapping[str, Any]) -> None:
-        """Check the further arguments of `create`."""
-        inspect.signature(self.api.create).bind(None, **options)
-
     def check_connect(self, spec: Json, options: ConnectOptions) -> None:
         """Check what `connect` will be called with; the API shows no keys."""
         check_connect(options)
@@ -93,22 +84,6 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
             moved["containers"] = [{**spec["containers"][0], "region_id": int(region)}]
         return moved
 
-    async def places(self, spec: Any) -> Sequence[Placement[Any]]:
-        """Return the regions that have room."""
-        return await self.api.find_capacity(spec)
-
-    async def create(self, spec: Any, **options: Any) -> Change[InferenceDeployment]:
-        """Send a create."""
-        return await self.api.create(spec, **options)
-
-    async def ensure(self, spec: Any, **options: Any) -> Ensured[InferenceDeployment]:
-        """Create, update, or do nothing."""
-        return await self.api.ensure(spec, **options)
-
-    async def delete(self, id: str) -> Change[None]:
-        """Send a delete."""
-        return await self.api.delete(id)
-
     async def find_named(self, name: str) -> Sequence[Named]:
         """Return the deployment of that name, if there is one."""
         try:
@@ -123,10 +98,6 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
     async def read(self, id: str) -> Named:
         """Return one deployment."""
         return _named(await self.api.get(id))
-
-    async def hourly_price(self, spec: Any) -> HourlyPrice | None:
-        """Return the price at its maximum scale."""
-        return await self.api.hourly_price(spec)
 
     async def offer_problem(self, spec: Any) -> str | None:
         """Return what the regions lack."""
