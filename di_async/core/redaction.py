@@ -70,8 +70,10 @@ _VALUE = (
 )
 _PATTERNS = (
     # The vendors' tokens: account, refresh, endpoint and Hugging Face tokens, API keys.
-    re.compile(r"\b(?:do[opr]_v1_|di_|do_dedicated_|hf_|sk-|EXO)[A-Za-z0-9_\-]{6,}"),
+    re.compile(r"\b(?:do[opr]_v1_|di_|do_dedicated_|hf_|api_org_|sk-|EXO)[A-Za-z0-9_\-]{6,}"),
     re.compile(r"\b\d+\$[A-Za-z0-9]{8,}"),
+    # Signatures of requests.
+    re.compile(r"(?<=signature=)[A-Za-z0-9+/=]+"),
     # user:password@ in a URL.
     re.compile(r"(?<=://)[^/\s@]{1,300}(?=@)"),
     re.compile(r"\b(?:Bearer|Basic|APIKey)\s+[A-Za-z0-9._~+/$=\-]{4,}"),

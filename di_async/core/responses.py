@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from di_async.core import redaction
 from di_async.core.codec import loads
 from di_async.core.errors import APIError, DecodeError, GatewayError, InvalidInputError
 from di_async.core.http import Request, Response, checked_id
@@ -40,7 +39,6 @@ __all__ = [
     "parse_integer",
     "read_error",
     "read_success",
-    "redact",
     "resource_body",
     "string_list",
     "texts_under",
@@ -268,11 +266,6 @@ def fits_status(status: int, code: Any) -> bool:
 def string_list(value: Any) -> list[str]:
     """Return the items of a list as text; nothing for anything else."""
     return [str(item) for item in value] if isinstance(value, list) else []
-
-
-def redact(text: str, secrets: Iterable[str], tokens: re.Pattern[str] | None = None) -> str:
-    """Return `text` without these secrets and what looks like one; see `core.redaction`."""
-    return redaction.redact(tokens.sub(redaction.MASK, text) if tokens else text, secrets)
 
 
 def parse_integer(text: str | None) -> int | None:

@@ -3,7 +3,6 @@
 https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 """
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -13,12 +12,11 @@ from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import NO_HOLD, read_hold, seconds_until_reset
 from di_async.core.pagination import Page, check_page_size, read_page
 from di_async.core.rate_limit import RateLimitInfo
-from di_async.core.redaction import sent_secrets
+from di_async.core.redaction import redact, sent_secrets
 from di_async.core.responses import (
     error_body,
     fits_status,
     parse_integer,
-    redact,
     string_list,
     texts_under,
 )
@@ -60,9 +58,6 @@ ENDPOINTS = {
         Endpoint("gpu_model_configs", "GET", f"{_ROOT}/gpu-model-config", "gpu_model_configs"),
     )
 }
-
-# A gateway may echo what it was sent: account, refresh, endpoint and Hugging Face tokens.
-_TOKENS = re.compile(r"\b(?:do[opr]_v1_|di_|do_dedicated_|hf_)[A-Za-z0-9_\-]{6,}")
 
 
 def unwrap(body: Any, key: str) -> Any:
@@ -160,7 +155,7 @@ class DigitalOceanDialect:
 
     def redact(self, request: Request, text: str) -> str:
         """Return text without tokens and the secrets that the request held."""
-        return redact(text, [self._token.reveal(), *sent_secrets(request)], _TOKENS)
+        return redact(text, [self._token.reveal(), *sent_secrets(request)])
 
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
         """Return the quota headers.

@@ -23,12 +23,11 @@ from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import parse_http_date, read_hold, retry_after
 from di_async.core.pagination import Page, read_page, rows_under
 from di_async.core.rate_limit import RateLimitInfo
-from di_async.core.redaction import sent_secrets
+from di_async.core.redaction import redact, sent_secrets
 from di_async.core.responses import (
     error_body,
     fits_status,
     own_id,
-    redact,
     resource_body,
     string_list,
     texts_under,
@@ -37,7 +36,7 @@ from di_async.core.secret import Secret, SecretHeaders, reveal
 from di_async.engine.engine import Engine
 from di_async.engine.environment import ZONE, is_loopback
 from di_async.engine.listing import Listing
-from di_async.exoscale.models import CODEC, TOKENS, AIAPIKey, Deployment, Model, Operation
+from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, Model, Operation
 
 __all__ = [
     "ENDPOINTS",
@@ -235,7 +234,7 @@ class ExoscaleDialect:
 
     def redact(self, request: Request, text: str) -> str:
         """Return text without the API secret and the tokens that the request held."""
-        return redact(text, [self._secret.reveal(), *sent_secrets(request)], TOKENS)
+        return redact(text, [self._secret.reveal(), *sent_secrets(request)])
 
 
 def _access_hint(response: Response, wall: float, code: str | None, message: str) -> str:

@@ -5,7 +5,6 @@ say `status` where the API now says `state`; both are accepted.
 https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
-import re
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +13,11 @@ from attrs import field, frozen
 from di_async.core.codec import Codec, json_field, status_word
 from di_async.core.errors import InvalidInputError
 from di_async.core.log_text import log_text
-from di_async.core.redaction import MASK, mask, masked
+from di_async.core.redaction import mask_optional, masked
 from di_async.core.secret import Secret
 
 __all__ = [
     "CODEC",
-    "TOKENS",
     "AIAPIKey",
     "Deployment",
     "EngineParameter",
@@ -33,13 +31,6 @@ __all__ = [
     "RevealedKey",
     "Zone",
 ]
-
-TOKENS = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{6,}|(?<=signature=)[A-Za-z0-9+/=]+")
-"""Matches Hugging Face tokens and request signatures."""
-
-
-def _without_tokens(text: str | None) -> str | None:
-    return text and mask(TOKENS.sub(MASK, text))
 
 
 def _lower(word: Any, _: object) -> str:
@@ -69,7 +60,7 @@ class Deployment:
     """Empty if the row has none (the schema does not require it)."""
     name: str = ""
     state: str = field(default="", metadata=_STATE)
-    state_details: str | None = field(default=None, converter=_without_tokens)
+    state_details: str | None = field(default=None, converter=mask_optional)
     """Why it failed, if known; tokens are masked. Not in list rows."""
     gpu_type: str | None = None
     gpu_count: int | None = None
@@ -139,9 +130,9 @@ class Operation:
 
     id: str = ""
     state: str = field(default="pending", metadata=_STATE)
-    reason: str | None = field(default=None, converter=_without_tokens)
+    reason: str | None = field(default=None, converter=mask_optional)
     """`busy`, `conflict`, `fault` and so on, if it failed."""
-    message: str | None = field(default=None, converter=_without_tokens)
+    message: str | None = field(default=None, converter=mask_optional)
     """Why it failed, if known; tokens are masked."""
     reference: Reference | None = None
 

@@ -16,11 +16,10 @@ from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import read_hold, retry_after
 from di_async.core.pagination import Page, read_total, rows_under
 from di_async.core.rate_limit import RateLimitInfo
-from di_async.core.redaction import sent_secrets
+from di_async.core.redaction import redact, sent_secrets
 from di_async.core.responses import (
     error_body,
     fits_status,
-    redact,
     string_list,
     texts_under,
 )

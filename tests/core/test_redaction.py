@@ -40,6 +40,8 @@ from di_async.gcore import APIKey, InferenceDeployment
         "http://user:PLANTED@proxy.test:3128 refused",
         "dop_v1_PLANTED1 was refused",
         "hf_PLANTED1 and do_dedicated_PLANTED1",
+        "api_org_PLANTED1 has no access",
+        "EXO2-HMAC-SHA256 expires=1,signature=PLANTED/+=",
         "key 123$PLANTED0123 expired",
     ],
 )
@@ -93,6 +95,11 @@ def test_masking_takes_bounded_time(piece: str) -> None:
     started = time.process_time()
     assert len(redact(text)) < 600
     assert time.process_time() - started < 1
+
+
+def test_the_longest_secret_is_masked_first() -> None:
+    """Of two secrets, one of which contains the other, no part remains."""
+    assert redact("a-b-c a", ["a", "a-b"]) == f"{MASK}-c {MASK}"
 
 
 def test_secrets_of_a_request_are_those_under_known_fields() -> None:
