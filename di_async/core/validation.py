@@ -97,12 +97,12 @@ def checked_seconds(seconds: float, name: str, *, positive: bool = False) -> flo
     )
 
 
-def checked_timeout(timeout: float | None, name: str = "timeout") -> float | None:
+def checked_timeout(timeout: float | None) -> float | None:
     """Return a timeout in seconds; None waits for ever. Raises as `checked_seconds` does."""
     if timeout is None:
         return None
     try:
-        return checked_seconds(timeout, name)
+        return checked_seconds(timeout, "timeout")
     except InvalidInputError as error:
         raise InvalidInputError(f"{error.message}; pass None to wait for ever") from None
 
