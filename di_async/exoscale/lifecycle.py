@@ -27,7 +27,6 @@ from di_async.core.waiting.page_index import NO_ROW, RowKey, make_row_key
 from di_async.exoscale.models import Deployment, Model, Operation
 
 __all__ = [
-    "create_expectation",
     "differs",
     "duration_key",
     "failure_reason",
@@ -105,7 +104,7 @@ def observe_row(deployment: Deployment, row: Any, expectation: Expectation) -> O
     return seen
 
 
-def observe_model(model: Model, expectation: Expectation) -> Observation:
+def observe_model(model: Model) -> Observation:
     """Return what a read of a model shows."""
     phase = _MODEL_PHASES.get(model.state, Phase.WORKING)
     return Observation(
@@ -117,7 +116,7 @@ def observe_model(model: Model, expectation: Expectation) -> Observation:
     )
 
 
-def observe_operation(operation: Operation, expectation: Expectation) -> Observation:
+def observe_operation(operation: Operation) -> Observation:
     """Return what a read of an operation shows."""
     phase = operation_phase(operation)
     return Observation(
@@ -126,11 +125,6 @@ def observe_operation(operation: Operation, expectation: Expectation) -> Observa
         reason=operation_reason(operation) if phase is Phase.FAILED else None,
         documented=operation.state in _OPERATION_PHASES,
     )
-
-
-def create_expectation(accepted_at: float) -> Expectation:
-    """Return what reads must show before a create is settled."""
-    return Expectation(action=Action.CREATE, accepted_at=accepted_at)
 
 
 def update_expectation(before: Deployment, sent: Fields, accepted_at: float) -> Expectation:

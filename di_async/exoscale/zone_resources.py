@@ -27,7 +27,7 @@ from di_async.core.pagination import Page, rows_under
 from di_async.core.responses import resource_body
 from di_async.core.server_clock import Age, CallWindow, Moment
 from di_async.core.serving import ConnectOptions, ServingTarget
-from di_async.core.waiting.observation import Expectation, Observation, Phase
+from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
@@ -43,7 +43,6 @@ from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.event_stream import StatusStream
 from di_async.exoscale.api import ENDPOINTS, ZoneRequests, decode_with_id, read_list
 from di_async.exoscale.lifecycle import (
-    create_expectation,
     duration_key,
     is_pending,
     is_public,
@@ -88,7 +87,7 @@ class ZoneAdapter(ResourceAdapter[R]):
     def __init__(
         self, requests: ZoneRequests, resource_type: type[R], capabilities: Capabilities
     ) -> None:
-        self.resource_type = self._type = resource_type
+        self.resource_type = resource_type
         self.kind = _KINDS[resource_type]
         self.noun = self.kind.replace("_", " ")
         self.capabilities = capabilities
@@ -117,14 +116,15 @@ class ZoneAdapter(ResourceAdapter[R]):
 
     def decode_row(self, row: Any) -> R:
         """Return a list row as a resource."""
-        return CODEC.structure(row, self._type)
+        found: R = CODEC.structure(row, self.resource_type)
+        return found
 
     def observe(self, resource: Any, expectation: Expectation) -> Observation:
         """Return what a read of a resource or an operation shows."""
         if isinstance(resource, Operation):
-            return observe_operation(resource, expectation)
+            return observe_operation(resource)
         if isinstance(resource, Model):
-            return observe_model(resource, expectation)
+            return observe_model(resource)
         if isinstance(resource, AIAPIKey):
             return Observation(status=resource.state, phase=Phase.READY)
         return observe(resource, expectation)
@@ -256,10 +256,10 @@ class ZoneResources(ResourceApi[R]):
             return self._engine.call_window(request, sent_at)
 
         def change(answer: Operation, made: R | None = None) -> Change[R]:
-            expectation = create_expectation(self._engine.clock.now())
+            now = self._engine.clock.now()
             return self._change(
                 made.id if made else _created_id(answer),
-                expectation,
+                Expectation(action=Action.CREATE, accepted_at=now),
                 answer,
                 made=made,
                 place=place,

@@ -7,7 +7,6 @@ import pytest
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.exoscale import Model, Operation
 from di_async.exoscale.lifecycle import (
-    create_expectation,
     differs,
     duration_key,
     is_pending,
@@ -153,22 +152,6 @@ def test_expectation_of_an_older_token() -> None:
     )
 
 
-def test_create_expectation_compares_nothing() -> None:
-    """A create does not compare values."""
-    expectation = create_expectation(5.0)
-    assert (
-        expectation.action,
-        expectation.accepted_at,
-        expectation.sent,
-        expectation.differed_before,
-    ) == (
-        Action.CREATE,
-        5.0,
-        None,
-        None,
-    )
-
-
 # --- operations and models --------------------------------------------------------------------
 
 
@@ -184,7 +167,7 @@ def test_create_expectation_compares_nothing() -> None:
 )
 def test_operation(state: str, phase: Phase, known: bool) -> None:
     """Each operation state has its phase; `timeout` is a failure."""
-    seen = observe_operation(Operation("op-1", state, "busy", "try later"), ANY)
+    seen = observe_operation(Operation("op-1", state, "busy", "try later"))
     assert (seen.phase, seen.documented) == (phase, known)
     failed = f"op-1 ended in {state}: busy: try later"
     assert seen.reason == (failed if phase is Phase.FAILED else None)
@@ -192,7 +175,7 @@ def test_operation(state: str, phase: Phase, known: bool) -> None:
 
 def test_operation_that_fails_without_a_reason() -> None:
     """An operation may fail without reason and message."""
-    seen = observe_operation(Operation("op-1", "failure"), ANY)
+    seen = observe_operation(Operation("op-1", "failure"))
     assert seen.reason == "op-1 ended in failure: the API returned no reason"
 
 
@@ -200,7 +183,7 @@ def test_operation_that_fails_without_a_reason() -> None:
 def test_failure_masks_tokens(token: str) -> None:
     """Tokens in a message are masked."""
     operation = Operation("op-1", "failure", f"bad {token}", f"401 for {token}!")
-    seen = observe_operation(operation, ANY)
+    seen = observe_operation(operation)
     assert seen.reason == "op-1 ended in failure: bad **********: 401 for **********!"
     failed = read(a_deployment("error", state_details=f"401 for {token}"))
     assert token not in f"{operation!r} {failed!r} {observe(failed, ANY).reason}"
@@ -219,7 +202,7 @@ def test_failure_masks_tokens(token: str) -> None:
 )
 def test_model(state: str, phase: Phase) -> None:
     """`created` is a state of work, not the end."""
-    seen = observe_model(Model("m", state=state), ANY)
+    seen = observe_model(Model("m", state=state))
     assert (seen.phase, seen.documented) == (phase, state != "scanning")
 
 

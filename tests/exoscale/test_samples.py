@@ -7,7 +7,7 @@ import pytest
 
 from di_async import APIError, BadRequestError, NotFoundError, PermissionDeniedError, Secret
 from di_async.core.http import Request
-from di_async.core.waiting.observation import Action, Expectation, Phase
+from di_async.core.waiting.observation import Phase
 from di_async.exoscale import Operation, Reference
 from di_async.exoscale.api import ExoscaleDialect
 from di_async.exoscale.lifecycle import observe_operation
@@ -44,8 +44,7 @@ def test_operation() -> None:
 
 def test_failed_operation_has_reason_and_message() -> None:
     """A failed operation reports reason and message."""
-    expectation = Expectation(action=Action.UPDATE, accepted_at=0.0)
-    seen = observe_operation(CODEC.structure(sample("update_200"), Operation), expectation)
+    seen = observe_operation(CODEC.structure(sample("update_200"), Operation))
     assert (seen.phase, seen.documented) == (Phase.FAILED, True)
     assert seen.reason == "string ended in failure: incorrect: string"
 
