@@ -18,9 +18,14 @@ from di_async.core.http import Endpoint, Priority
 from di_async.core.pagination import Page, check_page_size, read_page
 from di_async.core.responses import deleted_body, own_id, own_name
 from di_async.core.secret import Secret, reveal
-from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
-from di_async.core.waiting.observation import ResourceVersion as Version
-from di_async.core.waiting.page_index import RowKey
+from di_async.core.waiting.observation import (
+    Action,
+    Expectation,
+    Observation,
+    Phase,
+    ResourceVersion,
+)
+from di_async.core.waiting.page_index import NO_ROW, RowKey, make_row_key
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
@@ -141,7 +146,7 @@ class CatalogModel:
     created_at: datetime | None = None
 
 
-CODEC = Codec(rename=lambda name: name, normalize={CustomModel: lambda raw: _with_id(raw)})
+CODEC = Codec(normalize={CustomModel: lambda raw: _with_id(raw)})
 
 
 def _with_id(raw: Any) -> Any:
@@ -154,9 +159,7 @@ class CustomModelAdapter(ResourceAdapter[CustomModel]):
 
     provider, noun, kind = "digitalocean", "custom model", "custom-model"
     resource_type = CustomModel
-    capabilities = Capabilities(
-        unique_names=False, spec_versions=False, updated_at=True, shows_sent=False, busy_status=409
-    )
+    capabilities = Capabilities(updated_at=True, busy_status=409)
 
     def __init__(self, engine: Engine, base_url: str) -> None:
         self._engine = engine
@@ -174,10 +177,9 @@ class CustomModelAdapter(ResourceAdapter[CustomModel]):
 
     def row_key(self, row: Any) -> RowKey:
         """Return a row's id and fingerprint."""
-        try:
-            return row.get("id") or "", hash((row.get("status"), row.get("updated_at")))
-        except (AttributeError, TypeError):
-            return "", 0
+        if not isinstance(row, Mapping):
+            return NO_ROW
+        return make_row_key(row.get("id"), (row.get("status"), row.get("updated_at")))
 
     def decode_row(self, row: Any) -> CustomModel:
         """Return a list row as a model."""
@@ -189,7 +191,7 @@ class CustomModelAdapter(ResourceAdapter[CustomModel]):
         return Observation(
             status=resource.status,
             phase=Phase.DELETING if resource.status == _DELETED else phase,
-            version=Version(updated_at=resource.updated_at),
+            version=ResourceVersion(updated_at=resource.updated_at),
             reason=resource.error_message if phase is Phase.FAILED else None,
             documented=resource.status in _PHASES or resource.status == _DELETED,
         )
