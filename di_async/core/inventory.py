@@ -25,24 +25,16 @@ class Prices:
     """Hourly prices of accelerators. Filled while rows are read, so that neither waits."""
 
     _by_place: dict[tuple[str, str], tuple[Decimal, str]] = field(factory=dict)
-    _sums: dict[tuple[Accelerators | None, str | None], _Cost] = field(factory=dict)
 
     def add(self, slug: str, region: str, price: Decimal, currency: str) -> None:
         """Add the price of one accelerator in a region."""
         self._by_place[slug, region] = price, currency
-        self._sums.clear()
 
     def cost(self, accelerators: Accelerators | None, region: str | None) -> _Cost:
         """Return the total and its currency; Nones if not known."""
-        key = accelerators, region
-        if key not in self._sums:
-            self._sums[key] = self._cost(accelerators or (), region or "")
-        return self._sums[key]
-
-    def _cost(self, accelerators: Accelerators, region: str) -> _Cost:
         total, currencies = Decimal(0), set()
-        for slug, count in accelerators:
-            price = self._by_place.get((slug, region))
+        for slug, count in accelerators or ():
+            price = self._by_place.get((slug, region or ""))
             if price is None:
                 return _UNKNOWN
             total += price[0] * count
