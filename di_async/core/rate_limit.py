@@ -201,12 +201,11 @@ class RequestBudget:
         per_minute = self._without_reserve(self.per_minute) if polling else self.per_minute
         per_hour = self._without_reserve(self.per_hour) if polling else self.per_hour
         before = ahead + self._in_flight
-        hold = self._blocked_until - now
-        # The usual case, decided without removing expired requests.
-        if len(self._minute.stamps) + before >= per_minute:
-            hold = max(hold, self._minute.delay(now, per_minute, before))
-        if len(self._hour.stamps) + before >= per_hour:
-            hold = max(hold, self._hour.delay(now, per_hour, before))
+        hold = max(
+            self._blocked_until - now,
+            self._minute.delay(now, per_minute, before),
+            self._hour.delay(now, per_hour, before),
+        )
         if self._others.total or self._hour_limit < self.per_hour:
             self._others.expire(now)
             probe_s = _POLL_PROBE_S if polling else _PROBE_S
