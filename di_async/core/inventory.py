@@ -11,35 +11,28 @@ from decimal import Decimal
 from attrs import define, field, frozen
 
 from di_async.core.errors import DIError
+from di_async.core.pricing import HourlyPrice, total
 
 __all__ = ["Accelerators", "GPURow", "InventoryRow", "ListedRows", "Prices"]
 
 Accelerators = tuple[tuple[str, int], ...]
 """Slug and count of each kind of accelerator that an instance has."""
-_Cost = tuple[Decimal, str] | tuple[None, None]
-_UNKNOWN = (None, None)
 
 
 @define(eq=False)
 class Prices:
     """Hourly prices of accelerators. Filled while rows are read, so that neither waits."""
 
-    _by_place: dict[tuple[str, str], tuple[Decimal, str]] = field(factory=dict)
+    _by_place: dict[tuple[str, str], HourlyPrice] = field(factory=dict)
 
-    def add(self, slug: str, region: str, price: Decimal, currency: str) -> None:
+    def add(self, slug: str, region: str, price: HourlyPrice) -> None:
         """Add the price of one accelerator in a region."""
-        self._by_place[slug, region] = price, currency
+        self._by_place[slug, region] = price
 
-    def cost(self, accelerators: Accelerators | None, region: str | None) -> _Cost:
-        """Return the total and its currency; Nones if not known."""
-        total, currencies = Decimal(0), set()
-        for slug, count in accelerators or ():
-            price = self._by_place.get((slug, region or ""))
-            if price is None:
-                return _UNKNOWN
-            total += price[0] * count
-            currencies.add(price[1])
-        return (total, currencies.pop()) if len(currencies) == 1 else _UNKNOWN
+    def cost(self, accelerators: Accelerators | None, region: str | None) -> HourlyPrice | None:
+        """Return the total; None if it is not known."""
+        place = region or ""
+        return total((self._by_place.get((slug, place)), n) for slug, n in accelerators or ())
 
 
 @frozen
@@ -77,12 +70,14 @@ class InventoryRow:
     @property
     def hourly_cost(self) -> Decimal | None:
         """The price of all accelerators an hour; None if not known."""
-        return self._prices.cost(self.accelerators, self.region)[0]
+        cost = self._prices.cost(self.accelerators, self.region)
+        return None if cost is None else cost.amount
 
     @property
     def currency(self) -> str | None:
         """The currency of `hourly_cost`."""
-        return self._prices.cost(self.accelerators, self.region)[1]
+        cost = self._prices.cost(self.accelerators, self.region)
+        return None if cost is None else cost.currency
 
     @property
     def last_change(self) -> datetime | None:
@@ -96,8 +91,9 @@ class InventoryRow:
         costs: dict[str, Decimal] = {}
         if self.hourly_cost is not None:
             for part in self.accelerators or ():
-                cost = self._prices.cost((part,), self.region)[0] or Decimal(0)
-                costs[part[0]] = costs.get(part[0], Decimal(0)) + cost
+                cost = self._prices.cost((part,), self.region)
+                if cost is not None:
+                    costs[part[0]] = costs.get(part[0], Decimal(0)) + cost.amount
         return costs
 
 

@@ -67,7 +67,7 @@ class DigitalOceanScanner:
     async def fill_prices(self) -> None:
         """Read the prices of `sizes`."""
         for (slug, region), price in prices_of(await self.api.sizes()).items():
-            self.prices.add(slug, region, price.amount, price.currency)
+            self.prices.add(slug, region, price)
 
     async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
         """Do nothing: one list has all prices."""

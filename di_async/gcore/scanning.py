@@ -77,7 +77,7 @@ class GcoreScanner:
             prices = {found.get((slug, one)) for one in _numbers(regions)}
             price = prices.pop() if len(prices) == 1 else None  # replicas of each are not known
             if price is not None:
-                self.prices.add(slug, regions or "", price.amount, price.currency)
+                self.prices.add(slug, regions or "", price)
         return tuple(errors.values())
 
 

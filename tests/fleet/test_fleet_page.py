@@ -12,6 +12,7 @@ import pytest
 
 from di_async import Inventory, ServerError
 from di_async.core.inventory import InventoryRow, Prices
+from di_async.core.pricing import HourlyPrice
 from di_async.fleet.bar_chart import bar_chart, format_amount
 from di_async.fleet.inventory import ScanError
 from di_async.fleet.markup import element
@@ -79,9 +80,9 @@ class Page(HTMLParser):
 def prices() -> Prices:
     """Return prices in two currencies."""
     found = Prices()
-    found.add("g", "atl1", Decimal("1.25"), "USD")
-    found.add("h", "atl1", Decimal(2), "USD")
-    found.add("g", "tor1", Decimal(3), "EUR")
+    found.add("g", "atl1", HourlyPrice(Decimal("1.25"), "USD"))
+    found.add("h", "atl1", HourlyPrice(Decimal(2), "USD"))
+    found.add("g", "tor1", HourlyPrice(Decimal(3), "EUR"))
     return found
 
 
@@ -182,7 +183,7 @@ def test_hostile_text_is_only_text(text: str) -> None:
         accelerators=((text, 1),), failure_reason=text, updated_at=NOW,
     )  # fmt: skip
     costly = Prices()
-    costly.add(text, text, Decimal(1), text)
+    costly.add(text, text, HourlyPrice(Decimal(1), text))
     priced = InventoryRow(text, "b", region=text, accelerators=((text, 1),), prices=costly)
     errors = (ScanError(text, text, text, ServerError(text), text),)
     html = Inventory((row, priced), errors, NOW).to_html(title=text)

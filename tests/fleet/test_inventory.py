@@ -7,6 +7,7 @@ from typing import Any
 
 from di_async import Inventory, ServerError
 from di_async.core.inventory import GPURow, InventoryRow, Prices
+from di_async.core.pricing import HourlyPrice
 from di_async.fleet.inventory import ScanError
 
 
@@ -18,7 +19,7 @@ def a_row(id: str = "a", **fields: Any) -> InventoryRow:
 def a_price(price: str, currency: str) -> Prices:
     """Return the price of a GPU called `g` in atl1."""
     prices = Prices()
-    prices.add("g", "atl1", Decimal(price), currency)
+    prices.add("g", "atl1", HourlyPrice(Decimal(price), currency))
     return prices
 
 
