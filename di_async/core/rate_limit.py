@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority
+from di_async.core.http_time import LONGEST_HOLD_S
 from di_async.core.shared_token import HOUR_S, OtherTraffic, RecentCount, fair_share, sendable
 
 __all__ = ["RateLimitInfo", "RequestBudget", "Slot"]
@@ -33,8 +34,6 @@ _PROBE_S, _POLL_PROBE_S = 30.0, 120.0
 # After an hourly 429 (it has no `retry-after`) requests stop for this time, then for twice as long
 # and so on: its reset is when the oldest request expires, which may be soon or in an hour.
 _BLOCK_S, _MAX_BLOCK_S = 30.0, 300.0
-# No window is longer, so no hold is.
-_LONGEST_HOLD_S = 3600.0
 # A longer `retry-after` is wrong: requests stop for this time, then for twice as long and so on.
 _SHORTEST_BLOCK_S = 1.0
 # Others' requests on the way cannot be seen: this share of the minute is left to them, and a slot
@@ -326,7 +325,7 @@ class RequestBudget:
 
     def _block(self, now: float, info: RateLimitInfo) -> None:
         wait = info.retry_after
-        if wait is not None and 0 <= wait <= _LONGEST_HOLD_S:
+        if wait is not None and 0 <= wait <= LONGEST_HOLD_S:
             self._blocked_until = max(self._blocked_until, now + max(wait, _SHORTEST_BLOCK_S))
             return
         if now < self._blocked_until:

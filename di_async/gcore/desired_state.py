@@ -9,7 +9,6 @@ values that may be secret (environment, headers, commands). Pure.
 import hashlib
 import shlex
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -60,7 +59,6 @@ class DesiredState:
         return orjson.dumps(to_keys(self, _STORED), option=orjson.OPT_SORT_KEYS).decode()
 
 
-@lru_cache(maxsize=1024)
 def read_desired_state(text: str | None) -> DesiredState:
     """Return the state that `encode` wrote; an empty one if the text is missing or damaged."""
     return (stored_state(text) if text else None) or DesiredState()

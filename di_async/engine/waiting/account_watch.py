@@ -187,7 +187,7 @@ class AccountSweep:
         decode = partial(self._row_read, page, keys)
         await in_chunks(range(len(page.rows)), decode)
         self._batch[read.page or 1] = page
-        self._read_done()
+        self._in_flight -= 1
         if not self._in_flight and not self._to_read and not self._failed:
             self._queue_next_pages()
         self._finish_round()
@@ -235,7 +235,7 @@ class AccountSweep:
         else:
             seen = self.adapter.observe(answer, _NO_EXPECTATION)
             self._learn(id, answer, seen, 0, "get")
-        self._read_done()
+        self._in_flight -= 1
         self._finish_round()
 
     def _missing(self, id: str, answer: NotFoundError) -> None:
@@ -264,18 +264,15 @@ class AccountSweep:
             self.abort(defect(error))
         else:
             logger.info("watch: %s; trying again with the next round", error)
-        self._read_done()
+        self._in_flight -= 1
         self._finish_round()
 
     def cancelled(self) -> None:
         """Record a read that was cancelled."""
         self._to_read.clear()
         self._failed = True
-        self._read_done()
-        self._finish_round()
-
-    def _read_done(self) -> None:
         self._in_flight -= 1
+        self._finish_round()
 
     def _finish_round(self) -> None:
         if self._in_round and not self._in_flight and not self._to_read:

@@ -5,7 +5,6 @@ streams, and waits whose deadline has passed.
 """
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
@@ -48,8 +47,6 @@ logger = Log("di_async.poller")
 
 _MAX_WARNINGS = 20
 
-_NOT_FOUND = "GET answered 404"
-
 R = TypeVar("R")
 
 
@@ -83,8 +80,7 @@ class ChangeTracker(Generic[R]):
         place: tuple[str, str] | None = None,
         listeners: tuple[Listener, ...] = (),
     ) -> None:
-        known_start = started_at is not None and math.isfinite(started_at)
-        started = started_at if started_at is not None and known_start else expectation.accepted_at
+        started = expectation.accepted_at if started_at is None else started_at
         self.adapter = adapter
         self.clock = clock
         self.target = ResourceRef(adapter.kind, id)
@@ -379,7 +375,7 @@ class ChangeTracker(Generic[R]):
                 self._warn_if_undocumented(observation)
                 self._status = observation.status
             case ReadMissing():
-                self._append_step(_NOT_FOUND, self._status)
+                self._append_step("GET answered 404", self._status)
             case ReadFailed(error=error):
                 self._append_step(error_text(error), self._status)
 
