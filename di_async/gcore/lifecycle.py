@@ -64,7 +64,10 @@ _TASK_PHASES = {
 
 def observe(found: Inference, expectation: Expectation) -> Observation:
     """Return what a read of an instance or a deployment shows."""
-    desired = read_desired_state(expectation.sent)
+    return _observe(found, read_desired_state(expectation.sent))
+
+
+def _observe(found: Inference, desired: DesiredState) -> Observation:
     if desired.kind == "stop":
         observation = _observe_stop(found)
     else:
@@ -77,12 +80,9 @@ def observe(found: Inference, expectation: Expectation) -> Observation:
 def observe_row(found: Inference, row: Any, expectation: Expectation) -> Observation:
     """Return what a list row shows; fields that it lacks are not compared with what was sent."""
     desired = read_desired_state(expectation.sent)
-    fields = shown_fields(desired.fields, row)
-    if len(fields) < len(desired.fields):
-        known = evolve(desired, fields=fields)
-        seen = evolve(observe(found, evolve(expectation, sent=known.encode())), partial=True)
-    else:
-        seen = observe(found, expectation)
+    known = evolve(desired, fields=shown_fields(desired.fields, row))
+    partial = len(known.fields) < len(desired.fields)
+    seen = evolve(_observe(found, known), partial=partial)
     return seen if found.status else evolve(seen, phase=Phase.READY, partial=True)
 
 
@@ -165,15 +165,18 @@ def update_expectation(
         accepted_at: loop time at which the write was accepted.
         differed_before: see `Expectation.differed_before` and `desired_is_proof`.
     """
-    expectation = Expectation(action=Action.UPDATE, accepted_at=accepted_at, sent=desired.encode())
-    phase = observe(before, expectation).phase
-    return evolve(expectation, before_phase=phase, differed_before=differed_before)
+    return Expectation(
+        action=Action.UPDATE,
+        accepted_at=accepted_at,
+        before_phase=_observe(before, desired).phase,
+        sent=desired.encode(),
+        differed_before=differed_before,
+    )
 
 
 def shows_desired(desired: DesiredState, found: Inference) -> bool:
     """Return whether a read shows the desired state."""
-    expectation = Expectation(action=Action.UPDATE, accepted_at=0.0, sent=desired.encode())
-    return observe(found, expectation).matches_sent is True
+    return _observe(found, desired).matches_sent is True
 
 
 def desired_is_proof(desired: DesiredState, before: Inference, answer: Any) -> bool | None:
