@@ -24,7 +24,6 @@ from di_async.engine.lost_writes import LOOKUP_DELAYS_S
 from di_async.engine.waiting.change import Change
 
 __all__ = [
-    "ANSWER_GRACE_S",
     "CLEANUP_TIMEOUT_S",
     "Answer",
     "answer_of",
@@ -33,6 +32,7 @@ __all__ = [
     "delete_proven",
     "find_made",
     "finish",
+    "let_answer",
 ]
 
 logger = Log("di_async")
@@ -47,17 +47,13 @@ _MOST_RESTARTS = 20
 T = TypeVar("T")
 
 
-def _ignore(_: object) -> None:
-    """Do nothing."""
-
-
-def _nothing() -> None:
+def _ignore(*_: object) -> None:
     """Do nothing."""
 
 
 async def finish(
     work: Callable[[], Coroutine[Any, Any, T]],
-    on_cancel: Callable[[], object] = _nothing,
+    on_cancel: Callable[[], object] = _ignore,
 ) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
     """Run work in a task of its own until it is done, even if the caller is cancelled.
 
@@ -94,12 +90,17 @@ class Answer:
     """What may exist, if that is not known. It is in the log, too."""
 
 
-async def answer_of(creating: "asyncio.Task[Any]") -> Answer:
-    """Return what a create made, once it is answered; cut it off after a while."""
+async def let_answer(creating: "asyncio.Task[Any]") -> None:
+    """Wait until a create in flight is answered; cut it off after a while."""
     await asyncio.wait([creating], timeout=ANSWER_GRACE_S)
     if not creating.done():
         creating.cancel()
         await asyncio.wait([creating])
+
+
+async def answer_of(creating: "asyncio.Task[Any]") -> Answer:
+    """Return what a create made, once it is answered."""
+    await let_answer(creating)
     try:
         return Answer(creating.result().id)
     except BaseException as error:  # of the create; it ends nothing here

@@ -27,8 +27,7 @@ class Log:
 
     def debug(self, message: str, *args: object) -> None:
         """Log with level DEBUG."""
-        if self._logger.isEnabledFor(logging.DEBUG):  # most often not, so nothing else is called
-            self._log(logging.DEBUG, message, args)
+        self._log(logging.DEBUG, message, args)
 
     def info(self, message: str, *args: object) -> None:
         """Log with level INFO."""

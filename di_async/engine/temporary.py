@@ -35,12 +35,12 @@ from di_async.engine import termination
 from di_async.engine.connecting import checked_options
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import (
-    ANSWER_GRACE_S,
     CLEANUP_TIMEOUT_S,
     cleanup_error,
     delete_proven,
     find_made,
     finish,
+    let_answer,
 )
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
@@ -256,10 +256,7 @@ class Temporary(Generic[T]):
         self._failed_id = ""
 
     async def _find_created(self, creating: "asyncio.Task[Change[Any]]") -> None:
-        await asyncio.wait([creating], timeout=ANSWER_GRACE_S)
-        if not creating.done():
-            creating.cancel()
-            await asyncio.wait([creating])
+        await let_answer(creating)
         failed = None if creating.cancelled() else creating.exception()
         if not creating.cancelled() and failed is None:
             self.change = creating.result()

@@ -309,7 +309,7 @@ class DurationEstimator:
             model = self._own if belief.contradicted else self._model
             if model.count(key) >= max(MIN_SAMPLES, _REFIT_AT * belief.fitted_count):
                 belief.fitted_count = model.count(key)
-                belief.distribution = _usable_law(model, key, ages.items())
+                belief.distribution = _usable_distribution(model, key, ages.items())
             changed = changed or belief.distribution is not before
         return changed
 
@@ -328,13 +328,13 @@ class DurationEstimator:
     def _belief(self, key: DurationKey) -> _Belief:
         belief = self._beliefs.get(key)
         if belief is None:
-            fitted = _usable_law(self._model, key)
+            fitted = _usable_distribution(self._model, key)
             count = self._model.count(key) if fitted else 0
             belief = self._beliefs[key] = _Belief(fitted, count)
         return belief
 
 
-def _usable_law(
+def _usable_distribution(
     model: DurationStatistics, key: DurationKey, pending: Iterable[tuple[float, float]] = ()
 ) -> DurationDistribution | None:
     fitted = model.law(key, pending)

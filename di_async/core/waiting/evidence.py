@@ -345,8 +345,6 @@ def _newest(one: ResourceVersion, other: ResourceVersion) -> ResourceVersion:
     """Return `other`, which is not older, with what it lacks: a light row shows no spec version."""
     updated_at = one.updated_at if other.updated_at is None else other.updated_at
     spec_version = one.spec_version if other.spec_version is None else other.spec_version
-    if updated_at is other.updated_at and spec_version is other.spec_version:
-        return other
     return evolve(other, updated_at=updated_at, spec_version=spec_version)
 
 

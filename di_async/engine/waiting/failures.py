@@ -148,9 +148,8 @@ class FailureDetails:
 
 def name_of(tracker: ChangeTracker[Any]) -> str:
     """Return the name of the resource with its id, or its id."""
-    name = getattr(tracker.resource, "name", None)
     id = tracker.target.id
-    return f"{name} ({id})" if name else id
+    return f"{tracker.name} ({id})" if tracker.name else id
 
 
 def is_resumable(tracker: ChangeTracker[Any]) -> bool:
