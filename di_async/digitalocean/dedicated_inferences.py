@@ -86,7 +86,6 @@ from di_async.engine.lost_writes import (
     unknown_write,
 )
 from di_async.engine.names import create_when_free
-from di_async.engine.pricing import enforce_max_hourly, price_check
 from di_async.engine.retried_create import first_attempt
 from di_async.engine.waiting.change import Change
 
@@ -256,12 +255,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         sent = complete_spec(spec)
         checked_seconds(name_timeout, "name_timeout")
         first = first_attempt(self._engine, first_attempt_at)
-        await enforce_max_hourly(
-            partial(self.hourly_price, sent),
-            max_hourly,
-            allow_unknown_price=allow_unknown_price,
-            read_problem=partial(self.deployable().offer_problem, sent),
-        )
+        await self._price_check(sent, max_hourly, allow_unknown_price)()
         body = {"spec": sent.to_dict(), **self._secrets(access_tokens)}
         find = partial(self._find_all, sent.name)
         create = partial(
@@ -353,12 +347,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             compare=lambda live: differences(live, fields),
             create=lambda left: self.create(sent, access_tokens=access_tokens, name_timeout=left),
             update=update,
-            check_price=price_check(
-                partial(self.hourly_price, sent),
-                max_hourly,
-                allow_unknown_price,
-                partial(self.deployable().offer_problem, sent),
-            ),
+            check_price=self._price_check(sent, max_hourly, allow_unknown_price),
             get=self.get,
             id_of=lambda live: live.id,
         )

@@ -1,16 +1,18 @@
 """Temporary deployments, and deployments in the first place that has room."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar, overload
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.pricing import MaxHourly
 from di_async.core.temporary_names import DEFAULT_PREFIX
 from di_async.core.validation import checked_seconds
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import CLEANUP_TIMEOUT_S
 from di_async.engine.first_available import Search
 from di_async.engine.frames import clears_frames
+from di_async.engine.pricing import price_check
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.temporary import LIFETIME_S, Temporary
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
@@ -160,3 +162,15 @@ class DeployableApi(ResourceApi[R]):
             options=options,
         )
         return await search.run()
+
+    def _price_check(
+        self, spec: Any, max_hourly: MaxHourly | None, allow_unknown_price: bool
+    ) -> Callable[[], Awaitable[None]]:
+        """Return a check of what a complete spec would cost; see `price_check`."""
+        target = self.deployable()
+        return price_check(
+            lambda: target.hourly_price(spec),
+            lambda: target.offer_problem(spec),
+            max_hourly,
+            allow_unknown_price=allow_unknown_price,
+        )

@@ -27,7 +27,6 @@ from di_async.engine.lost_writes import (
     retry_while_busy,
     unknown_write,
 )
-from di_async.engine.pricing import enforce_max_hourly, price_check
 from di_async.engine.retried_create import find_earlier_attempt, first_attempt
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.api import ZoneRequests
@@ -120,12 +119,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         complete = complete_spec(spec)
         checked_seconds(name_timeout, "name_timeout")
         first = first_attempt(self._engine, first_attempt_at)
-        await enforce_max_hourly(
-            partial(self.hourly_price, complete),
-            max_hourly,
-            allow_unknown_price=allow_unknown_price,
-            read_problem=partial(unpriced_reason, self._requests, complete),
-        )
+        await self._price_check(complete, max_hourly, allow_unknown_price)()
         request = self._requests.request("create_deployment", json=complete.to_dict())
         place = self._requests.zone, complete.gpu_type
         await find_earlier_attempt(
@@ -193,12 +187,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
             compare=lambda live: spec_differences(live, body),
             create=lambda _: self.create(complete),
             update=update,
-            check_price=price_check(
-                partial(self.hourly_price, complete),
-                max_hourly,
-                allow_unknown_price,
-                partial(unpriced_reason, self._requests, complete),
-            ),
+            check_price=self._price_check(complete, max_hourly, allow_unknown_price),
             get=self.get,
             id_of=lambda live: live.id,
         )

@@ -23,7 +23,6 @@ from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import AcceptedWrite, create_by_name
 from di_async.engine.names import create_when_free
-from di_async.engine.pricing import enforce_max_hourly, price_check
 from di_async.engine.retried_create import first_attempt
 from di_async.engine.waiting.change import Change
 from di_async.gcore.account import project_of
@@ -33,7 +32,7 @@ from di_async.gcore.desired_state import DesiredState, desired_state, difference
 from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
 from di_async.gcore.lifecycle import is_deleting, is_stopped, place_of
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, QuotaUse
-from di_async.gcore.placement import check_limits, find_places, read_price, unpriced_reason
+from di_async.gcore.placement import check_limits, find_places, read_price
 from di_async.gcore.spec import InferenceDeploymentSpec, SpecLike, given_fields
 
 __all__ = ["InferenceDeployments"]
@@ -130,12 +129,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         _check_access(body, open_to_world)
         checked_seconds(name_timeout, "name_timeout")
         first = first_attempt(self._engine, first_attempt_at)
-        await enforce_max_hourly(
-            lambda: read_price(self._engine, body),
-            max_hourly,
-            allow_unknown_price=allow_unknown_price,
-            read_problem=lambda: unpriced_reason(self._engine, body),
-        )
+        await self._price_check(body, max_hourly, allow_unknown_price)()
         name: str = body["name"]
         find, request = partial(self._find, name), self._request("create", json=body)
         create = partial(
@@ -212,12 +206,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             compare=compare,
             create=create,
             update=update,
-            check_price=price_check(
-                lambda: read_price(self._engine, body),
-                max_hourly,
-                allow_unknown_price,
-                lambda: unpriced_reason(self._engine, body),
-            ),
+            check_price=self._price_check(body, max_hourly, allow_unknown_price),
             get=self.get,
             id_of=lambda live: live.name,
         )
