@@ -245,7 +245,7 @@ def _is_list(of: Any) -> bool:
 
 
 def _list_hook(converter: "Converter", of: Any) -> Hook:
-    """Return the decoder of a tuple of objects. cattrs' own looks the decoder up for each item."""
+    """Return the decoder of a tuple of objects. cattrs' own looks up that of each item."""
     item_type = get_args(of)[0]
     decode_item = converter.get_structure_hook(item_type)
 

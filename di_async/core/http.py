@@ -53,7 +53,7 @@ class Request:
     def repeatable(self) -> bool:
         """Whether sending it twice has the same effect as once (RFC 9110, 9.2.2).
 
-        A DELETE by name has not: the second one may delete what was created since.
+        Not a DELETE by name: the second one may delete what was created since.
         """
         return self.reads or (
             self.method in _REPEATABLE and not (self.by_name and self.method == "DELETE")

@@ -32,7 +32,7 @@ def decode_text(raw: str | bytes, *, source: str) -> str:
         return raw.removeprefix("\ufeff")
     encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), None)
     if encoding is None and raw[:4].count(0) >= 1:
-        # A JSON or YAML text begins with an ASCII character: where the zeros are tells the rest.
+        # JSON and YAML begin with an ASCII character: the place of its zero shows the byte order.
         encoding = "utf-16-be" if raw[:1] == b"\0" else "utf-16-le"
     try:
         return raw.decode(encoding or "utf-8")

@@ -14,7 +14,7 @@ from di_async.core.server_clock import Moment
 __all__ = ["Clock"]
 
 # The two clocks are read one after the other, and are set a little faster or slower all the time.
-# Smaller differences are no step, so that the same loop time is always the same wall-clock time.
+# Smaller differences are not a step, so that the same loop time is always the same wall-clock time.
 _STEP_S = 0.05
 
 

@@ -1,6 +1,6 @@
-"""Creates that are never sent again and never adopted after a lost answer.
+"""Creates that are neither sent again nor adopted after a lost answer.
 
-So it is with keys and tokens whose value the API shows only once, and with names that are not
+They make keys and tokens, whose value the API shows only once, and resources whose names are not
 unique.
 """
 

@@ -1,6 +1,7 @@
-"""Names that are on their way out: they stay taken while their resource is being deleted.
+"""Create under a name that a resource being deleted still holds.
 
-And for a while after GET answers 404. Until then a create of that name is refused as a conflict.
+The name stays taken until some time after GET has answered 404. Until then the API refuses a create
+of that name as a conflict.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ __all__ = ["create_when_free"]
 
 logger = Log("di_async")
 
-# Seconds between two looks grow by this factor, up to this many.
+# Seconds between two reads grow by this factor, up to this many.
 _GROWTH, _LONGEST_S = 1.5, 30.0
 # One read may be stale and show a resource that is being deleted as it was before.
 _ALIVE_READS = 2
@@ -34,7 +35,7 @@ async def create_when_free(
     find: Callable[[], Awaitable[Sequence[R]]],
     is_leaving: Callable[[R], bool],
 ) -> T:
-    """Return what `create` returns, trying again while the name is on its way out.
+    """Return what `create` returns, trying again while what holds the name is deleted.
 
     Args:
         engine: the client's engine.
@@ -61,7 +62,7 @@ async def create_when_free(
         left = give_up_at - engine.clock.now()
         if left <= 0:
             raise taken
-        found = await _look(name, find)
+        found = await _find_or_none(name, find)
         alive = alive + 1 if any(not is_leaving(one) for one in found or ()) else 0
         if alive >= _ALIVE_READS:
             raise taken
@@ -72,7 +73,9 @@ async def create_when_free(
             taken = None  # nothing holds it visibly, or this is the last try
 
 
-async def _look(name: str, find: Callable[[], Awaitable[Sequence[R]]]) -> Sequence[R] | None:
+async def _find_or_none(
+    name: str, find: Callable[[], Awaitable[Sequence[R]]]
+) -> Sequence[R] | None:
     """Return everything of a name; None if reading failed."""
     try:
         return await find()

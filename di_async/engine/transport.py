@@ -217,7 +217,7 @@ class AiohttpTransport:
                 if not answer.closed:  # reading all of it returned the connection to the pool
                     answer.release()
         except asyncio.CancelledError as cancelled:
-            # A caller's session does not tell; its requests count as sent.
+            # A caller's session is not traced; its requests count as sent.
             if progress is not None and not progress.sent:
                 cancelled.never_sent = True  # type: ignore[attr-defined]
             raise
@@ -253,7 +253,7 @@ async def _headers_sent(*_: Any) -> None:
 
 
 def _progress_trace() -> aiohttp.TraceConfig:
-    """Return what tells `_progress` that a request is being sent."""
+    """Return a trace that notes in `_progress` when a request is being sent."""
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_headers_sent)
     return trace

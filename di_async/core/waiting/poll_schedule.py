@@ -77,7 +77,7 @@ class PollEntry(ReadTimes, Generic[T]):
     confirm_requested: bool = False
     confirm_pause: float = 0.0
     confirm_after: float = -math.inf
-    """A GET did not confirm the row `refuted_fingerprint`: do not ask again before."""
+    """A GET did not confirm the row `refuted_fingerprint`: send no other before."""
     refuted_fingerprint: int = 0
     row_is_partial: bool = False
     """The row read last lacks what decides."""

@@ -104,5 +104,5 @@ class NewResources:
 
 
 def resource_key(adapter: ResourceAdapter[Any], id: str) -> ResourceKey:
-    """Return what tells a resource from all others of a client: kind, scope and id."""
+    """Return what identifies a resource within its client: kind, scope and id."""
     return adapter.kind, adapter.scope, id
