@@ -64,7 +64,6 @@ __all__ = [
     "Task",
     "Threshold",
     "Triggers",
-    "masked",
 ]
 
 Command = tuple[str, ...] | str | None

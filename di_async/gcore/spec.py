@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 from attrs import field, frozen
 from attrs.validators import and_
 
+from di_async.core.redaction import masked
 from di_async.core.validation import (
     UNSET,
     Unset,
@@ -37,7 +38,6 @@ from di_async.gcore.models import (
     Inference,
     InferenceDeployment,
     Probes,
-    masked,
 )
 
 __all__ = [
