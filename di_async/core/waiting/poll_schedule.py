@@ -302,7 +302,7 @@ class PollSchedule(Generic[T]):
         searching = self._index.unlocated or self._index.missing
         self._replan |= bool(searching) or update.moved or (len(ids) > 1) != crowded
         if ids and not self._replan:
-            self._reschedule(schedule, ids, now)
+            self._schedule_next(*self._page_unit(read.number, ids, now), now)
         return result
 
     def _row_read(self, entry: PollEntry[T], now: float) -> None:
@@ -523,9 +523,7 @@ class PollSchedule(Generic[T]):
     def _units(self, now: float) -> Iterator[tuple[ReadTimes, PendingLoad]]:
         """Return everything that sets the pace: pages, single resources, the search."""
         for number, ids in self._index.occupied():
-            first, last = self._listed[ids[0]], self._listed[ids[-1]]
-            unit = self._page(number) if len(ids) > 1 else first
-            yield unit, self._load(unit, first, last, len(ids), now)
+            yield self._page_unit(number, ids, now)
         unlocated = [self._listed[id] for id in self._index.unlocated]
         search = self._index.unsearched()
         to_send = [number for number in search if not self._page(number).in_flight]
@@ -539,6 +537,14 @@ class PollSchedule(Generic[T]):
             by_get += unlocated
         for entry in by_get:
             yield entry, self._load(entry, entry, entry, 1, now)
+
+    def _page_unit(
+        self, number: int, ids: Sequence[str], now: float
+    ) -> tuple[ReadTimes, PendingLoad]:
+        """Return a page that shows these ids, or the entry itself if there is only one."""
+        first, last = self._listed[ids[0]], self._listed[ids[-1]]
+        unit = self._page(number) if len(ids) > 1 else first
+        return unit, self._load(unit, first, last, len(ids), now)
 
     def _load(
         self,
@@ -562,11 +568,6 @@ class PollSchedule(Generic[T]):
             first.duration_key,
             unit.paced_from,
         )
-
-    def _reschedule(self, page: _PageTimes, ids: Sequence[str], now: float) -> None:
-        first, last = self._listed[ids[0]], self._listed[ids[-1]]
-        unit: ReadTimes = page if len(ids) > 1 else first
-        self._schedule_next(unit, self._load(unit, first, last, len(ids), now), now)
 
     def _schedule_next(self, unit: ReadTimes, load: PendingLoad, now: float) -> None:
         """Schedule a unit that was just read, at the present pace."""
