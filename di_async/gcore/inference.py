@@ -189,39 +189,17 @@ class InferenceApi(ResourceApi[R]):
         """Return a write's decoded answer and its tasks. Raises `DecodeError`."""
         raise NotImplementedError
 
-    def _created(
-        self,
-        id: str,
-        answer: AcceptedWrite,
-        *,
-        adopted: bool = False,
-        place: tuple[str, str] | None = None,
-        write: Request | None = None,
-    ) -> Change[R]:
+    def _created(self, id: str, answer: AcceptedWrite, **more: Any) -> Change[R]:
         expectation = Expectation(action=Action.CREATE, accepted_at=self._engine.clock.now())
-        return self._change(id, expectation, answer, adopted, place, write)
+        return self._change(id, expectation, answer, **more)
 
     def _change(
-        self,
-        id: str,
-        expectation: Expectation,
-        answer: AcceptedWrite,
-        adopted: bool,
-        place: tuple[str, str] | None = None,
-        write: Request | None = None,
-        previous_spec: Any = None,
+        self, id: str, expectation: Expectation, answer: AcceptedWrite, **more: Any
     ) -> Change[R]:
+        """Return the change of a write; `more` are arguments of `Engine.change`."""
         initial, operations = answer
         return self._engine.change(
-            self._adapter,
-            id,
-            expectation,
-            operations=operations,
-            initial=initial,
-            adopted=adopted,
-            place=place,
-            write=write,
-            previous_spec=previous_spec,
+            self._adapter, id, expectation, operations=operations, initial=initial, **more
         )
 
     # -- writes to existing resources ---------------------------------------------------------
@@ -275,9 +253,15 @@ class InferenceApi(ResourceApi[R]):
         proof = desired_is_proof(plan.desired, plan.before, answer[0])
         now = self._engine.clock.now()
         expectation = update_expectation(plan.before, plan.desired, now, differed_before=proof)
-        place = self._adapter.duration_key(plan.before)
-        previous = shown_spec(plan.before) if plan.desired.kind == "update" else None
-        return self._change(id, expectation, answer, adopted, place, plan.request, previous)
+        return self._change(
+            id,
+            expectation,
+            answer,
+            adopted=adopted,
+            place=self._adapter.duration_key(plan.before),
+            write=plan.request,
+            previous_spec=shown_spec(plan.before) if plan.desired.kind == "update" else None,
+        )
 
     async def _delete(self, id: str, location: str, ready_timeout: float) -> Change[None]:
         request = self._request("delete", id)
