@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from di_async.core.codec import Codec, json_field
+from di_async.core.codec import Codec, json_field, status_word
 from di_async.core.errors import APIError, DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Endpoint, Priority
 from di_async.core.pagination import Page, check_page_size, read_page
@@ -71,7 +71,7 @@ _DELETED = "deleted"
 
 def _word(value: Any, _: object) -> str:
     """Return a status or source word without the prefix that the API gives it."""
-    text = str(value).strip().lower()
+    text = status_word(value).lower()
     for prefix in ("status_", "source_type_"):
         text = text.removeprefix(prefix)
     return text
