@@ -28,6 +28,7 @@ from di_async.core.validation import (
     uuid,
     whole_number,
 )
+from di_async.engine.serving import context_of_ca
 
 __all__ = [
     "CODEC",
@@ -211,12 +212,7 @@ class CACertificate:
         Raises:
             DecodeError: The API did not return a certificate.
         """
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            context.load_verify_locations(cadata=self.pem)
-        except (ssl.SSLError, ValueError) as error:
-            raise DecodeError(f"Invalid CA certificate: {error}") from error
-        return context
+        return context_of_ca(self.pem)
 
 
 @frozen

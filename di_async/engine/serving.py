@@ -50,6 +50,7 @@ __all__ = [
     "Probe",
     "ServingEndpoint",
     "checked_probe",
+    "context_of_ca",
     "endpoint_of",
     "of_http_library",
 ]
@@ -221,7 +222,7 @@ def endpoint_of(
     context = tls if isinstance(tls, ssl_module.SSLContext) else None
     hosts = (urlsplit(api_base(target.url)).hostname, urlsplit(client_url).hostname)
     if target.ca_pem is not None:
-        context = _only(target.ca_pem)
+        context = context_of_ca(target.ca_pem)
     elif context is None and (tls is False or all(is_loopback(host or "") for host in hosts)):
         context = ssl_module.SSLContext(ssl_module.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl_module.CERT_NONE
@@ -230,8 +231,12 @@ def endpoint_of(
     )
 
 
-def _only(ca_pem: str) -> ssl_module.SSLContext:
-    """Return a context that trusts this CA alone."""
+def context_of_ca(ca_pem: str) -> ssl_module.SSLContext:
+    """Return a TLS context that trusts this CA alone.
+
+    Raises:
+        DecodeError: it is not a certificate.
+    """
     context = ssl_module.SSLContext(ssl_module.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=ca_pem)
