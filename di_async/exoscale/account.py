@@ -3,7 +3,7 @@
 https://openapi-v2.exoscale.com/group/endpoint-ai
 """
 
-import builtins
+from functools import partial
 from typing import Any
 
 from attrs import evolve
@@ -45,16 +45,12 @@ class AIAPIKeys(ZoneResources[AIAPIKey]):
                 keys of that name.
         """
         request = self._requests.request("create_ai_api_key", json={"name": name, "scope": scope})
-
-        async def find() -> builtins.list[AIAPIKey]:
-            return await self.find_all(name)
-
         return await create_once(
             self._requests.engine,
             request,
             f"API key {name!r}",
             accept=lambda answer: CODEC.structure(resource_body(answer, "id"), AIAPIKey),
-            find=find,
+            find=partial(self.find_all, name),
             one_time_value=True,
         )
 
