@@ -20,10 +20,12 @@ from di_async.core.secret import Secret
 __all__ = [
     "MASK",
     "SECRET_FIELDS",
+    "clear_reason",
     "mask",
     "mask_optional",
     "masked",
     "one_line",
+    "reason_of",
     "redact",
     "redact_reason",
     "secret_texts",
@@ -32,6 +34,7 @@ __all__ = [
 
 MASK = "**********"
 MAX_TEXT = 500
+_CUT = "..."
 # Known secrets are masked in the first part of a text, what looks like one in the first of that.
 _MAX_SEARCHED, _MAX_SHOWN, _LONG = 128 * 1024, 16 * 1024, 4 * 1024
 # Shorter values that were sent occur in any text; the next ones count as whole words only.
@@ -91,7 +94,7 @@ _PLAIN_WORDS = re.compile(
 def one_line(text: str, limit: int = MAX_TEXT) -> str:
     """Return the beginning of a text on one line, with control and bidi characters escaped."""
     shown = printable(text[:limit])
-    return shown if len(text) <= limit else f"{shown}..."
+    return shown if len(text) <= limit else f"{shown}{_CUT}"
 
 
 def masked(values: Any) -> str:
@@ -131,6 +134,25 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 def redact_reason(reason: str | None) -> str | None:
     """Return the reason of a failure or a delay without what looks like a secret."""
     return redact(reason) if reason else reason
+
+
+def clear_reason(reason: str, secrets: Iterable[str]) -> str:
+    """Return a redacted reason without these secrets, nor a part of one where it was cut."""
+    secrets = sorted(secrets, key=len, reverse=True)
+    shown = _without_secrets(reason, secrets)
+    if not shown.endswith(_CUT):
+        return shown
+    text = shown.removesuffix(_CUT)
+    longest = min(len(text), MAX_TEXT)
+    sizes = ((secret, size) for secret in secrets for size in range(3, len(secret[:longest]) + 1))
+    parts = (secret[:size] for secret, size in sizes)
+    part = max(filter(text.endswith, parts), key=len, default="")
+    return f"{text.removesuffix(part)}{MASK}{_CUT}" if part else shown
+
+
+def reason_of(resource: Any, reason: str | None) -> str | None:
+    """Return why a resource failed, without its secrets and what looks like one."""
+    return reason and clear_reason(redact(reason), secret_texts(resource))
 
 
 def _mask_named(found: re.Match[str]) -> str:

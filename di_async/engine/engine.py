@@ -17,6 +17,7 @@ from di_async.core.errors import ClientClosedError, InvalidInputError
 from di_async.core.http import Priority, Request, Response, checked_id
 from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RequestBudget
+from di_async.core.redaction import secret_texts, sent_secrets
 from di_async.core.responses import read_success
 from di_async.core.retry import RetryPolicy
 from di_async.core.server_clock import CLOCK_SKEW_S, CallWindow, Moment
@@ -296,8 +297,8 @@ class Engine:
         and accelerator, where the answer to the write does not show them. With `deletes` it is a
         delete of this client, and its proof ends the other waits of the resource. `longest_grace`
         bounds, in seconds, how long a 404 proves nothing because the resource is new. `write` is
-        the request that was accepted, whose secrets are masked in logs; `previous_spec` what the
-        resource had before.
+        the request that was accepted, and `previous_spec` what the resource had before: their
+        secrets are masked in the reasons of failures, and those of `write` in logs.
         """
         if expectation.action is not Action.CREATE:
             grace_until = min(
@@ -315,6 +316,7 @@ class Engine:
             settled_by=settled_by,
             place=place,
             listeners=self._listeners,
+            secrets=partial(_known_secrets, write, previous_spec),
         )
         self._new.add(tracker, adopted=adopted)
         if deletes:
@@ -420,6 +422,11 @@ class Engine:
 
     def _poller(self) -> Poller:
         return self.running.poller
+
+
+def _known_secrets(write: Request | None, previous_spec: Any) -> set[str]:
+    """Return the secrets of a write and of the spec before it, which a failure may quote."""
+    return (set() if write is None else sent_secrets(write)) | secret_texts(previous_spec)
 
 
 def _whose(kind: str, owner: "ResumeToken | ResourceAdapter[Any]") -> str:

@@ -135,7 +135,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         async def send() -> Change[InferenceInstance]:
             created = await self._engine.json(request, self._adapter.decode, call)
             own_name(created.name, name)
-            return self._created(created.id, (created, ()))
+            return self._created(created.id, (created, ()), write=request)
 
         async def collect() -> None:
             async for row in self.list(name=name):

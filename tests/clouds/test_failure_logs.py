@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from di_async import DeploymentFailedError, TransportError, WaitTimeoutError
+from di_async import DeploymentFailedError, TransportError, WaitTimeoutError, scan
 from di_async.core.http import Request, Response
 from di_async.emulator import running
 from tests.clouds.support import (
@@ -282,15 +282,54 @@ def replicas(cloud: Cloud, spec: Any) -> int:
 @VIRTUAL
 @WITH_LOGS
 async def test_reason_that_quotes_a_secret_is_masked(cloud: Cloud) -> None:
-    """The provider's reason is cleared of what the deployment was given."""
+    """The provider's reason is cleared of what the deployment was given: in errors and events."""
     world = a_world()
     world.fault("error", on=cloud.POST, message=f"cannot run {ARGUMENT_SECRET}")
     async with cloud.client(world) as client:
         change = await failing(cloud, client)
         with pytest.raises(DeploymentFailedError) as failed:
             await change.wait()
+        watched = await anext(cloud.api(client).watch())
+        scanned = await scan(client, details=True)
     assert "cannot run **********" in failed.value.message
     assert ARGUMENT_SECRET not in str(failed.value)
+    assert ARGUMENT_SECRET not in "".join(str(step.note) for step in [*change.history, watched])
+    assert "cannot run **********" in str(scanned.rows[0].failure_reason)
+
+
+@VIRTUAL
+@WITH_LOGS
+async def test_failed_step_that_quotes_a_secret_is_masked(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reason of a failed task or operation is cleared of what was sent, wherever it shows."""
+    caplog.set_level("DEBUG")
+    world = a_world()
+    world.fault("operation_failed", on=cloud.POST, message=f"cannot run {ARGUMENT_SECRET}")
+    async with cloud.client(world) as client:
+        change = await failing(cloud, client)
+        with pytest.raises(DeploymentFailedError) as failed:
+            await change.wait()
+    error = failed.value
+    assert "cannot run **********" in error.message
+    shown = f"{error}{vars(error)}{change.history}{change.resume_token}{caplog.text}"
+    assert ARGUMENT_SECRET not in shown
+
+
+@VIRTUAL
+@WITH_LOGS
+async def test_failed_update_that_quotes_a_secret_is_masked(cloud: Cloud) -> None:
+    """The reason of a failed update is cleared of what the deployment had before, too."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        created = await failing(cloud, client)
+        await created.wait()
+        world.fault("operation_failed", on=cloud.CHANGE, message=f"cannot run {ARGUMENT_SECRET}")
+        change = await cloud.grow(client, created.id)
+        with pytest.raises(DeploymentFailedError) as failed:
+            await change.wait()
+    assert "cannot run **********" in failed.value.message
+    assert ARGUMENT_SECRET not in f"{failed.value}{vars(failed.value)}{change.history}"
 
 
 @WITH_LOGS

@@ -10,6 +10,7 @@ from di_async.core.http import Request
 from di_async.core.redaction import (
     MASK,
     SECRET_FIELDS,
+    clear_reason,
     mask,
     masked,
     one_line,
@@ -153,3 +154,15 @@ def test_reasons_are_redacted() -> None:
     assert redact_reason(None) is None
     assert redact_reason("envs: {'A': 'planted'}") == f"envs: {MASK}"
     assert mask("a\nb") == "a\nb"
+
+
+@pytest.mark.parametrize("size", [493, 495, 498, 500, 510])
+def test_cut_reason_shows_no_part_of_a_secret(size: int) -> None:
+    """A secret at the end of a reason that was cut is masked, as far as it is shown."""
+    reason = redact_reason("x" * size + "planted-secret" + "y" * 100)
+    assert reason is not None
+    shown = clear_reason(reason, {"planted-secret", "planted", "other"})
+    assert "pla" not in shown
+    assert shown.endswith("...")
+    assert clear_reason("waiting...", {"planted-secret"}) == "waiting..."
+    assert clear_reason("with planted-secret", {"planted-secret"}) == f"with {MASK}"

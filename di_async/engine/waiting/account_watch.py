@@ -27,6 +27,7 @@ from di_async.core.errors import (
 )
 from di_async.core.pagination import Page, PageWalk
 from di_async.core.rate_limit import RequestBudget
+from di_async.core.redaction import reason_of
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import CREATE_GRACE_S, OVERRULING_SPAN_S
 from di_async.core.waiting.observation import (
@@ -318,10 +319,11 @@ class AccountSweep:
         new_until = now + CREATE_GRACE_S if appeared else -math.inf
         if before is not None and source == "list":
             new_until = before.new_until
-        self._known[id] = _Known(fingerprint, seen.status, seen.reason, new_until, seen.version)
-        if before is None or (before.status, before.note) != (seen.status, seen.reason):
+        note = reason_of(resource, seen.reason)
+        self._known[id] = _Known(fingerprint, seen.status, note, new_until, seen.version)
+        if before is None or (before.status, before.note) != (seen.status, note):
             last = before.status if before else None
-            self._report(id, seen.status, last, seen.reason, resource, source)
+            self._report(id, seen.status, last, note, resource, source)
 
     def _report(
         self,

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 from attrs import define, evolve, field
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.redaction import clear_reason, secret_texts
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
@@ -50,6 +51,10 @@ _MAX_WARNINGS = 20
 R = TypeVar("R")
 
 
+def _no_secrets() -> set[str]:
+    return set()
+
+
 @define(eq=False)
 class PendingOperation:
     """An operation or task that must finish before the resource can be judged."""
@@ -79,6 +84,7 @@ class ChangeTracker(Generic[R]):
         settled_by: str | None = None,
         place: tuple[str, str] | None = None,
         listeners: tuple[Listener, ...] = (),
+        secrets: Callable[[], set[str]] = _no_secrets,
     ) -> None:
         started = expectation.accepted_at if started_at is None else started_at
         self.adapter = adapter
@@ -110,6 +116,8 @@ class ChangeTracker(Generic[R]):
         self._duration_recorded = False
         self._operation_reads = 0
         self._predicate = predicate
+        self._secrets = secrets
+        self._reason = self._cleared_reason = ""
         self._status: str | None = None
         self._warned: set[str] = set()
 
@@ -203,6 +211,8 @@ class ChangeTracker(Generic[R]):
         self.requests += requests
         if not isinstance(self.decision, Pending):
             return
+        if isinstance(read, ReadFound):
+            read = self._without_secrets(read)
         if ref == self.target:
             evidence = fold(self.expectation, self.evidence, read)
             decision = judge(self.expectation, evidence)
@@ -223,6 +233,7 @@ class ChangeTracker(Generic[R]):
         self.requests += requests
         if not isinstance(self.decision, Pending):
             return False
+        read = self._without_secrets(read)
         evidence = fold(self.expectation, self.evidence, read)
         # `fold` returns the same evidence for a row that was read before the write.
         is_counted = evidence is not self.evidence
@@ -275,6 +286,19 @@ class ChangeTracker(Generic[R]):
     def record_failed_resource(self, resource: R) -> None:
         """Record the resource as read after its operation had failed; it decides nothing."""
         self.latest = resource
+
+    def _without_secrets(self, read: ReadFound) -> ReadFound:
+        """Return a read whose reason quotes no secret of the write or of the resource."""
+        reason = read.observation.reason
+        if reason is None:
+            return read
+        if reason != self._reason:  # most reads repeat it
+            secrets = self._secrets() | secret_texts(read.resource)
+            self._reason, self._cleared_reason = reason, clear_reason(reason, secrets)
+        if self._cleared_reason == reason:
+            return read
+        observation = evolve(read.observation, reason=self._cleared_reason)
+        return evolve(read, observation=observation)
 
     def _record_operation(self, operation: PendingOperation, read: Read) -> None:
         operation.evidence = fold(operation.expectation, operation.evidence, read)
