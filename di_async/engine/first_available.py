@@ -60,7 +60,7 @@ class Search:
             try:
                 change = await self._try(place)
             except DIError as error:
-                failure = self.target.explain(error)
+                failure = self._explain(error)
                 self._note(place, failure, error)
                 if failure.is_final:
                     self._attach(error)
@@ -76,6 +76,12 @@ class Search:
                 change.attempts = tuple(self.attempts)
                 return change
         raise self._no_capacity(last) from last
+
+    def _explain(self, error: DIError) -> Failure:
+        """Return what a failed try means."""
+        if isinstance(error, WaitError) and error.resume_token is None:
+            return Failure.FINAL  # of the create, not of its wait: what it made is not deleted
+        return self.target.explain(error)
 
     def _no_capacity(self, last: DIError | None) -> NoCapacityError:
         story = "; ".join(map(str, self.attempts)) or "no place offers it"

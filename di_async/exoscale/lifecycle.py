@@ -257,4 +257,5 @@ def operation_phase(operation: Operation) -> Phase:
 def operation_reason(operation: Operation) -> str:
     """Return why an operation failed."""
     reason = ": ".join(filter(None, (operation.reason, operation.message)))
-    return f"{operation.id} ended in {operation.state}: {reason or 'the API returned no reason'}"
+    which = operation.id or "without an id"
+    return f"{which} ended in {operation.state}: {reason or 'the API returned no reason'}"

@@ -24,6 +24,7 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Priority, Request
 from di_async.core.pagination import Page, rows_under
+from di_async.core.redaction import redact, sent_secrets
 from di_async.core.responses import resource_body
 from di_async.core.server_clock import Age, CallWindow, Moment
 from di_async.core.serving import ConnectOptions, ServingTarget
@@ -225,7 +226,7 @@ class ZoneResources(ResourceApi[R]):
                 if not call.maybe_processed or not await self._seems_deleting(id):
                     raise
                 logger.warning("the response to the delete of %s was lost; one is under way", id)
-            return operation, self._pending(operation)
+            return operation, self._pending(operation, id, request)
 
         hint = f"If it is in another zone than {self._requests.zone}, it still bills"
         return await delete(self._engine, self._adapter, id, send, location_hint=hint)
@@ -249,6 +250,7 @@ class ZoneResources(ResourceApi[R]):
         self, request: Request, name: str, place: tuple[str, str] | None = None
     ) -> Change[R]:
         call, operation, began = CallRecord(), None, self._engine.clock.moment()
+        lookup_hint = f"It may exist and bill. Check `find_all({name!r})` in {self._requests.zone}"
 
         def window() -> CallWindow:
             waited = min(call.started_at, self._engine.clock.now()) - began.loop
@@ -269,9 +271,9 @@ class ZoneResources(ResourceApi[R]):
         async def send() -> Change[R]:
             nonlocal operation
             operation = await self._send(request, call)
-            self._raise_if_failed(operation)
-            if _created_id(operation):
+            if _created_id(operation):  # if it has failed, its wait says so and knows the id
                 return change(operation)
+            self._raise_if_failed(operation, request, advice=f"{lookup_hint}.")
             which = operation.id or "(no id)"
             raise DecodeError(f"accepted as operation {which}, which does not show the id")
 
@@ -281,9 +283,9 @@ class ZoneResources(ResourceApi[R]):
         def accepted(progress: _CreateProgress) -> Change[R] | None:
             if progress.operation is None:
                 return None
-            self._raise_if_failed(progress.operation)
             if _created_id(progress.operation):
                 return change(progress.operation)
+            self._raise_if_failed(progress.operation, request, advice=f"{lookup_hint}.")
             # Only after the operation has succeeded is the list sure to have the resource.
             over = operation_phase(progress.operation) is Phase.READY
             made = _only_match(progress.recent, window()) if over else None
@@ -301,9 +303,7 @@ class ZoneResources(ResourceApi[R]):
             accepted=accepted,
             unknown=unknown,
             attempts=1,
-            lookup_hint=(
-                f"It may exist and bill. Check `find_all({name!r})` in {self._requests.zone}"
-            ),
+            lookup_hint=lookup_hint,
         )
 
     async def _read_progress(
@@ -366,7 +366,7 @@ class ZoneResources(ResourceApi[R]):
             self._adapter,
             id,
             expectation,
-            operations=self._pending(operation),
+            operations=self._pending(operation, id, write),
             initial=operation if made is None else made,
             adopted=adopted or made is not None,
             place=place,
@@ -374,22 +374,32 @@ class ZoneResources(ResourceApi[R]):
             previous_spec=previous_spec,
         )
 
-    def _pending(self, operation: Operation) -> Sequence[ResourceRef]:
+    def _pending(
+        self, operation: Operation, id: str, write: Request | None
+    ) -> Sequence[ResourceRef]:
         """Return the operation if it must still finish.
 
         Raises:
             DeploymentFailedError: It has failed, and has no id to read it by.
         """
         if not operation.id:
-            self._raise_if_failed(operation)
+            advice = "It bills as long as it exists; `delete(id)` ends the cost."
+            self._raise_if_failed(operation, write, id=id, advice=advice)
         pending = operation.id and operation_phase(operation) is not Phase.READY
         return (ResourceRef(OPERATION, operation.id),) if pending else ()
 
-    def _raise_if_failed(self, operation: Operation) -> None:
+    def _raise_if_failed(
+        self, operation: Operation, write: Request | None, *, id: str = "", advice: str
+    ) -> None:
         if operation_phase(operation) is Phase.FAILED:
-            reason = operation_reason(operation)
+            which = f"{self._kind} {id}".rstrip()
+            secrets = () if write is None else sent_secrets(write)
+            reason = redact(operation_reason(operation), secrets)
             raise DeploymentFailedError(
-                f"the write to the {self._kind} failed: operation {reason}.", initial=operation
+                f"the write to the {which} failed: operation {reason}.",
+                id=id,
+                initial=operation,
+                advice=advice,
             )
 
     async def _seems_deleting(self, id: str) -> bool:

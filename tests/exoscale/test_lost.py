@@ -185,11 +185,43 @@ async def test_operation_without_an_id() -> None:
 
 @pytest.mark.parametrize("reads", [[], [BARE], [BARE, BARE, listed(), BARE, listed()]])
 async def test_create_that_fails_without_a_reference(reads: list[Step]) -> None:
-    """A failed operation without a reference raises at once."""
-    failed = operation("failure", reference=None, reason="unavailable", message="no GPU left")
+    """A failed operation without a reference raises at once, and says where to look."""
+    secret = "planted-parameter"
+    failed = operation("failure", reference=None, reason="unavailable", message=f"no {secret}")
     async with scripted(*reads, answer(200, failed)) as (client, _):
-        with pytest.raises(DeploymentFailedError, match="unavailable: no GPU left"):
-            await client.deployments.create(a_spec())
+        with pytest.raises(DeploymentFailedError, match=r"unavailable: no \*+\.") as caught:
+            await client.deployments.create(a_spec(inference_engine_parameters=[secret]))
+    assert "bill. Check `find_all('web')` in ch-gva-2." in str(caught.value)
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("first", [[], [BARE]], ids=["at once", "later"])
+async def test_create_that_fails_with_a_reference(first: list[Step]) -> None:
+    """The deployment of an operation that has failed already is known, and so can be deleted."""
+    failed = answer(200, operation("failure", reason="unavailable"))
+    logs = answer(200, {"logs": []})
+    async with scripted(*first, failed, failed, logs) as (client, _):
+        change = await client.deployments.create(a_spec())
+        assert (change.id, change.outcome) == (ID, None)
+        with pytest.raises(DeploymentFailedError, match="unavailable") as caught:
+            await change.wait()
+    assert (caught.value.id, bool(caught.value.resume_token)) == (ID, True)
+    assert "delete(id)" in str(caught.value)
+
+
+async def test_create_elsewhere_after_an_operation_that_has_failed() -> None:
+    """`create_first_available` deletes what a failed operation names; without a name it ends."""
+    failed = answer(200, operation("failure", reason="no capacity"))
+    gone = [answer(200, operation()), answer(200, operation("success")), problem(404)]
+    nameless = answer(200, operation("failure", reference=None, reason="no capacity"))
+    logs = answer(200, {"logs": []})
+    steps: list[Step] = [failed, failed, logs, *gone, nameless]
+    async with scripted(*steps) as (client, network):
+        with pytest.raises(DeploymentFailedError, match="find_all"):
+            await client.deployments.create_first_available(
+                a_spec(), accelerators=["gpua5000", "gpu3080ti", "gpua30"]
+            )
+    assert writes(network) == [CREATE, f"DELETE {ONE}", CREATE]
 
 
 # --- scale, update ----------------------------------------------------------------------------
