@@ -32,6 +32,7 @@ from di_async.engine.waiting.change import Change
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.deployable import ExoscaleDeployable
 from di_async.exoscale.lifecycle import (
+    is_pending,
     is_public,
     spec_differences,
     update_expectation,
@@ -344,7 +345,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
             try:
                 return await self._send(request, call), False
             except ConflictError:
-                if not call.maybe_processed:
+                if not call.maybe_processed or is_pending(before.state):
                     raise
                 # Nothing was under way before the first request, so its operation is.
                 return Operation(), True

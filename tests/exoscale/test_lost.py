@@ -268,6 +268,16 @@ async def test_lost_scale_whose_repeat_conflicts() -> None:
     assert network.left == []
 
 
+async def test_lost_scale_of_a_deployment_that_was_busy_before() -> None:
+    """A 409 proves nothing where another operation was under way before the first request."""
+    scaling = answer(200, a_deployment("scaling"))
+    busy = [problem(409)] * 4
+    async with scripted(scaling, RESET, scaling, *busy, scaling) as (client, network):
+        with pytest.raises(OutcomeUnknownError, match="read it before writing"):
+            await client.deployments.scale(ID, 2)
+    assert network.left == []
+
+
 @pytest.mark.parametrize(
     "steps",
     [
