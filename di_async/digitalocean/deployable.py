@@ -24,7 +24,7 @@ from di_async.digitalocean.spec import (
     complete_spec,
     latest_spec,
 )
-from di_async.engine.deployable import Deployable, Named
+from di_async.engine.deployable import Deployable, Named, OnUnreadable, collect_rows
 
 if TYPE_CHECKING:
     from di_async.digitalocean.dedicated_inferences import DedicatedInferences
@@ -90,10 +90,10 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
         found = await self.api.find(name)
         return () if found is None else (_named(found, name),)
 
-    async def list_named(self) -> Sequence[Named]:
+    async def list_named(self, on_unreadable: OnUnreadable | None = None) -> Sequence[Named]:
         """Return all instances; one whose row has no name is read."""
         found = []
-        async for row in self.api.list():
+        for row in await collect_rows(self.api.list(), on_unreadable):
             try:
                 found.append(_named(row) if row.name else await self.read(row.id))
             except NotFoundError:

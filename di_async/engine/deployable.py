@@ -2,24 +2,27 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from attrs import frozen
 
 from di_async.core.capacity import Failure
-from di_async.core.errors import DIError
+from di_async.core.errors import DecodeError, DIError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured
 from di_async.engine.frames import ClearsFrames
+from di_async.engine.listing import Listing
 from di_async.engine.waiting.change import Change
 
-__all__ = ["Deployable", "Named"]
+__all__ = ["Deployable", "Named", "OnUnreadable", "collect_rows"]
 
 R = TypeVar("R")
+OnUnreadable = Callable[[DIError], object]
+"""Called with the error of the rows that cannot be read."""
 
 
 @frozen
@@ -134,8 +137,11 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
         """Return all resources of that name."""
 
     @abstractmethod
-    async def list_named(self) -> Sequence[Named]:
-        """Return all resources of the account or zone with their names."""
+    async def list_named(self, on_unreadable: OnUnreadable | None = None) -> Sequence[Named]:
+        """Return all resources of the account or zone with their names.
+
+        Rows that cannot be read are left out if `on_unreadable` is passed, else they raise.
+        """
 
     @abstractmethod
     async def read(self, id: str) -> Named:
@@ -168,3 +174,14 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
     def knows_time(self) -> bool:
         """Return whether an answer has shown the provider's clock."""
         return self.engine.running.session.knows_time(self.request())
+
+
+async def collect_rows(listing: Listing[R], on_unreadable: OnUnreadable | None) -> Sequence[R]:
+    """Return all rows of a list; see `Deployable.list_named` for those that cannot be read."""
+    if on_unreadable is None:
+        return await listing.collect()
+    rows, gaps = await listing.collect_readable()
+    for gap in gaps:
+        if isinstance(gap, DecodeError):  # a list that changed is logged
+            on_unreadable(gap)
+    return rows

@@ -58,7 +58,7 @@ class ReapReport:
     kept: tuple[Reaped, ...] = ()
     """Temporary deployments that have not expired."""
     failed: tuple[Reaped, ...] = ()
-    """Expired and not proven deleted, and lists that could not be read."""
+    """Expired and not proven deleted, and lists, or rows of them, that could not be read."""
     dry_run: bool = field(default=False, kw_only=True)
 
 
@@ -119,10 +119,13 @@ async def _reap_client(
                     logger.error("not proven deleted, and may bill: %s", failed[-1])
 
     async def rows_of(target: Deployable[Any]) -> Sequence[Named]:
-        try:
-            return await target.list_named()
-        except DIError as error:
+        def report(error: DIError) -> None:
             failed.append(Reaped(provider, error=error))
+
+        try:
+            return await target.list_named(report)
+        except DIError as error:
+            report(error)
             return ()
 
     try:

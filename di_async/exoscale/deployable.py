@@ -9,7 +9,7 @@ from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DIError
 from di_async.core.http import Request
 from di_async.core.serving import ConnectOptions
-from di_async.engine.deployable import Deployable, Named
+from di_async.engine.deployable import Deployable, Named, OnUnreadable, collect_rows
 from di_async.exoscale.lifecycle import is_public
 from di_async.exoscale.models import Deployment
 from di_async.exoscale.serving import check_connect
@@ -72,9 +72,10 @@ class ExoscaleDeployable(Deployable[Deployment]):
         """Return all deployments of that name in the zone."""
         return [self._named(row) for row in await self.api.find_all(name)]
 
-    async def list_named(self) -> Sequence[Named]:
+    async def list_named(self, on_unreadable: OnUnreadable | None = None) -> Sequence[Named]:
         """Return the organisation's deployments in the zone."""
-        return [self._named(row) async for row in self.api.list() if not is_public(row)]
+        rows = await collect_rows(self.api.list(), on_unreadable)
+        return [self._named(row) for row in rows if not is_public(row)]
 
     async def read(self, id: str) -> Named:
         """Return one deployment."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import field, frozen
@@ -71,7 +72,7 @@ class _Search:
     async def _list(self, target: Deployable[Any]) -> None:
         try:
             async with self.limit:
-                rows = await with_budget(target.list_named)
+                rows = await with_budget(partial(target.list_named, self.errors.append))
         except DIError as error:
             self.errors.append(error)
             return

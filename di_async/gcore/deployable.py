@@ -10,7 +10,7 @@ from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputErr
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice
 from di_async.core.serving import ConnectOptions
-from di_async.engine.deployable import Deployable, Named
+from di_async.engine.deployable import Deployable, Named, OnUnreadable, collect_rows
 from di_async.gcore.models import InferenceDeployment
 from di_async.gcore.placement import read_price, unpriced_reason
 from di_async.gcore.serving import check_connect
@@ -91,9 +91,9 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
         except NotFoundError:
             return ()
 
-    async def list_named(self) -> Sequence[Named]:
+    async def list_named(self, on_unreadable: OnUnreadable | None = None) -> Sequence[Named]:
         """Return all deployments of the project."""
-        return [_named(row) async for row in self.api.list()]
+        return [_named(row) for row in await collect_rows(self.api.list(), on_unreadable)]
 
     async def read(self, id: str) -> Named:
         """Return one deployment."""

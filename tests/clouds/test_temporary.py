@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any
 
 import anyio
+import orjson
 import pytest
+from attrs import evolve
 
 from benchmarks.settle.virtual import run_virtual
 from di_async import (
@@ -17,10 +19,12 @@ from di_async import (
     OutcomeUnknownError,
     reap,
 )
+from di_async.core.http import Request, Response
 from di_async.core.temporary_names import parse_name
 from tests.builders.digitalocean import a_spec
 from tests.cancellation.sweep import _CancelAt
 from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, a_world
+from tests.fake_network import Answer, Delayed, EmulatorNetwork
 from tests.faults.scene import Scene, scene
 
 _DO, _, _V3, _EXO = CLOUDS
@@ -285,6 +289,36 @@ async def test_reap_reports_what_it_cannot_delete(cloud: Cloud) -> None:
         assert failed.name == found.name
         assert failed.error is not None
         world.faults.clear()
+        await block.__aexit__(None, None, None)
+
+
+@VIRTUAL
+@everywhere
+async def test_reap_deletes_beside_a_row_that_cannot_be_read(
+    cloud: Cloud, networks: list[EmulatorNetwork]
+) -> None:
+    """One damaged row of a list is reported, and keeps nothing else from being deleted."""
+
+    def with_damaged_row(request: Request, real: Answer) -> Answer:
+        if f"{request.method} {request.path}" != cloud.LIST.format(project=world.gcore.project_id):
+            return real
+        assert isinstance(real, Delayed)
+        assert isinstance(real.answer, Response)
+        body = orjson.loads(real.answer.body)
+        next(rows for rows in body.values() if isinstance(rows, list)).append(None)
+        answer = evolve(real.answer, body=orjson.dumps(body))
+        return Delayed(real.after_s, answer)
+
+    world = a_world()
+    async with cloud.client(world) as client:
+        block = cloud.api(client).temporary(spec_of(cloud), lifetime=1000)
+        found = await block.__aenter__()
+        await asyncio.sleep(1000)
+        networks[0].intercept = with_damaged_row
+        report = await reap(client)
+        assert [one.name for one in report.deleted] == [found.name]
+        assert {"cannot be read" in str(one.error) for one in report.failed} == {True}
+        networks[0].intercept = None
         await block.__aexit__(None, None, None)
 
 
