@@ -100,6 +100,7 @@ ACCOUNT = _table(
 
 # --- authentication and errors ---------------------------------------------------------------
 
+_MIN_SECRET = 8
 # A 409 is another task's lock, unless it says that something exists already.
 _NAME_TAKEN = re.compile(r"exist|duplicate|unique|taken|in use", re.IGNORECASE)
 
@@ -158,7 +159,10 @@ class GcoreDialect:
 
     def redact(self, request: Request, text: str) -> str:
         """Return text without the API key and the secrets that the request held."""
-        return redact(text, {self._key.reveal(), *sent_secrets(request)})
+        key = self._key.reveal()
+        secret = key.partition("$")[2]  # a permanent token is `number$secret`
+        own = {key, secret} if len(secret) >= _MIN_SECRET else {key}
+        return redact(text, own | sent_secrets(request))
 
     def _hint(self, status: int, code: str | None) -> str | None:
         if status == 401 and "$" in self._key.reveal():

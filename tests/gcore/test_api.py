@@ -93,6 +93,14 @@ def test_key_without_a_dollar() -> None:
     assert "Bad permanent token" in found.message
 
 
+def test_key_that_is_quoted_in_part() -> None:
+    """The secret after the `$` is masked without its number, too."""
+    message = "Bad permanent token: s3cret-s3cret of 1234"
+    found = error(answer(401, body("AuthError", message)), key="1234$s3cret-s3cret")
+    assert "s3cret" not in str(found)
+    assert "of 1234" in str(found)
+
+
 def test_key_with_a_dollar() -> None:
     """A key with `$` is wrong, expired or revoked."""
     assert "wrong, expired or revoked" in error(answer(401, body("AuthError"))).message
