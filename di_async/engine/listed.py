@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from di_async.core.errors import NotFoundError
+from di_async.core.errors import DecodeError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.server_clock import CLOCK_SKEW_S
 from di_async.core.waiting.evidence import CREATE_GRACE_S
@@ -37,8 +37,16 @@ async def read_listed(
         request: the request of the list, which shows whose clock stamped the row.
         row: the list row, with `id` and `created_at`.
         get: returns a resource.
+
+    Raises:
+        DecodeError: (transient) the row shows no id, so the resource cannot be read.
     """
     id: str = getattr(row, "id", "")
+    if not id:
+        raise DecodeError(
+            f"a row of the list of every {adapter.noun} has no id, so it cannot be read @ $.id",
+            transient=True,
+        )
     for pause in (0.0, *LOOKUP_DELAYS_S):
         await asyncio.sleep(pause)
         try:

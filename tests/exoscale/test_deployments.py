@@ -357,3 +357,12 @@ async def test_delete_of_a_busy_deployment() -> None:
     async with scripted(*[problem(409)] * 4, READY) as (client, _):
         with pytest.raises(ConflictError):
             await client.deployments.delete(ID)
+
+
+async def test_ensure_with_a_row_without_an_id() -> None:
+    """It creates no second one, and the error blames the list, not the caller's input."""
+    row = listed(a_row(id=None))
+    async with scripted(row) as (client, network):
+        with pytest.raises(DecodeError, match="has no id"):
+            await client.deployments.ensure(a_spec())
+    assert network.left == []
