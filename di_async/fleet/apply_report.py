@@ -134,8 +134,8 @@ class ApplyReport:
         parts = [f"{count} {words.get(word, word)}" for word, count in self.counts.items()]
         if self.unsettled:
             parts.append(f"{len(self.unsettled)} of these not active")
-        if not self.has_work and not self.failed:
-            parts[:1] = [f"nothing to do: {parts[0]}"]
+        if not (self.has_work or self.failed or self.pending):
+            return ": ".join(["nothing to do", *parts])
         return ", ".join(parts)
 
     def __str__(self) -> str:

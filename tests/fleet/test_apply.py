@@ -121,6 +121,8 @@ async def test_waits_for_what_an_earlier_run_began(cloud: Cloud) -> None:
         plan = await apply(fleet, *clients, dry_run=True)
         assert plan.unsettled
         assert plan.has_work
+        late = await apply(fleet, *clients, timeout=1)
+        assert late.summary() == "1 pending"  # and not "nothing to do"
         report = await apply(fleet, *clients)
         assert report.ok
         assert report.counts == {"unchanged": 1}
@@ -152,9 +154,11 @@ async def test_an_empty_fleet_prunes_all_that_it_has_made() -> None:
     """A named fleet without deployments ends what earlier ones of its name have made."""
     async with clients_of(a_world()) as clients:
         await apply(a_fleet(*map(an_entry, ENSURABLE)), *clients)
+        assert (await apply(a_fleet(), *clients)).summary() == "nothing to do"
         report = await apply(a_fleet(), *clients, prune=True)
         assert report.ok
         assert report.counts == {"deleted": 3}
+        assert str(await apply(a_fleet(), *clients, prune=True)) == "nothing to do"
         with pytest.raises(InvalidInputError, match="apply: pass at least one client"):
             await apply(a_fleet(), prune=True)
 
