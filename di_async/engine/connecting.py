@@ -25,7 +25,7 @@ from di_async.core.serving import (
     as_secret,
     pauses,
 )
-from di_async.core.waiting.evidence import Failed, Settled, Superseded, Vanished
+from di_async.core.waiting.evidence import BEING_DELETED, Failed, Settled, Superseded, Vanished
 from di_async.core.waiting.observation import Action
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
@@ -91,7 +91,7 @@ class Connector:
         """End the calls whose deployment this client deletes, once its delete is accepted."""
         if isinstance(deleting.decision, Failed):
             return
-        reason: Deleted = Superseded("this client is deleting it")
+        reason: Deleted = BEING_DELETED
         if isinstance(deleting.decision, Settled):
             reason = Vanished(never_seen=False, own_delete=True)
         deleted = resource_key(deleting.adapter, deleting.target.id)

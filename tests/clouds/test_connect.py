@@ -482,6 +482,7 @@ async def test_own_delete_ends_it_at_once(cloud: Cloud) -> None:
             await connecting
         assert now() == deleted_at
         assert caught.value.id == change.id
+        assert "Its deletion is under way, and it bills until it is gone" in str(caught.value)
 
 
 @everywhere

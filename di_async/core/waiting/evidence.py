@@ -70,6 +70,7 @@ from di_async.core.waiting.observation import (
 __all__ = [
     "AGREEING_READS",
     "AGREEING_SPAN_S",
+    "BEING_DELETED",
     "CREATE_GRACE_S",
     "OVERRULING_SPAN_S",
     "Decision",
@@ -212,6 +213,8 @@ class Expired:
 
 Decision = Pending | Settled | Failed | Vanished | Superseded | Refused | Expired
 _PENDING = Pending()
+BEING_DELETED = Superseded("this client is deleting it")
+"""Of a resource whose delete this client has sent, whatever status it still shows."""
 
 
 # --- fold --------------------------------------------------------------------------------------
@@ -392,7 +395,7 @@ def _judge_observation(
     expectation: Expectation, evidence: Evidence, observation: Observation
 ) -> Decision:
     if evidence.own_delete is not None:
-        return Superseded("this client is deleting it")  # whatever status it still shows
+        return BEING_DELETED
     if observation.phase is Phase.DELETING:
         return Superseded("it is being deleted")
     if _is_superseded(expectation, evidence, observation):

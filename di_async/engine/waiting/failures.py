@@ -20,6 +20,7 @@ from di_async.core.errors import (
 from di_async.core.http import Priority
 from di_async.core.redaction import mask, secret_texts
 from di_async.core.waiting.evidence import (
+    BEING_DELETED,
     Decision,
     Expired,
     Failed,
@@ -177,7 +178,7 @@ def advice(tracker: ChangeTracker[Any], decision: Decision | None = None) -> str
             return "Nothing is left to delete."
         missing = "It may still appear, and would bill then: look for it by name in the list"
         return f"{missing}{_resume_hint(tracker, '; ')}."
-    if _is_deletion_under_way(tracker):
+    if _is_deletion_under_way(tracker) or decision == BEING_DELETED:
         how = _resume_hint(tracker, "; ") if tracker.expectation.action is Action.DELETE else ""
         how = how or "; `wait_until_deleted(id)` returns once it is gone"
         return f"Its deletion is under way, and it bills until it is gone{how}."
