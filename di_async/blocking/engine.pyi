@@ -334,6 +334,7 @@ class DeployableApi(ResourceApi[R]):
             InvalidInputError: `lifetime` is shorter than a `timeout` that is given, or `connect`
                 could not work with these `connect_options`; nothing was sent.
             CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
+            TransportError: the answer to the create was lost, and what it made was deleted.
             DIError: and everything that `create` and `Change.wait` raise.
         """
     @overload

@@ -17,7 +17,9 @@ from di_async.core.errors import (
     ConnectError,
     DIError,
     InvalidInputError,
+    OutcomeUnknownError,
     ServerError,
+    TransportError,
     WaitError,
 )
 from di_async.core.pricing import HourlyPrice
@@ -96,6 +98,8 @@ class Temporary(Generic[T]):
     """What has to be deleted."""
     _failed_id: str = field(default="", init=False)
     """What is being deleted."""
+    _was_deleted: bool = field(default=False, init=False)
+    """Whether something was deleted, with proof."""
     _announced: bool = field(default=False, init=False)
     """Whether the deletion was logged."""
 
@@ -193,6 +197,7 @@ class Temporary(Generic[T]):
         Raises:
             CleanupError: it could not be proven deleted. SystemExit: SIGTERM has arrived.
             CancelledError: the caller was cancelled while it was deleted.
+            TransportError: the answer to the create was lost, and what it made has been deleted.
         """
         if self._owner is None:  # the block was never entered
             return
@@ -219,6 +224,12 @@ class Temporary(Generic[T]):
             raise SystemExit(termination.EXIT_CODE) from error
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):
             raise cancelled
+        if isinstance(error, OutcomeUnknownError) and self.change is None and self._was_deleted:
+            raise TransportError(
+                f"the answer to the create of {self.name!r} was lost. {_DELETED}",
+                method=error.method,
+                path=error.path,
+            ) from error
 
     def _announce(self) -> None:
         """Log once that the deletion goes on, or else an interrupt would seem to do nothing."""
@@ -252,6 +263,7 @@ class Temporary(Generic[T]):
         for id in list(self._ids):
             self._failed_id = id
             await delete_proven(self.target, id, self._until)
+            self._was_deleted = True
             del self._ids[id]
         self._failed_id = ""
 
