@@ -128,7 +128,8 @@ class DeployableApi(ResourceApi[R]):
         Args:
             spec: as for `create`.
             regions: regions or zones in order; default with `accelerators`: the spec's own.
-                Without both, its own place and then those of `find_capacity` are tried.
+                Without both, its own place and then those of `find_capacity` are tried; at
+                Exoscale those where the model is ready.
             accelerators: GPU slugs, flavors or GPU families in order; default: the spec's own.
             max_unexplained: how many alternatives are tried after a failure without a reason.
             timeout: seconds for each try to settle.

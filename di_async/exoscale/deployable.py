@@ -8,6 +8,7 @@ from attrs import evolve, frozen
 from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DIError
 from di_async.core.http import Request
+from di_async.core.pricing import Placement
 from di_async.core.serving import ConnectOptions
 from di_async.engine.deployable import Deployable, Named, OnUnreadable, collect_rows
 from di_async.exoscale.lifecycle import is_public
@@ -32,6 +33,7 @@ class ExoscaleDeployable(Deployable[Deployment]):
     in_zone: "Callable[[str], ExoscaleDeployable]"
     any_request: Request
     read_problem: Callable[[DeploymentSpec], Awaitable[str | None]]
+    read_places: Callable[[DeploymentSpec], Awaitable[Sequence[Placement[DeploymentSpec]]]]
     noun = "deployment"
 
     def complete(self, spec: Any) -> DeploymentSpec:
@@ -63,6 +65,10 @@ class ExoscaleDeployable(Deployable[Deployment]):
     def moved(self, spec: DeploymentSpec, region: str, accelerator: str) -> DeploymentSpec:
         """Return it on another GPU family; the zone is not part of it."""
         return evolve(spec, gpu_type=accelerator)
+
+    async def places(self, spec: Any) -> Sequence[Placement[Any]]:
+        """Return the zones whose GPUs may be used and where the model is ready, and its own."""
+        return await self.read_places(complete_spec(spec))
 
     def in_region(self, region: str) -> "ExoscaleDeployable":
         """Return the deployments of a zone."""

@@ -39,7 +39,7 @@ from di_async.exoscale.lifecycle import (
     was_accepted,
 )
 from di_async.exoscale.models import Deployment, LogEntry, Operation
-from di_async.exoscale.placement import find_places, unpriced_reason
+from di_async.exoscale.placement import find_places, places_with_model, unpriced_reason
 from di_async.exoscale.serving import reveal_api_key
 from di_async.exoscale.spec import (
     DeploymentSpec,
@@ -308,6 +308,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
             in_zone,
             requests.request("list_deployments"),
             partial(unpriced_reason, requests),
+            partial(places_with_model, requests),
         )
 
     # -- update and scale ---------------------------------------------------------------------

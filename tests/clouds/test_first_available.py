@@ -121,6 +121,23 @@ async def test_places_are_found(cloud: Any) -> None:
 
 
 @VIRTUAL
+async def test_zones_without_the_model_are_not_tried() -> None:
+    """At Exoscale a zone counts as a place only if the model is ready there."""
+    world = a_world()
+    world.add_exoscale_model(name="openai/gpt-oss-20b", zone="at-vie-2", state="error")
+    world.add_exoscale_model(name="openai/gpt-oss-120b", zone="ch-dk-2")
+    world.add_exoscale_model(name="openai/gpt-oss-20b", zone="de-fra-1")
+    world.fault("no_capacity", on=_EXO.POST, region="ch-gva-2")
+    async with _EXO.client(world, **in_zones(_EXO)) as client:
+        change = await _EXO.api(client).create_first_available(spec_of(_EXO))
+        assert [attempt.region for attempt in change.attempts] == ["ch-gva-2", "de-fra-1"]
+        model = (await client.models.find_all("openai/gpt-oss-20b"))[0]
+        with pytest.raises(NoCapacityError) as nowhere:  # an id is one of its own zone
+            await _EXO.api(client).create_first_available({**spec_of(_EXO), "model": model})
+        assert [attempt.region for attempt in nowhere.value.attempts] == ["ch-gva-2"]
+
+
+@VIRTUAL
 @everywhere
 async def test_name_of_a_failed_try_stays_taken(cloud: Any) -> None:
     """After the deletion of a failed try its name is taken for a while: the next create waits."""
