@@ -97,7 +97,8 @@ class CustomModels(ResourceApi[CustomModel]):
             accept_terms_and_conditions: the vendor's, for importing models.
 
         Raises:
-            InvalidInputError: the source names neither a repository nor a bucket.
+            InvalidInputError: the source names neither a repository nor a bucket, or `tags` is
+                not a list.
             OutcomeUnknownError: the answer was lost; `.candidates` are the models of that name.
         """
     def update_metadata(
@@ -110,7 +111,11 @@ class CustomModels(ResourceApi[CustomModel]):
         license: str | None = None,
         parameters: str | None = None,
     ) -> CustomModel:
-        """Change what is said about a model, and return it. What is None stays as it is."""
+        """Change what is said about a model, and return it. What is None stays as it is.
+
+        Raises:
+            InvalidInputError: nothing is given, or `tags` is not a list.
+        """
     def delete(self, id: str) -> Change[None]:
         """Delete a model; return a change that settles when GET answers 404 or shows `deleted`."""
 

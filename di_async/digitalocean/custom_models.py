@@ -4,7 +4,7 @@ https://docs.digitalocean.com/reference/api/reference/gen-ai/ (custom models, mo
 """
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -251,17 +251,18 @@ class CustomModels(ResourceApi[CustomModel]):
             accept_terms_and_conditions: the vendor's, for importing models.
 
         Raises:
-            InvalidInputError: the source names neither a repository nor a bucket.
+            InvalidInputError: the source names neither a repository nor a bucket, or `tags` is
+                not a list.
             OutcomeUnknownError: the answer was lost; `.candidates` are the models of that name.
         """
-        if not (source.repo_id or source.bucket):
-            raise InvalidInputError("source: expected a repo_id or a bucket")
+        if not isinstance(source, ModelSource) or not (source.repo_id or source.bucket):
+            raise InvalidInputError("source: expected a ModelSource with a repo_id or a bucket")
         fields = {
             "name": name,
             "description": description,
             "source_type": f"SOURCE_TYPE_{'HUGGINGFACE' if source.repo_id else 'SPACES_BUCKET'}",
             "source_ref": _source_body(source, reveal(hf_token)),
-            "tags": {"tags": list(tags)} if tags else None,
+            "tags": {"tags": _checked_tags(tags)} if tags else None,
             "preferred_gpu_region": preferred_gpu_region,
             "accept_terms_and_conditions": accept_terms_and_conditions,
             "accept_hf_token_storage": True if hf_token else None,
@@ -292,11 +293,15 @@ class CustomModels(ResourceApi[CustomModel]):
         license: str | None = None,
         parameters: str | None = None,
     ) -> CustomModel:
-        """Change what is said about a model, and return it. What is None stays as it is."""
+        """Change what is said about a model, and return it. What is None stays as it is.
+
+        Raises:
+            InvalidInputError: nothing is given, or `tags` is not a list.
+        """
         fields = {
             "name": name,
             "description": description,
-            "tags": None if tags is None else {"tags": [*tags]},
+            "tags": None if tags is None else {"tags": _checked_tags(tags)},
             "license": license,
             "parameters": parameters,
         }
@@ -371,6 +376,13 @@ def _page(body: Any) -> Page:
     page = read_page(body, "models")
     rows = tuple(_with_id(row) if isinstance(row, Mapping) else row for row in page.rows)
     return evolve(page, rows=rows)
+
+
+def _checked_tags(tags: Any) -> list[str]:
+    """Return the tags as a list; one text is not a list of its letters."""
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidInputError(f"tags: expected a list of texts, not {type(tags).__name__}")
+    return list(tags)
 
 
 def _source_body(source: ModelSource, token: str | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Create a deployment where there is room: try places in order, and delete what failed."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -190,6 +190,6 @@ def _listed(given: Sequence[Any] | None, name: str) -> list[str]:
     """Return the places that a caller named; none if none were given."""
     if given is None:
         return []
-    if isinstance(given, str | bytes) or not given:
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable) or not given:
         raise InvalidInputError(f"{name}: expected a list with at least one entry")
     return list(dict.fromkeys(map(str, given)))

@@ -104,8 +104,9 @@ async def test_refused_input_is_not_tried_elsewhere() -> None:
         api = _DO.api(client)
         with pytest.raises((BadRequestError, UnprocessableEntityError)):
             await api.create_first_available(spec_of(_DO), regions=["atl1", "nyc2"])
-        with pytest.raises(InvalidInputError, match="regions"):
-            await api.create_first_available(spec_of(_DO), regions="atl1")
+        for wrong in ("atl1", 7):
+            with pytest.raises(InvalidInputError, match="regions: expected a list"):
+                await api.create_first_available(spec_of(_DO), regions=wrong)
         assert world.created == {}
 
 

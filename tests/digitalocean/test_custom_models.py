@@ -71,11 +71,16 @@ async def test_lost_import() -> None:
 
 
 async def test_bad_input() -> None:
-    """A source that names nothing, and an update of nothing, are refused before sending."""
+    """A source that names nothing, tags in one text and an empty update are not sent."""
     client, _ = a_client()
     async with client:
-        with pytest.raises(InvalidInputError, match="repo_id or a bucket"):
-            await client.custom_models.import_model("own", source=ModelSource())
+        for source in (ModelSource(), "meta/llama", {"repo_id": "meta/llama"}, None):
+            with pytest.raises(InvalidInputError, match="repo_id or a bucket"):
+                await client.custom_models.import_model("own", source=source)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match="tags: expected a list"):
+            await client.custom_models.import_model("own", source=SOURCE, tags="prod")
+        with pytest.raises(InvalidInputError, match="tags: expected a list"):
+            await client.custom_models.update_metadata("id", tags="prod")
         with pytest.raises(InvalidInputError, match="nothing to update"):
             await client.custom_models.update_metadata("id")
         with pytest.raises(InvalidInputError, match="page_size"):
