@@ -281,14 +281,15 @@ class ResourceApi(Generic[R]):
 
         An error in the predicate, a plain function, ends this wait and is raised as it is.
         """
-    def watch(self, id: str | None = None, *, region: str | None = None) -> StatusStream:
+    def watch(self, id: str | None = None, *, region: str | int | None = None) -> StatusStream:
         """Return an iterator over status changes, beginning with the present state.
 
         Args:
             id: one resource. The stream ends with `ResourceVanishedError` when it is gone.
-            region: without an id: all resources there, else all of the account. New ones come
-                with `previous` None; deleted ones, confirmed by a 404, with `status` None. The
-                stream has no end. A slow reader gets the latest state of each resource.
+            region: without an id: all resources there, else all of the account; Gcore's regions
+                are numbers. New ones come with `previous` None; deleted ones, confirmed by a 404,
+                with `status` None. The stream has no end. A slow reader gets the latest state of
+                each resource.
         """
     def resume(self, token: str) -> Change[Any]:
         """Return the change whose `resume_token` this is, in any process. No I/O.

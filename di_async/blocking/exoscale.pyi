@@ -76,7 +76,7 @@ class ZoneResources(ResourceApi[R]):
             ConflictError: Another operation was still under way.
             APIError: With status 412, deployments use the model; the message names them.
         """
-    def watch(self, id: str | None = None, *, region: str | None = None) -> StatusStream:
+    def watch(self, id: str | None = None, *, region: str | int | None = None) -> StatusStream:
         """Return an iterator over status changes in the zone, or of one resource.
 
         Raises:

@@ -144,7 +144,7 @@ def reap(*clients: Client, dry_run: bool = False, prefix: str = ...) -> ReapRepo
 
 def scan(
     *clients: Client,
-    regions: Iterable[str] | None = None,
+    regions: Iterable[str | int] | None = None,
     accelerators: bool = False,
     details: bool = False,
     on_progress: OnProgress | None = None,
@@ -153,7 +153,8 @@ def scan(
 
     Args:
         clients: entered clients, one for each account.
-        regions: list only these, one list each. Default: all, in one list where that covers them.
+        regions: list only these, one list each; Gcore's are numbers. Default: all, in one list
+            where that covers them.
         accelerators: list each instance's accelerators, one request each.
         details: GET each instance, one request each; useful where list rows lack the spec.
         on_progress: called with `ScanProgress`.

@@ -101,14 +101,15 @@ class ResourceApi(ClearsFrames, Generic[R]):
         found: R = await self._predicate_wait(id, predicate).wait(timeout=timeout)
         return found
 
-    def watch(self, id: str | None = None, *, region: str | None = None) -> StatusStream:
+    def watch(self, id: str | None = None, *, region: str | int | None = None) -> StatusStream:
         """Return an async iterator over status changes, beginning with the present state.
 
         Args:
             id: one resource. The stream ends with `ResourceVanishedError` when it is gone.
-            region: without an id: all resources there, else all of the account. New ones come
-                with `previous` None; deleted ones, confirmed by a 404, with `status` None. The
-                stream has no end. A slow reader gets the latest state of each resource.
+            region: without an id: all resources there, else all of the account; Gcore's regions
+                are numbers. New ones come with `previous` None; deleted ones, confirmed by a 404,
+                with `status` None. The stream has no end. A slow reader gets the latest state of
+                each resource.
         """
         if id is not None:
             if region is not None:
@@ -116,7 +117,7 @@ class ResourceApi(ClearsFrames, Generic[R]):
             return self._predicate_wait(id, lambda _: False).events(timeout=None)
         if not self._adapter.has_list:
             raise InvalidInputError(f"there is no list of every {self._adapter.noun}; pass an id")
-        return self._engine.watch(self._adapter, region)
+        return self._engine.watch(self._adapter, None if region is None else str(region))
 
     def resume(self, token: str) -> Change[Any]:
         """Return the change whose `resume_token` this is, in any process. No I/O.

@@ -231,7 +231,7 @@ class ZoneResources(ResourceApi[R]):
         hint = f"If it is in another zone than {self._requests.zone}, it still bills"
         return await delete(self._engine, self._adapter, id, send, location_hint=hint)
 
-    def watch(self, id: str | None = None, *, region: str | None = None) -> StatusStream:
+    def watch(self, id: str | None = None, *, region: str | int | None = None) -> StatusStream:
         """Return an async iterator over status changes in the zone, or of one resource.
 
         Raises:

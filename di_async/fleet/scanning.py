@@ -53,7 +53,7 @@ OnProgress = Callable[[ScanProgress], object]
 @clears_frames
 async def scan(
     *clients: ScanClient,
-    regions: Iterable[str] | None = None,
+    regions: Iterable[str | int] | None = None,
     accelerators: bool = False,
     details: bool = False,
     on_progress: OnProgress | None = None,
@@ -62,7 +62,8 @@ async def scan(
 
     Args:
         clients: entered clients, one for each account.
-        regions: list only these, one list each. Default: all, in one list where that covers them.
+        regions: list only these, one list each; Gcore's are numbers. Default: all, in one list
+            where that covers them.
         accelerators: list each instance's accelerators, one request each.
         details: GET each instance, one request each; useful where list rows lack the spec.
         on_progress: called with `ScanProgress`.
@@ -77,8 +78,8 @@ async def scan(
     check_clients("scan", clients)
     if not clients:
         raise no_client("scan")
-    wanted = [regions] if isinstance(regions, str) else regions
-    places = None if wanted is None else tuple(dict.fromkeys(wanted))
+    wanted = [regions] if isinstance(regions, str | int) else regions
+    places = None if wanted is None else tuple(dict.fromkeys(map(str, wanted)))
     taken_at = Clock(asyncio.get_running_loop()).datetime()
     limit = anyio.CapacityLimiter(_IN_FLIGHT)
     report = on_progress or (lambda _: None)

@@ -131,6 +131,17 @@ async def test_scan_of_a_region(region: str, names: list[str]) -> None:
     assert [row.id for row in found.rows] == names
 
 
+@pytest.mark.parametrize("regions", [[12], ["12"], 12, "12"])
+async def test_region_may_be_a_number(regions: Any) -> None:
+    """A region is the same as a number and as text, in a scan and in a watch."""
+    rows = page(a_deployment(name="a"), a_deployment(name="b", containers=BUSY))
+    async with routed({f"GET {V3}": rows, PRICE: a_price}) as (client, _):
+        assert [row.id for row in await scan(client, regions=regions)] == ["b"]
+        region = regions[0] if isinstance(regions, list) else regions
+        event = await anext(aiter(client.inference_deployments.watch(region=region)))
+    assert event.id == "b"
+
+
 async def test_scan_in_full() -> None:
     """One row is read by GET; there are no single GPUs and no prices."""
     async with routed({f"GET {V3}/a": answer(200, a_deployment(name="a"))}) as (client, _):
