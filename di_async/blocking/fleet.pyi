@@ -95,7 +95,8 @@ def apply(
         allow_unknown_price: with `max_hourly`, go on if a price is not known. What the provider
             does not offer in that region is refused all the same.
         concurrency: how many deployments are read or written at a time. All are waited for at once.
-        timeout: seconds for each change to settle; default: what `Change.wait` takes.
+        timeout: seconds for each create and update to settle; default: what `Change.wait` takes.
+            A deletion of `prune` may take 15 minutes.
         name_timeout: seconds to wait for a name whose resource is being deleted.
         options: further arguments of `ensure`, by provider, such as
             `{"digitalocean": {"access_tokens": ...}}`.
