@@ -8,7 +8,7 @@ from attrs import frozen
 from di_async.core.capacity import Failure, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
-from di_async.core.pricing import HourlyPrice
+from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.engine.deployable import Deployable, Named, OnUnreadable, collect_rows
 from di_async.gcore.models import InferenceDeployment
@@ -83,6 +83,15 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
                 raise InvalidInputError(f"regions: expected a region number, not {region!r}")
             moved["containers"] = [{**spec["containers"][0], "region_id": int(region)}]
         return moved
+
+    async def places(self, spec: Any) -> Sequence[Placement[Any]]:
+        """Return the regions that have room, and the spec's own if it has several with room."""
+        found = await self.api.find_capacity(spec)
+        free = {place.region for place in found}
+        own = {str(container["region_id"]) for container in spec["containers"]}
+        if len(spec["containers"]) == 1 or not own <= free:
+            return found
+        return [Placement(*self.place_of(spec), spec), *found]
 
     async def find_named(self, name: str) -> Sequence[Named]:
         """Return the deployment of that name, if there is one."""

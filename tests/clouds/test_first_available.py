@@ -122,6 +122,24 @@ async def test_places_are_found(cloud: Any) -> None:
 
 
 @VIRTUAL
+@pytest.mark.parametrize(("full", "tried"), [(None, ["7, 26"]), ("26", ["7, 26", "1"])])
+async def test_a_spec_of_several_regions_is_tried_as_it_is(
+    full: str | None, tried: list[str]
+) -> None:
+    """Gcore's own place may be several regions; only the alternatives are single ones."""
+    world = a_world()
+    if full is not None:
+        world.fault("no_capacity", on=_V3.POST, region=full)
+    scale = {"min": 1, "max": 1}
+    spec = {**spec_of(_V3), "containers": [{"region_id": n, "scale": scale} for n in (7, 26)]}
+    async with _V3.client(world) as client:
+        change = await _V3.api(client).create_first_available(spec)
+        assert [attempt.region for attempt in change.attempts] == tried
+        regions = [container.region_id for container in (await change.wait()).containers]
+        assert regions == [int(region) for region in tried[-1].split(", ")]
+
+
+@VIRTUAL
 async def test_zones_without_the_model_are_not_tried() -> None:
     """At Exoscale a zone counts as a place only if the model is ready there."""
     world = a_world()
