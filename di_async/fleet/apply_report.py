@@ -135,7 +135,7 @@ class ApplyReport:
         if self.unsettled:
             parts.append(f"{len(self.unsettled)} of these not active")
         if not (self.has_work or self.failed or self.pending):
-            return ": ".join(["nothing to do", *parts])
+            parts[:1] = [f"nothing to do: {parts[0] if parts else 'no deployments'}"]
         return ", ".join(parts)
 
     def __str__(self) -> str:
