@@ -286,8 +286,10 @@ def _plain_usage_errors(read_values: Callable[[], Mapping[str, Any]] = dict) -> 
         yield
     except Exception as error:
         message = getattr(error, "message", None)
-        # typer does not export the base class of usage errors, and may bring its own.
-        if isinstance(message, str) and hasattr(error, "format_message"):
+        # typer does not export the base class of usage errors, and may bring its own. That of a
+        # command line without arguments has the help as its message.
+        is_help = type(error).__name__ == "NoArgsIsHelpError"
+        if isinstance(message, str) and hasattr(error, "format_message") and not is_help:
             plain = printable(message.removeprefix("Value error, "))
             for pattern, meaning in _EXPECTED:
                 plain, found = pattern.subn(meaning, plain)

@@ -27,6 +27,17 @@ COMMANDS = (
 GROUPS = {"tokens", "keys", "secrets", "tasks", "custom-models"}
 
 
+@pytest.mark.parametrize("group", [(), *((group,) for group in sorted(GROUPS))])
+def test_without_a_command(di: Di, group: tuple[str, ...]) -> None:
+    """The help is printed as text with line breaks, and the exit code says that a word lacks."""
+    result = di(*group)
+    usage, *rest = result.err.splitlines()
+    assert (result.code, result.out) == (2, "")
+    assert usage.endswith("COMMAND [ARGS]...")
+    assert any(line.startswith("  list") for line in rest)
+    assert "\\n" not in result.err
+
+
 def test_no_token(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing token is a usage error that names the option."""
     monkeypatch.delenv("DIGITALOCEAN_TOKEN")
