@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
-from attrs import frozen
+from attrs import evolve, frozen
 
 from di_async import DIError, InvalidInputError, WaitTimeoutError
 from di_async.cli.durations import save_durations
@@ -114,7 +114,7 @@ class Cli:
     async def accounts(self) -> AsyncIterator[tuple[list["AnyClient"], Failures]]:
         """Connect to every vendor whose credentials are in the environment.
 
-        Yields the clients, and the errors of vendors that could not be connected to.
+        Yields the clients, and the errors of vendors that cannot be read, or only in part.
 
         Raises:
             InvalidInputError: the environment holds no credentials.
@@ -129,11 +129,13 @@ class Cli:
                 if not any(one.value for one in cloud.credentials):
                     continue
                 try:
-                    client: AnyClient = cloud.connect(self.settings)
+                    client: AnyClient = cloud.connect(evolve(self.settings, by_environment=True))
                 except DIError as error:
                     failures.append((cloud.vendor, error))
-                else:
-                    clients.append(await stack.enter_async_context(client))
+                    continue
+                clients.append(await stack.enter_async_context(client))
+                if (unread := cloud.unread_part(client)) is not None:
+                    failures.append((cloud.vendor, unread))
             if not clients and not failures:
                 variables = ", or ".join(
                     " and ".join(one.variables[0] for one in cloud.credentials) for cloud in clouds

@@ -55,6 +55,8 @@ class Settings:
     project: str | None = None
     base_url: str | None = None
     token_file: Path | None = None
+    by_environment: bool = False
+    """The command reads the credentials of several providers, and has no `token_file`."""
     target_lag: float = 5.0
     verbose: int = 0
     debug: bool = False
@@ -150,10 +152,12 @@ def read_credentials(settings: Settings, *required: Credential) -> list[Secret]:
         return _read_file(settings.token_file, required)
     missing = [one for one in required if not one.value]
     if missing:
+        from_file = f", or use --token-file with a file that holds {_expected_lines(required)}"
+        if settings.by_environment:
+            from_file = ""
         raise InvalidInputError(
             f"no {' and no '.join(one.label for one in missing)}: "
-            f"set {' and '.join(one.variables[0] for one in missing)}, or use --token-file with "
-            f"a file that holds {_expected_lines(required)}. "
+            f"set {' and '.join(one.variables[0] for one in missing)}{from_file}. "
             "Without an account, try `di-async demo` or `di-async emulate`"
         )
     from di_async.engine.environment import checked_secret

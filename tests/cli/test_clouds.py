@@ -217,7 +217,7 @@ def test_commands_that_digitalocean_does_not_support(di: Di, command: str) -> No
 @pytest.mark.parametrize(
     ("provider", "args", "unsupported"),
     [
-        ("exoscale", ("create", "--name", "x", "--vpc", "y", "--private"), "--public, --vpc"),
+        ("exoscale", ("create", "--name", "x", "--vpc", "y", "--private"), "--private, --vpc"),
         ("gcore", ("create", "--name", "x", "--model", "y"), "--model"),
         ("gcore", ("update", "x", "--name", "y"), "--name"),
         ("gcore-v2", ("update", "x", "--name", "y", "--ready-timeout", "5"), "--ready-timeout"),

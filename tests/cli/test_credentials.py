@@ -251,6 +251,22 @@ def test_scan_reports_accounts_that_fail(
     assert "failed: list of exoscale: no Exoscale API secret" in result.err
 
 
+def test_scan_without_a_project(
+    di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gcore's deployments are not read then: exit code 1, and the message says what is missing."""
+    di_emulator.add_instance(name="one")
+    di_emulator.add_gcore_deployment(name="three")
+    monkeypatch.delenv("GCORE_CLOUD_PROJECT_ID")
+    result = di("scan", "--all-providers", "-o", "json")
+    assert result.code == 1
+    assert [row["name"] for row in result.json["rows"]] == ["one"]
+    assert [error["client"] for error in result.json["errors"]] == ["gcore"]
+    assert "use --project, or set GCORE_CLOUD_PROJECT_ID" in result.err
+    project = str(di_emulator.gcore_project_id)
+    assert di("scan", "--all-providers", "--project", project).code == 0
+
+
 def test_scan_skips_accounts_without_credentials(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any credentials, it is a usage error."""
     for variable in ("EXOSCALE_API_KEY", "EXOSCALE_API_SECRET", "GCORE_API_KEY"):

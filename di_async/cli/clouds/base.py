@@ -149,6 +149,11 @@ class Cloud(ABC, Generic[C, R]):
             InvalidInputError: a credential is missing, or the settings are inconsistent.
         """
 
+    @staticmethod
+    def unread_part(client: C) -> InvalidInputError | None:
+        """Return why a scan of all providers misses a part of the account; None if it does not."""
+        return None
+
     @property
     @abstractmethod
     def api(self) -> ResourceAPI[R]:
@@ -255,8 +260,11 @@ class Cloud(ABC, Generic[C, R]):
             # The count of `scale` is an argument, not an option.
             supported = sorted(self.supported_options[command] - {command})
             verb = "is" if len(unsupported) == 1 else "are"
+            names = _option_names(unsupported)
+            if options.public is False:
+                names = names.replace("--public", "--private")
             raise InvalidInputError(
-                f"{_option_names(unsupported)} {verb} not supported by `{command}` with --provider "
+                f"{names} {verb} not supported by `{command}` with --provider "
                 f"{self.provider}; supported: {_option_names(supported) or 'no options'}"
             )
 

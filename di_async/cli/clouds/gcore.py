@@ -57,6 +57,15 @@ class _GcoreBase(Cloud[Gcore, G]):
         (key,) = read_credentials(settings, *_GcoreBase.credentials)
         return Gcore(key, settings.project, **client_options(settings))
 
+    @staticmethod
+    def unread_part(client: Gcore) -> InvalidInputError | None:
+        """Return that deployments of v3 need a project, if the client has none."""
+        if client.project_id is not None:
+            return None
+        return InvalidInputError(
+            f"deployments belong to a project: use --project, or set {PROJECT_VARIABLES[0]}"
+        )
+
     def pending_target(self, resource: G) -> WaitTarget | None:
         """Return "deleted" during a deletion, "active" during any other change."""
         if not is_pending(resource):  # type: ignore[arg-type] # reads what both classes share
@@ -134,10 +143,8 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
     def connect(settings: Settings) -> Gcore:
         """Return a client of the API key and the project."""
         client = _GcoreBase.connect(settings)
-        if client.project_id is None:
-            raise InvalidInputError(
-                f"deployments belong to a project: use --project, or set {PROJECT_VARIABLES[0]}"
-            )
+        if (missing := _GcoreBase.unread_part(client)) is not None:
+            raise missing
         return client
 
     @property

@@ -151,7 +151,8 @@ async def _clients(
             if not needed and (fleet.name is None or not has_credentials):
                 continue
             try:
-                client = cloud.connect(evolve(cli.settings, provider=provider))
+                settings = evolve(cli.settings, provider=provider, by_environment=True)
+                client = cloud.connect(settings)
             except DIError as error:
                 if needed:
                     raise
