@@ -28,17 +28,27 @@ from di_async import (
     RateLimitError,
     RequestTimeoutError,
     ServerError,
+    TransportError,
     UnprocessableEntityError,
     WaitError,
     WaitTimeoutError,
 )
 from di_async.cli.settings import Provider, Settings
 from di_async.core.waiting.resume_token import ResumeToken
+from di_async.engine.waiting.failures import DELETING
 
 if TYPE_CHECKING:
     from di_async import Change
 
-__all__ = ["explain", "hint", "resume_lines", "with_option_names"]
+__all__ = [
+    "error_line",
+    "explain",
+    "goes_on",
+    "hint",
+    "left_alone",
+    "resume_lines",
+    "with_option_names",
+]
 
 _Hints = dict[type[DIError], str]
 # Kinds of resources that `wait` does not know, and the group whose commands wait for them.
@@ -56,6 +66,8 @@ _GENERAL: _Hints = {
     GatewayError: "Check --base-url (DI_ASYNC_BASE_URL), any proxy and the network.",
     ServerError: "The API failed. Try again, or check the provider's status page.",
     DecodeError: "The response is not from the API. Check --base-url and any proxy.",
+    # The last one, as others are subclasses of it.
+    TransportError: "There was no answer. A write may have been carried out: check with `{list}`.",
 }
 _DIGITALOCEAN: _Hints = {
     AuthenticationError: (
@@ -190,17 +202,47 @@ def _explain_wait(error: WaitError, settings: Settings, *, deleted: bool) -> Ite
         delete = settings.command_line(*filter(None, (group,)), "delete", error.id)
         yield f"It still exists and may be billed. Delete it: {delete}"
     else:
-        yield _state_after(error)
+        yield _state_after(error, settings)
         if error.resume_token and not key_refused:
             yield from resume_lines(settings, error)
 
 
-def _state_after(error: WaitError) -> str:
+def _state_after(error: WaitError, settings: Settings) -> str:
     """Return what the end of the wait means for the resource."""
     action = ResumeToken.decode(error.resume_token).action if error.resume_token else ""
-    if isinstance(error, WaitTimeoutError) and action in ("create", "update", "delete"):
+    if not isinstance(error, WaitTimeoutError):
+        return left_alone("", error.id, settings)
+    if goes_on(action, error.advice):
         return f"The {action} continues, and the resource is billed while it exists."
-    return "It was left unchanged, and is billed while it exists."
+    return left_alone(action, error.id, settings, _own_group(error.resume_token))
+
+
+def goes_on(action: str, advice: str) -> bool:
+    """Return whether a change goes on after a wait was left, by the advice of the library.
+
+    A wait for a deletion may have begun before anybody has sent one.
+    """
+    return action in ("create", "update") or (action == "delete" and DELETING in advice)
+
+
+def left_alone(action: str, id: str, settings: Settings, group: str | None = None) -> str:
+    """Return the state of a resource after a wait that no change goes on from."""
+    if action != "delete":
+        return "It was left unchanged, and is billed while it exists."
+    delete = settings.command_line(*filter(None, (group,)), "delete", id)
+    return f"No read has shown a deletion, and it is billed while it exists. Delete it: {delete}"
+
+
+def error_line(error: Exception, settings: Settings) -> str:
+    """Return an error in one line, for a report of several, with the command that ends the cost."""
+    if not isinstance(error, WaitError):
+        return with_option_names(str(error), settings)
+    text = with_option_names(error.message, settings)
+    if isinstance(error, DeploymentFailedError):
+        text += f" The end of its log: {error.logs[-1]!r}." if error.logs else ""
+        delete = settings.command_line("delete", error.id)
+        text += f" It still exists and may be billed. Delete it: {delete}"
+    return text
 
 
 def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[str]:
@@ -238,11 +280,13 @@ def _hint(error: BaseException, settings: Settings) -> str | None:
     if isinstance(error, NotFoundError) and not error.transient and _is_collection(error):
         otherwise = "This API is not at that URL. Check --base-url (DI_ASYNC_BASE_URL)."
         return _NO_LIST.get(settings.provider, otherwise)
+    if type(error) is TransportError and error.method == "GET":
+        return "There was no answer. Check the network, and try again."
     if isinstance(error, APIError) and error.status == 412:
         return "Try fewer GPUs, another --gpu, or another zone."
     hints = {**_GENERAL, **_OF_PROVIDER[settings.provider]}
     found = next((hint for kind, hint in hints.items() if isinstance(error, kind)), None)
-    path = error.path if isinstance(error, APIError) else ""
+    path = f"{error.path}/" if isinstance(error, APIError) else ""
     group = next((group for part, group in _LISTED_BY.items() if part in path), None)
     return found and _fill(found, settings, "ID", group)
 

@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from di_async import Change, StatusChange
-from di_async.cli.hints import resume_lines
+from di_async.cli.hints import goes_on, left_alone, resume_lines
 from di_async.cli.output import format_duration, format_eta, is_live
 from di_async.cli.run import Cli
 from di_async.core.printable import printable
@@ -39,14 +39,17 @@ async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:
             async for event in change.events(**options):
                 progress.update(event)
         return await change.wait()
-    except asyncio.CancelledError:
-        cli.message(
-            "",
-            f"Stopped waiting. The {change.action} of {change.id} continues, and is billed.",
-            *resume_lines(cli.settings, change),
-            keep=True,
-        )
+    except asyncio.CancelledError as cancelled:
+        lines = resume_lines(cli.settings, change)
+        cli.message("", f"Stopped waiting. {_left(cli, change, cancelled)}", *lines, keep=True)
         raise
+
+
+def _left(cli: Cli, change: Change[Any], cancelled: BaseException) -> str:
+    """Return what goes on after a wait was cancelled."""
+    if goes_on(change.action, " ".join(getattr(cancelled, "__notes__", ()))):
+        return f"The {change.action} of {change.id} continues, and is billed."
+    return left_alone(change.action, change.id, cli.settings)
 
 
 async def follow_connect(cli: Cli, change: Change[Any], **options: Any) -> "ServingEndpoint":

@@ -135,6 +135,47 @@ def test_prune_deletes_what_the_file_no_longer_holds(di: Di, tmp_path: Path) -> 
     assert di("apply", "--yes", "--prune", str(path)).err == "nothing to do: 1 unchanged\n"
 
 
+def test_an_empty_fleet(di: Di, tmp_path: Path) -> None:
+    """It has nothing to do once all that it has made is deleted."""
+    path = tmp_path / "fleet.yaml"
+    fleet_file(path, an_entry(ENSURABLE[0]))
+    assert di("apply", "--yes", str(path)).code == 0
+    fleet_file(path)
+    assert di("apply", "--yes", "--prune", str(path)).code == 0
+    for args in (("--plan",), ("--yes", "--prune")):
+        again = di("apply", *args, str(path))
+        assert (again.code, again.err) == (0, "nothing to do: no deployments\n")
+
+
+@ensurable
+def test_a_failure_names_the_command_that_ends_the_cost(
+    cloud: Cloud, di: Di, di_emulator: Emulator, tmp_path: Path
+) -> None:
+    """It is one of `di-async`, for the provider and place of the deployment."""
+    has_operations = cloud is not ENSURABLE[0]
+    di_emulator.fault("operation_failed" if has_operations else "error", on=cloud.POST)
+    entry = an_entry(cloud)
+    done = di("-o", "json", "apply", "--yes", fleet_file(tmp_path / "fleet.yaml", entry))
+    (failed,) = done.json["deployments"]
+    words = failed["error"].partition("Delete it: di-async ")[2].split()
+    assert f"failed: {failed['name']}: {failed['error']}\n" in done.err
+    assert ".resume_token" not in done.out + done.err
+    assert di(*words, "--force").code == 0
+    assert not di_emulator.truth(failed["id"]).exists
+
+
+@pytest.mark.parametrize("args", [("apply", "--plan"), ("scan", "--all-providers")])
+def test_credentials_of_several_providers(
+    di: Di, tmp_path: Path, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message about a missing one does not suggest `--token-file`, which is refused."""
+    monkeypatch.delenv("EXOSCALE_API_SECRET")
+    file = fleet_file(tmp_path / "fleet.yaml", *map(an_entry, ENSURABLE))
+    result = di(*args, *((file,) if args[0] == "apply" else ()))
+    assert "no Exoscale API secret: set EXOSCALE_API_SECRET" in result.err
+    assert "--token-file" not in result.err
+
+
 def test_prune_is_left_out_after_a_failure(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
     """The report says what was not deleted."""
     path = tmp_path / "fleet.yaml"

@@ -9,6 +9,7 @@ from di_async import InvalidInputError
 from di_async.cli.hints import explain, with_option_names
 from di_async.cli.run import execute
 from di_async.cli.settings import Provider, Settings
+from di_async.emulator import Emulator
 from tests.cli.helpers import EASY, Di
 
 EXOSCALE = Settings(provider=Provider.EXOSCALE)
@@ -33,6 +34,24 @@ EXOSCALE = Settings(provider=Provider.EXOSCALE)
 def test_words_of_python(text: str, expected: str) -> None:
     """Parameters and calls of the library become options and command lines."""
     assert with_option_names(text, Settings()) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "hint"),
+    [
+        ("DELETE", ("delete", "--force"), "check with `di-async list`"),
+        ("GET", ("get",), "try again"),
+    ],
+)
+def test_a_request_without_an_answer(
+    di: Di, di_emulator: Emulator, method: str, args: tuple[str, ...], hint: str
+) -> None:
+    """After a write the hint is to check; a read can be tried again."""
+    instance = di_emulator.add_instance(name="web")
+    di_emulator.fault("reset", on=f"{method} /v2/dedicated-inferences/{{id}}", times=None)
+    result = di(*args, instance.id)
+    assert result.code == 1
+    assert hint in result.err
 
 
 def test_fields_of_a_spec_keep_their_names() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -93,7 +94,7 @@ async def stuck(di_emulator: Emulator) -> AsyncIterator[Change[None]]:
         yield await client.dedicated_inferences.delete(instance.id)
 
 
-async def follow_and_cancel(cli: Cli, change: Change[None]) -> None:
+async def follow_and_cancel(cli: Cli, change: Change[Any]) -> None:
     """Follow the change, and cancel after the first event."""
     task = asyncio.ensure_future(follow(cli, change, timeout=None))
     async for _ in change.events():
@@ -144,6 +145,37 @@ def test_a_timeout_names_what_continues(di: Di, di_emulator: Emulator) -> None:
     assert "The delete continues" in di("delete", "web", "--force", "--timeout", "0").err
     di_emulator.add_instance(name="slow", status="provisioning", settles_in=1e9)
     assert "It was left unchanged" in di("wait", "slow", "--timeout", "0").err
+
+
+def test_a_wait_for_a_deletion_that_nobody_began(di: Di, di_emulator: Emulator) -> None:
+    """The message does not say that a delete continues; it shows the command that ends the cost."""
+    instance = di_emulator.add_instance(name="web")
+    result = di("wait", "web", "--for", "deleted", "--timeout", "0")
+    assert result.code == 3
+    assert "continues" not in result.err
+    assert f"Delete it: di-async delete {instance.id}\n" in result.err
+
+
+def test_a_wait_for_a_deletion_of_others(di: Di, di_emulator: Emulator) -> None:
+    """Where a read has shown the deletion, it continues."""
+    di_emulator.add_instance(name="web", status="deleting", settles_in=1e9)
+    result = di("wait", "web", "--for", "deleted", "--timeout", "0")
+    assert "The delete continues" in result.err
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_cancelled_wait_without_a_write(di_emulator: Emulator, deleted: bool) -> None:
+    """No change goes on: the message says that the instance was left as it is."""
+    instance = di_emulator.add_instance(name="web", status="updating", settles_in=1e9)
+    err = Console(file=io.StringIO(), width=100, soft_wrap=True)
+    polling = PollPolicy(target_lag=0.02)
+    async with DigitalOcean(di_emulator.token, base_url=di_emulator.url, polling=polling) as client:
+        wait = client.dedicated_inferences.begin_wait(instance.id, deleted=deleted)
+        await follow_and_cancel(Cli(Settings(), Out(Format.TABLE), err), wait)
+    output = err.file.getvalue()  # type: ignore[attr-defined]
+    assert "continues" not in output
+    assert "billed while it exists" in output
+    assert (f"Delete it: di-async delete {instance.id}" in output) is deleted
 
 
 def test_evidence_of_a_wait_without_a_write(di: Di, di_emulator: Emulator) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from di_async import InvalidInputError
-from di_async.cli.hints import hint, with_option_names
+from di_async.cli.hints import error_line, hint, with_option_names
 from di_async.cli.output import Column
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider, Settings
@@ -76,9 +76,10 @@ def _details(cli: Cli, result: "Applied") -> Iterator[str]:
 
 def _error_text(cli: Cli, result: "Applied", error: "DIError") -> str:
     """Return an error's message with the names of options, and of keys of the file."""
+    if not isinstance(error, InvalidInputError):
+        return error_line(error, _settings_of(cli, result))
     text = str(error).replace("pass open_to_world=True", "set `open_to_world: true` in the file")
-    is_about_spec = isinstance(error, InvalidInputError) and bool(error.problems)
-    return with_option_names(text, _settings_of(cli, result), spec=is_about_spec)
+    return with_option_names(text, _settings_of(cli, result), spec=bool(error.problems))
 
 
 def _totals(plan: "ApplyReport") -> Iterator[str]:
@@ -128,7 +129,7 @@ def print_report(
     `planned`: the plan has shown the warnings. `prune`: what is left over was to be deleted.
     """
     if not cli.out.is_table:
-        cli.out.document(document(report, token_file=token_file), keep=True)
+        cli.out.document(document(cli, report, token_file=token_file), keep=True)
     if report.dry_run and (report.has_work or report.failed):
         return
     if cli.out.is_table:
@@ -160,7 +161,7 @@ def _settings_of(cli: Cli, result: "Applied") -> Settings:
 def print_interrupted(cli: Cli, done: "ApplyReport", token_file: Path | None) -> None:
     """Print what was done until the command was stopped, as a document."""
     if not cli.out.is_table:
-        found = document(done, interrupted=True, token_file=token_file)
+        found = document(cli, done, interrupted=True, token_file=token_file)
         cli.out.document(found, keep=True)
 
 
@@ -190,7 +191,7 @@ def print_tokens(cli: Cli, results: "Sequence[Applied]", file: Path | None) -> N
 
 
 def document(
-    report: "ApplyReport", *, interrupted: bool = False, token_file: Path | None = None
+    cli: Cli, report: "ApplyReport", *, interrupted: bool = False, token_file: Path | None = None
 ) -> dict[str, Any]:
     """Return the report as a document."""
     return {
@@ -201,7 +202,7 @@ def document(
         "hourly": {currency: str(amount) for currency, amount in report.hourly.items()},
         "unknown_price": report.unknown_price,
         "deployments": [
-            _entry(result, token_file, interrupted=interrupted) for result in report.results
+            _entry(cli, result, token_file, interrupted=interrupted) for result in report.results
         ],
         "leftovers": [
             {"provider": one.provider, "name": one.name, "region": one.region, "id": one.id}
@@ -211,7 +212,9 @@ def document(
     }
 
 
-def _entry(result: "Applied", token_file: Path | None, *, interrupted: bool) -> dict[str, Any]:
+def _entry(
+    cli: Cli, result: "Applied", token_file: Path | None, *, interrupted: bool
+) -> dict[str, Any]:
     from di_async.cli.commands.report import token_document
 
     is_open = interrupted and not result.active and result.action != "deleted"
@@ -229,5 +232,5 @@ def _entry(result: "Applied", token_file: Path | None, *, interrupted: bool) -> 
         "currency": result.hourly_price and result.hourly_price.currency,
         "duplicates": list(result.duplicates),
         "access_token": token_document(result.access_token, token_file),
-        "error": None if result.error is None else str(result.error),
+        "error": None if result.error is None else _error_text(cli, result, result.error),
     }

@@ -8,6 +8,7 @@ import typer
 
 from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
+from di_async.cli.hints import error_line
 from di_async.cli.inputs import WaitTarget
 from di_async.cli.options import Timeout, command
 from di_async.cli.output import changes_continue
@@ -136,7 +137,9 @@ def _print_report(cli: Cli, report: "WaitReport[Any]") -> None:
     from di_async.cli.bulk_progress import REPORT_COLUMNS
 
     rows = [(change, "settled") for change in report.succeeded]
-    rows += [(change, f"failed: {error}") for change, error in report.failed]
+    rows += [
+        (change, f"failed: {error_line(error, cli.settings)}") for change, error in report.failed
+    ]
     rows += [(change, "timed_out") for change in report.pending]
     if cli.out.is_table:
         cli.out.rows(rows, REPORT_COLUMNS)

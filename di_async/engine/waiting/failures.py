@@ -52,6 +52,8 @@ logger = Log("di_async.poller")
 
 LOG_LINES = 50
 """How many lines of a log are fetched at most."""
+DELETING = "Its deletion is under way"
+"""How the advice begins where this client, or a read, has shown that it is being deleted."""
 DETAILS_S = 3.0
 """Seconds that all reads after a failure may take together."""
 
@@ -181,7 +183,7 @@ def advice(tracker: ChangeTracker[Any], decision: Decision | None = None) -> str
     if _is_deletion_under_way(tracker) or decision == BEING_DELETED:
         how = _resume_hint(tracker, "; ") if tracker.expectation.action is Action.DELETE else ""
         how = how or "; `wait_until_deleted(id)` returns once it is gone"
-        return f"Its deletion is under way, and it bills until it is gone{how}."
+        return f"{DELETING}, and it bills until it is gone{how}."
     state = "was left alone and"
     if tracker.status == "not found":
         state = "was not found and"
