@@ -75,6 +75,26 @@ def test_tasks(gcore: ProviderCLI) -> None:
     assert len(gcore("tasks", "list", "--all").out.splitlines()) == 3
 
 
+def test_unknown_state_of_tasks(gcore: ProviderCLI) -> None:
+    """A state that tasks do not have is a usage error, not an empty list."""
+    result = gcore("tasks", "list", "--state", "failed")
+    assert result.code == 2
+    assert "'new', 'running', 'finished', 'error'" in result.err.lower()
+
+
+@pytest.mark.parametrize("group", ["keys", "secrets"])
+def test_a_name_that_is_taken(
+    gcore: ProviderCLI, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hint names the group's own list."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    assert gcore(group, "create", "mine").code == 0
+    again = gcore(group, "create", "mine")
+    assert again.code == 1
+    assert f" {group} list`" in again.err
+
+
 def test_acknowledge_needs_one_choice(gcore: ProviderCLI) -> None:
     """An id or --all, not both and not none."""
     assert gcore("tasks", "acknowledge").code == 2

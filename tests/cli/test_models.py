@@ -44,6 +44,7 @@ def test_import_list_get_delete(di: Di) -> None:
     listed = di("custom-models", "list", "-o", "json").json
     assert [model["id"] for model in listed] == [made.json["id"]]
     assert di("custom-models", "list", "--status", "failed", "-o", "json").json == []
+    assert di("custom-models", "list", "--status", "error").code == 2
     assert "mine" in di("custom-models", "get", "mine").out
     assert di("custom-models", "get", made.json["id"], "-o", "json").json["name"] == "mine"
     deleted = di("custom-models", "delete", "mine", "--force", "-o", "json")

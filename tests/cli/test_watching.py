@@ -43,6 +43,7 @@ def test_a_json_document_for_each_change(
         rest = [json.loads(line) for line in process.stdout]
     assert process.returncode == 0
     assert "404" in rest[-1]["note"]
+    assert rest[-1]["status"] is None
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

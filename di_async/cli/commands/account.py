@@ -1,6 +1,7 @@
 """Commands around deployments: secrets, tasks, flavors, quota."""
 
 import os
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,16 @@ from di_async.cli.settings import Provider
 from di_async.core.text_input import stripped
 
 __all__ = ["register"]
+
+
+class TaskState(StrEnum):
+    """Values of `tasks list --state`."""
+
+    NEW = "NEW"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    ERROR = "ERROR"
+
 
 _NO_SECRETS = {
     Provider.DIGITALOCEAN: "it stores a Hugging Face token with `create --hf-token`",
@@ -152,17 +163,15 @@ def _aws_credentials() -> dict[str, Any]:
 async def list_tasks(
     cli: Cli,
     state: Annotated[
-        str | None,
-        typer.Option(metavar="WORD", help="Only NEW, RUNNING, FINISHED or ERROR ones."),
+        TaskState | None, typer.Option(case_sensitive=False, help="Only those in this state.")
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="Also those that were acknowledged.")] = False,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="Number of tasks.")] = 50,
 ) -> None:
     """List tasks that were not acknowledged, the newest first."""
-    word = None if state is None else state.upper()
     async with cloud_for(cli, "tasks", *GCORE, instead=_NO_TASKS) as cloud:
         found = []
-        known = cloud.client.tasks.list(state=word, is_acknowledged=None if all else False)
+        known = cloud.client.tasks.list(state=state, is_acknowledged=None if all else False)
         async for task in known:
             found.append(task)
             if len(found) == limit:

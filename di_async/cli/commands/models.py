@@ -74,6 +74,14 @@ def _source(model: Any) -> str | None:
     return source.repo_id or "/".join(filter(None, (source.bucket, source.prefix))) or None
 
 
+class CustomModelStatus(StrEnum):
+    """Values of `custom-models list --status`."""
+
+    IMPORTING = "importing"
+    READY = "ready"
+    FAILED = "failed"
+
+
 class ModelAction(StrEnum):
     """What `models` can do. Without an action it lists."""
 
@@ -247,7 +255,8 @@ async def import_model(
 async def list_custom(
     cli: Cli,
     status: Annotated[
-        str | None, typer.Option(metavar="WORD", help="Only importing, ready or failed ones.")
+        CustomModelStatus | None,
+        typer.Option(case_sensitive=False, help="Only those with this status."),
     ] = None,
 ) -> None:
     """List the custom models of the team."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from di_async import InvalidInputError, ResourceVanishedError
 from di_async.cli.options import command
@@ -73,9 +73,11 @@ async def watch(
 async def _until_gone(
     events: "AsyncIterator[StatusChange]", id: str | None
 ) -> "AsyncIterator[StatusChange]":
-    """Yield the events; the one resource that is watched may vanish."""
+    """Yield the events; the one resource that is watched may vanish. Then it has no status."""
     try:
         async for event in events:
+            if event.outcome == "vanished":
+                event = evolve(event, status=None, previous=event.status)
             yield event
     except ResourceVanishedError as error:
         if id is None or not any(event.status for event in error.history):

@@ -16,7 +16,8 @@ class StatusChange:
 
     Attributes:
         id: the resource's id.
-        status: the status word; None where no read has shown the resource, or it is gone.
+        status: the last status word that a read has shown; None where none has, and in a watch of
+            the account where the resource is gone.
         previous: the status word before, where it changed.
         at: wall-clock time.
         elapsed: seconds since the wait's start.
