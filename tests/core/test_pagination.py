@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.pagination import (
     Page,
+    PageWalk,
     check_page_size,
     page_count,
     read_page,
@@ -151,3 +152,34 @@ def test_page_sizes(size: Any) -> None:
     check_page_size(1000, 1000)
     with pytest.raises(InvalidInputError, match="page_size: expected 1 to 1000"):
         check_page_size(size, 1000)
+
+
+def a_page(*rows: Any, total: int | None = None, next: str | None = None) -> Page:
+    return Page(rows, total, next, last=None)
+
+
+def walk_over(*pages: Page) -> PageWalk:
+    """Return a pass that has read these pages of two rows, one by one."""
+    walk = PageWalk(page_size=2)
+    for page in pages:
+        assert len(walk.next_batch()) == 1
+        walk.record([page])
+    return walk
+
+
+def test_a_pass_that_shows_fewer_rows_than_the_total_is_short() -> None:
+    """The total that was shown last counts: rows may move while the pages are read."""
+    one, two = ({"id": "a"}, {"id": "b"}), ({"id": "c"},)
+    whole = walk_over(a_page(*one, total=3), a_page(*two, total=3))
+    assert (list(whole.next_batch()), whole.is_short) == ([], False)
+    assert walk_over(a_page(*one, total=3), a_page(*two, total=4)).is_short
+    assert not walk_over(a_page(*one), a_page(*two)).is_short
+
+
+def test_rows_without_ids_are_new_until_a_page_repeats() -> None:
+    """Rows without ids cannot be compared one by one, so the same page again ends the pass."""
+    two = ({"name": "c"}, {"name": "d"})
+    walk = walk_over(a_page({"name": "a"}, next="?page=2"), a_page(*two, next="?page=3"))
+    assert list(walk.next_batch()) == [3]
+    walk.record([a_page(*two, next="?page=4")])
+    assert (list(walk.next_batch()), walk.incomplete) == ([], True)

@@ -34,7 +34,7 @@ _REFIT_AT = 1.3
 # A distribution wider than this is not worth planning with.
 _MAX_SIGMA = 1.0
 # Longer and shorter durations count as these: a millisecond and a hundred years.
-_SHORTEST_S, _LONGEST_S = 1e-3, 100 * 366 * 86400.0
+_SHORTEST_S, _LONGEST_S = 1e-3, 3.2e9
 # Their logarithms, rounded outwards, and how many there may be: other samples are damaged.
 _MIN_LOG, _MAX_LOG = -7.0, 22.0
 _MAX_COUNT = 10**9

@@ -262,6 +262,14 @@ def test_whatever_is_learned_can_be_loaded(seconds: list[tuple[float, bool]]) ->
     assert DurationModel.from_json(model.to_json(), "d.json").to_json() == model.to_json()
 
 
+def test_absurd_durations_are_bounded() -> None:
+    """Durations count as at least a millisecond and at most a hundred years."""
+    below, longest, absurd = (learned([one]).to_json() for one in (3.2e9 - 0.5, 3.2e9, math.inf))
+    assert below != longest == absurd
+    negative, shortest, above = (learned([one]).to_json() for one in (-1.0, 1e-3, 1.1e-3))
+    assert negative == shortest != above
+
+
 # --- the time that is left -----------------------------------------------------------------------
 
 
