@@ -155,6 +155,7 @@ def test_page_sizes(size: Any) -> None:
 
 
 def a_page(*rows: Any, total: int | None = None, next: str | None = None) -> Page:
+    """Return a page without a link to the last one."""
     return Page(rows, total, next, last=None)
 
 
