@@ -390,16 +390,7 @@ class Change(ClientBound, Generic[R]):
         tracker = self._tracker
         kind, text = failure_text(tracker, decision)
         error = kind(
-            text,
-            advice=advice(tracker, decision),
-            id=self.id,
-            resource=self.latest,
-            initial=self.initial,
-            history=self.history,
-            elapsed=tracker.elapsed,
-            requests=tracker.requests,
-            last_error=tracker.last_error,
-            resume_token=self.resume_token if is_resumable(self._tracker) else None,
+            text, advice=advice(tracker, decision), last_error=tracker.last_error, **self._known()
         )
         if isinstance(error, DeploymentFailedError):
             self._details.add_to(error)
@@ -409,20 +400,30 @@ class Change(ClientBound, Generic[R]):
 
     def _closed(self, error: ClientClosedError) -> ClientClosedError:
         """Return the error of a closed client with what is known about this change."""
-        tracker = self._tracker
+        tracker, known = self._tracker, self._known()
         what = f"{tracker.adapter.noun} {name_of(tracker)}. {advice(tracker)}"
-        token = self.resume_token if is_resumable(tracker) else None
         return ClientClosedError(
             f"{error.message.rstrip('.')}: {what}",
-            id=self.id,
-            resume_token=token,
+            id=known["id"],
+            resume_token=known["resume_token"],
         )
 
     def _completed(self, error: WaitError) -> WaitError:
         """Return the error of an endpoint with what is known about its change."""
         error.advice = error.advice or advice(self._tracker)
-        error.resource, error.initial = self.latest, self.initial
-        error.history, error.elapsed = self.history, self._tracker.elapsed
-        error.requests = self._tracker.requests
-        error.resume_token = self.resume_token if is_resumable(self._tracker) else None
+        for name, value in self._known().items():
+            setattr(error, name, value)
         return error
+
+    def _known(self) -> dict[str, Any]:
+        """Return the attributes of an error that every wait knows."""
+        tracker = self._tracker
+        return {
+            "id": self.id,
+            "resource": self.latest,
+            "initial": self.initial,
+            "history": self.history,
+            "elapsed": tracker.elapsed,
+            "requests": tracker.requests,
+            "resume_token": self.resume_token if is_resumable(tracker) else None,
+        }
