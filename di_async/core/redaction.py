@@ -91,10 +91,10 @@ _PLAIN_WORDS = re.compile(
 )
 
 
-def one_line(text: str, limit: int = MAX_TEXT) -> str:
+def one_line(text: str) -> str:
     """Return the beginning of a text on one line, with control and bidi characters escaped."""
-    shown = printable(text[:limit])
-    return shown if len(text) <= limit else f"{shown}{_CUT}"
+    shown = printable(text[:MAX_TEXT])
+    return shown if len(text) <= MAX_TEXT else f"{shown}{_CUT}"
 
 
 def masked(values: Any) -> str:
