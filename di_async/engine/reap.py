@@ -98,10 +98,9 @@ async def _reap_client(
 ) -> Groups:
     groups: Groups = ([], [], [])
     deleted, kept, failed = groups
-    provider = str(getattr(client, "provider", type(client).__name__))
 
     async def judge(target: Deployable[Any], row: Named, shown: TemporaryName) -> None:
-        entry = Reaped(provider, row.id, row.name, row.region, shown.expires_at)
+        entry = Reaped(client.provider, row.id, row.name, row.region, shown.expires_at)
         async with limit:
             price = await _price(target, row)
             entry = evolve(entry, hourly_price=price)
@@ -120,7 +119,7 @@ async def _reap_client(
 
     async def rows_of(target: Deployable[Any]) -> Sequence[Named]:
         def report(error: DIError) -> None:
-            failed.append(Reaped(provider, error=error))
+            failed.append(Reaped(client.provider, error=error))
 
         try:
             return await target.list_named(report)
@@ -131,7 +130,7 @@ async def _reap_client(
     try:
         targets = await client.deployables()
     except DIError as error:
-        failed.append(Reaped(provider, error=error))
+        failed.append(Reaped(client.provider, error=error))
         return groups
     lists = await asyncio.gather(*map(rows_of, targets))
     # By id: one server may answer for several zones.

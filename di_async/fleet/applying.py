@@ -34,7 +34,7 @@ from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 from di_async.fleet.apply_report import Applied, ApplyReport, Leftover
 from di_async.fleet.fleet_file import PROVIDERS, Fleet, FleetEntry
-from di_async.fleet.leftovers import Key, Leftovers, find_leftovers, provider_of
+from di_async.fleet.leftovers import Key, Leftovers, find_leftovers
 
 __all__ = ["FleetRun", "apply"]
 
@@ -404,11 +404,11 @@ def _text(value: Any) -> str | None:
 
 def _by_provider(clients: Iterable[Client]) -> dict[str, Client]:
     clients = tuple(clients)
-    counts = Counter(map(provider_of, clients))
+    counts = Counter(client.provider for client in clients)
     for provider, count in counts.items():
         if count > 1:
             raise InvalidInputError(f"apply: pass one client of {provider}, not {count}")
-    return {provider_of(client): client for client in clients}
+    return {client.provider: client for client in clients}
 
 
 def _check_options(options: Mapping[str, Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from di_async.engine.concurrency import with_budget
 from di_async.engine.deployable import Deployable, Named
 from di_async.fleet.apply_report import Leftover
 
-__all__ = ["Key", "Leftovers", "find_leftovers", "provider_of"]
+__all__ = ["Key", "Leftovers", "find_leftovers"]
 
 Key = tuple[str, str, str]
 """What identifies a deployment of a fleet: provider, zone and name."""
@@ -30,16 +30,11 @@ class Leftovers:
     unsearched: tuple[tuple[str, DIError], ...] = ()
 
 
-def provider_of(client: Client) -> str:
-    """Return the provider's name."""
-    return str(getattr(client, "provider", type(client).__name__))
-
-
 async def find_leftovers(
     fleet: str, clients: Sequence[Client], wanted: Collection[Key], limit: asyncio.Semaphore
 ) -> Leftovers:
     """Return the deployments with names of this fleet that are not wanted, at all clients."""
-    searches = [_Search(fleet, provider_of(client), wanted, limit) for client in clients]
+    searches = [_Search(fleet, client.provider, wanted, limit) for client in clients]
     await asyncio.gather(*(one.run(client) for one, client in zip(searches, clients, strict=True)))
     found = {id: row for one in searches for id, row in one.found.items() if id not in one.kept}
     rows = {id: row for one in searches for id, row in one.rows.items() if id in found}
