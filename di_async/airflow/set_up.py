@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from di_async.airflow.operators import CreateDeploymentOperator
+from di_async.airflow.operators import NAME_TIMEOUT_S, CreateDeploymentOperator
 from di_async.airflow.writes import DeleteDeploymentOperator
 
 __all__ = ["temporary"]
@@ -17,6 +17,9 @@ def temporary(
     spec: Mapping[str, Any],
     zone: str | None = None,
     token_variable: str | None = None,
+    name_timeout: float = NAME_TIMEOUT_S,
+    adopt_only_candidate: bool = False,
+    create_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> tuple[CreateDeploymentOperator, DeleteDeploymentOperator]:
     """Return a set-up task that creates a deployment, and the tear-down task that deletes it.
@@ -31,6 +34,9 @@ def temporary(
         spec: as for `create`, templated. Without a name, it gets one from DAG, run and task.
         zone: of Exoscale.
         token_variable: see `CreateDeploymentOperator`.
+        name_timeout: see `CreateDeploymentOperator`.
+        adopt_only_candidate: see `CreateDeploymentOperator`.
+        create_options: see `CreateDeploymentOperator`.
         options: further arguments of both operators, such as `retries`.
     """
     create = CreateDeploymentOperator(
@@ -39,6 +45,9 @@ def temporary(
         spec=spec,
         zone=zone,
         token_variable=token_variable,
+        name_timeout=name_timeout,
+        adopt_only_candidate=adopt_only_candidate,
+        create_options=create_options,
         wait=False,
         **options,
     )
