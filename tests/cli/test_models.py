@@ -2,7 +2,7 @@
 
 import pytest
 
-from di_async.emulator import Emulator, Options
+from di_async.emulator import Emulator, Lifecycle, Options
 from tests.cli.clouds import ProviderCLI
 from tests.cli.helpers import GATED, HF_TOKEN, Di
 from tests.support import SteppingClock
@@ -13,7 +13,8 @@ REPO = ("--repo", "openai/gpt-oss-20b")
 @pytest.fixture
 def di_emulator_options() -> Options:
     """Advance a hundred emulated seconds per request: an import takes three reads."""
-    return {"time_scale": 100.0, "clock": SteppingClock(1.0).read}
+    lifecycle = Lifecycle(update=300)
+    return {"lifecycle": lifecycle, "time_scale": 100.0, "clock": SteppingClock(1.0).read}
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Custom models and the model catalog, against the emulated DigitalOcean."""
 
+import asyncio
+
 import pytest
 
 from di_async import (
@@ -8,10 +10,11 @@ from di_async import (
     InvalidInputError,
     NotFoundError,
     OutcomeUnknownError,
+    WaitTimeoutError,
 )
 from di_async.digitalocean import ModelSource
 from di_async.digitalocean.custom_models import CODEC, CustomModel
-from di_async.emulator import World
+from di_async.emulator import Lifecycle, World
 from tests.builders.digitalocean import a_spec
 from tests.digitalocean.helpers import scripted_client
 from tests.fake_network import TEN_MINUTES, EmulatorNetwork, answer
@@ -50,14 +53,43 @@ async def test_lifecycle() -> None:
 
 async def test_failed_import() -> None:
     """A failed import raises with the API's own reason."""
-    client, _ = a_client()
+    client, world = a_client()
+    world.add_model("acme/gated-model", gated=True)
     async with client:
-        source = ModelSource(repo_id="meta-llama/Llama-3.1-8B-Instruct")
-        change = await client.custom_models.import_model("llama", source=source)
-        with pytest.raises(DeploymentFailedError, match="access to the repository was denied"):
-            await change.wait()
+        for repo in ("acme/gated-model", "meta-llama/Llama-3.1-8B-Instruct"):
+            source = ModelSource(repo_id=repo)
+            change = await client.custom_models.import_model("llama", source=source)
+            with pytest.raises(DeploymentFailedError, match="access to the repository was denied"):
+                await change.wait()
         ok = await client.custom_models.import_model("llama", source=source, hf_token="hf_secret1")
         assert (await ok.wait()).status == "ready"
+
+
+async def test_import_under_faults() -> None:
+    """An import fails, never ends or fails after it was ready, as faults of writes say."""
+    client, world = a_client()
+    async with client:
+        api = client.custom_models
+        world.fault("error", on=IMPORT, message="the disk is full")
+        with pytest.raises(DeploymentFailedError, match="the disk is full"):
+            await (await api.import_model("own", source=SOURCE)).wait()
+        world.fault("stuck", on=IMPORT)
+        with pytest.raises(WaitTimeoutError):
+            await (await api.import_model("own", source=SOURCE)).wait(timeout=7200)
+        world.fault("regress", on=IMPORT, seconds=60)
+        model = await (await api.import_model("own", source=SOURCE)).wait()
+        assert model.status == "ready"
+        await asyncio.sleep(60)
+        assert (await api.get(model.id)).status == "failed"
+
+
+async def test_import_takes_as_long_as_an_update() -> None:
+    """The lifecycle of a world holds for imports, too."""
+    world = World(seed=0, lifecycle=Lifecycle(update=30))
+    async with DigitalOcean(world.token, transport=EmulatorNetwork(world)) as client:
+        change = await client.custom_models.import_model("own", source=SOURCE)
+        await change.wait()
+        assert 30 <= change.elapsed < 40
 
 
 async def test_lost_import() -> None:

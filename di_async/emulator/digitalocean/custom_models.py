@@ -1,34 +1,37 @@
 """DigitalOcean's custom models and model catalog.
 
-An import of a gated repository without a token fails. Fields that the vendor documents and that
+An import takes as long as an update, as the download of a model does at Exoscale. That of a gated
+repository without a token fails. Fields that the vendor documents and that
 nobody needs for a deployment are left out.
 https://docs.digitalocean.com/reference/api/reference/gen-ai/
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from attrs import define, evolve, field, frozen
 
+from di_async.emulator.cloud.faults import OUTCOME_KINDS, Fault, FaultRegistry
 from di_async.emulator.cloud.http import ApiError, Json, Response, json_response, parse_json_object
 from di_async.emulator.cloud.provider import Call, Handler
 from di_async.emulator.cloud.simulation import IdGenerator, Settings, Simulation, timestamp_text
 
-from .catalog import ModelCatalog, is_gated
+from .catalog import ModelCatalog
 from .pages import Links, list_page
 
 T = TypeVar("T")
 
 ROOT = "/v2/gen-ai/custom_models"
 CATALOG = "/v2/gen-ai/models/catalog"
+_IMPORT = f"POST {ROOT}/import"
 _SIZE_BYTES = 14_483_464_192
-_IMPORT_S = 300.0
 _TEAM = "11c4d0f5-4d4b-4c1f-9a5b-6f4f6f1d2c3e"
 
 
 @frozen
 class CustomModel:
-    """A model; it is imported until `ready_at`, then ready, or failed for a reason."""
+    """A model; it is imported until `ready_at`, then ready; from `failed_at` on it has failed."""
 
     id: str
     name: str
@@ -38,13 +41,25 @@ class CustomModel:
     source_type: str
     description: str = ""
     tags: tuple[str, ...] = ()
+    failed_at: float = math.inf
     failure: str = ""
 
     def status(self, now: float) -> str:
         """Return the status word without its prefix."""
         if now < self.ready_at:
             return "IMPORTING"
-        return "FAILED" if self.failure else "READY"
+        return "READY" if now < self.failed_at else "FAILED"
+
+    def failing(self, reason: str, after: float = 0.0) -> "CustomModel":
+        """Return it with a failure so many seconds after its import."""
+        return evolve(self, failed_at=self.ready_at + after, failure=reason)
+
+    def with_fault(self, fault: Fault) -> "CustomModel":
+        """Return it with an import that ends as a fault says."""
+        if fault.kind == "stuck":
+            return evolve(self, ready_at=math.inf)
+        after = fault.seconds or 0.0 if fault.kind == "regress" else 0.0
+        return self.failing(fault.message or fault.reason or "the import failed", after)
 
 
 @define
@@ -53,6 +68,7 @@ class CustomModelOperations:
 
     simulation: Simulation
     ids: IdGenerator
+    faults: FaultRegistry
     settings: Settings
     catalog: ModelCatalog
     links: Links
@@ -63,7 +79,7 @@ class CustomModelOperations:
         one = f"{ROOT}/{{uuid}}"
         return {
             f"GET {ROOT}": self.list_models,
-            f"POST {ROOT}/import": self.import_model,
+            _IMPORT: self.import_model,
             f"GET {one}": self.get_model,
             f"DELETE {one}": self.delete_model,
             f"PATCH {one}/metadata": self.update_metadata,
@@ -94,19 +110,23 @@ class CustomModelOperations:
             raise ApiError(400, "source_ref needs a repo_id or a bucket")
         tags = body.get("tags")
         listed = tags.get("tags", []) if isinstance(tags, dict) else []
-        gated = is_gated(str(source.get("repo_id") or "")) and not source.get("hf_token")
+        offered = self.catalog.find(str(source.get("repo_id") or ""))
+        gated = offered is not None and offered.gated and not source.get("hf_token")
         shown = {key: value for key, value in source.items() if key != "hf_token"}
         model = CustomModel(
             id=self.ids.new_uuid(),
             name=name,
             created_at=call.now,
-            ready_at=call.now + _IMPORT_S,
+            ready_at=call.now + self.simulation.draw(self.settings.lifecycle.update),
             source=shown,
             source_type=str(body.get("source_type") or "SOURCE_TYPE_HUGGINGFACE"),
             description=str(body.get("description") or ""),
             tags=tuple(map(str, listed)),
-            failure="access to the repository was denied" if gated else "",
         )
+        if gated:
+            model = model.failing("access to the repository was denied")
+        if fault := self.faults.take(OUTCOME_KINDS, call.now, _IMPORT, id=model.id):
+            model = model.with_fault(fault)
         self.models[model.id] = model
         return json_response(200, {"model": self._json(model, call.now)})
 
@@ -163,7 +183,7 @@ class CustomModelOperations:
 
     def _json(self, model: CustomModel, now: float) -> Json:
         status = model.status(now)
-        changed = min(now, model.ready_at) if status == "IMPORTING" else model.ready_at
+        changed = {"IMPORTING": now, "READY": model.ready_at, "FAILED": model.failed_at}[status]
         return {
             "uuid": model.id,
             "name": model.name,

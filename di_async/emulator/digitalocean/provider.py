@@ -52,6 +52,7 @@ class DigitalOcean(Provider[Operations, Store]):
         self.custom_models = CustomModelOperations(
             simulation,
             simulation.id_stream("digitalocean/custom_models"),
+            faults,
             settings,
             store.catalog,
             shapes.links,
