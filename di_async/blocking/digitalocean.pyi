@@ -225,8 +225,8 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
                 reasons) while an earlier change is in progress.
 
         Raises:
-            InvalidInputError: a rule is broken or an immutable field would change; nothing was
-                updated.
+            InvalidInputError: nothing is given, a rule is broken or an immutable field would
+                change; nothing was updated.
             ConflictError: another update came first.
             OutcomeUnknownError: the update may have been accepted.
         """

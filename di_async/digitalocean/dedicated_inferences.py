@@ -378,17 +378,17 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
                 reasons) while an earlier change is in progress.
 
         Raises:
-            InvalidInputError: a rule is broken or an immutable field would change; nothing was
-                updated.
+            InvalidInputError: nothing is given, a rule is broken or an immutable field would
+                change; nothing was updated.
             ConflictError: another update came first.
             OutcomeUnknownError: the update may have been accepted.
         """
-        if spec is None and not access_tokens:
-            raise InvalidInputError("nothing to update: pass spec= or access_tokens=")
         fields = None if spec is None else spec_fields(spec)
+        if not fields and not access_tokens:
+            raise InvalidInputError("nothing to update: pass spec= or access_tokens=")
         return await self._update(
             id,
-            lambda live: None if fields is None else merged_spec(live, fields),
+            lambda live: merged_spec(live, fields) if fields else None,
             access_tokens,
             ready_timeout,
         )

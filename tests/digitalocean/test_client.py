@@ -218,10 +218,13 @@ async def test_page_size_limits(size: int, of: str) -> None:
 
 
 async def test_nothing_to_update() -> None:
-    """An update without changes is rejected."""
-    async with scripted_client() as (client, _):
+    """An update without changes is rejected: it would be a new version, and a rollout."""
+    async with scripted_client() as (client, network):
         with pytest.raises(InvalidInputError, match="nothing to update"):
             await client.dedicated_inferences.update(ID)
+        with pytest.raises(InvalidInputError, match="nothing to update"):
+            await client.dedicated_inferences.update(ID, spec={})
+    assert network.requests == []
 
 
 @pytest.mark.parametrize("spec", [5, "web", None])
