@@ -11,6 +11,7 @@ from di_async.core.errors import (
     CleanupError,
     ClientClosedError,
     ConflictError,
+    DeploymentFailedError,
     DIError,
     NotFoundError,
     OutcomeUnknownError,
@@ -127,16 +128,21 @@ async def delete_proven(
 ) -> None:
     """Delete and return once GET answers 404, trying again after each failure until a loop time.
 
+    A DELETE that was accepted is sent again only if the provider did not carry it out: its id may
+    be a name, which others may have used again since.
+
     Raises:
         DIError: of the last try that was answered, or one that says that none was.
     """
     engine, failures = target.engine, 0
     last: DIError | None = None
+    change: Change[None] | None = None
     while True:
         try:
-            async with asyncio.timeout_at(until):
-                change = await target.delete(id)
-            on_change(change)
+            if change is None:
+                async with asyncio.timeout_at(until):
+                    change = await target.delete(id)
+                on_change(change)
             await change.wait(timeout=max(0.0, until - engine.clock.now()))
         except ClientClosedError:
             raise
@@ -146,6 +152,8 @@ async def delete_proven(
             busy = isinstance(error, ConflictError)
             paced = error.retry_after if isinstance(error, RateLimitError) else None
             failures += not busy and paced is None
+            if isinstance(error, DeploymentFailedError):
+                change = None
             left = until - engine.clock.now()
             if left <= 0 or failures >= _MOST_FAILURES:
                 raise

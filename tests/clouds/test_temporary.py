@@ -25,7 +25,7 @@ from di_async.core.http import Request, Response
 from di_async.core.temporary_names import parse_name
 from tests.builders.digitalocean import a_spec
 from tests.cancellation.sweep import _CancelAt
-from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, a_world
+from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, a_world, requests_of
 from tests.fake_network import Answer, Delayed, EmulatorNetwork
 from tests.faults.scene import Scene, scene
 
@@ -246,6 +246,18 @@ def test_cancelled_at_every_await(cloud: Cloud, mode: str, lost: bool) -> None:
             assert at > 3
             return
     raise AssertionError("it suspends without end")
+
+
+@VIRTUAL
+@everywhere
+async def test_accepted_delete_is_not_sent_again_while_reads_are_refused(cloud: Cloud) -> None:
+    """The proof is waited for; another DELETE by name might hit what others have created since."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        async with cloud.api(client).temporary(spec_of(cloud)):
+            world.fault("status", on=cloud.GET, status=403, times=3)
+        assert len(requests_of(world, "DELETE")) == 1
+        assert await names(cloud.api(client)) == []
 
 
 # -- reap ---------------------------------------------------------------------------------------
