@@ -102,6 +102,7 @@ class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
     provider, noun, kind = "digitalocean", "dedicated inference", "dedicated-inference"
     resource_type = DedicatedInference
     by_region = True
+    reasons_may_quote = False  # they are written by `lifecycle`
     capabilities = Capabilities(
         unique_names=True,
         spec_versions=True,

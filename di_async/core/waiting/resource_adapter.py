@@ -88,6 +88,8 @@ class ResourceAdapter(Protocol[R]):
     """`list_page` returns rows; without, each resource is read by GET."""
     by_region: bool = False
     """`list_page` can list one region."""
+    reasons_may_quote: bool = True
+    """Reasons hold text of the provider, which may quote what a resource was given."""
 
     async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
         """GET a resource, or an operation of one of the capabilities' kinds, once.

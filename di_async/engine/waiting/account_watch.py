@@ -319,7 +319,9 @@ class AccountSweep:
         new_until = now + CREATE_GRACE_S if appeared else -math.inf
         if before is not None and source == "list":
             new_until = before.new_until
-        note = reason_of(resource, seen.reason)
+        note = seen.reason
+        if self.adapter.reasons_may_quote:
+            note = reason_of(resource, note)
         self._known[id] = _Known(fingerprint, seen.status, note, new_until, seen.version)
         if before is None or (before.status, before.note) != (seen.status, note):
             last = before.status if before else None

@@ -290,7 +290,7 @@ class ChangeTracker(Generic[R]):
     def _without_secrets(self, read: ReadFound) -> ReadFound:
         """Return a read whose reason quotes no secret of the write or of the resource."""
         reason = read.observation.reason
-        if reason is None:
+        if reason is None or not self.adapter.reasons_may_quote:
             return read
         if reason != self._reason:  # most reads repeat it
             secrets = self._secrets() | secret_texts(read.resource)
