@@ -164,7 +164,8 @@ def failure_text(tracker: ChangeTracker[Any], decision: Decision) -> tuple[type[
     """Return the class and the message of the error for a decision that is not a success."""
     kind, story = _story(decision, _goal(tracker.expectation.action))
     return kind, (
-        f"{tracker.adapter.noun} {name_of(tracker)} {story}. Last status: {tracker.status}; "
+        f"{tracker.adapter.noun} {name_of(tracker)} {story}. "
+        f"Last status: {_last_status(decision, tracker)}; "
         f"{tracker.elapsed:.1f} s, {_requests(tracker.requests)}.{_failing(decision, tracker)}"
     )
 
@@ -228,6 +229,14 @@ def _is_deletion_under_way(tracker: ChangeTracker[Any]) -> bool:
     return shown or tracker.evidence.own_delete is not None
 
 
+def _last_status(decision: Decision, tracker: ChangeTracker[Any]) -> str:
+    """Return the last status, and after a timeout what the resource still lacks."""
+    seen = tracker.evidence.observation
+    if not isinstance(decision, Expired) or seen is None or not seen.reason:
+        return tracker.status
+    return f"{tracker.status} ({seen.reason.rstrip('.')})"
+
+
 def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:
     """Return the last error of a wait that ran out of time while its reads failed."""
     last = tracker.history.last
@@ -245,6 +254,8 @@ def _goal(action: Action) -> str:
         return "was not gone"
     if action is Action.PREDICATE:
         return "did not become as the predicate requires"
+    if action is Action.UPDATE:
+        return "did not show this change"
     return "did not become active"
 
 
