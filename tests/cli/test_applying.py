@@ -19,6 +19,7 @@ from tests.clouds.ensuring import ENSURABLE
 from tests.clouds.support import Cloud
 from tests.fleet.fleets import an_entry
 
+_BY_NAME = {cloud.name: cloud for cloud in ENSURABLE}
 ensurable = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
 
 
@@ -174,6 +175,38 @@ def test_credentials_of_several_providers(
     result = di(*args, *((file,) if args[0] == "apply" else ()))
     assert "no Exoscale API secret: set EXOSCALE_API_SECRET" in result.err
     assert "--token-file" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("cloud", "on", "status"),
+    [
+        ("digitalocean", "GET /v2/dedicated-inferences", 401),
+        ("digitalocean", "PATCH /v2/dedicated-inferences/{id}", 403),
+        ("exoscale", "GET /v2/ai/deployment", 403),
+        ("gcore-v3", "GET /cloud/v3/inference/{project_id}/deployments/{id}", 401),
+    ],
+)
+def test_hints_name_no_options_that_it_lacks(
+    cloud: str, on: str, status: int, di: Di, di_emulator: Emulator, tmp_path: Path
+) -> None:
+    """Credentials are in the environment, places in the file, and changes are waited for."""
+    path = tmp_path / "fleet.yaml"
+    assert di("apply", "--yes", fleet_file(path, an_entry(_BY_NAME[cloud]))).code == 0
+    message = "This Dedicated Inference is not yet accepting updates."
+    di_emulator.fault("status", on=on, status=status, message=message, times=None)
+    result = di("apply", "--yes", fleet_file(path, an_entry(_BY_NAME[cloud], replicas=2)))
+    assert result.code == 1
+    for option in ("--zone", "--token-file", "ready-timeout", "ready_timeout"):
+        assert option not in result.out + result.err
+
+
+def test_a_zone_that_does_not_exist(di: Di, tmp_path: Path) -> None:
+    """The hint is at the zone in the file, as `--zone` is refused."""
+    entry = {**an_entry(_BY_NAME["exoscale"]), "zone": "ch-gva-9"}
+    result = di("apply", "--yes", fleet_file(tmp_path / "fleet.yaml", entry))
+    assert result.code == 1
+    assert "Check the zone in the file" in result.err
+    assert "--zone" not in result.out + result.err
 
 
 def test_prune_is_left_out_after_a_failure(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:

@@ -26,6 +26,15 @@ __all__ = [
 ]
 
 _LISTED = 20
+# Options in hints that `apply` refuses, and what it has instead.
+_INSTEAD = {
+    "--zone (EXOSCALE_ZONE)": "the zone in the file",
+    "--zone, EXOSCALE_ZONE": "the zone in the file",
+    " (or the two lines of --token-file)": "",
+    " or --token-file": "",
+    "add --ready-timeout 600 to wait for its end.": "run the same command again after it.",
+    ", or use --ready-timeout SECONDS": "",
+}
 _PLANNED = {"created": "create", "updated": "update", "deleted": "delete", "failed": "cannot"}
 
 PLAN_COLUMNS: "tuple[Column[Applied], ...]" = (
@@ -77,7 +86,7 @@ def _details(cli: Cli, result: "Applied") -> Iterator[str]:
 def _error_text(cli: Cli, result: "Applied", error: "DIError") -> str:
     """Return an error's message with the names of options, and of keys of the file."""
     if not isinstance(error, InvalidInputError):
-        return error_line(error, _settings_of(cli, result))
+        return error_line(error, _settings_of(cli, result)).replace("; see --zone", "")
     text = str(error).replace("pass open_to_world=True", "set `open_to_world: true` in the file")
     return with_option_names(text, _settings_of(cli, result), spec=bool(error.problems))
 
@@ -148,7 +157,10 @@ def _hint_of(cli: Cli, result: "Applied") -> str | None:
     """Return what to do about a failure, as `create` prints it."""
     if result.error is None:
         return None
-    return hint(result.error, _settings_of(cli, result))
+    found = hint(result.error, _settings_of(cli, result))
+    for option, instead in _INSTEAD.items():
+        found = found and found.replace(option, instead)
+    return found
 
 
 def _settings_of(cli: Cli, result: "Applied") -> Settings:
