@@ -9,9 +9,9 @@ import math
 import random
 import uuid
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from attrs import field, frozen, validators
+from attrs import Attribute, field, frozen, validators
 
 Dialect = Literal["documented", "observed"]
 Case = Literal["lower", "upper"]
@@ -63,6 +63,22 @@ def _duration(value: Duration | float) -> Duration:
     return Fixed(float(value)) if isinstance(value, int | float) else value
 
 
+def _check_duration(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if not callable(getattr(value, "draw", None)):
+        expected = "seconds, or a distribution such as LogNormal(60)"
+        raise ValueError(f"{attribute.name}: expected {expected}, not {value!r}")  # noqa: TRY004 - as for the other values
+
+
+def _check_seconds(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if not isinstance(value, int | float) or not value >= 0:
+        raise ValueError(f"{attribute.name}: expected seconds, 0 or more, not {value!r}")
+
+
+def _check_share(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{attribute.name}: expected a number from 0 to 1, not {value!r}")
+
+
 @frozen
 class Lifecycle:
     """How long each action takes, and its irregularities. A plain number is fixed seconds.
@@ -82,18 +98,25 @@ class Lifecycle:
         name_lag: seconds for which a deleted name stays taken after GET answers 404.
         operation_share: the part of a create's or update's duration after which its operation or
             task (Gcore, Exoscale) has ended. That of a delete takes all of it.
+
+    Raises:
+        ValueError: a value is not of its kind, such as a negative number of seconds.
     """
 
-    create: Duration = field(default=LogNormal(12.65 * 60), converter=_duration)
-    update: Duration = field(default=LogNormal(6 * 60), converter=_duration)
-    delete: Duration = field(default=LogNormal(90), converter=_duration)
-    new_share: float = 0.02
-    active_early: float = 0.0
-    ready_lag: float = 0.0
-    list_lead: float = 0.0
-    wake_lag: float = 0.0
-    name_lag: float = 0.0
-    operation_share: float = field(default=0.1, validator=[validators.ge(0), validators.le(1)])
+    create: Duration = field(
+        default=LogNormal(12.65 * 60), converter=_duration, validator=_check_duration
+    )
+    update: Duration = field(
+        default=LogNormal(6 * 60), converter=_duration, validator=_check_duration
+    )
+    delete: Duration = field(default=LogNormal(90), converter=_duration, validator=_check_duration)
+    new_share: float = field(default=0.02, validator=_check_share)
+    active_early: float = field(default=0.0, validator=_check_seconds)
+    ready_lag: float = field(default=0.0, validator=_check_seconds)
+    list_lead: float = field(default=0.0, validator=_check_seconds)
+    wake_lag: float = field(default=0.0, validator=_check_seconds)
+    name_lag: float = field(default=0.0, validator=_check_seconds)
+    operation_share: float = field(default=0.1, validator=_check_share)
 
 
 @frozen
@@ -101,7 +124,7 @@ class Settings:
     """How a world answers."""
 
     dialect: Dialect = field(validator=validators.in_(("documented", "observed")))
-    lifecycle: Lifecycle
+    lifecycle: Lifecycle = field(validator=validators.instance_of(Lifecycle))
     status_case: Case = field(validator=validators.in_(("lower", "upper")))
     active_word: str
     ca_pem: str

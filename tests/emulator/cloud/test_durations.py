@@ -3,6 +3,7 @@
 import math
 import random
 import statistics
+from typing import Any
 
 import pytest
 
@@ -42,3 +43,21 @@ def test_invalid_duration_is_rejected(law: object) -> None:
     """A duration below zero is an error."""
     with pytest.raises(ValueError, match="must be"):
         law()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"create": "60"}, "create: expected seconds, or a distribution"),
+        ({"delete": (5, 10)}, "delete: expected seconds, or a distribution"),
+        ({"ready_lag": -1}, "ready_lag: expected seconds, 0 or more, not -1"),
+        ({"name_lag": None}, "name_lag: expected seconds"),
+        ({"wake_lag": float("nan")}, "wake_lag: expected seconds"),
+        ({"new_share": 2}, "new_share: expected a number from 0 to 1"),
+        ({"operation_share": -0.1}, "operation_share: expected a number from 0 to 1"),
+    ],
+)
+def test_values_of_a_lifecycle(options: dict[str, Any], message: str) -> None:
+    """A wrong one is refused where it is written, and not as a 500 of the emulator."""
+    with pytest.raises(ValueError, match=message):
+        Lifecycle(**options)
