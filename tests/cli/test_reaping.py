@@ -1,10 +1,11 @@
 """The `reap` command."""
 
+import signal
 import time
 
 from di_async.core.temporary_names import format_name
 from di_async.emulator import Emulator
-from tests.cli.helpers import Di
+from tests.cli.helpers import Di, start
 
 HOUR = 3600
 
@@ -30,6 +31,23 @@ def test_only_expired_ones_are_deleted(di: Di, di_emulator: Emulator) -> None:
     assert done.out.count(" UTC ") == 2
     assert {row["name"] for row in di("list", "-o", "json").json} == {running, "tmp-mine"}
     assert "0 deleted, 1 not expired" in di("reap").err
+
+
+def test_a_signal_says_that_something_may_bill(
+    di_emulator: Emulator, environment: dict[str, str]
+) -> None:
+    """What has expired may be left; the same command goes on."""
+    di_emulator.add_instance(name=named(-HOUR))
+    on = "DELETE /v2/dedicated-inferences/{id}"
+    di_emulator.fault("status", status=403, on=on, times=None)
+    with start("-v", "reap", env=environment) as reaping:
+        assert reaping.stderr
+        while "trying again" not in reaping.stderr.readline():
+            pass
+        reaping.send_signal(signal.SIGTERM)
+        out, err = reaping.communicate(timeout=30)
+    assert (reaping.returncode, out) == (143, "")
+    assert "is not deleted bills: run the same command again" in err
 
 
 def test_bad_prefix(di: Di) -> None:

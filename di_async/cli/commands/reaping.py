@@ -1,5 +1,6 @@
 """`di-async reap`: delete temporary deployments that have expired."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,7 +47,12 @@ async def reap_expired(
     from di_async import reap
 
     async with cli.cloud() as cloud:
-        report = await reap(cloud.client, dry_run=dry_run, prefix=prefix)
+        try:
+            report = await reap(cloud.client, dry_run=dry_run, prefix=prefix)
+        except asyncio.CancelledError:
+            left = "Stopped. What has expired and is not deleted bills: run the same command again."
+            cli.message("", left, keep=True)
+            raise
     done = "would be deleted" if dry_run else "deleted"
     rows = [(done, row) for row in report.deleted]
     rows += [("kept", row) for row in report.kept]
