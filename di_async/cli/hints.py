@@ -199,8 +199,7 @@ def _explain_wait(error: WaitError, settings: Settings, *, deleted: bool) -> Ite
         if advice:
             yield _fill(advice, settings, error.id)
         yield from getattr(error, "__notes__", ())
-        delete = settings.command_line(*filter(None, (group,)), "delete", error.id)
-        yield f"It still exists and may be billed. Delete it: {delete}"
+        yield _after_failure(error, settings, group)
     else:
         yield _state_after(error, settings)
         if error.resume_token and not key_refused:
@@ -240,9 +239,16 @@ def error_line(error: Exception, settings: Settings) -> str:
     text = with_option_names(error.message, settings)
     if isinstance(error, DeploymentFailedError):
         text += f" The end of its log: {error.logs[-1]!r}." if error.logs else ""
-        delete = settings.command_line("delete", error.id)
-        text += f" It still exists and may be billed. Delete it: {delete}"
+        text += f" {_after_failure(error, settings)}"
     return text
+
+
+def _after_failure(error: WaitError, settings: Settings, group: str | None = None) -> str:
+    """Return that a failed resource may be billed, and the command that deletes it."""
+    # After a failed operation nobody has read it.
+    exists = "may exist and" if error.resource is None else "still exists and may"
+    delete = settings.command_line(*filter(None, (group,)), "delete", error.id)
+    return f"It {exists} be billed. Delete it: {delete}"
 
 
 def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[str]:
@@ -339,7 +345,7 @@ _NAMES = {
 # Parameters that begin a text where they are at fault; elsewhere they may be words of a server.
 _AT_FAULT = {"access_token": _KEY, "timeout": "--timeout", "lifetime": "--lifetime"}
 _NEW_TOKEN = re.compile(r"create_token\('([^']*)', name\)")
-_LOOKUP = re.compile(r"""`(find|find_all|get)\(('[^']*'|"[^"]*")\)`(?: in ([\w-]+))?""")
+_LOOKUP = re.compile(r"""`(find|find_all|get|logs)\(('[^']*'|"[^"]*")\)`(?: in ([\w-]+))?""")
 
 
 def with_option_names(text: str, settings: Settings, *, spec: bool = False) -> str:
@@ -371,8 +377,8 @@ def _new_token_command(id: str, settings: Settings) -> str:
 def _lookup_command(match: re.Match[str], settings: Settings) -> str:
     """Return the command line that does what a lookup of the library does."""
     call, name, zone = match[1], str(ast.literal_eval(match[2])), match[3]
-    if call == "get":
-        return f"`{settings.command_line('get', name)}`"
+    if call in ("get", "logs"):
+        return f"`{settings.command_line(call, name)}`"
     if zone is None:
         return f"`{settings.command_line('list', '--name', name)}`"
     in_zone = evolve(settings, provider=Provider.EXOSCALE, zone=zone)

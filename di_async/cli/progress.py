@@ -13,9 +13,10 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from di_async import Change, StatusChange
-from di_async.cli.hints import goes_on, left_alone, resume_lines
+from di_async.cli.hints import goes_on, left_alone, resume_lines, with_option_names
 from di_async.cli.output import format_duration, format_eta, is_live
 from di_async.cli.run import Cli
+from di_async.cli.settings import Settings
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:
     """
     options = {} if timeout is None else {"timeout": timeout}
     try:
-        with _wait_progress(cli.err, change) as progress:
+        with _wait_progress(cli.err, change, cli.settings) as progress:
             async for event in change.events(**options):
                 progress.update(event)
         return await change.wait()
@@ -59,7 +60,7 @@ async def follow_connect(cli: Cli, change: Change[Any], **options: Any) -> "Serv
     """
     connecting = asyncio.ensure_future(change.connect(**options))
     try:
-        with _wait_progress(cli.err, change) as progress:
+        with _wait_progress(cli.err, change, cli.settings) as progress:
             shown: tuple[str | None, str | None] | None = None
             while not connecting.done():
                 await asyncio.wait([connecting], timeout=_CHECK_INTERVAL_S)
@@ -78,9 +79,11 @@ class _WaitProgress(Protocol):
 
 
 @contextmanager
-def _wait_progress(console: Console, change: Change[Any]) -> Iterator[_WaitProgress]:
+def _wait_progress(
+    console: Console, change: Change[Any], settings: Settings
+) -> Iterator[_WaitProgress]:
     if not is_live(console):
-        yield _EventLines(console, change)
+        yield _EventLines(console, change, settings)
         return
     line = _LiveLine(change)
     with Live(line, console=console, refresh_per_second=8, transient=True), _each_second(line.tick):
@@ -112,9 +115,11 @@ class _EventLines:
 
     console: Console
     change: Change[Any]
+    settings: Settings
 
     def update(self, event: StatusChange) -> None:
-        self.console.print(_event_line(event, self.change.eta), markup=False)
+        line = with_option_names(_event_line(event, self.change.eta), self.settings)
+        self.console.print(line, markup=False)
 
 
 def _event_line(event: StatusChange, eta: float | None) -> str:
