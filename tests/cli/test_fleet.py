@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import io
+import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from di_async.cli.run import Cli
 from di_async.cli.settings import Format, Settings
 from di_async.emulator import Emulator
 from tests.cli.conftest import call
-from tests.cli.helpers import Di
+from tests.cli.helpers import Di, start
 
 LIST = "GET /v2/dedicated-inferences"
 
@@ -153,6 +155,22 @@ def test_exit_codes_of_wait_for_all(di: Di, di_emulator: Emulator) -> None:
         "failing": "failed",
         "three": "timed_out",
     }
+
+
+def test_wait_for_all_that_is_stopped(di_emulator: Emulator, environment: dict[str, str]) -> None:
+    """The document has each change, and the line that goes on names the same regions."""
+    di_emulator.add_instance(name="web", region="atl1", status="provisioning", settles_in=1e9)
+    args = ("wait", "--all", "--region", "atl1", "-o", "json")
+    with start(*args, env=environment) as waiting:
+        assert waiting.stderr
+        assert "waiting: " in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGTERM)
+        out, err = waiting.communicate(timeout=30)
+    (row,) = json.loads(out)
+    assert waiting.returncode == 143
+    assert (row["name"], row["outcome"]) == ("web", "interrupted")
+    assert row["resume_token"]
+    assert "Resume waiting with: di-async wait --all --region atl1\n" in err
 
 
 def test_wait_for_all_without_changes(di: Di) -> None:

@@ -95,7 +95,8 @@ async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) 
     from di_async.cli.bulk_progress import BulkProgress, show_progress
     from di_async.engine.waiting.change import DEFAULT
 
-    resume = f"Resume waiting with: {cli.settings.command_line('wait', '--all')}"
+    words = [word for region in regions for word in ("--region", region)]
+    resume = f"Resume waiting with: {cli.settings.command_line('wait', '--all', *words)}"
     async with cli.cloud() as cloud:
         changes = await _changes_in_progress(cloud, regions)
         if not changes:
@@ -112,6 +113,10 @@ async def wait_for_all(cli: Cli, regions: Sequence[str], timeout: float | None) 
         except asyncio.CancelledError:
             going = changes_continue(sum(change.outcome is None for change in changes))
             cli.message("", f"Stopped waiting. {going}{resume}", keep=True)
+            if not cli.out.is_table:
+                ends = {None: "interrupted", "settled": "settled"}
+                rows = [_document(one, ends.get(one.outcome, "failed")) for one in changes]
+                cli.out.document(rows, keep=True)
             raise
     _print_report(cli, report)
     if report.failed:
