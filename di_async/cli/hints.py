@@ -344,6 +344,7 @@ _NAMES = {
 }
 # Parameters that begin a text where they are at fault; elsewhere they may be words of a server.
 _AT_FAULT = {"access_token": _KEY, "timeout": "--timeout", "lifetime": "--lifetime"}
+_IN_ZONE = re.compile(r"\bin_zone\('([^']*)'\)")
 _NEW_TOKEN = re.compile(r"create_token\('([^']*)', name\)")
 _LOOKUP = re.compile(r"""`(find|find_all|get|logs)\(('[^']*'|"[^"]*")\)`(?: in ([\w-]+))?""")
 
@@ -356,6 +357,7 @@ def with_option_names(text: str, settings: Settings, *, spec: bool = False) -> s
     for parameter, option in _PARAMETERS.items():
         text = text.replace(parameter, option)
     text = _LOOKUP.sub(lambda match: _lookup_command(match, settings), text)
+    text = _IN_ZONE.sub(r"--zone \1", text)
     text = _NEW_TOKEN.sub(lambda match: _new_token_command(match[1], settings), text)
     if spec:
         return text

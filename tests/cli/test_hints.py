@@ -28,6 +28,7 @@ EXOSCALE = Settings(provider=Provider.EXOSCALE)
             "Check `di-async --provider exoscale --zone at-vie-2 list --name web`",
         ),
         ("Check `get('web')`", "Check `di-async get web`"),
+        ("zone ch-gva-2 only; use in_zone('x')", "zone ch-gva-2 only; use --zone x"),
         ("failed (see `logs('web')`)", "failed (see `di-async logs web`)"),
         ("the server knows no access_token here", "the server knows no access_token here"),
     ],

@@ -34,6 +34,17 @@ def test_wait_until_deleted(di: Di, di_emulator: Emulator) -> None:
     assert not di_emulator.truth(instance.id).exists
 
 
+@pytest.mark.parametrize("provider", ["digitalocean", "exoscale", "gcore"])
+def test_wait_until_an_unknown_one_is_deleted(provider: str, di: Di, di_emulator: Emulator) -> None:
+    """It counts as deleted, with a warning: it may be elsewhere. One that was seen has none."""
+    here = ("--provider", provider, "wait")
+    unknown = di(*here, "absent" if provider == "gcore" else ABSENT, "--for", "deleted")
+    assert unknown.code == 0
+    assert "if it exists elsewhere, it still bills" in unknown.err
+    di_emulator.add_instance(name="web", status="deleting", settles_in=60)
+    assert "elsewhere" not in di("wait", "web", "--for", "deleted").err
+
+
 def test_wait_for_an_unknown_id(di: Di) -> None:
     """An id that never existed is an error, not an endless wait."""
     result = di("wait", ABSENT)

@@ -54,7 +54,11 @@ async def wait_for(
     ] = None,
     timeout: Timeout = None,
 ) -> None:
-    """Wait for a resource, or for all changes in progress."""
+    """Wait for a resource, or for all changes in progress.
+
+    With --for deleted, a resource that no read shows counts as deleted, with a warning: it may be
+    in another team, zone or project, and be billed there.
+    """
     if [ref is not None, resume is not None, all_changes].count(True) != 1:
         raise InvalidInputError("use exactly one of: an ID or name, --all, --resume TOKEN")
     if all_changes and target:
@@ -77,6 +81,9 @@ async def wait_for(
                 return
             change = cloud.api.begin_wait(id, deleted=target is WaitTarget.DELETED)
         await Report(cli, cloud, change).conclude(wait=True, timeout=timeout)
+        if target is WaitTarget.DELETED and resume is None and change.latest is None:
+            where = f"no read has shown it {cloud.location}"
+            cli.message(f"warning: {where}; if it exists elsewhere, it still bills", keep=True)
 
 
 def _report_gone(cli: Cli, ref: str, error: UnknownNameError) -> None:
