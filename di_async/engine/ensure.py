@@ -299,7 +299,7 @@ class _Run(Generic[R]):
         duplicates = tuple(ids[1:])
         if duplicates:
             logger.warning(
-                "%d %ss are named %s: %s is used, and %s exist and bill too",
+                "%d %ss are named %s: %s is used; also there, and billed: %s",
                 len(ids),
                 self.adapter.noun,
                 self.target.name,

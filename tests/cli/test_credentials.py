@@ -251,6 +251,13 @@ def test_scan_reports_accounts_that_fail(
     assert "failed: list of exoscale: no Exoscale API secret" in result.err
 
 
+def test_scan_from_a_zone_that_does_not_exist(di: Di) -> None:
+    """The zones are asked for there; the message names the option of the command."""
+    result = di("--provider", "exoscale", "--zone", "ch-gva-9", "scan")
+    assert result.code == 1
+    assert "see --zone" in result.err
+
+
 def test_scan_without_a_project(
     di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from di_async import InvalidInputError
 from di_async.cli.files import replace_file
+from di_async.cli.hints import with_option_names
 from di_async.cli.options import command
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
@@ -128,11 +129,11 @@ def _print(cli: Cli, found: "Inventory", columns: "tuple[Column[InventoryRow], .
     if cli.out.is_table:
         cli.out.rows(list(found), columns)
         for title, text in found.summary():
-            cli.message(f"{title}: {text}")
+            cli.message(f"{title}: {with_option_names(str(text), cli.settings)}")
         return
     cli.out.document(found.to_dict())
     for error in found.errors:
-        cli.message(f"failed: {error}")
+        cli.message(f"failed: {with_option_names(str(error), cli.settings)}")
 
 
 def _accelerators(row: "InventoryRow") -> str:
