@@ -879,7 +879,11 @@ def test_temporary_pair(emulator: Emulator) -> None:
 
 def test_temporary_pair_with_options_of_the_create(emulator: Emulator) -> None:
     """The set-up takes what a create takes, such as a price limit; the tear-down does not."""
-    given = {"create_options": {"max_hourly": 0.01}, "name_timeout": 5, "retries": 1}
+    given: dict[str, Any] = {
+        "create_options": {"max_hourly": 0.01},
+        "name_timeout": 5,
+        "retries": 1,
+    }
     with DAG("dag", schedule=None, start_date=None):
         begin, end = temporary("limited", conn_id="do", spec=SPEC, **given)
     assert (begin.name_timeout, begin.retries, end.retries) == (5, 1, 1)
