@@ -9,11 +9,11 @@ refused   `WaitRefusedError`
 timeout   `WaitTimeoutError` after the wait's 300 s
 gone      `ResourceVanishedError`
 silent    a stream without an event for 300 s
--         no cell: such an answer looks like a right one
+-         no cell: such a response looks correct
 
-Alternatives are divided by `/`; which of them comes out depends on the provider's means. `once`:
-only the first answer is spoiled. `lasting`: all answers from then on are, those to the reads by
-which a lost write would be settled included.
+`/` divides alternatives that depend on what the provider supports. `once`: the fault is in the
+first response only. `lasting`: in all responses from then on, also those to the reads that look a
+lost write up.
 """
 
 from pathlib import Path
@@ -24,16 +24,16 @@ from tests.faults.operations import GROUPS, Operation
 __all__ = ["FAMILIES", "TABLES", "expected", "table"]
 
 FAMILIES = {
-    "harmless": "the right answer, oddly dressed or late",
+    "harmless": "the right response, late or in an unusual encoding",
     "clock": "the machine's clock steps",
     "not sent": "no connection: the request was never sent",
-    "limited": "429, with a short wait or none that can be used",
-    "limited long": "429, with an absurd wait",
-    "not answered": "no answer, a 5xx, or another system's answer; nothing was done",
-    "lost": "carried out, and the answer is lost",
+    "limited": "429, with a short waiting time, or none that can be used",
+    "limited long": "429, with an absurd waiting time",
+    "not answered": "no response, a 5xx, or another system's response; nothing was done",
+    "lost": "carried out, and the response is lost",
     "cannot": "501 and 505 of the API",
     "empty": "200 without a body; nothing was done",
-    "misshapen": "carried out, and numbers and objects in the answer are text",
+    "misshapen": "carried out, and numbers and objects in the response are text",
     "mangled": "carried out, and the body of the 200 is not the API's",
     "oversized": "carried out, and the body is larger than 64 MiB",
     "says no": "200 with an error as its body",

@@ -38,19 +38,19 @@ _GROUPS = {
 }
 _INTRO = """# Faults
 
-What comes out when something goes wrong on the way. `python -m tests.faults` plays every operation of the three
-providers under every fault, once with the first answer spoiled and once with all answers spoiled from then on, and
-writes this page. The suite plays all cells, too, and fails if one of them is not as written here.
+The result of each operation when a response is lost, wrong or late. `python -m tests.faults` runs every operation of the
+three providers under every fault: once with a fault in the first response, and once in all responses from then on. It
+writes this page. The suite runs all cells, too, and fails if one of them differs from this page.
 
-In every cell these hold as well: one create never makes two; what exists after a create that raised is named in the
-error or a log; every error is a `DIError`; a call ends within minutes; a wait that ends in success ends with the truth
-of the emulated account; and no task is left.
+In every cell, one create never makes two resources, and an error or a log names what exists after a create that raised.
+Every error is a `DIError`, a call ends within minutes, and no task is left running. A wait that succeeds returns the real
+state of the emulated account.
 """
 _LEGEND = """
 `ok`: the right result with the right effect, after retries or a look-up where needed. `error`: the fault's own error.
 `unknown`: `OutcomeUnknownError`. `refused`: `WaitRefusedError`. `timeout`: `WaitTimeoutError` at the wait's deadline.
-`gone`: `ResourceVanishedError`. `silent`: the stream has no event while the fault lasts. `-`: no cell, because such an
-answer looks like a right one. Where alternatives are divided by `/`, the provider's means decide. A scan
+`gone`: `ResourceVanishedError`. `silent`: the stream has no event while the fault lasts. `-`: no cell, because such a
+response looks correct. `/` divides results that depend on what the provider supports. A scan
 reports errors in `.errors`, and a stream of one resource reports them as events.
 """
 
@@ -71,8 +71,8 @@ def page() -> str:
         names = ", ".join(found)
         parts.append(f"| {group} | {what} | {names} |\n")
     for mode, title in (
-        ("once", "If the first answer is spoiled"),
-        ("lasting", "If all answers are spoiled from then on"),
+        ("once", "A fault in the first response"),
+        ("lasting", "A fault in all responses from then on"),
     ):
         parts.append(f"\n## {title}\n\n| family | {' | '.join(GROUPS)} |\n{'|---' * 17}|\n")
         for family, cells in TABLES[mode].items():
