@@ -99,7 +99,7 @@ class CustomModels(ResourceApi[CustomModel]):
         Raises:
             InvalidInputError: the source names neither a repository nor a bucket, or `tags` is
                 not a list.
-            OutcomeUnknownError: the answer was lost; `.candidates` are the models of that name.
+            OutcomeUnknownError: the response was lost; `.candidates` are the models of that name.
         """
     def update_metadata(
         self,
@@ -153,7 +153,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         """Create an instance and return a change that settles when it is proven active.
 
         `.access_token.value.reveal()` is the endpoint's token, which the API shows only once.
-        If the answer is lost, the unique name is looked up; see `.adopted`.
+        If the response is lost, the unique name is looked up; see `.adopted`.
 
         Args:
             spec: a `DedicatedInferenceSpec` or a mapping of the documented shape.
@@ -186,7 +186,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
     ) -> Ensured[DedicatedInference]:
         """Create the instance of the spec's name, update what differs, or find nothing to do.
 
-        Two processes at once make one instance; after lost answers both may report "created".
+        Two processes at once make one instance; after lost responses both may report "created".
         A change in progress that leads to another spec is waited for before the update.
         `.change` settles when the instance is active.
 
@@ -276,12 +276,12 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         """Create an endpoint token and return it with its value, which the API shows only once.
 
         Raises:
-            OutcomeUnknownError: the answer was lost; `.candidates` are the tokens of that name.
+            OutcomeUnknownError: the response was lost; `.candidates` are the tokens of that name.
         """
     def revoke_token(self, id: str, token_id: str) -> None:
         """Revoke an endpoint token, immediately and permanently.
 
-        A 404 counts as the success of an earlier attempt whose answer was lost only if the list
+        A 404 counts as the success of an earlier attempt whose response was lost only if the list
         does not show the token either.
 
         Raises:

@@ -120,7 +120,7 @@ class Change(Generic[R_co]):
 
     Attributes:
         access_token: the one-time token of a create; the API shows its value only once.
-        adopted: the answer to the write was lost, and its effect was found by reading.
+        adopted: the response to the write was lost, and its effect was found by reading.
         already_gone: a delete found nothing to delete.
         attempts: the tries of `create_first_available`, each an `Attempt`.
         previous_spec: of an update or a scale, the spec that a read before the write showed: what
@@ -335,7 +335,7 @@ class DeployableApi(ResourceApi[R]):
             InvalidInputError: `lifetime` is shorter than a `timeout` that is given, or `connect`
                 could not work with these `connect_options`; nothing was sent.
             CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
-            TransportError: the answer to the create was lost, and what it made was deleted.
+            TransportError: the response to the create was lost, and what it made was deleted.
             DIError: and everything that `create` and `Change.wait` raise.
         """
     @overload
@@ -385,9 +385,10 @@ class DeployableApi(ResourceApi[R]):
             InvalidInputError, APIError: the input was refused, so that no other place was tried.
             CleanupError: a failed try could not be proven deleted; it may bill.
 
-        A cancellation deletes the try under way before it is raised, for at most `cleanup_timeout`
-        seconds. Where its create was cut off, or its answer was lost, what may exist is named by a
-        note of the CancelledError and by the log: it may be another's, so it is not deleted.
+        A cancellation is raised after what the current try created is deleted, which takes at most
+        `cleanup_timeout` seconds. If its create was cut off, or its response was lost, a note of
+        the CancelledError and the log name what may exist, and bill; it is not deleted, as it may
+        belong to others.
         """
 
 class Client:

@@ -99,7 +99,7 @@ class AIAPIKeys(ZoneResources[AIAPIKey]):
                 everyone.
 
         Raises:
-            OutcomeUnknownError: the answer was lost, and with it the value; `.candidates` are the
+            OutcomeUnknownError: the response was lost, and with it the value; `.candidates` are the
                 keys of that name.
         """
     def quota(self) -> Quota:

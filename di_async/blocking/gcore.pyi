@@ -107,7 +107,7 @@ class APIKeys:
 
         Raises:
             ConflictError: the name is taken.
-            OutcomeUnknownError: the answer was lost, and with it the secret; delete the key if it
+            OutcomeUnknownError: the response was lost, and with it the secret; delete the key if it
                 exists (`.candidates`), and create it again.
         """
     def update(self, name: str, *, description: str | None) -> APIKey:
@@ -184,7 +184,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
     ) -> Change[InferenceDeployment]:
         """Create a deployment; return a change that settles when it serves or is scaled to zero.
 
-        Its task has to finish first. If the answer is lost, the unique name is looked up; see
+        Its task has to finish first. If the response is lost, the unique name is looked up; see
         `.adopted`.
 
         Args:
@@ -343,7 +343,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
 
         Raises:
             InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
-            OutcomeUnknownError: the answer was lost. Names need not be unique, so nothing is
+            OutcomeUnknownError: the response was lost. Names need not be unique, so nothing is
                 adopted or sent again; `.candidates` lists what may have been created.
 
         A call that is cut off in flight (by Ctrl-C, or because its client is closed) may leave an instance that

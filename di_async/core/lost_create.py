@@ -1,4 +1,4 @@
-"""Decide what a create did whose answer was lost, from what is found under its unique name.
+"""Decide what a create did whose response was lost, from what is found under its unique name.
 
 Only a resource that matches the spec sent and was created since the call began is adopted. One
 that does not show its spec, or when it was created, may be anybody's. Anything else with that name

@@ -11,7 +11,7 @@ holds for all providers: an answer counts as the API's own only if it has the AP
 * An empty body is an answer with 202 and 204 only. Gateways send 200 without a body, too.
 
 A transient error proves nothing. Polling records it and goes on; calls are repeated where that is
-safe; a write with such an answer counts as a write whose answer was lost.
+safe; a write with such an answer counts as a write whose response was lost.
 """
 
 import re

@@ -253,7 +253,7 @@ class CustomModels(ResourceApi[CustomModel]):
         Raises:
             InvalidInputError: the source names neither a repository nor a bucket, or `tags` is
                 not a list.
-            OutcomeUnknownError: the answer was lost; `.candidates` are the models of that name.
+            OutcomeUnknownError: the response was lost; `.candidates` are the models of that name.
         """
         if not isinstance(source, ModelSource) or not (source.repo_id or source.bucket):
             raise InvalidInputError("source: expected a ModelSource with a repo_id or a bucket")

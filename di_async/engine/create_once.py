@@ -1,4 +1,4 @@
-"""Creates that are neither sent again nor adopted after a lost answer.
+"""Creates that are neither sent again nor adopted after a lost response.
 
 They make keys and tokens, whose value the API shows only once, and resources whose names are not
 unique.
@@ -40,7 +40,7 @@ async def create_once(
             as lost.
 
     Raises:
-        OutcomeUnknownError: the answer was lost. `.candidates` are those of that name.
+        OutcomeUnknownError: the response was lost. `.candidates` are those of that name.
     """
     call = CallRecord()
 

@@ -106,7 +106,7 @@ async def _delete(
                 engine, adapter, id, already_gone=not was_lost, settled_by=proof, deletes=was_lost
             )
         if seen.deleting:
-            return _change(engine, adapter, id)  # by an attempt whose answer was lost, or by others
+            return _change(engine, adapter, id)  # by a lost attempt, or by others
         if by_name is not None and _is_another(engine, by_name, began, seen.resource):
             proof = f"what has the name {id} was created after this DELETE"
             return _change(
@@ -122,7 +122,7 @@ async def _delete(
 
 
 async def _attempt(send: Send, call: CallRecord, not_found: int) -> AcceptedWrite | DIError:
-    """Return the answer to a DELETE, or the error if it was a 404 or the answer was lost."""
+    """Return the answer to a DELETE, or the error if it was a 404 or the response was lost."""
     try:
         return await send(call)
     except NotFoundError as error:

@@ -161,7 +161,7 @@ class _Run(Generic[R]):
                     return await self._create(leaving)
                 done = await self._bring_up(live, duplicates)
             except (ConflictError, NotFoundError, OutcomeUnknownError) as error:
-                # Another call came first, or the answer was lost: what exists now decides.
+                # Another call came first, or the response was lost: what exists now decides.
                 if live is None and not await self._appears():
                     raise
                 logger.info("ensure of %s: looking again after: %s", self.target.name, error)

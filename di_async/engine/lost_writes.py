@@ -1,7 +1,7 @@
-"""Writes whose answer was lost, and writes to a resource that is busy.
+"""Writes whose response was lost, and writes to a resource that is busy.
 
-A write whose answer was lost may have been carried out. So the resource is read before anything is
-sent again, and only where sending again cannot do harm.
+A write whose response was lost may have been carried out. So the resource is read before anything
+is sent again, and only where sending again cannot do harm.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ logger = Log("di_async")
 AMBIGUOUS_ERRORS = (TransportError, ServerError, DecodeError)
 """After these the request may have been processed."""
 LOOKUP_DELAYS_S = (0.5, 2.0, 5.0)
-"""Seconds before each read after a lost answer: reads lag behind writes."""
+"""Seconds before each read after a lost response: reads lag behind writes."""
 
 READ_FIRST = "Read it before writing to it again"
 # An error names at most so many candidates.
@@ -69,7 +69,7 @@ AcceptedWrite = tuple[Any, Sequence[ResourceRef]]
 """A write's answer, and the operations that must finish first."""
 
 
-# -- lost answers -------------------------------------------------------------------------------
+# -- lost responses -------------------------------------------------------------------------------
 
 
 async def recover_write(
@@ -88,9 +88,9 @@ async def recover_write(
     resend_after: Callable[[APIError], bool] = lambda _: False,
     one_read: bool = False,
 ) -> T:
-    """Send a write and return its result; if the answer is lost, read what became of it.
+    """Send a write and return its result; if the response is lost, read what became of it.
 
-    The one rule for every write: after a lost answer, read until `accepted` recognises the write
+    The one rule for every write: after a lost response, read until `accepted` recognises the write
     or the delays are over. If no read succeeds, or sending again could do harm, the outcome is
     unknown. Otherwise send again, `attempts` times in all.
 
@@ -106,7 +106,7 @@ async def recover_write(
         attempts: how often the write is sent at most.
         lookup_hint: how a user looks for what the write did, if the call is cut off.
         may_resend: whether sending again does no harm after this read.
-        was_sent_before: whether a refusal comes after a send of this call whose answer was lost
+        was_sent_before: whether a refusal comes after a send of this call whose response was lost
             further below.
         resend_after: whether a refusal may be caused by our own first attempt, so that after a
             read without a result the write is sent again.
@@ -281,7 +281,7 @@ async def create_by_name(
     lookup_hint: str,
     first: FirstAttempt | None = None,
 ) -> T:
-    """Create under a unique name; if the answer is lost, look the name up and adopt or resend.
+    """Create under a unique name; if the response is lost, look the name up and adopt or resend.
 
     Args:
         engine: the client's engine.

@@ -197,7 +197,7 @@ class Temporary(Generic[T]):
         Raises:
             CleanupError: it could not be proven deleted. SystemExit: SIGTERM has arrived.
             CancelledError: the caller was cancelled while it was deleted.
-            TransportError: the answer to the create was lost, and what it made has been deleted.
+            TransportError: the response to the create was lost, and what it made has been deleted.
         """
         if self._owner is None:  # the block was never entered
             return
@@ -226,7 +226,7 @@ class Temporary(Generic[T]):
             raise cancelled
         if isinstance(error, OutcomeUnknownError) and self.change is None and self._was_deleted:
             raise TransportError(
-                f"the answer to the create of {self.name!r} was lost. {_DELETED}",
+                f"the response to the create of {self.name!r} was lost. {_DELETED}",
                 method=error.method,
                 path=error.path,
             ) from error

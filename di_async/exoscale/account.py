@@ -41,7 +41,7 @@ class AIAPIKeys(ZoneResources[AIAPIKey]):
                 everyone.
 
         Raises:
-            OutcomeUnknownError: the answer was lost, and with it the value; `.candidates` are the
+            OutcomeUnknownError: the response was lost, and with it the value; `.candidates` are the
                 keys of that name.
         """
         request = self._requests.request("create_ai_api_key", json={"name": name, "scope": scope})

@@ -146,7 +146,7 @@ class APIKeys(AccountApi):
 
         Raises:
             ConflictError: the name is taken.
-            OutcomeUnknownError: the answer was lost, and with it the secret; delete the key if it
+            OutcomeUnknownError: the response was lost, and with it the secret; delete the key if it
                 exists (`.candidates`), and create it again.
         """
         expiry = expires_at.isoformat() if isinstance(expires_at, datetime) else expires_at

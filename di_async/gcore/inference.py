@@ -1,7 +1,7 @@
 """What v2 instances and v3 deployments share: reading them, and writes to existing ones.
 
-Sending an update, start, stop or delete twice does no more than sending it once. So after a lost
-answer the resource is read, and the request is sent again if nothing shows that it was accepted.
+Sending an update, start, stop or delete twice does no more than sending it once. So after a
+lost response the resource is read, and the request is sent again if no read shows its effect.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -210,7 +210,7 @@ class InferenceApi(ResourceApi[R]):
         """Plan and send a write; while another task holds the resource, do both again.
 
         Raises:
-            OutcomeUnknownError: the answer was lost, and reading did not show the outcome.
+            OutcomeUnknownError: the response was lost, and reading did not show the outcome.
         """
 
         async def write() -> Change[R]:
@@ -273,7 +273,7 @@ class InferenceApi(ResourceApi[R]):
                 except ConflictError as error:
                     if not _answer_was_lost(call, error) or not await self._is_deleting(id):
                         raise
-                    logger.warning("the answer to the delete of %s was lost; it is under way", id)
+                    logger.warning("the response to the delete of %s was lost; it is under way", id)
 
             body = await retry_while_busy(self._engine, write, ready_timeout)
             return None, self._tasks(body, id)

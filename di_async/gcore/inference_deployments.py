@@ -100,7 +100,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
     ) -> Change[InferenceDeployment]:
         """Create a deployment; return a change that settles when it serves or is scaled to zero.
 
-        Its task has to finish first. If the answer is lost, the unique name is looked up; see
+        Its task has to finish first. If the response is lost, the unique name is looked up; see
         `.adopted`.
 
         Args:
@@ -257,7 +257,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         self, name: str, request: Request, found: InferenceDeployment
     ) -> Change[InferenceDeployment]:
         logger.warning(
-            "%s was created by a request whose answer was lost; waiting without its task", name
+            "%s was created by a request whose response was lost; waiting without its task", name
         )
         return self._created(name, (found, ()), adopted=True, write=request)
 

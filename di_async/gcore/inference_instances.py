@@ -94,7 +94,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
 
         Raises:
             InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
-            OutcomeUnknownError: the answer was lost. Names need not be unique, so nothing is
+            OutcomeUnknownError: the response was lost. Names need not be unique, so nothing is
                 adopted or sent again; `.candidates` lists what may have been created.
 
         A call that is cut off in flight (cancelled, its client closed) may leave an instance that

@@ -185,7 +185,7 @@ async def test_name_on_its_way_out(cloud: Cloud) -> None:
 @pytest.mark.parametrize("fault", ["reset", "status"])
 @pytest.mark.parametrize("committed", [True, False])
 async def test_lost_answer_to_a_create(cloud: Cloud, fault: str, committed: bool) -> None:
-    """A create whose answer is lost leaves one resource, or none and an error."""
+    """A create whose response is lost leaves one resource, or none and an error."""
     world = a_world()
     async with cloud.client(world) as client:
         world.fault(fault, on=cloud.POST, after_commit=committed)
@@ -203,7 +203,7 @@ async def test_lost_answer_to_a_create(cloud: Cloud, fault: str, committed: bool
 @ensurable
 @pytest.mark.parametrize("committed", [True, False])
 async def test_lost_answer_to_an_update(cloud: Cloud, committed: bool) -> None:
-    """An update whose answer is lost is found or sent again."""
+    """An update whose response is lost is found or sent again."""
     world = a_world()
     async with cloud.client(world) as client:
         await (await cloud.api(client).create(a_body(cloud)))

@@ -354,7 +354,7 @@ async def test_lost_create_is_never_doubled(cloud: Cloud, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["reset", "status"])
 async def test_lost_delete_is_retried(cloud: Cloud, kind: str) -> None:
-    """A delete with a lost answer is retried."""
+    """A delete with a lost response is retried."""
     world = a_world()
     async with cloud.client(world) as client:
         id = await cloud.settled(client, "web-llm")
@@ -365,7 +365,7 @@ async def test_lost_delete_is_retried(cloud: Cloud, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["reset", "status"])
 async def test_lost_update_is_made_once(cloud: Cloud, kind: str) -> None:
-    """An update with a lost answer is made once, and settles."""
+    """An update with a lost response is made once, and settles."""
     world = a_world()
     async with cloud.client(world) as client:
         id = await cloud.settled(client, "web-llm")

@@ -174,7 +174,7 @@ async def test_deletion_that_is_never_answered_says_so(cloud: Cloud) -> None:
 @VIRTUAL
 @everywhere
 async def test_a_lost_answer_to_the_create_leaves_nothing(cloud: Cloud) -> None:
-    """A create whose answer is lost is found by its name, and deleted; the error says so."""
+    """A create whose response is lost is found by its name, and deleted; the error says so."""
     world = a_world()
     async with cloud.client(world) as client:
         api = cloud.api(client)

@@ -16,7 +16,7 @@ def summary(name: str, found: list[Run]) -> str:
     counts = ", ".join(f"{actions.count(kind)} {kind}" for kind in dict.fromkeys(actions))
     return (
         f"{name}: {len(found)} runs, {sum(run.overlapped for run in found)} overlapped, "
-        f"{sum(run.lost for run in found)} with lost answers, "
+        f"{sum(run.lost for run in found)} with lost responses, "
         f"{sum(run.existing == 1 for run in found)} with exactly one instance, "
         f"{sum(run.good for run in found)} in which both calls returned it ({counts})"
     )

@@ -140,7 +140,7 @@ def test_retry_reads_again_while_a_create_may_be_invisible(since: float, decisio
 
 
 def test_retry_does_not_take_what_is_older_or_another() -> None:
-    """Under a unique name the rules of a lost answer hold."""
+    """Under a unique name the rules of a lost response hold."""
     for row in (found(age=-7200), found(matches_sent=False)):
         assert isinstance(decide_retried_create([row], LATER, unique_names=True), Foreign)
     assert decide_retried_create([found(age=None)], LATER, unique_names=True) == Uncertain("x")

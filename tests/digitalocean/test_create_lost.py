@@ -1,4 +1,4 @@
-"""A create whose answer was lost is looked up by name; it is never created twice."""
+"""A create whose response was lost is looked up by name; it is never created twice."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ def a_world(dialect: Any = "documented") -> World:
 
 @asynccontextmanager
 async def losing(error: DIError) -> AsyncIterator[tuple[DedicatedInferences, EmulatorNetwork]]:
-    """Return a client whose first create is accepted, but its answer is lost."""
+    """Return a client whose first create is accepted, but its response is lost."""
     network = EmulatorNetwork(a_world())
     network.intercept = losing_first("POST", error)
     async with DigitalOcean(network.world.token, transport=network) as client:
@@ -95,7 +95,7 @@ async def test_answer_cut_short() -> None:
     "error", [RequestTimeoutError("no answer in time"), TransportError("reset")]
 )
 async def test_timeout_after_commit(error: DIError) -> None:
-    """A timeout counts as a lost answer."""
+    """A timeout counts as a lost response."""
     async with losing(error) as (instances, network):
         change = await instances.create(a_spec())
     assert (change.adopted, network.world.created["web"]) == (True, 1)
@@ -303,7 +303,7 @@ async def test_cancelled_in_flight(after: float, caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize("after_commit", [True, False])
 @pytest.mark.parametrize("times", [1, 2, 3])
 async def test_never_two(kind: str, after_commit: bool, times: int) -> None:
-    """Whichever answers are lost, one create makes one instance."""
+    """Whichever responses are lost, one create makes one instance."""
     async with virtual_client(a_world()) as (client, network):
         network.world.fault(kind, now=0, on=POST, times=times, after_commit=after_commit)
         network.world.fault("list_lag", now=0, seconds=3)

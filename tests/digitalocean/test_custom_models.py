@@ -93,7 +93,7 @@ async def test_import_takes_as_long_as_an_update() -> None:
 
 
 async def test_lost_import() -> None:
-    """An import whose answer was lost is not sent again, and names what it may have made."""
+    """An import whose response was lost is not sent again, and names what it may have made."""
     client, world = a_client()
     world.fault("reset", on=IMPORT, after_commit=True)
     async with client:

@@ -1,4 +1,4 @@
-"""Deletes and endpoint tokens whose answers are lost."""
+"""Deletes and endpoint tokens whose responses are lost."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def a_world() -> World:
 @pytest.mark.parametrize("after_commit", [True, False])
 @pytest.mark.parametrize("kind", ["reset", "status", "html", "cut"])
 async def test_lost_delete(kind: str, after_commit: bool) -> None:
-    """A delete whose answer was lost is sent again, and settles."""
+    """A delete whose response was lost is sent again, and settles."""
     async with virtual_client(a_world()) as (client, network):
         id = network.world.add_instance(now=network.now(), name="web").id
         network.world.fault(kind, now=0, on=f"DELETE {ONE}", after_commit=after_commit)
@@ -183,7 +183,7 @@ async def test_revoke_answered_without_a_body_is_decided_by_a_read(listed: bool)
 
 
 async def test_revoke_ignores_a_foreign_404() -> None:
-    """A gateway's 404 after a lost answer does not prove that the token is gone."""
+    """A gateway's 404 after a lost response does not prove that the token is gone."""
     page = plain(404, "not here")
     async with scripted_client(LOST, page, page, page, answer(200, TOKENS)) as (client, _):
         with pytest.raises(GatewayError):

@@ -1,4 +1,4 @@
-"""Updates: bounded retries of 403, and recovery of lost answers by reading the instance."""
+"""Updates: bounded retries of 403, and recovery of lost responses by reading the instance."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -87,7 +87,7 @@ async def test_another_update_came_first() -> None:
 
 
 async def test_version_conflict() -> None:
-    """A 409 without a lost answer raises ConflictError."""
+    """A 409 without a lost response raises ConflictError."""
     conflict = answer(409, {"id": "conflict", "message": "version"})
     async with scripted_client(answer(200, one(an_instance())), conflict) as (client, network):
         with pytest.raises(ConflictError):
@@ -134,7 +134,7 @@ async def test_reading_again_is_impossible(broken: Any) -> None:
 
 
 async def test_lost_again_and_again() -> None:
-    """If every answer is lost the outcome is unknown, and the instance is a candidate."""
+    """If every response is lost the outcome is unknown, and the instance is a candidate."""
     async with an_api() as (instances, network, id):
         network.world.fault("reset", now=0, on=PATCH, times=None)
         with pytest.raises(OutcomeUnknownError) as caught:

@@ -1,4 +1,4 @@
-"""Tests of writes whose answer is lost or that conflict, common to all providers."""
+"""Tests of writes whose response is lost or that conflict, common to all providers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -112,7 +112,7 @@ async def test_resource_of_another_caller() -> None:
 
 @pytest.mark.parametrize("refusal", [TAKEN, REFUSED])
 async def test_refused_without_a_loss(refusal: Step) -> None:
-    """A refusal without a lost answer is raised without a lookup."""
+    """A refusal without a lost response is raised without a lookup."""
     with pytest.raises(APIError):
         await created(FakeNetwork([refusal]), [AssertionError("a lookup")])
 
@@ -123,7 +123,7 @@ async def test_never_sent() -> None:
         await created(FakeNetwork([ConnectError("no")] * 3), [AssertionError("a lookup")])
 
 
-# --- reading after a lost answer ----------------------------------------------------------------
+# --- reading after a lost response ----------------------------------------------------------------
 
 
 async def recovered(reads: Sequence[Any], **options: Any) -> tuple[Any, float]:

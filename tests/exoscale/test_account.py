@@ -37,7 +37,7 @@ async def test_key_of_a_deployment() -> None:
 
 
 async def test_lost_api_key() -> None:
-    """A key whose answer was lost has lost its value: it is named, and not made twice."""
+    """A key whose response was lost has lost its value: it is named, and not made twice."""
     async with emulated() as (client, world):
         world.fault("reset", on="POST /v2/ai/api-key", after_commit=True)
         with pytest.raises(OutcomeUnknownError, match="its value is lost") as unknown:

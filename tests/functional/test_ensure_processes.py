@@ -35,7 +35,7 @@ async def test_created_updated_unchanged(cloud: Cloud, emu: Emulator) -> None:
 @pytest.mark.parametrize("cloud", ENSURABLE[:2], ids=lambda cloud: cloud.name)
 @pytest.mark.timeout(60)
 async def test_two_processes(cloud: Cloud) -> None:
-    """Two processes at once make one instance, though answers are lost."""
+    """Two processes at once make one instance, though responses are lost."""
     found = await runs(cloud, 4, seed=3, undone=False, jitter=0.05)
     assert [run for run in found if not run.good] == []
     assert any(run.overlapped for run in found)

@@ -59,7 +59,7 @@ async def test_api_key() -> None:
 
 
 async def test_lost_api_key() -> None:
-    """A key whose answer was lost has lost its secret: it is named, and not made twice."""
+    """A key whose response was lost has lost its secret: it is named, and not made twice."""
     world = a_world()
     world.fault("reset", on=KEYS, after_commit=True)
     async with client_of(world) as client:

@@ -93,7 +93,7 @@ async def test_name_taken_by_the_first_attempt() -> None:
 
 
 async def test_name_taken_and_nothing_found() -> None:
-    """A refusal after a lost answer, without a match, is an unknown outcome."""
+    """A refusal after a lost response, without a match, is an unknown outcome."""
     async with routed({POST: [LOST[0], TAKEN], GET: no_such()}) as (client, _):
         with pytest.raises(OutcomeUnknownError, match="may exist and bill") as caught:
             await client.inference_deployments.create(a_spec())
@@ -112,7 +112,7 @@ async def test_name_taken_by_another_deployment(fields: dict[str, Any]) -> None:
 
 
 async def test_name_taken_at_once() -> None:
-    """A refusal without a lost answer is raised as it is."""
+    """A refusal without a lost response is raised as it is."""
     async with routed({POST: TAKEN}) as (client, network):
         with pytest.raises(BadRequestError, match="already exists"):
             await client.inference_deployments.create(a_spec())

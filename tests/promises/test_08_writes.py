@@ -1,7 +1,7 @@
 """Promise 8: writes are not repeated blindly; one create never makes two deployments.
 
 GET and DELETE are retried. So is a write that was surely not processed (never sent, or 429). A
-create with a lost answer is looked up by name, more than once, before it is retried. Only an
+create with a lost response is looked up by name, more than once, before it is retried. Only an
 instance with the spec sent, created since the call began (less 120 s), is adopted; any other raises
 `ConflictError`. After a lost PATCH answer the instance is read: this update is adopted, otherwise
 it is retried, and a version conflict raises `ConflictError`. A lost token create is not retried.
@@ -146,14 +146,14 @@ async def test_write_that_is_never_processed(kind: type[Exception]) -> None:
     assert (network.count("POST"), network.count("GET")) == (2, 0)
 
 
-# --- creates whose answer was lost -----------------------------------------------------------
+# --- creates whose response was lost -----------------------------------------------------------
 
 
 @either_way
 @each_loss
 @both_dialects
 async def test_create_whose_answer_is_lost(dialect: str, loss: str, processed: bool) -> None:
-    """A create with a lost answer, processed or not, makes one instance, and its wait settles."""
+    """A create with a lost response, processed or not, makes one instance, and its wait settles."""
     async with virtual_client(world(dialect)) as (client, net):
         net.world.fault(on=POST, after_commit=processed, **LOST[loss])
         change = await client.dedicated_inferences.create(a_spec())
@@ -163,7 +163,7 @@ async def test_create_whose_answer_is_lost(dialect: str, loss: str, processed: b
 
 
 async def test_create_that_timed_out() -> None:
-    """A request timeout counts as a lost answer."""
+    """A request timeout counts as a lost response."""
     found = an_instance("observed", "new", created_at=datetime.now(UTC).isoformat())
     listing = answer(200, {"dedicated_inferences": [found], "links": {}, "meta": {"total": 1}})
     network = fake_api(listing, found, post=[RequestTimeoutError("no answer in time")])
@@ -280,7 +280,7 @@ async def test_other_spec_under_the_name(dialect: str, other: dict[str, Any]) ->
 
 
 async def test_name_that_is_taken() -> None:
-    """A 409 without a lost answer adopts nothing: `ConflictError` after one request."""
+    """A 409 without a lost response adopts nothing: `ConflictError` after one request."""
     async with virtual_client() as (client, net):
         net.world.add_instance(now=net.now(), name="web")
         with pytest.raises(ConflictError):
@@ -288,14 +288,14 @@ async def test_name_that_is_taken() -> None:
         assert (count(net, POST), count(net, LIST)) == (1, 0)
 
 
-# --- updates whose answer was lost -----------------------------------------------------------
+# --- updates whose response was lost -----------------------------------------------------------
 
 
 @either_way
 @each_loss
 @both_dialects
 async def test_update_whose_answer_is_lost(dialect: str, loss: str, processed: bool) -> None:
-    """An update with a lost answer, processed or not, happens once, and its wait settles."""
+    """An update with a lost response, processed or not, happens once, and its wait settles."""
     async with virtual_client(world(dialect)) as (client, net):
         id = net.world.add_instance(now=net.now(), name="web").id
         net.world.fault(on=PATCH, after_commit=processed, **LOST[loss])
@@ -368,7 +368,7 @@ async def test_update_whose_answers_are_all_lost() -> None:
 
 @pytest.mark.parametrize("status", [403, 429, 503])
 async def test_update_that_cannot_be_read_again(status: int) -> None:
-    """An update whose read after a lost answer fails raises `OutcomeUnknownError`."""
+    """An update whose read after a lost response fails raises `OutcomeUnknownError`."""
     network = fake_api(an_instance(), refusal(status), patch=[TransportError("reset")])
     async with client_on(network) as client:
         with pytest.raises(OutcomeUnknownError):
@@ -381,7 +381,7 @@ async def test_update_that_cannot_be_read_again(status: int) -> None:
 @either_way
 @pytest.mark.parametrize("loss", ["reset", "500", "HTML 502"])
 async def test_token_create_whose_answer_is_lost(loss: str, processed: bool) -> None:
-    """A token create with a lost answer is sent once; `OutcomeUnknownError` lists its namesakes."""
+    """A token create with a lost response is sent once; the error lists its namesakes."""
     async with virtual_client() as (client, net):
         id = net.world.add_instance(now=net.now()).id
         net.world.fault(on=TOKENS, after_commit=processed, **LOST[loss])

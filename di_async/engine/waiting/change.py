@@ -107,7 +107,7 @@ class Change(ClientBound, Generic[R]):
 
     Attributes:
         access_token: the one-time token of a create; the API shows its value only once.
-        adopted: the answer to the write was lost, and its effect was found by reading.
+        adopted: the response to the write was lost, and its effect was found by reading.
         already_gone: a delete found nothing to delete.
         attempts: the tries of `create_first_available`, each an `Attempt`.
         previous_spec: of an update or a scale, the spec that a read before the write showed: what
