@@ -37,7 +37,7 @@ PROBE = 'Probe = Literal["chat", "models"] | Callable[[ServingEndpoint], object]
 # Declared as streams and context managers.
 UNNAMED: set[type] = {AccountWatch, Temporary}
 WORDS = (
-    (r"\n* *`await change` is `await change\.wait\(\)`\.\n", "\n"),
+    (r"\n* *`await change` is short for `await change\.wait\(\)`\.\n", "\n"),
     (r"\b([aA])n async (iterator|context manager)", r"\1 \2"),
     (r"\b([aA]) iterator", r"\1n iterator"),
     (r"`async (with|for) ", r"`\1 "),
@@ -52,6 +52,7 @@ WORDS = (
     (r"Cancelling ", "Ctrl-C "),
     (r"a cancellation leaves", "Ctrl-C leaves"),
     (r"A cancellation leaves", "Ctrl-C leaves"),
+    (r"After a cancellation", "After Ctrl-C"),
     (r"an error, a cancellation,\nSIGINT,", "an error, Ctrl-C,"),
     (r"short by further cancellations", "short by another Ctrl-C"),
     (r"\(cancelled, its client closed\)", "(by Ctrl-C, or because its client is closed)"),

@@ -137,7 +137,7 @@ class DedicatedInferenceOperator(BaseOperator):
         If a wait in it shows that what `attempts` made has failed, the next try starts over.
 
         Raises:
-            AirflowException: with the whole story.
+            AirflowException: the call failed; its steps are in the log.
         """
         if self._killed:
             raise AirflowException(_ENDED)
@@ -247,7 +247,7 @@ class DedicatedInferenceOperator(BaseOperator):
         return str(done)
 
     def fail(self, event: Mapping[str, Any]) -> NoReturn:
-        """Log the story of a failure, and raise it."""
+        """Log the steps that led to a failure, and raise it."""
         for line in event.get("story", ())[1:]:
             self.log.error("%s", line)
         raise AirflowException(f"{event['error']}: {event['message']}")
@@ -262,7 +262,7 @@ class DedicatedInferenceOperator(BaseOperator):
         return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
 
     def defer_until(self, trigger: Any, deadline: float, **kept: Any) -> NoReturn:
-        """Defer; Airflow's own timeout comes after the trigger's, so that its story is kept.
+        """Defer; Airflow's own timeout comes after the trigger's, so that its report is kept.
 
         `kept` is passed to `execute_complete`.
         """
@@ -309,7 +309,7 @@ class DedicatedInferenceOperator(BaseOperator):
         """Return what XCom carries, or raise the failure that the trigger reports.
 
         Raises:
-            AirflowException: with the whole story.
+            AirflowException: the wait failed; its steps are in the log.
         """
         if event["status"] != "success":
             if event["error"] in {one.__name__ for one in self.starts_over_after}:

@@ -24,8 +24,8 @@ __all__ = ["BatchCreateOperator"]
 class BatchCreateOperator(DedicatedInferenceOperator):
     """Create many deployments, and wait for all of them.
 
-    Each is kept in the task state store under its name, so that a retry goes on with every one,
-    and a task that is cleared with other specs makes what is new. The return value is a list of
+    Each is kept in the task state store under its name, so that a retry continues with each, and
+    a task that is cleared with other specs creates what is new. The return value is a list of
     what XCom carries of each, in the order of `specs`; a deployment that failed is missing with
     `on_failure="skip"`.
 

@@ -154,7 +154,7 @@ def success(deployment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def failure(error: BaseException, **known: Any) -> dict[str, Any]:
-    """Return the event of a wait that failed, with the whole story."""
+    """Return the event of a wait that failed, with the steps that led to it."""
     detail = error if isinstance(error, DIError) else None
     event = {
         "status": "error",

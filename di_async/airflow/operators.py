@@ -192,7 +192,7 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
 
 
 class EnsureDeploymentOperator(DedicatedInferenceOperator):
-    """Create the deployment of the spec's name, update what differs, or find nothing to do.
+    """Create the deployment of the spec's name, update what differs, or do nothing.
 
     Args:
         spec: as for `ensure`, templated; it needs a name.

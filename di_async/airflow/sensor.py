@@ -30,7 +30,7 @@ class DeploymentSensor(DedicatedInferenceOperator):
         token_variable: the Variable that holds the endpoint's key, for `answering`.
         start_from_trigger: begin in the triggerer, and end there: the wait needs no worker. The
             arguments are rendered there. `wait_timeout` is then Airflow's own, which fails the
-            task without our story; the story is in the trigger's log.
+            task without the steps of the wait; they are in the trigger's log.
         options: see `DedicatedInferenceOperator`.
     """
 

@@ -77,7 +77,7 @@ async def _push(ti: Any, values: Mapping[str, Any]) -> None:
 def _log_end(log: Any, error: Exception) -> None:
     """Log why a wait ended; with its traceback, if it should not have happened.
 
-    It becomes an event in any case: Airflow keeps no story of a trigger that raises.
+    It becomes an event in any case: Airflow keeps no report of a trigger that raises.
     """
     if isinstance(error, DIError | ValueError):
         log.info("the wait ended: %s", error)

@@ -69,7 +69,7 @@ class UpdateDeploymentOperator(_WriteOperator):
     Args:
         id: the deployment.
         fields: what changes, as `update` takes it.
-        ready_timeout: seconds to go on trying while another change is under way.
+        ready_timeout: seconds to keep trying while another change is under way.
         options: see `DedicatedInferenceOperator`.
     """
 
@@ -104,7 +104,7 @@ class ScaleDeploymentOperator(_WriteOperator):
     Args:
         id: the deployment.
         replicas: a whole number, or a template of one.
-        ready_timeout: seconds to go on trying while another change is under way.
+        ready_timeout: seconds to keep trying while another change is under way.
         options: see `DedicatedInferenceOperator`.
     """
 
@@ -135,7 +135,7 @@ class ScaleDeploymentOperator(_WriteOperator):
 
 
 class DeleteDeploymentOperator(DedicatedInferenceOperator):
-    """Delete deployments, and wait until GET answers 404. What is gone already is no error.
+    """Delete deployments, and wait until GET answers 404. One that is already gone succeeds.
 
     All deletes are sent, and what was accepted is waited for, before a failure of one of them fails
     the task. The return value is the list of ids.
@@ -143,7 +143,7 @@ class DeleteDeploymentOperator(DedicatedInferenceOperator):
     Args:
         id: the deployment, or a list of them; None stands for an XCom that was never pushed, and
             is left out.
-        name: delete what has this name, too.
+        name: also delete what has this name.
         name_of_task: delete what the create of this task of the same run has made, even if its id
             did not get into XCom.
         options: see `DedicatedInferenceOperator`.

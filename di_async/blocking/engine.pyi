@@ -123,8 +123,8 @@ class Change(Generic[R_co]):
         adopted: the response to the write was lost, and its effect was found by reading.
         already_gone: a delete found nothing to delete.
         attempts: the tries of `create_first_available`, each an `Attempt`.
-        previous_spec: of an update or a scale, the spec that a read before the write showed: what
-            to go back to. None for all other changes, and where it was not shown in full.
+        previous_spec: the spec before an update or a scale, to go back to. None for all other
+            changes, and if it was not shown in full.
     """
     attempts: tuple[Attempt, ...]
     access_token: Any
@@ -159,10 +159,9 @@ class Change(Generic[R_co]):
     def eta(self) -> float | None:
         """Seconds until it is expected to settle; None if that is not known, or it is settled.
 
-        The median by the durations of 20 or more changes of the same kind, place and GPU that
-        this client, or the `DurationModel` of its `PollPolicy`, has seen settle. What has settled
-        is counted every 20 seconds, while a change of that kind is waited for; until then the eta
-        may be None.
+        It is the median for changes of the same action, region and GPU. This client, or the
+        `DurationModel` of its `PollPolicy`, needs to have seen 20 of them settle. They are counted
+        every 20 seconds, and only while such a change is awaited.
         """
     @property
     def resume_token(self) -> str:
@@ -195,10 +194,10 @@ class Change(Generic[R_co]):
         until it is deleted.
         """
     def events(self, *, timeout: Timeout = ...) -> EventStream[R_co]:
-        """Return an iterator over the history, past and to come; it drives the polling.
+        """Return an iterator over all steps, past and future; iterating it polls.
 
         It ends when the change has settled, and raises what `wait` raises. Leaving the loop early
-        leaves nothing running here, and leaves the resource alone.
+        ends the polling, not the change. `timeout` is in seconds, as in `wait`.
         """
     def connect(
         self,
@@ -211,20 +210,20 @@ class Change(Generic[R_co]):
     ) -> ServingEndpoint:
         """Wait for the change, then until the models answer; return the endpoint.
 
-        It answers once it has listed its models and completed one token with each. Both moments,
-        of settling and of answering, are in the history. Probes go to the endpoint, at most 3
-        seconds apart; none is a request to the provider's API.
+        The endpoint answers once it has listed its models and completed one token with each. The
+        history shows when the change settled and when the endpoint answered. Probes are sent to
+        the endpoint, at most 3 seconds apart, and not to the provider's API.
 
         Args:
             timeout: seconds for the wait and the answer together; see `wait`.
             access_token: the endpoint's key: text, a `Secret`, or what created it. Default: the
                 one-time token of this create, or what the API reveals.
-            private: connect to the private endpoint, and trust the deployment's own CA alone.
-            probe: "chat", "models" (to list them is enough), or a function that takes
+            private: connect to the private endpoint, and trust only the deployment's own CA.
+            probe: "chat", "models" (listing them is enough), or a function that takes
                 the endpoint: it counts as answering unless the result is False. Errors of
                 connections and HTTP libraries count as "not yet", except refusals such as 401.
             mint_token: create a key of this name once the change has settled, and use it. If this
-                call fails after that, the key's value is lost; `create_token` returns it.
+                call fails after that, the key's value is lost; create another with `create_token`.
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.
@@ -234,13 +233,15 @@ class Change(Generic[R_co]):
             SupersededError, ResourceVanishedError: this client deletes it, or has deleted it.
             ClientClosedError: the client was closed.
             WaitError: what `wait` raises.
+
+        A timeout, an error or Ctrl-C leaves the deployment alone; it bills.
         """
 
 class ResourceApi(Generic[R]):
     """Waits without a write, streams of events, and resumed changes."""
     @property
     def capabilities(self) -> Capabilities:
-        """What this API promises."""
+        """What this API supports."""
     def wait_until_active(self, id: str, *, timeout: Timeout = ...) -> R:
         """Return the resource once a read that starts from now on shows it active and usable.
 
@@ -255,7 +256,7 @@ class ResourceApi(Generic[R]):
         Ctrl-C leaves the resource alone; it bills until it is deleted.
         """
     def wait_until_deleted(self, id: str, *, timeout: Timeout = ...) -> None:
-        """Return once GET answers 404. This deletes nothing."""
+        """Return once GET answers 404. This deletes nothing; see `Change.wait` for errors."""
     def begin_wait(self, id: str, *, deleted: bool = False, seen: R | None = None) -> Change[Any]:
         """Return the change behind `wait_until_active`, with its events and resume token. No I/O.
 
@@ -277,9 +278,10 @@ class ResourceApi(Generic[R]):
         See `Change.connect` for arguments and errors.
         """
     def wait_until(self, id: str, predicate: Callable[[R], object], *, timeout: Timeout = ...) -> R:
-        """Return the resource once `predicate(resource)` is true. No status word raises.
+        """Return the resource once `predicate(resource)` is true, whatever its status is.
 
-        An error in the predicate, a plain function, ends this wait and is raised as it is.
+        The predicate is a plain function. An error in it ends this wait and is raised as it is.
+        Other errors are those of `Change.wait`.
         """
     def watch(self, id: str | None = None, *, region: str | int | None = None) -> StatusStream:
         """Return an iterator over status changes, beginning with the present state.
@@ -313,12 +315,12 @@ class DeployableApi(ResourceApi[R]):
         cleanup_timeout: float = ...,
         **options: Any,
     ) -> AbstractContextManager[R]:
-        """Return a context manager that yields a deployment and deletes it on the way out.
+        """Return a context manager that yields a deployment and deletes it at the end.
 
         It is deleted whatever ends the block or the wait before it: an error, Ctrl-C, and SIGTERM where the program has no handler of its own. An interrupt is logged as
-        a warning that names the deployment. The deletion is not cut short by further ones, is
-        tried again after failures, and proven by GET 404. The name holds its expiry, so that
-        `reap` can delete it after a crash.
+        a warning that names the deployment; further interrupts do not cut the deletion short. A
+        failed deletion is tried again, and GET 404 proves it. The name contains its expiry, so
+        that `reap` can delete it after a crash.
 
         Args:
             spec: as for `create`; its name becomes part of the deployment's name.
@@ -336,7 +338,7 @@ class DeployableApi(ResourceApi[R]):
                 could not work with these `connect_options`; nothing was sent.
             CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
             TransportError: the response to the create was lost, and what it made was deleted.
-            DIError: and everything that `create` and `Change.wait` raise.
+            DIError: everything that `create` and `Change.wait` raise.
         """
     @overload
     def temporary(
@@ -363,7 +365,7 @@ class DeployableApi(ResourceApi[R]):
         cleanup_timeout: float = ...,
         **options: Any,
     ) -> Change[R]:
-        """Create a deployment in the first place that has room; return its settled change.
+        """Create a deployment in the first place that has capacity; return its settled change.
 
         `change.attempts` lists each try, `change.latest` is the resource. What a failed try
         created is deleted, proven by GET 404, before the next one.
@@ -402,7 +404,7 @@ class Client:
             ClientClosedError: they cannot. `scan`, `reap` and `apply` raise it before they begin.
         """
     def stats(self) -> Stats:
-        """Return what its waits cost and how they are paced now. No I/O."""
+        """Return how many requests its waits have sent, and their present pace. No I/O."""
     def request(
         self,
         method: str,

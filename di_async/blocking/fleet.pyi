@@ -89,11 +89,11 @@ def apply(
         clients: entered clients, one for each provider of the fleet. Further ones are only
             searched for deployments of an earlier apply.
         dry_run: send no write; the report shows what would be done, and the price.
-        prune: when everything else has succeeded, delete what an earlier apply of this fleet made
-            and that is no longer in it. Nothing else is deleted; see the page "Fleets".
+        prune: when everything else has succeeded, delete deployments that an earlier apply of this
+            fleet made and that are no longer in it. Nothing else is deleted.
         max_hourly: a limit on the price of the whole fleet, checked before the first write.
-        allow_unknown_price: with `max_hourly`, go on if a price is not known. What the provider
-            does not offer in that region is refused all the same.
+        allow_unknown_price: with `max_hourly`, go on if a price is not known. A GPU that the
+            provider does not offer in that region is refused nevertheless.
         concurrency: how many deployments are read or written at a time. All are waited for at once.
         timeout: seconds for each create and update to settle; default: what `Change.wait` takes.
             A deletion of `prune` may take 15 minutes.
@@ -109,8 +109,8 @@ def apply(
             offer (`.on_offer`); nothing was sent.
         ClientClosedError: a client is not entered, or closed.
 
-    Ctrl-C leaves accepted changes going on at the provider; they bill. Apply again to wait for
-    them.
+    After Ctrl-C, accepted changes continue at the provider, and bill. Apply again to wait
+    for them.
     """
 
 def as_completed(changes: Iterable[Change[R]], *, timeout: Timeout = ...) -> Completions[R]:
@@ -179,7 +179,7 @@ def wait_all(
     Args:
         changes: of any blocking clients; duplicates are waited for once.
         timeout: seconds for all of them together; None waits for ever, 0 sends one read. Default:
-            for each what `Change.wait` would take.
+            for each, the default of `Change.wait`.
         return_when: also "FIRST_COMPLETED" or "FIRST_EXCEPTION", as in `asyncio.wait`.
 
     Raises:

@@ -141,13 +141,13 @@ class PriceLimitError(InvalidInputError):
     price: Any = None
     """The `HourlyPrice`; None if it is not known."""
     on_offer: bool = True
-    """False if the provider does not list the accelerator in that region, and so no price."""
+    """False if the provider does not list the accelerator in that region."""
 
 
 class ClientClosedError(DIError, RuntimeError):
     """The client is not open here: closed, not entered yet, or of another event loop or thread.
 
-    Open calls and waits end with it when the client is closed. Accepted changes go on at the
+    Open calls and waits end with it when the client is closed. Accepted changes continue at the
     provider, and bill. If a write was in flight, the message says what it may have done, and how
     to look for it. A wait adds `.id` and `.resume_token`.
     """
@@ -162,7 +162,7 @@ class ClientClosedError(DIError, RuntimeError):
 
 
 class TransportError(DIError):
-    """There is no response; whether the request arrived is not known."""
+    """There is no response; it is not known whether the request arrived."""
 
     transient = True
     method: str | None = None
@@ -180,10 +180,10 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 
 class OutcomeUnknownError(TransportError):
-    """A write may have happened, and reading could not settle it.
+    """A write may have been carried out; reads did not show whether it was.
 
-    `.candidates` holds what was found and may be its result. Check before repeating the write: what
-    it created bills.
+    `.candidates` holds resources that may be its result. Check before you repeat the write: what it
+    created bills.
     """
 
     transient = False
@@ -237,7 +237,7 @@ class UnprocessableEntityError(APIError):
 
 
 class RateLimitError(APIError):
-    """429, or the client's own pacing would hold the call longer than the policy's `max_delay`."""
+    """429, or the request budget would delay the call by more than the policy's `max_delay`."""
 
     transient = True
     never_processed = True
@@ -329,7 +329,7 @@ class WaitError(DIError):
 
 
 class WaitTimeoutError(WaitError, TimeoutError):
-    """Not settled within the timeout; the provider goes on working, and billing."""
+    """The change did not settle in time. It continues at the provider, and the resource bills."""
 
 
 class DeploymentFailedError(WaitError):
@@ -350,9 +350,9 @@ class ResourceVanishedError(WaitError):
 
 
 class SupersededError(WaitError):
-    """It was deleted or changed later, so this change can no longer be proven.
+    """The resource was deleted or changed later, so this change can no longer be proven.
 
-    By this client or by someone else. What is being deleted bills until it is gone.
+    This client or somebody else did that. A resource that is being deleted bills until it is gone.
     """
 
 
@@ -375,7 +375,7 @@ class CleanupError(DIError):
     hourly_price: Any = None
     """An `HourlyPrice`; None if it is not known."""
     last_error: BaseException | None = None
-    """Of the last try to delete it."""
+    """The error of the last try to delete it."""
 
 
 class NoCapacityError(DIError):

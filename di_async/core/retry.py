@@ -1,7 +1,7 @@
 """Decide whether and when a request is sent again. Pure; `engine.session` does the sleeping.
 
 A request is sent again only where that does no harm: its method is idempotent, or the provider
-cannot have processed it (no connection, 429). Other writes are settled by `engine.lost_writes`.
+cannot have processed it (no connection, 429). Other writes are resolved by `engine.lost_writes`.
 """
 
 from attrs import frozen
@@ -16,8 +16,8 @@ __all__ = ["RetryPolicy", "decide_retry"]
 class RetryPolicy:
     """How often one call is sent, and how long it may be held back.
 
-    Delays double from `initial_delay` up to `max_delay`, with jitter. A delay that the server names
-    wins.
+    Delays double from `initial_delay` up to `max_delay`, with jitter. A delay that the server sends
+    takes precedence.
 
     Args:
         attempts: the number of attempts, the first included; 1: no retries.

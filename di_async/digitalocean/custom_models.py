@@ -293,7 +293,7 @@ class CustomModels(ResourceApi[CustomModel]):
         license: str | None = None,
         parameters: str | None = None,
     ) -> CustomModel:
-        """Change what is said about a model, and return it. What is None stays as it is.
+        """Change a model's metadata and return the model. Fields that are None stay unchanged.
 
         Raises:
             InvalidInputError: nothing is given, or `tags` is not a list.

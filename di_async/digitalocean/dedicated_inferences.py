@@ -198,7 +198,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
     async def find(self, name: str) -> DedicatedInference | None:
         """Return the instance of that name, with its spec; None if there is none.
 
-        Of one created less than two minutes ago the spec may be missing: GET may not know it yet.
+        If it was created less than two minutes ago, the spec may be missing: GET may lag.
         """
         found = await self._find_all(name)
         return found[0] if found else None
@@ -239,10 +239,10 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             access_tokens: provider tokens, such as `{"hugging_face_token": "hf_..."}`.
             max_hourly: the most that it may cost an hour: an amount, or one for each currency.
             allow_unknown_price: create it even if its price is not known.
-            name_timeout: seconds to go on trying while the name is taken by an instance that is
+            name_timeout: seconds to keep trying while the name is taken by an instance that is
                 being deleted, or was until a moment ago. 0 tries once.
-            first_attempt_at: when another call, such as the one of a task that is tried again,
-                may have sent this create: what was made since then is adopted. Aware datetime.
+            first_attempt_at: when an earlier call, such as an earlier try of a task, may have sent
+                this create: an aware datetime. An instance created since then is adopted.
 
         Raises:
             InvalidInputError: the spec breaks a rule; no request was sent.
@@ -312,11 +312,12 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         allow_unknown_price: bool = False,
         name_timeout: float = 0,
     ) -> Ensured[DedicatedInference]:
-        """Create the instance of the spec's name, update what differs, or find nothing to do.
+        """Create the instance of the spec's name, update what differs, or do nothing.
 
-        Two processes at once make one instance; after lost responses both may report "created".
-        A change in progress that leads to another spec is waited for before the update.
-        `.change` settles when the instance is active.
+        Two processes at once create one instance; after lost responses both may report "created".
+        A change in progress that leads to another spec is waited for before the update. `.change`
+        of the result settles when the instance is active. Cancelling has the effects that `create`
+        describes.
 
         Args:
             spec: see `create`; what a mapping leaves out is not compared.

@@ -104,7 +104,7 @@ class Client(ClientBound):
         raise InvalidInputError(f"{type(self).__name__} has no deployments to work on")
 
     def stats(self) -> Stats:
-        """Return what its waits cost and how they are paced now. No I/O."""
+        """Return how many requests its waits have sent, and their present pace. No I/O."""
         runtime = self._engine.running
         minute, hour = runtime.session.used() or (None, None)
         refused = runtime.session.refused

@@ -24,11 +24,11 @@ class NetworkOptions(TypedDict, total=False):
     request_timeout: float
     """Seconds for one request; default 30."""
     max_connections: int
-    """At most this many at a time; default 100."""
+    """The maximum number of concurrent connections; default 100."""
     proxy: str | None
-    """Its URL; default: the environment's, read once when the client is entered."""
+    """The URL of an http proxy; default: the environment's, read when the client is entered."""
     ssl: ssl_module.SSLContext | bool | None
-    """A TLS context."""
+    """A TLS context; False turns all checks off."""
     session: aiohttp.ClientSession | None
     """An aiohttp session of yours; it is not closed, and uses its own TLS and tracing."""
     trace_configs: Sequence[aiohttp.TraceConfig]
@@ -45,7 +45,7 @@ class ClientOptions(NetworkOptions, total=False):
     polling: PollPolicy | None
     """How closely waits are followed."""
     budget: RequestBudget | None
-    """The request quota; give several clients of one account the same object. None: no pacing."""
+    """The request quota; pass the same object to all clients of one token. None: no limits."""
     user_agent: str | None
     """Sent before the package's own."""
     transport: Transport | None

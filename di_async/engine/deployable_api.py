@@ -70,13 +70,13 @@ class DeployableApi(ResourceApi[R]):
         cleanup_timeout: float = CLEANUP_TIMEOUT_S,
         **options: Any,
     ) -> AbstractAsyncContextManager[Any]:
-        """Return an async context manager that yields a deployment and deletes it on the way out.
+        """Return an async context manager that yields a deployment and deletes it at the end.
 
         It is deleted whatever ends the block or the wait before it: an error, a cancellation,
         SIGINT, and SIGTERM where the program has no handler of its own. An interrupt is logged as
-        a warning that names the deployment. The deletion is not cut short by further ones, is
-        tried again after failures, and proven by GET 404. The name holds its expiry, so that
-        `reap` can delete it after a crash.
+        a warning that names the deployment; further interrupts do not cut the deletion short. A
+        failed deletion is tried again, and GET 404 proves it. The name contains its expiry, so
+        that `reap` can delete it after a crash.
 
         Args:
             spec: as for `create`; its name becomes part of the deployment's name.
@@ -94,7 +94,7 @@ class DeployableApi(ResourceApi[R]):
                 could not work with these `connect_options`; nothing was sent.
             CleanupError: it could not be proven deleted; it may bill. Also logged as ERROR.
             TransportError: the response to the create was lost, and what it made was deleted.
-            DIError: and everything that `create` and `Change.wait` raise.
+            DIError: everything that `create` and `Change.wait` raise.
         """
         return Temporary(
             target=self.deployable(),
@@ -120,7 +120,7 @@ class DeployableApi(ResourceApi[R]):
         cleanup_timeout: float = CLEANUP_TIMEOUT_S,
         **options: Any,
     ) -> Change[R]:
-        """Create a deployment in the first place that has room; return its settled change.
+        """Create a deployment in the first place that has capacity; return its settled change.
 
         `change.attempts` lists each try, `change.latest` is the resource. What a failed try
         created is deleted, proven by GET 404, before the next one.

@@ -227,7 +227,7 @@ def _is_locked(error: APIError) -> bool:
     return isinstance(error, ConflictError) and error.never_processed
 
 
-_READY_HINT = " (if another change is under way, ready_timeout=600 goes on trying for ten minutes)"
+_READY_HINT = " (if another change is under way, ready_timeout=600 keeps trying for ten minutes)"
 
 
 async def retry_while_busy(
@@ -243,7 +243,7 @@ async def retry_while_busy(
     Args:
         engine: the client's engine.
         write: prepares and sends the write.
-        ready_timeout: seconds to go on trying.
+        ready_timeout: seconds to keep trying.
         is_busy: whether a refusal means "busy".
         retry_anyway: whether such a refusal is tried again as often as the retry policy allows.
     """

@@ -40,7 +40,7 @@ async def create_when_free(
     Args:
         engine: the client's engine.
         name: the name, for the log.
-        name_timeout: seconds to go on trying; 0 tries once.
+        name_timeout: seconds to keep trying; 0 tries once.
         create: sends the create.
         find: returns everything of that name.
         is_leaving: whether one of these is being deleted.

@@ -32,7 +32,7 @@ class ResourceApi(ClearsFrames, Generic[R]):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this API promises."""
+        """What this API supports."""
         return self._adapter.capabilities
 
     async def wait_until_active(self, id: str, *, timeout: Timeout = DEFAULT) -> R:
@@ -52,7 +52,7 @@ class ResourceApi(ClearsFrames, Generic[R]):
         return found
 
     async def wait_until_deleted(self, id: str, *, timeout: Timeout = DEFAULT) -> None:
-        """Return once GET answers 404. This deletes nothing."""
+        """Return once GET answers 404. This deletes nothing; see `Change.wait` for errors."""
         await self.begin_wait(id, deleted=True).wait(timeout=timeout)
 
     def begin_wait(self, id: str, *, deleted: bool = False, seen: R | None = None) -> Change[Any]:
@@ -94,9 +94,10 @@ class ResourceApi(ClearsFrames, Generic[R]):
     async def wait_until(
         self, id: str, predicate: Callable[[R], object], *, timeout: Timeout = DEFAULT
     ) -> R:
-        """Return the resource once `predicate(resource)` is true. No status word raises.
+        """Return the resource once `predicate(resource)` is true, whatever its status is.
 
-        An error in the predicate, a plain function, ends this wait and is raised as it is.
+        The predicate is a plain function. An error in it ends this wait and is raised as it is.
+        Other errors are those of `Change.wait`.
         """
         found: R = await self._predicate_wait(id, predicate).wait(timeout=timeout)
         return found

@@ -91,7 +91,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         name_timeout: float = 0,
         first_attempt_at: datetime | None = None,
     ) -> Change[Deployment]:
-        """Return a change that settles when a read shows the new deployment ready. Its GPUs bill.
+        """Create a deployment; return a change that settles when a read shows it ready.
 
         Args:
             spec: a `DeploymentSpec` or a mapping of the documented shape. Its model must be
@@ -100,10 +100,10 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
                 Exoscale's API shows no prices, so this needs `allow_unknown_price`.
             allow_unknown_price: create it even though its price is not known.
             name_timeout: has no effect here: names are not unique, so none is ever taken.
-            first_attempt_at: when another call, such as the one of a task that is tried again,
-                may have sent this create. Names are not unique, so that nothing is adopted: if one
-                of this name was made since then, `OutcomeUnknownError` is raised; without one,
-                the create is sent two minutes after that time. Aware datetime.
+            first_attempt_at: when an earlier call, such as an earlier try of a task, may have sent
+                this create: an aware datetime. Names are not unique, so nothing is adopted. If one
+                of this name was created since then, `OutcomeUnknownError` is raised; otherwise
+                the create is sent two minutes after that time.
 
         Raises:
             InvalidInputError: The spec is invalid; no request was sent.
@@ -143,13 +143,13 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         allow_unknown_price: bool = False,
         name_timeout: float = 0,
     ) -> Ensured[Deployment]:
-        """Create the deployment of the spec's name, update what differs, or find nothing to do.
+        """Create the deployment of the spec's name, update what differs, or do nothing.
 
-        Names are not unique: one process makes one deployment, but two processes at once may make
-        two, and so may one that begins within two minutes of another's create, as lists lag.
-        `.duplicates`, and the log, then have the ids of the others, which bill until they are
-        deleted. The engine is updated before the deployment is scaled; a change in progress is
-        waited for. `.change` settles when the deployment is ready.
+        Names are not unique. Two processes at once may create two deployments, and so may one that
+        begins within two minutes of another's create, as lists lag. `.duplicates` and the log then
+        have the ids of the others, which bill until they are deleted. The engine is updated before
+        the deployment is scaled; a change in progress is waited for. `.change` of the result
+        settles when the deployment is ready. Cancelling has the effects that `create` describes.
 
         Args:
             spec: see `create`; what it leaves out is not compared, nor is the product name.
@@ -240,7 +240,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         keep_version: bool = True,
         ready_timeout: float = 0,
     ) -> Change[Deployment]:
-        """Return a change that settles when the deployment is ready and shows these values.
+        """Update a deployment; return a change that settles when it is ready with these values.
 
         Args:
             id: the deployment.
@@ -272,7 +272,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
     async def scale(
         self, id: str, replicas: int, *, ready_timeout: float = 0
     ) -> Change[Deployment]:
-        """Return a change that settles when the deployment is ready with this many replicas.
+        """Scale a deployment; return a change that settles when it is ready with these replicas.
 
         0 frees the GPUs, and ends their cost.
 

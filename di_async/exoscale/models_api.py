@@ -30,7 +30,7 @@ class Models(ZoneResources[Model]):
     async def create(
         self, name: str, huggingface_token: str | Secret | None = None
     ) -> Change[Model]:
-        """Return a change that settles when the model is downloaded and `ready`.
+        """Download a model; return a change that settles when it is `ready`.
 
         Args:
             name: exactly as on Hugging Face, such as `openai/gpt-oss-120b`.

@@ -200,7 +200,7 @@ class ZoneResources(ResourceApi[R]):
         return [row async for row in rows if row.name == name and not is_public(row)]
 
     async def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
-        """Return a change that settles when GET returns 404. A deployment bills until then.
+        """Delete it; return a change that settles when GET answers 404. It bills until then.
 
         If this zone has no such resource, the change is settled and has `.already_gone`. It may
         exist, and bill, in another zone.

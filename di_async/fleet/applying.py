@@ -70,11 +70,11 @@ async def apply(
         clients: entered clients, one for each provider of the fleet. Further ones are only
             searched for deployments of an earlier apply.
         dry_run: send no write; the report shows what would be done, and the price.
-        prune: when everything else has succeeded, delete what an earlier apply of this fleet made
-            and that is no longer in it. Nothing else is deleted; see the page "Fleets".
+        prune: when everything else has succeeded, delete deployments that an earlier apply of this
+            fleet made and that are no longer in it. Nothing else is deleted.
         max_hourly: a limit on the price of the whole fleet, checked before the first write.
-        allow_unknown_price: with `max_hourly`, go on if a price is not known. What the provider
-            does not offer in that region is refused all the same.
+        allow_unknown_price: with `max_hourly`, go on if a price is not known. A GPU that the
+            provider does not offer in that region is refused nevertheless.
         concurrency: how many deployments are read or written at a time. All are waited for at once.
         timeout: seconds for each create and update to settle; default: what `Change.wait` takes.
             A deletion of `prune` may take 15 minutes.
@@ -90,8 +90,8 @@ async def apply(
             offer (`.on_offer`); nothing was sent.
         ClientClosedError: a client is not entered, or closed.
 
-    Cancelling leaves accepted changes going on at the provider; they bill. Apply again to wait for
-    them.
+    After a cancellation, accepted changes continue at the provider, and bill. Apply again to wait
+    for them.
     """
     check_clients("apply", clients)
     run = FleetRun.prepare(

@@ -51,7 +51,7 @@ class FleetEntry:
     spec: Mapping[str, Any] = field(repr=masked)
     """The provider's spec, with the name."""
     open_to_world: bool = False
-    """Gcore: an endpoint without API keys is intended."""
+    """Gcore: allow an endpoint without API keys."""
     place: str = ""
     """Where it stands in the file, such as `deployments[2] (web)`."""
 

@@ -82,7 +82,7 @@ async def wait_all(
     Args:
         changes: of any clients on this loop; duplicates are waited for once.
         timeout: seconds for all of them together; None waits for ever, 0 sends one read. Default:
-            for each what `Change.wait` would take.
+            for each, the default of `Change.wait`.
         return_when: also "FIRST_COMPLETED" or "FIRST_EXCEPTION", as in `asyncio.wait`.
 
     Raises:

@@ -109,10 +109,10 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             max_hourly: the most that it may cost an hour at its maximum scale: an amount, or one
                 for each currency.
             allow_unknown_price: create it even if its price is not known.
-            name_timeout: seconds to go on trying while the name is taken by a deployment that is
+            name_timeout: seconds to keep trying while the name is taken by a deployment that is
                 being deleted, or was until a moment ago. 0 tries once.
-            first_attempt_at: when another call, such as the one of a task that is tried again,
-                may have sent this create: what was made since then is adopted. Aware datetime.
+            first_attempt_at: when an earlier call, such as an earlier try of a task, may have sent
+                this create: an aware datetime. A deployment created since then is adopted.
 
         Raises:
             InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
@@ -158,11 +158,12 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         allow_unknown_price: bool = False,
         name_timeout: float = 0,
     ) -> Ensured[InferenceDeployment]:
-        """Create the deployment of the spec's name, update what differs, or find nothing to do.
+        """Create the deployment of the spec's name, update what differs, or do nothing.
 
-        Two processes at once make one deployment. A change in progress that leads to another spec
-        is waited for before the update. A deployment that is stopped is started. `.change` settles
-        when the deployment serves or is scaled to zero.
+        Two processes at once create one deployment. A change in progress that leads to another
+        spec is waited for before the update. A stopped deployment is started. `.change` of the
+        result settles when the deployment serves or is scaled to zero. Cancelling has the effects
+        that `create` describes.
 
         Args:
             spec: see `create`; what it leaves out is not compared.
@@ -280,7 +281,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             spec: fields as a mapping or a spec.
             open_to_world: required with empty `api_keys` and with `auth_enabled=False`, which let
                 anyone call the endpoint, unless anyone can call it already.
-            ready_timeout: seconds to go on trying while another task holds it (409).
+            ready_timeout: seconds to keep trying while another task holds it (409).
             fields: the same by name, such as `containers=[...]`; they override `spec`.
 
         Raises:

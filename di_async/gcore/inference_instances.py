@@ -85,12 +85,12 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         Args:
             spec: an `InferenceInstanceSpec`, or a mapping of the documented shape. Without a
                 `project_id`, the client's project is used, else the key's default project.
-            name_timeout: seconds to go on trying while the name is taken by an instance that is
+            name_timeout: seconds to keep trying while the name is taken by an instance that is
                 being deleted, or was until a moment ago. 0 tries once.
-            first_attempt_at: when another call, such as the one of a task that is tried again,
-                may have sent this create. Names are not unique, so that nothing is adopted: if one
-                of this name was made since then, `OutcomeUnknownError` is raised; without one,
-                the create is sent two minutes after that time. Aware datetime.
+            first_attempt_at: when an earlier call, such as an earlier try of a task, may have sent
+                this create: an aware datetime. Names are not unique, so nothing is adopted. If one
+                of this name was created since then, `OutcomeUnknownError` is raised; otherwise
+                the create is sent two minutes after that time.
 
         Raises:
             InvalidInputError: a documented rule is broken (`.problems`); nothing was sent.
@@ -179,7 +179,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
             spec: fields as a mapping or a spec.
             replace: send only what was given. Omitted fields fall back to their defaults, and
                 regions that are not named are removed.
-            ready_timeout: seconds to go on trying while another change holds it (409).
+            ready_timeout: seconds to keep trying while another change holds it (409).
             fields: the same by name, such as `envs={...}`; they override `spec`.
 
         Raises:

@@ -52,7 +52,7 @@ class CallRecord:
 
 @frozen(kw_only=True)
 class Capabilities:
-    """What a provider's API promises. The providers' docs say what holds instead."""
+    """What a provider's API supports."""
 
     unique_names: bool = False
     """A name belongs to one resource at a time, so a lost create can be looked up."""
@@ -63,9 +63,9 @@ class Capabilities:
     shows_sent: bool = False
     """A resource shows what an update sent; `Expectation.differed_before` makes it proof."""
     busy_status: int | None = None
-    """The HTTP status that refuses a write only for now."""
+    """The HTTP status of a write that is refused while the resource is busy."""
     operations: tuple[str, ...] = ()
-    """Kinds of what must finish before the resource is judged, such as a task."""
+    """Kinds of operations that must finish before the resource is judged, such as tasks."""
 
 
 class ResourceAdapter(Protocol[R]):

@@ -103,15 +103,15 @@ class _Connects(Protocol):
 class Change(ClientBound, Generic[R]):
     """An accepted write. Nothing is polled unless someone awaits `wait` or `events`.
 
-    `await change` is `await change.wait()`.
+    `await change` is short for `await change.wait()`.
 
     Attributes:
         access_token: the one-time token of a create; the API shows its value only once.
         adopted: the response to the write was lost, and its effect was found by reading.
         already_gone: a delete found nothing to delete.
         attempts: the tries of `create_first_available`, each an `Attempt`.
-        previous_spec: of an update or a scale, the spec that a read before the write showed: what
-            to go back to. None for all other changes, and where it was not shown in full.
+        previous_spec: the spec before an update or a scale, to go back to. None for all other
+            changes, and if it was not shown in full.
     """
 
     attempts: "tuple[Attempt, ...]" = ()
@@ -193,10 +193,9 @@ class Change(ClientBound, Generic[R]):
     def eta(self) -> float | None:
         """Seconds until it is expected to settle; None if that is not known, or it is settled.
 
-        The median by the durations of 20 or more changes of the same kind, place and GPU that
-        this client, or the `DurationModel` of its `PollPolicy`, has seen settle. What has settled
-        is counted every 20 seconds, while a change of that kind is waited for; until then the eta
-        may be None.
+        It is the median for changes of the same action, region and GPU. This client, or the
+        `DurationModel` of its `PollPolicy`, needs to have seen 20 of them settle. They are counted
+        every 20 seconds, and only while such a change is awaited.
         """
         try:
             return self._waits().eta(self._tracker)
@@ -263,10 +262,10 @@ class Change(ClientBound, Generic[R]):
         return await self._result(decision, until)
 
     def events(self, *, timeout: Timeout = DEFAULT) -> "EventStream[R]":
-        """Return an async iterator over the history, past and to come; it drives the polling.
+        """Return an async iterator over all steps, past and future; iterating it polls.
 
         It ends when the change has settled, and raises what `wait` raises. Leaving the loop early
-        leaves nothing running here, and leaves the resource alone.
+        ends the polling, not the change. `timeout` is in seconds, as in `wait`.
         """
         if not isinstance(timeout, Default):
             checked_timeout(timeout)  # here, and not at the first step
@@ -285,20 +284,20 @@ class Change(ClientBound, Generic[R]):
     ) -> "ServingEndpoint":
         """Wait for the change, then until the models answer; return the endpoint.
 
-        It answers once it has listed its models and completed one token with each. Both moments,
-        of settling and of answering, are in the history. Probes go to the endpoint, at most 3
-        seconds apart; none is a request to the provider's API.
+        The endpoint answers once it has listed its models and completed one token with each. The
+        history shows when the change settled and when the endpoint answered. Probes are sent to
+        the endpoint, at most 3 seconds apart, and not to the provider's API.
 
         Args:
             timeout: seconds for the wait and the answer together; see `wait`.
             access_token: the endpoint's key: text, a `Secret`, or what created it. Default: the
                 one-time token of this create, or what the API reveals.
-            private: connect to the private endpoint, and trust the deployment's own CA alone.
-            probe: "chat", "models" (to list them is enough), or a coroutine function that takes
+            private: connect to the private endpoint, and trust only the deployment's own CA.
+            probe: "chat", "models" (listing them is enough), or a coroutine function that takes
                 the endpoint: it counts as answering unless the result is False. Errors of
                 connections and HTTP libraries count as "not yet", except refusals such as 401.
             mint_token: create a key of this name once the change has settled, and use it. If this
-                call fails after that, the key's value is lost; `create_token` returns it.
+                call fails after that, the key's value is lost; create another with `create_token`.
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.
@@ -308,6 +307,8 @@ class Change(ClientBound, Generic[R]):
             SupersededError, ResourceVanishedError: this client deletes it, or has deleted it.
             ClientClosedError: the client was closed.
             WaitError: what `wait` raises.
+
+        A timeout, an error or a cancellation leaves the deployment alone; it bills.
         """
         key = hidden(access_token)
         del access_token
