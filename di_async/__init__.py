@@ -1,6 +1,6 @@
 """Async client for dedicated LLM inference at DigitalOcean, Gcore and Exoscale.
 
-Every write returns a change that you can await until it is confirmed:
+Every write returns a change that you can await until it is verified:
 
 async with DigitalOcean() as do:
     change = await do.dedicated_inferences.create(spec)

@@ -189,7 +189,7 @@ class Attempts:
             try:
                 await _api_of(client, record).deployable().read(record.id)
             except NotFoundError:
-                self.log.warning("%s of an earlier try is gone; making another", record.id)
+                self.log.warning("%s of an earlier try is gone; creating another", record.id)
                 return None
         _check_unchanged(record, written)
         self.log.info("continuing the wait for %s of an earlier try", record.id)
@@ -226,8 +226,8 @@ class Attempts:
 def _check_unchanged(record: Record, written: str) -> None:
     if record.digest != written:
         raise InvalidInputError(
-            f"the arguments of this task have changed since it made {record.name} ({record.id}), "
-            "which exists as it was made, and bills; nothing was sent. Update it "
+            f"the arguments of this task have changed since it created {record.name} "
+            f"({record.id}), which exists unchanged, and bills; nothing was sent. Update it "
             "(UpdateDeploymentOperator), delete it and clear this task, or give the spec another "
             "name"
         )

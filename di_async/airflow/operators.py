@@ -172,7 +172,7 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         except Exception as error:
             if not self.is_setup:
                 raise
-            self.log.error("the key of %s is in no Variable: %s", change.id, error)  # noqa: TRY400
+            self.log.error("the key of %s was not written to a Variable: %s", change.id, error)  # noqa: TRY400
 
     def _check_token_variable(self, api: DeployableApi[Any]) -> None:
         """Raise if the provider has no key to write, before anything is created."""

@@ -30,7 +30,7 @@ async def follow(client: Client, change: Change[Any], timeout: Timeout, log: Any
     except SupersededError as error:
         if not _is_changed_create(change):
             raise
-        log.warning("%s Waiting until it is active as it is now.", error)
+        log.warning("%s Waiting until it is active with that change.", error)
         change = _present(client, change)
         await _log_steps(change, _left(timeout, began), log)
     return change
@@ -52,7 +52,7 @@ async def follow_all(
     if changed:
         again = [_present(client, one.change) for one in changed]
         report = await wait_all(again, timeout=_left(timeout, began))
-        log.info("changed meanwhile, so waited for as they are now: %s", report)
+        log.info("waited for what was changed meanwhile: %s", report)
         failed = [one for one in failed if one not in changed] + list(report.failed)
         settled += report.succeeded
         pending += report.pending

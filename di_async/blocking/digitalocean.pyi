@@ -287,7 +287,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
 
         Raises:
             NotFoundError: it does not exist.
-            OutcomeUnknownError: a repeated DELETE is answered with 404, but the list shows it.
+            OutcomeUnknownError: a repeated DELETE answers 404, but the list shows it.
         """
     def ca_certificate(self, id: str) -> CACertificate:
         """Return the CA behind the private endpoint: `.pem` and `.ssl_context()`."""

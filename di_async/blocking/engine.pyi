@@ -227,7 +227,7 @@ class Change(Generic[R_co]):
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.
-            WaitTimeoutError: not settled, or no answer, in time.
+            WaitTimeoutError: it did not settle, or did not answer, in time.
             WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted),
                 or the API refuses to show its key or CA.
             SupersededError, ResourceVanishedError: this client deletes it, or has deleted it.

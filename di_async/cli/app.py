@@ -13,7 +13,7 @@ __all__ = ["app"]
 app = options.new_group(
     "di-async",
     "Manage dedicated inference at DigitalOcean, Exoscale and Gcore. "
-    "Write commands wait until their change is confirmed. `di-async demo` needs no account.",
+    "Write commands wait until their change is verified. `di-async demo` needs no account.",
     epilog="Options from --output to --debug can also follow the command's name.\n\n"
     + options.EXIT_CODES,
     cls=LazyGroup,

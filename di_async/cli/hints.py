@@ -67,7 +67,7 @@ _GENERAL: _Hints = {
     ServerError: "The API failed. Try again, or check the provider's status page.",
     DecodeError: "The response is not from the API. Check --base-url and any proxy.",
     # The last one, as others are subclasses of it.
-    TransportError: "There was no answer. A write may have been carried out: check with `{list}`.",
+    TransportError: "No response. A write may have been carried out: check with `{list}`.",
 }
 _DIGITALOCEAN: _Hints = {
     AuthenticationError: (
@@ -287,7 +287,7 @@ def _hint(error: BaseException, settings: Settings) -> str | None:
         otherwise = "This API is not at that URL. Check --base-url (DI_ASYNC_BASE_URL)."
         return _NO_LIST.get(settings.provider, otherwise)
     if type(error) is TransportError and error.method == "GET":
-        return "There was no answer. Check the network, and try again."
+        return "No response. Check the network, and try again."
     if isinstance(error, APIError) and error.status == 412:
         return "Try fewer GPUs, another --gpu, or another zone."
     hints = {**_GENERAL, **_OF_PROVIDER[settings.provider]}

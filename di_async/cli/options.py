@@ -59,7 +59,7 @@ Ref = Annotated[
 ]
 Wait = Annotated[
     bool,
-    typer.Option("--wait/--no-wait", help="Wait until the change is confirmed, or only send it."),
+    typer.Option("--wait/--no-wait", help="Wait until the change is verified, or only send it."),
 ]
 NameTimeout = Annotated[
     float,
@@ -183,7 +183,7 @@ _BaseUrl = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Another API endpoint, such as `di-async emulate`; Exoscale: with {zone} in it.",
+        help="Base URL, such as that of `di-async emulate`; for Exoscale it contains {zone}.",
         show_default="DI_ASYNC_BASE_URL",
     ),
 ]
@@ -200,8 +200,8 @@ _TargetLag = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=MIN_TARGET_LAG,
-        help="How late a wait may notice that the change is done. The variable sets it for the "
-        "command alone; in Python, pass `polling=PollPolicy(target_lag=...)`.",
+        help="How late a wait may notice that the change has settled. The variable sets it for the "
+        "command only; in Python, pass `polling=PollPolicy(target_lag=...)`.",
         show_default="DI_ASYNC_TARGET_LAG, or 5",
     ),
 ]

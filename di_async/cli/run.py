@@ -75,7 +75,7 @@ class Cli:
 
     async def finish(self, write: Awaitable[T]) -> T:
         """Return the result of a write. A signal takes effect after its answer."""
-        waits = "Stopping when the request that was sent is answered (for at most 5 s)."
+        waits = "Stopping after the response to the request in flight (at most 5 s)."
         return await finish_write(write, lambda: self.message(waits))
 
     def stop_when_stdout_fails(self) -> None:

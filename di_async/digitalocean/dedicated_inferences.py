@@ -541,7 +541,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
 
         Raises:
             NotFoundError: it does not exist.
-            OutcomeUnknownError: a repeated DELETE is answered with 404, but the list shows it.
+            OutcomeUnknownError: a repeated DELETE answers 404, but the list shows it.
         """
 
         async def find() -> object:

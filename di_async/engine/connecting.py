@@ -149,7 +149,7 @@ class Connector:
 
         Raises:
             InvalidInputError: no key is known, or nothing serves.
-            WaitTimeoutError: no answer in time.
+            WaitTimeoutError: the endpoint did not answer in time.
             WaitRefusedError: the endpoint refuses, or its key or CA cannot be read.
             ClientClosedError: the client was closed.
         """

@@ -58,7 +58,7 @@ async def delete(
         by_name: the DELETE, if its id is a name, so that the session does not repeat it.
 
     Raises:
-        OutcomeUnknownError: the DELETE is answered with 404, but a GET shows the resource.
+        OutcomeUnknownError: the DELETE answers 404, but a GET shows the resource.
     """
     call = CallRecord()
 
@@ -169,7 +169,7 @@ async def delete_at_once(
 
     Raises:
         NotFoundError: it does not exist, and no attempt of this call may have deleted it.
-        OutcomeUnknownError: a repeated DELETE is answered with 404, but a read shows it.
+        OutcomeUnknownError: a repeated DELETE answers 404, but a read shows it.
         APIError, TransportError, DecodeError: no attempt was accepted, as far as a read shows.
     """
     call, began = CallRecord(), engine.clock.moment()
@@ -191,7 +191,7 @@ async def delete_at_once(
                     return
                 if missing:
                     raise OutcomeUnknownError(
-                        f"DELETE {request.path} is answered with 404, but a read shows that it "
+                        f"DELETE {request.path} answers 404, but a read shows that it "
                         "exists; delete it again",
                         method="DELETE",
                         path=request.path,

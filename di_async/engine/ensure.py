@@ -169,7 +169,7 @@ class _Run(Generic[R]):
                 continue
             if done is not None:
                 return done
-        raise last or ConflictError(f"{self.target.name} is changed by others all the time")
+        raise last or ConflictError(f"{self.target.name} keeps being changed by others; try again")
 
     # -- create -------------------------------------------------------------------------------
 

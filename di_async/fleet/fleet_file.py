@@ -247,7 +247,7 @@ class _Reader:
             return []
         found = [str(one) for one in values]
         if len(set(found)) < len(found):
-            self.fault(f"{path}.{used[0]}", "one is named twice")
+            self.fault(f"{path}.{used[0]}", "one is listed twice")
         return list(found)
 
     def _check_name(

@@ -106,7 +106,7 @@ class AccountApi(ClearsFrames):
         """Send a DELETE; a 404 after a repeated one is its success, if a GET is 404 as well.
 
         Raises:
-            OutcomeUnknownError: the DELETE is answered with 404, but a GET finds it.
+            OutcomeUnknownError: the DELETE answers 404, but a GET finds it.
         """
 
         async def find() -> object:

@@ -91,7 +91,7 @@ def test_the_same_name_in_two_zones_is_valid() -> None:
         ),
         ([entry(zones=[])], {}, "f.yaml: deployments[0] (web).zones: expected a list"),
         ([entry(zones="a")], {}, "f.yaml: deployments[0] (web).zones: expected a list"),
-        ([entry(zones=["a", "a"])], {}, "f.yaml: deployments[0] (web).zones: one is named twice"),
+        ([entry(zones=["a", "a"])], {}, "f.yaml: deployments[0] (web).zones: one is listed twice"),
         ([entry(zone=True)], {}, "f.yaml: deployments[0] (web).zone: expected its name"),
         ([entry(replicas=2)], {}, "f.yaml: deployments[0] (web).replicas: unknown"),
         ([entry(open_to_world=True)], {}, "f.yaml: deployments[0] (web).open_to_world: only gcore"),

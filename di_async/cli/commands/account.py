@@ -122,7 +122,7 @@ async def create_secret(cli: Cli, name: _Name) -> None:
 
 
 async def replace_secret(cli: Cli, name: _Name) -> None:
-    """Replace a secret by the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
+    """Replace a secret with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
     async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
         made = await cli.finish(cloud.client.secrets.replace(name, **_aws_credentials()))
         _print_secret(cli, made)

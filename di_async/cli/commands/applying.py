@@ -57,7 +57,7 @@ async def apply_fleet(
         bool,
         typer.Option(
             "--prune",
-            help="Delete what an earlier apply of this fleet made and the file no longer holds.",
+            help="Delete what an earlier apply of this fleet made and is no longer in the file.",
         ),
     ] = False,
     max_hourly: MaxHourly = None,
@@ -210,7 +210,7 @@ class _Apply:
         def announce() -> None:
             if not announced:
                 announced.append(True)
-                self.cli.message("Stopping when the requests that were sent are answered.")
+                self.cli.message("Stopping after the responses to the requests in flight.")
 
         return lambda write: finish_write(write, announce)
 

@@ -48,7 +48,7 @@ async def ensure(
 ) -> None:
     """Create or update the deployment of a spec, or do nothing.
 
-    The spec's name decides which deployment it is. Waits until it is confirmed active. After a
+    The spec's name decides which deployment it is. Waits until it is verified active. After a
     crash or a lost response, run it again: it finds what exists (Exoscale: after two minutes, as
     lists lag). --max-hourly is checked before a create or an update.
     """

@@ -76,10 +76,10 @@ async def run_command(
 
     The deployment is created from the spec. Once its models answer, the command runs with
     OPENAI_BASE_URL, OPENAI_API_KEY, DI_ASYNC_MODEL and DI_ASYNC_DEPLOYMENT in its environment. The
-    deployment is deleted whatever happens: the command fails, Ctrl-C, SIGTERM.
+    deployment is deleted when the command ends, and after Ctrl-C or SIGTERM.
 
-    The exit code is the command's own, 128 + N if signal N ended it. Of di-async itself: 125
-    failure, 126 the command is not executable, 127 there is no such command.
+    The exit code is the command's own, or 128 + N if signal N ended it. It is 125 if di-async
+    fails, 126 if the command is not executable, and 127 if it does not exist.
 
     Example: di-async run --spec chat.yaml --max-hourly 10USD -- python evaluate.py
     """
@@ -163,7 +163,7 @@ async def _deployment(
         text = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%d %H:%M UTC")
         cli.err.print(
             printable(
-                f"created {temporary.name} ({temporary.change.id}); should this process be killed, "
+                f"created {temporary.name} ({temporary.change.id}); if this process is killed, "
                 f"`{cli.settings.command_line('reap')}` deletes it after {text}"
             ),
             markup=False,

@@ -149,9 +149,9 @@ async def chat(
 ) -> None:
     """Send one message to a deployment and print the answer.
 
-    The answer is printed as it comes. Waits until the deployment lists its models. Needs `pip
-    install 'di-async[openai]'`. For keys see `di-async connect --help`; a key of --mint-token is
-    printed to stderr.
+    The answer is printed as it arrives. Waits until the deployment lists its models. Needs `pip
+    install 'di-async[openai]'`. For keys see `di-async connect --help`; the key that --mint-token
+    creates is printed to stderr.
     """
     cli.stop_when_stdout_fails()
     text = decode_text(read_input("-", "message"), source="stdin") if prompt == "-" else prompt
@@ -182,9 +182,7 @@ async def chat(
     elif not answer.endswith("\n"):
         cli.streams.out.write("\n")
     if not is_complete:
-        cli.message(
-            "warning: the stream ended without a sign of its end; the answer may be cut off"
-        )
+        cli.message("warning: the stream ended without an end marker; the answer may be cut off")
 
 
 async def _ask(cli: Cli, endpoint: "ServingEndpoint", body: dict[str, Any]) -> tuple[str, bool]:
@@ -199,7 +197,7 @@ async def _ask(cli: Cli, endpoint: "ServingEndpoint", body: dict[str, Any]) -> t
                 cli.streams.out.write(_shown(part))
                 cli.streams.out.flush()
         if not parts and not reader.is_complete:
-            raise DecodeError("it ended before it began")
+            raise DecodeError("it is empty")
     except Exception as error:
         is_invalid = isinstance(error, DecodeError)
         if not is_invalid and not of_http_library(error):

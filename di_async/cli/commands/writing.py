@@ -98,7 +98,7 @@ async def create(
 ) -> None:
     """Create an instance or deployment.
 
-    Prints the hourly price first. Waits until it is confirmed active.
+    Prints the hourly price first. Waits until it is verified active.
 
     DigitalOcean: use --spec, or --name, --region, --model and --gpu. Exoscale: use --spec, or
     --name, --model and --gpu. Gcore: use --spec, and --name if the file has none.
@@ -167,7 +167,7 @@ async def update(
 ) -> None:
     """Update an instance or deployment.
 
-    Waits until this change is confirmed. The spec file needs only the top-level fields that
+    Waits until this change is verified. The spec file needs only the top-level fields that
     change; the others keep their values. A list, such as model_deployments, is replaced as a whole.
     """
     options = WriteOptions(
@@ -223,7 +223,7 @@ async def scale(
 ) -> None:
     """Change the number of GPUs or replicas.
 
-    Prints the hourly price before and after it first. Waits until the change is confirmed. Gcore:
+    First prints the present and the new hourly price. Waits until the change is verified. Gcore:
     sets minimum and maximum. 0 sets only the minimum, so the deployment scales to zero when idle.
     """
     limit = PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price)

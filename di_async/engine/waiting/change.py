@@ -115,7 +115,7 @@ class Change(ClientBound, Generic[R]):
     """
 
     attempts: "tuple[Attempt, ...]" = ()
-    _instead = "store `change.resume_token`, from which `resume` makes it again"
+    _instead = "store `change.resume_token`; `resume` restores the change from it"
 
     def __init__(
         self,
@@ -301,7 +301,7 @@ class Change(ClientBound, Generic[R]):
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.
-            WaitTimeoutError: not settled, or no answer, in time.
+            WaitTimeoutError: it did not settle, or did not answer, in time.
             WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted),
                 or the API refuses to show its key or CA.
             SupersededError, ResourceVanishedError: this client deletes it, or has deleted it.

@@ -133,10 +133,10 @@ class FailureDetails:
             return ""
         tracker = self._tracker
         if tracker.latest is None:
-            return " Which spec is in place was not read."
+            return " The spec in place was not read."
         seen = tracker.adapter.observe(tracker.latest, tracker.expectation)
         if seen.matches_sent is None:
-            return " Which spec is in place is not shown."
+            return " The API does not show which spec is in place."
         state = "still serves" if seen.phase is Phase.READY else "is in place"
         spec = "new spec" if seen.matches_sent else "spec from before the update"
         return f" The {spec} {state}."
@@ -253,7 +253,7 @@ def _goal(action: Action) -> str:
     if action is Action.DELETE:
         return "was not gone"
     if action is Action.PREDICATE:
-        return "did not become as the predicate requires"
+        return "did not satisfy the predicate"
     if action is Action.UPDATE:
         return "did not show this change"
     return "did not become active"
