@@ -32,7 +32,7 @@ class BatchCreateOperator(DedicatedInferenceOperator):
     Args:
         specs: of the deployments, templated. Those without a name get one from DAG, run, task and
             place in the list.
-        concurrency: creates in flight at once.
+        concurrency: the maximum number of creates in flight.
         on_failure: "fail" fails the task if any has failed, after all waits have ended. "skip"
             fails it only if none has succeeded; each failure is logged.
         name_timeout: seconds to wait for a name that a deletion still holds.

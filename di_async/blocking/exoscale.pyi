@@ -63,10 +63,10 @@ class ZoneResources(ResourceApi[R]):
     def find_all(self, name: str) -> builtins.list[R]:
         """Return all of the organisation's resources of that name, as list rows."""
     def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
-        """Delete it; return a change that settles when GET answers 404. It bills until then.
+        """Delete a resource; return a change that settles when GET answers 404.
 
-        If this zone has no such resource, the change is settled and has `.already_gone`. It may
-        exist, and bill, in another zone.
+        A deployment bills until then. If this zone has no such resource, the change is settled and
+        `.already_gone` is true. It may exist, and bill, in another zone.
 
         Args:
             id: the resource.
@@ -164,10 +164,10 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
     ) -> Ensured[Deployment]:
         """Create the deployment of the spec's name, update what differs, or do nothing.
 
-        Names are not unique. Two processes at once may create two deployments, and so may one that
-        begins within two minutes of another's create, as lists lag. `.duplicates` and the log then
-        have the ids of the others, which bill until they are deleted. The engine is updated before
-        the deployment is scaled; a change in progress is waited for. `.change` of the result
+        Names are not unique. Two concurrent processes may create two deployments, and so may one
+        that begins within two minutes of another's create, as lists lag. `.duplicates` and the log
+        then have the ids of the others, which bill until they are deleted. The engine is updated
+        before the deployment is scaled; a change in progress is waited for. `.change` of the result
         settles when the deployment is ready. Ctrl-C has the effects that `create` describes.
 
         Args:

@@ -94,7 +94,7 @@ def apply(
         max_hourly: a limit on the price of the whole fleet, checked before the first write.
         allow_unknown_price: with `max_hourly`, go on if a price is not known. A GPU that the
             provider does not offer in that region is refused nevertheless.
-        concurrency: how many deployments are read or written at a time. All are waited for at once.
+        concurrency: how many deployments are read or written at a time. All are awaited together.
         timeout: seconds for each create and update to settle; default: what `Change.wait` takes.
             A deletion of `prune` may take 15 minutes.
         name_timeout: seconds to wait for a name whose resource is being deleted.

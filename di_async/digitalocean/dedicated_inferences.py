@@ -314,7 +314,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
     ) -> Ensured[DedicatedInference]:
         """Create the instance of the spec's name, update what differs, or do nothing.
 
-        Two processes at once create one instance; after lost responses both may report "created".
+        Two concurrent processes create one instance; after lost responses both may say "created".
         A change in progress that leads to another spec is waited for before the update. `.change`
         of the result settles when the instance is active. Cancelling has the effects that `create`
         describes.

@@ -145,10 +145,10 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
     ) -> Ensured[Deployment]:
         """Create the deployment of the spec's name, update what differs, or do nothing.
 
-        Names are not unique. Two processes at once may create two deployments, and so may one that
-        begins within two minutes of another's create, as lists lag. `.duplicates` and the log then
-        have the ids of the others, which bill until they are deleted. The engine is updated before
-        the deployment is scaled; a change in progress is waited for. `.change` of the result
+        Names are not unique. Two concurrent processes may create two deployments, and so may one
+        that begins within two minutes of another's create, as lists lag. `.duplicates` and the log
+        then have the ids of the others, which bill until they are deleted. The engine is updated
+        before the deployment is scaled; a change in progress is waited for. `.change` of the result
         settles when the deployment is ready. Cancelling has the effects that `create` describes.
 
         Args:

@@ -200,10 +200,10 @@ class ZoneResources(ResourceApi[R]):
         return [row async for row in rows if row.name == name and not is_public(row)]
 
     async def delete(self, id: str, *, ready_timeout: float = 0) -> Change[None]:
-        """Delete it; return a change that settles when GET answers 404. It bills until then.
+        """Delete a resource; return a change that settles when GET answers 404.
 
-        If this zone has no such resource, the change is settled and has `.already_gone`. It may
-        exist, and bill, in another zone.
+        A deployment bills until then. If this zone has no such resource, the change is settled and
+        `.already_gone` is true. It may exist, and bill, in another zone.
 
         Args:
             id: the resource.

@@ -160,7 +160,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
     ) -> Ensured[InferenceDeployment]:
         """Create the deployment of the spec's name, update what differs, or do nothing.
 
-        Two processes at once create one deployment. A change in progress that leads to another
+        Two concurrent processes create one deployment. A change in progress that leads to another
         spec is waited for before the update. A stopped deployment is started. `.change` of the
         result settles when the deployment serves or is scaled to zero. Cancelling has the effects
         that `create` describes.

@@ -27,7 +27,7 @@ async def main() -> None:
             # what failed may bill, too
             await do.dedicated_inferences.delete(error.id)
             raise
-        di = await change  # at once: the result of the same wait
+        di = await change  # immediate: the result of the same wait
         print(di.name, di.status, di.url)
 
         update = await do.dedicated_inferences.scale(di.id, 2)
