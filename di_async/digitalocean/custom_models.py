@@ -311,7 +311,7 @@ class CustomModels(ResourceApi[CustomModel]):
         request, call = ENDPOINTS["metadata"].request(id, json=body), CallRecord()
 
         def story() -> str:
-            return f"whether the metadata of {id} was changed is not known; send it again"
+            return f"it is not known whether the metadata of {id} was changed; send it again"
 
         with report_if_cut_off(call, story):
             await self._engine.json(request, partial(_existing, id=id), call)

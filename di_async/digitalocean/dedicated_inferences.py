@@ -549,7 +549,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             return shown[0] if shown else None
 
         request = ENDPOINTS["revoke_token"].request(id, token_id)
-        story = f"whether the token {token_id} of {id} was revoked is not known; revoke it again"
+        story = f"it is not known whether token {token_id} of {id} was revoked; revoke it again"
         await delete_at_once(self._engine, request, find, story)
 
     async def ca_certificate(self, id: str) -> CACertificate:

@@ -57,8 +57,8 @@ async def create_once(
         count = "listing them failed" if found is None else f"{len(found)} of that name exist"
         value = "; its value is lost in any case" if one_time_value else ""
         return OutcomeUnknownError(
-            f"whether {what} was created is not known ({lost}){value} ({count}). Delete the ones "
-            "you do not know and create another",
+            f"it is not known whether {what} was created ({lost}){value} ({count}). Delete the "
+            "ones that you do not know, and create another",
             method=request.method,
             path=request.path,
             candidates=tuple(found or ()),

@@ -366,7 +366,7 @@ def unknown_create(
     ids = ", ".join(map(_name_of, candidates[:_MAX_NAMED]))
     seen = f"; {len(candidates)} that may be it are in `.candidates`: {ids}" if candidates else ""
     return OutcomeUnknownError(
-        f"whether {name!r} was created is not known ({lost}){seen}. It may exist and bill. "
+        f"it is not known whether {name!r} was created ({lost}){seen}. It may exist and bill. "
         f"{lookup_hint} before creating it again",
         method=request.method,
         path=request.path,
@@ -383,7 +383,7 @@ def unknown_write(
 ) -> OutcomeUnknownError:
     """Return the error for another write with an unknown outcome; `live` is the last read."""
     return OutcomeUnknownError(
-        f"whether the {request.method} on {id} was carried out is not known ({lost}): read it "
+        f"it is not known whether the {request.method} on {id} was carried out ({lost}): read it "
         "before writing to it again",
         method=request.method,
         path=request.path,

@@ -118,7 +118,7 @@ async def find_earlier_attempt(
                 raise _unknown(request, name, [row for row in found if candidate(row).id in ids])
             case ReadAgain(seconds=seconds):
                 logger.info(
-                    "nothing of the name %s is shown; %.0f s until that counts", name, seconds
+                    "no resource named %s is shown; reading again for %.0f s", name, seconds
                 )
                 await asyncio.sleep(min(seconds, _READ_AGAIN_S))
             case Absent():
@@ -129,9 +129,9 @@ async def find_earlier_attempt(
 def _unknown(request: Request, name: str, candidates: Sequence[Any]) -> OutcomeUnknownError:
     ids = ", ".join(getattr(one, "id", None) or "(no id)" for one in candidates[:_MAX_NAMED])
     return OutcomeUnknownError(
-        f"whether an earlier attempt created {name!r} is not known; {len(candidates)} of that name "
-        f"may be it (`.candidates`: {ids}). Nothing was sent. They may bill: wait for the one that "
-        "is yours by its id, or delete them before you create it again",
+        f"it is not known whether an earlier attempt created {name!r}; {len(candidates)} of that "
+        f"name exist (`.candidates`: {ids}). Nothing was sent. They may bill: wait for the one "
+        "that is yours by its id, or delete them before you create it again",
         method=request.method,
         path=request.path,
         candidates=tuple(candidates),

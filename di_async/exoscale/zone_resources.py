@@ -336,9 +336,9 @@ class ZoneResources(ResourceApi[R]):
             ids = ": " + ", ".join(one.id or "(no id)" for one in recent) if recent else ""
             seen = f"{len(recent)} of that name and age exist (`.candidates`{ids})"
         return OutcomeUnknownError(
-            f"whether the {self._kind} {name!r} was created is not known ({lost}); {seen}. Names "
-            "are not unique, so nothing was adopted or sent again. What exists may bill; check "
-            "before creating it again",
+            f"it is not known whether the {self._kind} {name!r} was created ({lost}); {seen}. "
+            "Names are not unique, so nothing was adopted or sent again. What exists may bill; "
+            "check before creating it again",
             method=request.method,
             path=request.path,
             candidates=tuple(recent),
