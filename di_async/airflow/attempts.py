@@ -78,10 +78,10 @@ class Attempts:
         if record is not None and record.state == "failed":
             record = await self._without_failed(client, record)
         if record is not None and record.name != name:
-            made = f"made {record.id}" if record.id else "may have made it"
+            made = f"created {record.id}" if record.id else "may have created it"
             self.log.warning(
-                "the name was %s in an earlier try, which %s; it is left alone, and bills as long "
-                "as it exists",
+                "an earlier try used the name %s and %s; it is left alone, and bills as long as it "
+                "exists",
                 record.name,
                 made,
             )

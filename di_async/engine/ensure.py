@@ -164,7 +164,7 @@ class _Run(Generic[R]):
                 # Another call came first, or the response was lost: what exists now decides.
                 if live is None and not await self._appears():
                     raise
-                logger.info("ensure of %s: looking again after: %s", self.target.name, error)
+                logger.info("ensure of %s: reading again after: %s", self.target.name, error)
                 last = error
                 continue
             if done is not None:

@@ -225,7 +225,7 @@ class ZoneResources(ResourceApi[R]):
                 # An earlier request of ours may be the operation under way.
                 if not call.maybe_processed or not await self._seems_deleting(id):
                     raise
-                logger.warning("the response to the delete of %s was lost; one is under way", id)
+                logger.warning("the response to the delete of %s was lost; it is under way", id)
             return operation, self._pending(operation, id, request)
 
         hint = f"If it is in another zone than {self._requests.zone}, it still bills"

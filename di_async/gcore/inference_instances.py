@@ -199,7 +199,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
             live, before = await self._engine.json(self._request("get", id), read)
             body = whole or self._merged(id, live, given)
             if before.auth_enabled and not body.get("auth_enabled"):
-                logger.warning("this update of %s lets anyone call it: no auth_enabled", id)
+                logger.warning("the update of %s turns auth_enabled off: anyone can call it", id)
             request = self._request("update", id, json=body)
             return PlannedWrite(request, before, desired_state(body, before))
 
