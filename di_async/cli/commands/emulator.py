@@ -105,7 +105,8 @@ async def emulate(
 
     It listens on 127.0.0.1 unless --host names another address. One URL serves all three
     providers. Prints the URL, the credentials of each provider, and `export` lines to paste into
-    another shell, where `di-async` then uses them. With -o json, prints one document with the same.
+    another shell, where `di-async` and Python programs then use them. With -o json, prints one
+    document with the same.
     """
     from di_async import emulator
 
