@@ -117,7 +117,8 @@ class SettledTrigger(BaseTrigger):
         deleted: wait until `id` is gone, and not until it is active.
         answering: wait until its models answer, too.
         token_variable: the Variable that holds the endpoint's key, for `answering`.
-        on_kill: "delete" deletes the deployment if a user ends the task while it waits; "leave".
+        on_kill: "delete" deletes the deployment if a user ends the task while it waits, "leave"
+            does not.
         end_task: end the task from here when it has settled, so that no worker is needed.
         push: push what is known to XCom from here, with `end_task`. That is slow: a triggerer
             passes on few XComs a second.
@@ -207,7 +208,7 @@ class SettledTrigger(BaseTrigger):
         return api_of(client, self.zone).begin_wait(self.id, deleted=self.deleted)
 
     async def on_kill(self) -> None:
-        """Delete the deployment, by choice, when a user ends the task while it waits."""
+        """With `on_kill="delete"`, delete the deployment when a user ends the waiting task."""
         if self.kill != "delete" or self.deleted:
             return
         if not (self.resume_token or self.id):
@@ -229,7 +230,8 @@ class AllSettledTrigger(BaseTrigger):
         conn_id: the connection of all.
         resume_tokens: of the changes.
         deadline: epoch seconds for all of them; None for the provider's default.
-        on_kill: "delete" deletes all of them if a user ends the task while it waits; "leave".
+        on_kill: "delete" deletes all of them if a user ends the task while it waits, "leave" does
+            not.
         end_task: end the task from here if all have settled.
         push: push the return value to XCom then.
         returned: the return value; None for the ids of the deployments.
@@ -304,7 +306,7 @@ class AllSettledTrigger(BaseTrigger):
         }
 
     async def on_kill(self) -> None:
-        """Delete all deployments, by choice, when a user ends the task while it waits."""
+        """With `on_kill="delete"`, delete all deployments when a user ends the waiting task."""
         if self.kill != "delete":
             return
         async with shared_clients().client(self.conn_id) as client:

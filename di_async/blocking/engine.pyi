@@ -36,8 +36,8 @@ Probe = Literal["chat", "models"] | Callable[[ServingEndpoint], object]
 class Listing(Iterator[T], Generic[T]):
     """An iterator over all rows of a list.
 
-    An error on one page, or a cancelled step, ends the listing; further steps raise `DIError`:
-    half a list would look like a complete one. Several tasks may share it: each row comes once.
+    An error on one page, or a cancelled step, ends the listing. Further steps raise `DIError`, as
+    half a list would look complete. Several tasks may share it: each row comes once.
     """
     total: int | None
     drifted: bool

@@ -30,8 +30,8 @@ FetchPage = Callable[[int], Awaitable[Page]]
 class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
     """An async iterator over all rows of a list.
 
-    An error on one page, or a cancelled step, ends the listing; further steps raise `DIError`:
-    half a list would look like a complete one. Several tasks may share it: each row comes once.
+    An error on one page, or a cancelled step, ends the listing. Further steps raise `DIError`, as
+    half a list would look complete. Several tasks may share it: each row comes once.
     """
 
     def __init__(
