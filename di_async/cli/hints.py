@@ -327,7 +327,7 @@ _PARAMETERS = {
     "as access_token=": f"with {_KEY}",
     "private=True": "--private",
     # The command's own hint says it.
-    " (if another change is under way, ready_timeout=600 goes on trying for ten minutes)": "",
+    " (if another change is under way, ready_timeout=600 keeps trying for ten minutes)": "",
     "pass name_timeout=": "use --name-timeout SECONDS",
     "; pass None to wait for ever": "",
     ", or pass an aiohttp session that connects through it": "",

@@ -1,18 +1,27 @@
 """Tests of messages: the command says options and commands, where the library says parameters."""
 
 import logging
+import re
 
 import pytest
 import typer
 
 from di_async import InvalidInputError
-from di_async.cli.hints import explain, with_option_names
+from di_async.cli.hints import _PARAMETERS, explain, with_option_names
 from di_async.cli.run import execute
 from di_async.cli.settings import Provider, Settings
 from di_async.emulator import Emulator
 from tests.cli.helpers import EASY, Di
+from tests.public_api import ROOT
 
 EXOSCALE = Settings(provider=Provider.EXOSCALE)
+
+
+@pytest.mark.parametrize("phrase", _PARAMETERS)
+def test_phrases_of_the_library_are_those_it_uses(phrase: str) -> None:
+    """What the command replaces is in the source of the library, word for word."""
+    files = (file for file in (ROOT / "di_async").rglob("*.py") if "cli" not in file.parts)
+    assert any(phrase in re.sub(r'"\s*f?"', "", file.read_text()) for file in files)
 
 
 @pytest.mark.parametrize(
