@@ -96,9 +96,10 @@ class StatusStream(Iterator[StatusChange]):
     def __next__(self) -> StatusChange:
         """Return the next step."""
     def close(self) -> None:
-        """End the stream: it has no further steps. Closing twice does nothing.
+        """End the stream, and a step under way: it has no further steps.
 
-        Leaving a loop needs no call: nothing runs between two steps. The resource is left alone.
+        Closing twice does nothing. Leaving a loop needs no call: nothing runs between two steps.
+        The resource is left alone.
         """
 
 class EventStream(StatusStream, Generic[R_co]):
@@ -110,9 +111,10 @@ class EventStream(StatusStream, Generic[R_co]):
     def __iter__(self) -> Self: ...
     def __next__(self) -> StatusChange: ...
     def close(self) -> None:
-        """End the stream: it has no further steps. Closing twice does nothing.
+        """End the stream, and a step under way: it has no further steps.
 
-        Leaving a loop needs no call: nothing runs between two steps. The resource is left alone.
+        Closing twice does nothing. Leaving a loop needs no call: nothing runs between two steps.
+        The resource is left alone.
         """
 
 class Change(Generic[R_co]):

@@ -66,6 +66,20 @@ async def test_tasks_share_a_stream() -> None:
     assert {event.id for events in got for event in events} == ids
 
 
+async def test_closing_ends_the_steps_under_way() -> None:
+    """Closing a stream ends the steps of all tasks that wait for an event, and its reads."""
+    async with virtual_client() as (client, transport):
+        transport.world.add_instance(now=transport.now())
+        stream = client.dedicated_inferences.watch()
+        await anext(stream)
+        steps = [asyncio.ensure_future(take(stream, 1)) for _ in range(3)]
+        await asyncio.sleep(60)
+        await stream.aclose()
+        await asyncio.wait(steps, timeout=1)
+        assert [type(step.exception()) for step in steps] == [StopAsyncIteration] * 3
+        assert others() == set()
+
+
 async def test_row_missing_from_a_list_is_not_an_event() -> None:
     """An id missing from a list but found by a GET has no event."""
     async with virtual_client() as (client, transport):

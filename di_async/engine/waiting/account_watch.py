@@ -381,8 +381,13 @@ class AccountWatch(StatusStream):
         return self
 
     async def aclose(self) -> None:
-        """End the stream: it has no further steps. Closing twice does nothing."""
-        self._closed, self._sweep = True, None
+        """End the stream, and a step under way: it has no further steps.
+
+        Closing twice does nothing.
+        """
+        sweep, self._sweep, self._closed = self._sweep, None, True
+        if sweep is not None:
+            sweep.abort(StopAsyncIteration())
 
     async def __anext__(self) -> StatusChange:
         async with self._one_at_a_time:

@@ -25,9 +25,10 @@ class StatusStream(ClientBound, AsyncIterator[StatusChange]):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """End the stream: it has no further steps. Closing twice does nothing.
+        """End the stream, and a step under way: it has no further steps.
 
-        Leaving a loop needs no call: nothing runs between two steps. The resource is left alone.
+        Closing twice does nothing. Leaving a loop needs no call: nothing runs between two steps.
+        The resource is left alone.
         """
 
 
@@ -75,12 +76,14 @@ class EventStream(StatusStream, Generic[R]):
             raise
 
     async def aclose(self) -> None:
-        """End the stream: it has no further steps. Closing twice does nothing.
+        """End the stream, and a step under way: it has no further steps.
 
-        Leaving a loop needs no call: nothing runs between two steps. The resource is left alone.
+        Closing twice does nothing. Leaving a loop needs no call: nothing runs between two steps.
+        The resource is left alone.
         """
         self._closed = True
         self._end(outcome="abandoned")
+        self._tracker.waiters.notify()
 
     def __del__(self) -> None:
         # A loop that was left early drops its iterator, and a step that is cancelled may be
@@ -103,6 +106,8 @@ class EventStream(StatusStream, Generic[R]):
             if self._begun is None:
                 self._begun = self._report(tracker, "events")
             self._decision = await self._follow(self._left())
+            if self._closed:  # meanwhile
+                raise StopAsyncIteration
         step, self._next = tracker.history.from_position(self._next)
         return step
 

@@ -67,6 +67,12 @@ class Waiters:
             if not isinstance(own, Pending) or (news and waiter.any_news):
                 waiter.resolve(own)
 
+    def notify(self) -> None:
+        """Wake the waiters for any news, which look again and may wait on."""
+        for waiter in self._all:
+            if waiter.any_news:
+                waiter.resolve(Pending())
+
     def abort(self, error: BaseException) -> None:
         """End every wait with this error, each with a copy of its own."""
         if isinstance(error, StopIteration):  # which a future does not take

@@ -325,6 +325,21 @@ async def test_closed_stream_has_no_further_steps() -> None:
     assert len(fleet.reads) == reads
 
 
+async def test_closing_ends_a_step_under_way() -> None:
+    """Closing a stream ends the step that awaits news; others of the change go on."""
+    change = Fleet(active_at(100)).change()
+    closed, other = change.events(), asyncio.ensure_future(collected(change))
+    await anext(closed)
+    step = asyncio.ensure_future(anext(closed))
+    await asyncio.sleep(1)
+    before = now()
+    await closed.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await step
+    assert now() == before
+    assert (await other)[-1].status == "active"
+
+
 async def test_late_stream_starts_with_the_history() -> None:
     """A late stream starts with the history; a settled change sends no request."""
     fleet = Fleet(active_at(12))
