@@ -154,7 +154,10 @@ class TrafficEstimate:
 
 
 class RequestBudget:
-    """The request quota of one token. Clients given the same object share it (one event loop).
+    """The request quota of one token. Clients given the same object share it.
+
+    They must be of one event loop: entering a client raises `InvalidInputError` while one of
+    another running loop is open.
 
     Args:
         per_minute: requests in any 60 seconds (the provider's burst limit).

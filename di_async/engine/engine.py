@@ -28,6 +28,7 @@ from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_expectation
+from di_async.engine.budget_loops import begin_use, end_use
 from di_async.engine.client_options import NetworkOptions, full_user_agent
 from di_async.engine.clock import Clock
 from di_async.engine.connecting import Connector
@@ -127,7 +128,14 @@ class Engine:
         )
 
     async def open(self, provider: str = "") -> None:
-        """Bind to the running loop; `provider` is the name that the observer gets."""
+        """Bind to the running loop; `provider` is the name that the observer gets.
+
+        Where this fails, the client stays closed.
+
+        Raises:
+            ClientClosedError: it was entered before, or no asyncio loop runs.
+            InvalidInputError: the budget is used on another loop, or a proxy is not supported.
+        """
         if self._runtime is not None or self._closed:
             raise ClientClosedError("A client is entered once; create a new one.")
         try:
@@ -137,6 +145,8 @@ class Engine:
                 "di_async runs on asyncio (or uvloop) only, and no asyncio loop is running here; "
                 "trio is not supported."
             ) from None
+        if self.budget is not None:
+            begin_use(self.budget, loop)
         clock = Clock(loop)
         parts = (self.transport, self.dialect, self.retry, self.budget, clock)
         observed = None
@@ -147,7 +157,12 @@ class Engine:
             session = ObservedSession(*parts, report=observed.requests_sent)
         poller = Poller(self.polling, self.budget, clock, contextvars.copy_context())
         self._runtime = _Runtime(loop, clock, session, poller, observed)
-        await self.transport.open()
+        try:
+            await self.transport.open()
+        except BaseException:
+            self._closed = True
+            self._end_use(loop)
+            raise
         if observed is not None:
             observed.opened(None if self.budget is None else BudgetView(self.budget, clock))
 
@@ -165,8 +180,13 @@ class Engine:
                 try:
                     await runtime.session.close()
                 finally:
+                    self._end_use(runtime.loop)
                     if runtime.observed is not None:
                         runtime.observed.closed()
+
+    def _end_use(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.budget is not None:
+            end_use(self.budget, loop)
 
     @property
     def running(self) -> _Runtime:

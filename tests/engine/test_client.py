@@ -1,7 +1,9 @@
 """Tests of the client: entered once, bound to a loop and a thread, and closed completely."""
 
 import asyncio
+import os
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 from di_async import (
     ClientClosedError,
     DecodeError,
+    DigitalOcean,
     InvalidInputError,
     NotFoundError,
+    RequestBudget,
     Secret,
     WaitTimeoutError,
 )
@@ -30,6 +34,7 @@ from tests.fake_network import FakeNetwork, Step, answer
 from tests.support import VIRTUAL
 
 URL = "https://api.test"
+LOOPBACK = "http://127.0.0.1:9"
 
 
 def a_client(*steps: Step) -> Client:
@@ -115,6 +120,74 @@ async def test_client_is_refused_in_another_thread() -> None:
         thread.start()
         await asyncio.to_thread(thread.join)
         assert "event loop (and thread)" in str(found[0])
+
+
+def entering(budget: RequestBudget, inside: Callable[[], object] = int) -> Coroutine[Any, Any, Any]:
+    """Return a coroutine that enters a client with this budget, and calls `inside` there."""
+
+    async def enter() -> object:
+        async with DigitalOcean("t", base_url=LOOPBACK, budget=budget):
+            return inside()
+
+    return enter()
+
+
+def in_thread(work: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns on a loop of another thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def test_budget_is_refused_while_another_running_loop_uses_it() -> None:
+    """A budget, which has no lock, cannot be shared by threads; the loops may take turns."""
+    budget = RequestBudget()
+    with pytest.raises(InvalidInputError, match="another event loop"):
+        in_thread(entering(budget, lambda: in_thread(entering(budget))))
+    in_thread(entering(budget))
+    in_thread(entering(budget))
+
+
+def test_budget_of_a_loop_that_ended_without_closing_its_client() -> None:
+    """A client that was never closed, of a loop that has ended, keeps no one from its budget."""
+    budget = RequestBudget()
+    client = Client(URL, plain_engine(FakeNetwork([]), budget=budget))
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, client.__aenter__()).result()
+    in_thread(entering(budget))
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it has threads
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_budget_in_a_forked_child() -> None:
+    """In a forked child, the loops of the parent's threads do not count."""
+    budget = RequestBudget()
+
+    def fork() -> int:
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = 1
+        try:
+            in_thread(entering(budget))
+            status = 0
+        finally:
+            os._exit(status)
+
+    assert in_thread(entering(budget, fork)) == 0
+
+
+async def test_client_that_could_not_be_entered() -> None:
+    """A client whose entering failed is closed, and its budget is free."""
+    budget = RequestBudget()
+    client = DigitalOcean("t", base_url="https://api.test", budget=budget)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+        with pytest.raises(InvalidInputError, match="socks5"):
+            await client.__aenter__()
+    with pytest.raises(ClientClosedError, match="The client is closed"):
+        await client.dedicated_inferences.get("one")
+    await client.aclose()
+    await asyncio.to_thread(in_thread, entering(budget))
 
 
 async def test_engine_without_a_running_loop_is_refused() -> None:
