@@ -6,6 +6,7 @@ Each wait is one task that runs `Change.wait`; the poller shares the reads among
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
@@ -192,9 +193,8 @@ class Completions(ClientBound, AsyncIterator[Change[R]], Generic[R]):
 
     def __del__(self) -> None:
         # A loop that was left early drops its iterator; its waits must end, too.
-        for task in self._waits or {}:
-            if not task.done() and not task.get_loop().is_closed():
-                task.cancel()
+        if self._waits:
+            _cancel_from_any_thread(self._waits)
 
 
 def _check(timeout: Timeout) -> None:
@@ -207,6 +207,21 @@ def _start(changes: Iterable[Change[R]], timeout: Timeout) -> dict[Change[R], as
     _check(timeout)
     loop = asyncio.get_running_loop()
     return {change: loop.create_task(change.wait(timeout=timeout)) for change in changes}
+
+
+def _cancel_from_any_thread(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks; the garbage collector runs in any thread, whatever dropped its objects."""
+    try:
+        here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    for task in tasks:
+        loop = task.get_loop()
+        if loop is here:
+            task.cancel()
+        else:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(task.cancel)
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -1,6 +1,8 @@
 """Tests of `as_completed`: the order of its results, and its cleanup."""
 
 import asyncio
+import gc
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -93,6 +95,25 @@ async def test_cancelling_the_last_user_ends_all_waits() -> None:
             await step
         for _ in range(3):
             await asyncio.sleep(0)
+        assert others() == set()
+
+
+@pytest.mark.parametrize("debug", [True, False])
+async def test_dropping_it_in_another_thread_ends_all_waits(debug: bool) -> None:
+    """The garbage collector may drop the iterator in any thread, also in asyncio's debug mode."""
+    asyncio.get_running_loop().set_debug(debug)
+    async with virtual_client() as (client, _):
+        kept = [as_completed(await creates(client, 10))]
+        step = asyncio.ensure_future(anext(kept[0]))
+        await asyncio.sleep(30)
+        step.cancel()
+        await asyncio.wait([step])
+        del step
+        gc.collect()
+        thread = threading.Thread(target=kept.clear)
+        thread.start()
+        thread.join()
+        await asyncio.sleep(1)
         assert others() == set()
 
 
