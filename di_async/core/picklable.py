@@ -18,12 +18,13 @@ _MAX_REPR = 200
 
 
 def picklable(value: Any) -> Any:
-    """Return the value without its secrets; its type's name where it cannot be pickled."""
+    """Return the value without its secrets; its type's name where no pickle can restore it."""
     if value is None or isinstance(value, str | int | float):
         return value
     try:
         plain = _without_secrets(value)
-        pickle.dumps(plain)
+        # Some exceptions, with arguments of their own, can only be written.
+        pickle.loads(pickle.dumps(plain))  # noqa: S301 - made here
     except Exception:
         return _description(value)
     return plain

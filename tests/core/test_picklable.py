@@ -22,6 +22,13 @@ class Pair:
     name: str = "n"
 
 
+class UnrestorableError(Exception):
+    """An exception of another library: its pickle lacks an argument, and cannot be read."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"{status}: {text}")
+
+
 TOKEN = AccessToken(id="1", name="n", value=Secret("planted"))
 
 
@@ -35,6 +42,7 @@ TOKEN = AccessToken(id="1", name="n", value=Secret("planted"))
         {"a": (Pair(Secret("planted")),)},
         threading.Lock(),
         lambda: "planted",
+        UnrestorableError(500, "broken"),
         Pair(Secret("planted"), name="x"),
     ],
     ids=lambda held: type(held).__name__,
@@ -56,6 +64,7 @@ def test_pickle_keeps_what_is_not_secret() -> None:
     assert picklable((Pair(Secret("planted"), name="x"),)) == (Pair(None, name="x"),)
     assert picklable({"a": [1, "b"]}) == {"a": [1, "b"]}
     assert "lock" in picklable(threading.Lock())
+    assert picklable(UnrestorableError(500, "broken")) == "<UnrestorableError: 500: broken>"
 
 
 def test_copies_in_one_process_keep_secrets() -> None:
