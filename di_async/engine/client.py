@@ -64,8 +64,8 @@ class Client(ClientBound):
 
         Raises:
             ClientClosedError: it was entered before, or no asyncio loop runs; create a new one.
-            InvalidInputError: an open client of another loop uses its budget, or the proxy is
-                not supported.
+            InvalidInputError: an open client of another loop uses its budget, its `session`
+                belongs to another loop, or the proxy is not supported.
         """
         await self._engine.open(self.provider)
         return self

@@ -30,7 +30,8 @@ class NetworkOptions(TypedDict, total=False):
     ssl: ssl_module.SSLContext | bool | None
     """A TLS context; False turns all checks off."""
     session: aiohttp.ClientSession | None
-    """An aiohttp session of yours; it is not closed, and uses its own TLS and tracing."""
+    """An aiohttp session of yours, made in the same event loop; it is not closed, and uses its own
+    TLS and tracing."""
     trace_configs: Sequence[aiohttp.TraceConfig]
     """aiohttp trace configs for the client's own session."""
 

@@ -134,7 +134,8 @@ class Engine:
 
         Raises:
             ClientClosedError: it was entered before, or no asyncio loop runs.
-            InvalidInputError: the budget is used on another loop, or a proxy is not supported.
+            InvalidInputError: the budget is used on another loop, the session belongs to another
+                loop, or a proxy is not supported.
         """
         if self._runtime is not None or self._closed:
             raise ClientClosedError("A client is entered once; create a new one.")

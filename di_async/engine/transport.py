@@ -119,13 +119,18 @@ class AiohttpTransport:
         )
 
     async def open(self) -> None:
-        """Create the session; read proxy settings once, as `trust_env` would for each request."""
+        """Create the session; read proxy settings once, as `trust_env` would for each request.
+
+        Raises:
+            InvalidInputError: a proxy is not supported, or the caller's session is of another loop.
+        """
         options, host = self._options, self._base.host or ""
         from_environment = options.session is None or options.session.trust_env
         if self._proxy.url is None and from_environment and not is_loopback(host):
             proxy = environment_proxy(self._base.scheme, host)
             self._proxy = proxy if options.session is None else NO_PROXY  # it uses its own
         if options.session is not None:
+            _check_loop(options.session)
             return
         connector = aiohttp.TCPConnector(
             limit=options.max_connections,
@@ -292,6 +297,16 @@ class _SendCounter:
             raise aiohttp.ServerDisconnectedError
         await self._before_resend()
         return await handler(request)
+
+
+def _check_loop(session: aiohttp.ClientSession) -> None:
+    """Raise `InvalidInputError` for a session that belongs to another event loop."""
+    loop = getattr(session, "_loop", None)  # the public property is deprecated
+    known = isinstance(loop, asyncio.AbstractEventLoop)  # not so for a mock
+    if known and loop is not asyncio.get_running_loop():
+        raise InvalidInputError(
+            "session: it belongs to another event loop (and thread); create one in this loop"
+        )
 
 
 def _body(answer: aiohttp.ClientResponse) -> Awaitable[bytes]:

@@ -470,6 +470,20 @@ async def test_own_session_that_was_closed_ends_everything() -> None:
             await transport.send(GET, {}, never)
 
 
+async def test_own_session_of_another_loop_is_refused() -> None:
+    """Nothing could be sent over it; opening says so, and not each request in its own words."""
+
+    async def made() -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession()
+        await session.close()
+        return session
+
+    session = await asyncio.to_thread(asyncio.run, made())
+    with pytest.raises(InvalidInputError, match="session: it belongs to another event loop"):
+        async with opened("http://127.0.0.1:9", session=session):
+            pass
+
+
 async def test_send_after_close() -> None:
     """A send after closing raises `ClientClosedError`."""
     async with opened("http://127.0.0.1:9") as transport:
