@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-import random
+import secrets
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -184,7 +184,8 @@ class Temporary(Generic[T]):
         self.name = format_name(
             target.name_of(self.spec),
             target.server_time() + self.lifetime,
-            [random.randrange(36) for _ in range(RANDOM_LENGTH)],  # noqa: S311 - no secret
+            # Not of `random`: processes with the same seed would make the same name.
+            [secrets.randbelow(36) for _ in range(RANDOM_LENGTH)],
             self.prefix,
             target.longest_name,
         )

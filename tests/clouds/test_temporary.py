@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from di_async import (
     reap,
 )
 from di_async.core.http import Request, Response
-from di_async.core.temporary_names import parse_name
+from di_async.core.temporary_names import CHECK_LENGTH, RANDOM_LENGTH, parse_name
 from tests.builders.digitalocean import a_spec
 from tests.cancellation.sweep import _CancelAt
 from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, a_world, requests_of
@@ -64,6 +65,19 @@ async def test_yields_the_settled_resource_and_deletes_it(cloud: Cloud) -> None:
             assert parse_name(found.name)
             assert await names(api) == [found.name]
         assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+async def test_names_do_not_depend_on_the_seed_of_random(cloud: Cloud) -> None:
+    """Programs with one seed have names of their own: each deletes only what it has created."""
+    async with cloud.client(a_world()) as client:
+        random_parts = set()
+        for _ in range(2):
+            random.seed(1)
+            async with cloud.api(client).temporary(spec_of(cloud)) as found:
+                random_parts.add(found.name[-CHECK_LENGTH - RANDOM_LENGTH : -CHECK_LENGTH])
+        assert len(random_parts) == 2
 
 
 @VIRTUAL
