@@ -62,6 +62,41 @@ class _Guard:
 _guards: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Guard]" = WeakKeyDictionary()
 
 
+# -- forks ---------------------------------------------------------------------------------------
+
+# SIGTERM for a forked child would not end it, and would reach the parent's loop: both have the same
+# wakeup descriptor. So the child forgets the handler, and gets no signal before it has done so.
+_masks = threading.local()
+
+
+def _before_fork() -> None:
+    if any(guard.installed for guard in _guards.values()):
+        _masks.unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _after_fork() -> None:
+    if hasattr(_masks, "unblocked"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, _masks.unblocked)
+        del _masks.unblocked
+
+
+def _after_fork_in_child() -> None:
+    """Forget the blocks of the parent process, which deletes what they made."""
+    if any(guard.installed for guard in _guards.values()):
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _guards.clear()
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    )
+
+# -- blocks --------------------------------------------------------------------------------------
+
+
 def enter() -> asyncio.Task[object]:
     """Count the running task as an owner and return it."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()

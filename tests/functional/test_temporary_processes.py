@@ -85,6 +85,19 @@ async def test_a_second_sigterm_does_not_cut_the_deletion_short(
 
 
 @everywhere_in_processes
+async def test_sigterm_of_a_forked_child_ends_the_child_only(cloud: Cloud, emu: Emulator) -> None:
+    """A pool of processes in the block may end its workers; the deployment stays."""
+    async with worker(cloud.name, emu, MODULE) as process:
+        enter(process, cloud, forks=True)
+        await report(process)
+        assert await report(process) == {"child": -signal.SIGTERM}
+        assert len(await names(cloud, emu)) == 1
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 143
+    assert await names(cloud, emu) == []
+
+
+@everywhere_in_processes
 @pytest.mark.parametrize("lifetime", [0.01, 3600.0], ids=["expired", "not-expired"])
 async def test_what_a_killed_process_leaves_is_reaped(
     cloud: Cloud, lifetime: float, emu: Emulator
