@@ -1,7 +1,10 @@
 """Tests of `one_at_a_time`: work that one task of the process does at a time."""
 
 import asyncio
+import os
 import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -67,3 +70,31 @@ def test_threads() -> None:
     for thread in threads:
         thread.join()
     assert most == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+def test_a_forked_child_waits_for_no_task_of_its_parent() -> None:
+    """A key that the parent process holds is free in the child."""
+
+    async def take() -> None:
+        async with asyncio.timeout(5), one_at_a_time("key"):
+            pass
+
+    async def hold() -> int:
+        async with one_at_a_time("key"):
+            return await asyncio.to_thread(in_child, take)
+
+    assert asyncio.run(hold()) == 0
+
+
+def in_child(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run a coroutine function in a forked process; return its exit code."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            asyncio.run(work())
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
