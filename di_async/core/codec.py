@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from functools import cached_property, partial
+from functools import partial
 from itertools import count, repeat, takewhile
 from operator import eq
 from types import MappingProxyType, NoneType
@@ -144,6 +144,7 @@ class Codec:
     ) -> None:
         self._normalize = normalize
         self._rename = rename
+        self._converters: dict[bool, Converter] = {}
 
     def structure(self, value: Any, into: type[T]) -> T:
         """Return `value` as an `into`.
@@ -152,7 +153,7 @@ class Codec:
             DecodeError: The message lists each path that could not be decoded.
         """
         try:
-            return self._converter.structure(value, into)
+            return self._converter(detailed_validation=False).structure(value, into)
         except Exception:
             fault = self._fault(value, into)
         del value  # tracebacks may show local variables, and this may hold secrets
@@ -164,7 +165,7 @@ class Codec:
 
         name = getattr(into, "__name__", into)
         try:
-            self._converter_with_paths.structure(_sample(value, count()), into)
+            self._converter(detailed_validation=True).structure(_sample(value, count()), into)
         except Exception as error:
             found = transform_error(error)
             more = f"; and {len(found) - _MAX_FAULTS} more" if len(found) > _MAX_FAULTS else ""
@@ -173,13 +174,14 @@ class Codec:
             )
         return DecodeError(f"Unexpected response body for {name}, far inside of a large body")
 
-    @cached_property
-    def _converter(self) -> "Converter":
-        return self._new_converter(detailed_validation=False)
-
-    @cached_property
-    def _converter_with_paths(self) -> "Converter":
-        return self._new_converter(detailed_validation=True)
+    def _converter(self, *, detailed_validation: bool) -> "Converter":
+        # Not a cached_property: Python 3.11 makes it with a lock held, which another thread of the
+        # parent process may hold for ever in a forked child.
+        found = self._converters.get(detailed_validation)
+        if found is None:
+            found = self._new_converter(detailed_validation=detailed_validation)
+            found = self._converters.setdefault(detailed_validation, found)
+        return found
 
     def _new_converter(self, *, detailed_validation: bool) -> "Converter":
         from cattrs import Converter  # slow to import, and many commands decode nothing

@@ -5,7 +5,6 @@ row. msgspec skips the rest; a full row is decoded only on request. A page in an
 decoded by the tolerant path, which also reports what is wrong.
 """
 
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -61,10 +60,10 @@ class _FullRows:
 
     def __init__(self, body: bytes) -> None:
         self._body = body
+        self._raw_rows: list[msgspec.Raw] | None = None
 
     def __call__(self, index: int) -> Any:
-        return loads(bytes(self._rows[index]))
-
-    @cached_property
-    def _rows(self) -> list[msgspec.Raw]:
-        return _decode_raw(self._body).dedicated_inferences
+        # Not a cached_property: on Python 3.11 a forked child may wait for its lock for ever.
+        if self._raw_rows is None:
+            self._raw_rows = _decode_raw(self._body).dedicated_inferences
+        return loads(bytes(self._raw_rows[index]))

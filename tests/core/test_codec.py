@@ -1,6 +1,9 @@
 """Decoding JSON: tolerant where APIs drift, and errors that name the path."""
 
 import math
+import os
+import signal
+import threading
 import time
 import traceback
 from datetime import UTC, datetime, timedelta
@@ -389,3 +392,29 @@ def test_no_frame_of_a_decode_error_holds_the_body() -> None:
     assert frames
     assert not [frame for frame in frames if "planted" in str(frame.locals)]
     assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+def test_a_fork_during_the_first_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that was forked while another thread prepared to decode does not wait for it."""
+    codec, begun, go_on = Codec(), threading.Event(), threading.Event()
+    prepare = Codec._new_converter  # noqa: SLF001
+
+    def slow(self: Codec, **options: Any) -> Any:
+        begun.set()
+        go_on.wait()
+        return prepare(self, **options)
+
+    monkeypatch.setattr(Codec, "_new_converter", slow)
+    thread = threading.Thread(target=codec.structure, args=[{"slug": "a"}, Part])
+    thread.start()
+    begun.wait()
+    monkeypatch.undo()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)  # ends a child that hangs
+        os._exit(codec.structure({"slug": "a"}, Part) != Part("a"))
+    _, status = os.waitpid(child, 0)
+    go_on.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 0
