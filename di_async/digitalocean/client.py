@@ -97,7 +97,7 @@ class DigitalOcean(Client):
         base = resolve_base_url(
             base_url, BASE_URL, own_paths=("/v2",), allow_insecure=allow_insecure
         )
-        if secrets_key not in {"access_tokens", "secrets"}:
+        if secrets_key not in ("access_tokens", "secrets"):  # in a set, a list would be a TypeError
             raise InvalidInputError("secrets_key is 'access_tokens' or 'secrets'")
         engine = Engine.make(
             base.url,

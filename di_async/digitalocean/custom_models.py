@@ -18,6 +18,7 @@ from di_async.core.http import Endpoint, Priority
 from di_async.core.pagination import Page, check_page_size, read_page
 from di_async.core.responses import deleted_body, own_id, own_name
 from di_async.core.secret import Secret, reveal
+from di_async.core.validation import check_value, text
 from di_async.core.waiting.observation import (
     Action,
     Expectation,
@@ -216,6 +217,8 @@ class CustomModels(ResourceApi[CustomModel]):
             page_size: rows for each request, 1 to 200.
         """
         check_page_size(page_size, MAX_PAGE)
+        if status is not None:
+            check_value(text(), status, "status")
         word = None if status is None else f"STATUS_{status.upper().removeprefix('STATUS_')}"
 
         async def fetch(number: int) -> Page:

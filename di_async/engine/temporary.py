@@ -32,7 +32,7 @@ from di_async.core.temporary_names import (
     check_prefix,
     format_name,
 )
-from di_async.core.validation import checked_seconds, checked_timeout
+from di_async.core.validation import check_value, checked_seconds, checked_timeout, mapping
 from di_async.engine import termination
 from di_async.engine.connecting import checked_options
 from di_async.engine.deployable import Deployable
@@ -62,6 +62,7 @@ T = TypeVar("T")
 
 def _with_hidden_key(options: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the options of a `connect` with the key, if there is one, as a `Secret`."""
+    check_value(mapping, options, "connect_options")
     if "access_token" not in options:
         return options
     return {**options, "access_token": hidden(options["access_token"])}

@@ -12,7 +12,7 @@ from typing import TypeVar
 import anyio
 from attrs import define, evolve, field, frozen
 
-from di_async.core.errors import DIError, NotFoundError
+from di_async.core.errors import DIError, InvalidInputError, NotFoundError
 from di_async.core.inventory import InventoryRow, Prices
 from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.clock import Clock
@@ -79,6 +79,12 @@ async def scan(
     if not clients:
         raise no_client("scan")
     wanted = [regions] if isinstance(regions, str | int) else regions
+    if wanted is not None and not isinstance(wanted, Iterable):
+        raise InvalidInputError(f"regions: expected a list, not {type(wanted).__name__}")
+    if on_progress is not None and not callable(on_progress):
+        raise InvalidInputError(
+            f"on_progress: expected a function, not {type(on_progress).__name__}"
+        )
     places = None if wanted is None else tuple(dict.fromkeys(map(str, wanted)))
     taken_at = Clock(asyncio.get_running_loop()).datetime()
     limit = anyio.CapacityLimiter(_IN_FLIGHT)

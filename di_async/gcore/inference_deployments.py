@@ -12,7 +12,7 @@ from di_async.core.http import Priority, Request
 from di_async.core.pagination import rows_under
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.responses import resource_body
-from di_async.core.validation import checked, checked_seconds
+from di_async.core.validation import check_value, checked, checked_seconds, whole_number
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.waiting.resume_token import ResourceRef
@@ -290,7 +290,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             OutcomeUnknownError: the update may have been accepted.
         """
         body = {**(self._fields(spec) if spec is not None else {}), **given_fields(fields)}
-        if body.get("name") == id:
+        if "name" in body and body["name"] == id:
             del body["name"]  # a PATCH has no such field
         if not body:
             raise InvalidInputError("nothing to update: pass at least one field")
@@ -347,6 +347,8 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         region_id: int | None = None,
     ) -> builtins.list[LogLine]:
         """Return up to `limit` log lines, the latest first, of one region or of all."""
+        check_value(whole_number(1), limit, "limit")
+        check_value(whole_number(0), offset, "offset")
         params = {"order_by": order_by, "region_id": region_id}
 
         async def fetch(window: Mapping[str, Any]) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from di_async import (
     DigitalOcean,
     Fleet,
+    Gcore,
     InvalidInputError,
     apply,
     as_completed,
@@ -95,3 +96,46 @@ async def test_blocking_objects() -> None:
         client: Any = do
         with pytest.raises(InvalidInputError, match=r"call di_async\.blocking\.scan"):
             await scan(client)
+
+
+WRONG: dict[str, tuple[Callable[[DigitalOcean, Gcore, Any], Any], tuple[Any, ...]]] = {
+    "regions": (lambda do, _, wrong: scan(do, regions=wrong), (1.5, object())),
+    "on_progress": (lambda do, _, wrong: scan(do, on_progress=wrong), ("x", 5)),
+    "status": (lambda do, _, wrong: do.custom_models.list(status=wrong), (5, ["ready"])),
+    "connect_options": (
+        lambda do, _, wrong: do.dedicated_inferences.temporary({}, connect_options=wrong),
+        (5, b"x", [None]),
+    ),
+    "limit": (
+        lambda _, gcore, wrong: gcore.inference_deployments.logs("web", limit=wrong),
+        (0, -1, None, True, "5", 10**400),
+    ),
+    "offset": (
+        lambda _, gcore, wrong: gcore.inference_deployments.logs("web", offset=wrong),
+        (-1, None, "5", 1.5),
+    ),
+    "deployment_name": (
+        lambda _, gcore, wrong: gcore.inference_deployments.update(wrong, {"image": "x"}),
+        ("", None, 5),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_values_of_the_wrong_kind(name: str) -> None:
+    """No request is sent, and the error names the argument."""
+    call, values = WRONG[name]
+    async with (
+        DigitalOcean("t", base_url=URL) as do,
+        Gcore("1$t", project_id=1, base_url=URL) as gcore,
+    ):
+        for wrong in values:
+            with pytest.raises(InvalidInputError, match=name):
+                await call(do, gcore, wrong)
+
+
+@pytest.mark.parametrize("wrong", [[], {}, None, 5, "keys"])
+def test_secrets_key_of_the_wrong_kind(wrong: Any) -> None:
+    """The error names the two keys."""
+    with pytest.raises(InvalidInputError, match="'access_tokens' or 'secrets'"):
+        DigitalOcean("t", secrets_key=wrong)
