@@ -40,6 +40,10 @@ class Clock:
         """Return epoch seconds."""
         return self.now() + self._offset()
 
+    def steady(self) -> float:
+        """Return seconds that all loops of this process share, and that do not step."""
+        return self.now() - self._lead
+
     def wall_at(self, loop_time: float) -> float:
         """Return the epoch seconds of a loop time, by the present wall clock."""
         return loop_time + self._offset()

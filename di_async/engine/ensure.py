@@ -311,7 +311,7 @@ class _Run(Generic[R]):
     def _remember(self, id: str) -> None:
         if not self.api.capabilities.unique_names:
             _created.pop(self.key, None)
-            _created[self.key] = id, self.engine.clock.wall()
+            _created[self.key] = id, self.engine.clock.steady()
             while len(_created) > _MAX_REMEMBERED:
                 del _created[next(iter(_created))]
 
@@ -320,7 +320,7 @@ class _Run(Generic[R]):
         id, at = _created.get(self.key, ("", 0.0))
         if not id or id in listed:
             return None
-        if self.engine.clock.wall() - at < _LIST_LAG_S:
+        if self.engine.clock.steady() - at < _LIST_LAG_S:
             for pause in (0.0, *LOOKUP_DELAYS_S):
                 await asyncio.sleep(pause)
                 try:

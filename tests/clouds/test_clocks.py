@@ -16,6 +16,7 @@ from di_async import (
     TransportError,
 )
 from di_async.core.http import Request, Response
+from tests.clouds.ensuring import ENSURABLE, a_body, ensure
 from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere
 from tests.fake_network import Answer, Delayed, EmulatorNetwork, answer
 
@@ -229,3 +230,17 @@ async def test_refusal_without_dates_is_final_after_three_times(step: Step) -> N
         with pytest.raises(PermissionDeniedError):
             await client.deployments.find_all(NAME)
         assert len(network.sent) <= 5
+
+
+@pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
+async def test_ensure_remembers_what_it_made_when_the_clock_is_set(
+    cloud: Cloud, step: Step
+) -> None:
+    """A second call makes no second resource, though the list lags and the clock has stepped."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault("list_lag", on=cloud.POST, seconds=30)
+        first = await ensure(cloud, client, a_body(cloud))
+        step(HOUR)
+        second = await ensure(cloud, client, a_body(cloud))
+        assert (second.action, second.id) == ("unchanged", first.id)

@@ -43,3 +43,14 @@ async def test_wall_time_follows_steps_of_the_machine_clock(
     monkeypatch.setattr(time, "time", lambda: real() + 1200)
     assert clock.wall() - began == pytest.approx(1200, abs=1)
     assert clock.loop_at(clock.wall_at(123.0)) == pytest.approx(123.0, abs=1e-3)
+
+
+@VIRTUAL
+async def test_steady_time_follows_the_loop_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steady time advances with the loop, and not when the machine's clock is set."""
+    clock, real = Clock(asyncio.get_running_loop()), time.time
+    assert clock.steady() == pytest.approx(time.monotonic(), abs=1)
+    began = clock.steady()
+    monkeypatch.setattr(time, "time", lambda: real() + 1200)
+    await asyncio.sleep(60)
+    assert clock.steady() - began == pytest.approx(60)
