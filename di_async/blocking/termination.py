@@ -4,7 +4,6 @@ By default the signal ends the process at once, without any clean-up. A handler 
 own is left alone. SIGINT needs nothing: Python raises KeyboardInterrupt.
 """
 
-import os
 import signal
 import threading
 from types import FrameType
@@ -12,7 +11,7 @@ from typing import NoReturn
 
 from attrs import define
 
-from di_async.engine.termination import EXIT_CODE
+from di_async.engine.termination import EXIT_CODE, forget_in_forks
 
 __all__ = ["enter", "leave"]
 
@@ -48,13 +47,7 @@ def leave() -> None:
         _guard.count(-1)
 
 
-def _after_fork() -> None:
-    """Forget the blocks of the parent process, which deletes what they made."""
-    _guard.count(-_guard.blocks)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+forget_in_forks(lambda: _guard.blocks > 0, lambda: _guard.count(-_guard.blocks))
 
 
 def _on_signal(number: int, frame: FrameType | None) -> NoReturn:

@@ -9,13 +9,14 @@ import os
 import signal
 import threading
 from collections import Counter
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from attrs import define, field
 
 from di_async.engine.log import Log
 
-__all__ = ["EXIT_CODE", "enter", "leave"]
+__all__ = ["EXIT_CODE", "enter", "forget_in_forks", "leave"]
 
 logger = Log("di_async")
 
@@ -62,39 +63,47 @@ class _Guard:
 _guards: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Guard]" = WeakKeyDictionary()
 
 
-# -- forks ---------------------------------------------------------------------------------------
+def forget_in_forks(is_guarded: Callable[[], bool], forget: Callable[[], object]) -> None:
+    """Let forked children forget the handler of their parent, which deletes what its blocks made.
 
-# SIGTERM for a forked child would not end it, and would reach the parent's loop: both have the same
-# wakeup descriptor. So the child forgets the handler, and gets no signal before it has done so.
-_masks = threading.local()
+    Until then SIGTERM is held back, as the parent's handler would keep it from ending the child.
+
+    Args:
+        is_guarded: whether this process has a handler of SIGTERM.
+        forget: forgets it, in the child.
+    """
+    masks = threading.local()
+
+    def hold() -> None:
+        if is_guarded():
+            masks.unheld = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def release() -> None:
+        if hasattr(masks, "unheld"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, masks.unheld)
+            del masks.unheld
+
+    def start_over() -> None:
+        forget()
+        release()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=hold, after_in_parent=release, after_in_child=start_over)
 
 
-def _before_fork() -> None:
-    if any(guard.installed for guard in _guards.values()):
-        _masks.unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+def _is_guarded() -> bool:
+    return any(guard.installed for guard in _guards.values())
 
 
-def _after_fork() -> None:
-    if hasattr(_masks, "unblocked"):
-        signal.pthread_sigmask(signal.SIG_SETMASK, _masks.unblocked)
-        del _masks.unblocked
-
-
-def _after_fork_in_child() -> None:
-    """Forget the blocks of the parent process, which deletes what they made."""
-    if any(guard.installed for guard in _guards.values()):
+def _forget() -> None:
+    if _is_guarded():
+        # The descriptor is the parent's, too: its loop would get the child's signals.
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _guards.clear()
-    _after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-    )
-
-# -- blocks --------------------------------------------------------------------------------------
+forget_in_forks(_is_guarded, _forget)
 
 
 def enter() -> asyncio.Task[object]:

@@ -127,3 +127,11 @@ def test_a_child_that_exits_in_a_temporary_block_leaves_it_alone(emu: Emulator) 
         assert said(process) == "after it: 0 listed, default: True"
         assert process.wait(20) == 0
         assert process.stderr.read() == b""  # type: ignore[union-attr]
+
+
+def test_sigterm_of_a_forked_child_ends_the_child_only(emu: Emulator) -> None:
+    """The child ends although its parent has a handler; the parent deletes the deployment."""
+    with worker(ENSURABLE[0], emu, "end_a_child") as process:
+        assert said(process) == f"child: {-signal.SIGTERM}, 1 listed"
+        assert process.wait(20) == 0
+    assert names(ENSURABLE[0], emu) == []

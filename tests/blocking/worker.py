@@ -1,5 +1,6 @@
 """One process that uses a blocking client: `python -m tests.blocking.worker TASK ARGUMENTS`."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ def main(task: str, arguments: str) -> None:
             "temporary": temporary,
             "fork": fork,
             "fork_inside": fork_inside,
+            "end_a_child": end_a_child,
         }[task]
         try:
             with_client(client, deployments, [config, body])
@@ -89,6 +91,16 @@ def fork_inside(client: Any, deployments: Any, given: Any) -> None:
         say(f"child: {os.waitstatus_to_exitcode(status)}, {len(list(deployments.list()))} listed")
     handler = signal.getsignal(signal.SIGTERM)
     say(f"after it: {len(list(deployments.list()))} listed, default: {handler == signal.SIG_DFL}")
+
+
+def end_a_child(client: Any, deployments: Any, given: Any) -> None:
+    """Fork in a temporary block, and end the child by SIGTERM."""
+    with deployments.temporary(given[1]):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=[5])
+        child.start()
+        child.terminate()
+        child.join()
+        say(f"child: {child.exitcode}, {len(list(deployments.list()))} listed")
 
 
 if __name__ == "__main__":
