@@ -221,6 +221,18 @@ async def test_delete_by_another_client(cloud: Cloud) -> None:
             await wait
 
 
+async def test_update_resumed_after_a_delete(cloud: Cloud) -> None:
+    """The error says that the resource vanished: what was updated did appear once."""
+    world = a_world()
+    async with cloud.client(world) as client, cloud.client(world) as other:
+        id = await cloud.settled(client, "web-llm")
+        token = (await cloud.grow(client, id)).resume_token
+        await _delete_when_possible(cloud, client, id)
+        with pytest.raises(ResourceVanishedError, match="vanished: GET answered 404") as caught:
+            await cloud.api(other).resume(token)
+        assert caught.value.advice == "Nothing is left to delete."
+
+
 async def _delete_when_possible(cloud: Cloud, client: Any, id: str) -> None:
     while True:
         try:

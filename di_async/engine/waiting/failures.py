@@ -162,7 +162,7 @@ def is_resumable(tracker: ChangeTracker[Any]) -> bool:
 
 def failure_text(tracker: ChangeTracker[Any], decision: Decision) -> tuple[type[WaitError], str]:
     """Return the class and the message of the error for a decision that is not a success."""
-    kind, story = _story(decision, _goal(tracker.expectation.action))
+    kind, story = _story(decision, tracker.expectation.action)
     return kind, (
         f"{tracker.adapter.noun} {name_of(tracker)} {story}. "
         f"Last status: {_last_status(decision, tracker)}; "
@@ -259,10 +259,10 @@ def _goal(action: Action) -> str:
     return "did not become active"
 
 
-def _story(decision: Decision, goal: str) -> tuple[type[WaitError], str]:
+def _story(decision: Decision, action: Action) -> tuple[type[WaitError], str]:
     match decision:
         case Expired():
-            return WaitTimeoutError, f"{goal} within the timeout"
+            return WaitTimeoutError, f"{_goal(action)} within the timeout"
         case Failed(reason=reason):
             return DeploymentFailedError, f"failed: {reason}"
         case Superseded(reason=reason):
@@ -271,7 +271,7 @@ def _story(decision: Decision, goal: str) -> tuple[type[WaitError], str]:
             return WaitRefusedError, f"cannot be read: {error}"
         case Vanished(own_delete=True):
             return ResourceVanishedError, "was deleted by this client"
-        case Vanished(never_seen=True):
+        case Vanished(never_seen=True) if action is not Action.UPDATE:
             return ResourceVanishedError, "never appeared: GET answered 404"
         case Vanished():
             return ResourceVanishedError, "vanished: GET answered 404"
