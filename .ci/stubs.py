@@ -53,7 +53,10 @@ WORDS = (
     (r"a cancellation leaves", "Ctrl-C leaves"),
     (r"A cancellation leaves", "Ctrl-C leaves"),
     (r"After a cancellation", "After Ctrl-C"),
-    (r"an error, a cancellation,\nSIGINT,", "an error, Ctrl-C,"),
+    (
+        r"a cancellation, the\nend of an async generator around it, SIGINT,",
+        r"the end of a\ngenerator around it, Ctrl-C,",
+    ),
     (r"short by further cancellations", "short by another Ctrl-C"),
     (r"\(cancelled, its client closed\)", "(by Ctrl-C, or because its client is closed)"),
     (r"`openai\.AsyncOpenAI`|`AsyncOpenAI`", "`openai.OpenAI`"),

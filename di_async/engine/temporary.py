@@ -203,7 +203,9 @@ class Temporary(Generic[T]):
         """
         if self._owner is None:  # the block was never entered
             return
-        if isinstance(error, GeneratorExit):  # nothing can be awaited any more
+        # An async generator that is closed can await. A coroutine cannot, but its loop still runs
+        # the deletion, which is a task of its own.
+        if isinstance(error, GeneratorExit) and not self._is_usable:
             logger.error("%s was abandoned; it may exist, and bill", self.name or "a create")
             return
         self._until = asyncio.get_running_loop().time() + self.cleanup_timeout
@@ -232,6 +234,15 @@ class Temporary(Generic[T]):
                 method=error.method,
                 path=error.path,
             ) from error
+
+    @property
+    def _is_usable(self) -> bool:
+        """Whether the client is open, and this is its running loop."""
+        try:
+            self.target.engine.running  # noqa: B018 - it raises
+        except ClientClosedError:
+            return False
+        return True
 
     def _announce(self) -> None:
         """Log once that the deletion goes on, or else an interrupt would seem to do nothing."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -90,6 +91,46 @@ async def test_an_error_in_the_block_is_raised_after_the_deletion(cloud: Cloud) 
             async with api.temporary(spec_of(cloud)):
                 raise KeyError("mine")
         assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+@pytest.mark.parametrize("how", ["closed", "dropped"])
+async def test_async_generator_that_ends_early_deletes_it(cloud: Cloud, how: str) -> None:
+    """A block in an async generator ends with the generator, which asyncio closes if dropped."""
+
+    async def deployments(api: Any) -> AsyncIterator[Any]:
+        async with api.temporary(spec_of(cloud)) as found:
+            yield found
+
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        generator = deployments(api)
+        found = await anext(generator)
+        assert await names(api) == [found.name]
+        if how == "closed":
+            await generator.aclose()  # type: ignore[attr-defined]
+        else:
+            del generator
+            await asyncio.sleep(200)
+        assert await names(api) == []
+
+
+@VIRTUAL
+async def test_block_that_is_dropped_after_its_client_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing can be deleted over a closed client: an error names what may exist."""
+
+    async def deployments(api: Any) -> AsyncIterator[Any]:
+        async with api.temporary(spec_of(_DO)) as found:
+            yield found
+
+    async with _DO.client(a_world()) as client:
+        generator = deployments(_DO.api(client))
+        name = (await anext(generator)).name
+    await generator.aclose()  # type: ignore[attr-defined]
+    assert f"{name} was abandoned; it may exist, and bill" in caplog.text
 
 
 @VIRTUAL
