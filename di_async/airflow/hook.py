@@ -1,6 +1,7 @@
 """Hooks: from an Airflow connection to a client of di_async."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -64,7 +65,8 @@ class DedicatedInferenceHook(BaseHook):
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id or self.default_conn_name
-        self._budget: tuple[str, RequestBudget | None] | None = None
+        self._budgets: dict[tuple[int, str], RequestBudget | None] = {}
+        """By thread, as a budget is for one event loop, and by the connection's settings."""
 
     def settings(self) -> ConnectionSettings:
         """Return the connection's settings.
@@ -76,11 +78,12 @@ class DedicatedInferenceHook(BaseHook):
         return settings_of(connection, connection.extra_dejson)
 
     def client(self) -> Client:
-        """Return a new client for `async with`; all clients of one hook share a budget."""
+        """Return a new client for `async with`; those that one thread makes share a budget."""
         settings = self.settings()
-        if self._budget is None or self._budget[0] != settings.fingerprint:
-            self._budget = settings.fingerprint, settings.budget()
-        return settings.client(self._budget[1])
+        key = threading.get_ident(), settings.fingerprint
+        if key not in self._budgets:
+            self._budgets[key] = settings.budget()
+        return settings.client(self._budgets[key])
 
     def get_conn(self) -> Client:
         """Return a new client, as `client` does."""

@@ -249,6 +249,19 @@ def test_hook_in_a_task(emulator: Emulator) -> None:
     assert hook.run(count) >= 0
 
 
+def test_hook_in_two_threads(emulator: Emulator) -> None:
+    """Threads may use one hook at the same time; each has a budget for its own event loop."""
+    hook = DedicatedInferenceHook("do")
+
+    async def other(_: Any) -> Any:
+        return await asyncio.to_thread(hook.run, count)
+
+    async def count(client: Any) -> int:
+        return len(await hook.api(client).list())  # type: ignore[attr-defined]
+
+    assert hook.run(other) >= 0
+
+
 # -- create -------------------------------------------------------------------------------------
 
 
