@@ -24,22 +24,32 @@ async def for_each(
 ) -> None:
     """Run `work` for every item, `concurrency` at a time; the first error ends the others."""
     queue = iter(items)
+    cut_off: list[asyncio.CancelledError] = []
+
+    async def one(item: T) -> None:
+        try:
+            await work(item)
+        except asyncio.CancelledError as error:
+            cut_off.append(error)
+            raise
 
     async def some() -> None:
         for item in queue:
-            await work(item)
+            await one(item)
 
     try:
         async with anyio.create_task_group() as tasks:
             if concurrency is None:
                 for item in queue:
-                    tasks.start_soon(work, item)
+                    tasks.start_soon(one, item)
             else:
                 for _ in range(concurrency):
                     tasks.start_soon(some)
     except BaseExceptionGroup as errors:
         error = first_error(errors)
         raise error from error.__cause__
+    if cut_off:  # of one task alone, which the group takes for an end like any other
+        raise cut_off[0]
 
 
 def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:

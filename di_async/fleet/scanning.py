@@ -128,8 +128,9 @@ class _ClientScan:
     ) -> None:
         found: _Found = {}
         async with asyncio.TaskGroup() as parts:
-            parts.create_task(self._price())
+            pricing = parts.create_task(self._price())
             await self._list_all(places, found)
+        pricing.result()  # raises if that task alone was cancelled
         rows = _once([row for listed in found.values() for row in listed])
         if details:
             rows = await self._each("details", rows, lambda row: self.scanner.get(row.id))

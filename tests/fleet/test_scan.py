@@ -143,6 +143,31 @@ async def test_progress_before_the_first_details() -> None:
     ]
 
 
+@pytest.mark.parametrize("what", ["list", "details", "accelerators"])
+async def test_cancellation_of_one_read_is_raised(what: str) -> None:
+    """A part that is cancelled by itself, as by a callback, is not left out without a word."""
+
+    def cancel(progress: ScanProgress) -> None:
+        if progress.what == what and progress.done:
+            raise asyncio.CancelledError
+
+    async with virtual_client(a_world()) as (client, _):
+        with pytest.raises(asyncio.CancelledError):
+            await scan(client, details=True, accelerators=True, on_progress=cancel)
+
+
+async def test_cancellation_of_the_prices_is_raised() -> None:
+    """Prices whose read was cancelled by itself are not shown as unknown."""
+    async with virtual_client(a_world()) as (client, transport):
+
+        def intercept(request: Request, answer: Answer) -> Answer:
+            return asyncio.CancelledError() if request.path.endswith("/sizes") else answer
+
+        transport.intercept = intercept
+        with pytest.raises(asyncio.CancelledError):
+            await scan(client)
+
+
 async def test_details_wait_for_the_budget() -> None:
     """Details beyond the minute's budget are delayed and complete."""
     budget = RequestBudget(per_minute=20, per_hour=1000)
