@@ -343,15 +343,15 @@ class FleetRun:
         self.results.update(
             {n: one for n, one in planned.items() if one.action in ("unchanged", "failed")}
         )
-        async with asyncio.TaskGroup() as tasks:
-            for number, one in planned.items():
-                if one.error is None and not (one.action == "unchanged" and one.active):
-                    tasks.create_task(self._ensure(number, one.hourly_price))
+        await _run_all(
+            self._ensure(number, one.hourly_price)
+            for number, one in planned.items()
+            if one.error is None and not (one.action == "unchanged" and one.active)
+        )
         wanted = [row for row in plan.results if row.action == "deleted"]
         if wanted and all(result.error is None for result in self.results.values()):
-            async with asyncio.TaskGroup() as tasks:
-                for number, row in enumerate(wanted, len(self.items)):
-                    tasks.create_task(self._delete(number, row))
+            numbered = enumerate(wanted, len(self.items))
+            await _run_all(self._delete(number, row) for number, row in numbered)
         return self.report(plan)
 
     def report(self, plan: ApplyReport) -> ApplyReport:
@@ -390,6 +390,14 @@ class FleetRun:
         async with self.limit:
             error = await self.finish(delete_named(target, named, self.on_change))
         self.results[number] = row if error is None else evolve(row, action="failed", error=error)
+
+
+async def _run_all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines concurrently; raise the cancellation of one alone, which a group ignores."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in work]
+    for task in tasks:
+        task.result()
 
 
 def _pruned(left: Leftover) -> Applied:

@@ -185,6 +185,22 @@ async def test_does_not_prune_after_a_failure() -> None:
         assert [one.name for one in report.leftovers] == [name_in_fleet("chat", "old-1")]
 
 
+async def test_does_not_prune_after_one_part_was_cancelled() -> None:
+    """A callback may cancel the task of one deployment: `apply` is cancelled, nothing pruned."""
+    world, cloud = a_world(), ENSURABLE[0]
+
+    def cancel(_: object) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    async with clients_of(world) as clients:
+        await apply(a_fleet(an_entry(cloud, "old-1")), *clients)
+        with pytest.raises(asyncio.CancelledError):
+            await apply(a_fleet(an_entry(cloud, "new-1")), *clients, prune=True, on_change=cancel)
+        assert not [path for verb, path in written(world) if verb == "DELETE"]
+
+
 @ensurable
 async def test_what_could_not_be_pruned_is_left_over(cloud: Cloud) -> None:
     """A deletion that fails is `failed`, with its cause, and the deployment is in `.leftovers`."""
