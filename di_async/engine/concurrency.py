@@ -48,7 +48,7 @@ async def for_each(
     except BaseExceptionGroup as errors:
         error = first_error(errors)
         raise error from error.__cause__
-    if cut_off:  # of one task alone, which the group takes for an end like any other
+    if cut_off:  # one task alone was cancelled, which the group does not report
         raise cut_off[0]
 
 

@@ -393,7 +393,7 @@ class FleetRun:
 
 
 async def _run_all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run coroutines concurrently; raise the cancellation of one alone, which a group ignores."""
+    """Run coroutines concurrently; raise the cancellation of one task alone, too."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one) for one in work]
     for task in tasks:

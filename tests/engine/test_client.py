@@ -148,7 +148,7 @@ def test_budget_is_refused_while_another_running_loop_uses_it() -> None:
 
 
 def test_budget_of_a_loop_that_ended_without_closing_its_client() -> None:
-    """A client that was never closed, of a loop that has ended, keeps no one from its budget."""
+    """A budget can be used again after a loop that ended without closing its client."""
     budget = RequestBudget()
     client = Client(URL, plain_engine(FakeNetwork([]), budget=budget))
     with ThreadPoolExecutor(1) as thread:

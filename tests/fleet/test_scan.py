@@ -145,7 +145,7 @@ async def test_progress_before_the_first_details() -> None:
 
 @pytest.mark.parametrize("what", ["list", "details", "accelerators"])
 async def test_cancellation_of_one_read_is_raised(what: str) -> None:
-    """A part that is cancelled by itself, as by a callback, is not left out without a word."""
+    """A part that alone is cancelled, as by a callback, is not left out silently."""
 
     def cancel(progress: ScanProgress) -> None:
         if progress.what == what and progress.done:
@@ -157,7 +157,7 @@ async def test_cancellation_of_one_read_is_raised(what: str) -> None:
 
 
 async def test_cancellation_of_the_prices_is_raised() -> None:
-    """Prices whose read was cancelled by itself are not shown as unknown."""
+    """Prices are not shown as unknown when their read alone was cancelled."""
     async with virtual_client(a_world()) as (client, transport):
 
         def intercept(request: Request, answer: Answer) -> Answer:
