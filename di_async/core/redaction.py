@@ -20,12 +20,12 @@ from di_async.core.secret import Secret
 __all__ = [
     "MASK",
     "SECRET_FIELDS",
-    "clear_reason",
     "mask",
     "mask_optional",
     "masked",
+    "masked_reason",
     "one_line",
-    "reason_of",
+    "reason_without_secrets",
     "redact",
     "redact_reason",
     "secret_texts",
@@ -136,7 +136,7 @@ def redact_reason(reason: str | None) -> str | None:
     return redact(reason) if reason else reason
 
 
-def clear_reason(reason: str, secrets: Iterable[str]) -> str:
+def reason_without_secrets(reason: str, secrets: Iterable[str]) -> str:
     """Return a redacted reason without these secrets, nor a part of one where it was cut."""
     secrets = sorted(secrets, key=len, reverse=True)
     shown = _without_secrets(reason, secrets)
@@ -150,9 +150,9 @@ def clear_reason(reason: str, secrets: Iterable[str]) -> str:
     return f"{text.removesuffix(part)}{MASK}{_CUT}" if part else shown
 
 
-def reason_of(resource: Any, reason: str | None) -> str | None:
+def masked_reason(resource: Any, reason: str | None) -> str | None:
     """Return why a resource failed, without its secrets and what looks like one."""
-    return reason and clear_reason(redact(reason), secret_texts(resource))
+    return reason and reason_without_secrets(redact(reason), secret_texts(resource))
 
 
 def _mask_named(found: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from di_async.core.errors import DIError
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
-from di_async.core.redaction import reason_of
+from di_async.core.redaction import masked_reason
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.lifecycle import failure_reason, is_pending, is_public
 from di_async.exoscale.models import Deployment, Zone
@@ -77,6 +77,6 @@ def row_of(deployment: Deployment, zone: str, label: str, prices: Prices) -> Inv
         is_pending(deployment.state),
         deployment.created_at,
         deployment.updated_at,
-        failure_reason=reason_of(deployment, failure_reason(deployment)),
+        failure_reason=masked_reason(deployment, failure_reason(deployment)),
         prices=prices,
     )

@@ -10,7 +10,7 @@ from attrs import frozen
 from di_async.core.errors import DIError
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 from di_async.core.pricing import HourlyPrice
-from di_async.core.redaction import reason_of
+from di_async.core.redaction import masked_reason
 from di_async.engine.concurrency import for_each
 from di_async.gcore.inference_deployments import InferenceDeployments
 from di_async.gcore.inference_instances import InferenceInstances
@@ -101,7 +101,7 @@ def row_of(
         ((flavor, sum(map(_replicas, found.containers))),) if flavor else None,
         is_pending(found),
         found.created_at,
-        failure_reason=reason_of(found, failure_reason(found)),
+        failure_reason=masked_reason(found, failure_reason(found)),
         prices=prices,
     )
 

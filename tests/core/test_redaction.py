@@ -10,10 +10,10 @@ from di_async.core.http import Request
 from di_async.core.redaction import (
     MASK,
     SECRET_FIELDS,
-    clear_reason,
     mask,
     masked,
     one_line,
+    reason_without_secrets,
     redact,
     redact_reason,
     secret_texts,
@@ -161,8 +161,8 @@ def test_cut_reason_shows_no_part_of_a_secret(size: int) -> None:
     """A secret at the end of a reason that was cut is masked, as far as it is shown."""
     reason = redact_reason("x" * size + "planted-secret" + "y" * 100)
     assert reason is not None
-    shown = clear_reason(reason, {"planted-secret", "planted", "other"})
+    shown = reason_without_secrets(reason, {"planted-secret", "planted", "other"})
     assert "pla" not in shown
     assert shown.endswith("...")
-    assert clear_reason("waiting...", {"planted-secret"}) == "waiting..."
-    assert clear_reason("with planted-secret", {"planted-secret"}) == f"with {MASK}"
+    assert reason_without_secrets("waiting...", {"planted-secret"}) == "waiting..."
+    assert reason_without_secrets("with planted-secret", {"planted-secret"}) == f"with {MASK}"

@@ -27,7 +27,7 @@ from di_async.core.errors import (
 )
 from di_async.core.pagination import Page, PageWalk
 from di_async.core.rate_limit import RequestBudget
-from di_async.core.redaction import reason_of
+from di_async.core.redaction import masked_reason
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import CREATE_GRACE_S, OVERRULING_SPAN_S
 from di_async.core.waiting.observation import (
@@ -321,7 +321,7 @@ class AccountSweep:
             new_until = before.new_until
         note = seen.reason
         if self.adapter.reasons_may_quote:
-            note = reason_of(resource, note)
+            note = masked_reason(resource, note)
         self._known[id] = _Known(fingerprint, seen.status, note, new_until, seen.version)
         if before is None or (before.status, before.note) != (seen.status, note):
             last = before.status if before else None

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 from attrs import define, evolve, field
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.redaction import clear_reason, secret_texts
+from di_async.core.redaction import reason_without_secrets, secret_texts
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
@@ -117,7 +117,7 @@ class ChangeTracker(Generic[R]):
         self._operation_reads = 0
         self._predicate = predicate
         self._secrets = secrets
-        self._reason = self._cleared_reason = ""
+        self._reason = self._masked_reason = ""
         self._status: str | None = None
         self._warned: set[str] = set()
 
@@ -294,10 +294,10 @@ class ChangeTracker(Generic[R]):
             return read
         if reason != self._reason:  # most reads repeat it
             secrets = self._secrets() | secret_texts(read.resource)
-            self._reason, self._cleared_reason = reason, clear_reason(reason, secrets)
-        if self._cleared_reason == reason:
+            self._reason, self._masked_reason = reason, reason_without_secrets(reason, secrets)
+        if self._masked_reason == reason:
             return read
-        observation = evolve(read.observation, reason=self._cleared_reason)
+        observation = evolve(read.observation, reason=self._masked_reason)
         return evolve(read, observation=observation)
 
     def _record_operation(self, operation: PendingOperation, read: Read) -> None:
