@@ -84,7 +84,7 @@ def read_success(
     dialect: ApiDialect,
     request: Request,
     response: Response,
-    now: Callable[[], float],
+    now: Callable[[Request], float],
     read: Callable[[Any], T],
     *,
     decode: Callable[[bytes], Any] | None = None,
@@ -95,7 +95,7 @@ def read_success(
         dialect: the provider's.
         request: what was answered.
         response: its answer.
-        now: returns the server's time, in epoch seconds.
+        now: returns the time of the server that a request is for, in epoch seconds.
         read: returns the result for the JSON value of the body, None where it has none; checks
             that it is what was requested. `any_body` also takes an empty 200.
         decode: replaces the JSON decoder.
@@ -113,10 +113,10 @@ def read_success(
             optional = status in _BODILESS or read is any_body
             value = None if optional and not body.strip() else loads(body)
             if dialect.is_error(status, value):
-                raise dialect.error(request, response, now())
+                raise dialect.error(request, response, now(request))
     except DecodeError as error:
         if decode is not None and dialect.is_error(status, error_body(response)):
-            raise dialect.error(request, response, now()) from None
+            raise dialect.error(request, response, now(request)) from None
         raise _located(error, request, response) from error.__cause__
     try:
         return read(value)

@@ -240,8 +240,13 @@ class Engine:
 
         `read` and `decode` are those of `read_success`; where they fail, the attempt has failed.
         """
-        answer = partial(self._answer, request, read, decode)
-        result: T = await self.running.session.send(request, call, answer)
+        session = self.running.session
+
+        def answer(response: Response) -> T:
+            now = session.server_time
+            return read_success(self.dialect, request, response, now, read, decode=decode)
+
+        result: T = await session.send(request, call, answer)
         return result
 
     async def json_once(
@@ -253,19 +258,9 @@ class Engine:
         decode: Callable[[bytes], Any] | None = None,
     ) -> T:
         """Return what `read` returns for one attempt; polling tries again in its own time."""
-        response = await self.running.session.send_once(request, priority, call)
-        return self._answer(request, read, decode, response)
-
-    def _answer(
-        self,
-        request: Request,
-        read: Callable[[Any], T],
-        decode: Callable[[bytes], Any] | None,
-        response: Response,
-    ) -> T:
-        # Not `running`: an answer that arrives as the client closes still counts.
-        session = (self._runtime or self.running).session
-        now = partial(session.server_time, request)
+        session = self.running.session
+        response = await session.send_once(request, priority, call)
+        now = session.server_time
         return read_success(self.dialect, request, response, now, read, decode=decode)
 
     # -- endpoints ----------------------------------------------------------------------------
