@@ -222,7 +222,7 @@ def test_chat_reads_stdin_as_specs_are_read(environment: dict[str, str]) -> None
     """A stdin that is closed, unreadable or not text is a usage error that names it."""
     for redirect in ("<&-", "0>/dev/null", "< <(printf '\\200a')"):
         done = subprocess.run(  # noqa: S603 - our own command
-            ["/bin/bash", "-c", f"{sys.executable} -m di_async chat web - {redirect}"],
+            ["/bin/bash", "-c", f"{shlex.quote(sys.executable)} -m di_async chat web - {redirect}"],
             env={**os.environ, **environment},
             capture_output=True,
             text=True,

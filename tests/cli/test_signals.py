@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.cli.helpers import EASY, start
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 CREATE = ("create", *EASY)
+COMMAND = f"{shlex.quote(sys.executable)} -m di_async"
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +38,10 @@ def default_signals() -> Iterator[None]:
 
 
 def shell(line: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run a line of bash in which `$di` is `di-async`; `pipefail` is set."""
+    """Run a line of bash with `pipefail`."""
     return subprocess.run(  # noqa: S603 - our own command
         ["/bin/bash", "-o", "pipefail", "-c", line],
-        env={**os.environ, **env, "di": f"{sys.executable} -m di_async"},
+        env={**os.environ, **env},
         capture_output=True,
         text=True,
         timeout=60,
@@ -88,10 +90,10 @@ def test_an_ignored_signal_stays_ignored(
 ) -> None:
     """`nohup` works: SIGHUP does not end the wait."""
     di_emulator.add_instance(name="web", status="provisioning", settles_in=1e6)
-    line = "trap '' HUP; exec $di wait web --timeout 2"
+    line = f"trap '' HUP; exec {COMMAND} wait web --timeout 2"
     with subprocess.Popen(  # noqa: S603 - our own command
         ["/bin/bash", "-c", line],
-        env={**os.environ, **environment, "di": f"{sys.executable} -m di_async"},
+        env={**os.environ, **environment},
         stderr=subprocess.PIPE,
         text=True,
     ) as waiting:
@@ -109,7 +111,7 @@ def test_a_create_whose_stdout_fails_is_told_on_stderr(
     di_emulator: Emulator, environment: dict[str, str], redirect: str, form: str
 ) -> None:
     """Id, one-time token and how to wait are on stderr; the exit code counts lost output."""
-    done = shell(f"$di {' '.join(CREATE)} --no-wait -o {form} {redirect}", environment)
+    done = shell(f"{COMMAND} {' '.join(CREATE)} --no-wait -o {form} {redirect}", environment)
     found = re.search(r"\bid\W+([0-9a-f-]{36})\b", done.stderr)
     assert found
     assert di_emulator.truth(found[1]).status
@@ -126,7 +128,7 @@ def test_a_create_whose_stderr_fails_succeeds(
     environment: dict[str, str], redirect: str, form: str
 ) -> None:
     """Logging and progress are lost; the resume token is on stdout."""
-    line = f"$di -v {' '.join(CREATE)} --no-wait -o {form} {redirect} | cat"
+    line = f"{COMMAND} -v {' '.join(CREATE)} --no-wait -o {form} {redirect} | cat"
     done = shell(line, environment)
     assert done.returncode == 0, done.stderr
     assert "resume" in done.stdout
@@ -135,7 +137,7 @@ def test_a_create_whose_stderr_fails_succeeds(
 def test_both_streams_fail(environment: dict[str, str], tmp_path: Path) -> None:
     """A file of the state folder holds the id and the token."""
     env = {**environment, "XDG_STATE_HOME": str(tmp_path)}
-    done = shell(f"$di {' '.join(CREATE)} --no-wait >/dev/full 2>/dev/full", env)
+    done = shell(f"{COMMAND} {' '.join(CREATE)} --no-wait >/dev/full 2>/dev/full", env)
     assert done.returncode == 1
     texts = [file.read_text() for file in (tmp_path / "di-async").iterdir()]
     assert any("access token" in text for text in texts)
@@ -145,14 +147,14 @@ def test_both_streams_fail(environment: dict[str, str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", ["list", "sizes -o json", "sizes -o yaml", "--help", "demo"])
 def test_a_pipe_into_head_is_quiet(environment: dict[str, str], words: str) -> None:
     """Exit code 0, and nothing on stderr."""
-    done = shell(f"$di {words} | head -1", environment)
+    done = shell(f"{COMMAND} {words} | head -1", environment)
     assert done.returncode == 0
     assert words == "list" or done.stderr == ""
 
 
 def test_a_create_piped_into_head_waits(di_emulator: Emulator, environment: dict[str, str]) -> None:
     """The wait goes on; what `head` may not have read is repeated on stderr at the end."""
-    done = shell(f"$di {' '.join(CREATE)} | head -1", environment)
+    done = shell(f"{COMMAND} {' '.join(CREATE)} | head -1", environment)
     assert done.returncode == 0
     id = done.stdout.split()[1]
     assert di_emulator.truth(id).status == "active"
@@ -161,7 +163,7 @@ def test_a_create_piped_into_head_waits(di_emulator: Emulator, environment: dict
 
 def test_without_stdin(environment: dict[str, str]) -> None:
     """A closed stdin is a usage error, with what to do."""
-    for line in ("$di delete web <&-", "$di create --spec - <&-"):
+    for line in (f"{COMMAND} delete web <&-", f"{COMMAND} create --spec - <&-"):
         done = shell(line, environment)
         assert done.returncode == 2
         assert "stdin is" in done.stderr
@@ -170,8 +172,8 @@ def test_without_stdin(environment: dict[str, str]) -> None:
 @pytest.mark.parametrize("color", [{"FORCE_COLOR": "1"}, {"FORCE_COLOR": "1", "NO_COLOR": "1"}])
 def test_forced_colour_in_a_pipe(environment: dict[str, str], color: dict[str, str]) -> None:
     """Colour, unless NO_COLOR is set; all columns, and no live display."""
-    assert "\r" not in shell(f"$di {' '.join(CREATE)}", {**environment, **color}).stderr
-    table = shell("$di list", {**environment, **color}).stdout
+    assert "\r" not in shell(f"{COMMAND} {' '.join(CREATE)}", {**environment, **color}).stderr
+    table = shell(f"{COMMAND} list", {**environment, **color}).stdout
     assert {"ENDPOINT", "CREATED"} <= set(table.replace("\x1b", " ").replace("[0m", " ").split())
     assert ("\x1b[32m" in table) is ("NO_COLOR" not in color)
     assert ("\x1b" in table) is ("NO_COLOR" not in color)

@@ -13,6 +13,7 @@ from di_async.cli.demo.view import View
 from di_async.cli.output import format_duration
 from di_async.digitalocean import Sizes
 from di_async.emulator import Emulator
+from di_async.engine.concurrency import first_error
 
 __all__ = ["DemoError", "FleetDemo", "run_together"]
 
@@ -186,10 +187,10 @@ async def run_together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
             for one in work:
                 group.create_task(one)
-    except* DIError as errors:
-        first: BaseException = errors
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
+    except ExceptionGroup as errors:  # with `except*`, Python 3.11.2 raises a group again
+        first = first_error(errors)
+        if not isinstance(first, DIError):
+            raise
         raise first from None
 
 
