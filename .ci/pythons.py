@@ -2,6 +2,8 @@
 
 A line is `3.12 /path/to/python3.12`, or `3.12` alone where none is found. Looked through, in this
 order: the running interpreter, PATH, pyenv's versions, and the folders beside this interpreter's.
+With `--lowest`, print only the interpreter with the lowest release of the oldest version, such as
+the one of a Linux distribution: asyncio has changed between 3.11.2 and 3.11.9.
 """
 
 import os
@@ -48,18 +50,30 @@ def pyenv_root() -> str | None:
     ).stdout.strip()
 
 
-def is_version(python: Path, version: str) -> bool:
-    """Return whether it runs (a pyenv shim may not) and is CPython of this version."""
-    code = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
+def release(python: Path, version: str) -> tuple[int, ...] | None:
+    """Return the release of a CPython of this version; None for others, and for pyenv's shims."""
+    code = "import ensurepip, sys; print(sys.implementation.name, *sys.version_info[:3])"
     try:
         done = subprocess.run(
             [python, "-c", code], capture_output=True, text=True, check=False, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0 and done.stdout.strip() == f"cpython {version}"
+        return None
+    implementation, *numbers = done.stdout.split() or [""]
+    if done.returncode or implementation != "cpython" or ".".join(numbers[:2]) != version:
+        return None
+    return tuple(map(int, numbers))
 
 
-for version in declared():
-    python = next((p for p in candidates(version) if is_version(p, version)), None)
-    print(version, python or "", sep=" " if python else "")
+def lowest(version: str) -> Path | None:
+    """Return the interpreter of this version with the lowest release."""
+    found = {python: release(python, version) for python in candidates(version)}
+    return min((p for p in found if found[p]), key=lambda p: found[p] or (), default=None)
+
+
+if "--lowest" in sys.argv:
+    print(lowest(declared()[0]) or "")
+else:
+    for version in declared():
+        python = next((p for p in candidates(version) if release(p, version)), None)
+        print(version, python or "", sep=" " if python else "")
