@@ -51,8 +51,9 @@ class Attempt:
     accelerator: str
     outcome: str
     """`created`, `no capacity`, `failed` (no reason was given), `too expensive`, `not on offer`
-    (with `max_hourly`, if the provider does not list it there), `refused`, or `not deleted` (what
-    failed there may still exist)."""
+    (with `max_hourly`, if the provider does not list it there), `refused`, `not deleted` (what
+    failed there may still exist), or `not read` (the zone's lists could not be read, so that
+    nothing was tried there)."""
     reason: str | None = None
     """What the provider said; None if it was created."""
     id: str | None = None

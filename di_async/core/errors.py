@@ -69,6 +69,7 @@ __all__ = [
     "api_error",
     "defect",
     "own_copy",
+    "with_message",
 ]
 
 _MAX_DEFECT = 300
@@ -399,6 +400,15 @@ def own_copy(error: BaseException) -> BaseException:
         return error
     own = copy.copy(error)
     own.__cause__ = error.__cause__
+    return own
+
+
+def with_message(error: DIError, message: str) -> DIError:
+    """Return a copy of an error with another message."""
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    own.message = _bounded(message)
+    own.args = (own.message,)
     return own
 
 

@@ -113,7 +113,10 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
         """Return a complete spec that runs elsewhere, or on other accelerators."""
 
     async def places(self, spec: Any) -> Sequence[Placement[Any]]:
-        """Return where a complete spec can run, the cheapest first."""
+        """Return where a complete spec can run, the cheapest first.
+
+        A place with a reason could not be read.
+        """
         return await self.api.find_capacity(spec)
 
     def in_region(self, region: str) -> "Deployable[R]":

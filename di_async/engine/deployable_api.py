@@ -129,7 +129,8 @@ class DeployableApi(ResourceApi[R]):
             spec: as for `create`.
             regions: regions or zones in order; default with `accelerators`: the spec's own.
                 Without both, its own place and then those of `find_capacity` are tried; at
-                Exoscale those where the model is ready.
+                Exoscale those where the model is ready. A zone that cannot be read is left out,
+                with a warning and an entry in `.attempts`.
             accelerators: GPU slugs, flavors or GPU families in order; default: the spec's own.
             max_unexplained: how many alternatives are tried after a failure without a reason.
             timeout: seconds for each try to settle.
@@ -141,6 +142,8 @@ class DeployableApi(ResourceApi[R]):
             NoCapacityError: no place worked; `.attempts` has the reasons.
             InvalidInputError, APIError: the input was refused, so that no other place was tried.
             CleanupError: a failed try could not be proven deleted; it may bill.
+            TransportError: the create of a try got no answer; no other place is tried, as it may
+                have made something.
 
         A cancellation is raised after what the current try created is deleted, which takes at most
         `cleanup_timeout` seconds. If its create was cut off, or its response was lost, a note of

@@ -94,7 +94,14 @@ class Search:
     async def _places(self) -> list[_Place]:
         if self.regions is None and self.accelerators is None:
             found = await self.target.places(self.spec)
-            places = [_Place(one.region, one.accelerator, one.spec) for one in found]
+            self.attempts += [
+                Attempt(one.region, one.accelerator, "not read", one.reason)
+                for one in found
+                if one.reason is not None
+            ]
+            places = [
+                _Place(one.region, one.accelerator, one.spec) for one in found if one.reason is None
+            ]
             own = self.target.place_of(self.spec)
             return sorted(places, key=lambda one: (one.region, one.accelerator) != own)
         return list(self._given_places())

@@ -119,7 +119,7 @@ async def _reap_client(
 
     async def rows_of(target: Deployable[Any]) -> Sequence[Named]:
         def report(error: DIError) -> None:
-            failed.append(Reaped(client.provider, error=error))
+            failed.append(Reaped(client.provider, region=target.zone or None, error=error))
 
         try:
             return await target.list_named(report)

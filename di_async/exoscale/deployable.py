@@ -67,7 +67,10 @@ class ExoscaleDeployable(Deployable[Deployment]):
         return evolve(spec, gpu_type=accelerator)
 
     async def places(self, spec: Any) -> Sequence[Placement[Any]]:
-        """Return the zones whose GPUs may be used and where the model is ready, and its own."""
+        """Return the zones whose GPUs may be used and where the model is ready, and its own.
+
+        Zones that could not be read have a reason.
+        """
         return await self.read_places(complete_spec(spec))
 
     def in_region(self, region: str) -> "ExoscaleDeployable":

@@ -221,11 +221,13 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
 
         Whether GPUs are free is not shown; a create fails with status 412 if there are not enough.
         The model has to be ready in the zone where the deployment is created. `.region` is the
-        zone: `client.in_zone(place.region).deployments.create(place.spec)`.
+        zone: `client.in_zone(place.region).deployments.create(place.spec)`. A zone that cannot be
+        read is left out, with a warning; if none can be read, the error names the reason of each.
 
         Args:
             spec: the deployment; it is the same in every zone.
-            include_full: also zones where it cannot run, each with its `.reason`.
+            include_full: also zones where it cannot run or that could not be read, each with its
+                `.reason`.
         """
         places = await find_places(self._requests, complete_spec(spec))
         return ranked(places, include_full=include_full)

@@ -1,33 +1,41 @@
-"""In which zones the organisation may use a GPU family. Which GPUs are free is not shown."""
+"""In which zones the organisation may use a GPU family. Which GPUs are free is not shown.
+
+A zone that cannot be read does not hide the others.
+"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
+from di_async.core.errors import ClientClosedError, DIError, with_message
 from di_async.core.pricing import Placement, offer_problem
+from di_async.engine.log import Log
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.models import InstanceType, Model, Zone
 from di_async.exoscale.spec import DeploymentSpec
 
-__all__ = ["find_places", "places_with_model", "unpriced_reason"]
+__all__ = ["find_places", "places_with_model", "read_zones", "unpriced_reason"]
+
+logger = Log("di_async")
+
+T = TypeVar("T")
 
 
 async def find_places(
     requests: ZoneRequests, spec: DeploymentSpec
 ) -> list[Placement[DeploymentSpec]]:
-    """Return every zone for a spec, with the reason where it cannot run there.
+    """Return every zone for a spec, with the reason where it cannot run or cannot be read.
 
     A base URL of a single zone leaves the others out.
     """
-    if requests.has_other_zones:
-        names = [zone.name for zone in await requests.rows("zones", Zone)]
-    else:
-        names = [requests.zone]
-    zones = [requests.in_zone(name) for name in dict.fromkeys(names)]
-    offers = await asyncio.gather(*(zone.rows("instance_types", InstanceType) for zone in zones))
-    return [
-        Placement(zone.zone, spec.gpu_type, spec, reason=_reason(spec.gpu_type, offered))
-        for zone, offered in zip(zones, offers, strict=True)
-    ]
+
+    async def reason_in(zone: str) -> str | None:
+        return _reason(spec.gpu_type, await _offered_in(requests, zone))
+
+    reasons, failures = await read_zones(await _zones(requests), reason_in)
+    unread = {zone: f"the zone could not be read: {error}" for zone, error in failures.items()}
+    found = {**reasons, **unread}
+    return [Placement(zone, spec.gpu_type, spec, reason=found[zone]) for zone in found]
 
 
 async def places_with_model(
@@ -35,19 +43,69 @@ async def places_with_model(
 ) -> list[Placement[DeploymentSpec]]:
     """Return the zones with the spec's GPU family where its model is ready, and its own zone.
 
-    A create in its own zone shows the API's error if the model is not ready there.
+    A create in its own zone shows the API's error if the model is not ready there. A zone that
+    could not be read is returned with the reason.
     """
-    places = [place for place in await find_places(requests, spec) if place.reason is None]
-    others = [place for place in places if place.region != requests.zone]
-    zones = [requests.in_zone(place.region) for place in others]
-    models = await asyncio.gather(*(zone.rows("list_models", Model) for zone in zones))
     wanted = spec.to_dict()["model"]
-    lacking = [
-        place
-        for place, found in zip(others, models, strict=True)
-        if not any(_is_ready(model, wanted) for model in found)
+
+    async def may_run_in(zone: str) -> bool:
+        if _reason(spec.gpu_type, await _offered_in(requests, zone)) is not None:
+            return False
+        if zone == requests.zone:
+            return True
+        models = await requests.in_zone(zone).rows("list_models", Model)
+        return any(_is_ready(model, wanted) for model in models)
+
+    found, failures = await read_zones(await _zones(requests), may_run_in)
+    reasons = {zone: None for zone, may_run in found.items() if may_run}
+    unread = {zone: str(error) for zone, error in failures.items()}
+    return [
+        Placement(zone, spec.gpu_type, spec, reason=reason)
+        for zone, reason in {**reasons, **unread}.items()
     ]
-    return [place for place in places if place not in lacking]
+
+
+async def _zones(requests: ZoneRequests) -> list[str]:
+    if not requests.has_other_zones:
+        return [requests.zone]
+    return [zone.name for zone in await requests.rows("zones", Zone)]
+
+
+async def _offered_in(requests: ZoneRequests, zone: str) -> list[InstanceType]:
+    return await requests.in_zone(zone).rows("instance_types", InstanceType)
+
+
+async def read_zones(
+    zones: Sequence[str], read: Callable[[str], Awaitable[T]]
+) -> tuple[dict[str, T], dict[str, DIError]]:
+    """Return what `read` returns in each zone, and why others could not be read, with a warning.
+
+    Raises:
+        DIError: None of them could be read; of the first one, with the reasons of all.
+    """
+    found, failures = dict[str, T](), dict[str, DIError]()
+
+    async def read_one(zone: str) -> None:
+        try:
+            found[zone] = await read(zone)
+        except ClientClosedError:
+            raise
+        except DIError as error:
+            failures[zone] = error
+
+    names = list(dict.fromkeys(zones))
+    await asyncio.gather(*map(read_one, names))
+    if failures and not found:
+        raise _no_zone(failures)
+    for zone, error in failures.items():
+        logger.warning("zone %s could not be read, and is left out: %s", zone, error)
+    return {zone: found[zone] for zone in names if zone in found}, failures
+
+
+def _no_zone(failures: Mapping[str, DIError]) -> DIError:
+    first, *others = failures.values()
+    reasons = "; ".join(f"{zone}: {error}" for zone, error in failures.items())
+    return with_message(first, f"no zone could be read: {reasons}") if others else first
 
 
 def _is_ready(model: Model, wanted: Mapping[str, str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from di_async.core.errors import DIError
+from di_async.core.errors import DIError, with_message
 from di_async.core.fleet_names import is_of_fleet
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
@@ -65,11 +65,15 @@ class _Search:
         await asyncio.gather(*map(self._list, targets))
 
     async def _list(self, target: Deployable[Any]) -> None:
+        def report(error: DIError) -> None:
+            where = f"zone {target.zone}: {error.message}"
+            self.errors.append(with_message(error, where) if target.zone else error)
+
         try:
             async with self.limit:
-                rows = await with_budget(partial(target.list_named, self.errors.append))
+                rows = await with_budget(partial(target.list_named, report))
         except DIError as error:
-            self.errors.append(error)
+            report(error)
             return
         for row in rows:
             if (self.provider, target.zone, row.name) in self.wanted:

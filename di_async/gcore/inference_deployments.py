@@ -234,6 +234,8 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
     ) -> builtins.list[Placement[dict[str, Any]]]:
         """Return the regions that have room for a deployment now, the cheapest first.
 
+        A price that cannot be read is None, with a warning.
+
         Args:
             spec: the deployment; its regions are replaced.
             include_full: also the regions that have none, each with its `.reason`.

@@ -7,14 +7,25 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from di_async.core.errors import ClientClosedError, DIError
 from di_async.core.pricing import HourlyPrice, Placement, offer_problem
 from di_async.core.responses import resource_body
 from di_async.engine.engine import Engine
+from di_async.engine.log import Log
 from di_async.gcore.account import project_of, read_capacity
 from di_async.gcore.api import ACCOUNT, DEPLOYMENTS
 from di_async.gcore.models import CODEC, DeploymentPrice, QuotaUse
 
-__all__ = ["check_limits", "find_places", "read_price", "read_replica_price", "unpriced_reason"]
+__all__ = [
+    "check_limits",
+    "find_places",
+    "known_price",
+    "read_price",
+    "read_replica_price",
+    "unpriced_reason",
+]
+
+logger = Log("di_async")
 
 Json = dict[str, Any]
 _QUOTA_PARTS = ("limit", "usage", "requested")
@@ -78,7 +89,8 @@ async def find_places(
 ) -> list[Placement[Json]]:
     """Return every region for the spec's flavor: its room, its price, and what speaks against it.
 
-    The spec's containers are moved to that region as one container of the first one's scale.
+    The spec's containers are moved to that region as one container of the first one's scale. A
+    price that cannot be read is not known, so that it does not hide the other regions.
     """
     flavor = fields["flavor_name"]
     regions, limits = await asyncio.gather(
@@ -94,9 +106,21 @@ async def find_places(
         reason = f"the account's quota is used up: {', '.join(over)}" if over else None
         if free < needed:
             reason = f"room for {free} of {needed} replicas of {flavor}"
-        price = await read_price(engine, moved) if reason is None else None
+        price = await known_price(engine, moved) if reason is None else None
         places.append(Placement(str(region.region_id), flavor, moved, price, free, reason))
     return places
+
+
+async def known_price(engine: Engine, fields: Mapping[str, Any]) -> HourlyPrice | None:
+    """Return the price of a deployment in one region; None, with a warning, if it is not known."""
+    try:
+        return await read_price(engine, fields)
+    except ClientClosedError:
+        raise
+    except DIError as error:
+        region = fields["containers"][0]["region_id"]
+        logger.warning("the price in region %s could not be read: %s", region, error)
+        return None
 
 
 def _moved(containers: list[Json], region: int) -> list[Json]:

@@ -171,6 +171,28 @@ def test_hardware_of_a_model_that_is_missing(di: Di, di_emulator: Emulator) -> N
     assert f"models create {EXO_MODEL}" in di(*args).out
 
 
+def test_hardware_of_a_zone_that_cannot_be_read(di: Di, di_emulator: Emulator) -> None:
+    """The other zones are listed, with a warning; --all has the reason."""
+    di_emulator.fault("status", on="GET /v2/ai/instance-type", region="at-vie-2", times=None)
+    listed = di("--provider", "exoscale", "hardware", "--all", "-o", "json")
+    assert listed.code == 0
+    assert "warning: zone at-vie-2 could not be read, and is left out: " in listed.err
+    (unread,) = [row for row in listed.json if row["region"] == "at-vie-2"]
+    assert unread["reason"].startswith("the zone could not be read: ")
+    di_emulator.fault("status", on="GET /v2/ai/instance-type", times=None)
+    assert di("--provider", "exoscale", "hardware").code == 1
+
+
+def test_hardware_with_a_price_that_cannot_be_read(di: Di, di_emulator: Emulator) -> None:
+    """Gcore: the row is listed without a price, with a warning."""
+    count = len(di("--provider", "gcore", "hardware", "-o", "json").json)
+    di_emulator.fault("status", on="POST /cloud/v2/pricing/inference/deployments", status=422)
+    listed = di("--provider", "gcore", "hardware", "-o", "json")
+    assert (listed.code, len(listed.json)) == (0, count)
+    assert [row["price"] for row in listed.json].count(None) == 1
+    assert "warning: the price in region " in listed.err
+
+
 def test_hardware_where_it_is_not_supported(di: Di, di_emulator: Emulator) -> None:
     """What a provider does not have is a usage error that names the reason."""
     assert di("--provider", "gcore-v2", "hardware").code == 2

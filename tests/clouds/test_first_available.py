@@ -14,6 +14,7 @@ from di_async import (
     InvalidInputError,
     NoCapacityError,
     PollPolicy,
+    ServerError,
     UnprocessableEntityError,
 )
 from di_async.emulator import Lifecycle, World, running
@@ -392,3 +393,82 @@ async def test_over_sockets(cloud: Any) -> None:
             assert [one.region for one in change.attempts] == [first, second]
             assert change.attempts[-1].outcome == "created"
             assert await existing(cloud, client) == [change.latest.name]
+
+
+TYPES, MODELS = "GET /v2/ai/instance-type", "GET /v2/ai/model"
+ZONES = ("ch-gva-2", "at-vie-2", "de-fra-1")
+
+
+@VIRTUAL
+@pytest.mark.parametrize("broken", [TYPES, MODELS])
+@pytest.mark.parametrize("kind", ["status", "reset"])
+async def test_a_zone_that_cannot_be_read_is_left_out(
+    broken: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other zones are tried; a warning and the attempts name the zone and the reason."""
+    world = a_world()
+    for zone in ZONES:
+        world.add_exoscale_model(name="openai/gpt-oss-20b", zone=zone)
+    world.fault(kind, on=broken, region="at-vie-2", times=None)
+    world.fault("no_capacity", on=_EXO.POST, region="ch-gva-2")
+    async with _EXO.client(world, **in_zones(_EXO)) as client:
+        change = await _EXO.api(client).create_first_available(spec_of(_EXO))
+        assert [(one.region, one.outcome) for one in change.attempts] == [
+            ("at-vie-2", "not read"),
+            ("ch-gva-2", "no capacity"),
+            ("de-fra-1", "created"),
+        ]
+        assert change.attempts[0].reason
+        (warning,) = [line for line in caplog.messages if "at-vie-2" in line]
+        assert warning.startswith("zone at-vie-2 could not be read, and is left out: ")
+
+
+@VIRTUAL
+async def test_no_zone_can_be_read() -> None:
+    """The error is of the zones' kind, and names the reason of each; nothing was created."""
+    world = a_world()
+    world.fault("status", on=TYPES, status=503, times=None)
+    async with _EXO.client(world, **in_zones(_EXO)) as client:
+        for call in (_EXO.api(client).create_first_available, _EXO.api(client).find_capacity):
+            with pytest.raises(ServerError, match="no zone could be read") as failed:
+                await call(spec_of(_EXO))
+            assert all(f"{zone}: {TYPES}: 503" in str(failed.value) for zone in ZONES)
+            assert failed.value.status == 503
+        assert not requests_of(world, "POST")
+
+
+@VIRTUAL
+async def test_no_capacity_names_the_zones_that_were_not_read() -> None:
+    """Without any candidate, the error has the zone that could not be read among its attempts."""
+    world = a_world()
+    world.fault("status", on=TYPES, region="ch-gva-2", times=None)
+    async with _EXO.client(world, **in_zones(_EXO)) as client:
+        with pytest.raises(NoCapacityError, match="in ch-gva-2: not read: ") as failed:
+            await _EXO.api(client).create_first_available(spec_of(_EXO))
+        assert [one.outcome for one in failed.value.attempts] == ["not read"]
+
+
+@VIRTUAL
+async def test_capacity_of_zones_that_can_be_read() -> None:
+    """`find_capacity` leaves out a zone that fails; with `include_full` it has the reason."""
+    world = a_world()
+    world.fault("status", on=TYPES, region="at-vie-2", times=None)
+    async with _EXO.client(world, **in_zones(_EXO)) as client:
+        api = _EXO.api(client)
+        usable = {place.region for place in await api.find_capacity(spec_of(_EXO))}
+        places = await api.find_capacity(spec_of(_EXO), include_full=True)
+        reasons = {place.region: place.reason for place in places}
+        assert usable
+        assert "at-vie-2" not in usable
+        assert reasons["at-vie-2"].startswith("the zone could not be read: ")
+
+
+@VIRTUAL
+async def test_a_price_that_cannot_be_read_does_not_end_the_search() -> None:
+    """Gcore: the price of one region is then not known; the place is found, and ranked last."""
+    world = a_world()
+    world.fault("status", on="POST /cloud/v2/pricing/inference/deployments", status=422)
+    async with _V3.client(world) as client:
+        places = await _V3.api(client).find_capacity(spec_of(_V3))
+        assert [place.price is None for place in places].count(True) == 1
+        assert places[-1].price is None

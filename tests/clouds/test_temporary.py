@@ -392,6 +392,22 @@ async def test_reap_deletes_beside_a_row_that_cannot_be_read(
         await block.__aexit__(None, None, None)
 
 
+@VIRTUAL
+async def test_reap_names_the_zone_that_cannot_be_read() -> None:
+    """What has expired in other zones is deleted; the zone that fails is in the report."""
+    world = a_world()
+    async with _EXO.client(world, base_url="https://api.test/zones/{zone}") as client:
+        block = _EXO.api(client).temporary(spec_of(_EXO), lifetime=1000)
+        found = await block.__aenter__()
+        await asyncio.sleep(1000)
+        world.fault("status", on=_EXO.LIST, region="at-vie-2", times=None)
+        report = await reap(client)
+        assert [one.name for one in report.deleted] == [found.name]
+        (failed,) = report.failed
+        assert str(failed).startswith("exoscale list (-) in at-vie-2: ")
+        await block.__aexit__(None, None, None)
+
+
 # --- lifetimes and interrupts ------------------------------------------------------------------
 
 

@@ -51,7 +51,7 @@ def test_drawing_matches_the_tree() -> None:
 
 def test_every_class_is_exported() -> None:
     """`__all__` holds all classes of the tree and the functions that make errors."""
-    functions = ["api_error", "defect", "own_copy"]
+    functions = ["api_error", "defect", "own_copy", "with_message"]
     assert sorted(errors.__all__) == sorted([*(c.__name__ for c in CLASSES), *functions])
 
 

@@ -237,6 +237,21 @@ async def test_a_place_that_cannot_be_searched_is_reported() -> None:
         assert not report.ok
 
 
+async def test_a_zone_that_cannot_be_searched_is_named() -> None:
+    """What is left over in the other zones is found, and the report is not ok."""
+    world = a_world()
+    exoscale = ENSURABLE[2]
+    async with exoscale.client(world, base_url="https://api.test/zones/{zone}") as client:
+        await apply(a_fleet(an_entry(exoscale)), client)
+        world.fault("status", on=exoscale.LIST, region="at-vie-2", times=None)
+        report = await apply(a_fleet(), client)
+        ((provider, error),) = report.unsearched
+        assert provider == "exoscale"
+        assert f"{exoscale.LIST}: 500: zone at-vie-2: " in str(error)
+        assert [one.name for one in report.leftovers] == [WEB]
+        assert not report.ok
+
+
 @pytest.mark.parametrize("cloud", ENSURABLE[:2], ids=lambda cloud: cloud.name)
 async def test_the_limit_holds_for_the_whole_fleet(cloud: Cloud) -> None:
     """Two cost twice as much as one; nothing is sent if that is too much."""

@@ -1,6 +1,5 @@
 """Exoscale Dedicated Inference for the commands."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from di_async.exoscale import Deployment, Deployments, LogEntry, Model
 from di_async.exoscale.api import zone_template
 from di_async.exoscale.deployments import is_public
 from di_async.exoscale.lifecycle import is_pending
+from di_async.exoscale.placement import read_zones
 
 __all__ = ["ExoscaleCloud"]
 
@@ -168,8 +168,12 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         all_zones = not region and "zone" not in self.settings.explicit_options
         names = [zone.name for zone in await self.client.zones()] if all_zones else []
         zones = names or [region or self.client.zone]
-        found = await asyncio.gather(*(self._offers_in(zone, model) for zone in zones))
-        return [offer for offers in found for offer in offers]
+        found, failures = await read_zones(zones, lambda zone: self._offers_in(zone, model))
+        unread = [
+            Offer(region=zone, accelerator="", reason=f"the zone could not be read: {error}")
+            for zone, error in failures.items()
+        ]
+        return [offer for offers in found.values() for offer in offers] + unread
 
     async def _offers_in(self, name: str, model: str | None) -> list[Offer]:
         zone, settings = self.client.in_zone(name), evolve(self.settings, zone=name)

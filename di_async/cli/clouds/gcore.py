@@ -27,6 +27,7 @@ from di_async.gcore import (
 from di_async.gcore.client import PROJECT_VARIABLES
 from di_async.gcore.lifecycle import is_pending
 from di_async.gcore.models import Inference
+from di_async.gcore.placement import known_price
 from di_async.gcore.scanning import GcoreScanner
 
 __all__ = ["GcoreCloud", "GcoreV2Cloud"]
@@ -210,9 +211,9 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
         reason = None if free else f"no room for {flavor}"
         price = command = None
         if free:
-            spec = {"name": "name", "image": "image", "listening_port": 80, "flavor_name": flavor}
             container = {"region_id": int(region), "scale": {"min": 1, "max": 1}}
-            price = await self.api.hourly_price({**spec, "containers": [container]})
+            fields = {"flavor_name": flavor, "containers": [container]}
+            price = await known_price(self.api.deployable().engine, fields)
             what = ("--spec", "FILE", "--name", "NAME", "--region", region, "--gpu", flavor)
             command = self.settings.command_line("create", *what)
         return Offer(

@@ -17,6 +17,7 @@ class Offer:
 
     region: str
     accelerator: str
+    """Empty for a zone that could not be read."""
     price: HourlyPrice | None = None
     """Of one GPU or replica; None if the vendor shows none."""
     free: int | None = None
