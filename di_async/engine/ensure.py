@@ -82,6 +82,8 @@ class EnsureTarget(Generic[R]):
     """Raises `PriceLimitError` if the spec costs too much."""
     get: Callable[[str], Awaitable[R]]
     id_of: Callable[[R], str]
+    account: str = ""
+    """Tells the accounts of one API apart, where names are not unique. Not a secret."""
 
 
 async def ensure(
@@ -132,7 +134,8 @@ class _Run(Generic[R]):
     def key(self) -> tuple[Any, ...]:
         """Return what identifies the name in this process."""
         adapter = self.adapter
-        return adapter.provider, adapter.base_url, adapter.scope, adapter.kind, self.target.name
+        api = adapter.provider, adapter.base_url, self.target.account
+        return *api, adapter.scope, adapter.kind, self.target.name
 
     async def preview(self) -> Ensured[R]:
         """Return what `ensure` would do."""

@@ -325,6 +325,8 @@ class ZoneRequests:
     engine: Engine = field(repr=False)
     template: str
     zone: str
+    account: str = field(repr=False)
+    """The id of the API key."""
     base_url: str = field(
         init=False,
         default=Factory(lambda self: zone_url(self.template, self.zone), takes_self=True),
@@ -341,7 +343,7 @@ class ZoneRequests:
                 f"base_url {self.template} is the URL of one zone; write {ZONE} in place "
                 "of the zone's name."
             )
-        return ZoneRequests(self.engine, self.template, zone)
+        return ZoneRequests(self.engine, self.template, zone, self.account)
 
     @property
     def has_other_zones(self) -> bool:

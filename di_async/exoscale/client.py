@@ -129,7 +129,7 @@ class Exoscale(ExoscaleZone, Client):
             options["budget"] = RequestBudget(per_minute=PER_MINUTE, per_hour=PER_HOUR)
         engine = Engine.make(url, ExoscaleDialect(key.reveal(), secret, url), **options)
         Client.__init__(self, url, engine, variable=base.variable)
-        ExoscaleZone.__init__(self, ZoneRequests(engine, template, zone))
+        ExoscaleZone.__init__(self, ZoneRequests(engine, template, zone, key.reveal()))
 
     def __repr__(self) -> str:
         return Client.__repr__(self)

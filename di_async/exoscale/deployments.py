@@ -191,6 +191,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
             check_price=self._price_check(complete, max_hourly, allow_unknown_price),
             get=self.get,
             id_of=lambda live: live.id,
+            account=self._requests.account,
         )
         return await ensure(
             self._engine, self, self._adapter, target, dry_run=dry_run, name_timeout=name_timeout

@@ -240,6 +240,21 @@ async def test_calls_of_one_process_while_the_list_lags(cloud: Cloud) -> None:
         assert len(await named(cloud, client)) == 1
 
 
+async def test_accounts_of_one_process_while_the_list_lags() -> None:
+    """What one account has created is not looked for in another, nor forgotten because of it."""
+    cloud = ENSURABLE[2]
+    worlds = a_world(), a_world(seed=1)
+    async with cloud.client(worlds[0]) as one, cloud.client(worlds[1]) as two:
+        for world in worlds:
+            world.fault("list_lag", on=cloud.POST, seconds=30)
+        made = [await ensure(cloud, client, a_body(cloud)) for client in (one, two)]
+        began = now()
+        again = [await ensure(cloud, client, a_body(cloud)) for client in (one, two)]
+        assert now() - began < 1
+        assert [done.action for done in again] == ["unchanged", "unchanged"]
+        assert [done.id for done in again] == [done.id for done in made]
+
+
 @unique
 async def test_rival_that_comes_first(cloud: Cloud) -> None:
     """If another process takes the name first, its resource is compared, and updated."""
