@@ -210,6 +210,10 @@ class _StderrHandler(logging.Handler):
         self.settings = settings
 
     def emit(self, record: logging.LogRecord) -> None:
+        from di_async.engine.ensure import DUPLICATES
+
+        if record.msg == DUPLICATES:  # the commands print what `ensure` returns
+            return
         text = with_option_names(self.format(record), self.settings)
         first, *more = text.split("\n")
         lines = [f"{record.levelname.lower()}: {printable(first)}", *map(printable, more)]

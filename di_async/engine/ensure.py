@@ -29,12 +29,14 @@ from di_async.engine.one_at_a_time import one_at_a_time
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 
-__all__ = ["EnsureTarget", "Ensured", "ensure"]
+__all__ = ["DUPLICATES", "EnsureTarget", "Ensured", "ensure"]
 
 logger = Log("di_async")
 
 R = TypeVar("R")
 
+DUPLICATES = "%d %ss are named %s: %s is used; also there, and billed: %s"
+"""The log's message about `Ensured.duplicates`."""
 # How often the work begins again after another write came first, and the seconds before that.
 _ROUNDS = 20
 _FIRST_PAUSE_S, _GROWTH, _LONGEST_PAUSE_S = 1.0, 2.0, 30.0
@@ -129,6 +131,8 @@ class _Run(Generic[R]):
     name_until: float
     sent: list[Ensured[R]] = field(factory=list)
     """What this call has sent without an answer."""
+    logged: set[tuple[str, ...]] = field(factory=set)
+    """The duplicates that the log has."""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -300,9 +304,10 @@ class _Run(Generic[R]):
     def _report(self, ids: Sequence[str]) -> tuple[str, ...]:
         """Return all ids but the first, which is the one in use; log them if there are any."""
         duplicates = tuple(ids[1:])
-        if duplicates:
+        if duplicates and duplicates not in self.logged:
+            self.logged.add(duplicates)
             logger.warning(
-                "%d %ss are named %s: %s is used; also there, and billed: %s",
+                DUPLICATES,
                 len(ids),
                 self.adapter.noun,
                 self.target.name,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from di_async.core.fleet_names import name_in_fleet
 from di_async.emulator import Emulator
 from tests.cli.helpers import SPEC, Di, write_file
 from tests.clouds.ensuring import ENSURABLE, a_body
@@ -42,6 +43,30 @@ def test_created_updated_unchanged(
     assert planned["ensured"] == grown["ensured"] == "updated"
     assert planned["diff"] == grown["diff"]
     assert any(line.endswith(": 1 -> 2") for line in grown["diff"])
+
+
+def test_duplicates_are_named_once(di: Di, di_emulator: Emulator, tmp_path: Path) -> None:
+    """Where names are not unique, one warning names the others; `apply` prints one, too."""
+    exoscale = ENSURABLE[2]
+    di_emulator.add_exoscale_model(name="openai/gpt-oss-20b")
+    body = a_body(exoscale, name_in_fleet("chat", "web-1"))
+    for _ in range(2):
+        made = di("--provider", "exoscale", "create", "--spec", "-", input=json.dumps(body))
+        assert made.code == 0, made.err
+    file = write_file(tmp_path / "spec", json.dumps(body))
+    entry = {"name": "web-1", "provider": "exoscale", "zone": "ch-gva-2"}
+    body.pop("name")
+    fleet = {"fleet": "chat", "deployments": [{**entry, "spec": body}]}
+    fleet_file = write_file(tmp_path / "fleet", json.dumps(fleet))
+    ensured = di("--provider", "exoscale", "ensure", "--spec", file, "-o", "json")
+    (other,) = ensured.json["duplicates"]
+    applied = di("apply", fleet_file, "--yes")
+    for result in (ensured, applied):
+        assert result.code == 0, result.err
+        assert [line for line in result.err.splitlines() if other in line] == [
+            line for line in result.err.splitlines() if line.startswith("warning: 1 more ")
+        ]
+        assert result.err.count(other) == 1
 
 
 def test_as_table(di: Di, tmp_path: Path) -> None:
