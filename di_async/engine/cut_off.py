@@ -5,6 +5,7 @@ provider may have carried it out, and what it created bills. The error that ends
 warning in the log, name the write and how to look for what it did.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -39,7 +40,8 @@ def report_if_cut_off(
     """Report a write that is cut off in this block, unless none of its requests was sent.
 
     `ClientClosedError` gets the story as its message, everything else as a note. If the answer has
-    arrived, `.write_result` of the error holds what the call would have returned.
+    arrived, `.write_result` of the error holds what the call would have returned. `.last_error` of
+    a cancellation is the error of the last attempt that failed; None if none was answered.
 
     Args:
         call: counts the requests of the write.
@@ -50,6 +52,8 @@ def report_if_cut_off(
     try:
         yield record
     except BaseException as error:
+        if isinstance(error, asyncio.CancelledError):
+            error.last_error = call.last_error  # type: ignore[attr-defined]
         settled = isinstance(error, DIError) and not isinstance(error, ClientClosedError)
         if settled or not (call.maybe_processed or record.result):
             raise

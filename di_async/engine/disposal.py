@@ -163,8 +163,9 @@ async def delete_proven(
                 pause = paced or engine.retry.backoff(failures or 1, 1.0)
             logger.info("deleting %s failed: %s; trying again in %.1f s", id, error, pause)
             last = error
-        except TimeoutError:
-            raise last or DIError("the DELETE was not answered in time") from None
+        except TimeoutError as late:
+            answered: DIError | None = getattr(late.__cause__, "last_error", None)
+            raise answered or last or DIError("the DELETE was not answered in time") from None
         else:
             return
         await asyncio.sleep(min(pause, left))

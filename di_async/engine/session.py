@@ -1,6 +1,7 @@
 """One call: wait for the budget, send, read the answer, perhaps send again."""
 
 import asyncio
+import copy
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -198,6 +199,7 @@ class Session:
                     )
                 )
             except DIError as error:
+                call.last_error = copy.copy(error)
                 delay = decide_retry(
                     self._retry,
                     error,

@@ -20,6 +20,7 @@ from di_async import (
     DeploymentFailedError,
     InvalidInputError,
     OutcomeUnknownError,
+    ServerError,
     TransportError,
     reap,
 )
@@ -224,6 +225,23 @@ async def test_deletion_that_is_never_answered_says_so(cloud: Cloud) -> None:
         world.fault("slow", on=cloud.DELETE, delay_s=20, times=None)
         with pytest.raises(CleanupError, match="the DELETE was not answered in time"):
             await block.__aexit__(None, None, None)
+
+
+@VIRTUAL
+@everywhere
+@pytest.mark.parametrize("seconds", [1, 3])
+async def test_deletion_that_fails_until_a_short_timeout_says_why(
+    cloud: Cloud, seconds: float
+) -> None:
+    """What the DELETE was answered with is in the error, also if its repeats were cut off."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        block = cloud.api(client).temporary(spec_of(cloud), cleanup_timeout=seconds)
+        await block.__aenter__()
+        world.fault("status", on=cloud.DELETE, status=500, times=None)
+        with pytest.raises(CleanupError, match=r"proven \(DELETE .*: 500") as caught:
+            await block.__aexit__(None, None, None)
+        assert isinstance(caught.value.last_error, ServerError)
 
 
 @VIRTUAL

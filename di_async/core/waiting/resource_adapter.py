@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attrs import define, frozen
 
-from di_async.core.errors import InvalidInputError
+from di_async.core.errors import DIError, InvalidInputError
 from di_async.core.http import Priority
 from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.resume_token import ResourceRef
@@ -33,6 +33,8 @@ class CallRecord:
     """Those of them that the provider may have acted on."""
     is_page: bool = False
     """It reads a list page for polling."""
+    last_error: DIError | None = None
+    """A copy of the error of the last attempt that failed, without its traceback."""
 
     def sent(self, at: float) -> None:
         """Count a request that is being sent at this loop time."""
