@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import attrs
 import typer
@@ -296,7 +297,17 @@ def _plain_usage_errors(read_values: Callable[[], Mapping[str, Any]] = dict) -> 
                 value = read_values().get(error.param.name) if found else None  # type: ignore[attr-defined]
                 plain += f", not {str(value)!r}" if value is not None else ""
             error.message = plain  # type: ignore[attr-defined]
+            show = error.show  # type: ignore[attr-defined]
+            error.show = partial(_show_usage_error, show)  # type: ignore[attr-defined]
         raise
+
+
+def _show_usage_error(show: Callable[[TextIO], None], file: TextIO | None = None) -> None:
+    """Print a usage error, which begins as all other errors of the command do."""
+    shown = StringIO()
+    show(shown)
+    text = re.sub("^Error: ", "error: ", shown.getvalue(), count=1, flags=re.MULTILINE)
+    typer.echo(text, file, nl=False, err=True)
 
 
 def _refuse_empty(command: Any, ctx: Any, args: Sequence[str]) -> None:

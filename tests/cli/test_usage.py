@@ -365,3 +365,27 @@ def test_unknown_gpu(di: Di, provider: str, args: tuple[str, ...]) -> None:
     result = di("--provider", provider, *args)
     assert result.code == 1
     assert "hardware` lists" in result.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("nothing",),
+        ("--nothing",),
+        ("get",),
+        ("get", ""),
+        ("get", "--nothing"),
+        ("keys", "nothing"),
+        ("-o", "xml", "list"),
+        ("wait", "x", "--timeout", "soon"),
+    ],
+    ids=" ".join,
+)
+def test_usage_errors_have_the_form_of_other_errors(di: Di, args: tuple[str, ...]) -> None:
+    """The usage, how to get help, and a line that begins with `error: `; exit code 2."""
+    result = di(*args)
+    assert (result.code, result.out) == (2, "")
+    lines = [line for line in result.err.splitlines() if line]
+    assert lines[0].startswith("Usage: di-async ")
+    assert lines[-1].startswith("error: ")
+    assert "Error: " not in result.err
