@@ -1,14 +1,15 @@
 """The end of every write: finish or wait, and report the outcome, also when the wait fails."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import field, frozen
 
-from di_async import DeploymentFailedError, DIError
-from di_async.cli.hints import resume_lines
+from di_async import DeploymentFailedError, DIError, InvalidInputError
+from di_async.cli.hints import error_line, resume_lines
 from di_async.cli.run import Cli
 
 if TYPE_CHECKING:
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from di_async.cli.clouds.base import Cloud
     from di_async.digitalocean import AccessToken
 
-__all__ = ["Report", "finish_and_report", "report_done", "token_document", "wait_and_report"]
+__all__ = [
+    "Report",
+    "document_of_failure",
+    "finish_and_report",
+    "report_done",
+    "token_document",
+    "wait_and_report",
+]
 
 R = TypeVar("R")
 _OUTCOMES = {
@@ -57,17 +65,32 @@ async def wait_and_report(cli: Cli, change: "Change[R]", *, timeout: float | Non
     """Return what a change of a model or key leads to; if the wait fails, print a document."""
     from di_async.cli.progress import follow
 
-    try:
+    with document_of_failure(cli, change):
         return await follow(cli, change, timeout=timeout)
+
+
+@contextmanager
+def document_of_failure(
+    cli: Cli, change: "Change[Any]", more: Callable[[], Mapping[str, Any]] = dict
+) -> Iterator[None]:
+    """Print a document if the wait in this block fails: every command that waits prints one.
+
+    `more` returns further fields.
+    """
+    try:
+        yield
     except (DIError, asyncio.CancelledError) as error:
-        if not cli.out.is_table:
-            found = {"id": change.id, "action": change.action, "outcome": _outcome(error)}
+        if not (cli.out.is_table or isinstance(error, InvalidInputError)):
+            found = {"id": change.id, "action": change.action, **_failure(cli, error), **more()}
             cli.out.document(found, keep=True)
         raise
 
 
-def _outcome(error: BaseException) -> str:
-    return _OUTCOMES.get(type(error).__name__, "error")
+def _failure(cli: Cli, error: BaseException) -> dict[str, Any]:
+    """Return how a wait ended, and its error in one line."""
+    outcome = _OUTCOMES.get(type(error).__name__, "error")
+    text = error_line(error, cli.settings) if isinstance(error, DIError) else None
+    return {"outcome": outcome, "error": text}
 
 
 @frozen
@@ -85,26 +108,27 @@ class Report:
         """Wait if `wait` is set, then report; a failed wait is reported and raised."""
         from di_async.cli.progress import follow
 
-        outcome, logs = self.change.outcome or "accepted", ()
+        ended: dict[str, Any] = {"outcome": self.change.outcome or "accepted", "error": None}
         try:
             if wait:
                 await follow(self.cli, self.change, timeout=timeout)
-            outcome = self.change.outcome or outcome
+            ended["outcome"] = self.change.outcome or ended["outcome"]
         except (DIError, asyncio.CancelledError) as error:
-            outcome = _outcome(error)
-            logs = getattr(error, "logs", ())
+            ended = _failure(self.cli, error)
+            if logs := getattr(error, "logs", ()):
+                ended["logs"] = logs
             if isinstance(error, DeploymentFailedError):
                 advice = await self.cloud.failure_advice(self.change.latest)
                 if advice is not None:
                     error.add_note(advice)
             raise
         finally:
-            self._report(outcome, logs)
+            self._report(ended)
 
-    def _report(self, outcome: str, logs: Sequence[str]) -> None:
+    def _report(self, ended: Mapping[str, Any]) -> None:
+        outcome = ended["outcome"]
         if not self.cli.out.is_table:
-            document = self._document(outcome)
-            self.cli.out.document({**document, "logs": logs} if logs else document, keep=True)
+            self.cli.out.document({**self._document(outcome), **ended}, keep=True)
         elif outcome == "settled":
             self._report_settled()
         elif outcome == "accepted":

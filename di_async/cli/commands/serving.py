@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async import DecodeError, DIError, InvalidInputError
+from di_async.cli.commands.report import document_of_failure
 from di_async.cli.endpoint_keys import VARIABLE, connect_options
 from di_async.cli.inputs import read_input
 from di_async.cli.options import AccessTokenFile, MintToken, Private, Ref, Timeout, command
@@ -93,13 +94,18 @@ async def _connect(
         if timeout is not None:
             options = {**options, "timeout": timeout}
         if "mint_token" not in options or cloud.provider is not Provider.DIGITALOCEAN:
-            return await follow_connect(cli, change, **options)
-        await follow(cli, change, timeout=timeout)
+            with document_of_failure(cli, change):
+                return await follow_connect(cli, change, **options)
+        with document_of_failure(cli, change):
+            await follow(cli, change, timeout=timeout)
         name, api = options.pop("mint_token"), cloud.client.dedicated_inferences
         key = (await cli.finish(api.create_token(id, name))).value
         is_known = False
         try:
-            endpoint = await follow_connect(cli, change, **options, access_token=key)
+            with document_of_failure(
+                cli, change, lambda: {"access_token": key.reveal() if key else None}
+            ):
+                endpoint = await follow_connect(cli, change, **options, access_token=key)
             is_known = not show_minted
         finally:
             if key is not None and not is_known:
