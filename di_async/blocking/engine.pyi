@@ -225,7 +225,8 @@ class Change(Generic[R_co]):
                 the endpoint: it counts as answering unless the result is False. Errors of
                 connections and HTTP libraries count as "not yet", except refusals such as 401.
             mint_token: create a key of this name once the change has settled, and use it. If this
-                call fails after that, the key's value is lost; create another with `create_token`.
+                call fails after that, `.access_token` of the error is the key, a `Secret`. Pass it
+                to the next call: the API never shows it again.
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.

@@ -313,6 +313,8 @@ class WaitError(DIError):
         last_error: the error of the last read, if it failed.
         resume_token: continues the wait in any process.
         advice: the state of the resource, and what to do.
+        access_token: the key that `connect(mint_token=)` has created, a `Secret`; else None. A
+            pickle does not hold it.
     """
 
     id: str = ""
@@ -324,6 +326,7 @@ class WaitError(DIError):
     last_error: DIError | None = None
     resume_token: str | None = None
     advice: str = ""
+    access_token: Any = None
 
     def _text(self) -> str:
         return f"{self.message} {self.advice}".rstrip()

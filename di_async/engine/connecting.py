@@ -19,6 +19,7 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Priority
 from di_async.core.redaction import one_line
+from di_async.core.secret import Secret
 from di_async.core.serving import (
     ConnectOptions,
     ServingTarget,
@@ -135,6 +136,8 @@ class Connector:
         options: ConnectOptions,
         probe: Probe,
         until: float | None,
+        *,
+        on_key: Callable[[Secret | None], object],
     ) -> ServingEndpoint | Deleted:
         """Return the endpoint of a settled resource once its models answer.
 
@@ -146,6 +149,7 @@ class Connector:
             options: what `check` returned.
             probe: what counts as an answer.
             until: the loop time at which this gives up; None: never.
+            on_key: called with the key of `mint_token`, once it is created.
 
         Raises:
             InvalidInputError: no key is known, or nothing serves.
@@ -156,6 +160,8 @@ class Connector:
 
         async def work() -> ServingEndpoint:
             target = await _serving_target(tracker, resource, options, until)
+            if options.mint_token is not None:
+                on_key(target.access_token)
             base_url = tracker.adapter.base_url
             endpoint = self._make_endpoint(tracker.target.id, target, base_url, probe)
             if target.note:

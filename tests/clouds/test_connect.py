@@ -1,6 +1,7 @@
 """`connect` on every cloud, in virtual time: the endpoint answers later than the API says."""
 
 import asyncio
+import pickle
 from collections.abc import Mapping
 from itertools import pairwise
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ import pytest
 from di_async import (
     Change,
     ClientClosedError,
+    DIError,
     InvalidInputError,
+    Secret,
     SupersededError,
     WaitRefusedError,
     WaitTimeoutError,
@@ -354,6 +357,54 @@ async def test_digitalocean_mints_a_token_or_says_that_it_is_lost() -> None:
         assert "mine" in names
         assert endpoint.access_token
         assert endpoint.access_token.reveal() not in repr(endpoint)
+
+
+@pytest.mark.parametrize("end", ["timeout", "cancel", "close", "own error", "refused"])
+async def test_a_key_that_was_created_is_in_the_error(end: str) -> None:
+    """The API shows it once: whatever ends the call after that, the key works in the next one."""
+
+    async def probe(endpoint: ServingEndpoint) -> bool:
+        if end == "own error":
+            raise ValueError("oh")
+        if end == "refused":
+            raise StatusError(401, b'{"message": "no"}')
+        return False
+
+    async with Scene(CLOUDS[0]) as scene:
+        api = scene.client.dedicated_inferences
+        change = api.resume((await scene.create()).resume_token)
+        await change.wait()
+        connecting = asyncio.create_task(change.connect(mint_token="mine", probe=probe, timeout=60))
+        await asyncio.sleep(20)
+        if end == "cancel":
+            connecting.cancel()
+        if end == "close":
+            await scene.client.aclose()
+        raised = {
+            "timeout": WaitTimeoutError,
+            "cancel": asyncio.CancelledError,
+            "close": ClientClosedError,
+            "own error": ValueError,
+            "refused": WaitRefusedError,
+        }
+        with pytest.raises(raised[end]) as caught:
+            await connecting
+        key = caught.value.access_token  # type: ignore[attr-defined]
+        assert isinstance(key, Secret)
+        assert key.reveal() not in f"{caught.value!r} {caught.value} {caught.value.__dict__}"
+        if isinstance(caught.value, DIError):
+            assert pickle.loads(pickle.dumps(caught.value)).access_token is None  # noqa: S301
+        if end != "close":
+            assert (await change.connect(access_token=key)).models
+
+
+async def test_an_error_before_a_key_was_created_has_none() -> None:
+    """A wait that fails first creates no key."""
+    async with Scene(CLOUDS[0]) as scene:
+        change = await scene.create()
+        with pytest.raises(WaitTimeoutError) as caught:
+            await change.connect(mint_token="mine", timeout=5)
+        assert caught.value.access_token is None
 
 
 async def test_private_endpoint_of_digitalocean_trusts_one_ca() -> None:

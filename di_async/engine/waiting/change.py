@@ -3,7 +3,8 @@
 import asyncio
 import functools
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
@@ -97,7 +98,22 @@ class _Connects(Protocol):
         options: Any,
         probe: "Probe",
         until: float | None,
+        *,
+        on_key: Callable[[Any], object],
     ) -> "ServingEndpoint | Superseded | Vanished": ...
+
+
+@contextmanager
+def _new_key_on_error() -> Iterator[Callable[[Any], object]]:
+    """Yield a function that takes a key; an error that ends the block then has it, too."""
+    keys: list[Any] = []
+    try:
+        yield keys.append
+    except BaseException as error:
+        if keys:
+            with suppress(AttributeError, TypeError):  # an error with slots
+                error.access_token = keys[0]  # type: ignore[attr-defined]
+        raise
 
 
 class Change(ClientBound, Generic[R]):
@@ -297,7 +313,8 @@ class Change(ClientBound, Generic[R]):
                 the endpoint: it counts as answering unless the result is False. Errors of
                 connections and HTTP libraries count as "not yet", except refusals such as 401.
             mint_token: create a key of this name once the change has settled, and use it. If this
-                call fails after that, the key's value is lost; create another with `create_token`.
+                call fails after that, `.access_token` of the error is the key, a `Secret`. Pass it
+                to the next call: the API never shows it again.
 
         Raises:
             InvalidInputError: no key is known, or nothing serves; the message says what to do.
@@ -323,11 +340,13 @@ class Change(ClientBound, Generic[R]):
         )
         seconds = self._seconds(timeout)
         until = None if seconds is None else tracker.clock.now() + seconds
-        with self._report(tracker, "connect") as report:
+        with self._report(tracker, "connect") as report, _new_key_on_error() as on_key:
             resource = await self._wait(seconds, until)
             report.settled()
             try:
-                endpoint = await self._connector.connect(tracker, resource, options, probe, until)
+                endpoint = await self._connector.connect(
+                    tracker, resource, options, probe, until, on_key=on_key
+                )
             except WaitError as error:
                 raise self._completed(error) from error.__cause__
             except ClientClosedError as closed:
@@ -335,7 +354,7 @@ class Change(ClientBound, Generic[R]):
             except asyncio.CancelledError as cancelled:
                 add_advice(cancelled, tracker)
                 raise
-        if isinstance(endpoint, Superseded | Vanished):
+        if isinstance(endpoint, Superseded | Vanished):  # the key is gone, too
             raise self._failure(endpoint)
         endpoint.history = self.history
         return endpoint
