@@ -1,16 +1,19 @@
 """Connect to the endpoint of a settled change: read its key, then wait until its models answer.
 
-The resource is not polled meanwhile. A delete by this client ends it, as it ends waits.
+Meanwhile the resource is read only now and then: others may stop or delete it. A delete by this
+client ends the call at once, as it ends waits.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from di_async.core.errors import (
     APIError,
+    ClientClosedError,
     DIError,
     InvalidInputError,
     NotFoundError,
@@ -27,10 +30,10 @@ from di_async.core.serving import (
     pauses,
 )
 from di_async.core.waiting.evidence import BEING_DELETED, Failed, Settled, Superseded, Vanished
-from di_async.core.waiting.observation import Action
+from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
-from di_async.engine.waiting.failures import name_of, notes_of
+from di_async.engine.waiting.failures import DETAILS_S, name_of, notes_of
 from di_async.engine.waiting.new_resources import resource_key
 from di_async.engine.waiting.tracker import ChangeTracker
 from di_async.engine.waiting.waiters import WaitClosedError
@@ -43,6 +46,9 @@ Deleted = Superseded | Vanished
 
 # Between two reads of what is needed to call a deployment.
 _LONGEST_PAUSE_S = 10.0
+# Before the first read of the state while probing, between the next ones, and before one that
+# confirms the last one.
+_FIRST_CHECK_S, _LONGEST_CHECK_S, _SECOND_CHECK_S = 30.0, 300.0, 10.0
 # A replica that lags behind may answer 404 for what belongs to an active deployment.
 _LAG_S = 30.0
 
@@ -158,8 +164,10 @@ class Connector:
             ClientClosedError: the client was closed.
         """
 
-        async def work() -> ServingEndpoint:
+        async def work(call: _OpenConnect) -> ServingEndpoint | Deleted:
             target = await _serving_target(tracker, resource, options, until)
+            if isinstance(target, Vanished):
+                return target
             if options.mint_token is not None:
                 on_key(target.access_token)
             base_url = tracker.adapter.base_url
@@ -167,13 +175,15 @@ class Connector:
             if target.note:
                 tracker.add_note(target.note)
             left = None if until is None else max(0.0, until - tracker.clock.now())
-            await endpoint.probe_until(left, tracker.add_note)
+            await endpoint.probe_until(left, tracker.add_note, _StateCheck(call, until).run)
             return endpoint
 
         return await self._unless_ended(tracker, work)
 
     async def _unless_ended(
-        self, tracker: ChangeTracker[Any], work: Callable[[], Awaitable[ServingEndpoint]]
+        self,
+        tracker: ChangeTracker[Any],
+        work: Callable[[_OpenConnect], Awaitable[ServingEndpoint | Deleted]],
     ) -> ServingEndpoint | Deleted:
         """Return the result of `work`, or the delete that ends it."""
         call = _OpenConnect(tracker, asyncio.timeout(None))
@@ -181,7 +191,7 @@ class Connector:
             async with call.scope:
                 self._open.append(call)
                 try:
-                    return await work()
+                    return await work(call)
                 finally:
                     self._open.remove(call)
         except TimeoutError as ended:
@@ -193,21 +203,87 @@ class Connector:
         return call.ended_by
 
 
+@define(eq=False)
+class _StateCheck:
+    """Reads the deployment now and then while its endpoint does not answer.
+
+    What has stopped or deleted it counts only if a second read shows it: replicas lag.
+    """
+
+    call: _OpenConnect
+    until: float | None
+    _pause: float = field(default=_FIRST_CHECK_S, init=False)
+    _due: float = field(init=False)
+    _was_seen: bool = field(default=False, init=False)
+    """The last read has shown that it cannot answer."""
+
+    def __attrs_post_init__(self) -> None:
+        self._due = self.call.tracker.clock.now() + self._pause
+
+    async def run(self) -> None:
+        """Read the deployment if a read is due.
+
+        Raises:
+            InvalidInputError: it is stopped, so that its endpoint does not answer.
+        """
+        now = self.call.tracker.clock.now()
+        if now < self._due:
+            return
+        try:
+            until = math.inf if self.until is None else self.until
+            async with asyncio.timeout_at(min(now + DETAILS_S, until)):
+                ended = await self._read()
+        except InvalidInputError:
+            if self._was_seen:
+                raise
+            self._was_seen = True
+        except (DIError, TimeoutError) as error:  # the endpoint may answer all the same
+            if isinstance(error, ClientClosedError):
+                raise
+            self._was_seen = False
+        else:
+            if ended is not None and self._was_seen:
+                self.call.end(ended)
+            self._was_seen = ended is not None
+        if not self._was_seen:
+            self._pause = min(2 * self._pause, _LONGEST_CHECK_S)
+        self._due = now + (_SECOND_CHECK_S if self._was_seen else self._pause)
+
+    async def _read(self) -> Deleted | None:
+        tracker = self.call.tracker
+        try:
+            found = await _read(tracker, Priority.SCHEDULED)
+        except NotFoundError:
+            return Vanished(never_seen=False)
+        tracker.adapter.check_serving(found)
+        expectation = Expectation(action=Action.ACTIVE, accepted_at=0.0)
+        leaving = tracker.adapter.observe(found, expectation).phase is Phase.DELETING
+        return Superseded("it is being deleted") if leaving else None
+
+
 async def _serving_target(
     tracker: ChangeTracker[Any], resource: Any, options: ConnectOptions, until: float | None
-) -> ServingTarget:
-    """Return where a deployment serves; read its key and CA until they are shown."""
+) -> ServingTarget | Vanished:
+    """Return where a deployment serves; read its key and CA until they are shown.
+
+    Return the decision instead if it is gone.
+    """
     limit, last, notes = asyncio.timeout_at(until), None, ""
-    lag_until = tracker.clock.now() + _LAG_S
+    lag_until, was_read = tracker.clock.now() + _LAG_S, False
     try:
         async with limit:
             for pause in pauses(_LONGEST_PAUSE_S):
                 try:
                     if last is not None:
-                        resource = await _read(tracker)
+                        was_read = False
+                        resource = await _read(tracker, Priority.READ)
+                    was_read = True
                     return await tracker.adapter.serving_target(resource, options)
                 except DIError as error:
-                    lags = isinstance(error, NotFoundError) and tracker.clock.now() < lag_until
+                    missing = isinstance(error, NotFoundError)
+                    lags = missing and tracker.clock.now() < lag_until
+                    if missing and not (lags or was_read):
+                        return Vanished(never_seen=False)
                     if not (error.transient or lags):
                         raise _final(tracker, error) from error
                     last = error
@@ -227,10 +303,10 @@ async def _serving_target(
     )
 
 
-async def _read(tracker: ChangeTracker[Any]) -> Any:
+async def _read(tracker: ChangeTracker[Any], priority: Priority) -> Any:
     call = CallRecord()
     try:
-        return await tracker.adapter.get(tracker.target, Priority.READ, call)
+        return await tracker.adapter.get(tracker.target, priority, call)
     finally:
         tracker.record_requests(call.requests)
 

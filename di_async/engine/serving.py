@@ -159,27 +159,39 @@ class ServingEndpoint:
             WaitTimeoutError: it does not answer in time.
             WaitRefusedError: it refuses (401, 403, a certificate that is not trusted).
         """
-        await self.probe_until(checked_timeout(timeout), lambda _: None)
+        await self.probe_until(checked_timeout(timeout), lambda _: None, _do_nothing)
         return self
 
-    async def probe_until(self, seconds: float | None, note: Callable[[str], None]) -> None:
-        """Probe until the endpoint answers, and report each step; `ready` says what is raised."""
+    async def probe_until(
+        self,
+        seconds: float | None,
+        note: Callable[[str], None],
+        check: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Probe until the endpoint answers, and report each step; `ready` says what is raised.
+
+        `check` is awaited after each probe without an answer; it raises what ends the probing.
+        """
         loop = asyncio.get_running_loop()
         until = math.inf if seconds is None else loop.time() + seconds
         transport = self._open(self.base_url, self.ssl_context)
         probing = _Probing(self, self._probe, transport, until)
         await transport.open()
+        answered: NotYet | None = None
         try:
             for pause in pauses():
                 outcome = await probing.round()
                 if isinstance(outcome, str):
                     note(one_line(f"answering: {outcome}"))
                     return
-                note(one_line(outcome.reason))
+                if answered is None or loop.time() < until:  # else the deadline cut this one off
+                    answered = outcome
+                    note(one_line(outcome.reason))
+                await check()
                 left = until - loop.time()
                 await asyncio.sleep(max(0.0, min(pause, left)))
                 if left <= pause:
-                    raise _timed_out(self, outcome, probing)
+                    raise _timed_out(self, answered, probing)
         finally:
             await transport.close()
 
@@ -322,7 +334,7 @@ class _Probing:
         headers = SecretHeaders(plain)
         del plain
         try:
-            answer = await self.transport.send(request, headers, _no_pause)
+            answer = await self.transport.send(request, headers, _do_nothing)
         except TransportError as error:
             if isinstance(error.__cause__, ssl_module.SSLCertVerificationError):
                 raise _refused(self.endpoint, error) from error
@@ -407,8 +419,8 @@ class _Probing:
         return redact(text, [key.reveal()] if key else ())
 
 
-async def _no_pause() -> None:
-    """Let the HTTP library repeat a request at once."""
+async def _do_nothing() -> None:
+    """Check nothing; let the HTTP library repeat a request at once."""
 
 
 def of_http_library(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from di_async.core.serving import ConnectOptions, NotServingYetError, ServingTar
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.models import CODEC, Deployment, RevealedKey
 
-__all__ = ["check_connect", "reveal_api_key", "serving_target"]
+__all__ = ["check_connect", "check_serving", "reveal_api_key", "serving_target"]
 
 
 async def reveal_api_key(requests: ZoneRequests, id: str) -> Secret:
@@ -34,6 +34,15 @@ def check_connect(options: ConnectOptions) -> None:
         )
 
 
+def check_serving(deployment: Deployment) -> None:
+    """Check that it has replicas. Raises `InvalidInputError`."""
+    if deployment.replicas == 0:
+        raise InvalidInputError(
+            f"{deployment.name} has 0 replicas, so nothing answers; scale {deployment.id} to 1 "
+            "first"
+        )
+
+
 async def serving_target(
     requests: ZoneRequests, deployment: Deployment, options: ConnectOptions
 ) -> ServingTarget:
@@ -44,11 +53,7 @@ async def serving_target(
         NotServingYetError: it has no URL yet.
     """
     check_connect(options)
-    if deployment.replicas == 0:
-        raise InvalidInputError(
-            f"{deployment.name} has 0 replicas, so nothing answers; scale {deployment.id} to 1 "
-            "first"
-        )
+    check_serving(deployment)
     if not deployment.deployment_url:
         raise NotServingYetError(f"{deployment.name} has no deployment-url yet")
     key = options.access_token or await reveal_api_key(requests, deployment.id)

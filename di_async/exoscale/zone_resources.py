@@ -57,7 +57,7 @@ from di_async.exoscale.lifecycle import (
     row_key,
 )
 from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, LogEntry, Model, Operation
-from di_async.exoscale.serving import check_connect, serving_target
+from di_async.exoscale.serving import check_connect, check_serving, serving_target
 
 __all__ = ["CAPABILITIES", "ZoneAdapter", "ZoneResources"]
 
@@ -146,6 +146,10 @@ class ZoneAdapter(ResourceAdapter[R]):
         if self.kind != "deployment":
             super().check_connect(options)
         check_connect(options)
+
+    def check_serving(self, resource: Any) -> None:
+        """Check that a deployment has replicas."""
+        check_serving(resource)
 
     async def serving_target(self, resource: Any, options: ConnectOptions) -> ServingTarget:
         """Return the URL of a ready deployment, with its key."""

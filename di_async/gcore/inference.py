@@ -53,7 +53,7 @@ from di_async.gcore.lifecycle import (
     update_expectation,
 )
 from di_async.gcore.models import CODEC, Inference, Task
-from di_async.gcore.serving import check_connect, serving_target
+from di_async.gcore.serving import check_connect, check_serving, serving_target
 from di_async.gcore.spec import shown_spec
 
 __all__ = ["InferenceAdapter", "InferenceApi", "PlannedWrite", "candidate"]
@@ -133,6 +133,10 @@ class InferenceAdapter(ResourceAdapter[R]):
     def check_connect(self, options: ConnectOptions) -> None:
         """Check what is passed to `connect`."""
         check_connect(options)
+
+    def check_serving(self, resource: R) -> None:
+        """Check that a resource is not stopped."""
+        check_serving(resource)
 
     async def serving_target(self, resource: R, options: ConnectOptions) -> ServingTarget:
         """Return the address of a resource. No request is sent."""

@@ -4,7 +4,7 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.serving import ConnectOptions, NotServingYetError, ServingTarget
 from di_async.gcore.models import Inference
 
-__all__ = ["check_connect", "serving_target"]
+__all__ = ["check_connect", "check_serving", "serving_target"]
 
 
 def check_connect(options: ConnectOptions) -> None:
@@ -18,6 +18,12 @@ def check_connect(options: ConnectOptions) -> None:
         )
 
 
+def check_serving(found: Inference) -> None:
+    """Check that it is not stopped. Raises `InvalidInputError`."""
+    if found.status == "DISABLED":
+        raise InvalidInputError(f"{found.name} is stopped; start it before you connect")
+
+
 def serving_target(found: Inference, options: ConnectOptions) -> ServingTarget:
     """Return the address of a deployment or an instance, with the caller's key.
 
@@ -26,8 +32,7 @@ def serving_target(found: Inference, options: ConnectOptions) -> ServingTarget:
         NotServingYetError: it has no address yet.
     """
     check_connect(options)
-    if found.status == "DISABLED":
-        raise InvalidInputError(f"{found.name} is stopped; start it before you connect")
+    check_serving(found)
     if not found.address:
         raise NotServingYetError(f"{found.name} has no address yet (status {found.status})")
     if options.access_token is None and found.auth_enabled is not False:

@@ -16,6 +16,7 @@ from di_async import (
     ClientClosedError,
     DIError,
     InvalidInputError,
+    ResourceVanishedError,
     Secret,
     SupersededError,
     WaitRefusedError,
@@ -130,14 +131,15 @@ async def test_connect_returns_when_a_completion_came_back(cloud: Cloud) -> None
 
 
 @everywhere
-async def test_probes_send_no_control_plane_request(cloud: Cloud) -> None:
-    """All requests after settling are the key's; probes go to the endpoint, 3 s apart at most."""
+async def test_probes_send_few_control_plane_requests(cloud: Cloud) -> None:
+    """Probes go to the endpoint, 3 s apart at most; the API is read three times in four minutes."""
     async with Scene(cloud, ready_lag=LAG_S, list_lead=LEAD_S) as scene:
         change = await scene.create()
         await change.wait()
         before = len(scene.network.sent)
         await scene.connect(change)
-        assert len(scene.network.sent) - before == (1 if cloud.name == "exoscale" else 0)
+        reads_of_key = 1 if cloud.name == "exoscale" else 0
+        assert len(scene.network.sent) - before == 3 + reads_of_key
         times = [at for at, _ in scene.network.probes]
         assert len(times) > LAG_S / 3.5
         assert max(b - a for a, b in pairwise(times)) <= 3.3
@@ -719,3 +721,76 @@ async def test_names_of_models_are_escaped_in_the_history() -> None:
     note = change.history[-1].note or ""
     assert note.startswith("answering: it lists m")
     assert note.isprintable()
+
+
+# --- what others do meanwhile ------------------------------------------------------------------
+
+UNAVAILABLE = Response(503, {}, b"")
+
+
+def gets_of(scene: Scene, id: str) -> int:
+    """Return how often the API was asked for a deployment."""
+    return sum(verb == "GET" and path.endswith(id) for _, verb, path, _ in scene.world.requests)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS[2:], ids=lambda cloud: cloud.name)
+async def test_stopped_by_others_ends_it(cloud: Cloud) -> None:
+    """What was stopped since the change settled is not probed until the timeout."""
+    async with Scene(cloud) as scene, cloud.client(scene.world) as other:
+        change = await scene.create()
+        await change.wait()
+        if cloud.name == "exoscale":
+            await (await other.deployments.scale(change.id, 0)).wait()
+        else:
+            await (await cloud.api(other).stop(change.id)).wait()
+        began = now()
+        with pytest.raises(InvalidInputError, match=r"0 replicas|is stopped"):
+            await scene.connect(change, timeout=3600)
+        assert 30 <= now() - began < 60
+
+
+@everywhere
+async def test_deleted_by_others_ends_it(cloud: Cloud) -> None:
+    """Two reads in a row that find nothing, or a deletion, end it with the error of a wait."""
+    async with Scene(cloud) as scene, cloud.client(scene.world) as other:
+        scene.network.script = lambda _: UNAVAILABLE
+        change = await scene.create()
+        await change.wait()
+        gone = await cloud.delete(other, change.id)
+        began = now()
+        deleting = cloud.name != "exoscale"  # which has no state for it
+        raised = SupersededError if deleting else ResourceVanishedError
+        with pytest.raises(raised) as caught:
+            await scene.connect(change, timeout=3600)
+        assert now() - began < (60 if deleting else 360)
+        assert caught.value.id == change.id
+        await gone.wait()
+        began = now()
+        with pytest.raises(ResourceVanishedError):
+            await scene.connect(change, timeout=3600)
+        assert now() - began < 60
+
+
+@everywhere
+async def test_one_read_that_finds_nothing_does_not_end_it(cloud: Cloud) -> None:
+    """A replica may lag: the next read shows that the deployment is there."""
+    async with Scene(cloud, ready_lag=LAG_S) as scene:
+        change = await scene.create()
+        await change.wait()
+        scene.world.fault("status", on=cloud.GET, status=404)
+        assert (await scene.connect(change)).models
+
+
+@everywhere
+@pytest.mark.parametrize("status", [401, 500])
+async def test_reads_that_fail_do_not_end_it(cloud: Cloud, status: int) -> None:
+    """Only the endpoint decides whether it answers; the state is read a few times in an hour."""
+    async with Scene(cloud) as scene:
+        change = await scene.create()
+        await change.wait()
+        scene.network.script = lambda _: UNAVAILABLE
+        scene.world.fault("status", on=cloud.GET, status=status, times=None)
+        before = gets_of(scene, change.id)
+        with pytest.raises(WaitTimeoutError, match="does not answer within the timeout"):
+            await scene.connect(change, timeout=3600)
+        assert 10 <= gets_of(scene, change.id) - before <= 16

@@ -146,6 +146,14 @@ class ResourceAdapter(Protocol[R]):
         """
         raise InvalidInputError(f"a {self.noun} has no endpoint to connect to")
 
+    def check_serving(self, resource: R) -> None:
+        """Check that a settled resource is one that answers: it is not stopped, for example.
+
+        Raises:
+            InvalidInputError: it serves nothing as it is; the message says what to do.
+        """
+        return
+
     async def serving_target(self, resource: R, options: "ConnectOptions") -> "ServingTarget":
         """Return where a settled resource serves, with its key. It may send requests.
 

@@ -302,7 +302,8 @@ class Change(ClientBound, Generic[R]):
 
         The endpoint answers once it has listed its models and completed one token with each. The
         history shows when the change settled and when the endpoint answered. Probes are sent to
-        the endpoint, at most 3 seconds apart, and not to the provider's API.
+        the endpoint, at most 3 seconds apart, and not to the provider's API, which is read now and
+        then: others may have stopped or deleted the deployment.
 
         Args:
             timeout: seconds for the wait and the answer together; see `wait`.
@@ -317,11 +318,12 @@ class Change(ClientBound, Generic[R]):
                 to the next call: the API never shows it again.
 
         Raises:
-            InvalidInputError: no key is known, or nothing serves; the message says what to do.
+            InvalidInputError: no key is known, or nothing serves, also if it was stopped meanwhile;
+                the message says what to do.
             WaitTimeoutError: it did not settle, or did not answer, in time.
             WaitRefusedError: the endpoint refuses (401, 403, a certificate that is not trusted),
                 or the API refuses to show its key or CA.
-            SupersededError, ResourceVanishedError: this client deletes it, or has deleted it.
+            SupersededError, ResourceVanishedError: it is being deleted, or gone.
             ClientClosedError: the client was closed.
             WaitError: what `wait` raises.
 
