@@ -36,22 +36,29 @@ Probe = Literal["chat", "models"] | Callable[[ServingEndpoint], object]
 class Listing(Iterator[T], Generic[T]):
     """An iterator over all rows of a list.
 
-    An error on one page, or a cancelled step, ends the listing. Further steps raise `DIError`, as
-    half a list would look complete. Several tasks may share it: each row comes once.
+    A step that failed or was cancelled may be repeated: it reads the same pages again, so that no
+    row is missing. Several tasks may share a listing: each row comes once.
     """
     total: int | None
     drifted: bool
     def __iter__(self) -> Self: ...
     def __next__(self) -> T: ...
     def collect(self, on_page: Callable[[int, int | None], object] | None = None) -> list[T]:
-        """Return all remaining rows. `on_page(rows_read, total)` is called for each page."""
+        """Return all remaining rows. `on_page(rows_read, total)` is called for each page.
+
+        Raises:
+            DIError: The listing was closed meanwhile. Also everything that the requests raise.
+        """
     def collect_readable(
         self,
         on_page: Callable[[int, int | None], object] | None = None,
     ) -> tuple[list[T], tuple[DIError, ...]]:
         """Return all remaining rows that can be decoded, and why others may be missing."""
     def close(self) -> None:
-        """End the listing. Leaving a loop needs no call: nothing runs between two rows."""
+        """End the listing, and a step under way: it has no further rows.
+
+        Closing twice does nothing. Leaving a loop needs no call: nothing runs between two rows.
+        """
 
 class ServingEndpoint:
     """The OpenAI-compatible endpoint of a deployment. It outlives the client that made it.

@@ -30,8 +30,8 @@ FetchPage = Callable[[int], Awaitable[Page]]
 class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
     """An async iterator over all rows of a list.
 
-    An error on one page, or a cancelled step, ends the listing. Further steps raise `DIError`, as
-    half a list would look complete. Several tasks may share it: each row comes once.
+    A step that failed or was cancelled may be repeated: it reads the same pages again, so that no
+    row is missing. Several tasks may share a listing: each row comes once.
     """
 
     def __init__(
@@ -48,9 +48,15 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
         self._seen: set[str] = set()
         self._ready: deque[T] = deque()
         self._walk: PageWalk | None = PageWalk(page_size)
+        self._batch = range(0)
+        """The pages that are read next, or read again after a failure."""
+        self._new: set[str] = set()
+        """The ids on the pages that are being read."""
         self._one_at_a_time = asyncio.Lock()
         """Held while pages are read."""
-        self._is_cut_short = False
+        self._reading: asyncio.Timeout | None = None
+        """Ends the reading of pages under way."""
+        self._is_closed = False
         self._passes_left = _PASSES
         self._totals: set[int | None] = set()
         self._on_page: Callable[[int, int | None], object] | None = None
@@ -88,11 +94,18 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
             return None
 
     async def collect(self, on_page: Callable[[int, int | None], object] | None = None) -> list[T]:
-        """Return all remaining rows. `on_page(rows_read, total)` is called for each page."""
+        """Return all remaining rows. `on_page(rows_read, total)` is called for each page.
+
+        Raises:
+            DIError: The listing was closed meanwhile. Also everything that the requests raise.
+        """
         async with self._one_at_a_time:
             self._on_page = on_page
+            was_closed = self._is_closed
             while await self._read_batch():
                 pass
+            if self._is_closed and not was_closed:
+                raise DIError("the listing was closed while it was read; list again")
             rows, self._ready = list(self._ready), deque()
         return rows
 
@@ -110,34 +123,52 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
         return rows, tuple(gaps)
 
     async def aclose(self) -> None:
-        """End the listing. Leaving a loop needs no call: nothing runs between two rows."""
-        self._walk, self._is_cut_short = None, False
+        """End the listing, and a step under way: it has no further rows.
+
+        Closing twice does nothing. Leaving a loop needs no call: nothing runs between two rows.
+        """
+        self._walk, self._is_closed = None, True
         self._ready.clear()
+        if self._reading is not None:
+            self._reading.reschedule(asyncio.get_running_loop().time())
 
     async def _read_batch(self) -> bool:
         """Read the next pages and add their rows; return False at the end of the list."""
         walk = self._walk
-        if self._is_cut_short:
-            raise DIError(
-                "an earlier step of this listing failed or was cancelled, so that rows are "
-                "missing; list again"
-            )
         if walk is None:
             return False
+        self._batch = self._batch or walk.next_batch()
+        if not self._batch:
+            self._pass_over(walk)
+            return self._walk is not None
+        unreadable = self._unreadable, self._unreadable_error
         try:
-            batch = walk.next_batch()
-            if not batch:
-                self._pass_over(walk)
-                return self._walk is not None
-            read = await self._fetch_all(batch)
-            walk.record([page for page, _ in read])
-        except BaseException:
-            self._is_cut_short = True
+            pages, rows = await self._fetch_batch()
+        except BaseException as error:
+            self._unreadable, self._unreadable_error = unreadable
+            if self._is_closed and isinstance(error, Exception):
+                return False
             raise
-        self._totals.update(page.total for page, _ in read)
-        for _, rows in read:
-            self._ready.extend(rows if self._fits is None else filter(self._fits, rows))
+        finally:
+            new, self._new = self._new, set()
+        if self._is_closed:
+            return False
+        walk.record(pages)
+        self._batch = range(0)
+        self._seen |= new
+        self._totals.update(page.total for page in pages)
+        self._ready.extend(rows)
         return True
+
+    async def _fetch_batch(self) -> tuple[list[Page], list[T]]:
+        """Return the next pages, and those of their rows that are asked for."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                read = await self._fetch_all(self._batch)
+        finally:
+            self._reading = None
+        rows = (row for _, rows in read for row in rows)
+        return [page for page, _ in read], list(filter(self._fits, rows) if self._fits else rows)
 
     def _pass_over(self, walk: PageWalk) -> None:
         """Begin another pass if the list changed during this one, and one is left."""
@@ -171,14 +202,14 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
     async def _decoded(self, page: Page) -> list[T]:
         decoded = await in_chunks(page.rows, self._decode_new)
         if self._on_page is not None:
-            self._on_page(len(self._seen), self.total)
+            self._on_page(len(self._seen) + len(self._new), self.total)
         return [row for rows in decoded for row in rows]
 
     def _decode_new(self, row: Any) -> tuple[T, ...]:
         """Return a row that was not returned before, decoded, or nothing."""
         try:
             id = row_id(row)
-            if id is not None and id in self._seen:
+            if id is not None and (id in self._seen or id in self._new):
                 return ()
             decoded = self._decode(row)
         except DecodeError as error:
@@ -188,5 +219,5 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
             self._unreadable_error = self._unreadable_error or error
             return ()
         if id is not None:
-            self._seen.add(id)
+            self._new.add(id)
         return (decoded,)

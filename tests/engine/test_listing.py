@@ -263,19 +263,107 @@ async def test_tasks_share_a_listing_and_lose_no_row() -> None:
 
 
 @pytest.mark.parametrize("collect", [False, True])
-async def test_step_after_a_cancelled_one_is_an_error(collect: bool) -> None:
-    """Half a list never looks like a complete one, to the same task or to another."""
+@pytest.mark.parametrize("after_s", [0.05, 0.15, 0.35])
+async def test_a_cancelled_step_may_be_repeated(after_s: float, collect: bool) -> None:
+    """The same task or another one reads the same pages again; no row is missing or comes twice."""
     server = Server(list(range(300)))
     listing = server.listing()
+    got: list[int] = []
+
+    async def read() -> None:
+        async for row in listing:
+            got.append(row)
+
+    first = asyncio.ensure_future(read())
+    await asyncio.sleep(after_s)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    got += await listing.collect() if collect else [row async for row in listing]
+    assert got == list(range(300))
+
+
+async def test_a_cancelled_step_does_not_end_those_of_others() -> None:
+    """Tasks that share a listing get its rows, though the step of one was cancelled."""
+    listing = Server(list(range(300))).listing()
     first = asyncio.ensure_future(anext(listing))
     other = asyncio.ensure_future(collected(listing))
     await asyncio.sleep(0.05)
     first.cancel()
-    for step in (other, listing.collect() if collect else anext(listing)):
-        with pytest.raises(DIError, match="rows are missing; list again"):
-            await step
+    assert await other == list(range(300))
+
+
+@pytest.mark.parametrize("page", [1, 3])
+async def test_a_failed_step_may_be_repeated(page: int) -> None:
+    """After an error on a page, the next step reads that page again, and counts rows once."""
+    errors = [ServerError("down", status=503)]
+
+    def fail(_server: Server, number: int) -> None:
+        if number == page and errors:
+            raise errors.pop()
+
+    listing = Server(list(range(20)), before=fail).listing()
+    got: list[int] = []
+
+    async def read() -> None:
+        async for row in listing:
+            got.append(row)
+
+    with pytest.raises(ServerError):
+        await read()
+    counts: list[int] = []
+    got += await listing.collect(lambda count, _: counts.append(count))
+    assert got == list(range(20))
+    assert counts[-1] == 20
+
+
+async def test_rows_that_cannot_be_read_are_counted_once() -> None:
+    """A page that is read again after a failure does not count its unreadable rows again."""
+    errors = [ServerError("down", status=503)]
+
+    def fail(_server: Server, number: int) -> None:
+        if number == 4 and errors:  # the last one of its batch to be answered
+            raise errors.pop()
+
+    def decode(row: Any) -> int:
+        if row["id"] == "2":
+            raise DecodeError("no number")
+        return int(row["id"])
+
+    listing = Listing(Server(list(range(8)), before=fail).fetch, decode, 2)
+    with pytest.raises(ServerError):
+        await listing.collect_readable()
+    rows, (gap,) = await listing.collect_readable()
+    assert rows == [0, 1, 3, 4, 5, 6, 7]
+    assert str(gap).startswith("1 rows cannot be read")
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.15, 0.25])
+async def test_closing_ends_the_step_of_another_task(after_s: float) -> None:
+    """As with a stream of `watch`: the step ends at once, without rows, and its requests too."""
+    server = Server(list(range(300)))
+    listing = server.listing()
+    reading = asyncio.ensure_future(collected(listing))
+    await asyncio.sleep(after_s)
+    began = asyncio.get_running_loop().time()
     await listing.aclose()
+    rows = await reading
+    assert asyncio.get_running_loop().time() == began
+    assert rows == list(range(len(rows)))
+    assert len(rows) < 300
     assert await listing == []
+    assert server.open == 0
+    await listing.aclose()
+
+
+async def test_closing_while_all_rows_are_collected_is_an_error() -> None:
+    """Half a list never looks like a complete one."""
+    listing = Server(list(range(300))).listing()
+    collecting = asyncio.ensure_future(listing.collect())
+    await asyncio.sleep(0.15)
+    await listing.aclose()
+    with pytest.raises(DIError, match="closed while it was read"):
+        await collecting
 
 
 async def test_rows_without_an_id_are_all_returned() -> None:
