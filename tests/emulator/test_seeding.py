@@ -81,3 +81,22 @@ def test_message_names_the_setting() -> None:
     with pytest.raises(ValueError, match=r"'status' must be in .*FAILED") as caught:
         World(seed=0).add_gcore_deployment(status="ERROR", now=NOW)
     assert len(caught.value.args) == 1
+
+
+@pytest.mark.parametrize("status", ["new", "provisioning", "active", "updating", "deleting"])
+def test_added_instance_uses_up_no_fault(status: str) -> None:
+    """Faults apply to requests: one that is armed before stays armed for the next create."""
+    world = World(seed=0)
+    fault = world.fault("error", now=NOW)
+    it = world.add_instance(status=status, now=NOW)
+    assert fault.hits == 0
+    assert {write.ends for write in world.truth(it.id, NOW).writes} <= {"active", "deleted"}
+
+
+def test_name_of_an_instance_can_be_added_once() -> None:
+    """Names are unique, as in requests: the deletion of two of one name would fail."""
+    world = World(seed=0)
+    world.add_instance(name="one", now=NOW)
+    with pytest.raises(ValueError, match="'one' already exists"):
+        world.add_instance(name="one", now=NOW)
+    assert world.created == {"one": 1}

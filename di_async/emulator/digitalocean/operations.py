@@ -86,6 +86,7 @@ class Operations(Context):
         spec = parse_spec(_spec_of(body), self.store.catalog)
         self._check_name(spec.name, "", call.now)
         instance = self.new_instance(call.now, spec, has_secret=has_secret)
+        instance = instance.with_last_write(self.with_fault(instance, instance.last_write))
         store = self.store
         store.add(instance)
         token = store.add_token(
@@ -158,7 +159,7 @@ class Operations(Context):
             pending=self._deployment(spec, max(1, spec.version), stamp),
         )
         ends = self._expected_end(spec.models, has_secret=has_secret)
-        return evolve(instance, writes=(self.begin_write("create", now, instance, ends),))
+        return evolve(instance, writes=(self.planned_write("create", now, ends),))
 
     def _existing(self, call: Call) -> Instance:
         """Return the instance itself, for writes."""

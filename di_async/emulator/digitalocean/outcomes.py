@@ -27,12 +27,20 @@ class Context(ProviderContext[Store]):
 
     def begin_write(self, action: str, now: float, instance: Instance, ends: str) -> Write:
         """Return a write accepted now; it ends as given unless a fault applies."""
+        return self.with_fault(instance, self.planned_write(action, now, ends))
+
+    def planned_write(self, action: str, now: float, ends: str) -> Write:
+        """Return a write as the lifecycle plans it."""
         lifecycle = self.settings.lifecycle
         lasts = self.simulation.draw(getattr(lifecycle, action))
         provisions_at = now + lifecycle.new_share * lasts
-        write = Write(action, now, now + lasts, ends, provisions_at=provisions_at)
-        kinds = (*OUTCOME_KINDS, "no_capacity") if action == "create" else OUTCOME_KINDS
-        operation, region = _OPERATIONS[action], instance.region
+        return Write(action, now, now + lasts, ends, provisions_at=provisions_at)
+
+    def with_fault(self, instance: Instance, write: Write) -> Write:
+        """Return a write as the fault that applies to its request changes it."""
+        kinds = (*OUTCOME_KINDS, "no_capacity") if write.action == "create" else OUTCOME_KINDS
+        operation, region = _OPERATIONS[write.action], instance.region
+        now = write.accepted_at
         fault = self.faults.take(kinds, now, operation, id=instance.id, region=region)
         return _with_fault(write, fault) if fault else write
 

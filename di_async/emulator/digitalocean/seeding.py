@@ -65,6 +65,8 @@ def add_instance(api: Operations, now: float, **settings: object) -> Instance:
     """Add an instance in the requested status; see `SeedInstance` for the settings."""
     seed = seed_of(SeedInstance, settings)
     spec = seed.spec(f"placed-{len(api.store.created)}")
+    if spec.name in api.store.names:
+        raise ValueError(f"an instance named {spec.name!r} already exists")
     instance = api.new_instance(now, spec, has_secret=True)
     if seed.created is not None:
         instance = evolve(instance, created=seed.created, updated=seed.created)
@@ -91,7 +93,7 @@ def _in_status(api: Operations, now: float, instance: Instance, seed: SeedInstan
 
 def _changing(api: Operations, now: float, instance: Instance, seed: SeedInstance) -> Instance:
     action, ends = ("update", "active") if seed.status == "updating" else ("delete", "deleted")
-    write = api.begin_write(action, now, instance, ends)
+    write = api.planned_write(action, now, ends)
     write = evolve(write, settles_at=seed.end_of(write, now))
     # Draws an id for a delete, too: seeds of before must keep their ids.
     pending = instance.current and evolve(
