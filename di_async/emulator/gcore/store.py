@@ -82,6 +82,9 @@ class Deployment(Resource[Write]):
                 over = now >= write.settles_at - _DELETED_SHARE * lasts
                 return "DELETED" if self.generation == 2 and over else "DELETING"
             case "stop":
+                # It stops in the status that it had.
+                if write.before is not None and write.before.in_flight:
+                    return write.before.status(now)
                 return self._idle_status(now)
             case "update" if self.stopped:
                 return "DISABLED"

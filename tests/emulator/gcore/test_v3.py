@@ -105,6 +105,17 @@ def test_stop_and_start_have_no_task(api: ApiClient) -> None:
     assert api.request("GET", "/cloud/v1/tasks").json["count"] == 1
 
 
+@pytest.mark.parametrize(("seconds", "word"), [(150, "DEPLOYING"), (400, "PARTIALLYDEPLOYED")])
+def test_stop_of_a_pending_deployment(api: ApiClient, seconds: float, word: str) -> None:
+    """It keeps its status until it is DISABLED: it never was ACTIVE, and does not serve."""
+    api.create()
+    assert api.after(seconds).request("POST", f"{V3}/my-instance/stop").status == 204
+    assert api.status() == word
+    assert api.request_dataplane("my-instance", "/v1/models").status == 503
+    assert api.get()["containers"][0]["deploy_status"]["ready"] == 0
+    assert api.after(30).status() == "DISABLED"
+
+
 def test_start_with_scale_to_zero_ends_pending(api: ApiClient) -> None:
     """A started deployment with a minimum scale of 0 is PENDING."""
     api.active(containers=[a_container(min=0)])
