@@ -139,7 +139,8 @@ class Operations(Context):
     def create_api_key(self, call: Call) -> Response:
         """Create a key; this response alone shows its value."""
         name, scope = parse_api_key(call.request.body)
-        if scope != "public" and scope not in self.store.deployments:
+        timeline = self.store.deployments.get(scope)
+        if scope != "public" and (timeline is None or timeline.at(call.now) is None):
             raise not_found("Deployment")
         created = self.simulation.timestamp(call.now)
         key = ApiKey(self.ids.new_uuid(), name, scope, self.ids.new_hex(40), created)

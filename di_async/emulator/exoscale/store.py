@@ -5,6 +5,7 @@ has to be advanced. Names ending in `_at` are world time; `created` and `updated
 timestamps in real time.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, Generic, Self, TypeVar
@@ -96,6 +97,11 @@ class Operation:
         link, command = f"/v2/ai/{resource.kind}/{resource.id}", f"get-{resource.kind}"
         return Operation(id, resource.zone, resource.id, link, command, ends_at, referenced)
 
+    @property
+    def will_succeed(self) -> bool:
+        """Whether it ends, and in `success`."""
+        return self.ends == "success" and self.ends_at < math.inf
+
     def state(self, now: float) -> str:
         """Return `pending`, `success`, `failure` or `timeout`."""
         return "pending" if now < self.ends_at else self.ends
@@ -112,6 +118,11 @@ class Write:
     ends: str
     details: str = ""
     superseded_at: float | None = None
+
+    def superseded(self, now: float) -> "Write":
+        """Return the write as it is if a later one is accepted now."""
+        goes_on = self.superseded_at is None and now < self.settles_at
+        return evolve(self, superseded_at=now) if goes_on else self
 
     def record(self, now: float) -> WriteRecord:
         """Return the write as it stands now."""
@@ -161,11 +172,12 @@ class Timeline(Generic[R]):
         return ended and all(view.until <= now for view in self.views)
 
     def begin(self, write: Write, states: States[R], views: Iterable[StaleView[R]] = ()) -> None:
-        """Add a write; the states planned by earlier ones no longer happen."""
+        """Add a write; if its operation will succeed, earlier ones do not go on."""
         now = write.accepted_at
-        if self.writes and now < self.writes[-1].settles_at:
-            self.writes[-1] = evolve(self.writes[-1], superseded_at=now)
-        self.states = [state for state in self.states if state[0] <= now] + states
+        if write.operation.will_succeed:
+            self.states = [state for state in self.states if state[0] <= now]
+            self.writes = [one.superseded(now) for one in self.writes]
+        self.states += states
         self.writes.append(write)
         self.views.extend(views)
 
@@ -257,12 +269,13 @@ class Store(BaseStore):
         timeline = self.deployments.get(id) or self.models[id]
         resource = timeline.at(now)
         writes = tuple(write.record(now) for write in timeline.writes)
+        settled_at = max(one.settles_at for one in writes if one.outcome != "superseded")
         return Truth(
             id=id,
             exists=resource is not None,
             status="deleted" if resource is None else resource.state,
-            settled=now >= writes[-1].settles_at,
-            settled_at=writes[-1].settles_at,
+            settled=now >= settled_at,
+            settled_at=settled_at,
             version=sum(write.outcome == "ready" for write in writes),
             writes=writes,
         )

@@ -159,6 +159,29 @@ def test_failed_operation_has_a_reason_and_changes_nothing(
     assert (truth.settled, truth.version, truth.writes[-1].outcome) == (True, 1, ends)
 
 
+@pytest.mark.parametrize("kind", ["operation_failed", "operation_timeout", "operation_stuck"])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("POST", "/scale", {"replicas": 2}), ("PATCH", "", {"name": "new"}), ("DELETE", "", None)],
+)
+def test_create_goes_on_after_a_failed_operation(
+    zone: ZoneClient, kind: str, method: str, path: str, body: object
+) -> None:
+    """Nothing that was requested happens, so a deployment under way still becomes ready."""
+    id = zone.create()
+    zone.now += 200
+    zone.world.fault(kind)
+    zone.accepted(method, f"/deployment/{id}{path}", body)
+    zone.now += 10
+    assert not zone.world.truth(id, zone.now).settled
+    zone.now += 500
+    shown = zone.get(id)
+    assert (shown["state"], shown["replicas"], shown["name"]) == ("ready", 1, "web")
+    truth = zone.world.truth(id, zone.now)
+    assert truth.writes[0].outcome == "ready"
+    assert truth.settled == (kind != "operation_stuck")
+
+
 def test_failed_create_leaves_its_deployment_in_error(zone: ZoneClient) -> None:
     """The failed deployment can be read and deleted."""
     zone.world.fault("operation_failed", message="no host", on=CREATE)

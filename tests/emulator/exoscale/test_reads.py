@@ -195,3 +195,12 @@ def test_endpoint_warms_up_after_ready() -> None:
     zone.accepted("PATCH", f"/deployment/{id}", {"name": "b"})
     zone.now += 300
     assert [*found, status()] == [503, 200, 200]
+
+
+def test_key_of_a_deleted_deployment(zone: ZoneClient) -> None:
+    """A key can only be created for a deployment that exists."""
+    id = zone.ready()
+    assert zone.request("POST", "/api-key", {"name": "ci", "scope": id}).status == 200
+    zone.accepted("DELETE", f"/deployment/{id}")
+    zone.now += 60
+    assert zone.request("POST", "/api-key", {"name": "ci", "scope": id}).status == 404
