@@ -166,3 +166,11 @@ def test_listing_thousands_is_fast(make_api: Make) -> None:
     pages = [api.rows(f"?per_page=200&page={page}") for page in range(1, 26)]
     assert [row["id"] for rows in pages for row in rows] == placed
     assert math.isclose(len(placed) / 200, 25)
+
+
+def test_imported_models_are_counted(api: ApiClient) -> None:
+    """`created` counts custom models under their names, so that a test sees a duplicate."""
+    body = {"name": "mine", "source_ref": {"repo_id": "acme/model"}}
+    for _ in range(2):
+        assert api.request("POST", "/v2/gen-ai/custom_models/import", body).status == 200
+    assert api.world.created == {"mine": 2}

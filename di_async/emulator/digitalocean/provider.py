@@ -55,6 +55,7 @@ class DigitalOcean(Provider[Operations, Store]):
             faults,
             settings,
             store.catalog,
+            store.created,
             shapes.links,
         )
         self.routes = Routes(
