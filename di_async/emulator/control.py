@@ -6,7 +6,7 @@ POST   /_emulator/faults    arm one: {"kind": "reset", "on": "POST /v2/...", "ti
 DELETE /_emulator/faults    clear them
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 
@@ -15,7 +15,10 @@ from .cloud.http import Json, Request, Response, json_response
 
 
 def answer(
-    request: Request, faults: FaultRegistry, arm: Callable[..., Fault], state: Callable[[], Json]
+    request: Request,
+    faults: FaultRegistry,
+    arm: Callable[[str, Mapping[str, object]], Fault],
+    state: Callable[[], Json],
 ) -> Response:
     """Answer a control request; `arm` arms a fault and `state` returns the world's state."""
     match request.method, request.segments[1:]:
@@ -32,7 +35,7 @@ def answer(
     return json_response(404, {"message": message})
 
 
-def _arm(request: Request, arm: Callable[..., Fault]) -> Response:
+def _arm(request: Request, arm: Callable[[str, Mapping[str, object]], Fault]) -> Response:
     try:
         settings = orjson.loads(request.body)
     except ValueError:
@@ -41,7 +44,7 @@ def _arm(request: Request, arm: Callable[..., Fault]) -> Response:
         message = 'expected a JSON object such as {"kind": "reset", "times": 1}'
         return json_response(400, {"message": message})
     try:
-        fault = arm(settings.pop("kind", ""), **settings)
-    except (ValueError, TypeError) as error:
+        fault = arm(settings.pop("kind", ""), settings)
+    except ValueError as error:
         return json_response(400, {"message": str(error)})
     return json_response(201, {"fault": fault.to_dict()})

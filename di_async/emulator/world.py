@@ -136,7 +136,7 @@ class World:
         if request.segments[:1] == ("_emulator",):
             if access is not None and (refusal := access.refuse(request.headers)):
                 return refusal
-            return control.answer(request, self.faults, self.fault, lambda: self._state(now))
+            return control.answer(request, self.faults, self._arm, lambda: self._state(now))
         provider: Provider[Any, Any] = next(one for one in self.providers if one.owns(request))
         call = provider.route(now, request)
         request_id = self.simulation.new_uuid()
@@ -199,13 +199,22 @@ class World:
         )
         if fault is None:
             return execute()
-        if fault.kind == "rate_limit":
-            refused, has_limits = render(_rate_limit_error()), provider.limits is not None
-            return faults.rate_limit_response(
-                fault, call.now, self.time_scale, refused, has_limits=has_limits
-            )
         response = execute() if faults.is_executed(fault) else Response(200)
-        return faults.faulty_response(fault, response, render)
+        if fault.kind != "rate_limit":
+            return faults.faulty_response(fault, response, render)
+        refused, has_limits = render(_rate_limit_error()), provider.limits is not None
+        return faults.rate_limit_response(
+            fault, call.now, self.time_scale, refused, has_limits=has_limits
+        )
+
+    def _arm(self, kind: str, settings: Mapping[str, object]) -> Fault:
+        now = self._advance(None)
+        if kind in OUTCOME_KINDS and settings.get("id") and not settings.get("on"):
+            fault = self.faults.create(kind, now, settings)
+            self._provider_of(fault.id or "").context.inject_outcome_fault(fault, now)
+            fault.hit()
+            return fault
+        return self.faults.arm(kind, now, settings)
 
     # -- tests ---------------------------------------------------------------------------------
 
@@ -214,13 +223,8 @@ class World:
 
         `stuck`, `error` and `regress` with an `id` and no `on` apply to that resource at once.
         """
-        moment = self._advance(now)
-        if kind in OUTCOME_KINDS and settings.get("id") and not settings.get("on"):
-            fault = self.faults.create(kind, moment, **settings)
-            self._provider_of(fault.id or "").context.inject_outcome_fault(fault, moment)
-            fault.hit()
-            return fault
-        return self.faults.arm(kind, moment, **settings)
+        self._advance(now)
+        return self._arm(kind, settings)
 
     def truth(self, id: str, now: float | None = None) -> Truth:
         """Return the real state of any vendor's resource, regardless of faults."""
@@ -307,7 +311,8 @@ class World:
     @property
     def created(self) -> Mapping[str, int]:
         """How many resources were ever created under each name: above 1 is a duplicate."""
-        return sum((provider.store.created for provider in self.providers), Counter())
+        # Copies: a test may read this while the emulator's thread counts another one.
+        return sum((provider.store.created.copy() for provider in self.providers), Counter())
 
     @property
     def stats(self) -> Stats:

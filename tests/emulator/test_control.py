@@ -51,6 +51,16 @@ def test_invalid_settings_are_named(
     assert (reply.status, reply.json["message"]) == (400, expected)
 
 
+@pytest.mark.parametrize("name", ["now", "self", "kind_"])
+def test_a_setting_of_the_code_is_not_one_of_a_fault(api: ApiClient, name: str) -> None:
+    """The names of internal arguments are unknown settings, and the time does not move."""
+    before = api.world.now
+    reply = api.request("POST", "/_emulator/faults", {"kind": "reset", name: 1e12})
+    assert reply.status == 400
+    assert f"unknown setting '{name}'" in reply.json["message"]
+    assert api.world.now in (before, api.now)
+
+
 @pytest.mark.parametrize("body", [[], ["kind"], 5, "reset"])
 def test_a_fault_is_an_object(api: ApiClient, body: object) -> None:
     """Another body is rejected with an example of a fault."""

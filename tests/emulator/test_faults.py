@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from di_async.emulator.cloud.faults import KINDS, RESPONSE_KINDS
+
 from .helpers import BASE, ApiClient, a_spec
 
 Make = Callable[..., ApiClient]
@@ -27,6 +29,14 @@ def test_reset_after_commit_loses_only_the_response(api: ApiClient) -> None:
     """The request is executed although there is no response."""
     api.world.fault("reset", on=CREATE, after_commit=True)
     assert api.request("POST", "", {"spec": a_spec()}).raw.drop
+    assert api.world.created == {"new-dedicated-inference": 1}
+
+
+@pytest.mark.parametrize("kind", RESPONSE_KINDS)
+def test_after_commit_executes_the_request(api: ApiClient, kind: str) -> None:
+    """Whatever the response becomes, a 429 too, the request is carried out once."""
+    api.world.fault(kind, on=CREATE, after_commit=True)
+    api.request("POST", "", {"spec": a_spec()})
     assert api.world.created == {"new-dedicated-inference": 1}
 
 
@@ -149,6 +159,16 @@ def test_invalid_fault_is_a_value_error(
     """An unknown kind, operation or setting is an error that lists the known ones."""
     with pytest.raises(ValueError, match=says):
         api.world.fault(**settings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fault_of_a_write_is_not_armed_on_a_read(api: ApiClient, kind: str) -> None:
+    """A fault that begins with a write would never apply, and its test would pass for nothing."""
+    if kind in (*RESPONSE_KINDS, "unknown_status", "old_names"):
+        assert api.world.fault(kind, on=GET).on == GET
+        return
+    with pytest.raises(ValueError, match=f"'{kind}': `on` must be the write .*not 'GET /v2/"):
+        api.world.fault(kind, on=GET)
 
 
 # -- bent views --------------------------------------------------------------------------------

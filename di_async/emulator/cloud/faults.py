@@ -5,7 +5,7 @@ The providers implement the effects on writes and reads.
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -26,6 +26,8 @@ RESPONSE_KINDS = ("reset", "status", "html", "slow", "cut", "redirect", "rate_li
 OUTCOME_KINDS = ("stuck", "error", "regress")
 # Change the operation or task that a write answers with, where a vendor has one.
 OPERATION_KINDS = ("operation_failed", "operation_timeout", "operation_stuck", "no_reference")
+# Apply to reads. All others but those of responses begin with a write, whatever they show later.
+_READ_KINDS = ("unknown_status", "old_names")
 # Active until cleared unless `times` is set.
 _LASTING = ("no_capacity",)
 
@@ -89,7 +91,8 @@ class Fault:
 
     Args:
         kind: the effect.
-        on: the operation it applies to, such as `POST /v2/dedicated-inferences`; None for all.
+        on: the operation it applies to, such as `POST /v2/dedicated-inferences`; None for all. For
+            the kinds that begin with a write, such as `stale`, it is the write.
         times: how many requests it applies to; None means until cleared. Default: 1, but None for
             `no_capacity` and where `seconds` ends the fault.
         id: the resource it applies to; None for all.
@@ -179,9 +182,9 @@ class FaultRegistry:
         """Return the operations of all clouds, as `on` takes them."""
         return tuple(one.name for one in self._operations.values())
 
-    def arm(self, kind: str, now: float, **settings: object) -> Fault:
+    def arm(self, kind: str, now: float, settings: Mapping[str, object]) -> Fault:
         """Create and arm a fault; raise ValueError for an unknown kind, setting or operation."""
-        fault = self.create(kind, now, **settings)
+        fault = self.create(kind, now, settings)
         if len(self._armed) >= _MAX_ARMED:
             self._armed = [one for one in self._armed if not one.spent(now)]
         if len(self._armed) >= _MAX_ARMED:
@@ -189,18 +192,16 @@ class FaultRegistry:
         self._armed.append(fault)
         return fault
 
-    def create(self, kind: str, now: float, **settings: object) -> Fault:
+    def create(self, kind: str, now: float, settings: Mapping[str, object]) -> Fault:
         """Create a fault without arming it."""
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; there are: {', '.join(KINDS)}")
         _check_names(kind, settings)
-        try:
-            fault = Fault(kind, **settings)  # type: ignore[arg-type]
-        except TypeError as error:  # the first argument is attrs' message
-            raise ValueError(f"fault {kind!r}: {error.args[0]}") from error
+        fault = Fault(kind, **settings)  # type: ignore[arg-type]
         operation = None if fault.on is None else self._operation(fault.on)
         if operation is not None:
             fault.on = operation.name
+            _check_write(fault)
         self._check_region(fault.region, operation)
         expires = kind in (*RESPONSE_KINDS, "unknown_status", "no_capacity") and fault.seconds
         if expires:
@@ -305,6 +306,15 @@ def _check_names(kind: str, settings: Iterable[str]) -> None:
             raise ValueError(
                 f"fault {kind!r}: unknown setting {name!r}{hint}; there are: {', '.join(known)}"
             )
+
+
+def _check_write(fault: Fault) -> None:
+    """Raise for an operation that only reads, if faults of this kind begin with a write."""
+    reads = (fault.on or "").startswith("GET ")
+    if reads and fault.kind not in (*RESPONSE_KINDS, *_READ_KINDS):
+        raise ValueError(
+            f"fault {fault.kind!r}: `on` must be the write that it begins with, not {fault.on!r}"
+        )
 
 
 def _similar_operations(wanted: str, known: list[str]) -> list[str]:
