@@ -10,9 +10,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from email.utils import formatdate
 from typing import TypedDict, Unpack
 
 from aiohttp import web
+from attrs import evolve
 
 from . import http_server
 from .access import ControlAccess
@@ -48,7 +50,10 @@ class Options(TypedDict, total=False):
     tls: bool
     """Whether the control plane uses https, too (default False)."""
     clock: Callable[[], float] | None
-    """Epoch seconds, in place of the system's clock; `time_scale` multiplies its progress, too."""
+    """Epoch seconds, in place of the system's clock; `time_scale` multiplies its progress, too.
+
+    The `Date` of answers and the expiry of Exoscale's signatures follow it.
+    """
     host: str
     """The address or name to listen on (default 127.0.0.1). Others that reach it may use it."""
     port: int
@@ -199,16 +204,14 @@ class Emulator:
             return self.world.add_exoscale_model(now=self.now(), **settings)
 
     def ask(self, request: web.BaseRequest, body: bytes) -> Response:
-        """Answer a request to the control plane."""
+        """Answer a request to the control plane, dated by the emulator's clock."""
         with self._lock:
-            return self.world.handle(
-                self.now(),
-                request.method,
-                request.raw_path,
-                request.headers,
-                body,
-                access=self._access,
+            now = self.now()
+            response = self.world.handle(
+                now, request.method, request.raw_path, request.headers, body, access=self._access
             )
+            date = formatdate(self.world.simulation.real_time(now), usegmt=True)
+        return evolve(response, headers={"date": date, **response.headers})
 
     def ask_dataplane(self, request: web.BaseRequest, body: bytes) -> Response:
         """Answer a request to the data plane."""
