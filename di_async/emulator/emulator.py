@@ -225,7 +225,8 @@ class Emulator:
 async def running(**options: Unpack[Options]) -> AsyncIterator[Emulator]:
     """Run an emulator during the block, on loopback unless `host` says otherwise; see `Options`.
 
-    Raise OSError if a port is taken, ModuleNotFoundError without trustme.
+    Raise ValueError for an invalid option, OSError if a port is taken, ModuleNotFoundError without
+    trustme.
     """
     authority = http_server.CertificateAuthority()
     tls = options.pop("tls", False)

@@ -17,6 +17,7 @@ from .cloud.http import Response
 HOSTS = ("localhost", "127.0.0.1")
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only where the user names them
 Answer = Callable[[web.BaseRequest, bytes], Response]
+_MAX_PORT = 65535
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
@@ -41,6 +42,8 @@ class CertificateAuthority:
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; raise OSError if the port is taken or the host is not ours."""
+    if not isinstance(port, int) or not 0 <= port <= _MAX_PORT:  # the resolver wraps others around
+        raise ValueError(f"port: expected a whole number from 0 to {_MAX_PORT}, not {port!r}")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=512)

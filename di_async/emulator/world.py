@@ -6,7 +6,7 @@ State advances when something is read; nothing runs by itself.
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import asdict, evolve, frozen
 
@@ -34,6 +34,7 @@ from .gcore.seeding import add_deployment as add_gcore_deployment
 from .gcore.store import ApiKey
 from .gcore.store import Deployment as GcoreDeployment
 
+T = TypeVar("T")
 _INVALID_TARGET = json_response(400, {"message": "The request target is not valid."})
 # What is kept of a request that made no sense.
 _METHODS = frozenset(
@@ -79,7 +80,8 @@ class World:
         dataplane_url: str | None = None,
         secure: bool = True,
     ) -> None:
-        self.settings = Settings(
+        self.settings = _checked(
+            Settings,
             dialect,
             lifecycle or Lifecycle(),
             status_case,
@@ -90,7 +92,7 @@ class World:
             engine_version,
         )
         """The arguments as they were read."""
-        self.limits = RateLimits(per_minute, per_hour, rate_limits, count_refused)
+        self.limits = _checked(RateLimits, per_minute, per_hour, rate_limits, count_refused)
         """DigitalOcean's limits."""
         self.simulation = Simulation(seed, time_scale)
         """Time, random numbers and the events to come."""
@@ -344,6 +346,14 @@ class World:
     def _provider_of(self, id: str) -> Provider[Any, Any]:
         owners = (provider for provider in self.providers if provider.store.knows(id))
         return next(owners, self.digitalocean)
+
+
+def _checked(cls: type[T], *options: object) -> T:
+    """Return an object of an attrs class; raise ValueError, with its message alone."""
+    try:
+        return cls(*options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(error.args[0]) from None
 
 
 def _rate_limit_error() -> ApiError:

@@ -1,10 +1,12 @@
 """The emulator over sockets, in the running loop."""
 
 import asyncio
+import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -163,6 +165,27 @@ async def test_taken_port_is_a_clear_os_error() -> None:
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
             async with running(port=port):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"port": 65_536 + 8080}, "port: expected a whole number from 0 to 65535, not 73616"),
+        ({"dataplane_port": -1}, "port: expected a whole number from 0 to 65535, not -1"),
+        ({"time_scale": math.inf}, "time_scale must be a number above 0, not inf"),
+        ({"time_scale": math.nan}, "time_scale must be a number above 0, not nan"),
+        ({"per_minute": 0}, "'per_minute' must be >= 1: 0"),
+        ({"per_hour": "9"}, "'per_hour' must be <class 'int'>"),
+        ({"dialect": "spoken"}, r"'dialect' must be in \('documented', 'observed'\)"),
+        ({"active_word": ""}, "Length of 'active_word' must be >= 1"),
+    ],
+)
+async def test_invalid_option_is_a_value_error(options: Any, says: str) -> None:
+    """It is raised at the start, rather than an answer of 500 later or another port than asked."""
+    with pytest.raises(ValueError, match=says) as caught:
+        async with running(**options):
+            pass
+    assert len(caught.value.args) == 1
 
 
 async def test_exit_does_not_wait_for_open_connections_or_slow_responses() -> None:

@@ -87,7 +87,10 @@ async def emulate(
     ] = "127.0.0.1",
     dialect: _Dialect = Dialect.DOCUMENTED,
     time_scale: Annotated[
-        float, typer.Option(min=0.001, metavar="X", help="How many times faster than real time.")
+        float,
+        typer.Option(
+            min=0.001, max=1_000_000, metavar="X", help="How many times faster than real time."
+        ),
     ] = 60.0,
     tls: Annotated[bool, typer.Option("--tls", help="Serve the API over https.")] = False,
     seed: Annotated[

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from typing import Literal
 
 from attrs import Factory, define, field, frozen
+from attrs.validators import ge, instance_of
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -23,8 +24,8 @@ class RateLimits:
     refused retry would falsify the `retry-after` of the refusals before it.
     """
 
-    per_minute: int = 250
-    per_hour: int = 5000
+    per_minute: int = field(default=250, validator=[instance_of(int), ge(1)])
+    per_hour: int = field(default=5000, validator=[instance_of(int), ge(1)])
     enforced: bool = True
     count_refused: bool = False
 

@@ -126,7 +126,7 @@ class Settings:
     dialect: Dialect = field(validator=validators.in_(("documented", "observed")))
     lifecycle: Lifecycle = field(validator=validators.instance_of(Lifecycle))
     status_case: Case = field(validator=validators.in_(("lower", "upper")))
-    active_word: str
+    active_word: str = field(validator=validators.min_len(1))
     ca_pem: str
     dataplane_url: str | None
     scheme: Literal["https", "http"]
@@ -154,8 +154,8 @@ class Simulation(IdGenerator):
 
     def __init__(self, seed: int, time_scale: float) -> None:
         super().__init__(f"{seed}/ids")
-        if time_scale <= 0:
-            raise ValueError(f"time_scale must be above 0, not {time_scale}")
+        if not 0 < time_scale < math.inf:
+            raise ValueError(f"time_scale must be a number above 0, not {time_scale}")
         self.time_scale = time_scale
         self.now: float | None = None
         self._anchor = 0.0
