@@ -111,6 +111,8 @@ class World:
         """The first that owns a path answers; DigitalOcean owns the rest."""
         for provider in reversed(self.providers):
             self.faults.register_cloud(provider.routes.handlers, provider.regions)
+        # A stream of their own: how often a test polls must not change the ids of resources.
+        self._request_ids = self.simulation.id_stream("requests")
         self._limiters: dict[str, RateLimiter] = {}
         self._counter = RequestCounter()
 
@@ -141,7 +143,7 @@ class World:
             return control.answer(request, self.faults, self._arm, lambda: self._state(now))
         provider: Provider[Any, Any] = next(one for one in self.providers if one.owns(request))
         call = provider.route(now, request)
-        request_id = self.simulation.new_uuid()
+        request_id = self._request_ids.new_uuid()
         response, status = self._respond(
             provider, call, lambda error: provider.error_response(error, request_id)
         )

@@ -174,3 +174,19 @@ def test_imported_models_are_counted(api: ApiClient) -> None:
     for _ in range(2):
         assert api.request("POST", "/v2/gen-ai/custom_models/import", body).status == 200
     assert api.world.created == {"mine": 2}
+
+
+@pytest.mark.parametrize("add_time", [0, 600], ids=["at once", "after it has settled"])
+@pytest.mark.parametrize("reads", [0, 3])
+def test_seed_fixes_ids_however_often_a_test_polls(reads: int, add_time: float) -> None:
+    """Equal seeds return equal ids: neither reads nor the time between two creates change them."""
+
+    def ids(reads: int, add_time: float) -> list[str]:
+        api = ApiClient(World(seed=0, lifecycle=Lifecycle(create=600)))
+        first = api.create(name="first")
+        for _ in range(reads):
+            api.request("GET", f"/{first}")
+        api.now += add_time
+        return [first, api.create(name="second")]
+
+    assert ids(reads, add_time) == ids(0, 0)

@@ -82,7 +82,11 @@ class Token:
 
 def accelerator_id(model: Model, entry: Accelerator, number: int) -> str:
     """Return the id of one GPU; a change of scale keeps it, since the model keeps its id."""
-    return str(uuid.uuid5(uuid.UUID(model.model_id), f"{entry.slug}/{entry.type}/{number}"))
+    return _derived_id(model.model_id, f"{entry.slug}/{entry.type}/{number}")
+
+
+def _derived_id(id: str, name: str) -> str:
+    return str(uuid.uuid5(uuid.UUID(id), name))
 
 
 class Store(EventStore[Instance]):
@@ -154,8 +158,11 @@ class Store(EventStore[Instance]):
         if pending is None:
             return evolve(instance, current=None)
         models = tuple(
-            model if model.model_id else evolve(model, model_id=self._simulation.new_uuid())
-            for model in pending.models
+            # Not drawn: when it settles must not change the ids of what is created meanwhile.
+            model
+            if model.model_id
+            else evolve(model, model_id=_derived_id(pending.id, str(number)))
+            for number, model in enumerate(pending.models)
         )
         current = evolve(pending, models=models, updated=instance.updated)
         return evolve(instance, current=current, pending=None)
