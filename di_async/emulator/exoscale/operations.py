@@ -298,13 +298,22 @@ class Operations(Context):
         return json_response(200, shapes.operation(operation, call.now))
 
     def _model_of(self, call: Call, request: DeploymentRequest) -> Model:
-        for model in list_zone(self.store.models, call.region, call.now):
-            if request.model_id in (None, model.id) and request.model_name in (None, model.name):
-                # 412 means too few GPUs, so a model that is not ready is the request's error.
-                if model.state != "ready":
-                    raise invalid("model", f"is not ready: it is {model.state}")
-                return model
-        raise invalid("model", "does not exist in this zone")
+        found = [
+            model
+            for model in (timeline.at(call.now) for timeline in self.store.models.values())
+            if model is not None
+            and model.zone == call.region
+            and request.model_id in (None, model.id)
+            and request.model_name in (None, model.name)
+        ]
+        if not found:
+            raise invalid("model", "does not exist in this zone")
+        # Names are not unique: one that failed does not hide a later one that is ready.
+        model = next((one for one in found if one.state == "ready"), found[-1])
+        if model.state != "ready":
+            # 412 means too few GPUs, so a model that is not ready is the request's error.
+            raise invalid("model", f"is not ready: it is {model.state}")
+        return model
 
     def _check_capacity(self, call: Call) -> None:
         fault = self.take_fault(call, "no_capacity")

@@ -136,6 +136,17 @@ def test_gated_model_needs_a_token(zone: ZoneClient, token: dict[str, str], ends
     assert zone.request("GET", f"/model/{operation['reference']['id']}").json["state"] == ends
 
 
+def test_model_is_named_by_one_that_is_ready(zone: ZoneClient) -> None:
+    """A failed import of the name does not prevent a deployment; nor does a list that lags."""
+    zone.world.add_exoscale_model(zone=zone.zone, name=MODEL, state="error", now=zone.now)
+    assert zone.request("POST", "/deployment", a_deployment()).status == 400
+    zone.world.fault("list_lag", seconds=1e6)
+    zone.accepted("POST", "/model", {"name": MODEL})
+    zone.now += 300
+    assert len(zone.rows("models")) == 1
+    assert zone.request("POST", "/deployment", a_deployment()).status == 200
+
+
 def test_model_in_use_cannot_be_deleted(zone: ZoneClient) -> None:
     """412 lists the deployments; once they are deleted the model can be, too."""
     id = zone.ready()
