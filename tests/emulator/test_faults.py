@@ -317,3 +317,25 @@ def test_failed_delete_leaves_the_instance_in_error(api: ApiClient) -> None:
     api.request("DELETE", f"/{id}")
     api.now += 60
     assert api.status(id) == "404"
+
+
+@pytest.mark.parametrize(
+    ("add", "settings", "failed"),
+    [
+        ("add_instance", {"status": "provisioning"}, "error"),
+        ("add_gcore_deployment", {"status": "DEPLOYING"}, "PARTIALLYDEPLOYED"),
+        ("add_exoscale_deployment", {"state": "deploying"}, "error"),
+    ],
+)
+def test_stuck_resource_can_be_failed(
+    api: ApiClient, add: str, settings: dict[str, str], failed: str
+) -> None:
+    """With its id, `error` fails it at once; `regress` is refused, since it never settles."""
+    it = getattr(api.world, add)(now=api.now, settles_in=600, **settings)
+    api.world.fault("stuck", id=it.id, now=api.now + 10)
+    assert not api.world.truth(it.id, api.now + 1e6).settled
+    with pytest.raises(ValueError, match=f"{it.id}' is stuck"):
+        api.world.fault("regress", id=it.id)
+    api.world.fault("error", id=it.id)
+    truth = api.world.truth(it.id)
+    assert (truth.settled, truth.status) == (True, failed)

@@ -129,6 +129,19 @@ def count_created(created: Counter[str], name: str) -> None:
         del created[next(iter(created))]
 
 
+def check_target(fault: Fault, in_flight: bool, settles_at: float) -> None:
+    """Raise ValueError if an outcome fault cannot apply to a resource with this latest write."""
+    if fault.kind == "stuck" and not in_flight:
+        raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
+    if fault.kind == "regress" and in_flight and settles_at == math.inf:
+        raise ValueError(f"{fault.id!r} is stuck, so it cannot fail after it has settled")
+
+
+def end_of_failing(planned: float, now: float) -> float:
+    """Return when a pending write fails that was to end then: now, if it was stuck."""
+    return now if planned == math.inf else max(now, planned)
+
+
 @frozen
 class StaleView(Generic[T]):
     """Until `until`, reads see a resource as it was before (None: not found)."""
@@ -280,6 +293,5 @@ class EventStore(Store, Generic[R]):
         item = self.items.get(fault.id or "")
         if item is None:
             raise ValueError(f"fault {fault.kind!r}: resource {fault.id!r} does not exist")
-        if fault.kind == "stuck" and not item.in_flight:
-            raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
+        check_target(fault, item.in_flight, item.last_write.settles_at)
         return item

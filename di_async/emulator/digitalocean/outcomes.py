@@ -6,6 +6,7 @@ from attrs import evolve, frozen
 
 from di_async.emulator.cloud.faults import OUTCOME_KINDS, Fault
 from di_async.emulator.cloud.provider import ProviderContext
+from di_async.emulator.cloud.store import end_of_failing
 
 from .shapes import Shapes
 from .store import Instance, Store, Write
@@ -42,23 +43,25 @@ class Context(ProviderContext[Store]):
         operation, region = _OPERATIONS[write.action], instance.region
         now = write.accepted_at
         fault = self.faults.take(kinds, now, operation, id=instance.id, region=region)
-        return _with_fault(write, fault) if fault else write
+        return _with_fault(write, fault, now) if fault else write
 
     def inject_outcome_fault(self, fault: Fault, now: float) -> None:
         """Apply an outcome fault to an instance now; raise ValueError if it cannot apply."""
         instance = self.store.fault_target(fault)
         if instance.in_flight:
-            self.store.save(instance.with_last_write(_with_fault(instance.last_write, fault)))
+            self.store.save(instance.with_last_write(_with_fault(instance.last_write, fault, now)))
+            self.store.advance(now)
         else:
             self.store.schedule_failure(instance.id, now + (fault.seconds or 0.0))
             self.store.advance(now)
 
 
-def _with_fault(write: Write, fault: Fault) -> Write:
+def _with_fault(write: Write, fault: Fault, now: float) -> Write:
     match fault.kind:
         case "stuck":
             return evolve(write, settles_at=math.inf)
         case "regress":
             return evolve(write, regress_after=fault.seconds or 0.0)
         case _:
-            return evolve(write, ends="error")
+            settles_at = end_of_failing(write.settles_at, now)
+            return evolve(write, ends="error", settles_at=settles_at)

@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from di_async.emulator.cloud.faults import OUTCOME_KINDS, Fault
 from di_async.emulator.cloud.provider import Call, ProviderContext
 from di_async.emulator.cloud.simulation import Duration
+from di_async.emulator.cloud.store import check_target, end_of_failing
 
 from .store import Operation, R, States, Store, Timeline, Write
 
@@ -73,15 +74,14 @@ class Context(ProviderContext[Store]):
         if resource is None:
             raise ValueError(f"{fault.id!r} is gone")
         in_flight = now < write.settles_at
-        if fault.kind == "stuck" and not in_flight:
-            raise ValueError(f"nothing is under way on {fault.id!r} that could get stuck")
+        check_target(fault, in_flight, write.settles_at)
+        start = end_of_failing(write.settles_at, now)
         if fault.kind == "stuck":
             timeline.reschedule(evolve(write, settles_at=math.inf), [])
         elif fault.kind == "error" and in_flight:
-            failed = self._failed(resource, write.settles_at, fault)
-            timeline.reschedule(evolve(write, ends="error"), [failed])
+            failed = self._failed(resource, start, fault)
+            timeline.reschedule(evolve(write, ends="error", settles_at=start), [failed])
         else:
-            start = max(now, write.settles_at if in_flight else now)
             last = timeline.states[-1][1] or resource
             timeline.plan(self._failed(last, start + (fault.seconds or 0.0), fault))
 

@@ -6,6 +6,7 @@ from attrs import evolve, frozen
 
 from di_async.emulator.cloud.faults import OPERATION_KINDS, OUTCOME_KINDS, Fault
 from di_async.emulator.cloud.provider import Call, ProviderContext
+from di_async.emulator.cloud.store import end_of_failing
 
 from .shapes import Shapes
 from .store import Deployment, Spec, Store, Task, Write
@@ -115,15 +116,16 @@ def _with_fault(write: Write, fault: Fault, now: float) -> Write:
             timed_out = fault.kind == "operation_timeout"
             default = "Task timed out" if timed_out else _TASK_MESSAGE
             message = fault.message or fault.reason or default
-            ends_at = max(now, write.task_ends_at)
-            return evolve(write, ends="task_failed", message=message, settles_at=ends_at)
+            ends_at = end_of_failing(write.task_ends_at, now)
+            write = evolve(write, settles_at=ends_at, task_ends_at=ends_at)
+            return evolve(write, ends="task_failed", message=message)
     return _with_failing_containers(write, fault, now)
 
 
 def _with_failing_containers(write: Write, fault: Fault, now: float) -> Write:
     """Let the containers not start: for ever, or for `fault.seconds`."""
     message = fault.message or _CONTAINER_MESSAGE
-    at = max(now, write.containers_at)
+    at = end_of_failing(write.containers_at, now)
     if fault.seconds is None:
         return evolve(write, ends="failed", message=message, settles_at=at)
     until = at + fault.seconds
