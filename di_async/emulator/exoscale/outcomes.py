@@ -55,7 +55,8 @@ class Context(ProviderContext[Store]):
         """Begin a write accepted now, as planned or with a fault, and return its operation."""
         write, fault = self._accepted(call, planned)
         # Nothing changes before the operation ends, so a view begins to lag then.
-        since = call.now if planned.before is None else write.operation.ends_at
+        changes_later = planned.before is not None and write.operation.will_succeed
+        since = write.operation.ends_at if changes_later else call.now
         views = self.stale_views(call, planned.before, timeline.id, timeline.zone, since)
         timeline.begin(write, self._states(planned, write, fault), views)
         self.store.add_operation(write.operation)

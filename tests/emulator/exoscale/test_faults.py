@@ -182,6 +182,17 @@ def test_create_goes_on_after_a_failed_operation(
     assert truth.settled == (kind != "operation_stuck")
 
 
+def test_view_of_a_write_that_never_happens_ends(zone: ZoneClient) -> None:
+    """A stale view of a stuck update does not hide for ever that the create has settled."""
+    id = zone.create()
+    zone.now += 200
+    zone.world.fault("operation_stuck")
+    zone.world.fault("stale")
+    zone.accepted("PATCH", f"/deployment/{id}", {"name": "new"})
+    zone.now += 400
+    assert zone.state(id) == "ready"
+
+
 def test_failed_create_leaves_its_deployment_in_error(zone: ZoneClient) -> None:
     """The failed deployment can be read and deleted."""
     zone.world.fault("operation_failed", message="no host", on=CREATE)
