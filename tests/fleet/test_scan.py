@@ -179,7 +179,6 @@ async def test_details_wait_for_the_budget() -> None:
 async def test_instance_deleted_before_its_details() -> None:
     """An instance deleted between list and details is left out without an error."""
     async with virtual_client(a_world(3)) as (client, transport):
-        transport.world.fault("not_found", on=f"{LIST}/{{id}}", times=1, seconds=60)
         gone = next(iter(transport.world.instances))
         transport.world.fault("status", status=404, on=f"{LIST}/{{id}}", id=gone)
         found = await scan(client, details=True)
