@@ -44,9 +44,12 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; raise OSError if the port is taken or the host is not ours."""
     if not isinstance(port, int) or not 0 <= port <= _MAX_PORT:  # the resolver wraps others around
         raise ValueError(f"port: expected a whole number from 0 to {_MAX_PORT}, not {port!r}")
+    # URLs call both of these 127.0.0.1, but "localhost" may resolve to ::1, and "::" be IPv6 alone.
+    name = HOSTS[1] if host in HOSTS else host
+    dual = host == "::" and socket.has_dualstack_ipv6()
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=512)
+        family, *_, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=512, dualstack_ipv6=dual)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
         msg = f"the emulator cannot listen on {host}:{port}: {reason}"

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+from typing import Any
 
 import aiohttp
 import pytest
@@ -84,11 +86,23 @@ async def test_keys_do_not_depend_on_the_seed() -> None:
         assert one.control_key != other.control_key
 
 
-async def test_host_is_where_it_listens() -> None:
-    """`host` selects the address, and appears in both URLs."""
-    async with running(seed=1, host="localhost") as emu:
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+@pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "::"])  # noqa: S104 - in a test
+async def test_url_is_where_it_listens(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """The URL works for wildcards, and where "localhost" resolves to ::1 first, as often."""
+    resolve = socket.getaddrinfo
+
+    def as_ipv6(name: str, *rest: Any, **options: Any) -> Any:
+        return resolve("::1" if name == "localhost" else name, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", as_ipv6)
+    async with running(seed=1, host=host) as emu:
         assert emu.url.startswith("http://127.0.0.1:")
         assert " 401 " in await answer(emu, "GET /v2/dedicated-inferences HTTP/1.1\r\nHost: x")
+
+
+async def test_address_of_another_machine() -> None:
+    """The error names it."""
     with pytest.raises(OSError, match=r"cannot listen on 192\.0\.2\.1"):
         async with running(host="192.0.2.1"):
             pass
