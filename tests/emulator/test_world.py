@@ -168,14 +168,6 @@ def test_listing_thousands_is_fast(make_api: Make) -> None:
     assert math.isclose(len(placed) / 200, 25)
 
 
-def test_imported_models_are_counted(api: ApiClient) -> None:
-    """`created` counts custom models under their names, so that a test sees a duplicate."""
-    body = {"name": "mine", "source_ref": {"repo_id": "acme/model"}}
-    for _ in range(2):
-        assert api.request("POST", "/v2/gen-ai/custom_models/import", body).status == 200
-    assert api.world.created == {"mine": 2}
-
-
 @pytest.mark.parametrize("add_time", [0, 600], ids=["at once", "after it has settled"])
 @pytest.mark.parametrize("reads", [0, 3])
 def test_seed_fixes_ids_however_often_a_test_polls(reads: int, add_time: float) -> None:

@@ -7,7 +7,6 @@ https://docs.digitalocean.com/reference/api/reference/gen-ai/
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -17,7 +16,6 @@ from di_async.emulator.cloud.faults import OUTCOME_KINDS, Fault, FaultRegistry
 from di_async.emulator.cloud.http import ApiError, Json, Response, json_response, parse_json_object
 from di_async.emulator.cloud.provider import Call, Handler
 from di_async.emulator.cloud.simulation import IdGenerator, Settings, Simulation, timestamp_text
-from di_async.emulator.cloud.store import count_created
 
 from .catalog import ModelCatalog
 from .pages import Links, list_page
@@ -73,7 +71,6 @@ class CustomModelOperations:
     faults: FaultRegistry
     settings: Settings
     catalog: ModelCatalog
-    created: Counter[str]
     links: Links
     models: dict[str, CustomModel] = field(factory=dict)
 
@@ -131,7 +128,6 @@ class CustomModelOperations:
         if fault := self.faults.take(OUTCOME_KINDS, call.now, _IMPORT, id=model.id):
             model = model.with_fault(fault)
         self.models[model.id] = model
-        count_created(self.created, name)
         return json_response(200, {"model": self._json(model, call.now)})
 
     def delete_model(self, call: Call) -> Response:

@@ -55,7 +55,6 @@ class DigitalOcean(Provider[Operations, Store]):
             faults,
             settings,
             store.catalog,
-            store.created,
             shapes.links,
         )
         self.routes = Routes(
