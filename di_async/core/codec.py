@@ -114,6 +114,8 @@ def _text(value: Any) -> str:
 
 
 def _texts(values: Any, _: object) -> tuple[str, ...]:
+    if values and isinstance(values, str | dict):
+        raise TypeError  # not one item for each letter or key
     return tuple(map(_text, values))
 
 
@@ -167,12 +169,17 @@ class Codec:
         try:
             self._converter(detailed_validation=True).structure(_sample(value, count()), into)
         except Exception as error:
-            found = transform_error(error)
+            found = list(map(self._with_json_names, transform_error(error)))
             more = f"; and {len(found) - _MAX_FAULTS} more" if len(found) > _MAX_FAULTS else ""
             return DecodeError(
                 f"Unexpected response body for {name}: {'; '.join(found[:_MAX_FAULTS])}{more}"
             )
         return DecodeError(f"Unexpected response body for {name}, far inside of a large body")
+
+    def _with_json_names(self, fault: str) -> str:
+        """Return a fault with the fields of its path named as in JSON, not as attributes."""
+        message, at, path = fault.rpartition(" @ ")
+        return f"{message}{at}{self._rename(path)}"
 
     def _converter(self, *, detailed_validation: bool) -> "Converter":
         # Not a cached_property: Python 3.11 makes it with a lock held, which another thread of the

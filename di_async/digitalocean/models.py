@@ -284,7 +284,7 @@ def _instance(raw: Json) -> Json:
     pending = get("pending_deployment_spec")
     name, region, vpc_uuid = get("name"), get("region"), get("vpc_uuid")
     for source in (spec, pending):
-        if source and not (name and region and vpc_uuid):
+        if isinstance(source, dict) and not (name and region and vpc_uuid):
             name = name or source.get("name")
             region = region or source.get("region")
             vpc_uuid = vpc_uuid or _vpc_uuid(source)
@@ -293,7 +293,7 @@ def _instance(raw: Json) -> Json:
     if pending is not None:  # it may rename the instance, so the current name does not apply
         filled["pending_deployment_spec"] = _filled_spec(pending, None, region, vpc_uuid)
     endpoints, models = get("endpoints"), get("provider_model_id")
-    if endpoints is not None and not (
+    if isinstance(endpoints, dict) and not (
         endpoints.get("public_endpoint_fqdn") or endpoints.get("private_endpoint_fqdn")
     ):
         filled["endpoints"] = None
@@ -302,13 +302,15 @@ def _instance(raw: Json) -> Json:
     return filled
 
 
-def _filled_spec(spec: Json | None, name: Any, region: Any, vpc_uuid: Any) -> Json | None:
+def _filled_spec(spec: Any, name: Any, region: Any, vpc_uuid: Any) -> Any:
     """Return a spec with the instance's values in place of missing ones."""
     if not spec:
         return None
+    vpc = _under(spec, "vpc")
+    if not isinstance(spec, dict) or not isinstance(vpc or {}, dict):
+        return spec  # the error names its path
     get = spec.get
-    vpc = get("vpc")
-    if vpc and vpc.get("uuid") and get("name") and get("region"):
+    if _under(vpc, "uuid") and get("name") and get("region"):
         return spec
     uuid = _vpc_uuid(spec) or vpc_uuid
     return {
@@ -321,15 +323,22 @@ def _filled_spec(spec: Json | None, name: Any, region: Any, vpc_uuid: Any) -> Js
 
 def _vpc_uuid(spec: Json) -> Any:
     """Return `vpc.uuid` or `vpc_config.vpc_uuid`."""
-    vpc = spec.get("vpc")
-    return (vpc and vpc.get("uuid")) or (spec.get("vpc_config") or {}).get("vpc_uuid")
+    return _under(spec.get("vpc"), "uuid") or _under(spec.get("vpc_config"), "vpc_uuid")
+
+
+def _under(value: Any, name: str) -> Any:
+    """Return a field of a JSON object; None if it is not one."""
+    return value.get(name) if isinstance(value, dict) else None
 
 
 def _size(raw: Json) -> Json:
-    region, regions = raw.get("region"), raw.get("regions")
-    if not regions:
-        return {**raw, "regions": [region] if region else None}
-    return raw if region or len(regions) > 1 else {**raw, "region": regions[0]}
+    """Set both `region` and `regions`; each may be one slug or a list."""
+    shown = raw.get("regions") or raw.get("region") or ()
+    regions = [shown] if isinstance(shown, str) else shown
+    only = regions[0] if isinstance(regions, list) and len(regions) == 1 else None
+    region = raw.get("region")
+    known = isinstance(region, str) and region
+    return {**raw, "regions": regions, "region": region if known else only}
 
 
 CODEC = Codec(normalize={DedicatedInference: _instance, Size: _size})

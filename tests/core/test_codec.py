@@ -297,6 +297,20 @@ def test_error_names_every_path() -> None:
     assert "$.parts[0].slug" in caught.value.message
 
 
+def test_error_names_fields_as_json_does() -> None:
+    """A path has the names of the JSON body, not those of the attributes."""
+    with pytest.raises(DecodeError, match=r"@ \$\.size-gb$"):
+        CODEC.structure({"id": "x", "size-gb": "many"}, Every)
+
+
+@pytest.mark.parametrize("words", ["nyc2", {"nyc2": 1}])
+def test_text_is_not_a_list_of_letters(words: Any) -> None:
+    """A text or an object in place of a list of texts is an error; an empty one is no text."""
+    with pytest.raises(DecodeError, match=r"\$\.words"):
+        CODEC.structure({"id": "x", "words": words}, Every)
+    assert CODEC.structure({"id": "x", "words": type(words)()}, Every).words == ()
+
+
 def test_error_holds_no_value() -> None:
     """The error shows no value, since the value may be a secret."""
     with pytest.raises(DecodeError) as caught:

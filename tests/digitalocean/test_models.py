@@ -167,14 +167,12 @@ def test_6_provider_model_id_of_a_deployment() -> None:
     assert [d.provider_model_id for d in found] == ["org/m", None]
 
 
-def test_7_region_and_regions_of_a_size() -> None:
-    """A single region in either field fills both."""
-    documented, observed = CODEC.structure(
-        {"sizes": [{"gpu_slug": "g", "region": "nyc2"}, {"gpu_slug": "g", "regions": ["nyc2"]}]},
-        Sizes,
-    ).sizes
-    assert documented == observed
-    assert (observed.region, observed.regions) == ("nyc2", ("nyc2",))
+@pytest.mark.parametrize("shown", ["nyc2", ["nyc2"]])
+@pytest.mark.parametrize("key", ["region", "regions"])
+def test_7_region_and_regions_of_a_size(key: str, shown: Any) -> None:
+    """A single region in either field, as text or as a list, fills both."""
+    (size,) = CODEC.structure({"sizes": [{"gpu_slug": "g", key: shown}]}, Sizes).sizes
+    assert (size.region, size.regions) == ("nyc2", ("nyc2",))
 
 
 def test_7_several_regions_of_a_size() -> None:
@@ -289,6 +287,15 @@ def test_16_version_zero() -> None:
 
 
 # --- tolerance --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["x", 5, ["x"], [{}]])
+@pytest.mark.parametrize("path", ["endpoints", "spec", "pending_deployment_spec", "spec.vpc"])
+def test_error_about_an_odd_object_names_its_path(path: str, value: Any) -> None:
+    """A value that is not an object is an error that names its field."""
+    raw = with_spec(vpc=value) if path == "spec.vpc" else {**an_instance(), path: value}
+    with pytest.raises(DecodeError, match=rf"@ \$\.{path.replace('.', '[.]')}$"):
+        read(raw)
 
 
 def test_unknown_fields_are_ignored() -> None:
