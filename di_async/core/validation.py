@@ -31,6 +31,7 @@ __all__ = [
     "RequestField",
     "Unset",
     "attribute_values",
+    "canonical_uuid",
     "check_value",
     "checked",
     "checked_seconds",
@@ -320,6 +321,14 @@ def uuid(_: Any, __: Any, value: Any) -> None:
         UUID(value)
     except (ValueError, AttributeError, TypeError):
         _reject("a UUID", value)
+
+
+def canonical_uuid(value: Any) -> Any:
+    """Return a UUID as APIs write it, to compare spellings; anything else as it is."""
+    try:
+        return str(UUID(value))
+    except (ValueError, AttributeError, TypeError):
+        return value
 
 
 def mapping(_: Any, __: Any, value: Any) -> None:

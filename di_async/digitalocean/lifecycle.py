@@ -20,7 +20,7 @@ from di_async.core.waiting.observation import (
 )
 from di_async.core.waiting.page_index import NO_ROW, RowKey, make_row_key
 from di_async.digitalocean.list_rows import RowSummary
-from di_async.digitalocean.models import DedicatedInference, DeploymentSpec
+from di_async.digitalocean.models import VPC, DedicatedInference, DeploymentSpec
 from di_async.digitalocean.spec import DedicatedInferenceSpec, latest_spec, spec_digest
 
 __all__ = [
@@ -84,7 +84,7 @@ def _matches(shown: DeploymentSpec | None, sent: str | None) -> bool | None:
     """Return whether a spec is the one sent; None if it lacks what is compared."""
     if not sent or shown is None or not shown.model_deployments:
         return None
-    if not all(deployment.accelerators for deployment in shown.model_deployments):
+    if not all(one.model_slug and one.accelerators for one in shown.model_deployments):
         return None
     return spec_digest(shown) == sent
 
@@ -144,14 +144,13 @@ def update_expectation(
 def create_candidate(spec: DedicatedInferenceSpec, found: DedicatedInference) -> Candidate:
     """Return an instance that may be the result of a lost create of `spec`."""
     shown = latest_spec(found)
-    if shown is None:
-        return Candidate(found.id, found.created_at, None, is_deleting(found))
-    matches_sent = (
-        spec_digest(shown) == spec_digest(spec)
-        and shown.enable_public_endpoint in (None, spec.enable_public_endpoint)
-        and found.region in (None, spec.region)
-        and (spec.vpc is None or found.vpc_uuid in (None, spec.vpc.uuid))
-    )
+    matches_sent = _matches(shown, spec_digest(spec))
+    if shown is not None and matches_sent:
+        matches_sent = (
+            shown.enable_public_endpoint in (None, spec.enable_public_endpoint)
+            and found.region in (None, spec.region)
+            and (None in (spec.vpc, found.vpc_uuid) or spec.vpc == VPC(found.vpc_uuid or ""))
+        )
     return Candidate(found.id, found.created_at, matches_sent, is_deleting(found))
 
 

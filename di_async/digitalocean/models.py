@@ -19,6 +19,7 @@ from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.secret import Secret
 from di_async.core.validation import (
     READ_ONLY,
+    canonical_uuid,
     each,
     filled_text,
     in_request,
@@ -66,7 +67,7 @@ READ_ONLY_KEYS = frozenset(
 class VPC:
     """The private network of an instance."""
 
-    uuid: str = field(metadata=in_request(uuid, required=True))
+    uuid: str = field(converter=canonical_uuid, metadata=in_request(uuid, required=True))
 
 
 @frozen

@@ -54,6 +54,7 @@ __all__ = [
     "with_ids",
 ]
 
+_DEFAULT_PROVIDER = ModelDeployment().model_provider
 _NAME = text("1 to 255 letters, digits, '-' or '_'", "[a-zA-Z0-9_-]{1,255}")
 
 
@@ -208,17 +209,23 @@ def merged_spec(live: DedicatedInference, fields: dict[str, Any]) -> DedicatedIn
         InvalidInputError: an immutable field would change, or the merged spec has faults.
     """
     shown = live.spec or latest_spec(live) or DeploymentSpec()
-    deployments = tuple(map(_sendable, shown.model_deployments))
+    deployments = shown.model_deployments
     known = known_fields(live, shown)
     raise_faults(_changed_immutables(known, fields), DedicatedInferenceSpec.root)
     version = {"version": shown.version} if shown.version is not None else {}
-    wanted = {"name": "", "region": "", **known, **fields, **version}
+    wanted = {"name": "", "region": "", **_endpoint_kind(live), **known, **fields, **version}
     wanted["model_deployments"] = tuple(
-        with_ids(fields.get("model_deployments", deployments), shown.model_deployments)
+        with_ids(fields.get("model_deployments", deployments), deployments)
     )
     spec = DedicatedInferenceSpec(**wanted)
     spec.check()
     return spec
+
+
+def _endpoint_kind(live: DedicatedInference) -> dict[str, bool]:
+    """Return whether it has a public endpoint, which an update must not open."""
+    at = live.endpoints
+    return {"enable_public_endpoint": bool(at.public_endpoint_fqdn)} if at else {}
 
 
 def previous_spec(live: DedicatedInference) -> DedicatedInferenceSpec | None:
@@ -279,11 +286,20 @@ def with_ids(
 
 
 def _continued(deployment: ModelDeployment, live: ModelDeployment) -> ModelDeployment:
-    return evolve(
+    """Return a wanted deployment with what it leaves out as the live one has it."""
+    found = evolve(
         deployment,
         model_id=live.model_id,
         model_slug=deployment.model_slug or live.model_slug,
         workload_config=deployment.workload_config or live.workload_config,
+    )
+    if found.model_slug != live.model_slug:
+        return found
+    provider = deployment.model_provider
+    return evolve(
+        found,
+        model_provider=live.model_provider if provider == _DEFAULT_PROVIDER else provider,
+        provider_model_id=deployment.provider_model_id or live.provider_model_id,
     )
 
 
@@ -323,7 +339,7 @@ def scaled_spec(
     accelerators = list(deployments[at].accelerators)
     accelerators[entry] = evolve(accelerators[entry], scale=replicas)
     deployments[at] = evolve(deployments[at], accelerators=tuple(accelerators))
-    return merged_spec(live, {"model_deployments": tuple(map(_sendable, deployments))})
+    return merged_spec(live, {"model_deployments": tuple(deployments)})
 
 
 def _choice(deployment: ModelDeployment, accelerator: AcceleratorConfig) -> str:
@@ -331,8 +347,3 @@ def _choice(deployment: ModelDeployment, accelerator: AcceleratorConfig) -> str:
         f"model={deployment.model_slug!r} accelerator_slug={accelerator.accelerator_slug!r} "
         f"type={accelerator.type!r} (scale {accelerator.scale})"
     )
-
-
-def _sendable(deployment: ModelDeployment) -> ModelDeployment:
-    """Return it without the field that the API shows but does not document for requests."""
-    return evolve(deployment, provider_model_id=None)

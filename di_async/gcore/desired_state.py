@@ -10,7 +10,6 @@ import hashlib
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
-from uuid import UUID
 
 import attrs
 import orjson
@@ -19,6 +18,7 @@ from attrs import field, frozen
 from di_async.core.differences import Difference
 from di_async.core.redaction import masked
 from di_async.core.stored_keys import from_keys, to_keys
+from di_async.core.validation import canonical_uuid
 from di_async.gcore.models import Inference
 
 __all__ = [
@@ -171,11 +171,8 @@ def _as_json(value: Any) -> Any:
 def _normalized_uuids(value: Any) -> Any:
     """Return UUIDs as the API writes them."""
     if isinstance(value, list):
-        return [_normalized_uuids(one) for one in value]
-    try:
-        return str(UUID(value))
-    except (ValueError, AttributeError, TypeError):
-        return value
+        return list(map(canonical_uuid, value))
+    return canonical_uuid(value)
 
 
 def _all(results: list[bool | None]) -> bool | None:

@@ -45,6 +45,7 @@ def instance(**fields: Any) -> DedicatedInference:
     [
         ({}, True),
         ({"spec": None}, None),
+        ({"spec": shown(SPEC, 1, model_deployments=[])}, None),
         ({"spec": shown(BIGGER, 1)}, False),
         ({"spec": shown(SPEC, 1, enable_public_endpoint=False)}, False),
         ({"region": "tor1"}, False),
@@ -58,7 +59,7 @@ def instance(**fields: Any) -> DedicatedInference:
 def test_instance_of_a_lost_create(fields: dict[str, Any], ours: bool | None) -> None:
     """A lost create made an instance whose spec, endpoint, region and network are as sent.
 
-    One that is shown without a spec may be ours: None.
+    One that is shown without a spec, or without its models, may be ours: None.
     """
     found = digitalocean.create_candidate(SPEC, instance(**fields))
     assert found.matches_sent is ours
@@ -71,6 +72,8 @@ def test_network_is_compared_only_if_one_was_sent() -> None:
     assert digitalocean.create_candidate(anywhere, instance()).matches_sent is True
     elsewhere = attrs.evolve(SPEC, vpc=VPC("00000000-0000-4000-8000-000000000000"))
     assert digitalocean.create_candidate(elsewhere, instance()).matches_sent is False
+    capitals = attrs.evolve(SPEC, vpc=VPC(do.VPC_ID.upper()))
+    assert digitalocean.create_candidate(capitals, instance()).matches_sent is True
 
 
 # --- DigitalOcean: updates ---------------------------------------------------------------------

@@ -167,6 +167,14 @@ def test_matches_sent(version: int) -> None:
     assert seen(expectation, spec=accelerator(scale=5)).matches_sent is False
 
 
+@pytest.mark.parametrize("lacking", [{"model_slug": ""}, {"accelerators": []}])
+def test_spec_that_lacks_what_is_compared(lacking: dict[str, Any]) -> None:
+    """A spec without its model or its GPUs neither is nor is not the one sent."""
+    sent = Expectation(action=Action.UPDATE, accepted_at=0.0, sent="x")
+    spec = spec_with(model_deployments=[a_deployment(**lacking)])
+    assert seen(sent, spec=spec).matches_sent is None
+
+
 def test_matches_sent_unknown() -> None:
     """Without a spec shown, or none sent, the result is None."""
     assert (

@@ -174,16 +174,55 @@ def test_nothing_read_only_is_sent(spec: Any) -> None:
     assert [set(a) for a in deployment["accelerators"]] == [{"accelerator_slug", "scale", "type"}]
 
 
-def test_undocumented_provider_model_id_is_not_sent() -> None:
-    """A rename sends documented fields only, whatever the API shows."""
-    body = merged(live(a_deployment(provider_model_id=MODEL)), name="x").to_dict()
-    assert "provider_model_id" not in body["model_deployments"][0]
+OTHER_PROVIDER = {"model_provider": "modelcatalog", "provider_model_id": "org/m"}
 
 
-def test_provider_model_id_of_the_caller_is_sent() -> None:
-    """A `provider_model_id` that the caller sets is sent."""
-    spec = merged(live(), model_deployments=[wanted(provider_model_id="org/m")])
-    assert spec.to_dict()["model_deployments"][0]["provider_model_id"] == "org/m"
+@pytest.mark.parametrize(
+    "fields", [{"name": "x"}, {"model_deployments": [wanted()]}], ids=["rename", "deployments"]
+)
+def test_provider_is_repeated(fields: dict[str, Any]) -> None:
+    """A PATCH replaces, so provider and `provider_model_id` are sent as the API shows them."""
+    body = merged(live(a_deployment(**OTHER_PROVIDER)), **fields).to_dict()
+    (sent,) = body["model_deployments"]
+    assert {name: sent[name] for name in OTHER_PROVIDER} == OTHER_PROVIDER
+
+
+def test_provider_is_repeated_by_a_scale() -> None:
+    """A scale repeats them, too."""
+    (sent,) = scaled_spec(live(a_deployment(**OTHER_PROVIDER)), 3).model_deployments
+    assert (sent.model_provider, sent.provider_model_id) == ("modelcatalog", "org/m")
+
+
+def test_provider_of_another_model_is_not_repeated() -> None:
+    """Where an update exchanges the model of a deployment, they belong to the old model."""
+    changed = wanted(model_id="m-1", model_slug="new/model")
+    (sent,) = merged(
+        live(a_deployment(**OTHER_PROVIDER)), model_deployments=[changed]
+    ).model_deployments
+    assert (sent.model_provider, sent.provider_model_id) == ("hugging_face", None)
+
+
+def test_provider_of_the_caller_is_sent() -> None:
+    """A provider and a `provider_model_id` that the caller sets are sent."""
+    spec = merged(live(), model_deployments=[wanted(**OTHER_PROVIDER)])
+    (sent,) = spec.to_dict()["model_deployments"]
+    assert {name: sent[name] for name in OTHER_PROVIDER} == OTHER_PROVIDER
+
+
+@pytest.mark.parametrize(("fqdn", "public"), [("", False), ("x.do-infra.ai", True)])
+def test_endpoint_that_the_spec_does_not_show(fqdn: str, public: bool) -> None:
+    """If the spec does not say whether there is a public endpoint, the endpoints do."""
+    spec = {key: value for key, value in OBSERVED_SPEC.items() if key != "enable_public_endpoint"}
+    at = {"public_endpoint_fqdn": fqdn, "private_endpoint_fqdn": "y.do-infra.ai"}
+    di = live(name="web", spec=spec, endpoints=at)
+    assert merged(di, name="x").enable_public_endpoint is public
+
+
+@pytest.mark.parametrize("spelling", [VPC_ID.upper(), VPC_ID.replace("-", ""), f"{{{VPC_ID}}}"])
+def test_network_in_another_spelling(spelling: str) -> None:
+    """A UUID has several spellings; the network is the same, and sent as the API shows it."""
+    spec = merged(live(), vpc=spelling, name="x")
+    assert spec.to_dict()["vpc"] == {"uuid": VPC_ID}
 
 
 def test_merged_spec_is_checked() -> None:
