@@ -36,6 +36,7 @@ __all__ = [
     "checked",
     "checked_seconds",
     "checked_timeout",
+    "declared",
     "each",
     "filled_text",
     "find_faults",
@@ -147,8 +148,19 @@ class RequestField:
     @property
     def nested(self) -> type | None:
         """The class that declares the value, or each item of it."""
+        declaration = self._declaration
+        return None if declaration is None else declaration.cls
+
+    @property
+    def closed(self) -> type | None:
+        """The same class, if the value may have no other fields."""
+        declaration = self._declaration
+        return None if declaration is None or declaration.is_open else declaration.cls
+
+    @property
+    def _declaration(self) -> "_Nested | None":
         inner = self.validator.item if isinstance(self.validator, _Each) else self.validator
-        return inner.cls if isinstance(inner, _Nested) else None
+        return inner if isinstance(inner, _Nested) else None
 
 
 def in_request(validator: Validator | None = None, **options: Any) -> dict[str, RequestField]:
@@ -176,6 +188,30 @@ def _read_only(cls: type) -> frozenset[str]:
     """Keys to drop from a mapping, so that a caller may start from what the API showed."""
     shown = (a.name for a in attrs.fields(cls) if a.metadata.get(_KEY, cls) is None)
     return frozenset(shown) | getattr(cls, "read_only", frozenset())
+
+
+def declared(cls: type, shown: Any, lost: list[str], path: str = "") -> Any:
+    """Return the request fields in what an API shows, for a write that replaces them.
+
+    Args:
+        cls: declares the fields.
+        shown: the JSON value.
+        lost: gets the paths of the fields that `cls` does not declare, and that are left out.
+        path: of the value.
+    """
+    if isinstance(shown, list):
+        return [declared(cls, one, lost, f"{path}[{i}]") for i, one in enumerate(shown)]
+    if not isinstance(shown, Mapping):
+        return shown
+    found, fields, dropped = {}, request_fields(cls), _read_only(cls)
+    for name, value in shown.items():
+        at = f"{path}.{name}" if path else name
+        if name in fields:
+            inner = fields[name].closed
+            found[name] = declared(inner, value, lost, at) if inner else value
+        elif name not in dropped and value is not None:
+            lost.append(at)
+    return found
 
 
 # --- finding faults --------------------------------------------------------------------------

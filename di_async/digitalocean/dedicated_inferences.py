@@ -14,6 +14,7 @@ from typing import Any
 from di_async.core.differences import Difference
 from di_async.core.errors import (
     APIError,
+    DecodeError,
     InvalidInputError,
     PermissionDeniedError,
 )
@@ -23,7 +24,7 @@ from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.responses import deleted_body, own_id, own_name
 from di_async.core.secret import Secret, reveal
 from di_async.core.serving import ConnectOptions, ServingTarget
-from di_async.core.validation import checked_seconds
+from di_async.core.validation import checked_seconds, declared
 from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -281,7 +282,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         accepted_at = self._engine.clock.now()
         initial = _instance(answer)
         own_name(initial.name, spec.name)
-        token = CODEC.structure(answer["token"], AccessToken) if answer.get("token") else None
+        token = _new_token(answer.get("token"))
         expectation = create_expectation(initial, spec, accepted_at)
         return self._engine.change(
             self._adapter, initial.id, expectation, initial=initial, access_token=token
@@ -438,9 +439,16 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         """Read the instance and send the complete spec that `make_spec` returns for it."""
         secrets = self._secrets(access_tokens)
 
+        def read(body: Any) -> tuple[DedicatedInference, list[str]]:
+            found, lost = _instance(body, id=id), list[str]()
+            declared(DedicatedInferenceSpec, body["dedicated_inference"].get("spec"), lost, "spec")
+            return found, lost
+
         async def write() -> Change[DedicatedInference]:
-            before = await self.get(id)
+            before, lost = await self._engine.json(ENDPOINTS["get"].request(id), read)
             spec = make_spec(before)
+            if spec and lost:
+                logger.warning("an update of %s drops undocumented fields: %s", before.id, lost)
             body = {**({"spec": spec.to_dict()} if spec else {}), **secrets}
             request = ENDPOINTS["update"].request(before.id, json=body)
 
@@ -621,6 +629,20 @@ def _instance(body: Any, id: str | None = None) -> DedicatedInference:
     found = CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
     own_id(found.id, id, RESERVED)
     return found
+
+
+def _new_token(raw: Any) -> AccessToken | None:
+    """Return the token in the answer to a create; None if it has none that can be read.
+
+    The instance was created all the same.
+    """
+    if not raw:
+        return None
+    try:
+        return CODEC.structure(raw, AccessToken)
+    except DecodeError as error:
+        logger.warning("the token of a new instance is lost; create another (%s)", error)
+        return None
 
 
 def _is_busy(refusal: APIError) -> bool:

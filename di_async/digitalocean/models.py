@@ -181,7 +181,7 @@ class DedicatedInference:
 class AccessToken:
     """A token for an instance's inference endpoint. `value` is shown once, on creation."""
 
-    id: str
+    id: str = ""
     name: str = ""
     value: Secret | None = None
     created_at: datetime | None = None

@@ -32,8 +32,8 @@ from di_async.gcore.spec import (
     InferenceInstanceSpec,
     SpecLike,
     given_fields,
+    live_fields,
     merged_body,
-    unknown_fields,
 )
 
 __all__ = ["InferenceInstances"]
@@ -197,7 +197,7 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
                 return body, self._adapter.decode(body, id)
 
             live, before = await self._engine.json(self._request("get", id), read)
-            body = whole or self._merged(id, live, given)
+            body = whole or self._merged(before, live, given)
             if before.auth_enabled and not body.get("auth_enabled"):
                 logger.warning("the update of %s turns auth_enabled off: anyone can call it", id)
             request = self._request("update", id, json=body)
@@ -213,11 +213,13 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
         """
         return await self._delete(id, "this account", ready_timeout)
 
-    def _merged(self, id: str, live: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        dropped = unknown_fields(live)
-        if dropped:
-            logger.warning("an update of %s drops undocumented fields: %s", id, dropped)
-        body = {**self._default_project(), **merged_body(live, given)}
+    def _merged(
+        self, before: InferenceInstance, live: Mapping[str, Any], given: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        fields, lost = live_fields(live, before)
+        if lost:
+            logger.warning("an update of %s drops undocumented fields: %s", before.id, lost)
+        body = {**self._default_project(), **merged_body(fields, given)}
         return checked(InferenceInstanceSpec, body)
 
     def _default_project(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from di_async.core.validation import (
     Unset,
     check_value,
     checked,
+    declared,
     each,
     filled_text,
     flag,
@@ -37,6 +38,7 @@ from di_async.gcore.models import (
     Container,
     Inference,
     InferenceDeployment,
+    InferenceInstance,
     Probes,
 )
 
@@ -47,9 +49,9 @@ __all__ = [
     "InferenceSpec",
     "SpecLike",
     "given_fields",
+    "live_fields",
     "merged_body",
     "shown_spec",
-    "unknown_fields",
 ]
 
 Json = dict[str, Any]
@@ -159,6 +161,8 @@ class InferenceDeploymentSpec(InferenceSpec):
 
 
 SpecLike = InferenceSpec | Mapping[str, Any]
+# Empty, or not shown, for a public image.
+_REGISTRY = ("credentials_name", "image_registry_id")
 
 
 def given_fields(spec: SpecLike) -> Json:
@@ -181,7 +185,7 @@ def shown_spec(shown: Inference) -> InferenceSpec:
     for name in request_fields(cls).keys() - NEVER_SHOWN:
         value = to_wire(getattr(shown, name, None))
         if value is not None:
-            fields[name] = value
+            fields[name] = None if value == "" and name in _REGISTRY else value
     if isinstance(shown.command, str):
         fields["command"] = _split(shown.command)
     if "api_keys" in fields:
@@ -203,18 +207,36 @@ NEVER_SHOWN = frozenset({"project_id"})
 """Request fields that GET does not return (v2 reference): reading cannot keep them."""
 
 
+def live_fields(live: Mapping[str, Any], shown: InferenceInstance) -> tuple[Json, list[str]]:
+    """Return the fields of a live answer as a PUT takes them, and the paths of those left out.
+
+    What is not documented is left out, but for triggers and probes: Gcore adds some of these. A
+    value in another form than documented (a number as text, a command as one text) is as decoded.
+    """
+    lost: list[str] = []
+    documented = declared(InferenceInstanceSpec, live, lost)
+    fields: Json = _as_decoded(documented, shown_spec(shown).to_dict())
+    return fields, lost
+
+
+def _as_decoded(raw: Any, decoded: Any) -> Any:
+    if isinstance(raw, Mapping) and isinstance(decoded, Mapping):
+        return {name: _as_decoded(one, decoded.get(name, UNSET)) for name, one in raw.items()}
+    if isinstance(raw, list) and isinstance(decoded, list) and len(raw) == len(decoded):
+        return list(map(_as_decoded, raw, decoded))
+    return raw if raw is None or decoded is UNSET else decoded
+
+
 def merged_body(live: Mapping[str, Any], fields: Mapping[str, Any]) -> Json:
     """Return the body of a PUT that changes these fields and keeps the others, unchecked."""
-    declared = request_fields(InferenceInstanceSpec)
+    declaration = request_fields(InferenceInstanceSpec)
     body = {
         name: value
         for name, value in live.items()
-        if name in declared.keys() - NEVER_SHOWN
+        if name in declaration.keys() - NEVER_SHOWN
         # The API shows null even where it does not accept null; omitting it means the same.
-        and (value is not None or declared[name].nullable is True)
+        and (value is not None or declaration[name].nullable is True)
     }
-    if isinstance(body.get("containers"), list):
-        body["containers"] = to_wire(body["containers"], Container)
     for name, value in fields.items():
         if name == "containers" and isinstance(value, list):
             body[name] = _merged_by_region(body.get(name), value)
@@ -223,12 +245,6 @@ def merged_body(live: Mapping[str, Any], fields: Mapping[str, Any]) -> Json:
         else:
             body[name] = value
     return body
-
-
-def unknown_fields(live: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of undocumented fields in the live answer, which a PUT cannot keep."""
-    known = request_fields(InferenceInstanceSpec).keys() | InferenceInstanceSpec.read_only
-    return tuple(name for name, value in live.items() if name not in known and value is not None)
 
 
 def _merged_by_region(live: Any, wanted: list[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from di_async import (
     GatewayError,
     InvalidInputError,
     ResourceVanishedError,
+    Secret,
 )
 from di_async.digitalocean import DedicatedInferences
 from di_async.emulator import World
@@ -260,6 +261,53 @@ async def test_update_uses_the_secrets_key() -> None:
         await client.dedicated_inferences.update(ID, access_tokens={"hugging_face_token": "hf"})
     sent = orjson.loads(network.requests[1].body or b"")
     assert sent == {"secrets": {"hugging_face_token": "hf"}}
+
+
+@pytest.mark.parametrize("token", ["di_x", ["di_x"], {"id": "t", "is_managed": "perhaps"}])
+async def test_create_whose_token_cannot_be_read(
+    token: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The instance was created: its change is returned, and a warning reports the lost token."""
+    made = answer(202, {**one(an_instance()), "token": token})
+    async with scripted_client(made) as (client, network):
+        change = await client.dedicated_inferences.create(a_spec())
+    assert (change.id, change.access_token, len(network.requests)) == (ID, None, 1)
+    assert "token of a new instance is lost" in caplog.text
+    assert "di_x" not in caplog.text
+
+
+async def test_create_whose_token_has_no_id() -> None:
+    """The schema requires no field of the token; its value counts."""
+    made = answer(202, {**one(an_instance()), "token": {"value": "di_x"}})
+    async with scripted_client(made) as (client, _):
+        token = (await client.dedicated_inferences.create(a_spec())).access_token
+    assert token is not None
+    assert token.value == Secret("di_x")
+
+
+async def test_update_drops_undocumented_fields(caplog: pytest.LogCaptureFixture) -> None:
+    """A PATCH replaces the spec: a warning lists what it cannot repeat."""
+    live = an_instance()
+    live["spec"] = {**live["spec"], "autoscaling": {"max": 3}, "nothing": None}
+    (deployment,) = live["spec"]["model_deployments"]
+    live["spec"]["model_deployments"] = [{**deployment, "cache": "on"}]
+    steps: list[Step] = [answer(200, one(live)), answer(202, one(live))]
+    async with scripted_client(*steps) as (client, _):
+        await client.dedicated_inferences.scale(ID, 3)
+    for lost in ("'spec.autoscaling'", "'spec.model_deployments[0].cache'"):
+        assert lost in caplog.text
+    assert "nothing" not in caplog.text
+
+
+@pytest.mark.parametrize("dialect", ["documented", "observed"])
+async def test_update_of_a_known_spec_drops_nothing(
+    dialect: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the vendor documents, and what its clients decode, makes no warning."""
+    async with virtual_client(World(dialect, seed=0)) as (client, network):
+        id = network.world.add_instance(now=network.now(), name="web").id
+        await client.dedicated_inferences.scale(id, 3)
+    assert "undocumented" not in caplog.text
 
 
 # --- find, watch ----------------------------------------------------------------------------------

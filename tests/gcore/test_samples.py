@@ -9,7 +9,7 @@ from di_async.core.validation import to_wire
 from di_async.gcore import InferenceInstance, InferenceInstanceSpec
 from di_async.gcore.desired_state import digest_secrets, matches
 from di_async.gcore.models import CODEC, Container
-from di_async.gcore.spec import NEVER_SHOWN, merged_body
+from di_async.gcore.spec import NEVER_SHOWN, live_fields, merged_body
 from tests.builders.gcore import ID, SAMPLES, a_container, read_instance, sample
 from tests.fake_network import answer
 from tests.gcore.helpers import V2, routed, sent
@@ -109,7 +109,9 @@ def test_the_answer_shows_what_the_request_sent() -> None:
 
 def test_merging_nothing_into_the_answer_gives_the_request() -> None:
     """Merging nothing returns all fields but the project."""
-    body = merged_body(sample("update_200"), {})
+    fields, lost = live_fields(sample("update_200"), read_instance(sample("update_200")))
+    body = merged_body(fields, {})
+    assert lost == []
     assert body | {"project_id": 1} == sample("update_request")
 
 

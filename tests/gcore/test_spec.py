@@ -19,7 +19,7 @@ from di_async.gcore import (
     Threshold,
     Triggers,
 )
-from di_async.gcore.spec import given_fields, merged_body, shown_spec, unknown_fields
+from di_async.gcore.spec import given_fields, live_fields, merged_body, shown_spec
 from tests.builders.gcore import (
     HIDDEN,
     ID,
@@ -245,7 +245,8 @@ TWO = [
 
 def merged(live: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
     """Return the body that changes these fields."""
-    return merged_body(an_instance() if live is None else live, fields)
+    live = an_instance() if live is None else live
+    return merged_body(live_fields(live, read_instance(live))[0], fields)
 
 
 def test_one_field() -> None:
@@ -324,13 +325,43 @@ def test_the_live_answer_is_not_changed() -> None:
 def test_odd_containers_shown(odd: Any) -> None:
     """Invalid live containers are ignored; the caller's are sent."""
     given = [{"region_id": 7, "scale": {"min": 1, "max": 1}}]
-    assert merged({**an_instance(), "containers": odd}, containers=given)["containers"] == given
+    live = {**an_instance(), "containers": odd}
+    assert merged_body(live, {"containers": given})["containers"] == given
 
 
-def test_unknown_fields() -> None:
-    """Undocumented fields, which a PUT cannot keep, are listed."""
-    assert unknown_fields(an_instance()) == ()
-    assert unknown_fields(an_instance(region="x", nothing=None)) == ("region",)
+def test_undocumented_fields() -> None:
+    """Undocumented fields, at any depth that a PUT cannot keep, are listed and not sent."""
+    container = {**TWO[0], "zone": "a", "scale": {**TWO[0]["scale"], "step": 2}}
+    live = an_instance(region="x", nothing=None, containers=[container, TWO[1]])
+    fields, lost = live_fields(live, read_instance(live))
+    assert set(lost) == {"containers[0].zone", "containers[0].scale.step", "region"}
+    assert fields["containers"] == TWO
+    assert "region" not in fields
+    assert live_fields(an_instance(), read_instance(an_instance()))[1] == []
+
+
+def test_live_values_in_another_form() -> None:
+    """What the API shows in another form than it takes is sent as documented."""
+    container = {"region_id": "7", "scale": {"min": "1", "max": 3.0, "triggers": None}}
+    live = an_instance(
+        containers=[container],
+        command="serve --port 80",
+        envs={"PORT": 80},
+        auth_enabled="true",
+        image_registry_id="",
+        timeout="60",
+    )
+    body = merged(live, image="nginx:2")
+    assert checked(V2, body) == body
+    assert body["containers"] == [{"region_id": 7, "scale": {"min": 1, "max": 3, "triggers": None}}]
+    assert (body["command"], body["envs"]) == (["serve", "--port", "80"], {"PORT": "80"})
+    assert (body["auth_enabled"], body["image_registry_id"], body["timeout"]) == (True, None, 60)
+
+
+def test_spec_of_a_public_image() -> None:
+    """An empty registry means none, which a request writes as null."""
+    spec = shown_spec(read_deployment(a_deployment(credentials_name="")))
+    assert spec.to_dict()["credentials_name"] is None
 
 
 def test_spec_that_a_read_shows() -> None:
