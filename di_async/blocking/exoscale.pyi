@@ -84,7 +84,7 @@ class ZoneResources(ResourceApi[R]):
         """
 
 class AIAPIKeys(ZoneResources[AIAPIKey]):
-    """`client.api_keys`: keys for the endpoints of one deployment, or of all public ones.
+    """`client.api_keys`: keys for the endpoints of one deployment, or of all.
 
     A key exists as soon as `create` returns; a deletion takes an operation.
     """
@@ -95,10 +95,11 @@ class AIAPIKeys(ZoneResources[AIAPIKey]):
 
         Args:
             name: 1 to 50 characters; not unique.
-            scope: the id of a deployment, or `public` for the deployments that Exoscale runs for
-                everyone.
+            scope: the id of a deployment, or `public`, which Exoscale documents as "all
+                deployments". Whether that includes the organisation's own is not documented.
 
         Raises:
+            InvalidInputError: the name has other characters than Exoscale allows.
             OutcomeUnknownError: the response was lost, and with it the value; `.candidates` are the
                 keys of that name.
         """

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import evolve
 
 from di_async.core.responses import resource_body
+from di_async.core.validation import check_value, text
 from di_async.engine.create_once import create_once
 from di_async.engine.listing import Listing
 from di_async.exoscale.api import ZoneRequests
@@ -17,9 +18,14 @@ from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneReso
 
 __all__ = ["AIAPIKeys"]
 
+_NAME = text(
+    "1 to 50 letters, digits, blanks or _'()-, with a letter or digit at each end",
+    r"[A-Za-z0-9](?:[A-Za-z0-9 _'()-]{0,48}[A-Za-z0-9])?",
+)
+
 
 class AIAPIKeys(ZoneResources[AIAPIKey]):
-    """`client.api_keys`: keys for the endpoints of one deployment, or of all public ones.
+    """`client.api_keys`: keys for the endpoints of one deployment, or of all.
 
     A key exists as soon as `create` returns; a deletion takes an operation.
     """
@@ -37,13 +43,15 @@ class AIAPIKeys(ZoneResources[AIAPIKey]):
 
         Args:
             name: 1 to 50 characters; not unique.
-            scope: the id of a deployment, or `public` for the deployments that Exoscale runs for
-                everyone.
+            scope: the id of a deployment, or `public`, which Exoscale documents as "all
+                deployments". Whether that includes the organisation's own is not documented.
 
         Raises:
+            InvalidInputError: the name has other characters than Exoscale allows.
             OutcomeUnknownError: the response was lost, and with it the value; `.candidates` are the
                 keys of that name.
         """
+        check_value(_NAME, name, "name")
         request = self._requests.request("create_ai_api_key", json={"name": name, "scope": scope})
         return await create_once(
             self._requests.engine,

@@ -15,7 +15,7 @@ from di_async.core.http import Request
 from di_async.core.lost_create import Candidate
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.secret import Secret
-from di_async.core.validation import checked_seconds
+from di_async.core.validation import check_value, checked_seconds, whole_number
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
@@ -118,6 +118,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         bills; the error and the log name it.
         """
         complete = complete_spec(spec)
+        check_value(whole_number(1), complete.replicas, "replicas")  # only a scale takes 0
         checked_seconds(name_timeout, "name_timeout")
         first = first_attempt(self._engine, first_attempt_at)
         await self._price_check(complete, max_hourly, allow_unknown_price)()

@@ -166,7 +166,10 @@ class Quota:
 
 @frozen
 class InstanceType:
-    """A GPU family, and whether the organisation may use it in the zone."""
+    """A GPU family, and whether the organisation may use it in the zone.
+
+    The API documents that `authorized` depends on the servers that are available.
+    """
 
     family: str
     authorized: bool = False

@@ -14,7 +14,7 @@ from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.models import InstanceType, Model, Zone
 from di_async.exoscale.spec import DeploymentSpec
 
-__all__ = ["find_places", "places_with_model", "read_zones", "unpriced_reason"]
+__all__ = ["find_places", "not_authorized", "places_with_model", "read_zones", "unpriced_reason"]
 
 logger = Log("di_async")
 
@@ -125,4 +125,9 @@ def _reason(family: str, offered: Sequence[InstanceType]) -> str | None:
     authorized = {one.family: one.authorized for one in offered}.get(family)
     if authorized is None:
         return f"the zone has no {family}"
-    return None if authorized else f"the organisation is not authorised to use {family}"
+    return None if authorized else not_authorized(family)
+
+
+def not_authorized(family: str) -> str:
+    """Return why a family that the zone shows cannot be used there."""
+    return f"{family} is not authorised in the zone (the API bases this on available servers)"

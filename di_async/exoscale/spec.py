@@ -116,17 +116,17 @@ def complete_spec(spec: SpecLike) -> DeploymentSpec:
 
 
 def shown_spec(deployment: Deployment) -> DeploymentSpec | None:
-    """Return the spec that a GET shows, without the product name; None if it lacks the model."""
+    """Return the spec that a GET shows, without the product name; None if model or GPU lack."""
     model = deployment.model
-    if model is None or not (model.id or model.name):
+    if model is None or not (model.id or model.name) or not deployment.gpu_type:
         return None
     return DeploymentSpec(
         name=deployment.name,
         model=model,
-        gpu_type=deployment.gpu_type or "",
+        gpu_type=deployment.gpu_type,
         gpu_count=deployment.gpu_count or 1,
         replicas=1 if deployment.replicas is None else deployment.replicas,
-        inference_engine_version=deployment.inference_engine_version,
+        inference_engine_version=deployment.inference_engine_version or None,
         inference_engine_parameters=deployment.inference_engine_parameters,
     )
 

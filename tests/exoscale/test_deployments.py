@@ -1,6 +1,7 @@
 """Deployments: what each call sends, and when its change settles."""
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -173,11 +174,12 @@ async def test_no_gpus() -> None:
     assert (caught.value.status, len(network.requests)) == (412, 1)
 
 
-async def test_invalid_spec_is_not_sent() -> None:
-    """An invalid spec is rejected before a request is sent."""
+@pytest.mark.parametrize("spec", [{"name": "web"}, a_spec(replicas=0)])
+async def test_invalid_spec_is_not_sent(spec: Any) -> None:
+    """An invalid spec is rejected before a request is sent; a create needs a replica."""
     async with scripted() as (client, network):
         with pytest.raises(InvalidInputError):
-            await client.deployments.create({"name": "web"})
+            await client.deployments.create(spec)
     assert network.requests == []
 
 

@@ -133,7 +133,7 @@ def test_zero_replicas_are_sent() -> None:
 
 
 def test_spec_that_a_read_shows() -> None:
-    """It can be sent as it is; a read without the model shows none."""
+    """It can be sent as it is; a read without the model or the GPU family shows none."""
     live = read(a_deployment(replicas=0))
     spec = shown_spec(live)
     assert spec is not None
@@ -141,3 +141,7 @@ def test_spec_that_a_read_shows() -> None:
     assert spec.to_dict()["model"]
     assert shown_spec(read(a_deployment(model=None))) is None
     assert shown_spec(read(a_deployment(model={}))) is None
+    assert shown_spec(read(a_deployment(gpu_type=None))) is None
+    unknown = shown_spec(read(a_deployment(inference_engine_version="")))
+    assert unknown is not None
+    assert "inference-engine-version" not in unknown.to_dict()

@@ -17,7 +17,7 @@ from di_async.exoscale import Deployment, Deployments, LogEntry, Model
 from di_async.exoscale.api import zone_template
 from di_async.exoscale.deployments import is_public
 from di_async.exoscale.lifecycle import is_pending
-from di_async.exoscale.placement import read_zones
+from di_async.exoscale.placement import not_authorized, read_zones
 
 __all__ = ["ExoscaleCloud"]
 
@@ -184,7 +184,7 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         for one in types:
             reason = None
             if not one.authorized:
-                reason = f"the organisation is not authorised to use {one.family}"
+                reason = not_authorized(one.family)
             elif not ready:
                 download = settings.command_line("models", "create", model or "MODEL")
                 reason = f"the model is not ready in the zone: {download}"

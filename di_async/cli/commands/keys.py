@@ -81,7 +81,7 @@ async def create(
         str | None,
         typer.Option(
             metavar="ID|NAME|public",
-            help="The deployment that it opens, or all that Exoscale runs for everyone (Exoscale).",
+            help="The deployment that it opens, or public: all, as Exoscale documents it.",
             show_default="public",
         ),
     ] = None,
