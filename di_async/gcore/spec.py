@@ -216,6 +216,8 @@ def live_fields(live: Mapping[str, Any], shown: InferenceInstance) -> tuple[Json
     lost: list[str] = []
     documented = declared(InferenceInstanceSpec, live, lost)
     fields: Json = _as_decoded(documented, shown_spec(shown).to_dict())
+    if fields.get("command") == "":
+        fields["command"] = None
     return fields, lost
 
 

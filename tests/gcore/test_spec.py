@@ -356,6 +356,7 @@ def test_live_values_in_another_form() -> None:
     assert body["containers"] == [{"region_id": 7, "scale": {"min": 1, "max": 3, "triggers": None}}]
     assert (body["command"], body["envs"]) == (["serve", "--port", "80"], {"PORT": "80"})
     assert (body["auth_enabled"], body["image_registry_id"], body["timeout"]) == (True, None, 60)
+    assert checked(V2, merged(an_instance(command="")))["command"] is None
 
 
 def test_spec_of_a_public_image() -> None:
