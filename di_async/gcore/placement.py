@@ -78,7 +78,7 @@ async def check_limits(
     found: dict[str, dict[str, Any]] = {}
     for key, value in answer.items():
         quota, _, part = key.rpartition("_")
-        if part in _QUOTA_PARTS and isinstance(value, int):
+        if part in _QUOTA_PARTS and value is not None:
             found.setdefault(quota, {})[part] = value
     complete = {quota: parts for quota, parts in found.items() if len(parts) == len(_QUOTA_PARTS)}
     return {quota: CODEC.structure(parts, QuotaUse) for quota, parts in complete.items()}

@@ -22,7 +22,8 @@ from di_async.core.http import Response
 from di_async.emulator import World
 from di_async.gcore import Gcore
 from tests.builders.gcore import HIDDEN, a_spec
-from tests.fake_network import Delayed, EmulatorNetwork
+from tests.fake_network import Delayed, EmulatorNetwork, answer
+from tests.gcore.helpers import V3, routed
 from tests.gcore.test_world import a_world, client_of
 from tests.support import VIRTUAL
 
@@ -167,6 +168,16 @@ async def test_check_limits() -> None:
     gpus = limits["inference_gpu_h100_count"]
     assert (gpus.limit, gpus.usage, gpus.requested, gpus.exceeded) == (1, 0, 2, True)
     assert not limits["inference_instance_count"].exceeded
+
+
+async def test_quota_in_text() -> None:
+    """Numbers may come as text: a quota that is left out would count as free."""
+    shown = {f"inference_instance_count_{part}": "1" for part in ("limit", "usage", "requested")}
+    routes = {f"POST {V3}/check_limits": answer(200, {**shown, "other_limit": None, "note": "x"})}
+    async with routed(routes) as (client, _):
+        limits = await client.inference_deployments.check_limits(a_spec())
+    assert set(limits) == {"inference_instance_count"}
+    assert limits["inference_instance_count"].exceeded
 
 
 async def test_find_capacity() -> None:
