@@ -229,13 +229,18 @@ def _endpoint_kind(live: DedicatedInference) -> dict[str, bool]:
 
 
 def previous_spec(live: DedicatedInference) -> DedicatedInferenceSpec | None:
-    """Return the spec that an instance runs, to go back to; None if it is not shown in full."""
+    """Return the spec that an instance runs, to go back to; None if it is not shown in full.
+
+    Deployments are without their ids: an update may end one, and its id with it.
+    """
     if live.spec is None:
         return None
     try:
-        return merged_spec(live, {})
+        spec = merged_spec(live, {})
     except InvalidInputError:
         return None
+    deployments = [evolve(d, model_id=None) if d.model_slug else d for d in spec.model_deployments]
+    return evolve(spec, model_deployments=deployments)
 
 
 def known_fields(live: DedicatedInference, shown: DeploymentSpec) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from di_async.exoscale.models import Deployment, Model, Operation
 __all__ = [
     "differs",
     "duration_key",
+    "engine_parameters",
     "failure_reason",
     "is_pending",
     "is_public",
@@ -185,7 +186,7 @@ def _shown(deployment: Deployment) -> Fields:
         "name": deployment.name or None,
         "replicas": deployment.replicas,
         "inference-engine-version": deployment.inference_engine_version,
-        _ARGUMENTS: _parameters(deployment),
+        _ARGUMENTS: engine_parameters(deployment),
     }
 
 
@@ -233,7 +234,7 @@ def _is_full(deployment: Deployment) -> bool:
     return any(value is not None for value in engine)
 
 
-def _parameters(deployment: Deployment) -> list[str] | None:
+def engine_parameters(deployment: Deployment) -> list[str] | None:
     """Return the engine's arguments; a full response without the field has none."""
     arguments = deployment.inference_engine_parameters
     if arguments is None:

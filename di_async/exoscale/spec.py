@@ -22,6 +22,7 @@ from di_async.core.validation import (
     whole_number,
 )
 from di_async.engine.spec import Spec
+from di_async.exoscale.lifecycle import engine_parameters
 from di_async.exoscale.models import Deployment, Model, ModelRef
 
 __all__ = [
@@ -127,7 +128,7 @@ def shown_spec(deployment: Deployment) -> DeploymentSpec | None:
         gpu_count=deployment.gpu_count or 1,
         replicas=1 if deployment.replicas is None else deployment.replicas,
         inference_engine_version=deployment.inference_engine_version or None,
-        inference_engine_parameters=deployment.inference_engine_parameters,
+        inference_engine_parameters=engine_parameters(deployment),
     )
 
 

@@ -54,7 +54,7 @@ from di_async.gcore.lifecycle import (
 )
 from di_async.gcore.models import CODEC, Inference, Task
 from di_async.gcore.serving import check_connect, check_serving, serving_target
-from di_async.gcore.spec import shown_spec
+from di_async.gcore.spec import InferenceSpec, shown_spec
 
 __all__ = ["InferenceAdapter", "InferenceApi", "PlannedWrite", "candidate"]
 
@@ -264,8 +264,12 @@ class InferenceApi(ResourceApi[R]):
             adopted=adopted,
             place=self._adapter.duration_key(plan.before),
             write=plan.request,
-            previous_spec=shown_spec(plan.before) if plan.desired.kind == "update" else None,
+            previous_spec=self._previous_spec(plan) if plan.desired.kind == "update" else None,
         )
+
+    def _previous_spec(self, plan: PlannedWrite[R]) -> InferenceSpec:
+        """Return the spec from before an update, to go back to."""
+        return shown_spec(plan.before, plan.desired.fields)
 
     async def _delete(self, id: str, location: str, ready_timeout: float) -> Change[None]:
         request = self._request("delete", id)

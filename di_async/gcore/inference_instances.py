@@ -6,6 +6,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from attrs import evolve
+
 from di_async.core.errors import InvalidInputError
 from di_async.core.lost_create import Adopt, Uncertain, decide_lost_create
 from di_async.core.responses import own_name
@@ -30,6 +32,7 @@ from di_async.gcore.lifecycle import is_deleting
 from di_async.gcore.models import InferenceInstance
 from di_async.gcore.spec import (
     InferenceInstanceSpec,
+    InferenceSpec,
     SpecLike,
     given_fields,
     live_fields,
@@ -221,6 +224,9 @@ class InferenceInstances(InferenceApi[InferenceInstance]):
             logger.warning("an update of %s drops undocumented fields: %s", before.id, lost)
         body = {**self._default_project(), **merged_body(fields, given)}
         return checked(InferenceInstanceSpec, body)
+
+    def _previous_spec(self, plan: PlannedWrite[InferenceInstance]) -> InferenceSpec:
+        return evolve(super()._previous_spec(plan), **self._default_project())
 
     def _default_project(self) -> dict[str, Any]:
         return {} if self._project is None else {"project_id": int(self._project)}

@@ -6,7 +6,7 @@ https://api.gcore.com reference, v2 "Update Inference Instance" and v3 "Inferenc
 """
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from attrs import field, frozen
@@ -176,16 +176,23 @@ def given_fields(spec: SpecLike) -> Json:
     return fields
 
 
-def shown_spec(shown: Inference) -> InferenceSpec:
-    """Return the spec that a read shows, as an update takes it. What it does not show is unset."""
-    cls = (
-        InferenceDeploymentSpec if isinstance(shown, InferenceDeployment) else InferenceInstanceSpec
-    )
+def shown_spec(shown: Inference, changed: Collection[str] = ()) -> InferenceSpec:
+    """Return the spec that a read shows, as an update takes it.
+
+    What it does not show is unset, or null where it may be: in v2, which shows every field, and of
+    what an update has `changed`, as a PATCH back to this spec has to clear that.
+    """
+    is_v3 = isinstance(shown, InferenceDeployment)
+    cls = InferenceDeploymentSpec if is_v3 else InferenceInstanceSpec
     fields: Json = {}
-    for name in request_fields(cls).keys() - NEVER_SHOWN:
+    for name, rule in request_fields(cls).items():
         value = to_wire(getattr(shown, name, None))
-        if value is not None:
-            fields[name] = None if value == "" and name in _REGISTRY else value
+        if value is None or (value == "" and name in _REGISTRY):
+            clear = rule.nullable and name in changed if is_v3 else rule.nullable is True
+            if not clear or name in NEVER_SHOWN:
+                continue
+            value = None
+        fields[name] = value
     if isinstance(shown.command, str):
         fields["command"] = _split(shown.command)
     if "api_keys" in fields:
@@ -216,8 +223,6 @@ def live_fields(live: Mapping[str, Any], shown: InferenceInstance) -> tuple[Json
     lost: list[str] = []
     documented = declared(InferenceInstanceSpec, live, lost)
     fields: Json = _as_decoded(documented, shown_spec(shown).to_dict())
-    if fields.get("command") == "":
-        fields["command"] = None
     return fields, lost
 
 

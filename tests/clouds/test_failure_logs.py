@@ -5,6 +5,7 @@ import copy
 import pickle
 from typing import Any
 
+import attrs
 import orjson
 import pytest
 
@@ -255,7 +256,7 @@ async def test_previous_spec_goes_back(cloud: Cloud) -> None:
         change = await cloud.grow(client, id)
         await change.wait()
         if cloud is _V2:
-            back = await api.update(id, change.previous_spec)
+            back = await api.update(id, change.previous_spec, replace=True)
         elif cloud is _DO:
             back = await api.update(id, spec=change.previous_spec)
         elif cloud is _EXO:
@@ -267,6 +268,40 @@ async def test_previous_spec_goes_back(cloud: Cloud) -> None:
         assert replicas(cloud, back.previous_spec) == 2
         deletion = await cloud.delete(client, id)
         assert deletion.previous_spec is None
+
+
+@VIRTUAL
+@pytest.mark.parametrize("cloud", [_V2, _V3], ids=lambda cloud: cloud.name)
+async def test_previous_spec_removes_what_an_update_added(cloud: Cloud) -> None:
+    """A command, variables and probes that were not there before are gone again."""
+    probes = {"liveness_probe": {"enabled": True, "probe": {"tcp_socket": {"port": 1}}}}
+    world = a_world()
+    async with cloud.client(world) as client:
+        api = cloud.api(client)
+        id = await cloud.settled(client, "web1")
+        before = await api.get(id)
+        change = await api.update(id, command=["bad"], envs={"A": "1"}, probes=probes)
+        await change.wait()
+        how = {"replace": True} if cloud is _V2 else {"open_to_world": True}
+        await (await api.update(id, change.previous_spec, **how)).wait()
+        after = await api.get(id)
+    assert (after.command, after.envs, after.probes) == (None, None, None)
+    assert attrs.evolve(after, created_at=None) == attrs.evolve(before, created_at=None)
+
+
+@VIRTUAL
+async def test_previous_spec_after_the_model_was_exchanged() -> None:
+    """The ids of deployments that an update ended are not sent."""
+    async with _DO.client(a_world()) as client:
+        api = client.dedicated_inferences
+        id = await _DO.settled(client, "web1")
+        (old,) = (await api.get(id)).spec.model_deployments
+        new = attrs.evolve(old, model_id=None, model_slug="openai/gpt-oss-20b")
+        change = await api.update(id, spec={"model_deployments": [new]})
+        await change.wait()
+        await (await api.update(id, spec=change.previous_spec)).wait()
+        (now,) = (await api.get(id)).spec.model_deployments
+    assert now.model_slug == old.model_slug
 
 
 def replicas(cloud: Cloud, spec: Any) -> int:

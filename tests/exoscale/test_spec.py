@@ -142,6 +142,9 @@ def test_spec_that_a_read_shows() -> None:
     assert shown_spec(read(a_deployment(model=None))) is None
     assert shown_spec(read(a_deployment(model={}))) is None
     assert shown_spec(read(a_deployment(gpu_type=None))) is None
+    none = shown_spec(read(a_deployment(inference_engine_parameters=None)))
+    assert none is not None
+    assert none.to_dict()["inference-engine-parameters"] == []  # what an update added is cleared
     unknown = shown_spec(read(a_deployment(inference_engine_version="")))
     assert unknown is not None
     assert "inference-engine-version" not in unknown.to_dict()

@@ -359,10 +359,13 @@ def test_live_values_in_another_form() -> None:
     assert checked(V2, merged(an_instance(command="")))["command"] is None
 
 
-def test_spec_of_a_public_image() -> None:
-    """An empty registry means none, which a request writes as null."""
-    spec = shown_spec(read_deployment(a_deployment(credentials_name="")))
-    assert spec.to_dict()["credentials_name"] is None
+def test_spec_to_go_back_to() -> None:
+    """What an update changed and was not there before is null; an empty registry means none."""
+    live = read_deployment(a_deployment(credentials_name="", command=None, probes=None))
+    body = shown_spec(live, {"credentials_name", "command", "envs"}).to_dict()
+    assert body["credentials_name"] is body["command"] is None
+    assert "probes" not in body
+    assert "credentials_name" not in shown_spec(live).to_dict()
 
 
 def test_spec_that_a_read_shows() -> None:
