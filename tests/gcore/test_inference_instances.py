@@ -104,6 +104,7 @@ async def test_update_keeps_other_fields() -> None:
         "image": "nginx:2",
         "project_id": PROJECT,
     }
+    assert change.previous_spec.project_id == PROJECT  # to go back to; no read shows it
 
 
 async def test_every_documented_field_can_be_updated() -> None:

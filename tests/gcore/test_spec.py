@@ -366,6 +366,9 @@ def test_spec_to_go_back_to() -> None:
     assert body["credentials_name"] is body["command"] is None
     assert "probes" not in body
     assert "credentials_name" not in shown_spec(live).to_dict()
+    instance = shown_spec(read_instance(an_instance(timeout=None, envs=None))).to_dict()
+    assert instance["timeout"] is None  # omitting it would make it 120
+    assert "envs" not in instance
 
 
 def test_spec_that_a_read_shows() -> None:
