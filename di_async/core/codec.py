@@ -114,8 +114,10 @@ def _text(value: Any) -> str:
 
 
 def _texts(values: Any, _: object) -> tuple[str, ...]:
-    if values and isinstance(values, str | dict):
-        raise TypeError  # not one item for each letter or key
+    if isinstance(values, str):  # one item, not one for each letter
+        return (values,) if values else ()
+    if not isinstance(values, list):
+        raise TypeError
     return tuple(map(_text, values))
 
 

@@ -293,13 +293,11 @@ def _instance(raw: Json) -> Json:
     filled["spec"] = _filled_spec(spec, name, region, vpc_uuid)
     if pending is not None:  # it may rename the instance, so the current name does not apply
         filled["pending_deployment_spec"] = _filled_spec(pending, None, region, vpc_uuid)
-    endpoints, models = get("endpoints"), get("provider_model_id")
+    endpoints = get("endpoints")
     if isinstance(endpoints, dict) and not (
         endpoints.get("public_endpoint_fqdn") or endpoints.get("private_endpoint_fqdn")
     ):
         filled["endpoints"] = None
-    if isinstance(models, str):
-        filled["provider_model_id"] = [models] if models else None
     return filled
 
 
@@ -334,7 +332,7 @@ def _under(value: Any, name: str) -> Any:
 
 def _size(raw: Json) -> Json:
     """Set both `region` and `regions`; each may be one slug or a list."""
-    shown = raw.get("regions") or raw.get("region") or ()
+    shown = raw.get("regions") or raw.get("region") or []
     regions = [shown] if isinstance(shown, str) else shown
     only = regions[0] if isinstance(regions, list) and len(regions) == 1 else None
     region = raw.get("region")

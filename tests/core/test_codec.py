@@ -303,12 +303,17 @@ def test_error_names_fields_as_json_does() -> None:
         CODEC.structure({"id": "x", "size-gb": "many"}, Every)
 
 
-@pytest.mark.parametrize("words", ["nyc2", {"nyc2": 1}])
-def test_text_is_not_a_list_of_letters(words: Any) -> None:
-    """A text or an object in place of a list of texts is an error; an empty one is no text."""
+@pytest.mark.parametrize(("words", "found"), [("nyc2", ("nyc2",)), ("", ()), ([], ())])
+def test_text_is_one_item_of_a_list(words: Any, found: tuple[str, ...]) -> None:
+    """A text in place of a list of texts is its only item, and is not taken apart into letters."""
+    assert CODEC.structure({"id": "x", "words": words}, Every).words == found
+
+
+@pytest.mark.parametrize("words", [{"nyc2": 1}, {}, 5, True])
+def test_value_that_is_not_a_list_of_texts(words: Any) -> None:
+    """An object has no items: its keys are none."""
     with pytest.raises(DecodeError, match=r"\$\.words"):
         CODEC.structure({"id": "x", "words": words}, Every)
-    assert CODEC.structure({"id": "x", "words": type(words)()}, Every).words == ()
 
 
 def test_error_holds_no_value() -> None:
