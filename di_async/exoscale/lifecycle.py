@@ -213,7 +213,7 @@ def row_key(row: Any) -> RowKey:
 def is_public(row: Any) -> bool:
     """Return whether Exoscale runs a deployment for everyone; such rows are not the account's."""
     shown = row.get("visibility") if isinstance(row, Mapping) else getattr(row, "visibility", None)
-    return shown == "public"
+    return isinstance(shown, str) and shown.strip().lower() == "public"
 
 
 def is_pending(state: str) -> bool:

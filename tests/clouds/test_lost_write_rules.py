@@ -147,10 +147,11 @@ def test_scale_was_accepted(before: tuple[str, int], live: tuple[str, int], acce
 
 
 @pytest.mark.parametrize(
-    ("visibility", "public"), [("public", True), ("private", False), (None, False)]
+    ("visibility", "public"),
+    [("public", True), ("PUBLIC", True), ("private", False), (None, False)],
 )
 def test_deployments_of_the_provider_are_public(visibility: str | None, public: bool) -> None:
-    """Only a visibility of `public` makes a deployment public, as a row and as a model."""
+    """Only a visibility of `public`, in any letter case, makes a row or a model public."""
     raw = exo.a_deployment(visibility=visibility)
     assert exoscale.is_public(raw) is public
     assert exoscale.is_public(exo.read(raw)) is public
