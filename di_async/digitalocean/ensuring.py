@@ -60,6 +60,9 @@ def _deployments(
         left.remove(match)
         if deployment.model_slug != match.model_slug:
             yield Difference(f"{path}.model_slug", match.model_slug, deployment.model_slug)
+        known, own = match.provider_model_id, deployment.provider_model_id
+        if known and own and known != own:
+            yield Difference(f"{path}.provider_model_id", known, own)
         if deployment.workload_config != match.workload_config:
             yield Difference(f"{path}.workload_config", None, None, secret=True)
         if match.accelerators and not same:

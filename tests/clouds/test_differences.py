@@ -107,6 +107,20 @@ def test_only_given_fields_are_compared() -> None:
     assert do_differences(live, spec_fields(body)) == []
 
 
+@pytest.mark.parametrize(
+    ("wanted", "shown", "differs"),
+    [("org/b", "org/a", True), ("org/a", "org/a", False), (None, "org/a", False), ("b", "", False)],
+)
+def test_provider_model_id(wanted: str | None, shown: str, differs: bool) -> None:
+    """Another model of the provider is a difference, if both are known."""
+    one = ModelDeployment("model-a", (AcceleratorConfig("gpu-a"),))
+    live = an_instance((attrs.evolve(one, provider_model_id=shown),))
+    spec = a_spec((attrs.evolve(one, provider_model_id=wanted),))
+    found = do_differences(live, spec_fields(spec))
+    paths = ["model_deployments[0].provider_model_id"] if differs else []
+    assert [difference.path for difference in found] == paths
+
+
 # --- Gcore -------------------------------------------------------------------------------------
 
 scales = st.builds(lambda low, more: {"min": low, "max": low + more}, *[st.integers(0, 2)] * 2)
