@@ -181,7 +181,7 @@ def _is_unicode(encoding: str) -> bool:
 
 
 def _escape_json(line: str) -> str:
-    return line if is_printable(line) else UNSAFE.sub(_json_escape, line)
+    return line if is_printable(line) else re.sub(UNSAFE, _json_escape, line)
 
 
 def _json_escape(match: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ An endpoint is a row of data; a request is an endpoint filled in and ready to se
 bytes, because one provider signs exactly what is sent.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from functools import cache
@@ -15,7 +16,16 @@ from attrs import field, frozen
 
 from di_async.core.errors import InvalidInputError
 
-__all__ = ["Endpoint", "Priority", "Request", "Response", "checked_id", "json_bytes", "query"]
+__all__ = [
+    "Endpoint",
+    "Priority",
+    "Request",
+    "Response",
+    "checked_id",
+    "is_uuid",
+    "json_bytes",
+    "query",
+]
 
 _REPEATABLE = frozenset({"GET", "HEAD", "DELETE", "PUT", "OPTIONS"})
 
@@ -116,6 +126,11 @@ def _parts(path: str) -> tuple[Any, ...]:
     """Split a path template: the text before the first id, then each id's name and what follows."""
     before, *slots = path.split("{")
     return before, *(tuple(slot.split("}")) for slot in slots)
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether a text is a UUID as APIs write it."""
+    return re.fullmatch("(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
 
 
 def checked_id(id: str, name: str = "id", reserved: Iterable[str] = ()) -> str:

@@ -13,9 +13,8 @@ __all__ = ["loads_repaired"]
 _BOM = "\ufeff"
 _REPLACEMENT = r"\ufffd"
 # An escape: a surrogate pair, half of one, or any other.
-_ESCAPE = re.compile(
-    r"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F]..)|.)",
-    re.DOTALL,
+_ESCAPE = (
+    r"(?s)\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F]..)|.)"
 )
 
 
@@ -27,7 +26,7 @@ def loads_repaired(body: bytes) -> Any:
     """
     text, was_wrong = _text(body)
     if "\\u" in text:
-        repaired = _ESCAPE.sub(lambda match: _REPLACEMENT if match[2] else match[0], text)
+        repaired = re.sub(_ESCAPE, lambda match: _REPLACEMENT if match[2] else match[0], text)
         text, was_wrong = repaired, was_wrong or repaired != text
     if not was_wrong and "NaN" not in text and "Infinity" not in text:
         raise ValueError("not a fault that can be repaired")

@@ -29,8 +29,8 @@ MAX_ROWS = 2_000_000
 MAX_PAGES = 10_000
 """A list with more pages counts as endless."""
 _MAX_LINK = 4096
-_DECIMAL = re.compile("[0-9]{1,9}")
-_PAGE_NUMBER = re.compile(r"[?&]page=([0-9]{1,9})(?:[&#]|$)")
+_DECIMAL = "[0-9]{1,9}"
+_PAGE_NUMBER = r"[?&]page=([0-9]{1,9})(?:[&#]|$)"
 # Pages that one batch requests: few at first, since the page count may be wrong.
 _FIRST_BATCH, _MAX_BATCH = 8, 32
 # A last link this many times beyond what the total allows is wrong.
@@ -97,7 +97,7 @@ def rows_under(body: Any, key: str) -> list[Any]:
 def read_total(value: Any) -> int | None:
     """Return a total number of rows, also from decimal text; None if it is not a plausible one."""
     if isinstance(value, str):
-        value = int(value) if _DECIMAL.fullmatch(value) else None
+        value = int(value) if re.fullmatch(_DECIMAL, value) else None
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value <= MAX_ROWS else None
@@ -161,7 +161,7 @@ def _page_number(link: Any) -> int | None:
     """Return the page that a link leads to. Not with `urllib`, whose cache keeps every link."""
     if not isinstance(link, str) or len(link) > _MAX_LINK:
         return None
-    numbers = _PAGE_NUMBER.findall(link)
+    numbers = re.findall(_PAGE_NUMBER, link)
     return int(numbers[-1]) if numbers else None
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -146,6 +145,8 @@ def offer_problem(
 
 def _choices(name: str, known: Collection[str], title: str = "there are") -> str:
     """Return the names to choose from, similar ones first."""
+    from difflib import get_close_matches  # only such messages need it
+
     similar = get_close_matches(name, known, 3)
     listed = ", ".join([*similar, *sorted(set(known) - set(similar))])
     return f"; {title}: {listed or 'none'}"

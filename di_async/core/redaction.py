@@ -71,21 +71,22 @@ _NAMES = (
 _VALUE = (
     r"""\\*(?:\{[^{}]*\}?|\[[^\[\]]*\]?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;&"'{}\[\]]+)"""
 )
+# Patterns are texts: `re` compiles each on its first use, so that importing this costs nothing.
 _PATTERNS = (
     # The vendors' tokens: account, refresh, endpoint and Hugging Face tokens, API keys.
-    re.compile(r"\b(?:do[opr]_v1_|di_|do_dedicated_|hf_|api_org_|sk-|EXO)[A-Za-z0-9_\-]{6,}"),
-    re.compile(r"\b\d+\$[A-Za-z0-9]{8,}"),
+    r"\b(?:do[opr]_v1_|di_|do_dedicated_|hf_|api_org_|sk-|EXO)[A-Za-z0-9_\-]{6,}",
+    r"\b\d+\$[A-Za-z0-9]{8,}",
     # Signatures of requests.
-    re.compile(r"(?<=signature=)[A-Za-z0-9+/=]+"),
+    r"(?<=signature=)[A-Za-z0-9+/=]+",
     # user:password@ in a URL.
-    re.compile(r"(?<=://)[^/\s@]{1,300}(?=@)"),
-    re.compile(r"\b(?:Bearer|Basic|APIKey)\s+[A-Za-z0-9._~+/$=\-]{4,}"),
+    r"(?<=://)[^/\s@]{1,300}(?=@)",
+    r"\b(?:Bearer|Basic|APIKey)\s+[A-Za-z0-9._~+/$=\-]{4,}",
 )
 # "token": "...", envs: {...}, --api-key ..., password=...
-_NAMED = re.compile(rf"""(?i)(?<!\w)(-{{0,2}}\b{_NAMES}\b\\?["']?\s*[:=]\s*){_VALUE}""")
-_OPTION = re.compile(rf"""(?i)(--{_NAMES}\\?["']?[\s,]+){_VALUE}""")
+_NAMED = rf"""(?i)(?<!\w)(-{{0,2}}\b{_NAMES}\b\\?["']?\s*[:=]\s*){_VALUE}"""
+_OPTION = rf"""(?i)(--{_NAMES}\\?["']?[\s,]+){_VALUE}"""
 # A server's own words about a field, such as "token: is required", stay readable.
-_PLAIN_WORDS = re.compile(
+_PLAIN_WORDS = (
     r"(?i)an?|and|are|by|cannot|expected|field|has|in|invalid|is|may|missing|must|no|not|of|on|or"
     r"|required|should|the|this|too|unknown|value|was"
 )
@@ -117,8 +118,8 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
         shown = "".join(shown.rpartition(MASK)[:2])
     shown = shown[:_MAX_SHOWN]
     for pattern in _PATTERNS:
-        shown = pattern.sub(MASK, shown)
-    return _OPTION.sub(rf"\1{MASK}", _NAMED.sub(_mask_named, shown))
+        shown = re.sub(pattern, MASK, shown)
+    return re.sub(_OPTION, rf"\1{MASK}", re.sub(_NAMED, _mask_named, shown))
 
 
 def mask_optional(text: str | None) -> str | None:
@@ -157,7 +158,7 @@ def masked_reason(resource: Any, reason: str | None) -> str | None:
 
 def _mask_named(found: re.Match[str]) -> str:
     value = found[0][len(found[1]) :]
-    return found[0] if _PLAIN_WORDS.fullmatch(value) else f"{found[1]}{MASK}"
+    return found[0] if re.fullmatch(_PLAIN_WORDS, value) else f"{found[1]}{MASK}"
 
 
 def _without_secrets(text: str, secrets: Iterable[str]) -> str:

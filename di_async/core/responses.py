@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from di_async.core.codec import loads
 from di_async.core.errors import APIError, DecodeError, GatewayError, InvalidInputError
-from di_async.core.http import Request, Response, checked_id
+from di_async.core.http import Request, Response, checked_id, is_uuid
 from di_async.core.http_time import parse_number
 from di_async.core.printable import printable
 from di_async.core.protocols import ApiDialect
@@ -46,14 +46,13 @@ __all__ = [
 
 T = TypeVar("T")
 
-_OTHER_THAN_NOT_FOUND = re.compile(
-    r"unavailable|unauthori|forbidden|denied|server.?error|http.?error|gateway|upstream|no.?route"
-    r"|time.?out|maintenance|too.?many|conflict",
-    re.IGNORECASE,
+# Patterns are texts, which `re` compiles on their first use.
+_OTHER_THAN_NOT_FOUND = (
+    r"(?i)unavailable|unauthori|forbidden|denied|server.?error|http.?error|gateway|upstream|no.?route"
+    r"|time.?out|maintenance|too.?many|conflict"
 )
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"  # a byte order mark, or blanks
 _BODILESS = frozenset({202, 204})
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 # --- whose answer it is ------------------------------------------------------------------------
@@ -187,7 +186,7 @@ def own_id(shown: Any, expected: str | None = None, reserved: Iterable[str] = ()
         id = checked_id(shown, reserved=reserved)
     except InvalidInputError:
         raise DecodeError("the answer shows no usable id @ $.id", transient=True) from None
-    resolved = expected is not None and _UUID.fullmatch(id) and not _UUID.fullmatch(expected)
+    resolved = expected is not None and is_uuid(id) and not is_uuid(expected)
     if expected is not None and id.casefold() != expected.casefold() and not resolved:
         raise DecodeError(
             f"the answer is about another resource: {_shortened(id)!r}", transient=True
@@ -260,7 +259,7 @@ def fits_status(status: int, code: Any) -> bool:
 
     A gateway that has no route, or no server behind it, may answer 404 in a similar form.
     """
-    return status not in (404, 410) or _OTHER_THAN_NOT_FOUND.search(str(code)) is None
+    return status not in (404, 410) or re.search(_OTHER_THAN_NOT_FOUND, str(code)) is None
 
 
 def string_list(value: Any) -> list[str]:

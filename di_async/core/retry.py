@@ -7,7 +7,7 @@ cannot have processed it (no connection, 429). Other writes are resolved by `eng
 from attrs import frozen
 
 from di_async.core.errors import DIError, InvalidInputError, RateLimitError
-from di_async.core.validation import checked_seconds
+from di_async.core.seconds import checked_seconds
 
 __all__ = ["RetryPolicy", "decide_retry"]
 

@@ -33,9 +33,9 @@ _EXPIRY_LENGTH = 6
 CHECK_LENGTH = 4
 _LATEST = 36**_EXPIRY_LENGTH - 1  # in 2038
 _TAIL = _EXPIRY_LENGTH + RANDOM_LENGTH + CHECK_LENGTH + 1
-_PREFIX = re.compile(r"[a-z](?:[a-z0-9-]{0,8}[a-z0-9])?")
+_PREFIX = r"[a-z](?:[a-z0-9-]{0,8}[a-z0-9])?"
 _LONGEST = 63
-_NAME = re.compile(
+_NAME = (
     rf"(?P<stem>[a-z][a-z0-9-]*)-(?P<expiry>[0-9a-z]{{{_EXPIRY_LENGTH}}})"
     rf"-(?P<random>[0-9a-z]{{{RANDOM_LENGTH}}})(?P<check>[0-9a-z]{{{CHECK_LENGTH}}})"
 )
@@ -62,7 +62,7 @@ def check_prefix(prefix: str) -> str:
     Raises:
         InvalidInputError: it is not 1 to 10 lower-case letters, digits and inner dashes.
     """
-    if not (isinstance(prefix, str) and _PREFIX.fullmatch(prefix)):
+    if not (isinstance(prefix, str) and re.fullmatch(_PREFIX, prefix)):
         raise InvalidInputError(
             f"prefix: expected 1 to 10 lower-case letters, digits or inner dashes, not {prefix!r}"
         )
@@ -113,7 +113,7 @@ def format_name(base: str, expires_at: float, random: Iterable[int], prefix: str
 def parse_name(name: object, prefix: str = DEFAULT_PREFIX) -> TemporaryName | None:
     """Return what a name of this prefix shows; None if `format_name` did not write it."""
     check_prefix(prefix)
-    found = _NAME.fullmatch(name) if isinstance(name, str) and len(name) <= _LONGEST else None
+    found = re.fullmatch(_NAME, name) if isinstance(name, str) and len(name) <= _LONGEST else None
     if found is None or checksum(f"temporary {found.string[:-CHECK_LENGTH]}") != found["check"]:
         return None
     first, _, base = found["stem"].partition(f"{prefix}-")

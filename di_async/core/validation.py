@@ -21,6 +21,7 @@ import attrs
 from attrs import frozen
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.printable import short_repr
 from di_async.core.secret import reveal
 
 __all__ = [
@@ -34,8 +35,6 @@ __all__ = [
     "canonical_uuid",
     "check_value",
     "checked",
-    "checked_seconds",
-    "checked_timeout",
     "declared",
     "each",
     "filled_text",
@@ -60,9 +59,6 @@ T = TypeVar("T")
 Json = dict[str, Any]
 Validator = Callable[[Any, Any, Any], None]
 _KEY = "di_async.request"
-# A hundred years: event loops cannot set timers much later.
-_MAX_SECONDS = 100 * 366 * 86400.0
-_MAX_REPR = 60
 MAX_WHOLE_NUMBER = 2**31 - 1
 """No whole number of a request is larger: some programs could not read it."""
 
@@ -77,44 +73,6 @@ class Unset(Enum):
 
 
 UNSET = Unset.UNSET
-
-
-# --- seconds -------------------------------------------------------------------------------------
-
-
-def checked_seconds(seconds: float, name: str, *, positive: bool = False) -> float:
-    """Return seconds that a caller passed, checked: every timeout and delay goes through here.
-
-    Raises:
-        InvalidInputError: not a number, NaN, negative, or above a hundred years; zero, with
-            `positive`.
-    """
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if number and 0 <= seconds <= _MAX_SECONDS and not (positive and seconds == 0):
-        return seconds
-    least = "more than 0" if positive else "0 or more"
-    raise InvalidInputError(
-        f"{name}: expected a number of seconds, {least} and at most 100 years, "
-        f"not {_short_repr(seconds)}"
-    )
-
-
-def checked_timeout(timeout: float | None) -> float | None:
-    """Return a timeout in seconds; None waits for ever. Raises as `checked_seconds` does."""
-    if timeout is None:
-        return None
-    try:
-        return checked_seconds(timeout, "timeout")
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{error.message}; pass None to wait for ever") from None
-
-
-def _short_repr(value: Any) -> str:
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # Python refuses to print very long numbers
-        return f"{type(value).__name__} of that size"
-    return text if len(text) <= _MAX_REPR else f"{text[: _MAX_REPR - 3]}..."
 
 
 # --- declaring fields ------------------------------------------------------------------------
@@ -311,16 +269,15 @@ def check_value(validator: Validator, value: Any, name: str) -> None:
 
 
 def _reject(expected: str, value: Any, *, secret: bool = False) -> NoReturn:
-    shown = type(value).__name__ if secret else _short_repr(value)
+    shown = type(value).__name__ if secret else short_repr(value)
     raise ValueError(f"expected {expected}, not {shown}")
 
 
 def text(expected: str = "text", pattern: str = ".*", *, secret: bool = False) -> Validator:
     """Accept text that matches the whole pattern. Messages do not show a secret one."""
-    compiled = re.compile(pattern, re.DOTALL)
 
     def validate(_: Any, __: Any, value: Any) -> None:
-        if not isinstance(value, str) or not compiled.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.DOTALL):
             _reject(expected, value, secret=secret)
 
     return validate

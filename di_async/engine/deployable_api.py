@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeVar, overload
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.pricing import MaxHourly
+from di_async.core.seconds import checked_seconds
 from di_async.core.temporary_names import DEFAULT_PREFIX
-from di_async.core.validation import checked_seconds
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import CLEANUP_TIMEOUT_S
 from di_async.engine.first_available import Search

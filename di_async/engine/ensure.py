@@ -18,7 +18,7 @@ from di_async.core.errors import (
     WaitError,
     WaitTimeoutError,
 )
-from di_async.core.validation import checked_seconds
+from di_async.core.seconds import checked_seconds
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.engine.cut_off import report_if_cut_off

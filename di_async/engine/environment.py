@@ -115,11 +115,13 @@ def resolve_base_url(
     Raises:
         InvalidInputError: (a `ValueError`) the URL is invalid, or would send the token unencrypted.
     """
-    if isinstance(given, DefaultUrl):
-        given = None
-    variable = BASE_URL if given is None and read_variable(BASE_URL) else None
-    name = variable or "base_url"
-    url = (read_variable(BASE_URL) or default) if given is None else given
+    if given is None or isinstance(given, DefaultUrl):
+        from_environment = read_variable(BASE_URL)
+        if from_environment is None:
+            return BaseUrl(str(default))
+        url, variable, name = from_environment, BASE_URL, BASE_URL
+    else:
+        url, variable, name = given, None, "base_url"
     insecure = allow_insecure or read_variable(ALLOW_HTTP) == "1"
     if isinstance(url, str) and ZONE in url:
         if not zoned:

@@ -30,7 +30,7 @@ from di_async.core.lost_create import (
     Uncertain,
     decide_lost_create,
 )
-from di_async.core.validation import checked_seconds
+from di_async.core.seconds import checked_seconds
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.cut_off import report_if_cut_off

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from di_async.core.errors import ClientClosedError, ConflictError, DIError
-from di_async.core.validation import checked_seconds
+from di_async.core.seconds import checked_seconds
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
 

@@ -21,6 +21,7 @@ from di_async.core.errors import (
 from di_async.core.http import Request, Response
 from di_async.core.protocols import Transport
 from di_async.core.redaction import one_line, redact
+from di_async.core.seconds import checked_timeout
 from di_async.core.secret import Secret, SecretHeaders
 from di_async.core.serving import (
     MAX_PROBED_MODELS,
@@ -35,7 +36,6 @@ from di_async.core.serving import (
     listed_models,
     pauses,
 )
-from di_async.core.validation import checked_timeout
 from di_async.core.waiting.events import StatusChange
 from di_async.engine.environment import is_loopback
 from di_async.engine.hooks import is_async

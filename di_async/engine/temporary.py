@@ -24,6 +24,7 @@ from di_async.core.errors import (
 )
 from di_async.core.pricing import HourlyPrice
 from di_async.core.redaction import masked
+from di_async.core.seconds import checked_seconds, checked_timeout
 from di_async.core.secret import hidden
 from di_async.core.temporary_names import (
     DEFAULT_PREFIX,
@@ -32,7 +33,7 @@ from di_async.core.temporary_names import (
     check_prefix,
     format_name,
 )
-from di_async.core.validation import check_value, checked_seconds, checked_timeout, mapping
+from di_async.core.validation import check_value, mapping
 from di_async.engine import termination
 from di_async.engine.connecting import checked_options
 from di_async.engine.deployable import Deployable

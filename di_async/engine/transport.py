@@ -24,8 +24,8 @@ from di_async.core.errors import (
     TransportError,
 )
 from di_async.core.http import Request, Response
+from di_async.core.seconds import checked_seconds
 from di_async.core.secret import Secret, reveal
-from di_async.core.validation import checked_seconds
 from di_async.engine.environment import is_loopback
 from di_async.engine.log import Log
 from di_async.engine.proxy import NO_PROXY, environment_proxy, parse_proxy

@@ -141,11 +141,11 @@ _CLOCK_TOLERANCE_S = 30.0
 _UNSIGNED = {("GET", ENDPOINTS["zones"].path)}
 
 
-_WORD = re.compile(r"\w+")
+_WORD = r"\w+"
 _PHRASES = {one.value: one.phrase for one in HTTPStatus}
 # A denied operation is not always shown with its code.
-_DENIED = re.compile(r"not allowed|IAM policy", re.IGNORECASE)
-_ACCESS_MESSAGE = re.compile(r"authentication failed|signature|api.?key|expired", re.IGNORECASE)
+_DENIED = "(?i)not allowed|IAM policy"
+_ACCESS_MESSAGE = "(?i)authentication failed|signature|api.?key|expired"
 
 
 class ExoscaleDialect:
@@ -211,7 +211,7 @@ class ExoscaleDialect:
             return isinstance(body.get("deployments"), list) or texts_under(body, "title", "detail")
         if status in {401, 403} and isinstance(body, Mapping) and len(body) == 1:
             text = _text(body.get("message") or body.get("error"))
-            return _ACCESS_MESSAGE.search(text) is not None
+            return re.search(_ACCESS_MESSAGE, text) is not None
         if texts_under(body, "title", "detail"):
             return body.get("status", status) in (status, str(status))
         return texts_under(body, "code", "error") and fits_status(status, body["code"])
@@ -246,7 +246,7 @@ def _access_hint(response: Response, wall: float, code: str | None, message: str
             f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} "
             f"the API's, and signatures are valid for {SIGNATURE_LIFETIME_S} s; set the clock"
         )
-    if code == "forbidden_operation" or _DENIED.search(message):
+    if code == "forbidden_operation" or re.search(_DENIED, message):
         return "the role of this API key does not allow it"
     return "the API key or its secret is wrong, or the key's role does not allow this"
 
@@ -265,7 +265,7 @@ def _message(status: int, fields: Mapping[str, Any]) -> str:
 
 def _words(text: str) -> str:
     """Return what makes two texts say the same."""
-    return " ".join(_WORD.findall(text.lower()))
+    return " ".join(re.findall(_WORD, text.lower()))
 
 
 def _details(errors: Any) -> Iterator[str]:

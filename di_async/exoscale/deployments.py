@@ -14,8 +14,9 @@ from di_async.core.errors import ConflictError, InvalidInputError
 from di_async.core.http import Request
 from di_async.core.lost_create import Candidate
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
+from di_async.core.seconds import checked_seconds
 from di_async.core.secret import Secret
-from di_async.core.validation import check_value, checked_seconds, whole_number
+from di_async.core.validation import check_value, whole_number
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure

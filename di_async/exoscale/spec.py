@@ -4,13 +4,13 @@ Engine versions and GPU families are not checked: the provider adds some every f
 https://openapi-v2.exoscale.com/operation/operation-create-deployment
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from attrs import field, frozen
 
 from di_async.core import validation
+from di_async.core.http import is_uuid
 from di_async.core.redaction import masked
 from di_async.core.validation import (
     each,
@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 ModelLike = str | ModelRef | Model | Mapping[str, Any]
 SpecLike = Union["DeploymentSpec", Mapping[str, Any]]
@@ -45,9 +44,8 @@ SpecLike = Union["DeploymentSpec", Mapping[str, Any]]
 def _model_reference(model: Any) -> Json | None:
     """Return the model's id, or its name if it has no id: names are not unique."""
     if isinstance(model, str):
-        return (
-            {"id" if _UUID.fullmatch(model) else "name": model.strip()} if model.strip() else None
-        )
+        kind = "id" if is_uuid(model) else "name"
+        return {kind: model.strip()} if model.strip() else None
     found = to_wire(model)
     if not isinstance(found, Mapping) or not (found.get("id") or found.get("name")):
         return None

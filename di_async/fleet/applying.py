@@ -21,7 +21,7 @@ from di_async.core.errors import (
 )
 from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
 from di_async.core.redaction import masked
-from di_async.core.validation import checked_seconds, checked_timeout
+from di_async.core.seconds import checked_seconds, checked_timeout
 from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 from di_async.core.errors import InvalidInputError, WaitTimeoutError
 from di_async.core.printable import printable
-from di_async.core.validation import checked_timeout
+from di_async.core.seconds import checked_timeout
 from di_async.engine.arguments import checked_changes
 from di_async.engine.client_bound import ClientBound
 from di_async.engine.frames import clears_frames

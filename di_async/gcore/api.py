@@ -102,7 +102,7 @@ ACCOUNT = _table(
 
 _MIN_SECRET = 8
 # A 409 is another task's lock, unless it says that something exists already.
-_NAME_TAKEN = re.compile(r"exist|duplicate|unique|taken|in use", re.IGNORECASE)
+_NAME_TAKEN = "(?i)exist|duplicate|unique|taken|in use"
 
 
 class GcoreDialect:
@@ -146,7 +146,7 @@ class GcoreDialect:
             request_id=self._redacted(request, request_id),
             retry_after=retry_after(response.headers, wall),
         )
-        if isinstance(error, ConflictError) and not _NAME_TAKEN.search(f"{code} {message}"):
+        if isinstance(error, ConflictError) and not re.search(_NAME_TAKEN, f"{code} {message}"):
             error.never_processed = True
             # A PUT depends on a read, so the caller has to read again before it is repeated.
             error.transient = request.method != "PUT"

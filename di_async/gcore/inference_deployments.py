@@ -12,7 +12,8 @@ from di_async.core.http import Priority, Request
 from di_async.core.pagination import rows_under
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
 from di_async.core.responses import resource_body
-from di_async.core.validation import check_value, checked, checked_seconds, whole_number
+from di_async.core.seconds import checked_seconds
+from di_async.core.validation import check_value, checked, whole_number
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.waiting.resume_token import ResourceRef

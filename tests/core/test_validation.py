@@ -1,6 +1,5 @@
 """Request bodies: everything derives from fields that are declared once."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,8 +17,6 @@ from di_async.core.validation import (
     attribute_values,
     check_value,
     checked,
-    checked_seconds,
-    checked_timeout,
     each,
     filled_text,
     find_faults,
@@ -264,25 +261,3 @@ def test_declarations() -> None:
     assert fields["wheels"].nested is Wheel
     assert fields["cart-name"].attribute is attrs.fields(Cart).name
     assert set(request_fields(Wheel)) == {"size"}
-
-
-@pytest.mark.parametrize(
-    "seconds", [math.nan, math.inf, -math.inf, -1, 10**400, True, "5", None, []]
-)
-def test_odd_seconds_are_rejected(seconds: Any) -> None:
-    """Seconds are a finite number of at least 0; None is only a timeout's "for ever"."""
-    with pytest.raises(
-        InvalidInputError, match="delay: expected a number of seconds, 0 or more and at most 100"
-    ):
-        checked_seconds(seconds, "delay")
-    if seconds is not None:
-        with pytest.raises(InvalidInputError, match="None to wait for ever"):
-            checked_timeout(seconds)
-
-
-def test_valid_seconds_are_returned() -> None:
-    """Valid seconds are returned as they are; 0 only where it makes sense."""
-    assert (checked_seconds(0, "delay"), checked_seconds(1.5, "delay")) == (0, 1.5)
-    assert checked_timeout(None) is None
-    with pytest.raises(InvalidInputError, match="more than 0 and at most 100 years"):
-        checked_seconds(0, "delay", positive=True)

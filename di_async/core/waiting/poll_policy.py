@@ -5,7 +5,7 @@ from typing import Any, Literal
 from attrs import Attribute, field, frozen
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.validation import checked_seconds
+from di_async.core.seconds import checked_seconds
 from di_async.core.waiting.durations import DurationStatistics
 
 __all__ = ["PollPolicy"]

@@ -14,8 +14,8 @@ from di_async.core.errors import (
     WaitError,
     own_copy,
 )
+from di_async.core.seconds import checked_timeout
 from di_async.core.secret import hidden
-from di_async.core.validation import checked_timeout
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
