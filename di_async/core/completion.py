@@ -4,6 +4,7 @@ Events: https://html.spec.whatwg.org/multipage/server-sent-events.html. A server
 `stream` sends a document.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ __all__ = ["CompletionReader"]
 # How the first line of a stream of events begins; a colon alone begins a comment.
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _END = b"[DONE]"
+# A CR at the end of what has arrived may be the first half of a CR LF.
+_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @define
@@ -31,6 +35,8 @@ class CompletionReader:
     _in_events: bool | None = field(default=None, init=False)
     """None: no line that is not blank was read yet."""
     _rest: bytes = field(default=b"", init=False)
+    _event: bytes = field(default=b"", init=False)
+    """The name of the present event."""
     _data: list[bytes] = field(factory=list, init=False)
     """The data of the present event, or the lines of the document."""
 
@@ -40,7 +46,7 @@ class CompletionReader:
         Raises:
             DecodeError: an event is not a part of a completion, or holds an error.
         """
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        *lines, self._rest = _LINE_END.split(self._rest + chunk)
         return "".join(map(self._read_line, lines))
 
     def end(self) -> str:
@@ -59,21 +65,26 @@ class CompletionReader:
         return _text(choices, "message")
 
     def _read_line(self, line: bytes) -> str:
-        line = line.rstrip(b"\r")
         if self._in_events is None and line.strip():
+            line = line.removeprefix(_BYTE_ORDER_MARK)
             self._in_events = line.startswith(_FIELDS)
         if not self._in_events:
             self._data.append(line)
         elif line.startswith(b"data:"):
             self._data.append(line.removeprefix(b"data:").strip())
+        elif line.startswith(b"event:"):
+            self._event = line.removeprefix(b"event:").strip()
         elif not line:
             return self._read_event()
         return ""
 
     def _read_event(self) -> str:
         data, self._data = b"\n".join(self._data), []
+        event, self._event = self._event, b""
         if not data or self.is_over:
             return ""
+        if event == b"error":
+            raise _error_in(loads(data))
         if data.startswith(_END):
             self.is_over = self.is_complete = True
             return ""
@@ -89,11 +100,15 @@ def _choices(body: Any) -> list[Mapping[str, Any]]:
         DecodeError: it is something else.
     """
     if isinstance(body, Mapping) and body.get("error"):
-        raise DecodeError(f"it holds an error: {error_message(body) or 'without a message'}")
+        raise _error_in(body)
     choices = (body.get("choices") or []) if isinstance(body, Mapping) else None
     if not isinstance(choices, list) or not all(isinstance(one, Mapping) for one in choices):
         raise DecodeError("it is JSON, but not a completion")
     return choices
+
+
+def _error_in(body: Any) -> DecodeError:
+    return DecodeError(f"it holds an error: {error_message(body) or 'without a message'}")
 
 
 def _text(choices: list[Mapping[str, Any]], part: str) -> str:
