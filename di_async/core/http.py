@@ -4,6 +4,7 @@ An endpoint is a row of data; a request is an endpoint filled in and ready to se
 bytes, because one provider signs exactly what is sent.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
@@ -161,12 +162,22 @@ def json_bytes(value: Any) -> bytes | None:
     if value is None:
         return None
     try:
-        return orjson.dumps(value)
+        body = orjson.dumps(value)
+        if b"null" in body and _holds_non_finite(value):  # orjson writes them as null
+            raise TypeError("it holds a number that JSON does not have (NaN or infinity)")
     except TypeError as error:
         problem = str(error)
         plain = (words for text, words in _NOT_JSON.items() if problem.startswith(text))
         reason = next(plain, problem)
         raise InvalidInputError(f"the body cannot be encoded as JSON: {reason}") from error
+    return body
+
+
+def _holds_non_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    parts = value.values() if isinstance(value, dict) else value
+    return isinstance(value, dict | list | tuple) and any(map(_holds_non_finite, parts))
 
 
 def query(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -118,7 +118,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> Json:
 
 
 def _not_in_json(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a number of JSON")
+    raise InvalidInputError(f"{word} is not a number of JSON; quote it if it is text")
 
 
 def _parse_yaml(text: str, source: str, not_json: Exception) -> Any:

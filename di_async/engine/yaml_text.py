@@ -26,7 +26,8 @@ _KEY_TAGS = {f"{_TAG}str", _MERGE}
 _SCALARS = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?([0-7]+|0|[1-9][0-9]*)|0x[0-9a-fA-F]+", "-+0123456789"),
-    ("float", r"([-+]?[0-9]+)?\.[0-9]+([eE][-+][0-9]+)?|[-+]?\.(inf|Inf|INF)", "-+.0123456789"),
+    ("float", r"([-+]?[0-9]+)?\.[0-9]+([eE][-+][0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("merge", r"<<", "<"),
 )

@@ -99,6 +99,7 @@ def test_no_body_is_no_bytes() -> None:
     """None is no body; an empty object is one."""
     assert json_bytes(None) is None
     assert json_bytes({}) == b"{}"
+    assert json_bytes({"x": [None, 1.5]}) == b'{"x":[null,1.5]}'
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,8 @@ def test_no_body_is_no_bytes() -> None:
         ({"x": 2**70}, "a whole number of more than 64 bits"),
         ("\ud800", "text that is not valid Unicode"),
         ({1: 2}, "a mapping with a key that is not text"),
+        ({"x": [None, float("nan")]}, "a number that JSON does not have"),
+        ((1.5, {"x": float("-inf")}), "a number that JSON does not have"),
     ],
 )
 def test_what_json_cannot_hold_is_named(value: Any, reason: str) -> None:

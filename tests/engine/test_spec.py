@@ -97,6 +97,13 @@ def test_what_only_python_reads_as_json(text: str) -> None:
         CartSpec.from_text(text).check()
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_only_python_writes(number: str) -> None:
+    """What `json.dumps` writes for NaN is refused; read as YAML it would be sent as text."""
+    with pytest.raises(InvalidInputError, match=rf"^a file: {number} is not a number of JSON"):
+        parse_text(f'{{"name": "a", "config": {{"limit": {number}}}}}', source="a file")
+
+
 def test_two_spellings_of_a_key() -> None:
     """`gpu-type` and `gpu_type` in one mapping are refused, and both are named."""
     spec = {"name": "a", "model": "m", "gpu-type": "gpua5000", "gpu_type": "other"}

@@ -50,7 +50,8 @@ def test_plain_values(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["010", "-017", ".inf", "!!int many", "!!float x", "!!bool maybe", "9" * 5000]
+    "text",
+    ["010", "-017", ".inf", ".nan", ".NaN", "!!int many", "!!float x", "!!bool maybe", "9" * 5000],
 )
 def test_invalid_values(text: str) -> None:
     """A value that is ambiguous or that its tag forbids is refused, with its place."""
