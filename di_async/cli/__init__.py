@@ -13,7 +13,10 @@ _EXTRA = frozenset({"typer", "rich", "yaml", "click", "shellingham"})
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run `di-async` with the arguments (default: `sys.argv`) and exit with its exit code."""
-    from di_async.cli.streams import open_streams, reserve_descriptors
+    try:
+        from di_async.cli.streams import open_streams, reserve_descriptors
+    except KeyboardInterrupt:  # importing takes a while
+        raise SystemExit(130) from None
 
     reserve_descriptors()
     with open_streams() as streams:

@@ -112,6 +112,25 @@ def test_without_the_extra() -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_ctrl_c_during_the_imports() -> None:
+    """Ctrl-C while the command's modules are imported ends it with 130, without a traceback."""
+    code = """
+import sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from di_async.cli import main
+main(["list"])
+"""
+    for module in ("attrs", "di_async.cli.streams", "typer", "di_async.cli.commands.reading"):
+        result = subprocess.run(  # noqa: S603 - our own code
+            [sys.executable, "-c", code, module], capture_output=True, text=True, check=False
+        )
+        assert (result.returncode, result.stderr) == (130, ""), module
+
+
 def imported(code: str) -> set[str]:
     """Return the names of the modules that are loaded after the code has run."""
     program = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
