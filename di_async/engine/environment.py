@@ -122,6 +122,7 @@ def resolve_base_url(
         url, variable, name = from_environment, BASE_URL, BASE_URL
     else:
         url, variable, name = given, None, "base_url"
+    url = url.strip() if isinstance(url, str) else url
     insecure = allow_insecure or read_variable(ALLOW_HTTP) == "1"
     if isinstance(url, str) and ZONE in url:
         if not zoned:
@@ -155,8 +156,9 @@ def checked_base_url(base_url: str, name: str = "base_url", *, allow_insecure: b
         InvalidInputError: (a `ValueError`) it would send the token unencrypted, or is not a URL.
     """
     if isinstance(base_url, str) and "://" not in base_url:
-        suggested = _with_scheme(base_url)
-        raise InvalidInputError(f"{name} has no scheme; write {suggested}")
+        raise InvalidInputError(f"{name} has no scheme; write {_with_scheme(base_url)}")
+    if isinstance(base_url, str) and not base_url.isprintable():  # URL() leaves tabs and \n out
+        raise InvalidInputError(f"{name} holds a line break or another control character")
     try:
         url = URL(base_url)
         host, _ = url.host or "", url.port
@@ -180,6 +182,7 @@ def checked_base_url(base_url: str, name: str = "base_url", *, allow_insecure: b
 
 def _with_scheme(text: str) -> str:
     """Return what the author of a URL without a scheme probably meant."""
+    text = text.lstrip("/")
     host = text.partition("/")[0].rpartition(":")[0] or text.partition("/")[0]
     is_plain = text.isascii() and text.isprintable() and text and not set(text) & set("@?# ")
     if not is_plain:

@@ -70,6 +70,7 @@ def test_argument_overrides_the_variable(
         ("127.0.0.1:8080", "no scheme; write http://127.0.0.1:8080$"),
         ("localhost:8080/x", "no scheme; write http://localhost:8080/x$"),
         ("api.test", "no scheme; write https://api.test$"),
+        ("//api.test", "no scheme; write https://api.test$"),
         ("u:planted@api.test", "no scheme; write https://HOST$"),
         ("https://xn--a", "is not a URL"),
         ("ftp://api.test", "must be an https:// URL"),
@@ -136,7 +137,18 @@ def test_exoscale_reaches_all_zones_of_an_emulator(monkeypatch: pytest.MonkeyPat
     assert "/zones/at-vie-2>" in repr(exoscale.in_zone("at-vie-2"))
 
 
-@pytest.mark.parametrize("url", [5, b"https://a.test", "https://a.test:99999", "https://a b.test"])
+def test_blanks_around_an_argument(make: Callable[..., Client]) -> None:
+    """Blanks and line breaks around a URL that was read from a file are left out."""
+    assert make(base_url=f" {LOCAL}\r\n").base_url.startswith(LOCAL)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(5, b"https://a.test", "https://a.test:99999", "https://a b.test"),
+        *("https://a.te\nst", "https://a\t.test", "https://a.test\r"),
+    ],
+)
 def test_what_is_not_a_url(url: Any) -> None:
     """Whatever is passed, the error is an `InvalidInputError`."""
     with pytest.raises(InvalidInputError, match=r"^base_url"):
