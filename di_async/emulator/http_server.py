@@ -81,7 +81,11 @@ def _handler(
     answer: Answer, time_scale: float, closing: asyncio.Event
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        response = answer(request, await request.read())
+        try:
+            body = await request.read()
+        except ConnectionError:  # the client has gone; nobody reads the answer
+            return web.Response()
+        response = answer(request, body)
         if response.delay_s:
             # Not beyond the end of the server.
             with suppress(TimeoutError):

@@ -287,3 +287,20 @@ async def test_key_of_an_exoscale_deployment_is_valid_on_the_data_plane(emu: Emu
         session.get("/v1/models", headers={"Authorization": f"Bearer {key}"}) as reply,
     ):
         assert reply.status == 200
+
+
+async def test_client_that_leaves_in_the_middle_of_a_request(
+    emu: Emulator, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that closes its connection while it sends a body is not logged as a failure."""
+    url = urlsplit(emu.url)
+    _, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(f"POST {BASE} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf".encode())
+    await writer.drain()
+    async with session.get(BASE) as reply:  # until the emulator has read what was sent before
+        assert reply.status == 200
+    writer.close()
+    await writer.wait_closed()
+    async with session.get(BASE) as reply:
+        assert reply.status == 200
+    assert not caplog.records
