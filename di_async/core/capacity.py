@@ -16,6 +16,7 @@ from di_async.core.errors import (
     UnprocessableEntityError,
     WaitTimeoutError,
 )
+from di_async.core.printable import printable
 
 __all__ = ["Attempt", "Failure", "Tries", "explain", "mentions_capacity"]
 
@@ -62,7 +63,7 @@ class Attempt:
 
     def __str__(self) -> str:
         reason = f": {self.reason}" if self.reason else ""
-        return f"{self.accelerator} in {self.region}: {self.outcome}{reason}"
+        return printable(f"{self.accelerator} in {self.region}: {self.outcome}{reason}")
 
 
 def mentions_capacity(text: str) -> bool:

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 
 from di_async.core.errors import DIError
 from di_async.core.pricing import HourlyPrice
+from di_async.core.printable import printable
 from di_async.core.temporary_names import DEFAULT_PREFIX, TemporaryName, check_prefix, parse_name
 from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.client import Client
@@ -46,7 +47,8 @@ class Reaped:
         cost = f", {self.hourly_price}" if self.hourly_price else ""
         where = f" in {self.region}" if self.region else ""
         problem = f": {self.error}" if self.error else ""
-        return f"{self.provider} {self.name or 'list'} ({self.id or '-'}){where}{cost}{problem}"
+        named = f"{self.provider} {self.name or 'list'} ({self.id or '-'})"
+        return printable(f"{named}{where}{cost}{problem}")
 
 
 @frozen

@@ -19,6 +19,7 @@ from di_async.core.errors import (
     WaitTimeoutError,
 )
 from di_async.core.http import Request, Response
+from di_async.core.printable import printable
 from di_async.core.protocols import Transport
 from di_async.core.redaction import one_line, redact
 from di_async.core.seconds import checked_timeout
@@ -104,7 +105,7 @@ class ServingEndpoint:
         _check_encrypted(self.base_url, self.access_token)
 
     def __repr__(self) -> str:
-        return f"<ServingEndpoint {self.base_url} of {self.id}>"
+        return f"<ServingEndpoint {printable(f'{self.base_url} of {self.id}')}>"
 
     def openai(self, **options: Any) -> "AsyncOpenAI":
         """Return an `openai.AsyncOpenAI` for this endpoint; use it in `async with`.

@@ -37,7 +37,7 @@ class ScanError:
 
     def __str__(self) -> str:
         about = " ".join(filter(None, (self.client, self.region, self.id)))
-        return f"{self.what} of {about}: {self.error}"
+        return printable(f"{self.what} of {about}: {self.error}")
 
     def hides(self, row: InventoryRow) -> bool:
         """Return whether that row may exist although it was not listed."""

@@ -14,6 +14,7 @@ from di_async.core.errors import (
     WaitError,
     own_copy,
 )
+from di_async.core.printable import printable
 from di_async.core.seconds import checked_timeout
 from di_async.core.secret import hidden
 from di_async.core.waiting.events import StatusChange
@@ -159,7 +160,7 @@ class Change(ClientBound, Generic[R]):
         self.previous_spec = previous_spec
 
     def __repr__(self) -> str:
-        return f"<Change {self.action} {self.id}: {self.outcome or 'pending'}>"
+        return f"<Change {self.action} {printable(self.id)}: {self.outcome or 'pending'}>"
 
     def __await__(self) -> Generator[Any, None, R]:
         return self.wait().__await__()

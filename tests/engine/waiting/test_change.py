@@ -252,6 +252,12 @@ async def test_latest_before_and_after_the_first_read() -> None:
     assert repr(change) == "<Change active x: settled>"
 
 
+async def test_repr_is_one_line() -> None:
+    """An id of a server cannot forge a line of a log that holds the repr."""
+    change = Fleet(active_at(0)).change("x\r\nERROR: \x1b[31mforged")
+    assert repr(change) == r"<Change active x\r\nERROR: \x1b[31mforged: pending>"
+
+
 # --- predicates --------------------------------------------------------------------------------
 
 
