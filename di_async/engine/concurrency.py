@@ -8,7 +8,7 @@ import anyio
 
 from di_async.core.errors import RateLimitError
 
-__all__ = ["first_error", "for_each", "in_chunks", "with_budget"]
+__all__ = ["cancellation_behind", "first_error", "for_each", "in_chunks", "with_budget"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -58,6 +58,11 @@ def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def cancellation_behind(timeout: TimeoutError) -> BaseException | None:
+    """Return the cancellation that an expired `asyncio.timeout` has turned into its error."""
+    return timeout.__cause__ or timeout.__context__  # Python 3.11.2 sets the context alone
 
 
 async def in_chunks(items: Iterable[S], work: Callable[[S], T]) -> list[T]:

@@ -32,6 +32,7 @@ from di_async.core.serving import (
 from di_async.core.waiting.evidence import BEING_DELETED, Failed, Settled, Superseded, Vanished
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.engine.concurrency import cancellation_behind
 from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
 from di_async.engine.waiting.failures import DETAILS_S, name_of, notes_of
 from di_async.engine.waiting.new_resources import resource_key
@@ -197,7 +198,7 @@ class Connector:
         except TimeoutError as ended:
             if call.ended_by is None:
                 raise
-            notes = notes_of(ended.__cause__)
+            notes = notes_of(cancellation_behind(ended))
         if isinstance(call.ended_by, WaitClosedError):
             raise WaitClosedError("; ".join(filter(None, (call.ended_by.message, notes))))
         return call.ended_by
@@ -293,7 +294,7 @@ async def _serving_target(
     except TimeoutError as late:
         if not limit.expired():
             raise
-        notes = notes_of(late.__cause__)
+        notes = notes_of(cancellation_behind(late))
     reason = f": {last}".rstrip(".") if last else ""
     raise WaitTimeoutError(
         f"{name_of(tracker)} is settled, but its endpoint's address, key or CA was not read in "

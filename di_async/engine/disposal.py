@@ -18,7 +18,7 @@ from di_async.core.errors import (
     RateLimitError,
 )
 from di_async.core.pricing import HourlyPrice
-from di_async.engine.concurrency import with_budget
+from di_async.engine.concurrency import cancellation_behind, with_budget
 from di_async.engine.deployable import Deployable, Named
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import LOOKUP_DELAYS_S
@@ -164,7 +164,7 @@ async def delete_proven(
             logger.info("deleting %s failed: %s; trying again in %.1f s", id, error, pause)
             last = error
         except TimeoutError as late:
-            answered: DIError | None = getattr(late.__cause__, "last_error", None)
+            answered: DIError | None = getattr(cancellation_behind(late), "last_error", None)
             raise answered or last or DIError("the DELETE was not answered in time") from None
         else:
             return

@@ -174,7 +174,7 @@ def test_nothing_read_only_is_sent(spec: Any) -> None:
     assert [set(a) for a in deployment["accelerators"]] == [{"accelerator_slug", "scale", "type"}]
 
 
-OTHER_PROVIDER = {"model_provider": "modelcatalog", "provider_model_id": "org/m"}
+OTHER_PROVIDER: dict[str, Any] = {"model_provider": "modelcatalog", "provider_model_id": "org/m"}
 
 
 @pytest.mark.parametrize(

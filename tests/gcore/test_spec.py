@@ -237,7 +237,7 @@ def test_not_a_spec(raw: Any) -> None:
 
 # --- the body of a v2 update -----------------------------------------------------------------
 
-TWO = [
+TWO: list[dict[str, Any]] = [
     {"region_id": 7, "scale": {"min": 1, "max": 3, "triggers": {"cpu": {"threshold": 80}}}},
     {"region_id": 12, "scale": {"min": 2, "max": 4}},
 ]

@@ -177,14 +177,17 @@ async def test_refused_connections_and_unknown_hosts_are_not_yet(
 ) -> None:
     """An endpoint that does not exist yet is awaited."""
     steps: list[str] = []
+
+    async def nothing_to_check() -> None: ...
+
     endpoint = endpoint_at(ServingTarget(url=f"http://127.0.0.1:{unused_port}"))
     with pytest.raises(TimeoutError):
-        await endpoint.probe_until(1.0, steps.append)
+        await endpoint.probe_until(1.0, steps.append, nothing_to_check)
     assert "no connection" in steps[0]
     unknown = endpoint_at(ServingTarget(url="https://not-there.invalid"))
     steps.clear()
     with pytest.raises(TimeoutError):
-        await unknown.probe_until(0, steps.append)
+        await unknown.probe_until(0, steps.append, nothing_to_check)
     assert len(steps) == 1
 
 
