@@ -263,8 +263,8 @@ def settle_delays(
     A stamp counts only between the last read that showed progress and the read that settled.
     """
     action, read_at = tracker.expectation.action, tracker.settled_read_at
-    if not isinstance(tracker.decision, Settled) or read_at is None:
-        return None, None
+    if not isinstance(tracker.decision, Settled) or read_at is None or action is Action.PREDICATE:
+        return None, None  # when a predicate came true is not what the stamp shows
     since = tracker.unsettled_at
     if since is None:
         if action is Action.ACTIVE:

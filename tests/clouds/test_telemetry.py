@@ -452,6 +452,19 @@ async def test_delay_of_what_settled_before_the_wait(cloud: Cloud, exported: Exp
 
 
 @everywhere
+@pytest.mark.parametrize("until", [60.0, CREATE_S + 500])
+async def test_predicate_has_no_delay(cloud: Cloud, exported: Exported, until: float) -> None:
+    """`wait_until` records its duration alone, whether or not the resource settled meanwhile."""
+    async with cloud.client(a_world(), telemetry=exported.telemetry()) as client:
+        until += now()
+        change = await cloud.create(client, "web-1")
+        await cloud.api(client).wait_until(change.id, lambda _: now() >= until)
+    assert exported.points("di.wait.duration")[0].count == 1
+    assert exported.points("di.wait.settle_delay") == []
+    assert exported.points("di.wait.settle_delay_bound") == []
+
+
+@everywhere
 async def test_duration_by_outcome(cloud: Cloud, exported: Exported) -> None:
     """How long callers waited is recorded for each outcome, in seconds."""
     async with cloud.client(a_world(), telemetry=exported.telemetry()) as client:
