@@ -51,7 +51,9 @@ def listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=512, dualstack_ipv6=dual)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        # Python appends the address, which the message names already.
+        text = error.strerror if isinstance(error, OSError) else "not a host name"
+        reason = str(text).partition(" (while ")[0]
         msg = f"the emulator cannot listen on {host}:{port}: {reason}"
         if not isinstance(error, OSError):
             raise OSError(msg) from error
