@@ -46,7 +46,7 @@ class DigitalOcean(Provider[Operations, Store]):
         store = Store(simulation, settings)
         shapes = (Shapes if settings.dialect == "documented" else ObservedShapes)(settings)
         vpc = simulation.new_uuid()
-        # Its ids come from the world's own stream: that keeps the ids of earlier seeds.
+        # Its ids come from the world's own stream.
         api = Operations(simulation, simulation, faults, settings, store, shapes, vpc)
         self.context, self.store = api, store
         self.custom_models = CustomModelOperations(

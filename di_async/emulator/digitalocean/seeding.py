@@ -95,10 +95,8 @@ def _changing(api: Operations, now: float, instance: Instance, seed: SeedInstanc
     action, ends = ("update", "active") if seed.status == "updating" else ("delete", "deleted")
     write = api.planned_write(action, now, ends)
     write = evolve(write, settles_at=seed.end_of(write, now))
-    # Draws an id for a delete, too: seeds of before must keep their ids.
-    pending = instance.current and evolve(
-        instance.current, id=api.ids.new_uuid(), version=instance.current.version + 1
-    )
-    return evolve(
-        instance, writes=(*instance.writes, write), pending=pending if action == "update" else None
-    )
+    pending = None
+    if action == "update" and instance.current:
+        version = instance.current.version + 1
+        pending = evolve(instance.current, id=api.ids.new_uuid(), version=version)
+    return evolve(instance, writes=(*instance.writes, write), pending=pending)
