@@ -20,7 +20,7 @@ from attrs import field, frozen
 from di_async import Secret
 from di_async.cli.settings import Format
 from di_async.cli.streams import OutputStream, Streams, current_streams
-from di_async.cli.tables import Column, Line, lay_out
+from di_async.cli.tables import EMPTY, Column, Line, lay_out
 from di_async.core.printable import UNSAFE, is_printable, printable
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "as_json",
     "as_plain",
     "as_yaml",
+    "cell_text",
     "changes_continue",
     "format_duration",
     "format_eta",
@@ -231,7 +232,7 @@ class Out:
         if width is not None and width < _WIDE:
             columns = [column for column in columns if not column.wide]
         if rows:
-            cells = [[_cell(column.value(row)) for column in columns] for row in rows]
+            cells = [[cell_text(column.value(row)) for column in columns] for row in rows]
             below = [[printable(line) for line in details(row)] for row in rows]
             self.table(lay_out(columns, cells, width, below))
 
@@ -293,8 +294,9 @@ class Out:
         return self.console.color_system is not None
 
 
-def _cell(value: object) -> str:
-    return "-" if value in (None, "") else printable(str(value))
+def cell_text(value: object) -> str:
+    """Return what a table shows of a value."""
+    return EMPTY if value in (None, "") else printable(str(value))
 
 
 def rich_table(lines: Sequence[Line]) -> "Text":

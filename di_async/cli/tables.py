@@ -1,7 +1,7 @@
 """Lay out tables as text. On a terminal they fit its width; in a pipe nothing is left out.
 
-Columns that do not fit are left out whole, and lists are broken at commas. Ids, numbers and words
-are never cut.
+Columns that do not fit are left out whole, and lists are broken at commas. Sentences that do not
+fit are below their rows. Ids, numbers and words are never cut.
 """
 
 import textwrap
@@ -12,11 +12,13 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
-__all__ = ["Column", "Line", "Piece", "display_width", "lay_out"]
+__all__ = ["EMPTY", "Column", "Line", "Piece", "display_width", "lay_out"]
 
 T = TypeVar("T")
 _GAP = "  "
 _INDENT = "    "
+EMPTY = "-"
+"""The cell of a value that is not there."""
 
 
 @frozen
@@ -29,6 +31,8 @@ class Column(Generic[T]):
     """Left out first where the terminal is too narrow."""
     minor: bool = False
     """Left out next."""
+    prose: bool = False
+    """A sentence. Where the terminal is too narrow, it is below its row."""
     right: bool = False
     status: bool = False
 
@@ -37,7 +41,7 @@ class Column(Generic[T]):
         """Importance: columns of the lowest rank are left out first; ids are not, unless `wide`."""
         if self.title == "id" and not self.wide:
             return 3
-        return 0 if self.wide else 1 if self.minor else 2
+        return 0 if self.wide or self.prose else 1 if self.minor else 2
 
 
 @frozen
@@ -64,9 +68,11 @@ def lay_out(
     titles = [column.title if width is not None else column.title.upper() for column in columns]
     widths = _fit(columns, titles, cells, width)
     lines = _row_lines(columns, titles, widths, False)
+    moved = [n for n, column in enumerate(columns) if column.prose and n not in widths]
     for row, texts in zip_longest(cells, details, fillvalue=()):
         lines += _row_lines(columns, row, widths, True)
-        lines += [line for text in texts for line in _detail_lines(text, width)]
+        below = [row[n] for n in moved if row[n] != EMPTY] + list(texts)
+        lines += [line for text in below for line in _detail_lines(text, width)]
     return lines
 
 

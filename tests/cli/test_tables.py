@@ -49,6 +49,22 @@ def test_less_important_columns_are_left_out_first() -> None:
     assert "gpus" in shown[2]
 
 
+def test_a_sentence_that_does_not_fit_is_below_its_row() -> None:
+    """A reason or an error is shown at any width; a row without one has no second line."""
+    columns: tuple[Column[None], ...] = (Column("gpu", str), Column("reason", str, prose=True))
+    rows = [["h100", "no room in this region"], ["a100", "-"]]
+    wide = texts(lay_out(columns, rows, 40))
+    assert wide == ["gpu   reason", "h100  no room in this region", "a100  -"]
+    assert texts(lay_out(columns, rows, 20)) == [
+        "gpu",
+        "h100",
+        "    no room in this",
+        "      region",
+        "a100",
+    ]
+    assert texts(lay_out(columns, rows, None))[1:] == wide[1:]
+
+
 def test_lists_are_broken_at_commas() -> None:
     """Each item is on one line."""
     columns: tuple[Column[None], ...] = (Column("gpu", str), Column("id", str))

@@ -35,7 +35,7 @@ COLUMNS: tuple[Column[Offer], ...] = (
     Column("currency", lambda o: o.price and o.price.currency),
     Column("free", lambda o: o.free, right=True),
 )
-REASON: Column[Offer] = Column("reason", lambda o: o.reason)
+REASON: Column[Offer] = Column("reason", lambda o: o.reason, prose=True)
 
 
 def cheapest_first(offers: list[Offer]) -> list[Offer]:

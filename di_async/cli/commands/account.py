@@ -55,7 +55,7 @@ _TASKS: tuple[Column[Any], ...] = (
     Column("type", lambda task: task.task_type),
     Column("created", lambda task: format_time(task.created_on)),
     Column("acknowledged", lambda task: format_time(task.acknowledged_at), wide=True),
-    Column("error", lambda task: task.error, minor=True),
+    Column("error", lambda task: task.error, prose=True),
 )
 _FLAVORS: tuple[Column[Any], ...] = (
     Column("flavor", lambda flavor: flavor.name),

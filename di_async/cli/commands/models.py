@@ -49,7 +49,7 @@ _CUSTOM: tuple[Column[Any], ...] = (
     Column("GB", lambda m: m.total_size_bytes and f"{m.total_size_bytes / 1e9:.1f}", right=True),
     Column("id", lambda model: model.id),
     Column("created", lambda model: format_time(model.created_at), wide=True),
-    Column("error", lambda model: model.error_message, minor=True),
+    Column("error", lambda model: model.error_message, prose=True),
 )
 _Model = Annotated[str, typer.Argument(metavar="MODEL", help="ID or name of the custom model.")]
 

@@ -13,7 +13,15 @@ from attrs import define, evolve, field, frozen
 
 from di_async import InvalidInputError, ResourceVanishedError
 from di_async.cli.options import command
-from di_async.cli.output import Column, as_yaml, format_duration, is_live, rich_table, style_of
+from di_async.cli.output import (
+    Column,
+    as_yaml,
+    cell_text,
+    format_duration,
+    is_live,
+    rich_table,
+    style_of,
+)
 from di_async.cli.run import Cli
 from di_async.cli.settings import Format
 from di_async.cli.tables import lay_out
@@ -184,15 +192,11 @@ class _Screen:
         parts: list[Any] = [head, counts]
         if rows:
             columns = [column for column in COLUMNS if width >= 120 or not column.wide]
-            cells = [[_cell(column.value(row)) for column in columns] for row in rows[:room]]
+            cells = [[cell_text(column.value(row)) for column in columns] for row in rows[:room]]
             parts.append(rich_table(lay_out(columns, cells, width)))
         if len(rows) > room:
             parts.append(Text(f"... and {len(rows) - room} more", style="dim"))
         return Group(*parts)
-
-
-def _cell(value: object) -> str:
-    return "-" if value in (None, "") else printable(str(value))
 
 
 async def _show_screen(
