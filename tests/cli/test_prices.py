@@ -251,6 +251,24 @@ def test_what_is_not_on_offer_is_named(
     assert not di_emulator.world.created
 
 
+@pytest.mark.parametrize("limit", [(), ("--max-hourly", "99", "--allow-unknown-price")])
+def test_a_plan_names_what_is_not_on_offer(
+    di: Di, di_emulator: Emulator, tmp_path: Path, limit: tuple[str, ...]
+) -> None:
+    """`apply --plan` is a check before a merge: an unknown region is named once, in JSON too."""
+    gpus = [{"accelerator_slug": GPU, "scale": 1}]
+    spec = {"model_deployments": [{"model_slug": MODEL, "accelerators": gpus}]}
+    entry = {"provider": "digitalocean", "name": "chat", "region": "xx1", "spec": spec}
+    file = tmp_path / "fleet.yaml"
+    file.write_text(json.dumps({"fleet": "f", "deployments": [entry]}))
+    plan = di("apply", "--plan", str(file), *limit)
+    assert plan.code == (2 if limit else 0)
+    assert plan.err.count("no region 'xx1'; there are: atl1, nyc2, tor1") == 1, plan.err
+    if not limit:
+        (problem,) = di("apply", "--plan", str(file), "-o", "json").json["not_on_offer"]
+        assert "no region 'xx1'" in problem
+
+
 def test_an_unknown_flavor_is_reported_once(di: Di, di_emulator: Emulator) -> None:
     """The price preview and the create are refused for the same reason."""
     cloud = ProviderCLI(di, di_emulator, "gcore")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "document",
     "print_interrupted",
+    "print_not_on_offer",
     "print_plan",
     "print_report",
     "print_tokens",
@@ -100,6 +101,19 @@ def _totals(plan: "ApplyReport") -> Iterator[str]:
         yield f"the whole fleet: {', '.join(sums)}"
 
 
+def print_not_on_offer(cli: Cli, plan: "ApplyReport") -> None:
+    """Print which deployments the provider will probably refuse."""
+    if plan.not_on_offer:
+        cli.message("warning: not on offer:", *_listed(plan.not_on_offer))
+
+
+def _listed(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a list, the first ones if there are many."""
+    yield from (f"  {line}" for line in lines[:_LISTED])
+    if len(lines) > _LISTED:
+        yield f"  ... and {len(lines) - _LISTED} more"
+
+
 def _print_warnings(cli: Cli, report: "ApplyReport", *, prune: bool) -> None:
     for result in report.results:
         if result.duplicates:
@@ -111,12 +125,10 @@ def _print_warnings(cli: Cli, report: "ApplyReport", *, prune: bool) -> None:
     tried = {result.id for result in report.results if result.error is not None}
     leftovers = [one for one in report.leftovers if one.id not in tried]
     if leftovers:
-        count = len(leftovers)
         what = "not deleted, as not all else succeeded" if prune else "billed"
         cli.message(
-            f"warning: made by an earlier apply, not in the file, and {what} ({count}):",
-            *(f"  {one.provider} {one.name}" for one in leftovers[:_LISTED]),
-            *([f"  ... and {count - _LISTED} more"] if count > _LISTED else ()),
+            f"warning: made by an earlier apply, not in the file, and {what} ({len(leftovers)}):",
+            *_listed([f"{one.provider} {one.name}" for one in leftovers]),
             *(() if prune else ("--prune deletes them",)),
         )
     for provider, error in report.unsearched:
@@ -213,6 +225,7 @@ def document(
         "counts": report.counts,
         "hourly": {currency: str(amount) for currency, amount in report.hourly.items()},
         "unknown_price": report.unknown_price,
+        "not_on_offer": list(report.not_on_offer),
         "deployments": [
             _entry(cli, result, token_file, interrupted=interrupted) for result in report.results
         ],

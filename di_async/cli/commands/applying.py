@@ -100,6 +100,7 @@ async def apply_fleet(
             if planned.has_work or planned.failed:
                 apply_output.print_plan(cli, planned)
                 _check_price(planned, limit)
+                apply_output.print_not_on_offer(cli, planned)
             if plan or not planned.has_work:
                 _conclude(cli, planned if plan else evolve(planned, dry_run=False))
                 return
