@@ -170,6 +170,7 @@ def check_price(
         InvalidInputError: The limit is not an amount.
     """
     limits = parse_max_hourly(limit)
+    advice = ""
     if price is None:
         if problem is not None:
             raise PriceLimitError(f"{problem}. Nothing was created or changed.", on_offer=False)
@@ -179,6 +180,7 @@ def check_price(
         if most is None:
             codes = ", ".join(sorted(limits))
             unknown = f"the price is in {price.currency}, and the limit is in {codes}"
+            advice = f"add a limit in {price.currency}, or "
         elif price.amount <= most:
             return
         else:
@@ -190,7 +192,7 @@ def check_price(
             )
     if not allow_unknown_price:
         raise PriceLimitError(
-            f"max_hourly: {unknown}; pass allow_unknown_price=True to create it anyway. "
+            f"max_hourly: {unknown}; {advice}pass allow_unknown_price=True to accept any price. "
             "Nothing was created or changed",
             price=price,
         )

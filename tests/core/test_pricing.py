@@ -36,7 +36,10 @@ def test_limit(price: Decimal, limit: Decimal) -> None:
 
 @pytest.mark.parametrize(
     ("price", "limit", "problem"),
-    [(None, 1, "not known"), (USD, {"EUR": 5}, "in USD, and the limit is in EUR")],
+    [
+        (None, 1, "not known; pass allow_unknown_price"),
+        (USD, {"EUR": 5}, "in USD, and the limit is in EUR; add a limit in USD, or pass"),
+    ],
 )
 def test_unknown_price(price: HourlyPrice | None, limit: MaxHourly, problem: str) -> None:
     """A price that cannot be compared is refused, unless it is allowed."""
