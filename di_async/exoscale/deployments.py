@@ -361,7 +361,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
 
         return await recover_write(
             self._engine,
-            f"{request.method} of {before.id}",
+            f"update of {before.id}",
             call,
             send=send,
             read=lambda: self.get(before.id),

@@ -147,6 +147,21 @@ async def test_create_that_was_never_sent_is_not_reported(
     assert NAME not in world.created
 
 
+@everywhere
+async def test_the_log_names_what_was_accepted(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has one record for each accepted write, in the same words on every cloud."""
+    caplog.set_level(logging.INFO, "di_async")
+    async with cloud.client(a_world()) as client:
+        id = await cloud.settled(client, NAME)
+        await (await cloud.grow(client, id)).wait()
+        await cloud.delete(client, id)
+    texts = [record.getMessage() for record in caplog.records if record.name == "di_async"]
+    words = [text.split(" of ")[0] for text in texts if " accepted" in text]
+    assert words == ["create", "update", "delete"], texts
+
+
 class Exit(logging.Handler):
     """A handler that ends the process when it sees a text, as a watchdog may."""
 
