@@ -266,7 +266,7 @@ def resume_lines(settings: Settings, wait: "WaitError | Change[Any]") -> list[st
     resume = settings.command_line("wait", "--resume", token)
     return [
         f"Wait again with: {settings.command_line('wait', name, *deleted)}",
-        f"Or resume exactly this wait, with its proof so far and its deadline: {resume}",
+        f"Or resume exactly this wait, with its proof so far: {resume}",
     ]
 
 

@@ -104,7 +104,7 @@ def test_timed_out_wait_can_be_resumed(cloud: ProviderCLI) -> None:
     cloud.place("first", settles_in=SOON)
     waited = cloud("wait", "first", "--timeout", "0")
     assert waited.code == 3
-    words = waited.err.split("its deadline: di-async ")[1].split()
+    words = waited.err.split("its proof so far: di-async ")[1].split()
     assert ("--provider" in words) is (cloud.provider != "digitalocean")
     resumed = cloud.di(*words, "-o", "json")
     assert (resumed.code, resumed.json["outcome"]) == (0, "settled")

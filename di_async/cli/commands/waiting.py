@@ -42,7 +42,8 @@ async def wait_for(
         str | None,
         typer.Option(
             metavar="TOKEN",
-            help="Resume the wait of this token; its deadline is kept unless --timeout is set.",
+            help="Resume the wait of this token; its deadline is kept, unless it has passed or "
+            "--timeout is set.",
         ),
     ] = None,
     all_changes: Annotated[
