@@ -13,7 +13,7 @@ from di_async.cli.run import Cli
 
 if TYPE_CHECKING:
     from di_async import HourlyPrice
-    from di_async.cli.clouds.base import Cloud, ScalePrices
+    from di_async.cli.clouds.base import Cloud
 
 __all__ = ["PriceLimit"]
 
@@ -58,20 +58,22 @@ class PriceLimit:
         """
         price, problem = await self._read(cli, _offer(cloud, options), (None, None))
         if problem is None or not self.by_currency or self.allow_unknown:
-            cli.message(_about(price) + (f": {problem}" if problem else ""))
+            cli.message(_text(cloud, price) + (f": {problem}" if problem else ""))
         self._check(price, problem)
 
-    async def check_scale(self, cli: Cli, read: "Awaitable[ScalePrices]") -> None:
+    async def check_scale(
+        self, cli: Cli, cloud: "Cloud[Any, Any]", id: str, options: WriteOptions
+    ) -> None:
         """Print the price before and after a scale, and check it unless it does not rise.
 
         Raises:
             PriceLimitError: it rises above the limit, or is not known.
         """
-        before, after = await self._read(cli, read, (None, None))
+        before, after = await self._read(cli, cloud.scale_prices(id, options), (None, None))
         if before or after:
-            cli.message(f"before: {_about(before)}; after: {_about(after)}")
+            cli.message(f"before: {_text(cloud, before)}; after: {_text(cloud, after)}")
         else:
-            cli.message(_about(None))
+            cli.message(_text(cloud, None))
         rises = not (
             before and after and before.currency == after.currency and after.amount <= before.amount
         )
@@ -109,5 +111,5 @@ async def _offer(
     return price, await cloud.offer_problem(options) if price is None else None
 
 
-def _about(price: "HourlyPrice | None") -> str:
-    return f"about {price}" if price else "price not known"
+def _text(cloud: "Cloud[Any, Any]", price: "HourlyPrice | None") -> str:
+    return f"{cloud.price_word} {price}" if price else "price not known"

@@ -123,6 +123,8 @@ class Cloud(ABC, Generic[C, R]):
     provider: ClassVar[Provider]
     vendor: ClassVar[str]
     """Name of the vendor in scans."""
+    price_word: ClassVar[str] = "about"
+    """Precedes a price in messages."""
     resource_type: ClassVar[type[Any]]
     """Class of its resources."""
     noun: ClassVar[str]

@@ -50,6 +50,7 @@ class _GcoreBase(Cloud[Gcore, G]):
     """What both APIs share."""
 
     vendor = "gcore"
+    price_word = "at most"  # prices are those of the maximum scale
     credentials = (Credential("Gcore API key", ("GCORE_API_KEY",)),)
 
     @staticmethod

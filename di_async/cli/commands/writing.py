@@ -242,7 +242,7 @@ async def scale(
             cli.message(f"{ref} has {replicas} already: nothing was sent")
             change = cloud.api.begin_wait(id)
         else:
-            await limit.check_scale(cli, cloud.scale_prices(id, options))
+            await limit.check_scale(cli, cloud, id, options)
             change = await cli.finish(cloud.scale(id, options))
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
