@@ -35,6 +35,8 @@ T = TypeVar("T")
 _LINE_INTERVAL_S = 2.0
 _REFRESH_INTERVAL_S = 0.25
 _SLOWEST = 5
+_UNREAD = {"create": "creating", "update": "updating", "delete": "deleting"}
+"""The state of a change whose resource no read has shown, by its action."""
 
 
 def state_of(change: Change[Any]) -> str:
@@ -44,7 +46,7 @@ def state_of(change: Change[Any]) -> str:
         return (
             "deleted" if deleted else printable(getattr(change.latest, "status", None) or "active")
         )
-    unread = "deleting" if change.action == "delete" else "unknown"
+    unread = _UNREAD.get(change.action, "unknown")
     return printable(change.outcome or getattr(change.latest, "status", None) or unread)
 
 

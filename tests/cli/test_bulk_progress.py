@@ -5,8 +5,9 @@ import io
 
 from rich.console import Console
 
-from di_async.cli.bulk_progress import BulkProgress, show_progress
+from di_async.cli.bulk_progress import BulkProgress, show_progress, state_of
 from tests.builders.digitalocean import a_spec
+from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere
 from tests.fake_network import virtual_client
 
 
@@ -20,3 +21,15 @@ async def test_live_table_is_drawn_from_the_event_loop() -> None:
         await show_progress(console, progress, asyncio.sleep(0.3))
     assert "requests" in screen.getvalue()
     assert "3 creates" in screen.getvalue()
+
+
+@VIRTUAL
+@everywhere
+async def test_an_accepted_write_has_a_state_before_the_first_read(cloud: Cloud) -> None:
+    """The display does not count it as unknown, as if something were wrong."""
+    async with cloud.client(a_world()) as client:
+        changes = [await cloud.create(client, "web-llm")]
+        id = await cloud.settled(client, "web-chat")
+        changes.append(await cloud.grow(client, id))
+        states = [state_of(change) for change in changes]
+    assert "unknown" not in states
