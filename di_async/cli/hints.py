@@ -5,6 +5,7 @@ In a hint, `{list}` stands for the `list` command line of the same provider, `{g
 
 import ast
 import errno
+import math
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -282,7 +283,12 @@ def hint(error: BaseException, settings: Settings) -> str | None:
 
 def _hint(error: BaseException, settings: Settings) -> str | None:
     if isinstance(error, PermissionDeniedError) and "not yet accepting updates" in str(error):
-        return "An earlier change is in progress: add --ready-timeout 600 to wait for its end."
+        return (
+            "An earlier change is in progress: add --ready-timeout 600 to wait for its end. "
+            "If it has failed, waiting does not help: delete the instance and create another."
+        )
+    if isinstance(error, RateLimitError) and error.retry_after:
+        return f"{_GENERAL[RateLimitError]} Try again in {math.ceil(error.retry_after)} s."
     if isinstance(error, NotFoundError) and not error.transient and _is_collection(error):
         otherwise = "This API is not at that URL. Check --base-url (DI_ASYNC_BASE_URL)."
         return _NO_LIST.get(settings.provider, otherwise)

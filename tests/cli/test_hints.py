@@ -72,6 +72,25 @@ def test_a_request_without_an_answer(
     assert hint in result.err
 
 
+def test_a_429_says_when_to_try_again(di: Di, di_emulator: Emulator) -> None:
+    """A script can wait for that long; the time is in real seconds."""
+    di_emulator.fault(
+        "rate_limit", on="GET /v2/dedicated-inferences", times=None, retry_after=100 * 90
+    )
+    result = di("list")
+    assert result.code == 1
+    (seconds,) = re.findall(r"Try again in (\d+) s\.", result.err)
+    assert 80 <= int(seconds) <= 91
+
+
+def test_an_update_of_a_failed_instance(di: Di, di_emulator: Emulator) -> None:
+    """The API refuses it as if an earlier change were in progress, which never ends."""
+    di_emulator.add_instance(name="web", status="error")
+    result = di("scale", "web", "2")
+    assert result.code == 1
+    assert "If it has failed, waiting does not help: delete the instance" in result.err
+
+
 def test_fields_of_a_spec_keep_their_names() -> None:
     """A spec has fields that are named as parameters are; they are not options."""
     error = InvalidInputError("", problems=("timeout: required", "project_id: required"))
