@@ -5,16 +5,21 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Generator, Mapping
+from contextvars import Context
+from functools import partial
 from operator import is_
-from typing import Any, cast
+from typing import Any, TypeVarTuple, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from benchmarks.settle import virtual
 
 # The time that an example takes shows how busy the machine is, and nothing about the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
+Ts = TypeVarTuple("Ts")
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
@@ -29,16 +34,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Choose the event loop that `--loop` names."""
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Report an event loop other than the default."""
     name = config.getoption("--loop")
-    if name != "asyncio":
-        config.pluginmanager.register(LoopChoice(name, loop_factory(name)))
+    return None if name == "asyncio" else f"event loop: {name}"
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, LoopFactory]:
+    """Return the only event loop factory of an async test."""
+    name = config.getoption("--loop")
+    factory = VirtualLoop if has_virtual_clock(item) else loop_factory(name)
+    return {name: partial(eager, factory) if name == "eager" else factory}
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start slow tests first, and leave every second case of a `half` table to CI."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start slow tests first, and leave every second case of a `half` table to CI.
+
+    With uvloop, tests with a virtual clock are left out.
+    """
+    if config.getoption("--loop") == "uvloop":
+        config.hook.pytest_deselected(items=[item for item in items if has_virtual_clock(item)])
+        items[:] = [item for item in items if not has_virtual_clock(item)]
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     axes: dict[Any, list[tuple[Any, ...]]] = {}
     for item in items:
@@ -97,58 +116,40 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 3 * cores
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Looptime asks for the thread's loop before a synchronous test and would make one for it."""
-    asyncio.set_event_loop(None)
+class VirtualLoop(virtual.VirtualLoop):
+    """A loop in virtual time, with timers at whole microseconds: tests compare times exactly."""
 
-
-class LoopChoice:
-    """A plugin that sets the event loop of async tests."""
-
-    def __init__(self, name: str, factory: LoopFactory) -> None:
-        self.name = name
-        self.factory = factory
-
-    def pytest_report_header(self) -> str:
-        """Report the loop in the header."""
-        return f"event loop: {self.name}"
-
-    def pytest_asyncio_loop_factories(self, item: pytest.Item) -> Mapping[str, LoopFactory]:
-        """Return the only event loop factory of this test."""
-        return {self.name: self.factory}
-
-    def pytest_collection_modifyitems(
-        self, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
-        """Leave out tests with a virtual clock, which only asyncio's loop can have."""
-        if self.name == "uvloop":
-            virtual = [item for item in items if has_virtual_clock(item)]
-            items[:] = [item for item in items if not has_virtual_clock(item)]
-            config.hook.pytest_deselected(items=virtual)
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return super().call_at(round(when, 6), callback, *args, context=context)
 
 
 def loop_factory(name: str) -> LoopFactory:
-    """Return what makes the event loop of this name."""
+    """Return what makes the real event loop of this name."""
     if name == "uvloop":
         try:
             import uvloop
         except ImportError as error:
             raise pytest.UsageError("--loop uvloop needs uvloop: pip install uvloop") from error
         return cast("LoopFactory", uvloop.new_event_loop)
+    return asyncio.new_event_loop
+
+
+def eager(factory: LoopFactory) -> asyncio.AbstractEventLoop:
+    """Return a loop with asyncio's eager task factory."""
     if sys.version_info < (3, 12):
         raise pytest.UsageError("--loop eager needs Python 3.12 or newer")
-    return eager_loop
-
-
-def eager_loop() -> asyncio.AbstractEventLoop:
-    """Return asyncio's event loop with its eager task factory."""
-    loop = asyncio.new_event_loop()
-    if sys.version_info >= (3, 12):
-        loop.set_task_factory(asyncio.eager_task_factory)
+    loop = factory()
+    loop.set_task_factory(asyncio.eager_task_factory)
     return loop
 
 
 def has_virtual_clock(item: pytest.Item) -> bool:
-    """Return whether looptime drives the test's clock."""
-    marker = item.get_closest_marker("looptime")
-    return marker is not None and (not marker.args or bool(marker.args[0]))
+    """Return whether the test's loop is to have a virtual clock."""
+    marker = item.get_closest_marker("virtual")
+    return marker is not None and marker.args != (False,)

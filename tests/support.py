@@ -4,11 +4,12 @@ import time
 
 import pytest
 
-__all__ = ["VIRTUAL", "SteppingClock"]
+__all__ = ["REAL", "VIRTUAL", "SteppingClock"]
 
-VIRTUAL = pytest.mark.looptime(noop_cycles=0)
-"""The test's loop has a virtual clock, which moves as soon as nothing is ready. By default looptime
-runs 42 empty cycles before each step: a fifth of the CPU time of such tests."""
+VIRTUAL = pytest.mark.virtual
+"""The test's loop has a virtual clock, which moves as soon as nothing is ready."""
+REAL = pytest.mark.virtual(False)
+"""The test needs real time, in a module that is marked `VIRTUAL`."""
 
 
 class SteppingClock:

@@ -59,9 +59,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 raise RuntimeError(f"time stands still at {self._moment}: something spins")
             return
         self._still = 0
-        # The timer's exact time, since a sum may be smaller by a rounding error.
-        due = self._scheduled[0].when() if timeout < _LONGEST_STEP_S else 0.0
-        self._moment = max(self._moment + timeout, due)
+        if timeout < _LONGEST_STEP_S:
+            self._moment = self._scheduled[0].when()  # exact, where a sum may be rounded
+        else:
+            self._moment += timeout
 
 
 def run_virtual(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -21,6 +21,7 @@ from tests.builders.digitalocean import a_spec
 from tests.fake_network import EmulatorNetwork
 
 VIRTUAL = support.VIRTUAL
+REAL = support.REAL
 CREATE_S, UPDATE_S, DELETE_S = 600.0, 300.0, 120.0
 NEVER = "00000000-0000-4000-8000-000000000000"
 

@@ -7,7 +7,7 @@ import pytest
 
 from di_async import ClientClosedError, DIError, InvalidInputError
 from di_async.emulator import Lifecycle
-from tests.clouds.support import VIRTUAL, Cloud, a_world, everywhere, on
+from tests.clouds.support import REAL, VIRTUAL, Cloud, a_world, everywhere, on
 
 pytestmark = VIRTUAL
 
@@ -103,6 +103,7 @@ async def test_client_that_is_not_open(cloud: Cloud) -> None:
 
 
 @everywhere
+@REAL
 async def test_client_of_another_loop(cloud: Cloud) -> None:
     """A client that is used on another event loop raises the same."""
     async with cloud.client(a_world()) as client:

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 PRELOADED = (
-    "aiohttp.web", "anyio", "attrs", "cattrs.preconf.orjson", "looptime", "msgspec",
+    "aiohttp.web", "anyio", "attrs", "cattrs.preconf.orjson", "msgspec",
     "orjson", "pytest_asyncio.plugin", "pytest_timeout", "rich.console", "trustme", "typer", "yaml",
 )  # fmt: skip
 OPTIONS = (

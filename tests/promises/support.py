@@ -24,6 +24,7 @@ HTML = Response(502, {"content-type": "text/html"}, b"<html>502 Bad Gateway</htm
 
 # No test here uses threads, so virtual time can advance as soon as no callback is ready.
 VIRTUAL = support.VIRTUAL
+REAL = support.REAL
 
 Step = Body | Answer
 

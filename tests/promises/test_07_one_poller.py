@@ -31,6 +31,7 @@ from di_async import (
 from tests.builders.digitalocean import BASE, DIALECTS, ID, a_spec, an_instance, creation, refusal
 from tests.fake_network import Delayed, EmulatorNetwork, answer, virtual_client
 from tests.promises.support import (
+    REAL,
     VIRTUAL,
     client_on,
     created,
@@ -552,7 +553,7 @@ SHOWN = {"dedicated_inference": {"id": ID, "status": "deleting"}}
 SEEN = raw("200 OK", orjson.dumps(SHOWN))
 
 
-@pytest.mark.looptime(False)
+@REAL
 async def test_silent_retries_of_aiohttp() -> None:
     """A GET that aiohttp resends on a fresh connection counts twice in the budget."""
     budget = RequestBudget()
@@ -566,7 +567,7 @@ async def test_silent_retries_of_aiohttp() -> None:
         assert budget.used(asyncio.get_running_loop().time()) == (5, 5)
 
 
-@pytest.mark.looptime(False)
+@REAL
 async def test_silent_retries_during_a_wait() -> None:
     """Silent retries count in the requests of a wait."""
     polling = PollPolicy(target_lag=0.01)

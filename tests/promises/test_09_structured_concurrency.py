@@ -19,7 +19,16 @@ from di_async import ClientClosedError, DigitalOcean, RequestBudget, RetryPolicy
 from di_async.core.http import Request
 from tests.builders.digitalocean import GONE, ID, an_instance, creation, instance_answer
 from tests.fake_network import Answer, Delayed
-from tests.promises.support import VIRTUAL, Step, client_on, created, fake_api, now, serving
+from tests.promises.support import (
+    REAL,
+    VIRTUAL,
+    Step,
+    client_on,
+    created,
+    fake_api,
+    now,
+    serving,
+)
 
 pytestmark = VIRTUAL
 
@@ -152,7 +161,7 @@ async def test_call_delayed_by_the_budget() -> None:
     assert now() < 2
 
 
-@pytest.mark.looptime(False)
+@REAL
 async def test_call_in_flight() -> None:
     """A call whose request is on the wire ends with `ClientClosedError`."""
     arrived = asyncio.Event()
