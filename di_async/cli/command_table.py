@@ -5,6 +5,7 @@ each command start at once. A summary is the first sentence of the command's doc
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -73,7 +74,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
 
 
 class CommandTable(Mapping[str, Any]):
-    """Commands of typer by name, each made when it is needed."""
+    """Commands of typer by name, those of a module made when one of them is needed."""
 
     def __init__(self) -> None:
         self._modules = {
@@ -81,16 +82,21 @@ class CommandTable(Mapping[str, Any]):
         }
 
     def __getitem__(self, name: str) -> Any:
-        module = import_module(f"di_async.cli.commands.{self._modules[name]}")
-        app = typer.Typer(rich_markup_mode=None)
-        module.register(app)
-        return typer.main.get_group(app).commands[name]
+        return _commands(self._modules[name])[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
 
     def __len__(self) -> int:
         return len(self._modules)
+
+
+@cache
+def _commands(module: str) -> Mapping[str, Any]:
+    """Return the commands of a module by name."""
+    app = typer.Typer(rich_markup_mode=None)
+    import_module(f"di_async.cli.commands.{module}").register(app)
+    return typer.main.get_group(app).commands
 
 
 class LazyGroup(CommandGroup):
