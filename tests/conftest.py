@@ -98,7 +98,6 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_collection_finish() -> None:
     """Exclude the collected tests and modules from garbage collection: they live to the end."""
-    gc.collect()
     gc.freeze()
 
 

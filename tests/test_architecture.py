@@ -67,10 +67,16 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all nodes of a file."""
+    return tuple(ast.walk(tree(path)))
+
+
 def imports(path: Path, *, at_run_time: bool = False) -> Iterator[str]:
     """Yield the dotted names that a file imports anywhere; all absolute, as ruff's TID enforces."""
     skipped: set[ast.AST] = set()
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if at_run_time and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             skipped.update(inner for stmt in node.body for inner in ast.walk(stmt))
         if at_run_time and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -139,7 +145,7 @@ def test_core_uses_no_clock_loop_or_network(path: Path) -> None:
     assert not roots & forbidden
     assert not any(
         isinstance(node, ast.AsyncFunctionDef | ast.Await)
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         # The protocols of the async part are declared there.
         if name(path) not in {"core/protocols.py", "core/waiting/resource_adapter.py"}
     )
@@ -164,7 +170,7 @@ def test_only_the_transport_makes_client_sessions(path: Path) -> None:
     """Only the transport (and the demo's chat) makes client sessions."""
     calls = {"ClientSession"} & {
         node.func.attr
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
     assert not calls or name(path) == "engine/transport.py" or package_of(path) == "cli"
@@ -278,7 +284,7 @@ def test_wall_clock_is_read_in_one_place(path: Path) -> None:
     assert not {"time", "time.time", "time.monotonic"} & set(imports(path))
     read = {
         (node.value.id, node.attr)
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     }
     assert not read & CLOCKS
@@ -330,7 +336,7 @@ def test_nothing_is_printed(path: Path) -> None:
     """Only commands print; the library logs."""
     called = {
         node.func.id
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert not called & {"print", "breakpoint", "input"}
@@ -351,7 +357,5 @@ def test_warnings_module_is_not_used(path: Path) -> None:
 @each_file([p for p in FILES if package_of(p) not in {"cli", "emulator"}])
 def test_records_are_logged_through_one_class(path: Path) -> None:
     """Only `engine.log` takes a logger: records are one line, and broken handlers do no harm."""
-    takes = any(
-        isinstance(n, ast.Attribute) and n.attr == "getLogger" for n in ast.walk(tree(path))
-    )
+    takes = any(isinstance(n, ast.Attribute) and n.attr == "getLogger" for n in nodes(path))
     assert not takes or path.as_posix().endswith("engine/log.py")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from attrs import frozen
@@ -59,9 +59,9 @@ def cells(operations: tuple[Operation, ...] = OPERATIONS) -> Iterator[Cell]:
         yield from play_operation(operation)
 
 
-def play_operation(operation: Operation) -> Iterator[Cell]:
-    """Yield all cells of one operation."""
-    for fault in FAULTS:
+def play_operation(operation: Operation, faults: Iterable[Fault] = FAULTS) -> Iterator[Cell]:
+    """Yield all cells of one operation, or those of some faults."""
+    for fault in faults:
         for mode in MODES:
             if expected(operation, fault, mode):
                 yield play_cell(operation, fault, mode)
