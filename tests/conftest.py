@@ -16,7 +16,10 @@ from hypothesis import HealthCheck, settings
 from benchmarks.settle import virtual
 
 # The time that an example takes shows how busy the machine is, and nothing about the code.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `.ci/run` also runs the thorough profile.
+_UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unhurried", _UNHURRIED, max_examples=50)
+settings.register_profile("thorough", _UNHURRIED, max_examples=200)
 settings.load_profile("unhurried")
 
 Ts = TypeVarTuple("Ts")
@@ -99,6 +102,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_finish() -> None:
     """Exclude the collected tests and modules from garbage collection: they live to the end."""
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -49,8 +49,9 @@ def shell(line: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.half
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGTERM, 143)]
 )
 def test_a_signal_ends_a_create_with_everything_that_is_known(
     di_emulator: Emulator, environment: dict[str, str], number: signal.Signals, code: int

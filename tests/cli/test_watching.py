@@ -26,6 +26,7 @@ def default_sigint() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.half
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_json_document_for_each_change(
     provider: str, di: Di, di_emulator: Emulator, environment: dict[str, str]
@@ -46,6 +47,7 @@ def test_a_json_document_for_each_change(
     assert rest[-1]["status"] is None
 
 
+@pytest.mark.half
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_all_resources_until_ctrl_c(
     provider: str, di: Di, di_emulator: Emulator, environment: dict[str, str]

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async import (
@@ -281,7 +281,6 @@ HEADERS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.integers(300, 599), HEADERS, st.binary(max_size=60))
 def test_any_refusal_is_an_api_error(status: int, value: dict[str, str], body: bytes) -> None:
     """Any headers and body of a refusal result in an APIError."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async import DecodeError, Secret
@@ -434,7 +434,6 @@ MODELS = (DedicatedInference, AccessToken, Accelerator, Sizes, GPUModelConfig)
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(junk=JUNK)
 def test_junk_is_a_model_or_a_decode_error(model: type, junk: Any) -> None:
     """No JSON value raises any other error."""
@@ -442,7 +441,6 @@ def test_junk_is_a_model_or_a_decode_error(model: type, junk: Any) -> None:
         assert isinstance(CODEC.structure(junk, model), model)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(where=KEYS, junk=JUNK)
 def test_junk_in_an_instance_is_a_model_or_a_decode_error(where: str, junk: Any) -> None:
     """The same holds for junk in one field of an instance or its spec."""

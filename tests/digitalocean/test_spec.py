@@ -8,7 +8,7 @@ import attrs
 import orjson
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async import InvalidInputError
@@ -376,7 +376,6 @@ SPECS = st.builds(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SPECS)
 def test_round_trip(spec: DedicatedInferenceSpec) -> None:
     """Every valid spec survives a mapping, JSON and YAML unchanged."""
@@ -387,7 +386,6 @@ def test_round_trip(spec: DedicatedInferenceSpec) -> None:
     assert DedicatedInferenceSpec.from_text(yaml.safe_dump(body)) == spec
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SPECS, st.randoms(use_true_random=False))
 def test_digest_ignores_order(spec: DedicatedInferenceSpec, random: Any) -> None:
     """Specs of the same models and GPUs have one digest, in any order, name or version."""
@@ -415,7 +413,6 @@ NODES = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(NODES)
 def test_junk_is_read_or_rejected(junk: Any) -> None:
     """Reading any JSON value returns a spec or raises `InvalidInputError`."""
@@ -423,7 +420,6 @@ def test_junk_is_read_or_rejected(junk: Any) -> None:
         assert isinstance(DedicatedInferenceSpec.from_dict(junk), DedicatedInferenceSpec)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(RAW)), NODES)
 def test_junk_in_a_field_is_sent_or_rejected(field: str, junk: Any) -> None:
     """A spec with junk in one field is either rejected or can be sent."""

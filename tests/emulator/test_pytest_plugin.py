@@ -63,6 +63,7 @@ NO_ASYNCIO = ["-p", "no:looptime_plugin", "-p", "no:asyncio"]
 UNUSED = [f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "xdist", "timeout")]
 
 
+@pytest.mark.half
 @pytest.mark.parametrize(
     ("source", "flags"),
     [

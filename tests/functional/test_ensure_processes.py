@@ -32,6 +32,7 @@ async def test_created_updated_unchanged(cloud: Cloud, emu: Emulator) -> None:
         assert len(await named(cloud, client)) == 1
 
 
+@pytest.mark.half
 @pytest.mark.parametrize("cloud", ENSURABLE[:2], ids=lambda cloud: cloud.name)
 @pytest.mark.timeout(60)
 async def test_two_processes(cloud: Cloud) -> None:
@@ -43,7 +44,8 @@ async def test_two_processes(cloud: Cloud) -> None:
 
 
 @everywhere_in_processes
-@pytest.mark.parametrize("step", ["look", "create", "update"])
+@pytest.mark.half
+@pytest.mark.parametrize("step", ["create", "look", "update"])
 async def test_killed_in_the_middle(cloud: Cloud, step: str, emu: Emulator) -> None:
     """After kill -9 a second run finds what the first has done, and finishes the work."""
     body = a_body(cloud, replicas=2 if step == "update" else 1)

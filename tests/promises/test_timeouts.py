@@ -181,7 +181,7 @@ async def test_single_read_beside_a_longer_wait() -> None:
 SETTINGS: dict[str, Callable[[], dict[str, Any]]] = {
     "request_timeout": lambda: {"request_timeout": 0.5},
     "attempts": lambda: {"retry": RetryPolicy(attempts=1, initial_delay=0.01, max_delay=0.01)},
-    "short intervals": lambda: {"polling": PollPolicy(target_lag=1, max_interval=1)},
+    "short intervals": lambda: {"polling": PollPolicy(target_lag=2, max_interval=2)},
     "long intervals": lambda: {"polling": PollPolicy(target_lag=900, max_interval=2)},
     "a small budget": lambda: {"budget": RequestBudget(per_minute=1, per_hour=20)},
     "no budget": lambda: {"budget": None},

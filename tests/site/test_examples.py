@@ -170,6 +170,7 @@ def test_fastapi_service_stops_while_somebody_reads(emulator_environment: Any) -
     assert "Traceback" not in log
 
 
+@pytest.mark.half
 @pytest.mark.parametrize(
     ("name", "tests"), [("test_service.py", 3), ("test_slow_deployment.py", 2), ("emulator.md", 1)]
 )
