@@ -1,0 +1,179 @@
+"""Deletions of what is temporary: what is not proven deleted is reported, since it may bill."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from di_async import CleanupError, DIError, reap
+from di_async.core.http import Request, Response
+from di_async.emulator import World
+from di_async.engine.disposal import finish
+from tests.clouds.support import VIRTUAL, Cloud, a_world, now, on, requests_of
+from tests.clouds.test_temporary import everywhere, names, spec_of
+from tests.fake_network import Answer, Delayed, EmulatorNetwork
+
+pytestmark = VIRTUAL
+
+
+@asynccontextmanager
+async def expired(cloud: Cloud, world: World) -> AsyncIterator[tuple[Any, str]]:
+    """Yield a client, and the name of a temporary deployment that has expired."""
+    async with cloud.client(world) as client:
+        block = cloud.api(client).temporary(spec_of(cloud), lifetime=1000)
+        name = (await block.__aenter__()).name
+        await asyncio.sleep(1000)
+        yield client, name
+
+
+# --- what reap reports --------------------------------------------------------------------------
+
+
+@everywhere
+async def test_list_that_cannot_be_read(cloud: Cloud) -> None:
+    """Nothing is known of what such a list would show, so it is a failure."""
+    world = a_world()
+    async with expired(cloud, world) as (client, name):
+        world.fault("status", on=cloud.LIST, status=403, times=None)
+        report = await reap(client)
+        assert not report.deleted
+        assert {(one.provider, one.id) for one in report.failed} == {(client.provider, "")}
+        assert {one.error is not None for one in report.failed} == {True}
+        world.faults.clear()
+        assert await names(cloud.api(client)) == [name]
+
+
+@on("exoscale")
+async def test_zones_that_cannot_be_read(cloud: Cloud) -> None:
+    """Without the list of zones no deployment is known."""
+    world = a_world()
+    async with expired(cloud, world) as (client, _):
+        world.fault("status", on="GET /v2/zone", status=403, times=None)
+        (failed,) = (await reap(client)).failed
+        assert (failed.id, failed.provider) == ("", "exoscale")
+
+
+@on("digitalocean", "exoscale")  # Gcore's id is the name
+async def test_what_has_another_name_by_now(cloud: Cloud, networks: list[EmulatorNetwork]) -> None:
+    """It is not deleted: the list was out of date, and its owner keeps it."""
+    world = a_world()
+    async with expired(cloud, world) as (client, name):
+
+        def renamed(request: Request, real: Answer) -> Answer:
+            rows = cloud.LIST.format(project=world.gcore.project_id)
+            if not f"{request.method} {request.path}".startswith(f"{rows}/"):
+                return real
+            assert isinstance(real, Delayed)
+            assert isinstance(real.answer, Response)
+            body = real.answer.body.replace(name.encode(), b"kept")
+            return Delayed(real.after_s, evolve(real.answer, body=body))
+
+        networks[0].intercept = renamed
+        (failed,) = (await reap(client)).failed
+        assert "its name is 'kept' by now" in str(failed.error)
+        assert not requests_of(world, "DELETE")
+
+
+@everywhere
+async def test_what_was_deleted_since_the_list_was_read(cloud: Cloud) -> None:
+    """A GET that answers 404 is the proof; no DELETE is sent."""
+    world = a_world()
+    async with expired(cloud, world) as (client, name):
+        world.fault("status", on=cloud.GET, status=404)
+        report = await reap(client)
+        assert [one.name for one in report.deleted] == [name]
+        assert not report.failed
+        assert not requests_of(world, "DELETE")
+
+
+# --- how often a deletion is tried --------------------------------------------------------------
+
+
+@everywhere
+async def test_busy_is_not_a_failure(cloud: Cloud) -> None:
+    """A deployment that is busy with another change is deleted afterwards, however long it is."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        async with cloud.api(client).temporary(spec_of(cloud)):
+            world.fault("status", on=cloud.DELETE, status=409, times=20)
+        assert await names(cloud.api(client)) == []
+
+
+@everywhere
+async def test_failures_end_the_deletion_early(cloud: Cloud) -> None:
+    """After some failures the error is raised, long before the time for the deletion ends."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        block = cloud.api(client).temporary(spec_of(cloud), cleanup_timeout=100_000)
+        await block.__aenter__()
+        world.fault("status", on=cloud.DELETE, status=500, times=None)
+        began = now()
+        with pytest.raises(CleanupError):
+            await block.__aexit__(None, None, None)
+        assert now() - began < 1000
+
+
+@on("gcore-v3", "exoscale")
+async def test_delete_that_was_not_carried_out(cloud: Cloud) -> None:
+    """It is sent again when its task or operation has failed."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        async with cloud.api(client).temporary(spec_of(cloud)):
+            world.fault("operation_failed", on=cloud.DELETE)
+        assert len(requests_of(world, "DELETE")) == 2
+        assert await names(cloud.api(client)) == []
+
+
+# --- creates whose outcome is not known ---------------------------------------------------------
+
+
+@everywhere
+async def test_lost_create_that_lists_show_late(cloud: Cloud) -> None:
+    """What the create made is found and deleted, though lists lag behind it by ten seconds."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault("list_lag", on=cloud.POST, seconds=10)
+        world.fault("reset", on=cloud.POST, after_commit=True)
+        with suppress(DIError):
+            async with cloud.api(client).temporary(spec_of(cloud)):
+                pass
+        await asyncio.sleep(1000)
+        assert await names(cloud.api(client)) == []
+
+
+@everywhere
+async def test_lost_create_that_cannot_be_looked_up(cloud: Cloud) -> None:
+    """It may exist, and the error says so."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault("reset", on=cloud.POST, after_commit=True)
+        for reads in (cloud.LIST, cloud.GET):
+            world.fault("status", on=reads, status=500, times=None)
+        with pytest.raises(CleanupError, match="may still exist, and bill"):
+            async with cloud.api(client).temporary(spec_of(cloud)):
+                pass
+
+
+# --- a loop that is shut down -------------------------------------------------------------------
+
+
+async def test_work_is_begun_again_when_every_task_is_cancelled() -> None:
+    """The end of `asyncio.run` cancels the deletion, too; the caller's cancellation is kept."""
+    begun = []
+
+    async def work() -> str:
+        begun.append(now())
+        await asyncio.sleep(10)
+        return "deleted"
+
+    ending = asyncio.ensure_future(finish(work))
+    await asyncio.sleep(1)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    done, cancelled = await ending
+    assert done.result() == "deleted"
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert begun == [0, 1]
