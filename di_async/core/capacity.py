@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import (
     APIError,
@@ -104,8 +105,7 @@ def explain(
     return Failure.UNEXPLAINED if isinstance(error, WaitTimeoutError) else Failure.FINAL
 
 
-@frozen
-class Tries:
+class Tries(Struct, frozen=True):
     """How many tries are left."""
 
     after_unexplained: int | None = None

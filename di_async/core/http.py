@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import orjson
 from attrs import field, frozen
+from msgspec import Struct
 
 from di_async.core.errors import InvalidInputError
 
@@ -85,8 +86,7 @@ class Response:
     body: bytes = field(repr=_size)
 
 
-@frozen
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One endpoint of a provider: method, path, and the key of the answer's content."""
 
     name: str

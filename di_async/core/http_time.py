@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_tz
 from functools import lru_cache
 
-from attrs import frozen
+from msgspec import Struct
 
 __all__ = [
     "LONGEST_HOLD_S",
@@ -77,8 +77,7 @@ def server_date(headers: Mapping[str, str]) -> float | None:
     return date + age if 0 <= age <= _MAX_AGE_S else None
 
 
-@frozen
-class Hold:
+class Hold(Struct, frozen=True):
     """What `Retry-After` says."""
 
     seconds: float | None = None

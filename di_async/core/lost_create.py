@@ -12,7 +12,7 @@ its first attempt.
 from collections.abc import Iterable
 from datetime import datetime
 
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.server_clock import Age, CallWindow
 from di_async.core.waiting.evidence import CREATE_GRACE_S
@@ -32,8 +32,7 @@ __all__ = [
 ]
 
 
-@frozen
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A resource of that name."""
 
     id: str
@@ -44,42 +43,36 @@ class Candidate:
     """It is being deleted."""
 
 
-@frozen
-class Adopt:
+class Adopt(Struct, frozen=True):
     """The create made this resource."""
 
     id: str
 
 
-@frozen
-class Uncertain:
+class Uncertain(Struct, frozen=True):
     """The create may have made this resource."""
 
     id: str
 
 
-@frozen
-class Foreign:
+class Foreign(Struct, frozen=True):
     """The name belongs to another resource."""
 
     id: str
     reason: str
 
 
-@frozen
-class Absent:
+class Absent(Struct, frozen=True):
     """No resource has the name (yet)."""
 
 
-@frozen
-class Ambiguous:
+class Ambiguous(Struct, frozen=True):
     """Names are not unique, and the first attempt may have made any of these."""
 
     ids: tuple[str, ...]
 
 
-@frozen
-class ReadAgain:
+class ReadAgain(Struct, frozen=True):
     """No resource is shown, but a new one need not be shown yet."""
 
     seconds: float

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import define, field, frozen
+from msgspec import Struct
 
 from di_async.core.errors import DecodeError, InvalidInputError
 
@@ -37,8 +37,7 @@ _FIRST_BATCH, _MAX_BATCH = 8, 32
 _PLAUSIBLE_FACTOR, _PLAUSIBLE_MORE = 2, 2
 
 
-@frozen
-class Page:
+class Page(Struct, frozen=True):
     """One list page, in the shape of the wire."""
 
     rows: tuple[Any, ...]
@@ -168,7 +167,6 @@ def _page_number(link: Any) -> int | None:
 # --- all pages -------------------------------------------------------------------------------
 
 
-@define
 class PageWalk:
     """Which pages to read in one pass over a list, a batch at a time.
 
@@ -176,19 +174,20 @@ class PageWalk:
     server that ignores the page number shows the same rows for ever.
     """
 
-    page_size: int
-    incomplete: bool = field(default=False, init=False)
-    """The list was said to have more pages, but they showed nothing new."""
-    pages: int | None = field(default=None, init=False)
-    """How many pages the first one promises; None: they are followed one by one."""
-    _next: int = field(default=1, init=False)
-    _width: int = field(default=1, init=False)
-    _is_open: bool = field(default=True, init=False)
-    _ids: set[str] = field(factory=set, init=False)
-    _without_id: int = field(default=0, init=False)
-    _total: int | None = field(default=None, init=False)
-    """The one that was shown last."""
-    _last: Page | None = field(default=None, init=False)
+    def __init__(self, page_size: int) -> None:
+        self.page_size = page_size
+        self.incomplete = False
+        """The list was said to have more pages, but they showed nothing new."""
+        self.pages: int | None = None
+        """How many pages the first one promises; None: they are followed one by one."""
+        self._next = 1
+        self._width = 1
+        self._is_open = True
+        self._ids: set[str] = set()
+        self._without_id = 0
+        self._total: int | None = None
+        """The one that was shown last."""
+        self._last: Page | None = None
 
     def next_batch(self) -> range:
         """Return the numbers of the pages to read now; none at the end.

@@ -15,7 +15,7 @@ import math
 from collections import OrderedDict, deque
 from typing import Any
 
-from attrs import define, field, frozen
+from msgspec import Struct, field
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority
@@ -57,8 +57,7 @@ _LULL_S = 90.0
 _STREAM_RATE = 2 / 60
 
 
-@frozen
-class RateLimitInfo:
+class RateLimitInfo(Struct, frozen=True):
     """What one response says about the token's quota; None where it does not."""
 
     limited: bool = False
@@ -70,8 +69,7 @@ class RateLimitInfo:
     """The waiting time named is longer than any window, so it says nothing."""
 
 
-@define(eq=False)
-class Slot:
+class Slot(Struct, eq=False):
     """The place of one request in the windows, from when it is allowed."""
 
     taken_at: float
@@ -79,10 +77,9 @@ class Slot:
     """How many requests of the budget had been answered then."""
 
 
-@define
-class Window:
+class Window(Struct):
     span: float
-    stamps: deque[float] = field(factory=deque)
+    stamps: deque[float] = field(default_factory=deque)
     """When requests were answered."""
 
     def used(self, now: float) -> int:
@@ -123,11 +120,10 @@ class Window:
         return self.span
 
 
-@define
-class TrafficEstimate:
+class TrafficEstimate(Struct):
     """Requests besides polling, by bins of five minutes: a burst, or steady traffic?"""
 
-    bins: dict[int, float] = field(factory=dict)
+    bins: dict[int, float] = field(default_factory=dict)
     last_at: float = -math.inf
 
     def add(self, now: float, count: float = 1.0) -> None:

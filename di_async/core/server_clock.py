@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import Enum
 
-from attrs import define, field, frozen
+from msgspec import Struct
 
 __all__ = ["CLOCK_SKEW_S", "Age", "CallWindow", "Moment", "ServerClock"]
 
@@ -28,8 +28,7 @@ _PLACEHOLDER = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _YEAR_S = 366 * 86400.0
 
 
-@frozen
-class Moment:
+class Moment(Struct, frozen=True):
     """One moment by both clocks of this machine."""
 
     loop: float
@@ -38,8 +37,7 @@ class Moment:
     """Epoch seconds."""
 
 
-@frozen
-class _Sample:
+class _Sample(Struct, frozen=True):
     at: Moment
     date: float
 
@@ -52,8 +50,7 @@ class Age(Enum):
     UNKNOWN = "not known"
 
 
-@frozen
-class CallWindow:
+class CallWindow(Struct, frozen=True):
     """When a call began, in the server's time. Epoch seconds.
 
     The clocks may disagree, so it is a range: the call began in it.
@@ -92,12 +89,12 @@ class CallWindow:
         return created_at.timestamp() >= self.latest - tolerance
 
 
-@define
 class ServerClock:
     """Reckons one server's time. Every answer corrects it."""
 
-    _samples: deque[_Sample] = field(factory=lambda: deque(maxlen=_SAMPLES), init=False)
-    _accepted: _Sample | None = field(default=None, init=False)
+    def __init__(self) -> None:
+        self._samples: deque[_Sample] = deque(maxlen=_SAMPLES)
+        self._accepted: _Sample | None = None
 
     def learn(self, now: Moment, date: float) -> None:
         """Record the server's time in an answer received now."""

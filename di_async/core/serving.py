@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 from attrs import field, frozen
+from msgspec import Struct
 
 from di_async.core.errors import APIError, DIError, InvalidInputError, api_error
 from di_async.core.http import Request, Response
@@ -65,8 +66,7 @@ class NotServingYetError(DIError):
     transient = True
 
 
-@frozen(kw_only=True)
-class ConnectOptions:
+class ConnectOptions(Struct, frozen=True, kw_only=True):
     """What a caller passes to `connect`."""
 
     private: bool = False
@@ -74,16 +74,14 @@ class ConnectOptions:
     mint_token: str | None = None
 
 
-@frozen
-class NotYet:
+class NotYet(Struct, frozen=True):
     """The endpoint does not answer yet, but may soon."""
 
     reason: str
     status: int | None = None
 
 
-@frozen
-class Refusal:
+class Refusal(Struct, frozen=True):
     """The endpoint refuses; asking again would not help."""
 
     error: APIError

@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import takewhile
 
-from attrs import define, field
-
 __all__ = ["HOUR_S", "OtherTraffic", "RecentCount", "fair_share", "sendable"]
 
 HOUR_S = 3600.0
@@ -62,12 +60,12 @@ def fair_share(own: float, others: float) -> float:
     return max(_LEAST_SHARE, _SHARE_AT_MOST * math.pow(used, _SHARE_POWER))
 
 
-@define
 class RecentCount:
     """A count that forgets: each request fades within a few minutes."""
 
-    _value: float = 0.0
-    _at: float = -math.inf
+    def __init__(self) -> None:
+        self._value = 0.0
+        self._at = -math.inf
 
     def add(self, now: float, count: float = 1.0) -> None:
         """Count requests now."""
@@ -78,19 +76,19 @@ class RecentCount:
         return self._value * math.exp(min(0.0, self._at - now) / _MEMORY_S) if self._value else 0.0
 
 
-@define
 class OtherTraffic:
     """Requests of other processes within the hour, by the time at which they were probably sent."""
 
-    total: int = 0
-    """Within the hour before the last response or `expire`, as far as known."""
-    seen_at: float = -math.inf
-    """When a response was received last."""
-    unsure: int = 0
-    """How many more they may have been: own requests that were in flight."""
-    recent: RecentCount = field(factory=RecentCount)
-    _entries: deque[list[float]] = field(factory=deque)
-    """Pairs of a time and a count, oldest first."""
+    def __init__(self) -> None:
+        self.total = 0
+        """Within the hour before the last response or `expire`, as far as known."""
+        self.seen_at = -math.inf
+        """When a response was received last."""
+        self.unsure = 0
+        """How many more they may have been: own requests that were in flight."""
+        self.recent = RecentCount()
+        self._entries: deque[list[float]] = deque()
+        """Pairs of a time and a count, oldest first."""
 
     def observe(self, now: float, at_least: int, at_most: int, oldest_age: float) -> None:
         """Record that others sent so many requests within the hour.

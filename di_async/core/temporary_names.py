@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import InvalidInputError
 
 __all__ = [
     "CHECK_LENGTH",
     "DEFAULT_PREFIX",
+    "LIFETIME_S",
     "TemporaryName",
     "check_lifetime",
     "check_prefix",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 DEFAULT_PREFIX = "tmp"
+LIFETIME_S = 4 * 3600.0
+"""After this time `reap` may delete a temporary deployment, by default."""
 RANDOM_LENGTH = 5
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -41,8 +44,7 @@ _NAME = (
 )
 
 
-@frozen
-class TemporaryName:
+class TemporaryName(Struct, frozen=True):
     """What the name of a temporary deployment shows."""
 
     base: str

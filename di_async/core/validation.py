@@ -18,7 +18,8 @@ from typing import Any, Literal, NoReturn, TypeGuard, TypeVar
 from uuid import UUID
 
 import attrs
-from attrs import frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.printable import short_repr
@@ -78,8 +79,7 @@ UNSET = Unset.UNSET
 # --- declaring fields ------------------------------------------------------------------------
 
 
-@frozen(kw_only=True)
-class RequestField:
+class RequestField(Struct, frozen=True, kw_only=True):
     """One field of a request body."""
 
     validator: Validator | None = None
@@ -134,7 +134,7 @@ READ_ONLY: dict[str, None] = {_KEY: None}
 def request_fields(cls: type) -> Mapping[str, RequestField]:
     """Return the request fields of a class by their keys in JSON."""
     declared = (
-        attrs.evolve(rule, name=rule.name or attribute.name, attribute=attribute)
+        replace(rule, name=rule.name or attribute.name, attribute=attribute)
         for attribute in attrs.fields(cls)
         if (rule := attribute.metadata.get(_KEY, RequestField())) is not None
     )
@@ -175,8 +175,7 @@ def declared(cls: type, shown: Any, lost: list[str], path: str = "") -> Any:
 # --- finding faults --------------------------------------------------------------------------
 
 
-@frozen
-class Fault:
+class Fault(Struct, frozen=True):
     """One fault of a request body."""
 
     path: str
@@ -236,7 +235,7 @@ def _faults_of(
     try:
         validator(body, attribute, value)
     except _FaultsError as error:
-        return [attrs.evolve(fault, path=path + fault.path) for fault in error.faults]
+        return [replace(fault, path=path + fault.path) for fault in error.faults]
     except (ValueError, TypeError) as error:
         # attrs' own validators raise with the message first and details after it.
         return [Fault(path, str(error.args[0] if error.args else error))]
@@ -339,8 +338,7 @@ def text_map(_: Any, __: Any, value: Any) -> None:
         raise _FaultsError(Fault(f"[{key!r}]", message) for key in wrong)
 
 
-@frozen
-class _Nested:
+class _Nested(Struct, frozen=True):
     cls: type
     is_open: bool
 
@@ -354,8 +352,7 @@ def nested(cls: type, *, is_open: bool = False) -> Validator:
     return _Nested(cls, is_open)
 
 
-@frozen
-class _Each:
+class _Each(Struct, frozen=True):
     item: Validator
     non_empty: bool
 

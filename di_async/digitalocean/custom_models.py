@@ -10,7 +10,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
+from msgspec.structs import replace
 
 from di_async.core.codec import Codec, json_field, status_word
 from di_async.core.errors import APIError, DecodeError, InvalidInputError, NotFoundError
@@ -378,7 +379,7 @@ def _imported(body: Any, name: str) -> CustomModel:
 def _page(body: Any) -> Page:
     page = read_page(body, "models")
     rows = tuple(_with_id(row) if isinstance(row, Mapping) else row for row in page.rows)
-    return evolve(page, rows=rows)
+    return replace(page, rows=rows)
 
 
 def _checked_tags(tags: Any) -> list[str]:

@@ -8,7 +8,7 @@ decoded by the tolerant path, which also reports what is wrong.
 from typing import Any
 
 import msgspec
-from attrs import evolve
+from msgspec.structs import replace
 
 from di_async.core.codec import loads
 from di_async.core.pagination import Page, read_page
@@ -52,7 +52,7 @@ def read_summaries(body: bytes) -> Page:
         return read_page(loads(body), KEY)
     summaries = {KEY: found.dedicated_inferences, "links": found.links, "meta": found.meta}
     page = read_page(summaries, KEY)
-    return evolve(page, decode_full_row=_FullRows(body))
+    return replace(page, decode_full_row=_FullRows(body))
 
 
 class _FullRows:

@@ -9,7 +9,8 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from attrs import define, evolve, field
+from msgspec import Struct
+from msgspec.structs import replace
 
 from di_async.core.errors import (
     APIError,
@@ -68,8 +69,7 @@ def checked_options(
     )
 
 
-@define(eq=False)
-class _OpenConnect:
+class _OpenConnect(Struct, eq=False):
     """A call of `connect` that is under way."""
 
     tracker: ChangeTracker[Any]
@@ -129,7 +129,7 @@ class Connector:
             access_token=access_token, private=private, probe=probe, mint_token=mint_token
         )
         if options.access_token is None:
-            options = evolve(options, access_token=as_secret(own_token))
+            options = replace(options, access_token=as_secret(own_token))
         if tracker.expectation.action is Action.DELETE:
             raise InvalidInputError("what is deleted has no endpoint to connect to")
         if tracker.expectation.action is not Action.PREDICATE:
@@ -204,22 +204,19 @@ class Connector:
         return call.ended_by
 
 
-@define(eq=False)
 class _StateCheck:
     """Reads the deployment now and then while its endpoint does not answer.
 
     What has stopped or deleted it counts only if a second read shows it: replicas lag.
     """
 
-    call: _OpenConnect
-    until: float | None
-    _pause: float = field(default=_FIRST_CHECK_S, init=False)
-    _due: float = field(init=False)
-    _was_seen: bool = field(default=False, init=False)
-    """The last read has shown that it cannot answer."""
-
-    def __attrs_post_init__(self) -> None:
-        self._due = self.call.tracker.clock.now() + self._pause
+    def __init__(self, call: _OpenConnect, until: float | None) -> None:
+        self._call = call
+        self._until = until
+        self._pause = _FIRST_CHECK_S
+        self._due = call.tracker.clock.now() + self._pause
+        self._was_seen = False
+        """The last read has shown that it cannot answer."""
 
     async def run(self) -> None:
         """Read the deployment if a read is due.
@@ -227,11 +224,11 @@ class _StateCheck:
         Raises:
             InvalidInputError: it is stopped, so that its endpoint does not answer.
         """
-        now = self.call.tracker.clock.now()
+        now = self._call.tracker.clock.now()
         if now < self._due:
             return
         try:
-            until = math.inf if self.until is None else self.until
+            until = math.inf if self._until is None else self._until
             async with asyncio.timeout_at(min(now + DETAILS_S, until)):
                 ended = await self._read()
         except InvalidInputError:
@@ -244,14 +241,14 @@ class _StateCheck:
             self._was_seen = False
         else:
             if ended is not None and self._was_seen:
-                self.call.end(ended)
+                self._call.end(ended)
             self._was_seen = ended is not None
         if not self._was_seen:
             self._pause = min(2 * self._pause, _LONGEST_CHECK_S)
         self._due = now + (_SECOND_CHECK_S if self._was_seen else self._pause)
 
     async def _read(self) -> Deleted | None:
-        tracker = self.call.tracker
+        tracker = self._call.tracker
         try:
             found = await _read(tracker, Priority.SCHEDULED)
         except NotFoundError:

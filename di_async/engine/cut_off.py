@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from attrs import define
+from msgspec import Struct
 
 from di_async.core.errors import ClientClosedError, DIError
 from di_async.core.waiting.resource_adapter import CallRecord
@@ -21,8 +21,7 @@ __all__ = ["WriteRecord", "report_if_cut_off"]
 logger = Log("di_async")
 
 
-@define
-class WriteRecord:
+class WriteRecord(Struct):
     """What is known of a write under way."""
 
     result: Any = None

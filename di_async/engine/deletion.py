@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import ClientClosedError, DIError, NotFoundError, OutcomeUnknownError
 from di_async.core.http import Priority, Request
@@ -212,8 +212,7 @@ async def _find_after(error: DIError, find: Callable[[], Awaitable[object]]) -> 
         raise error from None
 
 
-@frozen
-class _Seen:
+class _Seen(Struct, frozen=True):
     """What a GET shows; nothing at all if it failed."""
 
     missing: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.capacity import Failure
 from di_async.core.errors import DecodeError, DIError
@@ -25,8 +26,7 @@ OnUnreadable = Callable[[DIError], object]
 """Called with the error of the rows that cannot be read."""
 
 
-@frozen
-class Named:
+class Named(Struct, frozen=True):
     """A resource as a read shows it."""
 
     id: str

@@ -7,14 +7,12 @@ from typing import Any, Literal, TypeVar, overload
 from di_async.core.errors import InvalidInputError
 from di_async.core.pricing import MaxHourly
 from di_async.core.seconds import checked_seconds
-from di_async.core.temporary_names import DEFAULT_PREFIX
+from di_async.core.temporary_names import DEFAULT_PREFIX, LIFETIME_S
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import CLEANUP_TIMEOUT_S
-from di_async.engine.first_available import Search
 from di_async.engine.frames import clears_frames
 from di_async.engine.pricing import price_check
 from di_async.engine.resource_api import ResourceApi
-from di_async.engine.temporary import LIFETIME_S, Temporary
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
 __all__ = ["DeployableApi"]
@@ -96,6 +94,8 @@ class DeployableApi(ResourceApi[R]):
             TransportError: the response to the create was lost, and what it made was deleted.
             DIError: everything that `create` and `Change.wait` raise.
         """
+        from di_async.engine.temporary import Temporary  # only this call needs it
+
         return Temporary(
             target=self.deployable(),
             spec=spec,
@@ -150,6 +150,8 @@ class DeployableApi(ResourceApi[R]):
         the CancelledError and the log name what may exist, and bill; it is not deleted, as it may
         belong to others.
         """
+        from di_async.engine.first_available import Search  # only this call needs it
+
         if isinstance(max_unexplained, bool) or not isinstance(max_unexplained, int):
             raise InvalidInputError("max_unexplained: expected a whole number")
         checked_seconds(name_timeout, "name_timeout")

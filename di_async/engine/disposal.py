@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import anyio
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import (
     CleanupError,
@@ -81,8 +81,7 @@ async def finish(
         task = asyncio.ensure_future(work())
 
 
-@frozen
-class Answer:
+class Answer(Struct, frozen=True):
     """What is known of a create whose caller was cancelled."""
 
     id: str = ""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, define, evolve, field
+from msgspec import Struct
 
 from di_async.core.errors import ClientClosedError, InvalidInputError
 from di_async.core.http import Priority, Request, Response, checked_id
@@ -58,8 +59,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-@frozen
-class _Runtime:
+class _Runtime(Struct, frozen=True):
     """What exists between entering and leaving, on one loop."""
 
     loop: asyncio.AbstractEventLoop
@@ -69,7 +69,7 @@ class _Runtime:
     observed: ObservedClient | None
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False, repr=False)
 class Engine:
     """The parts of one client; the provider's own methods work through this."""
 

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, TypeVar
 
-from attrs import field, frozen
+from attrs import frozen
+from msgspec import Struct, field
 
 from di_async.core.differences import Difference, check_mutable
 from di_async.core.errors import (
@@ -67,8 +68,7 @@ class Ensured(Generic[R]):
     """It was found active with this spec: there is nothing to do or to wait for."""
 
 
-@frozen(kw_only=True)
-class EnsureTarget(Generic[R]):
+class EnsureTarget(Struct, Generic[R], frozen=True, kw_only=True):
     """One provider's calls for one spec."""
 
     name: str
@@ -120,8 +120,7 @@ async def ensure(
         return await run.ensure()
 
 
-@frozen(slots=False)
-class _Run(Generic[R]):
+class _Run(Struct, Generic[R], frozen=True):
     """One call of `ensure`."""
 
     engine: Engine
@@ -129,7 +128,7 @@ class _Run(Generic[R]):
     adapter: ResourceAdapter[R]
     target: EnsureTarget[R]
     name_until: float
-    sent: list[Ensured[R]] = field(factory=list)
+    sent: list[Ensured[R]] = field(default_factory=list)
     """What this call has sent without an answer."""
     logged: set[tuple[str, ...]] = field(factory=set)
     """The duplicates that the log has."""

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 
-from attrs import frozen
+from msgspec import Struct
 from yarl import URL
 
 from di_async.core.errors import InvalidInputError
@@ -82,8 +82,7 @@ class DefaultUrl(str):
     __slots__ = ()
 
 
-@frozen
-class BaseUrl:
+class BaseUrl(Struct, frozen=True):
     """A checked base URL, and the environment variable that it came from."""
 
     url: str

@@ -8,8 +8,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
-
 from di_async.core.errors import InvalidInputError
 from di_async.core.waiting.events import StatusChange
 from di_async.engine.log import Log
@@ -22,7 +20,6 @@ EventCallback = Callable[[StatusChange], object]
 """`on_event` of a client: a plain function, called with each step of each of its waits."""
 
 
-@define(eq=False)
 class Guarded:
     """A callback of the caller's; what it raises is logged once and dropped.
 
@@ -30,10 +27,11 @@ class Guarded:
     that it returns goes on by itself.
     """
 
-    option: str
-    """The option that it was passed as."""
-    function: Callable[..., object]
-    failed: bool = field(default=False, init=False)
+    def __init__(self, option: str, function: Callable[..., object]) -> None:
+        self.option = option
+        """The option that it was passed as."""
+        self.function = function
+        self.failed = False
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it, and return its result; None if it raised."""

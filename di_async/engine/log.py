@@ -5,14 +5,11 @@ import sys
 import traceback
 from typing import Any
 
-from attrs import Factory, field, frozen
-
 from di_async.core.printable import printable
 
 __all__ = ["Log"]
 
 
-@frozen
 class Log:
     """A logger of the standard library whose records cannot be forged by what servers send.
 
@@ -20,10 +17,8 @@ class Log:
     and its id must reach the caller. The handler's traceback goes to stderr, as with `logging`.
     """
 
-    name: str
-    _logger: logging.Logger = field(
-        init=False, repr=False, default=Factory(lambda self: _logger(self.name), takes_self=True)
-    )
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
 
     def debug(self, message: str, *args: object) -> None:
         """Log with level DEBUG."""
@@ -60,10 +55,6 @@ class Log:
             self._logger.log(level, printable(message), *safe, exc_info=defect, stacklevel=3)
         except Exception:
             _report_broken_handler()
-
-
-def _logger(name: str) -> logging.Logger:
-    return logging.getLogger(name)
 
 
 def _safe(value: object) -> Any:

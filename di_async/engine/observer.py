@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from attrs import define, field, frozen
+from msgspec import Struct
 
 from di_async.core.errors import (
     ClientClosedError,
@@ -54,8 +54,7 @@ _OUTCOMES: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-@frozen(kw_only=True)
-class WaitInfo:
+class WaitInfo(Struct, frozen=True, kw_only=True):
     """A wait that begins; None where something is not known yet."""
 
     call: str
@@ -68,8 +67,7 @@ class WaitInfo:
     region: str | None
 
 
-@frozen(kw_only=True)
-class WaitResult:
+class WaitResult(Struct, frozen=True, kw_only=True):
     """How a wait ended.
 
     Attributes:
@@ -122,8 +120,7 @@ class ClientObserver(Protocol):
         """Record that the client is closed."""
 
 
-@frozen
-class BudgetView:
+class BudgetView(Struct, frozen=True):
     """What is left of a budget, readable from any thread."""
 
     budget: RequestBudget
@@ -154,17 +151,14 @@ def checked_observer(observer: Any) -> Observer | None:
     return found
 
 
-@define(eq=False)
 class ObservedClient:
     """A client's observer, whose errors are logged once and dropped."""
 
-    provider: str
-    observer: Observer
-    _guard: Guarded = field(init=False)
-    _own: ClientObserver | None = field(default=None, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._guard = Guarded("telemetry", type(self.observer))
+    def __init__(self, provider: str, observer: Observer) -> None:
+        self.provider = provider
+        self.observer = observer
+        self._guard = Guarded("telemetry", type(observer))
+        self._own: ClientObserver | None = None
 
     def opened(self, budget: BudgetView | None) -> None:
         """Report that the client is entered."""

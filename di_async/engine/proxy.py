@@ -9,7 +9,7 @@ import os
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
-from attrs import field, frozen
+from msgspec import Struct
 from yarl import URL
 
 from di_async.core.errors import InvalidInputError
@@ -20,12 +20,11 @@ __all__ = ["NO_PROXY", "Proxy", "environment_proxy", "parse_proxy"]
 _HEADER = "Proxy-Authorization"
 
 
-@frozen
-class Proxy:
+class Proxy(Struct, frozen=True):
     """A proxy: its URL without credentials, and what authenticates to it."""
 
     url: str | None = None
-    authorization: Secret | None = field(default=None, repr=False)
+    authorization: Secret | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers for the proxy itself."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import ConflictError, InvalidInputError, OutcomeUnknownError
 from di_async.core.http import Request
@@ -37,8 +37,7 @@ _MAX_NAMED = 20
 R = TypeVar("R")
 
 
-@frozen
-class FirstAttempt:
+class FirstAttempt(Struct, frozen=True):
     """When a create was sent for the first time, perhaps on another machine."""
 
     at: float

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from di_async.core.errors import (
     APIError,
@@ -320,7 +320,7 @@ class Session:
         info = self._dialect.rate_limit(response, now)
         if is_own_answer(self._dialect, response):
             return info
-        return evolve(info, limit=None, remaining=None, reset_in=None)
+        return replace(info, limit=None, remaining=None, reset_in=None)
 
     # -- the server's clock -------------------------------------------------------------------
 

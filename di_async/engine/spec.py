@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
-from attrs import frozen
-
 from di_async.core.errors import InvalidInputError
 from di_async.core.text_input import decode_text
 from di_async.core.validation import find_faults, raise_faults, structure, to_wire
@@ -17,9 +15,10 @@ __all__ = ["Spec", "parse_text"]
 Json = dict[str, Any]
 
 
-@frozen
 class Spec:
     """A request body, whose fields subclasses declare (see `core/validation.py`)."""
+
+    __slots__ = ()
 
     read_only: ClassVar[frozenset[str]] = frozenset()
     """Keys that the API shows and no request takes: accepted in a mapping, and dropped."""

@@ -28,6 +28,7 @@ from di_async.core.seconds import checked_seconds, checked_timeout
 from di_async.core.secret import hidden
 from di_async.core.temporary_names import (
     DEFAULT_PREFIX,
+    LIFETIME_S,
     RANDOM_LENGTH,
     check_lifetime,
     check_prefix,
@@ -49,11 +50,9 @@ from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 from di_async.engine.waiting.failures import replace_advice
 
-__all__ = ["LIFETIME_S", "Temporary"]
+__all__ = ["Temporary"]
 
 logger = Log("di_async")
-
-LIFETIME_S = 4 * 3600.0
 
 _DELETED = "It has been deleted: GET answered 404."
 _INTERRUPTS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from attrs import define, field
+from msgspec import Struct, field
 
 from di_async.engine.log import Log
 
@@ -23,12 +23,11 @@ logger = Log("di_async")
 EXIT_CODE = 128 + signal.SIGTERM
 
 
-@define(eq=False)
-class _Guard:
+class _Guard(Struct, eq=False):
     """The tasks of one loop that own temporary deployments."""
 
     loop: asyncio.AbstractEventLoop
-    owners: Counter[asyncio.Task[object]] = field(factory=Counter)
+    owners: Counter[asyncio.Task[object]] = field(default_factory=Counter)
     received: bool = False
     installed: bool = False
 

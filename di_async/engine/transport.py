@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
+from msgspec import Struct
 from yarl import URL
 
 from di_async.core.errors import (
@@ -240,8 +241,7 @@ class AiohttpTransport:
         return sent
 
 
-@define
-class _Progress:
+class _Progress(Struct):
     """How far one request has come."""
 
     sent: bool = False

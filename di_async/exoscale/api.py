@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import Factory, evolve, field, frozen
+from msgspec.structs import replace
 
 from di_async.core.errors import APIError, DecodeError, InvalidInputError, api_error
 from di_async.core.http import Endpoint, Request, Response
@@ -408,7 +409,7 @@ _TELLING_FIELDS = (
 
 def read_list(body: Any, key: str) -> Page:
     """Return all rows of a list: the API has no pages, so this is the last one."""
-    return evolve(read_page(body, key), last=1)
+    return replace(read_page(body, key), last=1)
 
 
 def decode_with_id(body: Any, id: str, into: type[T]) -> T:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from attrs import evolve, frozen
+from attrs import evolve
+from msgspec import Struct
+from msgspec.structs import replace
 
 from di_async.core.errors import (
     ClientClosedError,
@@ -109,7 +111,7 @@ class ZoneAdapter(ResourceAdapter[R]):
         request = self._requests.request(name)
         read = partial(read_list, key=str(ENDPOINTS[name].key))
         page = await self._requests.engine.json_once(request, read, Priority.SCHEDULED, call)
-        return evolve(page, rows=tuple(row for row in page.rows if not is_public(row)))
+        return replace(page, rows=tuple(row for row in page.rows if not is_public(row)))
 
     def row_key(self, row: Any) -> RowKey:
         """Return a row's id and fingerprint."""
@@ -174,8 +176,7 @@ class ZoneAdapter(ResourceAdapter[R]):
         return duration_key(zone, resource) if isinstance(resource, Deployment) else (zone, "")
 
 
-@frozen
-class _CreateProgress:
+class _CreateProgress(Struct, frozen=True):
     """What reads show of a create whose response did not name its resource."""
 
     operation: Operation | None

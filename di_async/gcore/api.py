@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from di_async.core.errors import APIError, ConflictError, api_error
 from di_async.core.http import Endpoint, Request, Response
@@ -247,7 +247,7 @@ def in_region(page: Page, region: str | None) -> Page:
     """Return the page with only the rows of a region; the API has no such filter."""
     if region is None:
         return page
-    return evolve(page, rows=tuple(row for row in page.rows if region in _regions(row)))
+    return replace(page, rows=tuple(row for row in page.rows if region in _regions(row)))
 
 
 def _regions(row: Any) -> set[str]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import APIError, ConflictError, DecodeError, NotFoundError
 from di_async.core.http import Endpoint, Priority, Request
@@ -154,8 +154,7 @@ def _task(body: Any, id: str) -> Task:
     return task
 
 
-@frozen
-class PlannedWrite(Generic[R]):
+class PlannedWrite(Struct, Generic[R], frozen=True):
     """A write to an existing resource, and the state that it should reach."""
 
     request: Request

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from di_async import DIError, InvalidInputError
 from di_async.core.waiting.resume_token import ResourceRef, ResumeToken
@@ -38,7 +38,7 @@ async def test_damaged_evidence_harms_its_own_wait_alone(cloud: Cloud, sent: byt
         id = await cloud.settled(client, NAME)
         whole = ResumeToken.decode((await cloud.grow(client, id)).resume_token)
         other = asyncio.ensure_future((await cloud.create(client, "thing-2")).wait())
-        text = evolve(whole, baseline={**whole.baseline, "sent": sent.decode()}).encode()
+        text = replace(whole, baseline={**whole.baseline, "sent": sent.decode()}).encode()
         with suppress(DIError):
             await api.resume(text).wait(timeout=3600)
         await other
@@ -52,7 +52,7 @@ async def test_impossible_ids_are_rejected_at_once(cloud: Cloud, id: str) -> Non
         api = cloud.api(client)
         change = api.begin_wait(cloud.never)
         whole = ResumeToken.decode(change.resume_token)
-        broken = evolve(whole, resource=ResourceRef(whole.resource.kind, id))
+        broken = replace(whole, resource=ResourceRef(whole.resource.kind, id))
         with pytest.raises(InvalidInputError):
             api.resume(broken.encode())
 
@@ -65,5 +65,5 @@ async def test_times_at_the_ends_of_the_calendar(cloud: Cloud, at: float) -> Non
         id = await cloud.settled(client, NAME)
         api = cloud.api(client)
         whole = ResumeToken.decode(api.begin_wait(id).resume_token)
-        found = await api.resume(evolve(whole, started_at=at, deadline_at=at).encode()).wait()
+        found = await api.resume(replace(whole, started_at=at, deadline_at=at).encode()).wait()
     assert found.name == NAME

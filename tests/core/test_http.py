@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.http import Endpoint, Priority, Request, checked_id, json_bytes, query
@@ -85,7 +85,7 @@ def test_a_delete_by_name_is_not_repeatable() -> None:
     """The second one may delete what has the name since; a PUT by name still has one effect."""
     one = Endpoint("delete", "DELETE", "/x/{name}", by_name=True)
     assert not one.request("web").repeatable
-    assert evolve(one, method="PUT").request("web").repeatable
+    assert replace(one, method="PUT").request("web").repeatable
     assert Endpoint("delete", "DELETE", "/x/{id}").request("7").repeatable
 
 

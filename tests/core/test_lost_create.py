@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from di_async.core.lost_create import (
     Absent,
@@ -115,7 +115,7 @@ SOON = CallWindow(BEGAN, BEGAN, BEGAN + 20)
 
 def leaving(id: str = "x") -> Candidate:
     """Return a candidate of the first attempt that is being deleted."""
-    return evolve(found(id), is_leaving=True)
+    return replace(found(id), is_leaving=True)
 
 
 def test_retry_adopts_only_under_a_unique_name() -> None:

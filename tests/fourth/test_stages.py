@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from di_async import (
     DeploymentFailedError,
@@ -193,7 +193,7 @@ async def test_token_of_an_unknown_step_is_refused() -> None:
     async with fourth() as (client, _):
         change = await client.nodes.create(3)
         token = ResumeToken.decode(change.resume_token)
-        odd = evolve(token, operations=(ResourceRef("quest", "1"),))
+        odd = replace(token, operations=(ResourceRef("quest", "1"),))
         with pytest.raises(InvalidInputError, match="no operation of kind 'quest'"):
             client.nodes.resume(odd.encode())
 

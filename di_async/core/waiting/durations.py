@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any, Self
 
 import orjson
-from attrs import Attribute, define, field, frozen, setters
+from attrs import Attribute, define, field, setters
+from msgspec import Struct
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.stored_keys import from_keys, to_keys
@@ -44,8 +45,7 @@ _SURPLUS_ODDS = 0.002
 _MISSED, _MISSED_SHARE = 50.0, 0.25
 
 
-@frozen
-class DurationDistribution:
+class DurationDistribution(Struct, frozen=True):
     """A log-normal distribution of seconds."""
 
     mu: float
@@ -258,8 +258,7 @@ class DurationStatistics:
         return model
 
 
-@define
-class _Belief:
+class _Belief(Struct):
     """The distribution in use for one kind, and what this process has seen of that kind."""
 
     distribution: DurationDistribution | None = None

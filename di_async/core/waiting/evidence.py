@@ -52,7 +52,9 @@ a read that started after the write was accepted is proof.
 import math
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
+from msgspec import Struct
+from msgspec.structs import replace
 
 from di_async.core.waiting.observation import (
     NO_VERSION,
@@ -110,8 +112,7 @@ def accepted_delete_grace(*, has_operation: bool) -> float:
     return 0.0 if has_operation else AGREEING_SPAN_S
 
 
-@frozen
-class OwnDelete:
+class OwnDelete(Struct, frozen=True):
     """A DELETE of the resource that this client sent, and that was accepted."""
 
     accepted_at: float
@@ -122,8 +123,7 @@ class OwnDelete:
     """A GET has proven the deletion."""
 
 
-@frozen(kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """The sum of all reads so far. `fold` returns the next one."""
 
     reads: int = 0
@@ -158,27 +158,23 @@ class Evidence:
     """The last delete of this client that was accepted since the change began."""
 
 
-@frozen
-class Pending:
+class Pending(Struct, frozen=True):
     """Nothing is proven yet."""
 
 
-@frozen
-class Settled:
+class Settled(Struct, frozen=True):
     """The change is done; `evidence` says what proves it."""
 
     evidence: str
 
 
-@frozen
-class Failed:
+class Failed(Struct, frozen=True):
     """The provider reports that this change failed."""
 
     reason: str
 
 
-@frozen
-class Vanished:
+class Vanished(Struct, frozen=True):
     """404 where a resource was expected."""
 
     never_seen: bool
@@ -192,22 +188,19 @@ class Vanished:
         return self.never_seen and not self.own_delete
 
 
-@frozen
-class Superseded:
+class Superseded(Struct, frozen=True):
     """A later change or deletion replaced this one."""
 
     reason: str
 
 
-@frozen
-class Refused:
+class Refused(Struct, frozen=True):
     """The provider refuses the reads."""
 
     error: Any
 
 
-@frozen
-class Expired:
+class Expired(Struct, frozen=True):
     """The deadline passed."""
 
 
@@ -229,7 +222,7 @@ def fold(expectation: Expectation, evidence: Evidence, read: Read) -> Evidence:
     reads = evidence.reads + 1
     if isinstance(read, ReadFailed):
         refusal = read.error if read.refused else None
-        return evolve(evidence, reads=reads, refusal=refusal, last_error=read.error)
+        return replace(evidence, reads=reads, refusal=refusal, last_error=read.error)
     return _fold_missing(expectation, evidence, read, reads)
 
 
@@ -241,7 +234,7 @@ def _fold_missing(
     in_grace |= read.at < expectation.grace_until and not evidence.ever_seen
     if evidence.own_delete is not None:
         in_grace = _in_grace_of_own_delete(evidence.own_delete, evidence, read, in_grace=in_grace)
-    return evolve(
+    return replace(
         evidence,
         reads=reads,
         not_found=True,
@@ -255,7 +248,7 @@ def _fold_missing(
 
 def fold_own_delete(evidence: Evidence, own_delete: OwnDelete) -> Evidence:
     """Return the evidence after a delete by this client; 404s from before it do not count."""
-    return evolve(evidence, own_delete=own_delete, consecutive_404s=0)
+    return replace(evidence, own_delete=own_delete, consecutive_404s=0)
 
 
 def _in_grace_of_own_delete(
@@ -274,7 +267,7 @@ def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -
         evidence = _fold_stale(evidence, read)
         if not _is_overruling(expectation, evidence, read):
             return evidence
-        evidence = evolve(evidence, newest_version=NO_VERSION, before_counts=False)
+        evidence = replace(evidence, newest_version=NO_VERSION, before_counts=False)
     agrees = evidence.agreeing_reads > 0 and last is not None and _agree(last, observation)
     since = evidence.agreeing_since if agrees else read.started_at
     # Fields that are not named here (404s, a refusal) start again.
@@ -307,7 +300,7 @@ def _is_stale(expectation: Expectation, evidence: Evidence, version: ResourceVer
 def _fold_stale(evidence: Evidence, read: ReadFound) -> Evidence:
     last, observation = evidence.stale, read.observation
     agrees = last is not None and _agree(last, observation)
-    return evolve(
+    return replace(
         evidence,
         reads=evidence.reads + 1,
         stale=observation,

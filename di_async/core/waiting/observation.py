@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from attrs import field, frozen
+from msgspec import Struct
 
 from di_async.core.redaction import redact_reason
 
@@ -142,8 +143,7 @@ class Expectation:
     """Whether the resource differed from what was sent before the write; None: not comparable."""
 
 
-@frozen(kw_only=True)
-class ReadFound:
+class ReadFound(Struct, frozen=True, kw_only=True):
     """A read that returned the resource."""
 
     started_at: float
@@ -154,8 +154,7 @@ class ReadFound:
     """`get`, or `list` for a list row."""
 
 
-@frozen(kw_only=True)
-class ReadMissing:
+class ReadMissing(Struct, frozen=True, kw_only=True):
     """A GET that was answered with the API's own 404."""
 
     started_at: float
@@ -163,8 +162,7 @@ class ReadMissing:
     error: Any = None
 
 
-@frozen(kw_only=True)
-class ReadFailed:
+class ReadFailed(Struct, frozen=True, kw_only=True):
     """A read without a usable answer: a transient error or, with `refused`, a final one."""
 
     started_at: float

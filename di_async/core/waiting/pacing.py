@@ -11,7 +11,7 @@ expected window opens, a rotating sample of units guards against a wrong distrib
 import math
 from collections.abc import Sequence
 
-from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.waiting.durations import DurationDistribution
 from di_async.core.waiting.observation import DurationKey
@@ -47,8 +47,7 @@ _GUARD_SHARE = 0.01
 _MAX_OF_AGE = 0.2
 
 
-@frozen
-class PollQuota:
+class PollQuota(Struct, frozen=True):
     """What polling may spend: requests a second at most, and how many of the hour are left."""
 
     burst: float
@@ -59,8 +58,7 @@ class PollQuota:
     """More changes keep coming, so the bank must not be spent on the present ones."""
 
 
-@frozen
-class PendingLoad:
+class PendingLoad(Struct, frozen=True):
     """What one unit shows: how many pending changes, their ages and their distribution."""
 
     count: int
@@ -72,8 +70,7 @@ class PendingLoad:
     """When the unit was read last."""
 
 
-@frozen
-class PollPace:
+class PollPace(Struct, frozen=True):
     """The pace of all units together."""
 
     interval: float

@@ -8,7 +8,7 @@ nothing, so the schedule reads a missing id by GET.
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from attrs import define, field, frozen
+from msgspec import Struct, field
 
 __all__ = ["NO_ROW", "PageIndex", "PageUpdate", "RowKey", "make_row_key"]
 
@@ -28,11 +28,10 @@ def make_row_key(id: Any, shown: Any) -> RowKey:
         return id, hash(repr(shown))
 
 
-@define(eq=False)
-class _Page:
+class _Page(Struct, eq=False):
     """One list page as it was read last."""
 
-    ids: list[str] = field(factory=list)
+    ids: list[str] = field(default_factory=list)
     """Watched ids, in row order."""
     added_when_sent: int = 0
     """How many ids had ever been added when the page was requested."""
@@ -40,8 +39,7 @@ class _Page:
     """The same for the last answer: it would show every id that was added before."""
 
 
-@frozen
-class PageUpdate:
+class PageUpdate(Struct, frozen=True):
     """What one page read says about the watched ids on it."""
 
     changed: list[tuple[int, str]]

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-from attrs import define, field, frozen
+from msgspec import Struct
 
 from di_async.core.waiting.durations import DurationDistribution
 from di_async.core.waiting.observation import DurationKey
@@ -44,8 +44,7 @@ _MISSING_INTERVALS = 1.2
 T = TypeVar("T")
 
 
-@define(eq=False)
-class ReadTimes:
+class ReadTimes(Struct, eq=False):
     """The times of something that one request reads: a resource or a list page."""
 
     paced_from: float = -math.inf
@@ -55,12 +54,11 @@ class ReadTimes:
     in_flight: bool = False
 
 
-@define(eq=False)
-class PollEntry(ReadTimes, Generic[T]):
+class PollEntry(ReadTimes, Generic[T], eq=False, kw_only=True):
     """Polling state of one watched resource, and the watchers that its reads are delivered to."""
 
-    ref: ResourceRef = field(kw_only=True)
-    started_at: float = field(kw_only=True, default=0.0)
+    ref: ResourceRef
+    started_at: float = 0.0
     duration_key: DurationKey = ("", "", "")
     listed: bool = True
     """List rows may show it; without, it is read by GET only."""
@@ -97,29 +95,25 @@ class PollEntry(ReadTimes, Generic[T]):
         self.watchers = tuple(one for one in self.watchers if one is not watcher)
 
 
-@define(eq=False)
-class _PageTimes(ReadTimes):
+class _PageTimes(ReadTimes, eq=False):
     number: int = 0
 
 
-@frozen
-class ReadOne(Generic[T]):
+class ReadOne(Struct, Generic[T], frozen=True):
     """Read one resource by GET; `confirms` a row that looked settled."""
 
     entry: PollEntry[T]
     confirms: bool = False
 
 
-@frozen
-class ReadPage:
+class ReadPage(Struct, frozen=True):
     """Read one page of the account's list, or of a region's."""
 
     number: int
     region: str | None = None
 
 
-@frozen
-class PageRows(Generic[T]):
+class PageRows(Struct, Generic[T], frozen=True):
     """The watched rows of a page that was read."""
 
     changed: list[tuple[int, PollEntry[T]]]

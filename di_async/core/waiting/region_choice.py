@@ -6,22 +6,20 @@ list has pages with watched resources. One of its pages shows how many it has: t
 
 from collections.abc import Collection, Iterable
 
-from attrs import define, field
-
 __all__ = ["RegionChoice"]
 
 # From this many reads a round on, a region is worth a try.
 _MIN_READS = 3
 
 
-@define(eq=False)
 class RegionChoice:
     """The region whose list is read; None for the account's list."""
 
-    region: str | None = None
-    _page_counts: dict[str, int] = field(factory=dict)
-    _largest: dict[str, int] = field(factory=dict)
-    """How many resources were watched in a region at once: its list has no fewer rows."""
+    def __init__(self) -> None:
+        self.region: str | None = None
+        self._page_counts: dict[str, int] = {}
+        self._largest: dict[str, int] = {}
+        """How many resources were watched in a region at once: its list has no fewer rows."""
 
     def to_try(self, regions: Collection[str], reads: int, page_size: int) -> str | None:
         """Return a region whose first page is worth a request.

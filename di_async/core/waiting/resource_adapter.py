@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from attrs import define, frozen
+from attrs import frozen
+from msgspec import Struct
 
 from di_async.core.errors import DIError, InvalidInputError
 from di_async.core.http import Priority
@@ -21,8 +22,7 @@ __all__ = ["CallRecord", "Capabilities", "ResourceAdapter"]
 R = TypeVar("R")
 
 
-@define
-class CallRecord:
+class CallRecord(Struct):
     """Request counters of one call, filled in even if it fails."""
 
     started_at: float = math.inf

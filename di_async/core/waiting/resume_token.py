@@ -11,7 +11,7 @@ from types import NoneType
 from typing import Any
 
 import orjson
-from attrs import field, frozen
+from msgspec import Struct
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.stored_keys import from_keys, to_keys
@@ -90,16 +90,14 @@ _EXPECTATION_KEYS = {
 }
 
 
-@frozen
-class ResourceRef:
+class ResourceRef(Struct, frozen=True):
     """Something that can be read: `kind` names the endpoint, `id` the object."""
 
     kind: str
     id: str
 
 
-@frozen(kw_only=True)
-class ResumeToken:
+class ResumeToken(Struct, frozen=True, kw_only=True):
     """A wait, as another process can go on with it. Times are wall-clock epoch seconds."""
 
     provider: str
@@ -109,7 +107,7 @@ class ResumeToken:
     operations: tuple[ResourceRef, ...] = ()
     """Operations that must finish before the resource is judged, without those that did."""
     action: str
-    baseline: dict[str, Any] = field(factory=dict)
+    baseline: dict[str, Any] = {}
     started_at: float
     deadline_at: float | None = None
     endless: bool = False

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import evolve
+from msgspec import Struct
+from msgspec.structs import replace
 
 from di_async.core.errors import (
     APIError,
@@ -61,8 +63,7 @@ _UNUSABLE_PAGES = 3
 _NO_EXPECTATION = Expectation(action=Action.PREDICATE, accepted_at=0.0)
 
 
-@frozen
-class SweepRead:
+class SweepRead(Struct, frozen=True):
     """A read for a sweep: a list page, or the GET of an id that no page showed."""
 
     sweep: "AccountSweep"
@@ -70,8 +71,7 @@ class SweepRead:
     id: str | None = None
 
 
-@frozen
-class _Known:
+class _Known(Struct, frozen=True):
     """What was reported last about one resource."""
 
     fingerprint: int
@@ -204,7 +204,7 @@ class AccountSweep:
         elif known is None or known.fingerprint != fingerprint:
             self._decode(id, page, position, fingerprint)
         elif known.stale_since is not None:
-            self._known[id] = evolve(known, stale_since=None)
+            self._known[id] = replace(known, stale_since=None)
 
     def _queue_next_pages(self) -> None:
         """Queue the pages after those read; after the last one, the ids that no page showed."""
@@ -312,7 +312,7 @@ class AccountSweep:
         if before is not None and seen.version.is_older_than(before.version):
             since = before.stale_since if before.stale_since is not None else now
             if now - since < OVERRULING_SPAN_S:
-                self._known[id] = evolve(before, stale_since=since)
+                self._known[id] = replace(before, stale_since=since)
                 return
         self._gone.pop(id, None)
         appeared = before is None and self._rounds > 0

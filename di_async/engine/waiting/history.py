@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import evolve
 
 from di_async.core.errors import APIError
 from di_async.core.waiting.events import StatusChange
@@ -27,14 +27,14 @@ Listener = Callable[[StatusChange], None]
 """Is called with each new step of a change; it must not raise."""
 
 
-@define(eq=False)
 class History:
     """The latest steps of a change, oldest first, and who is called with each new one."""
 
-    steps: list[StatusChange] = field(factory=list)
-    forgotten: int = 0
-    """How many older steps there were."""
-    _listeners: tuple[Listener, ...] = field(default=(), alias="listeners")
+    def __init__(self, listeners: tuple[Listener, ...] = ()) -> None:
+        self.steps: list[StatusChange] = []
+        self.forgotten = 0
+        """How many older steps there were."""
+        self._listeners = listeners
 
     @property
     def count(self) -> int:

@@ -7,7 +7,7 @@ knew the resource, so that only a replica that lags behind may still answer 404 
 import math
 from typing import Any
 
-from attrs import define
+from msgspec import Struct
 
 from di_async.core.waiting.evidence import (
     CREATE_GRACE_S,
@@ -25,8 +25,7 @@ __all__ = ["NewResources", "resource_key"]
 ResourceKey = tuple[str, str | None, str]
 
 
-@define(eq=False)
-class _NewResource:
+class _NewResource(Struct, eq=False):
     """A resource that was created just now."""
 
     trackers: list[ChangeTracker[Any]]

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import define
+from msgspec import Struct
 
 from di_async.core.errors import (
     APIError,
@@ -70,8 +70,7 @@ _HOUR_S = 3600.0
 _MAX_LIST_FAILURES, _LIST_PAUSE_S, _REFUSED_LIST_PAUSE_S = 3, 300.0, 3600.0
 
 
-@define(eq=False)
-class _OperationRead:
+class _OperationRead(Struct, eq=False):
     """Reads of an operation whose resource is watched by list pages."""
 
     ref: ResourceRef

@@ -8,7 +8,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
-from attrs import define, evolve, field
+from attrs import evolve
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.redaction import reason_without_secrets, secret_texts
@@ -55,13 +57,12 @@ def _no_secrets() -> set[str]:
     return set()
 
 
-@define(eq=False)
-class PendingOperation:
+class PendingOperation(Struct, eq=False):
     """An operation or task that must finish before the resource can be judged."""
 
     ref: ResourceRef
     expectation: Expectation
-    evidence: Evidence = field(factory=Evidence)
+    evidence: Evidence = field(default_factory=Evidence)
 
 
 class ChangeTracker(Generic[R]):
@@ -259,7 +260,7 @@ class ChangeTracker(Generic[R]):
         if is_write and self.started_at > own_delete.accepted_at:
             return
         if failed:
-            self.evidence = evolve(self.evidence, own_delete=None)
+            self.evidence = replace(self.evidence, own_delete=None)
         if failed or not isinstance(self.decision, Pending):
             return
         self.evidence = fold_own_delete(self.evidence, own_delete)
@@ -298,7 +299,7 @@ class ChangeTracker(Generic[R]):
         if self._masked_reason == reason:
             return read
         observation = evolve(read.observation, reason=self._masked_reason)
-        return evolve(read, observation=observation)
+        return replace(read, observation=observation)
 
     def _record_operation(self, operation: PendingOperation, read: Read) -> None:
         operation.evidence = fold(operation.expectation, operation.evidence, read)

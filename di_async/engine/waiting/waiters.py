@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from attrs import define, field
+from msgspec import Struct
 
 from di_async.core.errors import ClientClosedError, own_copy
 from di_async.core.waiting.evidence import Decision, Pending, check_deadline
@@ -18,8 +18,7 @@ class WaitClosedError(ClientClosedError):
     """
 
 
-@define(eq=False)
-class Waiter:
+class Waiter(Struct, eq=False):
     """One caller that awaits a decision, or with `any_news` the next step of the history."""
 
     future: asyncio.Future[Decision]
@@ -34,11 +33,11 @@ class Waiter:
             self.future.set_result(decision)
 
 
-@define(eq=False)
 class Waiters:
     """All callers that await one change."""
 
-    _all: list[Waiter] = field(factory=list, init=False)
+    def __init__(self) -> None:
+        self._all: list[Waiter] = []
 
     def __iter__(self) -> Iterator[Waiter]:
         return iter(self._all)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from msgspec.structs import replace
 
 from di_async.core.waiting.evidence import (
     CREATE_GRACE_S,
@@ -388,7 +389,7 @@ def test_404_after_own_delete(action: Action) -> None:
     gone = Vanished(never_seen=True, own_delete=True)
     assert after_own_delete(action, (), missing(11), missing(39.8)) == Pending()
     assert after_own_delete(action, (), missing(39.95)) == gone
-    assert after_own_delete(action, (seen(1),), missing(11)) == evolve(gone, never_seen=False)
+    assert after_own_delete(action, (seen(1),), missing(11)) == replace(gone, never_seen=False)
 
 
 @pytest.mark.parametrize("action", EVERYTHING_BUT_DELETE)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from di_async.core.waiting.durations import DurationDistribution
 from di_async.core.waiting.observation import DurationKey
@@ -44,7 +44,7 @@ def units(
     count: int, age: float, distribution: DurationDistribution | None = DISTRIBUTION
 ) -> list[PendingLoad]:
     """Return pages of equal age, each read once at 0."""
-    return [evolve(load(200, age, distribution, GPU), read_at=0.0) for _ in range(count)]
+    return [replace(load(200, age, distribution, GPU), read_at=0.0) for _ in range(count)]
 
 
 def pace(loads: Sequence[PendingLoad], quota: PollQuota, policy: PollPolicy = POLICY) -> PollPace:
@@ -72,7 +72,9 @@ def simulated(
     for now in range(1, int(ends_at)):
         if now % 5 == 1:
             available = PollQuota(burst=3.5, remaining=max(quota - sent, 0.02 * quota))
-            loads = [evolve(load(200, float(now), distribution, GPU), read_at=at) for at in read_at]
+            loads = [
+                replace(load(200, float(now), distribution, GPU), read_at=at) for at in read_at
+            ]
             due_at = plan_pace(loads, policy, available, float(now))[1]
         for page in (page for page in range(count) if due_at[page] <= now):
             gaps.append(now - read_at[page])
@@ -251,7 +253,7 @@ def test_pages_before_the_window_are_sampled() -> None:
 def test_sample_rotates() -> None:
     """The page that was read longest ago is the sample of its kind."""
     loads = units(3, 100.0)
-    loads[1] = evolve(loads[1], read_at=-50.0)
+    loads[1] = replace(loads[1], read_at=-50.0)
     times = due(loads, PollQuota(3.5, 1.0))
     assert times.index(min(times)) == 1
 
@@ -259,7 +261,7 @@ def test_sample_rotates() -> None:
 def test_each_kind_has_a_sample_of_its_own() -> None:
     """Each kind has its own sample: a wrong distribution would not show on another's."""
     kinds = [("create", region, "gpu") for region in ("atl1", "tor1")]
-    loads = [evolve(load(200, 100.0, DISTRIBUTION, kinds[n % 2]), read_at=0.0) for n in range(10)]
+    loads = [replace(load(200, 100.0, DISTRIBUTION, kinds[n % 2]), read_at=0.0) for n in range(10)]
     assert sum(at == pytest.approx(10.0) for at in due(loads, PollQuota(3.5, 1.0))) == 2
 
 
