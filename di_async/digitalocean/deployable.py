@@ -38,7 +38,7 @@ _FIELDS = (
 )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
     """The instances of a team."""
 

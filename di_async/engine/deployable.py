@@ -59,7 +59,7 @@ class DeploymentCalls(Protocol[R]):
         ...
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Deployable(ClearsFrames, ABC, Generic[R]):
     """The deployments of one account, or of one zone, as generic code sees them."""
 

@@ -24,7 +24,7 @@ __all__ = ["ExoscaleDeployable"]
 _CAPACITY = (412,)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ExoscaleDeployable(Deployable[Deployment]):
     """The deployments of a zone."""
 

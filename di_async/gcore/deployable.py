@@ -25,7 +25,7 @@ _CAPACITY = ("ForbiddenError", "QuotaLimitExceed")
 _TASK_FAILED = "ERROR"
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class GcoreDeployable(Deployable[InferenceDeployment]):
     """The deployments of a project."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
+from msgspec import Struct
 from rich.pretty import pretty_repr
 
 import di_async
@@ -286,24 +287,34 @@ def test_failed_constructor(construct: Callable[[], Client]) -> None:
     assert PLANT not in str(failed.value)
 
 
-def attrs_classes() -> Iterator[type]:
-    """Yield each attrs class of the package, but for the command and the emulator."""
+def value_classes() -> Iterator[type]:
+    """Yield each attrs class and Struct of the package, but for the command and the emulator."""
     for module in walk_packages(di_async.__path__, "di_async."):
         if module.name.split(".")[1] in ("airflow", "cli", "emulator", "telemetry", "__main__"):
             continue
         for found in vars(import_module(module.name)).values():
-            if inspect.isclass(found) and attrs.has(found) and found.__module__ == module.name:
+            if not inspect.isclass(found) or found.__module__ != module.name:
+                continue
+            if attrs.has(found) or issubclass(found, Struct):
                 yield found
+
+
+def shown_fields(cls: type) -> Iterator[tuple[str, Any]]:
+    """Yield name and type of each field that the repr of a class shows as it is."""
+    if issubclass(cls, Struct):
+        yield from cls.__annotations__.items()
+    else:
+        yield from ((one.name, one.type) for one in attrs.fields(cls) if one.repr is True)
 
 
 def test_specs_and_options_are_masked_in_reprs() -> None:
     """What a class holds of a caller's spec, options or environment, its repr does not show."""
     names = SECRET_FIELDS | {"spec", "options", "connect_options", "access_token"}
     shown = [
-        f"{cls.__name__}.{one.name}"
-        for cls in attrs_classes()
-        for one in attrs.fields(cls)
-        if one.name in names and one.repr is True and re.search("Any|Mapping|dict", str(one.type))
+        f"{cls.__name__}.{name}"
+        for cls in value_classes()
+        for name, of in shown_fields(cls)
+        if name in names and re.search("Any|Mapping|dict", str(of))
     ]
     assert shown == []
 
