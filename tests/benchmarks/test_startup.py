@@ -1,6 +1,9 @@
 """Tests of the startup benchmark: what it measures in a fresh interpreter, and its bounds."""
 
+import re
 import subprocess
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +34,10 @@ def test_commands_have_bounds(metric: str, way: str, over: str, bound: float) ->
     (row,) = [row for row in startup.rows_of(times, times) if row.metric == metric]
     assert (row.value, row.target, row.ok) == (2.0, bound, False)
     assert over in startup.WAYS
+
+
+def test_floor_is_the_dependencies() -> None:
+    """What the library's import is compared with imports each dependency, and nothing else."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    dependencies = {re.split("[^a-z]", one)[0] for one in project["project"]["dependencies"]}
+    assert set(startup.WAYS["floor"].removeprefix("import ").split(", ")) == dependencies
