@@ -130,7 +130,7 @@ class _Run(Struct, Generic[R], frozen=True):
     name_until: float
     sent: list[Ensured[R]] = field(default_factory=list)
     """What this call has sent without an answer."""
-    logged: set[tuple[str, ...]] = field(factory=set)
+    logged: set[tuple[str, ...]] = field(default_factory=set)
     """The duplicates that the log has."""
 
     @property

@@ -303,7 +303,7 @@ def shown_fields(cls: type) -> Iterator[tuple[str, Any]]:
     """Yield name and type of each field that the repr of a class shows as it is."""
     if issubclass(cls, Struct):
         yield from cls.__annotations__.items()
-    else:
+    elif attrs.has(cls):
         yield from ((one.name, one.type) for one in attrs.fields(cls) if one.repr is True)
 
 
