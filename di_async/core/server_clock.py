@@ -79,8 +79,12 @@ class CallWindow(Struct, frozen=True):
         """Return whether the call surely began before something was created."""
         if created_at is None or self.age(created_at) is not Age.SINCE:
             return False
-        margin = _DATE_S if self.by_server else CLOCK_SKEW_S
-        return created_at.timestamp() > self.latest + margin
+        return created_at.timestamp() > self.surely_begun_at
+
+    @property
+    def surely_begun_at(self) -> float:
+        """The epoch second, by the server's clock, at which the call had begun for sure."""
+        return self.latest + (_DATE_S if self.by_server else CLOCK_SKEW_S)
 
     def surely_since(self, created_at: datetime | None, tolerance: float) -> bool:
         """Return whether it was created at most `tolerance` seconds before the call, or since."""

@@ -7,6 +7,7 @@ read shows may have been created since by others: that is left alone.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -30,7 +31,7 @@ from di_async.engine.lost_writes import (
 )
 from di_async.engine.waiting.change import Change
 
-__all__ = ["delete", "delete_at_once"]
+__all__ = ["created_since", "delete", "delete_at_once"]
 
 logger = Log("di_async")
 
@@ -90,7 +91,10 @@ async def _delete(
         if not isinstance(answer, DIError):
             logger.info("delete of %s accepted", id)
             grace = accepted_delete_grace(has_operation=bool(answer[1]))
-            return _change(engine, adapter, id, answer, longest_grace=grace, deletes=True)
+            at = None if by_name is None else _present(engine, by_name)
+            return _change(
+                engine, adapter, id, answer, deleted_at=at, longest_grace=grace, deletes=True
+            )
         was_refused = isinstance(answer, NotFoundError)
         not_found += was_refused
         attempts = engine.retry.attempts if answer.transient else 1
@@ -107,7 +111,7 @@ async def _delete(
             )
         if seen.deleting:
             return _change(engine, adapter, id)  # by a lost attempt, or by others
-        if by_name is not None and _is_another(engine, by_name, began, seen.resource):
+        if by_name is not None and created_since(engine, by_name, began, seen.resource):
             proof = f"what has the name {id} was created after this DELETE"
             return _change(
                 engine, adapter, id, already_gone=not was_lost, settled_by=proof, deletes=True
@@ -133,8 +137,14 @@ async def _attempt(send: Send, call: CallRecord, not_found: int) -> AcceptedWrit
         return error
 
 
-def _is_another(engine: Engine, request: Request, began: Moment, resource: Any) -> bool:
-    """Return whether what has a name now was created after the call began, for sure."""
+def _present(engine: Engine, request: Request) -> datetime:
+    """Return the present time by the provider's clock, late enough to be past for sure."""
+    window = engine.call_window(request, engine.clock.moment())
+    return datetime.fromtimestamp(window.surely_begun_at, UTC)
+
+
+def created_since(engine: Engine, request: Request, began: Moment, resource: Any) -> bool:
+    """Return whether what has a name now was created after a DELETE began, for sure."""
     created_at = getattr(resource, "created_at", None)
     is_another = engine.call_window(request, began).surely_before(created_at)
     if is_another:
@@ -186,7 +196,7 @@ async def delete_at_once(
                     await backoff(engine, attempt)
                 found = await _find_after(error, find)
                 if found is None or (
-                    request.by_name and _is_another(engine, request, began, found)
+                    request.by_name and created_since(engine, request, began, found)
                 ):
                     return
                 if missing:
@@ -251,10 +261,14 @@ def _change(
     adapter: ResourceAdapter[Any],
     id: str,
     answer: AcceptedWrite = _NO_ANSWER,
+    *,
+    deleted_at: datetime | None = None,
     **outcome: Any,
 ) -> Change[None]:
     initial, operations = answer
-    expectation = Expectation(action=Action.DELETE, accepted_at=engine.clock.now())
+    expectation = Expectation(
+        action=Action.DELETE, accepted_at=engine.clock.now(), deleted_at=deleted_at
+    )
     return engine.change(
         adapter, id, expectation, operations=operations, initial=initial, **outcome
     )

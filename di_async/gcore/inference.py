@@ -10,18 +10,26 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from di_async.core.errors import APIError, ConflictError, DecodeError, NotFoundError
+from di_async.core.errors import (
+    APIError,
+    ClientClosedError,
+    ConflictError,
+    DecodeError,
+    DIError,
+    NotFoundError,
+)
 from di_async.core.http import Endpoint, Priority, Request
 from di_async.core.lost_create import Candidate
 from di_async.core.pagination import Page, check_page_size, with_rows
 from di_async.core.responses import deleted_body, own_id, resource_body
+from di_async.core.server_clock import Moment
 from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.observation import Action, Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.deletion import delete
+from di_async.engine.deletion import created_since, delete
 from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
@@ -272,12 +280,19 @@ class InferenceApi(ResourceApi[R]):
 
     async def _delete(self, id: str, location: str, ready_timeout: float) -> Change[None]:
         request = self._request("delete", id)
+        by_name = None if request.repeatable else request
+        began = self._engine.clock.moment()
+        busy: ConflictError | None = None
 
         async def send(call: CallRecord) -> AcceptedWrite:
             async def write() -> Any:
+                nonlocal busy
+                if by_name is not None and busy is not None:
+                    await self._check_not_replaced(id, by_name, began, busy)
                 try:
                     return await self._engine.json(request, _deleted, call)
                 except ConflictError as error:
+                    busy = error
                     if not _answer_was_lost(call, error) or not await self._is_deleting(id):
                         raise
                     logger.warning("the response to the delete of %s was lost; it is under way", id)
@@ -286,10 +301,32 @@ class InferenceApi(ResourceApi[R]):
             return None, self._tasks(body, id)
 
         hint = f"It was searched for in {location}; if it exists elsewhere, it still bills"
-        by_name = None if request.repeatable else request
         return await delete(
             self._engine, self._adapter, id, send, location_hint=hint, by_name=by_name
         )
+
+    async def _check_not_replaced(
+        self, id: str, request: Request, began: Moment, busy: ConflictError
+    ) -> None:
+        """Check what has the name before a refused DELETE is sent again.
+
+        Raises:
+            NotFoundError: nothing has it, or what was created since: that is left alone.
+            ConflictError: it cannot be read; `busy`, the last refusal.
+        """
+        try:
+            found = await self.get(id)
+        except (ClientClosedError, NotFoundError):
+            raise
+        except DIError:
+            raise busy from None
+        if created_since(self._engine, request, began, found):
+            raise NotFoundError(
+                f"{id} was deleted and created again by others",
+                method=request.method,
+                path=request.path,
+                status=404,
+            )
 
     async def _is_deleting(self, id: str) -> bool:
         try:

@@ -7,6 +7,7 @@ the container has an `error_message`, and only time shows whether it recovers.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -64,7 +65,15 @@ _TASK_PHASES = {
 
 def observe(found: Inference, expectation: Expectation) -> Observation:
     """Return what a read of an instance or a deployment shows."""
-    return _observe(found, read_desired_state(expectation.sent))
+    seen = _observe(found, read_desired_state(expectation.sent))
+    return evolve(seen, replaced=True) if _is_another(found, expectation.deleted_at) else seen
+
+
+def _is_another(found: Inference, deleted_at: datetime | None) -> bool:
+    """Return whether it was created after a delete by its name, which left nothing behind."""
+    if found.created_at is None or deleted_at is None or is_deleting(found):
+        return False
+    return found.created_at > deleted_at
 
 
 def _observe(found: Inference, desired: DesiredState) -> Observation:
@@ -82,7 +91,8 @@ def observe_row(found: Inference, row: Any, expectation: Expectation) -> Observa
     desired = read_desired_state(expectation.sent)
     known = evolve(desired, fields=shown_fields(desired.fields, row))
     partial = len(known.fields) < len(desired.fields)
-    seen = evolve(_observe(found, known), partial=partial)
+    replaced = _is_another(found, expectation.deleted_at)
+    seen = evolve(_observe(found, known), partial=partial, replaced=replaced)
     return seen if found.status else evolve(seen, phase=Phase.READY, partial=True)
 
 

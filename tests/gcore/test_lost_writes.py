@@ -16,9 +16,12 @@ from di_async import (
     ConnectError,
     GatewayError,
     OutcomeUnknownError,
+    PollPolicy,
     RequestTimeoutError,
     RetryPolicy,
     TransportError,
+    WaitTimeoutError,
+    wait_all,
 )
 from di_async.core.http import Response
 from tests.builders.gcore import (
@@ -310,6 +313,113 @@ async def test_deployment_that_was_created_again_is_left_alone(
 
 
 LOCKED = answer(409, {"exception_class": "ConflictError", "message": "locked by another task"})
+
+
+ACCEPTED_AT = "2026-06-01T12:00:00+00:00"
+
+
+def at(seconds: float, step: Any) -> Step:
+    """Return a response with the server's time, so long after the DELETE was accepted."""
+    date = datetime.fromisoformat(ACCEPTED_AT) + timedelta(seconds=seconds)
+    headers = {"date": format_datetime(date, usegmt=True)}
+    return Response(200, headers, orjson.dumps(step))
+
+
+def deployment(seconds: float, status: str = "ACTIVE") -> Any:
+    """Return a deployment that was created so long after the DELETE was accepted."""
+    stamp = datetime.fromisoformat(ACCEPTED_AT) + timedelta(seconds=seconds)
+    return a_deployment(status, created_at=stamp.isoformat())
+
+
+DELETED = {"tasks": [a_task()["id"]]}
+
+
+async def test_a_name_that_others_use_again_ends_the_wait() -> None:
+    """What was created after the DELETE was accepted proves that the old deployment is gone."""
+    routes = {
+        f"DELETE {ONE}": at(0, DELETED),
+        TASKS: [at(30, a_task())],
+        GET: at(40, deployment(35, "DEPLOYING")),
+    }
+    async with routed(routes) as (client, network):
+        change = await client.inference_deployments.delete(NAME)
+        await change.wait(timeout=600)
+    assert len(network.requests_of("DELETE")) == 1
+    assert change.history[-1].note == "settled: what has its name was created after the delete"
+
+
+async def test_a_resumed_wait_ends_when_others_use_the_name_again() -> None:
+    """The resume token holds when the delete was accepted."""
+    routes = {f"DELETE {ONE}": at(0, DELETED), TASKS: at(30, a_task()), GET: at(40, deployment(35))}
+    async with routed(routes) as (client, _):
+        token = (await client.inference_deployments.delete(NAME)).resume_token
+    async with routed(routes) as (client, _):
+        await client.inference_deployments.resume(token).wait(timeout=600)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        deployment(-3600),
+        deployment(1),  # of about the same time: it may be the old one
+        deployment(35, "DELETING"),
+        {**deployment(0), "created_at": None},
+    ],
+)
+async def test_what_may_be_the_old_deployment_does_not_end_the_wait(seen: Any) -> None:
+    """Without proof that it is another one, a delete is not reported as done."""
+    routes = {f"DELETE {ONE}": at(0, DELETED), TASKS: at(30, a_task()), GET: at(40, seen)}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.delete(NAME)
+        with pytest.raises(WaitTimeoutError):
+            await change.wait(timeout=600)
+
+
+async def test_many_deletes_whose_names_are_used_again() -> None:
+    """Rows of a list are hints here, too: a GET confirms each."""
+    count, listed = 12, V3
+    names = [f"web-{n}" for n in range(count)]
+    rows = [{**deployment(35), "name": name} for name in names]
+    routes: dict[str, Any] = {f"GET {listed}": at(40, {"count": count, "results": rows})}
+    for row in rows:
+        routes[f"DELETE {V3}/{row['name']}"] = at(0, {"tasks": []})
+        routes[f"GET {V3}/{row['name']}"] = at(40, row)
+    polling = PollPolicy(confirm="never")
+    async with routed(routes, polling=polling) as (client, network):
+        changes = [await client.inference_deployments.delete(name) for name in names]
+        report = await wait_all(changes, timeout=600)
+        assert len(report.succeeded) == count
+        gets = [r.path.rpartition("/")[2] for r in network.requests_of("GET")]
+        assert set(names) <= set(gets)
+        assert not any("list evidence" in (c.history[-1].note or "") for c in changes)
+
+
+@pytest.mark.parametrize("gone_first", [False, True])
+async def test_a_refused_delete_is_not_repeated_on_what_others_created(gone_first: bool) -> None:
+    """Between two tries of a busy delete the deployment is read: a new one is left alone."""
+    attempts = RetryPolicy().attempts  # within seconds, by the session
+    routes = {
+        f"DELETE {ONE}": [*[LOCKED] * attempts, accepted()],
+        GET: no_such() if gone_first else created(60),
+    }
+    async with routed(routes) as (client, network):
+        change = await client.inference_deployments.delete(NAME, ready_timeout=60)
+        await change.wait()
+    assert len(network.requests_of("DELETE")) == attempts
+    assert change.already_gone
+
+
+async def test_a_refused_delete_is_repeated_while_it_is_the_same() -> None:
+    """A read that shows the old deployment, or that fails, does not end the tries."""
+    failed = answer(500, {"exception_class": "InternalError", "message": "oops"})
+    routes = {
+        f"DELETE {ONE}": [*[LOCKED] * (2 * RetryPolicy().attempts), accepted()],
+        GET: [answer(200, a_deployment()), *[failed] * 4, answer(200, a_deployment()), no_such()],
+        TASKS: DONE,
+    }
+    async with routed(routes) as (client, network):
+        await (await client.inference_deployments.delete(NAME, ready_timeout=600)).wait()
+    assert len(network.requests_of("DELETE")) == 2 * RetryPolicy().attempts + 1
 
 
 @pytest.mark.parametrize("seen", [ours("DELETING"), no_such()])

@@ -141,7 +141,10 @@ class Report:
         change = self.change
         if change.action == "delete":
             if not change.already_gone:
-                self.cli.message(f"{change.id} is deleted: the API returned 404")
+                evidence = _evidence(change.history[-1] if change.history else None)
+                if evidence is None or "404" in evidence:
+                    evidence = "the API returned 404"
+                self.cli.message(f"{change.id} is deleted: {evidence}")
         elif (resource := self.cloud.resource_of(change)) is not None:
             self.cli.out.one(None, self.cloud.fields(resource))
 

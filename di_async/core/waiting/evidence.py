@@ -15,7 +15,8 @@ Rules:
 * A failure needs the same proof as a success: it may be left over from before the write.
 * An update is not settled by a read that shows another spec than the one sent, whatever version
   or `updated_at` it shows.
-* Only a 404 answer to a GET proves a deletion. What a 404 means for other actions depends on
+* Only a 404 answer to a GET proves a deletion, or, of a delete by name, a GET that shows what was
+  created with that name since. What a 404 means for other actions depends on
   whether the resource was ever seen.
 
 Transitions, in order; the first row that applies decides:
@@ -26,6 +27,7 @@ Transitions, in order; the first row that applies decides:
 | the same | others | Vanished(own_delete) |
 | the last read was refused (401, 403, 422) | any | Refused |
 | the last GET answered 404, outside the grace | delete | Settled |
+| a read shows what was created with its name after the delete | delete | Settled |
 | any other read, also FAILED | delete | Pending |
 | 404 outside the grace, and this client's DELETE was accepted | others | Vanished(own_delete) |
 | 404 outside the grace, never seen before | active | Vanished(never_seen) |
@@ -359,12 +361,20 @@ def judge(expectation: Expectation, evidence: Evidence) -> Decision:
     if evidence.refusal is not None:
         return Refused(evidence.refusal)
     if expectation.action is Action.DELETE:
-        return Settled("GET answered 404") if evidence.consecutive_404s else _PENDING
+        return _judge_delete(evidence)
     if evidence.not_found:
         return _judge_not_found(expectation, evidence)
     if evidence.observation is None or expectation.action is Action.PREDICATE:
         return _PENDING
     return _judge_observation(expectation, evidence, evidence.observation)
+
+
+def _judge_delete(evidence: Evidence) -> Decision:
+    if evidence.consecutive_404s:
+        return Settled("GET answered 404")
+    if evidence.observation is not None and evidence.observation.replaced:
+        return Settled("what has its name was created after the delete")
+    return _PENDING
 
 
 def _judge_own_delete(expectation: Expectation, evidence: Evidence) -> Decision:

@@ -110,6 +110,8 @@ class Observation:
     row does not show is not known; it is neither missing nor different."""
     failure_grace: float | None = None
     """Seconds that a failure must last before it counts, for failures that may recover."""
+    replaced: bool = False
+    """It is another resource: its name was used again, so the one of before is gone."""
 
     @property
     def in_progress(self) -> bool:
@@ -141,6 +143,9 @@ class Expectation:
     """Loop time until which a 404 proves nothing, as the resource is new and no read showed it."""
     differed_before: bool | None = None
     """Whether the resource differed from what was sent before the write; None: not comparable."""
+    deleted_at: datetime | None = None
+    """Of a delete by name: when it had been accepted for sure, by the provider's clock. What was
+    created later is another resource."""
 
 
 class ReadFound(Struct, frozen=True, kw_only=True):

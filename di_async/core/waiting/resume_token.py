@@ -70,6 +70,7 @@ _EXPECTATION_TYPES: Types = {
     "target_id": _TEXT,
     "sent": _TEXT,
     "unlike": (bool, NoneType),
+    "deleted_at": _TEXT,
 }
 # A token has some hundred characters; decoding a huge one would take long.
 _MAX_LENGTH = 1_000_000
@@ -87,6 +88,7 @@ _EXPECTATION_KEYS = {
     "target_id": "target_spec_id",
     "sent": "sent",
     "unlike": "differed_before",
+    "deleted_at": "deleted_at",
 }
 
 
@@ -202,6 +204,7 @@ def unpack_expectation(token: ResumeToken, accepted_at: float) -> Expectation:
         stored["before"] = ResourceVersion(**from_keys(before, _VERSION_KEYS))
         stored["before_phase"] = Phase(phase) if phase else None
         stored["baseline"] = parse_time(stored.get("baseline"))
+        stored["deleted_at"] = parse_time(stored.get("deleted_at"))
         return Expectation(
             action=Action(token.action),
             accepted_at=accepted_at,

@@ -243,6 +243,7 @@ class ChangeTracker(Generic[R]):
             return is_counted  # it may be settled: only a GET shows it
         decision = judge(self.expectation, evidence)
         conclusive = read.observation.has_spec or self.evidence.seen_in_progress
+        conclusive &= self.expectation.action is not Action.DELETE
         if not isinstance(decision, Pending) and not (
             trusted and conclusive and not self._operations
         ):
