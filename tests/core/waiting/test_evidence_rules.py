@@ -385,3 +385,16 @@ def test_own_delete_discards_earlier_404s() -> None:
 def test_observation_is_complete_by_default() -> None:
     """What a read shows lacks nothing unless it says so."""
     assert not READY.partial
+
+
+def test_what_has_the_name_since_proves_a_delete() -> None:
+    """Another resource of the same name settles a delete, and decides nothing else."""
+    another = evolve(READY, replaced=True)
+    delete = Expectation(action=Action.DELETE, accepted_at=0.0)
+    since = "what has its name was created after the delete"
+    assert judge(delete, fold(delete, Evidence(), found(1.0))) == Pending()
+    assert judge(delete, Evidence()) == Pending()
+    assert judge(delete, fold(delete, Evidence(), found(1.0, another))) == Settled(since)
+    create = Expectation(action=Action.CREATE, accepted_at=0.0)
+    decided = judge(create, fold(create, Evidence(), found(1.0, another)))
+    assert decided == Settled("read after the write was accepted")
