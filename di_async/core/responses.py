@@ -25,6 +25,7 @@ from di_async.core.http import Request, Response, checked_id, is_uuid
 from di_async.core.http_time import parse_number
 from di_async.core.printable import printable
 from di_async.core.protocols import ApiDialect
+from di_async.core.redaction import mask
 
 __all__ = [
     "any_body",
@@ -223,8 +224,8 @@ def _description(response: Response) -> str:
 
 
 def _shortened(text: str) -> str:
-    """Return the beginning of a text, on one line and without control characters."""
-    line = " ".join(text[:400].split())
+    """Return the start of a text, on one printable line and without what looks like a secret."""
+    line = " ".join(mask(text[:400]).split())
     clean = printable(line)
     return clean if len(clean) <= 80 else f"{clean[:80]}..."
 

@@ -55,6 +55,8 @@ class Secret:
             "A Secret cannot be pickled; pass reveal() where the value has to be handed on."
         )
 
+    __getstate__ = __reduce__  # some serializers call it
+
 
 class SecretHeaders(Mapping[str, str]):
     """HTTP headers with authentication; the repr shows their names only.

@@ -1,13 +1,18 @@
 """Tests of what all dialects share: headers, error bodies and bodies that are not JSON."""
 
+from collections.abc import Callable
+
 import pytest
 
+from di_async.core.errors import DecodeError
 from di_async.core.http import Response
 from di_async.core.http_time import parse_number
 from di_async.core.responses import (
     error_body,
     is_html,
     is_own_answer,
+    own_id,
+    own_name,
     parse_integer,
     string_list,
 )
@@ -81,3 +86,12 @@ def test_own_answers(status: int, body: bytes, own: bool) -> None:
     """Quota headers count in answers that have the API's form."""
     dialect = DigitalOceanDialect(Secret("t"))
     assert is_own_answer(dialect, Response(status, {}, body)) is own
+
+
+@pytest.mark.parametrize("check", [own_id, own_name])
+def test_a_secret_shown_as_an_id(check: Callable[[str, str], object]) -> None:
+    """An answer that shows the caller's token in place of the id or name is not quoted."""
+    planted = "dop_v1_" + "0123456789abcdef" * 4
+    with pytest.raises(DecodeError, match="about another resource") as caught:
+        check(f"Bearer {planted}", "web")
+    assert planted not in str(caught.value)
