@@ -294,8 +294,9 @@ def _instance(raw: Json) -> Json:
     if pending is not None:  # it may rename the instance, so the current name does not apply
         filled["pending_deployment_spec"] = _filled_spec(pending, None, region, vpc_uuid)
     endpoints = get("endpoints")
-    if isinstance(endpoints, dict) and not (
-        endpoints.get("public_endpoint_fqdn") or endpoints.get("private_endpoint_fqdn")
+    if not endpoints or (
+        isinstance(endpoints, dict)
+        and not (endpoints.get("public_endpoint_fqdn") or endpoints.get("private_endpoint_fqdn"))
     ):
         filled["endpoints"] = None
     return filled
@@ -305,11 +306,10 @@ def _filled_spec(spec: Any, name: Any, region: Any, vpc_uuid: Any) -> Any:
     """Return a spec with the instance's values in place of missing ones."""
     if not spec:
         return None
-    vpc = _under(spec, "vpc")
-    if not isinstance(spec, dict) or not isinstance(vpc or {}, dict):
+    if not isinstance(spec, dict):
         return spec  # the error names its path
     get = spec.get
-    if _under(vpc, "uuid") and get("name") and get("region"):
+    if _under(get("vpc"), "uuid") and get("name") and get("region"):
         return spec
     uuid = _vpc_uuid(spec) or vpc_uuid
     return {

@@ -290,10 +290,10 @@ def test_16_version_zero() -> None:
 
 
 @pytest.mark.parametrize("value", ["x", 5, ["x"], [{}]])
-@pytest.mark.parametrize("path", ["endpoints", "spec", "pending_deployment_spec", "spec.vpc"])
+@pytest.mark.parametrize("path", ["endpoints", "spec", "pending_deployment_spec"])
 def test_error_about_an_odd_object_names_its_path(path: str, value: Any) -> None:
     """A value that is not an object is an error that names its field."""
-    raw = with_spec(vpc=value) if path == "spec.vpc" else {**an_instance(), path: value}
+    raw = {**an_instance(), path: value}
     with pytest.raises(DecodeError, match=rf"@ \$\.{path.replace('.', '[.]')}$"):
         read(raw)
 
@@ -359,10 +359,27 @@ def test_managed_token() -> None:
     assert CODEC.structure({"id": "t"}, AccessToken).is_managed is False
 
 
-@pytest.mark.parametrize("endpoints", [{}, None, {"public_endpoint_fqdn": ""}])
+@pytest.mark.parametrize("part", ["endpoints", "spec", "pending_deployment_spec"])
+@pytest.mark.parametrize("value", ["x", [1], 5])
+def test_a_part_of_another_type(part: str, value: object) -> None:
+    """The error says which part of the instance is not an object."""
+    with pytest.raises(DecodeError, match=rf"\$\.{part}"):
+        read({**an_instance(), part: value})
+
+
+@pytest.mark.parametrize("part", ["spec", "pending_deployment_spec"])
+@pytest.mark.parametrize("vpc", ["x", [1], None])
+def test_a_vpc_that_is_not_an_object(part: str, vpc: object) -> None:
+    """It is as if it were missing; the instance's VPC stands for it."""
+    found = read(an_instance(**{part: {"name": "a", "region": "atl1", "vpc": vpc}}))
+    shown = getattr(found, part)
+    assert shown.vpc.uuid == found.vpc_uuid
+
+
+@pytest.mark.parametrize("endpoints", [{}, None, [], "", {"public_endpoint_fqdn": ""}])
 def test_no_endpoint_yet(endpoints: Any) -> None:
     """Missing, empty and blank endpoints decode to None."""
-    assert read(an_instance(endpoints=endpoints)).endpoints is None
+    assert read({**an_instance(), "endpoints": endpoints}).endpoints is None
 
 
 def test_missing_id_is_reported_with_its_path() -> None:
