@@ -13,7 +13,9 @@ from enum import Enum
 
 from msgspec import Struct
 
-__all__ = ["CLOCK_SKEW_S", "Age", "CallWindow", "Moment", "ServerClock"]
+from di_async.core.moment import Moment
+
+__all__ = ["CLOCK_SKEW_S", "Age", "CallWindow", "ServerClock"]
 
 # Several answers, because one may come from a cache or from a gateway with a wrong clock.
 _SAMPLES = 8
@@ -26,15 +28,6 @@ _DATE_S = 2.0
 # Before this, a stamp stands for "not known": 1970, or the zero time of Go.
 _PLACEHOLDER = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _YEAR_S = 366 * 86400.0
-
-
-class Moment(Struct, frozen=True):
-    """One moment by both clocks of this machine."""
-
-    loop: float
-    """Seconds of the event loop."""
-    wall: float
-    """Epoch seconds."""
 
 
 class _Sample(Struct, frozen=True):

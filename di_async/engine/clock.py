@@ -9,7 +9,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
-from di_async.core.server_clock import Moment
+from di_async.core.moment import Moment
 
 __all__ = ["Clock"]
 

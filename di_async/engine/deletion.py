@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from di_async.core.errors import ClientClosedError, DIError, NotFoundError, OutcomeUnknownError
 from di_async.core.http import Priority, Request
+from di_async.core.moment import Moment
 from di_async.core.responses import no_content
-from di_async.core.server_clock import Moment
 from di_async.core.waiting.evidence import accepted_delete_grace
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter

@@ -16,12 +16,13 @@ from msgspec import Struct
 
 from di_async.core.errors import ClientClosedError, InvalidInputError
 from di_async.core.http import Priority, Request, Response, checked_id
+from di_async.core.moment import Moment
 from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.redaction import secret_texts, sent_secrets
 from di_async.core.responses import read_success
 from di_async.core.retry import RetryPolicy
-from di_async.core.server_clock import CLOCK_SKEW_S, CallWindow, Moment
+from di_async.core.server_clock import CLOCK_SKEW_S, CallWindow
 from di_async.core.serving import ServingTarget
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import CREATE_GRACE_S, Pending

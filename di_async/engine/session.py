@@ -20,11 +20,12 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Priority, Request, Response
 from di_async.core.http_time import server_date
+from di_async.core.moment import Moment
 from di_async.core.protocols import ApiDialect, Transport
 from di_async.core.rate_limit import RateLimitInfo, RequestBudget, Slot
 from di_async.core.responses import is_own_answer, read_error
 from di_async.core.retry import RetryPolicy, decide_retry
-from di_async.core.server_clock import CallWindow, Moment, ServerClock
+from di_async.core.server_clock import CallWindow, ServerClock
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.clock import Clock
 from di_async.engine.log import Log

@@ -25,10 +25,11 @@ from di_async.core.errors import (
     OutcomeUnknownError,
 )
 from di_async.core.http import Priority, Request
+from di_async.core.moment import Moment
 from di_async.core.pagination import Page, rows_under
 from di_async.core.redaction import redact, sent_secrets
 from di_async.core.responses import resource_body
-from di_async.core.server_clock import Age, CallWindow, Moment
+from di_async.core.server_clock import Age, CallWindow
 from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey

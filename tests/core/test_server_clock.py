@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from di_async.core.server_clock import CallWindow, Moment, ServerClock
+from di_async.core.moment import Moment
+from di_async.core.server_clock import CallWindow, ServerClock
 
 WALL = 1_767_225_600.0
 
