@@ -20,9 +20,9 @@ from di_async.core.errors import (
 )
 from di_async.core.http import Endpoint, Priority, Request
 from di_async.core.lost_create import Candidate
+from di_async.core.moment import Moment
 from di_async.core.pagination import Page, check_page_size, with_rows
 from di_async.core.responses import deleted_body, own_id, resource_body
-from di_async.core.server_clock import Moment
 from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.core.waiting.observation import Action, Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
