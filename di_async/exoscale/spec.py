@@ -13,6 +13,7 @@ from di_async.core import validation
 from di_async.core.http import is_uuid
 from di_async.core.redaction import masked
 from di_async.core.validation import (
+    canonical_uuid,
     each,
     filled_text,
     in_request,
@@ -44,12 +45,12 @@ SpecLike = Union["DeploymentSpec", Mapping[str, Any]]
 def _model_reference(model: Any) -> Json | None:
     """Return the model's id, or its name if it has no id: names are not unique."""
     if isinstance(model, str):
-        kind = "id" if is_uuid(model) else "name"
-        return {kind: model.strip()} if model.strip() else None
+        model = {"id" if is_uuid(model) else "name": model.strip()}
     found = to_wire(model)
     if not isinstance(found, Mapping) or not (found.get("id") or found.get("name")):
         return None
-    return {"id": found["id"]} if found.get("id") else {"name": str(found["name"])}
+    id = canonical_uuid(found.get("id"))  # comparisons are of texts
+    return {"id": id} if id else {"name": str(found["name"])}
 
 
 def _has_id_or_name(_: Any, __: Any, model: Any) -> None:

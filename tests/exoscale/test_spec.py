@@ -42,6 +42,9 @@ def test_all_fields() -> None:
     }
 
 
+LETTERS = "0000000a-000b-400c-800d-00000000000e"
+
+
 @pytest.mark.parametrize(
     ("model", "sent"),
     [
@@ -50,12 +53,14 @@ def test_all_fields() -> None:
         (ModelRef(id=ID, name=MODEL), {"id": ID}),
         (ModelRef(name=MODEL), {"name": MODEL}),
         (Model(id=ID), {"id": ID}),
+        (LETTERS.upper(), {"id": LETTERS}),
+        (ModelRef(id=LETTERS.upper()), {"id": LETTERS}),
         ({"id": ID}, {"id": ID}),
         ({"name": MODEL}, {"name": MODEL}),
     ],
 )
 def test_model_by_id_or_name(model: Any, sent: dict[str, str]) -> None:
-    """A model is sent by its id, or by its name if it has no id."""
+    """A model is sent by its id, as APIs write it, or by its name if it has no id."""
     assert a_spec(model=model).to_dict()["model"] == sent
 
 
