@@ -76,6 +76,7 @@ class DeploymentSpec(Spec):
         default=1, metadata=in_request(whole_number(1), name="gpu-count", immutable=True)
     )
     replicas: int = field(default=1, metadata=in_request(whole_number(0)))
+    """0 frees the GPUs of an existing deployment; a create needs 1 or more."""
     inference_engine_version: str | None = field(
         default=None,
         metadata=in_request(filled_text(), name="inference-engine-version", nullable=True),

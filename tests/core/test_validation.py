@@ -15,8 +15,10 @@ from di_async.core.validation import (
     UNSET,
     Unset,
     attribute_values,
+    canonical_uuid,
     check_value,
     checked,
+    declared,
     each,
     filled_text,
     find_faults,
@@ -231,6 +233,31 @@ def test_mappings_to_json() -> None:
         "wheels": [{"size": 1}, {"size": 2, "hub": "revealed"}],
         "anything": {"wear": 5},
     }
+
+
+def test_declared_fields_of_what_an_api_shows() -> None:
+    """Read-only fields go, undeclared ones are listed; an open value keeps its own."""
+
+    @frozen
+    class Basket:
+        wheel: Wheel = field(metadata=in_request(nested(Wheel, is_open=True)))
+        carts: tuple[Cart, ...] = field(metadata=in_request(each(nested(Cart))))
+
+    wheel = {"size": 3, "made": "x", "spokes": 8}
+    cart = {**BODY, "wheels": [{"size": 3, "wear": 1, "rim": "a"}], "bell": None, "brake": 0}
+    lost: list[str] = []
+    found = declared(Basket, {"wheel": wheel, "carts": [cart, 5], "lid": 1}, lost, "basket")
+    assert found == {"wheel": wheel, "carts": [BODY, 5]}
+    assert lost == ["basket.carts[0].wheels[0].rim", "basket.carts[0].brake", "basket.lid"]
+
+
+@pytest.mark.parametrize("value", [None, 5, "", "x", ["a"]])
+def test_value_that_is_not_a_uuid_stays_as_it_is(value: Any) -> None:
+    """Only the spelling of a UUID changes."""
+    assert canonical_uuid(value) == value
+    assert canonical_uuid("{0000000A000B400C800D00000000000E}") == (
+        "0000000a-000b-400c-800d-00000000000e"
+    )
 
 
 def test_round_trip() -> None:
