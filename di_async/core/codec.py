@@ -25,7 +25,7 @@ from di_async.core.timestamps import parse_time
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Codec", "Json", "json_field", "loads", "status_word"]
+__all__ = ["Codec", "Json", "json_field", "loads", "status_word", "texts"]
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -113,7 +113,12 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _texts(values: Any, _: object) -> tuple[str, ...]:
+def texts(values: Any, _: object = None) -> tuple[str, ...]:
+    """Return a list of texts; one text is a list of one, and null within a list is empty text.
+
+    Raises:
+        TypeError: it is neither a list nor text.
+    """
     if isinstance(values, str):  # one item, not one for each letter
         return (values,) if values else ()
     if not isinstance(values, list):
@@ -201,7 +206,11 @@ class Codec:
         converter.register_structure_hook(datetime, parse_time)
         converter.register_structure_hook(Decimal, _price)
         converter.register_structure_hook(Secret, lambda v, _: Secret(str(v)) if v else None)
-        generics = {Json: _json_object, dict[str, str]: _text_map, tuple[str, ...]: _texts}
+        generics: dict[Any, Hook] = {
+            Json: _json_object,
+            dict[str, str]: _text_map,
+            tuple[str, ...]: texts,
+        }
         for generic, hook in generics.items():
             converter.register_structure_hook_func(partial(eq, generic), hook)
         if not detailed_validation:

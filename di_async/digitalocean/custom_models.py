@@ -13,7 +13,7 @@ from typing import Any
 from attrs import field, frozen
 from msgspec.structs import replace
 
-from di_async.core.codec import Codec, json_field, status_word
+from di_async.core.codec import Codec, json_field, status_word, texts
 from di_async.core.errors import APIError, DecodeError, InvalidInputError, NotFoundError
 from di_async.core.http import Endpoint, Priority
 from di_async.core.pagination import Page, check_page_size, read_page
@@ -81,7 +81,7 @@ def _word(value: Any, _: object) -> str:
 
 def _tags(value: Any, _: object) -> tuple[str, ...]:
     tags = value.get("tags") if isinstance(value, Mapping) else value
-    return tuple(map(str, tags or ()))
+    return texts(tags or [])
 
 
 @frozen(kw_only=True)

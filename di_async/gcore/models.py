@@ -13,7 +13,7 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import and_
 
-from di_async.core.codec import Codec, Json, json_field, status_word
+from di_async.core.codec import Codec, Json, json_field, status_word, texts
 from di_async.core.errors import InvalidInputError
 from di_async.core.log_text import log_text
 from di_async.core.redaction import mask_optional, masked
@@ -89,7 +89,7 @@ def _upper(word: Any, _: object) -> str:
 
 
 def _command(raw: Any, _: object) -> Command:
-    return raw or None if isinstance(raw, str) else tuple(map(str, raw))
+    return raw or None if isinstance(raw, str) else texts(raw)
 
 
 # --- where and how large ---------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Custom models and the model catalog, against the emulated DigitalOcean."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -142,6 +143,13 @@ async def test_refused_deletion() -> None:
 def test_status_words(word: str) -> None:
     """The prefix of status words does not matter."""
     assert CODEC.structure({"uuid": "m-1", "status": word}, CustomModel).status == "ready"
+
+
+@pytest.mark.parametrize("tags", ["prod", ["prod"], {"tags": ["prod"]}, {"tags": "prod"}])
+def test_forms_of_tags(tags: Any) -> None:
+    """Tags may be nested, and a text is one tag."""
+    assert CODEC.structure({"uuid": "m", "tags": tags}, CustomModel).tags == ("prod",)
+    assert CODEC.structure({"uuid": "m", "tags": {"tags": None}}, CustomModel).tags == ()
 
 
 async def test_catalog() -> None:

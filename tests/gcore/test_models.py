@@ -53,6 +53,7 @@ def test_times(text: str) -> None:
         ("", None),
         ("nginx -g 'daemon off;'", "nginx -g 'daemon off;'"),
         (["nginx", "-g"], ("nginx", "-g")),
+        (["nginx", None], ("nginx", "")),
     ],
 )
 def test_command(sent: Any, read: Any) -> None:
