@@ -301,6 +301,21 @@ async def test_duplicates_are_logged_once(caplog: pytest.LogCaptureFixture) -> N
         assert len([line for line in caplog.messages if done.duplicates[0] in line]) == 1
 
 
+async def test_choice_between_duplicates() -> None:
+    """What has the spec is used, else the oldest: every process makes the same choice."""
+    cloud = ENSURABLE[2]
+    async with cloud.client(a_world()) as client:
+        made = []
+        for replicas in (2, 1, 1, 2):
+            change = await cloud.api(client).create(a_body(cloud, replicas=replicas))
+            await change
+            made.append(change.id)
+        kept = await ensure(cloud, client, a_body(cloud))
+        assert (kept.action, kept.id) == ("unchanged", made[1])
+        changed = await ensure(cloud, client, a_body(cloud, replicas=3))
+        assert (changed.action, changed.id) == ("updated", made[0])
+
+
 async def test_duplicate_of_a_rival() -> None:
     """A rival's deployment that appears during the create is reported by both."""
     cloud = ENSURABLE[2]

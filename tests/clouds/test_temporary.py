@@ -552,7 +552,11 @@ async def _hold(api: Any, cloud: Cloud) -> None:
 async def test_interrupted_deletion_is_logged_once(
     cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A warning names the deployment; further cancellations add none."""
+    """A warning names the deployment at once; further cancellations add none."""
+
+    def warnings() -> list[str]:
+        return [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+
     async with cloud.client(a_world()) as client:
         api = cloud.api(client)
         holding = asyncio.ensure_future(_hold(api, cloud))
@@ -561,10 +565,11 @@ async def test_interrupted_deletion_is_logged_once(
         for _ in range(3):
             holding.cancel()
             await asyncio.sleep(5)
+            assert len(warnings()) == 1
         assert not holding.done()
         with pytest.raises(asyncio.CancelledError):
             await holding
-    (text,) = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    (text,) = warnings()
     assert text.startswith("interrupted: deleting the temporary ")
     assert f" {name}" in text
     assert text.endswith("for at most 900 s; another Ctrl-C does not stop that")
