@@ -124,18 +124,19 @@ async def delete_proven(
     id: str,
     until: float,
     on_change: Callable[[Change[None]], object] = _ignore,
+    change: Change[None] | None = None,
 ) -> None:
     """Delete and return once GET answers 404, trying again after each failure until a loop time.
 
     A DELETE that was accepted is sent again only if the provider did not carry it out: its id may
-    be a name, which others may have used again since.
+    be a name, which others may have used again since. `change` is the last one that an earlier
+    call, which was cancelled, passed to `on_change`.
 
     Raises:
         DIError: of the last try that was answered, or one that says that none was.
     """
     engine, failures = target.engine, 0
     last: DIError | None = None
-    change: Change[None] | None = None
     while True:
         try:
             if change is None:

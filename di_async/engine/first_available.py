@@ -163,7 +163,10 @@ class Search:
         self, target: Deployable[Any], place: _Place, id: str, error: BaseException
     ) -> None:
         until = target.engine.clock.now() + self.cleanup_timeout
-        task, cancelled = await finish(lambda: delete_proven(target, id, until))
+        sent: list[Change[None]] = []
+        task, cancelled = await finish(
+            lambda: delete_proven(target, id, until, sent.append, sent[-1] if sent else None)
+        )
         reason = asyncio.CancelledError() if task.cancelled() else task.exception()
         if reason is not None:
             price, _ = await finish(partial(_price, target, place.spec))

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -95,8 +96,8 @@ class Temporary(Generic[T]):
     _owner: "asyncio.Task[object] | None" = field(default=None, init=False)
     _until: float = field(default=0.0, init=False)
     """Loop time at which the clean-up ends at the latest."""
-    _ids: dict[str, None] = field(factory=dict, init=False)
-    """What has to be deleted."""
+    _ids: dict[str, Change[None] | None] = field(factory=dict, init=False)
+    """What has to be deleted, and the last DELETE of it that was accepted."""
     _failed_id: str = field(default="", init=False)
     """What is being deleted."""
     _was_deleted: bool = field(default=False, init=False)
@@ -273,9 +274,10 @@ class Temporary(Generic[T]):
             return
         if self.change is None:
             await self._find_created(self._creating)
-        for id in list(self._ids):
+        for id, deletion in list(self._ids.items()):
             self._failed_id = id
-            await delete_proven(self.target, id, self._until)
+            keep = partial(self._ids.__setitem__, id)
+            await delete_proven(self.target, id, self._until, keep, deletion)
             self._was_deleted = True
             del self._ids[id]
         self._failed_id = ""
@@ -289,9 +291,9 @@ class Temporary(Generic[T]):
             return
         made = getattr(failed, "write_result", None)
         if made is not None:
-            self._ids[made.id] = None
+            self._ids.setdefault(made.id)
         elif failed is None or not _made_nothing(failed):
-            self._ids.update(dict.fromkeys(await find_made(self.target, self.name)))
+            self._ids = dict.fromkeys(await find_made(self.target, self.name)) | self._ids
 
 
 def _made_nothing(error: BaseException) -> bool:

@@ -285,6 +285,36 @@ async def test_cancelled_twice_while_deleting(cloud: Cloud) -> None:
         assert await names(api) == []
 
 
+@VIRTUAL
+@everywhere
+async def test_a_loop_that_is_shut_down_sends_one_delete(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A second Ctrl-C cancels every task. The wait for the accepted DELETE is begun again.
+
+    Another DELETE could answer 404, and the log would warn that nothing was deleted.
+    """
+    world = a_world()
+    async with cloud.client(world) as client:
+        inside = asyncio.Event()
+
+        async def use() -> None:
+            async with cloud.api(client).temporary(spec_of(cloud)):
+                inside.set()
+                await asyncio.sleep(1e6)
+
+        task = asyncio.ensure_future(use())
+        await inside.wait()
+        task.cancel()
+        await asyncio.sleep(5)
+        for each in asyncio.all_tasks() - {asyncio.current_task()}:
+            each.cancel()
+        await asyncio.wait([task])
+        assert len(requests_of(world, "DELETE")) == 1
+        assert await names(cloud.api(client)) == []
+    assert "nothing was deleted" not in caplog.text
+
+
 async def _cancelled_at(cloud: Cloud, at: int, mode: Any, lost: bool) -> tuple[bool, list[str]]:
     async with scene(cloud) as stage:
         if lost:
