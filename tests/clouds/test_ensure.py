@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from di_async import ConflictError, DIError, InvalidInputError, OutcomeUnknownError, PriceLimitError
+from di_async import (
+    ConflictError,
+    DIError,
+    InvalidInputError,
+    OutcomeUnknownError,
+    PriceLimitError,
+    WaitTimeoutError,
+)
 from di_async.emulator import Lifecycle
 from tests.clouds.ensuring import ENSURABLE, a_body, ensure, named
 from tests.clouds.support import CREATE_S, DELETE_S, VIRTUAL, Cloud, a_world, now
@@ -96,6 +103,17 @@ async def test_different_while_it_is_created(cloud: Cloud) -> None:
         assert done.change is not None
         assert cloud.size(await done.change) == 2
         assert len(await named(cloud, client)) == 1
+
+
+async def test_change_in_progress_that_never_ends() -> None:
+    """It is waited for once, as long as by default, and the timeout is raised."""
+    cloud, world = ENSURABLE[0], a_world()
+    async with cloud.client(world) as client:
+        world.fault("stuck", on=cloud.POST)
+        await ensure(cloud, client, a_body(cloud))
+        with pytest.raises(WaitTimeoutError):
+            await ensure(cloud, client, a_body(cloud, replicas=2))
+        assert now() == pytest.approx(3600, abs=60)
 
 
 @ensurable

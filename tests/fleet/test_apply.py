@@ -157,6 +157,7 @@ async def test_an_empty_fleet_prunes_all_that_it_has_made() -> None:
         report = await apply(a_fleet(), *clients, prune=True)
         assert report.ok
         assert report.counts == {"deleted": 3}
+        assert report.leftovers == ()
         again = await apply(a_fleet(), *clients, prune=True)
         assert (again.ok, again.summary()) == (True, "nothing to do: no deployments")
         with pytest.raises(InvalidInputError, match="apply: pass at least one client"):
