@@ -37,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Fail at once if the event loop of `--loop` is not available."""
+    loop_factory(config.getoption("--loop"))
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Report an event loop other than the default."""
     name = config.getoption("--loop")
@@ -140,15 +145,16 @@ def loop_factory(name: str) -> LoopFactory:
         except ImportError as error:
             raise pytest.UsageError("--loop uvloop needs uvloop: pip install uvloop") from error
         return cast("LoopFactory", uvloop.new_event_loop)
+    if name == "eager" and sys.version_info < (3, 12):
+        raise pytest.UsageError("--loop eager needs Python 3.12 or newer")
     return asyncio.new_event_loop
 
 
 def eager(factory: LoopFactory) -> asyncio.AbstractEventLoop:
     """Return a loop with asyncio's eager task factory."""
-    if sys.version_info < (3, 12):
-        raise pytest.UsageError("--loop eager needs Python 3.12 or newer")
     loop = factory()
-    loop.set_task_factory(asyncio.eager_task_factory)
+    if sys.version_info >= (3, 12):
+        loop.set_task_factory(asyncio.eager_task_factory)
     return loop
 
 
