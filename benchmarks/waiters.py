@@ -25,6 +25,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from attrs import evolve
 
 from benchmarks.rounds import Limit, Row, finish, median_rows, options, settle_heap
 from benchmarks.server import LIST, PAGE, TOKEN, Served, serving
@@ -64,12 +65,14 @@ async def created(made: DigitalOcean, served: Served) -> list[Change[Any]]:
     They are created one by one, so that memory freed after that is not reused by the waits.
     """
     spec = DedicatedInferenceSpec.of(
-        "web",
+        "web-0",
         region="atl1",
         model_slug="mistral/mistral-7b-instruct-v3",
         accelerator_slug="gpu-mi300x1-192gb",
     )
-    return [await made.dedicated_inferences.create(spec) for _ in served.ids]
+    # The server answers with its instances, in order.
+    specs = [evolve(spec, name=f"web-{number}") for number in range(len(served.ids))]
+    return [await made.dedicated_inferences.create(spec) for spec in specs]
 
 
 @contextlib.asynccontextmanager

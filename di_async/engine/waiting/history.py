@@ -30,6 +30,8 @@ Listener = Callable[[StatusChange], None]
 class History:
     """The latest steps of a change, oldest first, and who is called with each new one."""
 
+    __slots__ = ("_listeners", "forgotten", "steps")  # there is one for each change
+
     def __init__(self, listeners: tuple[Listener, ...] = ()) -> None:
         self.steps: list[StatusChange] = []
         self.forgotten = 0

@@ -36,6 +36,8 @@ class Waiter(Struct, eq=False):
 class Waiters:
     """All callers that await one change."""
 
+    __slots__ = ("_all",)  # there is one for each change
+
     def __init__(self) -> None:
         self._all: list[Waiter] = []
 
