@@ -31,7 +31,8 @@ MAX_PAGES = 10_000
 _MAX_LINK = 4096
 _DECIMAL = "[0-9]{1,9}"
 _PAGE_NUMBER = r"[?&]page=([0-9]{1,9})(?:[&#]|$)"
-# Pages that one batch requests: few at first, since the page count may be wrong.
+# Pages that one batch requests: few at first if only the total or only the last link shows how many
+# there are, or if they differ.
 _FIRST_BATCH, _MAX_BATCH = 8, 32
 # A last link this many times beyond what the total allows is wrong.
 _PLAUSIBLE_FACTOR, _PLAUSIBLE_MORE = 2, 2
@@ -145,15 +146,19 @@ def page_count(first: Page, page_size: int) -> int | None:
     A server may return fewer rows a page than requested; then its `last` link is right, unless
     the total shows that it cannot be.
     """
-    by_total = None
-    if first.total is not None:
-        served = len(first.rows) or page_size
-        by_total = max(1, -(-first.total // min(served, page_size)))
+    by_total = _count_by_total(first, page_size)
     if first.last is not None:
         last = max(1, first.last)
         limit = last if by_total is None else _PLAUSIBLE_FACTOR * by_total + _PLAUSIBLE_MORE
         return last if by_total is None or last <= limit else by_total
     return by_total
+
+
+def _count_by_total(first: Page, page_size: int) -> int | None:
+    if first.total is None:
+        return None
+    served = len(first.rows) or page_size
+    return max(1, -(-first.total // min(served, page_size)))
 
 
 def _page_number(link: Any) -> int | None:
@@ -202,6 +207,8 @@ class PageWalk:
         end = self._next + self._width
         batch = range(self._next, end if self.pages is None else min(end, self.pages + 1))
         self._next = batch.stop
+        if self.pages is not None:
+            self._width = min(2 * self._width, _MAX_BATCH)
         return batch
 
     def record(self, batch: Sequence[Page]) -> None:
@@ -212,6 +219,9 @@ class PageWalk:
             self._total = totals[-1]
         if self._next == 2:  # the first page was read just now
             self.pages = page_count(batch[0], self.page_size)
+            if self.pages is not None:
+                agree = self.pages == batch[0].last == _count_by_total(batch[0], self.page_size)
+                self._width = _MAX_BATCH if agree else _FIRST_BATCH
         if self.pages is not None and self._next > self.pages and self._has_next(batch[-1]):
             self.pages, self._width = None, 1  # the total was too small
         if self.pages is None:
@@ -243,7 +253,6 @@ class PageWalk:
         more = self._next <= pages
         self._is_open = more and shows_new
         self.incomplete = more and not shows_new
-        self._width = min(max(_FIRST_BATCH, 2 * self._width), _MAX_BATCH)
 
     def _follow(self, page: Page, *, shows_new: bool) -> None:
         if not self._has_next(page):

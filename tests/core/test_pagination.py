@@ -184,3 +184,23 @@ def test_rows_without_ids_are_new_until_a_page_repeats() -> None:
     assert list(walk.next_batch()) == [3]
     walk.record([a_page(*two, next="?page=4")])
     assert (list(walk.next_batch()), walk.incomplete) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("total", "last", "sizes"),
+    [
+        (200, 100, [1, 32, 32, 32, 3]),
+        (200, None, [1, 8, 16, 32, 32, 11]),
+        (None, 100, [1, 8, 16, 32, 32, 11]),
+        (200, 99, [1, 8, 16, 32, 32, 10]),
+        (None, None, [1] * 6),
+    ],
+)
+def test_sizes_of_batches(total: int | None, last: int | None, sizes: list[int]) -> None:
+    """Many pages are read at once only where total and last link agree on how many there are."""
+    walk, found = PageWalk(page_size=2), []
+    while len(found) < len(sizes) and (batch := walk.next_batch()):
+        found.append(len(batch))
+        rows = [({"id": f"{page}a"}, {"id": f"{page}b"}) for page in batch]
+        walk.record([Page(two, total, next="/", last=last) for two in rows])
+    assert found == sizes
