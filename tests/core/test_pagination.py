@@ -198,7 +198,7 @@ def test_rows_without_ids_are_new_until_a_page_repeats() -> None:
 )
 def test_sizes_of_batches(total: int | None, last: int | None, sizes: list[int]) -> None:
     """Many pages are read at once only where total and last link agree on how many there are."""
-    walk, found = PageWalk(page_size=2), []
+    walk, found = PageWalk(page_size=2), list[int]()
     while len(found) < len(sizes) and (batch := walk.next_batch()):
         found.append(len(batch))
         rows = [({"id": f"{page}a"}, {"id": f"{page}b"}) for page in batch]
