@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async.core.errors import DecodeError, InvalidInputError
@@ -47,7 +47,6 @@ _bodies = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(body=_bodies, size=st.integers(1, 200))
 def test_odd_bodies_are_pages_or_clear_errors(body: Any, size: int) -> None:
     """Any body is a page with a plausible page count, or raises `DecodeError`."""

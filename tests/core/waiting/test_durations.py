@@ -228,7 +228,6 @@ LEGAL_SAMPLES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(sample=SAMPLES | LEGAL_SAMPLES, seconds=st.lists(st.floats(), max_size=3), age=AGES)
 def test_whatever_is_loaded_gives_finite_times(
     sample: dict[str, Any], seconds: list[float], age: float
