@@ -15,9 +15,9 @@ Rules:
 * A failure needs the same proof as a success: it may be left over from before the write.
 * An update is not settled by a read that shows another spec than the one sent, whatever version
   or `updated_at` it shows.
-* Only a 404 answer to a GET proves a deletion, or, of a delete by name, a GET that shows what was
-  created with that name since. What a 404 means for other actions depends on
-  whether the resource was ever seen.
+* Only a GET proves a deletion: it answers 404 or, after a delete by name, shows what was created
+  with that name since. What a 404 means for other actions depends on whether the resource was
+  ever seen.
 
 Transitions, in order; the first row that applies decides:
 
@@ -27,7 +27,7 @@ Transitions, in order; the first row that applies decides:
 | the same | others | Vanished(own_delete) |
 | the last read was refused (401, 403, 422) | any | Refused |
 | the last GET answered 404, outside the grace | delete | Settled |
-| a read shows what was created with its name after the delete | delete | Settled |
+| the last GET shows what was created with its name after the delete | delete | Settled |
 | any other read, also FAILED | delete | Pending |
 | 404 outside the grace, and this client's DELETE was accepted | others | Vanished(own_delete) |
 | 404 outside the grace, never seen before | active | Vanished(never_seen) |
