@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import attrs
 import pytest
 from attrs import field, frozen
 from attrs.validators import and_, in_
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from di_async import InvalidInputError, Secret
 from di_async.core.validation import (
@@ -258,6 +261,24 @@ def test_value_that_is_not_a_uuid_stays_as_it_is(value: Any) -> None:
     assert canonical_uuid("{0000000A000B400C800D00000000000E}") == (
         "0000000a-000b-400c-800d-00000000000e"
     )
+
+
+@given(
+    st.uuids().map(str)
+    | st.uuids().map(lambda one: str(one).upper())
+    | st.from_regex(r"[0-9a-fF-]{30,40}", fullmatch=True)
+    | st.text("abcdef0123456789-{}u:", min_size=30, max_size=40)
+)
+@example("0000000a-000b-400c-800d-00000000000e")
+@example("0000000a000b-400c-800d--00000000000e")
+@example("0000000g-000b-400c-800d-00000000000e")
+def test_uuids_are_compared_by_value(text: str) -> None:
+    """`canonical_uuid` writes every spelling that Python reads in one form; others stay."""
+    try:
+        expected = str(UUID(text))
+    except ValueError:
+        expected = text
+    assert canonical_uuid(text) == expected
 
 
 def test_round_trip() -> None:
