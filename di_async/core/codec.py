@@ -154,6 +154,7 @@ class Codec:
         self._normalize = normalize
         self._rename = rename
         self._converters: dict[bool, Converter] = {}
+        self._decoders: dict[type, Hook] = {}
 
     def structure(self, value: Any, into: type[T]) -> T:
         """Return `value` as an `into`.
@@ -162,7 +163,7 @@ class Codec:
             DecodeError: The message lists each path that could not be decoded.
         """
         try:
-            return self._converter(detailed_validation=False).structure(value, into)
+            return self._decoder(into)(value, into)
         except Exception:
             fault = self._fault(value, into)
         del value  # tracebacks may show local variables, and this may hold secrets
@@ -187,6 +188,14 @@ class Codec:
         """Return a fault with the fields of its path named as in JSON, not as attributes."""
         message, at, path = fault.rpartition(" @ ")
         return f"{message}{at}{self._rename(path)}"
+
+    def _decoder(self, into: type[T]) -> Callable[[Any, Any], T]:
+        """Return the structure hook of a class, without detailed errors."""
+        found = self._decoders.get(into)
+        if found is None:
+            found = self._converter(detailed_validation=False).get_structure_hook(into)
+            self._decoders[into] = found
+        return found
 
     def _converter(self, *, detailed_validation: bool) -> "Converter":
         # Not a cached_property: Python 3.11 makes it with a lock held, which another thread of the
