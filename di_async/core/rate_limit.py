@@ -24,6 +24,7 @@ from di_async.core.shared_token import HOUR_S, OtherTraffic, RecentCount, fair_s
 
 __all__ = ["RateLimitInfo", "RequestBudget", "Slot"]
 
+_POLLING = int(Priority.CONFIRM)  # this priority and all after it
 # A cancelled request may still arrive a little later. The windows are this much longer than the
 # provider's.
 _MARGIN_S = 1.0
@@ -195,7 +196,7 @@ class RequestBudget:
 
         0 means now.
         """
-        polling = priority >= Priority.CONFIRM
+        polling = priority >= _POLLING
         per_minute = self._without_reserve(self.per_minute) if polling else self.per_minute
         per_hour = self._without_reserve(self.per_hour) if polling else self.per_hour
         before = ahead + self._in_flight
@@ -272,13 +273,13 @@ class RequestBudget:
 
     def take(self, now: float, priority: Priority) -> Slot | None:
         """Take a slot if a request may be sent now; else return None."""
-        if self.ahead(priority) or self.delay(now, priority) > 0:
+        if any(self._queues[: priority + 1]) or self.delay(now, priority) > 0:
             return None
         return self.start(now, priority)
 
     def start(self, now: float, priority: Priority = Priority.READ) -> Slot:
         """Take a slot for a request, whatever the windows say."""
-        if priority < Priority.CONFIRM:
+        if priority < _POLLING:
             self._own_flow.add(now)
         self._own_recent.add(now)
         self._last_spent = now

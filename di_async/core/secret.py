@@ -72,6 +72,10 @@ class SecretHeaders(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self.__plain[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a header."""
+        return self.__plain.get(name, default)
+
     def __contains__(self, name: object) -> bool:
         return name in self.__plain
 

@@ -22,7 +22,8 @@ class Log:
 
     def debug(self, message: str, *args: object) -> None:
         """Log with level DEBUG."""
-        self._log(logging.DEBUG, message, args)
+        if self._logger.isEnabledFor(logging.DEBUG):
+            self._log(logging.DEBUG, message, args)
 
     def info(self, message: str, *args: object) -> None:
         """Log with level INFO."""

@@ -32,11 +32,12 @@ class ObservedSession(Session):
         priority: Priority,
         call: CallRecord,
         slot: Slot | None,
+        sent_at: float,
         now: float,
     ) -> Response:
         before, status = call.requests, None
         try:
-            response = await super()._attempt(request, priority, call, slot, now)
+            response = await super()._attempt(request, priority, call, slot, sent_at, now)
             status = response.status
         except APIError as error:
             status = error.status

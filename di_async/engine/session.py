@@ -115,11 +115,11 @@ class BudgetQueue:
         """Return the requests of the last minute and hour; None without a budget."""
         return None if self._budget is None else self._budget.used(self._clock.now())
 
-    def learn(self, info: RateLimitInfo, slot: Slot | None) -> None:
+    def learn(self, now: float, info: RateLimitInfo, slot: Slot | None) -> None:
         """Record what the response to the request of this slot says about the quota."""
         self.refused += info.limited
         if self._budget is not None:
-            self._budget.learn(self._clock.now(), info, slot)
+            self._budget.learn(now, info, slot)
 
     def close(self) -> None:
         """Let no more requests pass; queued ones end with `ClientClosedError`."""
@@ -232,10 +232,11 @@ class Session:
             if max_delay is not None:  # without a budget the delay is 0
                 self._check_delay(request, priority, max_delay)
             slot = await self._queue.enter(priority)
-        tried = [self.server_time(request)]
+        began = self._clock.moment()
+        tried = [self._server(request).time(began)]
         while True:
             try:
-                return await self._attempt(request, priority, call, slot, tried[-1])
+                return await self._attempt(request, priority, call, slot, began.loop, tried[-1])
             except APIError as refusal:
                 other = self._other_time(request, tried) if _is_access(refusal, request) else None
                 if other is None:
@@ -244,6 +245,7 @@ class Session:
             tried.append(other)
             call.not_processed()
             slot = await self._queue.enter(priority)
+            began = self._clock.moment()
 
     def _other_time(self, request: Request, tried: Sequence[float]) -> float | None:
         """Return what else the time may be at the server, if the request is signed with it."""
@@ -264,10 +266,13 @@ class Session:
         priority: Priority,
         call: CallRecord,
         slot: Slot | None,
+        sent_at: float,
         now: float,
     ) -> Response:
-        """Send a request whose slot is taken, and leave the slot; `now` is the server's time."""
-        sent_at = self._clock.now()
+        """Send a request whose slot is taken, and leave the slot.
+
+        `sent_at` is the present loop time, `now` the server's time.
+        """
         sent = False
 
         async def before_resend() -> None:
@@ -288,7 +293,7 @@ class Session:
             now += seconds
             signed = now if _AUTHORIZATION in headers else None
             self._learn_time(request, response, received, signed)
-            self._queue.learn(self._quota(response, now), slot)
+            self._queue.learn(received.loop, self._quota(response, now), slot)
         except (ConnectError, ClientClosedError) as unsent:
             # Without a close of ours, the caller's session had been closed before.
             if isinstance(unsent, ConnectError) or not self._closed:

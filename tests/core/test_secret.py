@@ -69,6 +69,7 @@ def test_headers_work_as_a_mapping_and_show_their_names_only() -> None:
     assert {**headers} == {"Authorization": "Bearer planted", "Accept": "application/json"}
     assert len(headers) == 2
     assert "Accept" in headers
+    assert (headers.get("Accept"), headers.get("Date")) == ("application/json", None)
     for shown in (repr(headers), str(headers), f"{headers}", headers.__sentry_repr__()):
         assert "planted" not in shown
         assert "Authorization" in shown
