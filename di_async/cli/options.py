@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from di_async import InvalidInputError
+from di_async.cli.numbers import SECONDS, find_number_faults
 from di_async.cli.settings import MIN_TARGET_LAG, Format, Provider, Settings, read_variables
 from di_async.core.printable import printable
 
@@ -66,7 +67,7 @@ NameTimeout = Annotated[
     float,
     typer.Option(
         min=0,
-        metavar="SECONDS",
+        metavar=SECONDS,
         help="How long to wait for a name whose resource is being deleted.",
     ),
 ]
@@ -74,7 +75,7 @@ Timeout = Annotated[
     float | None,
     typer.Option(
         min=0,
-        metavar="SECONDS",
+        metavar=SECONDS,
         help="Limit of the whole wait; 0 checks once.",
         show_default="3600; Gcore: 7200",
     ),
@@ -101,7 +102,7 @@ ReadyTimeout = Annotated[
     float | None,
     typer.Option(
         min=0,
-        metavar="SECONDS",
+        metavar=SECONDS,
         help="How long to retry while another change is in progress (not Gcore).",
         show_default="0",
     ),
@@ -141,9 +142,7 @@ Private = Annotated[
 ]
 Lifetime = Annotated[
     float,
-    typer.Option(
-        min=1, metavar="SECONDS", help="When `di-async reap` may delete it after a crash."
-    ),
+    typer.Option(min=1, metavar=SECONDS, help="When `di-async reap` may delete it after a crash."),
 ]
 
 # -- shared options ---------------------------------------------------------------------------
@@ -199,7 +198,7 @@ _TokenFile = Annotated[
 _TargetLag = Annotated[
     float | None,
     typer.Option(
-        metavar="SECONDS",
+        metavar=SECONDS,
         min=MIN_TARGET_LAG,
         help="How late a wait may notice that the change has settled. The variable sets it for the "
         "command only; in Python, pass `polling=PollPolicy(target_lag=...)`.",
@@ -310,14 +309,15 @@ def _show_usage_error(show: Callable[[TextIO], None], file: TextIO | None = None
     typer.echo(text, file, nl=False, err=True)
 
 
-def _refuse_empty(command: Any, ctx: Any, args: Sequence[str]) -> None:
-    """Refuse an empty text on the command line, which would count as if it were not there.
+def _check_texts(command: Any, ctx: Any, args: Sequence[str]) -> None:
+    """Refuse an empty text, which would count as if it were not there, and odd numbers.
 
     Raises:
         typer.BadParameter: it names the option or argument.
     """
     given, _, _ = command.make_parser(ctx).parse_args(args=list(args))
-    for param in command.get_params(ctx):
+    params = command.get_params(ctx)
+    for param in params:
         value = given.get(param.name)
         is_several = isinstance(value, list | tuple)
         # Of arguments, only the words of another command may be several.
@@ -327,6 +327,9 @@ def _refuse_empty(command: Any, ctx: Any, args: Sequence[str]) -> None:
             raise typer.BadParameter(
                 f"{name} is empty; is a variable of your script unset?", ctx=ctx
             )
+    for name, fault in find_number_faults(command, given):
+        wrong = next(param for param in params if param.name == name)
+        raise typer.BadParameter(fault, ctx=ctx, param=wrong)
 
 
 def _argument_name(param: Any) -> str:
@@ -348,7 +351,7 @@ class _Command(TyperCommand):
             _plain_usage_errors(lambda: self.make_parser(ctx).parse_args(args=list(given))[0]),
             self._unknown_option_hint(),
         ):
-            _refuse_empty(self, ctx, args)
+            _check_texts(self, ctx, args)
             return super().parse_args(ctx, args)
 
     @contextmanager
@@ -386,7 +389,7 @@ class CommandGroup(TyperGroup):
         """Parse the arguments. Without any, the help is printed in short."""
         ctx.meta[_SHORT_HELP] = not args
         with _plain_usage_errors():
-            _refuse_empty(self, ctx, args)
+            _check_texts(self, ctx, args)
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from di_async import InvalidInputError, Secret
+from di_async.cli.numbers import number_fault
 from di_async.core.text_input import decode_text, stripped
 
 __all__ = [
@@ -110,15 +111,12 @@ def _parsed(option: str, name: str, value: str) -> Any:
             raise InvalidInputError(f"{name}: {value!r} is not one of {', '.join(Provider)}")
         return Provider(value)
     if option == "target_lag":
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = 0.0
-        if not seconds >= MIN_TARGET_LAG:
-            raise InvalidInputError(
-                f"{name}: expected {MIN_TARGET_LAG} seconds or more, not {value!r}"
-            )
-        return seconds
+        fault = number_fault(value, duration=True)
+        if fault is None and float(value) < MIN_TARGET_LAG:
+            fault = f"expected {MIN_TARGET_LAG} seconds or more, not {value!r}"
+        if fault is not None:
+            raise InvalidInputError(f"{name}: {fault}")
+        return float(value)
     return value
 
 

@@ -3,10 +3,10 @@
 from di_async.core.errors import InvalidInputError
 from di_async.core.printable import short_repr
 
-__all__ = ["checked_seconds", "checked_timeout"]
+__all__ = ["MAX_SECONDS", "checked_seconds", "checked_timeout"]
 
-# A hundred years: event loops cannot set timers much later.
-_MAX_SECONDS = 100 * 366 * 86400.0
+MAX_SECONDS = 100 * 366 * 86400.0
+"""A hundred years: event loops cannot set timers much later."""
 
 
 def checked_seconds(seconds: float, name: str, *, positive: bool = False) -> float:
@@ -17,7 +17,7 @@ def checked_seconds(seconds: float, name: str, *, positive: bool = False) -> flo
             `positive`.
     """
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if number and 0 <= seconds <= _MAX_SECONDS and not (positive and seconds == 0):
+    if number and 0 <= seconds <= MAX_SECONDS and not (positive and seconds == 0):
         return seconds
     least = "more than 0" if positive else "0 or more"
     raise InvalidInputError(

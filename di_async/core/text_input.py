@@ -4,7 +4,7 @@ import codecs
 
 from di_async.core.errors import InvalidInputError
 
-__all__ = ["MAX_INPUT", "decode_text", "stripped"]
+__all__ = ["MAX_INPUT", "decode_text", "is_id_number", "stripped"]
 
 MAX_INPUT = 256 * 1024
 """The most bytes that a spec or token file may have."""
@@ -48,3 +48,8 @@ def stripped(value: str) -> str:
     A shell removes quotes; `docker --env-file`, systemd and some CI systems leave them.
     """
     return value.strip("\ufeff \t\r\n").strip("\"'").strip()
+
+
+def is_id_number(text: str) -> bool:
+    """Return whether a text is the number of a region or a project: a few ASCII digits."""
+    return text.isascii() and text.isdigit() and len(text) < 20

@@ -10,6 +10,7 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.inventory import Prices
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
+from di_async.core.text_input import is_id_number
 from di_async.engine.client import Client
 from di_async.engine.client_options import ClientOptions
 from di_async.engine.engine import Engine
@@ -134,6 +135,6 @@ def _project(given: int | str | None) -> str | None:
     if value is None:
         return None
     text = str(value).strip()
-    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+    if not is_id_number(text) or int(text) < 1:
         raise InvalidInputError(f"Invalid project_id {value!r} (expected a number such as 42)")
     return text

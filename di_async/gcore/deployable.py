@@ -10,6 +10,7 @@ from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputErr
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
+from di_async.core.text_input import is_id_number
 from di_async.engine.deployable import Deployable, Named, OnUnreadable, collect_rows
 from di_async.gcore.models import InferenceDeployment
 from di_async.gcore.placement import read_price, unpriced_reason
@@ -41,7 +42,7 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
 
     def placed(self, fields: Mapping[str, Any], region: str) -> dict[str, Any]:
         """Return the spec with the region in its one container; without containers, of scale 1."""
-        if not region.isdecimal():
+        if not is_id_number(region):
             raise InvalidInputError(f"region: expected a region number, not {region!r}")
         containers = fields.get("containers", [{"scale": {"min": 1, "max": 1}}])
         only = containers[0] if isinstance(containers, list) and len(containers) == 1 else None
@@ -79,7 +80,7 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
         """Return it with one container in that region, or with another flavor."""
         moved = {**spec, "flavor_name": accelerator}
         if region != self.place_of(spec)[0]:
-            if not region.isdecimal():
+            if not is_id_number(region):
                 raise InvalidInputError(f"regions: expected a region number, not {region!r}")
             moved["containers"] = [{**spec["containers"][0], "region_id": int(region)}]
         return moved

@@ -11,6 +11,7 @@ from di_async.core.errors import DIError
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 from di_async.core.pricing import HourlyPrice
 from di_async.core.redaction import masked_reason
+from di_async.core.text_input import is_id_number
 from di_async.engine.concurrency import for_each
 from di_async.gcore.inference_deployments import InferenceDeployments
 from di_async.gcore.inference_instances import InferenceInstances
@@ -83,7 +84,7 @@ class GcoreScanner:
 
 
 def _numbers(regions: str | None) -> list[int]:
-    return [int(one) for one in (regions or "").split(",") if one.isdecimal()]
+    return [int(one) for one in (regions or "").split(",") if is_id_number(one)]
 
 
 def row_of(

@@ -14,6 +14,7 @@ from di_async.cli.output import Column, format_time
 from di_async.cli.references import checked_ref
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
 from di_async.core.inventory import Prices
+from di_async.core.text_input import is_id_number
 from di_async.core.validation import to_wire
 from di_async.engine.temporary import Temporary
 from di_async.gcore import (
@@ -186,7 +187,7 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
         if options.gpu is not None:
             body["flavor_name"] = options.gpu
         if options.region is not None:
-            if not options.region.isdecimal():
+            if not is_id_number(options.region):
                 raise InvalidInputError(f"--region: expected its number, not {options.region!r}")
             given = body.get("containers") or [{"scale": {"min": 1, "max": 1}}]
             body["containers"] = [{**given[0], "region_id": int(options.region)}]
