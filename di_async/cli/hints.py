@@ -372,6 +372,9 @@ def with_option_names(text: str, settings: Settings, *, spec: bool = False) -> s
         text = re.sub(rf"\b{name}\b(?!=)", option, text)
     for name, option in _AT_FAULT.items():
         text = re.sub(rf"^{name}: ", f"{option}: ", text)
+    # Not a zone of a fleet file.
+    zone = settings.variables.get("zone", "--zone")
+    text = text.replace(f"Invalid zone {settings.zone!r}", f"Invalid {zone} {settings.zone!r}")
     # "project_id:" is a field of a spec file.
     project = settings.variables.get("project", "--project")
     return re.sub(r"\bproject_id(?![:=])", project, text)

@@ -129,12 +129,13 @@ class Gcore(Client):
 
 def _project(given: int | str | None) -> str | None:
     """Return a project's number as text, from the environment if none is given."""
-    value = given
+    name, value = "project_id", given
     if value is None:
-        value = read_variable(*PROJECT_VARIABLES)
+        name = next(filter(read_variable, PROJECT_VARIABLES), name)
+        value = read_variable(name)
     if value is None:
         return None
     text = str(value).strip()
     if not is_id_number(text) or int(text) < 1:
-        raise InvalidInputError(f"Invalid project_id {value!r} (expected a number such as 42)")
+        raise InvalidInputError(f"Invalid {name} {value!r} (expected a number such as 42)")
     return text

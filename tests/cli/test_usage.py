@@ -302,6 +302,10 @@ def test_quotes_around_a_variable(
         ("DI_ASYNC_TARGET_LAG", "nan", ()),
         ("DI_ASYNC_TARGET_LAG", "inf", ()),
         ("GCORE_CLOUD_PROJECT_ID", "mine", ("--provider", "gcore")),
+        ("EXOSCALE_ZONE", "Wien!", ("--provider", "exoscale")),
+        ("DI_ASYNC_BASE_URL", "ftp://x", ()),
+        ("DIGITALOCEAN_TOKEN", "a b", ()),
+        ("EXOSCALE_API_SECRET", "a b", ("--provider", "exoscale")),
     ],
 )
 def test_a_wrong_variable_is_named(
@@ -316,8 +320,15 @@ def test_a_wrong_variable_is_named(
     result = di("list", *provider)
     assert result.code == 2
     assert variable in result.err
-    assert "--target-lag" not in result.err
-    assert "--project" not in result.err
+    assert not any(option in result.err for option in ("--target-lag", "--project", "--zone"))
+
+
+def test_a_wrong_zone_is_named(di: Di, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option is named where it was used, and the variable where several providers are read."""
+    monkeypatch.setenv("EXOSCALE_ZONE", "Wien!")
+    result = di("list", "--provider", "exoscale", "--zone", "Bern!")
+    assert (result.code, "Invalid --zone 'Bern!'" in result.err) == (2, True)
+    assert "EXOSCALE_ZONE 'Wien!'" in di("scan", "--all-providers").err
 
 
 def test_summaries_fit_80_columns() -> None:

@@ -42,6 +42,14 @@ def test_project_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch
     assert Gcore(KEY, 8).project_id == 8
 
 
+@pytest.mark.parametrize("name", ["GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT"])
+def test_invalid_project_in_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the variable."""
+    monkeypatch.setenv(name, "mine")
+    with pytest.raises(InvalidInputError, match=f"Invalid {name} 'mine'"):
+        Gcore(KEY)
+
+
 @pytest.mark.parametrize("project", ["", "default", "-1", 0, "4 2", "../42", True])
 def test_invalid_project(project: int | str) -> None:
     """A project must be a number, as it is part of paths."""
