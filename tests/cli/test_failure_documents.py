@@ -1,6 +1,7 @@
 """What `-o json` prints on stdout when a command fails: a document of a wait, else nothing."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -75,6 +76,42 @@ def test_a_key_that_was_created_is_in_the_document(
     refused = di("connect", "web", "--mint-token", "mine", "-o", "json")
     assert (refused.code, refused.json["outcome"]) == (1, "refused")
     assert f"created the key 'mine': {refused.json['access_token']}" in refused.err
+
+
+def add_without_replicas(emu: Emulator) -> None:
+    """Add a deployment that is scaled to 0."""
+    emu.add_exoscale_deployment(name="web", replicas=0)
+
+
+def add_without_public_endpoint(emu: Emulator) -> None:
+    """Add an instance with a private endpoint only."""
+    emu.add_instance(name="web", public=False)
+
+
+@pytest.mark.parametrize("command", [("connect", "web"), ("chat", "web", "Hi")])
+@pytest.mark.parametrize(
+    ("provider", "add", "text"),
+    [
+        ("exoscale", add_without_replicas, "has 0 replicas, so nothing answers"),
+        ("digitalocean", add_without_public_endpoint, "has no public endpoint"),
+    ],
+)
+def test_what_has_no_endpoint(
+    provider: str,
+    add: Callable[[Emulator], None],
+    text: str,
+    command: tuple[str, ...],
+    di: Di,
+    di_emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once the wait has begun, it is a failure with a document, and not a usage error."""
+    monkeypatch.setenv(VARIABLE, "key")
+    add(di_emulator)
+    result = di("--provider", provider, *command, "-o", "json")
+    assert (result.code, result.json["outcome"], result.json["action"]) == (1, "error", "active")
+    assert text in result.json["error"]
+    assert f"error: {result.json['error']}" in result.err
 
 
 @pytest.mark.parametrize(

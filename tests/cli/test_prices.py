@@ -175,13 +175,17 @@ def test_hardware_of_a_model_that_is_missing(di: Di, di_emulator: Emulator) -> N
 
 
 def test_hardware_of_a_zone_that_cannot_be_read(di: Di, di_emulator: Emulator) -> None:
-    """The other zones are listed, with a warning; --all has the reason."""
+    """The others are listed, with exit code 1; documents and --all have the reason."""
     di_emulator.fault("status", on="GET /v2/ai/instance-type", region="at-vie-2", times=None)
-    listed = di("--provider", "exoscale", "hardware", "--all", "-o", "json")
-    assert listed.code == 0
-    assert "warning: zone at-vie-2 could not be read, and is left out: " in listed.err
-    (unread,) = [row for row in listed.json if row["region"] == "at-vie-2"]
-    assert unread["reason"].startswith("the zone could not be read: ")
+    for options in ((), ("--all",), ("--gpu", EXO_GPU)):
+        listed = di("--provider", "exoscale", "hardware", *options, "-o", "json")
+        assert listed.code == 1
+        assert "warning: zone at-vie-2 could not be read, and is left out: " in listed.err
+        (unread,) = [row for row in listed.json if row["region"] == "at-vie-2"]
+        assert unread["reason"].startswith("the zone could not be read: ")
+        assert len(listed.json) > 1
+    table = di("--provider", "exoscale", "hardware")
+    assert (table.code, "at-vie-2" in table.out, "ch-gva-2" in table.out) == (1, False, True)
     di_emulator.fault("status", on="GET /v2/ai/instance-type", times=None)
     assert di("--provider", "exoscale", "hardware").code == 1
 

@@ -27,6 +27,11 @@ class Offer:
     command: str | None = None
     """The command that creates it; None with a reason."""
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether it stands for a zone that could not be read."""
+        return not self.accelerator
+
 
 COLUMNS: tuple[Column[Offer], ...] = (
     Column("region", lambda o: o.region),

@@ -11,7 +11,7 @@ from di_async.cli.files import new_file
 from di_async.cli.options import Ref, command
 from di_async.cli.output import format_time
 from di_async.cli.providers import digitalocean_for
-from di_async.cli.run import Cli
+from di_async.cli.run import FAILED, Cli
 from di_async.cli.settings import Provider
 from di_async.core.printable import printable
 
@@ -176,7 +176,8 @@ async def hardware(
 
     The price is that of one GPU or replica, the cheapest first. The command that creates the first
     row is printed on stderr; -o json and yaml have one for each row. DigitalOcean and Exoscale do
-    not show how many GPUs are free, Exoscale shows no prices.
+    not show how many GPUs are free, Exoscale shows no prices. If a zone cannot be read, the others
+    are listed, and the exit code is 1.
     """
     async with cli.cloud() as cloud:
         from di_async.cli.clouds import offers
@@ -186,11 +187,19 @@ async def hardware(
         warning = await cloud.model_warning(model) if model else None
     if warning:
         cli.message(f"warning: {warning}")
-    found = [one for one in found if gpu in (None, one.accelerator) and (all or not one.reason)]
+    unread = [one for one in found if one.is_unread]
+    found = [
+        one
+        for one in found
+        if not one.is_unread and gpu in (None, one.accelerator) and (all or not one.reason)
+    ]
     if not found:
         advice = "" if all or note else "; --all says why"
         cli.message(f"nothing can be deployed that matches{note or advice}")
-    cli.out.rows(found, (*offers.COLUMNS, offers.REASON) if all else offers.COLUMNS)
+    rows = [*found, *unread] if all or not cli.out.is_table else found
+    cli.out.rows(rows, (*offers.COLUMNS, offers.REASON) if all else offers.COLUMNS)
     command = found[0].command if found and not warning else None
     if command and cli.out.is_table:
         cli.message(f"Create the first: {command}")
+    if unread:
+        raise typer.Exit(FAILED)

@@ -76,13 +76,27 @@ def document_of_failure(
     """Print a document if the wait in this block fails: every command that waits prints one.
 
     `more` returns further fields.
+
+    Raises:
+        InvalidInputError: nothing was read: a usage error, without a document.
+        DIError: the wait has found what the library refuses, such as 0 replicas.
     """
-    try:
-        yield
-    except (DIError, asyncio.CancelledError) as error:
-        if not (cli.out.is_table or isinstance(error, InvalidInputError)):
+
+    def report(error: BaseException) -> None:
+        if not cli.out.is_table:
             found = {"id": change.id, "action": change.action, **_failure(cli, error), **more()}
             cli.out.document(found, keep=True)
+
+    try:
+        yield
+    except InvalidInputError as error:
+        if not change.history:
+            raise
+        failure = DIError(error.message)
+        report(failure)
+        raise failure from error
+    except (DIError, asyncio.CancelledError) as error:
+        report(error)
         raise
 
 
