@@ -60,9 +60,10 @@ def _deployments(
         left.remove(match)
         if deployment.model_slug != match.model_slug:
             yield Difference(f"{path}.model_slug", match.model_slug, deployment.model_slug)
-        known, own = match.provider_model_id, deployment.provider_model_id
-        if known and own and known != own:
-            yield Difference(f"{path}.provider_model_id", known, own)
+        for name in ("model_provider", "provider_model_id"):
+            known, own = getattr(match, name), getattr(deployment, name)
+            if known and own and known != own:
+                yield Difference(f"{path}.{name}", known, own)
         if deployment.workload_config != match.workload_config:
             yield Difference(f"{path}.workload_config", None, None, secret=True)
         if match.accelerators and not same:

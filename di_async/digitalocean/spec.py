@@ -283,11 +283,17 @@ def with_ids(
     for deployment in wanted:
         match = by_id.get(deployment.model_id) if deployment.model_id else None
         if not deployment.model_id:
-            same_model = (known for known in free if known.model_slug == deployment.model_slug)
-            match = next(same_model, None)
+            match = _same_model(deployment, free)
         if match in free:
             free.remove(match)
         yield _continued(deployment, match) if match else deployment
+
+
+def _same_model(wanted: ModelDeployment, live: Iterable[ModelDeployment]) -> ModelDeployment | None:
+    """Return a live deployment of the same model, of the same provider if there is one."""
+    found = [known for known in live if known.model_slug == wanted.model_slug]
+    same = (known for known in found if known.model_provider == wanted.model_provider)
+    return next(same, found[0] if found else None)
 
 
 def _continued(deployment: ModelDeployment, live: ModelDeployment) -> ModelDeployment:

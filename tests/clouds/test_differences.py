@@ -122,6 +122,32 @@ def test_provider_model_id(wanted: str | None, shown: str, differs: bool) -> Non
     assert [difference.path for difference in found] == paths
 
 
+@pytest.mark.parametrize(
+    ("wanted", "shown", "differs"),
+    [
+        ("modelcatalog", "hugging_face", True),
+        ("modelcatalog", "modelcatalog", False),
+        ("hugging_face", "modelcatalog", False),  # the default: it keeps what is there
+        ("modelcatalog", "", False),
+    ],
+)
+def test_model_provider(wanted: str, shown: str, differs: bool) -> None:
+    """Another provider of the model is a difference, if the spec names one."""
+    one = ModelDeployment("model-a", (AcceleratorConfig("gpu-a"),))
+    live = an_instance((attrs.evolve(one, model_provider=shown),))
+    spec = a_spec((attrs.evolve(one, model_provider=wanted),))
+    found = do_differences(live, spec_fields(spec))
+    expected = [Difference("model_deployments[0].model_provider", shown, wanted)] if differs else []
+    assert found == expected
+
+
+def test_one_model_of_two_providers() -> None:
+    """Their deployments may be shown in any order."""
+    one = ModelDeployment("model-a", (AcceleratorConfig("gpu-a"),), model_provider="modelcatalog")
+    two = attrs.evolve(one, model_provider="modelcatalog-2")
+    assert do_differences(an_instance((one, two)), spec_fields(a_spec((two, one)))) == []
+
+
 # --- Gcore -------------------------------------------------------------------------------------
 
 scales = st.builds(lambda low, more: {"min": low, "max": low + more}, *[st.integers(0, 2)] * 2)

@@ -366,6 +366,21 @@ async def test_engine_and_scale() -> None:
         assert (settled.replicas, settled.inference_engine_parameters) == (2, ("--seed=1",))
 
 
+async def test_another_provider_of_the_model() -> None:
+    """At DigitalOcean the provider of a model is updated; without one, it stays as it is."""
+    cloud = ENSURABLE[0]
+    async with cloud.client(a_world()) as client:
+        await (await cloud.api(client).create(a_body(cloud)))
+        body = a_body(cloud)
+        body["model_deployments"][0]["model_provider"] = "modelcatalog"
+        done = await ensure(cloud, client, body)
+        assert done.diff == ("model_deployments[0].model_provider: hugging_face -> modelcatalog",)
+        assert done.change is not None
+        assert (await done.change).spec.model_deployments[0].model_provider == "modelcatalog"
+        for again in (body, a_body(cloud)):
+            assert (await ensure(cloud, client, again)).action == "unchanged"
+
+
 @ensurable
 async def test_api_that_fails(cloud: Cloud) -> None:
     """If the API cannot be read, nothing is created."""
