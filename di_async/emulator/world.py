@@ -110,7 +110,7 @@ class World:
         self.providers = (self.gcore, self.exoscale, self.digitalocean)
         """The first that owns a path answers; DigitalOcean owns the rest."""
         for provider in reversed(self.providers):
-            self.faults.register_cloud(provider.routes.handlers, provider.regions)
+            self.faults.register(provider.fault_operations())
         # A stream of their own: how often a test polls must not change the ids of resources.
         self._request_ids = self.simulation.id_stream("requests")
         self._limiters: dict[str, RateLimiter] = {}
@@ -199,7 +199,7 @@ class World:
                 return evolve(answer, headers={**answer.headers, **error.headers})
 
         fault = self.faults.take(
-            RESPONSE_KINDS, call.now, call.operation, id=call.id, region=call.region
+            RESPONSE_KINDS, call.now, call.operation, id=call.id, regions=(call.region,)
         )
         if fault is None:
             return execute()
@@ -218,7 +218,7 @@ class World:
             self._provider_of(fault.id or "").context.inject_outcome_fault(fault, now)
             fault.hit()
             return fault
-        return self.faults.arm(kind, now, settings)
+        return self.faults.arm(kind, now, settings, self._owner_of(settings.get("id")))
 
     # -- tests ---------------------------------------------------------------------------------
 
@@ -344,6 +344,11 @@ class World:
         for provider in self.providers:
             provider.store.advance(moment)
         return moment
+
+    def _owner_of(self, id: object) -> str | None:
+        """Return the cloud of a resource; None if no cloud, or more than one, knows the id."""
+        known = isinstance(id, str) and [one for one in self.providers if one.store.knows(id)]
+        return type(known[0]).__name__ if known and len(known) == 1 else None
 
     def _provider_of(self, id: str) -> Provider[Any, Any]:
         owners = (provider for provider in self.providers if provider.store.knows(id))

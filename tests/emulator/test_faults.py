@@ -12,6 +12,9 @@ from .helpers import BASE, ApiClient, a_spec
 Make = Callable[..., ApiClient]
 CREATE = f"POST {BASE}"
 GET = f"GET {BASE}/{{id}}"
+EXO, GCORE_V2 = "POST /v2/ai/deployment", "POST /cloud/v2/inference/deployments"
+EXO_GET = "GET /v2/ai/deployment/{id}"
+START = "POST /cloud/v3/inference/{project_id}/deployments/{deployment_name}/start"
 
 
 # -- answers -----------------------------------------------------------------------------------
@@ -144,6 +147,14 @@ def test_cleared_faults_no_longer_apply(api: ApiClient) -> None:
         ({"kind": "no_capacity", "region": "8"}, "no region '8'; there are: .*26"),
         ({"kind": "no_capacity", "region": "ch-gva-9"}, "no region .*ch-gva-2"),
         ({"kind": "no_capacity", "on": CREATE, "region": "7"}, "are: atl1, nyc2, tor1$"),
+        ({"kind": "old_names", "on": GET}, "'old_names' has no effect on GET /v2/dedicated"),
+        ({"kind": "operation_failed", "on": CREATE}, "has no effect on POST /v2/dedicated"),
+        ({"kind": "many_tasks", "on": EXO}, "'many_tasks' has no effect on POST /v2/ai/deploy"),
+        ({"kind": "no_reference", "on": GCORE_V2}, "has no effect on POST /cloud/v2/inference"),
+        ({"kind": "operation_stuck", "on": START}, "has no effect on POST .*/start"),
+        ({"kind": "operation_failed", "region": "atl1"}, "has no effect on DigitalOcean$"),
+        ({"kind": "status", "region": "atl1"}, "a request of DigitalOcean names no region"),
+        ({"kind": "status", "on": GCORE_V2, "region": "7"}, "a request of POST .* names no region"),
         ({"kind": "reset", "probability": 2}, "probability"),
         ({"kind": "rate_limit", "window": "day"}, "window"),
         ({"kind": "error", "id": "nobody"}, "nobody"),
@@ -165,10 +176,29 @@ def test_invalid_fault_is_a_value_error(
 def test_fault_of_a_write_is_not_armed_on_a_read(api: ApiClient, kind: str) -> None:
     """A fault that begins with a write would never apply, and its test would pass for nothing."""
     if kind in (*RESPONSE_KINDS, "unknown_status", "old_names"):
-        assert api.world.fault(kind, on=GET).on == GET
+        on = EXO_GET if kind == "old_names" else GET
+        assert api.world.fault(kind, on=on).on == on
         return
     with pytest.raises(ValueError, match=f"'{kind}': `on` must be the write .*not 'GET /v2/"):
         api.world.fault(kind, on=GET)
+
+
+def test_fault_of_a_resource_of_another_cloud(api: ApiClient) -> None:
+    """The id of a resource that exists tells which cloud is meant."""
+    id = api.active()
+    with pytest.raises(ValueError, match="is a resource of DigitalOcean, and 'POST /v2/ai/dep"):
+        api.world.fault("error", on=EXO, id=id)
+    with pytest.raises(ValueError, match="'operation_failed' has no effect on DigitalOcean"):
+        api.world.fault("operation_failed", id=id)
+    assert not api.world.faults.all()
+
+
+def test_faults_that_need_no_operation(api: ApiClient) -> None:
+    """A fault is armed if one cloud has it, and an id may belong to what does not exist yet."""
+    api.world.fault("old_names", region="ch-gva-2")
+    api.world.fault("many_tasks", id="web", region="7")
+    api.world.fault("operation_failed")
+    assert len(api.world.faults.all()) == 3
 
 
 # -- bent views --------------------------------------------------------------------------------

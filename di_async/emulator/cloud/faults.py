@@ -5,7 +5,7 @@ The providers implement the effects on writes and reads.
 
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -157,12 +157,26 @@ class Fault:
         return asdict(self)
 
 
+# Of no cloud in particular; each cloud has further ones for some of its operations.
+_COMMON = frozenset(KINDS) - {*OPERATION_KINDS, "many_tasks", "old_names"}
+
+
 @frozen
-class _Operation:
-    """An operation that faults may be armed on, and the regions of its cloud."""
+class Operation:
+    """An operation that faults may be armed on."""
 
     name: str
+    cloud: str
     regions: tuple[str, ...]
+    """Those of its cloud."""
+    more_kinds: tuple[str, ...]
+    """The kinds that apply to it, beside those of every operation."""
+    is_in_region: bool
+    """A request names the region that it is about."""
+
+    def takes(self, kind: str) -> bool:
+        """Return whether faults of this kind apply to it."""
+        return kind in _COMMON or kind in self.more_kinds
 
 
 class FaultRegistry:
@@ -170,21 +184,25 @@ class FaultRegistry:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._operations: dict[str, _Operation] = {}
+        self._operations: dict[str, Operation] = {}
         self._armed: list[Fault] = []
 
-    def register_cloud(self, operations: Iterable[str], regions: tuple[str, ...]) -> None:
-        """Add the operations and regions of a cloud, which faults may be armed on."""
-        for name in operations:
-            self._operations[_normalized(name)] = _Operation(name, regions)
+    def register(self, operations: Iterable[Operation]) -> None:
+        """Add operations that faults may be armed on."""
+        self._operations.update((_normalized(one.name), one) for one in operations)
 
     def operations(self) -> tuple[str, ...]:
         """Return the operations of all clouds, as `on` takes them."""
         return tuple(one.name for one in self._operations.values())
 
-    def arm(self, kind: str, now: float, settings: Mapping[str, object]) -> Fault:
-        """Create and arm a fault; raise ValueError for an unknown kind, setting or operation."""
-        fault = self.create(kind, now, settings)
+    def arm(
+        self, kind: str, now: float, settings: Mapping[str, object], owner: str | None = None
+    ) -> Fault:
+        """Create and arm a fault; raise ValueError if it is invalid, or would have no effect.
+
+        `owner` is the cloud of the resource that the fault names, if that exists.
+        """
+        fault = self.create(kind, now, settings, owner)
         if len(self._armed) >= _MAX_ARMED:
             self._armed = [one for one in self._armed if not one.spent(now)]
         if len(self._armed) >= _MAX_ARMED:
@@ -192,7 +210,9 @@ class FaultRegistry:
         self._armed.append(fault)
         return fault
 
-    def create(self, kind: str, now: float, settings: Mapping[str, object]) -> Fault:
+    def create(
+        self, kind: str, now: float, settings: Mapping[str, object], owner: str | None = None
+    ) -> Fault:
         """Create a fault without arming it."""
         if kind not in KINDS:
             raise ValueError(f"unknown fault {kind!r}; there are: {', '.join(KINDS)}")
@@ -202,7 +222,7 @@ class FaultRegistry:
         if operation is not None:
             fault.on = operation.name
             _check_write(fault)
-        self._check_region(fault.region, operation)
+        self._check_effect(fault, operation, owner)
         expires = kind in (*RESPONSE_KINDS, "unknown_status", "no_capacity") and fault.seconds
         if expires:
             fault.until = now + (fault.seconds or 0)
@@ -210,7 +230,7 @@ class FaultRegistry:
             fault.times = 1
         return fault
 
-    def _operation(self, on: str) -> _Operation:
+    def _operation(self, on: str) -> Operation:
         wanted = _normalized(on)
         if wanted in self._operations:
             return self._operations[wanted]
@@ -221,22 +241,43 @@ class FaultRegistry:
             "`.world.faults.operations()` of the emulator returns all"
         )
 
-    def _check_region(self, region: str | None, operation: _Operation | None) -> None:
-        """Raise unless the region is one of the operation's cloud, or of any cloud without one."""
-        clouds = [operation] if operation else self._operations.values()
-        known = dict.fromkeys(name for cloud in clouds for name in cloud.regions)
-        if region is not None and region not in known:
-            raise ValueError(f"no region {region!r}; there are: {', '.join(known)}")
+    def _check_effect(self, fault: Fault, operation: Operation | None, owner: str | None) -> None:
+        """Raise if no operation could have this fault: its settings are of several clouds."""
+        found = [operation] if operation else list(self._operations.values())
+        found = [one for one in found if owner in (None, one.cloud)]
+        if not found:
+            raise ValueError(f"{fault.id!r} is a resource of {owner}, and {fault.on!r} is not")
+        region = fault.region
+        if region is not None:
+            known = dict.fromkeys(name for one in found for name in one.regions)
+            found = [one for one in found if region in one.regions]
+            if not found:
+                raise ValueError(f"no region {region!r}; there are: {', '.join(known)}")
+        where = fault.on or ", ".join(dict.fromkeys(one.cloud for one in found))
+        found = [one for one in found if one.takes(fault.kind)]
+        if not found:
+            raise ValueError(f"fault {fault.kind!r} has no effect on {where}")
+        if region and fault.kind in RESPONSE_KINDS and not any(one.is_in_region for one in found):
+            raise ValueError(f"fault {fault.kind!r}: a request of {where} names no region")
 
     def take(
-        self, kinds: tuple[str, ...], now: float, operation: str, *, id: str = "", region: str = ""
+        self,
+        kinds: tuple[str, ...],
+        now: float,
+        operation: str,
+        *,
+        id: str = "",
+        regions: Sequence[str] = ("",),
     ) -> Fault | None:
-        """Return the first armed fault of these kinds that applies, and count the hit."""
+        """Return the first armed fault of these kinds that applies, and count the hit.
+
+        `regions` are those that the request or its resource is in.
+        """
         for fault in self._armed:
             if (
                 fault.kind in kinds
                 and not fault.spent(now)
-                and fault.strikes(operation, id, region)
+                and any(fault.strikes(operation, id, region) for region in regions)
                 and (fault.probability >= 1 or self._rng.random() < fault.probability)
             ):
                 fault.hit()

@@ -5,12 +5,12 @@ never change another's.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from attrs import frozen
 
-from .faults import Fault, FaultRegistry
+from .faults import Fault, FaultRegistry, Operation
 from .http import ApiError, Json, Request, Response
 from .rate_limit import RateLimits, RateLimitStatus
 from .simulation import IdGenerator, Settings, Simulation
@@ -55,17 +55,24 @@ class ProviderContext(ABC, Generic[S]):
     def inject_outcome_fault(self, fault: Fault, now: float) -> None:
         """Apply an outcome fault to the resource `fault.id` now; ValueError if it cannot."""
 
-    def take_fault(self, call: Call, *kinds: str, id: str = "", region: str = "") -> Fault | None:
+    def take_fault(
+        self, call: Call, *kinds: str, id: str = "", regions: Sequence[str] = ()
+    ) -> Fault | None:
         """Return the fault that applies to a call's resource (by default the call's own)."""
-        id, region = id or call.id, region or call.region
-        return self.faults.take(kinds, call.now, call.operation, id=id, region=region)
+        id, regions = id or call.id, regions or (call.region,)
+        return self.faults.take(kinds, call.now, call.operation, id=id, regions=regions)
 
     def stale_views(
-        self, call: Call, before: T | None, id: str, region: str = "", since: float | None = None
+        self,
+        call: Call,
+        before: T | None,
+        id: str,
+        regions: Sequence[str] = (),
+        since: float | None = None,
     ) -> Iterator[StaleView[T]]:
         """Yield the views that hide a write from reads (from `since` on), if faults say so."""
         for kind in ("not_found" if before is None else "stale", "list_lag"):
-            if fault := self.take_fault(call, kind, id=id, region=region):
+            if fault := self.take_fault(call, kind, id=id, regions=regions):
                 lasts = _STALE_S if fault.seconds is None else fault.seconds
                 until = (call.now if since is None else since) + lasts
                 yield StaleView(until, before, kind != "list_lag", kind != "not_found")
@@ -126,6 +133,10 @@ class Provider(ABC, Generic[C, S]):
     routes: Routes
     regions: ClassVar[tuple[str, ...]]
     """The regions or zones that faults may be limited to."""
+    is_in_region: ClassVar[bool] = False
+    """Every request names a region."""
+    fault_kinds: Mapping[str, Sequence[str]] = {}
+    """The kinds of faults that other clouds lack, and the operations that each applies to."""
     id_params: ClassVar[tuple[str, ...]] = ("id",)
     """The path parameters that hold a resource's id."""
     method_not_allowed = "{method} is not allowed here"
@@ -134,6 +145,12 @@ class Provider(ABC, Generic[C, S]):
     def limits(self) -> RateLimits | None:
         """The rate limits of each account; None has none."""
         return None
+
+    def fault_operations(self) -> Iterator[Operation]:
+        """Yield the operations that faults may be armed on."""
+        for name in self.routes.handlers:
+            more = tuple(kind for kind, names in self.fault_kinds.items() if name in names)
+            yield Operation(name, type(self).__name__, self.regions, more, self.is_in_region)
 
     # -- requests --------------------------------------------------------------------------------
 

@@ -175,7 +175,7 @@ class Operations(Context):
         return instance
 
     def _rendered(self, call: Call, instance: Instance) -> orjson.Fragment:
-        fault = self.take_fault(call, "unknown_status", id=instance.id, region=instance.region)
+        fault = self.take_fault(call, "unknown_status", id=instance.id, regions=(instance.region,))
         status = fault.word if fault else self.store.status(instance, call.now)
         return self.shapes.rendered(instance, status, row=call.operation == LIST)
 
@@ -244,7 +244,7 @@ class Operations(Context):
         return Deployment(self.ids.new_uuid(), version, spec.name, spec.models, stamp, stamp)
 
     def _add_stale_views(self, call: Call, after: Instance, before: Instance | None) -> None:
-        views = self.stale_views(call, before, after.id, after.region)
+        views = self.stale_views(call, before, after.id, (after.region,))
         self.store.add_views(after.id, views)
 
 

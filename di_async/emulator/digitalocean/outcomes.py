@@ -40,9 +40,9 @@ class Context(ProviderContext[Store]):
     def with_fault(self, instance: Instance, write: Write) -> Write:
         """Return a write as the fault that applies to its request changes it."""
         kinds = (*OUTCOME_KINDS, "no_capacity") if write.action == "create" else OUTCOME_KINDS
-        operation, region = _OPERATIONS[write.action], instance.region
+        operation, regions = _OPERATIONS[write.action], (instance.region,)
         now = write.accepted_at
-        fault = self.faults.take(kinds, now, operation, id=instance.id, region=region)
+        fault = self.faults.take(kinds, now, operation, id=instance.id, regions=regions)
         return _with_fault(write, fault, now) if fault else write
 
     def inject_outcome_fault(self, fault: Fault, now: float) -> None:

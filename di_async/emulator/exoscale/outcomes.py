@@ -57,7 +57,7 @@ class Context(ProviderContext[Store]):
         # Nothing changes before the operation ends, so a view begins to lag then.
         changes_later = planned.before is not None and write.operation.will_succeed
         since = write.operation.ends_at if changes_later else call.now
-        views = self.stale_views(call, planned.before, timeline.id, timeline.zone, since)
+        views = self.stale_views(call, planned.before, timeline.id, (timeline.zone,), since)
         timeline.begin(write, self._states(planned, write, fault), views)
         self.store.add_operation(write.operation)
         return write.operation

@@ -1,9 +1,11 @@
 """Exoscale's part of a world: routes, zones, authorization, data plane."""
 
+from types import MappingProxyType
+
 from attrs import asdict
 
 from di_async.emulator.cloud import openai
-from di_async.emulator.cloud.faults import FaultRegistry
+from di_async.emulator.cloud.faults import OPERATION_KINDS, FaultRegistry
 from di_async.emulator.cloud.http import ApiError, Json, Request, Response
 from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.simulation import Settings, Simulation
@@ -16,7 +18,12 @@ from .store import Deployment, Model, Store, Timeline
 DEPLOYMENTS = "/v2/ai/deployment"
 MODELS = "/v2/ai/model"
 API_KEYS = "/v2/ai/api-key"
+DEPLOYMENT, MODEL = f"{DEPLOYMENTS}/{{id}}", f"{MODELS}/{{id}}"
 
+_WRITES = (
+    *(f"POST {DEPLOYMENTS}", f"PATCH {DEPLOYMENT}", f"DELETE {DEPLOYMENT}"),
+    *(f"POST {DEPLOYMENT}/scale", f"POST {MODELS}", f"DELETE {MODEL}"),
+)
 _LIST_ZONES = "GET /v2/zone"
 _OWN_PATHS = {("v2", "ai"), ("v2", "operation"), ("v2", "zone")}
 _SERVING_STATES = ("ready", "scaling", "updating")
@@ -26,6 +33,13 @@ class Exoscale(Provider[Operations, Store]):
     """Exoscale's API: every zone of one organisation. The vendor documents no rate limits."""
 
     regions = ZONES
+    is_in_region = True
+    fault_kinds = MappingProxyType(
+        {
+            **dict.fromkeys(OPERATION_KINDS, _WRITES),
+            "old_names": tuple(f"GET {path}" for path in (DEPLOYMENTS, DEPLOYMENT, MODELS, MODEL)),
+        }
+    )
 
     def __init__(self, simulation: Simulation, faults: FaultRegistry, settings: Settings) -> None:
         ids = simulation.id_stream("exoscale")
@@ -40,16 +54,16 @@ class Exoscale(Provider[Operations, Store]):
                 "GET /v2/operation/{id}": api.get_operation,
                 f"GET {DEPLOYMENTS}": api.list_deployments,
                 f"POST {DEPLOYMENTS}": api.create_deployment,
-                f"GET {DEPLOYMENTS}/{{id}}": api.get_deployment,
-                f"PATCH {DEPLOYMENTS}/{{id}}": api.update_deployment,
-                f"DELETE {DEPLOYMENTS}/{{id}}": api.delete_deployment,
-                f"POST {DEPLOYMENTS}/{{id}}/scale": api.scale_deployment,
-                f"GET {DEPLOYMENTS}/{{id}}/api-key": api.reveal_api_key,
-                f"GET {DEPLOYMENTS}/{{id}}/logs": api.get_logs,
+                f"GET {DEPLOYMENT}": api.get_deployment,
+                f"PATCH {DEPLOYMENT}": api.update_deployment,
+                f"DELETE {DEPLOYMENT}": api.delete_deployment,
+                f"POST {DEPLOYMENT}/scale": api.scale_deployment,
+                f"GET {DEPLOYMENT}/api-key": api.reveal_api_key,
+                f"GET {DEPLOYMENT}/logs": api.get_logs,
                 f"GET {MODELS}": api.list_models,
                 f"POST {MODELS}": api.create_model,
-                f"GET {MODELS}/{{id}}": api.get_model,
-                f"DELETE {MODELS}/{{id}}": api.delete_model,
+                f"GET {MODEL}": api.get_model,
+                f"DELETE {MODEL}": api.delete_model,
                 "GET /v2/ai/instance-type": api.list_instance_types,
                 "GET /v2/ai/help/inference-engine-parameters": api.get_engine_help,
                 "GET /v2/ai/quota": api.get_quota,

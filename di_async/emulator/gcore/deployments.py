@@ -148,7 +148,9 @@ class DeploymentOperations(Context):
 
     def _rendered(self, call: Call, deployment: Deployment) -> dict[str, object]:
         value = self.shapes.deployment(deployment, call.now)
-        fault = self.take_fault(call, "unknown_status", id=deployment.id)
+        fault = self.take_fault(
+            call, "unknown_status", id=deployment.id, regions=deployment.region_names
+        )
         return value | {"status": fault.word if fault else deployment.status(call.now)}
 
     def _create(self, call: Call, generation: Generation, spec: Spec) -> Deployment:
@@ -164,7 +166,9 @@ class DeploymentOperations(Context):
         self._check_capacity(call, blank, None)
         created = evolve(blank, writes=(self.begin_write(call, "create", blank),))
         self.store.put(created)
-        self.store.add_views(created.id, self.stale_views(call, None, created.id))
+        self.store.add_views(
+            created.id, self.stale_views(call, None, created.id, created.region_names)
+        )
         return created
 
     def _change(self, call: Call, action: str, before: Deployment, **changes: object) -> Deployment:
@@ -177,7 +181,7 @@ class DeploymentOperations(Context):
         failed = before.failed if action in ("delete", "stop") else ""
         after = evolve(after, writes=(*before.writes, write), failed=failed)
         self.store.put(after)
-        self.store.add_views(after.id, self.stale_views(call, before, after.id))
+        self.store.add_views(after.id, self.stale_views(call, before, after.id, after.region_names))
         return after
 
     def _check_name(
@@ -195,7 +199,7 @@ class DeploymentOperations(Context):
         for region in deployment.regions:
             if region in already:
                 continue
-            fault = self.take_fault(call, "no_capacity", id=deployment.id, region=str(region))
+            fault = self.take_fault(call, "no_capacity", id=deployment.id, regions=(str(region),))
             if fault or not capacity(region, flavor):
                 message = fault.message if fault else None
                 default = f"Flavor {flavor.name} has no capacity in region {region}"

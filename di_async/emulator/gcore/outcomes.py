@@ -35,7 +35,7 @@ class Context(ProviderContext[Store]):
         has_task = deployment.generation == 3 and action in ("create", "update", "delete")
         kinds = (*OUTCOME_KINDS, *_TASK_KINDS) if has_task else OUTCOME_KINDS
         for region in deployment.regions:
-            fault = self.take_fault(call, *kinds, id=deployment.id, region=str(region))
+            fault = self.take_fault(call, *kinds, id=deployment.id, regions=(str(region),))
             if fault:
                 return _with_fault(write, fault, call.now)
         return write
@@ -66,11 +66,12 @@ class Context(ProviderContext[Store]):
 
     def add_tasks(self, call: Call, deployment: Deployment, request: Spec) -> list[str]:
         """Add the tasks of a v3 write and return their ids: one, unless a fault applies."""
-        if self.take_fault(call, "no_reference", id=deployment.id):
+        regions = deployment.region_names
+        if self.take_fault(call, "no_reference", id=deployment.id, regions=regions):
             return []
         write = deployment.last_write
         ends = [write.task_ends_at]
-        if self.take_fault(call, "many_tasks", id=deployment.id):
+        if self.take_fault(call, "many_tasks", id=deployment.id, regions=regions):
             # The second one ends later: a client that waits for the first alone stops too early.
             ends.append((write.task_ends_at + write.settles_at) / 2)
         tasks = [

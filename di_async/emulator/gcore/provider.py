@@ -2,11 +2,12 @@
 
 import math
 from functools import partial
+from types import MappingProxyType
 
 from attrs import asdict, evolve
 
 from di_async.emulator.cloud import openai
-from di_async.emulator.cloud.faults import FaultRegistry
+from di_async.emulator.cloud.faults import OPERATION_KINDS, FaultRegistry
 from di_async.emulator.cloud.http import ApiError, Json, Request, Response, json_response
 from di_async.emulator.cloud.provider import Call, Provider, Routes
 from di_async.emulator.cloud.simulation import Settings, Simulation
@@ -46,6 +47,12 @@ class Gcore(Provider[DeploymentOperations, Store]):
     """Gcore's API: one key, one project. The vendor documents no rate limits."""
 
     regions = tuple(map(str, REGIONS))
+    # v2 has no tasks; nor have starts and stops.
+    fault_kinds = MappingProxyType(
+        dict.fromkeys(
+            (*OPERATION_KINDS, "many_tasks"), (f"POST {V3}", f"PATCH {V3_ONE}", f"DELETE {V3_ONE}")
+        )
+    )
     id_params = ("deployment_name", "instance_id")
     method_not_allowed = "The method {method} is not allowed for this URL"
 

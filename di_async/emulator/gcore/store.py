@@ -61,6 +61,11 @@ class Deployment(Resource[Write]):
         return tuple(container["region_id"] for container in self.spec["containers"])
 
     @property
+    def region_names(self) -> tuple[str, ...]:
+        """The same, as faults name them."""
+        return tuple(map(str, self.regions))
+
+    @property
     def scales_to_zero(self) -> bool:
         """Whether it scales to zero without requests."""
         return all(container["scale"]["min"] == 0 for container in self.spec["containers"])

@@ -167,6 +167,16 @@ def test_reads_lag_after_a_create(api: ApiClient, kind: str, found: bool, listed
     assert (api.status() != "404", api.request("GET", V3).json["count"] == 1) == (True, True)
 
 
+@pytest.mark.parametrize(("region", "applies"), [("7", True), ("26", False)])
+@pytest.mark.parametrize("kind", ["unknown_status", "not_found", "no_reference", "many_tasks"])
+def test_faults_of_a_region(api: ApiClient, kind: str, region: str, applies: bool) -> None:
+    """A fault of a region applies to the deployments that run there."""
+    fault = api.world.fault(kind, region=region, now=api.now)
+    api.request("POST", V3, a_deployment())
+    api.status()
+    assert fault.hits == applies
+
+
 def test_unknown_status(api: ApiClient) -> None:
     """It applies to the named operation only."""
     api.active()
