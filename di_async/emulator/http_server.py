@@ -87,6 +87,10 @@ def _handler(
             body = await request.read()
         except ConnectionError:  # the client has gone; nobody reads the answer
             return web.Response()
+        except web.RequestPayloadError:
+            refused = web.Response(status=400, text="the body is not in its content-encoding")
+            refused.force_close()  # what follows cannot be read
+            return refused
         response = answer(request, body)
         if response.delay_s:
             # Not beyond the end of the server.

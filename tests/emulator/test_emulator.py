@@ -1,6 +1,7 @@
 """The emulator over sockets, in the running loop."""
 
 import asyncio
+import gzip
 import math
 import ssl
 import time
@@ -304,3 +305,14 @@ async def test_client_that_leaves_in_the_middle_of_a_request(
     async with session.get(BASE) as reply:
         assert reply.status == 200
     assert not caplog.records
+
+
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"{}")[:-12]])
+async def test_a_body_that_cannot_be_decompressed(emu: Emulator, body: bytes) -> None:
+    """It is 400, and the server goes on."""
+    async with client(emu) as session:
+        headers = {"Content-Encoding": "gzip"}
+        async with session.post(BASE, data=body, headers=headers) as reply:
+            assert reply.status == 400
+        async with session.get(BASE) as reply:
+            assert reply.status == 200

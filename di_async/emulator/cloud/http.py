@@ -1,5 +1,6 @@
 """HTTP values: parsed requests, responses, and the error that a handler raises."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -8,6 +9,8 @@ from attrs import Factory, frozen
 
 Json = dict[str, object]
 
+# No API takes more digits, and int() refuses thousands of them.
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _JSON_TYPE = "application/json; charset=utf-8"
 
 
@@ -98,3 +101,8 @@ def parse_json_object(body: bytes) -> Json:
     if not isinstance(value, dict):
         raise ApiError(400, "Request body must be an object.")
     return value
+
+
+def parse_whole_number(text: str) -> int | None:
+    """Return the number in a query or a header; None if it is not a whole number."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None

@@ -177,7 +177,9 @@ class Operations(Context):
     def _rendered(self, call: Call, instance: Instance) -> orjson.Fragment:
         fault = self.take_fault(call, "unknown_status", id=instance.id, regions=(instance.region,))
         status = fault.word if fault else self.store.status(instance, call.now)
-        return self.shapes.rendered(instance, status, row=call.operation == LIST)
+        text = self.shapes.rendered(instance, status, row=call.operation == LIST)
+        self.shapes.forget_gone(self.store.items)
+        return text
 
     def _page_response(
         self, call: Call, key: str, rows: Sequence[T], render: Callable[[T], object]

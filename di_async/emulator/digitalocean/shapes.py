@@ -12,6 +12,7 @@ import base64
 import math
 import string
 import uuid
+from collections.abc import Collection
 from urllib.parse import urlencode
 
 import orjson
@@ -19,6 +20,7 @@ from attrs import evolve
 
 from di_async.emulator.cloud.http import Json
 from di_async.emulator.cloud.simulation import Settings, timestamp_text
+from di_async.emulator.cloud.store import MAX_GONE
 
 from .catalog import REGIONS, SIZES, ModelCatalog
 from .store import Accelerator, Deployment, Instance, Model, Token, accelerator_id
@@ -46,6 +48,12 @@ class Shapes:
         text = orjson.dumps(shape(instance, status))
         self._rendered[key] = (instance, status, text)
         return orjson.Fragment(text)
+
+    def forget_gone(self, existing: Collection[str]) -> None:
+        """Forget the texts of instances that no longer exist, once there are many."""
+        if len(self._rendered) > 2 * len(existing) + MAX_GONE:  # of each its row and its GET
+            kept = {key: text for key, text in self._rendered.items() if key[0] in existing}
+            self._rendered = kept
 
     def models(self, catalog: ModelCatalog) -> list[Json]:
         """Return GPU and model configurations."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from di_async.emulator.cloud.http import ApiError, Json
+from di_async.emulator.cloud.http import ApiError, Json, parse_whole_number
 
 from .catalog import REGIONS, SIZES_BY_SLUG, ModelCatalog, OfferedModel
 from .store import Accelerator, Model
@@ -179,7 +179,7 @@ def _at_least(value: int, minimum: int, where: str) -> int:
 
 
 def _integer(text: str, where: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ApiError(400, f"{where} must be an integer") from None
+    number = parse_whole_number(text)
+    if number is None:
+        raise ApiError(400, f"{where} must be an integer")
+    return number

@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl
 
-from di_async.emulator.cloud.http import ApiError, Request
+from di_async.emulator.cloud.http import ApiError, Request, parse_whole_number
 
 _SCHEME = "EXO2-HMAC-SHA256"
 
@@ -41,7 +41,8 @@ def _pragmas(header: str) -> dict[str, str]:
     missing = [name for name in ("credential", "expires", "signature") if not fields.get(name)]
     if missing:
         raise _error(f"no {missing[0]} in the Authorization header")
-    if not (fields["expires"].isascii() and fields["expires"].isdigit()):
+    expires = parse_whole_number(fields["expires"])
+    if expires is None or expires < 0:
         raise _error("expires must be a whole number of seconds")
     return fields
 

@@ -7,7 +7,7 @@ import re
 
 from attrs import frozen
 
-from di_async.emulator.cloud.http import ApiError, Json, parse_json_object
+from di_async.emulator.cloud.http import ApiError, Json, parse_json_object, parse_whole_number
 
 _KEY_NAME = re.compile(r"(?=.{1,50}$)[A-Za-z0-9](?:[A-Za-z0-9 _'()-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -79,12 +79,13 @@ def parse_api_key(raw: bytes) -> tuple[str, str]:
 
 def parse_tail(query: dict[str, str]) -> int | None:
     """Return how many of the last log lines are requested."""
-    tail = query.get("tail")
-    if tail is None:
+    text = query.get("tail")
+    if text is None:
         return None
-    if not tail.isdecimal():
+    tail = parse_whole_number(text)
+    if tail is None or tail < 0:
         raise invalid("tail", "must be a whole number", location="query")
-    return int(tail)
+    return tail
 
 
 def parse_visibility(query: dict[str, str]) -> str | None:

@@ -8,7 +8,7 @@ https://gcore.com/docs/api-reference/cloud/everywhere-inference/create-inference
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 
-from di_async.emulator.cloud.http import ApiError, Request
+from di_async.emulator.cloud.http import ApiError, Request, parse_whole_number
 
 from .catalog import FLAVORS_BY_ID, FLAVORS_BY_NAME, REGIONS
 from .store import Spec
@@ -274,10 +274,10 @@ def parse_page(request: Request, default: int = 1000) -> tuple[int, int]:
     """Return `limit` and `offset` of a request."""
     numbers = []
     for name, usual in (("limit", default), ("offset", 0)):
-        text = request.query.get(name) or str(usual)
-        if not text.isascii() or not text.isdigit():
+        number = parse_whole_number(request.query.get(name) or str(usual))
+        if number is None or number < 0:
             raise invalid({name: "Input should be a valid integer, at least 0"})
-        numbers.append(int(text))
+        numbers.append(number)
     limit, offset = numbers
     return min(limit, 1000), offset
 

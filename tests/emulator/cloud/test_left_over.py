@@ -35,12 +35,15 @@ def test_deleted_instances_leave_a_bounded_trace() -> None:
         now += 10
         id = world.add_instance(now=now, name=f"n{number}").id
         path = f"/v2/dedicated-inferences/{id}"
+        assert world.handle(now, "GET", "/v2/dedicated-inferences", headers).status == 200
+        assert world.handle(now, "GET", path, headers).status == 200
         assert world.handle(now + 1, "DELETE", path, headers).status in (202, 204)
     world.handle(now + 100, "GET", "/v2/dedicated-inferences", headers)
     stored = world.digitalocean.store
     assert not stored.items
     assert len(stored.deleted) == MAX_GONE
     assert stored.created["n0"] == 1
+    assert len(world.digitalocean.context.shapes._rendered) <= MAX_GONE + 2  # noqa: SLF001
 
 
 def test_deleted_deployments_of_exoscale_leave_a_bounded_trace() -> None:

@@ -164,3 +164,9 @@ def test_tokens_of_a_stale_view_are_empty(api: ApiClient) -> None:
     api.request("DELETE", f"/{id}")
     api.now += 70
     assert api.request("GET", f"/{id}/tokens").json["tokens"] == []
+
+
+@pytest.mark.parametrize("page", ["two", "1_0", "%D9%A1", "9" * 5000])
+def test_a_page_is_a_whole_number(api: ApiClient, page: str) -> None:
+    """Anything else is 400."""
+    assert api.request("GET", f"?page={page}").status == 400

@@ -75,7 +75,8 @@ def test_logs_have_a_tail(zone: ZoneClient) -> None:
     assert logs[-1]["message"] == "Application startup complete."
     assert zone.request("GET", f"/deployment/{id}/logs?tail=1").json["logs"] == logs[-1:]
     assert zone.request("GET", f"/deployment/{id}/logs?tail=0").json["logs"] == []
-    assert zone.request("GET", f"/deployment/{id}/logs?tail=x").status == 400
+    for tail in ("x", "-1", "%D9%A1", "9" * 5000):  # an Arabic digit is none of JSON's
+        assert zone.request("GET", f"/deployment/{id}/logs?tail={tail}").status == 400
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,9 @@ def test_list_pages_by_limit_and_offset(api: ApiClient) -> None:
     assert page["count"] == 5
     assert [row["name"] for row in page["results"]] == ["number-2", "number-3"]
     assert api.request("GET", f"{V3}?offset=5").json["results"] == []
-    assert api.request("GET", f"{V3}?limit=two").json["invalid_fields"].keys() == {"limit"}
+    for limit in ("two", "-1", "1_0", "9" * 5000):
+        reply = api.request("GET", f"{V3}?limit={limit}")
+        assert (reply.status, reply.json["invalid_fields"].keys()) == (400, {"limit"})
 
 
 def test_list_row_equals_a_get(api: ApiClient) -> None:
