@@ -304,18 +304,19 @@ class Engine:
         settled_by: str | None = None,
         deletes: bool = False,
         place: tuple[str, str] | None = None,
+        name: str | None = None,
         longest_grace: float = math.inf,
         write: Request | None = None,
         previous_spec: Any = None,
     ) -> Change[Any]:
         """Return a handle on a write that was accepted just now, or on a wait that begins now.
 
-        `operations` must finish, in this order, before the resource is judged. `place` is region
-        and accelerator, where the answer to the write does not show them. With `deletes` it is a
-        delete of this client, and its proof ends the other waits of the resource. `longest_grace`
-        bounds, in seconds, how long a 404 proves nothing because the resource is new. `write` is
-        the request that was accepted, and `previous_spec` what the resource had before: their
-        secrets are masked in the reasons of failures, and those of `write` in logs.
+        `operations` must finish, in this order, before the resource is judged. `place` (region
+        and accelerator) and `name` are for writes whose answer does not show them. With `deletes`
+        it is a delete of this client, and its proof ends the other waits of the resource.
+        `longest_grace` bounds, in seconds, how long a 404 proves nothing because the resource is
+        new. `write` is the request that was accepted, and `previous_spec` what the resource had
+        before: their secrets are masked in the reasons of failures, and those of `write` in logs.
         """
         if expectation.action is not Action.CREATE:
             grace_until = min(
@@ -332,6 +333,7 @@ class Engine:
             operations=operations,
             settled_by=settled_by,
             place=place,
+            name=name,
             listeners=self._listeners,
             secrets=partial(_known_secrets, write, previous_spec),
         )

@@ -331,6 +331,7 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
                 operation,
                 adopted=adopted,
                 place=place,
+                name=before.name,
                 write=request,
                 previous_spec=shown_spec(before),
             )

@@ -271,6 +271,7 @@ class ZoneResources(ResourceApi[R]):
                 answer,
                 made=made,
                 place=place,
+                name=name,
                 write=request,
             )
 
@@ -364,6 +365,7 @@ class ZoneResources(ResourceApi[R]):
         made: R | None = None,
         adopted: bool = False,
         place: tuple[str, str] | None = None,
+        name: str | None = None,
         write: Request | None = None,
         previous_spec: Any = None,
     ) -> Change[R]:
@@ -376,6 +378,7 @@ class ZoneResources(ResourceApi[R]):
             initial=operation if made is None else made,
             adopted=adopted or made is not None,
             place=place,
+            name=name,
             write=write,
             previous_spec=previous_spec,
         )

@@ -47,7 +47,7 @@ class DeploymentAdapter(InferenceAdapter[InferenceDeployment]):
     noun, kind = "inference deployment", "inference-deployment"
     resource_type = InferenceDeployment
     endpoints = DEPLOYMENTS
-    id_field = "name"
+    id_field, id_is_name = "name", True
     capabilities = Capabilities(
         unique_names=True, shows_sent=True, busy_status=409, operations=("task",)
     )

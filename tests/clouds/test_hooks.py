@@ -9,7 +9,7 @@ import pytest
 
 from di_async import Change, InvalidInputError, StatusChange, WaitTimeoutError
 from tests.clouds.ensuring import ENSURABLE, a_body, ensure
-from tests.clouds.support import CREATE_S, VIRTUAL, Cloud, a_world, everywhere
+from tests.clouds.support import CLOUDS, CREATE_S, VIRTUAL, Cloud, a_world, everywhere
 
 pytestmark = VIRTUAL
 deployable = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
@@ -52,11 +52,36 @@ async def test_events_say_whose_they_are(cloud: Cloud) -> None:
         change = await cloud.create(client, "web-1")
         await change
     for event in events:
-        found = (event.provider, event.kind, event.action, event.id)
-        assert found == (*WHOSE[cloud.name], "create", change.id)
-    assert events[-1].name == "web-1"
-    assert events[-1].region
+        found = (event.provider, event.kind, event.action, event.id, event.name)
+        assert found == (*WHOSE[cloud.name], "create", change.id, "web-1")
+        assert event.region
     assert [event.outcome for event in events] == [None] * (len(events) - 1) + ["settled"]
+
+
+@everywhere
+async def test_events_of_an_update_have_the_name(cloud: Cloud) -> None:
+    """Also those of its operation, before a read has shown the resource."""
+    events: list[StatusChange] = []
+    async with cloud.client(a_world(), on_event=events.append) as client:
+        id = await cloud.settled(client, "web-1")
+        events.clear()
+        await (await cloud.grow(client, id))
+    assert {(event.name, event.id) for event in events} == {("web-1", id)}
+
+
+async def test_an_id_that_is_a_name() -> None:
+    """Where ids are names, no read is needed to know the name: also of a delete."""
+    cloud = CLOUDS[2]
+    events: list[StatusChange] = []
+    async with cloud.client(a_world(), on_event=events.append) as client:
+        id = await cloud.settled(client, "web-1")
+        events.clear()
+        deleting = await cloud.delete(client, id)
+        with pytest.raises(WaitTimeoutError) as late:
+            await deleting.wait(timeout=0)
+        await deleting
+    assert "web-1 (web-1)" not in str(late.value)
+    assert {event.name for event in events} == {"web-1"}
 
 
 @everywhere

@@ -30,7 +30,7 @@ class StatusChange:
         kind: the type of resource, such as `dedicated-inference`.
         action: `create`, `update`, `delete`, `active` (`wait_until_active`) or `predicate`
             (`wait_until`, `watch`).
-        name: the resource's name; None where nothing has shown it yet.
+        name: the resource's name; None where neither the write nor a read has shown it.
         region: where it is, as far as it is known: Gcore's region numbers, Exoscale's zone.
         outcome: in the step that ends the change: `settled`, `failed`, `vanished` or
             `superseded`; else None.

@@ -86,6 +86,8 @@ class ResourceAdapter(Protocol[R]):
     default_timeout: float = 3600.0
     """Seconds that a wait without a timeout takes at most."""
     capabilities: Capabilities = Capabilities()
+    id_is_name: bool = False
+    """A resource's id is its name."""
     has_list: bool = True
     """`list_page` returns rows; without, each resource is read by GET."""
     by_region: bool = False

@@ -150,9 +150,9 @@ class FailureDetails:
 
 
 def name_of(tracker: ChangeTracker[Any]) -> str:
-    """Return the name of the resource with its id, or its id."""
+    """Return the name of the resource with its id, or its id if that is all that is known."""
     id = tracker.target.id
-    return f"{tracker.name} ({id})" if tracker.name else id
+    return f"{tracker.name} ({id})" if tracker.name not in (None, "", id) else id
 
 
 def is_resumable(tracker: ChangeTracker[Any]) -> bool:

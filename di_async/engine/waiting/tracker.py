@@ -84,6 +84,7 @@ class ChangeTracker(Generic[R]):
         operations: Sequence[ResourceRef] = (),
         settled_by: str | None = None,
         place: tuple[str, str] | None = None,
+        name: str | None = None,
         listeners: tuple[Listener, ...] = (),
         secrets: Callable[[], set[str]] = _no_secrets,
     ) -> None:
@@ -116,6 +117,7 @@ class ChangeTracker(Generic[R]):
         self._operations = tuple(PendingOperation(ref, created) for ref in operations)
         self._duration_recorded = False
         self._operation_reads = 0
+        self._sent_name = name
         self._predicate = predicate
         self._secrets = secrets
         self._reason = self._masked_reason = ""
@@ -190,7 +192,9 @@ class ChangeTracker(Generic[R]):
     def name(self) -> str | None:
         """The resource's name, as far as it is known."""
         name = getattr(self.resource, "name", None)
-        return name if isinstance(name, str) else None
+        if isinstance(name, str):
+            return name
+        return self.target.id if self.adapter.id_is_name else self._sent_name
 
     @property
     def region(self) -> str | None:
