@@ -30,6 +30,8 @@ _MAX_LENGTH = 64
 # Dates outside these years come from a clock that was never set.
 _EARLIEST, _LATEST = 1_577_836_800.0, 4_102_444_800.0  # 2020-01-01, 2100-01-01
 _MAX_AGE_S = 86400.0
+# The zones that exist: from -12:00 to +14:00, in quarters of an hour.
+_WEST_S, _EAST_S, _QUARTER_S = -12 * 3600, 14 * 3600, 900
 # Epoch times in larger units than seconds: (from this value on, units in a second).
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 
@@ -58,9 +60,12 @@ def parse_http_date(date: str | None) -> float | None:
         if parts is None:
             return None
         year, month, day, hour, minute, second = parts[:6]
+        offset = parts[9] or 0
+        if not _WEST_S <= offset <= _EAST_S or offset % _QUARTER_S:
+            return None
         leap = second == 60  # a leap second
         time = datetime(year, month, day, hour, minute, second - leap, tzinfo=UTC)
-        return time.timestamp() + leap - (parts[9] or 0)
+        return time.timestamp() + leap - offset
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
 

@@ -40,6 +40,9 @@ def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "Sun Nov  6 08:49:37 1994",
         "Sun, 06 Nov 1994 08:49:37 -0000",
         "Sun, 06 Nov 1994 03:49:37 -0500",
+        "Sun, 06 Nov 1994 14:34:37 +0545",
+        "Sun, 06 Nov 1994 22:49:37 +1400",
+        "Sat, 05 Nov 1994 20:49:37 -1200",
     ],
 )
 def test_forms_of_dates(text: str) -> None:
@@ -59,10 +62,15 @@ def test_forms_of_dates(text: str) -> None:
         "Thu, 99 Oct 2025 99:53:25 GMT",
         "Thu, 01 Jan 99999 00:00:00 GMT",
         "Sat, 31 Dec 2016 23:59:61 GMT",
+        "Sun, 06 Nov 1994 08:49:37 +2500",
+        "Sun, 06 Nov 1994 08:49:37 +1415",
+        "Sun, 06 Nov 1994 08:49:37 -1215",
+        "Sun, 06 Nov 1994 08:49:37 +0099",
+        "Sun, 06 Nov 1994 08:49:37 +240000",
     ],
 )
 def test_what_is_no_date(text: str | None) -> None:
-    """What is not a date is None."""
+    """What is not a date, or is in a zone that does not exist, is None."""
     assert parse_http_date(text) is None
 
 
