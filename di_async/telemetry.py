@@ -208,7 +208,10 @@ class _ClientTelemetry:
 
     def wait_begun(self, wait: WaitInfo) -> "_WaitTelemetry":
         """Start a span, whose parent is the caller's current one."""
-        return _WaitTelemetry(self._instruments, wait, self._instruments.span(wait))
+        try:
+            return _WaitTelemetry(self._instruments, wait, self._instruments.span(wait))
+        except Exception as error:  # of a span processor; metrics need no span
+            return _WaitTelemetry(self._instruments, wait, trace.INVALID_SPAN, error)
 
     def closed(self) -> None:
         """Observe the budget no longer."""
@@ -222,6 +225,7 @@ class _WaitTelemetry:
     _instruments: _Instruments
     _wait: WaitInfo
     _span: Span
+    _start_error: Exception | None = None
 
     def step(self, event: StatusChange) -> None:
         """Add a span event."""
@@ -238,7 +242,15 @@ class _WaitTelemetry:
         self._span.add_event("di.status_change", {**shown, "di.requests": event.requests})
 
     def ended(self, result: WaitResult) -> None:
-        """End the span, and record the metrics."""
+        """End the span, and record the metrics, also if a span processor raises."""
+        try:
+            self._end_span(result)
+        finally:
+            self._instruments.record(self._wait, result)
+        if self._start_error is not None:
+            raise self._start_error
+
+    def _end_span(self, result: WaitResult) -> None:
         span, error = self._span, result.error
         span.set_attributes(
             {
@@ -252,7 +264,6 @@ class _WaitTelemetry:
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(Status(StatusCode.ERROR, _text(str(error))))
         span.end()
-        self._instruments.record(self._wait, result)
 
 
 def _known(name: str | None, region: str | None) -> Attributes:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
@@ -597,6 +597,38 @@ async def test_broken_observer_harms_nobody(method: str, caplog: pytest.LogCaptu
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.message.startswith("telemetry: ")
     assert "Broken" in record.message
+
+
+class BrokenProcessor(SpanProcessor):
+    """A span processor that raises in one of its methods."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+    def on_start(self, *_: Any, **__: Any) -> None:
+        """Raise, or do nothing."""
+        if self.method == "on_start":
+            raise ValueError("full")
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Raise, or do nothing."""
+        if self.method == "on_end":
+            raise ValueError("full")
+
+
+@pytest.mark.parametrize("method", ["on_start", "on_end"])
+async def test_broken_span_processor_costs_no_metrics(
+    method: str, exported: Exported, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The metrics of a wait are recorded although its span fails, which is logged once."""
+    exported.tracers.add_span_processor(BrokenProcessor(method))
+    async with ONE.client(a_world(), telemetry=exported.telemetry()) as client:
+        await ONE.settled(client, "web-1")
+        await ONE.settled(client, "web-2")
+    for name in ("di.wait.duration", "di.wait.settle_delay", "di.wait.settle_delay_bound"):
+        assert sum(point.count for point in exported.points(name)) == 2, name
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.message.startswith("telemetry: ")
 
 
 # --- no cost -----------------------------------------------------------------------------------
