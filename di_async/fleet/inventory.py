@@ -42,7 +42,7 @@ class ScanError:
     def hides(self, row: InventoryRow) -> bool:
         """Return whether that row may exist although it was not listed."""
         whole = self.region is None or self.region == row.region
-        return self.what == "list" and self.client == row.client and whole
+        return self.what == "list" and _account(self.client) == _account(row.client) and whole
 
 
 @frozen
@@ -132,9 +132,9 @@ class Inventory:
 
         What one of the two scans could not list is neither added nor removed.
 
-        Instances are matched by `row.client` and id: a row does not show its account, and ids at
-        Gcore are names. So pass the same clients, in the same order, to both scans: with a second
-        client of a provider, the label `gcore` becomes `gcore-1`.
+        Instances are matched by client and id: a row does not show its account, and ids at Gcore
+        are names. So pass the same clients, in the same order, to both scans; further ones may
+        follow. `gcore` and `gcore-1` both stand for the first client of Gcore.
         """
         then = {_key(row): row for row in before.rows}
         now = {_key(row): row for row in self.rows}
@@ -282,6 +282,12 @@ def _plain(row: InventoryRow) -> dict[str, Any]:
 
 def _key(row: InventoryRow) -> tuple[str, ...]:
     """Return what identifies a row in two scans; not every API lists ids."""
+    account = _account(row.client)
     if row.id:
-        return row.client, row.id
-    return row.client, "", row.region or "", row.name or "", str(row.created_at)
+        return account, row.id
+    return account, "", row.region or "", row.name or "", str(row.created_at)
+
+
+def _account(label: str) -> str:
+    """Return one label for a provider's first client; with a second one it is numbered."""
+    return label.removesuffix("-1")

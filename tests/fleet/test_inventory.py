@@ -81,6 +81,22 @@ def test_diff_ignores_rows_of_a_list_that_failed() -> None:
         assert not whole.diff(part)
 
 
+def test_diff_with_a_second_client_of_the_provider() -> None:
+    """The first client is the same, although its label is numbered now, in both directions."""
+    alone = Inventory((InventoryRow("gcore", "web"), InventoryRow("gcore", "old")))
+    rows = [InventoryRow("gcore-1", "web"), InventoryRow("gcore-2", "web")]
+    error = ScanError("gcore-1", None, "list", ServerError("no"))
+    diff = Inventory(tuple(rows)).diff(alone)
+    assert ([row.client for row in diff.added], [row.id for row in diff.removed]) == (
+        ["gcore-2"],
+        ["old"],
+    )
+    assert [row.client for row in alone.diff(Inventory(tuple(rows))).removed] == ["gcore-2"]
+    assert not Inventory(tuple(rows[1:]), (error,)).diff(alone).removed
+    eleventh = Inventory((InventoryRow("gcore-11", "web"),))
+    assert [row.client for row in eleventh.diff(alone).added] == ["gcore-11"]
+
+
 def test_rows_and_json_hold_everything() -> None:
     """Rows and JSON have all fields, with decimals and times as text."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
