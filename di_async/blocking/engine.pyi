@@ -434,7 +434,14 @@ class Client:
         Authentication, budget, retries and errors are those of every call. A POST or PATCH is
         sent again only if the provider cannot have processed it.
 
+        Args:
+            method: such as GET.
+            path: below the base URL, percent-encoded, without `.` and `..`.
+            params: the query.
+            json: the body.
+
         Raises:
+            InvalidInputError: (a `ValueError`) an argument is invalid.
             APIError: the API refused the request.
             TransportError: there is no response.
             DecodeError: the answer is not JSON.

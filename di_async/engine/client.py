@@ -7,6 +7,7 @@ No cancel scope stays open between entering and leaving, so the two may happen i
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
+from urllib.parse import unquote
 
 from attrs import evolve
 
@@ -126,7 +127,14 @@ class Client(ClientBound):
         Authentication, budget, retries and errors are those of every call. A POST or PATCH is
         sent again only if the provider cannot have processed it.
 
+        Args:
+            method: such as GET.
+            path: below the base URL, percent-encoded, without `.` and `..`.
+            params: the query.
+            json: the body.
+
         Raises:
+            InvalidInputError: (a `ValueError`) an argument is invalid.
             APIError: the API refused the request.
             TransportError: there is no response.
             DecodeError: the answer is not JSON.
@@ -137,6 +145,8 @@ class Client(ClientBound):
             raise InvalidInputError("path: expected printable ASCII text; percent-encode the rest")
         if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
             raise InvalidInputError("path: expected one leading '/' and no query; use params=")
+        if any(unquote(part) in (".", "..") for part in path.split("/")):
+            raise InvalidInputError("path: '.' and '..' address another endpoint; write it out")
         request = Request(method.upper(), path, query(params or {}), json_bytes(json))
         call = CallRecord()
         if request.method in ("GET", "HEAD"):

@@ -223,14 +223,29 @@ async def test_leaving_ends_open_waits_and_calls() -> None:
 # --- request() ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["x", "//host/x", "/x?a=1", "/x#a", "", "https://else.test/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("x", "//host/x", "/x?a=1", "/x#a", "", "https://else.test/x"),
+        *("/v2/../x", "/v2/x/..", "/./x", "/v2/%2e%2E/x", "/v2/.%2e", "/.."),
+    ],
+)
 async def test_invalid_path_is_rejected(path: str) -> None:
-    """A path starts with one slash and holds no query."""
+    """A path starts with one slash, and holds no query and no dot segments, encoded or not."""
     transport = FakeNetwork([answer()])
     async with plain_client(transport) as client:
         with pytest.raises(InvalidInputError, match="path"):
             await client.request("GET", path)
     assert transport.requests == []
+
+
+async def test_dots_in_names() -> None:
+    """Only whole segments of one or two dots have a meaning of their own."""
+    transport = FakeNetwork([answer(), answer()])
+    async with plain_client(transport) as client:
+        for path in ("/v2/...", "/v2/a..b/.c"):
+            await client.request("GET", path)
+    assert [request.path for request in transport.requests] == ["/v2/...", "/v2/a..b/.c"]
 
 
 async def test_request_reaches_any_endpoint() -> None:
