@@ -1,5 +1,8 @@
 """The text of a completion, as servers send it: in events, or in one JSON document. Pure.
 
+One answer is asked for. Where a server sends several, the first one is read: events of several
+answers are interleaved, and their texts together are none.
+
 Events: https://html.spec.whatwg.org/multipage/server-sent-events.html. A server that ignores
 `stream` sends a document.
 """
@@ -37,6 +40,8 @@ class CompletionReader:
     _rest: bytes = field(default=b"", init=False)
     _event: bytes = field(default=b"", init=False)
     """The name of the present event."""
+    _choice: Any = field(default=None, init=False)
+    """The index of the choice that is read; None before the first one."""
     _data: list[bytes] = field(factory=list, init=False)
     """The data of the present event, or the lines of the document."""
 
@@ -62,7 +67,7 @@ class CompletionReader:
         if not choices:
             raise DecodeError("it is JSON, but not a completion")
         self.is_complete = True
-        return _text(choices, "message")
+        return _text(choices[:1], "message")
 
     def _read_line(self, line: bytes) -> str:
         if self._in_events is None and line.strip():
@@ -88,9 +93,19 @@ class CompletionReader:
         if data.startswith(_END):
             self.is_over = self.is_complete = True
             return ""
-        choices = _choices(loads(data))
+        choices = self._of_one(_choices(loads(data)))
         self.is_complete |= any(choice.get("finish_reason") for choice in choices)
         return _text(choices, "delta")
+
+    def _of_one(self, choices: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Return what belongs to the choice that the answer began with."""
+        if choices and self._choice is None:
+            self._choice = _index(choices[0])
+        return [choice for choice in choices if _index(choice) == self._choice]
+
+
+def _index(choice: Mapping[str, Any]) -> Any:
+    return choice.get("index") or 0
 
 
 def _choices(body: Any) -> list[Mapping[str, Any]]:

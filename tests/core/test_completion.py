@@ -32,6 +32,11 @@ def document(content: Any = "Hello", **more: Any) -> bytes:
     return json.dumps({"choices": [choice]}, indent=1).encode()
 
 
+TWO = [{"index": n, "delta": {"content": c}, "message": {"content": c}} for n, c in enumerate("aX")]
+TWO_DOCUMENTS = json.dumps({"choices": TWO}).encode()
+BOTH_AT_ONCE = b"data: " + TWO_DOCUMENTS + b"\n\n"
+
+
 @pytest.mark.parametrize(
     ("answer", "text", "complete"),
     [
@@ -52,6 +57,13 @@ def document(content: Any = "Hello", **more: Any) -> bytes:
         (b": ping\n\n", "", False),
         (document(), "Hello", True),
         (b"\n" + document(None), "", True),
+        # Several answers, although one was asked for: the first one.
+        (event("a") + event("X", index=1) + event("b") + event("Y", index=1) + DONE, "ab", True),
+        (event("a") + event("", index=1, finish_reason="stop"), "a", False),
+        (event("a", index=1) + event("X", index=0), "a", False),
+        (event("a", index=None) + event("b") + event("X", index=2), "ab", False),
+        (BOTH_AT_ONCE + DONE, "a", True),
+        (TWO_DOCUMENTS, "a", True),
     ],
 )
 def test_text_of_an_answer(answer: bytes, text: str, complete: bool) -> None:
