@@ -109,8 +109,9 @@ def apply(
             offer (`.on_offer`); nothing was sent.
         ClientClosedError: a client is not entered, or closed.
 
-    After Ctrl-C, accepted changes continue at the provider, and bill. Apply again to wait
-    for them.
+    After Ctrl-C, accepted changes continue at the provider, and bill. The error's notes
+    name them, and its `.write_result` is the report so far, with one-time tokens. Apply again to
+    wait.
     """
 
 def as_completed(changes: Iterable[Change[R]], *, timeout: Timeout = ...) -> Completions[R]:

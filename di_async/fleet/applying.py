@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from di_async.engine.frames import clears_frames
 from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
+from di_async.engine.waiting.failures import notes_of
 from di_async.fleet.apply_report import Applied, ApplyReport, Leftover
 from di_async.fleet.fleet_file import PROVIDERS, Fleet, FleetEntry
 from di_async.fleet.leftovers import Key, Leftovers, find_leftovers
@@ -43,6 +45,9 @@ logger = Log("di_async")
 T = TypeVar("T")
 CONCURRENCY = 10
 _STOPPED = "stopped before the result of a write was known; apply again to continue"
+_NOT_AWAITED = "stopped before it was proven active; apply again to wait for it"
+# A note names at most so many deployments.
+_MAX_NAMED = 20
 
 
 @clears_frames
@@ -90,8 +95,9 @@ async def apply(
             offer (`.on_offer`); nothing was sent.
         ClientClosedError: a client is not entered, or closed.
 
-    After a cancellation, accepted changes continue at the provider, and bill. Apply again to wait
-    for them.
+    After a cancellation, accepted changes continue at the provider, and bill. The error's notes
+    name them, and its `.write_result` is the report so far, with one-time tokens. Apply again to
+    wait.
     """
     check_clients("apply", clients)
     run = FleetRun.prepare(
@@ -109,7 +115,13 @@ async def apply(
         parse_max_hourly(max_hourly)
     plan = await run.plan(prune=prune, priced=dry_run or max_hourly is not None)
     check_fleet_price(plan, max_hourly, allow_unknown_price=allow_unknown_price)
-    return plan if dry_run else await run.carry_out(plan)
+    if dry_run:
+        return plan
+    try:
+        return await run.carry_out(plan)
+    except BaseException as error:
+        run.add_report(plan, error)
+        raise
 
 
 def check_fleet_price(
@@ -365,6 +377,25 @@ class FleetRun:
         leftovers = tuple(row for row in self._leftovers.rows if row.id not in deleted)
         return evolve(plan, results=results, leftovers=leftovers, dry_run=False)
 
+    def add_report(self, plan: ApplyReport, error: BaseException) -> None:
+        """Add to what cut `carry_out` off what was written, and the report so far."""
+        report = self.report(plan)
+        results = tuple(
+            one if one.active or one.error or one.action == "deleted" else _not_awaited(one)
+            for one in report.results
+        )
+        written = [one for one in results if one.action in ("created", "updated")]
+        if not written:
+            return
+        named = [f"{one.name} ({one.id}) {one.action}" for one in written[:_MAX_NAMED]]
+        more = f" and {len(written) - len(named)} more" if len(written) > len(named) else ""
+        error.add_note(
+            f"apply was cut off; it had begun: {', '.join(named)}{more}. These deployments exist, "
+            "or are being made, and bill; apply again to go on"
+        )
+        with suppress(AttributeError, TypeError):  # an error with slots
+            error.write_result = evolve(report, results=results)  # type: ignore[attr-defined]
+
     async def _ensure(self, number: int, price: HourlyPrice | None) -> None:
         item = self.items[number]
         try:
@@ -393,11 +424,34 @@ class FleetRun:
 
 
 async def _run_all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run coroutines concurrently; raise the cancellation of one task alone, too."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for one in work]
-    for task in tasks:
-        task.result()
+    """Run coroutines concurrently; raise the cancellation of one task alone, too.
+
+    A cancellation gets the notes of all tasks: what the writes in flight may have done.
+    """
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks += [group.create_task(one) for one in work]
+        for task in tasks:
+            task.result()
+    except asyncio.CancelledError as cancelled:
+        for note in filter(None, map(_notes_of_cancelled, tasks)):
+            cancelled.add_note(note)
+        raise
+
+
+def _notes_of_cancelled(task: asyncio.Task[None]) -> str:
+    """Return what a cancelled task's writes may have done."""
+    if task.cancelled():
+        try:
+            task.result()
+        except asyncio.CancelledError as error:
+            return notes_of(error)
+    return ""
+
+
+def _not_awaited(result: Applied) -> Applied:
+    return evolve(result, error=DIError(_NOT_AWAITED))
 
 
 def _pruned(left: Leftover) -> Applied:

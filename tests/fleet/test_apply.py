@@ -466,6 +466,29 @@ async def test_what_was_not_written_when_it_was_stopped_is_not_called_created(
 
 
 @ensurable
+async def test_a_cancellation_names_what_was_begun(cloud: Cloud) -> None:
+    """The error names created deployments and writes in flight, and has the report so far."""
+    world = a_world()
+    async with clients_of(world) as clients:
+        fleet = a_fleet(an_entry(cloud, "web-1"), an_entry(cloud, "web-2"))
+        fault = world.fault("slow", now=now(), times=2, on=cloud.POST, delay_s=20)
+        working = asyncio.ensure_future(apply(fleet, *clients, concurrency=1))
+        while fault.hits < 2:  # noqa: ASYNC110 - a world has no event for it
+            await asyncio.sleep(0.1)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await working
+        begun, in_flight = sorted(caught.value.__notes__)
+        first, second = caught.value.write_result.results  # type: ignore[attr-defined]
+        assert f"it had begun: {WEB} ({first.id}) created." in begun
+        assert name_in_fleet("chat", "web-2") in in_flight
+        assert "cut off in flight" in in_flight
+        assert not caught.value.write_result.ok  # type: ignore[attr-defined]
+        assert [one.action for one in (first, second)] == ["created", "failed"]
+        assert (first.access_token is not None) == (cloud.name == "digitalocean")
+
+
+@ensurable
 async def test_a_stop_is_not_put_off_by_a_rate_limit(cloud: Cloud) -> None:
     """A create that is refused with 429 while the command stops is not sent again."""
     world = a_world()
